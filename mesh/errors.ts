@@ -1,0 +1,145 @@
+/**
+ * The error catalogue: every way in which Poolmesh says no.
+ *
+ * One class, one table. The two edges that translate it (NATS headers, Connect
+ * codes) are in error-edges.ts; nothing else invents a code.
+ */
+import { Code } from "@connectrpc/connect";
+
+interface CatalogueEntry {
+  /** The Connect (and gRPC) code. */
+  readonly code: Code;
+  /** The HTTP-like number in ADR-32's Nats-Service-Error-Code. */
+  readonly number: number;
+  /** Whether the same call may succeed later; "idempotent": only when the job is. */
+  readonly retryable: boolean | "idempotent";
+  /** When it happens, for docs and `--help`. */
+  readonly when: string;
+}
+
+/** Reason → code, number, retryable. A test walks it and docs/protocol.md prints it. */
+export const CATALOGUE = {
+  invalid_argument: {
+    code: Code.InvalidArgument,
+    number: 400,
+    retryable: false,
+    when: "a name, payload, header or deadline is unacceptable; names the field",
+  },
+  unknown_pool: { code: Code.NotFound, number: 404, retryable: true, when: "nobody has ever beaten for that pool" },
+  no_workers: {
+    code: Code.Unavailable,
+    number: 503,
+    retryable: true,
+    when: "the pool has no READY worker and the caller does not want to wait",
+  },
+  pool_full: { code: Code.ResourceExhausted, number: 429, retryable: true, when: "parked jobs are at their bound" },
+  payload_too_large: {
+    code: Code.ResourceExhausted,
+    number: 413,
+    retryable: false,
+    when: "over the broker's max_payload; refused before publishing",
+  },
+  draining: { code: Code.Unavailable, number: 503, retryable: true, when: "offered to something that is leaving" },
+  deadline_exceeded: { code: Code.DeadlineExceeded, number: 504, retryable: false, when: "the job's own deadline" },
+  canceled: { code: Code.Canceled, number: 499, retryable: false, when: "the caller gave up" },
+  worker_lost: {
+    code: Code.Unavailable,
+    number: 502,
+    retryable: "idempotent",
+    when: "its worker died; the job may have run",
+  },
+  job_failed: { code: Code.Unknown, number: 500, retryable: false, when: "the handler threw" },
+  job_rejected: {
+    code: Code.FailedPrecondition,
+    number: 422,
+    retryable: false,
+    when: "the handler threw PermanentError",
+  },
+  duplicate_job: {
+    code: Code.AlreadyExists,
+    number: 409,
+    retryable: false,
+    when: "the id is live with another payload",
+  },
+  not_found: { code: Code.NotFound, number: 404, retryable: false, when: "the job or worker id is unknown" },
+  bus_unavailable: { code: Code.Unavailable, number: 503, retryable: true, when: "not connected to the broker" },
+  unauthenticated: { code: Code.Unauthenticated, number: 401, retryable: false, when: "no valid credentials" },
+  permission_denied: { code: Code.PermissionDenied, number: 403, retryable: false, when: "not allowed" },
+  internal: { code: Code.Internal, number: 500, retryable: false, when: "a bug" },
+} as const satisfies Record<string, CatalogueEntry>;
+
+/** One of the catalogue's reasons. */
+export type Reason = keyof typeof CATALOGUE;
+
+/** What an error may carry besides its reason and message. */
+export interface PoolErrorOptions {
+  /** Overrides the catalogue where it says "idempotent", or where the job's own data decide. */
+  retryable?: boolean;
+  /** When to try again, in milliseconds. */
+  retryAfterMs?: number;
+  /** The job may have run although no result came back. */
+  maybeExecuted?: boolean;
+  /** The field or argument that was refused. */
+  field?: string;
+  /** With `pool_full`: busy ÷ capacity, and jobs parked. */
+  utilization?: number;
+  parked?: number;
+  cause?: unknown;
+}
+
+/** The longest message that crosses the wire, in characters. */
+export const MAX_MESSAGE_LENGTH = 512;
+
+/** The one error class. `message` is for a person: no stack, no path, no secret, no raw input. */
+export class PoolError extends Error {
+  override readonly name = "PoolError";
+  readonly reason: Reason;
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+  readonly maybeExecuted: boolean;
+  readonly field: string | undefined;
+  readonly utilization: number | undefined;
+  readonly parked: number | undefined;
+
+  constructor(reason: Reason, message: string, options: PoolErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = reason;
+    this.retryable = options.retryable ?? CATALOGUE[reason].retryable === true;
+    this.retryAfterMs = options.retryAfterMs;
+    this.maybeExecuted = options.maybeExecuted ?? false;
+    this.field = options.field;
+    this.utilization = options.utilization;
+    this.parked = options.parked;
+  }
+
+  /** The Connect code of this reason. */
+  get code(): Code {
+    return CATALOGUE[this.reason].code;
+  }
+}
+
+/** Thrown by a handler that will never succeed with this payload: `job_rejected` at the caller. */
+export class PermanentError extends Error {
+  override readonly name = "PermanentError";
+}
+
+/** Whether `reason` is in the catalogue. */
+export function isReason(reason: string): reason is Reason {
+  return Object.hasOwn(CATALOGUE, reason);
+}
+
+/** Any thrown value as a PoolError; what is not one is a bug of ours, so its message stays inside. */
+export function toPoolError(thrown: unknown): PoolError {
+  if (thrown instanceof PoolError) return thrown;
+  return new PoolError("internal", "internal error", { cause: thrown });
+}
+
+/** A message that is safe to send: one line of printable text, bounded, file paths taken out. */
+export function safeMessage(text: string): string {
+  const line = text
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ")
+    .replace(/(file:\/\/)?(\/[\w.@+-]+){2,}(:\d+)*/g, "…")
+    .trim();
+  return line.length > MAX_MESSAGE_LENGTH ? `${line.slice(0, MAX_MESSAGE_LENGTH - 1)}…` : line;
+}

@@ -1,0 +1,39 @@
+/**
+ * Logs: pino, JSON lines on stdout, pretty on a terminal.
+ *
+ * Decided here: levels, the redaction of URLs, and that a library is silent
+ * unless its user hands it a logger. A payload or a secret is never logged.
+ */
+import { type DestinationStream, type Logger, pino } from "pino";
+import pretty from "pino-pretty";
+
+export type { Logger };
+
+export const LOG_LEVELS = ["silent", "error", "warn", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What a library part logs to when its user gives none. */
+export const silentLog: Logger = pino({ level: "silent" });
+
+/**
+ * A process's logger.
+ *
+ * @param service the name in every line, such as "worker"
+ * @param level default "info"
+ * @param color whether to print for a person instead of a machine
+ * @param fd file descriptor; default 1 (stdout)
+ */
+export function createLog(service: string, level: LogLevel = "info", color = false, fd: 1 | 2 = 1): Logger {
+  const options = { level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime };
+  return pino(options, destination(color, fd));
+}
+
+function destination(color: boolean, fd: 1 | 2): DestinationStream {
+  if (!color) return pino.destination({ dest: fd, sync: true });
+  return pretty({ destination: fd, sync: true, ignore: "pid,hostname,service", messageFormat: "{service}: {msg}" });
+}
+
+/** Broker URLs as they may be logged: without user and password. */
+export function redactUrls(urls: readonly string[]): string[] {
+  return urls.map((url) => url.replace(/\/\/[^@/]*@/, "//"));
+}

@@ -1,0 +1,1 @@
+// Builds dist/: the library, the command line and the meter's page.
