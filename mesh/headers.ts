@@ -17,6 +17,8 @@ export const HEADER = {
   offer: "Pool-Offer",
   reply: "Pool-Reply",
   worker: "Pool-Worker",
+  /** On a reply to a submission: the manager that answers. */
+  manager: "Pool-Manager",
   free: "Pool-Free",
   error: "Pool-Error",
   serviceError: "Nats-Service-Error",
@@ -49,6 +51,12 @@ export type Priority = "high" | "normal" | "low";
 /** Limits on the headers of a job that comes from outside. */
 export const MAX_HEADERS = 64;
 export const MAX_HEADER_BYTES = 16 * 1024;
+/**
+ * What our headers may take of the broker's max_payload, in bytes: a payload is
+ * at most max_payload less this, as a job and as a result, so that what could be
+ * submitted can also come back. Trace headers count besides.
+ */
+export const HEADER_RESERVE_BYTES = 512;
 /** The longest timeout, in milliseconds: 24 days, what a timer can hold. */
 export const MAX_TIMEOUT_MS = 2_147_483_647;
 /** The longest client identity, in characters. */
@@ -93,6 +101,13 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
   if (job.client !== undefined) h.append(HEADER.client, job.client);
   if (job.traceparent !== undefined) h.append(HEADER.traceparent, job.traceparent);
   if (job.tracestate !== undefined) h.append(HEADER.tracestate, job.tracestate);
+  return h;
+}
+
+/** Headers of a cancel message that revokes attempts up to `attempt` only. */
+export function encodeRevocation(attempt: number): MsgHdrs {
+  const h = natsHeaders();
+  h.append(HEADER.attempt, String(attempt));
   return h;
 }
 

@@ -16,6 +16,14 @@ export const DEFAULT_PREFIX = "pool";
 
 const PREFIX = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62}){0,3}$/;
 
+/** The subject where the NATS service API answers for one service; a sign of life. */
+export function servicePing(name: string, id: string): string {
+  return `$SRV.PING.${name}.${id}`;
+}
+
+/** The names under which services register with the NATS service API. */
+export const SERVICE_NAMES = { manager: "poolmesh-manager", worker: "poolmesh-worker", meter: "poolmesh-meter" } as const;
+
 /** The subjects of one mesh. `pool` may be `*` only in the methods that say so. */
 export class Subjects {
   readonly prefix: string;
@@ -48,6 +56,11 @@ export class Subjects {
     return `${this.prefix}.${checkName("pool", pool)}.submit`;
   }
 
+  /** To one manager: how a client asks again for a job that this manager took. */
+  submitTo(pool: string, manager: string): string {
+    return `${this.submit(pool)}.${checkName("manager", manager)}`;
+  }
+
   cancel(pool: string, job: string): string {
     return `${this.prefix}.${checkName("pool", pool)}.cancel.${checkName("job", job)}`;
   }
@@ -74,6 +87,7 @@ export class Subjects {
     heartbeat: (pool?: string): string => `${this.#pool(pool)}.heartbeat.*`,
     managerHeartbeat: (pool?: string): string => `${this.#pool(pool)}.manager.*`,
     submit: (pool?: string): string => `${this.#pool(pool)}.submit`,
+    submitTo: (manager: string, pool?: string): string => `${this.#pool(pool)}.submit.${checkName("manager", manager)}`,
     cancel: (pool?: string): string => `${this.#pool(pool)}.cancel.*`,
     controlAll: (pool?: string): string => `${this.#pool(pool)}.control`,
   };

@@ -1,0 +1,57 @@
+/**
+ * The capacity of pools, live: in a browser or in Node 20 and later.
+ *
+ * What is decided here is only what is asked of the meter; following the
+ * stream is watch-stream.ts, adding up its messages merge-capacity.ts.
+ */
+import { checkName } from "../mesh/names.js";
+import { type CapacityData, mergeCapacity, NO_CAPACITY } from "./merge-capacity.js";
+import { createMeterClient, type MeterAddress } from "./meter-client.js";
+import { type Watched, type WatchOptions, watchStream } from "./watch-stream.js";
+
+/** What {@link watchCapacity} takes; all of it optional. */
+export interface WatchCapacityOptions extends MeterAddress, WatchOptions {
+  /** Only this pool; default all. */
+  readonly pool?: string;
+  /** Count only workers that bear all of these labels. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** At most one message in this time, in milliseconds; default the meter's (50). */
+  readonly minIntervalMs?: number;
+}
+
+/** The capacity of all pools, and the way to the meter at that moment. */
+export type CapacityView = Watched<CapacityData>;
+
+/**
+ * Yields the capacity at once, at every change, and whenever the connection
+ * changes. Reconnects by itself with bounded, jittered waits; after a reconnect
+ * the view starts from a fresh snapshot. A slow reader gets the newest view,
+ * never a backlog. Ends when `signal` aborts or the loop is left.
+ *
+ * ```ts
+ * for await (const { total, connection } of watchCapacity({ baseUrl: "http://127.0.0.1:8090" })) {
+ *   render(connection.state, total?.utilization ?? 1);
+ * }
+ * ```
+ *
+ * @throws PoolError `invalid_argument` for a bad pool name, at once; otherwise only
+ * what trying again cannot mend
+ */
+export function watchCapacity(options: WatchCapacityOptions = {}): AsyncGenerator<CapacityView, void> {
+  if (options.pool !== undefined) checkName("pool", options.pool);
+  const client = createMeterClient(options);
+  const request = {
+    pool: options.pool ?? "",
+    labels: { ...options.labels },
+    minIntervalMs: options.minIntervalMs ?? 0,
+  };
+  return watchStream(
+    {
+      empty: NO_CAPACITY,
+      open: (signal) => client.watchCapacity(request, { signal }),
+      merge: mergeCapacity,
+      freshnessOf: (data) => data.freshness,
+    },
+    options,
+  );
+}

@@ -1,0 +1,156 @@
+/**
+ * Follows a stream of the meter for as long as it is wanted.
+ *
+ * Decided here: retries, silence, and that a slow reader holds the meter back
+ * (which then sends only the newest) instead of growing a backlog. What the
+ * messages mean is the caller's.
+ */
+import type { Freshness } from "../gen/poolmesh/v1/meter_pb.js";
+import { fromConnectError } from "../mesh/connect-edge.js";
+import { PoolError } from "../mesh/errors.js";
+import { Backoff, type BackoffOptions } from "./backoff.js";
+import { type Connection, connectionOf } from "./connection.js";
+
+/** How long a stream may be silent; the meter says something every 15 seconds. */
+export const SILENCE_MS = 35_000;
+
+/** What every watcher takes. */
+export interface WatchOptions {
+  /** Ends the iteration, without an error. */
+  readonly signal?: AbortSignal;
+  /** Hears every change of the connection, also while the reader is busy. */
+  readonly onState?: (connection: Connection) => void;
+  /** Waits between tries; default 250 ms to 10 s. */
+  readonly backoff?: BackoffOptions;
+  /** Silence that counts as a failure, in milliseconds; default 35,000. */
+  readonly silenceMs?: number;
+}
+
+/** One kind of stream. */
+export interface StreamSource<M, D> {
+  readonly empty: D;
+  readonly open: (signal: AbortSignal) => AsyncIterable<M>;
+  readonly merge: (data: D, message: M, nowMs: number) => D;
+  readonly freshnessOf: (data: D) => Freshness | undefined;
+}
+
+/** Data, and the way to the meter at that moment. */
+export type Watched<D> = D & { readonly connection: Connection };
+
+/**
+ * Yields at every message and at every change of the connection.
+ *
+ * @throws PoolError when trying again cannot help: `invalid_argument`,
+ * `unauthenticated`, `permission_denied`
+ */
+export async function* watchStream<M, D extends object>(
+  source: StreamSource<M, D>,
+  options: WatchOptions = {},
+): AsyncGenerator<Watched<D>, void> {
+  const backoff = new Backoff(options.backoff);
+  const wanted = options.signal ?? new AbortController().signal;
+  const say = (data: D, connection: Connection): Watched<D> => {
+    options.onState?.(connection);
+    return { ...data, connection };
+  };
+  let data = source.empty;
+  while (!wanted.aborted) {
+    yield say(data, { state: "connecting", attempt: backoff.failures + 1 });
+    const attempt = new Attempt(source, wanted, options.silenceMs ?? SILENCE_MS);
+    try {
+      for await (const message of attempt.messages()) {
+        data = source.merge(data, message, performance.now());
+        yield say(data, connectionOf(source.freshnessOf(data)));
+      }
+    } finally {
+      attempt.end();
+    }
+    if (wanted.aborted) return;
+    const error = attempt.error;
+    const hopeless = isHopeless(error);
+    const waitMs = backoff.failed(attempt.livedMs, Math.random());
+    const retryInMs = hopeless ? Number.POSITIVE_INFINITY : waitMs;
+    yield say(data, { state: "disconnected", attempt: backoff.failures, retryInMs, error });
+    if (hopeless) throw error;
+    await pause(retryInMs, wanted);
+  }
+}
+
+/** One try: from the call to its end, whatever ends it. */
+class Attempt<M, D> {
+  readonly #controller = new AbortController();
+  readonly #end = (): void => this.#controller.abort();
+  #firstAtMs: number | undefined;
+  #error = new PoolError("bus_unavailable", "the meter ended the stream");
+
+  constructor(
+    readonly source: StreamSource<M, D>,
+    readonly wanted: AbortSignal,
+    readonly silenceMs: number,
+  ) {
+    wanted.addEventListener("abort", this.#end, { once: true });
+  }
+
+  /** Why it ended. */
+  get error(): PoolError {
+    return this.#error;
+  }
+
+  /** Time since the first message, in milliseconds. */
+  get livedMs(): number {
+    return this.#firstAtMs === undefined ? 0 : performance.now() - this.#firstAtMs;
+  }
+
+  /** Ends when the stream does; never throws what the stream throws. */
+  async *messages(): AsyncGenerator<M, void> {
+    try {
+      const iterator = this.source.open(this.#controller.signal)[Symbol.asyncIterator]();
+      for (;;) {
+        const next = await this.#within(iterator.next());
+        if (next.done === true) return;
+        this.#firstAtMs ??= performance.now();
+        yield next.value;
+      }
+    } catch (error) {
+      this.#error = error instanceof PoolError ? error : fromConnectError(error);
+    }
+  }
+
+  end(): void {
+    this.wanted.removeEventListener("abort", this.#end);
+    this.#controller.abort();
+  }
+
+  async #within<T>(next: Promise<T>): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new PoolError("bus_unavailable", `nothing heard from the meter for ${this.silenceMs / 1000} s`));
+        this.#controller.abort();
+      }, this.silenceMs);
+    });
+    next.catch(() => {});
+    try {
+      return await Promise.race([next, silence]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function isHopeless(error: PoolError): boolean {
+  return ["invalid_argument", "unauthenticated", "permission_denied"].includes(error.reason);
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,35 @@
+/** Every worker, live: the same promises as watch-capacity.ts, a row for each worker. */
+import { checkName } from "../mesh/names.js";
+import { mergeWorkers, NO_WORKERS, type WorkersData } from "./merge-workers.js";
+import { createMeterClient } from "./meter-client.js";
+import type { WatchCapacityOptions } from "./watch-capacity.js";
+import { type Watched, watchStream } from "./watch-stream.js";
+
+/** All workers, and the way to the meter at that moment. */
+export type WorkersView = Watched<WorkersData>;
+
+/**
+ * Yields all workers at once, at every change, and whenever the connection
+ * changes. Options and promises are those of `watchCapacity`.
+ *
+ * @throws PoolError `invalid_argument` for a bad pool name, at once; otherwise only
+ * what trying again cannot mend
+ */
+export function watchWorkers(options: WatchCapacityOptions = {}): AsyncGenerator<WorkersView, void> {
+  if (options.pool !== undefined) checkName("pool", options.pool);
+  const client = createMeterClient(options);
+  const request = {
+    pool: options.pool ?? "",
+    labels: { ...options.labels },
+    minIntervalMs: options.minIntervalMs ?? 0,
+  };
+  return watchStream(
+    {
+      empty: NO_WORKERS,
+      open: (signal) => client.watchWorkers(request, { signal }),
+      merge: mergeWorkers,
+      freshnessOf: (data) => data.freshness,
+    },
+    options,
+  );
+}

@@ -1,0 +1,69 @@
+/**
+ * One job at a client, from submit to outcome.
+ *
+ * States: asking → taken → ended. While asking, no manager has said that it has
+ * the job; once taken, its manager is known and watched.
+ */
+import type { Msg } from "nats";
+import { readErrorHeaders } from "../mesh/error-edges.js";
+import { PoolError } from "../mesh/errors.js";
+import { decodeReplyHeaders, HEADER, type JobHeaders } from "../mesh/headers.js";
+import { type InboxEntry, isNoResponders } from "../mesh/inbox.js";
+import { JobResult, type Outcome } from "../mesh/job.js";
+
+/** What a job needs of its client. */
+export interface ClientJobOwner {
+  /** No manager listens: the client decides whether to ask again. */
+  onNoManager(job: ClientJob): void;
+  /** A manager has it. */
+  onTaken(job: ClientJob, manager: string): void;
+  onEnd(job: ClientJob, outcome: Outcome): void;
+}
+
+export class ClientJob implements InboxEntry {
+  state: "asking" | "taken" | "ended" = "asking";
+  token = "";
+  manager = "";
+  deadlineTick = 0;
+  #startedAt: number | undefined;
+
+  constructor(
+    readonly owner: ClientJobOwner,
+    readonly headers: JobHeaders & { readonly jobId: string },
+    readonly payload: Uint8Array,
+    readonly submittedAt: number,
+    readonly deadlineAt: number,
+    readonly onOutcome: (outcome: Outcome) => void,
+    readonly onProgress: ((payload: Uint8Array) => void) | undefined,
+  ) {}
+
+  get id(): string {
+    return this.headers.jobId;
+  }
+
+  onReply(msg: Msg): void {
+    if (this.state === "ended") return;
+    if (isNoResponders(msg)) return this.owner.onNoManager(this);
+    const reply = decodeReplyHeaders(msg.headers);
+    const manager = msg.headers?.get(HEADER.manager) ?? "";
+    if (reply.kind === "accepted" || reply.kind === "progress") {
+      if (reply.worker !== undefined) this.#startedAt ??= performance.now();
+      if (this.state === "asking") this.owner.onTaken(this, manager);
+      if (reply.kind === "progress") this.onProgress?.(msg.data);
+      return;
+    }
+    if (reply.kind === "error") {
+      const error = readErrorHeaders(msg.headers as NonNullable<Msg["headers"]>);
+      return this.fail(error, reply.worker, reply.attempt);
+    }
+    const now = performance.now();
+    const waitMs = (this.#startedAt ?? now) - this.submittedAt;
+    const payload = msg.data;
+    const result = new JobResult(this.id, payload, reply.worker ?? "", reply.attempt ?? 1, waitMs, now - this.submittedAt);
+    this.owner.onEnd(this, { ok: true, id: this.id, result });
+  }
+
+  fail(error: PoolError, worker = "", attempt = 0): void {
+    this.owner.onEnd(this, { ok: false, id: this.id, error, worker, attempt });
+  }
+}

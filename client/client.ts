@@ -1,0 +1,268 @@
+/**
+ * The light client: submits jobs of one pool through `pool.P.submit`.
+ *
+ * It hears no heartbeat and knows no worker; a manager parks, dispatches and
+ * answers. Decided here: what a client does when managers come and go, so that
+ * every job has exactly one outcome. Same verbs as Manager.
+ */
+import { askCancel } from "../mesh/ask-cancel.js";
+import { Bus, type BusOptions } from "../mesh/bus.js";
+import { Deadlines } from "../mesh/deadlines.js";
+import { PoolError } from "../mesh/errors.js";
+import { encodeJobHeaders } from "../mesh/headers.js";
+import { Inbox } from "../mesh/inbox.js";
+import {
+  DEFAULT_TIMEOUT_MS,
+  type IndexedOutcome,
+  type JobResult,
+  type Outcome,
+  type Payload,
+  type SubmitManyOptions,
+  type SubmitOptions,
+  type Submitter,
+  toBytes,
+} from "../mesh/job.js";
+import { toJobSpec } from "../mesh/job-spec.js";
+import { Lifecycle } from "../mesh/lifecycle.js";
+import { checkName } from "../mesh/names.js";
+import { Subjects } from "../mesh/subjects.js";
+import { type PayloadStarter, submitMany } from "../mesh/submit-many.js";
+import { ClientJob, type ClientJobOwner } from "./client-job.js";
+import { ManagerWatch } from "./manager-watch.js";
+
+/** How a client is made. */
+export interface ClientOptions extends BusOptions {
+  /** A connection to share; it is not closed by the client. Default: one of its own. */
+  bus?: Bus;
+  /** First token of every subject; default "pool". */
+  prefix?: string;
+  /** Deadline of a job that names none, in milliseconds from submit; default 30,000. */
+  timeoutMs?: number;
+}
+
+const TICK_MS = 20;
+/** How much later than the job's deadline the client itself gives up: the manager speaks first. */
+const DEADLINE_SLACK_MS = 250;
+/** How long a submission is repeated while no manager listens, and how often. */
+const NO_MANAGER_LIMIT_MS = 2_000;
+const NO_MANAGER_RETRY_MS = 100;
+/** After a reconnect: how long a manager has to answer for a job before it counts as lost. */
+const REASK_LIMIT_MS = 1_000;
+
+export class Client extends Lifecycle implements Submitter, ClientJobOwner {
+  readonly pool: string;
+  readonly #options: ClientOptions;
+  readonly #subjects: Subjects;
+  readonly #live = new Map<string, ClientJob>();
+  readonly #deadlines = new Deadlines<ClientJob>(TICK_MS);
+  #bus: Bus | undefined;
+  #inbox: Inbox | undefined;
+  #watch: ManagerWatch | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #offReconnect: () => void = () => {};
+
+  /**
+   * Connects to the broker.
+   *
+   * @throws PoolError `invalid_argument`, `bus_unavailable`, `unauthenticated`
+   */
+  static async connect(pool: string, options: ClientOptions = {}): Promise<Client> {
+    const client = new Client(pool, options);
+    await client.start();
+    return client;
+  }
+
+  constructor(pool: string, options: ClientOptions = {}) {
+    super();
+    this.pool = checkName("pool", pool);
+    this.#subjects = new Subjects(options.prefix);
+    this.#options = options;
+  }
+
+  submit(payload: Payload, options: SubmitOptions = {}): Promise<JobResult> {
+    return new Promise((resolve, reject) => {
+      const onOutcome = (outcome: Outcome): void => (outcome.ok ? resolve(outcome.result) : reject(outcome.error));
+      try {
+        this.#submit(toBytes(payload), options, onOutcome);
+      } catch (error) {
+        reject(error);
+      }
+    });
+  }
+
+  submitMany(
+    payloads: Iterable<Payload> | AsyncIterable<Payload>,
+    options: SubmitManyOptions = {},
+  ): AsyncIterable<IndexedOutcome> {
+    const starter: PayloadStarter = {
+      start: (payload, each, onEnd) => this.#submit(payload, each, onEnd),
+      cancel: (id) => {
+        const job = this.#live.get(id);
+        if (job !== undefined) this.#cancel(job);
+      },
+    };
+    return submitMany(starter, payloads, options);
+  }
+
+  detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
+    const { onOutcome, ...rest } = options;
+    return this.#submit(toBytes(payload), rest, onOutcome ?? (() => {}));
+  }
+
+  async cancel(id: string): Promise<void> {
+    const { bus, inbox } = this.#open();
+    const job = this.#live.get(checkName("job", id));
+    if (job === undefined) return askCancel(bus, { inbox, subjects: this.#subjects }, this.pool, id);
+    this.#cancel(job);
+  }
+
+  /** Ends it: jobs under way end as `canceled`, its own connection is closed. */
+  close(): Promise<void> {
+    return this.stop();
+  }
+
+  onNoManager(job: ClientJob): void {
+    const now = performance.now();
+    if (now - job.submittedAt > NO_MANAGER_LIMIT_MS || job.headers.wait === false) {
+      return job.fail(new PoolError("bus_unavailable", "no manager serves the pool", { retryAfterMs: 1_000 }));
+    }
+    setTimeout(() => job.state === "asking" && this.#send(job), NO_MANAGER_RETRY_MS).unref();
+  }
+
+  onTaken(job: ClientJob, manager: string): void {
+    job.state = "taken";
+    job.manager = manager;
+    if (manager !== "") this.#watch?.add(manager, performance.now());
+  }
+
+  onEnd(job: ClientJob, outcome: Outcome): void {
+    if (job.state === "ended") return;
+    if (job.state === "taken" && job.manager !== "") this.#watch?.remove(job.manager);
+    job.state = "ended";
+    this.#inbox?.close(job.token);
+    this.#live.delete(job.id);
+    this.#deadlines.delete(job, job.deadlineTick);
+    if (this.#live.size === 0) this.#stopTicking();
+    job.onOutcome(outcome);
+  }
+
+  protected async onStart(): Promise<void> {
+    const options = this.#options;
+    this.#bus =
+      options.bus ?? (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
+    this.#inbox = new Inbox(this.#bus);
+    this.#watch = new ManagerWatch(this.#bus, this.#inbox, (manager) => this.#onManagerGone(manager));
+    this.#offReconnect = this.#bus.on("reconnect", () => this.#onReconnect());
+    void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
+  }
+
+  protected async onStop(): Promise<void> {
+    for (const job of [...this.#live.values()]) this.#cancel(job);
+    this.#offReconnect();
+    this.#stopTicking();
+    this.#inbox?.stop();
+    if (this.#options.bus === undefined) await this.#bus?.close();
+  }
+
+  #open(): { bus: Bus; inbox: Inbox } {
+    if (this.#bus === undefined || this.#inbox === undefined || this.state === "stopped") {
+      throw new PoolError("bus_unavailable", "the client is not started");
+    }
+    return { bus: this.#bus, inbox: this.#inbox };
+  }
+
+  #submit(payload: Uint8Array, options: SubmitOptions, onOutcome: (outcome: Outcome) => void): string {
+    const { bus, inbox } = this.#open();
+    const { signal } = options;
+    if (signal?.aborted) throw canceled();
+    const spec = toJobSpec(payload, options, this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, bus.maxPayloadBytes);
+    if (this.#live.has(spec.id)) {
+      throw new PoolError("duplicate_job", "a job with this id is live at this client", { field: "job" });
+    }
+    bus.requireConnected();
+    const now = performance.now();
+    const { id, client, traceparent, tracestate, payload: _payload, ...rest } = spec;
+    const headers = {
+      ...rest,
+      jobId: id,
+      offer: true,
+      ...(client === "" ? {} : { client }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+      ...(tracestate === undefined ? {} : { tracestate }),
+    };
+    const onAbort = (): void => this.#cancel(job);
+    const end = (outcome: Outcome): void => {
+      signal?.removeEventListener("abort", onAbort);
+      onOutcome(outcome);
+    };
+    const job = new ClientJob(this, headers, payload, now, now + spec.timeoutMs, end, options.onProgress);
+    signal?.addEventListener("abort", onAbort);
+    job.token = inbox.open(job);
+    job.deadlineTick = this.#deadlines.add(job, job.deadlineAt + DEADLINE_SLACK_MS);
+    this.#live.set(id, job);
+    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
+    this.#send(job);
+    return id;
+  }
+
+  #send(job: ClientJob, manager?: string): void {
+    const { bus, inbox } = this.#open();
+    const timeoutMs = Math.max(1, job.deadlineAt - performance.now());
+    const subject =
+      manager === undefined ? this.#subjects.submit(this.pool) : this.#subjects.submitTo(this.pool, manager);
+    const headers = encodeJobHeaders({ ...job.headers, timeoutMs });
+    bus.publish(subject, job.payload, { headers, reply: inbox.subject(job.token) });
+  }
+
+  #cancel(job: ClientJob): void {
+    this.#bus?.publish(this.#subjects.cancel(this.pool, job.id));
+    job.fail(canceled());
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const job of this.#deadlines.expired(now)) {
+      job.fail(new PoolError("deadline_exceeded", "no outcome before the deadline", { maybeExecuted: true }));
+    }
+    this.#watch?.tick(now);
+  }
+
+  #stopTicking(): void {
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
+  }
+
+  /** Answers may have been lost meanwhile: ask each job's manager again; it joins or repeats. */
+  #onReconnect(): void {
+    this.#watch?.onReconnect(performance.now());
+    const silent = [...this.#live.values()].filter((job) => job.state === "asking");
+    for (const job of this.#live.values()) {
+      if (job.state === "taken") this.#send(job, job.manager === "" ? undefined : job.manager);
+      else if (job.headers.idempotent) this.#send(job);
+    }
+    setTimeout(() => {
+      for (const job of silent) if (job.state === "asking") this.#loseManager(job, "no manager answered after an outage");
+    }, REASK_LIMIT_MS).unref();
+  }
+
+  #onManagerGone(manager: string): void {
+    for (const job of [...this.#live.values()]) {
+      if (job.state === "taken" && job.manager === manager) this.#loseManager(job, "the manager that had the job is gone");
+    }
+  }
+
+  #loseManager(job: ClientJob, why: string): void {
+    if (!job.headers.idempotent) {
+      return job.fail(new PoolError("bus_unavailable", why, { maybeExecuted: true, retryable: false }));
+    }
+    if (job.state === "taken" && job.manager !== "") this.#watch?.remove(job.manager);
+    job.state = "asking";
+    job.manager = "";
+    this.#send(job);
+  }
+}
+
+
+function canceled(): PoolError {
+  return new PoolError("canceled", "the caller canceled the job");
+}

@@ -1,0 +1,92 @@
+/**
+ * Watches the managers that have a client's jobs, so that the death of one is
+ * heard at once and not at the deadline.
+ *
+ * A manager that has our jobs is asked for a sign of life every 250 ms; nobody
+ * at its address twice, 300 ms apart, while our own connection is stable, means
+ * that it is gone.
+ */
+import type { Bus } from "../mesh/bus.js";
+import { type Inbox, isNoResponders } from "../mesh/inbox.js";
+import { SERVICE_NAMES, servicePing } from "../mesh/subjects.js";
+
+const PROBE_EVERY_MS = 250;
+const CONFIRM_AFTER_MS = 300;
+const STABLE_AFTER_MS = 3_000;
+
+interface Watched {
+  jobs: number;
+  nextProbeAt: number;
+  absentAt: number | undefined;
+  token: string | undefined;
+}
+
+export class ManagerWatch {
+  readonly #bus: Bus;
+  readonly #inbox: Inbox;
+  readonly #onGone: (manager: string) => void;
+  readonly #watched = new Map<string, Watched>();
+  #stableFrom = 0;
+
+  constructor(bus: Bus, inbox: Inbox, onGone: (manager: string) => void) {
+    this.#bus = bus;
+    this.#inbox = inbox;
+    this.#onGone = onGone;
+  }
+
+  /** One more of our jobs is at this manager. */
+  add(manager: string, now: number): void {
+    const watched = this.#watched.get(manager);
+    if (watched !== undefined) watched.jobs += 1;
+    else this.#watched.set(manager, { jobs: 1, nextProbeAt: now + PROBE_EVERY_MS, absentAt: undefined, token: undefined });
+  }
+
+  remove(manager: string): void {
+    const watched = this.#watched.get(manager);
+    if (watched === undefined) return;
+    watched.jobs -= 1;
+    if (watched.jobs > 0) return;
+    this.#close(watched);
+    this.#watched.delete(manager);
+  }
+
+  /** After our own reconnect nobody is judged for three seconds. */
+  onReconnect(now: number): void {
+    this.#stableFrom = now + STABLE_AFTER_MS;
+    for (const watched of this.#watched.values()) watched.absentAt = undefined;
+  }
+
+  tick(now: number): void {
+    for (const [manager, watched] of this.#watched) {
+      if (now >= watched.nextProbeAt && this.#bus.connected) this.#probe(manager, watched, now);
+    }
+  }
+
+  #probe(manager: string, watched: Watched, now: number): void {
+    this.#close(watched);
+    watched.nextProbeAt = now + PROBE_EVERY_MS;
+    const token = this.#inbox.open({
+      onReply: (msg) => {
+        this.#close(watched);
+        if (isNoResponders(msg)) this.#onAbsent(manager, watched);
+        else watched.absentAt = undefined;
+      },
+    });
+    watched.token = token;
+    this.#bus.publish(servicePing(SERVICE_NAMES.manager, manager), undefined, { reply: this.#inbox.subject(token) });
+  }
+
+  #onAbsent(manager: string, watched: Watched): void {
+    const now = performance.now();
+    if (now < this.#stableFrom) return;
+    if (watched.absentAt === undefined) {
+      watched.absentAt = now;
+      watched.nextProbeAt = now + CONFIRM_AFTER_MS;
+    } else if (now - watched.absentAt >= CONFIRM_AFTER_MS) this.#onGone(manager);
+  }
+
+  #close(watched: Watched): void {
+    if (watched.token !== undefined) this.#inbox.close(watched.token);
+    watched.token = undefined;
+  }
+}

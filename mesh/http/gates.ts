@@ -1,0 +1,53 @@
+/**
+ * The gates in front of every request: Host, Origin, CORS.
+ *
+ * Decided here: how a refused request and a browser's preflight are answered.
+ * The rules themselves are in origin-rule.ts.
+ */
+import { cors } from "@connectrpc/connect";
+import { answerText, authorityOf, type HttpRequest, type HttpResponse } from "./exchange.js";
+import { isHostAllowed, judgeOrigin, type OriginRule } from "./origin-rule.js";
+
+/** Headers of ours that a page of an allowed origin may send. */
+const OWN_HEADERS = ["authorization", "pool"];
+const PREFLIGHT_SECONDS = "7200";
+
+/** Passes a request or answers it: true means go on. */
+export function passGates(req: HttpRequest, res: HttpResponse, rule: OriginRule): boolean {
+  const authority = authorityOf(req);
+  if (authority === undefined || !isHostAllowed(authority, rule)) {
+    answerText(res, 403, "permission_denied: this server does not answer to that Host; see the option allowedHosts");
+    return false;
+  }
+  const origin = req.headers.origin;
+  const verdict = judgeOrigin(origin, authority, rule);
+  if (verdict === "foreign") {
+    answerText(res, 403, "permission_denied: requests from that Origin are refused; see the option allowedHosts");
+    return false;
+  }
+  if (verdict === "allowed") allowOrigin(res, origin ?? "");
+  if (req.method === "OPTIONS" && req.headers["access-control-request-method"] !== undefined) {
+    answerPreflight(req, res, verdict === "allowed");
+    return false;
+  }
+  return true;
+}
+
+function allowOrigin(res: HttpResponse, origin: string): void {
+  res.setHeader("access-control-allow-origin", origin);
+  res.setHeader("access-control-expose-headers", cors.exposedHeaders.join(", "));
+  res.setHeader("vary", "Origin");
+}
+
+function answerPreflight(req: HttpRequest, res: HttpResponse, allowed: boolean): void {
+  if (allowed) {
+    res.setHeader("access-control-allow-methods", cors.allowedMethods.join(", "));
+    res.setHeader("access-control-allow-headers", [...cors.allowedHeaders, ...OWN_HEADERS].join(", "));
+    res.setHeader("access-control-max-age", PREFLIGHT_SECONDS);
+    if (req.headers["access-control-request-private-network"] === "true") {
+      res.setHeader("access-control-allow-private-network", "true");
+    }
+  }
+  res.statusCode = 204;
+  res.end();
+}

@@ -1,0 +1,150 @@
+/**
+ * One listener for HTTP/1.1 and cleartext HTTP/2.
+ *
+ * Decided here: the limits of a connection, and how every connection ends. Not
+ * decided here: what is answered.
+ *
+ * stop() listens no more, tells HTTP/2 clients to leave, answers what is still
+ * on its way, waits for open calls, closes what is idle, and cuts the rest.
+ */
+import { createServer as createHttp1, type Server as Http1Server } from "node:http";
+import { constants, createServer as createHttp2, type Http2Server, type ServerHttp2Session } from "node:http2";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { PoolError } from "../errors.js";
+import { Lifecycle } from "../lifecycle.js";
+import type { Listen } from "../options.js";
+import type { HttpListener, HttpRequest, HttpResponse } from "./exchange.js";
+import { readVersion } from "./first-bytes.js";
+import { OpenSet } from "./open-set.js";
+
+/** The limits of a port. */
+export interface PortLimits {
+  /** Connections at once; more are dropped. Default 10,000. */
+  maxConnections?: number;
+  /** Time for the bytes that tell the version of HTTP, in milliseconds; default 5,000. */
+  firstByteMs?: number;
+  /** Time for the headers of an HTTP/1.1 request, in milliseconds; default 10,000. */
+  headersMs?: number;
+  /** Time for a whole request that is not a stream, in milliseconds; default 60,000. */
+  requestMs?: number;
+  /** When stopping, time for open calls to end, and again for connections to close, in milliseconds; default 500. */
+  closeMs?: number;
+}
+
+const DEFAULTS: Required<PortLimits> = {
+  maxConnections: 10_000,
+  firstByteMs: 5_000,
+  headersMs: 10_000,
+  requestMs: 60_000,
+  closeMs: 500,
+};
+
+const KEEP_ALIVE_MS = 65_000;
+const TCP_PROBE_MS = 30_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Node's own defaults allow any number of streams, any size of headers, and push. */
+const HTTP2_SETTINGS = { maxConcurrentStreams: 100, maxHeaderListSize: MAX_HEADER_BYTES, enablePush: false };
+/** The id in a GOAWAY that announces the end and refuses nothing yet (RFC 9113 §6.8). */
+const LAST_STREAM_ID = 2 ** 31 - 1;
+/** How long a request that was on its way when the stop began is still answered, in milliseconds. */
+const ON_ITS_WAY_MS = 50;
+
+/** A TCP port that speaks both versions of HTTP. */
+export class HttpPort extends Lifecycle {
+  readonly #listen: Listen;
+  readonly #limits: Required<PortLimits>;
+  readonly #tcp: Server;
+  readonly #http1: Http1Server;
+  readonly #http2: Http2Server;
+  readonly #sockets = new OpenSet<Socket>();
+  readonly #sessions = new OpenSet<ServerHttp2Session>();
+  readonly #responses = new OpenSet<HttpResponse>();
+
+  /** @param listener answers every request of either version */
+  constructor(listen: Listen, listener: HttpListener, limits: PortLimits = {}) {
+    super();
+    this.#listen = listen;
+    this.#limits = { ...DEFAULTS, ...limits };
+    const answer = (req: HttpRequest, res: HttpResponse): void => {
+      this.#responses.add(res);
+      listener(req, res);
+    };
+    this.#tcp = createServer({ keepAlive: true, keepAliveInitialDelay: TCP_PROBE_MS, noDelay: true });
+    this.#tcp.maxConnections = this.#limits.maxConnections;
+    this.#tcp.on("connection", (socket) => this.#accept(socket));
+    this.#http1 = createHttp1(http1Options(this.#limits), answer);
+    this.#http2 = createHttp2({ settings: HTTP2_SETTINGS }, answer);
+    this.#http2.on("session", (session) => {
+      session.on("error", () => {});
+      this.#sessions.add(session);
+    });
+  }
+
+  /** Where it listens; the port is the real one after start(). */
+  get address(): Listen {
+    const bound = this.#tcp.address() as AddressInfo | null;
+    return bound === null ? this.#listen : { host: bound.address, port: bound.port };
+  }
+
+  /** Connections open now. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  protected override async onStart(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#tcp.once("error", (error) => reject(listenFailure(error, this.#listen)));
+      this.#tcp.listen({ host: this.#listen.host, port: this.#listen.port }, resolve);
+    });
+    // Node starts the time limits of HTTP/1.1 requests with this event only.
+    this.#http1.emit("listening");
+  }
+
+  protected override async onStop(): Promise<void> {
+    this.#tcp.close();
+    for (const session of this.#sessions) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
+    if (this.#sockets.size > 0) await new Promise((resolve) => setTimeout(resolve, ON_ITS_WAY_MS));
+    await this.#responses.whenEmpty(this.#limits.closeMs);
+    this.#http1.close();
+    for (const session of this.#sessions) session.close();
+    for (const socket of this.#sockets) if (!this.#known.has(socket)) socket.destroy();
+    await this.#sockets.whenEmpty(this.#limits.closeMs);
+    for (const socket of this.#sockets) socket.destroy();
+    await this.#sockets.whenEmpty(this.#limits.closeMs);
+  }
+
+  /** Sockets whose version of HTTP is known. */
+  readonly #known = new WeakSet<Socket>();
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    readVersion(socket, this.#limits.firstByteMs, (version) => {
+      this.#known.add(socket);
+      (version === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
+      if (version === "http1") socket.resume();
+    });
+  }
+}
+
+function http1Options(limits: Required<PortLimits>) {
+  return {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: limits.headersMs,
+    requestTimeout: Math.max(limits.requestMs, limits.headersMs),
+    connectionsCheckingInterval: Math.min(5_000, limits.headersMs),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  };
+}
+
+const LISTEN_FAILURES: Record<string, string> = {
+  EADDRINUSE: "the port is in use: stop the other program, or choose another port (0 is any free one)",
+  EACCES: "the port needs privileges: choose one over 1023",
+  EADDRNOTAVAIL: "this machine has no such address: choose one of its own, such as 127.0.0.1",
+  ENOTFOUND: "the host name is unknown: use an address of this machine, such as 127.0.0.1",
+};
+
+function listenFailure(error: NodeJS.ErrnoException, { host, port }: Listen): PoolError {
+  const why = LISTEN_FAILURES[error.code ?? ""] ?? `cannot listen (${error.code ?? "error"})`;
+  return new PoolError("invalid_argument", `listen ${host}:${port}: ${why}`, { field: "listen", cause: error });
+}

@@ -1,0 +1,155 @@
+/**
+ * The HTTP face of a program: RPCs, health, reflection, metrics and plain HTTP
+ * on one port.
+ *
+ * Decided here: the order in which a request passes the gates, and the order of
+ * stopping. Not decided here: what the program serves.
+ */
+import type { DescService } from "@bufbuild/protobuf";
+import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import { Health } from "../../gen/grpc/health/v1/health_pb.js";
+import { PoolError } from "../errors.js";
+import { MAX_TIMEOUT_MS } from "../headers.js";
+import { Lifecycle } from "../lifecycle.js";
+import { type Logger, silentLog } from "../log.js";
+import type { Listen } from "../options.js";
+import { CallGuard } from "./call-guard.js";
+import { type HttpRequest, type HttpResponse, isHttp2 } from "./exchange.js";
+import { passGates } from "./gates.js";
+import { serverGzip } from "./gzip.js";
+import { type HealthSource, healthRoutes, ReadyHealth } from "./health.js";
+import { isLoopback, type OriginRule } from "./origin-rule.js";
+import { answerPlain } from "./plain-routes.js";
+import { HttpPort, type PortLimits } from "./port.js";
+import { reflectionRoutes } from "./reflection.js";
+import { Rpcs } from "./rpc.js";
+
+/** How a program is served. */
+export interface HttpServerOptions {
+  /** Loopback unless allowPublic; port 0 is any free one. */
+  listen: Listen;
+  /** Listen on an address that is not loopback; default false. */
+  allowPublic?: boolean;
+  /** Host names to answer to besides loopback ones, and whose pages may call; lower case, without a port. */
+  allowedHosts?: readonly string[];
+  /** Registers the program's services. */
+  routes: (router: ConnectRouter) => void;
+  /** The same services, for reflection and health. */
+  services: readonly DescService[];
+  /** True, or why it is not ready. */
+  isReady: () => true | string;
+  /** Status by name; default: every service as isReady says. */
+  health?: HealthSource;
+  /** Prometheus text for /metrics. */
+  metrics?: () => Promise<string>;
+  /** More plain HTTP, such as a page; true when it answered. */
+  plain?: (req: HttpRequest, res: HttpResponse) => boolean;
+  /** The largest message of a request, in bytes, after decompression; default 4 MiB. */
+  readMaxBytes?: number;
+  /** The longest timeout that a client may ask for, in milliseconds; default 2,147,483,647. */
+  maxTimeoutMs?: number;
+  /** Streams open at once; more are `resource_exhausted`. Default 5,000. */
+  maxStreams?: number;
+  /** Limits of connections. */
+  limits?: PortLimits;
+  log?: Logger;
+}
+
+const DEFAULT_READ_MAX_BYTES = 4 * 1024 * 1024;
+const DEFAULT_MAX_STREAMS = 5_000;
+const DEFAULT_BODY_MS = 60_000;
+
+/** Serves a program over HTTP. */
+export class HttpServer extends Lifecycle {
+  readonly #options: HttpServerOptions;
+  readonly #log: Logger;
+  readonly #guard: CallGuard;
+  readonly #rule: OriginRule;
+  readonly #port: HttpPort;
+  readonly #rpcs: Rpcs;
+
+  constructor(options: HttpServerOptions) {
+    super();
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#guard = new CallGuard(options.maxStreams ?? DEFAULT_MAX_STREAMS, this.#log);
+    this.#rule = {
+      allowedHosts: [...(options.allowedHosts ?? []), options.listen.host.toLowerCase()],
+      anyAddress: options.allowPublic ?? false,
+    };
+    this.#rpcs = new Rpcs(this.#router(), options.limits?.requestMs ?? DEFAULT_BODY_MS, this.#log);
+    this.#port = new HttpPort(options.listen, (req, res) => this.#answer(req, res), options.limits);
+  }
+
+  /** Where it listens; the real port after start(). */
+  get address(): Listen {
+    return this.#port.address;
+  }
+
+  /** Its address for a client on this machine, without a slash at the end. */
+  get url(): string {
+    const { host, port } = this.address;
+    if (host === "0.0.0.0" || host === "::") return `http://127.0.0.1:${port}`;
+    return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  }
+
+  /** Streams open now. */
+  get streams(): number {
+    return this.#guard.streams;
+  }
+
+  /** Connections open now. */
+  get connections(): number {
+    return this.#port.connections;
+  }
+
+  /** Answers new calls `unavailable` and is not ready, while open calls go on: the first half of stop(). */
+  refuse(): void {
+    this.#guard.refuse();
+  }
+
+  protected override async onStart(): Promise<void> {
+    const { listen, allowPublic } = this.#options;
+    if (!isLoopback(listen.host) && allowPublic !== true) {
+      const text = `listen ${listen.host}: not a loopback address; set allowPublic to serve other machines`;
+      throw new PoolError("invalid_argument", text, { field: "listen" });
+    }
+    await this.#port.start();
+    this.#log.info({ url: this.url }, "listening");
+  }
+
+  protected override async onStop(): Promise<void> {
+    this.#guard.end();
+    await this.#port.stop();
+  }
+
+  #answer(req: HttpRequest, res: HttpResponse): void {
+    req.on("error", () => {});
+    res.on("error", () => {});
+    if (this.#guard.refusing && !isHttp2(req)) res.setHeader("connection", "close");
+    if (!passGates(req, res, this.#rule)) return;
+    if (this.#rpcs.answer(req, res)) return;
+    const { metrics, plain } = this.#options;
+    void answerPlain(req, res, { isReady: () => this.#isReady(), metrics, plain }, this.#log);
+  }
+
+  #isReady(): true | string {
+    return this.#guard.refusing ? "stopping" : this.#options.isReady();
+  }
+
+  #router(): ConnectRouter {
+    const { routes, services, readMaxBytes, maxTimeoutMs, health } = this.#options;
+    const router = createConnectRouter({
+      acceptCompression: [serverGzip],
+      interceptors: [this.#guard.interceptor],
+      maxTimeoutMs: maxTimeoutMs ?? MAX_TIMEOUT_MS,
+      readMaxBytes: readMaxBytes ?? DEFAULT_READ_MAX_BYTES,
+      shutdownSignal: this.#guard.shutdownSignal,
+    });
+    routes(router);
+    const names = services.map((service) => service.typeName);
+    healthRoutes(router, health ?? new ReadyHealth(names, () => this.#isReady() === true));
+    reflectionRoutes(router, [...services, Health]);
+    return router;
+  }
+}

@@ -1,0 +1,79 @@
+/** Submit options become a checked job specification: the one gate for every door. */
+import { nuid } from "nats";
+import { PoolError } from "./errors.js";
+import {
+  checkClient,
+  checkPriority,
+  checkTimeoutMs,
+  checkTraceHeader,
+  HEADER_RESERVE_BYTES,
+  type JobHeaders,
+  type Priority,
+} from "./headers.js";
+import type { SubmitOptions } from "./job.js";
+import { checkName } from "./names.js";
+
+/** A job that is checked and has its defaults filled in. */
+export interface JobSpec {
+  readonly id: string;
+  readonly payload: Uint8Array;
+  readonly timeoutMs: number;
+  readonly idempotent: boolean;
+  readonly priority: Priority;
+  readonly wait: boolean;
+  /** Whose share of the parked queue it counts for; "" for nobody's. */
+  readonly client: string;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+const idPrefix = nuid.next().slice(0, 12);
+let idCounter = 0;
+
+/** A job id that nobody else makes: 12 random characters and a counter. */
+export function newJobId(): string {
+  idCounter += 1;
+  return idPrefix + idCounter.toString(36);
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @param defaultTimeoutMs for a job that names none, milliseconds
+ * @param maxPayloadBytes the broker's limit on headers and payload together
+ * @throws PoolError `invalid_argument` naming the field, `payload_too_large`
+ */
+export function toJobSpec(
+  payload: Uint8Array,
+  options: SubmitOptions | JobHeaders,
+  defaultTimeoutMs: number,
+  maxPayloadBytes: number,
+): JobSpec {
+  const id = "id" in options ? options.id : (options as JobHeaders).jobId;
+  const traceparent = options.traceparent;
+  const tracestate = options.tracestate;
+  checkPayload(payload, maxPayloadBytes - (traceparent?.length ?? 0) - (tracestate?.length ?? 0));
+  return {
+    id: id === undefined ? newJobId() : checkName("job", id),
+    payload,
+    timeoutMs: options.timeoutMs === undefined ? defaultTimeoutMs : checkTimeoutMs(options.timeoutMs),
+    idempotent: options.idempotent ?? false,
+    priority: options.priority === undefined ? "normal" : checkPriority(options.priority),
+    wait: options.wait ?? true,
+    client: options.client === undefined || options.client === "" ? "" : checkClient(options.client),
+    traceparent: traceparent === undefined ? undefined : checkTraceHeader("traceparent", traceparent),
+    tracestate: tracestate === undefined ? undefined : checkTraceHeader("tracestate", tracestate),
+  };
+}
+
+function checkPayload(payload: unknown, limitWithHeaders: number): void {
+  if (!(payload instanceof Uint8Array)) {
+    throw new PoolError("invalid_argument", "payload: use a Uint8Array or a string", { field: "payload" });
+  }
+  const limit = limitWithHeaders - HEADER_RESERVE_BYTES;
+  if (payload.length > limit) {
+    throw new PoolError("payload_too_large", `payload: ${payload.length} bytes, the broker takes ${limit}`, {
+      field: "payload",
+    });
+  }
+}

@@ -1,0 +1,420 @@
+/**
+ * The dispatcher of one pool: no job waits while a slot is idle.
+ *
+ * Decided here: the five rules of dispatch. A job is offered to the queue group
+ * when the pool has room; a worker without a free slot refuses at once; a
+ * refused job is handed to a worker that is known to be free, else parked; a
+ * slot that comes free takes the next parked job. Not decided here: who goes
+ * next (parked-queue.ts), who has room (roster.ts), and when waiting has lasted
+ * too long (watchdog.ts).
+ */
+import type { Msg } from "nats";
+import type { Bus } from "../../mesh/bus.js";
+import { readErrorHeaders } from "../../mesh/error-edges.js";
+import { PoolError } from "../../mesh/errors.js";
+import { decodeReplyHeaders, encodeJobHeaders, encodeRevocation, type ReplyHeaders } from "../../mesh/headers.js";
+import { type Inbox, isNoResponders } from "../../mesh/inbox.js";
+import { JobResult, type Outcome } from "../../mesh/job.js";
+import type { JobSpec } from "../../mesh/job-spec.js";
+import type { Subjects } from "../../mesh/subjects.js";
+import { Deadlines } from "../../mesh/deadlines.js";
+import { Fifo } from "./fifo.js";
+import { Attempt, type AttemptOwner, type JobListener, LiveJob } from "./live-job.js";
+import { ParkedQueue, type ParkedLimits } from "./parked-queue.js";
+import type { Placements } from "./placements.js";
+import type { Roster } from "./roster.js";
+import { ServiceRate } from "./service-rate.js";
+import type { Tally } from "./tally.js";
+
+/** What a dispatcher works with. */
+export interface DispatcherParts {
+  readonly pool: string;
+  readonly bus: Bus;
+  readonly inbox: Inbox;
+  readonly subjects: Subjects;
+  readonly roster: Roster;
+  readonly placements: Placements;
+  readonly tally: Tally;
+  readonly limits: ParkedLimits;
+  /** The pool has workers that send no heartbeats. */
+  readonly bare: boolean;
+  readonly now: () => number;
+  readonly onStart?: (job: LiveJob, worker: string) => void;
+  readonly onFinish?: (outcome: Outcome) => void;
+  /** Called when the first job comes in and when the last has ended. */
+  readonly onBusy: (busy: boolean) => void;
+}
+
+/** Offers that a pool without heartbeats may have out at once. */
+const MAX_BARE_OFFERS = 1_024;
+/** Tries of one idempotent job. */
+const MAX_ATTEMPTS = 5;
+
+export class Dispatcher implements AttemptOwner {
+  readonly parts: DispatcherParts;
+  readonly parked: ParkedQueue<LiveJob>;
+  readonly deadlines = new Deadlines<LiveJob>();
+  /** Attempts that nobody has accepted yet, oldest first. */
+  readonly unaccepted = new Fifo<Attempt>();
+  readonly #live = new Map<string, LiveJob>();
+  readonly #rate = new ServiceRate();
+  readonly #jobSubject: string;
+  /** Offers whose taker is not known yet. */
+  #offersOut = 0;
+  /** Nobody listened to the last offer of a pool without heartbeats. */
+  bareSilence = false;
+
+  constructor(parts: DispatcherParts) {
+    this.parts = parts;
+    this.parked = new ParkedQueue(parts.limits);
+    this.#jobSubject = parts.subjects.job(parts.pool);
+  }
+
+  /** Jobs that have no outcome yet. */
+  get liveJobs(): number {
+    return this.#live.size;
+  }
+
+  /** Jobs sent to workers and not ended. */
+  get inFlight(): number {
+    return this.#live.size - this.parked.size;
+  }
+
+  /** Whether heartbeats say nothing about the room in this pool. */
+  get isBare(): boolean {
+    return this.parts.bare || !this.parts.roster.everBeaten;
+  }
+
+  live(id: string): LiveJob | undefined {
+    return this.#live.get(id);
+  }
+
+  liveJobsNow(): LiveJob[] {
+    return [...this.#live.values()];
+  }
+
+  /**
+   * Takes a job. Its listener hears exactly one outcome.
+   *
+   * @throws PoolError `bus_unavailable`, `pool_full`, `no_workers`, `unknown_pool`, `duplicate_job`
+   */
+  submit(spec: JobSpec, listener: JobListener): LiveJob {
+    const twin = this.#live.get(spec.id);
+    if (twin !== undefined) return joinTwin(twin, spec, listener);
+    this.parts.bus.requireConnected();
+    const job = new LiveJob(spec, this.parts.now());
+    const goesNow = this.parked.size === 0 && this.#hasRoom();
+    if (!goesNow) this.#checkParkable(job);
+    job.listeners.push(listener);
+    this.#live.set(job.id, job);
+    if (this.#live.size === 1) this.parts.onBusy(true);
+    job.deadlineTick = this.deadlines.add(job, job.deadlineAt);
+    this.parts.tally.submitted += 1;
+    if (goesNow) this.#offer(job);
+    else this.#park(job);
+    return job;
+  }
+
+  /** Ends a live job as the caller wished; its worker is told. */
+  cancel(job: LiveJob, error: PoolError): void {
+    if (job.state === "ended") return;
+    const attempt = job.attempt;
+    if (attempt !== undefined && !attempt.over) {
+      this.parts.bus.publish(this.parts.subjects.cancel(this.parts.pool, job.id));
+    }
+    this.fail(job, error);
+  }
+
+  /** One caller of a job gives up; the job itself only when nobody else waits for it. */
+  leave(job: LiveJob, listener: JobListener, error: PoolError): void {
+    if (job.state === "ended") return;
+    if (job.listeners.length <= 1) return this.cancel(job, error);
+    job.listeners.splice(job.listeners.indexOf(listener), 1);
+    listener.onEnd(failure(job, error));
+  }
+
+  /** Ends a job with an error. */
+  fail(job: LiveJob, error: PoolError): void {
+    this.#end(job, failure(job, error));
+  }
+
+  /** Revokes an attempt that is in doubt, and sends the job again as the next one. */
+  tryAgain(attempt: Attempt): void {
+    const job = attempt.job;
+    job.attempts = attempt.number;
+    this.closeAttempt(attempt);
+    const cancel = this.parts.subjects.cancel(this.parts.pool, job.id);
+    this.parts.bus.publish(cancel, undefined, { headers: encodeRevocation(attempt.number) });
+    this.#handOffOrPark(job);
+  }
+
+  /** A worker died: what it had ends honestly, or runs elsewhere where that is safe. */
+  onWorkerLost(id: string, why: string): void {
+    for (const attempt of this.parts.placements.takeAll(id)) this.onAttemptLost(attempt, why);
+    this.pump();
+  }
+
+  /** One attempt's worker is gone or has forgotten it. */
+  onAttemptLost(attempt: Attempt, why: string): void {
+    if (attempt.over) return;
+    const job = attempt.job;
+    const safe = job.spec.idempotent || !attempt.accepted;
+    if (safe && attempt.number < MAX_ATTEMPTS) return this.tryAgain(attempt);
+    const error = new PoolError("worker_lost", `worker ${attempt.worker ?? "unknown"} ${why} while it had the job`, {
+      maybeExecuted: true,
+      retryable: job.spec.idempotent,
+    });
+    this.fail(job, error);
+  }
+
+  /** A heartbeat lists a job as running: its attempt is accepted there. */
+  locate(id: string, worker: string): void {
+    const attempt = this.#live.get(id)?.attempt;
+    if (attempt === undefined || attempt.over || attempt.accepted) return;
+    if (attempt.worker !== undefined && attempt.worker !== worker) return;
+    this.#accept(attempt, worker, undefined);
+  }
+
+  onReply(attempt: Attempt, msg: Msg): void {
+    if (attempt.over) {
+      this.parts.tally.late += 1;
+      return;
+    }
+    if (isNoResponders(msg)) return this.#onNoResponders(attempt);
+    const reply = decodeReplyHeaders(msg.headers);
+    switch (reply.kind) {
+      case "busy":
+        return this.#onBusyReply(attempt, reply);
+      case "accepted":
+        return this.#accept(attempt, reply.worker, reply.free);
+      case "progress":
+        return this.#onProgress(attempt, reply, msg.data);
+      case "result":
+        return this.#onResult(attempt, reply, msg.data);
+      case "error":
+        return this.#onError(attempt, reply, msg);
+    }
+  }
+
+  /** Sends parked jobs for as long as there is room. */
+  pump(): void {
+    while (this.parked.size > 0 && this.#hasRoom()) {
+      const job = this.parked.take();
+      if (job === undefined) return;
+      if (!this.#handOff(job)) {
+        if (!this.isBare) return this.parked.putBack(job);
+        this.#offer(job);
+      }
+    }
+  }
+
+  /** Sends one parked job although nobody seems to listen, to a pool without heartbeats. */
+  probeBare(): void {
+    if (!this.isBare || !this.bareSilence) return;
+    const job = this.parked.take();
+    if (job !== undefined) this.#offer(job);
+  }
+
+  /** Ends an attempt's bookkeeping: its inbox token, its place, its reservation. */
+  closeAttempt(attempt: Attempt): void {
+    if (attempt.over) return;
+    attempt.over = true;
+    this.#isAnswered(attempt);
+    this.parts.inbox.close(attempt.token);
+    if (attempt.worker === undefined) this.#offersOut -= 1;
+    else this.parts.placements.remove(attempt.worker, attempt);
+    if (attempt.handOff && attempt.worker !== undefined) this.parts.roster.released(attempt.worker);
+  }
+
+  #hasRoom(): boolean {
+    if (this.parts.roster.free > this.#offersOut) return true;
+    return this.isBare && !this.bareSilence && this.#offersOut < MAX_BARE_OFFERS;
+  }
+
+  #checkParkable(job: LiveJob): void {
+    const { roster, now } = this.parts;
+    const capacity = roster.capacity;
+    if (!job.spec.wait && capacity === 0) {
+      const known = roster.everBeaten;
+      throw new PoolError(known ? "no_workers" : "unknown_pool", known ? "the pool has no READY worker" : "nobody serves that pool", {
+        retryAfterMs: 1_000,
+      });
+    }
+    const bound = job.spec.wait ? this.parked.refusal(job) : "slots";
+    if (bound === undefined) return;
+    const messages = {
+      slots: "every slot is busy",
+      jobs: "as many jobs are parked as may be",
+      bytes: "parked jobs hold as many bytes as they may",
+      share: "this client holds its share of the parked jobs",
+    };
+    throw new PoolError("pool_full", messages[bound], {
+      utilization: capacity === 0 ? 1 : Math.min(1, Math.max(0, 1 - roster.free / capacity)),
+      parked: this.parked.size,
+      retryAfterMs: this.#rate.timeForMs(Math.max(1, this.parked.size), now()),
+    });
+  }
+
+  #park(job: LiveJob): void {
+    job.state = "parked";
+    this.parked.park(job);
+  }
+
+  #offer(job: LiveJob): void {
+    this.#offersOut += 1;
+    this.#send(job, this.#jobSubject, undefined);
+  }
+
+  #handOff(job: LiveJob): boolean {
+    const worker = this.parts.roster.handOff(this.parts.now());
+    if (worker === undefined) return false;
+    this.#send(job, `${this.#jobSubject}.${worker.id}`, worker.id);
+    return true;
+  }
+
+  #handOffOrPark(job: LiveJob): void {
+    if (job.state === "ended" || this.#handOff(job)) return;
+    if (!job.spec.wait) {
+      const reason = this.parts.roster.capacity > 0 ? "pool_full" : this.parts.roster.everBeaten ? "no_workers" : "unknown_pool";
+      return this.fail(job, new PoolError(reason, "no free slot", { retryAfterMs: 1_000 }));
+    }
+    job.state = "parked";
+    this.parked.putBack(job);
+  }
+
+  #send(job: LiveJob, subject: string, worker: string | undefined): void {
+    const { bus, inbox, now, placements, roster } = this.parts;
+    const at = now();
+    // A refused try was none: only an attempt that was closed in doubt counts.
+    const attempt = new Attempt(this, job, job.attempts + 1, at, worker, worker !== undefined);
+    attempt.token = inbox.open(attempt);
+    job.attempt = attempt;
+    job.state = "sent";
+    if (worker !== undefined) {
+      attempt.counted = true;
+      attempt.incarnation = roster.get(worker)?.incarnation;
+      placements.add(worker, attempt);
+    }
+    if (!this.isBare) attempt.waiting = this.unaccepted.push(attempt);
+    const leftMs = Math.max(1, job.deadlineAt - at);
+    const { traceparent, tracestate, idempotent } = job.spec;
+    const headers = encodeJobHeaders({
+      jobId: job.id,
+      attempt: attempt.number,
+      timeoutMs: leftMs,
+      expiresAt: Date.now() + leftMs,
+      offer: true,
+      ...(idempotent ? { idempotent } : {}),
+      ...(traceparent === undefined ? {} : { traceparent }),
+      ...(tracestate === undefined ? {} : { tracestate }),
+    });
+    bus.publish(subject, job.spec.payload, { headers, reply: inbox.subject(attempt.token) });
+  }
+
+  #onNoResponders(attempt: Attempt): void {
+    const worker = attempt.worker;
+    this.closeAttempt(attempt);
+    if (worker !== undefined) this.parts.roster.unreachable(worker, this.parts.now());
+    else if (this.isBare) this.bareSilence = true;
+    this.#handOffOrPark(attempt.job);
+  }
+
+  #onBusyReply(attempt: Attempt, reply: ReplyHeaders): void {
+    const handOff = attempt.handOff;
+    attempt.handOff = false;
+    this.closeAttempt(attempt);
+    this.parts.tally.refused += 1;
+    if (reply.worker !== undefined) {
+      const free = reply.free ?? 0;
+      this.parts.roster.answered(reply.worker, { event: "busy", free, handOff, counted: false }, this.parts.now());
+    }
+    this.#handOffOrPark(attempt.job);
+    this.pump();
+  }
+
+  #accept(attempt: Attempt, worker: string | undefined, free: number | undefined): void {
+    if (attempt.accepted) return;
+    attempt.accepted = true;
+    this.#isAnswered(attempt);
+    this.#answered(attempt, worker, "accepted", free);
+    for (const listener of attempt.job.listeners) listener.onAccepted?.(worker ?? "");
+    this.parts.onStart?.(attempt.job, worker ?? "");
+    this.pump();
+  }
+
+  #isAnswered(attempt: Attempt): void {
+    if (attempt.waiting === undefined) return;
+    this.unaccepted.remove(attempt.waiting);
+    attempt.waiting = undefined;
+  }
+
+  #onProgress(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array): void {
+    this.#accept(attempt, reply.worker, reply.free);
+    for (const listener of attempt.job.listeners) listener.onProgress?.(payload);
+  }
+
+  #onResult(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array): void {
+    const { job } = attempt;
+    if (!attempt.accepted) this.parts.onStart?.(job, reply.worker ?? "");
+    this.#answered(attempt, reply.worker, "ended", reply.free);
+    this.bareSilence = false;
+    const totalMs = this.parts.now() - job.submittedAt;
+    const waitMs = attempt.sentAt - job.submittedAt;
+    const result = new JobResult(job.id, payload, reply.worker ?? "", attempt.number, waitMs, totalMs);
+    this.#end(job, { ok: true, id: job.id, result });
+  }
+
+  #onError(attempt: Attempt, reply: ReplyHeaders, msg: Msg): void {
+    this.#answered(attempt, reply.worker, "ended", reply.free);
+    const error = readErrorHeaders(msg.headers as NonNullable<Msg["headers"]>);
+    const leaves = error.reason === "draining";
+    if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && attempt.number < MAX_ATTEMPTS) {
+      return this.tryAgain(attempt);
+    }
+    this.fail(attempt.job, error);
+  }
+
+  /** Tells the roster what a reply said, and learns from an offer's first answer who took it. */
+  #answered(attempt: Attempt, worker: string | undefined, event: "accepted" | "ended", free: number | undefined): void {
+    const { roster, placements, now } = this.parts;
+    const { handOff, counted } = attempt;
+    attempt.handOff = false;
+    if (worker === undefined) return;
+    if (attempt.worker === undefined) {
+      this.#offersOut -= 1;
+      attempt.worker = worker;
+      attempt.incarnation = roster.get(worker)?.incarnation;
+      if (event === "accepted") placements.add(worker, attempt);
+    }
+    attempt.counted = event === "accepted";
+    roster.answered(worker, { event, free, handOff, counted }, now());
+  }
+
+  #end(job: LiveJob, outcome: Outcome): void {
+    if (job.state === "ended") return;
+    if (job.state === "parked") this.parked.remove(job);
+    job.state = "ended";
+    this.#live.delete(job.id);
+    this.deadlines.delete(job, job.deadlineTick);
+    if (job.attempt !== undefined) this.closeAttempt(job.attempt);
+    this.#rate.ended(this.parts.now());
+    this.parts.tally.ended(outcome.ok ? "ok" : outcome.error.reason);
+    for (const listener of job.listeners) listener.onEnd(outcome);
+    this.parts.onFinish?.(outcome);
+    if (this.#live.size === 0) this.parts.onBusy(false);
+    else this.pump();
+  }
+}
+
+function failure(job: LiveJob, error: PoolError): Outcome {
+  return { ok: false, id: job.id, error, worker: job.attempt?.worker ?? "", attempt: job.attempt?.number ?? 0 };
+}
+
+function joinTwin(twin: LiveJob, spec: JobSpec, listener: JobListener): LiveJob {
+  const { payload } = twin.spec;
+  if (payload.length !== spec.payload.length || Buffer.compare(payload, spec.payload) !== 0) {
+    throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
+  }
+  twin.listeners.push(listener);
+  return twin;
+}

@@ -1,0 +1,91 @@
+/**
+ * A live job: one that was submitted and has no outcome yet.
+ *
+ * States: parked → sent → ended, and back from sent to parked when it was
+ * refused or when it may run again. `ended` is final: a job ends once.
+ *
+ *   (submitted) ─► sent ─► ended
+ *        │        ▲   │        ▲
+ *        └► parked ◄──┘        │
+ *             └────────────────┘  deadline, cancel
+ */
+import type { Msg } from "nats";
+import type { Priority } from "../../mesh/headers.js";
+import type { InboxEntry } from "../../mesh/inbox.js";
+import type { Outcome } from "../../mesh/job.js";
+import type { JobSpec } from "../../mesh/job-spec.js";
+import type { FifoNode } from "./fifo.js";
+import type { Parkable } from "./parked-queue.js";
+
+/** Who hears what becomes of a job. */
+export interface JobListener {
+  onEnd(outcome: Outcome): void;
+  onAccepted?(worker: string): void;
+  onProgress?(payload: Uint8Array): void;
+}
+
+/** What an attempt tells the dispatcher. */
+export interface AttemptOwner {
+  onReply(attempt: Attempt, msg: Msg): void;
+}
+
+/** One try of a job, from its sending to its answer. */
+export class Attempt implements InboxEntry {
+  token = "";
+  /** A result, a refusal or a revocation has ended it. */
+  over = false;
+  accepted = false;
+  /** Counted against its worker's free slots in the roster. */
+  counted = false;
+  incarnation: bigint | undefined;
+  /** Its place among the attempts that nobody has accepted yet. */
+  waiting: FifoNode<Attempt> | undefined;
+
+  constructor(
+    readonly owner: AttemptOwner,
+    readonly job: LiveJob,
+    readonly number: number,
+    public sentAt: number,
+    /** Who has it: known at once for a hand-off, from the first answer for an offer. */
+    public worker: string | undefined,
+    /** A hand-off that its worker has not answered yet. */
+    public handOff: boolean,
+  ) {}
+
+  onReply(msg: Msg): void {
+    this.owner.onReply(this, msg);
+  }
+}
+
+export class LiveJob implements Parkable {
+  readonly listeners: JobListener[] = [];
+  state: "parked" | "sent" | "ended" = "parked";
+  /** Tries that ended in doubt; a refused one was no try. */
+  attempts = 0;
+  attempt: Attempt | undefined;
+  deadlineTick = 0;
+  readonly deadlineAt: number;
+
+  constructor(
+    readonly spec: JobSpec,
+    readonly submittedAt: number,
+  ) {
+    this.deadlineAt = submittedAt + spec.timeoutMs;
+  }
+
+  get id(): string {
+    return this.spec.id;
+  }
+
+  get payloadBytes(): number {
+    return this.spec.payload.length;
+  }
+
+  get priority(): Priority {
+    return this.spec.priority;
+  }
+
+  get client(): string {
+    return this.spec.client;
+  }
+}

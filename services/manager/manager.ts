@@ -1,0 +1,204 @@
+/**
+ * The manager of one pool, to embed in a program: jobs in, results out.
+ *
+ * Decided here: the public verbs and their defaults. Dispatch is in
+ * dispatcher.ts; the same engine serves every pool in service.ts.
+ */
+import { Bus, type BusOptions } from "../../mesh/bus.js";
+import type {
+  IndexedOutcome,
+  JobResult,
+  Outcome,
+  Payload,
+  SubmitManyOptions,
+  SubmitOptions,
+  Submitter,
+} from "../../mesh/job.js";
+import { DEFAULT_TIMEOUT_MS, toBytes } from "../../mesh/job.js";
+import { Lifecycle } from "../../mesh/lifecycle.js";
+import type { PoolMember } from "../../mesh/member.js";
+import { checkName } from "../../mesh/names.js";
+import { type PayloadStarter, submitMany } from "../../mesh/submit-many.js";
+import { askCancel } from "../../mesh/ask-cancel.js";
+import type { ManagerHooks, Pool, PoolSettings } from "./pool.js";
+import { newManagerId, Pools } from "./pools.js";
+import { PoolError } from "../../mesh/errors.js";
+
+export type { ManagerHooks } from "./pool.js";
+
+/** How a manager is made. */
+export interface ManagerOptions extends BusOptions {
+  /** A connection to share; it is not closed by the manager. Default: one of its own. */
+  bus?: Bus;
+  /** This manager's id; default made for you. */
+  id?: string;
+  /** First token of every subject; default "pool". */
+  prefix?: string;
+  /** Deadline of a job that names none, in milliseconds from submit; default 30,000. */
+  timeoutMs?: number;
+  /** Time to accept an offer before it is made again, in milliseconds; default 250, never less than four round trips. */
+  acceptTimeoutMs?: number;
+  /** Jobs held for a free slot; default 10,000. */
+  parkedLimit?: number;
+  /** Payload bytes of jobs held; default 256 MiB. */
+  parkedBytesLimit?: number;
+  /** The part of both that one client may hold, over 0, at most 1; default 1. */
+  clientShare?: number;
+  /** The pool has workers that send no heartbeats: no accept timeout; default false. */
+  bare?: boolean;
+  /** Workers known at once; default 20,000. */
+  maxWorkers?: number;
+  /** How long close() waits for live jobs, in milliseconds; default 10,000. */
+  graceMs?: number;
+  hooks?: ManagerHooks;
+}
+
+/** The settings that every kind of manager shares, with their defaults. */
+export function toPoolSettings(options: Omit<ManagerOptions, keyof BusOptions | "bus">): PoolSettings {
+  return {
+    limits: {
+      jobs: options.parkedLimit ?? 10_000,
+      bytes: options.parkedBytesLimit ?? 256 * 2 ** 20,
+      clientShare: options.clientShare ?? 1,
+    },
+    timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    acceptTimeoutMs: options.acceptTimeoutMs ?? 250,
+    bare: options.bare ?? false,
+    maxWorkers: options.maxWorkers ?? 20_000,
+    hooks: options.hooks ?? {},
+  };
+}
+
+/** A manager of one pool. */
+export class Manager extends Lifecycle implements Submitter {
+  readonly pool: string;
+  readonly #options: ManagerOptions;
+  readonly #members: PoolMember[] = [];
+  #bus: Bus | undefined;
+  #pools: Pools | undefined;
+
+  /**
+   * Connects and is ready to take jobs.
+   *
+   * @throws PoolError `invalid_argument`, `bus_unavailable` when there is no broker (unless waitOnFirstConnect), `unauthenticated`
+   */
+  static async connect(pool: string, options: ManagerOptions = {}): Promise<Manager> {
+    const manager = new Manager(pool, options);
+    await manager.start();
+    return manager;
+  }
+
+  constructor(pool: string, options: ManagerOptions = {}) {
+    super();
+    this.pool = checkName("pool", pool);
+    this.#options = options;
+  }
+
+  /** The largest payload, in bytes: the broker's limit less our headers. */
+  get maxPayloadBytes(): number {
+    return this.#engine().dispatcher.parts.bus.maxPayloadBytes;
+  }
+
+  /** Slots of READY workers, busy ones among them as their heartbeats say, and parked jobs. */
+  get capacity(): { readonly slots: number; readonly busy: number; readonly parked: number; readonly workers: number } {
+    const { roster, dispatcher } = this.#engine();
+    let busy = 0;
+    for (const worker of roster.workers()) busy += worker.busy;
+    return { slots: roster.capacity, busy, parked: dispatcher.parked.size, workers: roster.size };
+  }
+
+  /**
+   * Adds a worker of this process: it shares this manager's connection, is
+   * started now and stopped by close().
+   */
+  async add(worker: PoolMember): Promise<void> {
+    if (worker.pool !== this.pool) {
+      throw new PoolError("invalid_argument", "the worker is of another pool", { field: "pool" });
+    }
+    worker.useBus(this.#openBus());
+    await worker.start();
+    this.#members.push(worker);
+    void worker.closed.then(() => this.#members.splice(this.#members.indexOf(worker), 1));
+  }
+
+  submit(payload: Payload, options: SubmitOptions = {}): Promise<JobResult> {
+    try {
+      return this.#engine().run(toBytes(payload), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  submitMany(
+    payloads: Iterable<Payload> | AsyncIterable<Payload>,
+    options: SubmitManyOptions = {},
+  ): AsyncIterable<IndexedOutcome> {
+    const pool = this.#engine();
+    const starter: PayloadStarter = {
+      start: (payload, each, onEnd) => pool.submit(payload, each, { onEnd }),
+      cancel: (id) => pool.cancel(id),
+    };
+    return submitMany(starter, payloads, options);
+  }
+
+  detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
+    const { onOutcome, onProgress, ...rest } = options;
+    const listener = { onEnd: onOutcome ?? (() => {}), ...(onProgress === undefined ? {} : { onProgress }) };
+    return this.#engine().submit(toBytes(payload), rest, listener, true);
+  }
+
+  /** The outcome of a job that was detached or whose id you chose, for a minute after its end. */
+  outcome(id: string): Outcome | undefined {
+    return this.#engine().outcomes.get(checkName("job", id), performance.now());
+  }
+
+  async cancel(id: string): Promise<void> {
+    if (this.#engine().cancel(checkName("job", id))) return;
+    await askCancel(this.#openBus(), this.#openPools(), this.pool, id);
+  }
+
+  /** Ends it: waits for live jobs up to the grace, stops added workers, closes its own connection. */
+  close(): Promise<void> {
+    return this.stop();
+  }
+
+  protected async onStart(): Promise<void> {
+    const { bus, prefix, log } = this.#options;
+    const settings = toPoolSettings(this.#options);
+    this.#bus = bus ?? (await Bus.connect({ name: `poolmesh-manager-${this.pool}`, waitOnFirstConnect: false, ...this.#options }));
+    this.#pools = new Pools({
+      bus: this.#bus,
+      id: this.#options.id ?? newManagerId(),
+      pools: [this.pool],
+      servesSubmit: false,
+      settings,
+      maxPools: 1,
+      graceMs: this.#options.graceMs ?? 10_000,
+      ...(prefix === undefined ? {} : { prefix }),
+      ...(log === undefined ? {} : { log }),
+    });
+    void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
+    await this.#pools.start();
+  }
+
+  protected async onStop(): Promise<void> {
+    await this.#pools?.stop();
+    await Promise.all([...this.#members].map((worker) => worker.stop()));
+    if (this.#options.bus === undefined) await this.#bus?.close();
+  }
+
+  #engine(): Pool {
+    return this.#openPools().get(this.pool);
+  }
+
+  #openPools(): Pools {
+    if (this.#pools === undefined) throw new PoolError("bus_unavailable", "the manager was not started");
+    return this.#pools;
+  }
+
+  #openBus(): Bus {
+    if (this.#bus === undefined) throw new PoolError("bus_unavailable", "the manager was not started");
+    return this.#bus;
+  }
+}
+

@@ -1,0 +1,86 @@
+/**
+ * The manager's Prometheus metrics. Series are bounded: per pool and outcome,
+ * never per job, worker or client.
+ */
+import { Counter, Gauge, Registry } from "prom-client";
+import type { Pools } from "./pools.js";
+
+/** A registry whose values are read from the pools when it is scraped. */
+export function managerMetrics(pools: Pools): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  const perPool = { labelNames: ["pool"], registers };
+  new Gauge({
+    ...perPool,
+    name: "poolmesh_manager_parked_jobs",
+    help: "Jobs held until a slot is free.",
+    collect() {
+      this.reset();
+      for (const { name, dispatcher } of pools.known()) this.set({ pool: name }, dispatcher.parked.size);
+    },
+  });
+  new Gauge({
+    ...perPool,
+    name: "poolmesh_manager_parked_bytes",
+    help: "Payload bytes of jobs held.",
+    collect() {
+      this.reset();
+      for (const { name, dispatcher } of pools.known()) this.set({ pool: name }, dispatcher.parked.bytes);
+    },
+  });
+  new Gauge({
+    ...perPool,
+    name: "poolmesh_manager_oldest_wait_seconds",
+    help: "Age of the oldest job held.",
+    collect() {
+      this.reset();
+      for (const pool of pools.known()) this.set({ pool: pool.name }, pool.figures().oldestWaitMs / 1_000);
+    },
+  });
+  new Gauge({
+    ...perPool,
+    name: "poolmesh_manager_in_flight_jobs",
+    help: "Jobs sent to workers and not ended.",
+    collect() {
+      this.reset();
+      for (const { name, dispatcher } of pools.known()) this.set({ pool: name }, dispatcher.inFlight);
+    },
+  });
+  counter(registers, "poolmesh_manager_jobs_submitted_total", "Jobs taken.", pools, ({ tally }) => tally.submitted);
+  counter(registers, "poolmesh_manager_refusals_total", "Busy answers of workers.", pools, ({ tally }) => tally.refused);
+  counter(registers, "poolmesh_manager_late_replies_total", "Answers dropped as late or stale.", pools, ({ tally }) => tally.late);
+  new Counter({
+    name: "poolmesh_manager_jobs_total",
+    help: "Jobs ended, by outcome: ok or the reason of the error.",
+    labelNames: ["pool", "outcome"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, tally } of pools.known()) {
+        for (const [outcome, count] of tally.outcomes()) this.inc({ pool: name, outcome }, count);
+      }
+    },
+  });
+  return registry;
+}
+
+type KnownPool = Pools extends { known(): Iterable<infer P> } ? P : never;
+
+function counter(
+  registers: Registry[],
+  name: string,
+  help: string,
+  pools: Pools,
+  value: (pool: KnownPool) => number,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames: ["pool"],
+    registers,
+    collect() {
+      this.reset();
+      for (const pool of pools.known()) this.inc({ pool: pool.name }, value(pool));
+    },
+  });
+}

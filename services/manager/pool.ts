@@ -1,0 +1,229 @@
+/**
+ * One pool at one manager: its dispatcher, what is known of its workers, and
+ * what it tells about itself.
+ *
+ * Decided here: how heartbeats, cancels and submissions reach the dispatcher.
+ * It subscribes to nothing and owns no timer; pools.ts does.
+ */
+import type { Msg } from "nats";
+import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { PoolError, type Reason } from "../../mesh/errors.js";
+import type { Inbox } from "../../mesh/inbox.js";
+import type { Bus } from "../../mesh/bus.js";
+import { decodeJobHeaders, type JobHeaders } from "../../mesh/headers.js";
+import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job.js";
+import { toJobSpec } from "../../mesh/job-spec.js";
+import type { Subjects } from "../../mesh/subjects.js";
+import { Dispatcher } from "./dispatcher.js";
+import type { JobListener, LiveJob } from "./live-job.js";
+import { OutcomeStore } from "./outcome-store.js";
+import type { ParkedLimits } from "./parked-queue.js";
+import { Placements } from "./placements.js";
+import { Roster } from "./roster.js";
+
+import { Tally } from "./tally.js";
+import { Watchdog } from "./watchdog.js";
+
+/** What a manager tells the program that embeds it. All are called synchronously; they must not throw. */
+export interface ManagerHooks {
+  /** A worker has accepted a job, or finished it before it had to say so. */
+  jobStart?(job: { readonly id: string; readonly pool: string; readonly worker: string }): void;
+  /** A job has its outcome. */
+  jobFinish?(outcome: Outcome & { readonly pool: string }): void;
+  /** A worker was seen first. */
+  workerAdd?(worker: { readonly id: string; readonly pool: string; readonly slots: number }): void;
+  /** A worker left or was lost. */
+  workerRemove?(worker: { readonly id: string; readonly pool: string; readonly why: string }): void;
+}
+
+/** The settings of every pool of a manager. */
+export interface PoolSettings {
+  readonly limits: ParkedLimits;
+  /** For jobs that name none, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly acceptTimeoutMs: number;
+  /** The pool has workers that send no heartbeats besides those that do. */
+  readonly bare: boolean;
+  readonly maxWorkers: number;
+  readonly hooks: ManagerHooks;
+}
+
+/** What pools share. */
+export interface PoolParts {
+  readonly bus: Bus;
+  readonly inbox: Inbox;
+  readonly subjects: Subjects;
+  readonly now: () => number;
+  readonly onBusy: (pool: Pool, busy: boolean) => void;
+}
+
+export class Pool {
+  readonly name: string;
+  readonly roster: Roster;
+  readonly dispatcher: Dispatcher;
+  readonly watchdog: Watchdog;
+  readonly tally = new Tally();
+  readonly outcomes = new OutcomeStore();
+  /** The last heartbeat of each worker, for listings. */
+  readonly heartbeats = new Map<string, { readonly heartbeat: Heartbeat; readonly at: number; readonly firstAt: number }>();
+  readonly #settings: PoolSettings;
+  readonly #parts: PoolParts;
+  lastUsedAt: number;
+
+  constructor(name: string, parts: PoolParts, settings: PoolSettings) {
+    this.name = name;
+    this.#parts = parts;
+    this.#settings = settings;
+    this.lastUsedAt = parts.now();
+    this.roster = new Roster(settings.maxWorkers);
+    const { hooks, limits, bare } = settings;
+    this.dispatcher = new Dispatcher({
+      ...parts,
+      pool: name,
+      roster: this.roster,
+      placements: new Placements(),
+      tally: this.tally,
+      limits,
+      bare,
+      onBusy: (busy) => parts.onBusy(this, busy),
+      ...(hooks.jobStart ? { onStart: (job, worker) => hooks.jobStart?.({ id: job.id, pool: name, worker }) } : {}),
+      ...(hooks.jobFinish ? { onFinish: (outcome) => hooks.jobFinish?.({ ...outcome, pool: name }) } : {}),
+    });
+    this.watchdog = new Watchdog(this.dispatcher, {
+      acceptTimeoutMs: settings.acceptTimeoutMs,
+      onLost: (worker, why) => this.#onLeft(worker, why),
+    });
+  }
+
+  /**
+   * Takes a job and calls the listener with its outcome exactly once.
+   *
+   * @returns the job's id
+   * @throws PoolError for what is refused at once
+   */
+  submit(payload: Uint8Array, options: SubmitOptions | JobHeaders, listener: JobListener, keep = false): string {
+    const spec = toJobSpec(payload, options, this.#settings.timeoutMs, this.#parts.bus.maxPayloadBytes);
+    const signal = "signal" in options ? options.signal : undefined;
+    if (signal?.aborted) throw canceled();
+    this.lastUsedAt = this.#parts.now();
+    const named = "id" in options ? options.id !== undefined : (options as JobHeaders).jobId !== undefined;
+    if (!named && !keep && signal === undefined) return this.dispatcher.submit(spec, listener).id;
+    const before = named ? this.outcomes.repeat(spec.id, payload, this.lastUsedAt) : undefined;
+    if (before !== undefined) {
+      queueMicrotask(() => listener.onEnd(before));
+      return spec.id;
+    }
+    this.#submitWatched(spec, listener, named || keep, signal);
+    return spec.id;
+  }
+
+  /** The outcome of a job by promise. Rejects with a PoolError. */
+  run(payload: Uint8Array, options: SubmitOptions): Promise<JobResult> {
+    return new Promise((resolve, reject) => {
+      const listener: JobListener = {
+        onEnd: (outcome) => (outcome.ok ? resolve(outcome.result) : reject(outcome.error)),
+        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+      };
+      try {
+        this.submit(payload, options, listener);
+      } catch (error) {
+        reject(error);
+      }
+    });
+  }
+
+  /** Cancels a job that is live here; false when it is not. */
+  cancel(id: string): boolean {
+    const job = this.dispatcher.live(id);
+    if (job === undefined) return false;
+    this.dispatcher.cancel(job, canceled());
+    return true;
+  }
+
+  /** A cancel or revocation heard on the bus. An answer is sent when the job was here. */
+  onCancel(id: string, msg: Msg): boolean {
+    const revokes = msg.headers !== undefined && decodeJobHeaders(msg.headers).attempt !== undefined;
+    return !revokes && this.cancel(id);
+  }
+
+  /** A heartbeat of one of this pool's workers. */
+  onHeartbeat(heartbeat: Heartbeat): void {
+    const now = this.#parts.now();
+    const id = heartbeat.worker;
+    const meaning = this.roster.beat(heartbeat, now);
+    if (meaning === "ignored") return;
+    this.lastUsedAt = now;
+    if (meaning === "left") return this.#onWorkerGone(id, "left");
+    this.heartbeats.set(id, { heartbeat, at: now, firstAt: this.heartbeats.get(id)?.firstAt ?? now });
+    if (meaning === "joined") this.#settings.hooks.workerAdd?.({ id, pool: this.name, slots: heartbeat.slots });
+    if (meaning === "restarted") this.dispatcher.onWorkerLost(id, "restarted");
+    for (const jobId of heartbeat.runningJobs) this.dispatcher.locate(jobId, id);
+    this.dispatcher.pump();
+  }
+
+  /** What is said of this pool in a manager's heartbeat, besides who says it. */
+  figures(): {
+    parked: number;
+    parkedBytes: bigint;
+    oldestWaitMs: number;
+    parkedLimit: number;
+    inFlight: number;
+    submittedTotal: bigint;
+    outcomes: Record<string, bigint>;
+    lateTotal: bigint;
+  } {
+    const { parked, inFlight } = this.dispatcher;
+    const oldest = parked.oldestSubmittedAt();
+    const outcomes: Record<string, bigint> = {};
+    for (const [reason, count] of this.tally.outcomes()) outcomes[reason] = BigInt(count);
+    return {
+      parked: parked.size,
+      parkedBytes: BigInt(parked.bytes),
+      oldestWaitMs: oldest === undefined ? 0 : this.#parts.now() - oldest,
+      parkedLimit: this.#settings.limits.jobs,
+      inFlight,
+      submittedTotal: BigInt(this.tally.submitted),
+      outcomes,
+      lateTotal: BigInt(this.tally.late),
+    };
+  }
+
+  /** Ends every live job with this error. */
+  endAll(reason: Reason, message: string): void {
+    for (const job of this.dispatcher.liveJobsNow()) {
+      const maybeExecuted = job.attempt?.accepted ?? false;
+      this.dispatcher.cancel(job, new PoolError(reason, message, { maybeExecuted }));
+    }
+  }
+
+  #submitWatched(spec: LiveJob["spec"], listener: JobListener, keep: boolean, signal: AbortSignal | undefined): void {
+    let job: LiveJob | undefined;
+    const onAbort = (): void => {
+      if (job !== undefined) this.dispatcher.leave(job, watched, canceled());
+    };
+    const watched: JobListener = {
+      ...listener,
+      onEnd: (outcome) => {
+        signal?.removeEventListener("abort", onAbort);
+        if (keep) this.outcomes.keep(outcome, spec.payload, this.#parts.now());
+        listener.onEnd(outcome);
+      },
+    };
+    job = this.dispatcher.submit(spec, watched);
+    signal?.addEventListener("abort", onAbort);
+  }
+
+  #onWorkerGone(id: string, why: string): void {
+    this.#onLeft(id, why);
+    this.dispatcher.onWorkerLost(id, why);
+  }
+
+  #onLeft(id: string, why: string): void {
+    this.heartbeats.delete(id);
+    this.#settings.hooks.workerRemove?.({ id, pool: this.name, why });
+  }
+}
+
+function canceled(): PoolError {
+  return new PoolError("canceled", "the caller canceled the job");
+}

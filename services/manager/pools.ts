@@ -1,0 +1,275 @@
+/**
+ * All pools of one manager: who hears what on the bus, and the ticks.
+ *
+ * Decided here: which subjects a manager hears, when a pool comes into being
+ * and when it is forgotten, and the manager's own heartbeats.
+ */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { hostname } from "node:os";
+import { type Msg, nuid } from "nats";
+import { ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Bus } from "../../mesh/bus.js";
+import { encodeControl } from "../../mesh/control.js";
+import { PoolError } from "../../mesh/errors.js";
+import { encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
+import { decodeHeartbeat } from "../../mesh/heartbeat-codec.js";
+import { newIncarnation, packageVersion } from "../../mesh/identity.js";
+import { Inbox } from "../../mesh/inbox.js";
+import { Lifecycle } from "../../mesh/lifecycle.js";
+import { type Logger, silentLog } from "../../mesh/log.js";
+import { checkName } from "../../mesh/names.js";
+import { isAnswerable, QUEUE_MANAGERS, Subjects } from "../../mesh/subjects.js";
+import { Pool, type PoolSettings } from "./pool.js";
+import { answerSubmission } from "./submissions.js";
+
+export interface PoolsOptions {
+  readonly bus: Bus;
+  /** This manager's id. */
+  readonly id: string;
+  readonly prefix?: string;
+  /** The pools to serve; undefined for all. */
+  readonly pools?: readonly string[];
+  /** Also take jobs from `pool.P.submit`. */
+  readonly servesSubmit: boolean;
+  readonly settings: PoolSettings;
+  /** At most this many pools are known at once. */
+  readonly maxPools: number;
+  /** How long stop() waits for live jobs, in milliseconds. */
+  readonly graceMs: number;
+  readonly log?: Logger;
+}
+
+const TICK_MS = 10;
+const BEAT_MS = 1_000;
+const BEAT_COALESCE_MS = 250;
+const FORGET_AFTER_MS = 600_000;
+
+export class Pools extends Lifecycle {
+  readonly #options: PoolsOptions;
+  readonly #subjects: Subjects;
+  readonly #log: Logger;
+  readonly #pools = new Map<string, Pool>();
+  readonly #busy = new Set<Pool>();
+  readonly #closers: (() => void)[] = [];
+  readonly #incarnation = newIncarnation(Date.now());
+  #inbox: Inbox | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #beater: NodeJS.Timeout | undefined;
+  #early: NodeJS.Timeout | undefined;
+  #seq = 0n;
+  #strays = 0;
+  #garbage = 0;
+  #stopping = false;
+
+  constructor(options: PoolsOptions) {
+    super();
+    this.#options = options;
+    this.#subjects = new Subjects(options.prefix);
+    this.#log = options.log ?? silentLog;
+    for (const pool of options.pools ?? []) checkName("pool", pool);
+  }
+
+  get subjects(): Subjects {
+    return this.#subjects;
+  }
+
+  /** Replies that nobody waited for any more, and heartbeats that were garbage; dropped. */
+  get dropped(): { readonly replies: number; readonly heartbeats: number } {
+    return { replies: this.#strays, heartbeats: this.#garbage };
+  }
+
+  /** The inbox for this manager's own questions. */
+  get inbox(): Inbox {
+    if (this.#inbox === undefined) throw new PoolError("bus_unavailable", "the manager was not started");
+    return this.#inbox;
+  }
+
+  known(): Iterable<Pool> {
+    return this.#pools.values();
+  }
+
+  /** A pool that is known. */
+  find(name: string): Pool | undefined {
+    return this.#pools.get(checkName("pool", name));
+  }
+
+  /**
+   * A pool to submit to; made when it is not known yet.
+   *
+   * @throws PoolError `invalid_argument`, `not_found` when this manager does not serve it, `draining`, `pool_full`
+   */
+  get(name: string): Pool {
+    if (this.#stopping) throw new PoolError("draining", "this manager is stopping", { retryAfterMs: 100 });
+    const known = this.#pools.get(checkName("pool", name));
+    if (known !== undefined) return known;
+    if (this.#options.pools !== undefined && !this.#options.pools.includes(name)) {
+      throw new PoolError("not_found", "this manager does not serve that pool", { field: "pool" });
+    }
+    if (this.#pools.size >= this.#options.maxPools) {
+      throw new PoolError("pool_full", "as many pools are known as may be", { retryAfterMs: 30_000, field: "pool" });
+    }
+    return this.#add(name);
+  }
+
+  protected onStart(): Promise<void> {
+    const { bus, pools } = this.#options;
+    this.#inbox = new Inbox(bus, () => {
+      this.#strays += 1;
+    });
+    for (const pool of pools ?? [undefined]) this.#subscribe(pool);
+    for (const pool of pools ?? []) this.#add(pool);
+    this.#closers.push(bus.on("reconnect", () => this.#onReconnect()));
+    this.#beater = setInterval(() => this.#onSecond(), BEAT_MS);
+    this.#beat();
+    return bus.flush().then(() => undefined);
+  }
+
+  /** Waits for live jobs up to the grace, then ends the rest as `draining`. */
+  protected async onStop(): Promise<void> {
+    this.#stopping = true;
+    await this.#idle();
+    for (const pool of this.#pools.values()) {
+      pool.endAll("draining", "the manager stopped before the job ended");
+      pool.watchdog.stop();
+    }
+    this.#beat(true);
+    clearInterval(this.#beater);
+    clearInterval(this.#ticker);
+    clearTimeout(this.#early);
+    for (const close of this.#closers) close();
+    this.#inbox?.stop();
+    await this.#options.bus.flush();
+  }
+
+  #add(name: string): Pool {
+    const { bus, settings } = this.#options;
+    const onBusy = (pool: Pool, busy: boolean): void => this.#onBusy(pool, busy);
+    const parts = { bus, inbox: this.inbox, subjects: this.#subjects, now: () => performance.now(), onBusy };
+    const pool = new Pool(name, parts, settings);
+    this.#pools.set(name, pool);
+    bus.publish(this.#subjects.controlAll(name), encodeControl("rollCall", {}));
+    return pool;
+  }
+
+  #subscribe(pool: string | undefined): void {
+    const { bus, servesSubmit } = this.#options;
+    const every = this.#subjects.every;
+    const subscriptions = [
+      bus.subscribe(every.heartbeat(pool), (msg) => this.#onHeartbeat(msg)),
+      bus.subscribe(every.cancel(pool), (msg) => this.#onCancel(msg)),
+    ];
+    this.#closers.push(() => {
+      for (const subscription of subscriptions) subscription.unsubscribe();
+    });
+    if (!servesSubmit) return;
+    const submit = bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg), QUEUE_MANAGERS);
+    const again = bus.subscribe(every.submitTo(this.#options.id, pool), (msg) => this.#onSubmit(msg));
+    this.#closers.push(() => {
+      submit.unsubscribe();
+      again.unsubscribe();
+    });
+  }
+
+  #onHeartbeat(msg: Msg): void {
+    const pool = this.#subjects.poolOf(msg.subject);
+    const worker = this.#subjects.lastOf(msg.subject);
+    const contentType = msg.headers?.get(HEADER.contentType) ?? "";
+    const decoded = decodeHeartbeat({ data: msg.data, contentType, pool, sender: worker });
+    if (!decoded.ok) {
+      this.#garbage += 1;
+      return;
+    }
+    const known = this.#pools.get(pool) ?? (this.#pools.size < this.#options.maxPools ? this.#add(pool) : undefined);
+    known?.onHeartbeat(decoded.beat);
+  }
+
+  #onCancel(msg: Msg): void {
+    const pool = this.#pools.get(this.#subjects.poolOf(msg.subject));
+    if (pool?.onCancel(this.#subjects.lastOf(msg.subject), msg) !== true) return;
+    if (isAnswerable(msg.reply, this.#options.bus.inboxPrefix)) {
+      this.#options.bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
+    }
+  }
+
+  #onSubmit(msg: Msg): void {
+    const name = this.#subjects.poolOf(msg.subject);
+    answerSubmission(this.#options.bus, this.#options.id, msg, () => this.get(name));
+  }
+
+  #onBusy(pool: Pool, busy: boolean): void {
+    if (busy) this.#busy.add(pool);
+    else this.#busy.delete(pool);
+    if (this.#busy.size === 0) {
+      clearInterval(this.#ticker);
+      this.#ticker = undefined;
+    } else this.#ticker ??= setInterval(() => this.#onTick(), TICK_MS);
+    this.#early ??= setTimeout(() => {
+      this.#early = undefined;
+      if (!this.#stopping) this.#beat();
+    }, BEAT_COALESCE_MS);
+  }
+
+  #onTick(): void {
+    const now = performance.now();
+    for (const pool of this.#busy) pool.watchdog.tick(now);
+  }
+
+  #onSecond(): void {
+    const now = performance.now();
+    for (const pool of this.#pools.values()) {
+      pool.watchdog.sweepSilent(now);
+      const idle = pool.roster.size === 0 && pool.dispatcher.liveJobs === 0 && now - pool.lastUsedAt > FORGET_AFTER_MS;
+      if (idle && this.#options.pools === undefined) this.#pools.delete(pool.name);
+    }
+    this.#beat();
+    if (this.#busy.size > 0) void this.#measureRoundTrip();
+  }
+
+  async #measureRoundTrip(): Promise<void> {
+    const begunAt = performance.now();
+    if (!(await this.#options.bus.flush(1_000))) return;
+    for (const pool of this.#busy) pool.watchdog.onRoundTrip(performance.now() - begunAt);
+  }
+
+  #onReconnect(): void {
+    this.#log.info("asking workers for what is owed");
+    for (const pool of this.#pools.values()) pool.watchdog.onReconnect(performance.now());
+  }
+
+  #beat(stopped = false): void {
+    const { bus, id } = this.#options;
+    for (const pool of this.#pools.values()) {
+      this.#seq += 1n;
+      const heartbeat = create(ManagerHeartbeatSchema, {
+        ...pool.figures(),
+        pool: pool.name,
+        manager: id,
+        incarnation: this.#incarnation,
+        seq: this.#seq,
+        stopped,
+        host: hostname(),
+        pid: process.pid,
+        version: packageVersion(),
+        heartbeatIntervalMs: BEAT_MS,
+      });
+      bus.publish(this.#subjects.managerHeartbeat(pool.name, id), toBinary(ManagerHeartbeatSchema, heartbeat));
+    }
+  }
+
+  /** Resolves when no job is live, or at the grace. */
+  #idle(): Promise<void> {
+    const endAt = performance.now() + this.#options.graceMs;
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (this.#busy.size === 0 || performance.now() >= endAt) resolve();
+        else setTimeout(check, 20);
+      };
+      check();
+    });
+  }
+}
+
+/** A default manager id. */
+export function newManagerId(): string {
+  return `manager-${nuid.next().slice(0, 10)}`;
+}

@@ -1,0 +1,134 @@
+/**
+ * The manager as a service: every pool, over NATS and over HTTP.
+ *
+ * The composition root. Starts in the order bus, pools, HTTP, service API, so
+ * that a door opens only when what is behind it is ready; stops in the reverse
+ * order, so that live jobs can still be answered through the doors they came by.
+ */
+import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/manager_pb.js";
+import { Bus, type BusOptions } from "../../mesh/bus.js";
+import { HttpServer } from "../../mesh/http/server.js";
+import { packageVersion } from "../../mesh/identity.js";
+import { Lifecycle } from "../../mesh/lifecycle.js";
+import type { Listen } from "../../mesh/options.js";
+import { ServiceApi } from "../../mesh/service-api.js";
+import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/subjects.js";
+import { toPoolSettings, type ManagerOptions } from "./manager.js";
+import { managerMetrics } from "./metrics.js";
+import { newManagerId, Pools } from "./pools.js";
+import { managerRoutes } from "./routes.js";
+import { warnOfStreams } from "./stream-check.js";
+import { WorkerControl } from "./worker-control.js";
+
+/** How the service is made: a manager's options, and where it listens. */
+export interface ManagerServiceOptions extends Omit<ManagerOptions, "bus" | keyof BusOptions> {
+  bus?: BusOptions;
+  log?: BusOptions["log"];
+  /** The pools to serve; default all. */
+  pools?: readonly string[];
+  /** Pools known at once; default 1,000. */
+  maxPools?: number;
+  listen: Listen;
+  allowPublic?: boolean;
+  allowedHosts?: readonly string[];
+  maxStreams?: number;
+}
+
+export class ManagerService extends Lifecycle {
+  readonly id: string;
+  readonly #options: ManagerServiceOptions;
+  #bus: Bus | undefined;
+  #pools: Pools | undefined;
+  #http: HttpServer | undefined;
+  #serviceApi: ServiceApi | undefined;
+
+  constructor(options: ManagerServiceOptions) {
+    super();
+    this.#options = options;
+    this.id = options.id ?? newManagerId();
+  }
+
+  /** Where it serves HTTP. After start(). */
+  get url(): string {
+    return this.#http?.url ?? "";
+  }
+
+  protected async onStart(): Promise<void> {
+    const { log, prefix } = this.#options;
+    const shared = log === undefined ? {} : { log };
+    const bus = await Bus.connect({ name: `poolmesh-manager-${this.id}`, ...this.#options.bus, ...shared });
+    this.#bus = bus;
+    void bus.closed.then((error) => error !== undefined && this.fail(error));
+    const pools = new Pools({
+      bus,
+      id: this.id,
+      servesSubmit: true,
+      settings: toPoolSettings(this.#options),
+      maxPools: this.#options.maxPools ?? 1_000,
+      graceMs: this.#options.graceMs ?? 10_000,
+      ...(this.#options.pools === undefined ? {} : { pools: this.#options.pools }),
+      ...(prefix === undefined ? {} : { prefix }),
+      ...shared,
+    });
+    this.#pools = pools;
+    await pools.start();
+    this.#http = this.#makeHttp(bus, pools);
+    await this.#http.start();
+    this.#serviceApi = this.#makeServiceApi(bus, pools);
+    await this.#serviceApi.start();
+    if (log !== undefined) await warnOfStreams(bus, pools.subjects, log);
+  }
+
+  protected async onStop(): Promise<void> {
+    this.#http?.refuse();
+    await this.#pools?.stop();
+    await this.#serviceApi?.stop();
+    await this.#http?.stop();
+    await this.#bus?.close();
+  }
+
+  #makeHttp(bus: Bus, pools: Pools): HttpServer {
+    const { listen, allowPublic, allowedHosts, maxStreams, log } = this.#options;
+    const metrics = managerMetrics(pools);
+    return new HttpServer({
+      listen,
+      routes: (router) => managerRoutes(router, { bus, pools, control: new WorkerControl(bus, pools) }),
+      services: [ManagerServiceDesc],
+      isReady: () => (bus.connected ? true : "not connected to the broker"),
+      metrics: () => metrics.metrics(),
+      readMaxBytes: 2 * bus.maxPayloadBytes,
+      ...(allowPublic === undefined ? {} : { allowPublic }),
+      ...(allowedHosts === undefined ? {} : { allowedHosts }),
+      ...(maxStreams === undefined ? {} : { maxStreams }),
+      ...(log === undefined ? {} : { log }),
+    });
+  }
+
+  #makeServiceApi(bus: Bus, pools: Pools): ServiceApi {
+    return new ServiceApi({
+      bus,
+      name: SERVICE_NAMES.manager,
+      id: this.id,
+      version: packageVersion(),
+      description: "Turns jobs into results",
+      endpoints: () => [
+        {
+          name: "submit",
+          subject: pools.subjects.every.submit(),
+          queueGroup: QUEUE_MANAGERS,
+          ...totals(pools),
+        },
+      ],
+    });
+  }
+}
+
+function totals(pools: Pools): { requests: number; errors: number } {
+  let requests = 0;
+  let errors = 0;
+  for (const { tally } of pools.known()) {
+    requests += tally.submitted;
+    for (const [outcome, count] of tally.outcomes()) if (outcome !== "ok") errors += count;
+  }
+  return { requests, errors };
+}

@@ -1,0 +1,184 @@
+/**
+ * The watchdog of one pool: ends what has waited too long.
+ *
+ * Decided here: when a deadline has passed, when an offer counts as not
+ * accepted, when a worker counts as lost, and what an outage of our own excuses.
+ * It is called on a tick and on events; it owns no timer.
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import type { Msg } from "nats";
+import { ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
+import { encodeControl } from "../../mesh/control.js";
+import { PoolError } from "../../mesh/errors.js";
+import { isNoResponders } from "../../mesh/inbox.js";
+import type { Dispatcher } from "./dispatcher.js";
+
+export interface WatchdogOptions {
+  /** How long an offer may stay unaccepted, in milliseconds; raised to four round trips. */
+  readonly acceptTimeoutMs: number;
+  readonly onLost: (worker: string, why: string) => void;
+}
+
+/** A worker that has our jobs and is silent for this long is probed, in milliseconds. */
+const PROBE_AFTER_MS = 250;
+/** Nobody at a worker's control subject twice, this far apart, means that it is gone. */
+const PROBE_AGAIN_MS = 300;
+/** A probe without any answer is sent again after this, in milliseconds. */
+const PROBE_LIMIT_MS = 1_000;
+/** After our own reconnect nobody is judged for this long: workers are reconnecting too. */
+const STABLE_AFTER_MS = 3_000;
+/** Ids in one question for what we are owed. */
+const OWED_CHUNK = 500;
+
+export class Watchdog {
+  readonly #dispatcher: Dispatcher;
+  readonly #options: WatchdogOptions;
+  /** Workers that were not at their control subject at this instant. */
+  readonly #absentSince = new Map<string, number>();
+  readonly #probes = new Map<string, { token: string; sentAt: number }>();
+  #stableFrom: number;
+  #nextProbeAt = 0;
+  #roundTripMs = 0;
+
+  constructor(dispatcher: Dispatcher, options: WatchdogOptions) {
+    this.#dispatcher = dispatcher;
+    this.#options = options;
+    this.#stableFrom = dispatcher.parts.now();
+  }
+
+  /** The accept timeout in force: never less than four round trips as measured. */
+  get acceptTimeoutMs(): number {
+    return Math.max(this.#options.acceptTimeoutMs, 4 * this.#roundTripMs);
+  }
+
+  /** Called every 10 ms while jobs are live. */
+  tick(now: number): void {
+    for (const job of this.#dispatcher.deadlines.expired(now)) {
+      const parked = job.state === "parked";
+      const message = parked ? "no slot came free before the deadline" : "no result before the deadline";
+      const maybeExecuted = job.attempt?.accepted ?? false;
+      this.#dispatcher.cancel(job, new PoolError("deadline_exceeded", message, { maybeExecuted }));
+    }
+    if (!this.#dispatcher.parts.bus.connected) return;
+    this.#sweepUnaccepted(now);
+    if (now < this.#nextProbeAt) return;
+    this.#nextProbeAt = now + PROBE_AFTER_MS / 2;
+    this.#probeSilent(now);
+    this.sweepSilent(now);
+    this.#dispatcher.probeBare();
+  }
+
+  /** Workers that no longer beat are lost. Called every second, and more often while jobs are live. */
+  sweepSilent(now: number): void {
+    if (!this.#dispatcher.parts.bus.connected || now < this.#stableFrom) return;
+    for (const worker of this.#dispatcher.parts.roster.silent(now)) this.#lose(worker, "went silent");
+  }
+
+  /** After a reconnect: nobody is judged yet, and we ask for what we are owed. */
+  onReconnect(now: number): void {
+    this.#stableFrom = now + STABLE_AFTER_MS;
+    this.#absentSince.clear();
+    const { roster, bus, subjects, pool } = this.#dispatcher.parts;
+    roster.forgive(now);
+    for (const attempt of this.#dispatcher.unaccepted) attempt.sentAt = now;
+    bus.publish(subjects.controlAll(pool), encodeControl("rollCall", {}));
+    this.#askOwed();
+  }
+
+  /** A round trip as measured, in milliseconds. */
+  onRoundTrip(ms: number): void {
+    this.#roundTripMs = this.#roundTripMs === 0 ? ms : this.#roundTripMs * 0.7 + ms * 0.3;
+  }
+
+  /** Gives up what is still asked. */
+  stop(): void {
+    for (const worker of [...this.#probes.keys()]) this.#closeProbe(worker);
+  }
+
+  #sweepUnaccepted(now: number): void {
+    const { unaccepted, parts } = this.#dispatcher;
+    for (let attempt = unaccepted.first; attempt !== undefined; attempt = unaccepted.first) {
+      if (now - attempt.sentAt < this.acceptTimeoutMs) return;
+      if (attempt.worker !== undefined) parts.roster.unanswered(attempt.worker, now);
+      attempt.handOff = false;
+      this.#dispatcher.tryAgain(attempt);
+    }
+  }
+
+  #probeSilent(now: number): void {
+    const { roster, placements } = this.#dispatcher.parts;
+    for (const id of placements.workers()) {
+      const worker = roster.get(id);
+      const silentMs = worker === undefined ? Number.POSITIVE_INFINITY : now - worker.lastHeardAt;
+      const absentAt = this.#absentSince.get(id);
+      const due = absentAt === undefined ? silentMs >= PROBE_AFTER_MS : now - absentAt >= PROBE_AGAIN_MS;
+      const asked = this.#probes.get(id);
+      if (due && (asked === undefined || now - asked.sentAt > PROBE_LIMIT_MS)) this.#probe(id);
+    }
+  }
+
+  #probe(worker: string): void {
+    const { bus, inbox, subjects, pool, now } = this.#dispatcher.parts;
+    const sentAt = now();
+    this.#closeProbe(worker);
+    const token = inbox.open({ onReply: (msg) => this.#onProbeReply(worker, sentAt, msg) });
+    this.#probes.set(worker, { token, sentAt });
+    const reply = inbox.subject(token);
+    bus.publish(subjects.control(pool, worker), encodeControl("probe", {}), { reply });
+  }
+
+  #onProbeReply(worker: string, sentAt: number, msg: Msg): void {
+    const { roster, now } = this.#dispatcher.parts;
+    this.#closeProbe(worker);
+    const at = now();
+    if (!isNoResponders(msg)) {
+      this.#absentSince.delete(worker);
+      this.onRoundTrip(at - sentAt);
+      roster.heard(worker, at);
+      return;
+    }
+    roster.unreachable(worker, at);
+    if (at < this.#stableFrom) return;
+    const absentAt = this.#absentSince.get(worker);
+    if (absentAt === undefined) this.#absentSince.set(worker, at);
+    else if (at - absentAt >= PROBE_AGAIN_MS) this.#lose(worker, "is gone");
+  }
+
+  #lose(worker: string, why: string): void {
+    this.#absentSince.delete(worker);
+    this.#closeProbe(worker);
+    if (this.#dispatcher.parts.roster.remove(worker)) this.#options.onLost(worker, why);
+    this.#dispatcher.onWorkerLost(worker, why);
+  }
+
+  #closeProbe(worker: string): void {
+    const asked = this.#probes.get(worker);
+    if (asked === undefined) return;
+    this.#dispatcher.parts.inbox.close(asked.token);
+    this.#probes.delete(worker);
+  }
+
+  #askOwed(): void {
+    const { bus, inbox, subjects, pool } = this.#dispatcher.parts;
+    const sent = this.#dispatcher.liveJobsNow().filter((job) => job.state === "sent");
+    for (let i = 0; i < sent.length; i += OWED_CHUNK) {
+      const jobIds = sent.slice(i, i + OWED_CHUNK).map((job) => job.id);
+      const token = inbox.open({ onReply: (msg) => this.#onOwedReply(msg) });
+      setTimeout(() => inbox.close(token), STABLE_AFTER_MS).unref();
+      const request = encodeControl("owed", { jobIds });
+      bus.publish(subjects.controlAll(pool), request, { reply: inbox.subject(token) });
+    }
+  }
+
+  #onOwedReply(msg: Msg): void {
+    if (msg.data.length === 0) return;
+    const response = fromBinary(ControlResponseSchema, msg.data);
+    const worker = response.worker?.worker ?? "";
+    for (const id of response.knownJobIds) this.#dispatcher.locate(id, worker);
+    for (const id of response.unknownJobIds) {
+      const attempt = this.#dispatcher.live(id)?.attempt;
+      if (attempt?.worker === worker && !attempt.over) this.#dispatcher.onAttemptLost(attempt, "has forgotten it");
+    }
+  }
+}
+

@@ -1,0 +1,52 @@
+/**
+ * What happens once a second: rates fall, the history grows, and while the meter
+ * is stale its readers hear how old its values are.
+ */
+import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
+import { addUp } from "./capacity.js";
+import { HISTORY_STEP_MS, type HistoryPoint } from "./history.js";
+import type { MeterState } from "./meter-state.js";
+import { ALL } from "./view.js";
+
+/** The seconds of a meter. */
+export class ClockWork {
+  readonly #state: MeterState;
+  #timer: NodeJS.Timeout | undefined;
+  #sampledWallMs = 0;
+
+  constructor(state: MeterState) {
+    this.#state = state;
+  }
+
+  /** Wall clock of the newest point of the history. */
+  get sampledWallMs(): number {
+    return this.#sampledWallMs;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.#second(), HISTORY_STEP_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #second(): void {
+    const { view, changes, freshness, history, nowMs, wallMs } = this.#state;
+    this.#sampledWallMs = wallMs();
+    if (freshness.stale) {
+      history.sample(undefined);
+      changes.everythingChanged();
+      return;
+    }
+    view.advanceRates(nowMs());
+    const pools = view.capacities(ALL, nowMs());
+    history.sample(new Map([...pools, addUp(pools)].map((each) => [each.pool, toPoint(each)])));
+  }
+}
+
+function toPoint(capacity: PoolCapacity): HistoryPoint {
+  const { utilization, jobsPerSecond, slots, parked } = capacity;
+  return { utilization, jobsPerSecond, slots, parked };
+}

@@ -1,0 +1,114 @@
+/**
+ * The ears: heartbeats from the broker into the view.
+ *
+ * Decided here: what is subscribed to, that every heartbeat is counted by what
+ * became of it, and that a pool which is first heard shortly after a connect is
+ * called to the roll, so that the view is whole within moments and not within an
+ * interval. Not decided here: what silence means (liveness.ts).
+ */
+import type { Msg, Subscription } from "nats";
+import type { Bus } from "../../mesh/bus.js";
+import { encodeControl } from "../../mesh/control.js";
+import { HEADER } from "../../mesh/headers.js";
+import { decodeHeartbeat, decodeManagerHeartbeat, type RawHeartbeat } from "../../mesh/heartbeat-codec.js";
+import type { Subjects } from "../../mesh/subjects.js";
+import { countOne, type Tally } from "./tally.js";
+import type { View } from "./view.js";
+
+/** Pools that are first heard within this time of a connect are called to the roll. */
+const ROLL_CALL_WINDOW_MS = 2_000;
+
+/** What a listener needs. */
+export interface ListenerParts {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  /** Pools to hear; undefined for all. */
+  readonly pools: readonly string[] | undefined;
+  readonly view: View;
+  readonly tally: Tally;
+  readonly nowMs: () => number;
+}
+
+/** Hears the heartbeats of workers and managers. */
+export class Listener {
+  readonly #parts: ListenerParts;
+  readonly #called = new Set<string>();
+  readonly #rollCall = encodeControl("rollCall", {});
+  #subscriptions: Subscription[] = [];
+  #connectedMs = Number.NEGATIVE_INFINITY;
+  #heardMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+  }
+
+  /** When anything was heard last. */
+  get heardMs(): number {
+    return this.#heardMs;
+  }
+
+  start(): void {
+    const { bus, subjects, pools } = this.#parts;
+    this.connected();
+    for (const pool of pools ?? [undefined]) {
+      this.#subscriptions.push(
+        bus.subscribe(subjects.every.heartbeat(pool), (msg) => this.#onWorker(msg)),
+        bus.subscribe(subjects.every.managerHeartbeat(pool), (msg) => this.#onManager(msg)),
+      );
+    }
+  }
+
+  stop(): void {
+    for (const subscription of this.#subscriptions) {
+      if (!subscription.isClosed()) subscription.unsubscribe();
+    }
+    this.#subscriptions = [];
+  }
+
+  /** The connection is there, for the first time or again: known pools are called to the roll. */
+  connected(): void {
+    this.#connectedMs = this.#parts.nowMs();
+    this.#called.clear();
+    for (const pool of this.#parts.view.registry.pools.keys()) this.#callRoll(pool);
+  }
+
+  #onWorker(msg: Msg): void {
+    const { view, tally } = this.#parts;
+    const nowMs = this.#hear();
+    const decoded = decodeHeartbeat(this.#raw(msg));
+    if (!decoded.ok) {
+      countOne(tally.workerBeats, decoded.kind);
+      return;
+    }
+    countOne(tally.workerBeats, view.observe(decoded.beat, nowMs));
+    if (nowMs - this.#connectedMs < ROLL_CALL_WINDOW_MS) this.#callRoll(decoded.beat.pool);
+  }
+
+  #onManager(msg: Msg): void {
+    const { view, tally } = this.#parts;
+    const nowMs = this.#hear();
+    const decoded = decodeManagerHeartbeat(this.#raw(msg));
+    countOne(tally.managerBeats, decoded.ok ? view.observeManager(decoded.beat, nowMs) : decoded.kind);
+  }
+
+  #hear(): number {
+    this.#heardMs = this.#parts.nowMs();
+    return this.#heardMs;
+  }
+
+  #callRoll(pool: string): void {
+    if (this.#called.has(pool)) return;
+    this.#called.add(pool);
+    this.#parts.bus.publish(this.#parts.subjects.controlAll(pool), this.#rollCall);
+  }
+
+  #raw(msg: Msg): RawHeartbeat {
+    const { subjects } = this.#parts;
+    return {
+      data: msg.data,
+      contentType: msg.headers?.get(HEADER.contentType) ?? "",
+      pool: subjects.poolOf(msg.subject),
+      sender: subjects.lastOf(msg.subject),
+    };
+  }
+}

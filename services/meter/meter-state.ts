@@ -1,0 +1,67 @@
+/**
+ * What the faces of the meter share: the view, who is told of changes, how
+ * fresh it is, what was counted.
+ */
+import type { Freshness as FreshnessMessage } from "../../gen/poolmesh/v1/meter_pb.js";
+import { PoolError } from "../../mesh/errors.js";
+import { Changes } from "./changes.js";
+import { Freshness } from "./freshness.js";
+import { History } from "./history.js";
+import { KEEP_ALIVE_MS } from "./request.js";
+import type { RowStoreOptions } from "./row-store.js";
+import { Tally } from "./tally.js";
+import { View } from "./view.js";
+
+/** Bounds and times of what a meter keeps and tells. */
+export interface MeterStateOptions extends RowStoreOptions {
+  /** Changes are gathered for this long before readers are told, in milliseconds; default 50. */
+  readonly coalesceMs?: number;
+  /** Something flows on every stream at least so often, in milliseconds; default 15,000. */
+  readonly keepAliveMs?: number;
+  /** The same for solpipe.WorkerStatus; default 30,000. */
+  readonly statusKeepAliveMs?: number;
+}
+
+/** What the faces share. */
+export class MeterState {
+  readonly nowMs = (): number => performance.now();
+  readonly wallMs = (): number => Date.now();
+  readonly tally = new Tally();
+  readonly history = new History();
+  readonly freshness: Freshness;
+  readonly changes: Changes;
+  readonly view: View;
+  readonly coalesceMs: number;
+  readonly keepAliveMs: number;
+  readonly statusKeepAliveMs: number;
+
+  constructor(options: MeterStateOptions = {}) {
+    this.coalesceMs = options.coalesceMs ?? 50;
+    this.keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS;
+    this.statusKeepAliveMs = options.statusKeepAliveMs ?? 30_000;
+    const shortest = Math.min(this.keepAliveMs, this.statusKeepAliveMs);
+    const lookMs = Math.min(250, Math.max(5, shortest / 10));
+    this.changes = new Changes({ coalesceMs: this.coalesceMs, lookMs, nowMs: this.nowMs });
+    this.view = new View(this.changes, options);
+    this.freshness = new Freshness(this.nowMs());
+  }
+
+  /** How fresh it is now, for a message. */
+  freshnessNow(): FreshnessMessage {
+    return this.freshness.toMessage(this.nowMs(), this.wallMs());
+  }
+
+  /**
+   * @throws PoolError `unknown_pool` when nobody has beaten for it, `bus_unavailable` when the meter cannot know
+   */
+  requirePool(pool: string): void {
+    if (pool === "" || this.view.hasPool(pool)) return;
+    if (this.freshness.stale) throw new PoolError("bus_unavailable", "not connected to the broker");
+    throw new PoolError("unknown_pool", `pool ${pool}: nobody has beaten for it`, { field: "pool" });
+  }
+
+  /** Old values must not scale anything. @throws PoolError `bus_unavailable` */
+  requireFresh(): void {
+    if (this.freshness.stale) throw new PoolError("bus_unavailable", "not connected to the broker: values are old");
+  }
+}

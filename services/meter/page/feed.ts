@@ -1,0 +1,74 @@
+/**
+ * The page's two streams, and when they are open.
+ *
+ * A browser opens at most six HTTP/1.1 connections to one origin, for all of
+ * its tabs together. Capacity (parked jobs, rates, totals) and workers (rows)
+ * are two streams of the meter, so an open page holds two of the six. That is
+ * why a page that nobody sees holds none: both end when the page is left, and
+ * half a minute after it is hidden; both start afresh, snapshot first, when it
+ * is seen again.
+ */
+import { type CapacityView, type WorkersView, watchCapacity, watchWorkers } from "../../../browser.js";
+
+/** How long a hidden page keeps its streams, in milliseconds. */
+const HIDDEN_GRACE_MS = 30_000;
+
+/** Who hears the streams. */
+export interface FeedListener {
+  readonly onCapacity: (view: CapacityView) => void;
+  readonly onWorkers: (view: WorkersView) => void;
+  /** Streams begin anew: what was drawn over time has a gap. */
+  readonly onOpen: () => void;
+}
+
+/** Opens and closes the streams as the page is seen. */
+export class Feed {
+  #controller: AbortController | undefined;
+  #hiddenTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly listener: FeedListener) {}
+
+  /** Opens now, and follows the page's visibility from here on. */
+  start(): void {
+    addEventListener("pagehide", () => this.close());
+    addEventListener("pageshow", () => this.open());
+    document.addEventListener("visibilitychange", () => this.#visibilityChanged());
+    this.open();
+  }
+
+  /** Opens both streams unless they are open. */
+  open(): void {
+    if (this.#controller !== undefined) return;
+    const controller = new AbortController();
+    this.#controller = controller;
+    this.listener.onOpen();
+    void this.#follow(watchCapacity({ signal: controller.signal, minIntervalMs: 100 }), this.listener.onCapacity);
+    void this.#follow(watchWorkers({ signal: controller.signal, minIntervalMs: 200 }), this.listener.onWorkers);
+  }
+
+  /** Closes both streams. */
+  close(): void {
+    this.#controller?.abort();
+    this.#controller = undefined;
+  }
+
+  /** Does not wait for the next try. */
+  retryNow(): void {
+    this.close();
+    this.open();
+  }
+
+  async #follow<V>(views: AsyncIterable<V>, hear: (view: V) => void): Promise<void> {
+    const controller = this.#controller;
+    for await (const view of views) {
+      if (this.#controller !== controller) return;
+      hear(view);
+    }
+  }
+
+  #visibilityChanged(): void {
+    clearTimeout(this.#hiddenTimer);
+    if (document.visibilityState === "visible") this.open();
+    else this.#hiddenTimer = setTimeout(() => this.close(), HIDDEN_GRACE_MS);
+  }
+}

@@ -1,0 +1,4 @@
+/** The page's entry. */
+import { PageApp } from "./page-app.js";
+
+new PageApp().start();

@@ -1,0 +1,23 @@
+/** What the meter says of itself to the page: its version, and whether it takes control requests. */
+
+/** The answer of page-config.json. */
+export interface PageConfig {
+  readonly control: boolean;
+  readonly version: string;
+}
+
+/** Reads it; a meter that does not answer, or answers nonsense, is read-only. */
+export async function readPageConfig(): Promise<PageConfig> {
+  try {
+    const response = await fetch("./page-config.json", { cache: "no-store" });
+    return parsePageConfig(await response.json());
+  } catch {
+    return { control: false, version: "" };
+  }
+}
+
+/** Checks an answer. Pure. */
+export function parsePageConfig(answer: unknown): PageConfig {
+  const fields = typeof answer === "object" && answer !== null ? (answer as Record<string, unknown>) : {};
+  return { control: fields.control === true, version: typeof fields.version === "string" ? fields.version : "" };
+}

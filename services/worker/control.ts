@@ -1,0 +1,114 @@
+/**
+ * The control subjects of a worker: its own, and that of its pool.
+ *
+ * Decided here: which request leads to what, and who is answered. A request to
+ * the whole pool is answered only when it asks for an answer by its reply
+ * subject and is neither a roll call nor a pace.
+ */
+import { create } from "@bufbuild/protobuf";
+import type { Msg } from "nats";
+import { type ControlRequest, type ControlResponse, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
+import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Bus } from "../../mesh/bus.js";
+import { PoolError, toPoolError } from "../../mesh/errors.js";
+import { encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
+import { isAnswerable } from "../../mesh/subjects.js";
+import { type ControlForm, decodeControl, encodeControl } from "./control-codec.js";
+import { controlErrorReply } from "./replies.js";
+
+/** What a worker does when it is told to. */
+export interface ControlActions {
+  /** Resolves when the worker is empty, before it ends. */
+  drain(): Promise<void>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  resize(slots: number): void;
+  rollCall(): void;
+  setPace(coalesceMs: number): void;
+  /** Sends kept results again; returns the ids it knows, running or finished. */
+  resend(ids: readonly string[]): ReadonlySet<string>;
+  snapshot(): Heartbeat;
+}
+
+export class Control {
+  readonly #bus: Bus;
+  readonly #worker: string;
+  readonly #actions: ControlActions;
+
+  constructor(bus: Bus, worker: string, actions: ControlActions) {
+    this.#bus = bus;
+    this.#worker = worker;
+    this.#actions = actions;
+  }
+
+  /** Takes a control message. Never throws. */
+  readonly receive = (msg: Msg): void => {
+    void this.#receive(msg);
+  };
+
+  async #receive(msg: Msg): Promise<void> {
+    let form: ControlForm = "json";
+    try {
+      const decoded = decodeControl(msg.data, msg.headers?.get(HEADER.contentType) === "application/json");
+      form = decoded.form;
+      const response = await this.#perform(decoded.request);
+      if (response !== undefined) this.#answer(msg, encodeControl(response, form), form);
+    } catch (thrown) {
+      if (!isAnswerable(msg.reply, this.#bus.inboxPrefix)) return;
+      const { payload, headers } = controlErrorReply(this.#worker, toPoolError(thrown));
+      this.#bus.publish(msg.reply, payload, { headers });
+    }
+  }
+
+  async #perform(request: ControlRequest): Promise<ControlResponse | undefined> {
+    const { op } = request;
+    switch (op.case) {
+      case "drain":
+        await this.#drain(op.value.wait);
+        break;
+      case "pause":
+        await this.#actions.pause();
+        break;
+      case "resume":
+        await this.#actions.resume();
+        break;
+      case "resize":
+        this.#actions.resize(op.value.slots);
+        break;
+      case "probe":
+        break;
+      case "rollCall":
+        this.#actions.rollCall();
+        return undefined;
+      case "pace":
+        this.#actions.setPace(op.value.coalesceMs);
+        return undefined;
+      case "owed":
+        return this.#owed(op.value.jobIds);
+      default:
+        throw new PoolError("invalid_argument", "control: op is missing", { field: "control" });
+    }
+    return create(ControlResponseSchema, { worker: this.#actions.snapshot() });
+  }
+
+  async #drain(wait: boolean): Promise<void> {
+    const emptied = this.#actions.drain();
+    if (wait) await emptied;
+  }
+
+  #owed(jobIds: readonly string[]): ControlResponse {
+    const known = this.#actions.resend(jobIds);
+    return create(ControlResponseSchema, {
+      worker: this.#actions.snapshot(),
+      knownJobIds: jobIds.filter((id) => known.has(id)),
+      unknownJobIds: jobIds.filter((id) => !known.has(id)),
+    });
+  }
+
+  #answer(msg: Msg, payload: Uint8Array, form: ControlForm): void {
+    if (!isAnswerable(msg.reply, this.#bus.inboxPrefix)) return;
+    const headers = encodeReplyHeaders({ kind: "result", worker: this.#worker });
+    if (form === "json") headers.append(HEADER.contentType, "application/json");
+    this.#bus.publish(msg.reply, payload, { headers });
+  }
+}

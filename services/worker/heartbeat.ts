@@ -1,0 +1,111 @@
+/**
+ * When heartbeats go out: every interval, on every change (coalesced), after a
+ * reconnect, and when told to.
+ *
+ * The one writer of a worker's heartbeats; `seq` rises with each.
+ */
+import { toBinary } from "@bufbuild/protobuf";
+import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Bus } from "../../mesh/bus.js";
+import { type BeatFigures, type BeatIdentity, buildBeat } from "./beat.js";
+
+/** How long a manager's or meter's wish for a slower pace holds, in milliseconds. */
+export const PACE_HOLDS_MS = 30_000;
+/** The widest coalescing that may be asked for, in milliseconds. */
+const MAX_COALESCE_MS = 10_000;
+/** A roll call is answered within this, so that a pool does not answer at once, in milliseconds. */
+const ROLL_CALL_SPREAD_MS = 50;
+
+export interface BeaterParts {
+  readonly bus: Bus;
+  readonly subject: string;
+  readonly identity: BeatIdentity;
+  readonly figures: () => BeatFigures;
+  readonly coalesceMs: number;
+  readonly now: () => number;
+}
+
+export class Beater {
+  readonly #parts: BeaterParts;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #seq = 0n;
+  #lastBeatMs = Number.NEGATIVE_INFINITY;
+  #pending = false;
+  #stopped = false;
+  #pace = { coalesceMs: 0, untilMs: 0 };
+  #interval: NodeJS.Timeout | undefined;
+  #stopListening: (() => void) | undefined;
+
+  constructor(parts: BeaterParts) {
+    this.#parts = parts;
+  }
+
+  /** Beats now and from now on. */
+  start(): void {
+    this.beat();
+    this.#interval = setInterval(() => this.beat(), this.#parts.identity.heartbeatIntervalMs);
+    this.#stopListening = this.#parts.bus.on("reconnect", () => this.beat());
+  }
+
+  /** The worker as it is now, with the next sequence number. */
+  snapshot(): Heartbeat {
+    this.#seq += 1n;
+    return buildBeat(this.#parts.identity, this.#parts.figures(), this.#seq);
+  }
+
+  /** Beats now. */
+  beat(): void {
+    this.#lastBeatMs = this.#parts.now();
+    this.#parts.bus.publish(this.#parts.subject, toBinary(HeartbeatSchema, this.snapshot()));
+  }
+
+  /** Something that a heartbeat says has changed. Cheap: called twice for every job. */
+  readonly changed = (): void => {
+    if (this.#pending || this.#stopped) return;
+    this.#pending = true;
+    const nowMs = this.#parts.now();
+    const waitMs = this.#lastBeatMs + this.#coalesceMs(nowMs) - nowMs;
+    if (waitMs <= 0) setImmediate(this.#beatPending);
+    else this.#later(this.#beatPending, waitMs);
+  };
+
+  /** Beats within the spread of a roll call. */
+  rollCall(): void {
+    this.#later(() => this.beat(), Math.random() * ROLL_CALL_SPREAD_MS);
+  }
+
+  /** Coalesces to at least this for a while. */
+  setPace(coalesceMs: number): void {
+    const untilMs = this.#parts.now() + PACE_HOLDS_MS;
+    this.#pace = { coalesceMs: Math.min(coalesceMs, MAX_COALESCE_MS), untilMs };
+  }
+
+  /** No heartbeat from now on but those that are asked for by {@link beat}. */
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#interval);
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#stopListening?.();
+  }
+
+  readonly #beatPending = (): void => {
+    if (!this.#pending || this.#stopped) return;
+    this.#pending = false;
+    this.beat();
+  };
+
+  #later(work: () => void, ms: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  #coalesceMs(nowMs: number): number {
+    return nowMs < this.#pace.untilMs
+      ? Math.max(this.#parts.coalesceMs, this.#pace.coalesceMs)
+      : this.#parts.coalesceMs;
+  }
+}

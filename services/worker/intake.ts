@@ -1,0 +1,135 @@
+/**
+ * A job message becomes a running job or a refusal, at once.
+ *
+ * Decided here: the order of the checks. Nothing is ever queued at a worker.
+ */
+import { type Msg, nuid } from "nats";
+import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { PoolError, toPoolError } from "../../mesh/errors.js";
+import { decodeJobHeaders, type JobHeaders } from "../../mesh/headers.js";
+import { DEFAULT_TIMEOUT_MS } from "../../mesh/job.js";
+import { isAnswerable } from "../../mesh/subjects.js";
+import type { OwedResults } from "./owed.js";
+import type { Replies } from "./replies.js";
+import type { Results } from "./results.js";
+import type { Revoked } from "./revoked.js";
+import type { JobOrder } from "./running-job.js";
+import type { RunningJobs } from "./running-jobs.js";
+import type { Slots } from "./slots.js";
+import type { StallWatch } from "./stall.js";
+
+/** How far the clocks of a sender and a worker may differ before a job expires early, in milliseconds. */
+export const CLOCK_TOLERANCE_MS = 2_000;
+/** When a plain job that found no slot may be tried again, in milliseconds. */
+const RETRY_AFTER_MS = 100;
+
+/** What it works with. */
+export interface IntakeParts {
+  readonly slots: Slots;
+  readonly jobs: RunningJobs;
+  readonly replies: Replies;
+  readonly results: Results;
+  readonly owed: OwedResults;
+  readonly revoked: Revoked;
+  readonly stall: StallWatch;
+  readonly inboxPrefix: string;
+  /** The subject to submit to instead, for the message of a refusal. */
+  readonly submitSubject: string;
+  readonly state: () => WorkerState;
+  readonly now: () => number;
+  readonly wallNow: () => number;
+  readonly onStall: () => void;
+}
+
+/** The parts of a NATS message that are read. */
+export type JobMessage = Pick<Msg, "reply" | "headers" | "data">;
+
+export class Intake {
+  readonly #parts: IntakeParts;
+  /** Offers answered busy, and jobs whose reply subject is no inbox. */
+  refusedTotal = 0;
+  droppedTotal = 0;
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes a job message, whichever subject it came by. */
+  receive(msg: JobMessage): void {
+    const nowMs = this.#parts.now();
+    if (this.#parts.stall.check(nowMs)) this.#parts.onStall();
+    const reply = msg.reply || undefined;
+    if (reply !== undefined && !isAnswerable(reply, this.#parts.inboxPrefix)) {
+      this.droppedTotal += 1;
+      return;
+    }
+    let headers: JobHeaders;
+    try {
+      headers = decodeJobHeaders(msg.headers);
+    } catch (thrown) {
+      this.#parts.replies.error({ id: "invalid", attempt: 1, reply }, toPoolError(thrown));
+      return;
+    }
+    this.#decide(toOrder(msg.data, headers, reply, nowMs), headers, nowMs);
+  }
+
+  #decide(order: JobOrder, headers: JobHeaders, nowMs: number): void {
+    const { revoked, replies, jobs, slots, stall } = this.#parts;
+    if (headers.expiresAt !== undefined && this.#parts.wallNow() > headers.expiresAt + CLOCK_TOLERANCE_MS) {
+      replies.error(order, new PoolError("deadline_exceeded", "the job had expired before it came"));
+      return;
+    }
+    if (revoked.has(order.id, order.attempt, nowMs)) return;
+    if (order.named && this.#isDuplicate(order, nowMs)) return;
+    if (this.#parts.state() !== WorkerState.READY) this.#refuse(order, notReady());
+    else if (order.offered && stall.suspect) this.#busy(order, slots.free);
+    else if (!jobs.start(order, nowMs)) this.#refuse(order, this.#full());
+  }
+
+  #refuse(order: JobOrder, error: PoolError): void {
+    if (order.offered) this.#busy(order, 0);
+    else this.#parts.replies.error(order, error);
+  }
+
+  #busy(order: JobOrder, free: number): void {
+    this.refusedTotal += 1;
+    this.#parts.replies.busy(order, free);
+  }
+
+  #isDuplicate(order: JobOrder, nowMs: number): boolean {
+    const { jobs, results, replies, owed } = this.#parts;
+    if (jobs.find(order.id, order.attempt) !== undefined) {
+      if (order.offered) replies.accepted(order);
+      else replies.error(order, new PoolError("duplicate_job", "this job is running"));
+      return true;
+    }
+    if (!results.hasFinished(order.id, order.attempt, nowMs)) return false;
+    const kept = results.find(order.id, order.attempt, nowMs);
+    if (kept !== undefined) owed.send(order, kept.ending);
+    else replies.error(order, new PoolError("duplicate_job", "this attempt has run; its result is no longer kept"));
+    return true;
+  }
+
+  #full(): PoolError {
+    const message = `no slot is free here; submit to ${this.#parts.submitSubject} to wait for one`;
+    return new PoolError("pool_full", message, { utilization: 1, parked: 0, retryAfterMs: RETRY_AFTER_MS });
+  }
+}
+
+function notReady(): PoolError {
+  return new PoolError("draining", "this worker takes nothing new");
+}
+
+function toOrder(bytes: Uint8Array, headers: JobHeaders, reply: string | undefined, nowMs: number): JobOrder {
+  return {
+    id: headers.jobId ?? nuid.next(),
+    attempt: headers.attempt ?? 1,
+    named: headers.jobId !== undefined,
+    offered: headers.offer === true,
+    reply,
+    bytes,
+    deadlineAtMs: nowMs + (headers.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+    traceparent: headers.traceparent,
+    tracestate: headers.tracestate,
+  };
+}

@@ -1,0 +1,56 @@
+/** Watches the worker's event loop: ticks, and makes the round trip that ends a suspicion. */
+import type { Bus } from "../../mesh/bus.js";
+import type { Caution } from "./caution.js";
+import { StallWatch, TICK_MS } from "./stall.js";
+
+/** How long one round trip may take, and how long to wait after one that failed, in milliseconds. */
+const FLUSH_LIMIT_MS = 2_000;
+const RETRY_MS = 100;
+
+export class LoopWatch {
+  readonly stall: StallWatch;
+  readonly #bus: Bus;
+  readonly #caution: Caution;
+  readonly #now: () => number;
+  #ticker: NodeJS.Timeout | undefined;
+  #clearing = false;
+
+  constructor(bus: Bus, caution: Caution, now: () => number) {
+    this.#bus = bus;
+    this.#caution = caution;
+    this.#now = now;
+    this.stall = new StallWatch(now());
+  }
+
+  start(): void {
+    this.stall.tick(this.#now());
+    this.stall.takeLongestLagMs();
+    this.stall.cleared(this.stall.stalls);
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
+  }
+
+  /** Begins the round trip after a stall, unless one is under way. */
+  readonly onStall = (): void => {
+    if (!this.#clearing) void this.#clear();
+  };
+
+  #tick(): void {
+    this.#caution.lagged(this.stall.tick(this.#now()));
+    if (this.stall.suspect) this.onStall();
+  }
+
+  async #clear(): Promise<void> {
+    this.#clearing = true;
+    while (this.stall.suspect && this.#ticker !== undefined) {
+      const { stalls } = this.stall;
+      if (await this.#bus.flush(FLUSH_LIMIT_MS)) this.stall.cleared(stalls);
+      else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    this.#clearing = false;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Membership in the queue group that offers go to.
+ *
+ * Left by draining the subscription: what is in flight to it still comes and is
+ * answered, where an unsubscribe would lose it.
+ */
+import type { Msg, Subscription } from "nats";
+import type { Bus } from "../../mesh/bus.js";
+import { QUEUE_WORKERS } from "../../mesh/subjects.js";
+
+/** The longest wait for the broker to confirm that nothing more comes, in milliseconds. */
+const DRAIN_LIMIT_MS = 1_000;
+
+export class Offers {
+  readonly #bus: Bus;
+  readonly #subject: string;
+  readonly #receive: (msg: Msg) => void;
+  #subscription: Subscription | undefined;
+
+  constructor(bus: Bus, subject: string, receive: (msg: Msg) => void) {
+    this.#bus = bus;
+    this.#subject = subject;
+    this.#receive = receive;
+  }
+
+  /** Joins, unless it is a member already. */
+  join(): void {
+    this.#subscription ??= this.#bus.subscribe(this.#subject, this.#receive, QUEUE_WORKERS);
+  }
+
+  /** Leaves; resolves when nothing more can come. */
+  async leave(): Promise<void> {
+    const subscription = this.#subscription;
+    this.#subscription = undefined;
+    if (subscription !== undefined) await drainSubscription(this.#bus, subscription);
+  }
+}
+
+/** Drains one subscription, with a limit; while disconnected there is nothing in flight to wait for. */
+export async function drainSubscription(bus: Bus, subscription: Subscription): Promise<void> {
+  if (subscription.isClosed()) return;
+  if (!bus.connected) {
+    subscription.unsubscribe();
+    return;
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, DRAIN_LIMIT_MS);
+  });
+  await Promise.race([subscription.drain().catch(() => undefined), limit]).finally(() => clearTimeout(timer));
+}

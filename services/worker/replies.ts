@@ -1,0 +1,97 @@
+/**
+ * Everything that a worker answers: builds the reply's headers and publishes it.
+ *
+ * Not decided here: what is answered, and what is kept for a second sending.
+ */
+import type { MsgHdrs } from "nats";
+import type { Bus } from "../../mesh/bus.js";
+import { writeErrorHeaders } from "../../mesh/error-edges.js";
+import { PoolError, safeMessage } from "../../mesh/errors.js";
+import { encodeReplyHeaders, HEADER_RESERVE_BYTES, type ReplyKind } from "../../mesh/headers.js";
+import type { Ending } from "./runner.js";
+
+/** Which job an answer is about and where it goes. */
+export interface Addressee {
+  readonly id: string;
+  readonly attempt: number;
+  readonly reply: string | undefined;
+}
+
+const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+export class Replies {
+  readonly #bus: Bus;
+  readonly #worker: string;
+  readonly #free: () => number;
+
+  /** @param free the worker's free slots now, for Pool-Free */
+  constructor(bus: Bus, worker: string, free: () => number) {
+    this.#bus = bus;
+    this.#worker = worker;
+    this.#free = free;
+  }
+
+  /** The largest result, in bytes. */
+  get maxBytes(): number {
+    return maxResultBytes(this.#bus);
+  }
+
+  accepted(to: Addressee): void {
+    this.#publish(to, EMPTY, this.#headers("accepted", to));
+  }
+
+  /** A refusal of an offer; `free` is 0 unless the worker has room but cannot trust the offer. */
+  busy(to: Addressee, free: number): void {
+    this.#publish(to, EMPTY, this.#headers("busy", to, free));
+  }
+
+  /** An intermediate value; one that is too large is dropped, since the job goes on. */
+  progress(to: Addressee, payload: Uint8Array): void {
+    if (payload.length <= this.maxBytes) this.#publish(to, payload, this.#headers("progress", to));
+  }
+
+  error(to: Addressee, error: PoolError): boolean {
+    return this.#publish(to, errorText(error), withError(this.#headers("error", to), error));
+  }
+
+  /** A result or an error. Says whether it was published; a result that is too large becomes an error. */
+  ending(to: Addressee, ending: Ending): boolean {
+    if (!ending.ok) return this.error(to, ending.error);
+    if (ending.payload.length > this.maxBytes) return this.error(to, tooLarge(ending.payload.length, this.maxBytes));
+    return this.#publish(to, ending.payload, this.#headers("result", to));
+  }
+
+  #headers(kind: ReplyKind, to: Addressee, free = this.#free()): MsgHdrs {
+    return encodeReplyHeaders({ kind, jobId: to.id, attempt: to.attempt, worker: this.#worker, free });
+  }
+
+  #publish(to: Addressee, payload: Uint8Array, headers: MsgHdrs): boolean {
+    return to.reply !== undefined && this.#bus.publish(to.reply, payload, { headers });
+  }
+}
+
+/** The largest result that this connection takes, in bytes. */
+export function maxResultBytes(bus: Bus): number {
+  return bus.maxPayloadBytes - HEADER_RESERVE_BYTES;
+}
+
+/** An error that is about no job: the answer to a control request. */
+export function controlErrorReply(worker: string, error: PoolError): { payload: Uint8Array; headers: MsgHdrs } {
+  return { payload: errorText(error), headers: withError(encodeReplyHeaders({ kind: "error", worker }), error) };
+}
+
+function withError(headers: MsgHdrs, error: PoolError): MsgHdrs {
+  writeErrorHeaders(headers, error);
+  return headers;
+}
+
+/** For a person at the `nats` CLI; programs read the headers. */
+function errorText(error: PoolError): Uint8Array {
+  return encoder.encode(`${error.reason}: ${safeMessage(error.message)}`);
+}
+
+function tooLarge(bytes: number, limit: number): PoolError {
+  const message = `the result has ${bytes} bytes; the broker takes at most ${limit}`;
+  return new PoolError("payload_too_large", message, { field: "result", maybeExecuted: true });
+}

@@ -1,0 +1,207 @@
+/**
+ * The jobs that hold this worker's slots: started, swept and ended here.
+ *
+ * Decided here: a slot is taken in {@link RunningJobs.start} and given back in
+ * `onEnded`, nowhere else; one ticker sweeps acceptance, deadlines and handlers
+ * that ignore their abort, and runs only while something does. Not decided
+ * here: whether a job may start (intake.ts).
+ */
+import { PoolError } from "../../mesh/errors.js";
+import type { BeatFigures } from "./beat.js";
+import type { Caution } from "./caution.js";
+import type { OwedResults } from "./owed.js";
+import type { Replies } from "./replies.js";
+import type { Ending, Runner } from "./runner.js";
+import { attemptKey, type JobLedger, type JobOrder, RunningJob } from "./running-job.js";
+import type { Slots } from "./slots.js";
+
+/** What it works with. */
+export interface RunningJobsParts {
+  readonly pool: string;
+  readonly worker: string;
+  readonly slots: Slots;
+  readonly runner: Runner;
+  readonly replies: Replies;
+  readonly owed: OwedResults;
+  readonly caution: Caution;
+  readonly now: () => number;
+  readonly acceptAfterMs: number;
+  readonly abortGraceMs: number;
+  /** Called whenever a heartbeat would say something new. */
+  readonly onChange: () => void;
+}
+
+/** The part of a heartbeat that is about jobs. */
+export type JobFigures = Pick<
+  BeatFigures,
+  "running" | "runningIds" | "stuck" | "acceptedTotal" | "doneTotal" | "failedTotal"
+>;
+
+/** How often the sweep looks, in milliseconds. */
+const SWEEP_MS = 10;
+/** The ticker ends itself after this many sweeps that found nothing. */
+const IDLE_SWEEPS = 50;
+
+export class RunningJobs implements JobLedger {
+  readonly #parts: RunningJobsParts;
+  readonly #jobs = new Map<string, RunningJob>();
+  #ticker: NodeJS.Timeout | undefined;
+  #idleSweeps = 0;
+  #whenEmpty: (() => void)[] = [];
+  #stuck = 0;
+  readonly #totals = { acceptedTotal: 0, doneTotal: 0, failedTotal: 0 };
+
+  constructor(parts: RunningJobsParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#jobs.size;
+  }
+
+  /** The running job of this id and attempt. */
+  find(id: string, attempt: number): RunningJob | undefined {
+    return this.#jobs.size === 0 ? undefined : this.#jobs.get(attemptKey(id, attempt));
+  }
+
+  /** The running attempts of a job. */
+  *attemptsOf(id: string): Generator<RunningJob> {
+    for (const job of this.#jobs.values()) if (job.id === id) yield job;
+  }
+
+  /** What a heartbeat says of them. */
+  figures(idsLimit: number): JobFigures {
+    const runningIds: string[] = [];
+    for (const job of this.#jobs.values()) {
+      if (runningIds.length === idsLimit) break;
+      runningIds.push(job.id);
+    }
+    return { running: this.#jobs.size, runningIds, stuck: this.#stuck, ...this.#totals };
+  }
+
+  /** Says `accepted` once more for every running attempt of a job; whether there was one. */
+  acceptAgain(id: string): boolean {
+    let found = false;
+    for (const job of this.attemptsOf(id)) {
+      if (!job.running) continue;
+      found = true;
+      if (!job.order.offered) continue;
+      this.#parts.replies.accepted(job.order);
+    }
+    return found;
+  }
+
+  /** Starts a job when a slot is free; false when none is. */
+  start(order: JobOrder, nowMs: number): boolean {
+    const { slots, pool, worker, runner, caution, replies } = this.#parts;
+    if (!slots.take()) return false;
+    const job = new RunningJob(order, pool, worker, nowMs, this);
+    this.#jobs.set(job.key, job);
+    this.#totals.acceptedTotal += 1;
+    this.#startTicker();
+    this.#parts.onChange();
+    if (!runner.blocking) runner.run(job, job.end);
+    else if (job.accepted || caution.trusting) this.#runHere(job, nowMs);
+    else {
+      job.accepted = true;
+      replies.accepted(order);
+      // after this microtask the acceptance is on the socket, whatever the handler does to the loop
+      queueMicrotask(() => this.#runHere(job, this.#parts.now()));
+    }
+    return true;
+  }
+
+  /** Aborts the attempts of a job up to a number; says whether there was one. */
+  cancel(id: string, upToAttempt: number, error: PoolError): boolean {
+    let found = false;
+    for (const job of this.attemptsOf(id)) {
+      if (job.attempt <= upToAttempt && job.abort(error, this.#parts.now())) found = true;
+    }
+    return found;
+  }
+
+  /** Aborts everything that runs. */
+  abortAll(error: PoolError): void {
+    for (const job of this.#jobs.values()) job.abort(error, this.#parts.now());
+  }
+
+  /** Resolves true when nothing runs; false after `limitMs`, if one is given. */
+  async empty(limitMs?: number): Promise<boolean> {
+    if (this.#jobs.size === 0) return true;
+    let timer: NodeJS.Timeout | undefined;
+    const emptied = new Promise<boolean>((resolve) => this.#whenEmpty.push(() => resolve(true)));
+    if (limitMs === undefined) return emptied;
+    const limit = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, limitMs, false);
+    });
+    return Promise.race([emptied, limit]).finally(() => clearTimeout(timer));
+  }
+
+  stop(): void {
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
+  }
+
+  onProgress(job: RunningJob, payload: Uint8Array): void {
+    if (job.order.offered) this.#parts.replies.progress(job.order, payload);
+  }
+
+  onAborted(job: RunningJob, error: PoolError): void {
+    this.#totals.failedTotal += 1;
+    this.#parts.owed.send(job.order, { ok: false, error });
+    this.#parts.onChange();
+  }
+
+  onEnded(job: RunningJob, ending: Ending, answered: boolean): void {
+    this.#jobs.delete(job.key);
+    this.#parts.slots.give();
+    if (!answered) {
+      if (ending.ok) this.#totals.doneTotal += 1;
+      else this.#totals.failedTotal += 1;
+      this.#parts.owed.send(job.order, ending);
+    }
+    this.#parts.onChange();
+    if (this.#jobs.size === 0 && this.#whenEmpty.length > 0) this.#announceEmpty();
+  }
+
+  #announceEmpty(): void {
+    const waiting = this.#whenEmpty;
+    this.#whenEmpty = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #runHere(job: RunningJob, startMs: number): void {
+    this.#parts.runner.run(job, job.end);
+    this.#parts.caution.ran(this.#parts.now() - startMs);
+  }
+
+  #startTicker(): void {
+    this.#idleSweeps = 0;
+    this.#ticker ??= setInterval(() => this.#sweep(this.#parts.now()), SWEEP_MS);
+  }
+
+  #sweep(nowMs: number): void {
+    const { acceptAfterMs, abortGraceMs, replies } = this.#parts;
+    let stuck = 0;
+    for (const job of this.#jobs.values()) {
+      if (job.abortedSinceMs !== undefined) {
+        if (nowMs - job.abortedSinceMs > abortGraceMs) stuck += 1;
+      } else if (nowMs >= job.deadlineAtMs) {
+        job.abort(deadlineExceeded(), nowMs);
+      } else if (!job.accepted && nowMs - job.startedAtMs >= acceptAfterMs) {
+        job.accepted = true;
+        replies.accepted(job.order);
+      }
+    }
+    if (stuck !== this.#stuck) {
+      this.#stuck = stuck;
+      this.#parts.onChange();
+    }
+    this.#idleSweeps = this.#jobs.size === 0 ? this.#idleSweeps + 1 : 0;
+    if (this.#idleSweeps > IDLE_SWEEPS) this.stop();
+  }
+}
+
+function deadlineExceeded(): PoolError {
+  return new PoolError("deadline_exceeded", "the job ran out of time", { maybeExecuted: true });
+}

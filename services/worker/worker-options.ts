@@ -1,0 +1,119 @@
+/**
+ * The options of a worker, and the one check of them, before any connection.
+ */
+import type { BusOptions } from "../../mesh/bus.js";
+import type { Codec, CodecName } from "../../mesh/codec.js";
+import { PoolError } from "../../mesh/errors.js";
+import { MAX_SLOTS } from "../../mesh/heartbeat-codec.js";
+import { type Logger, silentLog } from "../../mesh/log.js";
+import { checkName } from "../../mesh/names.js";
+import type { IsolationName } from "../../mesh/options.js";
+import { defaultId } from "../../mesh/process.js";
+import { DEFAULT_PREFIX, Subjects } from "../../mesh/subjects.js";
+import type { CodecPair, Handler } from "./handler.js";
+
+/** The most labels a worker has. */
+const MAX_LABELS = 32;
+
+/** How a worker is made. Exactly one of `run`, `handlerFile` and `exec` says what it does. */
+export interface WorkerOptions<I = unknown, O = unknown> {
+  pool: string;
+  /** Unique in its pool; default made from host and process. */
+  id?: string;
+  /** Jobs that run at once, 1 to 65,535; default 1. */
+  slots?: number;
+  /** A function in this process. */
+  run?: Handler<I, O>;
+  /** A file that exports `run(job)`, or has it as its default export; .ts, .js or .mjs. */
+  handlerFile?: string;
+  /** Where the file's handler runs; default "inline". */
+  isolation?: IsolationName;
+  /** A command for each job: payload on stdin, result from stdout. */
+  exec?: string;
+  /** Default: the file's export `codec`, else JSON. For threads and processes it must be one with a name. */
+  codec?: CodecName | Codec | CodecPair;
+  bus?: BusOptions;
+  /** First token of every subject; default "pool". */
+  prefix?: string;
+  labels?: Record<string, string>;
+  /** Default 1,000. */
+  heartbeatIntervalMs?: number;
+  /** At most one heartbeat on change in this time; default 50. */
+  coalesceMs?: number;
+  /** A job that takes longer is said to be accepted; default 25. */
+  acceptAfterMs?: number;
+  /** The time an aborted handler has to settle; default 2,000. */
+  abortGraceMs?: number;
+  /** The time running jobs have at stop(); default 10,000. */
+  graceMs?: number;
+  log?: Logger;
+}
+
+/** Options with every default in place. */
+export interface WorkerSettings {
+  readonly id: string;
+  readonly pool: string;
+  readonly slots: number;
+  readonly subjects: Subjects;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly heartbeatIntervalMs: number;
+  readonly coalesceMs: number;
+  readonly acceptAfterMs: number;
+  readonly abortGraceMs: number;
+  readonly graceMs: number;
+  readonly log: Logger;
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws PoolError `invalid_argument` that names the option
+ */
+export function settle(options: WorkerOptions<never, unknown>): WorkerSettings {
+  checkOneHandler(options);
+  return {
+    id: checkName("worker", options.id ?? defaultId()),
+    pool: checkName("pool", options.pool),
+    slots: checkSlots(options.slots ?? 1),
+    subjects: new Subjects(options.prefix ?? DEFAULT_PREFIX),
+    labels: checkLabels(options.labels ?? {}),
+    heartbeatIntervalMs: number("heartbeatIntervalMs", options.heartbeatIntervalMs ?? 1_000, 1),
+    coalesceMs: number("coalesceMs", options.coalesceMs ?? 50, 0),
+    acceptAfterMs: number("acceptAfterMs", options.acceptAfterMs ?? 25, 0),
+    abortGraceMs: number("abortGraceMs", options.abortGraceMs ?? 2_000, 0),
+    graceMs: number("graceMs", options.graceMs ?? 10_000, 0),
+    log: options.log ?? silentLog,
+  };
+}
+
+/** @throws PoolError `invalid_argument`, field "slots" */
+export function checkSlots(slots: number): number {
+  if (Number.isInteger(slots) && slots >= 1 && slots <= MAX_SLOTS) return slots;
+  throw refuse("slots", `use a whole number from 1 to ${MAX_SLOTS}`);
+}
+
+function checkOneHandler(options: WorkerOptions<never, unknown>): void {
+  const given = [options.run, options.handlerFile, options.exec].filter((each) => each !== undefined);
+  if (given.length !== 1) throw refuse("handler", "say exactly one of run, handlerFile and exec");
+  if (options.run !== undefined && typeof options.run !== "function") throw refuse("handler", "run is not a function");
+  if (options.handlerFile === undefined && options.isolation !== undefined && options.isolation !== "inline") {
+    throw refuse("isolation", `only a handler file can run in a ${options.isolation}`);
+  }
+}
+
+/** Within what a reader of heartbeats takes; more would make it drop them. */
+function checkLabels(labels: Record<string, string>): Record<string, string> {
+  const entries = Object.entries(labels);
+  const fits = entries.every(([key, value]) => /^[\x20-\x7e]{1,63}$/.test(key) && /^[\x20-\x7e]{0,63}$/.test(value));
+  if (fits && entries.length <= MAX_LABELS) return { ...labels };
+  throw refuse("labels", `use at most ${MAX_LABELS}, keys and values of up to 63 printable ASCII characters`);
+}
+
+function number(field: string, value: number, min: number): number {
+  if (Number.isFinite(value) && value >= min && value <= 2_147_483_647) return value;
+  throw refuse(field, `use a number of milliseconds from ${min} to 2147483647`);
+}
+
+function refuse(field: string, why: string): PoolError {
+  return new PoolError("invalid_argument", `${field}: ${why}`, { field });
+}

@@ -1,0 +1,198 @@
+/**
+ * The worker: owns slots, takes offers and hand-offs, and answers each.
+ *
+ * States: STARTING → READY ⇄ PAUSED; READY or PAUSED → DRAINING → STOPPED.
+ * Decided here: the states and the order of starting and stopping. Everything
+ * else is in the file of its name.
+ */
+import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { Bus, type BusOptions } from "../../mesh/bus.js";
+import { PoolError } from "../../mesh/errors.js";
+import { Lifecycle } from "../../mesh/lifecycle.js";
+import type { PoolMember } from "../../mesh/member.js";
+import { makeRunner } from "./make-runner.js";
+import { maxResultBytes } from "./replies.js";
+import type { Runner } from "./runner.js";
+import { Session } from "./session.js";
+import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
+
+export type { Handler, Job } from "./handler.js";
+export type { WorkerOptions } from "./worker-options.js";
+
+/** How long aborted handlers may clean up at the end of the grace, in milliseconds. */
+const ABORT_SETTLE_MS = 300;
+
+/** A worker of one pool. `closed` settles when it has drained or stopped, with an error when its connection ended. */
+export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolMember {
+  readonly #settings: WorkerSettings;
+  readonly #busOptions: BusOptions;
+  readonly #runner: Runner;
+  #bus: Bus | undefined;
+  #ownsBus = true;
+  #session: Session | undefined;
+  #workerState = WorkerState.STARTING;
+  #drained: Promise<void> | undefined;
+  #slotsBeforeStart: number;
+  #abandonStart!: (error: PoolError) => void;
+  readonly #abandoned: Promise<never>;
+
+  /** @throws PoolError `invalid_argument` that names the option */
+  constructor(options: WorkerOptions<I, O>) {
+    super();
+    this.#settings = settle(options);
+    this.#slotsBeforeStart = this.#settings.slots;
+    this.#busOptions = { name: `poolmesh-worker ${this.#settings.id}`, log: this.#settings.log, ...options.bus };
+    this.#runner = makeRunner(options, this.#settings, () => (this.#bus === undefined ? 0 : maxResultBytes(this.#bus)));
+    this.#abandoned = new Promise((_, reject) => {
+      this.#abandonStart = reject;
+    });
+    this.#abandoned.catch(() => undefined);
+  }
+
+  get id(): string {
+    return this.#settings.id;
+  }
+
+  get pool(): string {
+    return this.#settings.pool;
+  }
+
+  get workerState(): WorkerState {
+    return this.#workerState;
+  }
+
+  get slots(): number {
+    return this.#session?.slots.total ?? this.#slotsBeforeStart;
+  }
+
+  /** Slots that hold a running job. */
+  get busy(): number {
+    return this.#session?.slots.busy ?? 0;
+  }
+
+  /** Uses this connection instead of one of its own. Before start() only. */
+  useBus(bus: Bus): void {
+    if (this.state !== "idle") throw new PoolError("internal", "useBus() after start()");
+    this.#bus = bus;
+    this.#ownsBus = false;
+  }
+
+  /** Takes nothing new, finishes what runs, then ends. Resolves when it has ended. */
+  async drain(): Promise<void> {
+    await this.#drainJobs();
+    await this.stop();
+  }
+
+  /** Takes nothing new until resumed. */
+  async pause(): Promise<void> {
+    if (this.#workerState !== WorkerState.READY) return;
+    this.#setState(WorkerState.PAUSED);
+    await this.#session?.offers.leave();
+  }
+
+  /** Takes jobs again after pause(). */
+  async resume(): Promise<void> {
+    if (this.#workerState !== WorkerState.PAUSED) return;
+    this.#session?.offers.join();
+    this.#setState(WorkerState.READY);
+  }
+
+  /**
+   * Changes the number of slots; running jobs keep theirs.
+   *
+   * @throws PoolError `invalid_argument`, field "slots"
+   */
+  resize(slots: number): void {
+    checkSlots(slots);
+    this.#slotsBeforeStart = slots;
+    this.#runner.resize(slots);
+    this.#session?.slots.resize(slots);
+    this.#session?.beater.changed();
+  }
+
+  protected override async onStart(): Promise<void> {
+    await this.#runner.start();
+    this.#bus ??= await this.#connect();
+    this.#session = new Session(this.#bus, this.#runner, {
+      settings: this.#settings,
+      state: () => this.#workerState,
+      actions: {
+        drain: () => this.#startDrain(),
+        pause: () => this.pause(),
+        resume: () => this.resume(),
+        resize: (slots) => this.resize(slots),
+      },
+    });
+    this.#session.slots.resize(this.#slotsBeforeStart);
+    void this.#bus.closed.then((error) => this.#onBusClosed(error));
+    await this.#session.open();
+    this.#session.offers.join();
+    await this.#bus.flush();
+    this.#setState(WorkerState.READY);
+    this.#settings.log.info({ pool: this.pool, worker: this.id, slots: this.slots }, "worker ready");
+  }
+
+  protected override async onStop(): Promise<void> {
+    this.#abandonStart(new PoolError("canceled", "stopped while starting"));
+    const session = this.#session;
+    if (session !== undefined) {
+      await this.#finish(session);
+      await this.#runner.stop();
+      this.#setState(WorkerState.STOPPED, "silently");
+      await session.close();
+    } else await this.#runner.stop();
+    this.#workerState = WorkerState.STOPPED;
+    if (this.#ownsBus) await this.#bus?.close();
+    this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
+  }
+
+  /** Lets what runs finish within the grace, and aborts the rest. */
+  async #finish(session: Session): Promise<void> {
+    const graceEnds = session.jobs.empty(this.#settings.graceMs);
+    void this.#drainJobs();
+    if (await graceEnds) return;
+    session.abortRunning();
+    await session.jobs.empty(Math.min(ABORT_SETTLE_MS, this.#settings.abortGraceMs));
+  }
+
+  /** Control's drain: resolves when empty, and then the worker ends by itself. */
+  #startDrain(): Promise<void> {
+    const drained = this.#drainJobs();
+    void drained.then(() => setImmediate(() => void this.stop()));
+    return drained;
+  }
+
+  #drainJobs(): Promise<void> {
+    this.#drained ??= this.#leaveAndFinish();
+    return this.#drained;
+  }
+
+  async #leaveAndFinish(): Promise<void> {
+    if (this.#session === undefined) return;
+    this.#setState(WorkerState.DRAINING);
+    await this.#session.offers.leave();
+    await this.#session.jobs.empty();
+  }
+
+  async #connect(): Promise<Bus> {
+    const connecting = Bus.connect(this.#busOptions);
+    try {
+      return await Promise.race([connecting, this.#abandoned]);
+    } catch (error) {
+      connecting.then((bus) => bus.close()).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #onBusClosed(error: Error | undefined): void {
+    if (error === undefined || this.state === "stopping" || this.state === "stopped") return;
+    this.#settings.log.error({ error: error.message }, "the connection to the broker ended");
+    this.fail(error);
+  }
+
+  #setState(state: WorkerState, how: "beat" | "silently" = "beat"): void {
+    if (this.#workerState === state) return;
+    this.#workerState = state;
+    if (how === "beat") this.#session?.beater.beat();
+  }
+}

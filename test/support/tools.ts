@@ -1,0 +1,76 @@
+/**
+ * Tools that tests need besides Node: other languages, the `nats` command, a browser.
+ *
+ * With CI=true a tool that is missing fails the test that needs it. Anywhere
+ * else that test is skipped and says why:
+ *
+ *   test("a Go program submits", { skip: without("go") }, async () => { … toolPath("go") … });
+ */
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { TestContext } from "node:test";
+import { findCli } from "../../broker/find.js";
+
+/** What tests may ask for. */
+export type Tool = "go" | "python3" | "nats" | "chromium" | "curl" | "redis-server";
+
+const NAMES: Readonly<Record<Tool, readonly string[]>> = {
+  go: ["go"],
+  python3: ["python3"],
+  nats: ["nats"],
+  chromium: ["chromium", "chromium-browser", "google-chrome"],
+  curl: ["curl"],
+  "redis-server": ["redis-server"],
+};
+const USUAL_FOLDERS = ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/usr/local/go/bin", "/opt/homebrew/bin"];
+const nats = await findCli();
+
+/** For a test's `skip`: the reason when a tool is missing outside CI, else false. */
+export function without(...tools: Tool[]): string | false {
+  const missing = tools.filter((tool) => findTool(tool) === undefined);
+  if (missing.length === 0 || isCi()) return false;
+  return `${missing.join(", ")} not found on this machine`;
+}
+
+/**
+ * The path of a tool. Pair it with `skip: without(…)`.
+ *
+ * @throws Error when it is missing
+ */
+export function toolPath(tool: Tool): string {
+  const path = findTool(tool);
+  if (path === undefined) throw new Error(`${tool} is required here and was not found`);
+  return path;
+}
+
+/**
+ * The path of a tool, from inside a test. Outside CI a missing one marks the
+ * test as skipped and gives undefined: return then.
+ *
+ * @throws Error in CI when it is missing
+ */
+export function requireTool(t: Pick<TestContext, "skip">, tool: Tool): string | undefined {
+  const reason = without(tool);
+  if (reason === false) return toolPath(tool);
+  t.skip(reason);
+  return undefined;
+}
+
+function findTool(tool: Tool): string | undefined {
+  if (tool === "nats") return nats?.path;
+  const folders = [...(process.env.PATH ?? "").split(delimiter), ...USUAL_FOLDERS];
+  return NAMES[tool].flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
+}
+
+function isCi(): boolean {
+  return process.env.CI === "true";
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
