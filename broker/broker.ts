@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { PoolError } from "../mesh/errors.js";
 import { Lifecycle } from "../mesh/lifecycle.js";
 import { findServer } from "./find.js";
-import { missingServer } from "./missing.js";
+import { missingBinary } from "./missing.js";
 import { type BrokerAuth, type BrokerCluster, type ServerConfig, serverConfigText } from "./server-config.js";
 import { ServerProcess } from "./server-process.js";
 
@@ -111,7 +111,7 @@ export class Broker extends Lifecycle {
 
   async #launch(): Promise<void> {
     this.#binary = this.#options.binary ?? (await findServer())?.path ?? "";
-    if (this.#binary === "") throw missingServer();
+    if (this.#binary === "") throw missingBinary("nats-server");
     this.#folder = await mkdtemp(join(tmpdir(), "poolmesh-broker-"));
     const wanted = this.#options.port ?? "prefer-default";
     if (wanted !== "prefer-default") return this.#run(wanted === "any" ? -1 : wanted);

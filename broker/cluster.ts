@@ -74,9 +74,13 @@ export class Cluster extends Lifecycle {
 }
 
 async function hearEachOther(connections: readonly NatsConnection[]): Promise<void> {
-  const heard = connections.map((connection, at) => {
+  const heard = connections.map((connection) => {
     const from = new Set<string>();
-    connection.subscribe(`${READY_SUBJECT}.*`, { callback: (_, msg) => from.add(`${msg.subject} ${at}`) });
+    connection.subscribe(`${READY_SUBJECT}.*`, {
+      callback: (_, msg) => {
+        from.add(msg.subject);
+      },
+    });
     return from;
   });
   const end = performance.now() + READY_LIMIT_MS;

@@ -61,7 +61,9 @@ function clusterLine(cluster: BrokerCluster & { readonly port: number }): string
 function quote(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
   if (/[\u0000-\u001f\u007f]/.test(text)) {
-    throw new PoolError("invalid_argument", "broker: a control character in a name, path or secret", { field: "broker" });
+    throw new PoolError("invalid_argument", "broker: a control character in a name, path or secret", {
+      field: "broker",
+    });
   }
   return `"${text.replace(/\\/g, "\\\\").replace(/"/g, '\\"')}"`;
 }

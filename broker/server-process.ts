@@ -6,7 +6,7 @@
  * (broker.ts).
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { PoolError } from "../mesh/errors.js";
@@ -56,6 +56,7 @@ export class ServerProcess {
    */
   static async launch(options: LaunchOptions): Promise<ServerProcess> {
     await rm(options.portsFolder, { recursive: true, force: true });
+    await mkdir(options.portsFolder, { mode: 0o700 });
     const child = spawn(options.binary, ["-c", options.configFile], {
       stdio: ["ignore", "ignore", "pipe"],
       detached: true,

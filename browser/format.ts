@@ -21,6 +21,13 @@ export function duration(ms: number): string {
   return pair(seconds, 86_400, "d", 3_600, "h");
 }
 
+/** An age in whole seconds, which does not flicker: "now", "4 s", "2 min 3 s". */
+export function age(ms: number): string {
+  const seconds = Math.floor(Math.max(0, ms) / 1_000);
+  if (seconds < 1) return "now";
+  return seconds < 60 ? `${seconds} s` : duration(seconds * 1_000);
+}
+
 /** Whole numbers with thin gaps, short from 100,000 on: "12 480", "1.25 M". */
 export function count(value: number | bigint): string {
   const number = Number(value);
@@ -34,7 +41,7 @@ export function count(value: number | bigint): string {
 
 /** Events a second: "0", "0.4", "7.5", "41", "1 240". */
 export function rate(perSecond: number): string {
-  if (!(perSecond > 0)) return "0";
+  if (!(perSecond >= 0.05)) return "0";
   return perSecond < 9.95 ? perSecond.toFixed(1) : count(Math.round(perSecond));
 }
 

@@ -82,6 +82,11 @@ export class Subjects {
     return `${this.prefix}.${checkName("pool", pool)}.control`;
   }
 
+  /** To whoever supervises one worker: stop it, start it again, and answer when it is READY. */
+  restart(pool: string, worker: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.restart.${checkName("worker", worker)}`;
+  }
+
   /** What a reader subscribes to; without a pool it hears all of them. */
   readonly every = {
     heartbeat: (pool?: string): string => `${this.#pool(pool)}.heartbeat.*`,

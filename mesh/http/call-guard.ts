@@ -5,6 +5,7 @@
  * translated by the catalogue, and that an aborted call ends whatever its
  * handler does. Not decided here: what a call answers.
  */
+import { setMaxListeners } from "node:events";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { toConnectError } from "../error-edges.js";
 import { PoolError, toPoolError } from "../errors.js";
@@ -23,6 +24,8 @@ export class CallGuard {
   constructor(maxStreams: number, log: Logger) {
     this.#maxStreams = maxStreams;
     this.#log = log;
+    // Every open call listens to it; Node would warn of a leak at the eleventh.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   /** Aborts every open call when the server stops. */
@@ -75,11 +78,8 @@ export class CallGuard {
   }
 
   #translate(error: unknown, signal: AbortSignal, name: string): ConnectError {
-    if (error instanceof ConnectError) return error === signal.reason ? abortError(error) : asCallersMistake(error);
-    if (signal.aborted) {
-      if (this.#stop.signal.aborted) return stopError();
-      if (error === signal.reason) return new ConnectError("the client left", Code.Canceled);
-    }
+    if (signal.aborted && isAbort(error, signal.reason)) return this.#abortError(signal.reason);
+    if (error instanceof ConnectError) return asCallersMistake(error);
     const poolError = toPoolError(error);
     if (poolError.reason === "internal") {
       const cause = poolError.cause ?? poolError;
@@ -87,12 +87,25 @@ export class CallGuard {
     }
     return toConnectError(poolError);
   }
+
+  /** What an aborted call ends as, with our detail. */
+  #abortError(reason: unknown): ConnectError {
+    if (this.#stop.signal.aborted) return stopError();
+    const code = reason instanceof ConnectError ? reason.code : Code.Canceled;
+    if (code === Code.DeadlineExceeded) {
+      return toConnectError(new PoolError("deadline_exceeded", "the call's own deadline"));
+    }
+    return toConnectError(new PoolError("canceled", "the client left"));
+  }
 }
 
-/** Why a call was aborted, with our detail where the reason is Connect's own. */
-function abortError(reason: ConnectError): ConnectError {
-  if (reason.code !== Code.DeadlineExceeded) return reason;
-  return toConnectError(new PoolError("deadline_exceeded", "the call's own deadline"));
+/** Whether a handler ended because it was aborted, rather than with an answer of its own. */
+function isAbort(error: unknown, reason: unknown): boolean {
+  if (error === reason) return true;
+  if (error instanceof PoolError) return error.reason === "canceled";
+  return error instanceof ConnectError
+    ? error.code === Code.Canceled
+    : error instanceof Error && error.name === "AbortError";
 }
 
 function stopError(): ConnectError {

@@ -32,9 +32,10 @@ export class EndableStream<T> implements AsyncIterable<T>, AsyncIterator<T> {
   readonly #signal: AbortSignal;
   readonly #translate: (error: unknown) => Error;
   #waiting: ((error: unknown) => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #grace: NodeJS.Timeout | undefined;
+  #state: "open" | "expired" | "ended" = "open";
 
-  /** @param translate what an error of the source becomes */
+  /** @param translate what an error of the source, or the abort reason, becomes */
   constructor(source: AsyncIterable<T>, signal: AbortSignal, translate: (error: unknown) => Error) {
     this.#source = source[Symbol.asyncIterator]();
     this.#signal = signal;
@@ -48,45 +49,53 @@ export class EndableStream<T> implements AsyncIterable<T>, AsyncIterator<T> {
   }
 
   next(): Promise<IteratorResult<T>> {
+    if (this.#state === "expired") return Promise.reject(this.#translate(this.#signal.reason));
     return new Promise((resolve, reject) => {
-      this.#waiting = (error) => reject(this.#translate(error));
+      this.#waiting = reject;
       this.#source.next().then(
         (result) => {
-          this.#settled();
-          if (result.done && this.#signal.aborted) reject(this.#translate(this.#signal.reason));
-          else resolve(result);
+          this.#waiting = undefined;
+          if (!result.done) return resolve(result);
+          this.#end();
+          return this.#signal.aborted ? reject(this.#translate(this.#signal.reason)) : resolve(result);
         },
         (error) => {
-          this.#settled();
+          this.#end();
           reject(this.#translate(error));
         },
       );
-      if (this.#signal.aborted) this.#onAbort();
     });
   }
 
   async return(value?: unknown): Promise<IteratorResult<T>> {
+    this.#end();
     await this.#source.return?.(value);
     return { done: true, value };
   }
 
+  /** A write failed: the client left. The source may wait for what never comes, so it is not awaited. */
   async throw(error: unknown): Promise<IteratorResult<T>> {
-    // A write failed: the client left. The source may wait for something that never comes, so it is not awaited.
-    void this.#source.return?.().catch(() => {});
+    this.#leave();
     throw this.#translate(error);
   }
 
   #onAbort(): void {
-    if (this.#waiting === undefined || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#waiting?.(this.#signal.reason);
+    if (this.#state !== "open") return;
+    this.#grace = setTimeout(() => {
+      this.#state = "expired";
+      this.#waiting?.(this.#translate(this.#signal.reason));
+      this.#leave();
     }, ABORT_GRACE_MS);
   }
 
-  #settled(): void {
+  #leave(): void {
+    clearTimeout(this.#grace);
+    void this.#source.return?.().catch(() => {});
+  }
+
+  #end(): void {
+    this.#state = "ended";
     this.#waiting = undefined;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    clearTimeout(this.#grace);
   }
 }

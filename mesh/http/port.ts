@@ -12,6 +12,7 @@ import { constants, createServer as createHttp2, type Http2Server, type ServerHt
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { PoolError } from "../errors.js";
 import { Lifecycle } from "../lifecycle.js";
+import { type Logger, silentLog } from "../log.js";
 import type { Listen } from "../options.js";
 import type { HttpListener, HttpRequest, HttpResponse } from "./exchange.js";
 import { readVersion } from "./first-bytes.js";
@@ -61,7 +62,7 @@ export class HttpPort extends Lifecycle {
   readonly #responses = new OpenSet<HttpResponse>();
 
   /** @param listener answers every request of either version */
-  constructor(listen: Listen, listener: HttpListener, limits: PortLimits = {}) {
+  constructor(listen: Listen, listener: HttpListener, limits: PortLimits = {}, log: Logger = silentLog) {
     super();
     this.#listen = listen;
     this.#limits = { ...DEFAULTS, ...limits };
@@ -71,6 +72,7 @@ export class HttpPort extends Lifecycle {
     };
     this.#tcp = createServer({ keepAlive: true, keepAliveInitialDelay: TCP_PROBE_MS, noDelay: true });
     this.#tcp.maxConnections = this.#limits.maxConnections;
+    this.#tcp.on("error", (error) => log.error({ error: error.message }, "listener failed"));
     this.#tcp.on("connection", (socket) => this.#accept(socket));
     this.#http1 = createHttp1(http1Options(this.#limits), answer);
     this.#http2 = createHttp2({ settings: HTTP2_SETTINGS }, answer);
@@ -93,8 +95,12 @@ export class HttpPort extends Lifecycle {
 
   protected override async onStart(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#tcp.once("error", (error) => reject(listenFailure(error, this.#listen)));
-      this.#tcp.listen({ host: this.#listen.host, port: this.#listen.port }, resolve);
+      const onError = (error: Error): void => reject(listenFailure(error, this.#listen));
+      this.#tcp.once("error", onError);
+      this.#tcp.listen({ host: this.#listen.host, port: this.#listen.port }, () => {
+        this.#tcp.off("error", onError);
+        resolve();
+      });
     });
     // Node starts the time limits of HTTP/1.1 requests with this event only.
     this.#http1.emit("listening");

@@ -78,7 +78,7 @@ export class HttpServer extends Lifecycle {
       anyAddress: options.allowPublic ?? false,
     };
     this.#rpcs = new Rpcs(this.#router(), options.limits?.requestMs ?? DEFAULT_BODY_MS, this.#log);
-    this.#port = new HttpPort(options.listen, (req, res) => this.#answer(req, res), options.limits);
+    this.#port = new HttpPort(options.listen, (req, res) => this.#answer(req, res), options.limits, this.#log);
   }
 
   /** Where it listens; the real port after start(). */

@@ -249,7 +249,7 @@ export class Dispatcher implements AttemptOwner {
       share: "this client holds its share of the parked jobs",
     };
     throw new PoolError("pool_full", messages[bound], {
-      utilization: capacity === 0 ? 1 : Math.min(1, Math.max(0, 1 - roster.free / capacity)),
+      utilization: capacity === 0 ? 1 : 1 - Math.min(capacity, Math.max(0, roster.free - this.#offersOut)) / capacity,
       parked: this.parked.size,
       retryAfterMs: this.#rate.timeForMs(Math.max(1, this.parked.size), now()),
     });

@@ -35,7 +35,7 @@ function viewsOf(pool: Pool, labels: Readonly<Record<string, string>>): WorkerVi
         ageMs: now - at,
         lagging: heartbeat.loopLagMs > LAGGING_MS,
         unhealthy: (pool.roster.get(heartbeat.worker)?.shunnedUntil ?? 0) > now,
-        firstSeen: timestampFromMs(Date.now() - (now - firstAt)),
+        firstSeen: timestampFromMs(Math.round(Date.now() - (now - firstAt))),
       }),
     );
 }

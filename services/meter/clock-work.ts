@@ -12,14 +12,14 @@ import { ALL } from "./view.js";
 export class ClockWork {
   readonly #state: MeterState;
   #timer: NodeJS.Timeout | undefined;
-  #sampledWallMs = 0;
+  #sampledWallMs: number | undefined;
 
   constructor(state: MeterState) {
     this.#state = state;
   }
 
-  /** Wall clock of the newest point of the history. */
-  get sampledWallMs(): number {
+  /** Wall clock of the newest point of the history; undefined when there is none yet. */
+  get sampledWallMs(): number | undefined {
     return this.#sampledWallMs;
   }
 
@@ -41,6 +41,7 @@ export class ClockWork {
       return;
     }
     view.advanceRates(nowMs());
+    history.forget((pool) => view.hasPool(pool));
     const pools = view.capacities(ALL, nowMs());
     history.sample(new Map([...pools, addUp(pools)].map((each) => [each.pool, toPoint(each)])));
   }

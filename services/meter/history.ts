@@ -72,9 +72,7 @@ export class History {
    */
   sample(points: ReadonlyMap<string, HistoryPoint> | undefined): void {
     for (const pool of points?.keys() ?? []) {
-      if (!this.#rings.has(pool) && (pool === "" || this.#rings.size <= this.#maxPools)) {
-        this.#rings.set(pool, new Ring());
-      }
+      if (!this.#rings.has(pool) && (pool === "" || this.#hasRoom())) this.#rings.set(pool, new Ring());
     }
     for (const [pool, ring] of this.#rings) ring.write(this.#next, points?.get(pool) ?? NOTHING);
     this.#next = (this.#next + 1) % HISTORY_POINTS;
@@ -88,9 +86,15 @@ export class History {
     return ring?.read(first, this.#count) ?? { utilization: [], jobsPerSecond: [], slots: [], parked: [] };
   }
 
-  /** Forgets a pool. */
-  forget(pool: string): void {
-    this.#rings.delete(pool);
+  /** Forgets pools that are not known any more. */
+  forget(isKnown: (pool: string) => boolean): void {
+    for (const pool of this.#rings.keys()) {
+      if (pool !== "" && !isKnown(pool)) this.#rings.delete(pool);
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#rings.size - Number(this.#rings.has("")) < this.#maxPools;
   }
 }
 

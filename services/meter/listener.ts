@@ -49,7 +49,6 @@ export class Listener {
 
   start(): void {
     const { bus, subjects, pools } = this.#parts;
-    this.connected();
     for (const pool of pools ?? [undefined]) {
       this.#subscriptions.push(
         bus.subscribe(subjects.every.heartbeat(pool), (msg) => this.#onWorker(msg)),

@@ -46,28 +46,29 @@ export class Liveness {
     this.#parts = parts;
   }
 
-  /** Begins to judge. The connection is there and subscribed. */
-  start(): void {
+  /** Begins to judge. Resolves once the broker has answered and the meter is fresh. */
+  async start(): Promise<void> {
     const { bus, nowMs } = this.#parts;
     this.#off.push(
       bus.on("disconnect", () => this.#lose(nowMs())),
-      bus.on("reconnect", () => this.#onReconnect()),
+      bus.on("reconnect", () => void this.#onReconnect()),
     );
-    this.#onReconnect();
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    await this.#onReconnect();
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
     for (const off of this.#off) off();
     this.#off.length = 0;
   }
 
-  #onReconnect(): void {
+  async #onReconnect(): Promise<void> {
     this.#connectedMs = this.#parts.nowMs();
     this.#parts.prober.reset();
     this.#parts.listener.connected();
-    void this.#checkLink();
+    await this.#checkLink();
   }
 
   #look(): void {

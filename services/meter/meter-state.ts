@@ -16,7 +16,7 @@ import { View } from "./view.js";
 export interface MeterStateOptions extends RowStoreOptions {
   /** Changes are gathered for this long before readers are told, in milliseconds; default 50. */
   readonly coalesceMs?: number;
-  /** Something flows on every stream at least so often, in milliseconds; default 15,000. */
+  /** Something flows on every stream at least so often, in milliseconds; default 14,500. */
   readonly keepAliveMs?: number;
   /** The same for solpipe.WorkerStatus; default 30,000. */
   readonly statusKeepAliveMs?: number;

@@ -5,7 +5,9 @@ import type { Pace } from "./reader.js";
 import type { Filter } from "./view.js";
 
 /** Something flows on a stream of ours at least so often, in milliseconds. */
-export const KEEP_ALIVE_MS = 15_000;
+const MAX_SILENCE_MS = 15_000;
+/** When a stream is given a sign of life: early enough to be there in time. */
+export const KEEP_ALIVE_MS = MAX_SILENCE_MS - 500;
 const MAX_LABELS = 32;
 const MAX_LABEL_LENGTH = 63;
 
@@ -23,8 +25,8 @@ export function toFilter(request: { readonly pool: string; readonly labels: Reco
 
 /** @throws PoolError `invalid_argument`, field "min_interval_ms" */
 export function toPace(minIntervalMs: number, defaultMs: number, keepAliveMs: number = KEEP_ALIVE_MS): Pace {
-  if (minIntervalMs > KEEP_ALIVE_MS) {
-    const text = `min_interval_ms: at most ${KEEP_ALIVE_MS}, since something flows at least that often`;
+  if (minIntervalMs > MAX_SILENCE_MS) {
+    const text = `min_interval_ms: at most ${MAX_SILENCE_MS}, since something flows at least that often`;
     throw new PoolError("invalid_argument", text, { field: "min_interval_ms" });
   }
   return { minIntervalMs: minIntervalMs || defaultMs, keepAliveMs };

@@ -48,8 +48,8 @@ export async function* streamIsActive(
   let last: boolean | undefined;
   for (;;) {
     await reader.next();
-    const result = hasWork(topic.total);
-    if ((result === last && !reader.isSilent) || (state.freshness.stale && last !== undefined)) continue;
+    const result: boolean = last !== undefined && state.freshness.stale ? last : hasWork(topic.total);
+    if (result === last && !reader.isSilent) continue;
     last = result;
     reader.sent();
     yield create(IsActiveResponseSchema, { result });
@@ -92,14 +92,14 @@ function metricName(pool: string): string {
 }
 
 function poolOf(ref: ScaledObjectRef | undefined): string {
-  const pool = ref?.scalerMetadata["pool"];
+  const pool = ref?.scalerMetadata.pool;
   if (isName(pool)) return pool;
   const field = "scalerMetadata.pool";
   throw new PoolError("invalid_argument", `${field}: name the pool to scale`, { field });
 }
 
 function slotsPerWorker(ref: ScaledObjectRef, capacity: PoolCapacity): number {
-  const said = ref.scalerMetadata["slotsPerWorker"];
+  const said = ref.scalerMetadata.slotsPerWorker;
   if (said === undefined) return Math.max(1, capacity.slots / (capacity.workers?.ready || 1));
   const slots = /^\d{1,5}$/.test(said) ? Number(said) : 0;
   if (slots >= 1 && slots <= MAX_SLOTS_PER_WORKER) return slots;

@@ -39,7 +39,7 @@ export interface WorkerRow {
   quietFromMs: number;
   conflict: boolean;
   unhealthy: boolean;
-  /** Counters of the heartbeat as numbers. */
+  /** Counters of the heartbeat as numbers; they never fall. */
   done: number;
   failed: number;
   /** When it last took a job, was full, or was not READY. */
@@ -118,8 +118,8 @@ export function applyBeat(row: WorkerRow, beat: Heartbeat, nowMs: number): void 
   } else if (beat.refusedTotal > row.refusedBefore) {
     row.refusesFromMs ??= nowMs;
   }
-  row.done = Number(beat.jobsDone);
-  row.failed = Number(beat.jobsFailed);
+  row.done = Math.max(row.done, Number(beat.jobsDone));
+  row.failed = Math.max(row.failed, Number(beat.jobsFailed));
   row.beat = beat;
   row.lastBeatMs = nowMs;
   row.quietFromMs = nowMs;
@@ -145,7 +145,7 @@ export function toWorkerView(row: WorkerRow, nowMs: number, wallMs: number): Wor
     lagging: isLagging(row.beat),
     unhealthy: row.unhealthy,
     conflict: row.conflict,
-    firstSeen: timestampFromMs(wallMs - (nowMs - row.firstSeenMs)),
+    firstSeen: timestampFromMs(Math.round(wallMs - (nowMs - row.firstSeenMs))),
   });
 }
 

@@ -4,7 +4,11 @@ import { connect } from "node:http2";
 import { connect as dial } from "node:net";
 import { after, before, test } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS, until } from "../support/http-service.js";
+import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/http-service.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { eventually } from "../support/wait.js";
+
+leakGuard();
 
 const { server } = echoServer({ allowedHosts: ["pool.example"], maxStreams: 2, metrics: async () => "up 1\n" });
 before(() => server.start());
@@ -122,26 +126,26 @@ test("streams over the limit are resource_exhausted, and a stream that ends make
   const client = statusClient(TRANSPORTS["gRPC, HTTP/2"]!(server.url));
   const leave = [new AbortController(), new AbortController()];
   const open = leave.map(({ signal }) => errorOf(drain(client.onStatus({}, { signal }))));
-  await until(() => server.streams === 2, "two streams");
+  await eventually(() => server.streams === 2, { what: "two streams" });
   const refused = await errorOf(drain(client.onStatus({})));
   assert.equal(refused.code, Code.ResourceExhausted);
   assert.match(refused.rawMessage, /2 streams/);
   leave[0]?.abort();
-  await until(() => server.streams === 1, "one stream");
+  await eventually(() => server.streams === 1, { what: "one stream" });
   const again = new AbortController();
   const third = errorOf(drain(client.onStatus({}, { signal: again.signal })));
-  await until(() => server.streams === 2, "two streams again");
+  await eventually(() => server.streams === 2, { what: "two streams again" });
   leave[1]?.abort();
   again.abort();
   await Promise.all([...open, third]);
-  await until(() => server.streams === 0, "no stream");
+  await eventually(() => server.streams === 0, { what: "no stream" });
 });
 
 test("a call is answered while streams are at their limit", async () => {
   const client = statusClient(TRANSPORTS["Connect, HTTP/2"]!(server.url));
   const leave = new AbortController();
   const open = [0, 1].map(() => errorOf(drain(client.onStatus({}, { signal: leave.signal }))));
-  await until(() => server.streams === 2, "two streams");
+  await eventually(() => server.streams === 2, { what: "two streams" });
   const answer = await managerClient(TRANSPORTS["Connect, HTTP/1.1, JSON"]!(server.url)).submit({ jobId: "x" });
   assert.equal(answer.jobId, "x");
   leave.abort();

@@ -8,9 +8,13 @@ import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js"
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { type HealthSource, ServingStatus } from "../../mesh/http/health.js";
 import { packageRoot } from "../../mesh/identity.js";
-import { echoServer, errorOf, TRANSPORTS, until } from "../support/http-service.js";
+import { echoServer, errorOf, TRANSPORTS } from "../support/http-service.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { eventually } from "../support/wait.js";
 
 let ready: true | string = true;
+leakGuard();
+
 const { server } = echoServer({ isReady: () => ready });
 before(() => server.start());
 after(() => server.stop());
@@ -47,15 +51,15 @@ test("a watcher hears the status at once, and then changes only", async () => {
       for await (const { status } of client.watch({ service: SERVICE }, { signal: leave.signal })) heard.push(status);
     })(),
   );
-  await until(() => heard.length === 1, "the first status");
+  await eventually(() => heard.length === 1, { what: "the first status" });
   ready = "no broker";
-  await until(() => heard.length === 2, "a change");
+  await eventually(() => heard.length === 2, { what: "a change" });
   ready = true;
-  await until(() => heard.length === 3, "a change back");
+  await eventually(() => heard.length === 3, { what: "a change back" });
   leave.abort();
   await watch;
   assert.deepEqual(heard, [ServingStatus.SERVING, ServingStatus.NOT_SERVING, ServingStatus.SERVING]);
-  await until(() => server.streams === 0, "no stream");
+  await eventually(() => server.streams === 0, { what: "no stream" });
 });
 
 test("a watcher of an unknown name hears so and is not cut off; a source of its own says when to look", async () => {
@@ -82,7 +86,7 @@ test("a watcher of an unknown name hears so and is not cut off; a source of its 
   assert.equal((await reader.next()).value?.status, ServingStatus.SERVING);
   leave.abort();
   await errorOf(reader.next());
-  await until(() => listeners.size === 0, "no listener");
+  await eventually(() => listeners.size === 0, { what: "no listener" });
   await own.stop();
 });
 

@@ -3,7 +3,11 @@ import { request as http1Request } from "node:http";
 import { connect as http2Connect } from "node:http2";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { echoServer, until } from "../support/http-service.js";
+import { echoServer } from "../support/http-service.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { eventually } from "../support/wait.js";
+
+leakGuard();
 
 const { server } = echoServer({ readMaxBytes: 64 * 1024, limits: { requestMs: 400, headersMs: 400 } });
 before(() => server.start());
@@ -221,5 +225,14 @@ test("a body that does not arrive in time - answered deadline_exceeded over HTTP
 });
 
 test("all of these leave nothing open", async () => {
-  await until(() => server.connections === 0 && server.streams === 0, "no connection, no stream");
+  await eventually(() => server.connections === 0 && server.streams === 0, { what: "no connection, no stream" });
+});
+
+test("a call past its own deadline ends with our detail, whether its handler listens or not", async () => {
+  for (const pool of ["polite", "forever"]) {
+    const answer = await askHttp1(timeout("20", JSON.stringify({ pool })), false);
+    const { message, details } = JSON.parse(answer.text) as { message: string; details: { type: string }[] };
+    assert.equal(message, "deadline_exceeded: the call's own deadline");
+    assert.equal(details[0]?.type, "poolmesh.v1.ErrorDetail");
+  }
 });

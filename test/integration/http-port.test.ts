@@ -3,7 +3,11 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { PoolError } from "../../mesh/errors.js";
-import { echoServer, until } from "../support/http-service.js";
+import { echoServer } from "../support/http-service.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { eventually } from "../support/wait.js";
+
+leakGuard();
 
 const limits = { firstByteMs: 150, headersMs: 150, maxConnections: 3 };
 const { server } = echoServer({ limits });
@@ -98,13 +102,13 @@ test("garbage after the preface ends that connection only", async () => {
 });
 
 test("connections over the limit are dropped, and those that end make room", async () => {
-  await until(() => server.connections === 0, "no connection");
+  await eventually(() => server.connections === 0, { what: "no connection" });
   const held = await Promise.all([0, 1, 2].map(dial));
   for (const socket of held) socket.write(GET.slice(0, 20));
-  await until(() => server.connections === 3, "three connections");
+  await eventually(() => server.connections === 3, { what: "three connections" });
   assert.equal(await readAll(await dial()), "");
   for (const socket of held) socket.destroy();
-  await until(() => server.connections === 0, "no connection");
+  await eventually(() => server.connections === 0, { what: "no connection" });
   const socket = await dial();
   socket.write(GET);
   assert.match(await readAll(socket), /^HTTP\/1.1 200/);

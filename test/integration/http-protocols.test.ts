@@ -3,6 +3,9 @@ import { after, before, test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { fromConnectError } from "../../mesh/error-edges.js";
 import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/http-service.js";
+import { leakGuard } from "../support/leak-guard.js";
+
+leakGuard();
 
 const { server } = echoServer();
 before(() => server.start());

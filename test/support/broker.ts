@@ -3,21 +3,17 @@
  *
  * NATS_SERVER names the binary to use; without it the newest that is found.
  */
-import { after, type TestContext } from "node:test";
 import { Broker, type BrokerOptions } from "../../broker/broker.js";
 import { Cluster, type ClusterOptions } from "../../broker/cluster.js";
 import { Bus, type BusOptions } from "../../mesh/bus.js";
+import { cleanUp, type Owner, WHOLE_FILE } from "./clean-up.js";
 
-/** A test that can clean up; inside `describe` or at the top of a file, use node:test's `after` instead. */
-export type Owner = Pick<TestContext, "after">;
-
-/** The owner for what a whole file or suite shares: `const broker = await startBroker(WHOLE_FILE)`. */
-export const WHOLE_FILE: Owner = { after: (fn) => after(fn as () => void) };
+export { type Owner, WHOLE_FILE };
 
 /** A broker that is ready. It is stopped when the test `t` ends. */
 export async function startBroker(t: Owner = WHOLE_FILE, options: BrokerOptions = {}): Promise<Broker> {
   const broker = new Broker({ port: "any", ...testBinary(), ...options });
-  t.after(() => broker.stop());
+  cleanUp(t, () => broker.stop());
   await broker.start();
   return broker;
 }
@@ -25,7 +21,7 @@ export async function startBroker(t: Owner = WHOLE_FILE, options: BrokerOptions 
 /** A cluster of `size` brokers that know each other. It is stopped when the test `t` ends. */
 export async function startCluster(t: Owner, size: number, options: ClusterOptions = {}): Promise<Cluster> {
   const cluster = new Cluster(size, { ...testBinary(), ...options });
-  t.after(() => cluster.stop());
+  cleanUp(t, () => cluster.stop());
   await cluster.start();
   return cluster;
 }
@@ -33,7 +29,7 @@ export async function startCluster(t: Owner, size: number, options: ClusterOptio
 /** A connection to `broker`, closed when the test `t` ends. */
 export async function connectBus(t: Owner, broker: { readonly url: string }, options: BusOptions = {}): Promise<Bus> {
   const bus = await Bus.connect({ servers: broker.url, waitOnFirstConnect: false, ...options });
-  t.after(() => bus.close());
+  cleanUp(t, () => bus.close());
   return bus;
 }
 

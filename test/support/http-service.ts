@@ -99,12 +99,3 @@ export async function errorOf(work: Promise<unknown>): Promise<ConnectError> {
   }
   return new ConnectError("it succeeded", Code.Unknown);
 }
-
-/** Waits until `condition` holds. */
-export async function until(condition: () => boolean, what: string, limitMs = 5_000): Promise<void> {
-  const end = performance.now() + limitMs;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited ${limitMs} ms for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

@@ -19,7 +19,7 @@ export interface FieldLayout {
   readonly starts: readonly number[];
 }
 
-const LARGEST_PX = 30;
+const LARGEST_PX = 42;
 const SMALLEST_PX = 4;
 const SMALLEST_WORKER_PX = 2;
 

@@ -27,7 +27,10 @@ export class PoolList {
 
   update(state: PageState): void {
     const pools = [...(state.capacity?.pools.values() ?? [])].sort((a, b) => (a.pool < b.pool ? -1 : 1));
-    const wanted = [...(state.capacity?.total === undefined ? [] : [{ ...state.capacity.total, pool: "" }]), ...pools];
+    const wanted = [
+      ...(state.capacity?.total === undefined || pools.length === 0 ? [] : [{ ...state.capacity.total, pool: "" }]),
+      ...pools,
+    ];
     const names = new Set(wanted.map((each) => each.pool));
     for (const [name, item] of this.#items) {
       if (names.has(name)) continue;

@@ -1,6 +1,6 @@
 /** Says in the head of the page whether what is seen is live, and below it what to think of it when it is not. */
 
-import { duration } from "../../../browser/format.js";
+import { age } from "../../../browser/format.js";
 import type { Connection } from "../../../browser.js";
 import { byId, element, setAttribute, setText } from "./element.js";
 
@@ -19,7 +19,7 @@ export interface StatusWords {
  * @param heardMs time since anything was heard, in milliseconds; undefined for never
  */
 export function statusWords(connection: Connection, sinceMs: number, heardMs: number | undefined): StatusWords {
-  const asOf = heardMs === undefined ? "" : ` What you see is ${duration(Math.round(heardMs / 1_000) * 1_000)} old.`;
+  const asOf = heardMs === undefined ? "" : ` What you see is ${age(Math.max(1_000, heardMs))} old.`;
   switch (connection.state) {
     case "live":
       return { pill: "live", notice: "" };
@@ -27,16 +27,16 @@ export function statusWords(connection: Connection, sinceMs: number, heardMs: nu
       if (heardMs === undefined) return { pill: "connecting", notice: "" };
       return { pill: "reconnecting", notice: `The meter cannot be reached. Trying again now.${asOf}` };
     case "stale": {
-      const age = duration(connection.staleAgeMs + sinceMs);
+      const staleFor = age(Math.max(1_000, connection.staleAgeMs + sinceMs));
       return {
-        pill: `stale for ${age}`,
-        notice: `The meter is cut off from the broker. What you see was true ${age} ago; jobs may well go on.`,
+        pill: `stale for ${staleFor}`,
+        notice: `The meter is cut off from the broker. What you see was true ${staleFor} ago; jobs may well go on.`,
       };
     }
     case "disconnected": {
       const left = Math.max(0, connection.retryInMs - sinceMs);
       if (!Number.isFinite(left)) return { pill: "refused", notice: `The meter refuses: ${connection.error.message}` };
-      const next = left < 1_000 ? "now" : `in ${duration(Math.ceil(left / 1_000) * 1_000)}`;
+      const next = left < 1_000 ? "now" : `in ${age(left + 999)}`;
       return { pill: "disconnected", notice: `The meter cannot be reached. Trying again ${next}.${asOf}` };
     }
   }

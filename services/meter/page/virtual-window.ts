@@ -11,12 +11,16 @@ export interface VirtualWindow {
 /** Rows drawn beyond each edge of the view, so that scrolling shows no blank. */
 export const OVERSCAN_ROWS = 8;
 
+/** Tables up to this long are drawn whole, so that the browser's own search and printing see every row. */
+export const WHOLE_ROWS = 100;
+
 /**
  * @param topPx where the view begins, from the top of the first row, in pixels; may be negative
  * @param viewPx height of the view, in pixels
  * @param rowPx height of each row, in pixels
  */
 export function virtualWindow(count: number, topPx: number, viewPx: number, rowPx: number): VirtualWindow {
+  if (count <= WHOLE_ROWS) return { first: 0, last: count, padTopPx: 0, padBottomPx: 0 };
   const clamp = (row: number): number => Math.min(count, Math.max(0, row));
   const first = clamp(Math.floor(topPx / rowPx) - OVERSCAN_ROWS);
   const last = clamp(Math.ceil((topPx + Math.max(0, viewPx)) / rowPx) + OVERSCAN_ROWS);

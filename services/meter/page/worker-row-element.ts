@@ -1,6 +1,6 @@
 /** One row of the workers' table; it is told what to show and touches only what differs. */
 
-import { count, duration } from "../../../browser/format.js";
+import { age, count, duration } from "../../../browser/format.js";
 import type { StateWord, WorkerRow } from "../../../browser/worker-row.js";
 import { heartbeatAgeMs } from "../../../browser.js";
 import type { ControlVerb } from "./control-verbs.js";
@@ -35,14 +35,13 @@ export class WorkerRowElement {
   /** @param index place in the whole table, 0 for the first row */
   update(row: WorkerRow, index: number, nowMs: number, withPool: boolean): void {
     setAttribute(this.root, "aria-rowindex", String(index + 2));
-    const age = Math.floor(heartbeatAgeMs(row.seen, nowMs) / 1_000);
-    setText(this.#cells.beat, age < 1 ? "now" : duration(age * 1_000).replace(".0", ""));
+    setText(this.#cells.beat, age(heartbeatAgeMs(row.seen, nowMs)));
     setText(this.#pool, withPool ? row.pool : "");
     if (this.#row === row) return;
     this.#row = row;
     this.#updateState(row);
     this.#strip.update(row);
-    setText(this.#name, row.worker);
+    this.#updateName(row);
     setText(this.#cells.busy, `${row.busy} / ${row.slots}`);
     setText(this.#cells.done, count(row.jobsDone));
     setText(this.#cells.failed, row.jobsFailed === 0 ? "–" : count(row.jobsFailed));
@@ -53,6 +52,13 @@ export class WorkerRowElement {
     setAttribute(this.#cells.running, "title", row.running === "" ? undefined : row.running);
     setAttribute(this.#cells.failed, "data-tone", row.jobsFailed > 0 ? "coral" : undefined);
     setAttribute(this.#cells.lag, "data-tone", row.marks.includes("lagging") ? "amber" : undefined);
+  }
+
+  #updateName(row: WorkerRow): void {
+    setText(this.#name, row.worker);
+    for (const button of this.#cells.actions.children) {
+      setAttribute(button, "aria-label", `${button.textContent} ${row.worker}`);
+    }
   }
 
   #updateState(row: WorkerRow): void {

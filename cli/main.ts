@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+/**
+ * The poolmesh command: this process as a shell for one command.
+ *
+ * The only file of the command line that touches the process's signals and exit.
+ */
+import { fileURLToPath } from "node:url";
+import { Output } from "./output.js";
+import { runProgram } from "./program.js";
+import type { Shell, SignalListener } from "./shell.js";
+
+/** How long a service that has lost its parent may take to stop, in milliseconds. */
+const ORPHAN_LIMIT_MS = 30_000;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+const shell: Shell = {
+  env: process.env,
+  argv: process.argv.slice(2),
+  stdin: process.stdin,
+  stdout: new Output(process.stdout, process.env),
+  stderr: new Output(process.stderr, process.env),
+  self: { file: process.execPath, args: [...process.execArgv, fileURLToPath(import.meta.url)] },
+  exitCode: 0,
+  onSignal,
+  exitNow: (code) => process.exit(code),
+};
+
+stopWithParent();
+process.stdout.on("error", onOutputError);
+process.stderr.on("error", onOutputError);
+await runProgram(shell);
+await shell.stdout.flush();
+process.exit(shell.exitCode);
+
+function onSignal(listener: SignalListener): () => void {
+  let count = 0;
+  const handler = (signal: NodeJS.Signals): void => {
+    count += 1;
+    listener(signal, count);
+  };
+  for (const signal of SIGNALS) process.on(signal, handler);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, handler);
+  };
+}
+
+/** Nobody reads any more, as behind `| head`: end as other programs do then. */
+function onOutputError(error: NodeJS.ErrnoException): void {
+  process.exit(error.code === "EPIPE" ? 141 : 1);
+}
+
+/** A child with a channel to its parent stops when the parent is gone, however it went. */
+function stopWithParent(): void {
+  if (process.channel === undefined || process.channel === null) return;
+  process.once("disconnect", () => {
+    setTimeout(() => process.exit(1), ORPHAN_LIMIT_MS).unref();
+    process.kill(process.pid, "SIGTERM");
+  });
+  process.channel.unref();
+}

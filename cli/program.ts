@@ -1,0 +1,109 @@
+/**
+ * The command line as a whole: finds the command, runs it, and turns every
+ * error into one line and an exit code.
+ *
+ * Only the chosen command's file is loaded, so that help comes at once.
+ */
+import { Command, CommanderError } from "commander";
+import { nearest } from "../mesh/config.js";
+import { packageVersion } from "../mesh/identity.js";
+import { COMMANDS } from "./commands.js";
+import { EXIT, errorText, exitCodeOf } from "./exit-codes.js";
+import type { Output } from "./output.js";
+import type { Shell } from "./shell.js";
+
+const EXAMPLES = `Examples:
+  poolmesh up --pool adder --handler adder.ts --workers 2
+  poolmesh submit adder 41
+  seq 1000 | poolmesh map adder > results.ndjson
+  poolmesh top
+
+Environment:
+  Every option is also a variable: --timeout-ms is POOLMESH_TIMEOUT_MS.
+  NATS_URL names the broker, NO_COLOR turns colours off.`;
+
+/** Runs the command that `shell.argv` names and sets `shell.exitCode`. Never rejects. */
+export async function runProgram(shell: Shell): Promise<void> {
+  try {
+    const program = await makeProgram(shell);
+    if (shell.argv.length === 0) return program.outputHelp();
+    refuseUnknown(program, shell.argv[0] ?? "");
+    await program.parseAsync([...shell.argv], { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      shell.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+      return;
+    }
+    shell.exitCode = exitCodeOf(error);
+    await shell.stderr.line(failureLine(shell.stderr, errorText(error)));
+  }
+}
+
+async function makeProgram(shell: Shell): Promise<Command> {
+  const program = new Command("poolmesh");
+  program
+    .usage("COMMAND [OPTIONS]")
+    .description("A worker pool manager over NATS.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .helpCommand("help [COMMAND]", "print help for a command")
+    .addHelpText("after", `\n${EXAMPLES}`)
+    .exitOverride()
+    .configureOutput(outputs(shell))
+    .configureHelp({ showGlobalOptions: false, ...helpStyles(shell.stdout) });
+  const chosen = chosenNames(shell.argv);
+  for (const entry of COMMANDS) {
+    const command = program.command(entry.name).helpGroup(entry.group).description(sentence(entry.summary));
+    command.summary(entry.summary).helpOption("-h, --help", "print this help").showHelpAfterError(false);
+    if (chosen.has(entry.name)) (await entry.load()).define(command, shell);
+  }
+  return program;
+}
+
+/** @throws CommanderError with the nearest command */
+function refuseUnknown(program: Command, word: string): void {
+  const names = COMMANDS.map(({ name }) => name);
+  if (word.startsWith("-") || word === "help" || names.includes(word)) return;
+  const near = nearest(word, names);
+  const hint = near === undefined ? "see poolmesh --help" : `did you mean ${near}?`;
+  program.error(`unknown command ${JSON.stringify(word.slice(0, 40))}; ${hint}`, { exitCode: EXIT.usage });
+}
+
+/** The names of commands in what was typed before "--"; one of them is the command. */
+function chosenNames(argv: readonly string[]): Set<string> {
+  const first = argv.find((word) => !word.startsWith("-"));
+  if (first !== "help") return new Set(first === undefined ? [] : [first]);
+  return new Set(argv);
+}
+
+function outputs(shell: Shell) {
+  return {
+    writeOut: (text: string) => void shell.stdout.write(text),
+    writeErr: (text: string) => void shell.stderr.write(text),
+    getOutHelpWidth: () => Math.min(100, shell.stdout.columns),
+    getErrHelpWidth: () => Math.min(100, shell.stderr.columns),
+    getOutHasColors: () => shell.stdout.color,
+    getErrHasColors: () => shell.stderr.color,
+    outputError: (text: string, write: (text: string) => void) => {
+      write(`${failureLine(shell.stderr, text.replace(/^error: /, "").trimEnd())}\n`);
+    },
+  };
+}
+
+function helpStyles(out: Output) {
+  return {
+    styleTitle: (text: string) => out.style("bold", text),
+    styleCommandText: (text: string) => out.style("cyan", text),
+    styleSubcommandText: (text: string) => out.style("cyan", text),
+    styleOptionText: (text: string) => out.style("cyan", text),
+    styleArgumentText: (text: string) => out.style("cyan", text),
+  };
+}
+
+function failureLine(out: Output, text: string): string {
+  return `${out.style("red", "poolmesh:")} ${text}`;
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

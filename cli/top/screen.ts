@@ -1,0 +1,83 @@
+/**
+ * The live view as lines: state and size in, lines out. Pure.
+ *
+ * Pools come first and may take half of the height; workers take the rest,
+ * those in trouble first. What does not fit is counted in a last line.
+ */
+
+import { plural } from "../../browser/format.js";
+import { byName, isShown, sortRows } from "../../browser/order-workers.js";
+import { type WorkerRow, workerRow } from "../../browser/worker-row.js";
+import type { CapacityView, WorkersView } from "../../browser.js";
+import { connectionSpan } from "./connection-span.js";
+import { clipLine, type Line, lineWidth, span } from "./line.js";
+import { poolHead, poolLine } from "./pool-line.js";
+import { workerHead, workerLine } from "./worker-line.js";
+
+/** What is known, and what was asked for. */
+export interface TopState {
+  readonly url: string;
+  /** Only this pool; empty for all. */
+  readonly pool: string;
+  readonly capacity: CapacityView | undefined;
+  readonly workers: WorkersView | undefined;
+}
+
+/** A terminal's size, in characters. */
+export interface TopSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/**
+ * The screen, at most `rows` lines of at most `columns` columns.
+ *
+ * @param nowMs monotonic clock, in milliseconds
+ */
+export function renderScreen(state: TopState, size: TopSize, nowMs: number): Line[] {
+  const lines: Line[] = [headLine(state, size.columns), []];
+  const rows = workerRows(state, nowMs);
+  if (state.capacity?.total === undefined) lines.push([span("Listening for the meter …", "soft")]);
+  else {
+    lines.push(...poolLines(state, size));
+    lines.push([], ...workerLines(rows, size, size.rows - lines.length - 1, nowMs));
+  }
+  return lines.slice(0, size.rows).map((line) => clipLine(line, size.columns));
+}
+
+/** The chosen pool's workers, those in trouble first. */
+export function workerRows(state: TopState, nowMs: number): WorkerRow[] {
+  const filter = { pool: state.pool, text: "", states: new Set<never>() };
+  const rows = [...(state.workers?.workers.values() ?? [])].map(workerRow).filter((row) => isShown(row, filter));
+  return sortRows(rows.sort(byName), { column: "trouble", descending: false }, nowMs);
+}
+
+function headLine(state: TopState, columns: number): Line {
+  const left = [span("poolmesh", "strong"), span(`  ${state.url}`, "soft")];
+  const right = connectionSpan(state.capacity?.connection);
+  const room = Math.max(2, columns - lineWidth(left) - lineWidth([right]));
+  return [...left, span(" ".repeat(room)), right];
+}
+
+function poolLines(state: TopState, size: TopSize): Line[] {
+  const pools = [...(state.capacity?.pools.values() ?? [])].sort((a, b) => (a.pool < b.pool ? -1 : 1));
+  const total = state.capacity?.total;
+  const listed = total !== undefined && pools.length > 1 ? [total, ...pools] : pools;
+  const room = Math.max(3, Math.floor(size.rows / 2) - 3);
+  const lines = [poolHead(size.columns), ...listed.slice(0, room).map((pool) => poolLine(pool, size.columns))];
+  if (listed.length > room) lines.push([span(`… ${plural(listed.length - room, "more pool")}`, "soft")]);
+  return lines;
+}
+
+function workerLines(rows: readonly WorkerRow[], size: TopSize, height: number, nowMs: number): Line[] {
+  if (rows.length === 0) {
+    return [
+      [span("No workers yet. Start one with:", "soft")],
+      [span("  poolmesh worker --pool adder --handler ./handler.ts --slots 4")],
+    ];
+  }
+  const room = rows.length + 1 <= height ? rows.length : Math.max(0, height - 2);
+  const lines = [workerHead(size.columns), ...rows.slice(0, room).map((row) => workerLine(row, size.columns, nowMs))];
+  if (rows.length > room) lines.push([span(`… ${plural(rows.length - room, "more worker")}`, "soft")]);
+  return lines;
+}

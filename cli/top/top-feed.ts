@@ -1,0 +1,56 @@
+/** Both streams of a meter, kept as one state. */
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { PoolError, watchCapacity, watchWorkers } from "../../browser.js";
+import type { TopState } from "./screen.js";
+
+/** Follows a meter until `signal` aborts. */
+export class TopFeed {
+  #state: TopState;
+  readonly #heard: () => void;
+
+  /** @param heard called whenever the state changed */
+  constructor(url: string, pool: string, heard: () => void) {
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+      throw new PoolError("invalid_argument", "the meter's address: use a URL such as http://127.0.0.1:8090", {
+        field: "meter",
+      });
+    }
+    this.#state = { url: new URL(url).origin, pool, capacity: undefined, workers: undefined };
+    this.#heard = heard;
+  }
+
+  get state(): TopState {
+    return this.#state;
+  }
+
+  /** Whether both streams have told what they know. */
+  get complete(): boolean {
+    const { capacity, workers } = this.#state;
+    return capacity?.total !== undefined && workers !== undefined && workers.version > 0n;
+  }
+
+  /**
+   * Resolves when `signal` aborts.
+   *
+   * @throws PoolError what trying again cannot mend
+   */
+  async follow(signal: AbortSignal): Promise<void> {
+    const transport = createConnectTransport({ baseUrl: this.#state.url, httpVersion: "1.1" });
+    const pool = this.#state.pool === "" ? {} : { pool: this.#state.pool };
+    const options = { ...pool, transport, signal, minIntervalMs: 200 };
+    await Promise.all([this.#followCapacity(options), this.#followWorkers(options)]);
+  }
+
+  async #followCapacity(options: Parameters<typeof watchCapacity>[0]): Promise<void> {
+    for await (const capacity of watchCapacity(options)) this.#set({ capacity });
+  }
+
+  async #followWorkers(options: Parameters<typeof watchWorkers>[0]): Promise<void> {
+    for await (const workers of watchWorkers(options)) this.#set({ workers });
+  }
+
+  #set(change: Partial<TopState>): void {
+    this.#state = { ...this.#state, ...change };
+    this.#heard();
+  }
+}

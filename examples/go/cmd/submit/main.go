@@ -1,0 +1,60 @@
+// Submit sends one job to a manager over gRPC (cleartext HTTP/2) and prints its result:
+//
+//	go run ./cmd/submit adder 41
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	poolmeshv1 "example.com/poolmesh/gen/poolmesh/v1"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "host:port of a manager")
+	timeout := flag.Duration("timeout", 30*time.Second, "time to the job's deadline")
+	flag.Parse()
+	if flag.NArg() != 2 {
+		fmt.Fprintln(os.Stderr, "usage: submit [-addr HOST:PORT] [-timeout 30s] POOL PAYLOAD")
+		os.Exit(2)
+	}
+	result, err := submit(*addr, flag.Arg(0), []byte(flag.Arg(1)), *timeout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, explain(err))
+		os.Exit(1)
+	}
+	fmt.Printf("%s\n", result.GetPayload())
+}
+
+func submit(addr, pool string, payload []byte, timeout time.Duration) (*poolmeshv1.SubmitResponse, error) {
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	// The deadline of ctx travels with the call and becomes the job's; canceling ctx cancels the job.
+	return poolmeshv1.NewManagerServiceClient(conn).Submit(ctx, &poolmeshv1.SubmitRequest{
+		Pool:  pool,
+		Input: &poolmeshv1.SubmitRequest_Payload{Payload: payload},
+	})
+}
+
+// explain finds what Poolmesh says of an error in the details of its gRPC status.
+func explain(err error) error {
+	for _, detail := range status.Convert(err).Details() {
+		if e, ok := detail.(*poolmeshv1.ErrorDetail); ok {
+			return errors.New(e.GetReason() + ": " + e.GetMessage())
+		}
+	}
+	return err
+}

@@ -1,0 +1,44 @@
+"""Prints how busy the pools are, one line for each message of a meter, over gRPC.
+
+    python capacity.py              # all pools
+    python capacity.py --pool adder
+"""
+
+import argparse
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+
+sys.path.insert(0, str(Path(__file__).parent / "gen"))
+from solpipe import solpipe_pb2, solpipe_pb2_grpc  # noqa: E402
+
+
+def follow(addr: str, pool: str) -> Iterator[float]:
+    """Busy slots divided by all of them: now, on every change, and every 30 seconds."""
+    with grpc.insecure_channel(addr) as channel:
+        stub = solpipe_pb2_grpc.WorkerStatusStub(channel)
+        metadata = (("pool", pool),) if pool else ()
+        for message in stub.OnStatus(solpipe_pb2.Empty(), metadata=metadata):
+            yield message.capacity
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--addr", default="127.0.0.1:8090", help="host:port of a meter")
+    parser.add_argument("--pool", default="", help="one pool; empty for all")
+    parser.add_argument("--count", type=int, help="end after this many messages")
+    args = parser.parse_args()
+    try:
+        for capacity in itertools.islice(follow(args.addr, args.pool), args.count):
+            print(f"capacity {capacity:.3f}", flush=True)
+    except grpc.RpcError as error:
+        print(f"{error.code().name}: {error.details()}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+/** The meter's configuration: which options it has and what they become. */
+import { type ConfigOf, readConfig } from "../../mesh/config.js";
+import { PoolError } from "../../mesh/errors.js";
+import { BUS_OPTIONS, OPTIONS, pick } from "../../mesh/options.js";
+
+/** The options of `poolmesh meter`. */
+export const METER_OPTIONS = pick([
+  ...BUS_OPTIONS,
+  "id",
+  "pools",
+  "listen",
+  "allowPublic",
+  "allowedHosts",
+  "maxPools",
+  "maxWorkers",
+  "maxStreams",
+  "control",
+  "controlToken",
+]);
+
+export type MeterConfig = ConfigOf<typeof METER_OPTIONS>;
+
+/** Where a meter listens unless told otherwise. */
+export const METER_LISTEN = { host: "127.0.0.1", port: 8090 } as const;
+
+/** @throws PoolError `invalid_argument` listing every mistake */
+export function readMeterConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  flags: Readonly<Record<string, string | undefined>>,
+): MeterConfig {
+  const config = readConfig(METER_OPTIONS, env, flags, OPTIONS);
+  requireToken(config);
+  return config;
+}
+
+/** Control without a token would be control by anybody. @throws PoolError `invalid_argument` */
+export function requireToken(config: { readonly control?: boolean; readonly controlToken?: string | undefined }): void {
+  if (!config.control || config.controlToken) return;
+  throw new PoolError("invalid_argument", "control: needs a token, in POOLMESH_CONTROL_TOKEN", { field: "control" });
+}

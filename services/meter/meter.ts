@@ -1,0 +1,160 @@
+/**
+ * The meter: heartbeats in, a live view of every pool out.
+ *
+ * The composition root. HTTP is there first, so that probes and streams have an
+ * answer (not ready, stale) while there is no broker yet; stopping ends streams
+ * first, so that nobody sees a view that is being taken apart.
+ */
+import { join } from "node:path";
+import { Bus, type BusOptions } from "../../mesh/bus.js";
+import { HttpServer } from "../../mesh/http/server.js";
+import { packageRoot, packageVersion } from "../../mesh/identity.js";
+import { Lifecycle } from "../../mesh/lifecycle.js";
+import { type Logger, silentLog } from "../../mesh/log.js";
+import { checkName } from "../../mesh/names.js";
+import type { Listen } from "../../mesh/options.js";
+import { defaultId } from "../../mesh/process.js";
+import { ServiceApi } from "../../mesh/service-api.js";
+import { SERVICE_NAMES, Subjects } from "../../mesh/subjects.js";
+import { ClockWork } from "./clock-work.js";
+import { requireToken } from "./config.js";
+import { Ears } from "./ears.js";
+import { MeterHealth } from "./health.js";
+import { MeterState, type MeterStateOptions } from "./meter-state.js";
+import { MeterMetrics } from "./metrics.js";
+import { METER_SERVICES, meterRoutes } from "./routes.js";
+import { StaticPage } from "./static-page.js";
+import { WorkerControl } from "./worker-control.js";
+
+/** How a meter is made. */
+export interface MeterOptions extends MeterStateOptions {
+  /** The broker; not used after useBus(). */
+  readonly bus?: BusOptions;
+  /** First token of every subject; default "pool". */
+  readonly prefix?: string;
+  /** This meter's id; default made from host and process. */
+  readonly id?: string;
+  /** Pools to hear; default all. */
+  readonly pools?: readonly string[];
+  readonly listen: Listen;
+  readonly allowPublic?: boolean;
+  readonly allowedHosts?: readonly string[];
+  /** Streams open at once; default 5,000. */
+  readonly maxStreams?: number;
+  /** Whether workers may be drained, paused and resumed through this meter; needs controlToken. Default false. */
+  readonly control?: boolean;
+  readonly controlToken?: string;
+  /** Where the built page is; default dist/page of the package. */
+  readonly pageFolder?: string;
+  readonly log?: Logger;
+}
+
+/** One meter. */
+export class Meter extends Lifecycle {
+  readonly id: string;
+  readonly #options: MeterOptions;
+  readonly #log: Logger;
+  readonly #subjects: Subjects;
+  readonly #state: MeterState;
+  readonly #clock: ClockWork;
+  readonly #control: WorkerControl;
+  readonly #http: HttpServer;
+  readonly #abandon = new AbortController();
+  #sharedBus: Bus | undefined;
+  #ownBus: Bus | undefined;
+  #ears: Ears | undefined;
+  #serviceApi: ServiceApi | undefined;
+
+  /** @throws PoolError `invalid_argument` */
+  constructor(options: MeterOptions) {
+    super();
+    requireToken(options);
+    this.#options = options;
+    this.id = options.id ?? defaultId();
+    this.#log = options.log ?? silentLog;
+    this.#subjects = new Subjects(options.prefix);
+    for (const pool of options.pools ?? []) checkName("pool", pool);
+    this.#state = new MeterState(options);
+    this.#clock = new ClockWork(this.#state);
+    this.#control = new WorkerControl(options.control ? options.controlToken : undefined, () => this.#ears);
+    this.#http = this.#makeHttp();
+  }
+
+  /** Where it serves HTTP, without a slash at the end. */
+  get url(): string {
+    return this.#http.url;
+  }
+
+  /** Uses this connection instead of one of its own, and leaves it open. Before start() only. */
+  useBus(bus: Bus): void {
+    this.#sharedBus = bus;
+  }
+
+  protected override async onStart(): Promise<void> {
+    this.#state.changes.start();
+    this.#clock.start();
+    await this.#http.start();
+    const bus = this.#sharedBus ?? (await this.#connect());
+    void bus.closed.then((error) => error !== undefined && this.fail(error));
+    this.#ears = new Ears(bus, this.#subjects, this.#state, this.#options.pools);
+    await this.#ears.start();
+    this.#serviceApi = new ServiceApi({
+      bus,
+      name: SERVICE_NAMES.meter,
+      id: this.id,
+      version: packageVersion(),
+      description: "Turns heartbeats into a view of every pool",
+      metadata: { url: this.url },
+      endpoints: () => [],
+    });
+    await this.#serviceApi.start();
+  }
+
+  protected override async onStop(): Promise<void> {
+    this.#abandon.abort();
+    await this.#http.stop();
+    await this.#serviceApi?.stop();
+    this.#clock.stop();
+    this.#state.changes.stop();
+    this.#ears?.stop();
+    await this.#ownBus?.close();
+  }
+
+  /** Waits for a broker, but not longer than it lives. */
+  async #connect(): Promise<Bus> {
+    const name = `poolmesh-meter-${this.id}`;
+    const connecting = Bus.connect({ name, ...this.#options.bus, log: this.#log });
+    const abandoned = new Promise<never>((_, reject) => {
+      this.#abandon.signal.addEventListener("abort", () => reject(new Error("stopped before there was a broker")));
+    });
+    try {
+      this.#ownBus = await Promise.race([connecting, abandoned]);
+      return this.#ownBus;
+    } catch (error) {
+      connecting.then((bus) => bus.close()).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #makeHttp(): HttpServer {
+    const { listen, allowPublic, allowedHosts, maxStreams, pageFolder } = this.#options;
+    const names = METER_SERVICES.map((service) => service.typeName);
+    const metrics = new MeterMetrics(this.#state, () => this.#http);
+    const config = { control: this.#control.enabled, version: packageVersion() };
+    const page = new StaticPage(pageFolder ?? join(packageRoot(), "dist", "page"), config);
+    return new HttpServer({
+      listen,
+      routes: (router) => meterRoutes(router, this.#state, this.#clock, this.#control),
+      services: METER_SERVICES,
+      isReady: () => (this.#state.freshness.stale ? "not connected to the broker" : true),
+      health: new MeterHealth(this.#state, names),
+      metrics: () => metrics.text(),
+      plain: (req, res) => page.answer(req, res),
+      readMaxBytes: 64 * 1024,
+      log: this.#log,
+      ...(allowPublic === undefined ? {} : { allowPublic }),
+      ...(allowedHosts === undefined ? {} : { allowedHosts }),
+      ...(maxStreams === undefined ? {} : { maxStreams }),
+    });
+  }
+}

@@ -1,0 +1,96 @@
+/** The Go programs of examples/go against a real mesh: submit, receive capacity, be a worker. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { json } from "../../mesh/codec.js";
+import { WHOLE_FILE } from "../support/clean-up.js";
+import { goProgram } from "../support/example-programs.js";
+import { heldJob } from "../support/held-job.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { startMesh } from "../support/mesh.js";
+import { run, startProcess } from "../support/process.js";
+import { toolPath, without } from "../support/tools.js";
+import { eventually, gate, within } from "../support/wait.js";
+
+const skip = without("go");
+leakGuard();
+const mesh = await startMesh(WHOLE_FILE);
+
+test("the generated Go code is what proto/ gives", { skip }, async (t) => {
+  const { code, stdout, stderr } = await run(t, "bash", ["scripts/check-go-gen.sh"], {
+    env: { PATH: `${process.env.PATH}:${toolPath("go").replace(/\/go$/, "")}` },
+    limitMs: 300_000,
+  });
+  assert.equal(code, 0, stdout + stderr);
+});
+
+test("a Go program submits over gRPC and prints the result", { skip }, async (t) => {
+  await mesh.addWorker<number, number>({ pool: "go-submit", run: (job) => job.payload + 1 }, t);
+  const submit = await goProgram(t, "submit");
+  const { code, stdout, stderr } = await run(t, submit, ["-addr", mesh.managerAddress, "go-submit", "41"]);
+  assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
+});
+
+test("a Go program hears our reason when its job fails", { skip }, async (t) => {
+  const fail = (): never => {
+    throw new Error("not today");
+  };
+  await mesh.addWorker({ pool: "go-fails", run: fail }, t);
+  const submit = await goProgram(t, "submit");
+  const failed = await run(t, submit, ["-addr", mesh.managerAddress, "go-fails", "41"]);
+  assert.deepEqual([failed.code, failed.stderr], [1, "job_failed: not today\n"]);
+  const refused = await run(t, submit, ["-addr", mesh.managerAddress, "no.such.name", "41"]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /^invalid_argument: pool name has a character that is not allowed/);
+});
+
+test("a Go program's deadline is the job's and reaches the handler", { skip }, async (t) => {
+  const held = heldJob();
+  await mesh.addWorker({ pool: "go-late", run: held.run }, t);
+  const submit = await goProgram(t, "submit");
+  const args = ["-addr", mesh.managerAddress, "-timeout", "300ms", "go-late", "1"];
+  const { code, stderr } = await run(t, submit, args);
+  assert.equal(code, 1);
+  assert.match(stderr, /deadline_?exceeded/i);
+  await within(held.aborted, { limitMs: 2_000, what: "the handler's signal" });
+});
+
+test("a Go client of WorkerStatus receives capacity at once and on every change", { skip }, async (t) => {
+  const held = gate();
+  await mesh.addWorker({ pool: "go-status", slots: 2, run: () => held.promise }, t);
+  await mesh.untilCapacity("go-status", 2);
+  const capacity = await goProgram(t, "capacity");
+  const client = startProcess(t, capacity, ["-addr", mesh.meterAddress, "-pool", "go-status"]);
+  await client.line(/^capacity 0\.000$/);
+  const job = mesh.client.submit({ pool: "go-status" });
+  await client.line(/^capacity 0\.500$/);
+  held.open();
+  await job;
+  await eventually(() => client.stdout.trimEnd().endsWith("capacity 0.000"), { what: "capacity 0 at the end" });
+});
+
+test("a Go client of MeterService receives every pool by name", { skip }, async (t) => {
+  await mesh.addWorker({ pool: "go-watch", slots: 3, run: () => null }, t);
+  const capacity = await goProgram(t, "capacity");
+  const client = startProcess(t, capacity, ["-addr", mesh.meterAddress, "-watch"]);
+  await client.line(/^go-watch: 0 of 3 slots busy, 0 parked$/);
+});
+
+test("a worker in Go takes jobs, beats, says busy, fails as it should, and drains", { skip }, async (t) => {
+  const program = await goProgram(t, "worker");
+  const worker = startProcess(t, program, ["-nats", mesh.natsUrl, "-pool", "go-worker", "-id", "gopher", "-slots", "2"]);
+  await worker.line(/^ready: worker gopher of pool go-worker$/);
+  await mesh.untilCapacity("go-worker", 2, 0);
+  const submit = (value: unknown) =>
+    mesh.client.submit({ pool: "go-worker", input: { case: "payload", value: json.encode(value) } });
+  const results = await Promise.all(Array.from({ length: 200 }, (_, i) => submit(i)));
+  assert.deepEqual(
+    results.map(({ output }) => Number(json.decode(output.value as Uint8Array))),
+    Array.from({ length: 200 }, (_, i) => i + 1),
+  );
+  assert.ok(results.every((each) => each.worker === "gopher" && each.attempt >= 1));
+  await assert.rejects(submit("x"), /job_failed: the payload is not a number/);
+  await mesh.untilCapacity("go-worker", 2, 0);
+  const { code } = await worker.stop();
+  assert.equal(code, 0);
+  await assert.rejects(mesh.client.submit({ pool: "go-worker", noWait: true }), /no_workers/);
+});

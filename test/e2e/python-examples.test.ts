@@ -1,0 +1,98 @@
+/** The Python programs of examples/python against a real mesh: submit, receive capacity, be a worker. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { json } from "../../mesh/codec.js";
+import { WHOLE_FILE } from "../support/clean-up.js";
+import { examplePython } from "../support/example-programs.js";
+import { heldJob } from "../support/held-job.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { startMesh } from "../support/mesh.js";
+import { run, startProcess } from "../support/process.js";
+import { without } from "../support/tools.js";
+import { eventually, gate, within } from "../support/wait.js";
+
+const skip = without("python3");
+const FOLDER = "examples/python";
+leakGuard();
+const mesh = await startMesh(WHOLE_FILE);
+
+test("the generated Python code is what proto/ gives", { skip }, async (t) => {
+  const python = await examplePython(t);
+  const { code, stdout, stderr } = await run(t, "bash", ["scripts/check-python-gen.sh", python]);
+  assert.equal(code, 0, stdout + stderr);
+});
+
+test("a Python program submits over gRPC and prints the result", { skip }, async (t) => {
+  await mesh.addWorker<number, number>({ pool: "py-submit", run: (job) => job.payload + 1 }, t);
+  const args = [`${FOLDER}/submit.py`, "--addr", mesh.managerAddress, "py-submit", "41"];
+  const { code, stdout, stderr } = await run(t, await examplePython(t), args);
+  assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
+});
+
+test("a Python program submits over plain HTTP with JSON and nothing but the standard library", { skip }, async (t) => {
+  await mesh.addWorker<number, number>({ pool: "py-http", run: (job) => job.payload + 1 }, t);
+  const python = await examplePython(t);
+  const submit = (value: string, pool = "py-http") =>
+    run(t, python, ["-I", `${FOLDER}/submit_http.py`, "--url", mesh.manager.url, pool, value]);
+  const { code, stdout, stderr } = await submit("41");
+  assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
+  const refused = await submit("41", "no such name");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /^invalid_argument: pool name has a character that is not allowed/);
+});
+
+test("a Python program hears our reason when its job fails", { skip }, async (t) => {
+  const fail = (): never => {
+    throw new Error("not today");
+  };
+  await mesh.addWorker({ pool: "py-fails", run: fail }, t);
+  const python = await examplePython(t);
+  const overGrpc = await run(t, python, [`${FOLDER}/submit.py`, "--addr", mesh.managerAddress, "py-fails", "41"]);
+  assert.deepEqual([overGrpc.code, overGrpc.stderr], [1, "job_failed: not today\n"]);
+  const overHttp = await run(t, python, [`${FOLDER}/submit_http.py`, "--url", mesh.manager.url, "py-fails", "41"]);
+  assert.deepEqual([overHttp.code, overHttp.stderr], [1, "job_failed: not today\n"]);
+});
+
+test("a Python program's deadline is the job's and reaches the handler", { skip }, async (t) => {
+  const held = heldJob();
+  await mesh.addWorker({ pool: "py-late", run: held.run }, t);
+  const args = [`${FOLDER}/submit.py`, "--addr", mesh.managerAddress, "--timeout", "0.3", "py-late", "1"];
+  const { code, stderr } = await run(t, await examplePython(t), args);
+  assert.equal(code, 1);
+  assert.match(stderr, /deadline_?exceeded/i);
+  await within(held.aborted, { limitMs: 2_000, what: "the handler's signal" });
+});
+
+test("a Python client of WorkerStatus receives capacity at once and on every change", { skip }, async (t) => {
+  const held = gate();
+  await mesh.addWorker({ pool: "py-status", slots: 2, run: () => held.promise }, t);
+  await mesh.untilCapacity("py-status", 2);
+  const args = [`${FOLDER}/capacity.py`, "--addr", mesh.meterAddress, "--pool", "py-status"];
+  const client = startProcess(t, await examplePython(t), args);
+  await client.line(/^capacity 0\.000$/);
+  const job = mesh.client.submit({ pool: "py-status" });
+  await client.line(/^capacity 0\.500$/);
+  held.open();
+  await job;
+  await eventually(() => client.stdout.trimEnd().endsWith("capacity 0.000"), { what: "capacity 0 at the end" });
+});
+
+test("a worker in Python takes jobs, beats, fails as it should, and drains", { skip }, async (t) => {
+  const args = [`${FOLDER}/worker.py`, "--nats", mesh.natsUrl, "--pool", "py-worker", "--id", "snake", "--slots", "2"];
+  const worker = startProcess(t, await examplePython(t), args);
+  await worker.line(/^ready: worker snake of pool py-worker$/);
+  await mesh.untilCapacity("py-worker", 2, 0);
+  const submit = (value: unknown) =>
+    mesh.client.submit({ pool: "py-worker", input: { case: "payload", value: json.encode(value) } });
+  const results = await Promise.all(Array.from({ length: 200 }, (_, i) => submit(i)));
+  assert.deepEqual(
+    results.map(({ output }) => Number(json.decode(output.value as Uint8Array))),
+    Array.from({ length: 200 }, (_, i) => i + 1),
+  );
+  assert.ok(results.every((each) => each.worker === "snake"));
+  await assert.rejects(submit("x"), /job_failed: the payload is not a number/);
+  await mesh.untilCapacity("py-worker", 2, 0);
+  const { code, stderr } = await worker.stop();
+  assert.deepEqual([code, stderr], [0, ""]);
+  await assert.rejects(mesh.client.submit({ pool: "py-worker", noWait: true }), /no_workers/);
+});

@@ -1,0 +1,2 @@
+throw new Error("cannot even load");
+export const run = 1;

@@ -1,0 +1,108 @@
+/** Speaks to workers as a manager does, one message at a time, and shows every reply. */
+import type { Msg } from "nats";
+import type { Bus } from "../../mesh/bus.js";
+import { readErrorHeaders } from "../../mesh/error-edges.js";
+import type { PoolError } from "../../mesh/errors.js";
+import {
+  decodeReplyHeaders,
+  encodeJobHeaders,
+  encodeRevocation,
+  type JobHeaders,
+  type ReplyHeaders,
+} from "../../mesh/headers.js";
+import { Inbox } from "../../mesh/inbox.js";
+import { Subjects } from "../../mesh/subjects.js";
+import { eventually } from "./wait.js";
+
+/** One reply. */
+export interface SeenReply extends ReplyHeaders {
+  readonly data: Uint8Array;
+  readonly text: string;
+  readonly error: PoolError | undefined;
+}
+
+/** One job that was sent, and what came back so far. */
+export class SentJob {
+  readonly replies: SeenReply[] = [];
+
+  /** The first reply of this kind. */
+  first(kind: ReplyHeaders["kind"]): Promise<SeenReply> {
+    return eventually(() => this.replies.find((each) => each.kind === kind), { what: `a reply that is ${kind}` });
+  }
+
+  /** The result or error. */
+  outcome(): Promise<SeenReply> {
+    return eventually(() => this.outcomes()[0], { what: "an outcome" });
+  }
+
+  /** All results and errors. */
+  outcomes(): SeenReply[] {
+    return this.replies.filter((each) => each.kind === "result" || each.kind === "error");
+  }
+}
+
+/** What to send besides the job's headers. */
+export interface SendOptions extends JobHeaders {
+  /** A hand-off to this worker instead of an offer to the pool. */
+  to?: string;
+}
+
+export class JobCaller {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly #inbox: Inbox;
+  readonly #pool: string;
+
+  constructor(bus: Bus, pool: string, prefix?: string) {
+    this.bus = bus;
+    this.subjects = new Subjects(prefix);
+    this.#inbox = new Inbox(bus);
+    this.#pool = pool;
+  }
+
+  /** Sends a job with `Pool-Offer` unless told otherwise. */
+  send(payload: Uint8Array | string, options: SendOptions = {}): SentJob {
+    const { to, ...headers } = options;
+    const subject = to === undefined ? this.subjects.job(this.#pool) : this.subjects.jobFor(this.#pool, to);
+    return this.#publish(subject, payload, encodeJobHeaders({ offer: true, ...headers }));
+  }
+
+  /** Sends a job without any header, as `nats req` does. */
+  sendPlain(payload: string): SentJob {
+    return this.#publish(this.subjects.job(this.#pool), payload, undefined);
+  }
+
+  /** Cancels a job, or revokes attempts up to `upToAttempt`; shows who answers. */
+  cancel(job: string, upToAttempt?: number): SentJob {
+    const headers = upToAttempt === undefined ? undefined : encodeRevocation(upToAttempt);
+    return this.#publish(this.subjects.cancel(this.#pool, job), "", headers);
+  }
+
+  /** Sends a control request to one worker, or to the pool. */
+  control(request: Uint8Array | string, worker?: string): SentJob {
+    const subject =
+      worker === undefined ? this.subjects.controlAll(this.#pool) : this.subjects.control(this.#pool, worker);
+    return this.#publish(subject, request, undefined);
+  }
+
+  #publish(
+    subject: string,
+    payload: Uint8Array | string,
+    headers: ReturnType<typeof encodeJobHeaders> | undefined,
+  ): SentJob {
+    const sent = new SentJob();
+    const token = this.#inbox.open({ onReply: (msg) => sent.replies.push(seen(msg)) });
+    const data = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
+    this.bus.publish(subject, data, {
+      reply: this.#inbox.subject(token),
+      ...(headers === undefined ? {} : { headers }),
+    });
+    return sent;
+  }
+}
+
+function seen(msg: Msg): SeenReply {
+  const headers = decodeReplyHeaders(msg.headers);
+  const error = headers.kind === "error" && msg.headers !== undefined ? readErrorHeaders(msg.headers) : undefined;
+  return { ...headers, data: msg.data, text: msg.string(), error };
+}
