@@ -23,20 +23,40 @@ const LOOK = "Look:";
 
 /** In the order of `--help`. */
 export const COMMANDS: readonly CommandEntry[] = [
-  { name: "up", group: RUN, summary: "a whole mesh: broker, manager, meter and workers", load: () => import("./up.js") },
+  {
+    name: "up",
+    group: RUN,
+    summary: "a whole mesh: broker, manager, meter and workers",
+    load: () => import("./up.js"),
+  },
   { name: "manager", group: RUN, summary: "a manager: turns jobs into results", load: () => import("./manager.js") },
   { name: "worker", group: RUN, summary: "a worker: runs jobs of one pool", load: () => import("./worker.js") },
-  { name: "meter", group: RUN, summary: "a meter: capacity as streams, metrics and a page", load: () => import("./meter.js") },
+  {
+    name: "meter",
+    group: RUN,
+    summary: "a meter: capacity as streams, metrics and a page",
+    load: () => import("./meter.js"),
+  },
   { name: "nats", group: RUN, summary: "the embedded broker alone", load: () => import("./nats.js") },
   { name: "submit", group: JOBS, summary: "run one job and print its result", load: () => import("./submit.js") },
-  { name: "map", group: JOBS, summary: "a job for each line or file, results as NDJSON", load: () => import("./map.js") },
+  {
+    name: "map",
+    group: JOBS,
+    summary: "a job for each line or file, results as NDJSON",
+    load: () => import("./map.js"),
+  },
   { name: "cancel", group: JOBS, summary: "cancel a job, parked or running", load: () => import("./cancel.js") },
   { name: "workers", group: WORKERS, summary: "list workers", load: () => import("./workers.js") },
   { name: "drain", group: WORKERS, summary: "take nothing new, finish, leave", load: () => import("./drain.js") },
   { name: "pause", group: WORKERS, summary: "take nothing new until resumed", load: () => import("./pause.js") },
   { name: "resume", group: WORKERS, summary: "take jobs again", load: () => import("./resume.js") },
   { name: "resize", group: WORKERS, summary: "change the number of slots", load: () => import("./resize.js") },
-  { name: "restart", group: WORKERS, summary: "restart workers one by one, losing nothing", load: () => import("./restart.js") },
+  {
+    name: "restart",
+    group: WORKERS,
+    summary: "restart workers one by one, losing nothing",
+    load: () => import("./restart.js"),
+  },
   { name: "top", group: LOOK, summary: "pools and workers, live", load: () => import("./top-command.js") },
   { name: "doctor", group: LOOK, summary: "check broker, permissions and clocks", load: () => import("./doctor.js") },
 ];

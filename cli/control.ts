@@ -69,7 +69,14 @@ export async function runControl(
     const chosen = select(await rollCall(link, selection.pool), selection, verb.fits);
     const answers = await Promise.all(chosen.map((each) => ask(link, each, verb)));
     const states = answers.filter((each): each is Heartbeat => !(each instanceof PoolError));
-    if (flags.json) await shell.stdout.line(JSON.stringify(states.map((each) => toJson(HeartbeatSchema, each)), null, 2));
+    if (flags.json)
+      await shell.stdout.line(
+        JSON.stringify(
+          states.map((each) => toJson(HeartbeatSchema, each)),
+          null,
+          2,
+        ),
+      );
     for (const [i, answer] of answers.entries()) {
       const { pool, worker: name } = chosen[i] as Heartbeat;
       if (answer instanceof PoolError) {
@@ -104,7 +111,7 @@ export function select(
 }
 
 /** @throws PoolError `invalid_argument` */
-function toSelection(worker: string | undefined, flags: ControlFlags): Selection {
+export function toSelection(worker: string | undefined, flags: ControlFlags): Selection {
   if (worker === undefined && flags.pool === undefined) {
     throw new PoolError("invalid_argument", "worker: name a WORKER, or say --pool POOL", { field: "worker" });
   }

@@ -33,7 +33,10 @@ export function define(command: Command, shell: Shell): void {
 
 async function runNats(shell: Shell, flags: NatsFlags): Promise<number> {
   const port = flags.port === undefined ? "prefer-default" : flags.port === 0 ? "any" : flags.port;
-  const broker = await startBroker(shell, { port, ...(flags.storeDir === undefined ? {} : { storeFolder: flags.storeDir }) });
+  const broker = await startBroker(shell, {
+    port,
+    ...(flags.storeDir === undefined ? {} : { storeFolder: flags.storeDir }),
+  });
   const offSignal = shell.onSignal((_signal, count) => {
     if (count > 1) broker.signal("SIGKILL");
     void broker.stop();

@@ -5,8 +5,8 @@
  * `--help`. A secret has no flag.
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { toBusOptions } from "../mesh/bus-config.js";
 import type { BusOptions } from "../mesh/bus.js";
+import { toBusOptions } from "../mesh/bus-config.js";
 import { type ConfigOf, flagName, type OptionSpecs, readConfig } from "../mesh/config.js";
 import type { Listen } from "../mesh/options.js";
 import { BUS_OPTIONS, OPTIONS, pick } from "../mesh/options.js";

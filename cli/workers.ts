@@ -7,7 +7,7 @@ import { type Heartbeat, HeartbeatSchema, Isolation, WorkerState } from "../gen/
 import { checkName } from "../mesh/names.js";
 import { EXIT } from "./exit-codes.js";
 import { withLink } from "./link.js";
-import { type Output, type Style } from "./output.js";
+import type { Output, Style } from "./output.js";
 import { rollCall } from "./roll-call.js";
 import type { Shell } from "./shell.js";
 import { addSpecs, BUS_SPECS } from "./spec-options.js";
@@ -46,13 +46,24 @@ const STATE_STYLES: Partial<Record<WorkerState, Style>> = {
 };
 
 export function define(command: Command, shell: Shell): void {
-  command.argument("[POOL]", "only workers of this pool").option("--json", "print a JSON array").addHelpText("after", HELP);
+  command
+    .argument("[POOL]", "only workers of this pool")
+    .option("--json", "print a JSON array")
+    .addHelpText("after", HELP);
   addSpecs(command, BUS_SPECS);
   command.action(async (pool: string | undefined, options: { json?: boolean }) => {
     if (pool !== undefined) checkName("pool", pool);
     const workers = await withLink(shell, { ...options }, (link) => rollCall(link, pool));
-    if (options.json) await shell.stdout.line(JSON.stringify(workers.map((each) => toJson(HeartbeatSchema, each)), null, 2));
-    else if (workers.length > 0) for (const line of workerLines(shell.stdout, workers, Date.now())) await shell.stdout.line(line);
+    if (options.json)
+      await shell.stdout.line(
+        JSON.stringify(
+          workers.map((each) => toJson(HeartbeatSchema, each)),
+          null,
+          2,
+        ),
+      );
+    else if (workers.length > 0)
+      for (const line of workerLines(shell.stdout, workers, Date.now())) await shell.stdout.line(line);
     if (workers.length > 0) return;
     await shell.stderr.line(pool === undefined ? "no worker answers" : `no worker of pool ${pool} answers`);
     if (pool !== undefined) shell.exitCode = EXIT.unavailable;
@@ -87,7 +98,13 @@ function cells(out: Output, worker: Heartbeat, nowMs: number): Cell[] {
     String(worker.pid),
     labelsText(worker.labels),
   ];
-  return [{ text: worker.pool }, { text: worker.worker }, state, { text: `${worker.busy}${stuck}` }, ...texts.map(toCell)];
+  return [
+    { text: worker.pool },
+    { text: worker.worker },
+    state,
+    { text: `${worker.busy}${stuck}` },
+    ...texts.map(toCell),
+  ];
 }
 
 function toCell(text: string): Cell {

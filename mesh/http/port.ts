@@ -10,12 +10,12 @@
 import { createServer as createHttp1, type Server as Http1Server } from "node:http";
 import { constants, createServer as createHttp2, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { PoolError } from "../errors.js";
 import { Lifecycle } from "../lifecycle.js";
 import { type Logger, silentLog } from "../log.js";
 import type { Listen } from "../options.js";
 import type { HttpListener, HttpRequest, HttpResponse } from "./exchange.js";
 import { readVersion } from "./first-bytes.js";
+import { listenFailure } from "./listen-failure.js";
 import { OpenSet } from "./open-set.js";
 
 /** The limits of a port. */
@@ -58,8 +58,11 @@ export class HttpPort extends Lifecycle {
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
   readonly #sockets = new OpenSet<Socket>();
+  /** Those whose version of HTTP is known. */
+  readonly #known = new WeakSet<Socket>();
   readonly #sessions = new OpenSet<ServerHttp2Session>();
   readonly #responses = new OpenSet<HttpResponse>();
+  #bound: Promise<void> | undefined;
 
   /** @param listener answers every request of either version */
   constructor(listen: Listen, listener: HttpListener, limits: PortLimits = {}, log: Logger = silentLog) {
@@ -94,19 +97,15 @@ export class HttpPort extends Lifecycle {
   }
 
   protected override async onStart(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error): void => reject(listenFailure(error, this.#listen));
-      this.#tcp.once("error", onError);
-      this.#tcp.listen({ host: this.#listen.host, port: this.#listen.port }, () => {
-        this.#tcp.off("error", onError);
-        resolve();
-      });
-    });
+    this.#bound = this.#bind();
+    await this.#bound;
     // Node starts the time limits of HTTP/1.1 requests with this event only.
     this.#http1.emit("listening");
   }
 
   protected override async onStop(): Promise<void> {
+    // A listener that is closed while it binds tells neither that it listens nor that it does not.
+    await this.#bound?.catch(() => {});
     this.#tcp.close();
     for (const session of this.#sessions) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
     if (this.#sockets.size > 0) await new Promise((resolve) => setTimeout(resolve, ON_ITS_WAY_MS));
@@ -119,8 +118,17 @@ export class HttpPort extends Lifecycle {
     await this.#sockets.whenEmpty(this.#limits.closeMs);
   }
 
-  /** Sockets whose version of HTTP is known. */
-  readonly #known = new WeakSet<Socket>();
+  #bind(): Promise<void> {
+    const { host, port } = this.#listen;
+    return new Promise((resolve, reject) => {
+      const onError = (error: Error): void => reject(listenFailure(error, this.#listen));
+      this.#tcp.once("error", onError);
+      this.#tcp.listen({ host, port }, () => {
+        this.#tcp.off("error", onError);
+        resolve();
+      });
+    });
+  }
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
@@ -141,16 +149,4 @@ function http1Options(limits: Required<PortLimits>) {
     connectionsCheckingInterval: Math.min(5_000, limits.headersMs),
     keepAliveTimeout: KEEP_ALIVE_MS,
   };
-}
-
-const LISTEN_FAILURES: Record<string, string> = {
-  EADDRINUSE: "the port is in use: stop the other program, or choose another port (0 is any free one)",
-  EACCES: "the port needs privileges: choose one over 1023",
-  EADDRNOTAVAIL: "this machine has no such address: choose one of its own, such as 127.0.0.1",
-  ENOTFOUND: "the host name is unknown: use an address of this machine, such as 127.0.0.1",
-};
-
-function listenFailure(error: NodeJS.ErrnoException, { host, port }: Listen): PoolError {
-  const why = LISTEN_FAILURES[error.code ?? ""] ?? `cannot listen (${error.code ?? "error"})`;
-  return new PoolError("invalid_argument", `listen ${host}:${port}: ${why}`, { field: "listen", cause: error });
 }

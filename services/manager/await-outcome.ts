@@ -8,10 +8,10 @@ import type { Pool } from "./pool.js";
  * @param signal gives up waiting; the job goes on
  * @throws PoolError `not_found` when the id was never here or its outcome is no longer kept, `canceled`
  */
-export function awaitOutcome(pool: Pool, id: string, signal: AbortSignal): Promise<Outcome> {
-  const kept = pool.outcomes.get(id, performance.now());
+export function awaitOutcome(pool: Pool | undefined, id: string, signal: AbortSignal): Promise<Outcome> {
+  const kept = pool?.outcomes.get(id, performance.now());
   if (kept !== undefined) return Promise.resolve(kept);
-  const job = pool.dispatcher.live(id);
+  const job = pool?.dispatcher.live(id);
   if (job === undefined) {
     return Promise.reject(new PoolError("not_found", "no job with this id, or its outcome is no longer kept", { field: "job" }));
   }

@@ -182,6 +182,10 @@ export class Dispatcher implements AttemptOwner {
     }
     if (isNoResponders(msg)) return this.#onNoResponders(attempt);
     const reply = decodeReplyHeaders(msg.headers);
+    if (!isOf(attempt, reply)) {
+      this.parts.tally.late += 1;
+      return;
+    }
     switch (reply.kind) {
       case "busy":
         return this.#onBusyReply(attempt, reply);
@@ -404,6 +408,12 @@ export class Dispatcher implements AttemptOwner {
     if (this.#live.size === 0) this.parts.onBusy(false);
     else this.pump();
   }
+}
+
+/** Whether a reply is about this attempt and from who has it; what a reply does not say, it does not contradict. */
+function isOf(attempt: Attempt, { attempt: number, worker }: ReplyHeaders): boolean {
+  if (number !== undefined && number !== attempt.number) return false;
+  return worker === undefined || attempt.worker === undefined || worker === attempt.worker;
 }
 
 function failure(job: LiveJob, error: PoolError): Outcome {

@@ -38,6 +38,8 @@ export class Attempt implements InboxEntry {
   /** Counted against its worker's free slots in the roster. */
   counted = false;
   incarnation: bigint | undefined;
+  /** Heartbeats of its worker in a row that did not list it as running. */
+  missing = 0;
   /** Its place among the attempts that nobody has accepted yet. */
   waiting: FifoNode<Attempt> | undefined;
 

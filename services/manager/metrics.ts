@@ -61,7 +61,21 @@ export function managerMetrics(pools: Pools): Registry {
       }
     },
   });
+  total(registers, "poolmesh_manager_garbage_heartbeats_total", "Heartbeats dropped as garbage.", () => pools.dropped.heartbeats);
+  total(registers, "poolmesh_manager_stray_replies_total", "Replies that nobody waited for.", () => pools.dropped.replies);
   return registry;
+}
+
+function total(registers: Registry[], name: string, help: string, value: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers,
+    collect() {
+      this.reset();
+      this.inc(value());
+    },
+  });
 }
 
 type KnownPool = Pools extends { known(): Iterable<infer P> } ? P : never;

@@ -27,7 +27,7 @@ import { Watchdog } from "./watchdog.js";
 /** What a manager tells the program that embeds it. All are called synchronously; they must not throw. */
 export interface ManagerHooks {
   /** A worker has accepted a job, or finished it before it had to say so. */
-  jobStart?(job: { readonly id: string; readonly pool: string; readonly worker: string }): void;
+  jobStart?(job: { readonly id: string; readonly pool: string; readonly worker: string; readonly attempt: number }): void;
   /** A job has its outcome. */
   jobFinish?(outcome: Outcome & { readonly pool: string }): void;
   /** A worker was seen first. */
@@ -86,7 +86,12 @@ export class Pool {
       limits,
       bare,
       onBusy: (busy) => parts.onBusy(this, busy),
-      ...(hooks.jobStart ? { onStart: (job, worker) => hooks.jobStart?.({ id: job.id, pool: name, worker }) } : {}),
+      ...(hooks.jobStart
+        ? {
+            onStart: (job, worker) =>
+              hooks.jobStart?.({ id: job.id, pool: name, worker, attempt: job.attempt?.number ?? 1 }),
+          }
+        : {}),
       ...(hooks.jobFinish ? { onFinish: (outcome) => hooks.jobFinish?.({ ...outcome, pool: name }) } : {}),
     });
     this.watchdog = new Watchdog(this.dispatcher, {
@@ -158,6 +163,7 @@ export class Pool {
     if (meaning === "joined") this.#settings.hooks.workerAdd?.({ id, pool: this.name, slots: heartbeat.slots });
     if (meaning === "restarted") this.dispatcher.onWorkerLost(id, "restarted");
     for (const jobId of heartbeat.runningJobs) this.dispatcher.locate(jobId, id);
+    if (!heartbeat.runningTruncated) this.watchdog.onRunning(id, heartbeat.runningJobs);
     this.dispatcher.pump();
   }
 

@@ -271,5 +271,5 @@ export class Pools extends Lifecycle {
 
 /** A default manager id. */
 export function newManagerId(): string {
-  return `manager-${nuid.next().slice(0, 10)}`;
+  return `manager-${nuid.next()}`;
 }

@@ -55,7 +55,7 @@ function jobMethods({
       return { jobId: pool.submit(toPayload(request.input), toSubmitOptions(request), listener, true) };
     },
     async getOutcome({ pool, jobId }, context) {
-      const outcome = await awaitOutcome(pools.get(pool), checkName("job", jobId), context.signal);
+      const outcome = await awaitOutcome(pools.find(pool), checkName("job", jobId), context.signal);
       return create(GetOutcomeResponseSchema, { outcome: toOutcome(undefined, outcome) });
     },
     async cancel({ pool, jobId }) {

@@ -34,6 +34,9 @@ export interface ManagerServiceOptions extends Omit<ManagerOptions, "bus" | keyo
   maxStreams?: number;
 }
 
+/** How much larger than its payload a request may be: JSON writes one byte of text in six, and there are other fields. */
+const REQUEST_GROWTH = 8;
+
 export class ManagerService extends Lifecycle {
   readonly id: string;
   readonly #options: ManagerServiceOptions;
@@ -96,7 +99,7 @@ export class ManagerService extends Lifecycle {
       services: [ManagerServiceDesc],
       isReady: () => (bus.connected ? true : "not connected to the broker"),
       metrics: () => metrics.metrics(),
-      readMaxBytes: 2 * bus.maxPayloadBytes,
+      readMaxBytes: REQUEST_GROWTH * bus.maxPayloadBytes,
       ...(allowPublic === undefined ? {} : { allowPublic }),
       ...(allowedHosts === undefined ? {} : { allowedHosts }),
       ...(maxStreams === undefined ? {} : { maxStreams }),

@@ -27,6 +27,8 @@ const PROBE_AGAIN_MS = 300;
 const PROBE_LIMIT_MS = 1_000;
 /** After our own reconnect nobody is judged for this long: workers are reconnecting too. */
 const STABLE_AFTER_MS = 3_000;
+/** Heartbeats without a job after which its answer counts as lost on the way. */
+const MISSING_TO_ASK = 2;
 /** Ids in one question for what we are owed. */
 const OWED_CHUNK = 500;
 
@@ -82,7 +84,28 @@ export class Watchdog {
     roster.forgive(now);
     for (const attempt of this.#dispatcher.unaccepted) attempt.sentAt = now;
     bus.publish(subjects.controlAll(pool), encodeControl("rollCall", {}));
-    this.#askOwed();
+    const sent = this.#dispatcher.liveJobsNow().filter((job) => job.state === "sent");
+    this.#askOwed(subjects.controlAll(pool), sent.map((job) => job.id));
+  }
+
+  /**
+   * A worker's heartbeat lists all that it runs. What it accepted and no longer
+   * lists has ended, and its answer was lost on the way: we ask for it.
+   */
+  onRunning(worker: string, running: readonly string[]): void {
+    const attempts = this.#dispatcher.parts.placements.at(worker).filter((attempt) => attempt.accepted);
+    if (attempts.length === 0) return;
+    const listed = new Set(running);
+    const owed: string[] = [];
+    for (const attempt of attempts) {
+      attempt.missing = listed.has(attempt.job.id) ? 0 : attempt.missing + 1;
+      if (attempt.missing >= MISSING_TO_ASK) {
+        attempt.missing = 0;
+        owed.push(attempt.job.id);
+      }
+    }
+    const { subjects, pool } = this.#dispatcher.parts;
+    if (owed.length > 0) this.#askOwed(subjects.control(pool, worker), owed);
   }
 
   /** A round trip as measured, in milliseconds. */
@@ -158,15 +181,13 @@ export class Watchdog {
     this.#probes.delete(worker);
   }
 
-  #askOwed(): void {
-    const { bus, inbox, subjects, pool } = this.#dispatcher.parts;
-    const sent = this.#dispatcher.liveJobsNow().filter((job) => job.state === "sent");
-    for (let i = 0; i < sent.length; i += OWED_CHUNK) {
-      const jobIds = sent.slice(i, i + OWED_CHUNK).map((job) => job.id);
+  #askOwed(subject: string, ids: readonly string[]): void {
+    const { bus, inbox } = this.#dispatcher.parts;
+    for (let i = 0; i < ids.length; i += OWED_CHUNK) {
       const token = inbox.open({ onReply: (msg) => this.#onOwedReply(msg) });
       setTimeout(() => inbox.close(token), STABLE_AFTER_MS).unref();
-      const request = encodeControl("owed", { jobIds });
-      bus.publish(subjects.controlAll(pool), request, { reply: inbox.subject(token) });
+      const request = encodeControl("owed", { jobIds: ids.slice(i, i + OWED_CHUNK) });
+      bus.publish(subject, request, { reply: inbox.subject(token) });
     }
   }
 

@@ -35,10 +35,10 @@ export class ExecRunner implements Runner {
     // nothing to load: each job starts its command
   }
 
-  run(call: Call, end: (ending: Ending) => void): void {
+  run(call: Call): void {
     const execution = new Execution(call, this.#options, (ending) => {
       this.#running.delete(execution);
-      end(ending);
+      call.end(ending);
     });
     this.#running.add(execution);
   }

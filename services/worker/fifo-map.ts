@@ -7,19 +7,24 @@
 
 interface Entry<V> {
   readonly key: string;
-  value: V;
+  readonly value: V;
+  /** False once deleted or replaced; its place in the ring is freed when it comes to the front. */
+  live: boolean;
 }
 
 /** At most `limit` entries; setting one more drops the oldest. */
 export class FifoMap<V> {
   readonly #limit: number;
+  readonly #onDrop: (value: V) => void;
   readonly #map = new Map<string, Entry<V>>();
   readonly #ring: (Entry<V> | undefined)[] = [];
   #head = 0;
   #length = 0;
 
-  constructor(limit: number) {
+  /** @param onDrop called with every value that leaves, for whatever reason */
+  constructor(limit: number, onDrop: (value: V) => void = () => {}) {
     this.#limit = limit;
+    this.#onDrop = onDrop;
   }
 
   get size(): number {
@@ -30,57 +35,48 @@ export class FifoMap<V> {
     return this.#map.get(key)?.value;
   }
 
-  /** Adds an entry as the newest, in place of one with the same key; returns what was dropped for room. */
-  set(key: string, value: V): V | undefined {
-    this.delete(key);
-    const dropped = this.#length === this.#limit ? this.shift() : undefined;
-    const entry = { key, value };
+  /** Adds an entry as the newest, in place of one with the same key. */
+  set(key: string, value: V): void {
+    this.#leave(this.#map.get(key));
+    if (this.#length === this.#limit) this.#shift();
+    const entry = { key, value, live: true };
     this.#ring[(this.#head + this.#length) % this.#limit] = entry;
     this.#length += 1;
     this.#map.set(key, entry);
-    return dropped;
-  }
-
-  /** Forgets an entry and returns it. Its place in the ring is freed when it comes to the front. */
-  delete(key: string): V | undefined {
-    const entry = this.#map.get(key);
-    if (entry === undefined) return undefined;
-    this.#map.delete(key);
-    this.#trim();
-    return entry.value;
   }
 
   /** The oldest entry's value. */
   oldest(): V | undefined {
-    this.#trim();
+    while (this.#length > 0 && this.#ring[this.#head]?.live !== true) this.#shift();
     return this.#ring[this.#head]?.value;
   }
 
-  /** Drops the oldest place of the ring and returns the entry's value, if it still counted. */
-  shift(): V | undefined {
-    if (this.#length === 0) return undefined;
-    const entry = this.#ring[this.#head] as Entry<V>;
-    this.#ring[this.#head] = undefined;
-    this.#head = (this.#head + 1) % this.#limit;
-    this.#length -= 1;
-    if (this.#map.get(entry.key) !== entry) return undefined;
-    this.#map.delete(entry.key);
-    return entry.value;
+  /** Drops the oldest entry. */
+  dropOldest(): void {
+    if (this.oldest() !== undefined) this.#shift();
   }
 
   /** All values, oldest first. */
   *values(): Generator<V> {
     for (let i = 0; i < this.#length; i += 1) {
       const entry = this.#ring[(this.#head + i) % this.#limit];
-      if (entry !== undefined && this.#map.get(entry.key) === entry) yield entry.value;
+      if (entry?.live) yield entry.value;
     }
   }
 
-  #trim(): void {
-    while (this.#length > 0) {
-      const entry = this.#ring[this.#head] as Entry<V>;
-      if (this.#map.get(entry.key) === entry) return;
-      this.shift();
-    }
+  #shift(): void {
+    const entry = this.#ring[this.#head];
+    this.#ring[this.#head] = undefined;
+    this.#head = (this.#head + 1) % this.#limit;
+    this.#length -= 1;
+    if (!entry?.live) return;
+    this.#map.delete(entry.key);
+    this.#leave(entry);
+  }
+
+  #leave(entry: Entry<V> | undefined): void {
+    if (entry === undefined) return;
+    entry.live = false;
+    this.#onDrop(entry.value);
   }
 }

@@ -7,6 +7,7 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { isMainThread } from "node:worker_threads";
 import { CODECS, type Codec, json } from "../../mesh/codec.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { CodecPair, Handler } from "./handler.js";
@@ -77,10 +78,10 @@ function flatten(module: Record<string, unknown>): Record<string, unknown> {
   return exported;
 }
 
-/** Node 22.18 and later strip types by themselves; a run from our own sources has a loader already. */
+/** Node 22.18 and later strip types by themselves; a main thread that runs our own sources has a loader already. */
 async function registerTypeScript(): Promise<void> {
   const { typescript } = process.features as { typescript?: unknown };
-  if (typescript || import.meta.url.endsWith(".ts")) return;
+  if (typescript || (isMainThread && import.meta.url.endsWith(".ts"))) return;
   const { register } = await import("tsx/esm/api");
   register();
 }

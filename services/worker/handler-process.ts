@@ -13,7 +13,7 @@ const LEAVE_MS = 300;
 interface ChildCall {
   readonly number: number;
   readonly call: Call;
-  readonly end: (ending: Ending) => void;
+  readonly onIdle: () => void;
   readonly onAbort: () => void;
 }
 
@@ -59,12 +59,12 @@ export class HandlerProcess {
     return this.#gone;
   }
 
-  /** Runs one job; the child must be idle. */
-  run(call: Call, end: (ending: Ending) => void): void {
+  /** Runs one job; the child must be idle, and is so again when `onIdle` is called. */
+  run(call: Call, onIdle: () => void): void {
     this.#calls += 1;
     const number = this.#calls;
     const onAbort = (): void => this.#abort(number, call.signal.reason as PoolError);
-    this.#current = { number, call, end, onAbort };
+    this.#current = { number, call, onIdle, onAbort };
     call.signal.addEventListener("abort", onAbort, { once: true });
     this.#send({ say: "run", wire: toWireCall(call, number) });
   }
@@ -102,7 +102,8 @@ export class HandlerProcess {
     clearTimeout(this.#killTimer);
     current.call.signal.removeEventListener("abort", current.onAbort);
     this.#current = undefined;
-    current.end(ending);
+    current.onIdle();
+    current.call.end(ending);
   }
 
   #send(message: ToChild): void {

@@ -40,29 +40,29 @@ export interface CodecPair {
   readonly output: Codec;
 }
 
-/** Runs `run` on one call and reports its ending, at once when the handler is synchronous. */
-export function invoke(run: Handler, codecs: CodecPair, call: Call, end: (ending: Ending) => void): void {
+/** Runs `run` on one call and ends it, at once when the handler is synchronous. */
+export function invoke(run: Handler, codecs: CodecPair, call: Call): void {
   let payload: unknown;
   try {
     payload = codecs.input.decode(call.bytes);
   } catch (thrown) {
-    end({ ok: false, error: asPayloadError(thrown) });
+    call.end({ ok: false, error: asPayloadError(thrown) });
     return;
   }
   let value: unknown;
   try {
     value = run(new HandlerJob(call, payload, codecs.output));
   } catch (thrown) {
-    end(failure(thrown));
+    call.end(failure(thrown));
     return;
   }
   if (!isThenable(value)) {
-    end(success(value, codecs.output));
+    call.end(success(value, codecs.output));
     return;
   }
   Promise.resolve(value).then(
-    (settled) => end(success(settled, codecs.output)),
-    (thrown) => end(failure(thrown)),
+    (settled) => call.end(success(settled, codecs.output)),
+    (thrown) => call.end(failure(thrown)),
   );
 }
 

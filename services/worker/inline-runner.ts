@@ -2,7 +2,7 @@
 import { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { invoke } from "./handler.js";
 import type { LoadedHandler } from "./handler-file.js";
-import type { Call, Ending, Runner } from "./runner.js";
+import type { Call, Runner } from "./runner.js";
 
 export class InlineRunner implements Runner {
   readonly isolation = Isolation.INLINE;
@@ -18,9 +18,9 @@ export class InlineRunner implements Runner {
     this.#handler = await this.#load();
   }
 
-  run(call: Call, end: (ending: Ending) => void): void {
+  run(call: Call): void {
     const { run, codecs } = this.#handler as LoadedHandler;
-    invoke(run, codecs, call, end);
+    invoke(run, codecs, call);
   }
 
   resize(): void {

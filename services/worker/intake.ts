@@ -98,8 +98,9 @@ export class Intake {
 
   #isDuplicate(order: JobOrder, nowMs: number): boolean {
     const { jobs, results, replies, owed } = this.#parts;
-    if (jobs.find(order.id, order.attempt) !== undefined) {
-      if (order.offered) replies.accepted(order);
+    const running = jobs.find(order.id, order.attempt);
+    if (running !== undefined) {
+      if (order.offered && running.join(order)) replies.accepted(order);
       else replies.error(order, new PoolError("duplicate_job", "this job is running"));
       return true;
     }

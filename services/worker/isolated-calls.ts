@@ -98,7 +98,8 @@ export class IsolatedCalls {
     const early = this.#earlyAborts.get(wire.call);
     if (early !== undefined) controller.abort(early);
     const call = new IsolatedCall(wire, controller.signal, this.#sendProgress);
-    const ending = await new Promise<Ending>((resolve) => invoke(run, codecs, call, resolve));
+    invoke(run, codecs, call);
+    const ending = await call.ended;
     this.#running.delete(wire.call);
     return {
       ending: ending.ok ? ending : { ok: false, error: toWireError(ending.error) },
@@ -122,6 +123,8 @@ class IsolatedCall implements Call {
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
   readonly deadlineAtMs: number;
+  readonly ended: Promise<Ending>;
+  end!: (ending: Ending) => void;
   progressed = 0;
   readonly #number: number;
   readonly #send: (call: number, payload: Uint8Array) => void;
@@ -139,6 +142,9 @@ class IsolatedCall implements Call {
     this.traceparent = wire.traceparent;
     this.tracestate = wire.tracestate;
     this.deadlineAtMs = performance.now() + wire.timeLeftMs;
+    this.ended = new Promise((resolve) => {
+      this.end = resolve;
+    });
     this.#number = wire.call;
     this.#send = send;
   }

@@ -2,7 +2,7 @@
 import { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { HandlerProcess } from "./handler-process.js";
 import type { HandlerSource } from "./isolated-calls.js";
-import type { Call, Ending, Runner } from "./runner.js";
+import type { Call, Runner } from "./runner.js";
 
 export interface ProcessRunnerOptions {
   readonly source: HandlerSource;
@@ -29,12 +29,9 @@ export class ProcessRunner implements Runner {
     this.#idle.push(first);
   }
 
-  run(call: Call, end: (ending: Ending) => void): void {
+  run(call: Call): void {
     const child = this.#idle.pop() ?? this.#spawn();
-    child.run(call, (ending) => {
-      this.#release(child);
-      end(ending);
-    });
+    child.run(call, () => this.#release(child));
   }
 
   resize(slots: number): void {

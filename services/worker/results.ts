@@ -28,7 +28,9 @@ export interface KeptResult {
 }
 
 export class Results {
-  readonly #kept = new FifoMap<KeptResult>(KEPT_LIMIT);
+  readonly #kept = new FifoMap<KeptResult>(KEPT_LIMIT, (kept) => {
+    this.#bytes -= sizeOf(kept.ending);
+  });
   readonly #finished = new FifoMap<number>(FINISHED_LIMIT);
   #bytes = 0;
   #seq = 0;
@@ -53,9 +55,8 @@ export class Results {
   keep(to: Addressee, ending: Ending, nowMs: number): void {
     this.#seq += 1;
     const key = attemptKey(to.id, to.attempt);
-    this.#forget(this.#kept.delete(key));
     this.#bytes += sizeOf(ending);
-    this.#forget(this.#kept.set(key, { to, ending, keptAtMs: nowMs, seq: this.#seq, confirmedAtMs: undefined }));
+    this.#kept.set(key, { to, ending, keptAtMs: nowMs, seq: this.#seq, confirmedAtMs: undefined });
     this.#finished.set(key, nowMs);
     this.sweep(nowMs);
   }
@@ -98,12 +99,8 @@ export class Results {
     for (;;) {
       const oldest = this.#kept.oldest();
       if (oldest === undefined || (this.#bytes <= KEPT_BYTES_LIMIT && !isStale(oldest, nowMs))) return;
-      this.#forget(this.#kept.shift());
+      this.#kept.dropOldest();
     }
-  }
-
-  #forget(kept: KeptResult | undefined): void {
-    if (kept !== undefined) this.#bytes -= sizeOf(kept.ending);
   }
 }
 

@@ -30,6 +30,8 @@ export interface Call extends CallData {
   /** Fires at the deadline, at a cancel and at the end of a drain's grace; its reason is a PoolError. */
   readonly signal: AbortSignal;
   progress(payload: Uint8Array): void;
+  /** To be called once the handler is truly gone. Only the first call counts. */
+  end(ending: Ending): void;
 }
 
 /** A way of running a handler. */
@@ -39,8 +41,8 @@ export interface Runner {
   readonly blocking: boolean;
   /** Loads what there is to load. @throws PoolError `invalid_argument` */
   start(): Promise<void>;
-  /** Runs one job; `end` is called once the handler is truly gone. Later calls of `end` are ignored by its owner. */
-  run(call: Call, end: (ending: Ending) => void): void;
+  /** Runs one job, and ends the call when it is done. */
+  run(call: Call): void;
   /** The number of slots has changed. */
   resize(slots: number): void;
   /** Ends what still runs and leaves no thread or process behind. */

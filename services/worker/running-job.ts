@@ -39,6 +39,7 @@ type JobState =
   | { readonly at: "aborted"; readonly sinceMs: number; readonly error: PoolError }
   | { readonly at: "ended" };
 
+const MAX_OTHERS = 16;
 const RUNNING: JobState = { at: "running" };
 const ENDED: JobState = { at: "ended" };
 
@@ -54,6 +55,8 @@ export class RunningJob implements Call {
   readonly attempt: number;
   readonly bytes: Uint8Array;
   readonly deadlineAtMs: number;
+  /** Who else asked for this attempt while it runs: another manager, after its client's own had died. */
+  readonly others: JobOrder[] = [];
   /** Set once `accepted` was sent or need not be. */
   accepted: boolean;
   #state: JobState = RUNNING;
@@ -100,6 +103,13 @@ export class RunningJob implements Call {
     return this.#controller.signal;
   }
 
+  /** Answers this sender too at the end; false when as many ask as may. */
+  join(order: JobOrder): boolean {
+    const known = order.reply === this.order.reply || this.others.some((other) => other.reply === order.reply);
+    if (known) return true;
+    return this.others.length < MAX_OTHERS && this.others.push(order) > 0;
+  }
+
   progress(payload: Uint8Array): void {
     if (this.running) this.ledger.onProgress(this, payload);
   }
@@ -114,12 +124,12 @@ export class RunningJob implements Call {
   }
 
   /** The handler is gone. Only the first call counts. */
-  readonly end = (ending: Ending): void => {
+  end(ending: Ending): void {
     if (this.#state.at === "ended") return;
     const answered = this.#state.at === "aborted";
     this.#setState(ENDED);
     this.ledger.onEnded(this, ending, answered);
-  };
+  }
 
   #setState(state: JobState): void {
     this.#state = state;

@@ -1,12 +1,10 @@
 /**
- * The jobs that hold this worker's slots: started, swept and ended here.
+ * The jobs that hold this worker's slots: started and ended here.
  *
  * Decided here: a slot is taken in {@link RunningJobs.start} and given back in
- * `onEnded`, nowhere else; one ticker sweeps acceptance, deadlines and handlers
- * that ignore their abort, and runs only while something does. Not decided
- * here: whether a job may start (intake.ts).
+ * `onEnded`, nowhere else. Not decided here: whether a job may start (intake.ts).
  */
-import { PoolError } from "../../mesh/errors.js";
+import type { PoolError } from "../../mesh/errors.js";
 import type { BeatFigures } from "./beat.js";
 import type { Caution } from "./caution.js";
 import type { OwedResults } from "./owed.js";
@@ -14,6 +12,7 @@ import type { Replies } from "./replies.js";
 import type { Ending, Runner } from "./runner.js";
 import { attemptKey, type JobLedger, type JobOrder, RunningJob } from "./running-job.js";
 import type { Slots } from "./slots.js";
+import { Sweep } from "./sweep.js";
 
 /** What it works with. */
 export interface RunningJobsParts {
@@ -31,28 +30,38 @@ export interface RunningJobsParts {
   readonly onChange: () => void;
 }
 
+/** Counters since the start. */
+export interface JobTotals {
+  readonly acceptedTotal: number;
+  readonly doneTotal: number;
+  readonly failedTotal: number;
+  /** The time that slots were held by jobs that ended, in milliseconds. */
+  readonly busyMs: number;
+  /** Such as "job_failed: no"; "" when there was none. */
+  readonly lastError: string;
+}
+
 /** The part of a heartbeat that is about jobs. */
 export type JobFigures = Pick<
   BeatFigures,
   "running" | "runningIds" | "stuck" | "acceptedTotal" | "doneTotal" | "failedTotal"
 >;
 
-/** How often the sweep looks, in milliseconds. */
-const SWEEP_MS = 10;
-/** The ticker ends itself after this many sweeps that found nothing. */
-const IDLE_SWEEPS = 50;
-
 export class RunningJobs implements JobLedger {
   readonly #parts: RunningJobsParts;
   readonly #jobs = new Map<string, RunningJob>();
-  #ticker: NodeJS.Timeout | undefined;
-  #idleSweeps = 0;
+  readonly #sweep: Sweep;
   #whenEmpty: (() => void)[] = [];
-  #stuck = 0;
-  readonly #totals = { acceptedTotal: 0, doneTotal: 0, failedTotal: 0 };
+  readonly #totals = { acceptedTotal: 0, doneTotal: 0, failedTotal: 0, busyMs: 0, lastError: "" };
 
   constructor(parts: RunningJobsParts) {
     this.#parts = parts;
+    this.#sweep = new Sweep({
+      ...parts,
+      jobs: () => this.#jobs.values(),
+      accept: (job) => this.#accept(job),
+      onStuckChange: parts.onChange,
+    });
   }
 
   get size(): number {
@@ -76,7 +85,12 @@ export class RunningJobs implements JobLedger {
       if (runningIds.length === idsLimit) break;
       runningIds.push(job.id);
     }
-    return { running: this.#jobs.size, runningIds, stuck: this.#stuck, ...this.#totals };
+    const { acceptedTotal, doneTotal, failedTotal } = this.#totals;
+    return { running: this.#jobs.size, runningIds, stuck: this.#sweep.stuck, acceptedTotal, doneTotal, failedTotal };
+  }
+
+  get totals(): JobTotals {
+    return this.#totals;
   }
 
   /** Says `accepted` once more for every running attempt of a job; whether there was one. */
@@ -93,18 +107,17 @@ export class RunningJobs implements JobLedger {
 
   /** Starts a job when a slot is free; false when none is. */
   start(order: JobOrder, nowMs: number): boolean {
-    const { slots, pool, worker, runner, caution, replies } = this.#parts;
+    const { slots, pool, worker, runner, caution } = this.#parts;
     if (!slots.take()) return false;
     const job = new RunningJob(order, pool, worker, nowMs, this);
     this.#jobs.set(job.key, job);
     this.#totals.acceptedTotal += 1;
-    this.#startTicker();
+    this.#sweep.wake();
     this.#parts.onChange();
-    if (!runner.blocking) runner.run(job, job.end);
+    if (!runner.blocking) runner.run(job);
     else if (job.accepted || caution.trusting) this.#runHere(job, nowMs);
     else {
-      job.accepted = true;
-      replies.accepted(order);
+      this.#accept(job);
       // after this microtask the acceptance is on the socket, whatever the handler does to the loop
       queueMicrotask(() => this.#runHere(job, this.#parts.now()));
     }
@@ -138,8 +151,7 @@ export class RunningJobs implements JobLedger {
   }
 
   stop(): void {
-    clearInterval(this.#ticker);
-    this.#ticker = undefined;
+    this.#sweep.stop();
   }
 
   onProgress(job: RunningJob, payload: Uint8Array): void {
@@ -148,20 +160,36 @@ export class RunningJobs implements JobLedger {
 
   onAborted(job: RunningJob, error: PoolError): void {
     this.#totals.failedTotal += 1;
-    this.#parts.owed.send(job.order, { ok: false, error });
+    this.#answer(job, { ok: false, error });
     this.#parts.onChange();
   }
 
   onEnded(job: RunningJob, ending: Ending, answered: boolean): void {
     this.#jobs.delete(job.key);
     this.#parts.slots.give();
+    this.#totals.busyMs += this.#parts.now() - job.startedAtMs;
     if (!answered) {
       if (ending.ok) this.#totals.doneTotal += 1;
-      else this.#totals.failedTotal += 1;
-      this.#parts.owed.send(job.order, ending);
+      else this.#countFailure(ending.error);
+      this.#answer(job, ending);
     }
     this.#parts.onChange();
     if (this.#jobs.size === 0 && this.#whenEmpty.length > 0) this.#announceEmpty();
+  }
+
+  #answer(job: RunningJob, ending: Ending): void {
+    this.#parts.owed.send(job.order, ending);
+    for (const other of job.others) this.#parts.replies.ending(other, ending);
+  }
+
+  #accept(job: RunningJob): void {
+    job.accepted = true;
+    this.#parts.replies.accepted(job.order);
+  }
+
+  #countFailure(error: PoolError): void {
+    this.#totals.failedTotal += 1;
+    this.#totals.lastError = `${error.reason}: ${error.message}`;
   }
 
   #announceEmpty(): void {
@@ -171,37 +199,7 @@ export class RunningJobs implements JobLedger {
   }
 
   #runHere(job: RunningJob, startMs: number): void {
-    this.#parts.runner.run(job, job.end);
+    this.#parts.runner.run(job);
     this.#parts.caution.ran(this.#parts.now() - startMs);
   }
-
-  #startTicker(): void {
-    this.#idleSweeps = 0;
-    this.#ticker ??= setInterval(() => this.#sweep(this.#parts.now()), SWEEP_MS);
-  }
-
-  #sweep(nowMs: number): void {
-    const { acceptAfterMs, abortGraceMs, replies } = this.#parts;
-    let stuck = 0;
-    for (const job of this.#jobs.values()) {
-      if (job.abortedSinceMs !== undefined) {
-        if (nowMs - job.abortedSinceMs > abortGraceMs) stuck += 1;
-      } else if (nowMs >= job.deadlineAtMs) {
-        job.abort(deadlineExceeded(), nowMs);
-      } else if (!job.accepted && nowMs - job.startedAtMs >= acceptAfterMs) {
-        job.accepted = true;
-        replies.accepted(job.order);
-      }
-    }
-    if (stuck !== this.#stuck) {
-      this.#stuck = stuck;
-      this.#parts.onChange();
-    }
-    this.#idleSweeps = this.#jobs.size === 0 ? this.#idleSweeps + 1 : 0;
-    if (this.#idleSweeps > IDLE_SWEEPS) this.stop();
-  }
-}
-
-function deadlineExceeded(): PoolError {
-  return new PoolError("deadline_exceeded", "the job ran out of time", { maybeExecuted: true });
 }

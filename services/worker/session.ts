@@ -4,19 +4,19 @@
  *
  * Not decided here: the worker's state (worker.ts).
  */
-import { hostname } from "node:os";
 import type { Subscription } from "nats";
 import type { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
-import { newIncarnation, packageVersion } from "../../mesh/identity.js";
-import { RUNNING_IDS_LIMIT } from "./beat.js";
+import type { ServiceApi } from "../../mesh/service-api.js";
+import { type BeatFigures, RUNNING_IDS_LIMIT } from "./beat.js";
 import { Cancels } from "./cancels.js";
 import { Caution } from "./caution.js";
 import { Control, type ControlActions } from "./control.js";
-import { Beater } from "./heartbeat.js";
+import type { Beater } from "./heartbeat.js";
 import { Intake } from "./intake.js";
 import { LoopWatch } from "./loop-watch.js";
+import { makeBeater } from "./make-beater.js";
 import { drainSubscription, Offers } from "./offers.js";
 import { OwedResults } from "./owed.js";
 import { Replies } from "./replies.js";
@@ -24,6 +24,7 @@ import { Results } from "./results.js";
 import { Revoked } from "./revoked.js";
 import type { Runner } from "./runner.js";
 import { RunningJobs } from "./running-jobs.js";
+import { makeServiceFace } from "./service-face.js";
 import { Slots } from "./slots.js";
 import type { WorkerSettings } from "./worker-options.js";
 
@@ -48,6 +49,7 @@ export class Session {
   readonly #loop: LoopWatch;
   readonly #owed: OwedResults;
   readonly #intake: Intake;
+  readonly #service: ServiceApi;
   readonly #revoked = new Revoked();
   readonly #subscriptions: Subscription[] = [];
 
@@ -61,7 +63,7 @@ export class Session {
     const replies = new Replies(bus, settings.id, () => this.slots.free);
     this.#loop = new LoopWatch(bus, caution, now);
     this.#owed = new OwedResults(bus, results, replies, now);
-    this.beater = this.#makeBeater(runner);
+    this.beater = makeBeater(bus, settings, runner.isolation, () => this.#figures(), now);
     this.jobs = new RunningJobs({
       ...settings,
       worker: settings.id,
@@ -88,6 +90,7 @@ export class Session {
       wallNow: Date.now,
       onStall: this.#loop.onStall,
     });
+    this.#service = makeServiceFace(bus, settings, runner.isolation, () => this.jobs.totals);
     this.offers = new Offers(bus, settings.subjects.job(settings.pool), (msg) => this.#intake.receive(msg));
   }
 
@@ -111,7 +114,7 @@ export class Session {
       this.#bus.subscribe(subjects.control(pool, id), control.receive),
       this.#bus.subscribe(subjects.controlAll(pool), control.receive),
     );
-    await this.#bus.flush();
+    await this.#service.start();
   }
 
   /** Answers what still runs with `draining` and fires its AbortSignal. */
@@ -123,6 +126,7 @@ export class Session {
 
   /** Ends listening; results are confirmed, and the last heartbeat is sent by the caller's state. */
   async close(): Promise<void> {
+    await this.#service.stop();
     await Promise.all(this.#subscriptions.map((each) => drainSubscription(this.#bus, each)));
     await this.#owed.settle(SETTLE_LIMIT_MS);
     this.#owed.stop();
@@ -149,31 +153,14 @@ export class Session {
     return known;
   }
 
-  #makeBeater(runner: Runner): Beater {
-    const { settings, state } = this.#host;
-    return new Beater({
-      bus: this.#bus,
-      subject: settings.subjects.heartbeat(settings.pool, settings.id),
-      coalesceMs: settings.coalesceMs,
-      now,
-      identity: {
-        ...settings,
-        worker: settings.id,
-        incarnation: newIncarnation(Date.now()),
-        isolation: runner.isolation,
-        host: hostname(),
-        pid: process.pid,
-        version: packageVersion(),
-        startedAtMs: Date.now(),
-      },
-      figures: () => ({
-        state: state(),
-        slots: this.slots.total,
-        busy: this.slots.busy,
-        ...this.jobs.figures(RUNNING_IDS_LIMIT),
-        refusedTotal: this.#intake.refusedTotal,
-        loopLagMs: this.#loop.stall.takeLongestLagMs(),
-      }),
-    });
+  #figures(): BeatFigures {
+    return {
+      state: this.#host.state(),
+      slots: this.slots.total,
+      busy: this.slots.busy,
+      ...this.jobs.figures(RUNNING_IDS_LIMIT),
+      refusedTotal: this.#intake.refusedTotal,
+      loopLagMs: this.#loop.stall.takeLongestLagMs(),
+    };
   }
 }

@@ -31,7 +31,6 @@ interface ThreadCall {
   progressed: number;
   /** The answer, while progress messages that were sent before it are still on their way. */
   answer: WireAnswer | undefined;
-  readonly end: (ending: Ending) => void;
 }
 
 export interface ThreadRunnerOptions {
@@ -47,7 +46,7 @@ export class ThreadRunner implements Runner {
   readonly blocking = false;
   readonly #options: ThreadRunnerOptions;
   readonly #calls = new Map<number, ThreadCall>();
-  readonly #aborts: BroadcastChannel;
+  #aborts: BroadcastChannel | undefined;
   readonly #channel: string;
   #pool: ThreadPool | undefined;
   #slots: number;
@@ -58,11 +57,11 @@ export class ThreadRunner implements Runner {
     this.#options = options;
     this.#slots = options.slots;
     this.#channel = `poolmesh-threads-${process.pid}-${runners}`;
-    this.#aborts = new BroadcastChannel(this.#channel);
-    this.#aborts.unref();
   }
 
   async start(): Promise<void> {
+    this.#aborts = new BroadcastChannel(this.#channel);
+    this.#aborts.unref();
     this.#pool = new Piscina({
       filename: childFile("thread-child"),
       name: "run",
@@ -82,16 +81,15 @@ export class ThreadRunner implements Runner {
     if (wrong !== undefined) throw fromWireError(wrong);
   }
 
-  run(call: Call, end: (ending: Ending) => void): void {
+  run(call: Call): void {
     this.#next += 1;
     const number = this.#next;
-    const entry: ThreadCall = { call, progressed: 0, answer: undefined, end };
-    this.#calls.set(number, entry);
+    this.#calls.set(number, { call, progressed: 0, answer: undefined });
     const killer = new AbortController();
     let killTimer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
       const error = toWireError(call.signal.reason as PoolError);
-      this.#aborts.postMessage({ call: number, error } satisfies ThreadAbort);
+      this.#aborts?.postMessage({ call: number, error } satisfies ThreadAbort);
       killTimer = setTimeout(() => killer.abort(), this.#options.abortGraceMs);
     };
     call.signal.addEventListener("abort", onAbort, { once: true });
@@ -110,7 +108,7 @@ export class ThreadRunner implements Runner {
   }
 
   async stop(): Promise<void> {
-    this.#aborts.close();
+    this.#aborts?.close();
     await this.#pool?.destroy();
   }
 
@@ -138,7 +136,7 @@ export class ThreadRunner implements Runner {
   #end(number: number, ending: Ending): void {
     const entry = this.#calls.get(number);
     this.#calls.delete(number);
-    entry?.end(ending);
+    entry?.call.end(ending);
   }
 }
 

@@ -112,6 +112,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
 
   protected override async onStart(): Promise<void> {
     await this.#runner.start();
+    this.#throwIfStopped();
     this.#bus ??= await this.#connect();
     this.#session = new Session(this.#bus, this.#runner, {
       settings: this.#settings,
@@ -126,6 +127,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#session.slots.resize(this.#slotsBeforeStart);
     void this.#bus.closed.then((error) => this.#onBusClosed(error));
     await this.#session.open();
+    this.#throwIfStopped();
     this.#session.offers.join();
     await this.#bus.flush();
     this.#setState(WorkerState.READY);
@@ -133,7 +135,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   protected override async onStop(): Promise<void> {
-    this.#abandonStart(new PoolError("canceled", "stopped while starting"));
+    this.#abandonStart(stoppedWhileStarting());
     const session = this.#session;
     if (session !== undefined) {
       await this.#finish(session);
@@ -184,6 +186,10 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     }
   }
 
+  #throwIfStopped(): void {
+    if (this.state === "stopping" || this.state === "stopped") throw stoppedWhileStarting();
+  }
+
   #onBusClosed(error: Error | undefined): void {
     if (error === undefined || this.state === "stopping" || this.state === "stopped") return;
     this.#settings.log.error({ error: error.message }, "the connection to the broker ended");
@@ -195,4 +201,8 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#workerState = state;
     if (how === "beat") this.#session?.beater.beat();
   }
+}
+
+function stoppedWhileStarting(): PoolError {
+  return new PoolError("canceled", "stopped while starting");
 }

@@ -77,7 +77,16 @@ test("a Go client of MeterService receives every pool by name", { skip }, async 
 
 test("a worker in Go takes jobs, beats, says busy, fails as it should, and drains", { skip }, async (t) => {
   const program = await goProgram(t, "worker");
-  const worker = startProcess(t, program, ["-nats", mesh.natsUrl, "-pool", "go-worker", "-id", "gopher", "-slots", "2"]);
+  const worker = startProcess(t, program, [
+    "-nats",
+    mesh.natsUrl,
+    "-pool",
+    "go-worker",
+    "-id",
+    "gopher",
+    "-slots",
+    "2",
+  ]);
   await worker.line(/^ready: worker gopher of pool go-worker$/);
   await mesh.untilCapacity("go-worker", 2, 0);
   const submit = (value: unknown) =>

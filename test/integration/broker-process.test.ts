@@ -86,7 +86,8 @@ test("broker - a secret is in a private file and not on the command line", async
   const commandLine = await readFile(`/proc/${broker.pid}/cmdline`, "utf8").catch(() => "");
   assert.ok(!commandLine.includes("secret"));
   const own = (await brokerFolders()).filter((name) => !before.includes(name));
-  for (const name of own) assert.equal((await stat(join(tmpdir(), name)).catch(() => ({ mode: 0o700 }))).mode & 0o77, 0);
+  for (const name of own)
+    assert.equal((await stat(join(tmpdir(), name)).catch(() => ({ mode: 0o700 }))).mode & 0o77, 0);
   await connectBus(t, broker, { user: "u", password: 'quo"te\\d secret' });
   await assert.rejects(connectBus(t, broker, { user: "u", password: "wrong" }), { reason: "unauthenticated" });
 });
@@ -108,7 +109,11 @@ test("broker - max payload and extra configuration reach nats-server", async (t)
 });
 
 test("broker - nats-server dies with its owner, even by SIGKILL", async (t) => {
-  const owner = startNode(t, "test/support/programs/broker-owner.ts", process.env.NATS_SERVER ? [process.env.NATS_SERVER] : []);
+  const owner = startNode(
+    t,
+    "test/support/programs/broker-owner.ts",
+    process.env.NATS_SERVER ? [process.env.NATS_SERVER] : [],
+  );
   const pid = Number((await owner.line(/^broker (\d+) /))[1]);
   process.kill(pid, 0);
   await owner.kill();

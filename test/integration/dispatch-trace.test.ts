@@ -13,7 +13,9 @@ async function compare(servers: readonly string[], say: (line: string) => void):
   const ours = await runPoolmesh(servers, trace, SLOTS);
   const plain = await runQueueGroup(servers, trace, SLOTS);
   const [our, group, ideal] = [measuredWaits(ours.served), measuredWaits(plain.served), idealWaits(ours.served, SLOTS)];
-  say(`wait p99 ms: ideal ${ideal.p99.toFixed(0)}, poolmesh ${our.p99.toFixed(0)}, queue group ${group.p99.toFixed(0)}`);
+  say(
+    `wait p99 ms: ideal ${ideal.p99.toFixed(0)}, poolmesh ${our.p99.toFixed(0)}, queue group ${group.p99.toFixed(0)}`,
+  );
   assert.equal(ours.lost, 0, "lost");
   assert.equal(ours.twice, 0, "executed twice");
   assert.equal(ours.served.length, JOBS);

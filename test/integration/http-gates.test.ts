@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { connect } from "node:http2";
 import { connect as dial } from "node:net";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { Code } from "@connectrpc/connect";
+import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
@@ -12,7 +13,7 @@ leakGuard();
 
 const { server } = echoServer({ allowedHosts: ["pool.example"], maxStreams: 2, metrics: async () => "up 1\n" });
 before(() => server.start());
-after(() => server.stop());
+cleanUp(WHOLE_FILE, () => server.stop());
 
 interface Answer {
   status: number;

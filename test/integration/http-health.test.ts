@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { type HealthSource, ServingStatus } from "../../mesh/http/health.js";
 import { packageRoot } from "../../mesh/identity.js";
+import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { echoServer, errorOf, TRANSPORTS } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
@@ -17,7 +18,7 @@ leakGuard();
 
 const { server } = echoServer({ isReady: () => ready });
 before(() => server.start());
-after(() => server.stop());
+cleanUp(WHOLE_FILE, () => server.stop());
 
 const SERVICE = "poolmesh.v1.ManagerService";
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { request as http1Request } from "node:http";
 import { connect as http2Connect } from "node:http2";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { echoServer } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
@@ -11,7 +12,7 @@ leakGuard();
 
 const { server } = echoServer({ readMaxBytes: 64 * 1024, limits: { requestMs: 400, headersMs: 400 } });
 before(() => server.start());
-after(() => server.stop());
+cleanUp(WHOLE_FILE, () => server.stop());
 
 const SUBMIT = "/poolmesh.v1.ManagerService/Submit";
 const STATUS = "/solpipe.WorkerStatus/OnStatus";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { PoolError } from "../../mesh/errors.js";
+import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { echoServer } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
@@ -12,7 +13,7 @@ leakGuard();
 const limits = { firstByteMs: 150, headersMs: 150, maxConnections: 3 };
 const { server } = echoServer({ limits });
 before(() => server.start());
-after(() => server.stop());
+cleanUp(WHOLE_FILE, () => server.stop());
 
 function dial(): Promise<Socket> {
   return new Promise((resolve, reject) => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { fromConnectError } from "../../mesh/error-edges.js";
+import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 
@@ -9,7 +10,7 @@ leakGuard();
 
 const { server } = echoServer();
 before(() => server.start());
-after(() => server.stop());
+cleanUp(WHOLE_FILE, () => server.stop());
 
 for (const [name, transport] of Object.entries(TRANSPORTS)) {
   test(`${name} - a unary call is answered`, async () => {

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "nats";
-import { Client } from "../../client/client.js";
 import type { Broker } from "../../broker/broker.js";
+import { Client } from "../../client/client.js";
 import { PoolError } from "../../mesh/errors.js";
-import type { Outcome } from "../../mesh/job.js";
 import { HEADER_RESERVE_BYTES } from "../../mesh/headers.js";
+import type { Outcome } from "../../mesh/job.js";
 import { Manager, type ManagerOptions } from "../../services/manager/manager.js";
 import { type Handler, Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
@@ -53,7 +53,10 @@ async function heldPool(t: Owner, pool: string, slots: number, options: ManagerO
 }
 
 const failure = async (promise: Promise<unknown>): Promise<PoolError> => {
-  const error = await promise.then(() => undefined, (thrown: unknown) => thrown);
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
   assert.ok(error instanceof PoolError, `a PoolError, not ${String(error)}`);
   return error;
 };
@@ -91,7 +94,8 @@ test("manager - never more jobs run than there are slots, and none is lost", asy
     { slots: 3 },
   );
   const outcomes: Outcome[] = [];
-  for await (const outcome of manager.submitMany(Array.from({ length: 500 }, (_, i) => String(i)))) outcomes.push(outcome);
+  for await (const outcome of manager.submitMany(Array.from({ length: 500 }, (_, i) => String(i))))
+    outcomes.push(outcome);
   assert.equal(outcomes.filter(({ ok }) => ok).length, 500);
   assert.equal(most, 3);
 });
@@ -154,7 +158,12 @@ test("manager - past the bound the answer is pool_full with the figures", async 
   const { manager, started, open } = await heldPool(t, "full", 2, { parkedLimit: 3 });
   const accepted: Promise<unknown>[] = [];
   const refused: PoolError[] = [];
-  const outcomes = Array.from({ length: 12 }, () => manager.submit("0").then(() => "ok", (error: PoolError) => error));
+  const outcomes = Array.from({ length: 12 }, () =>
+    manager.submit("0").then(
+      () => "ok",
+      (error: PoolError) => error,
+    ),
+  );
   await eventually(() => started.length === 2);
   open();
   for (const outcome of await Promise.all(outcomes)) {
@@ -261,7 +270,13 @@ test("manager - detachSubmit returns at once and tells success and failure by id
   const good = manager.detachSubmit('"good"', { onOutcome });
   const bad = manager.detachSubmit('"bad"', { onOutcome });
   await eventually(() => outcomes.length === 2);
-  assert.deepEqual(new Map(outcomes.map(({ id, ok }) => [id, ok])), new Map([[good, true], [bad, false]]));
+  assert.deepEqual(
+    new Map(outcomes.map(({ id, ok }) => [id, ok])),
+    new Map([
+      [good, true],
+      [bad, false],
+    ]),
+  );
   assert.equal(manager.outcome(good)?.ok, true);
 });
 

@@ -168,7 +168,7 @@ describe("worker control", () => {
   });
 
   test("what a manager is owed is sent again: results that are kept, acceptance of what runs", async (t) => {
-    const held = gate();
+    const held = gate<string>();
     const { caller } = await startWorker(t, broker, { run: ({ id }) => (id === "runs" ? held.promise : id), slots: 2 });
     const done = caller.send("", { jobId: "done" });
     await done.outcome();
@@ -177,7 +177,7 @@ describe("worker control", () => {
     const response = await binary(caller.control(encodeControl("owed", { jobIds: ["done", "runs", "never"] }), "w1"));
     assert.deepEqual([response.knownJobIds, response.unknownJobIds], [["done", "runs"], ["never"]]);
     await eventually(() => done.outcomes().length === 2 && runs.replies.length === 2);
-    held.open();
+    held.open("ran");
     await runs.outcome();
   });
 

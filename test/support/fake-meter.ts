@@ -33,6 +33,8 @@ export interface FakeMeterOptions {
   readonly stepMs?: number;
   /** Set: control is enabled and wants this token. */
   readonly controlToken?: string;
+  /** Where the built page is; default dist/page. */
+  readonly pageFolder?: string;
 }
 
 /** Serves a fleet until stopped. */
@@ -178,7 +180,7 @@ export class FakeMeter {
     }
     try {
       const file = normalize(path === "/" ? "/index.html" : path);
-      const body = await readFile(join(packageRoot(), "dist", "page", file));
+      const body = await readFile(join(this.options.pageFolder ?? join(packageRoot(), "dist", "page"), file));
       res.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream");
       res.end(body);
     } catch {

@@ -129,6 +129,11 @@ export class HeartbeatGenerator {
     this.#timer = setInterval(() => this.#step(), STEP_MS);
   }
 
+  /** All processes are gone at once, without a word. */
+  vanish(): void {
+    this.stop();
+  }
+
   stop(): void {
     clearInterval(this.#timer);
     for (const worker of this.workers) worker.stop();

@@ -3,6 +3,7 @@ import { Code, ConnectError, createClient, type Interceptor, type Transport } fr
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { WorkerStatus } from "../../gen/solpipe/solpipe_pb.js";
+import { fromConnectError } from "../../mesh/error-edges.js";
 import { PoolError } from "../../mesh/errors.js";
 import { HttpServer, type HttpServerOptions } from "../../mesh/http/server.js";
 
@@ -98,4 +99,9 @@ export async function errorOf(work: Promise<unknown>): Promise<ConnectError> {
     return ConnectError.from(error);
   }
   return new ConnectError("it succeeded", Code.Unknown);
+}
+
+/** The same as a PoolError. */
+export async function rpcErrorOf(work: Promise<unknown>): Promise<PoolError> {
+  return fromConnectError(await errorOf(work));
 }

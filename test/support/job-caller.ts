@@ -30,6 +30,11 @@ export class SentJob {
     return eventually(() => this.replies.find((each) => each.kind === kind), { what: `a reply that is ${kind}` });
   }
 
+  /** The first reply of all. */
+  any(): Promise<SeenReply> {
+    return eventually(() => this.replies[0], { what: "a reply" });
+  }
+
   /** The result or error. */
   outcome(): Promise<SeenReply> {
     return eventually(() => this.outcomes()[0], { what: "an outcome" });

@@ -21,7 +21,9 @@ export function leakGuard(): void {
   const before = count();
   cleanUpLast(WHOLE_FILE, async () => {
     await eventually(() => leaks(before).length === 0, { limitMs: LIMIT_MS }).catch(() => {
-      throw new Error(`left behind: ${[...leaks(before), ...handles()].join("; ")}`);
+      const error = new Error(`${process.argv[1]} left behind: ${[...leaks(before), ...handles()].join("; ")}`);
+      letGo();
+      throw error;
     });
   });
 }
@@ -48,9 +50,17 @@ export function subscriptionCount(nc: NatsConnection): number {
   return inner.protocol.subscriptions.size();
 }
 
+/** So that a file that leaks ends with its failure instead of hanging. */
+function letGo(): void {
+  for (const handle of activeHandles()) (handle as Partial<Socket>).unref?.();
+}
+
+function activeHandles(): object[] {
+  return (process as unknown as { _getActiveHandles(): object[] })._getActiveHandles();
+}
+
 function handles(): string[] {
-  const inner = process as unknown as { _getActiveHandles(): object[] };
-  return inner._getActiveHandles().flatMap((handle) => {
+  return activeHandles().flatMap((handle) => {
     const { pid, spawnfile } = handle as ChildProcess;
     if (spawnfile !== undefined) return [`process ${pid} ${spawnfile}`];
     const { remotePort, localPort } = handle as Socket;

@@ -30,6 +30,7 @@ export class TcpProxy extends Lifecycle {
   readonly #toClient: Way = { ...PASS };
   readonly #timers = new Set<NodeJS.Timeout>();
   #server: Server | undefined;
+  #listening: Promise<void> | undefined;
   #refusing = false;
 
   /** @param url of the server, such as a broker's "nats://127.0.0.1:4222" */
@@ -72,10 +73,11 @@ export class TcpProxy extends Lifecycle {
   protected async onStart(): Promise<void> {
     const server = createServer((client) => this.#onClient(client));
     this.#server = server;
-    await new Promise<void>((resolve, reject) => {
+    this.#listening = new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(0, "127.0.0.1", resolve);
     });
+    await this.#listening;
   }
 
   protected async onStop(): Promise<void> {
@@ -84,8 +86,8 @@ export class TcpProxy extends Lifecycle {
       client.destroy();
       server.destroy();
     }
-    const server = this.#server;
-    if (server?.listening) await new Promise((resolve) => server.close(resolve));
+    await this.#listening?.catch(() => undefined);
+    await new Promise((resolve) => this.#server?.close(resolve));
   }
 
   #onClient(client: Socket): void {

@@ -84,7 +84,14 @@ export async function runQueueGroup(
   try {
     for (const nc of connections) void serve(nc, runs);
     await Promise.all(connections.map((nc) => nc.flush()));
-    await eventually(() => caller.request("plain.ready").then(() => true, () => false), { what: "members are known" });
+    await eventually(
+      () =>
+        caller.request("plain.ready").then(
+          () => true,
+          () => false,
+        ),
+      { what: "members are known" },
+    );
     const arrivedAt = await replay(trace, async (index, { serviceMs }) => {
       await caller.request("plain.job", JSON.stringify([index, serviceMs]), { timeout: 60_000 });
     });

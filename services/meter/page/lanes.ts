@@ -2,6 +2,7 @@
 
 import { count, duration, percent, rate } from "../../../browser/format.js";
 import { createMeterClient } from "../../../browser.js";
+import { isName } from "../../../mesh/names.js";
 import { byId, element, setText } from "./element.js";
 import { type HistoryLane, HistoryRing } from "./history-ring.js";
 import { LaneChart } from "./lane-chart.js";
@@ -60,6 +61,10 @@ export class Lanes {
   async refill(state: PageState): Promise<void> {
     this.#asked += 1;
     const asked = this.#asked;
+    if (state.pool !== "" && !isName(state.pool)) {
+      this.#ring.clear();
+      return;
+    }
     try {
       const history = await this.#client.getHistory({ pool: state.pool }, { timeoutMs: 10_000 });
       if (asked !== this.#asked) return;

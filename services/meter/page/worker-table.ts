@@ -28,6 +28,7 @@ export class WorkerTable {
   readonly #heads = new Map<WorkerColumn, HTMLTableCellElement>();
   readonly #rows: WorkerRowElement[] = [];
   #rowPx = 36;
+  #order: SortOrder | undefined;
 
   constructor(
     readonly ask: ControlAsk,
@@ -45,6 +46,7 @@ export class WorkerTable {
 
   /** Draws what is in view now. */
   update(data: WorkerTableData, nowMs: number): void {
+    this.#order = data.order;
     setAttribute(this.root, "aria-rowcount", String(data.rows.length + 1));
     setAttribute(this.root, "data-control", data.withControl ? "" : undefined);
     for (const [column, head] of this.#heads) setAttribute(head, "aria-sort", ariaSort(column, data.order));
@@ -80,9 +82,10 @@ export class WorkerTable {
     const button = element("button", "sort", column.title);
     button.type = "button";
     button.addEventListener("click", () => {
-      const sorted = head.getAttribute("aria-sort");
-      const descending = sorted === null ? column.descendingFirst : sorted === "ascending";
-      if (column.sort !== undefined) this.onSort({ column: column.sort, descending });
+      if (column.sort === undefined) return;
+      const again = this.#order?.column === column.sort;
+      this.#order = { column: column.sort, descending: again ? !this.#order?.descending : column.descendingFirst };
+      this.onSort(this.#order);
     });
     head.append(button);
     return head;

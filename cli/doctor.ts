@@ -1,0 +1,92 @@
+/** `poolmesh doctor`: what is well, what is not, and what to do about it. */
+import type { Command } from "commander";
+import { findServer } from "../broker/find.js";
+import { PoolError } from "../mesh/errors.js";
+import { redactUrls } from "../mesh/log.js";
+import { brokerFindings } from "./doctor/broker-findings.js";
+import { type Finding, SYMBOLS } from "./doctor/finding.js";
+import { clockFindings, serviceFindings, streamFindings } from "./doctor/mesh-findings.js";
+import { permissionFindings } from "./doctor/permission-findings.js";
+import { EXIT } from "./exit-codes.js";
+import { type Link, withLink } from "./link.js";
+import type { Output } from "./output.js";
+import type { Shell } from "./shell.js";
+import { addSpecs, BUS_SPECS } from "./spec-options.js";
+
+const HELP = `
+Looks at the broker (reachable, version, limits, JetStream), at what this account may
+publish and subscribe, at streams that capture our subjects, at clocks, and at who is
+there. ✔ is well, • is worth knowing, ✖ must be changed. Exits with 1 when there is a ✖.
+
+Examples:
+  poolmesh doctor
+  NATS_URL=nats://broker:4222 poolmesh doctor --json`;
+
+const STYLES = { ok: "green", note: "yellow", bad: "red" } as const;
+
+export function define(command: Command, shell: Shell): void {
+  command.option("--json", "print the findings as a JSON array").addHelpText("after", HELP);
+  addSpecs(command, BUS_SPECS);
+  command.action(async (options: { json?: boolean }) => {
+    const findings = await examine(shell, { ...options });
+    if (options.json) await shell.stdout.line(JSON.stringify(findings, null, 2));
+    else for (const line of findingLines(shell.stdout, findings)) await shell.stdout.line(line);
+    shell.exitCode = findings.some(({ state }) => state === "bad") ? EXIT.failed : EXIT.ok;
+  });
+}
+
+/** @throws PoolError `invalid_argument` for a wrong configuration */
+async function examine(shell: Shell, options: Readonly<Record<string, unknown>>): Promise<Finding[]> {
+  try {
+    return await withLink(shell, options, examineLink);
+  } catch (error) {
+    if (!(error instanceof PoolError) || error.reason === "invalid_argument") throw error;
+    return [unreachable(error), await installed()];
+  }
+}
+
+async function examineLink(link: Link): Promise<Finding[]> {
+  const { bus, subjects } = link;
+  const { info } = bus.nc;
+  const url = bus.nc.getServer();
+  const facts = {
+    url: redactUrls([url])[0] ?? url,
+    version: info?.version ?? "0.0.0",
+    jetStream: info?.jetstream === true,
+    maxPayloadBytes: bus.maxPayloadBytes,
+    roundTripMs: await bus.nc.rtt(),
+    tls: info?.tls_required === true,
+    loopback: /^(\[::1\]|127\.|localhost)/.test(url.replace(/^\w+:\/\//, "")),
+  };
+  return [
+    ...brokerFindings(facts),
+    ...(await permissionFindings(bus, subjects)),
+    ...(await streamFindings(link)),
+    ...(await clockFindings(link)),
+    ...(await serviceFindings(link)),
+  ];
+}
+
+function unreachable(error: PoolError): Finding {
+  const advice =
+    error.reason === "unauthenticated"
+      ? "give the right user and POOLMESH_PASSWORD, POOLMESH_TOKEN or --creds-file"
+      : "start one (poolmesh up, or poolmesh nats), or name it with NATS_URL or --servers";
+  return { state: "bad", what: "broker", found: error.message, advice };
+}
+
+async function installed(): Promise<Finding> {
+  const server = await findServer();
+  const what = "nats-server";
+  if (server !== undefined) return { state: "ok", what, found: `${server.version} is on this machine` };
+  return { state: "note", what, found: "not on this machine", advice: "poolmesh up installs it when it can" };
+}
+
+/** Lines for a person. */
+export function findingLines(out: Output, findings: readonly Finding[]): string[] {
+  const width = Math.max(...findings.map(({ what }) => what.length));
+  return findings.flatMap(({ state, what, found, advice }) => {
+    const line = `${out.style(STYLES[state], SYMBOLS[state])} ${out.style("bold", what.padEnd(width))}  ${found}`;
+    return advice === undefined ? [line] : [line, `  ${" ".repeat(width)}  ${out.style("dim", `→ ${advice}`)}`];
+  });
+}

@@ -1,0 +1,113 @@
+/** Who is on the bus, what captures its subjects, and whether clocks agree. */
+import { setTimeout as delay } from "node:timers/promises";
+import { duration, plural } from "../../browser/format.js";
+import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { SERVICE_NAMES } from "../../mesh/subjects.js";
+import { streamsCovering } from "../../services/manager/stream-check.js";
+import type { Link } from "../link.js";
+import { rollCall } from "../roll-call.js";
+import type { Finding } from "./finding.js";
+
+const PING_MS = 500;
+/** Clocks may differ by so much: an expired job is still told from a live one. */
+export const CLOCK_TOLERANCE_MS = 2_000;
+/** Where brokers from 2.10 on tell their time. */
+const SERVER_TIME = "$SYS.REQ.USER.INFO";
+
+/** Streams that would answer in place of workers. */
+export async function streamFindings({ bus, subjects }: Link): Promise<Finding[]> {
+  if (bus.nc.info?.jetstream !== true) return [];
+  const found = new Map<string, string>();
+  for (const subject of [`${subjects.prefix}.*.job`, subjects.every.submit()]) {
+    const streams = await streamsCovering(bus, subject).catch(() => undefined);
+    if (streams === undefined) return [{ state: "note", what: "streams", found: "this account may not list them" }];
+    for (const stream of streams) found.set(stream, subject);
+  }
+  if (found.size === 0) return [{ state: "ok", what: "streams", found: "none captures our subjects" }];
+  return [...found].map(([stream, subject]) => ({
+    state: "bad",
+    what: "streams",
+    found: `${stream} captures ${subject}: its acknowledgements look like results`,
+    advice: `take ${subject} out of the stream's subjects, or give the mesh another --prefix`,
+  }));
+}
+
+/** Managers, meters and workers that answer. */
+export async function serviceFindings(link: Link): Promise<Finding[]> {
+  const [counts, workers] = await Promise.all([countServices(link), rollCall(link)]);
+  const managers = counts.get(SERVICE_NAMES.manager) ?? 0;
+  const meters = counts.get(SERVICE_NAMES.meter) ?? 0;
+  const pools = new Set(workers.map(({ pool }) => pool)).size;
+  return [
+    managers > 0
+      ? { state: "ok", what: "managers", found: String(managers) }
+      : { state: "note", what: "managers", found: "none", advice: "clients need one: poolmesh manager, or poolmesh up" },
+    meters > 0
+      ? { state: "ok", what: "meters", found: String(meters) }
+      : { state: "note", what: "meters", found: "none", advice: "for the page and metrics: poolmesh meter" },
+    workers.length > 0
+      ? { state: "ok", what: "workers", found: `${workers.length} in ${plural(pools, "pool")}` }
+      : { state: "note", what: "workers", found: "none", advice: "poolmesh worker --pool NAME --handler FILE" },
+    ...futureFindings(workers, Date.now()),
+  ];
+}
+
+/** This machine's clock against the broker's. */
+export async function clockFindings({ bus }: Link): Promise<Finding[]> {
+  const sentMs = Date.now();
+  const reply = await bus.nc.request(SERVER_TIME, undefined, { timeout: 1_000 }).catch(() => undefined);
+  const receivedMs = Date.now();
+  const brokerMs = reply === undefined ? Number.NaN : Date.parse(timeIn(reply.string()));
+  if (Number.isNaN(brokerMs)) return [{ state: "note", what: "clock", found: "the broker does not tell its time (2.10 does)" }];
+  const skewMs = (sentMs + receivedMs) / 2 - brokerMs;
+  return [clockFinding(skewMs)];
+}
+
+/** Pure. @param skewMs ours less the broker's, in milliseconds */
+export function clockFinding(skewMs: number): Finding {
+  const size = Math.abs(skewMs);
+  const found = size < 50 ? "agrees with the broker's" : `${duration(size)} ${skewMs > 0 ? "ahead of" : "behind"} the broker's`;
+  if (size < CLOCK_TOLERANCE_MS) return { state: "ok", what: "clock", found };
+  const advice = "set the clock by NTP: jobs would expire too early or too late";
+  return { state: "bad", what: "clock", found, advice };
+}
+
+/** Workers whose start lies in our future. Pure. */
+export function futureFindings(workers: readonly Heartbeat[], nowMs: number): Finding[] {
+  const ahead = workers.filter(({ startedAt }) => Number(startedAt?.seconds ?? 0n) * 1_000 > nowMs + CLOCK_TOLERANCE_MS);
+  if (ahead.length === 0) return [];
+  const names = ahead.slice(0, 5).map(({ worker, host }) => `${worker} on ${JSON.stringify(host)}`);
+  const found = `${plural(ahead.length, "worker")} started in the future: ${names.join(", ")}`;
+  return [{ state: "bad", what: "workers' clocks", found, advice: "set the clocks of these hosts by NTP" }];
+}
+
+async function countServices({ bus, inbox }: Link): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  const token = inbox.open({
+    onReply: (msg) => {
+      const name = nameIn(msg.string());
+      if (name !== "") counts.set(name, (counts.get(name) ?? 0) + 1);
+    },
+  });
+  bus.publish("$SRV.PING", undefined, { reply: inbox.subject(token) });
+  await delay(PING_MS);
+  inbox.close(token);
+  return counts;
+}
+
+function nameIn(text: string): string {
+  return String(parse(text).name ?? "");
+}
+
+function timeIn(text: string): string {
+  const { server } = parse(text) as { server?: { time?: unknown } };
+  return String(server?.time ?? "");
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * A whole mesh on this machine, each part a supervised process.
+ *
+ * The composition root of `up`. Starts the broker, then everything else at
+ * once; stops workers first, since they finish what they have, then manager,
+ * meter and broker, so that results still find their way.
+ */
+import { Bus, type BusOptions } from "../../mesh/bus.js";
+import { PoolError } from "../../mesh/errors.js";
+import { Inbox } from "../../mesh/inbox.js";
+import { Lifecycle } from "../../mesh/lifecycle.js";
+import type { Listen } from "../../mesh/options.js";
+import { defaultId } from "../../mesh/process.js";
+import { Subjects } from "../../mesh/subjects.js";
+import { MANAGER_LISTEN } from "../../services/manager/config.js";
+import { METER_LISTEN } from "../../services/meter/config.js";
+import type { Invocation } from "../shell.js";
+import { freePort } from "./free-port.js";
+import type { LogLine } from "./log-line.js";
+import { awaitReadyWorkers } from "./ready-workers.js";
+import { Restarts } from "./restarts.js";
+import { type ServiceSpec, Supervised } from "./supervised.js";
+import { type BrokerStarter, SupervisedBroker } from "./supervised-broker.js";
+import { type ServiceName, serviceArgs, serviceEnv, type UpConfig, type UpFlags } from "./up-options.js";
+
+/** What a mesh is made of. */
+export interface LocalMeshOptions {
+  readonly self: Invocation;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly config: UpConfig;
+  /** The declared flags that were given, as text. */
+  readonly flags: Readonly<Record<string, string | undefined>>;
+  readonly own: UpFlags;
+  readonly workers: number;
+  /** Undefined: a broker runs already, at config.servers. */
+  readonly startBroker: BrokerStarter | undefined;
+  readonly bus: BusOptions;
+  /** Log level of the services: "info" at least, since their readiness is read from it. */
+  readonly logLevel: "info" | "debug";
+  readonly onLine: (service: string, line: LogLine | string) => void;
+  readonly onEvent: (text: string) => void;
+}
+
+/** How much longer than its grace a service may take to end, in milliseconds. */
+const STOP_SLACK_MS = 5_000;
+/** How long workers may take to be READY at the manager once they say so, in milliseconds. */
+const SEEN_LIMIT_MS = 30_000;
+
+export class LocalMesh extends Lifecycle {
+  readonly workerIds: readonly string[];
+  readonly #options: LocalMeshOptions;
+  readonly #subjects: Subjects;
+  #broker: SupervisedBroker | undefined;
+  #bus: Bus | undefined;
+  #manager: Supervised | undefined;
+  #meter: Supervised | undefined;
+  #workers: ReadonlyMap<string, Supervised> = new Map();
+  #restarts: Restarts | undefined;
+
+  constructor(options: LocalMeshOptions) {
+    super();
+    this.#options = options;
+    this.#subjects = new Subjects(options.config.prefix);
+    const base = options.config.id ?? defaultId();
+    this.workerIds = Array.from({ length: options.workers }, (_, i) => `${base}-${i + 1}`);
+  }
+
+  get urls(): { readonly nats: string; readonly manager: string; readonly meter: string } {
+    const nats = this.#broker?.url ?? this.#options.config.servers.join(",");
+    return { nats, manager: this.#manager?.url ?? "", meter: this.#meter?.url ?? "" };
+  }
+
+  /** Process ids now. */
+  get pids(): { readonly nats?: number; readonly manager: number; readonly meter: number; readonly workers: number[] } {
+    return {
+      ...(this.#broker === undefined ? {} : { nats: this.#broker.pid }),
+      manager: this.#manager?.pid ?? 0,
+      meter: this.#meter?.pid ?? 0,
+      workers: [...this.#workers.values()].map(({ pid }) => pid),
+    };
+  }
+
+  /** Kills every process at once. */
+  kill(): void {
+    for (const service of this.#services()) service.kill();
+    this.#broker?.kill();
+  }
+
+  protected override async onStart(): Promise<void> {
+    const { startBroker, onEvent, bus } = this.#options;
+    if (startBroker !== undefined) {
+      this.#broker = new SupervisedBroker(startBroker, onEvent);
+      await this.#watch(this.#broker);
+    }
+    this.#bus = await Bus.connect({ ...bus, servers: this.urls.nats, name: "poolmesh-up" });
+    void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
+    await this.#startServices();
+    await awaitReadyWorkers(this.urls.manager, this.workerIds, SEEN_LIMIT_MS);
+    this.#restarts = this.#makeRestarts(this.#bus);
+    this.#restarts?.open();
+  }
+
+  protected override async onStop(): Promise<void> {
+    this.#restarts?.close();
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
+    await this.#manager?.stop();
+    await this.#meter?.stop();
+    await this.#bus?.close();
+    await this.#broker?.stop();
+  }
+
+  async #startServices(): Promise<void> {
+    if (this.state !== "starting") throw new PoolError("canceled", "stopped while starting");
+    const { own } = this.#options;
+    this.#manager = this.#service("manager", "manager", listenArgs(own.managerListen, MANAGER_LISTEN));
+    this.#meter = this.#service("meter", "meter", listenArgs(own.meterListen, METER_LISTEN));
+    this.#workers = new Map(
+      this.workerIds.map((id) => [id, this.#service("worker", `worker ${id}`, async () => ["--id", id])]),
+    );
+    await Promise.all([...this.#services()].map((service) => this.#watch(service)));
+  }
+
+  #service(service: ServiceName, name: string, more: (lastUrl: string) => Promise<string[]>): Supervised {
+    const { self, env, flags, config, logLevel, onLine, onEvent } = this.#options;
+    const fixed = [service, ...serviceArgs(service, flags), "--log-level", logLevel];
+    const spec: ServiceSpec = {
+      name,
+      self,
+      args: async (lastUrl) => [...fixed, ...(await more(lastUrl))],
+      env: serviceEnv(env, flags, this.urls.nats),
+      mayLeave: service === "worker",
+      stopLimitMs: config.graceMs + STOP_SLACK_MS,
+      onLine: (line) => onLine(name, line),
+      onEvent,
+    };
+    return new Supervised(spec);
+  }
+
+  /** Starts a part; when it ends for good by an error, so does the mesh. */
+  async #watch(part: Lifecycle): Promise<void> {
+    void part.closed.then((error) => error !== undefined && this.fail(error));
+    await part.start();
+  }
+
+  #makeRestarts(bus: Bus): Restarts | undefined {
+    const { pool } = this.#options.config;
+    if (pool === undefined) return undefined;
+    const link = { bus, inbox: new Inbox(bus), subjects: this.#subjects };
+    return new Restarts(link, pool, this.#workers, (id) => awaitReadyWorkers(this.urls.manager, [id], SEEN_LIMIT_MS));
+  }
+
+  *#services(): Iterable<Supervised> {
+    yield* this.#workers.values();
+    if (this.#manager !== undefined) yield this.#manager;
+    if (this.#meter !== undefined) yield this.#meter;
+  }
+}
+
+/** The address that was asked for, or the default one when its port is free, else any port. */
+function listenArgs(asked: Listen | undefined, preferred: Listen): (lastUrl: string) => Promise<string[]> {
+  return async (lastUrl) => {
+    if (asked !== undefined && (asked.port !== 0 || lastUrl === "")) return ["--listen", address(asked, asked.port)];
+    const host = asked?.host ?? preferred.host;
+    const wanted = lastUrl === "" ? preferred.port : Number(new URL(lastUrl).port);
+    return ["--listen", address({ host, port: 0 }, await freePort(host, wanted))];
+  };
+}
+
+function address({ host }: Listen, port: number): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

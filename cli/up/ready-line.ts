@@ -1,0 +1,57 @@
+/** The one line that says that a mesh is ready, and what to do with it. Pure. */
+import type { Output } from "../output.js";
+
+/** What there is to say. */
+export interface ReadyFacts {
+  readonly urls: { readonly nats: string; readonly manager: string; readonly meter: string };
+  readonly pids: {
+    readonly nats?: number;
+    readonly manager: number;
+    readonly meter: number;
+    readonly workers: number[];
+  };
+  readonly workerIds: readonly string[];
+  readonly pool: string | undefined;
+  /** Slots of each worker. */
+  readonly slots: number;
+}
+
+const DEFAULT_NATS = "nats://127.0.0.1:4222";
+
+/** As one JSON object. */
+export function readyJson(facts: ReadyFacts): string {
+  const { pool, workerIds, slots, pids } = facts;
+  const { nats, manager, meter } = withoutSecrets(facts).urls;
+  const workers = pool === undefined ? {} : { pool, workers: workerIds, slots: slots * workerIds.length };
+  return JSON.stringify({ ready: true, nats, manager, meter, page: `${meter}/`, ...workers, pids });
+}
+
+/** For a person. */
+export function readyLine(out: Output, facts: ReadyFacts): string {
+  const { pool, workerIds, slots } = facts;
+  const { nats, manager, meter } = withoutSecrets(facts).urls;
+  const pairs = { nats, manager, meter };
+  const addresses = Object.entries(pairs).map(
+    ([name, url]) => `${out.style("dim", `${name}=`)}${out.style("cyan", url)}`,
+  );
+  const workers =
+    pool === undefined ? [] : [`pool=${pool} workers=${workerIds.length} slots=${slots * workerIds.length}`];
+  return [out.style("green", "ready"), ...addresses, ...workers].join(" ");
+}
+
+/** What to try next, for stderr. */
+export function hintLines(facts: ReadyFacts): string[] {
+  const { pool } = facts;
+  const { nats, meter } = withoutSecrets(facts).urls;
+  const env = nats === DEFAULT_NATS ? "" : `NATS_URL=${nats} `;
+  const next =
+    pool === undefined
+      ? `no workers yet; start one:  ${env}poolmesh worker --pool adder --handler adder.ts`
+      : `submit a job:  ${env}poolmesh submit ${pool} PAYLOAD`;
+  return [next, `watch it live:  ${meter}/  or  ${env}poolmesh top --meter ${meter}`, "Ctrl-C drains and stops"];
+}
+
+function withoutSecrets(facts: ReadyFacts): ReadyFacts {
+  const nats = facts.urls.nats.replace(/\/\/[^@/,]*@/g, "//");
+  return { ...facts, urls: { ...facts.urls, nats } };
+}

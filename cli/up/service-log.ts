@@ -1,0 +1,36 @@
+/** What `up` says on stderr: its own events, and the log lines of its services. */
+import { plainText } from "../../browser/plain-text.js";
+import type { LogLevel } from "../../mesh/log.js";
+import type { Output } from "../output.js";
+import { isShown, type LogLine, logText } from "./log-line.js";
+
+const MAX_LENGTH = 2_000;
+
+export class ServiceLog {
+  /** The least level that is shown. */
+  readonly wanted: LogLevel;
+  readonly #out: Output;
+
+  constructor(out: Output, wanted: LogLevel) {
+    this.#out = out;
+    this.wanted = wanted;
+  }
+
+  /** Something that `up` itself has seen or does. */
+  event(text: string): void {
+    if (this.wanted === "silent") return;
+    void this.#out.line(`${this.#out.style("yellow", "poolmesh:")} ${plainText(text, MAX_LENGTH)}`);
+  }
+
+  /** A line of a service: for a person on a terminal, else as JSON with its service. Words of a handler always. */
+  line(service: string, line: LogLine | string): void {
+    if (typeof line !== "string" && !isShown(line.level, this.wanted)) return;
+    if (this.wanted === "silent") return;
+    if (this.#out.isTerminal || typeof line === "string") {
+      const text = plainText(typeof line === "string" ? line : logText(line), MAX_LENGTH);
+      void this.#out.line(`${this.#out.style("cyan", `${service}:`)} ${text}`);
+      return;
+    }
+    void this.#out.line(JSON.stringify({ process: service, level: line.level, msg: line.msg, ...line.fields }));
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * One service kept alive: started, started again when it dies, stopped.
+ *
+ * Decided here: what an exit means. A worker that was drained has left and is
+ * not started again; a wrong configuration never heals; everything else is
+ * tried again as the restart policy says.
+ */
+import { PoolError } from "../../mesh/errors.js";
+import { Lifecycle } from "../../mesh/lifecycle.js";
+import { EXIT } from "../exit-codes.js";
+import type { Invocation } from "../shell.js";
+import type { LogLine } from "./log-line.js";
+import { GIVE_UP_AFTER, RestartPolicy } from "./restart-policy.js";
+import { type ServiceExit, ServiceProcess } from "./service-process.js";
+
+/** A service to keep alive. */
+export interface ServiceSpec {
+  /** For a person: "manager", "worker w-1". */
+  readonly name: string;
+  readonly self: Invocation;
+  /** Its command line, made anew for every start; gets the address of the last run, "" at first. */
+  readonly args: (lastUrl: string) => Promise<readonly string[]>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** It may be asked by others to leave for good, as a worker by drain. */
+  readonly mayLeave: boolean;
+  /** Time to end after SIGTERM before it is killed, in milliseconds. */
+  readonly stopLimitMs: number;
+  readonly onLine: (line: LogLine | string) => void;
+  /** Hears what happened, a sentence each. */
+  readonly onEvent: (text: string) => void;
+}
+
+export class Supervised extends Lifecycle {
+  readonly name: string;
+  readonly #spec: ServiceSpec;
+  readonly #policy = new RestartPolicy();
+  #run: ServiceProcess | undefined;
+  #url = "";
+  #timer: NodeJS.Timeout | undefined;
+  #replacing = false;
+  #nextReady!: Promise<void>;
+  #settleReady: { resolve: () => void; reject: (error: Error) => void } | undefined;
+
+  constructor(spec: ServiceSpec) {
+    super();
+    this.#spec = spec;
+    this.name = spec.name;
+    this.#awaitReady();
+  }
+
+  /** Its process id now; 0 between two runs. */
+  get pid(): number {
+    return this.#run?.pid ?? 0;
+  }
+
+  /** The address that its last run named. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /**
+   * Replaces the running process by a new one; resolves when that is ready.
+   *
+   * @param leave asks the process to finish its work and end
+   */
+  async replace(leave: () => Promise<void>): Promise<void> {
+    if (this.state !== "running") throw new PoolError("draining", `${this.name} is not running`);
+    this.#awaitReady();
+    this.#replacing = true;
+    await leave();
+    await this.#nextReady;
+  }
+
+  /** Kills it at once and starts nothing again. */
+  kill(): void {
+    void this.stop();
+    this.#run?.signal("SIGKILL");
+  }
+
+  protected override async onStart(): Promise<void> {
+    await this.#launch();
+    await this.#nextReady;
+  }
+
+  protected override async onStop(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#settleReady?.reject(new PoolError("canceled", `${this.name} was stopped`));
+    const run = this.#run;
+    if (run === undefined) return;
+    run.signal("SIGTERM");
+    const killer = setTimeout(() => run.signal("SIGKILL"), this.#spec.stopLimitMs);
+    await run.exited;
+    clearTimeout(killer);
+  }
+
+  #awaitReady(): void {
+    this.#nextReady = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject };
+    });
+    this.#nextReady.catch(() => undefined);
+  }
+
+  async #launch(): Promise<void> {
+    const { self, env, onLine } = this.#spec;
+    const args = await this.#spec.args(this.#url);
+    if (this.#isStopping()) return;
+    const run = new ServiceProcess({ self, env, args, onLine });
+    const bornAt = performance.now();
+    this.#run = run;
+    void run.ready.then((url) => {
+      this.#url = url;
+      this.#settleReady?.resolve();
+    });
+    void run.exited.then((exit) => this.#onExit(exit, performance.now() - bornAt));
+  }
+
+  #onExit(exit: ServiceExit, aliveMs: number): void {
+    this.#run = undefined;
+    if (this.#isStopping()) return;
+    const { name, onEvent, mayLeave } = this.#spec;
+    if (this.#replacing) {
+      this.#replacing = false;
+      return this.#launchLater(0);
+    }
+    if (mayLeave && exit.asked) {
+      onEvent(`${name} was drained and has left`);
+      void this.stop();
+      return;
+    }
+    if (exit.code === EXIT.config) return this.#giveUp(new PoolError("invalid_argument", `${name}: ${exit.why}`));
+    const verdict = this.#policy.onExit(aliveMs);
+    if (!verdict.again) {
+      return this.#giveUp(
+        new PoolError("internal", `${name} died ${GIVE_UP_AFTER} times in a row, last by ${exit.why}`),
+      );
+    }
+    onEvent(`${name} died (${exit.why}); starting it again in ${verdict.delayMs} ms`);
+    this.#launchLater(verdict.delayMs);
+  }
+
+  #launchLater(delayMs: number): void {
+    this.#timer = setTimeout(() => void this.#launch(), delayMs);
+  }
+
+  #giveUp(error: PoolError): void {
+    this.#settleReady?.reject(error);
+    this.fail(error);
+  }
+
+  #isStopping(): boolean {
+    return this.state === "stopping" || this.state === "stopped";
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The demo: a whole mesh on this machine digests every file of node_modules.
+ *
+ * Real processes, real input: `poolmesh up` with workers whose threads compute
+ * SHA-256 and gzip sizes, a light client that submits one job per file, the
+ * meter for utilization, and `sha256sum` to check a sample. Ends by itself; exit
+ * code 1 when a job failed or a digest differs.
+ */
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Output } from "../../cli/output.js";
+import { ProgressDisplay } from "../../cli/progress-display.js";
+import { Client } from "../../index.js";
+import { checkDigests } from "./check-digests.js";
+import { evenly, listFiles } from "./list-files.js";
+import { MeshProcess, type Ready } from "./mesh-process.js";
+import { summaryLines } from "./summary.js";
+import { Tally } from "./tally.js";
+import { UtilizationSampler } from "./utilization.js";
+
+const POOL = "digest";
+const WORKERS = 2;
+/** Above this, files are taken evenly from all of them, so that the demo stays under a minute. */
+const MAX_FILES = 8_000;
+const SAMPLE = 250;
+const HANDLER = fileURLToPath(new URL("../handlers/digest.ts", import.meta.url));
+const INPUT = fileURLToPath(new URL("../../node_modules", import.meta.url));
+
+const out = new Output(process.stdout, process.env);
+const screen = new Output(process.stderr, process.env);
+const abort = new AbortController();
+process.on("SIGINT", () => abort.abort());
+process.on("SIGTERM", () => abort.abort());
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const slots = Math.max(2, Math.ceil(availableParallelism() / WORKERS));
+  const mesh = new MeshProcess([
+    ...["--pool", POOL, "--handler", HANDLER, "--isolation", "thread"],
+    ...["--workers", String(WORKERS), "--slots", String(slots)],
+  ]);
+  try {
+    say("starting a broker, a manager, a meter and two workers");
+    const ready = await mesh.ready();
+    say(`manager ${ready.manager}   meter and live page ${ready.meter}/`);
+    return await digestAll(ready);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    return 1;
+  } finally {
+    await mesh.stop();
+  }
+}
+
+async function digestAll(ready: Ready): Promise<number> {
+  const all = await listFiles(INPUT);
+  const files = evenly(all, MAX_FILES);
+  const some = files.length < all.length ? ` of ${all.length}, taken evenly` : "";
+  say(`one job for each of ${files.length} files${some}, in ${ready.slots} threads`);
+  const sampler = new UtilizationSampler(ready.meter, POOL);
+  const bar = new ProgressDisplay(screen, "  digest");
+  const tally = new Tally();
+  const client = await Client.connect(POOL, { servers: ready.nats });
+  const begunAt = performance.now();
+  sampler.start();
+  bar.start(files.length);
+  try {
+    const jobs = files.map(({ path }) => JSON.stringify(path));
+    for await (const outcome of client.submitMany(jobs, { window: 8 * ready.slots, signal: abort.signal })) {
+      tally.add(outcome);
+      bar.add(outcome.ok);
+    }
+  } finally {
+    bar.stop();
+    await client.close();
+  }
+  const elapsedMs = performance.now() - begunAt;
+  const utilization = sampler.stop();
+  const check = await checkDigests(evenly(tally.digests, SAMPLE));
+  const style = out.style.bind(out);
+  for (const line of summaryLines({ tally, elapsedMs, utilization, slots: ready.slots, check, style })) await out.line(line);
+  return tally.failures.length + check.different.length > 0 || abort.signal.aborted ? 1 : 0;
+}
+
+function say(text: string): void {
+  void screen.line(`${screen.style("cyan", "demo:")} ${text}`);
+}

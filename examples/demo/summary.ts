@@ -1,0 +1,62 @@
+/** The demo's last words. Pure. */
+import type { Check } from "./check-digests.js";
+import type { Tally } from "./tally.js";
+
+/** What there is to tell. */
+export interface SummaryFacts {
+  readonly tally: Tally;
+  readonly elapsedMs: number;
+  /** 0 to 1; undefined when the meter told nothing. */
+  readonly utilization: number | undefined;
+  readonly slots: number;
+  readonly check: Check;
+  /** Paints where colours are wanted. */
+  readonly style: (style: "bold" | "dim" | "green" | "red" | "cyan", text: string) => string;
+}
+
+const LABEL_WIDTH = 15;
+const BAR_WIDTH = 24;
+const RULE = "─".repeat(64);
+
+/** Lines for a terminal or a pipe. */
+export function summaryLines(facts: SummaryFacts): string[] {
+  const { tally, elapsedMs, utilization, slots, style } = facts;
+  const { read, gzipped } = tally.bytes;
+  const done = tally.digests.length;
+  const failed = tally.failures.length;
+  const rows: [string, string][] = [
+    ["jobs", `${number(done + failed)} files, ${megabytes(read)} read, ${megabytes(gzipped)} when gzipped`],
+    ["failed", failed === 0 ? style("green", "0") : style("red", `${number(failed)}, first: ${tally.failures[0]}`)],
+    ["jobs/s", `${number((done / elapsedMs) * 1_000)}, ${(elapsedMs / 1_000).toFixed(1)} s in all`],
+    ["wait", `p50 ${tally.waitMs(0.5).toFixed(1)} ms, p99 ${tally.waitMs(0.99).toFixed(1)} ms`],
+    ["utilization", utilization === undefined ? "unknown" : `${meter(utilization, style)} of ${slots} slots`],
+    ...tally.shares.map(({ worker, share }, i): [string, string] => [
+      i === 0 ? "worker share" : "",
+      `${meter(share, style)} ${worker}`,
+    ]),
+    ["digests", checkText(facts)],
+  ];
+  const lines = rows.map(([label, text]) => `  ${style("dim", label.padEnd(LABEL_WIDTH))}${text}`);
+  return ["", `  ${style("bold", "poolmesh demo")}`, style("dim", `  ${RULE}`), ...lines, style("dim", `  ${RULE}`), ""];
+}
+
+function checkText({ check, style }: SummaryFacts): string {
+  const { program, checked, different } = check;
+  if (program === undefined) return style("red", "not checked: no sha256sum, shasum or openssl on this machine");
+  if (different.length > 0) return style("red", `${different.length} of ${checked} differ from ${program}: ${different[0]}`);
+  return style("green", `${checked} of ${checked} agree with ${program}`);
+}
+
+function meter(share: number, style: SummaryFacts["style"]): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * BAR_WIDTH);
+  const percent = `${(share * 100).toFixed(1)} %`.padStart(7);
+  return `${percent} ${style("cyan", "█".repeat(full))}${style("dim", "░".repeat(BAR_WIDTH - full))}`;
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,49 @@
+/**
+ * The invariants, checked over a history. Pure: events in, violations out.
+ *
+ * One function for each; {@link checkHistory} asks all of them. I2 belongs to a
+ * durable lane, and I10 does not exist.
+ */
+import type { FaultEvent, Recorded } from "./history.js";
+import { capacityRules } from "./invariants/capacity-rules.js";
+import { executionRules } from "./invariants/execution-rules.js";
+import { outcomeRules } from "./invariants/outcome-rules.js";
+import { processRules } from "./invariants/process-rules.js";
+
+/** The ids that the checker knows. */
+export const INVARIANTS = ["I1", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I11", "I12"] as const;
+/** One of them. */
+export type InvariantId = (typeof INVARIANTS)[number];
+
+/** What is broken, and how. */
+export interface Violation {
+  readonly invariant: InvariantId;
+  readonly what: string;
+}
+
+/** A rule: all it finds wrong in a history, and whether the history had anything for it to look at. */
+export interface Rule {
+  readonly invariant: InvariantId;
+  /** The events that it looks at. */
+  readonly looksAt: readonly FaultEvent["kind"][];
+  check(events: readonly Recorded[]): string[];
+}
+
+/** What a check found. */
+export interface Verdict {
+  readonly violations: readonly Violation[];
+  /** The invariants that had something to look at. */
+  readonly checked: readonly InvariantId[];
+}
+
+const RULES: readonly Rule[] = [...outcomeRules, ...executionRules, ...capacityRules, ...processRules];
+
+/** Checks every invariant over a whole history. */
+export function checkHistory(events: readonly Recorded[]): Verdict {
+  const kinds = new Set(events.map((event) => event.kind));
+  const looking = RULES.filter((rule) => rule.looksAt.some((kind) => kinds.has(kind)));
+  return {
+    violations: looking.flatMap(({ invariant, check }) => check(events).map((what) => ({ invariant, what }))),
+    checked: INVARIANTS.filter((id) => looking.some((rule) => rule.invariant === id)),
+  };
+}

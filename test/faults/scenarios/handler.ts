@@ -1,0 +1,59 @@
+/** Handlers that misbehave. */
+import assert from "node:assert/strict";
+import { eventually } from "../../support/wait.js";
+import type { Order } from "../handler.js";
+import type { Scenario } from "../scenario.js";
+
+const throws: Scenario = {
+  id: "F06",
+  fault: "a handler throws an Error, a string, null, rejects, throws after answering",
+  brokers: [1],
+  run: async (rig) => {
+    await rig.manager("m1");
+    await rig.worker("w1");
+    const caller = await rig.client();
+    const ways: Order["do"][] = ["throw-error", "throw-string", "throw-null", "reject"];
+    for (const way of ways) {
+      const heard = await caller.submit({ do: way }, { timeoutMs: 10_000 });
+      assert.deepEqual([heard.reason, heard.maybeExecuted], ["job_failed", false], way);
+    }
+    const late = await caller.submit({ do: "throw-late" }, { timeoutMs: 10_000 });
+    assert.ok(late.ok, "what is thrown after the answer changes nothing");
+    const next = await caller.submit({ do: "return" }, { timeoutMs: 10_000 });
+    assert.ok(next.ok, "the one slot is free again");
+    return `job_failed ${ways.length} times, one outcome each; the slot was free each time`;
+  },
+};
+
+const neverSettles: Scenario = {
+  id: "F09",
+  fault: "a handler never settles",
+  brokers: [1],
+  run: async (rig) => {
+    await rig.manager("m1");
+    const env = { ABORT_GRACE_MS: "300" };
+    await rig.worker("w-inline", { slots: 2, graceMs: 500, env });
+    const meter = await rig.meter("meter");
+    const caller = await rig.client();
+    const heard = await caller.submit({ do: "never" }, { timeoutMs: 1_000 });
+    assert.equal(heard.reason, "deadline_exceeded");
+    assert.equal(rig.history.of("signal").length, 1, "its signal fired");
+    const view = rig.view(meter);
+    await eventually(async () => (await view.worker("w-inline"))?.heartbeat?.stuck === 1, { what: "the stuck slot to be shown" });
+    assert.equal((await view.worker("w-inline"))?.heartbeat?.busy, 1, "the slot is not free in silence");
+    const inline = rig.alive().find(({ name }) => name === "w-inline");
+    await inline?.end();
+    await rig.worker("w-process", { isolation: "process", env });
+    const isolated = await caller.submit({ do: "never" }, { timeoutMs: 1_000 });
+    assert.equal(isolated.reason, "deadline_exceeded");
+    const next = await caller.submit({ do: "return" }, { timeoutMs: 10_000 });
+    assert.ok(next.ok, "an isolated handler is ended and its slot comes back");
+    // The killed handler could not say that it ended.
+    const { id, attempt } = isolated;
+    rig.history.add({ kind: "end", id, attempt: Math.max(1, attempt), worker: "w-process", pid: 0, how: "aborted" });
+    return "deadline_exceeded, signal fired; inline: shown as stuck; isolated: ended, slot back";
+  },
+};
+
+/** All of them. */
+export const handlers: readonly Scenario[] = [throws, neverSettles];

@@ -1,0 +1,93 @@
+/** Workers that stand still: stopped processes and blocked event loops. */
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
+import { eventually } from "../../support/wait.js";
+import { countBy } from "../caller.js";
+import { machineNow } from "../history.js";
+import type { Scenario } from "../scenario.js";
+
+const pauseUnderLoad: Scenario = {
+  id: "F03",
+  fault: "SIGSTOP one of two workers under load",
+  brokers: [1, 3],
+  run: async (rig) => {
+    const [victim] = await Promise.all([
+      rig.worker("w1", { slots: 2 }),
+      rig.worker("w2", { slots: 2 }),
+      rig.manager("m1"),
+    ]);
+    const caller = await rig.client();
+    await caller.load({ jobs: 40, window: 4, order: { do: "return" } });
+    const idle = caller.load({ jobs: 8, window: 4, order: { do: "wait", ms: 30 }, idempotent: true });
+    await idle;
+    victim.pause();
+    const stoppedAt = machineNow();
+    const pauseMs = rig.scale(5_000, 10_000);
+    const over = () => machineNow() - stoppedAt > pauseMs;
+    const order = { do: "wait", ms: 20 } as const;
+    const heard = await caller.load({ jobs: 100_000, window: 6, order, timeoutMs: 10_000, until: over });
+    const startsBefore = rig.history.of("start").length;
+    victim.resume();
+    await delay(500);
+    const late = rig.history.of("start").slice(startsBefore).filter(({ worker }) => worker === "w1");
+    assert.deepEqual(countBy(heard), { ok: heard.length });
+    assert.deepEqual(late.map(({ id }) => id), [], "it runs nothing that was buffered");
+    const after = await caller.load({ jobs: 40, window: 4, order });
+    assert.deepEqual(countBy(after), { ok: after.length });
+    return `${heard.length} jobs ok while it stood still; nothing buffered was run`;
+  },
+};
+
+const pauseDuringJob: Scenario = {
+  id: "F04",
+  fault: "SIGSTOP during a job, SIGCONT after the deadline",
+  brokers: [1],
+  run: async (rig) => {
+    const [manager, victim] = await Promise.all([rig.manager("m1"), rig.worker("w1")]);
+    const caller = await rig.client();
+    const submitted = caller.submit({ do: "wait", ms: 500 }, { timeoutMs: 2_000 });
+    await rig.begun(1);
+    await eventually(() => rig.history.of("accepted").length === 1);
+    victim.pause();
+    const heard = await submitted;
+    assert.equal(heard.reason, "deadline_exceeded");
+    assert.ok(heard.afterMs >= 2_000, `after ${heard.afterMs} ms`);
+    victim.resume();
+    await eventually(() => (rig.observer.managers.get(manager.name)?.lateTotal ?? 0n) > 0n || lateReplies(manager.url), {
+      what: "the late answer to be counted",
+    });
+    const next = await caller.submit({ do: "return" }, { timeoutMs: 10_000 });
+    assert.ok(next.ok, "the slot comes back");
+    return `deadline_exceeded after ${Math.round(heard.afterMs)} ms; the late answer was counted; the slot came back`;
+  },
+};
+
+const blockedLoop: Scenario = {
+  id: "F05",
+  fault: "a handler blocks its event loop for 5 s",
+  brokers: [1],
+  run: async (rig) => {
+    const [meter] = await Promise.all([
+      rig.meter("meter"),
+      rig.manager("m1"),
+      rig.worker("w-inline"),
+      rig.worker("w-thread", { isolation: "thread" }),
+    ]);
+    const caller = await rig.client();
+    const heard = await caller.load({ jobs: 2, window: 2, order: { do: "block", ms: 5_000 }, timeoutMs: 20_000 });
+    const isolated = await rig.view(meter).worker("w-thread");
+    const ends = countBy(heard);
+    assert.equal(ends.ok, 2, JSON.stringify(ends));
+    assert.equal(rig.history.of("start").length, 2, "no second run");
+    assert.notEqual(isolated?.heartbeat?.state, 6, "not LOST");
+    return "both ran once; the isolated worker stayed READY";
+  },
+};
+
+async function lateReplies(url: string): Promise<boolean> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return /^poolmesh_\w*(late|stray|dropped)\w*(\{[^}]*\})? [1-9]/m.test(text);
+}
+
+/** All of them. */
+export const workerPause: readonly Scenario[] = [pauseUnderLoad, pauseDuringJob, blockedLoop];
