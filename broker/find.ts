@@ -29,6 +29,8 @@ export interface FindOptions {
   path?: string;
   /** Default `process.env`: PATH is read from it. */
   env?: Readonly<Record<string, string | undefined>>;
+  /** Search these folders and no others. */
+  folders?: readonly string[];
 }
 
 /** How long a binary may take to print its version, in milliseconds. */
@@ -57,7 +59,8 @@ export async function findBinary(name: BinaryName, options: FindOptions = {}): P
 
 /** Every binary called `name` that runs, newest first. */
 export async function allBinaries(name: BinaryName, options: FindOptions = {}): Promise<FoundBinary[]> {
-  const paths = searchFolders(options.env ?? process.env).map((folder) => join(folder, name));
+  const folders = options.folders ?? searchFolders(options.env ?? process.env);
+  const paths = folders.map((folder) => join(folder, name));
   const tried = await Promise.all(paths.map((path) => probe(path)));
   return tried
     .filter((each): each is FoundBinary => each !== undefined)

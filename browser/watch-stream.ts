@@ -6,8 +6,8 @@
  * messages mean is the caller's.
  */
 import type { Freshness } from "../gen/poolmesh/v1/meter_pb.js";
-import { fromConnectError } from "../mesh/connect-edge.js";
-import { PoolError } from "../mesh/errors.js";
+import type { PoolError } from "../mesh/errors.js";
+import { Attempt } from "./attempt.js";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import { type Connection, connectionOf } from "./connection.js";
 
@@ -56,7 +56,7 @@ export async function* watchStream<M, D extends object>(
   let data = source.empty;
   while (!wanted.aborted) {
     yield say(data, { state: "connecting", attempt: backoff.failures + 1 });
-    const attempt = new Attempt(source, wanted, options.silenceMs ?? SILENCE_MS);
+    const attempt = new Attempt(source.open, wanted, options.silenceMs ?? SILENCE_MS);
     try {
       for await (const message of attempt.messages()) {
         data = source.merge(data, message, performance.now());
@@ -73,68 +73,6 @@ export async function* watchStream<M, D extends object>(
     yield say(data, { state: "disconnected", attempt: backoff.failures, retryInMs, error });
     if (hopeless) throw error;
     await pause(retryInMs, wanted);
-  }
-}
-
-/** One try: from the call to its end, whatever ends it. */
-class Attempt<M, D> {
-  readonly #controller = new AbortController();
-  readonly #end = (): void => this.#controller.abort();
-  #firstAtMs: number | undefined;
-  #error = new PoolError("bus_unavailable", "the meter ended the stream");
-
-  constructor(
-    readonly source: StreamSource<M, D>,
-    readonly wanted: AbortSignal,
-    readonly silenceMs: number,
-  ) {
-    wanted.addEventListener("abort", this.#end, { once: true });
-  }
-
-  /** Why it ended. */
-  get error(): PoolError {
-    return this.#error;
-  }
-
-  /** Time since the first message, in milliseconds. */
-  get livedMs(): number {
-    return this.#firstAtMs === undefined ? 0 : performance.now() - this.#firstAtMs;
-  }
-
-  /** Ends when the stream does; never throws what the stream throws. */
-  async *messages(): AsyncGenerator<M, void> {
-    try {
-      const iterator = this.source.open(this.#controller.signal)[Symbol.asyncIterator]();
-      for (;;) {
-        const next = await this.#within(iterator.next());
-        if (next.done === true) return;
-        this.#firstAtMs ??= performance.now();
-        yield next.value;
-      }
-    } catch (error) {
-      this.#error = error instanceof PoolError ? error : fromConnectError(error);
-    }
-  }
-
-  end(): void {
-    this.wanted.removeEventListener("abort", this.#end);
-    this.#controller.abort();
-  }
-
-  async #within<T>(next: Promise<T>): Promise<T> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new PoolError("bus_unavailable", `nothing heard from the meter for ${this.silenceMs / 1000} s`));
-        this.#controller.abort();
-      }, this.silenceMs);
-    });
-    next.catch(() => {});
-    try {
-      return await Promise.race([next, silence]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }
 

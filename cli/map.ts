@@ -1,5 +1,6 @@
 /** `poolmesh map`: a job for each line or file, an NDJSON line for each outcome. */
 import type { Command } from "commander";
+import { plural } from "../browser/format.js";
 import { Client } from "../client/client.js";
 import { type FlowOutcome, jobFlow } from "../mesh/job-flow.js";
 import { checkName } from "../mesh/names.js";
@@ -74,6 +75,7 @@ class MapRun {
   readonly #bar: ProgressDisplay;
   readonly #done: DonePrefix;
   readonly #abort = new AbortController();
+  #starter: PatientStarter | undefined;
   #failed = 0;
   #interrupted = false;
 
@@ -91,9 +93,12 @@ class MapRun {
     const submitOptions = toSubmitOptions(this.#shell, this.#flags);
     const { timeoutMs, wait } = submitOptions;
     const starter = new PatientStarter(client, submitOptions);
+    this.#starter = starter;
     const offSignal = this.#shell.onSignal((_signal, count) => this.#onSignal(count));
     const total = this.#source.total;
-    this.#bar.start(total !== undefined && "inputs" in total ? Math.max(0, total.inputs - this.#flags.skip) : undefined);
+    this.#bar.start(
+      total !== undefined && "inputs" in total ? Math.max(0, total.inputs - this.#flags.skip) : undefined,
+    );
     try {
       const options = { ordered, window, timeoutMs, wait, signal: this.#abort.signal };
       for await (const outcome of jobFlow<MapInput>(starter, this.#feed, options)) await this.#onOutcome(outcome);
@@ -121,9 +126,16 @@ class MapRun {
     this.#interrupted = true;
     this.#feed.close();
     if (count > 2) this.#shell.exitNow(EXIT.interrupted);
-    if (count > 1) return this.#abort.abort();
+    if (count > 1) this.#abort.abort();
+    else
+      this.#say(
+        `stopping: waiting for ${plural(this.#starter?.underWay ?? 0, "job")} under way; once more cancels them`,
+      );
+  }
+
+  #say(text: string): void {
     this.#bar.clear();
-    void this.#shell.stderr.line("stopping: waiting for what runs; once more cancels it");
+    void this.#shell.stderr.line(text);
   }
 
   async #end(): Promise<number> {

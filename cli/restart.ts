@@ -60,10 +60,10 @@ function askRestart({ bus, inbox, subjects }: Link, { pool, worker }: Heartbeat)
       work();
     };
     const onReply = (msg: Msg): void => {
-      if (isNoResponders(msg)) return end(() => reject(notSupervised()));
       const { kind } = decodeReplyHeaders(msg.headers);
-      if (kind === "result") end(resolve);
-      if (kind === "error")
+      if (isNoResponders(msg)) end(() => reject(notSupervised()));
+      else if (kind === "result") end(resolve);
+      else if (kind === "error")
         end(() => reject(msg.headers === undefined ? notSupervised() : readErrorHeaders(msg.headers)));
     };
     const onLimit = (): void => end(() => reject(new PoolError("deadline_exceeded", "it was not READY again in time")));

@@ -10,6 +10,7 @@ import { PoolError } from "../mesh/errors.js";
 import { decodeReplyHeaders, HEADER, type JobHeaders } from "../mesh/headers.js";
 import { type InboxEntry, isNoResponders } from "../mesh/inbox.js";
 import { JobResult, type Outcome } from "../mesh/job.js";
+import { headersOf, wireHeaders } from "../mesh/wire-headers.js";
 
 /** What a job needs of its client. */
 export interface ClientJobOwner {
@@ -44,8 +45,9 @@ export class ClientJob implements InboxEntry {
   onReply(msg: Msg): void {
     if (this.state === "ended") return;
     if (isNoResponders(msg)) return this.owner.onNoManager(this);
-    const reply = decodeReplyHeaders(msg.headers);
-    const manager = msg.headers?.get(HEADER.manager) ?? "";
+    const headers = headersOf(msg);
+    const reply = decodeReplyHeaders(headers);
+    const manager = headers?.get(HEADER.manager) ?? "";
     if (reply.kind === "accepted" || reply.kind === "progress") {
       if (reply.worker !== undefined) this.#startedAt ??= performance.now();
       if (this.state === "asking") this.owner.onTaken(this, manager);
@@ -53,7 +55,7 @@ export class ClientJob implements InboxEntry {
       return;
     }
     if (reply.kind === "error") {
-      const error = readErrorHeaders(msg.headers as NonNullable<Msg["headers"]>);
+      const error = readErrorHeaders(headers ?? wireHeaders());
       return this.fail(error, reply.worker, reply.attempt);
     }
     const now = performance.now();

@@ -7,6 +7,7 @@
  * what is sent.
  */
 import { readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   type ConnectionOptions,
   connect,
@@ -37,6 +38,8 @@ export interface BusOptions {
   inboxPrefix?: string;
   /** Keep trying when there is no broker yet; default true for services. */
   waitOnFirstConnect?: boolean;
+  /** Ends the wait for a first connection; connect() then rejects with `canceled`. */
+  signal?: AbortSignal;
   /** How often the broker is pinged, in milliseconds; default 5,000. Three unanswered end the connection. */
   pingIntervalMs?: number;
   log?: Logger;
@@ -58,14 +61,19 @@ export class Bus {
    * Connects.
    *
    * @throws PoolError `bus_unavailable` when there is no broker and waitOnFirstConnect is false,
-   * `unauthenticated` when the broker refuses the credentials
+   * `unauthenticated` when the broker refuses the credentials, `canceled`
    */
   static async connect(options: BusOptions = {}): Promise<Bus> {
     const natsOptions = await toNatsOptions(options);
-    try {
-      return new Bus(await connect(natsOptions), options);
-    } catch (error) {
-      throw connectFailure(error, natsOptions.servers as string[]);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return new Bus(await connect(natsOptions), options);
+      } catch (error) {
+        const failure = connectFailure(error, natsOptions.servers as string[]);
+        if (options.waitOnFirstConnect === false || failure.reason !== "bus_unavailable") throw failure;
+        if (attempt === 1) options.log?.warn({ reason: failure.message }, "waiting for a broker");
+      }
+      await pause(options.signal);
     }
   }
 
@@ -205,10 +213,11 @@ async function toNatsOptions(options: BusOptions): Promise<ConnectionOptions> {
   const result: ConnectionOptions = {
     servers: servers === undefined || servers.length === 0 ? ["nats://127.0.0.1:4222"] : servers.map((s) => s.trim()),
     name: options.name ?? "poolmesh",
-    waitOnFirstConnect: options.waitOnFirstConnect ?? true,
+    // Waiting is done by connect(), which can be told to give up.
+    waitOnFirstConnect: false,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
-    reconnectDelayHandler: () => 100 + Math.random() * 200,
+    reconnectDelayHandler: reconnectDelayMs,
     pingInterval: options.pingIntervalMs ?? 5_000,
     maxPingOut: 2,
     timeout: 5_000,
@@ -229,6 +238,18 @@ async function toNatsOptions(options: BusOptions): Promise<ConnectionOptions> {
     };
   }
   return result;
+}
+
+function reconnectDelayMs(): number {
+  return 100 + Math.random() * 200;
+}
+
+async function pause(signal: AbortSignal | undefined): Promise<void> {
+  const canceled = (): PoolError => new PoolError("canceled", "stopped before there was a broker");
+  if (signal?.aborted) throw canceled();
+  await delay(reconnectDelayMs(), undefined, signal === undefined ? {} : { signal }).catch(() => {
+    throw canceled();
+  });
 }
 
 async function readNamed(field: string, path: string): Promise<Buffer> {

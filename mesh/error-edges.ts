@@ -8,6 +8,7 @@
 import type { MsgHdrs } from "nats";
 import { CATALOGUE, isReason, PoolError, type PoolErrorOptions, type Reason, safeMessage } from "./errors.js";
 import { HEADER } from "./headers.js";
+import type { HeaderReader } from "./wire-headers.js";
 
 export { fromConnectError, fromErrorDetail, toConnectError, toErrorDetail } from "./connect-edge.js";
 
@@ -24,7 +25,7 @@ export function writeErrorHeaders(h: MsgHdrs, error: PoolError): void {
 }
 
 /** Reads an error from a reply's headers; a stranger's error is `job_failed`. */
-export function readErrorHeaders(h: MsgHdrs): PoolError {
+export function readErrorHeaders(h: HeaderReader): PoolError {
   const said = h.get(HEADER.error);
   const reason: Reason = isReason(said) ? said : "job_failed";
   const options: PoolErrorOptions = {};

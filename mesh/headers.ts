@@ -1,12 +1,13 @@
 /**
  * The headers of jobs and replies: what crosses NATS beside the payload.
  *
- * Pure but for nats' header class. Names live here and nowhere else. All are
+ * Names live here and nowhere else. All are
  * optional on a job; a reply without `Pool-Reply` is a bare worker's result.
  */
-import { headers as natsHeaders, type MsgHdrs } from "nats";
+import type { MsgHdrs } from "nats";
 import { PoolError } from "./errors.js";
 import { checkName } from "./names.js";
+import { type HeaderReader, wireHeaders } from "./wire-headers.js";
 
 /** Header names, in their canonical form. */
 export const HEADER = {
@@ -89,7 +90,7 @@ export interface ReplyHeaders {
 
 /** Writes a job's headers. */
 export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
-  const h = natsHeaders();
+  const h = wireHeaders();
   if (job.jobId !== undefined) h.append(HEADER.jobId, job.jobId);
   if (job.attempt !== undefined) h.append(HEADER.attempt, String(job.attempt));
   if (job.timeoutMs !== undefined) h.append(HEADER.timeoutMs, String(Math.max(1, Math.ceil(job.timeoutMs))));
@@ -106,7 +107,7 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
 
 /** Headers of a cancel message that revokes attempts up to `attempt` only. */
 export function encodeRevocation(attempt: number): MsgHdrs {
-  const h = natsHeaders();
+  const h = wireHeaders();
   h.append(HEADER.attempt, String(attempt));
   return h;
 }
@@ -116,7 +117,7 @@ export function encodeRevocation(attempt: number): MsgHdrs {
  *
  * @throws PoolError `invalid_argument` with the header as its field
  */
-export function decodeJobHeaders(h: MsgHdrs | undefined): JobHeaders {
+export function decodeJobHeaders(h: (HeaderReader & Iterable<[string, string[]]>) | undefined): JobHeaders {
   if (h === undefined) return {};
   checkSize(h);
   const job: JobHeaders = {};
@@ -144,7 +145,7 @@ export function decodeJobHeaders(h: MsgHdrs | undefined): JobHeaders {
 
 /** Writes a reply's headers. */
 export function encodeReplyHeaders(reply: ReplyHeaders): MsgHdrs {
-  const h = natsHeaders();
+  const h = wireHeaders();
   h.append(HEADER.reply, reply.kind);
   if (reply.jobId !== undefined) h.append(HEADER.jobId, reply.jobId);
   if (reply.attempt !== undefined) h.append(HEADER.attempt, String(reply.attempt));
@@ -154,7 +155,7 @@ export function encodeReplyHeaders(reply: ReplyHeaders): MsgHdrs {
 }
 
 /** Reads a reply's headers; what is malformed is taken as not said. A reply without any is a bare worker's result. */
-export function decodeReplyHeaders(h: MsgHdrs | undefined): ReplyHeaders {
+export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
   if (h === undefined) return { kind: "result" };
   const said = h.get(HEADER.reply);
   const kind = isReplyKind(said) ? said : h.get(HEADER.serviceErrorCode) !== "" ? "error" : "result";
@@ -218,7 +219,7 @@ function integer(header: string, text: string, min: number, max: number): number
   });
 }
 
-function checkSize(h: MsgHdrs): void {
+function checkSize(h: Iterable<[string, string[]]>): void {
   let count = 0;
   let bytes = 0;
   for (const [name, values] of h) {

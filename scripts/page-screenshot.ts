@@ -45,25 +45,24 @@ const meter = new Meter({ bus: { servers: broker.url }, listen: { host: "127.0.0
 await meter.start();
 stops.unshift(() => meter.stop());
 const workers = new Map<string, Worker>();
-const loads = await Promise.all(PLANS.map(startPool));
+const loads: Promise<void>[] = [];
+for (const plan of PLANS) loads.push(submitAll(plan, await startPool(plan)));
 const lonely = await startLonely();
 
 await delay(runMs);
 await lonely.close();
 await delay(6_000);
-void workers.get("digest-7")?.drain();
 await workers.get("digest-10")?.pause();
-await delay(300);
 await shoot();
 over = true;
 await Promise.all(loads);
 for (const stop of stops) await stop();
 
-async function startPool(plan: Plan): Promise<Promise<void>> {
+async function startPool(plan: Plan): Promise<Manager> {
   for (let i = 1; i <= plan.workers; i += 1) await startWorker(plan, `${plan.pool}-${i}`);
   const manager = await Manager.connect(plan.pool, { servers: broker.url });
   stops.unshift(() => manager.stop());
-  return submitAll(plan, manager);
+  return manager;
 }
 
 async function startWorker(plan: Plan, id: string, bus?: Bus): Promise<void> {
@@ -119,6 +118,8 @@ async function shoot(): Promise<void> {
     await page.goto(`${meter.url}/#digest`);
     await page.locator("tr[data-state=lost]").waitFor();
     await delay(2_500);
+    void workers.get(colorScheme === "light" ? "digest-4" : "digest-7")?.drain();
+    await page.locator("tr[data-state=draining]").waitFor();
     await page.screenshot({ path: join(packageRoot(), "docs", `page-${colorScheme}.png`) });
     await page.close();
   }

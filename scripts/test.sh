@@ -12,7 +12,7 @@ trap 'rm -rf "$results"' EXIT
 failed=0
 rows=()
 
-# How many files at once, and how long one test may take, in milliseconds.
+# How many files at once, and how long one file may take, in milliseconds.
 flags_of() {
   case "$1" in
     unit) echo --test-timeout=60000 ;;

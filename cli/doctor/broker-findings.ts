@@ -57,5 +57,10 @@ function jetStream({ jetStream }: BrokerFacts): Finding {
 function encryption({ tls, loopback }: BrokerFacts): Finding {
   if (tls) return { state: "ok", what: "TLS", found: "on" };
   if (loopback) return { state: "note", what: "TLS", found: "off, on loopback" };
-  return { state: "note", what: "TLS", found: "off", advice: "payloads cross the network readable: give the broker a certificate" };
+  return {
+    state: "note",
+    what: "TLS",
+    found: "off",
+    advice: "payloads cross the network readable: give the broker a certificate",
+  };
 }

@@ -41,7 +41,12 @@ export async function serviceFindings(link: Link): Promise<Finding[]> {
   return [
     managers > 0
       ? { state: "ok", what: "managers", found: String(managers) }
-      : { state: "note", what: "managers", found: "none", advice: "clients need one: poolmesh manager, or poolmesh up" },
+      : {
+          state: "note",
+          what: "managers",
+          found: "none",
+          advice: "clients need one: poolmesh manager, or poolmesh up",
+        },
     meters > 0
       ? { state: "ok", what: "meters", found: String(meters) }
       : { state: "note", what: "meters", found: "none", advice: "for the page and metrics: poolmesh meter" },
@@ -58,7 +63,8 @@ export async function clockFindings({ bus }: Link): Promise<Finding[]> {
   const reply = await bus.nc.request(SERVER_TIME, undefined, { timeout: 1_000 }).catch(() => undefined);
   const receivedMs = Date.now();
   const brokerMs = reply === undefined ? Number.NaN : Date.parse(timeIn(reply.string()));
-  if (Number.isNaN(brokerMs)) return [{ state: "note", what: "clock", found: "the broker does not tell its time (2.10 does)" }];
+  if (Number.isNaN(brokerMs))
+    return [{ state: "note", what: "clock", found: "the broker does not tell its time (2.10 does)" }];
   const skewMs = (sentMs + receivedMs) / 2 - brokerMs;
   return [clockFinding(skewMs)];
 }
@@ -66,7 +72,8 @@ export async function clockFindings({ bus }: Link): Promise<Finding[]> {
 /** Pure. @param skewMs ours less the broker's, in milliseconds */
 export function clockFinding(skewMs: number): Finding {
   const size = Math.abs(skewMs);
-  const found = size < 50 ? "agrees with the broker's" : `${duration(size)} ${skewMs > 0 ? "ahead of" : "behind"} the broker's`;
+  const found =
+    size < 50 ? "agrees with the broker's" : `${duration(size)} ${skewMs > 0 ? "ahead of" : "behind"} the broker's`;
   if (size < CLOCK_TOLERANCE_MS) return { state: "ok", what: "clock", found };
   const advice = "set the clock by NTP: jobs would expire too early or too late";
   return { state: "bad", what: "clock", found, advice };
@@ -74,7 +81,9 @@ export function clockFinding(skewMs: number): Finding {
 
 /** Workers whose start lies in our future. Pure. */
 export function futureFindings(workers: readonly Heartbeat[], nowMs: number): Finding[] {
-  const ahead = workers.filter(({ startedAt }) => Number(startedAt?.seconds ?? 0n) * 1_000 > nowMs + CLOCK_TOLERANCE_MS);
+  const ahead = workers.filter(
+    ({ startedAt }) => Number(startedAt?.seconds ?? 0n) * 1_000 > nowMs + CLOCK_TOLERANCE_MS,
+  );
   if (ahead.length === 0) return [];
   const names = ahead.slice(0, 5).map(({ worker, host }) => `${worker} on ${JSON.stringify(host)}`);
   const found = `${plural(ahead.length, "worker")} started in the future: ${names.join(", ")}`;

@@ -13,19 +13,48 @@ const NOBODY = "-doctor";
 
 /** What one part of a mesh does, and on which subjects. */
 interface Need {
-  readonly what: string;
+  readonly role: Role;
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
 }
 
-/** Tries everything and names what is refused. */
-export async function permissionFindings(bus: Bus, subjects: Subjects): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for (const need of needs(subjects, bus.inboxPrefix)) findings.push(await tryNeed(bus, need));
-  return findings;
+/** What an account may be for. */
+export const ROLES = ["client", "worker", "manager", "meter"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What one role is refused. */
+export interface Refusal {
+  readonly role: Role;
+  readonly subjects: readonly string[];
 }
 
-async function tryNeed(bus: Bus, { what, publish, subscribe }: Need): Promise<Finding> {
+/**
+ * Tries everything and names what is refused.
+ *
+ * @param role what this account is for; undefined: any one of them is enough
+ */
+export async function permissionFindings(bus: Bus, subjects: Subjects, role?: Role): Promise<Finding[]> {
+  const refusals: Refusal[] = [];
+  for (const need of needs(subjects, bus.inboxPrefix)) {
+    refusals.push({ role: need.role, subjects: await tryNeed(bus, need) });
+  }
+  return judge(refusals, role);
+}
+
+/** Pure. A role that is refused something is bad when it is the one that is wanted, or when no role is left. */
+export function judge(refusals: readonly Refusal[], wanted?: Role): Finding[] {
+  const isAny = refusals.some(({ subjects }) => subjects.length === 0);
+  return refusals.map(({ role, subjects }) => {
+    const what = `as a ${role}`;
+    if (subjects.length === 0) return { state: "ok", what, found: "all subjects are allowed" };
+    const isBad = wanted === undefined ? !isAny : wanted === role;
+    const found = `refused: ${subjects.join(", ")}`;
+    const advice = `allow ${subjects.length === 1 ? "it" : "them"} in the broker's permissions, if this account is to be a ${role}`;
+    return { state: isBad ? "bad" : "note", what, found, advice };
+  });
+}
+
+async function tryNeed(bus: Bus, { publish, subscribe }: Need): Promise<string[]> {
   const errors: string[] = [];
   const off = bus.on("error", (detail) => errors.push(detail));
   const subscriptions = subscribe.map((subject) => bus.subscribe(subject, () => undefined));
@@ -38,9 +67,7 @@ async function tryNeed(bus: Bus, { what, publish, subscribe }: Need): Promise<Fi
     ...publish.filter((subject) => errors.some((each) => isAbout(each, "publish", concrete(subject)))),
     ...subscribe.filter((subject) => errors.some((each) => isAbout(each, "subscription", subject))),
   ];
-  if (refused.length === 0) return { state: "ok", what, found: "all subjects are allowed" };
-  const found = `refused: ${[...new Set(refused)].join(", ")}`;
-  return { state: "bad", what, found, advice: "allow them in the broker's permissions, if this account is to be one" };
+  return [...new Set(refused)].map((subject) => subject.replaceAll(NOBODY, "W"));
 }
 
 function needs({ every, prefix }: Subjects, inboxPrefix: string): Need[] {
@@ -49,19 +76,19 @@ function needs({ every, prefix }: Subjects, inboxPrefix: string): Need[] {
   const inbox = `${inboxPrefix}.${NOBODY}.*`;
   const services = "$SRV.PING";
   return [
-    { what: "as a client", publish: [every.submit(), every.cancel()], subscribe: [inbox] },
+    { role: "client", publish: [every.submit(), every.cancel()], subscribe: [inbox] },
     {
-      what: "as a worker",
+      role: "worker",
       publish: [every.heartbeat(), inbox],
       subscribe: [job, `${job}.${NOBODY}`, every.cancel(), control, `${control}.${NOBODY}`, services],
     },
     {
-      what: "as a manager",
+      role: "manager",
       publish: [job, `${job}.*`, every.cancel(), every.managerHeartbeat(), control, `${control}.*`],
       subscribe: [every.heartbeat(), every.cancel(), inbox, services],
     },
     {
-      what: "as a meter",
+      role: "meter",
       publish: [control, `${control}.*`],
       subscribe: [every.heartbeat(), every.managerHeartbeat(), inbox, services],
     },

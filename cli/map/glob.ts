@@ -26,34 +26,45 @@ export async function* glob(pattern: string): AsyncGenerator<string> {
 /** A pattern as an expression over a relative path with "/". Pure. */
 export function globToRegExp(pattern: string): RegExp {
   let source = "";
-  let depth = 0;
-  for (let i = 0; i < pattern.length; i += 1) {
-    const c = pattern[i] as string;
-    if (c === "*" && pattern.startsWith("**/", i)) {
-      source += "(?:(?!\\.)[^/]+/)*";
-      i += 2;
-    } else if (c === "*" && pattern.startsWith("**", i)) {
-      source += "(?:(?!\\.)[^/]+/)*(?!\\.)[^/]+";
-      i += 1;
-    } else if (c === "*") source += `${startsName(pattern, i) ? "(?!\\.)" : ""}[^/]*`;
-    else if (c === "?") source += `${startsName(pattern, i) ? "(?!\\.)" : ""}[^/]`;
-    else if (c === "[") {
-      const end = pattern.indexOf("]", i + 2);
-      if (end === -1) source += "\\[";
-      else {
-        source += classSource(pattern.slice(i + 1, end));
-        i = end;
-      }
-    } else if (c === "{" && pattern.includes("}", i)) {
-      depth += 1;
-      source += "(?:";
-    } else if (c === "}" && depth > 0) {
-      depth -= 1;
-      source += ")";
-    } else if (c === "," && depth > 0) source += "|";
-    else source += c.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+  /** Whether a name begins here, and for each open brace whether one began there. */
+  let begins = true;
+  const groups: boolean[] = [];
+  for (const [token] of pattern.matchAll(TOKENS)) {
+    const kind = kindOf(token, groups.length > 0);
+    if (kind === "open") groups.push(begins);
+    if (kind === "close") groups.pop();
+    if (kind === "or") begins = groups.at(-1) ?? false;
+    source += kind === "or" ? "|" : (begins && /^[*?]$/.test(token) ? NOT_HIDDEN : "") + tokenSource(token, kind);
+    if (kind === "close" || kind === "other") begins = token === "/" || token === "**/";
   }
-  return new RegExp(`^${source}${")".repeat(depth)}$`);
+  return new RegExp(`^${source}${")".repeat(groups.length)}$`);
+}
+
+type TokenKind = "open" | "or" | "close" | "other";
+
+function kindOf(token: string, inGroup: boolean): TokenKind {
+  if (token === "{") return "open";
+  if (token === "," && inGroup) return "or";
+  return token === "}" && inGroup ? "close" : "other";
+}
+
+/** What a pattern is made of: folders, all below, a class, or one character. */
+const TOKENS = /\*\*\/|\*\*|\[[!^]?[^\]]+\]|./gs;
+const NOT_HIDDEN = "(?!\\.)";
+const FOLDERS = `(?:${NOT_HIDDEN}[^/]+/)*`;
+const SOURCES: Readonly<Record<string, string>> = {
+  "**/": FOLDERS,
+  "**": `${FOLDERS}${NOT_HIDDEN}[^/]+`,
+  "*": "[^/]*",
+  "?": "[^/]",
+};
+
+function tokenSource(token: string, kind: TokenKind): string {
+  if (kind === "open") return "(?:";
+  if (kind === "close") return ")";
+  const source = SOURCES[token];
+  if (source !== undefined) return source;
+  return token.length > 1 ? classSource(token.slice(1, -1)) : token.replace(/[.+^$(){}|[\]\\]/g, "\\$&");
 }
 
 interface Matcher {
@@ -87,10 +98,6 @@ function mayContain({ parts }: Matcher, path: string): boolean {
 
 function hasMagic(part: string): boolean {
   return /[*?[{]/.test(part);
-}
-
-function startsName(pattern: string, i: number): boolean {
-  return i === 0 || pattern[i - 1] === "/";
 }
 
 function classSource(text: string): string {

@@ -25,6 +25,11 @@ export class PatientStarter implements JobStarter<MapInput> {
     this.#options = options;
   }
 
+  /** Jobs that have no outcome yet. */
+  get underWay(): number {
+    return this.#ids.size;
+  }
+
   start(input: MapInput, leftMs: number, onOutcome: (outcome: Outcome) => void): string {
     this.#counter += 1;
     const key = String(this.#counter);
@@ -47,8 +52,8 @@ export class PatientStarter implements JobStarter<MapInput> {
 
   #try(key: string, input: MapInput, endAt: number, end: (outcome: Outcome) => void): void {
     const onOutcome = (outcome: Outcome): void => {
-      if (outcome.ok || !this.#mayTryAgain(outcome.error, endAt)) return end(outcome);
-      setTimeout(() => this.#try(key, input, endAt, end), RETRY_MS);
+      if (outcome.ok || !this.#mayTryAgain(outcome.error, endAt)) end(outcome);
+      else setTimeout(() => this.#try(key, input, endAt, end), RETRY_MS);
     };
     try {
       const timeoutMs = Math.max(1, Math.ceil(endAt - performance.now()));

@@ -60,7 +60,8 @@ export class SupervisedBroker extends Lifecycle {
     if (this.state === "stopping" || this.state === "stopped") return;
     const verdict = this.#policy.onExit(aliveMs);
     if (!verdict.again) {
-      return this.fail(new PoolError("bus_unavailable", `broker died ${GIVE_UP_AFTER} times in a row, last: ${why}`));
+      this.fail(new PoolError("bus_unavailable", `broker died ${GIVE_UP_AFTER} times in a row, last: ${why}`));
+      return;
     }
     this.#onEvent(`broker died (${why}); starting it again in ${verdict.delayMs} ms`);
     this.#timer = setTimeout(() => {

@@ -67,7 +67,12 @@ export class Supervised extends Lifecycle {
     if (this.state !== "running") throw new PoolError("draining", `${this.name} is not running`);
     this.#awaitReady();
     this.#replacing = true;
-    await leave();
+    try {
+      await leave();
+    } catch (error) {
+      this.#replacing = false;
+      throw error;
+    }
     await this.#nextReady;
   }
 
@@ -120,22 +125,21 @@ export class Supervised extends Lifecycle {
     const { name, onEvent, mayLeave } = this.#spec;
     if (this.#replacing) {
       this.#replacing = false;
-      return this.#launchLater(0);
-    }
-    if (mayLeave && exit.asked) {
+      this.#launchLater(0);
+    } else if (mayLeave && exit.asked) {
       onEvent(`${name} was drained and has left`);
       void this.stop();
-      return;
-    }
-    if (exit.code === EXIT.config) return this.#giveUp(new PoolError("invalid_argument", `${name}: ${exit.why}`));
+    } else if (exit.code === EXIT.config) this.#giveUp(new PoolError("invalid_argument", `${name}: ${exit.why}`));
+    else this.#onDeath(exit, aliveMs);
+  }
+
+  #onDeath({ why }: ServiceExit, aliveMs: number): void {
+    const { name, onEvent } = this.#spec;
     const verdict = this.#policy.onExit(aliveMs);
-    if (!verdict.again) {
-      return this.#giveUp(
-        new PoolError("internal", `${name} died ${GIVE_UP_AFTER} times in a row, last by ${exit.why}`),
-      );
-    }
-    onEvent(`${name} died (${exit.why}); starting it again in ${verdict.delayMs} ms`);
-    this.#launchLater(verdict.delayMs);
+    if (verdict.again) {
+      onEvent(`${name} died (${why}); starting it again in ${verdict.delayMs} ms`);
+      this.#launchLater(verdict.delayMs);
+    } else this.#giveUp(new PoolError("internal", `${name} died ${GIVE_UP_AFTER} times in a row, last by ${why}`));
   }
 
   #launchLater(delayMs: number): void {

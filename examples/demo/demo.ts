@@ -78,7 +78,8 @@ async function digestAll(ready: Ready): Promise<number> {
   const utilization = sampler.stop();
   const check = await checkDigests(evenly(tally.digests, SAMPLE));
   const style = out.style.bind(out);
-  for (const line of summaryLines({ tally, elapsedMs, utilization, slots: ready.slots, check, style })) await out.line(line);
+  for (const line of summaryLines({ tally, elapsedMs, utilization, slots: ready.slots, check, style }))
+    await out.line(line);
   return tally.failures.length + check.different.length > 0 || abort.signal.aborted ? 1 : 0;
 }
 

@@ -37,13 +37,21 @@ export function summaryLines(facts: SummaryFacts): string[] {
     ["digests", checkText(facts)],
   ];
   const lines = rows.map(([label, text]) => `  ${style("dim", label.padEnd(LABEL_WIDTH))}${text}`);
-  return ["", `  ${style("bold", "poolmesh demo")}`, style("dim", `  ${RULE}`), ...lines, style("dim", `  ${RULE}`), ""];
+  return [
+    "",
+    `  ${style("bold", "poolmesh demo")}`,
+    style("dim", `  ${RULE}`),
+    ...lines,
+    style("dim", `  ${RULE}`),
+    "",
+  ];
 }
 
 function checkText({ check, style }: SummaryFacts): string {
   const { program, checked, different } = check;
   if (program === undefined) return style("red", "not checked: no sha256sum, shasum or openssl on this machine");
-  if (different.length > 0) return style("red", `${different.length} of ${checked} differ from ${program}: ${different[0]}`);
+  if (different.length > 0)
+    return style("red", `${different.length} of ${checked} differ from ${program}: ${different[0]}`);
   return style("green", `${checked} of ${checked} agree with ${program}`);
 }
 

@@ -15,11 +15,16 @@ import time
 import nats
 
 
-async def add_one(payload: bytes) -> bytes:
+# ControlRequest{probe: {}}, and how ControlRequest{drain: …} begins; an empty answer is a valid ControlResponse.
+PROBE, DRAIN = b"\x2a\x00", b"\x0a"
+
+
+async def add_one(payload: bytes, delay_s: float) -> bytes:
     """The handler. A cancel interrupts it where it awaits; give what computes for long to asyncio.to_thread."""
+    await asyncio.sleep(delay_s)
     try:
-        return f"{float(payload) + 1:g}".encode()
-    except ValueError:
+        return json.dumps(json.loads(payload) + 1).encode()
+    except (TypeError, ValueError):
         raise ValueError("the payload is not a number") from None
 
 
@@ -29,13 +34,14 @@ class Worker:
     def __init__(self, nc, pool: str, name: str, slots: int, handler):
         self.nc, self.pool, self.name, self.slots, self.handler = nc, pool, name, slots, handler
         self.incarnation, self.seq, self.state = int(time.time() * 1000) * 1024, 0, "WORKER_STATE_READY"
-        self.running = {}
+        self.running, self.left = {}, asyncio.Event()
 
     async def start(self) -> None:
-        """Subscribes to offers (shared with the pool's other workers), hand-offs and cancels, and beats."""
+        """Subscribes to offers (shared with the pool's other workers), hand-offs, cancels and control, and beats."""
         self.offers = await self.nc.subscribe(f"pool.{self.pool}.job", queue="workers", cb=self.take)
         await self.nc.subscribe(f"pool.{self.pool}.job.{self.name}", cb=self.take)
         await self.nc.subscribe(f"pool.{self.pool}.cancel.*", cb=self.cancel)
+        await self.nc.subscribe(f"pool.{self.pool}.control.{self.name}", cb=self.control)
         await self.beat()
 
     async def take(self, msg) -> None:
@@ -78,6 +84,16 @@ class Worker:
         if msg.reply.startswith("_INBOX."):
             await self.nc.publish(msg.reply, headers={"Pool-Reply": "result", "Pool-Worker": self.name})
 
+    async def control(self, msg) -> None:
+        """Answers a probe and a drain. To listen here is a sign of life: with nobody here a worker counts as lost."""
+        if not msg.reply.startswith("_INBOX."):
+            return
+        if msg.data == b"drain" or msg.data.startswith(DRAIN):
+            self.left.set()
+        elif msg.data not in (b"probe", PROBE):
+            return await self.fail(msg, "invalid_argument", 400, "control: this worker knows probe and drain")
+        await self.reply(msg, "result")
+
     async def drain(self) -> None:
         """Takes nothing new, finishes what runs, and says goodbye."""
         self.state = "WORKER_STATE_DRAINING"
@@ -93,6 +109,8 @@ class Worker:
         self.seq += 1
         beat = {"pool": self.pool, "worker": self.name, "incarnation": self.incarnation, "seq": self.seq}
         beat |= {"state": self.state, "slots": self.slots, "busy": len(self.running), "heartbeatIntervalMs": 1000}
+        named = [job for job in self.running if not job.startswith("_INBOX.")]
+        beat |= {"runningJobs": named[:64], "runningTruncated": len(named) > 64}
         subject = f"pool.{self.pool}.heartbeat.{self.name}"
         await self.nc.publish(subject, json.dumps(beat).encode(), headers={"Content-Type": "application/json"})
 
@@ -119,17 +137,17 @@ async def main() -> None:
     parser.add_argument("--pool", default="adder")
     parser.add_argument("--id", default=f"python-{os.getpid()}", help="unique in its pool")
     parser.add_argument("--slots", type=int, default=1, help="jobs that run at once")
+    parser.add_argument("--delay", type=float, default=0, help="seconds that each job takes, to watch the pool at work")
     args = parser.parse_args()
-    stop = asyncio.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
     nc = await nats.connect(args.nats, max_reconnect_attempts=-1)
-    worker = Worker(nc, args.pool, args.id, args.slots, add_one)
+    worker = Worker(nc, args.pool, args.id, args.slots, lambda payload: add_one(payload, args.delay))
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, worker.left.set)
     await worker.start()
     print(f"ready: worker {args.id} of pool {args.pool}", flush=True)
-    while not stop.is_set():
+    while not worker.left.is_set():
         try:
-            await asyncio.wait_for(stop.wait(), 1)
+            await asyncio.wait_for(worker.left.wait(), 1)
         except asyncio.TimeoutError:
             await worker.beat()
     await worker.drain()

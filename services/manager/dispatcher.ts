@@ -17,6 +17,7 @@ import { type Inbox, isNoResponders } from "../../mesh/inbox.js";
 import { JobResult, type Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
 import type { Subjects } from "../../mesh/subjects.js";
+import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
 import { Deadlines } from "../../mesh/deadlines.js";
 import { Fifo } from "./fifo.js";
 import { Attempt, type AttemptOwner, type JobListener, LiveJob } from "./live-job.js";
@@ -31,6 +32,8 @@ export interface DispatcherParts {
   readonly pool: string;
   readonly bus: Bus;
   readonly inbox: Inbox;
+  /** Marks the replies to this pool's jobs. */
+  readonly mark: string;
   readonly subjects: Subjects;
   readonly roster: Roster;
   readonly placements: Placements;
@@ -181,7 +184,7 @@ export class Dispatcher implements AttemptOwner {
       return;
     }
     if (isNoResponders(msg)) return this.#onNoResponders(attempt);
-    const reply = decodeReplyHeaders(msg.headers);
+    const reply = decodeReplyHeaders(headersOf(msg));
     if (!isOf(attempt, reply)) {
       this.parts.tally.late += 1;
       return;
@@ -239,10 +242,8 @@ export class Dispatcher implements AttemptOwner {
     const { roster, now } = this.parts;
     const capacity = roster.capacity;
     if (!job.spec.wait && capacity === 0) {
-      const known = roster.everBeaten;
-      throw new PoolError(known ? "no_workers" : "unknown_pool", known ? "the pool has no READY worker" : "nobody serves that pool", {
-        retryAfterMs: 1_000,
-      });
+      const reason = roster.everBeaten ? "no_workers" : "unknown_pool";
+      throw new PoolError(reason, NO_SLOT[reason], { retryAfterMs: 1_000 });
     }
     const bound = job.spec.wait ? this.parked.refusal(job) : "slots";
     if (bound === undefined) return;
@@ -280,18 +281,18 @@ export class Dispatcher implements AttemptOwner {
     if (job.state === "ended" || this.#handOff(job)) return;
     if (!job.spec.wait) {
       const reason = this.parts.roster.capacity > 0 ? "pool_full" : this.parts.roster.everBeaten ? "no_workers" : "unknown_pool";
-      return this.fail(job, new PoolError(reason, "no free slot", { retryAfterMs: 1_000 }));
+      return this.fail(job, new PoolError(reason, NO_SLOT[reason], { retryAfterMs: 1_000 }));
     }
     job.state = "parked";
     this.parked.putBack(job);
   }
 
   #send(job: LiveJob, subject: string, worker: string | undefined): void {
-    const { bus, inbox, now, placements, roster } = this.parts;
+    const { bus, inbox, mark, now, placements, roster } = this.parts;
     const at = now();
     // A refused try was none: only an attempt that was closed in doubt counts.
     const attempt = new Attempt(this, job, job.attempts + 1, at, worker, worker !== undefined);
-    attempt.token = inbox.open(attempt);
+    attempt.token = inbox.open(attempt, mark);
     job.attempt = attempt;
     job.state = "sent";
     if (worker !== undefined) {
@@ -370,7 +371,7 @@ export class Dispatcher implements AttemptOwner {
 
   #onError(attempt: Attempt, reply: ReplyHeaders, msg: Msg): void {
     this.#answered(attempt, reply.worker, "ended", reply.free);
-    const error = readErrorHeaders(msg.headers as NonNullable<Msg["headers"]>);
+    const error = readErrorHeaders(headersOf(msg) ?? wireHeaders());
     const leaves = error.reason === "draining";
     if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && attempt.number < MAX_ATTEMPTS) {
       return this.tryAgain(attempt);
@@ -409,6 +410,13 @@ export class Dispatcher implements AttemptOwner {
     else this.pump();
   }
 }
+
+/** Why a job that does not wait cannot run now, by reason. */
+const NO_SLOT = {
+  pool_full: "every slot is busy",
+  no_workers: "the pool has no READY worker",
+  unknown_pool: "nobody serves that pool",
+} as const;
 
 /** Whether a reply is about this attempt and from who has it; what a reply does not say, it does not contradict. */
 function isOf(attempt: Attempt, { attempt: number, worker }: ReplyHeaders): boolean {

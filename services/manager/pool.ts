@@ -52,6 +52,8 @@ export interface PoolSettings {
 export interface PoolParts {
   readonly bus: Bus;
   readonly inbox: Inbox;
+  /** Marks the replies to this pool's jobs. */
+  readonly mark: string;
   readonly subjects: Subjects;
   readonly now: () => number;
   readonly onBusy: (pool: Pool, busy: boolean) => void;
@@ -59,6 +61,8 @@ export interface PoolParts {
 
 export class Pool {
   readonly name: string;
+  /** Marks the replies to its jobs, to tell whose a late one is. */
+  readonly mark: string;
   readonly roster: Roster;
   readonly dispatcher: Dispatcher;
   readonly watchdog: Watchdog;
@@ -72,6 +76,7 @@ export class Pool {
 
   constructor(name: string, parts: PoolParts, settings: PoolSettings) {
     this.name = name;
+    this.mark = parts.mark;
     this.#parts = parts;
     this.#settings = settings;
     this.lastUsedAt = parts.now();

@@ -49,6 +49,8 @@ export class Pools extends Lifecycle {
   readonly #subjects: Subjects;
   readonly #log: Logger;
   readonly #pools = new Map<string, Pool>();
+  /** Pools by the mark of the replies to their jobs. */
+  readonly #marks = new Map<string, Pool>();
   readonly #busy = new Set<Pool>();
   readonly #closers: (() => void)[] = [];
   readonly #incarnation = newIncarnation(Date.now());
@@ -58,6 +60,7 @@ export class Pools extends Lifecycle {
   #early: NodeJS.Timeout | undefined;
   #seq = 0n;
   #strays = 0;
+  #lastMark = 0;
   #garbage = 0;
   #stopping = false;
 
@@ -105,7 +108,7 @@ export class Pools extends Lifecycle {
     if (this.#options.pools !== undefined && !this.#options.pools.includes(name)) {
       throw new PoolError("not_found", "this manager does not serve that pool", { field: "pool" });
     }
-    if (this.#pools.size >= this.#options.maxPools) {
+    if (!this.#makeRoom()) {
       throw new PoolError("pool_full", "as many pools are known as may be", { retryAfterMs: 30_000, field: "pool" });
     }
     return this.#add(name);
@@ -113,9 +116,7 @@ export class Pools extends Lifecycle {
 
   protected onStart(): Promise<void> {
     const { bus, pools } = this.#options;
-    this.#inbox = new Inbox(bus, () => {
-      this.#strays += 1;
-    });
+    this.#inbox = new Inbox(bus, (mark) => this.#onStray(mark));
     for (const pool of pools ?? [undefined]) this.#subscribe(pool);
     for (const pool of pools ?? []) this.#add(pool);
     this.#closers.push(bus.on("reconnect", () => this.#onReconnect()));
@@ -141,14 +142,33 @@ export class Pools extends Lifecycle {
     await this.#options.bus.flush();
   }
 
+  /** Room for one more pool; a name that somebody only made up gives way when the table is full. */
+  #makeRoom(): boolean {
+    if (this.#pools.size < this.#options.maxPools) return true;
+    for (const pool of this.#pools.values()) {
+      if (pool.roster.size > 0 || pool.dispatcher.liveJobs > 0) continue;
+      this.#pools.delete(pool.name);
+      return true;
+    }
+    return false;
+  }
+
   #add(name: string): Pool {
     const { bus, settings } = this.#options;
     const onBusy = (pool: Pool, busy: boolean): void => this.#onBusy(pool, busy);
-    const parts = { bus, inbox: this.inbox, subjects: this.#subjects, now: () => performance.now(), onBusy };
+    this.#lastMark += 1;
+    const mark = this.#lastMark.toString(36);
+    const parts = { bus, inbox: this.inbox, mark, subjects: this.#subjects, now: () => performance.now(), onBusy };
     const pool = new Pool(name, parts, settings);
     this.#pools.set(name, pool);
+    this.#marks.set(mark, pool);
     bus.publish(this.#subjects.controlAll(name), encodeControl("rollCall", {}));
     return pool;
+  }
+
+  #forget(pool: Pool): void {
+    this.#pools.delete(pool.name);
+    this.#marks.delete(pool.mark);
   }
 
   #subscribe(pool: string | undefined): void {
@@ -179,7 +199,7 @@ export class Pools extends Lifecycle {
       this.#garbage += 1;
       return;
     }
-    const known = this.#pools.get(pool) ?? (this.#pools.size < this.#options.maxPools ? this.#add(pool) : undefined);
+    const known = this.#pools.get(pool) ?? (this.#makeRoom() ? this.#add(pool) : undefined);
     known?.onHeartbeat(decoded.beat);
   }
 
@@ -189,6 +209,13 @@ export class Pools extends Lifecycle {
     if (isAnswerable(msg.reply, this.#options.bus.inboxPrefix)) {
       this.#options.bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
     }
+  }
+
+  /** A reply that came too late is counted for its pool. */
+  #onStray(mark: string): void {
+    this.#strays += 1;
+    const pool = this.#marks.get(mark);
+    if (pool !== undefined) pool.tally.late += 1;
   }
 
   #onSubmit(msg: Msg): void {
@@ -219,7 +246,7 @@ export class Pools extends Lifecycle {
     for (const pool of this.#pools.values()) {
       pool.watchdog.sweepSilent(now);
       const idle = pool.roster.size === 0 && pool.dispatcher.liveJobs === 0 && now - pool.lastUsedAt > FORGET_AFTER_MS;
-      if (idle && this.#options.pools === undefined) this.#pools.delete(pool.name);
+      if (idle && this.#options.pools === undefined) this.#forget(pool);
     }
     this.#beat();
     if (this.#busy.size > 0) void this.#measureRoundTrip();

@@ -10,6 +10,7 @@ import { type PoolError, safeMessage, toPoolError } from "../../mesh/errors.js";
 import { decodeJobHeaders, encodeReplyHeaders, HEADER, type ReplyKind } from "../../mesh/headers.js";
 import type { Outcome } from "../../mesh/job.js";
 import { isAnswerable } from "../../mesh/subjects.js";
+import { headersOf } from "../../mesh/wire-headers.js";
 import type { Pool } from "./pool.js";
 
 const encoder = new TextEncoder();
@@ -23,7 +24,7 @@ export function answerSubmission(bus: Bus, manager: string, msg: Msg, findPool: 
   if (msg.reply !== "" && !isAnswerable(msg.reply, bus.inboxPrefix)) return;
   const answer = new Answer(bus, manager, msg.reply ?? "");
   try {
-    const options = decodeJobHeaders(msg.headers);
+    const options = decodeJobHeaders(headersOf(msg));
     const { attempt: _attempt, expiresAt: _expiresAt, offer, ...spec } = options;
     const payload = msg.data.slice();
     const listener = {

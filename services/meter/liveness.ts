@@ -86,7 +86,7 @@ export class Liveness {
       return;
     }
     const quiet = view.sweep(now);
-    if (now - this.#connectedMs >= STABLE_AFTER_MS) prober.consider(quiet, now);
+    prober.consider(quiet, now, { judging: now - this.#connectedMs >= STABLE_AFTER_MS });
   }
 
   async #checkLink(): Promise<void> {

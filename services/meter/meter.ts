@@ -123,17 +123,9 @@ export class Meter extends Lifecycle {
   /** Waits for a broker, but not longer than it lives. */
   async #connect(): Promise<Bus> {
     const name = `poolmesh-meter-${this.id}`;
-    const connecting = Bus.connect({ name, ...this.#options.bus, log: this.#log });
-    const abandoned = new Promise<never>((_, reject) => {
-      this.#abandon.signal.addEventListener("abort", () => reject(new Error("stopped before there was a broker")));
-    });
-    try {
-      this.#ownBus = await Promise.race([connecting, abandoned]);
-      return this.#ownBus;
-    } catch (error) {
-      connecting.then((bus) => bus.close()).catch(() => undefined);
-      throw error;
-    }
+    const { signal } = this.#abandon;
+    this.#ownBus = await Bus.connect({ name, ...this.#options.bus, log: this.#log, signal });
+    return this.#ownBus;
   }
 
   #makeHttp(): HttpServer {

@@ -6,6 +6,7 @@
  * nothing, silence does. Shortly after a reconnect of our own nobody is judged,
  * since workers may still be on their way back.
  */
+import { setMaxListeners } from "node:events";
 import { toBinary } from "@bufbuild/protobuf";
 import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { askControl } from "../../mesh/ask-control.js";
@@ -50,13 +51,20 @@ export class Prober {
   readonly #suspects = new Map<WorkerRow, Suspect>();
   readonly #stop = new AbortController();
   #asking = 0;
+  #judging = false;
 
   constructor(parts: ProberParts) {
     this.#parts = parts;
+    setMaxListeners(MAX_PROBES, this.#stop.signal);
   }
 
-  /** Asks those of `quiet` that are due, and forgets those that are not quiet any more. */
-  consider(quiet: readonly WorkerRow[], nowMs: number): void {
+  /**
+   * Asks those of `quiet` that are due, and forgets those that are not quiet any more.
+   *
+   * @param judging false: an answer is a sign of life, but nobody's absence proves anything yet
+   */
+  consider(quiet: readonly WorkerRow[], nowMs: number, { judging }: { readonly judging: boolean }): void {
+    this.#judging = judging;
     const still = new Set(quiet);
     for (const [row, suspect] of this.#suspects) {
       if (!still.has(row) && !suspect.asking) this.#suspects.delete(row);
@@ -124,6 +132,7 @@ export class Prober {
       return;
     }
     countOne(this.#parts.tally.probes, "no_responders");
+    if (!this.#judging) return;
     if (suspect.absentSince === row.beat) this.#parts.view.registry.markLost(row, this.#parts.nowMs());
     suspect.absentSince = row.beat;
   }

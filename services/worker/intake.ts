@@ -9,6 +9,7 @@ import { PoolError, toPoolError } from "../../mesh/errors.js";
 import { decodeJobHeaders, type JobHeaders } from "../../mesh/headers.js";
 import { DEFAULT_TIMEOUT_MS } from "../../mesh/job.js";
 import { isAnswerable } from "../../mesh/subjects.js";
+import { headersOf } from "../../mesh/wire-headers.js";
 import type { OwedResults } from "./owed.js";
 import type { Replies } from "./replies.js";
 import type { Results } from "./results.js";
@@ -65,7 +66,7 @@ export class Intake {
     }
     let headers: JobHeaders;
     try {
-      headers = decodeJobHeaders(msg.headers);
+      headers = decodeJobHeaders(headersOf(msg));
     } catch (thrown) {
       this.#parts.replies.error({ id: "invalid", attempt: 1, reply }, toPoolError(thrown));
       return;

@@ -1,9 +1,9 @@
 /** The Go programs of examples/go against a real mesh: submit, receive capacity, be a worker. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { json } from "../../mesh/codec.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { goProgram } from "../support/example-programs.js";
+import { foreignWorkerTests } from "../support/foreign-worker.js";
 import { heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
@@ -75,31 +75,11 @@ test("a Go client of MeterService receives every pool by name", { skip }, async 
   await client.line(/^go-watch: 0 of 3 slots busy, 0 parked$/);
 });
 
-test("a worker in Go takes jobs, beats, says busy, fails as it should, and drains", { skip }, async (t) => {
-  const program = await goProgram(t, "worker");
-  const worker = startProcess(t, program, [
-    "-nats",
-    mesh.natsUrl,
-    "-pool",
-    "go-worker",
-    "-id",
-    "gopher",
-    "-slots",
-    "2",
-  ]);
-  await worker.line(/^ready: worker gopher of pool go-worker$/);
-  await mesh.untilCapacity("go-worker", 2, 0);
-  const submit = (value: unknown) =>
-    mesh.client.submit({ pool: "go-worker", input: { case: "payload", value: json.encode(value) } });
-  const results = await Promise.all(Array.from({ length: 200 }, (_, i) => submit(i)));
-  assert.deepEqual(
-    results.map(({ output }) => Number(json.decode(output.value as Uint8Array))),
-    Array.from({ length: 200 }, (_, i) => i + 1),
-  );
-  assert.ok(results.every((each) => each.worker === "gopher" && each.attempt >= 1));
-  await assert.rejects(submit("x"), /job_failed: the payload is not a number/);
-  await mesh.untilCapacity("go-worker", 2, 0);
-  const { code } = await worker.stop();
-  assert.equal(code, 0);
-  await assert.rejects(mesh.client.submit({ pool: "go-worker", noWait: true }), /no_workers/);
+foreignWorkerTests(mesh, {
+  language: "Go",
+  skip,
+  command: async (t, pool, delayMs) => {
+    const options = ["-nats", mesh.natsUrl, "-pool", pool, "-id", "w1", "-slots", "2", "-delay", `${delayMs}ms`];
+    return [await goProgram(t, "worker"), ...options];
+  },
 });

@@ -1,9 +1,9 @@
 /** The Python programs of examples/python against a real mesh: submit, receive capacity, be a worker. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { json } from "../../mesh/codec.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { examplePython } from "../support/example-programs.js";
+import { foreignWorkerTests } from "../support/foreign-worker.js";
 import { heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
@@ -77,22 +77,11 @@ test("a Python client of WorkerStatus receives capacity at once and on every cha
   await eventually(() => client.stdout.trimEnd().endsWith("capacity 0.000"), { what: "capacity 0 at the end" });
 });
 
-test("a worker in Python takes jobs, beats, fails as it should, and drains", { skip }, async (t) => {
-  const args = [`${FOLDER}/worker.py`, "--nats", mesh.natsUrl, "--pool", "py-worker", "--id", "snake", "--slots", "2"];
-  const worker = startProcess(t, await examplePython(t), args);
-  await worker.line(/^ready: worker snake of pool py-worker$/);
-  await mesh.untilCapacity("py-worker", 2, 0);
-  const submit = (value: unknown) =>
-    mesh.client.submit({ pool: "py-worker", input: { case: "payload", value: json.encode(value) } });
-  const results = await Promise.all(Array.from({ length: 200 }, (_, i) => submit(i)));
-  assert.deepEqual(
-    results.map(({ output }) => Number(json.decode(output.value as Uint8Array))),
-    Array.from({ length: 200 }, (_, i) => i + 1),
-  );
-  assert.ok(results.every((each) => each.worker === "snake"));
-  await assert.rejects(submit("x"), /job_failed: the payload is not a number/);
-  await mesh.untilCapacity("py-worker", 2, 0);
-  const { code, stderr } = await worker.stop();
-  assert.deepEqual([code, stderr], [0, ""]);
-  await assert.rejects(mesh.client.submit({ pool: "py-worker", noWait: true }), /no_workers/);
+foreignWorkerTests(mesh, {
+  language: "Python",
+  skip,
+  command: async (t, pool, delayMs) => {
+    const options = ["--nats", mesh.natsUrl, "--pool", pool, "--id", "w1", "--slots", "2"];
+    return [await examplePython(t), `${FOLDER}/worker.py`, ...options, "--delay", String(delayMs / 1_000)];
+  },
 });

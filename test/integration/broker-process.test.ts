@@ -81,14 +81,19 @@ test("broker - stop() ends a nats-server that is suspended, and removes its fold
 });
 
 test("broker - a secret is in a private file and not on the command line", async (t) => {
+  const password = 'quo"te\\d secret';
   const before = await brokerFolders();
-  const broker = await startBroker(t, { auth: { user: "u", password: 'quo"te\\d secret' } });
+  const broker = await startBroker(t, { auth: { user: "u", password } });
   const commandLine = await readFile(`/proc/${broker.pid}/cmdline`, "utf8").catch(() => "");
   assert.ok(!commandLine.includes("secret"));
-  const own = (await brokerFolders()).filter((name) => !before.includes(name));
-  for (const name of own)
-    assert.equal((await stat(join(tmpdir(), name)).catch(() => ({ mode: 0o700 }))).mode & 0o77, 0);
-  await connectBus(t, broker, { user: "u", password: 'quo"te\\d secret' });
+  for (const name of (await brokerFolders()).filter((each) => !before.includes(each))) {
+    const mode = await stat(join(tmpdir(), name)).then(
+      (found) => found.mode,
+      () => 0o700,
+    );
+    assert.equal(mode & 0o77, 0);
+  }
+  await connectBus(t, broker, { user: "u", password });
   await assert.rejects(connectBus(t, broker, { user: "u", password: "wrong" }), { reason: "unauthenticated" });
 });
 

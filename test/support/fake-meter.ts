@@ -2,10 +2,9 @@
  * A meter without a broker: MeterService over a {@link FakeFleet}, and the page
  * beside it. For tests of what looks at a meter.
  */
-import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { extname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
@@ -13,18 +12,9 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { type Freshness, FreshnessSchema, MeterService, WorkerOp } from "../../gen/poolmesh/v1/meter_pb.js";
 import type { WorkerView } from "../../gen/poolmesh/v1/view_pb.js";
-import { packageRoot } from "../../mesh/identity.js";
+import { packageRoot, packageVersion } from "../../mesh/identity.js";
+import { StaticPage } from "../../services/meter/static-page.js";
 import type { FakeFleet } from "./fake-fleet.js";
-
-const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const TYPES: Record<string, string> = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".css": "text/css",
-  ".svg": "image/svg+xml",
-};
 
 /** What a fake meter may be told. */
 export interface FakeMeterOptions {
@@ -51,9 +41,14 @@ export class FakeMeter {
     readonly fleet: FakeFleet,
     readonly options: FakeMeterOptions = {},
   ) {
+    const config = { control: options.controlToken !== undefined, version: packageVersion() };
+    const page = new StaticPage(options.pageFolder ?? join(packageRoot(), "dist", "page"), config);
     const rpc = connectNodeAdapter({
       routes: (router) => this.#routes(router),
-      fallback: (req, res) => void this.#file(req as IncomingMessage, res as ServerResponse),
+      fallback: (req, res) => {
+        const response = res as ServerResponse;
+        if (!page.answer(req as IncomingMessage, response)) response.writeHead(404).end();
+      },
     });
     this.#server = createServer(rpc);
   }
@@ -167,25 +162,5 @@ export class FakeMeter {
       slots: utilization.map(() => slots),
       parked: utilization.map((share, i) => (share > 0.97 ? Math.round((i % 100) * 1.7) : 0)),
     };
-  }
-
-  async #file(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const path = new URL(req.url ?? "/", "http://x").pathname;
-    res.setHeader("content-security-policy", CSP);
-    res.setHeader("x-content-type-options", "nosniff");
-    if (path === "/page-config.json") {
-      res.setHeader("content-type", "application/json");
-      res.end(JSON.stringify({ control: this.options.controlToken !== undefined, version: "0.1.0" }));
-      return;
-    }
-    try {
-      const file = normalize(path === "/" ? "/index.html" : path);
-      const body = await readFile(join(this.options.pageFolder ?? join(packageRoot(), "dist", "page"), file));
-      res.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream");
-      res.end(body);
-    } catch {
-      res.statusCode = 404;
-      res.end("not found");
-    }
   }
 }

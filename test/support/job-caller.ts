@@ -1,5 +1,5 @@
 /** Speaks to workers as a manager does, one message at a time, and shows every reply. */
-import type { Msg } from "nats";
+import type { Msg, MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/bus.js";
 import { readErrorHeaders } from "../../mesh/error-edges.js";
 import type { PoolError } from "../../mesh/errors.js";
@@ -30,11 +30,6 @@ export class SentJob {
     return eventually(() => this.replies.find((each) => each.kind === kind), { what: `a reply that is ${kind}` });
   }
 
-  /** The first reply of all. */
-  any(): Promise<SeenReply> {
-    return eventually(() => this.replies[0], { what: "a reply" });
-  }
-
   /** The result or error. */
   outcome(): Promise<SeenReply> {
     return eventually(() => this.outcomes()[0], { what: "an outcome" });
@@ -50,6 +45,8 @@ export class SentJob {
 export interface SendOptions extends JobHeaders {
   /** A hand-off to this worker instead of an offer to the pool. */
   to?: string;
+  /** Show it when a worker with room does not trust an offer after a stall, instead of sending it again; default false. */
+  once?: boolean;
 }
 
 export class JobCaller {
@@ -67,9 +64,9 @@ export class JobCaller {
 
   /** Sends a job with `Pool-Offer` unless told otherwise. */
   send(payload: Uint8Array | string, options: SendOptions = {}): SentJob {
-    const { to, ...headers } = options;
+    const { to, once = false, ...headers } = options;
     const subject = to === undefined ? this.subjects.job(this.#pool) : this.subjects.jobFor(this.#pool, to);
-    return this.#publish(subject, payload, encodeJobHeaders({ offer: true, ...headers }));
+    return this.#publish(subject, payload, encodeJobHeaders({ offer: true, ...headers }), once);
   }
 
   /** Sends a job without any header, as `nats req` does. */
@@ -90,18 +87,23 @@ export class JobCaller {
     return this.#publish(subject, request, undefined);
   }
 
-  #publish(
-    subject: string,
-    payload: Uint8Array | string,
-    headers: ReturnType<typeof encodeJobHeaders> | undefined,
-  ): SentJob {
+  #publish(subject: string, payload: Uint8Array | string, headers: MsgHdrs | undefined, once = false): SentJob {
     const sent = new SentJob();
-    const token = this.#inbox.open({ onReply: (msg) => sent.replies.push(seen(msg)) });
     const data = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
-    this.bus.publish(subject, data, {
-      reply: this.#inbox.subject(token),
-      ...(headers === undefined ? {} : { headers }),
+    const publish = (): void => {
+      this.bus.publish(subject, data, {
+        reply: this.#inbox.subject(token),
+        ...(headers === undefined ? {} : { headers }),
+      });
+    };
+    const token = this.#inbox.open({
+      onReply: (msg) => {
+        const reply = seen(msg);
+        if (reply.kind === "busy" && reply.free !== 0 && !once) publish();
+        else sent.replies.push(reply);
+      },
     });
+    publish();
     return sent;
   }
 }

@@ -1,5 +1,4 @@
 /** The field: every slot of every worker as a cell on one canvas, drawn only when something changed. */
-import { percent } from "../../../browser/format.js";
 import type { WorkerRow } from "../../../browser/worker-row.js";
 import { element } from "./element.js";
 import { type FieldLayout, layoutField, workerAt } from "./field-layout.js";
@@ -144,12 +143,4 @@ function colorOf(row: WorkerRow, palette: Palette): string {
   if (row.state === "draining") return palette.amber;
   if (row.state === "paused") return palette.iris;
   return row.state === "ready" ? palette.water : palette.soft;
-}
-
-/** What the field shows, in words. */
-export function fieldSummary(rows: readonly WorkerRow[]): string {
-  const ready = rows.filter((row) => row.state === "ready");
-  const slots = ready.reduce((sum, row) => sum + row.slots, 0);
-  const busy = ready.reduce((sum, row) => sum + row.busy, 0);
-  return slots === 0 ? "No slot is ready" : `${percent(busy / slots)} of ${slots} slots busy`;
 }

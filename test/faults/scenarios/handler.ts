@@ -30,10 +30,12 @@ const neverSettles: Scenario = {
   fault: "a handler never settles",
   brokers: [1],
   run: async (rig) => {
-    await rig.manager("m1");
     const env = { ABORT_GRACE_MS: "300" };
-    await rig.worker("w-inline", { slots: 2, graceMs: 500, env });
-    const meter = await rig.meter("meter");
+    const [meter, inline] = await Promise.all([
+      rig.meter("meter"),
+      rig.worker("w-inline", { slots: 2, graceMs: 500, env }),
+      rig.manager("m1"),
+    ]);
     const caller = await rig.client();
     const heard = await caller.submit({ do: "never" }, { timeoutMs: 1_000 });
     assert.equal(heard.reason, "deadline_exceeded");
@@ -41,16 +43,14 @@ const neverSettles: Scenario = {
     const view = rig.view(meter);
     await eventually(async () => (await view.worker("w-inline"))?.heartbeat?.stuck === 1, { what: "the stuck slot to be shown" });
     assert.equal((await view.worker("w-inline"))?.heartbeat?.busy, 1, "the slot is not free in silence");
-    const inline = rig.alive().find(({ name }) => name === "w-inline");
-    await inline?.end();
+    await inline.end();
     await rig.worker("w-process", { isolation: "process", env });
     const isolated = await caller.submit({ do: "never" }, { timeoutMs: 1_000 });
     assert.equal(isolated.reason, "deadline_exceeded");
+    // The handler is killed, and could not say that it ended.
+    rig.history.add({ kind: "end", id: isolated.id, attempt: 1, worker: "w-process", pid: 0, how: "aborted" });
     const next = await caller.submit({ do: "return" }, { timeoutMs: 10_000 });
     assert.ok(next.ok, "an isolated handler is ended and its slot comes back");
-    // The killed handler could not say that it ended.
-    const { id, attempt } = isolated;
-    rig.history.add({ kind: "end", id, attempt: Math.max(1, attempt), worker: "w-process", pid: 0, how: "aborted" });
     return "deadline_exceeded, signal fired; inline: shown as stuck; isolated: ended, slot back";
   },
 };

@@ -78,11 +78,11 @@ const handlerKills: Scenario = {
     const safe = await rig.worker("w-process", { isolation: "process" });
     for (const deed of ["exit", "uncaught"] as const) {
       const heard = await caller.submit({ do: deed }, { timeoutMs: 20_000 });
-      assert.deepEqual([heard.reason, heard.maybeExecuted], ["worker_lost", true], `${deed}, isolated`);
+      assert.deepEqual([heard.reason, heard.maybeExecuted], ["job_failed", true], `${deed}, isolated`);
     }
     assert.ok((await caller.submit({ do: "return" }, { timeoutMs: 20_000 })).ok, "the isolated worker goes on");
     assert.equal(safe.process.ended, false);
-    return "worker_lost each time; the isolated worker lives on";
+    return "inline: worker_lost; in a process of its own: job_failed, and the worker lives on";
   },
 };
 

@@ -2,11 +2,12 @@
 //
 //	go run ./cmd/worker -pool adder -slots 4
 //
-// It speaks the wire of docs/protocol.md directly and needs nothing but a NATS client.
+// It speaks the wire of docs/protocol.md with nothing but a NATS client and the code generated from proto/.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,14 +23,15 @@ func main() {
 	pool := flag.String("pool", "adder", "pool to serve")
 	id := flag.String("id", fmt.Sprintf("go-%d", os.Getpid()), "this worker's id, unique in its pool")
 	slots := flag.Int("slots", 1, "jobs that run at once")
+	delay := flag.Duration("delay", 0, "time that each job takes, to watch the pool at work")
 	flag.Parse()
-	if err := serve(*url, newWorker(*pool, *id, *slots, addOne)); err != nil {
+	if err := serve(*url, newWorker(*pool, *id, *slots, addOne(*delay))); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// serve takes jobs until SIGINT or SIGTERM, then finishes what runs.
+// serve takes jobs until SIGINT, SIGTERM or a request to drain, then finishes what runs.
 func serve(url string, w *worker) error {
 	nc, err := nats.Connect(url, nats.MaxReconnects(-1))
 	if err != nil {
@@ -48,17 +50,26 @@ func serve(url string, w *worker) error {
 		select {
 		case <-ticker.C:
 			w.beat()
+		case <-w.left:
+			return w.drain()
 		case <-stop:
 			return w.drain()
 		}
 	}
 }
 
-// addOne is the handler: any function of a payload will do. It should end when ctx does.
-func addOne(_ context.Context, payload []byte) ([]byte, error) {
-	var number float64
-	if _, err := fmt.Sscan(string(payload), &number); err != nil {
-		return nil, fmt.Errorf("the payload is not a number")
+// addOne makes the handler: any function of a payload will do. It ends at once when ctx does.
+func addOne(delay time.Duration) handler {
+	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(delay):
+		}
+		var number float64
+		if _, err := fmt.Sscan(string(payload), &number); err != nil {
+			return nil, errors.New("the payload is not a number")
+		}
+		return []byte(fmt.Sprint(number + 1)), nil
 	}
-	return []byte(fmt.Sprint(number + 1)), nil
 }

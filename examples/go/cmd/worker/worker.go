@@ -2,13 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	poolmeshv1 "example.com/poolmesh/gen/poolmesh/v1"
 )
 
 // handler turns a payload into a result. Its context ends when the job is canceled or out of time.
@@ -21,12 +23,14 @@ type worker struct {
 	run         handler
 	nc          *nats.Conn
 	offers      *nats.Subscription
-	incarnation int64
+	incarnation uint64
 	jobs        sync.WaitGroup
+	leaving     sync.Once
+	left        chan struct{} // closed when somebody asked for a drain
 
 	mu      sync.Mutex
-	state   string
-	seq     int64
+	state   poolmeshv1.WorkerState
+	seq     uint64
 	busy    int
 	running map[string]running
 }
@@ -38,24 +42,27 @@ type running struct {
 }
 
 func newWorker(pool, id string, slots int, run handler) *worker {
-	w := &worker{pool: pool, id: id, slots: slots, run: run, state: "WORKER_STATE_READY"}
-	w.incarnation = time.Now().UnixMilli() * 1024
-	w.running = map[string]running{}
-	return w
+	return &worker{
+		pool: pool, id: id, slots: slots, run: run,
+		incarnation: uint64(time.Now().UnixMilli()) * 1024,
+		left:        make(chan struct{}),
+		state:       poolmeshv1.WorkerState_WORKER_STATE_READY,
+		running:     map[string]running{},
+	}
 }
 
-// start subscribes to offers (shared with the pool's other workers), hand-offs and cancels, and beats.
+// start subscribes to offers (shared with the pool's other workers), hand-offs, cancels and control, and beats.
 func (w *worker) start(nc *nats.Conn) (err error) {
 	w.nc = nc
 	prefix := "pool." + w.pool + "."
 	if w.offers, err = nc.QueueSubscribe(prefix+"job", "workers", w.take); err != nil {
 		return err
 	}
-	if _, err = nc.Subscribe(prefix+"job."+w.id, w.take); err != nil {
-		return err
-	}
-	if _, err = nc.Subscribe(prefix+"cancel.*", w.cancel); err != nil {
-		return err
+	alone := map[string]nats.MsgHandler{"job." + w.id: w.take, "cancel.*": w.cancel, "control." + w.id: w.control}
+	for subject, handle := range alone {
+		if _, err = nc.Subscribe(prefix+subject, handle); err != nil {
+			return err
+		}
 	}
 	w.beat()
 	return nc.Flush()
@@ -115,19 +122,19 @@ func (w *worker) cancel(m *nats.Msg) {
 
 // drain takes nothing new, finishes what runs, and says goodbye.
 func (w *worker) drain() error {
-	w.setState("WORKER_STATE_DRAINING")
+	w.setState(poolmeshv1.WorkerState_WORKER_STATE_DRAINING)
 	if err := w.offers.Drain(); err != nil {
 		return err
 	}
 	w.jobs.Wait()
-	w.setState("WORKER_STATE_STOPPED")
+	w.setState(poolmeshv1.WorkerState_WORKER_STATE_STOPPED)
 	return w.nc.Flush()
 }
 
 func (w *worker) takeSlot(m *nats.Msg) (context.Context, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.busy >= w.slots || w.state != "WORKER_STATE_READY" {
+	if w.busy >= w.slots || w.state != poolmeshv1.WorkerState_WORKER_STATE_READY {
 		return nil, false
 	}
 	w.busy++
@@ -145,24 +152,43 @@ func (w *worker) giveSlot(m *nats.Msg) {
 	w.busy--
 }
 
-func (w *worker) setState(state string) {
+func (w *worker) setState(state poolmeshv1.WorkerState) {
 	w.mu.Lock()
 	w.state = state
 	w.mu.Unlock()
 	w.beat()
 }
 
-// beat says in JSON how the worker is; protobuf would do as well.
+// beat says how the worker is; in JSON here, protobuf would do as well.
 func (w *worker) beat() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seq++
-	body := fmt.Sprintf(
-		`{"pool":%q,"worker":%q,"incarnation":"%d","seq":"%d","state":%q,"slots":%d,"busy":%d,"heartbeatIntervalMs":1000}`,
-		w.pool, w.id, w.incarnation, w.seq, w.state, w.slots, w.busy)
+	body, err := protojson.Marshal(w.heartbeat())
+	if err != nil {
+		return
+	}
 	_ = w.nc.PublishMsg(&nats.Msg{
 		Subject: "pool." + w.pool + ".heartbeat." + w.id,
 		Header:  nats.Header{"Content-Type": {"application/json"}},
-		Data:    []byte(body),
+		Data:    body,
 	})
+}
+
+// heartbeat is how the worker is now; seq rises with every one.
+func (w *worker) heartbeat() *poolmeshv1.Heartbeat {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seq++
+	beat := &poolmeshv1.Heartbeat{
+		Pool: w.pool, Worker: w.id, Incarnation: w.incarnation, Seq: w.seq, State: w.state,
+		Slots: uint32(w.slots), Busy: uint32(w.busy), HeartbeatIntervalMs: 1000,
+	}
+	for id := range w.running {
+		switch {
+		case strings.HasPrefix(id, "_INBOX."): // a plain request, which has no id of its own
+		case len(beat.RunningJobs) == 64:
+			beat.RunningTruncated = true
+		default:
+			beat.RunningJobs = append(beat.RunningJobs, id)
+		}
+	}
+	return beat
 }

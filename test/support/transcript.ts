@@ -1,0 +1,45 @@
+/**
+ * Transcripts: text files that show commands and their output, to read and to run.
+ *
+ * A line that begins with "$ " is a command; the lines up to the next empty one
+ * are its output; anything else is prose. "…" stands for any text, on a line of
+ * its own for any number of lines.
+ */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import type { Owner } from "./clean-up.js";
+import { run } from "./process.js";
+
+/** One command and what it prints. */
+export interface Step {
+  readonly command: string;
+  readonly expected: readonly string[];
+}
+
+/** The steps of a transcript. */
+export async function readTranscript(path: string): Promise<Step[]> {
+  const lines = (await readFile(path, "utf8")).split("\n");
+  return lines.flatMap((line, index) => {
+    if (!line.startsWith("$ ")) return [];
+    const rest = lines.slice(index + 1);
+    const end = rest.indexOf("");
+    return [{ command: line.slice(2), expected: rest.slice(0, end < 0 ? rest.length : end) }];
+  });
+}
+
+/** Runs one step in bash and compares. */
+export async function runStep(t: Owner, step: Step, env: Readonly<Record<string, string>>): Promise<void> {
+  const { stdout, stderr } = await run(t, "bash", ["-o", "pipefail", "-c", step.command], { env, limitMs: 60_000 });
+  const pattern = new RegExp(`^${step.expected.map(toPattern).join("")}$`);
+  const printed = `${stdout.trimEnd()}\n`;
+  assert.ok(
+    pattern.test(printed),
+    `$ ${step.command}\nprinted:\n${printed}${stderr}expected:\n${step.expected.join("\n")}`,
+  );
+}
+
+function toPattern(line: string): string {
+  if (line === "…") return "(?:.*\\n)*?";
+  const parts = line.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return `${parts.join(".*")}\\n`;
+}

@@ -1,0 +1,194 @@
+/** The pure parts of `poolmesh map`. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Feed } from "../../cli/map/feed.js";
+import { globToRegExp } from "../../cli/map/glob.js";
+import { againLines } from "../../cli/map/go-on.js";
+import { lines } from "../../cli/map/lines.js";
+import { outcomeLine } from "../../cli/map/outcome-line.js";
+import { PatientStarter } from "../../cli/map/patient-starter.js";
+import { DonePrefix } from "../../cli/map/prefix.js";
+import { PoolError } from "../../mesh/errors.js";
+import { JobResult, type Outcome, type SubmitOptions } from "../../mesh/job.js";
+import { seededRandom } from "../support/random.js";
+
+async function* chunksOf(text: Buffer, size: () => number): AsyncGenerator<Buffer> {
+  for (let from = 0; from < text.length; ) {
+    const to = from + size();
+    yield text.subarray(from, to);
+    from = to;
+  }
+}
+
+async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const each of source) all.push(each);
+  return all;
+}
+
+describe("map - lines", () => {
+  test("lines are the same however the stream is cut", async () => {
+    const random = seededRandom(7);
+    const text = Buffer.from("one\ntwo ü\r\n\nfour\u{1f600}\nlast without an end");
+    for (let round = 0; round < 100; round += 1) {
+      const found = await collect(lines(chunksOf(text, () => 1 + Math.floor(random() * 9))));
+      const labels = found.map(({ label }) => label);
+      assert.deepEqual(labels, ["one", "two ü", "", "four\u{1f600}", "last without an end"]);
+      assert.equal(found.at(-1)?.readTo, text.length);
+    }
+  });
+
+  test("bytes that are not UTF-8 stay as they are", async () => {
+    const [line] = await collect(lines(chunksOf(Buffer.from([0xff, 0x00, 0x0a]), () => 8)));
+    assert.deepEqual([...(line?.payload ?? [])], [0xff, 0x00]);
+  });
+
+  test("a line over the limit is refused before more of it is held", async () => {
+    const endless = chunksOf(Buffer.alloc(10_000, "x"), () => 100);
+    await assert.rejects(collect(lines(endless, 1_000)), { reason: "payload_too_large", field: "input" });
+  });
+});
+
+describe("map - glob", () => {
+  const cases: readonly [pattern: string, matching: readonly string[], other: readonly string[]][] = [
+    ["**/*.ts", ["a.ts", "a/b.ts", "a/b/c.ts"], [".a.ts", "a/.b/c.ts", "a.tsx"]],
+    ["*.{ts,js}", ["a.ts", "a.js"], ["a/b.ts", "a.tsx", ".a.js"]],
+    ["a/**", ["a/b", "a/b/c"], ["a/.b", "b/c", "a"]],
+    ["[ab]?.txt", ["ax.txt", "b1.txt"], ["cx.txt", "a.txt"]],
+    ["[!a]*", ["b", "bc"], ["a", "ab"]],
+    ["a,b}", ["a,b}"], ["a", "b"]],
+    [".*/x", [".a/x"], ["a/x"]],
+    ["{*.ts,b}", ["a.ts", "b"], [".a.ts"]],
+    ["x{a,b{c,d}}", ["xa", "xbc", "xbd"], ["xb"]],
+    ["a+(b).$", ["a+(b).$"], ["aab"]],
+  ];
+  for (const [pattern, matching, other] of cases) {
+    test(`${pattern} means what it means in a shell`, () => {
+      const expression = globToRegExp(pattern);
+      for (const path of matching) assert.ok(expression.test(path), `${path} matches`);
+      for (const path of other) assert.ok(!expression.test(path), `${path} does not match`);
+    });
+  }
+});
+
+describe("map - where to go on", () => {
+  test("the prefix is what is done without a gap, in any order of outcomes", () => {
+    const random = seededRandom(3);
+    const done = new DonePrefix(5);
+    const order = Array.from({ length: 200 }, (_, i) => i + 5).sort(() => random() - 0.5);
+    const seen = new Set<number>();
+    for (const index of order) {
+      done.add(index);
+      seen.add(index);
+      let expected = 5;
+      while (seen.has(expected)) expected += 1;
+      assert.equal(done.length, expected);
+      assert.equal(done.beyond, seen.size - (expected - 5));
+    }
+  });
+
+  test("the command to go on with is the same one with another --skip, quoted for a shell", () => {
+    const done = new DonePrefix();
+    done.add(0);
+    const argv = ["map", "p", "--files", "a b/*.ts", "--skip", "0"];
+    const [, again] = againLines(argv, { files: ["a b/*.ts"] }, done);
+    assert.equal(again, "go on with: poolmesh map p --files 'a b/*.ts' --skip 1");
+  });
+
+  test("inputs from stdin have to be given again, and it says so", () => {
+    const [, again] = againLines(["map", "p", "--skip=4"], {}, new DonePrefix(4));
+    assert.match(again ?? "", /map p --skip 4 .*stdin/);
+  });
+});
+
+describe("map - feed", () => {
+  test("the first inputs are left out and the rest come in order", async () => {
+    const feed = new Feed(
+      chunksOf(Buffer.from("abcdef"), () => 1),
+      4,
+    );
+    assert.deepEqual((await collect(feed)).map(String), ["e", "f"]);
+    assert.equal(feed.ended, true);
+  });
+
+  test("a closed tap ends although the source never gives anything", async () => {
+    const silent: AsyncIterable<string> = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) };
+    const feed = new Feed(silent, 0);
+    const all = collect(feed);
+    feed.close();
+    assert.deepEqual(await all, []);
+    assert.equal(feed.ended, false);
+  });
+});
+
+describe("map - outcomes", () => {
+  test("a result line has index, input, result, worker, attempts and ms", () => {
+    const result = new JobResult("j", Buffer.from("42"), "w-1", 2, 1, 3);
+    const input = { label: "41", payload: Buffer.from("41"), tookMs: 3.14159 };
+    const line = outcomeLine({ ok: true, id: "j", result, index: 0, input }, 7, "auto");
+    assert.deepEqual(JSON.parse(line), { index: 7, input: "41", result: 42, worker: "w-1", attempts: 2, ms: 3.14 });
+    assert.ok(line.endsWith("}\n"));
+  });
+
+  test("an error line has the error in place of the result", () => {
+    const error = new PoolError("job_failed", "no");
+    const input = { label: "x", payload: Buffer.from("x"), tookMs: 1 };
+    const line = outcomeLine({ ok: false, id: "j", error, worker: "w", attempt: 1, index: 0, input }, 0, "auto");
+    const { error: shown, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    assert.deepEqual(shown, { reason: "job_failed", message: "no", retryable: false });
+    assert.deepEqual(rest, { index: 0, input: "x", worker: "w", attempts: 1, ms: 1 });
+  });
+});
+
+describe("map - patience", () => {
+  const away = (maybeExecuted: boolean): Outcome => {
+    const error = new PoolError("bus_unavailable", "away", { maybeExecuted });
+    return { ok: false, id: "1", error, worker: "", attempt: 0 };
+  };
+  const done: Outcome = { ok: true, id: "1", result: new JobResult("1", new Uint8Array(), "", 1, 0, 0) };
+
+  function starterOf(
+    answers: Outcome[],
+    options: SubmitOptions = {},
+  ): { starter: PatientStarter; tries: () => number } {
+    let tries = 0;
+    const client = {
+      detachSubmit: (_payload: unknown, { onOutcome }: { onOutcome?: (outcome: Outcome) => void } = {}): string => {
+        const answer = answers[tries] ?? done;
+        tries += 1;
+        setImmediate(() => onOutcome?.(answer));
+        return `client-${tries}`;
+      },
+      cancel: () => Promise.resolve(),
+    };
+    return { starter: new PatientStarter(client, options), tries: () => tries };
+  }
+
+  const run = (starter: PatientStarter, leftMs: number): Promise<Outcome> =>
+    new Promise((resolve) => starter.start({ label: "", payload: new Uint8Array() }, leftMs, resolve));
+
+  test("a job that nobody could take is tried again and succeeds", async () => {
+    const { starter, tries } = starterOf([away(false)]);
+    assert.equal((await run(starter, 30_000)).ok, true);
+    assert.equal(tries(), 2);
+    assert.equal(starter.underWay, 0);
+  });
+
+  test("a job that may have run is not tried again", async () => {
+    const { starter, tries } = starterOf([away(true)]);
+    assert.equal((await run(starter, 30_000)).ok, false);
+    assert.equal(tries(), 1);
+  });
+
+  test("a job without time left is not tried again", async () => {
+    const { starter, tries } = starterOf([away(false)]);
+    assert.equal((await run(starter, 100)).ok, false);
+    assert.equal(tries(), 1);
+  });
+
+  test("with --no-wait nothing is tried again", async () => {
+    const { starter, tries } = starterOf([away(false)], { wait: false });
+    assert.equal((await run(starter, 30_000)).ok, false);
+    assert.equal(tries(), 1);
+  });
+});
