@@ -7,7 +7,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "./errors.js";
 import { checkName } from "./names.js";
-import { type HeaderReader, wireHeaders } from "./wire-headers.js";
+import { eachHeader, type HeaderReader, wireHeaders } from "./wire-headers.js";
 
 /** Header names, in their canonical form. */
 export const HEADER = {
@@ -75,17 +75,17 @@ export interface JobHeaders {
   priority?: Priority;
   wait?: boolean;
   client?: string;
-  traceparent?: string;
-  tracestate?: string;
+  traceparent?: string | undefined;
+  tracestate?: string | undefined;
 }
 
 /** The data about a reply. */
 export interface ReplyHeaders {
   kind: ReplyKind;
   jobId?: string;
-  attempt?: number;
+  attempt?: number | undefined;
   worker?: string;
-  free?: number;
+  free?: number | undefined;
 }
 
 /** Writes a job's headers. */
@@ -117,30 +117,62 @@ export function encodeRevocation(attempt: number): MsgHdrs {
  *
  * @throws PoolError `invalid_argument` with the header as its field
  */
-export function decodeJobHeaders(h: (HeaderReader & Iterable<[string, string[]]>) | undefined): JobHeaders {
-  if (h === undefined) return {};
-  checkSize(h);
+export function decodeJobHeaders(h: HeaderReader | undefined): JobHeaders {
   const job: JobHeaders = {};
-  const id = h.get(HEADER.jobId);
-  if (id !== "") job.jobId = checkName("job", id);
-  const attempt = h.get(HEADER.attempt);
-  if (attempt !== "") job.attempt = integer(HEADER.attempt, attempt, 1, 1_000_000);
-  const timeoutMs = h.get(HEADER.timeoutMs);
-  if (timeoutMs !== "") job.timeoutMs = integer(HEADER.timeoutMs, timeoutMs, 1, MAX_TIMEOUT_MS);
-  const expiresAt = h.get(HEADER.expiresAt);
-  if (expiresAt !== "") job.expiresAt = integer(HEADER.expiresAt, expiresAt, 0, Number.MAX_SAFE_INTEGER);
-  if (h.get(HEADER.offer) === "1") job.offer = true;
-  if (h.get(HEADER.idempotent) === "1") job.idempotent = true;
-  const priority = h.get(HEADER.priority);
-  if (priority !== "") job.priority = checkPriority(priority);
-  if (h.get(HEADER.wait) === "0") job.wait = false;
-  const client = h.get(HEADER.client);
-  if (client !== "") job.client = checkClient(client);
-  const traceparent = h.get(HEADER.traceparent);
-  if (traceparent !== "") job.traceparent = traceparent;
-  const tracestate = h.get(HEADER.tracestate);
-  if (tracestate !== "") job.tracestate = tracestate;
+  if (h === undefined) return job;
+  let count = 0;
+  let bytes = 0;
+  eachHeader(h, (name, value) => {
+    count += 1;
+    bytes += name.length + value.length + 4;
+    if (value !== "") readJobHeader(job, name, value);
+  });
+  if (count > MAX_HEADERS || bytes > MAX_HEADER_BYTES) {
+    throw new PoolError("invalid_argument", `headers: at most ${MAX_HEADERS} and ${MAX_HEADER_BYTES} bytes`, {
+      field: "headers",
+    });
+  }
   return job;
+}
+
+function readJobHeader(job: JobHeaders, name: string, value: string): void {
+  switch (name) {
+    case HEADER.jobId:
+      job.jobId = checkName("job", value);
+      break;
+    case HEADER.attempt:
+      job.attempt = integer(name, value, 1, 1_000_000);
+      break;
+    case HEADER.timeoutMs:
+      job.timeoutMs = integer(name, value, 1, MAX_TIMEOUT_MS);
+      break;
+    case HEADER.expiresAt:
+      job.expiresAt = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      break;
+    case HEADER.offer:
+      if (value === "1") job.offer = true;
+      break;
+    case HEADER.idempotent:
+      if (value === "1") job.idempotent = true;
+      break;
+    case HEADER.priority:
+      job.priority = checkPriority(value);
+      break;
+    case HEADER.wait:
+      if (value === "0") job.wait = false;
+      break;
+    case HEADER.client:
+      job.client = checkClient(value);
+      break;
+    case HEADER.traceparent:
+      job.traceparent = value;
+      break;
+    case HEADER.tracestate:
+      job.tracestate = value;
+      break;
+    default:
+      break;
+  }
 }
 
 /** Writes a reply's headers. */
@@ -156,19 +188,25 @@ export function encodeReplyHeaders(reply: ReplyHeaders): MsgHdrs {
 
 /** Reads a reply's headers; what is malformed is taken as not said. A reply without any is a bare worker's result. */
 export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
-  if (h === undefined) return { kind: "result" };
-  const said = h.get(HEADER.reply);
-  const kind = isReplyKind(said) ? said : h.get(HEADER.serviceErrorCode) !== "" ? "error" : "result";
-  const reply: ReplyHeaders = { kind };
-  const id = h.get(HEADER.jobId);
-  if (id !== "") reply.jobId = id;
-  const attempt = Number(h.get(HEADER.attempt));
-  if (Number.isSafeInteger(attempt) && attempt > 0) reply.attempt = attempt;
-  const worker = h.get(HEADER.worker);
-  if (worker !== "") reply.worker = worker;
-  const free = h.get(HEADER.free);
-  if (/^\d{1,6}$/.test(free)) reply.free = Number(free);
+  const reply: ReplyHeaders = { kind: "result" };
+  if (h === undefined) return reply;
+  let said: ReplyKind | undefined;
+  let isError = false;
+  eachHeader(h, (name, value) => {
+    if (name === HEADER.reply && isReplyKind(value)) said = value;
+    else if (name === HEADER.jobId && value !== "") reply.jobId = value;
+    else if (name === HEADER.attempt) reply.attempt = count(value);
+    else if (name === HEADER.worker && value !== "") reply.worker = value;
+    else if (name === HEADER.free) reply.free = count(value);
+    else if (name === HEADER.serviceErrorCode && value !== "") isError = true;
+  });
+  reply.kind = said ?? (isError ? "error" : "result");
   return reply;
+}
+
+/** A small whole number; undefined for anything else. */
+function count(text: string): number | undefined {
+  return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
 }
 
 /** @throws PoolError `invalid_argument` */
@@ -217,20 +255,4 @@ function integer(header: string, text: string, min: number, max: number): number
   throw new PoolError("invalid_argument", `header ${header}: use a whole number from ${min} to ${max}`, {
     field: header,
   });
-}
-
-function checkSize(h: Iterable<[string, string[]]>): void {
-  let count = 0;
-  let bytes = 0;
-  for (const [name, values] of h) {
-    for (const value of values) {
-      count += 1;
-      bytes += name.length + value.length + 4;
-    }
-  }
-  if (count > MAX_HEADERS || bytes > MAX_HEADER_BYTES) {
-    throw new PoolError("invalid_argument", `headers: at most ${MAX_HEADERS} and ${MAX_HEADER_BYTES} bytes`, {
-      field: "headers",
-    });
-  }
 }

@@ -12,7 +12,7 @@ const START = "NATS/1.0";
 const END = "\r\n";
 
 /** What reading needs of headers; nats.js' own have it too. */
-export interface HeaderReader {
+export interface HeaderReader extends Iterable<[string, string[]]> {
   /** The first value under this exact name; "" when there is none. */
   get(name: string): string;
   /** The status code of the first line, 0 without one. */
@@ -23,6 +23,7 @@ export interface HeaderReader {
 class WireHeaders implements HeaderReader {
   #text: string;
 
+  /** @param text as on the wire, without the empty line; one character a byte where it was read */
   constructor(text = START + END) {
     this.#text = text;
   }
@@ -36,12 +37,11 @@ class WireHeaders implements HeaderReader {
   }
 
   get(name: string): string {
-    const key = `${END}${name}:`;
-    const at = this.#text.indexOf(key);
-    if (at === -1) return "";
-    const from = at + key.length;
-    const to = this.#text.indexOf(END, from);
-    return this.#text.slice(from, to === -1 ? undefined : to).trim();
+    let found = "";
+    this.each((each, value) => {
+      if (found === "" && each === name) found = value;
+    });
+    return found;
   }
 
   get code(): number {
@@ -53,13 +53,35 @@ class WireHeaders implements HeaderReader {
     return Buffer.from(this.#text + END);
   }
 
-  /** Names and values, as nats.js' class gives them. */
-  *[Symbol.iterator](): Generator<[string, string[]]> {
-    for (const line of this.#text.split(END).slice(1)) {
-      const colon = line.indexOf(":");
-      if (colon > 0) yield [line.slice(0, colon), [line.slice(colon + 1).trim()]];
+  /** Calls `visit` for every header, in one pass over the text. */
+  each(visit: (name: string, value: string) => void): void {
+    const text = this.#text;
+    let from = text.indexOf(END) + END.length;
+    for (let to = text.indexOf(END, from); to > from; to = text.indexOf(END, from)) {
+      const colon = text.indexOf(":", from);
+      if (colon > from && colon < to) visit(text.slice(from, colon), utf8(text.slice(colon + 1, to).trim()));
+      from = to + END.length;
     }
   }
+
+  /** Names and values, as nats.js' class gives them. */
+  [Symbol.iterator](): Iterator<[string, string[]]> {
+    const all: [string, string[]][] = [];
+    this.each((name, value) => all.push([name, [value]]));
+    return all.values();
+  }
+}
+
+/** Calls `visit` for every header and value of ours or of nats.js' class. */
+export function eachHeader(h: HeaderReader, visit: (name: string, value: string) => void): void {
+  if (h instanceof WireHeaders) return h.each(visit);
+  for (const [name, values] of h) for (const value of values) visit(name, value);
+}
+
+/** Text that was read one character a byte; ASCII is what it is. */
+function utf8(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the ASCII range is what is meant
+  return /^[\x00-\x7f]*$/.test(value) ? value : Buffer.from(value, "latin1").toString();
 }
 
 /** New headers to write to. Publishing, get() and iterating are what they can do. */
@@ -74,10 +96,9 @@ interface RawMsg {
 }
 
 /** The headers of a message; undefined when it has none. */
-export function headersOf(msg: Pick<Msg, "headers">): (HeaderReader & Iterable<[string, string[]]>) | undefined {
+export function headersOf(msg: Pick<Msg, "headers">): HeaderReader | undefined {
   const { _msg, _rdata } = msg as RawMsg;
   if (_msg === undefined || _rdata === undefined) return msg.headers;
   if (_msg.hdr <= 0) return undefined;
-  const { buffer, byteOffset } = _rdata;
-  return new WireHeaders(Buffer.from(buffer, byteOffset, _msg.hdr).toString());
+  return new WireHeaders(Buffer.from(_rdata.buffer, _rdata.byteOffset, _msg.hdr).toString("latin1"));
 }

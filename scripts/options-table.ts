@@ -40,14 +40,17 @@ export function tableIn(readme: string): string | undefined {
 
 function row(name: string, spec: OptionSpec<unknown>): string {
   const variables = [envName(name), ...(spec.alias === undefined ? [] : [spec.alias])].map(code).join(", ");
-  const flag = spec.secret ? "none: a secret" : code(spec.value === "" ? flagName(name) : `${flagName(name)} ${spec.value}`);
+  const flag = spec.secret
+    ? "none: a secret"
+    : code(spec.value === "" ? flagName(name) : `${flagName(name)} ${spec.value}`);
   const used = PROGRAMS.filter(([, specs]) => name in specs).map(([program]) => program);
   const shown = used.length === PROGRAMS.length ? "all" : used.join(", ");
   return `| ${variables} | ${flag} | ${defaultOf(name, spec)} | ${spec.help} | ${shown} |`;
 }
 
 function defaultOf(name: string, spec: OptionSpec<unknown>): string {
-  if (name === "listen") return `manager ${code(defaultText(MANAGER_LISTEN))}, meter ${code(defaultText(METER_LISTEN))}`;
+  if (name === "listen")
+    return `manager ${code(defaultText(MANAGER_LISTEN))}, meter ${code(defaultText(METER_LISTEN))}`;
   if (spec.value === "" && !spec.secret) return "off";
   const text = defaultText(spec.default);
   return text === "" ? "" : code(text);
@@ -65,7 +68,10 @@ function main(write: boolean): void {
   const readme = readFileSync(README, "utf8");
   const old = tableIn(readme);
   if (old === undefined) throw new Error(`README.md has no ${BEGIN} … ${END}`);
-  writeFileSync(README, readme.replace(`${BEGIN}\n${old}${END}`, () => `${BEGIN}\n${optionsTable()}${END}`));
+  writeFileSync(
+    README,
+    readme.replace(`${BEGIN}\n${old}${END}`, () => `${BEGIN}\n${optionsTable()}${END}`),
+  );
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.includes("--write"));

@@ -58,6 +58,7 @@ class Worker:
         self.running[headers.get("Pool-Job-Id", msg.reply)] = (int(headers.get("Pool-Attempt", 1)), job)
         if offered:
             await self.reply(msg, "accepted")
+        await self.beat()
 
     async def run(self, msg) -> None:
         """One job: its result or its error, when the slot is free again."""

@@ -309,9 +309,9 @@ export class Dispatcher implements AttemptOwner {
       timeoutMs: leftMs,
       expiresAt: Date.now() + leftMs,
       offer: true,
-      ...(idempotent ? { idempotent } : {}),
-      ...(traceparent === undefined ? {} : { traceparent }),
-      ...(tracestate === undefined ? {} : { tracestate }),
+      idempotent,
+      traceparent,
+      tracestate,
     });
     bus.publish(subject, job.spec.payload, { headers, reply: inbox.subject(attempt.token) });
   }

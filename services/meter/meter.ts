@@ -95,6 +95,7 @@ export class Meter extends Lifecycle {
     this.#clock.start();
     await this.#http.start();
     const bus = this.#sharedBus ?? (await this.#connect());
+    this.#abandon.signal.throwIfAborted();
     void bus.closed.then((error) => error !== undefined && this.fail(error));
     this.#ears = new Ears(bus, this.#subjects, this.#state, this.#options.pools);
     await this.#ears.start();
@@ -111,7 +112,7 @@ export class Meter extends Lifecycle {
   }
 
   protected override async onStop(): Promise<void> {
-    this.#abandon.abort();
+    this.#abandon.abort(new Error("stopped while starting"));
     await this.#http.stop();
     await this.#serviceApi?.stop();
     this.#clock.stop();
@@ -124,8 +125,10 @@ export class Meter extends Lifecycle {
   async #connect(): Promise<Bus> {
     const name = `poolmesh-meter-${this.id}`;
     const { signal } = this.#abandon;
-    this.#ownBus = await Bus.connect({ name, ...this.#options.bus, log: this.#log, signal });
-    return this.#ownBus;
+    const bus = await Bus.connect({ name, ...this.#options.bus, log: this.#log, signal });
+    this.#ownBus = bus;
+    if (signal.aborted) await bus.close();
+    return bus;
   }
 
   #makeHttp(): HttpServer {

@@ -33,6 +33,8 @@ export async function run(job: Job): Promise<unknown> {
   const who = { id: job.id, attempt: job.attempt, worker: job.worker, pid: process.pid };
   const order = job.payload as Order;
   history.add({ kind: "start", ...who });
+  // Who ends its own process says so while it can.
+  if (order.do === "exit" || order.do === "uncaught") history.add({ kind: "end", ...who, how: "threw" });
   job.signal.addEventListener("abort", () => history.add({ kind: "signal", ...who }), { once: true });
   let how: Extract<FaultEvent, { kind: "end" }>["how"] = "returned";
   try {

@@ -115,10 +115,10 @@ export class History {
     this.#closed = true;
   }
 
-  /** Adds an event; it is in the file when this returns. */
-  add(event: FaultEvent): void {
+  /** Adds an event, by default as of now; it is in the file when this returns. */
+  add(event: FaultEvent, at = machineNow()): void {
     if (this.#closed) return;
-    appendFileSync(this.path, `${JSON.stringify({ at: machineNow(), ...event })}\n`);
+    appendFileSync(this.path, `${JSON.stringify({ at, ...event })}\n`);
   }
 
   /** All events so far, by their instant. */

@@ -110,14 +110,24 @@ export class Rig {
     return this.spawnWorker(id, setUp).ready();
   }
 
+  /** A manager process, not ready yet. */
+  spawnManager(id: string, { via, env }: ServiceSetUp = {}): Service {
+    return this.#spawn("manager", id, via, { LISTEN: "127.0.0.1:0", GRACE_MS: "5000", ...env });
+  }
+
   /** A manager process that is ready. */
-  manager(id: string, { via, env }: ServiceSetUp = {}): Promise<Service> {
-    return this.#spawn("manager", id, via, { LISTEN: "127.0.0.1:0", GRACE_MS: "5000", ...env }).ready();
+  manager(id: string, setUp: ServiceSetUp = {}): Promise<Service> {
+    return this.spawnManager(id, setUp).ready();
+  }
+
+  /** A meter process, not ready yet. */
+  spawnMeter(id: string, { via, env }: ServiceSetUp = {}): Service {
+    return this.#spawn("meter", id, via, { LISTEN: "127.0.0.1:0", ...env });
   }
 
   /** A meter process that is ready. */
-  meter(id: string, { via, env }: ServiceSetUp = {}): Promise<Service> {
-    return this.#spawn("meter", id, via, { LISTEN: "127.0.0.1:0", ...env }).ready();
+  meter(id: string, setUp: ServiceSetUp = {}): Promise<Service> {
+    return this.spawnMeter(id, setUp).ready();
   }
 
   /** What a meter shows. */

@@ -1,10 +1,26 @@
 /** Every row of the list of faults, in its order. */
 import type { Scenario } from "./scenario.js";
+import { brokers } from "./scenarios/broker.js";
+import { brokerCrowd } from "./scenarios/broker-crowd.js";
+import { callers } from "./scenarios/callers.js";
+import { fleet } from "./scenarios/fleet.js";
 import { handlers } from "./scenarios/handler.js";
+import { managers } from "./scenarios/manager.js";
+import { network } from "./scenarios/network.js";
 import { workerDeath } from "./scenarios/worker-death.js";
 import { workerPause } from "./scenarios/worker-pause.js";
+import { workerStop } from "./scenarios/worker-stop.js";
 
 /** All rows. */
-export const SCENARIOS: readonly Scenario[] = [...workerDeath, ...workerPause, ...handlers].sort((a, b) =>
-  a.id < b.id ? -1 : 1,
-);
+export const SCENARIOS: readonly Scenario[] = [
+  ...workerDeath,
+  ...workerPause,
+  ...workerStop,
+  ...handlers,
+  ...fleet,
+  ...managers,
+  ...callers,
+  ...brokers,
+  ...brokerCrowd,
+  ...network,
+].sort((a, b) => (a.id < b.id ? -1 : 1));

@@ -41,12 +41,13 @@ export class PageApp {
   readonly #announcer = new Announcer();
   readonly #brand = new Brand();
   readonly #draw = oncePerFrame(() => this.#drawNow(false));
+  readonly #scrolled = oncePerFrame(() => this.#workers.scrolled(performance.now()));
 
   /** Starts the streams and draws from here on. */
   start(): void {
     this.#choosePool();
     addEventListener("hashchange", () => this.#choosePool());
-    addEventListener("scroll", this.#draw, { passive: true });
+    addEventListener("scroll", this.#scrolled, { passive: true });
     addEventListener("resize", this.#draw);
     setInterval(() => this.#tick(), 1_000);
     this.#feed.start();

@@ -1,12 +1,14 @@
 /** The workers of the chosen pool: title, filter, table, and what is said when none passes the filter. */
+
 import { count } from "../../../browser/format.js";
 import { byName, isShown, type SortOrder, sortRows } from "../../../browser/order-workers.js";
 import { type StateWord, type WorkerRow, workerRow } from "../../../browser/worker-row.js";
+import type { SeenWorker } from "../../../browser.js";
 import { byId, element, setText } from "./element.js";
 import type { PageState } from "./page-state.js";
 import { StateFilter } from "./state-filter.js";
 import type { ControlAsk } from "./worker-row-element.js";
-import { WorkerTable } from "./worker-table.js";
+import { WorkerTable, type WorkerTableData } from "./worker-table.js";
 
 /** What the reader does here. */
 export interface WorkersListener {
@@ -24,7 +26,9 @@ export class WorkersSection {
   readonly #filter: StateFilter;
   readonly #table: WorkerTable;
   #named: readonly WorkerRow[] = [];
-  #keys = "";
+  #heard: ReadonlyMap<string, SeenWorker> | undefined;
+  #pool = "";
+  #shownData: WorkerTableData | undefined;
   #order: readonly string[] = [];
   #orderedBy = "";
 
@@ -46,20 +50,25 @@ export class WorkersSection {
     this.#filter.setText(row.worker);
   }
 
-  /** The chosen pool's workers in the order of their names. */
+  /** The chosen pool's workers in the order of their names; sorted anew only when one came or went. */
   named(state: PageState): readonly WorkerRow[] {
-    const all = [...(state.workers?.workers.values() ?? [])];
-    const mine = all.filter(({ view }) => state.pool === "" || view.heartbeat?.pool === state.pool);
-    const keys = mine.map((seen) => seen.key).join();
-    const rows = mine.map(workerRow);
-    if (keys === this.#keys) {
-      const byKey = new Map(rows.map((row) => [row.key, row]));
-      this.#named = this.#named.map((row) => byKey.get(row.key) ?? row);
-    } else {
-      this.#named = rows.sort(byName);
-      this.#keys = keys;
-    }
+    const workers = state.workers?.workers;
+    if (workers === this.#heard && state.pool === this.#pool) return this.#named;
+    const mine = [...(workers?.values() ?? [])].filter(({ view }) => {
+      return state.pool === "" || view.heartbeat?.pool === state.pool;
+    });
+    const kept = state.pool === this.#pool && mine.length === this.#named.length;
+    const again = kept ? this.#named.map(({ key }) => workers?.get(key)) : [];
+    const same = kept && again.every((seen) => seen !== undefined);
+    this.#named = same ? again.map(workerRow) : mine.map(workerRow).sort(byName);
+    this.#heard = workers;
+    this.#pool = state.pool;
     return this.#named;
+  }
+
+  /** Draws the rows that have scrolled into view. */
+  scrolled(nowMs: number): void {
+    if (this.#shownData !== undefined) this.#table.update(this.#shownData, nowMs);
   }
 
   /** @param reorder whether this is the moment to sort anew */
@@ -74,7 +83,8 @@ export class WorkersSection {
     );
     setText(this.#none, shown.length === 0 && rows.length > 0 ? "No worker matches the filter." : "");
     const withPool = state.pool === "" && (state.capacity?.pools.size ?? 0) > 1;
-    this.#table.update({ rows: ordered, order: state.order, withPool, withControl: state.control }, nowMs);
+    this.#shownData = { rows: ordered, order: state.order, withPool, withControl: state.control };
+    this.#table.update(this.#shownData, nowMs);
   }
 
   #arrange(shown: readonly WorkerRow[], state: PageState, nowMs: number, reorder: boolean): readonly WorkerRow[] {

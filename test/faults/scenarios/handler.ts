@@ -39,7 +39,7 @@ const neverSettles: Scenario = {
     const caller = await rig.client();
     const heard = await caller.submit({ do: "never" }, { timeoutMs: 1_000 });
     assert.equal(heard.reason, "deadline_exceeded");
-    assert.equal(rig.history.of("signal").length, 1, "its signal fired");
+    await eventually(() => rig.history.of("signal").length === 1, { what: "its signal" });
     const view = rig.view(meter);
     await eventually(async () => (await view.worker("w-inline"))?.heartbeat?.stuck === 1, { what: "the stuck slot to be shown" });
     assert.equal((await view.worker("w-inline"))?.heartbeat?.busy, 1, "the slot is not free in silence");

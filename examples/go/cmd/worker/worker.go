@@ -85,6 +85,7 @@ func (w *worker) take(m *nats.Msg) {
 	case offered:
 		w.reply(m, "accepted", nil)
 	}
+	w.beat()
 	w.jobs.Add(1)
 	go func() {
 		defer w.jobs.Done()

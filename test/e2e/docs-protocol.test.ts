@@ -1,0 +1,67 @@
+/** docs/protocol.md holds: its tables are the code's, and its two small workers work. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { Code } from "@connectrpc/connect";
+import { CATALOGUE } from "../../mesh/errors.js";
+import { HEADER } from "../../mesh/headers.js";
+import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
+import { examplePython, goBuild } from "../support/example-programs.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { startMesh } from "../support/mesh.js";
+import { startProcess } from "../support/process.js";
+import { without } from "../support/tools.js";
+
+const CACHE = resolve(".cache/docs");
+leakGuard();
+const mesh = await startMesh(WHOLE_FILE);
+const text = await readFile("docs/protocol.md", "utf8");
+
+/** The first block of code in this language, written to a file. */
+async function codeFile(language: string, name: string): Promise<string> {
+  const code = text.split(`\`\`\`${language}\n`)[1]?.split("```")[0];
+  assert.ok(code, `a block of ${language}`);
+  await mkdir(CACHE, { recursive: true });
+  const path = join(CACHE, name);
+  await writeFile(path, code);
+  return path;
+}
+
+async function serves(t: Parameters<typeof startProcess>[0], worker: string, command: string, args: string[]) {
+  const child = startProcess(t, command, args, { env: { NATS_URL: mesh.natsUrl } });
+  await mesh.untilCapacity("adder", 4);
+  const jobs = Array.from({ length: 100 }, (_, index) => index);
+  const results = await Promise.all(
+    jobs.map((value) => mesh.client.submit({ pool: "adder", input: { case: "text", value: String(value) } })),
+  );
+  assert.deepEqual(
+    results.map(({ output }) => Number(output.value)),
+    jobs.map((value) => value + 1),
+  );
+  assert.ok(results.every((each) => each.worker === worker));
+  assert.equal(child.ended, false, child.stderr);
+  cleanUp(t, () => mesh.untilCapacity("adder", 0));
+  cleanUp(t, () => child.kill());
+}
+
+test("the small worker in Go of docs/protocol.md runs jobs", { skip: without("go") }, async (t) => {
+  const program = await goBuild(t, await codeFile("go", "worker.go"), "docs-worker");
+  await serves(t, "go", program, []);
+});
+
+test("the small worker in Python of docs/protocol.md runs jobs", { skip: without("python3") }, async (t) => {
+  const python = await examplePython(t);
+  await serves(t, "py", python, [await codeFile("python", "worker.py")]);
+});
+
+test("docs/protocol.md names every header", () => {
+  for (const header of Object.values(HEADER)) assert.ok(text.includes(`\`${header}`), header);
+});
+
+test("docs/protocol.md has the whole catalogue of errors", () => {
+  for (const [reason, { code, number, retryable, when }] of Object.entries(CATALOGUE)) {
+    const again = retryable === true ? "yes" : retryable === false ? "no" : "if idempotent";
+    assert.ok(text.includes(`| \`${reason}\` | ${Code[code]} | ${number} | ${again} | ${when} |`), reason);
+  }
+});
