@@ -2,6 +2,7 @@
 import { createLog } from "../../mesh/log.js";
 import { exitCodeOf, runProcess } from "../../mesh/process.js";
 import { MANAGER_LISTEN, readManagerConfig } from "./config.js";
+import type { ManagerHooks } from "./pool.js";
 import { ManagerService } from "./service.js";
 import { toBusOptions } from "../../mesh/bus-config.js";
 
@@ -9,9 +10,13 @@ import { toBusOptions } from "../../mesh/bus-config.js";
  * Runs until stopped.
  *
  * @param flags option name → text, as the command line gave it
+ * @param hooks for a program that runs the service and listens to it
  * @returns the exit code
  */
-export async function main(flags: Readonly<Record<string, string | undefined>>): Promise<number> {
+export async function main(
+  flags: Readonly<Record<string, string | undefined>>,
+  hooks: ManagerHooks = {},
+): Promise<number> {
   try {
     const config = readManagerConfig(process.env, flags);
     const log = createLog("manager", config.logLevel, process.stdout.isTTY);
@@ -22,6 +27,7 @@ export async function main(flags: Readonly<Record<string, string | undefined>>):
       log,
       listen: listen ?? MANAGER_LISTEN,
       allowedHosts,
+      hooks,
       ...(pools === undefined ? {} : { pools }),
       ...(id === undefined ? {} : { id }),
     });

@@ -99,6 +99,7 @@ export class Meter extends Lifecycle {
     void bus.closed.then((error) => error !== undefined && this.fail(error));
     this.#ears = new Ears(bus, this.#subjects, this.#state, this.#options.pools);
     await this.#ears.start();
+    this.#abandon.signal.throwIfAborted();
     this.#serviceApi = new ServiceApi({
       bus,
       name: SERVICE_NAMES.meter,
