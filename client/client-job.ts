@@ -6,7 +6,7 @@
  */
 import type { Msg } from "nats";
 import { readErrorHeaders } from "../mesh/error-edges.js";
-import { PoolError } from "../mesh/errors.js";
+import type { PoolError } from "../mesh/errors.js";
 import { decodeReplyHeaders, HEADER, type JobHeaders } from "../mesh/headers.js";
 import { type InboxEntry, isNoResponders } from "../mesh/inbox.js";
 import { JobResult, type Outcome } from "../mesh/job.js";
@@ -61,7 +61,14 @@ export class ClientJob implements InboxEntry {
     const now = performance.now();
     const waitMs = (this.#startedAt ?? now) - this.submittedAt;
     const payload = msg.data;
-    const result = new JobResult(this.id, payload, reply.worker ?? "", reply.attempt ?? 1, waitMs, now - this.submittedAt);
+    const result = new JobResult(
+      this.id,
+      payload,
+      reply.worker ?? "",
+      reply.attempt ?? 1,
+      waitMs,
+      now - this.submittedAt,
+    );
     this.owner.onEnd(this, { ok: true, id: this.id, result });
   }
 

@@ -149,7 +149,8 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   protected async onStart(): Promise<void> {
     const options = this.#options;
     this.#bus =
-      options.bus ?? (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
+      options.bus ??
+      (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
     this.#inbox = new Inbox(this.#bus);
     this.#watch = new ManagerWatch(this.#bus, this.#inbox, (manager) => this.#onManagerGone(manager));
     this.#offReconnect = this.#bus.on("reconnect", () => this.#onReconnect());
@@ -241,13 +242,15 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
       else if (job.headers.idempotent) this.#send(job);
     }
     setTimeout(() => {
-      for (const job of silent) if (job.state === "asking") this.#loseManager(job, "no manager answered after an outage");
+      for (const job of silent)
+        if (job.state === "asking") this.#loseManager(job, "no manager answered after an outage");
     }, REASK_LIMIT_MS).unref();
   }
 
   #onManagerGone(manager: string): void {
     for (const job of [...this.#live.values()]) {
-      if (job.state === "taken" && job.manager === manager) this.#loseManager(job, "the manager that had the job is gone");
+      if (job.state === "taken" && job.manager === manager)
+        this.#loseManager(job, "the manager that had the job is gone");
     }
   }
 
@@ -261,7 +264,6 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     this.#send(job);
   }
 }
-
 
 function canceled(): PoolError {
   return new PoolError("canceled", "the caller canceled the job");

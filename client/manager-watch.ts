@@ -38,7 +38,8 @@ export class ManagerWatch {
   add(manager: string, now: number): void {
     const watched = this.#watched.get(manager);
     if (watched !== undefined) watched.jobs += 1;
-    else this.#watched.set(manager, { jobs: 1, nextProbeAt: now + PROBE_EVERY_MS, absentAt: undefined, token: undefined });
+    else
+      this.#watched.set(manager, { jobs: 1, nextProbeAt: now + PROBE_EVERY_MS, absentAt: undefined, token: undefined });
   }
 
   remove(manager: string): void {

@@ -1,6 +1,6 @@
 /** Asks one worker something on its control subject and waits for its answer. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type ControlResponse, ControlRequestSchema } from "../gen/poolmesh/v1/control_pb.js";
+import { ControlRequestSchema, type ControlResponse } from "../gen/poolmesh/v1/control_pb.js";
 import type { Bus } from "./bus.js";
 import { decodeControlReply } from "./control.js";
 import { PoolError } from "./errors.js";

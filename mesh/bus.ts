@@ -233,7 +233,9 @@ async function toNatsOptions(options: BusOptions): Promise<ConnectionOptions> {
   if (options.tlsCaFile !== undefined || options.tlsCertFile !== undefined) {
     result.tls = {
       ...(options.tlsCaFile === undefined ? {} : { ca: String(await readNamed("tlsCaFile", options.tlsCaFile)) }),
-      ...(options.tlsCertFile === undefined ? {} : { cert: String(await readNamed("tlsCertFile", options.tlsCertFile)) }),
+      ...(options.tlsCertFile === undefined
+        ? {}
+        : { cert: String(await readNamed("tlsCertFile", options.tlsCertFile)) }),
       ...(options.tlsKeyFile === undefined ? {} : { key: String(await readNamed("tlsKeyFile", options.tlsKeyFile)) }),
     };
   }

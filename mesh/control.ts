@@ -1,7 +1,7 @@
 /** Control requests as they cross the wire: made here, answered by workers. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Msg } from "nats";
-import { type ControlResponse, ControlRequestSchema, ControlResponseSchema } from "../gen/poolmesh/v1/control_pb.js";
+import { ControlRequestSchema, type ControlResponse, ControlResponseSchema } from "../gen/poolmesh/v1/control_pb.js";
 import { readErrorHeaders } from "./error-edges.js";
 import { PoolError } from "./errors.js";
 import { decodeReplyHeaders } from "./headers.js";
@@ -23,7 +23,8 @@ export function encodeControl<C extends OpCase>(op: C, value: OpValue<C>): Uint8
  */
 export function decodeControlReply(worker: string, msg: Msg): ControlResponse {
   if (isNoResponders(msg)) throw new PoolError("not_found", `worker ${worker} is not there`, { field: "worker" });
-  if (msg.headers !== undefined && decodeReplyHeaders(msg.headers).kind === "error") throw readErrorHeaders(msg.headers);
+  if (msg.headers !== undefined && decodeReplyHeaders(msg.headers).kind === "error")
+    throw readErrorHeaders(msg.headers);
   try {
     return fromBinary(ControlResponseSchema, msg.data);
   } catch (error) {

@@ -83,7 +83,9 @@ class Flow<T> {
   constructor(starter: JobStarter<T>, inputs: Iterable<T> | AsyncIterable<T>, options: JobFlowOptions) {
     const window = options.window ?? DEFAULT_WINDOW;
     if (!Number.isInteger(window) || window < 1 || window > MAX_WINDOW) {
-      throw new PoolError("invalid_argument", `window: use a whole number from 1 to ${MAX_WINDOW}`, { field: "window" });
+      throw new PoolError("invalid_argument", `window: use a whole number from 1 to ${MAX_WINDOW}`, {
+        field: "window",
+      });
     }
     this.#starter = starter;
     this.#options = options;

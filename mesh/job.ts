@@ -73,7 +73,13 @@ export class JobResult {
 /** How one job ended. */
 export type Outcome =
   | { readonly ok: true; readonly id: string; readonly result: JobResult }
-  | { readonly ok: false; readonly id: string; readonly error: PoolError; readonly worker: string; readonly attempt: number };
+  | {
+      readonly ok: false;
+      readonly id: string;
+      readonly error: PoolError;
+      readonly worker: string;
+      readonly attempt: number;
+    };
 
 /** One outcome of a stream of jobs, with the place of its job in that stream, from 0. */
 export type IndexedOutcome<T = Payload> = Outcome & { readonly index: number; readonly input: T };

@@ -42,20 +42,40 @@ export const OPTIONS = {
   slots: option(integer(1, 65_535), 1, "N", "jobs that run at once"),
   handler: option(nonEmpty, undefined, "FILE", "file that exports run(job), TypeScript or JavaScript"),
   exec: option(nonEmpty, undefined, "CMD", "command to run for each job: payload on stdin, result from stdout"),
-  isolation: option(oneOf(ISOLATIONS), "inline" as IsolationName, "WHERE", "where the handler runs: inline, thread or process"),
+  isolation: option(
+    oneOf(ISOLATIONS),
+    "inline" as IsolationName,
+    "WHERE",
+    "where the handler runs: inline, thread or process",
+  ),
   acceptAfterMs: option(integer(1, 60_000), 25, "MS", "say accepted when a job takes longer, milliseconds"),
   abortGraceMs: option(integer(0, 600_000), 2_000, "MS", "time an aborted handler has to settle, milliseconds"),
   listen: option(listen, undefined, "HOST:PORT", "address to serve HTTP on"),
   allowPublic: option(bool, false, "", "listen on an address that is not loopback"),
   allowedHosts: option(hosts, [], "HOST,…", "Host names to answer to besides loopback ones"),
-  timeoutMs: option(integer(1, MAX_TIMEOUT_MS), 30_000, "MS", "deadline of a job that names none, milliseconds from submit"),
-  acceptTimeoutMs: option(integer(10, 600_000), 250, "MS", "time to accept an offer before it is made again, milliseconds"),
+  timeoutMs: option(
+    integer(1, MAX_TIMEOUT_MS),
+    30_000,
+    "MS",
+    "deadline of a job that names none, milliseconds from submit",
+  ),
+  acceptTimeoutMs: option(
+    integer(10, 600_000),
+    250,
+    "MS",
+    "time to accept an offer before it is made again, milliseconds",
+  ),
   parkedLimit: option(integer(0, 10_000_000), 10_000, "N", "jobs held for a free slot, per pool"),
   parkedBytesLimit: option(integer(0, 64 * 2 ** 30), 256 * 2 ** 20, "BYTES", "payload bytes of jobs held, per pool"),
   clientShare: option(fraction, 1, "0…1", "share of the parked queue that one client may hold"),
   maxPools: option(integer(1, 100_000), 1_000, "N", "pools known at once"),
   bare: option(bool, false, "", "the pool has workers that send no heartbeats: no accept timeout"),
-  control: option(bool, false, "", "let the page and ControlWorker drain, pause and resume (needs POOLMESH_CONTROL_TOKEN)"),
+  control: option(
+    bool,
+    false,
+    "",
+    "let the page and ControlWorker drain, pause and resume (needs POOLMESH_CONTROL_TOKEN)",
+  ),
   controlToken: option(nonEmpty, undefined, "", "token that control requests must bear", { secret: true }),
   maxWorkers: option(integer(1, 1_000_000), 20_000, "N", "workers known at once"),
   maxStreams: option(integer(1, 100_000), 5_000, "N", "streams served at once"),
@@ -159,7 +179,8 @@ function urls(text: string): string[] {
   return text.split(",").map((each) => {
     const url = each.trim();
     const full = url.includes("://") ? url : `nats://${url}`;
-    if (!URL.canParse(full) || !/^(nats|tls):\/\/./.test(full)) throw new Error("use URLs such as nats://127.0.0.1:4222");
+    if (!URL.canParse(full) || !/^(nats|tls):\/\/./.test(full))
+      throw new Error("use URLs such as nats://127.0.0.1:4222");
     return full;
   });
 }
@@ -183,7 +204,7 @@ function hosts(text: string): string[] {
 function labels(text: string): Record<string, string> {
   const result: Record<string, string> = {};
   for (const pair of text.split(",").filter((each) => each !== "")) {
-    const match = /^([A-Za-z0-9][A-Za-z0-9_.\/-]{0,62})=([\x20-\x7e]{0,63})$/.exec(pair);
+    const match = /^([A-Za-z0-9][A-Za-z0-9_./-]{0,62})=([\x20-\x7e]{0,63})$/.exec(pair);
     if (match === null) throw new Error("use KEY=VALUE pairs joined by commas");
     result[match[1] as string] = match[2] as string;
   }

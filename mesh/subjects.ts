@@ -22,7 +22,11 @@ export function servicePing(name: string, id: string): string {
 }
 
 /** The names under which services register with the NATS service API. */
-export const SERVICE_NAMES = { manager: "poolmesh-manager", worker: "poolmesh-worker", meter: "poolmesh-meter" } as const;
+export const SERVICE_NAMES = {
+  manager: "poolmesh-manager",
+  worker: "poolmesh-worker",
+  meter: "poolmesh-meter",
+} as const;
 
 /** The subjects of one mesh. `pool` may be `*` only in the methods that say so. */
 export class Subjects {

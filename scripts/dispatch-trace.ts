@@ -29,7 +29,9 @@ try {
   console.log(`${jobs} jobs, ${SLOTS} slots, ${load * 100} % load, ${nodes} broker node(s); wait in ms`);
   for (const [name, { p50, p99, max }] of rows) {
     const ratio = (p99 / ideal.p99).toFixed(2);
-    console.log(`${name.padEnd(20)} p50 ${p50.toFixed(1)}  p99 ${p99.toFixed(1)}  max ${max.toFixed(1)}  p99/ideal ${ratio}`);
+    console.log(
+      `${name.padEnd(20)} p50 ${p50.toFixed(1)}  p99 ${p99.toFixed(1)}  max ${max.toFixed(1)}  p99/ideal ${ratio}`,
+    );
   }
   console.log(`lost ${ours.lost}, executed twice ${ours.twice}`);
 } finally {

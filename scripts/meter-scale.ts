@@ -4,6 +4,7 @@
  *
  *   node --import tsx scripts/meter-scale.ts [WORKERS] [SECONDS] [STREAMS] [CYCLES]
  */
+import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { type CallOptions, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -15,6 +16,8 @@ import { forkMeter, type MeterProcess, type Usage } from "./meter-child.js";
 
 const [workers = 10_000, seconds = 10, streams = 2_000, cycles = 10_000] = process.argv.slice(2).map(Number);
 const STREAMS_PER_CONNECTION = 100;
+/** A server cuts a connection that resets many streams in a short time. */
+const CYCLES_PER_CONNECTION = 500;
 const MB = 2 ** 20;
 
 const broker = new Broker({ port: "any" });
@@ -54,13 +57,14 @@ async function measureStreams(target: MeterProcess): Promise<void> {
   const before = await target.usage();
   const transports = Array.from({ length: Math.ceil(streams / STREAMS_PER_CONNECTION) }, () => client(target));
   const abort = new AbortController();
-  await Promise.all(
-    Array.from({ length: streams }, (_, i) => open(transports[i % transports.length] as Client, abort.signal)),
-  );
-  const open_ = await target.usage();
+  setMaxListeners(streams + 1, abort.signal);
+  for (const each of transports) {
+    await Promise.all(Array.from({ length: STREAMS_PER_CONNECTION }, () => open(each, abort.signal)));
+  }
+  const opened = await target.usage();
   console.log(`idle streams: ${streams} on ${transports.length} connections`);
-  console.log(`  resident   ${kbEach(before.rssBytes, open_.rssBytes)} kB each`);
-  console.log(`  heap       ${kbEach(held(before), held(open_))} kB each, with external memory`);
+  console.log(`  resident   ${kbEach(before.rssBytes, opened.rssBytes)} kB each`);
+  console.log(`  heap       ${kbEach(held(before), held(opened))} kB each, with external memory`);
   abort.abort();
   await settle(target);
   const began = await target.usage();
@@ -87,8 +91,9 @@ async function open(from: Client, signal: AbortSignal): Promise<void> {
 
 /** Opens streams and leaves them after their first message, 50 at a time. */
 async function cycle(target: MeterProcess, count: number): Promise<void> {
-  const one = client(target);
+  let one = client(target);
   for (let done = 0; done < count; done += 50) {
+    if (done % CYCLES_PER_CONNECTION === 0) one = client(target);
     await Promise.all(
       Array.from({ length: Math.min(50, count - done) }, async () => {
         const abort = new AbortController();

@@ -13,7 +13,9 @@ export function awaitOutcome(pool: Pool | undefined, id: string, signal: AbortSi
   if (kept !== undefined) return Promise.resolve(kept);
   const job = pool?.dispatcher.live(id);
   if (job === undefined) {
-    return Promise.reject(new PoolError("not_found", "no job with this id, or its outcome is no longer kept", { field: "job" }));
+    return Promise.reject(
+      new PoolError("not_found", "no job with this id, or its outcome is no longer kept", { field: "job" }),
+    );
   }
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {

@@ -10,6 +10,7 @@
  */
 import type { Msg } from "nats";
 import type { Bus } from "../../mesh/bus.js";
+import { Deadlines } from "../../mesh/deadlines.js";
 import { readErrorHeaders } from "../../mesh/error-edges.js";
 import { PoolError } from "../../mesh/errors.js";
 import { decodeReplyHeaders, encodeJobHeaders, encodeRevocation, type ReplyHeaders } from "../../mesh/headers.js";
@@ -18,10 +19,9 @@ import { JobResult, type Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
 import type { Subjects } from "../../mesh/subjects.js";
 import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
-import { Deadlines } from "../../mesh/deadlines.js";
 import { Fifo } from "./fifo.js";
 import { Attempt, type AttemptOwner, type JobListener, LiveJob } from "./live-job.js";
-import { ParkedQueue, type ParkedLimits } from "./parked-queue.js";
+import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
 import type { Placements } from "./placements.js";
 import type { Roster } from "./roster.js";
 import { ServiceRate } from "./service-rate.js";
@@ -280,7 +280,8 @@ export class Dispatcher implements AttemptOwner {
   #handOffOrPark(job: LiveJob): void {
     if (job.state === "ended" || this.#handOff(job)) return;
     if (!job.spec.wait) {
-      const reason = this.parts.roster.capacity > 0 ? "pool_full" : this.parts.roster.everBeaten ? "no_workers" : "unknown_pool";
+      const reason =
+        this.parts.roster.capacity > 0 ? "pool_full" : this.parts.roster.everBeaten ? "no_workers" : "unknown_pool";
       return this.fail(job, new PoolError(reason, NO_SLOT[reason], { retryAfterMs: 1_000 }));
     }
     job.state = "parked";

@@ -1,10 +1,11 @@
 /** The manager as a program: configuration in, a running service, an exit code out. */
+
+import { toBusOptions } from "../../mesh/bus-config.js";
 import { createLog } from "../../mesh/log.js";
 import { exitCodeOf, runProcess } from "../../mesh/process.js";
 import { MANAGER_LISTEN, readManagerConfig } from "./config.js";
 import type { ManagerHooks } from "./pool.js";
 import { ManagerService } from "./service.js";
-import { toBusOptions } from "../../mesh/bus-config.js";
 
 /**
  * Runs until stopped.

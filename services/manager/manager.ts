@@ -4,7 +4,10 @@
  * Decided here: the public verbs and their defaults. Dispatch is in
  * dispatcher.ts; the same engine serves every pool in service.ts.
  */
+
+import { askCancel } from "../../mesh/ask-cancel.js";
 import { Bus, type BusOptions } from "../../mesh/bus.js";
+import { PoolError } from "../../mesh/errors.js";
 import type {
   IndexedOutcome,
   JobResult,
@@ -19,10 +22,8 @@ import { Lifecycle } from "../../mesh/lifecycle.js";
 import type { PoolMember } from "../../mesh/member.js";
 import { checkName } from "../../mesh/names.js";
 import { type PayloadStarter, submitMany } from "../../mesh/submit-many.js";
-import { askCancel } from "../../mesh/ask-cancel.js";
 import type { ManagerHooks, Pool, PoolSettings } from "./pool.js";
 import { newManagerId, Pools } from "./pools.js";
-import { PoolError } from "../../mesh/errors.js";
 
 export type { ManagerHooks } from "./pool.js";
 
@@ -165,7 +166,9 @@ export class Manager extends Lifecycle implements Submitter {
   protected async onStart(): Promise<void> {
     const { bus, prefix, log } = this.#options;
     const settings = toPoolSettings(this.#options);
-    this.#bus = bus ?? (await Bus.connect({ name: `poolmesh-manager-${this.pool}`, waitOnFirstConnect: false, ...this.#options }));
+    this.#bus =
+      bus ??
+      (await Bus.connect({ name: `poolmesh-manager-${this.pool}`, waitOnFirstConnect: false, ...this.#options }));
     this.#pools = new Pools({
       bus: this.#bus,
       id: this.#options.id ?? newManagerId(),
@@ -201,4 +204,3 @@ export class Manager extends Lifecycle implements Submitter {
     return this.#bus;
   }
 }
-

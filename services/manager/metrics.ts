@@ -47,8 +47,20 @@ export function managerMetrics(pools: Pools): Registry {
     },
   });
   counter(registers, "poolmesh_manager_jobs_submitted_total", "Jobs taken.", pools, ({ tally }) => tally.submitted);
-  counter(registers, "poolmesh_manager_refusals_total", "Busy answers of workers.", pools, ({ tally }) => tally.refused);
-  counter(registers, "poolmesh_manager_late_replies_total", "Answers dropped as late or stale.", pools, ({ tally }) => tally.late);
+  counter(
+    registers,
+    "poolmesh_manager_refusals_total",
+    "Busy answers of workers.",
+    pools,
+    ({ tally }) => tally.refused,
+  );
+  counter(
+    registers,
+    "poolmesh_manager_late_replies_total",
+    "Answers dropped as late or stale.",
+    pools,
+    ({ tally }) => tally.late,
+  );
   new Counter({
     name: "poolmesh_manager_jobs_total",
     help: "Jobs ended, by outcome: ok or the reason of the error.",
@@ -61,8 +73,18 @@ export function managerMetrics(pools: Pools): Registry {
       }
     },
   });
-  total(registers, "poolmesh_manager_garbage_heartbeats_total", "Heartbeats dropped as garbage.", () => pools.dropped.heartbeats);
-  total(registers, "poolmesh_manager_stray_replies_total", "Replies that nobody waited for.", () => pools.dropped.replies);
+  total(
+    registers,
+    "poolmesh_manager_garbage_heartbeats_total",
+    "Heartbeats dropped as garbage.",
+    () => pools.dropped.heartbeats,
+  );
+  total(
+    registers,
+    "poolmesh_manager_stray_replies_total",
+    "Replies that nobody waited for.",
+    () => pools.dropped.replies,
+  );
   return registry;
 }
 

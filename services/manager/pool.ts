@@ -7,10 +7,10 @@
  */
 import type { Msg } from "nats";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { PoolError, type Reason } from "../../mesh/errors.js";
-import type { Inbox } from "../../mesh/inbox.js";
 import type { Bus } from "../../mesh/bus.js";
+import { PoolError, type Reason } from "../../mesh/errors.js";
 import { decodeJobHeaders, type JobHeaders } from "../../mesh/headers.js";
+import type { Inbox } from "../../mesh/inbox.js";
 import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job.js";
 import { toJobSpec } from "../../mesh/job-spec.js";
 import type { Subjects } from "../../mesh/subjects.js";
@@ -27,7 +27,12 @@ import { Watchdog } from "./watchdog.js";
 /** What a manager tells the program that embeds it. All are called synchronously; they must not throw. */
 export interface ManagerHooks {
   /** A worker has accepted a job, or finished it before it had to say so. */
-  jobStart?(job: { readonly id: string; readonly pool: string; readonly worker: string; readonly attempt: number }): void;
+  jobStart?(job: {
+    readonly id: string;
+    readonly pool: string;
+    readonly worker: string;
+    readonly attempt: number;
+  }): void;
   /** A job has its outcome. */
   jobFinish?(outcome: Outcome & { readonly pool: string }): void;
   /** A worker was seen first. */
@@ -69,7 +74,10 @@ export class Pool {
   readonly tally = new Tally();
   readonly outcomes = new OutcomeStore();
   /** The last heartbeat of each worker, for listings. */
-  readonly heartbeats = new Map<string, { readonly heartbeat: Heartbeat; readonly at: number; readonly firstAt: number }>();
+  readonly heartbeats = new Map<
+    string,
+    { readonly heartbeat: Heartbeat; readonly at: number; readonly firstAt: number }
+  >();
   readonly #settings: PoolSettings;
   readonly #parts: PoolParts;
   lastUsedAt: number;

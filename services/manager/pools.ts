@@ -4,8 +4,9 @@
  * Decided here: which subjects a manager hears, when a pool comes into being
  * and when it is forgotten, and the manager's own heartbeats.
  */
-import { create, toBinary } from "@bufbuild/protobuf";
+
 import { hostname } from "node:os";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { type Msg, nuid } from "nats";
 import { ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";

@@ -32,7 +32,9 @@ export interface ManagerRoutesParts {
 
 /** Registers ManagerService. */
 export function managerRoutes(router: ConnectRouter, parts: ManagerRoutesParts): void {
-  router.service(ManagerService, { ...jobMethods(parts), ...workerMethods(parts) } as ServiceImpl<typeof ManagerService>);
+  router.service(ManagerService, { ...jobMethods(parts), ...workerMethods(parts) } as ServiceImpl<
+    typeof ManagerService
+  >);
 }
 
 type Methods<K extends keyof ServiceImpl<typeof ManagerService>> = Pick<ServiceImpl<typeof ManagerService>, K>;

@@ -13,7 +13,7 @@ import { Lifecycle } from "../../mesh/lifecycle.js";
 import type { Listen } from "../../mesh/options.js";
 import { ServiceApi } from "../../mesh/service-api.js";
 import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/subjects.js";
-import { toPoolSettings, type ManagerOptions } from "./manager.js";
+import { type ManagerOptions, toPoolSettings } from "./manager.js";
 import { managerMetrics } from "./metrics.js";
 import { newManagerId, Pools } from "./pools.js";
 import { managerRoutes } from "./routes.js";

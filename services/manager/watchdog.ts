@@ -85,7 +85,10 @@ export class Watchdog {
     for (const attempt of this.#dispatcher.unaccepted) attempt.sentAt = now;
     bus.publish(subjects.controlAll(pool), encodeControl("rollCall", {}));
     const sent = this.#dispatcher.liveJobsNow().filter((job) => job.state === "sent");
-    this.#askOwed(subjects.controlAll(pool), sent.map((job) => job.id));
+    this.#askOwed(
+      subjects.controlAll(pool),
+      sent.map((job) => job.id),
+    );
   }
 
   /**
@@ -202,4 +205,3 @@ export class Watchdog {
     }
   }
 }
-

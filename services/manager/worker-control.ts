@@ -59,7 +59,13 @@ export class WorkerControl {
 
   async #askOne(pool: string, worker: string, op: WorkerOp, signal: AbortSignal | undefined): Promise<Heartbeat> {
     const limitMs = op.op === "drain" && op.wait ? DRAIN_LIMIT_MS : ANSWER_LIMIT_MS;
-    const response = await askControl(this.#bus, this.#pools, { pool, worker, ...toRequest(op), limitMs, ...(signal ? { signal } : {}) });
+    const response = await askControl(this.#bus, this.#pools, {
+      pool,
+      worker,
+      ...toRequest(op),
+      limitMs,
+      ...(signal ? { signal } : {}),
+    });
     if (response.worker === undefined) throw new PoolError("internal", `worker ${worker} gave no state`);
     return response.worker;
   }

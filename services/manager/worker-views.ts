@@ -2,10 +2,10 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type WorkerView, WorkerViewSchema } from "../../gen/poolmesh/v1/view_pb.js";
+import { PoolError } from "../../mesh/errors.js";
 import type { Pool } from "./pool.js";
 import type { Pools } from "./pools.js";
 import { hasLabels } from "./worker-control.js";
-import { PoolError } from "../../mesh/errors.js";
 
 /** A worker's event loop later than this is lagging, in milliseconds. */
 const LAGGING_MS = 200;

@@ -33,8 +33,8 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   #workerState = WorkerState.STARTING;
   #drained: Promise<void> | undefined;
   #slotsBeforeStart: number;
-  #abandonStart!: (error: PoolError) => void;
-  readonly #abandoned: Promise<never>;
+  /** Ends the wait for a broker. */
+  readonly #giveUp = new AbortController();
 
   /** @throws PoolError `invalid_argument` that names the option */
   constructor(options: WorkerOptions<I, O>) {
@@ -43,10 +43,6 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#slotsBeforeStart = this.#settings.slots;
     this.#busOptions = { name: `poolmesh-worker ${this.#settings.id}`, log: this.#settings.log, ...options.bus };
     this.#runner = makeRunner(options, this.#settings, () => (this.#bus === undefined ? 0 : maxResultBytes(this.#bus)));
-    this.#abandoned = new Promise((_, reject) => {
-      this.#abandonStart = reject;
-    });
-    this.#abandoned.catch(() => undefined);
   }
 
   get id(): string {
@@ -135,7 +131,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   protected override async onStop(): Promise<void> {
-    this.#abandonStart(stoppedWhileStarting());
+    this.#giveUp.abort();
     const session = this.#session;
     if (session !== undefined) {
       await this.#finish(session);
@@ -177,17 +173,15 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   async #connect(): Promise<Bus> {
-    const connecting = Bus.connect(this.#busOptions);
-    try {
-      return await Promise.race([connecting, this.#abandoned]);
-    } catch (error) {
-      connecting.then((bus) => bus.close()).catch(() => undefined);
-      throw error;
-    }
+    const bus = await Bus.connect({ ...this.#busOptions, signal: this.#giveUp.signal });
+    if (this.#giveUp.signal.aborted) await bus.close();
+    this.#throwIfStopped();
+    return bus;
   }
 
   #throwIfStopped(): void {
-    if (this.state === "stopping" || this.state === "stopped") throw stoppedWhileStarting();
+    if (this.state === "stopping" || this.state === "stopped")
+      throw new PoolError("canceled", "stopped while starting");
   }
 
   #onBusClosed(error: Error | undefined): void {
@@ -201,8 +195,4 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#workerState = state;
     if (how === "beat") this.#session?.beater.beat();
   }
-}
-
-function stoppedWhileStarting(): PoolError {
-  return new PoolError("canceled", "stopped while starting");
 }

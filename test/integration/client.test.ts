@@ -71,7 +71,7 @@ test("client - submit, submitMany and detachSubmit have the same verbs and resul
 test("client - a job waits at the manager while the pool is busy", async (t) => {
   await startService(t);
   const held = gate();
-  const client = await startPool(t, "c-wait", async (job) => (await held.promise, job.payload), 1);
+  const client = await startPool(t, "c-wait", async (job) => held.promise.then(() => job.payload), 1);
   const all = [1, 2, 3].map((n) => client.submit(String(n)));
   held.open();
   assert.deepEqual(await Promise.all(all.map(async (each) => (await each).json())), [1, 2, 3]);
@@ -116,7 +116,10 @@ test("client - a manager that dies with the job is heard at once, not at the dea
   const started = gate();
   const held = gate();
   t.after(() => held.open());
-  const client = await startPool(t, "c-dead", async () => (started.open(), await held.promise));
+  const client = await startPool(t, "c-dead", () => {
+    started.open();
+    return held.promise;
+  });
   const running = failure(client.submit("1", { timeoutMs: 60_000 }));
   await started.promise;
   await link.stop();
@@ -130,7 +133,10 @@ test("client - an idempotent job goes on at another manager when its own dies", 
   await startService(t, { bus: { servers: link.url } });
   const started = gate();
   const held = gate();
-  const client = await startPool(t, "c-second", async () => (started.open(), await held.promise, "done"));
+  const client = await startPool(t, "c-second", () => {
+    started.open();
+    return held.promise.then(() => "done");
+  });
   const running = client.submit("1", { timeoutMs: 60_000, idempotent: true });
   await started.promise;
   await startService(t);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolError } from "../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../mesh/job.js";
-import { jobFlow, type JobStarter } from "../../mesh/job-flow.js";
+import { type JobStarter, jobFlow } from "../../mesh/job-flow.js";
 
 const done = (id: string): Outcome => ({ ok: true, id, result: new JobResult(id, new Uint8Array(), "w", 1, 0, 0) });
 
@@ -93,7 +93,10 @@ test("job flow - a job that finds the pool full is started again until its deadl
   };
   const outcomes = [];
   for await (const outcome of jobFlow(starter, [7])) outcomes.push(outcome);
-  assert.deepEqual(outcomes.map(({ ok, input }) => [ok, input]), [[true, 7]]);
+  assert.deepEqual(
+    outcomes.map(({ ok, input }) => [ok, input]),
+    [[true, 7]],
+  );
   assert.equal(tries, 3);
 });
 
@@ -105,7 +108,8 @@ test("job flow - with wait off a full pool is an outcome at once", async () => {
     cancel: () => {},
   };
   const reasons = [];
-  for await (const outcome of jobFlow(starter, [1, 2], { wait: false })) reasons.push(outcome.ok ? "ok" : outcome.error.reason);
+  for await (const outcome of jobFlow(starter, [1, 2], { wait: false }))
+    reasons.push(outcome.ok ? "ok" : outcome.error.reason);
   assert.deepEqual(reasons, ["pool_full", "pool_full"]);
 });
 

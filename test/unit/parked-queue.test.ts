@@ -108,7 +108,10 @@ test("parked queue - any mix of operations keeps count of jobs and bytes, and lo
       }
     }
     assert.equal(queue.size, inside.size);
-    assert.equal(queue.bytes, [...inside].reduce((sum, each) => sum + each.payloadBytes, 0));
+    assert.equal(
+      queue.bytes,
+      [...inside].reduce((sum, each) => sum + each.payloadBytes, 0),
+    );
   }
   const oldest = Math.min(...[...inside].map((each) => each.submittedAt));
   assert.equal(drain(queue).length, inside.size);

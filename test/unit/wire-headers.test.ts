@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { headers as natsHeaders, type Msg, type MsgHdrs } from "nats";
+import { type Msg, type MsgHdrs, headers as natsHeaders } from "nats";
 import { decodeJobHeaders, decodeReplyHeaders, encodeJobHeaders, encodeReplyHeaders } from "../../mesh/headers.js";
 import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
 
@@ -14,7 +14,11 @@ function message(header: Uint8Array, payload = "payload"): Msg {
 }
 
 test("wire headers - what is written is what nats.js reads, and the other way round", () => {
-  const values: Record<string, string> = { "Pool-Job-Id": "a-1", traceparent: "00-ab-cd-01", "Nats-Service-Error": "ünï: x" };
+  const values: Record<string, string> = {
+    "Pool-Job-Id": "a-1",
+    traceparent: "00-ab-cd-01",
+    "Nats-Service-Error": "ünï: x",
+  };
   const ours = wireHeaders();
   const theirs = natsHeaders();
   for (const [name, value] of Object.entries(values)) {
@@ -25,7 +29,10 @@ test("wire headers - what is written is what nats.js reads, and the other way ro
   const read = headersOf(message(encode(theirs)));
   for (const [name, value] of Object.entries(values)) assert.equal(read?.get(name), value);
   assert.equal(read?.get("Pool-Job"), "");
-  assert.deepEqual([...(read ?? [])], Object.entries(values).map(([name, value]) => [name, [value]]));
+  assert.deepEqual(
+    [...(read ?? [])],
+    Object.entries(values).map(([name, value]) => [name, [value]]),
+  );
 });
 
 test("wire headers - the status line is read, with and without a description", () => {

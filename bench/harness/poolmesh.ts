@@ -1,0 +1,21 @@
+/**
+ * Poolmesh as it is shipped: compiled, from dist/ of the repository.
+ *
+ * The only place that knows where that is. Everything else of the benchmark
+ * takes it from here, so that no arm can measure a source file by mistake.
+ */
+import { pathToFileURL } from "node:url";
+import { join } from "node:path";
+
+/** The repository's root; the benchmark itself runs from bench/dist/. */
+export const ROOT = join(import.meta.dirname, "..", "..", "..");
+
+const load = async <T>(file: string): Promise<T> => (await import(pathToFileURL(join(ROOT, "dist", file)).href)) as T;
+
+export const { Manager, Worker } = await load<typeof import("../../dist/index.js")>("index.js");
+export const { Cluster } = await load<typeof import("../../dist/broker/cluster.js")>("broker/cluster.js");
+export const { findServer } = await load<typeof import("../../dist/broker/find.js")>("broker/find.js");
+
+export type Manager = import("../../dist/index.js").Manager;
+export type Worker = import("../../dist/index.js").Worker;
+export type Cluster = import("../../dist/broker/cluster.js").Cluster;

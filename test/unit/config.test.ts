@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { envName, flagName, readConfig } from "../../mesh/config.js";
+import { OPTIONS, pick } from "../../mesh/options.js";
+import { readManagerConfig } from "../../services/manager/config.js";
+
+const message = (work: () => unknown): string => {
+  try {
+    work();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return assert.fail("was refused");
+};
+
+test("config - defaults, environment and flags, each winning over the one before", () => {
+  assert.equal(readManagerConfig({}, {}).timeoutMs, 30_000);
+  assert.equal(readManagerConfig({ POOLMESH_TIMEOUT_MS: "5" }, {}).timeoutMs, 5);
+  assert.equal(readManagerConfig({ POOLMESH_TIMEOUT_MS: "5" }, { timeoutMs: "7" }).timeoutMs, 7);
+  assert.deepEqual(readManagerConfig({ NATS_URL: "nats://a:1,nats://b:2" }, {}).servers, ["nats://a:1", "nats://b:2"]);
+  assert.deepEqual(readManagerConfig({ NATS_URL: "nats://a:1", POOLMESH_SERVERS: "b:2" }, {}).servers, ["nats://b:2"]);
+});
+
+test("config - all mistakes are in one message, with the nearest right name", () => {
+  const text = message(() =>
+    readManagerConfig(
+      { POOLMESH_TIMEOUT_MS: "soon", POOLMESH_PARKED_LIMITS: "1", POOLMESH_LISTEN: "x" },
+      { prefix: "a b" },
+    ),
+  );
+  assert.match(text, /POOLMESH_TIMEOUT_MS: use a whole number/);
+  assert.match(text, /POOLMESH_PARKED_LIMITS: unknown; did you mean POOLMESH_PARKED_LIMIT\?/);
+  assert.match(text, /POOLMESH_LISTEN: use HOST:PORT/);
+  assert.match(text, /--prefix: use one to four names/);
+});
+
+test("config - another program's options are no mistake, a stranger's are", () => {
+  assert.ok(readManagerConfig({ POOLMESH_SLOTS: "4", OTHER_THING: "x" }, {}));
+  assert.match(
+    message(() => readManagerConfig({ POOLMESH_NOTHING_LIKE_THAT_AT_ALL: "1" }, {})),
+    /POOLMESH_NOTHING_LIKE_THAT_AT_ALL: unknown$/m,
+  );
+});
+
+test("config - a secret has no flag and is never shown", () => {
+  const specs = pick(["controlToken", "servers"]);
+  assert.equal(readConfig(specs, {}, { controlToken: "x" }, OPTIONS).controlToken, undefined);
+  const text = message(() => readConfig(specs, { POOLMESH_SERVERS: "http://me:hunter2@x" }, {}, OPTIONS));
+  assert.doesNotMatch(text, /hunter2/);
+});
+
+test("config - every option refuses nonsense with what is allowed", () => {
+  for (const [name, { parse }] of Object.entries(OPTIONS)) {
+    assert.throws(() => parse("  "), Error, `${name} refuses blanks`);
+  }
+  for (const text of ["-1", "1.5", "NaN", "1e308", "99999999999999999999"])
+    assert.throws(() => OPTIONS.slots.parse(text));
+  for (const text of ["1.2.3.4:99999", "a:b", "[::1", "8080x"]) assert.throws(() => OPTIONS.listen.parse(text));
+  assert.deepEqual(OPTIONS.listen.parse("[::1]:80"), { host: "::1", port: 80 });
+  assert.deepEqual(OPTIONS.listen.parse("8080"), { host: "127.0.0.1", port: 8080 });
+  assert.deepEqual(OPTIONS.labels.parse("zone=a,tier=b c"), { zone: "a", tier: "b c" });
+});
+
+test("config - names of variables and flags come from the option's name", () => {
+  assert.equal(envName("heartbeatIntervalMs"), "POOLMESH_HEARTBEAT_INTERVAL_MS");
+  assert.equal(flagName("heartbeatIntervalMs"), "--heartbeat-interval-ms");
+});
