@@ -15,8 +15,9 @@ import { addSpecs, BUS_SPECS } from "./spec-options.js";
 
 const HELP = `
 Looks at the broker (reachable, version, limits, JetStream), at what this account may
-publish and subscribe (for all pools), at streams that capture our subjects, at clocks, and at who is
-there. ✔ is well, • is worth knowing, ✖ must be changed. Exits with 1 when there is a ✖.
+publish and subscribe (for all pools), at streams that capture our subjects, at clocks,
+and at who is there. ✔ is well, • is worth knowing, ✖ must be changed. Exits with 1 when
+there is a ✖.
 
 Examples:
   poolmesh doctor

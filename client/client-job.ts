@@ -16,7 +16,7 @@ import { headersOf, wireHeaders } from "../mesh/wire-headers.js";
 export interface ClientJobOwner {
   /** No manager listens: the client decides whether to ask again. */
   onNoManager(job: ClientJob): void;
-  /** A manager has it. */
+  /** A manager has it; said once or again. */
   onTaken(job: ClientJob, manager: string): void;
   onEnd(job: ClientJob, outcome: Outcome): void;
 }
@@ -26,6 +26,10 @@ export class ClientJob implements InboxEntry {
   token = "";
   manager = "";
   deadlineTick = 0;
+  /** When it was sent to a manager last, by performance.now(). */
+  sentAt = 0;
+  /** Managers that it was given to and that are gone. */
+  managersBefore = 0;
   #startedAt: number | undefined;
 
   constructor(
@@ -50,7 +54,7 @@ export class ClientJob implements InboxEntry {
     const manager = headers?.get(HEADER.manager) ?? "";
     if (reply.kind === "accepted" || reply.kind === "progress") {
       if (reply.worker !== undefined) this.#startedAt ??= performance.now();
-      if (this.state === "asking") this.owner.onTaken(this, manager);
+      this.owner.onTaken(this, manager);
       if (reply.kind === "progress") this.onProgress?.(msg.data);
       return;
     }

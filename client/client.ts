@@ -22,7 +22,7 @@ import {
   type Submitter,
   toBytes,
 } from "../mesh/job.js";
-import { toJobSpec } from "../mesh/job-spec.js";
+import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../mesh/job-spec.js";
 import { Lifecycle } from "../mesh/lifecycle.js";
 import { checkName } from "../mesh/names.js";
 import { Subjects } from "../mesh/subjects.js";
@@ -48,17 +48,24 @@ const NO_MANAGER_LIMIT_MS = 2_000;
 const NO_MANAGER_RETRY_MS = 100;
 /** After a reconnect: how long a manager has to answer for a job before it counts as lost. */
 const REASK_LIMIT_MS = 1_000;
+/** How often a manager is asked again for a job that it should have. */
+const ASK_AGAIN_MS = 500;
+/** A manager that says nothing to a new job for this long stands still. */
+const SILENT_MANAGER_MS = 2_000;
 
 export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   readonly pool: string;
   readonly #options: ClientOptions;
   readonly #subjects: Subjects;
   readonly #live = new Map<string, ClientJob>();
+  /** Jobs whose manager has not said since an outage, or since they were sent, that it has them. */
+  readonly #unsure = new Set<ClientJob>();
   readonly #deadlines = new Deadlines<ClientJob>(TICK_MS);
   #bus: Bus | undefined;
   #inbox: Inbox | undefined;
   #watch: ManagerWatch | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  #askedAt = 0;
   #offReconnect: () => void = () => {};
 
   /**
@@ -122,6 +129,8 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   }
 
   onNoManager(job: ClientJob): void {
+    // Its manager may only be reconnecting; whether it is gone is for the watch to say.
+    if (job.state === "taken") return;
     const now = performance.now();
     if (now - job.submittedAt > NO_MANAGER_LIMIT_MS || job.headers.wait === false) {
       return job.fail(new PoolError("bus_unavailable", "no manager serves the pool", { retryAfterMs: 1_000 }));
@@ -130,6 +139,8 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   }
 
   onTaken(job: ClientJob, manager: string): void {
+    this.#unsure.delete(job);
+    if (job.state === "taken") return;
     job.state = "taken";
     job.manager = manager;
     if (manager !== "") this.#watch?.add(manager, performance.now());
@@ -141,6 +152,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     job.state = "ended";
     this.#inbox?.close(job.token);
     this.#live.delete(job.id);
+    this.#unsure.delete(job);
     this.#deadlines.delete(job, job.deadlineTick);
     if (this.#live.size === 0) this.#stopTicking();
     job.onOutcome(outcome);
@@ -182,7 +194,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     }
     bus.requireConnected();
     const now = performance.now();
-    const { id, client, traceparent, tracestate, payload: _payload, ...rest } = spec;
+    const { id, client, traceparent, tracestate, payload: _payload, attemptsBefore: _attemptsBefore, ...rest } = spec;
     const headers = {
       ...rest,
       jobId: id,
@@ -211,7 +223,10 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     const timeoutMs = Math.max(1, job.deadlineAt - performance.now());
     const subject =
       manager === undefined ? this.#subjects.submit(this.pool) : this.#subjects.submitTo(this.pool, manager);
-    const headers = encodeJobHeaders({ ...job.headers, timeoutMs });
+    const attempt = job.managersBefore === 0 ? undefined : job.managersBefore * ATTEMPTS_PER_MANAGER + 1;
+    const headers = encodeJobHeaders({ ...job.headers, timeoutMs, attempt });
+    job.sentAt = performance.now();
+    this.#unsure.add(job);
     bus.publish(subject, job.payload, { headers, reply: inbox.subject(job.token) });
   }
 
@@ -226,6 +241,17 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
       job.fail(new PoolError("deadline_exceeded", "no outcome before the deadline", { maybeExecuted: true }));
     }
     this.#watch?.tick(now);
+    if (now - this.#askedAt >= ASK_AGAIN_MS && this.#bus?.connected) this.#askAgain(now);
+  }
+
+  /** Silence where an answer is due: a taken job is asked for again, an idempotent one goes to another manager. */
+  #askAgain(now: number): void {
+    this.#askedAt = now;
+    for (const job of this.#unsure) {
+      if (now - job.sentAt < ASK_AGAIN_MS) continue;
+      if (job.state === "taken") this.#send(job, job.manager === "" ? undefined : job.manager);
+      else if (job.headers.idempotent && now - job.sentAt >= SILENT_MANAGER_MS) this.#sendAnew(job);
+    }
   }
 
   #stopTicking(): void {
@@ -239,7 +265,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     const silent = [...this.#live.values()].filter((job) => job.state === "asking");
     for (const job of this.#live.values()) {
       if (job.state === "taken") this.#send(job, job.manager === "" ? undefined : job.manager);
-      else if (job.headers.idempotent) this.#send(job);
+      else if (job.headers.idempotent) this.#sendAnew(job);
     }
     setTimeout(() => {
       for (const job of silent)
@@ -261,6 +287,15 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     if (job.state === "taken" && job.manager !== "") this.#watch?.remove(job.manager);
     job.state = "asking";
     job.manager = "";
+    this.#sendAnew(job);
+  }
+
+  /** Gives an idempotent job to another manager: its attempts are new ones, and the old answers are nobody's. */
+  #sendAnew(job: ClientJob): void {
+    const { inbox } = this.#open();
+    inbox.close(job.token);
+    job.token = inbox.open(job);
+    job.managersBefore += 1;
     this.#send(job);
   }
 }

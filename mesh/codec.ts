@@ -26,7 +26,7 @@ export const json: Codec<unknown> = {
   encode: (value) => {
     if (value === undefined) return EMPTY;
     const text = guard("json", () => JSON.stringify(value));
-    if (text === undefined) throw refuse("json", "the value has no JSON form");
+    if (text === undefined) throw refuse("the value has no JSON form");
     return encoder.encode(text);
   },
   decode: (payload) => {
@@ -49,7 +49,7 @@ export const bytes: Codec<Uint8Array> = {
     if (value === undefined) return EMPTY;
     if (value instanceof Uint8Array) return value;
     if (typeof value === "string") return encoder.encode(value);
-    throw refuse("bytes", "use a Uint8Array");
+    throw refuse("use a Uint8Array");
   },
   decode: (payload) => payload,
 };
@@ -75,10 +75,10 @@ function guard<T>(name: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw refuse(name, "not valid", error);
+    throw refuse(`not valid ${name}`, error);
   }
 }
 
-function refuse(name: string, why: string, cause?: unknown): PoolError {
-  return new PoolError("invalid_argument", `payload: ${why} ${name}`.trim(), { field: "payload", cause });
+function refuse(why: string, cause?: unknown): PoolError {
+  return new PoolError("invalid_argument", `payload: ${why}`, { field: "payload", cause });
 }

@@ -25,7 +25,15 @@ export interface JobSpec {
   readonly client: string;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  /** Attempts that belong to managers which had this job before; 0 for a new job. */
+  readonly attemptsBefore: number;
 }
+
+/**
+ * How many attempts belong to one manager. A client that gives a job to another
+ * manager begins at the next block, so that no attempt is ever made twice.
+ */
+export const ATTEMPTS_PER_MANAGER = 1_000;
 
 const idPrefix = nuid.next().slice(0, 12);
 let idCounter = 0;
@@ -63,6 +71,7 @@ export function toJobSpec(
     client: options.client === undefined || options.client === "" ? "" : checkClient(options.client),
     traceparent: traceparent === undefined ? undefined : checkTraceHeader("traceparent", traceparent),
     tracestate: tracestate === undefined ? undefined : checkTraceHeader("tracestate", tracestate),
+    attemptsBefore: ((options as JobHeaders).attempt ?? 1) - 1,
   };
 }
 

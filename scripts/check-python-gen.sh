@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves that examples/python/gen is what proto/ gives, with an interpreter that has examples/python/requirements.txt:
-#   scripts/check-python-gen.sh .cache/venv/bin/python
+#   scripts/check-python-gen.sh PYTHON
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:?usage: scripts/check-python-gen.sh PYTHON}

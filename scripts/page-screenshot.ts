@@ -27,7 +27,7 @@ interface Plan {
 }
 
 const PLANS: readonly Plan[] = [
-  { pool: "digest", workers: 12, slots: 8, share: 0.62, jobMs: 700 },
+  { pool: "digest", workers: 12, slots: 8, share: 0.62, jobMs: 1_700 },
   { pool: "adder", workers: 6, slots: 4, share: 0.45, jobMs: 300 },
   { pool: "render", workers: 5, slots: 6, share: 0.93, jobMs: 1_500 },
   { pool: "mail", workers: 2, slots: 48, share: 0.3, jobMs: 1_200 },
@@ -96,11 +96,12 @@ async function startLonely(): Promise<Bus> {
 /** Arrivals without a rhythm, at a rate that swells and falls. */
 async function submitAll(plan: Plan, manager: Manager): Promise<void> {
   const slots = plan.workers * plan.slots;
-  while (!over) {
-    const seconds = (performance.now() - began) / 1_000;
+  for (let dueMs = performance.now(); !over; ) {
+    const seconds = (dueMs - began) / 1_000;
     const swell = 1 + 0.28 * Math.sin(seconds / 67 + slots) + 0.14 * Math.sin(seconds / 19);
     const perMs = (plan.share * slots * swell) / plan.jobMs;
-    await delay(-Math.log(1 - Math.random()) / perMs);
+    dueMs += -Math.log(1 - Math.random()) / perMs;
+    if (dueMs > performance.now()) await delay(dueMs - performance.now());
     const jobMs = Math.round(plan.jobMs * (0.4 + 1.2 * Math.random()));
     manager.submit(JSON.stringify(jobMs)).catch(() => undefined);
   }
@@ -120,6 +121,7 @@ async function shoot(): Promise<void> {
     await delay(2_500);
     void workers.get(colorScheme === "light" ? "digest-4" : "digest-7")?.drain();
     await page.locator("tr[data-state=draining]").waitFor();
+    await delay(1_050);
     await page.screenshot({ path: join(packageRoot(), "docs", `page-${colorScheme}.png`) });
     await page.close();
   }

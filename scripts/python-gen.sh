@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Generates examples/python/gen from proto/ with the interpreter given, which has examples/python/requirements.txt:
-#   scripts/python-gen.sh .cache/venv/bin/python [FOLDER]
+#   scripts/python-gen.sh PYTHON [FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:?usage: scripts/python-gen.sh PYTHON [FOLDER]}

@@ -5,9 +5,9 @@
  */
 import { connect, createInbox } from "@nats-io/transport-node";
 import type { Arm, CallerRole, Done, Setup } from "../harness/arm.js";
-import { startQueueMember, SUBJECT } from "./queue-member.js";
+import { startQueueMember } from "./queue-member.js";
 
-async function startCaller({ servers }: Setup): Promise<CallerRole> {
+async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
   const nc = await connect({ servers: servers[0] as string });
   const prefix = `${createInbox()}.`;
   const waiting = new Map<string, Done>();
@@ -28,7 +28,7 @@ async function startCaller({ servers }: Setup): Promise<CallerRole> {
       counter += 1;
       const token = counter.toString(36);
       waiting.set(token, done);
-      nc.publish(SUBJECT, payload as Uint8Array, { reply: prefix + token });
+      nc.publish(group, payload as Uint8Array, { reply: prefix + token });
     },
     stop: () => nc.close(),
   };

@@ -7,16 +7,15 @@ import { type Job, Queue, QueueEvents, Worker } from "bullmq";
 import type { Arm, CallerRole, Setup, WorkerRole } from "../harness/arm.js";
 import { TimedWork } from "../harness/timed-work.js";
 
-const QUEUE = "bench";
 const NAME = "job";
 const KEPT = 5_000;
 /** Its documentation's range for jobs that do not compute is 100 to 300. */
 const MAX_CONCURRENCY = 300;
 
-async function startWorker({ redisPort, slots, work }: Setup): Promise<WorkerRole> {
+async function startWorker({ group, redisPort, slots, work }: Setup): Promise<WorkerRole> {
   const timed = new TimedWork();
   const run = async (job: Job<string, string>): Promise<string> => (work === "echo" ? job.data : timed.run(job.data));
-  const worker = new Worker<string, string>(QUEUE, run, {
+  const worker = new Worker<string, string>(group, run, {
     connection: toConnection(redisPort),
     concurrency: Math.min(slots, MAX_CONCURRENCY),
     removeOnComplete: { count: KEPT },
@@ -25,11 +24,12 @@ async function startWorker({ redisPort, slots, work }: Setup): Promise<WorkerRol
   return { runs: timed.runs, stop: () => worker.close() };
 }
 
-async function startCaller({ redisPort }: Setup): Promise<CallerRole> {
+async function startCaller({ group, redisPort }: Setup): Promise<CallerRole> {
   const connection = toConnection(redisPort);
-  const queue = new Queue<string, string>(QUEUE, { connection });
-  const events = new QueueEvents(QUEUE, { connection });
+  const queue = new Queue<string, string>(group, { connection });
+  const events = new QueueEvents(group, { connection });
   events.setMaxListeners(0);
+  queue.setMaxListeners(0);
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
   return {
     encode: (text) => text,

@@ -15,9 +15,9 @@ interface Params {
   readonly data: string;
 }
 
-async function startWorker({ servers, slots, index, work }: Setup): Promise<WorkerRole> {
+async function startWorker({ group, servers, slots, index, work }: Setup): Promise<WorkerRole> {
   const timed = new TimedWork();
-  const broker = makeBroker(`worker-${index}`, servers[index % servers.length] as string);
+  const broker = makeBroker(group, `worker-${index}`, servers[index % servers.length] as string);
   const handler: ActionHandler<Params> = (ctx) =>
     work === "echo" ? ctx.params.data : timed.run((ctx.params as Params).data);
   const bulkhead = { enabled: work === "timed", concurrency: slots, maxQueueSize: MAX_QUEUE };
@@ -26,8 +26,8 @@ async function startWorker({ servers, slots, index, work }: Setup): Promise<Work
   return { runs: timed.runs, stop: () => broker.stop() };
 }
 
-async function startCaller({ servers, workers }: Setup): Promise<CallerRole> {
-  const broker = makeBroker("caller", servers[0] as string);
+async function startCaller({ group, servers, workers }: Setup): Promise<CallerRole> {
+  const broker = makeBroker(group, "caller", servers[0] as string);
   await broker.start();
   await broker.waitForServices("bench");
   await untilTrue(() => nodesWithAction(broker) === workers, "Moleculer sees every worker");
@@ -44,8 +44,8 @@ async function startCaller({ servers, workers }: Setup): Promise<CallerRole> {
   };
 }
 
-function makeBroker(nodeID: string, transporter: string): ServiceBroker {
-  return new ServiceBroker({ nodeID, transporter, logger: false });
+function makeBroker(namespace: string, nodeID: string, transporter: string): ServiceBroker {
+  return new ServiceBroker({ namespace, nodeID, transporter, logger: false });
 }
 
 function nodesWithAction(broker: ServiceBroker): number {

@@ -4,12 +4,10 @@ import { Manager, Worker } from "../harness/poolmesh.js";
 import { TimedWork } from "../harness/timed-work.js";
 import { untilTrue } from "../harness/wait.js";
 
-const POOL = "bench";
-
-async function startWorker({ servers, slots, index, work }: Setup): Promise<WorkerRole> {
+async function startWorker({ group, servers, slots, index, work }: Setup): Promise<WorkerRole> {
   const timed = new TimedWork();
   const worker = new Worker<Uint8Array, Uint8Array | string>({
-    pool: POOL,
+    pool: group,
     id: `w${index}`,
     slots,
     codec: "bytes",
@@ -20,8 +18,8 @@ async function startWorker({ servers, slots, index, work }: Setup): Promise<Work
   return { runs: timed.runs, stop: () => worker.stop() };
 }
 
-async function startCaller({ servers, slots, workers }: Setup): Promise<CallerRole> {
-  const manager = await Manager.connect(POOL, { servers: servers[0] as string, parkedLimit: 100_000 });
+async function startCaller({ group, servers, slots, workers }: Setup): Promise<CallerRole> {
+  const manager = await Manager.connect(group, { servers: servers[0] as string, parkedLimit: 100_000 });
   await untilTrue(() => manager.capacity.slots === slots * workers, "the manager sees every worker");
   return {
     encode: (text) => Buffer.from(text),

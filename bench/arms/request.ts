@@ -1,17 +1,17 @@
 /** nats.js request() to a queue group: what its documentation shows for request and reply. */
 import { connect } from "@nats-io/transport-node";
 import type { Arm, CallerRole, Setup } from "../harness/arm.js";
-import { startQueueMember, SUBJECT } from "./queue-member.js";
+import { startQueueMember } from "./queue-member.js";
 
 const TIMEOUT_MS = 60_000;
 
-async function startCaller({ servers }: Setup): Promise<CallerRole> {
+async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
   const nc = await connect({ servers: servers[0] as string });
   return {
     encode: (text) => Buffer.from(text),
     decode: (answer) => Buffer.from(answer as Uint8Array).toString(),
     call: (payload, done) => {
-      nc.request(SUBJECT, payload as Uint8Array, { timeout: TIMEOUT_MS }).then(
+      nc.request(group, payload as Uint8Array, { timeout: TIMEOUT_MS }).then(
         (msg) => done(undefined, msg.data),
         (error: Error) => done(error, undefined),
       );

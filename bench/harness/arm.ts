@@ -8,6 +8,8 @@
 
 /** What a role is told. */
 export interface Setup {
+  /** Unique among the fleets of a run: its pool, subject or queue. */
+  readonly group: string;
   /** URLs of NATS brokers, in the order of their start. */
   readonly servers: readonly string[];
   readonly redisPort: number;

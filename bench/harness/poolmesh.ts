@@ -10,7 +10,10 @@ import { join } from "node:path";
 /** The repository's root; the benchmark itself runs from bench/dist/. */
 export const ROOT = join(import.meta.dirname, "..", "..", "..");
 
-const load = async <T>(file: string): Promise<T> => (await import(pathToFileURL(join(ROOT, "dist", file)).href)) as T;
+/** Loads one compiled file; `file` is its path in dist/. */
+export async function load<T>(file: string): Promise<T> {
+  return (await import(pathToFileURL(join(ROOT, "dist", file)).href)) as T;
+}
 
 export const { Manager, Worker } = await load<typeof import("../../dist/index.js")>("index.js");
 export const { Cluster } = await load<typeof import("../../dist/broker/cluster.js")>("broker/cluster.js");

@@ -129,7 +129,8 @@ export class Supervised extends Lifecycle {
     } else if (mayLeave && exit.asked) {
       onEvent(`${name} was drained and has left`);
       void this.stop();
-    } else if (exit.code === EXIT.config) this.#giveUp(new PoolError("invalid_argument", `configuration: ${name}: ${exit.why}`));
+    } else if (exit.code === EXIT.config)
+      this.#giveUp(new PoolError("invalid_argument", `configuration: ${name}: ${exit.why}`));
     else this.#onDeath(exit, aliveMs);
   }
 

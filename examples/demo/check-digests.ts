@@ -23,6 +23,7 @@ export interface Check {
 
 /** Digests `sample` again with the first program that is there, and compares. */
 export async function checkDigests(sample: readonly Digest[]): Promise<Check> {
+  if (sample.length === 0) return { program: undefined, checked: 0, different: [] };
   const files = sample.map(({ file }) => file);
   for (const [command, ...args] of PROGRAMS) {
     const output = await run(command, [...args, ...files], { maxBuffer: 64 * 2 ** 20 }).catch((error) => {

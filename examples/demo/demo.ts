@@ -12,7 +12,7 @@ import { Output } from "../../cli/output.js";
 import { ProgressDisplay } from "../../cli/progress-display.js";
 import { Client } from "../../index.js";
 import { checkDigests } from "./check-digests.js";
-import { evenly, listFiles } from "./list-files.js";
+import { evenly, type InputFile, listFiles } from "./list-files.js";
 import { MeshProcess, type Ready } from "./mesh-process.js";
 import { summaryLines } from "./summary.js";
 import { Tally } from "./tally.js";
@@ -23,6 +23,7 @@ const WORKERS = 2;
 /** Above this, files are taken evenly from all of them, so that the demo stays under a minute. */
 const MAX_FILES = 8_000;
 const SAMPLE = 250;
+const INTERRUPTED = 130;
 const HANDLER = fileURLToPath(new URL("../handlers/digest.ts", import.meta.url));
 const INPUT = fileURLToPath(new URL("../../node_modules", import.meta.url));
 
@@ -41,10 +42,13 @@ async function main(): Promise<number> {
   ]);
   try {
     say("starting a broker, a manager, a meter and two workers");
-    const ready = await mesh.ready();
+    const ready = await mesh.ready(abort.signal);
     say(`manager ${ready.manager}   meter and live page ${ready.meter}/`);
-    return await digestAll(ready);
+    const run = await digestAll(ready, await chooseFiles());
+    if (abort.signal.aborted) return INTERRUPTED;
+    return await report(run, ready.slots);
   } catch (error) {
+    if (abort.signal.aborted) return INTERRUPTED;
     say(error instanceof Error ? error.message : String(error));
     return 1;
   } finally {
@@ -52,13 +56,23 @@ async function main(): Promise<number> {
   }
 }
 
-async function digestAll(ready: Ready): Promise<number> {
+async function chooseFiles(): Promise<InputFile[]> {
   const all = await listFiles(INPUT);
   const files = evenly(all, MAX_FILES);
   const some = files.length < all.length ? ` of ${all.length}, taken evenly` : "";
-  say(`one job for each of ${files.length} files${some}, in ${ready.slots} threads`);
+  say(`one job for each of ${files.length} files${some}`);
+  return files;
+}
+
+interface Run {
+  readonly tally: Tally;
+  readonly elapsedMs: number;
+  readonly utilization: number | undefined;
+}
+
+async function digestAll(ready: Ready, files: readonly InputFile[]): Promise<Run> {
   const sampler = new UtilizationSampler(ready.meter, POOL);
-  const bar = new ProgressDisplay(screen, "  digest");
+  const bar = new ProgressDisplay(screen, "digest");
   const tally = new Tally();
   const client = await Client.connect(POOL, { servers: ready.nats });
   const begunAt = performance.now();
@@ -70,17 +84,19 @@ async function digestAll(ready: Ready): Promise<number> {
       tally.add(outcome);
       bar.add(outcome.ok);
     }
+    return { tally, elapsedMs: performance.now() - begunAt, utilization: sampler.stop() };
   } finally {
+    sampler.stop();
     bar.stop();
     await client.close();
   }
-  const elapsedMs = performance.now() - begunAt;
-  const utilization = sampler.stop();
-  const check = await checkDigests(evenly(tally.digests, SAMPLE));
-  const style = out.style.bind(out);
-  for (const line of summaryLines({ tally, elapsedMs, utilization, slots: ready.slots, check, style }))
-    await out.line(line);
-  return tally.failures.length + check.different.length > 0 || abort.signal.aborted ? 1 : 0;
+}
+
+/** Checks a sample, prints the summary, and gives the exit code. */
+async function report(run: Run, slots: number): Promise<number> {
+  const check = await checkDigests(evenly(run.tally.digests, SAMPLE));
+  for (const line of summaryLines({ ...run, slots, check, style: out.style.bind(out) })) await out.line(line);
+  return run.tally.failures.length + check.different.length > 0 ? 1 : 0;
 }
 
 function say(text: string): void {

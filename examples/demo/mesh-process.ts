@@ -31,14 +31,17 @@ export class MeshProcess {
     });
   }
 
-  /** Its addresses, once everything serves. @throws Error when it ends instead */
-  async ready(): Promise<Ready> {
+  /** Its addresses, once everything serves. @throws Error when it ends instead, or at the signal */
+  async ready(signal: AbortSignal): Promise<Ready> {
     if (this.#child.stdout === null) throw new Error("no stdout");
     const line = new Promise<string>((resolve) => {
       createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).once("line", resolve);
     });
     const ended = this.#exited.then((code) => Promise.reject(new Error(`the mesh did not start (exit code ${code})`)));
-    return JSON.parse(await Promise.race([line, ended])) as Ready;
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(new Error("interrupted")), { once: true });
+    });
+    return JSON.parse(await Promise.race([line, ended, aborted])) as Ready;
   }
 
   /** Drains it and resolves with its exit code. */

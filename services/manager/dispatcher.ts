@@ -66,6 +66,8 @@ export class Dispatcher implements AttemptOwner {
   #offersOut = 0;
   /** Nobody listened to the last offer of a pool without heartbeats. */
   bareSilence = false;
+  /** Hears how long a worker's first answer took, in milliseconds. */
+  onRoundTrip: (worker: string, ms: number) => void = () => {};
 
   constructor(parts: DispatcherParts) {
     this.parts = parts;
@@ -162,7 +164,7 @@ export class Dispatcher implements AttemptOwner {
     if (attempt.over) return;
     const job = attempt.job;
     const safe = job.spec.idempotent || !attempt.accepted;
-    if (safe && attempt.number < MAX_ATTEMPTS) return this.tryAgain(attempt);
+    if (safe && mayTryAgain(attempt)) return this.tryAgain(attempt);
     const error = new PoolError("worker_lost", `worker ${attempt.worker ?? "unknown"} ${why} while it had the job`, {
       maybeExecuted: true,
       retryable: job.spec.idempotent,
@@ -179,12 +181,10 @@ export class Dispatcher implements AttemptOwner {
   }
 
   onReply(attempt: Attempt, msg: Msg): void {
-    if (attempt.over) {
-      this.parts.tally.late += 1;
-      return;
-    }
+    if (attempt.over) return this.#onLateReply(attempt, msg);
     if (isNoResponders(msg)) return this.#onNoResponders(attempt);
     const reply = decodeReplyHeaders(headersOf(msg));
+    if (attempt.waiting !== undefined && reply.worker !== undefined) this.#measure(attempt, reply.worker);
     if (!isOf(attempt, reply)) {
       this.parts.tally.late += 1;
       return;
@@ -227,7 +227,7 @@ export class Dispatcher implements AttemptOwner {
     if (attempt.over) return;
     attempt.over = true;
     this.#isAnswered(attempt);
-    this.parts.inbox.close(attempt.token);
+    if (!attempt.lingers) this.parts.inbox.close(attempt.token);
     if (attempt.worker === undefined) this.#offersOut -= 1;
     else this.parts.placements.remove(attempt.worker, attempt);
     if (attempt.handOff && attempt.worker !== undefined) this.parts.roster.released(attempt.worker);
@@ -317,6 +317,20 @@ export class Dispatcher implements AttemptOwner {
     bus.publish(subject, job.spec.payload, { headers, reply: inbox.subject(attempt.token) });
   }
 
+  /** Dropped. One that only was too slow to accept tells how long answers take here. */
+  #onLateReply(attempt: Attempt, msg: Msg): void {
+    this.parts.tally.late += 1;
+    const { kind, worker } = decodeReplyHeaders(headersOf(msg));
+    // A refusal by a worker that stood still says how long it stood, not how far away it is.
+    if (attempt.lingers && kind !== "busy" && worker !== undefined) this.#measure(attempt, worker);
+    attempt.lingers = false;
+    this.parts.inbox.close(attempt.token);
+  }
+
+  #measure(attempt: Attempt, worker: string): void {
+    this.onRoundTrip(worker, this.parts.now() - attempt.sentAt);
+  }
+
   #onNoResponders(attempt: Attempt): void {
     const worker = attempt.worker;
     this.closeAttempt(attempt);
@@ -374,7 +388,7 @@ export class Dispatcher implements AttemptOwner {
     this.#answered(attempt, reply.worker, "ended", reply.free);
     const error = readErrorHeaders(headersOf(msg) ?? wireHeaders());
     const leaves = error.reason === "draining";
-    if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && attempt.number < MAX_ATTEMPTS) {
+    if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && mayTryAgain(attempt)) {
       return this.tryAgain(attempt);
     }
     this.fail(attempt.job, error);
@@ -410,6 +424,11 @@ export class Dispatcher implements AttemptOwner {
     if (this.#live.size === 0) this.parts.onBusy(false);
     else this.pump();
   }
+}
+
+/** Whether an attempt whose worker is gone may be followed by another here. */
+function mayTryAgain({ number, job }: Attempt): boolean {
+  return number - job.spec.attemptsBefore < MAX_ATTEMPTS;
 }
 
 /** Why a job that does not wait cannot run now, by reason. */

@@ -35,6 +35,8 @@ export class Attempt implements InboxEntry {
   /** A result, a refusal or a revocation has ended it. */
   over = false;
   accepted = false;
+  /** Its late answer is still listened to, to learn how long answers take. */
+  lingers = false;
   /** Counted against its worker's free slots in the roster. */
   counted = false;
   incarnation: bigint | undefined;
@@ -63,7 +65,7 @@ export class LiveJob implements Parkable {
   readonly listeners: JobListener[] = [];
   state: "parked" | "sent" | "ended" = "parked";
   /** Tries that ended in doubt; a refused one was no try. */
-  attempts = 0;
+  attempts: number;
   attempt: Attempt | undefined;
   deadlineTick = 0;
   readonly deadlineAt: number;
@@ -73,6 +75,7 @@ export class LiveJob implements Parkable {
     readonly submittedAt: number,
   ) {
     this.deadlineAt = submittedAt + spec.timeoutMs;
+    this.attempts = spec.attemptsBefore;
   }
 
   get id(): string {

@@ -150,6 +150,11 @@ export class Pool {
     });
   }
 
+  /** Whether a job is live here, or its outcome is kept. */
+  knows(id: string): boolean {
+    return this.dispatcher.live(id) !== undefined || this.outcomes.get(id, this.#parts.now()) !== undefined;
+  }
+
   /** Cancels a job that is live here; false when it is not. */
   cancel(id: string): boolean {
     const job = this.dispatcher.live(id);
@@ -173,6 +178,7 @@ export class Pool {
     this.lastUsedAt = now;
     if (meaning === "left") return this.#onWorkerGone(id, "left");
     this.heartbeats.set(id, { heartbeat, at: now, firstAt: this.heartbeats.get(id)?.firstAt ?? now });
+    if (meaning === "joined" || meaning === "restarted") this.watchdog.onJoined(id);
     if (meaning === "joined") this.#settings.hooks.workerAdd?.({ id, pool: this.name, slots: heartbeat.slots });
     if (meaning === "restarted") this.dispatcher.onWorkerLost(id, "restarted");
     for (const jobId of heartbeat.runningJobs) this.dispatcher.locate(jobId, id);

@@ -20,8 +20,9 @@ import { Lifecycle } from "../../mesh/lifecycle.js";
 import { type Logger, silentLog } from "../../mesh/log.js";
 import { checkName } from "../../mesh/names.js";
 import { isAnswerable, QUEUE_MANAGERS, Subjects } from "../../mesh/subjects.js";
+import { OwedAnswers } from "./owed-answers.js";
 import { Pool, type PoolSettings } from "./pool.js";
-import { answerSubmission } from "./submissions.js";
+import { answerAgain, answerSubmission } from "./submissions.js";
 
 export interface PoolsOptions {
   readonly bus: Bus;
@@ -55,6 +56,7 @@ export class Pools extends Lifecycle {
   readonly #busy = new Set<Pool>();
   readonly #closers: (() => void)[] = [];
   readonly #incarnation = newIncarnation(Date.now());
+  readonly #owed: OwedAnswers;
   #inbox: Inbox | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #beater: NodeJS.Timeout | undefined;
@@ -68,6 +70,7 @@ export class Pools extends Lifecycle {
   constructor(options: PoolsOptions) {
     super();
     this.#options = options;
+    this.#owed = new OwedAnswers(options.bus);
     this.#subjects = new Subjects(options.prefix);
     this.#log = options.log ?? silentLog;
     for (const pool of options.pools ?? []) checkName("pool", pool);
@@ -141,6 +144,7 @@ export class Pools extends Lifecycle {
     for (const close of this.#closers) close();
     this.#inbox?.stop();
     await this.#options.bus.flush();
+    this.#owed.stop();
   }
 
   /** Room for one more pool; a name that somebody only made up gives way when the table is full. */
@@ -148,7 +152,7 @@ export class Pools extends Lifecycle {
     if (this.#pools.size < this.#options.maxPools) return true;
     for (const pool of this.#pools.values()) {
       if (pool.roster.size > 0 || pool.dispatcher.liveJobs > 0) continue;
-      this.#pools.delete(pool.name);
+      this.#forget(pool);
       return true;
     }
     return false;
@@ -183,8 +187,8 @@ export class Pools extends Lifecycle {
       for (const subscription of subscriptions) subscription.unsubscribe();
     });
     if (!servesSubmit) return;
-    const submit = bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg), QUEUE_MANAGERS);
-    const again = bus.subscribe(every.submitTo(this.#options.id, pool), (msg) => this.#onSubmit(msg));
+    const submit = bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg, answerSubmission), QUEUE_MANAGERS);
+    const again = bus.subscribe(every.submitTo(this.#options.id, pool), (msg) => this.#onSubmit(msg, answerAgain));
     this.#closers.push(() => {
       submit.unsubscribe();
       again.unsubscribe();
@@ -219,14 +223,17 @@ export class Pools extends Lifecycle {
     if (pool !== undefined) pool.tally.late += 1;
   }
 
-  #onSubmit(msg: Msg): void {
+  #onSubmit(msg: Msg, answer: typeof answerSubmission): void {
     const name = this.#subjects.poolOf(msg.subject);
-    answerSubmission(this.#options.bus, this.#options.id, msg, () => this.get(name));
+    const { bus, id } = this.#options;
+    answer({ bus, owed: this.#owed, manager: id }, msg, () => this.get(name));
   }
 
   #onBusy(pool: Pool, busy: boolean): void {
-    if (busy) this.#busy.add(pool);
-    else this.#busy.delete(pool);
+    if (busy) {
+      this.#busy.add(pool);
+      pool.watchdog.onBusy(performance.now());
+    } else this.#busy.delete(pool);
     if (this.#busy.size === 0) {
       clearInterval(this.#ticker);
       this.#ticker = undefined;

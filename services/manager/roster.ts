@@ -31,6 +31,8 @@ export interface RosterWorker {
   /** Nothing is handed to it before this instant, monotonic milliseconds. */
   shunnedUntil: number;
   lastHeardAt: number;
+  /** From a message to its answer, in milliseconds: the slowest of late; 0 before it was measured. */
+  roundTripMs: number;
   heartbeatIntervalMs: number;
   isolation: Isolation;
 }
@@ -210,6 +212,24 @@ export class Roster {
     for (const worker of this.#workers.values()) worker.lastHeardAt = now;
   }
 
+  /** We stood still for `gapMs` and could hear nobody: that time is no silence. */
+  excuse(gapMs: number, now: number): void {
+    for (const worker of this.#workers.values()) worker.lastHeardAt = Math.min(now, worker.lastHeardAt + gapMs);
+  }
+
+  /** A worker's answer took this long. A slow one counts at once, and is forgotten over the next quick ones. */
+  measured(id: string, ms: number): void {
+    const worker = this.#workers.get(id);
+    if (worker !== undefined) worker.roundTripMs = ms > worker.roundTripMs ? ms : worker.roundTripMs * 0.9 + ms * 0.1;
+  }
+
+  /** The slowest round trip of all workers, in milliseconds; undefined while nobody was measured. */
+  slowestMs(): number | undefined {
+    let slowest = 0;
+    for (const { roundTripMs } of this.#workers.values()) slowest = Math.max(slowest, roundTripMs);
+    return slowest === 0 ? undefined : slowest;
+  }
+
   #forgetHandOffs(worker: RosterWorker): void {
     worker.unanswered = 0;
     worker.strikes = 0;
@@ -253,6 +273,7 @@ function emptyWorker(id: string): RosterWorker {
     strikes: 0,
     shunnedUntil: 0,
     lastHeardAt: 0,
+    roundTripMs: 0,
     heartbeatIntervalMs: 1_000,
     isolation: 0,
   };

@@ -6,26 +6,51 @@
 import type { Msg, MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/bus.js";
 import { writeErrorHeaders } from "../../mesh/error-edges.js";
-import { type PoolError, safeMessage, toPoolError } from "../../mesh/errors.js";
+import { PoolError, safeMessage, toPoolError } from "../../mesh/errors.js";
 import { decodeJobHeaders, encodeReplyHeaders, HEADER, type ReplyKind } from "../../mesh/headers.js";
 import type { Outcome } from "../../mesh/job.js";
 import { isAnswerable } from "../../mesh/subjects.js";
 import { headersOf } from "../../mesh/wire-headers.js";
+import type { OwedAnswers } from "./owed-answers.js";
 import type { Pool } from "./pool.js";
 
 const encoder = new TextEncoder();
+
+/** What answers go through. */
+export interface Submissions {
+  readonly bus: Bus;
+  readonly owed: OwedAnswers;
+  /** This manager's id. */
+  readonly manager: string;
+}
+
+/**
+ * Answers for a job that this manager has or had; its client missed the answer.
+ * What is not known here any more is never run a second time, unless it may be.
+ */
+export function answerAgain(parts: Submissions, msg: Msg, findPool: () => Pool): void {
+  answerSubmission(parts, msg, () => {
+    const pool = findPool();
+    const { jobId = "", idempotent } = decodeJobHeaders(headersOf(msg));
+    if (idempotent || pool.knows(jobId)) return pool;
+    throw new PoolError("bus_unavailable", "the manager does not know the job any more", {
+      maybeExecuted: true,
+      retryable: false,
+    });
+  });
+}
 
 /**
  * Runs one submission and answers it.
  *
  * @param findPool the pool of the message's subject; may throw a PoolError
  */
-export function answerSubmission(bus: Bus, manager: string, msg: Msg, findPool: () => Pool): void {
-  if (msg.reply !== "" && !isAnswerable(msg.reply, bus.inboxPrefix)) return;
-  const answer = new Answer(bus, manager, msg.reply ?? "");
+export function answerSubmission(parts: Submissions, msg: Msg, findPool: () => Pool): void {
+  if (msg.reply !== "" && !isAnswerable(msg.reply, parts.bus.inboxPrefix)) return;
+  const answer = new Answer(parts, msg.reply ?? "");
   try {
     const options = decodeJobHeaders(headersOf(msg));
-    const { attempt: _attempt, expiresAt: _expiresAt, offer, ...spec } = options;
+    const { expiresAt: _expiresAt, offer, ...spec } = options;
     const payload = msg.data.slice();
     const listener = {
       onEnd: (outcome: Outcome) => answer.end(outcome),
@@ -45,31 +70,30 @@ export function answerSubmission(bus: Bus, manager: string, msg: Msg, findPool: 
 
 class Answer {
   jobId = "";
-  readonly #bus: Bus;
-  readonly #manager: string;
+  readonly #parts: Submissions;
   readonly #reply: string;
 
-  constructor(bus: Bus, manager: string, reply: string) {
-    this.#bus = bus;
-    this.#manager = manager;
+  constructor(parts: Submissions, reply: string) {
+    this.#parts = parts;
     this.#reply = reply;
   }
 
-  send(kind: ReplyKind, payload?: Uint8Array, worker?: string, attempt?: number): void {
-    this.#publish(this.#headers(kind, worker, attempt), payload);
+  /** Something on the way: it may be lost. */
+  send(kind: "accepted" | "progress", payload?: Uint8Array, worker?: string): void {
+    if (this.#reply !== "") this.#parts.bus.publish(this.#reply, payload, { headers: this.#headers(kind, worker) });
   }
 
   end(outcome: Outcome): void {
     this.jobId = outcome.id;
     if (!outcome.ok) return this.fail(outcome.error, outcome.worker, outcome.attempt);
     const { payload, worker, attempt } = outcome.result;
-    this.send("result", payload, worker, attempt);
+    this.#owe(this.#headers("result", worker, attempt), payload);
   }
 
   fail(error: PoolError, worker = "", attempt = 0): void {
     const headers = this.#headers("error", worker, attempt);
     writeErrorHeaders(headers, error);
-    this.#publish(headers, encoder.encode(`${error.reason}: ${safeMessage(error.message)}`));
+    this.#owe(headers, encoder.encode(`${error.reason}: ${safeMessage(error.message)}`));
   }
 
   #headers(kind: ReplyKind, worker = "", attempt = 0): MsgHdrs {
@@ -79,11 +103,11 @@ class Answer {
       ...(worker === "" ? {} : { worker }),
       ...(attempt === 0 ? {} : { attempt }),
     });
-    headers.append(HEADER.manager, this.#manager);
+    headers.append(HEADER.manager, this.#parts.manager);
     return headers;
   }
 
-  #publish(headers: MsgHdrs, payload?: Uint8Array): void {
-    if (this.#reply !== "") this.#bus.publish(this.#reply, payload, { headers });
+  #owe(headers: MsgHdrs, payload: Uint8Array): void {
+    if (this.#reply !== "") this.#parts.owed.send(this.#reply, payload, headers);
   }
 }

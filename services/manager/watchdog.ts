@@ -12,6 +12,8 @@ import { encodeControl } from "../../mesh/control.js";
 import { PoolError } from "../../mesh/errors.js";
 import { isNoResponders } from "../../mesh/inbox.js";
 import type { Dispatcher } from "./dispatcher.js";
+import { Fifo } from "./fifo.js";
+import type { Attempt } from "./live-job.js";
 
 export interface WatchdogOptions {
   /** How long an offer may stay unaccepted, in milliseconds; raised to four round trips. */
@@ -29,6 +31,16 @@ const PROBE_LIMIT_MS = 1_000;
 const STABLE_AFTER_MS = 3_000;
 /** Heartbeats without a job after which its answer counts as lost on the way. */
 const MISSING_TO_ASK = 2;
+/** A tick that is later than this after the one before: we stood still, and heard nobody meanwhile. */
+const STALL_MS = 100;
+const SWEEP_STALL_MS = 1_500;
+/** The accept timeout is at least this until a first answer was measured, in milliseconds. */
+const UNMEASURED_TIMEOUT_MS = 1_000;
+/** How long the answer to a revoked attempt is waited for, to learn from; and how many are waited for. */
+const LINGER_MS = 2_000;
+const MAX_LINGERING = 1_000;
+/** Workers that are measured at once when they are new. */
+const MAX_PROBES = 64;
 /** Ids in one question for what we are owed. */
 const OWED_CHUNK = 500;
 
@@ -40,21 +52,42 @@ export class Watchdog {
   readonly #probes = new Map<string, { token: string; sentAt: number }>();
   #stableFrom: number;
   #nextProbeAt = 0;
-  #roundTripMs = 0;
+  readonly #lingering = new Fifo<Attempt>();
+  /** A round trip to the broker, and that to the slowest worker, in milliseconds. */
+  #brokerMs = 0;
+  #slowestMs: number | undefined;
+  #lastTickAt: number;
+  #lastSweepAt: number;
 
   constructor(dispatcher: Dispatcher, options: WatchdogOptions) {
     this.#dispatcher = dispatcher;
     this.#options = options;
     this.#stableFrom = dispatcher.parts.now();
+    this.#lastTickAt = this.#stableFrom;
+    this.#lastSweepAt = this.#stableFrom;
+    dispatcher.onRoundTrip = (worker, ms) => this.#measured(worker, ms);
   }
 
-  /** The accept timeout in force: never less than four round trips as measured. */
+  /** The accept timeout in force: never less than four round trips as measured, to whoever is farthest. */
   get acceptTimeoutMs(): number {
-    return Math.max(this.#options.acceptTimeoutMs, 4 * this.#roundTripMs);
+    const least = this.#slowestMs === undefined ? UNMEASURED_TIMEOUT_MS : 4 * this.#slowestMs;
+    return Math.max(this.#options.acceptTimeoutMs, least, 4 * this.#brokerMs);
+  }
+
+  /** Ticks begin now. */
+  onBusy(now: number): void {
+    this.#lastTickAt = now;
+  }
+
+  /** A worker is new: how far away is it? */
+  onJoined(worker: string): void {
+    if (this.#probes.size < MAX_PROBES) this.#probe(worker);
   }
 
   /** Called every 10 ms while jobs are live. */
   tick(now: number): void {
+    this.#excuse(now - this.#lastTickAt, STALL_MS, now);
+    this.#lastTickAt = now;
     for (const job of this.#dispatcher.deadlines.expired(now)) {
       const parked = job.state === "parked";
       const message = parked ? "no slot came free before the deadline" : "no result before the deadline";
@@ -72,6 +105,10 @@ export class Watchdog {
 
   /** Workers that no longer beat are lost. Called every second, and more often while jobs are live. */
   sweepSilent(now: number): void {
+    this.#excuse(now - this.#lastSweepAt, SWEEP_STALL_MS, now);
+    this.#lastSweepAt = now;
+    this.#slowestMs = this.#dispatcher.parts.roster.slowestMs();
+    this.#closeLingering(now - LINGER_MS);
     if (!this.#dispatcher.parts.bus.connected || now < this.#stableFrom) return;
     for (const worker of this.#dispatcher.parts.roster.silent(now)) this.#lose(worker, "went silent");
   }
@@ -111,13 +148,14 @@ export class Watchdog {
     if (owed.length > 0) this.#askOwed(subjects.control(pool, worker), owed);
   }
 
-  /** A round trip as measured, in milliseconds. */
+  /** A round trip to the broker as measured, in milliseconds. */
   onRoundTrip(ms: number): void {
-    this.#roundTripMs = this.#roundTripMs === 0 ? ms : this.#roundTripMs * 0.7 + ms * 0.3;
+    this.#brokerMs = this.#brokerMs === 0 ? ms : this.#brokerMs * 0.7 + ms * 0.3;
   }
 
   /** Gives up what is still asked. */
   stop(): void {
+    this.#closeLingering(Number.POSITIVE_INFINITY);
     for (const worker of [...this.#probes.keys()]) this.#closeProbe(worker);
   }
 
@@ -127,8 +165,36 @@ export class Watchdog {
       if (now - attempt.sentAt < this.acceptTimeoutMs) return;
       if (attempt.worker !== undefined) parts.roster.unanswered(attempt.worker, now);
       attempt.handOff = false;
+      attempt.lingers = true;
+      this.#lingering.push(attempt);
       this.#dispatcher.tryAgain(attempt);
+      if (this.#lingering.size > MAX_LINGERING) this.#closeOldest();
     }
+  }
+
+  /** Takes the time that we stood still out of every account. */
+  #excuse(gapMs: number, limitMs: number, now: number): void {
+    if (gapMs <= limitMs) return;
+    this.#dispatcher.parts.roster.excuse(gapMs, now);
+    for (const attempt of this.#dispatcher.unaccepted) attempt.sentAt = Math.min(now, attempt.sentAt + gapMs);
+  }
+
+  #measured(worker: string, ms: number): void {
+    if (ms > LINGER_MS) return;
+    this.#dispatcher.parts.roster.measured(worker, ms);
+    this.#slowestMs = Math.max(this.#slowestMs ?? 0, ms);
+  }
+
+  #closeLingering(sentBefore: number): void {
+    for (let first = this.#lingering.first; first !== undefined; first = this.#lingering.first) {
+      if (first.sentAt >= sentBefore) return;
+      this.#closeOldest();
+    }
+  }
+
+  #closeOldest(): void {
+    const attempt = this.#lingering.shift();
+    if (attempt?.lingers) this.#dispatcher.parts.inbox.close(attempt.token);
   }
 
   #probeSilent(now: number): void {
@@ -159,7 +225,7 @@ export class Watchdog {
     const at = now();
     if (!isNoResponders(msg)) {
       this.#absentSince.delete(worker);
-      this.onRoundTrip(at - sentAt);
+      this.#measured(worker, at - sentAt);
       roster.heard(worker, at);
       return;
     }

@@ -23,6 +23,9 @@ export interface ChangesOptions {
   readonly nowMs?: () => number;
 }
 
+/** Readers are told at least so often of what changed, however many they are, in milliseconds. */
+const MAX_TICK_MS = 500;
+
 /** A topic and its readers. */
 interface Audience {
   readonly key: string;
@@ -50,6 +53,8 @@ export class Changes implements ViewEvents {
   #tick: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #tickedMs = Number.NEGATIVE_INFINITY;
+  /** CPU time that the last tick took, with all that its readers did. */
+  #fanOutMs = 0;
 
   constructor(options: ChangesOptions = {}) {
     this.nowMs = options.nowMs ?? (() => performance.now());
@@ -164,11 +169,16 @@ export class Changes implements ViewEvents {
     for (const { topic } of this.#pools.get(pool)?.values() ?? []) note(topic);
   }
 
-  /** The first change after a quiet time at once (with what else came in the same read), others a tick later. */
+  /**
+   * The first change after a quiet time at once (with what else came in the same
+   * read), others a tick later. A tick is longer where telling all readers takes
+   * longer, so that at most half the time goes into telling.
+   */
   #schedule(): void {
     if (this.#tick !== undefined || this.#immediate !== undefined || this.#look === undefined) return;
     if (this.#pools.size === 0 && this.#listeners.size === 0) return;
-    const waitMs = this.#tickedMs + this.#coalesceMs - this.nowMs();
+    const tickMs = Math.min(MAX_TICK_MS, Math.max(this.#coalesceMs, 2 * this.#fanOutMs));
+    const waitMs = this.#tickedMs + tickMs - this.nowMs();
     if (waitMs > 0) this.#tick = setTimeout(() => this.#run(), waitMs);
     else this.#immediate = setImmediate(() => this.#run());
   }
@@ -177,8 +187,13 @@ export class Changes implements ViewEvents {
     this.#tick = undefined;
     this.#immediate = undefined;
     this.#tickedMs = this.nowMs();
+    const began = process.cpuUsage();
     for (const listener of this.#listeners) listener();
     this.#pulse();
+    setImmediate(() => {
+      const { user, system } = process.cpuUsage(began);
+      this.#fanOutMs = (user + system) / 1_000;
+    });
   }
 
   #pulse(): void {

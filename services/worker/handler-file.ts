@@ -82,8 +82,10 @@ function flatten(module: Record<string, unknown>): Record<string, unknown> {
 async function registerTypeScript(): Promise<void> {
   const { typescript } = process.features as { typescript?: unknown };
   if (typescript || (isMainThread && import.meta.url.endsWith(".ts"))) return;
-  const { register } = await import("tsx/esm/api");
-  register();
+  const [commonJs, modules] = await Promise.all([import("tsx/cjs/api"), import("tsx/esm/api")]);
+  // a .ts file in a folder without "type": "module" is CommonJS
+  commonJs.register();
+  modules.register();
 }
 
 function shown(path: string): string {

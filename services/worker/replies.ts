@@ -57,9 +57,15 @@ export class Replies {
 
   /** A result or an error. Says whether it was published; a result that is too large becomes an error. */
   ending(to: Addressee, ending: Ending): boolean {
-    if (!ending.ok) return this.error(to, ending.error);
-    if (ending.payload.length > this.maxBytes) return this.error(to, tooLarge(ending.payload.length, this.maxBytes));
-    return this.#publish(to, ending.payload, this.#headers("result", to));
+    const sendable = this.sendable(ending);
+    if (!sendable.ok) return this.error(to, sendable.error);
+    return this.#publish(to, sendable.payload, this.#headers("result", to));
+  }
+
+  /** The same ending, or `payload_too_large` when the broker would not take it. */
+  sendable(ending: Ending): Ending {
+    if (!ending.ok || ending.payload.length <= this.maxBytes) return ending;
+    return { ok: false, error: tooLarge(ending.payload.length, this.maxBytes) };
   }
 
   #headers(kind: ReplyKind, to: Addressee, free = this.#free()): MsgHdrs {

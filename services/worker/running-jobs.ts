@@ -169,9 +169,10 @@ export class RunningJobs implements JobLedger {
     this.#parts.slots.give();
     this.#totals.busyMs += this.#parts.now() - job.startedAtMs;
     if (!answered) {
-      if (ending.ok) this.#totals.doneTotal += 1;
-      else this.#countFailure(ending.error);
-      this.#answer(job, ending);
+      const sendable = this.#parts.replies.sendable(ending);
+      if (sendable.ok) this.#totals.doneTotal += 1;
+      else this.#countFailure(sendable.error);
+      this.#answer(job, sendable);
     }
     this.#parts.onChange();
     if (this.#jobs.size === 0 && this.#whenEmpty.length > 0) this.#announceEmpty();

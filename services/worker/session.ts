@@ -9,6 +9,7 @@ import type { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { ServiceApi } from "../../mesh/service-api.js";
+import { QUEUE_WORKERS } from "../../mesh/subjects.js";
 import { type BeatFigures, RUNNING_IDS_LIMIT } from "./beat.js";
 import { Cancels } from "./cancels.js";
 import { Caution } from "./caution.js";
@@ -109,7 +110,8 @@ export class Session {
     });
     const control = new Control(this.#bus, id, this.#actions());
     this.#subscriptions.push(
-      this.#bus.subscribe(subjects.jobFor(pool, id), (msg) => this.#intake.receive(msg)),
+      // in the queue group: should two live workers claim one id, a hand-off still runs once
+      this.#bus.subscribe(subjects.jobFor(pool, id), (msg) => this.#intake.receive(msg), QUEUE_WORKERS),
       this.#bus.subscribe(subjects.every.cancel(pool), cancels.receive),
       this.#bus.subscribe(subjects.control(pool, id), control.receive),
       this.#bus.subscribe(subjects.controlAll(pool), control.receive),

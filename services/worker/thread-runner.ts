@@ -70,6 +70,8 @@ export class ThreadRunner implements Runner {
       idleTimeout: IDLE_MS,
       concurrentTasksPerWorker: 1,
       recordTiming: false,
+      // else an idle thread's event loop stands still: connections of the handler would time out, aborts pile up
+      atomics: "disabled",
       workerData: { source: this.#options.source, channel: this.#channel } satisfies ThreadData,
     });
     this.#pool.on("message", (message: ThreadProgress) => this.#onProgress(message));

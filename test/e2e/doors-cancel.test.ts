@@ -153,4 +153,6 @@ test("a detached job outlives its call and ends by Cancel", async (t) => {
   await giveUp(t, job, () => mesh.client.cancel({ pool: POOL, jobId: id }));
   const { outcome } = await mesh.client.getOutcome({ pool: POOL, jobId: id });
   assert.equal(outcome.case === "error" && outcome.value.reason, "canceled");
+  const again = mesh.client.cancel({ pool: POOL, jobId: id }).catch((error: unknown) => fromConnectError(error).reason);
+  assert.equal(await again, "not_found", "it has ended");
 });

@@ -34,8 +34,8 @@ function cli(t: Parameters<typeof startCli>[0], args: readonly string[], input: 
 for (const way of [[], ["--direct"]]) {
   const name = ["poolmesh submit", ...way].join(" ");
 
-  test(`${name}: bytes come back up to the limit, and one more is payload_too_large`, async (t) => {
-    for (const size of [0, 1, 256, LIMIT]) {
+  test(`${name}: 0 bytes and the most there may be come back, one more is payload_too_large`, async (t) => {
+    for (const size of [0, LIMIT]) {
       const sent = noise(size);
       const command = cli(t, ["submit", "echo", "-", "--json", "--codec", "bytes", ...way], sent);
       const { code, stdout, stderr } = await command.exit();
@@ -76,20 +76,13 @@ for (const way of [[], ["--direct"]]) {
 
 const REFUSED: [args: string[], code: number, pattern: RegExp][] = [
   [["submit", "a b", "1"], 2, /invalid_argument: pool name/],
-  [["submit", "", "1"], 2, /invalid_argument: pool name is empty/],
   [["submit", "a 0\r\nPUB echo-me 0\r\n", "1"], 2, /invalid_argument: pool name/],
-  [["submit", "echo", "1", "--id", "*"], 2, /invalid_argument: job name/],
   [["submit", "echo", "1", "--id", ">".repeat(5_000)], 2, /invalid_argument: job name has 5000 characters/],
   [["submit", "echo", "1", "--timeout-ms", "NaN"], 78, /--timeout-ms: use a whole number/],
-  [["submit", "echo", "1", "--timeout-ms", "0"], 78, /--timeout-ms: use a whole number/],
-  [["submit", "echo", "1", "--timeout-ms=-1"], 78, /--timeout-ms: use a whole number/],
   [["submit", "echo", "1", "--timeout-ms", "1e308"], 78, /--timeout-ms: use a whole number/],
   [["submit", "echo", "1", "--client", "a b"], 2, /invalid_argument: client/],
-  [["submit", "echo", "1", "--priority", "urgent"], 2, /priority/],
   [["submit", "echo", "{", "--codec", "json"], 2, /invalid_argument: payload: not valid json/],
-  [["submit", "echo", "1", "--sevrers", "x"], 2, /unknown option '--sevrers'/],
   [["cancel", "echo", "nobody"], 1, /not_found/],
-  [["cancel", "echo", "a.b"], 2, /invalid_argument: job name/],
   [["drain", "nobody"], 1, /not_found/],
   [["drain", "a b"], 2, /invalid_argument: worker name/],
 ];

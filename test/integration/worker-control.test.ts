@@ -8,9 +8,11 @@ import { encodeControl } from "../../mesh/control.js";
 import type { PoolError } from "../../mesh/errors.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import type { SentJob } from "../support/job-caller.js";
+import { leakGuard } from "../support/leak-guard.js";
 import { startWorker } from "../support/started-worker.js";
 import { eventually, gate, settled, within } from "../support/wait.js";
 
+leakGuard();
 const broker = await startBroker(WHOLE_FILE);
 
 async function binary(sent: SentJob): Promise<ControlResponse> {
@@ -179,6 +181,19 @@ describe("worker control", () => {
     await eventually(() => done.outcomes().length === 2 && runs.replies.length === 2);
     held.open("ran");
     await runs.outcome();
+  });
+
+  test("a hand-off to an id that two live workers claim runs once", async (t) => {
+    let ran = 0;
+    const run = (): number => {
+      ran += 1;
+      return ran;
+    };
+    const { caller, pool } = await startWorker(t, broker, { run, slots: 20 });
+    await startWorker(t, broker, { run, pool, slots: 20 });
+    const sent = Array.from({ length: 20 }, (_, i) => caller.send("", { jobId: `h${i}`, to: "w1" }));
+    await Promise.all(sent.map((each) => each.first("result")));
+    assert.equal(ran, 20);
   });
 
   test("a pool's workers obey one request to all of them", async (t) => {

@@ -1,13 +1,18 @@
 /** Handlers in threads, child processes and commands: the same promises as inline. */
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import type { Trick } from "../support/handlers/odd.js";
 import type { JobCaller, SentJob } from "../support/job-caller.js";
+import { leakGuard } from "../support/leak-guard.js";
 import { startWorker } from "../support/started-worker.js";
 import { eventually } from "../support/wait.js";
 
+leakGuard();
 const broker = await startBroker(WHOLE_FILE);
 const HANDLERS = new URL("../support/handlers/", import.meta.url).pathname;
 
@@ -91,6 +96,17 @@ for (const isolation of ["thread", "process"] as const) {
         const reply = await caller.send(payload, { jobId: `${isolation}${size}` }).outcome();
         assert.ok(Buffer.from(reply.data).equals(payload), `${size} bytes`);
       }
+    });
+
+    test("a TypeScript file that imports another works in a folder without a package.json too", async (t) => {
+      const folder = await mkdtemp(join(tmpdir(), "handlers-"));
+      t.after(() => rm(folder, { recursive: true }));
+      await writeFile(join(folder, "twice.ts"), "export const twice = (n: number): number => n * 2;");
+      const handler =
+        'import { twice } from "./twice.js"; export const run = (job: { payload: number }) => twice(job.payload);';
+      await writeFile(join(folder, "handler.ts"), handler);
+      const { caller } = await startWorker(t, broker, { handlerFile: join(folder, "handler.ts"), isolation });
+      assert.equal((await caller.send("21", { jobId: "twice" }).outcome()).text, "42");
     });
 
     test("resize gives more slots that work at once", async (t) => {

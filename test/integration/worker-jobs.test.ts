@@ -5,9 +5,11 @@ import { headers as natsHeaders } from "nats";
 import { PermanentError } from "../../mesh/errors.js";
 import { HEADER } from "../../mesh/headers.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
+import { leakGuard } from "../support/leak-guard.js";
 import { startWorker } from "../support/started-worker.js";
 import { eventually, gate } from "../support/wait.js";
 
+leakGuard();
 const broker = await startBroker(WHOLE_FILE);
 describe("worker jobs", () => {
   test("a plain job without a header gets one reply, the result", async (t) => {

@@ -6,10 +6,20 @@ import { decodeHeartbeat } from "../../mesh/heartbeat-codec.js";
 import { Worker } from "../../services/worker/worker.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import type { JobCaller } from "../support/job-caller.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { lifecycleContract } from "../support/lifecycle-contract.js";
 import { startWorker } from "../support/started-worker.js";
 import { eventually, gate, within } from "../support/wait.js";
 
+leakGuard();
 const broker = await startBroker(WHOLE_FILE);
+const HANDLERS = new URL("../support/handlers/", import.meta.url).pathname;
+
+for (const isolation of ["inline", "thread", "process"] as const) {
+  const make = (file: string) => () =>
+    new Worker({ pool: "life", handlerFile: HANDLERS + file, isolation, bus: { servers: broker.url }, graceMs: 0 });
+  lifecycleContract(`worker (${isolation})`, make("bytes-echo.ts"), make("no-function.ts"));
+}
 
 async function hear(caller: JobCaller, pool: string): Promise<Heartbeat[]> {
   const heard: Heartbeat[] = [];
@@ -159,12 +169,11 @@ describe("worker life", () => {
   });
 
   test("a handler file that is missing, broken or has no function is refused before any connection", async () => {
-    const folder = new URL("../support/handlers/", import.meta.url).pathname;
     for (const isolation of ["inline", "thread", "process"] as const) {
       for (const name of ["missing.ts", "no-function.ts", "broken.ts"]) {
         const worker = new Worker({
           pool: "p",
-          handlerFile: folder + name,
+          handlerFile: HANDLERS + name,
           isolation,
           bus: { servers: "nats://127.0.0.1:1" },
         });

@@ -3,8 +3,9 @@
  * Python environment, built once into the project's cache.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Owner } from "./clean-up.js";
 import { run } from "./process.js";
@@ -31,21 +32,26 @@ export async function goBuild(t: Owner, source: string, name: string): Promise<s
   return program;
 }
 
-/** The Python interpreter that has what the examples need. */
+/** The Python interpreter that has what the examples need; made once for each content of requirements.txt. */
 export async function examplePython(t: Owner): Promise<string> {
-  const folder = join(CACHE, "venv");
+  const wanted = createHash("sha256")
+    .update(await readFile(REQUIREMENTS))
+    .digest("hex")
+    .slice(0, 12);
+  const folder = join(CACHE, "venv", wanted);
   const python = join(folder, "bin", "python");
-  const stamp = join(folder, "requirements.txt");
-  const wanted = await readFile(REQUIREMENTS, "utf8");
-  if (existsSync(stamp) && (await readFile(stamp, "utf8")) === wanted) return python;
-  await mkdir(CACHE, { recursive: true });
-  for (const [command, ...args] of [
-    [toolPath("python3"), "-m", "venv", folder],
-    [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS],
-  ] as [string, ...string[]][]) {
-    const { code, stderr } = await run(t, command, args, { limitMs: BUILD_LIMIT_MS });
-    assert.equal(code, 0, stderr);
-  }
-  await writeFile(stamp, wanted);
+  if (existsSync(python)) return python;
+  await mkdir(join(CACHE, "venv"), { recursive: true });
+  // Made aside and moved into place whole, since several test files may want it at once.
+  const making = `${folder}.${process.pid}`;
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS];
+  await mustRun(t, toolPath("python3"), ["-m", "venv", making]);
+  await mustRun(t, join(making, "bin", "python"), pip);
+  await rename(making, folder).catch(() => rm(making, { recursive: true }));
   return python;
+}
+
+async function mustRun(t: Owner, command: string, args: readonly string[]): Promise<void> {
+  const { code, stderr } = await run(t, command, args, { limitMs: BUILD_LIMIT_MS });
+  assert.equal(code, 0, stderr);
 }

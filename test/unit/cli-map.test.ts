@@ -124,9 +124,9 @@ describe("map - feed", () => {
 describe("map - outcomes", () => {
   test("a result line has index, input, result, worker, attempts and ms", () => {
     const result = new JobResult("j", Buffer.from("42"), "w-1", 2, 1, 3);
-    const input = { label: "41", payload: Buffer.from("41"), tookMs: 3.14159 };
+    const input = { label: "41", payload: Buffer.from("41"), tookMs: 2.34567 };
     const line = outcomeLine({ ok: true, id: "j", result, index: 0, input }, 7, "auto");
-    assert.deepEqual(JSON.parse(line), { index: 7, input: "41", result: 42, worker: "w-1", attempts: 2, ms: 3.14 });
+    assert.deepEqual(JSON.parse(line), { index: 7, input: "41", result: 42, worker: "w-1", attempts: 2, ms: 2.35 });
     assert.ok(line.endsWith("}\n"));
   });
 

@@ -11,6 +11,7 @@ import { parsePageConfig } from "../../services/meter/page/page-config.js";
 import { initialState } from "../../services/meter/page/page-state.js";
 import { poolHash, poolOfHash } from "../../services/meter/page/pool-list.js";
 import { statusWords } from "../../services/meter/page/status-pill.js";
+import { trailingMean } from "../../services/meter/page/trailing-mean.js";
 import { vacancyOf } from "../../services/meter/page/vacancy.js";
 import { virtualWindow } from "../../services/meter/page/virtual-window.js";
 
@@ -145,6 +146,11 @@ test("vacancyOf - tells connecting, unreachable and empty apart", () => {
 
 test("filledCells - nine of nine only when full, none only when idle", () => {
   assert.deepEqual([0, 0.01, 0.5, 0.99, 1].map(filledCells), [0, 1, 5, 8, 9]);
+});
+
+test("trailingMean - is calm where values are known and leaves gaps as they are", () => {
+  assert.deepEqual(trailingMean([1, 3, null, 5, 8], 2), [1, 2, null, 5, 6.5]);
+  assert.deepEqual(trailingMean([], 5), []);
 });
 
 test("niceTop - is the next of 1, 2, 5 and their tens", () => {

@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import { element, setText } from "./element.js";
 import { HISTORY_POINTS } from "./history-ring.js";
 import { onSchemeChange, type Palette, readPalette } from "./palette.js";
+import { trailingMean } from "./trailing-mean.js";
 
 /** How a lane looks and reads. */
 export interface LaneOptions {
@@ -13,6 +14,8 @@ export interface LaneOptions {
   /** Top of the scale for the largest value shown. */
   readonly top: (largest: number) => number;
   readonly format: (value: number) => string;
+  /** Seconds that the line is a mean of; the single seconds stay as its wash. 1 for none. */
+  readonly meanSeconds: number;
   /** Whether it bears the time axis. */
   readonly timeAxis: boolean;
   /** Called with the second pointed at (0 is now, −899 the oldest), or undefined. */
@@ -36,7 +39,7 @@ export class LaneChart {
     const holder = element("div", "lane-plot");
     holder.setAttribute("role", "img");
     this.root.append(caption, holder);
-    this.#plot = new uPlot(this.#plotOptions(), [SECONDS, SECONDS.map(() => null)], holder);
+    this.#plot = new uPlot(this.#plotOptions(), [SECONDS, SECONDS.map(() => null), SECONDS.map(() => null)], holder);
     new ResizeObserver(([entry]) => {
       const width = Math.floor(entry?.contentRect.width ?? 0);
       if (width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: this.#plot.height });
@@ -50,7 +53,9 @@ export class LaneChart {
   /** @param values one for each second, oldest first */
   update(values: readonly (number | null)[]): void {
     this.#values = values;
-    this.#plot.setData([SECONDS, values as (number | null)[]]);
+    const raw = [...values];
+    const { meanSeconds } = this.options;
+    this.#plot.setData([SECONDS, raw, meanSeconds > 1 ? trailingMean(values, meanSeconds) : raw]);
     const known = values.filter((value) => value !== null);
     const { format, label } = this.options;
     const spoken =
@@ -86,12 +91,13 @@ export class LaneChart {
       series: [
         {},
         {
-          stroke: () => options.color(this.#palette),
+          stroke: "transparent",
           fill: (plot) => this.#gradient(plot),
-          width: 1.5,
+          width: 0,
           points: { show: false },
           spanGaps: false,
         },
+        { stroke: () => options.color(this.#palette), width: 1.5, points: { show: false }, spanGaps: false },
       ],
       hooks: { setCursor: [(plot) => options.onPoint(secondAt(plot))] },
     };

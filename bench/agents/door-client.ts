@@ -1,0 +1,61 @@
+/** A client of ManagerService, in its own process: unary calls and the stream, over each protocol. */
+import { type Client, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { closedLoop, type LoopResult } from "../harness/closed-loop.js";
+import { managerProto } from "../harness/services.js";
+import { streamLoop } from "../harness/stream-loop.js";
+
+/** How a client speaks. */
+export type Protocol = "connect-h1" | "connect-h2" | "grpc";
+
+/** Whom to call, and how much. */
+export interface DoorLoad {
+  readonly url: string;
+  readonly protocol: Protocol;
+  readonly pool: string;
+  readonly bytes: number;
+  readonly window: number;
+  readonly ms: number;
+}
+
+export type ManagerClient = Client<typeof managerProto.ManagerService>;
+
+const clients = new Map<string, ManagerClient>();
+
+/** Unary Submit, a number of calls always under way. */
+export async function unary(load: DoorLoad): Promise<LoopResult> {
+  const client = clientOf(load);
+  const caller = {
+    encode: (text: string) => ({ pool: load.pool, input: { case: "payload" as const, value: bytesOf(text) } }),
+    decode: String,
+    call: (request: unknown, done: (error: Error | undefined, answer: unknown) => void) => {
+      client.submit(request as Parameters<ManagerClient["submit"]>[0]).then(
+        (answer) => done(undefined, answer),
+        (error: Error) => done(error, undefined),
+      );
+    },
+    stop: async () => {},
+  };
+  return closedLoop(caller, load);
+}
+
+/** One SubmitMany stream, a number of jobs always under way. */
+export async function stream(load: DoorLoad): Promise<LoopResult> {
+  return streamLoop(clientOf(load), load);
+}
+
+function clientOf({ url, protocol }: DoorLoad): ManagerClient {
+  const key = `${protocol} ${url}`;
+  const client = clients.get(key) ?? createClient(managerProto.ManagerService, transportOf(url, protocol));
+  clients.set(key, client);
+  return client;
+}
+
+function transportOf(baseUrl: string, protocol: Protocol) {
+  if (protocol === "grpc") return createGrpcTransport({ baseUrl });
+  return createConnectTransport({ baseUrl, httpVersion: protocol === "connect-h1" ? "1.1" : "2" });
+}
+
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.from(text));
+}

@@ -1,0 +1,99 @@
+/** One arm, running: its workers and its caller, each a process, and the broker between them. */
+import { Agent } from "./agent.js";
+import type { Setup, Work } from "./arm.js";
+import { cpuUsOf } from "./processes.js";
+import type { Servers } from "./servers.js";
+
+type CallerAgent = typeof import("../agents/caller.js");
+type WorkerAgent = typeof import("../agents/worker.js");
+
+/** What to start. */
+export interface FleetSpec {
+  /** How tables and charts call it. */
+  readonly name: string;
+  /** A file of arms/. */
+  readonly arm: string;
+  readonly over: "nats" | "redis";
+  readonly workers: number;
+  readonly slots: number;
+  readonly work: Work;
+  /** Broker nodes; default 1. */
+  readonly nodes?: number;
+}
+
+/** Processor time so far, in microseconds. */
+export interface CpuUs {
+  readonly workers: number;
+  readonly broker: number;
+}
+
+let started = 0;
+
+export class Fleet {
+  readonly #workers: Agent<WorkerAgent>[];
+  readonly #brokerPids: readonly number[];
+
+  static async start(servers: Servers, spec: FleetSpec): Promise<Fleet> {
+    const redis = spec.over === "redis" ? await servers.redis() : undefined;
+    const nats = spec.over === "nats" ? await servers.nats(spec.nodes) : undefined;
+    started += 1;
+    const group = `bench-${started}`;
+    const setup = (index: number): Setup => ({
+      group,
+      servers: nats?.urls ?? [],
+      redisPort: redis?.port ?? 0,
+      slots: spec.slots,
+      workers: spec.workers,
+      index,
+      work: spec.work,
+    });
+    const pids = redis === undefined ? (nats?.brokers.map((broker) => broker.pid) ?? []) : [redis.pid];
+    const workers = await Promise.all(
+      Array.from({ length: spec.workers }, async (_, index) => {
+        const worker = await Agent.start<WorkerAgent>("worker");
+        await worker.ask("start", spec.arm, setup(index));
+        return worker;
+      }),
+    );
+    const caller = await Agent.start<CallerAgent>("caller");
+    await caller.ask("start", spec.arm, setup(0));
+    return new Fleet(spec.name, caller, workers, pids);
+  }
+
+  private constructor(
+    readonly name: string,
+    readonly caller: Agent<CallerAgent>,
+    workers: Agent<WorkerAgent>[],
+    brokerPids: readonly number[],
+  ) {
+    this.#workers = workers;
+    this.#brokerPids = brokerPids;
+  }
+
+  async cpuUs(): Promise<CpuUs> {
+    const each = await Promise.all(this.#workers.map((worker) => worker.ask("cpuUs")));
+    return { workers: sum(each), broker: sum(this.#brokerPids.map(cpuUsOf)) };
+  }
+
+  /** The timed jobs of all workers, in the order of their start. */
+  async runs() {
+    const each = await Promise.all(this.#workers.map((worker) => worker.ask("runs")));
+    return each.flat().sort((a, b) => a.startedAt - b.startedAt);
+  }
+
+  /** The caller leaves first, so that nothing is under way. */
+  async stop(): Promise<void> {
+    await this.caller.ask("stop").catch(() => undefined);
+    await this.caller.stop();
+    await Promise.all(
+      this.#workers.map(async (worker) => {
+        await worker.ask("stop").catch(() => undefined);
+        await worker.stop();
+      }),
+    );
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,61 @@
+/** One run of the benchmark: what rows share. */
+import type { RowResult } from "./comparison.js";
+import { Fleet, type FleetSpec } from "./fleet.js";
+import type { Servers } from "./servers.js";
+
+/** How much to measure. */
+export interface Extent {
+  readonly rounds: number;
+  /** True: as little as shows that everything works; the figures mean nothing. */
+  readonly quick: boolean;
+}
+
+/** A row of the benchmark. */
+export interface Row {
+  readonly number: number;
+  readonly title: string;
+  measure(run: Run): Promise<Omit<RowResult, "row" | "title">>;
+}
+
+export class Run {
+  readonly servers: Servers;
+  readonly extent: Extent;
+  readonly #log: (line: string) => void;
+
+  constructor(servers: Servers, extent: Extent, log: (line: string) => void) {
+    this.servers = servers;
+    this.extent = extent;
+    this.#log = log;
+  }
+
+  /** The first in a quick run, else the second. */
+  pick<T>(quick: T, normal: T): T {
+    return this.extent.quick ? quick : normal;
+  }
+
+  say(line: string): void {
+    this.#log(line);
+  }
+
+  /** Starts fleets, lets `work` measure with them, and stops them whatever happens. */
+  async withFleets<T>(specs: readonly FleetSpec[], work: (fleets: Fleet[]) => Promise<T>): Promise<T> {
+    const starts = await Promise.allSettled(specs.map((spec) => Fleet.start(this.servers, spec)));
+    const fleets = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+    try {
+      for (const start of starts) if (start.status === "rejected") throw start.reason;
+      return await work(fleets);
+    } finally {
+      await Promise.all(fleets.map((fleet) => fleet.stop()));
+    }
+  }
+
+  /**
+   * Calls `work` for each of `arms` in every round. Each round begins with
+   * another arm, so that none always goes first or after the same one.
+   */
+  async interleaved<T>(arms: readonly T[], work: (arm: T, round: number) => Promise<void>): Promise<void> {
+    for (let round = 0; round < this.extent.rounds; round += 1) {
+      for (let i = 0; i < arms.length; i += 1) await work(arms[(i + round) % arms.length] as T, round);
+    }
+  }
+}

@@ -1,0 +1,36 @@
+/** Comparisons and targets as rows of cells. Pure. */
+import type { Comparison, Target } from "./comparison.js";
+import { formatFigure } from "./numbers.js";
+import { type Figure, ratio } from "./stats.js";
+
+/** Arms down, conditions across; with a ratio to the arm that is compared against. */
+export function comparisonCells(comparison: Comparison): string[][] {
+  const { conditions, series, unit, against } = comparison;
+  const base = series.find(({ arm }) => arm === against);
+  const head = [`${unit}`, ...conditions.flatMap((name) => (base === undefined ? [name] : [name, `÷ ${base.arm}`]))];
+  const body = series.map(({ arm, figures }) => [
+    arm,
+    ...figures.flatMap((figure, i) => {
+      const cell = formatFigure(figure);
+      return base === undefined ? [cell] : [cell, ratioText(figure, base.figures[i] ?? null)];
+    }),
+  ]);
+  return [head, ...body];
+}
+
+/** What was to be reached and what was. */
+export function targetCells(targets: readonly Target[]): string[][] {
+  const body = targets.map(({ what, wanted, measured, met }) => [
+    what,
+    wanted,
+    formatFigure(measured),
+    met ? "yes" : "no",
+  ]);
+  return [["target", "wanted", "measured", "met"], ...body];
+}
+
+function ratioText(over: Figure | null, under: Figure | null): string {
+  if (over === null || under === null) return "–";
+  const { median } = ratio(over, under);
+  return Number.isFinite(median) ? median.toFixed(2) : "–";
+}

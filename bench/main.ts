@@ -1,0 +1,45 @@
+/**
+ * The benchmark: Poolmesh and its peers, side by side in one run.
+ *
+ * Usage: npm run bench -- [--rows 1,2] [--rounds 5] [--quick] [--no-write]
+ */
+import { readArguments } from "./harness/arguments.js";
+import type { RowResult } from "./harness/comparison.js";
+import { describeMachine } from "./harness/machine.js";
+import { formatTable } from "./harness/numbers.js";
+import { writeReport } from "./harness/report.js";
+import { type Row, Run } from "./harness/run.js";
+import { Servers } from "./harness/servers.js";
+import { comparisonCells, targetCells } from "./harness/tables.js";
+import { ROWS } from "./rows/rows.js";
+
+const options = readArguments(process.argv.slice(2));
+const startedAt = performance.now();
+const seconds = (): string => ((performance.now() - startedAt) / 1_000).toFixed(0).padStart(5);
+const say = (line: string): void => console.error(`${seconds()} s  ${line}`);
+
+const machine = await describeMachine();
+const servers = new Servers();
+const results: RowResult[] = [];
+try {
+  const run = new Run(servers, options, say);
+  for (const row of ROWS.filter(({ number }) => options.rows.length === 0 || options.rows.includes(number))) {
+    results.push(await measureRow(row, run));
+  }
+} finally {
+  await servers.stop();
+}
+if (options.write) await writeReport({ machine, rounds: options.rounds, rows: results });
+const missed = results.flatMap(({ targets }) => targets).filter(({ met }) => !met);
+console.log(`${results.length} rows in ${seconds().trim()} s; targets missed: ${missed.length}`);
+
+async function measureRow(row: Row, run: Run): Promise<RowResult> {
+  const { number, title } = row;
+  say(`row ${number}: ${title}`);
+  const result = { row: number, title, ...(await row.measure(run)) };
+  for (const comparison of result.comparisons) {
+    console.log(`\n${number}. ${comparison.title}\n${formatTable(comparisonCells(comparison))}`);
+  }
+  if (result.targets.length > 0) console.log(`\n${formatTable(targetCells(result.targets))}`);
+  return result;
+}

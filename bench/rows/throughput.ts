@@ -1,0 +1,128 @@
+/** Row 1: throughput of empty jobs with a number of them always under way, and the processor time of each. */
+import { atLeast, type Comparison, figureOf, type Target } from "../harness/comparison.js";
+import type { Fleet } from "../harness/fleet.js";
+import type { Row, Run } from "../harness/run.js";
+import { Samples } from "../harness/samples.js";
+import { ratio } from "../harness/stats.js";
+import {
+  BARE,
+  BARE_2,
+  BULLMQ,
+  BULLMQ_BULK,
+  ECHO_FLEETS,
+  MOLECULER,
+  NESTJS,
+  PAYLOAD_BYTES,
+  POOLMESH,
+  POOLMESH_2,
+  REQUEST,
+} from "./echo-fleets.js";
+
+const WINDOWS = [1, 16, 128, 1_024];
+const ARMS = [BARE, BARE_2, POOLMESH, POOLMESH_2, REQUEST, MOLECULER, NESTJS, BULLMQ, BULLMQ_BULK];
+const PROCESSES = ["caller", "workers", "broker"] as const;
+/** Where processor time is compared. */
+const CPU_WINDOW = 128;
+
+interface Lane {
+  readonly fleet: Fleet;
+  readonly arm: string;
+  readonly bulk: boolean;
+}
+
+/** The row. */
+export const throughput: Row = {
+  number: 1,
+  title: "Throughput of empty jobs",
+  measure: (run) => run.withFleets(ECHO_FLEETS, (fleets) => measure(run, fleets)),
+};
+
+async function measure(run: Run, fleets: readonly Fleet[]) {
+  const windows = run.pick(WINDOWS.slice(0, 2), WINDOWS);
+  const rates = new Samples();
+  const cpu = new Samples();
+  const lanes = fleets.flatMap((fleet): Lane[] => {
+    const lane = { fleet, arm: fleet.name, bulk: false };
+    return fleet.name === BULLMQ ? [lane, { ...lane, arm: BULLMQ_BULK, bulk: true }] : [lane];
+  });
+  await warmUp(run, lanes);
+  for (const window of windows) {
+    run.say(`window ${window}`);
+    await run.interleaved(
+      lanes.filter(({ bulk }) => !bulk || window > 1),
+      (lane) => measureLane(run, lane, window, rates, cpu),
+    );
+  }
+  const comparison = toRates(rates, windows);
+  return { comparisons: [comparison, toCpu(cpu, windows)], targets: run.extent.quick ? [] : toTargets(comparison, windows) };
+}
+
+async function warmUp(run: Run, lanes: readonly Lane[]): Promise<void> {
+  for (const { fleet, bulk } of lanes) {
+    await fleet.caller.ask("closed", { bytes: PAYLOAD_BYTES, window: 64, ms: run.pick(20, 1_000), bulk });
+  }
+}
+
+async function measureLane(
+  run: Run,
+  { fleet, arm, bulk }: Lane,
+  window: number,
+  rates: Samples,
+  cpu: Samples,
+): Promise<void> {
+  const before = await fleet.cpuUs();
+  const loop = await fleet.caller.ask("closed", { bytes: PAYLOAD_BYTES, window, ms: run.pick(50, 1_000), bulk });
+  const after = await fleet.cpuUs();
+  rates.add(arm, label(window), (loop.jobs / loop.ms) * 1_000);
+  if (window !== CPU_WINDOW && !run.extent.quick) return;
+  cpu.add(arm, "caller", loop.cpuUs / loop.jobs);
+  cpu.add(arm, "workers", (after.workers - before.workers) / loop.jobs);
+  cpu.add(arm, "broker", (after.broker - before.broker) / loop.jobs);
+}
+
+function toRates(rates: Samples, windows: readonly number[]): Comparison {
+  return {
+    id: "1-throughput",
+    title: "Empty jobs of 128 bytes, by number under way",
+    unit: "jobs/s",
+    better: "higher",
+    conditions: windows.map(label),
+    series: rates.series(ARMS, windows.map(label)),
+    against: BARE,
+    doesNotShow:
+      "Jobs that do something: with work of a millisecond or more all arms are limited by the work. The bare loop has " +
+      "no timeout, no error and no notion of a busy worker, and loses jobs without a word. BullMQ stores every job, " +
+      "which the others do not; its Redis runs without persistence. Moleculer, NestJS and BullMQ carry JSON.",
+  };
+}
+
+function toCpu(cpu: Samples, windows: readonly number[]): Comparison {
+  const at = windows.includes(CPU_WINDOW) ? CPU_WINDOW : "any number of";
+  return {
+    id: "1-cpu",
+    title: `Processor time of one empty job, ${at} under way`,
+    unit: "µs",
+    better: "lower",
+    conditions: PROCESSES,
+    series: cpu.series(ARMS, PROCESSES),
+    doesNotShow: "Time that the kernel spends for a process after it has slept. The broker's share comes in steps of 10 ms.",
+  };
+}
+
+function toTargets(rates: Comparison, windows: readonly number[]): Target[] {
+  const versus = (over: string, under: string, window: number) =>
+    ratio(figureOf(rates, over, label(window)), figureOf(rates, under, label(window)));
+  return windows
+    .filter((window) => window >= CPU_WINDOW)
+    .flatMap((window) => [
+      atLeast(`Poolmesh ÷ bare loop, window ${window}, 1 worker`, versus(POOLMESH, BARE, window), 0.75),
+      atLeast(`Poolmesh ÷ bare loop, window ${window}, 2 workers`, versus(POOLMESH_2, BARE_2, window), 0.75),
+      atLeast(`Poolmesh ÷ request(), window ${window}`, versus(POOLMESH, REQUEST, window), 2.5),
+      atLeast(`Poolmesh ÷ Moleculer, window ${window}`, versus(POOLMESH, MOLECULER, window), 2),
+      atLeast(`Poolmesh ÷ BullMQ add and wait, window ${window}`, versus(POOLMESH, BULLMQ, window), 10),
+    ]);
+}
+
+function label(window: number): string {
+  return `window ${window}`;
+}

@@ -1,0 +1,24 @@
+// Runs the benchmark: installs its peers when they are missing, builds what is measured and what measures.
+// Usage: node scripts/bench.js [--rows 1,2] [--rounds 5] [--quick] [--no-write] [--no-build]
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bench = join(root, "bench");
+const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
+const args = process.argv.slice(2);
+
+if (!existsSync(join(bench, "node_modules", ".package-lock.json"))) {
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel", "error"], bench);
+}
+if (!args.includes("--no-build")) run(process.execPath, [join(root, "scripts", "build.js")], root);
+run(process.execPath, [tsc, "-p", "."], bench);
+run(process.execPath, [join(bench, "dist", "main.js"), ...args.filter((each) => each !== "--no-build")], root);
+
+function run(command, commandArgs, cwd) {
+  const { status } = spawnSync(command, commandArgs, { cwd, stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
+}

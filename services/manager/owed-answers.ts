@@ -1,0 +1,73 @@
+/**
+ * Answers to submissions, kept until a round trip has confirmed them.
+ *
+ * What is published in the moment in which a connection breaks is lost, and so
+ * would be the outcome of a job that was run. After a reconnect everything
+ * unconfirmed is sent again; a client that has it already drops the second.
+ * Bounded in number and bytes; the oldest goes first.
+ */
+import type { MsgHdrs } from "nats";
+import type { Bus } from "../../mesh/bus.js";
+
+/** The longest time that an answer waits for its round trip to begin, in milliseconds. */
+const CONFIRM_AFTER_MS = 50;
+const MAX_ANSWERS = 10_000;
+const MAX_BYTES = 64 * 2 ** 20;
+
+interface Owed {
+  readonly reply: string;
+  readonly payload: Uint8Array | undefined;
+  readonly headers: MsgHdrs;
+}
+
+export class OwedAnswers {
+  readonly #bus: Bus;
+  readonly #stopListening: () => void;
+  #owed: Owed[] = [];
+  #bytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+    this.#stopListening = bus.on("reconnect", () => this.#sendAgain());
+  }
+
+  /** Sends an answer and keeps it until it is confirmed. */
+  send(reply: string, payload: Uint8Array | undefined, headers: MsgHdrs): void {
+    this.#bus.publish(reply, payload, { headers });
+    this.#owed.push({ reply, payload, headers });
+    this.#bytes += payload?.length ?? 0;
+    if (this.#owed.length > MAX_ANSWERS || this.#bytes > MAX_BYTES) this.#forget(1);
+    this.#confirmSoon();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#stopListening();
+    clearTimeout(this.#timer);
+  }
+
+  #confirmSoon(): void {
+    if (this.#stopped || !this.#bus.connected) return;
+    this.#timer ??= setTimeout(() => void this.#confirm(), CONFIRM_AFTER_MS);
+  }
+
+  async #confirm(): Promise<void> {
+    const last = this.#owed.at(-1);
+    const arrived = await this.#bus.flush();
+    this.#timer = undefined;
+    // Some may have been forgotten meanwhile: all up to this one are confirmed.
+    if (arrived && last !== undefined) this.#forget(this.#owed.indexOf(last) + 1);
+    if (this.#owed.length > 0) this.#confirmSoon();
+  }
+
+  #forget(count: number): void {
+    for (const { payload } of this.#owed.splice(0, count)) this.#bytes -= payload?.length ?? 0;
+  }
+
+  #sendAgain(): void {
+    for (const { reply, payload, headers } of this.#owed) this.#bus.publish(reply, payload, { headers });
+    this.#confirmSoon();
+  }
+}

@@ -1,0 +1,157 @@
+/** Slots, the bounded memories, and the judgements of a worker: pure parts. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Caution, SLOW_LOOP_MS, SLOW_SYNC_MS, TRUST_AFTER_JOBS } from "../../services/worker/caution.js";
+import { FifoMap } from "../../services/worker/fifo-map.js";
+import { REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/revoked.js";
+import { Slots } from "../../services/worker/slots.js";
+import { STALL_MS, StallWatch, TICK_MS } from "../../services/worker/stall.js";
+
+describe("slots", () => {
+  test("as many are taken as there are, and one given back can be taken again", () => {
+    const slots = new Slots(2);
+    assert.deepEqual([slots.take(), slots.take(), slots.take()], [true, true, false]);
+    slots.give();
+    assert.deepEqual([slots.free, slots.busy, slots.take(), slots.free], [1, 1, true, 0]);
+  });
+
+  test("a resize below busy leaves none free and never a negative number", () => {
+    const slots = new Slots(3);
+    slots.take();
+    slots.take();
+    slots.resize(1);
+    assert.deepEqual([slots.total, slots.busy, slots.free, slots.take()], [1, 2, 0, false]);
+    slots.give();
+    slots.give();
+    assert.equal(slots.take(), true);
+  });
+
+  test("a slot that is given back twice is a bug that is seen", () => {
+    assert.throws(() => new Slots(1).give(), /twice/);
+  });
+});
+
+describe("fifo map", () => {
+  test("one entry over the limit drops the oldest", () => {
+    const dropped: number[] = [];
+    const map = new FifoMap<number>(3, (value) => dropped.push(value));
+    for (let i = 0; i < 5; i += 1) map.set(`k${i}`, i);
+    assert.deepEqual(
+      [[...map.values()], dropped, map.size, map.get("k1"), map.get("k4")],
+      [[2, 3, 4], [0, 1], 3, undefined, 4],
+    );
+  });
+
+  test("setting a key again makes it the newest and drops the value before", () => {
+    const dropped: string[] = [];
+    const map = new FifoMap<string>(3, (value) => dropped.push(value));
+    map.set("a", "a1");
+    map.set("b", "b1");
+    map.set("a", "a2");
+    assert.deepEqual([map.oldest(), [...map.values()], dropped], ["b1", ["b1", "a2"], ["a1"]]);
+    map.dropOldest();
+    assert.deepEqual([map.oldest(), map.size], ["a2", 1]);
+  });
+
+  test("it agrees with a plain list over many random steps", () => {
+    const map = new FifoMap<number>(5);
+    let model: [string, number][] = [];
+    let seed = 7;
+    const random = (below: number): number => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      return seed % below;
+    };
+    for (let step = 0; step < 5_000; step += 1) {
+      if (random(4) === 0) {
+        map.dropOldest();
+        model = model.slice(1);
+      } else {
+        const key = `k${random(9)}`;
+        map.set(key, step);
+        model = [...model.filter(([each]) => each !== key), [key, step]];
+      }
+      // a replaced entry still holds its place in the ring until it is the oldest
+      const seen = [...map.values()];
+      assert.deepEqual(
+        seen,
+        model.slice(model.length - seen.length).map(([, value]) => value),
+      );
+      assert.equal(map.size, seen.length);
+      model = model.slice(model.length - seen.length);
+    }
+  });
+});
+
+describe("revoked", () => {
+  test("attempts up to the revoked one are held back, later ones are not, and a cancel holds back all", () => {
+    const revoked = new Revoked();
+    revoked.add("a", 2, 0);
+    revoked.add("a", 1, 0);
+    revoked.add("b", Number.POSITIVE_INFINITY, 0);
+    const seen = [revoked.has("a", 2, 1), revoked.has("a", 3, 1), revoked.has("b", 999, 1), revoked.has("c", 1, 1)];
+    assert.deepEqual(seen, [true, false, true, false]);
+  });
+
+  test("it forgets by age and by number", () => {
+    const revoked = new Revoked();
+    revoked.add("old", 1, 0);
+    assert.deepEqual([revoked.has("old", 1, REVOKED_TTL_MS), revoked.has("old", 1, REVOKED_TTL_MS + 1)], [true, false]);
+    for (let i = 0; i <= REVOKED_LIMIT; i += 1) revoked.add(`j${i}`, 1, 0);
+    assert.deepEqual([revoked.has("j0", 1, 0), revoked.has("j1", 1, 0)], [false, true]);
+  });
+});
+
+describe("caution", () => {
+  function trusting(): Caution {
+    const caution = new Caution();
+    for (let i = 0; i < TRUST_AFTER_JOBS; i += 1) caution.ran(0.1);
+    return caution;
+  }
+
+  test("trust comes after a streak of quick jobs and not one earlier", () => {
+    const caution = new Caution();
+    for (let i = 1; i < TRUST_AFTER_JOBS; i += 1) caution.ran(0.1);
+    assert.equal(caution.trusting, false);
+    caution.ran(0.1);
+    assert.equal(caution.trusting, true);
+  });
+
+  test("a slow synchronous part or a stalled loop ends it", () => {
+    const slow = trusting();
+    slow.ran(SLOW_SYNC_MS);
+    const late = trusting();
+    late.lagged(SLOW_LOOP_MS);
+    assert.equal(late.trusting, true);
+    late.lagged(SLOW_LOOP_MS + 1);
+    assert.deepEqual([slow.trusting, late.trusting], [false, false]);
+  });
+});
+
+describe("stall watch", () => {
+  test("regular ticks are no stall, and their lag is reported once", () => {
+    const watch = new StallWatch(0);
+    assert.equal(watch.tick(TICK_MS), 0);
+    assert.equal(watch.tick(2 * TICK_MS + 30), 30);
+    assert.deepEqual([watch.suspect, watch.takeLongestLagMs(), watch.takeLongestLagMs()], [false, 30, 0]);
+  });
+
+  test("a long gap makes what is buffered suspect until a round trip after the last stall", () => {
+    const watch = new StallWatch(0);
+    watch.tick(TICK_MS + STALL_MS + 1);
+    const first = watch.stalls;
+    watch.tick(1_000);
+    watch.cleared(first);
+    assert.equal(watch.suspect, true);
+    watch.cleared(watch.stalls);
+    assert.equal(watch.suspect, false);
+  });
+
+  test("a message finds the stall before the tick does, and it counts once", () => {
+    const watch = new StallWatch(0);
+    assert.equal(watch.check(TICK_MS + STALL_MS), false);
+    assert.equal(watch.check(1_000), true);
+    assert.equal(watch.check(1_001), false);
+    assert.equal(watch.tick(1_002), 0);
+    assert.equal(watch.stalls, 1);
+  });
+});
