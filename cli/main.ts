@@ -49,12 +49,13 @@ function onOutputError(error: NodeJS.ErrnoException): void {
   process.exit(error.code === "EPIPE" ? 141 : 1);
 }
 
-/** A child with a channel to its parent stops when the parent is gone, however it went. */
+/** A child with a channel to its parent stops when the parent is gone, however it went and whenever. */
 function stopWithParent(): void {
-  if (process.channel === undefined || process.channel === null) return;
+  if (process.send === undefined) return;
+  if (!process.connected) process.exit(1);
   process.once("disconnect", () => {
     setTimeout(() => process.exit(1), ORPHAN_LIMIT_MS).unref();
     process.kill(process.pid, "SIGTERM");
   });
-  process.channel.unref();
+  process.channel?.unref();
 }

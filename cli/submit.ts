@@ -59,6 +59,7 @@ async function runSubmit(shell: Shell, pool: string, argument: string, flags: Su
     await print(shell, result, flags);
     return EXIT.ok;
   } catch (error) {
+    if (abort.signal.aborted) return EXIT.interrupted;
     if (!flags.json) throw error;
     await shell.stdout.line(
       JSON.stringify({ ...(flags.id ? { id: flags.id } : {}), error: errorFields(toPoolError(error)) }),

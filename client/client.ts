@@ -9,7 +9,7 @@ import { askCancel } from "../mesh/ask-cancel.js";
 import { Bus, type BusOptions } from "../mesh/bus.js";
 import { Deadlines } from "../mesh/deadlines.js";
 import { PoolError } from "../mesh/errors.js";
-import { encodeJobHeaders } from "../mesh/headers.js";
+import { encodeJobHeaders, encodeRevocation } from "../mesh/headers.js";
 import { Inbox } from "../mesh/inbox.js";
 import {
   DEFAULT_TIMEOUT_MS,
@@ -51,7 +51,7 @@ const REASK_LIMIT_MS = 1_000;
 /** How often a manager is asked again for a job that it should have. */
 const ASK_AGAIN_MS = 500;
 /** A manager that says nothing to a new job for this long stands still. */
-const SILENT_MANAGER_MS = 2_000;
+const SILENT_MANAGER_MS = 2_500;
 
 export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   readonly pool: string;
@@ -244,13 +244,17 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     if (now - this.#askedAt >= ASK_AGAIN_MS && this.#bus?.connected) this.#askAgain(now);
   }
 
-  /** Silence where an answer is due: a taken job is asked for again, an idempotent one goes to another manager. */
+  /**
+   * Silence where an answer is due. A manager says that it takes a job before it
+   * sends it anywhere; so a job that nobody took goes to another manager, and
+   * one that was taken is asked for again.
+   */
   #askAgain(now: number): void {
     this.#askedAt = now;
     for (const job of this.#unsure) {
       if (now - job.sentAt < ASK_AGAIN_MS) continue;
       if (job.state === "taken") this.#send(job, job.manager === "" ? undefined : job.manager);
-      else if (job.headers.idempotent && now - job.sentAt >= SILENT_MANAGER_MS) this.#sendAnew(job);
+      else if (now - job.sentAt >= SILENT_MANAGER_MS) this.#sendAnew(job);
     }
   }
 
@@ -290,12 +294,14 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     this.#sendAnew(job);
   }
 
-  /** Gives an idempotent job to another manager: its attempts are new ones, and the old answers are nobody's. */
+  /** Gives a job to another manager: the old attempts are revoked, their answers are nobody's, the new ones are new. */
   #sendAnew(job: ClientJob): void {
-    const { inbox } = this.#open();
+    const { bus, inbox } = this.#open();
     inbox.close(job.token);
     job.token = inbox.open(job);
     job.managersBefore += 1;
+    const headers = encodeRevocation(job.managersBefore * ATTEMPTS_PER_MANAGER);
+    bus.publish(this.#subjects.cancel(this.pool, job.id), undefined, { headers });
     this.#send(job);
   }
 }

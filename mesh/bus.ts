@@ -19,6 +19,7 @@ import {
 } from "nats";
 import { PoolError } from "./errors.js";
 import { type Logger, redactUrls, silentLog } from "./log.js";
+import { Move } from "./move.js";
 
 /** How to reach the broker. */
 export interface BusOptions {
@@ -54,6 +55,7 @@ export class Bus {
   readonly inboxPrefix: string;
   readonly #log: Logger;
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
+  readonly #move: Move;
   #connected = true;
   #closing = false;
 
@@ -81,10 +83,11 @@ export class Bus {
     this.nc = nc;
     this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
     this.#log = options.log ?? silentLog;
+    this.#move = new Move(nc, () => this.#disconnected());
     void this.#watch();
   }
 
-  /** Whether a publish would reach the broker now. */
+  /** Whether a publish would reach the broker now, or as soon as a move to another one has ended. */
   get connected(): boolean {
     return this.#connected && !this.nc.isClosed();
   }
@@ -147,6 +150,7 @@ export class Bus {
    */
   publish(subject: string, payload?: Uint8Array, options?: { headers?: MsgHdrs; reply?: string }): boolean {
     if (!this.connected || this.nc.isDraining()) return false;
+    if (this.#move.underWay) return this.#move.hold({ subject, payload, options });
     this.nc.publish(subject, payload, options);
     return true;
   }
@@ -159,7 +163,7 @@ export class Bus {
       timer = setTimeout(resolve, limitMs, false);
     });
     try {
-      return await Promise.race([this.nc.flush().then(() => true), limit]);
+      return await Promise.race([this.#move.ended.then(() => this.nc.flush()).then(() => true), limit]);
     } catch {
       return false;
     } finally {
@@ -171,6 +175,7 @@ export class Bus {
   async close(): Promise<void> {
     this.#closing = true;
     if (this.nc.isClosed()) return;
+    this.#move.end();
     await this.flush(1_000);
     await this.nc.close();
   }
@@ -183,18 +188,19 @@ export class Bus {
     for await (const status of this.nc.status()) {
       switch (status.type) {
         case "disconnect":
-          this.#connected = false;
-          this.#log.warn({ server: redactUrls([status.server])[0] }, "disconnected from the broker");
-          this.#emit("disconnect", status.server);
+          if (this.#move.underWay) break;
+          this.#disconnected();
           break;
         case "reconnect":
           this.#connected = true;
+          this.#move.end();
           this.#log.info({ server: redactUrls([status.server])[0] }, "reconnected to the broker");
           this.#emit("reconnect", status.server);
           break;
         case "ldm":
           this.#log.info("the broker enters lame duck mode");
           this.#emit("lame-duck", status.server);
+          if (!this.#closing) void this.#move.begin();
           break;
         case "error":
           this.#log.warn({ error: status.error.message }, "the broker reports an error");
@@ -205,6 +211,13 @@ export class Bus {
       }
     }
     this.#connected = false;
+  }
+
+  #disconnected(): void {
+    if (!this.#connected) return;
+    this.#connected = false;
+    this.#log.warn("disconnected from the broker");
+    this.#emit("disconnect", "");
   }
 }
 

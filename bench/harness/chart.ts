@@ -8,7 +8,6 @@ import { formatNumber } from "./numbers.js";
 import type { Figure } from "./stats.js";
 
 const WIDTH = 960;
-const LABEL_WIDTH = 180;
 const ROW_HEIGHT = 26;
 const BAR_HEIGHT = 14;
 const HEAD_HEIGHT = 74;
@@ -16,6 +15,8 @@ const FOOT_HEIGHT = 14;
 const GAP = 18;
 /** Room for a figure beside the longest bar. */
 const FIGURE_WIDTH = 62;
+/** The mean width of a letter. */
+const LETTER_WIDTH = 7;
 /** The arms that are ours have names that begin so. */
 const OURS = "Poolmesh";
 
@@ -62,18 +63,28 @@ ${columns}
 
 function label(comparison: Comparison, arm: string, row: number): string {
   const kind = arm.startsWith(OURS) ? ' class="ours"' : "";
-  const base = arm === comparison.against ? " (= 1)" : "";
-  return `<text${kind} x="${LABEL_WIDTH}" y="${middleOf(row) + 4}" text-anchor="end">${escape(arm + base)}</text>`;
+  const text = labelText(comparison, arm);
+  return `<text${kind} x="${labelWidth(comparison)}" y="${middleOf(row) + 4}" text-anchor="end">${escape(text)}</text>`;
 }
 
-function column({ conditions, series, against }: Comparison, index: number): string {
-  const width = (WIDTH - LABEL_WIDTH - 16) / conditions.length;
-  const x = LABEL_WIDTH + 10 + index * width;
+function labelText({ against }: Comparison, arm: string): string {
+  return arm === against ? `${arm} (= 1)` : arm;
+}
+
+function labelWidth(comparison: Comparison): number {
+  return 16 + LETTER_WIDTH * Math.max(...comparison.series.map(({ arm }) => labelText(comparison, arm).length));
+}
+
+function column(comparison: Comparison, index: number): string {
+  const { conditions, series, against } = comparison;
+  const left = labelWidth(comparison);
+  const width = (WIDTH - left - 16) / conditions.length;
+  const x = left + 10 + index * width;
   const room = width - GAP - FIGURE_WIDTH;
   const largest = Math.max(...series.map(({ figures }) => figures[index]?.max ?? 0), Number.MIN_VALUE);
   const bars = series.map((each, row) => bar(each, index, row, { x, scale: room / largest, against }));
   const bottom = HEAD_HEIGHT + series.length * ROW_HEIGHT;
-  const head = conditions.length > 1 || conditions[0] !== "" ? escape(conditions[index] ?? "") : "";
+  const head = conditions.length > 1 ? escape(conditions[index] ?? "") : "";
   return `<text class="head" x="${round(x)}" y="${HEAD_HEIGHT - 8}">${head}</text>
 <line class="axis" x1="${round(x)}" x2="${round(x)}" y1="${HEAD_HEIGHT}" y2="${bottom}"/>
 ${bars.join("\n")}`;

@@ -13,7 +13,7 @@ export interface FleetSpec {
   readonly name: string;
   /** A file of arms/. */
   readonly arm: string;
-  readonly over: "nats" | "redis";
+  readonly over: "nats" | "redis" | "none";
   readonly workers: number;
   readonly slots: number;
   readonly work: Work;

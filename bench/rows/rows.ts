@@ -1,7 +1,12 @@
 /** All rows of the benchmark, in order. */
 import type { Row } from "../harness/run.js";
+import { computing } from "./computing.js";
+import { cost } from "./cost.js";
+import { death } from "./death.js";
+import { doors } from "./doors.js";
+import { freshness } from "./freshness.js";
 import { latency } from "./latency.js";
 import { throughput } from "./throughput.js";
 import { waiting } from "./waiting.js";
 
-export const ROWS: readonly Row[] = [throughput, latency, waiting];
+export const ROWS: readonly Row[] = [throughput, latency, waiting, doors, freshness, death, cost, computing];

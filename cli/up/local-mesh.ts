@@ -61,7 +61,7 @@ export class LocalMesh extends Lifecycle {
     super();
     this.#options = options;
     this.#subjects = new Subjects(options.config.prefix);
-    const base = options.config.id ?? defaultId();
+    const base = options.config.id ?? withoutPid(defaultId());
     this.workerIds = Array.from({ length: options.workers }, (_, i) => `${base}-${i + 1}`);
   }
 
@@ -154,6 +154,11 @@ export class LocalMesh extends Lifecycle {
     if (this.#manager !== undefined) yield this.#manager;
     if (this.#meter !== undefined) yield this.#meter;
   }
+}
+
+/** Workers outlive their processes, so the process id has no place in their names. */
+function withoutPid(id: string): string {
+  return id.replace(/-\d+-(?=[^-]*$)/, "-");
 }
 
 /** The address that was asked for, or the default one when its port is free, else any port. */

@@ -10,7 +10,7 @@ import { Lifecycle } from "../../mesh/lifecycle.js";
 import { EXIT } from "../exit-codes.js";
 import type { Invocation } from "../shell.js";
 import type { LogLine } from "./log-line.js";
-import { GIVE_UP_AFTER, RestartPolicy } from "./restart-policy.js";
+import { RestartPolicy } from "./restart-policy.js";
 import { type ServiceExit, ServiceProcess } from "./service-process.js";
 
 /** A service to keep alive. */
@@ -28,12 +28,14 @@ export interface ServiceSpec {
   readonly onLine: (line: LogLine | string) => void;
   /** Hears what happened, a sentence each. */
   readonly onEvent: (text: string) => void;
+  /** Default: a {@link RestartPolicy}. */
+  readonly policy?: Pick<RestartPolicy, "onExit">;
 }
 
 export class Supervised extends Lifecycle {
   readonly name: string;
   readonly #spec: ServiceSpec;
-  readonly #policy = new RestartPolicy();
+  readonly #policy: Pick<RestartPolicy, "onExit">;
   #run: ServiceProcess | undefined;
   #url = "";
   #timer: NodeJS.Timeout | undefined;
@@ -44,6 +46,7 @@ export class Supervised extends Lifecycle {
   constructor(spec: ServiceSpec) {
     super();
     this.#spec = spec;
+    this.#policy = spec.policy ?? new RestartPolicy();
     this.name = spec.name;
     this.#awaitReady();
   }
@@ -140,7 +143,7 @@ export class Supervised extends Lifecycle {
     if (verdict.again) {
       onEvent(`${name} died (${why}); starting it again in ${verdict.delayMs} ms`);
       this.#launchLater(verdict.delayMs);
-    } else this.#giveUp(new PoolError("internal", `${name} died ${GIVE_UP_AFTER} times in a row, last by ${why}`));
+    } else this.#giveUp(new PoolError("internal", `${name} died too often in a row, last by ${why}`));
   }
 
   #launchLater(delayMs: number): void {

@@ -115,6 +115,7 @@ export class Dispatcher implements AttemptOwner {
     if (this.#live.size === 1) this.parts.onBusy(true);
     job.deadlineTick = this.deadlines.add(job, job.deadlineAt);
     this.parts.tally.submitted += 1;
+    listener.onTaken?.();
     if (goesNow) this.#offer(job);
     else this.#park(job);
     return job;
@@ -454,5 +455,6 @@ function joinTwin(twin: LiveJob, spec: JobSpec, listener: JobListener): LiveJob 
     throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
   }
   twin.listeners.push(listener);
+  listener.onTaken?.();
   return twin;
 }

@@ -20,6 +20,8 @@ import type { Parkable } from "./parked-queue.js";
 /** Who hears what becomes of a job. */
 export interface JobListener {
   onEnd(outcome: Outcome): void;
+  /** The job is held here from now on; called before anything is sent to a worker. */
+  onTaken?(): void;
   onAccepted?(worker: string): void;
   onProgress?(payload: Uint8Array): void;
 }

@@ -12,7 +12,7 @@ import { PoolError, type Reason } from "../../mesh/errors.js";
 import { decodeJobHeaders, type JobHeaders } from "../../mesh/headers.js";
 import type { Inbox } from "../../mesh/inbox.js";
 import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job.js";
-import { toJobSpec } from "../../mesh/job-spec.js";
+import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../../mesh/job-spec.js";
 import type { Subjects } from "../../mesh/subjects.js";
 import { Dispatcher } from "./dispatcher.js";
 import type { JobListener, LiveJob } from "./live-job.js";
@@ -163,10 +163,17 @@ export class Pool {
     return true;
   }
 
-  /** A cancel or revocation heard on the bus. An answer is sent when the job was here. */
-  onCancel(id: string, msg: Msg): boolean {
-    const revokes = msg.headers !== undefined && decodeJobHeaders(msg.headers).attempt !== undefined;
-    return !revokes && this.cancel(id);
+  /**
+   * A cancel or revocation heard on the bus. An answer is sent when the job was here.
+   *
+   * @param upToAttempt of a revocation; one of all attempts that are ours comes from a client that went elsewhere
+   */
+  onCancel(id: string, upToAttempt: number | undefined): boolean {
+    if (upToAttempt === undefined) return this.cancel(id);
+    const job = this.dispatcher.live(id);
+    if (job === undefined || upToAttempt < job.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) return false;
+    this.dispatcher.fail(job, canceled());
+    return true;
   }
 
   /** A heartbeat of one of this pool's workers. */

@@ -12,7 +12,7 @@ import { ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";
 import { encodeControl } from "../../mesh/control.js";
 import { PoolError } from "../../mesh/errors.js";
-import { encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
+import { decodeJobHeaders, encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
 import { decodeHeartbeat } from "../../mesh/heartbeat-codec.js";
 import { newIncarnation, packageVersion } from "../../mesh/identity.js";
 import { Inbox } from "../../mesh/inbox.js";
@@ -22,6 +22,7 @@ import { checkName } from "../../mesh/names.js";
 import { isAnswerable, QUEUE_MANAGERS, Subjects } from "../../mesh/subjects.js";
 import { OwedAnswers } from "./owed-answers.js";
 import { Pool, type PoolSettings } from "./pool.js";
+import { Standstill } from "./standstill.js";
 import { answerAgain, answerSubmission } from "./submissions.js";
 
 export interface PoolsOptions {
@@ -57,6 +58,7 @@ export class Pools extends Lifecycle {
   readonly #closers: (() => void)[] = [];
   readonly #incarnation = newIncarnation(Date.now());
   readonly #owed: OwedAnswers;
+  readonly #standstill: Standstill;
   #inbox: Inbox | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #beater: NodeJS.Timeout | undefined;
@@ -71,6 +73,7 @@ export class Pools extends Lifecycle {
     super();
     this.#options = options;
     this.#owed = new OwedAnswers(options.bus);
+    this.#standstill = new Standstill(options.bus, performance.now());
     this.#subjects = new Subjects(options.prefix);
     this.#log = options.log ?? silentLog;
     for (const pool of options.pools ?? []) checkName("pool", pool);
@@ -124,6 +127,7 @@ export class Pools extends Lifecycle {
     for (const pool of pools ?? [undefined]) this.#subscribe(pool);
     for (const pool of pools ?? []) this.#add(pool);
     this.#closers.push(bus.on("reconnect", () => this.#onReconnect()));
+    this.#standstill.alive(performance.now());
     this.#beater = setInterval(() => this.#onSecond(), BEAT_MS);
     this.#beat();
     return bus.flush().then(() => undefined);
@@ -210,7 +214,10 @@ export class Pools extends Lifecycle {
 
   #onCancel(msg: Msg): void {
     const pool = this.#pools.get(this.#subjects.poolOf(msg.subject));
-    if (pool?.onCancel(this.#subjects.lastOf(msg.subject), msg) !== true) return;
+    const job = this.#subjects.lastOf(msg.subject);
+    const upToAttempt = decodeJobHeaders(msg.headers).attempt;
+    this.#standstill.revoke(job, upToAttempt ?? Number.POSITIVE_INFINITY);
+    if (pool?.onCancel(job, upToAttempt) !== true) return;
     if (isAnswerable(msg.reply, this.#options.bus.inboxPrefix)) {
       this.#options.bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
     }
@@ -226,7 +233,15 @@ export class Pools extends Lifecycle {
   #onSubmit(msg: Msg, answer: typeof answerSubmission): void {
     const name = this.#subjects.poolOf(msg.subject);
     const { bus, id } = this.#options;
-    answer({ bus, owed: this.#owed, manager: id }, msg, () => this.get(name));
+    const parts = { bus, owed: this.#owed, manager: id };
+    this.#standstill.alive(performance.now());
+    const job = msg.headers?.get(HEADER.jobId) ?? "";
+    const attempt = Number(msg.headers?.get(HEADER.attempt) || 1);
+    const taken = this.#standstill.submit(job, attempt, () => answer(parts, msg, () => this.get(name)));
+    if (taken) return;
+    answer(parts, msg, () => {
+      throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
+    });
   }
 
   #onBusy(pool: Pool, busy: boolean): void {
@@ -251,6 +266,7 @@ export class Pools extends Lifecycle {
 
   #onSecond(): void {
     const now = performance.now();
+    this.#standstill.alive(now);
     for (const pool of this.#pools.values()) {
       pool.watchdog.sweepSilent(now);
       const idle = pool.roster.size === 0 && pool.dispatcher.liveJobs === 0 && now - pool.lastUsedAt > FORGET_AFTER_MS;

@@ -56,13 +56,15 @@ export function answerSubmission(parts: Submissions, msg: Msg, findPool: () => P
       onEnd: (outcome: Outcome) => answer.end(outcome),
       ...(offer
         ? {
+            // Before the job goes out: a client that hears nothing knows that nothing went.
+            onTaken: () => answer.send("accepted"),
             onAccepted: (worker: string) => answer.send("accepted", undefined, worker),
             onProgress: (progress: Uint8Array) => answer.send("progress", progress),
           }
         : {}),
     };
+    answer.jobId = spec.jobId ?? "";
     answer.jobId = findPool().submit(payload, spec, listener);
-    if (offer) answer.send("accepted");
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }

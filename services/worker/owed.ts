@@ -31,10 +31,10 @@ export class OwedResults {
   }
 
   /** Sends an ending and keeps it until it is confirmed. */
-  send(to: Addressee, ending: Ending): void {
+  send(to: Addressee, ending: Ending, nowMs: number): void {
     this.#replies.ending(to, ending);
     if (to.reply === undefined) return;
-    this.#results.keep(to, ending, this.#now());
+    this.#results.keep(to, ending, nowMs);
     if (this.#results.unconfirmed >= CONFIRM_AT_COUNT) void this.#confirm();
     else this.#confirmSoon();
   }
@@ -42,8 +42,8 @@ export class OwedResults {
   /** Sends the kept results of these jobs again; returns the ids it had. */
   resend(ids: ReadonlySet<string>): Set<string> {
     const found = this.#results.findJobs(ids, this.#now());
-    for (const kept of found) this.#replies.ending(kept.to, kept.ending);
-    return new Set(found.map((kept) => kept.to.id));
+    for (const kept of found) this.#replies.ending(kept, kept.ending);
+    return new Set(found.map((kept) => kept.id));
   }
 
   /** Tries to confirm everything, with a limit in milliseconds. */
@@ -81,7 +81,7 @@ export class OwedResults {
   }
 
   #sendAgain(): void {
-    for (const kept of this.#results.allUnconfirmed(this.#now())) this.#replies.ending(kept.to, kept.ending);
+    for (const kept of this.#results.allUnconfirmed(this.#now())) this.#replies.ending(kept, kept.ending);
     void this.#confirm();
   }
 }

@@ -3,9 +3,12 @@
  *
  * Pure. Bounds: 4,096 results, 64 MiB of payload, 60 s unconfirmed, 10 s after
  * confirmation. Past a bound the oldest go first; those are confirmed first too.
+ * Every job comes by here, and hardly any is ever looked for: so keeping is
+ * cheap and finding walks.
  */
-import { FifoMap } from "./fifo-map.js";
+import { RecentNames } from "./recent-names.js";
 import type { Addressee } from "./replies.js";
+import { Ring } from "./ring.js";
 import type { Ending } from "./runner.js";
 import { attemptKey } from "./running-job.js";
 
@@ -16,22 +19,25 @@ export const CONFIRMED_TTL_MS = 10_000;
 /** How many finished attempts are remembered by name only, and for how long. */
 export const FINISHED_LIMIT = 10_000;
 export const FINISHED_TTL_MS = 60_000;
+/** A payload that is part of a buffer larger than itself by this much is copied, so as not to hold all of it. */
+const MAX_HELD_BESIDES = 64 * 2 ** 10;
 
 /** One finished attempt and its answer. */
-export interface KeptResult {
-  readonly to: Addressee;
-  readonly ending: Ending;
+export interface KeptResult extends Addressee {
+  /** Undefined once another answer to the same attempt took its place. */
+  ending: Ending | undefined;
   readonly keptAtMs: number;
-  /** Rises with every result kept. */
+  /** Rises by one with every result kept. */
   readonly seq: number;
   confirmedAtMs: number | undefined;
 }
 
+/** A kept result that still stands. */
+export type StandingResult = KeptResult & { readonly ending: Ending };
+
 export class Results {
-  readonly #kept = new FifoMap<KeptResult>(KEPT_LIMIT, (kept) => {
-    this.#bytes -= sizeOf(kept.ending);
-  });
-  readonly #finished = new FifoMap<number>(FINISHED_LIMIT);
+  readonly #kept = new Ring<KeptResult>(KEPT_LIMIT);
+  readonly #finished = new RecentNames(FINISHED_LIMIT, FINISHED_TTL_MS);
   #bytes = 0;
   #seq = 0;
   #confirmedSeq = 0;
@@ -51,47 +57,47 @@ export class Results {
     return this.#bytes;
   }
 
-  /** Keeps a result. */
-  keep(to: Addressee, ending: Ending, nowMs: number): void {
+  /** Keeps a result, in place of an earlier one of the same attempt. */
+  keep({ id, attempt, reply }: Addressee, ending: Ending, nowMs: number): void {
+    if (this.hasFinished(id, attempt, nowMs)) this.#replace(id, attempt);
+    this.#finished.add(attemptKey(id, attempt), nowMs);
     this.#seq += 1;
-    const key = attemptKey(to.id, to.attempt);
     this.#bytes += sizeOf(ending);
-    this.#kept.set(key, { to, ending, keptAtMs: nowMs, seq: this.#seq, confirmedAtMs: undefined });
-    this.#finished.set(key, nowMs);
+    const kept = { id, attempt, reply, ending: compact(ending), keptAtMs: nowMs, seq: this.#seq, confirmedAtMs: undefined };
+    this.#dropped(this.#kept.push(kept));
     this.sweep(nowMs);
   }
 
   /** The kept result of one attempt. */
-  find(id: string, attempt: number, nowMs: number): KeptResult | undefined {
+  find(id: string, attempt: number, nowMs: number): StandingResult | undefined {
     this.sweep(nowMs);
-    return this.#kept.get(attemptKey(id, attempt));
+    return this.#find(id, attempt);
   }
 
-  /** The kept results of any attempt of these jobs. */
-  findJobs(ids: ReadonlySet<string>, nowMs: number): KeptResult[] {
+  /** The kept results of any attempt of these jobs, oldest first. */
+  findJobs(ids: ReadonlySet<string>, nowMs: number): StandingResult[] {
     this.sweep(nowMs);
-    return [...this.#kept.values()].filter((kept) => ids.has(kept.to.id));
+    return this.#filter((kept) => ids.has(kept.id));
   }
 
   /** Whether this attempt finished here lately, its result kept or not. */
   hasFinished(id: string, attempt: number, nowMs: number): boolean {
-    const atMs = this.#finished.get(attemptKey(id, attempt));
-    return atMs !== undefined && nowMs - atMs <= FINISHED_TTL_MS;
+    return this.#finished.has(attemptKey(id, attempt), nowMs);
   }
 
   /** A round trip has confirmed all results up to this number. */
   confirm(seq: number, nowMs: number): void {
-    if (seq <= this.#confirmedSeq) return;
-    for (const kept of this.#kept.values()) {
-      if (kept.seq > this.#confirmedSeq && kept.seq <= seq) kept.confirmedAtMs = nowMs;
+    for (const kept of this.#kept.newestFirst()) {
+      if (kept.seq <= this.#confirmedSeq) break;
+      if (kept.seq <= seq) kept.confirmedAtMs = nowMs;
     }
-    this.#confirmedSeq = seq;
+    this.#confirmedSeq = Math.max(seq, this.#confirmedSeq);
   }
 
   /** What has to be sent again after a reconnect, oldest first. */
-  allUnconfirmed(nowMs: number): KeptResult[] {
+  allUnconfirmed(nowMs: number): StandingResult[] {
     this.sweep(nowMs);
-    return [...this.#kept.values()].filter((kept) => kept.confirmedAtMs === undefined);
+    return this.#filter((kept) => kept.confirmedAtMs === undefined);
   }
 
   /** Drops what is too old or too much. */
@@ -99,16 +105,48 @@ export class Results {
     for (;;) {
       const oldest = this.#kept.oldest();
       if (oldest === undefined || (this.#bytes <= KEPT_BYTES_LIMIT && !isStale(oldest, nowMs))) return;
-      this.#kept.dropOldest();
+      this.#dropped(this.#kept.shift());
     }
+  }
+
+  #find(id: string, attempt: number): StandingResult | undefined {
+    for (const kept of this.#kept.newestFirst()) {
+      if (kept.id === id && kept.attempt === attempt && isStanding(kept)) return kept;
+    }
+    return undefined;
+  }
+
+  #filter(wanted: (kept: KeptResult) => boolean): StandingResult[] {
+    return [...this.#kept.newestFirst()].filter(isStanding).filter(wanted).reverse();
+  }
+
+  #replace(id: string, attempt: number): void {
+    const kept: KeptResult | undefined = this.#find(id, attempt);
+    if (kept === undefined) return;
+    this.#dropped(kept);
+    kept.ending = undefined;
+  }
+
+  #dropped(kept: KeptResult | undefined): void {
+    if (kept?.ending !== undefined) this.#bytes -= sizeOf(kept.ending);
   }
 }
 
+function isStanding(kept: KeptResult): kept is StandingResult {
+  return kept.ending !== undefined;
+}
+
 function isStale(kept: KeptResult, nowMs: number): boolean {
+  if (kept.ending === undefined) return true;
   if (kept.confirmedAtMs !== undefined) return nowMs - kept.confirmedAtMs > CONFIRMED_TTL_MS;
   return nowMs - kept.keptAtMs > UNCONFIRMED_TTL_MS;
 }
 
 function sizeOf(ending: Ending): number {
   return ending.ok ? ending.payload.length : 0;
+}
+
+function compact(ending: Ending): Ending {
+  if (!ending.ok || ending.payload.buffer.byteLength - ending.payload.length <= MAX_HELD_BESIDES) return ending;
+  return { ok: true, payload: ending.payload.slice() };
 }

@@ -29,7 +29,7 @@ export interface JobOrder {
 /** Who keeps the books: hears of every transition, once. */
 export interface JobLedger {
   onProgress(job: RunningJob, payload: Uint8Array): void;
-  onAborted(job: RunningJob, error: PoolError): void;
+  onAborted(job: RunningJob, error: PoolError, nowMs: number): void;
   /** @param answered whether the caller was already answered, at the abort */
   onEnded(job: RunningJob, ending: Ending, answered: boolean): void;
 }
@@ -40,6 +40,7 @@ type JobState =
   | { readonly at: "ended" };
 
 const MAX_OTHERS = 16;
+const NOBODY: readonly JobOrder[] = [];
 const RUNNING: JobState = { at: "running" };
 const ENDED: JobState = { at: "ended" };
 
@@ -56,7 +57,7 @@ export class RunningJob implements Call {
   readonly bytes: Uint8Array;
   readonly deadlineAtMs: number;
   /** Who else asked for this attempt while it runs: another manager, after its client's own had died. */
-  readonly others: JobOrder[] = [];
+  others: readonly JobOrder[] = NOBODY;
   /** Set once `accepted` was sent or need not be. */
   accepted: boolean;
   #state: JobState = RUNNING;
@@ -107,7 +108,9 @@ export class RunningJob implements Call {
   join(order: JobOrder): boolean {
     const known = order.reply === this.order.reply || this.others.some((other) => other.reply === order.reply);
     if (known) return true;
-    return this.others.length < MAX_OTHERS && this.others.push(order) > 0;
+    if (this.others.length === MAX_OTHERS) return false;
+    this.others = [...this.others, order];
+    return true;
   }
 
   progress(payload: Uint8Array): void {
@@ -118,7 +121,7 @@ export class RunningJob implements Call {
   abort(error: PoolError, nowMs: number): boolean {
     if (!this.running) return false;
     this.#setState({ at: "aborted", sinceMs: nowMs, error });
-    this.ledger.onAborted(this, error);
+    this.ledger.onAborted(this, error, nowMs);
     this.#controller?.abort(error);
     return true;
   }

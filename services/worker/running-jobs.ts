@@ -158,28 +158,29 @@ export class RunningJobs implements JobLedger {
     if (job.order.offered) this.#parts.replies.progress(job.order, payload);
   }
 
-  onAborted(job: RunningJob, error: PoolError): void {
+  onAborted(job: RunningJob, error: PoolError, nowMs: number): void {
     this.#totals.failedTotal += 1;
-    this.#answer(job, { ok: false, error });
+    this.#answer(job, { ok: false, error }, nowMs);
     this.#parts.onChange();
   }
 
   onEnded(job: RunningJob, ending: Ending, answered: boolean): void {
     this.#jobs.delete(job.key);
     this.#parts.slots.give();
-    this.#totals.busyMs += this.#parts.now() - job.startedAtMs;
+    const nowMs = this.#parts.now();
+    this.#totals.busyMs += nowMs - job.startedAtMs;
     if (!answered) {
       const sendable = this.#parts.replies.sendable(ending);
       if (sendable.ok) this.#totals.doneTotal += 1;
       else this.#countFailure(sendable.error);
-      this.#answer(job, sendable);
+      this.#answer(job, sendable, nowMs);
     }
     this.#parts.onChange();
     if (this.#jobs.size === 0 && this.#whenEmpty.length > 0) this.#announceEmpty();
   }
 
-  #answer(job: RunningJob, ending: Ending): void {
-    this.#parts.owed.send(job.order, ending);
+  #answer(job: RunningJob, ending: Ending, nowMs: number): void {
+    this.#parts.owed.send(job.order, ending, nowMs);
     for (const other of job.others) this.#parts.replies.ending(other, ending);
   }
 

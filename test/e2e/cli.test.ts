@@ -4,7 +4,7 @@ import { before, describe, test } from "node:test";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { type Exit, startCli, startProcess } from "../support/process.js";
-import { startUp, type UpMesh } from "../support/up.js";
+import { isAlive, startUp, type UpMesh } from "../support/up.js";
 import { eventually } from "../support/wait.js";
 
 leakGuard();
@@ -177,6 +177,25 @@ describe("cli - doctor", () => {
     assert.equal(refused.code, 1);
     assert.match(refused.stdout, /✖ as a client .*pool\.\*\.submit/);
     assert.match(refused.stdout, /• as a worker .*pool\.\*\.heartbeat/);
+  });
+});
+
+describe("cli - nats and top", () => {
+  test("nats runs a broker until it is told to stop", async (t) => {
+    const nats = startCli(t, ["nats", "--port", "0", "--json"]);
+    const [line] = await nats.line(/^\{.*\}$/, 60_000);
+    const ready = JSON.parse(line) as { nats: string; pid: number };
+    const doctor = await startCli(t, ["doctor"], { input: "", env: { NATS_URL: ready.nats } }).exit(60_000);
+    assert.equal(doctor.code, 0);
+    assert.equal((await nats.stop()).code, 0);
+    assert.equal(isAlive(ready.pid), false);
+  });
+
+  test("top --once shows the pool and its workers", async () => {
+    const [code, stdout] = await poolmesh("top", "--once", "--meter", mesh.ready.meter);
+    assert.equal(code, 0);
+    assert.match(stdout, /slow/);
+    assert.match(stdout, /2 ready/);
   });
 });
 

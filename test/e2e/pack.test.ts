@@ -81,7 +81,7 @@ test("a scratch project installs the package, imports it with types, and runs a 
   const command = join(project, "node_modules", ".bin", "poolmesh");
   const upArgs = ["up", "--json", "--pool", "adder", "--handler", "adder.ts"];
   const up = startProcess(t, command, upArgs, { cwd: project, env: { NATS_URL: undefined } });
-  const [line] = await up.line(/"ready":true/, 60_000);
+  const [line] = await up.line(/^\{.*"ready":true.*$/, 60_000);
   const { nats, page } = JSON.parse(line) as { nats: string; page: string };
   assert.match(await (await fetch(page)).text(), /<html/);
   const env = { NATS_URL: nats };

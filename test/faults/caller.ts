@@ -89,7 +89,8 @@ export class Caller {
 
 function toEvent(outcome: Outcome, order: Order): OutcomeEvent {
   const { id } = outcome;
-  if (outcome.ok) return { kind: "outcome", id, ok: true, attempt: outcome.result.attempt, ran: ranOf(outcome.result, order) };
+  if (outcome.ok)
+    return { kind: "outcome", id, ok: true, attempt: outcome.result.attempt, ran: ranOf(outcome.result, order) };
   const { reason, message, maybeExecuted } = outcome.error;
   return { kind: "outcome", id, ok: false, reason, message, maybeExecuted, attempt: outcome.attempt };
 }

@@ -34,7 +34,13 @@ export type FaultEvent =
     }
   | OutcomeEvent
   /** A handler begins and ends. */
-  | { readonly kind: "start"; readonly id: string; readonly attempt: number; readonly worker: string; readonly pid: number }
+  | {
+      readonly kind: "start";
+      readonly id: string;
+      readonly attempt: number;
+      readonly worker: string;
+      readonly pid: number;
+    }
   | {
       readonly kind: "end";
       readonly id: string;
@@ -54,7 +60,11 @@ export type FaultEvent =
   /** The harness does something to somebody. */
   | { readonly kind: "fault"; readonly what: string; readonly whom: string }
   /** What is seen when everything should be at rest. */
-  | { readonly kind: "rest"; readonly seen: Readonly<Record<string, number>>; readonly wanted: Readonly<Record<string, number>> }
+  | {
+      readonly kind: "rest";
+      readonly seen: Readonly<Record<string, number>>;
+      readonly wanted: Readonly<Record<string, number>>;
+    }
   /** How long the meter took to show the truth after the last change. */
   | {
       readonly kind: "meter";
@@ -86,7 +96,12 @@ export type FaultEvent =
   /** What the last message of a stream must say. */
   | { readonly kind: "truth"; readonly stream: string; readonly slots: number; readonly busy: number }
   /** What a process holds, before and after. */
-  | { readonly kind: "resources"; readonly process: string; readonly phase: "baseline" | "rest"; readonly held: Readonly<Record<string, number>> };
+  | {
+      readonly kind: "resources";
+      readonly process: string;
+      readonly phase: "baseline" | "rest";
+      readonly held: Readonly<Record<string, number>>;
+    };
 
 /** An event with its instant, in milliseconds. */
 export type Recorded<E extends FaultEvent = FaultEvent> = E & { readonly at: number };

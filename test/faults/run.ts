@@ -6,8 +6,8 @@
  */
 import { parseArgs } from "node:util";
 import { cleanUpNow, ownOwner } from "./owner.js";
-import { SCENARIOS } from "./scenarios.js";
 import { runScenario, type Scenario, titleOf } from "./scenario.js";
+import { SCENARIOS } from "./scenarios.js";
 
 const { values } = parseArgs({
   options: { quick: { type: "boolean", default: false }, only: { type: "string", default: "" } },

@@ -6,6 +6,8 @@ import { callers } from "./scenarios/callers.js";
 import { fleet } from "./scenarios/fleet.js";
 import { handlers } from "./scenarios/handler.js";
 import { managers } from "./scenarios/manager.js";
+import { meters } from "./scenarios/meter.js";
+import { meterLinks } from "./scenarios/meter-link.js";
 import { network } from "./scenarios/network.js";
 import { workerDeath } from "./scenarios/worker-death.js";
 import { workerPause } from "./scenarios/worker-pause.js";
@@ -23,4 +25,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...brokers,
   ...brokerCrowd,
   ...network,
+  ...meters,
+  ...meterLinks,
 ].sort((a, b) => (a.id < b.id ? -1 : 1));

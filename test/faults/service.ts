@@ -1,6 +1,7 @@
 /** A service of the mesh as a process of a scenario: started, hurt and ended by its own id. */
-import { type Exit, startNode, type TestProcess } from "../support/process.js";
+
 import type { Owner } from "../support/clean-up.js";
+import { type Exit, startNode, type TestProcess } from "../support/process.js";
 import { HISTORY_VARIABLE, type History, machineNow } from "./history.js";
 
 /** Which service. */
@@ -77,7 +78,15 @@ export class Service {
     const exit = await this.process.exit(graceMs + 20_000);
     const afterMs = machineNow() - sinceMs;
     const listening = this.url !== "" && (await answers(this.url)) ? [this.url] : [];
-    this.#history.add({ kind: "exit", process: this.name, afterMs, graceMs, code: exit.code, allowed: codes, listening });
+    this.#history.add({
+      kind: "exit",
+      process: this.name,
+      afterMs,
+      graceMs,
+      code: exit.code,
+      allowed: codes,
+      listening,
+    });
     return exit;
   }
 

@@ -11,8 +11,8 @@ import type { Owner } from "./clean-up.js";
 import { run } from "./process.js";
 import { toolPath } from "./tools.js";
 
-/** Where the Go module is: its directory is where Go commands run. */
-export const GO_FOLDER = resolve("examples/go");
+/** Go commands run where the module is. */
+const GO_FOLDER = resolve("examples/go");
 const CACHE = resolve(".cache");
 const REQUIREMENTS = resolve("examples/python/requirements.txt");
 /** The first build compiles gRPC; the first environment downloads it. */
@@ -26,9 +26,7 @@ export async function goProgram(t: Owner, name: string): Promise<string> {
 /** Builds a Go package or file of the examples' module; the path of the program. */
 export async function goBuild(t: Owner, source: string, name: string): Promise<string> {
   const program = join(CACHE, "go", name);
-  const args = ["build", "-o", program, source];
-  const { code, stderr } = await run(t, toolPath("go"), args, { cwd: GO_FOLDER, limitMs: BUILD_LIMIT_MS });
-  assert.equal(code, 0, stderr);
+  await mustRun(t, toolPath("go"), ["build", "-o", program, source], GO_FOLDER);
   return program;
 }
 
@@ -51,7 +49,7 @@ export async function examplePython(t: Owner): Promise<string> {
   return python;
 }
 
-async function mustRun(t: Owner, command: string, args: readonly string[]): Promise<void> {
-  const { code, stderr } = await run(t, command, args, { limitMs: BUILD_LIMIT_MS });
+async function mustRun(t: Owner, command: string, args: readonly string[], cwd = "."): Promise<void> {
+  const { code, stderr } = await run(t, command, args, { cwd, limitMs: BUILD_LIMIT_MS });
   assert.equal(code, 0, stderr);
 }

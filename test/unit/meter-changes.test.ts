@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { Changes } from "../../services/meter/changes.js";
+import type { Delta } from "../../services/meter/feed.js";
+import type { Reader } from "../../services/meter/reader.js";
 import { View } from "../../services/meter/view.js";
 import { beatOf } from "../support/beats.js";
 import { settled, within } from "../support/wait.js";
@@ -8,16 +10,20 @@ import { settled, within } from "../support/wait.js";
 const PACE = { minIntervalMs: 1, keepAliveMs: 60_000 };
 const ADDER = { pool: "adder", labels: {} };
 
-function meter(pace = PACE) {
+function meter(t: TestContext, pace = PACE) {
   const changes = new Changes({ coalesceMs: 1, lookMs: 5 });
   const view = new View(changes);
   changes.start();
   const leave = new AbortController();
+  t.after(() => {
+    leave.abort();
+    changes.stop();
+  });
   return { changes, view, leave, join: () => changes.watchCapacity(view, ADDER, pace, leave.signal) };
 }
 
-test("readers of the same view share it, and the view goes with the last of them", async () => {
-  const { changes, leave, view, join } = meter();
+test("readers of the same view share it, and the view goes with the last of them", async (t) => {
+  const { changes, leave, view, join } = meter(t);
   const first = join();
   const second = join();
   const labelled = { pool: "adder", labels: { a: "b" } };
@@ -30,56 +36,57 @@ test("readers of the same view share it, and the view goes with the last of them
   leave.abort();
   assert.deepEqual([changes.topics, changes.readers], [0, 0]);
   await assert.rejects(first.reader.next(), { name: "AbortError" });
-  changes.stop();
 });
 
-test("a reader that comes back late gets the newest value, once", async () => {
-  const { changes, view, leave, join } = meter();
+test("a reader that comes back late gets the newest value, once", async (t) => {
+  const { view, join } = meter(t);
   const { reader } = join();
-  await within(reader.next());
+  await read(reader);
   const fast = join().reader;
-  await within(fast.next());
+  await read(fast);
   for (let busy = 1; busy <= 4; busy += 1) {
     view.observe(beatOf({ seq: BigInt(busy), busy }), busy);
-    const delta = await within(fast.next());
+    const delta = await read(fast);
     assert.deepEqual(
       delta.changed.map((pool) => pool.busy),
       [busy],
     );
   }
-  const late = await within(reader.next());
+  const late = await read(reader);
   assert.deepEqual(
     late.changed.map((pool) => pool.busy),
     [4],
   );
   assert.equal(await settled(reader.next()), "pending");
-  leave.abort();
-  changes.stop();
 });
 
-test("a reader is not told of other pools, nor of heartbeats that change nothing", async () => {
-  const { changes, view, leave, join } = meter();
+test("a reader is not told of other pools, nor of heartbeats that change nothing", async (t) => {
+  const { changes, view, leave, join } = meter(t);
   view.observe(beatOf({ seq: 1n }), 0);
   const { reader } = join();
-  await within(reader.next());
+  await read(reader);
   const next = reader.next();
   view.observe(beatOf({ seq: 2n }), 1);
   view.observe(beatOf({ pool: "other" }), 1);
   const everything = changes.watchCapacity(view, { pool: "", labels: {} }, PACE, leave.signal);
-  await within(everything.reader.next());
+  await read(everything.reader);
   assert.equal(await settled(next), "pending");
   view.observe(beatOf({ seq: 3n, busy: 1 }), 2);
   assert.equal((await within(next)).changed[0]?.busy, 1);
-  leave.abort();
-  changes.stop();
 });
 
-test("a reader that waits is released with the reason of its end", async () => {
-  const { changes, leave, join } = meter();
+test("a reader that waits is released with the reason of its end", async (t) => {
+  const { leave, join } = meter(t);
   const { reader } = join();
-  await within(reader.next());
+  await read(reader);
   const next = reader.next();
   leave.abort(new Error("the call ended"));
   await assert.rejects(within(next), /the call ended/);
-  changes.stop();
 });
+
+/** What is new, as a stream sends it. */
+async function read<V>(reader: Reader<V>): Promise<Delta<V>> {
+  const delta = await within(reader.next());
+  reader.sent();
+  return delta;
+}

@@ -13,7 +13,7 @@ import {
 
 const result = (bytes = 1) => ({ ok: true as const, payload: new Uint8Array(bytes) });
 const to = (id: string, attempt = 1) => ({ id, attempt, reply: "_INBOX.x" });
-const ids = (results: Results, nowMs: number): string[] => results.allUnconfirmed(nowMs).map((each) => each.to.id);
+const ids = (results: Results, nowMs: number): string[] => results.allUnconfirmed(nowMs).map((each) => each.id);
 
 describe("kept results", () => {
   test("what a flush confirmed is not sent again, what came after its start is", () => {

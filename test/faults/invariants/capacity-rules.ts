@@ -39,7 +39,8 @@ const streamsAreTrue: Rule = {
       for (const [i, message] of messages.entries()) {
         const before = messages[i - 1];
         if (before === undefined) continue;
-        if (message.version <= before.version) found.push(`${stream}: version ${message.version} after ${before.version}`);
+        if (message.version <= before.version)
+          found.push(`${stream}: version ${message.version} after ${before.version}`);
       }
       const truth = truths.get(stream);
       const last = messages.at(-1);

@@ -12,7 +12,8 @@ const atMostOnce: Rule = {
     const found: string[] = [];
     for (const [id, starts] of groupBy(pick(events, "start"), (event) => event.id)) {
       const attempts = starts.map((start) => start.attempt);
-      if (new Set(attempts).size < attempts.length) found.push(`${id} ran twice as one attempt: ${attempts.join(", ")}`);
+      if (new Set(attempts).size < attempts.length)
+        found.push(`${id} ran twice as one attempt: ${attempts.join(", ")}`);
       if (idempotent.has(id)) continue;
       const last = Math.max(...attempts);
       for (const attempt of attempts) {

@@ -39,7 +39,8 @@ const knownErrors: Rule = {
     pick(events, "outcome").flatMap((outcome) => {
       if (outcome.ok) return [];
       const message = outcome.message ?? "";
-      if (!isReason(outcome.reason ?? "")) return [`${outcome.id}: ${outcome.reason ?? "no reason"} is not in the catalogue`];
+      if (!isReason(outcome.reason ?? ""))
+        return [`${outcome.id}: ${outcome.reason ?? "no reason"} is not in the catalogue`];
       if (outcome.reason === "internal") return [`${outcome.id}: internal, ${message}`];
       return leaks(message).map((leak) => `${outcome.id}: its message ${leak}: ${JSON.stringify(message)}`);
     }),

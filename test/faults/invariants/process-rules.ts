@@ -38,7 +38,8 @@ const endsInTime: Rule = {
     pick(events, "exit").flatMap((exit) => {
       const found: string[] = [];
       const limitMs = exit.graceMs + EXIT_SLACK_MS;
-      if (exit.afterMs > limitMs) found.push(`${exit.process} took ${Math.round(exit.afterMs)} ms, more than ${limitMs}`);
+      if (exit.afterMs > limitMs)
+        found.push(`${exit.process} took ${Math.round(exit.afterMs)} ms, more than ${limitMs}`);
       if (!exit.allowed.includes(exit.code ?? Number.NaN)) {
         found.push(`${exit.process} ended with ${exit.code ?? "a signal"} instead of ${exit.allowed.join(" or ")}`);
       }

@@ -8,6 +8,7 @@ import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";
 import { countBy } from "../caller.js";
 import { machineNow } from "../history.js";
+import type { Rig } from "../rig.js";
 import type { Scenario } from "../scenario.js";
 
 const LAME_DUCK = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"';
@@ -30,16 +31,19 @@ const lameDuck: Scenario = {
     const order = { do: "wait", ms: 30 } as const;
     let over = false;
     const load = caller.load({ jobs: 100_000, window: 6, order, timeoutMs: 20_000, until: () => over });
-    await eventually(() => rig.history.of("outcome").length > 20);
-    const left = leaving.closed;
-    leaving.signal("SIGUSR2");
-    await Promise.race([left, delay(rig.scale(8_000, 40_000))]);
+    await eventually(() => heardOf(rig).length > 20);
+    rig.history.add({ kind: "fault", what: "lame duck", whom: "the first broker" });
+    await leaving.crash("SIGUSR2");
+    const left = heardOf(rig).length;
+    await eventually(() => heardOf(rig).length > left + 30, { limitMs: 20_000, what: "jobs after it has gone" });
     over = true;
     const heard = await load;
     assert.deepEqual(countBy(heard), { ok: heard.length });
-    return `${heard.length} jobs ok`;
+    return `${heard.length} jobs ok, ${left} of them before it had gone`;
   },
 };
+
+const heardOf = (rig: Rig) => rig.history.of("outcome");
 
 const demand: Scenario = {
   id: "F36",
@@ -48,7 +52,7 @@ const demand: Scenario = {
   run: async (rig) => {
     const [first = rig.broker, second = first, third = first] = rig.brokers;
     await Promise.all([
-      rig.manager("m1", { via: first.url }),
+      rig.manager("m1", { via: first.url, env: { ACCEPT_TIMEOUT_MS: "5000" } }),
       rig.worker("w1", { slots: 3, via: second.url }),
       rig.worker("w2", { slots: 3, via: third.url }),
     ]);
@@ -69,9 +73,16 @@ const lateBroker: Scenario = {
     const scout = await startBroker(rig.owner, { jetStream: false });
     const { port, url: via } = scout;
     await scout.stop();
-    const services = [rig.spawnWorker("w1", { via }), rig.spawnManager("m1", { via }), rig.spawnMeter("meter", { via })];
+    const services = [
+      rig.spawnWorker("w1", { via }),
+      rig.spawnManager("m1", { via }),
+      rig.spawnMeter("meter", { via }),
+    ];
     await delay(rig.scale(2_000, 5_000));
-    assert.ok(services.every(({ process }) => !process.ended), "nobody gives up");
+    assert.ok(
+      services.every(({ process }) => !process.ended),
+      "nobody gives up",
+    );
     const broker = new Broker({ port, jetStream: false });
     cleanUp(rig.owner, () => broker.stop());
     await broker.start();

@@ -47,7 +47,9 @@ const longOutage: Scenario = {
     const running = client.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 3_000 });
     await rig.begun(1);
     await rig.broker.crash();
-    await eventually(async () => (await client.submit({ do: "return" }, { timeoutMs: 1_000 })).reason === "bus_unavailable");
+    await eventually(
+      async () => (await client.submit({ do: "return" }, { timeoutMs: 1_000 })).reason === "bus_unavailable",
+    );
     for (const caller of [client, embedded]) {
       const refused = await caller.submit({ do: "return" }, { timeoutMs: 1_000 });
       assert.equal(refused.reason, "bus_unavailable");
@@ -62,7 +64,9 @@ const longOutage: Scenario = {
       what: "both to be ready",
     });
     for (const caller of [client, embedded]) {
-      await eventually(async () => (await caller.submit({ do: "return" }, { timeoutMs: 2_000 })).ok, { limitMs: 15_000 });
+      await eventually(async () => (await caller.submit({ do: "return" }, { timeoutMs: 2_000 })).ok, {
+        limitMs: 15_000,
+      });
     }
     return "bus_unavailable at once, not ready, deadline kept; all came back";
   },

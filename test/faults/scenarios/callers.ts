@@ -1,7 +1,7 @@
 /** Callers that leave, come in crowds, or repeat themselves. */
 import assert from "node:assert/strict";
+import type { PoolError } from "../../../mesh/errors.js";
 import type { Manager } from "../../../services/manager/manager.js";
-import { PoolError } from "../../../mesh/errors.js";
 import { eventually } from "../../support/wait.js";
 import { countBy } from "../caller.js";
 import { machineNow } from "../history.js";

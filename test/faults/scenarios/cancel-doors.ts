@@ -49,7 +49,9 @@ function viaConnect(id: string, rig: Rig, baseUrl: string, httpVersion: "1.1" | 
     () => "ok",
     (error: unknown) => fromConnectError(error).reason,
   );
-  void reason.then((why) => rig.history.add({ kind: "outcome", id, ok: false, reason: why, message: "canceled", attempt: 0 }));
+  void reason.then((why) =>
+    rig.history.add({ kind: "outcome", id, ok: false, reason: why, message: "canceled", attempt: 0 }),
+  );
   return { id, cancel: () => abort.abort(), reason };
 }
 

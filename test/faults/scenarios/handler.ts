@@ -41,7 +41,9 @@ const neverSettles: Scenario = {
     assert.equal(heard.reason, "deadline_exceeded");
     await eventually(() => rig.history.of("signal").length === 1, { what: "its signal" });
     const view = rig.view(meter);
-    await eventually(async () => (await view.worker("w-inline"))?.heartbeat?.stuck === 1, { what: "the stuck slot to be shown" });
+    await eventually(async () => (await view.worker("w-inline"))?.heartbeat?.stuck === 1, {
+      what: "the stuck slot to be shown",
+    });
     assert.equal((await view.worker("w-inline"))?.heartbeat?.busy, 1, "the slot is not free in silence");
     await inline.end();
     await rig.worker("w-process", { isolation: "process", env });

@@ -24,7 +24,10 @@ const killOnly: Scenario = {
     const heard = await running;
     const slowestMs = Math.max(...rig.history.of("outcome").map(({ at }) => at - killedAt));
     assert.deepEqual(countBy(heard), { bus_unavailable: 50 });
-    assert.ok(heard.every(({ maybeExecuted }) => maybeExecuted), "they may have run");
+    assert.ok(
+      heard.every(({ maybeExecuted }) => maybeExecuted),
+      "they may have run",
+    );
     assert.ok(slowestMs < DEATH_KNOWN_MS + NOISE_MS, `heard after ${Math.round(slowestMs)} ms`);
     await eventually(() => rig.history.of("end").length === 50, { limitMs: 20_000, what: "the workers to finish" });
     await rig.manager("m2");

@@ -28,12 +28,20 @@ const deafSocket: Scenario = {
     await caller.load({ jobs: 20, window: 4, order });
     const watched = { broker: rig.broker.pid, worker: victim.pid };
     for (const [name, pid] of Object.entries(watched)) {
-      rig.history.add({ kind: "resources", process: name, phase: "baseline", held: { memoryMib: await memoryMib(pid) } });
+      rig.history.add({
+        kind: "resources",
+        process: name,
+        phase: "baseline",
+        held: { memoryMib: await memoryMib(pid) },
+      });
     }
     proxy.set("to-client", { mode: "pause" });
     const heard = await caller.load({ jobs: rig.scale(60, 600), window: 4, order, timeoutMs: 20_000 });
     assert.deepEqual(countBy(heard), { ok: heard.length });
-    assert.ok(heard.every(({ worker }) => worker === "w2"), "its jobs go elsewhere");
+    assert.ok(
+      heard.every(({ worker }) => worker === "w2"),
+      "its jobs go elsewhere",
+    );
     for (const [name, pid] of Object.entries(watched)) {
       rig.history.add({ kind: "resources", process: name, phase: "rest", held: { memoryMib: await memoryMib(pid) } });
     }
@@ -52,7 +60,8 @@ const halfOpen: Scenario = {
     const bus = await connectBus(rig.owner, { url: proxy.url }, { pingIntervalMs });
     await Promise.all([rig.worker("w1", { via: proxy.url }), rig.manager("m1")]);
     const caller = await rig.client();
-    const held = caller.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 60_000 });
+    // The cut-off worker itself ends the job at its deadline.
+    const held = caller.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 15_000 });
     await rig.begun(1);
     await eventually(() => rig.history.of("accepted").length === 1);
     proxy.set("both", { mode: "drop" });
@@ -67,6 +76,7 @@ const halfOpen: Scenario = {
     proxy.heal();
     proxy.reset();
     await eventually(() => bus.connected, { what: "the bus to be back" });
+    await eventually(() => rig.history.of("end").length === 1, { limitMs: 20_000, what: "the cut-off handler to end" });
     return `the bus noticed after ${Math.round(busMs)} ms (ping ${pingIntervalMs} ms); the caller after ${Math.round(callerMs)} ms`;
   },
 };

@@ -52,7 +52,13 @@ const killIdle: Scenario = {
     const view = rig.view(meter);
     await view.shows({ slots: 4, busy: 0 });
     const caller = await rig.client();
-    const load = caller.load({ jobs: rig.scale(60, 600), window: 2, timeoutMs: 10_000, order: { do: "wait", ms: 10 }, idempotent: true });
+    const load = caller.load({
+      jobs: rig.scale(60, 600),
+      window: 2,
+      timeoutMs: 10_000,
+      order: { do: "wait", ms: 10 },
+      idempotent: true,
+    });
     await victim.kill();
     const since = machineNow();
     const heard = await load;
@@ -91,11 +97,7 @@ const sameId: Scenario = {
   fault: "a worker restarts under the same id",
   brokers: [1],
   run: async (rig) => {
-    const [meter, first] = await Promise.all([
-      rig.meter("meter"),
-      rig.worker("w1", { slots: 2 }),
-      rig.manager("m1"),
-    ]);
+    const [meter, first] = await Promise.all([rig.meter("meter"), rig.worker("w1", { slots: 2 }), rig.manager("m1")]);
     const view = rig.view(meter);
     const caller = await rig.client();
     const held = caller.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 60_000 });

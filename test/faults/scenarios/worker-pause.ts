@@ -30,9 +30,16 @@ const pauseUnderLoad: Scenario = {
     const startsBefore = rig.history.of("start").length;
     victim.resume();
     await delay(500);
-    const late = rig.history.of("start").slice(startsBefore).filter(({ worker }) => worker === "w1");
+    const late = rig.history
+      .of("start")
+      .slice(startsBefore)
+      .filter(({ worker }) => worker === "w1");
     assert.deepEqual(countBy(heard), { ok: heard.length });
-    assert.deepEqual(late.map(({ id }) => id), [], "it runs nothing that was buffered");
+    assert.deepEqual(
+      late.map(({ id }) => id),
+      [],
+      "it runs nothing that was buffered",
+    );
     const after = await caller.load({ jobs: 40, window: 4, order });
     assert.deepEqual(countBy(after), { ok: after.length });
     return `${heard.length} jobs ok while it stood still; nothing buffered was run`;
@@ -78,14 +85,20 @@ const blockedLoop: Scenario = {
     await rig.begun(2);
     const view = rig.view(meter);
     const states = new Set<WorkerState | undefined>();
-    const watched = eventually(async () => {
-      states.add((await view.worker("w-thread"))?.heartbeat?.state);
-      return rig.history.of("outcome").length === 2;
-    }, { limitMs: 30_000, pollMs: 100 });
+    const watched = eventually(
+      async () => {
+        states.add((await view.worker("w-thread"))?.heartbeat?.state);
+        return rig.history.of("outcome").length === 2;
+      },
+      { limitMs: 30_000, pollMs: 100 },
+    );
     const heard = await blocked;
     await watched;
     const byWorker = (id: string) => heard.filter(({ worker }) => worker === id);
-    assert.ok(byWorker("w-thread").every(({ ok }) => ok) && byWorker("w-thread").length === 1, "the isolated one returns");
+    assert.ok(
+      byWorker("w-thread").every(({ ok }) => ok) && byWorker("w-thread").length === 1,
+      "the isolated one returns",
+    );
     assert.deepEqual([...states], [WorkerState.READY], "never LOST");
     assert.equal(rig.history.of("start").length, 2, "no second run");
     await eventually(async () => (await view.worker("w-inline"))?.heartbeat?.state === WorkerState.READY);

@@ -1,0 +1,79 @@
+/** A program with an embedded manager that gives jobs which never end by themselves; also tells what it needs for them. */
+import { machineNow } from "../harness/clock.js";
+import { Manager } from "../harness/poolmesh.js";
+import { untilTrue } from "../harness/wait.js";
+
+const TIMEOUT_MS = 600_000;
+
+let manager: Manager | undefined;
+let ended: { readonly at: number; readonly outcome: string }[] = [];
+let controllers: AbortController[] = [];
+
+export async function start(servers: readonly string[], pool: string, parkedLimit = 10_000): Promise<void> {
+  manager = await Manager.connect(pool, { servers: servers[0] as string, parkedLimit, graceMs: 0 });
+}
+
+export async function untilSlots(slots: number): Promise<void> {
+  await untilTrue(() => connected().capacity.slots === slots, `${slots} slots`);
+}
+
+/** Submits jobs; they are under way when this resolves. */
+export async function give(count: number, bytes: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    const controller = new AbortController();
+    controllers.push(controller);
+    connected()
+      .submit(Buffer.alloc(bytes), { timeoutMs: TIMEOUT_MS, signal: controller.signal })
+      .then(
+        () => ended.push({ at: machineNow(), outcome: "result" }),
+        (error: { reason: string }) => ended.push({ at: machineNow(), outcome: error.reason }),
+      );
+  }
+}
+
+/** Submits jobs that cannot run, without a signal each; resolves when so many are parked. */
+export async function park(count: number, bytes: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    connected()
+      .submit(Buffer.alloc(bytes), { timeoutMs: TIMEOUT_MS })
+      .catch(() => undefined);
+  }
+  await untilTrue(() => connected().capacity.parked === count, `${count} parked jobs`);
+}
+
+/** Cancels all of them; when, by the machine's clock. */
+export async function cancel(): Promise<number> {
+  const at = machineNow();
+  for (const controller of controllers) controller.abort();
+  controllers = [];
+  return at;
+}
+
+/** What ended since the last call, once that are `count`. */
+export async function takeEnded(count: number): Promise<{ readonly at: number; readonly outcome: string }[]> {
+  await untilTrue(() => ended.length >= count, `${count} outcomes`);
+  const taken = ended;
+  ended = [];
+  return taken;
+}
+
+/** Heap and buffers in use after a collection, in bytes. Needs --expose-gc. */
+export async function memoryBytes(): Promise<number> {
+  for (let i = 0; i < 3; i += 1) globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+/** Workers known. */
+export async function workers(): Promise<number> {
+  return connected().capacity.workers;
+}
+
+export async function stop(): Promise<void> {
+  await manager?.close();
+}
+
+function connected(): Manager {
+  if (manager === undefined) throw new Error("not started");
+  return manager;
+}

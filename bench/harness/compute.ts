@@ -1,0 +1,15 @@
+/** Work for the processor alone: some milliseconds, the same each time. */
+
+const LIMIT = 60_000;
+
+/** How many primes there are below a fixed number, by trial division. */
+export function countPrimes(): number {
+  let count = 0;
+  for (let candidate = 2; candidate < LIMIT; candidate += 1) if (isPrime(candidate)) count += 1;
+  return count;
+}
+
+function isPrime(candidate: number): boolean {
+  for (let divisor = 2; divisor * divisor <= candidate; divisor += 1) if (candidate % divisor === 0) return false;
+  return true;
+}

@@ -1,0 +1,20 @@
+/** A Poolmesh worker that computes in threads or in child processes, one for each slot. */
+import { join } from "node:path";
+import type { Arm, Setup, WorkerRole } from "./arm.js";
+import { arm as poolmesh } from "../arms/poolmesh.js";
+import { Worker } from "./poolmesh.js";
+
+const HANDLER = join(import.meta.dirname, "..", "handlers", "primes.js");
+
+/** The arm of one kind of isolation; its caller is Poolmesh's usual one. */
+export function isolatedArm(isolation: "thread" | "process"): Arm {
+  return {
+    startWorker: async ({ group, servers, slots, index }: Setup): Promise<WorkerRole> => {
+      const bus = { servers: servers[0] as string };
+      const worker = new Worker({ pool: group, id: `w${index}`, slots, handlerFile: HANDLER, isolation, bus });
+      await worker.start();
+      return { stop: () => worker.stop() };
+    },
+    startCaller: poolmesh.startCaller,
+  };
+}

@@ -1,0 +1,74 @@
+/** Row 8: jobs that compute, in threads and in processes, over cores. */
+import { availableParallelism } from "node:os";
+import { atLeast, type Comparison, figureOf, type Target } from "../harness/comparison.js";
+import type { FleetSpec } from "../harness/fleet.js";
+import type { Row, Run } from "../harness/run.js";
+import { Samples } from "../harness/samples.js";
+import { ratio } from "../harness/stats.js";
+
+const PISCINA = "piscina alone";
+const THREADS = "Poolmesh, threads";
+const PROCESSES = "Poolmesh, processes";
+const ARMS = [PISCINA, THREADS, PROCESSES];
+/** Jobs under way for each slot, so that a slot that gets free finds the next. */
+const WINDOW_PER_SLOT = 3;
+
+/** The row. */
+export const computing: Row = {
+  number: 8,
+  title: "Jobs that compute",
+  async measure(run) {
+    const samples = new Samples();
+    const counts = [...new Set([1, availableParallelism()])];
+    for (const slots of counts) await measureSlots(run, slots, samples);
+    const comparison = toComparison(samples, counts);
+    return { comparisons: [comparison], targets: run.extent.quick ? [] : toTargets(comparison) };
+  },
+};
+
+async function measureSlots(run: Run, slots: number, samples: Samples): Promise<void> {
+  run.say(labelOf(slots));
+  const base = { workers: 1, slots, work: "timed" } as const;
+  const specs: FleetSpec[] = [
+    { ...base, name: PISCINA, arm: "piscina", over: "none", workers: 0 },
+    { ...base, name: THREADS, arm: "poolmesh-threads", over: "nats" },
+    { ...base, name: PROCESSES, arm: "poolmesh-processes", over: "nats" },
+  ];
+  await run.withFleets(specs, async (fleets) => {
+    const load = { bytes: 1, window: WINDOW_PER_SLOT * slots };
+    for (const { caller } of fleets) await caller.ask("closed", { ...load, ms: run.pick(50, 1_000) });
+    await run.interleaved(fleets, async ({ name, caller }) => {
+      const { jobs, ms } = await caller.ask("closed", { ...load, ms: run.pick(50, 2_000) });
+      samples.add(name, labelOf(slots), (jobs / ms) * 1_000);
+    });
+  });
+}
+
+function toComparison(samples: Samples, counts: readonly number[]): Comparison {
+  const conditions = counts.map(labelOf);
+  return {
+    id: "8-computing",
+    title: "Jobs that compute for some milliseconds",
+    unit: "jobs/s",
+    better: "higher",
+    conditions,
+    series: samples.series(ARMS, conditions),
+    against: PISCINA,
+    doesNotShow:
+      "More than one machine, which piscina alone cannot use. With as many threads as cores, broker, manager and worker " +
+      "take their part of the same cores.",
+  };
+}
+
+function toTargets(comparison: Comparison): Target[] {
+  return comparison.conditions.flatMap((condition) =>
+    [THREADS, PROCESSES].map((arm) => {
+      const share = ratio(figureOf(comparison, arm, condition), figureOf(comparison, PISCINA, condition));
+      return atLeast(`${arm} ÷ piscina alone, ${condition}`, share, 0.9);
+    }),
+  );
+}
+
+function labelOf(slots: number): string {
+  return slots === 1 ? "1 slot" : `${slots} slots`;
+}

@@ -1,0 +1,120 @@
+/** Row 6: how soon a caller hears that its job's worker was killed, and a handler that its job was canceled. */
+import { Agent } from "../harness/agent.js";
+import { machineNow } from "../harness/clock.js";
+import { atMost, type Comparison, figureOf } from "../harness/comparison.js";
+import type { Row, Run } from "../harness/run.js";
+import { Samples } from "../harness/samples.js";
+import { untilTrue } from "../harness/wait.js";
+
+type Holder = Agent<typeof import("../agents/holder.js")>;
+type Giver = Agent<typeof import("../agents/giver.js")>;
+
+const DEATH = "kill -9 of the worker → outcome at the caller";
+const CANCEL = "cancel → signal at the handler";
+const MEASURED = "Poolmesh, measured";
+/** More than the rounds of other rows: each is one instant. */
+const ROUNDS_EACH = 4;
+
+/**
+ * From their documentation and defaults, in milliseconds; not measured here.
+ * BullMQ: lockDuration and stalledInterval are 30 s, so a dead worker's job is
+ * found stalled after 30 to 60 s. Moleculer: a node is taken for gone after
+ * heartbeatTimeout, 15 s, checked in steps of its own. request(): never, the
+ * caller's own timeout ends it.
+ */
+const DOCUMENTED: readonly (readonly [arm: string, ms: number])[] = [
+  ["Moleculer, by its heartbeatTimeout", 15_000],
+  ["BullMQ, by its stalledInterval", 30_000],
+];
+
+/** The row. */
+export const death: Row = {
+  number: 6,
+  title: "Death of a worker, and cancel",
+  async measure(run) {
+    const samples = new Samples();
+    const rounds = run.pick(1, run.extent.rounds * ROUNDS_EACH);
+    for (let round = 0; round < rounds; round += 1) await measureRound(run, round, samples);
+    for (const [arm, ms] of DOCUMENTED) samples.add(arm, DEATH, ms);
+    const comparisons = [toDeath(samples), toCancel(samples)];
+    return { comparisons, targets: run.extent.quick ? [] : toTargets(comparisons) };
+  },
+};
+
+async function measureRound(run: Run, round: number, samples: Samples): Promise<void> {
+  const { urls } = await run.servers.nats();
+  const pool = `death-${round}`;
+  const giver: Giver = await Agent.start("giver");
+  const holder: Holder = await Agent.start("holder");
+  try {
+    await holder.ask("start", { servers: urls, pool, id: "w0", slots: 1 });
+    await giver.ask("start", urls, pool);
+    await giver.ask("untilSlots", 1);
+    samples.add(MEASURED, CANCEL, await measureCancel(giver, holder));
+    samples.add(MEASURED, DEATH, await measureDeath(giver, holder));
+  } finally {
+    await giver.ask("stop").catch(() => undefined);
+    await Promise.all([giver.stop(), holder.kill()]);
+  }
+}
+
+async function measureCancel(giver: Giver, holder: Holder): Promise<number> {
+  await giveOne(giver, holder);
+  const canceledAt = await giver.ask("cancel");
+  await giver.ask("takeEnded", 1);
+  let fired: number[] = [];
+  await untilTrue(async () => {
+    fired = await holder.ask("takeFired");
+    return fired.length === 1;
+  }, "the handler's signal fires");
+  return (fired[0] ?? Number.NaN) - canceledAt;
+}
+
+async function measureDeath(giver: Giver, holder: Holder): Promise<number> {
+  await giveOne(giver, holder);
+  const killedAt = machineNow();
+  await holder.kill();
+  const [end] = await giver.ask("takeEnded", 1);
+  if (end?.outcome !== "worker_lost") throw new Error(`the outcome was ${end?.outcome}`);
+  return end.at - killedAt;
+}
+
+async function giveOne(giver: Giver, holder: Holder): Promise<void> {
+  await giver.ask("give", 1, 16);
+  await untilTrue(async () => (await holder.ask("busy")) === 1, "the job runs");
+}
+
+function toDeath(samples: Samples): Comparison {
+  return {
+    id: "6-death",
+    title: "From kill -9 of a worker to the outcome at the caller of its running job",
+    unit: "ms",
+    better: "lower",
+    conditions: [DEATH],
+    series: samples.series([MEASURED, ...DOCUMENTED.map(([arm]) => arm)], [DEATH]),
+    doesNotShow:
+      "A worker's host that loses its power or its network: nobody says then that the connection is gone, and silence " +
+      "of three heartbeats (3 s) tells. The peers' times are those of their defaults and documentation, not measured; " +
+      "nats.js request() and NestJS never hear of it, their own timeout ends the call.",
+  };
+}
+
+function toCancel(samples: Samples): Comparison {
+  return {
+    id: "6-cancel",
+    title: "From a caller's cancel to the AbortSignal of the handler, in another process",
+    unit: "ms",
+    better: "lower",
+    conditions: [CANCEL],
+    series: samples.series([MEASURED], [CANCEL]),
+    doesNotShow: "Peers: none of them documents a cancel that reaches a handler in another process.",
+    chart: false,
+  };
+}
+
+function toTargets([deaths, cancels]: readonly Comparison[]) {
+  return [
+    atMost("kill -9 → outcome", figureOf(deaths as Comparison, MEASURED, DEATH), 1_000, "ms"),
+    atMost("cancel → signal", figureOf(cancels as Comparison, MEASURED, CANCEL), 200, "ms"),
+  ];
+}
