@@ -8,7 +8,35 @@ import { hostname } from "node:os";
 import { EXIT_CONFIG } from "./config.js";
 import { PoolError } from "./errors.js";
 import type { Lifecycle } from "./lifecycle.js";
-import type { Logger } from "./log.js";
+import { createLog, type Logger, type LogLevel } from "./log.js";
+
+/** A service as runService() knows it. */
+export type NamedService = Lifecycle & { readonly id: string; readonly url?: string };
+
+/**
+ * A service's whole main: reads its configuration, makes it, runs it, and says
+ * on stderr why it could not start.
+ *
+ * @param name in every log line and message, such as "manager"
+ * @param read the configuration; may throw a PoolError that lists every mistake
+ * @returns the exit code
+ */
+export async function runService<C extends { readonly logLevel: LogLevel }>(
+  name: string,
+  read: () => C,
+  make: (config: C, log: Logger) => NamedService,
+): Promise<number> {
+  try {
+    const config = read();
+    const color = process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "";
+    const log = createLog(name, config.logLevel, color);
+    const service = make(config, log);
+    return await runProcess(service, log, () => log.info({ url: service.url, id: service.id }, "ready"));
+  } catch (error) {
+    process.stderr.write(`poolmesh ${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return exitCodeOf(error);
+  }
+}
 
 /**
  * Starts `service`, stops it at SIGTERM or SIGINT, and resolves with the exit

@@ -9,7 +9,7 @@ import type { Msg } from "nats";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";
 import { PoolError, type Reason } from "../../mesh/errors.js";
-import { decodeJobHeaders, type JobHeaders } from "../../mesh/headers.js";
+import type { JobHeaders } from "../../mesh/headers.js";
 import type { Inbox } from "../../mesh/inbox.js";
 import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job.js";
 import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../../mesh/job-spec.js";

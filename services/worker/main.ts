@@ -1,8 +1,7 @@
-/** The worker as a program. */
+/** The worker as a program: configuration in, a running worker, an exit code out. */
 import { readConfig } from "../../mesh/config.js";
-import { createLog } from "../../mesh/log.js";
 import { OPTIONS } from "../../mesh/options.js";
-import { exitCodeOf, runProcess } from "../../mesh/process.js";
+import { runService } from "../../mesh/process.js";
 import { toWorkerOptions, WORKER_CONFIG } from "./config.js";
 import { Worker } from "./worker.js";
 
@@ -12,14 +11,10 @@ import { Worker } from "./worker.js";
  * @param flags option name → text, as the command line gave it
  * @returns the exit code: 0 stopped as asked or drained, 1 failed, 78 configuration
  */
-export async function main(flags: Readonly<Record<string, string | undefined>>): Promise<number> {
-  const color = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
-  try {
-    const config = readConfig(WORKER_CONFIG, process.env, flags, OPTIONS);
-    const log = createLog("worker", config.logLevel, color);
-    return await runProcess(new Worker(toWorkerOptions(config, log)), log);
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    return exitCodeOf(error);
-  }
+export function main(flags: Readonly<Record<string, string | undefined>>): Promise<number> {
+  return runService(
+    "worker",
+    () => readConfig(WORKER_CONFIG, process.env, flags, OPTIONS),
+    (config, log) => new Worker(toWorkerOptions(config, log)),
+  );
 }

@@ -24,7 +24,7 @@ const MAX_HELD_BESIDES = 64 * 2 ** 10;
 
 /** One finished attempt and its answer. */
 export interface KeptResult extends Addressee {
-  /** Undefined once another answer to the same attempt took its place. */
+  /** Undefined once it is kept for somebody else. */
   ending: Ending | undefined;
   readonly keptAtMs: number;
   /** Rises by one with every result kept. */
@@ -57,9 +57,8 @@ export class Results {
     return this.#bytes;
   }
 
-  /** Keeps a result, in place of an earlier one of the same attempt. */
+  /** Keeps the result of an attempt that has just finished. */
   keep({ id, attempt, reply }: Addressee, ending: Ending, nowMs: number): void {
-    if (this.hasFinished(id, attempt, nowMs)) this.#replace(id, attempt);
     this.#finished.add(attemptKey(id, attempt), nowMs);
     this.#seq += 1;
     this.#bytes += sizeOf(ending);
@@ -68,10 +67,21 @@ export class Results {
     this.sweep(nowMs);
   }
 
+  /** Keeps a result once more, for somebody else who asked; the first one need not be kept then. */
+  keepFor(to: Addressee, kept: StandingResult, nowMs: number): void {
+    const { ending } = kept;
+    this.#dropped(kept);
+    (kept as KeptResult).ending = undefined;
+    this.keep(to, ending, nowMs);
+  }
+
   /** The kept result of one attempt. */
   find(id: string, attempt: number, nowMs: number): StandingResult | undefined {
     this.sweep(nowMs);
-    return this.#find(id, attempt);
+    for (const kept of this.#kept.newestFirst()) {
+      if (kept.id === id && kept.attempt === attempt && isStanding(kept)) return kept;
+    }
+    return undefined;
   }
 
   /** The kept results of any attempt of these jobs, oldest first. */
@@ -109,22 +119,8 @@ export class Results {
     }
   }
 
-  #find(id: string, attempt: number): StandingResult | undefined {
-    for (const kept of this.#kept.newestFirst()) {
-      if (kept.id === id && kept.attempt === attempt && isStanding(kept)) return kept;
-    }
-    return undefined;
-  }
-
   #filter(wanted: (kept: KeptResult) => boolean): StandingResult[] {
     return [...this.#kept.newestFirst()].filter(isStanding).filter(wanted).reverse();
-  }
-
-  #replace(id: string, attempt: number): void {
-    const kept: KeptResult | undefined = this.#find(id, attempt);
-    if (kept === undefined) return;
-    this.#dropped(kept);
-    kept.ending = undefined;
   }
 
   #dropped(kept: KeptResult | undefined): void {

@@ -8,6 +8,7 @@ import { handlers } from "./scenarios/handler.js";
 import { managers } from "./scenarios/manager.js";
 import { meters } from "./scenarios/meter.js";
 import { meterLinks } from "./scenarios/meter-link.js";
+import { mixes } from "./scenarios/mix.js";
 import { network } from "./scenarios/network.js";
 import { workerDeath } from "./scenarios/worker-death.js";
 import { workerPause } from "./scenarios/worker-pause.js";
@@ -27,4 +28,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...network,
   ...meters,
   ...meterLinks,
+  ...mixes,
 ].sort((a, b) => (a.id < b.id ? -1 : 1));
