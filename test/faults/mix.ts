@@ -193,7 +193,7 @@ async function mixedLoad(caller: Caller, random: () => number, until: () => bool
   const lane = async (): Promise<void> => {
     while (!until()) {
       const cancels = random() < 0.05;
-      const signal = cancels ? AbortSignal.timeout(20 + random() * 200) : undefined;
+      const signal = cancels ? AbortSignal.timeout(Math.round(20 + random() * 200)) : undefined;
       const idempotent = random() < 0.5;
       const outcome = await caller.submit(orderOf(random()), {
         timeoutMs: TIMEOUT_MS,

@@ -24,4 +24,8 @@ async function runManager(): Promise<number> {
 
 const MAINS = { worker: runWorker, meter: runMeter, manager: runManager };
 
+// However the scenario ends, nothing of it stays.
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && process.exit(1), 1_000).unref();
+
 process.exit(await MAINS[process.argv[2] as keyof typeof MAINS]());
