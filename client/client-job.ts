@@ -18,6 +18,8 @@ export interface ClientJobOwner {
   onNoManager(job: ClientJob): void;
   /** A manager has it; said once or again. */
   onTaken(job: ClientJob, manager: string): void;
+  /** Its manager had it and does not know it any more. */
+  onForgotten(job: ClientJob): void;
   onEnd(job: ClientJob, outcome: Outcome): void;
 }
 
@@ -60,6 +62,7 @@ export class ClientJob implements InboxEntry {
     }
     if (reply.kind === "error") {
       const error = readErrorHeaders(headers ?? wireHeaders());
+      if (error.reason === "not_found" && error.field === "job") return this.owner.onForgotten(this);
       return this.fail(error, reply.worker, reply.attempt);
     }
     const now = performance.now();

@@ -146,6 +146,10 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     if (manager !== "") this.#watch?.add(manager, performance.now());
   }
 
+  onForgotten(job: ClientJob): void {
+    this.#loseManager(job, "the manager that had the job has forgotten it");
+  }
+
   onEnd(job: ClientJob, outcome: Outcome): void {
     if (job.state === "ended") return;
     if (job.state === "taken" && job.manager !== "") this.#watch?.remove(job.manager);

@@ -6,6 +6,7 @@
  * at its address twice, 300 ms apart, while our own connection is stable, means
  * that it is gone.
  */
+import type { Msg } from "nats";
 import type { Bus } from "../mesh/bus.js";
 import { type Inbox, isNoResponders } from "../mesh/inbox.js";
 import { SERVICE_NAMES, servicePing } from "../mesh/subjects.js";
@@ -19,6 +20,8 @@ interface Watched {
   nextProbeAt: number;
   absentAt: number | undefined;
   token: string | undefined;
+  /** Of its process, once it has answered. */
+  incarnation: string | undefined;
 }
 
 export class ManagerWatch {
@@ -39,7 +42,7 @@ export class ManagerWatch {
     const watched = this.#watched.get(manager);
     if (watched !== undefined) watched.jobs += 1;
     else
-      this.#watched.set(manager, { jobs: 1, nextProbeAt: now + PROBE_EVERY_MS, absentAt: undefined, token: undefined });
+      this.#watched.set(manager, { jobs: 1, nextProbeAt: now + PROBE_EVERY_MS, absentAt: undefined, token: undefined, incarnation: undefined });
   }
 
   remove(manager: string): void {
@@ -70,11 +73,20 @@ export class ManagerWatch {
       onReply: (msg) => {
         this.#close(watched);
         if (isNoResponders(msg)) this.#onAbsent(manager, watched);
-        else watched.absentAt = undefined;
+        else this.#onPresent(manager, watched, msg);
       },
     });
     watched.token = token;
     this.#bus.publish(servicePing(SERVICE_NAMES.manager, manager), undefined, { reply: this.#inbox.subject(token) });
+  }
+
+  /** One that was started again under its id does not have what the earlier one had. */
+  #onPresent(manager: string, watched: Watched, msg: Msg): void {
+    watched.absentAt = undefined;
+    const incarnation = incarnationOf(msg);
+    const before = watched.incarnation;
+    watched.incarnation = incarnation;
+    if (before !== undefined && incarnation !== before) this.#onGone(manager);
   }
 
   #onAbsent(manager: string, watched: Watched): void {
@@ -89,5 +101,14 @@ export class ManagerWatch {
   #close(watched: Watched): void {
     if (watched.token !== undefined) this.#inbox.close(watched.token);
     watched.token = undefined;
+  }
+}
+
+/** Which process of a manager answers a ping; undefined when it does not say. */
+function incarnationOf(msg: Msg): string | undefined {
+  try {
+    return msg.json<{ metadata?: { incarnation?: string } }>().metadata?.incarnation;
+  } catch {
+    return undefined;
   }
 }

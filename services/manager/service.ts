@@ -8,7 +8,7 @@
 import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/manager_pb.js";
 import { Bus, type BusOptions } from "../../mesh/bus.js";
 import { HttpServer } from "../../mesh/http/server.js";
-import { packageVersion } from "../../mesh/identity.js";
+import { newIncarnation, packageVersion } from "../../mesh/identity.js";
 import { Lifecycle } from "../../mesh/lifecycle.js";
 import type { Listen } from "../../mesh/options.js";
 import { ServiceApi } from "../../mesh/service-api.js";
@@ -40,6 +40,8 @@ const REQUEST_GROWTH = 8;
 export class ManagerService extends Lifecycle {
   readonly id: string;
   readonly #options: ManagerServiceOptions;
+  /** Ends the wait for a broker. */
+  readonly #givingUp = new AbortController();
   #bus: Bus | undefined;
   #pools: Pools | undefined;
   #http: HttpServer | undefined;
@@ -59,7 +61,8 @@ export class ManagerService extends Lifecycle {
   protected async onStart(): Promise<void> {
     const { log, prefix } = this.#options;
     const shared = log === undefined ? {} : { log };
-    const bus = await Bus.connect({ name: `poolmesh-manager-${this.id}`, ...this.#options.bus, ...shared });
+    const { signal } = this.#givingUp;
+    const bus = await Bus.connect({ name: `poolmesh-manager-${this.id}`, ...this.#options.bus, ...shared, signal });
     this.#bus = bus;
     void bus.closed.then((error) => error !== undefined && this.fail(error));
     const pools = new Pools({
@@ -83,6 +86,7 @@ export class ManagerService extends Lifecycle {
   }
 
   protected async onStop(): Promise<void> {
+    this.#givingUp.abort();
     this.#http?.refuse();
     await this.#pools?.stop();
     await this.#serviceApi?.stop();
@@ -113,6 +117,7 @@ export class ManagerService extends Lifecycle {
       name: SERVICE_NAMES.manager,
       id: this.id,
       version: packageVersion(),
+      metadata: { incarnation: String(newIncarnation(Date.now())) },
       description: "Turns jobs into results",
       endpoints: () => [
         {

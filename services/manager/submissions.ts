@@ -26,17 +26,13 @@ export interface Submissions {
 
 /**
  * Answers for a job that this manager has or had; its client missed the answer.
- * What is not known here any more is never run a second time, unless it may be.
+ * What is not known here any more is not run again: that is for its client to decide.
  */
 export function answerAgain(parts: Submissions, msg: Msg, findPool: () => Pool): void {
   answerSubmission(parts, msg, () => {
     const pool = findPool();
-    const { jobId = "", idempotent } = decodeJobHeaders(headersOf(msg));
-    if (idempotent || pool.knows(jobId)) return pool;
-    throw new PoolError("bus_unavailable", "the manager does not know the job any more", {
-      maybeExecuted: true,
-      retryable: false,
-    });
+    if (pool.knows(decodeJobHeaders(headersOf(msg)).jobId ?? "")) return pool;
+    throw new PoolError("not_found", "the manager does not know the job any more", { field: "job", maybeExecuted: true });
   });
 }
 

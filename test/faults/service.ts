@@ -17,6 +17,9 @@ export interface EndRule {
   readonly signal?: NodeJS.Signals;
 }
 
+/** A meter has no grace to set; this is what it may need to end its streams. */
+const METER_GRACE_MS = 2_000;
+
 const FILE = new URL("./service-process.ts", import.meta.url).pathname;
 
 /** A running service. */
@@ -30,7 +33,7 @@ export class Service {
   constructor(t: Owner, history: History, kind: ServiceKind, name: string, env: ServiceEnv) {
     this.name = name;
     this.#history = history;
-    this.graceMs = Number(env.GRACE_MS ?? (kind === "meter" ? 0 : 10_000));
+    this.graceMs = Number(env.GRACE_MS ?? (kind === "meter" ? METER_GRACE_MS : 10_000));
     const named = Object.entries(env).map(([key, value]) => [`POOLMESH_${key}`, value] as const);
     this.process = startNode(t, FILE, [kind], {
       env: { ...Object.fromEntries(named), [HISTORY_VARIABLE]: history.path, NODE_OPTIONS: undefined },

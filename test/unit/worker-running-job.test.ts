@@ -112,7 +112,7 @@ describe("invoke", () => {
   test("a result that the codec refuses is job_failed, a payload that it refuses is invalid_argument", async () => {
     assert.equal(
       await endingOf(() => 5, { input: json, output: bytes as never }),
-      "job_failed: result: use a Uint8Array bytes",
+      "job_failed: result: use a Uint8Array",
     );
     const broken = { ...json, decode: () => assert.fail("no") };
     assert.match(await endingOf(() => 5, { input: broken, output: json }), /^invalid_argument: payload/);

@@ -106,8 +106,8 @@ const sameId: Scenario = {
     let most = 0;
     const watched = view.watch(rig.owner);
     await first.kill();
-    const since = machineNow();
     const second = await rig.worker("w1", { slots: 2 });
+    const since = machineNow();
     const lost = await held;
     assert.equal(lost.reason, "worker_lost");
     await eventually(() => watched.messages > 0);
