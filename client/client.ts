@@ -168,7 +168,10 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
       options.bus ??
       (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
     this.#inbox = new Inbox(this.#bus);
-    this.#watch = new ManagerWatch(this.#bus, this.#inbox, (manager) => this.#onManagerGone(manager));
+    this.#watch = new ManagerWatch(this.#bus, this.#inbox, {
+      onGone: (manager) => this.#onManagerGone(manager),
+      onRestarted: (manager) => this.#onManagerRestarted(manager),
+    });
     this.#offReconnect = this.#bus.on("reconnect", () => this.#onReconnect());
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
   }
@@ -285,6 +288,12 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     for (const job of [...this.#live.values()]) {
       if (job.state === "taken" && job.manager === manager)
         this.#loseManager(job, "the manager that had the job is gone");
+    }
+  }
+
+  #onManagerRestarted(manager: string): void {
+    for (const job of this.#live.values()) {
+      if (job.state === "taken" && job.manager === manager) this.#send(job, manager);
     }
   }
 

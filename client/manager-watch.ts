@@ -24,17 +24,25 @@ interface Watched {
   incarnation: string | undefined;
 }
 
+/** Who hears of it. */
+export interface ManagerWatchListener {
+  /** It is gone, and what it had. */
+  onGone(manager: string): void;
+  /** Another process has its id: what was given to it earlier may be gone. */
+  onRestarted(manager: string): void;
+}
+
 export class ManagerWatch {
   readonly #bus: Bus;
   readonly #inbox: Inbox;
-  readonly #onGone: (manager: string) => void;
+  readonly #hears: ManagerWatchListener;
   readonly #watched = new Map<string, Watched>();
   #stableFrom = 0;
 
-  constructor(bus: Bus, inbox: Inbox, onGone: (manager: string) => void) {
+  constructor(bus: Bus, inbox: Inbox, hears: ManagerWatchListener) {
     this.#bus = bus;
     this.#inbox = inbox;
-    this.#onGone = onGone;
+    this.#hears = hears;
   }
 
   /** One more of our jobs is at this manager. */
@@ -42,7 +50,13 @@ export class ManagerWatch {
     const watched = this.#watched.get(manager);
     if (watched !== undefined) watched.jobs += 1;
     else
-      this.#watched.set(manager, { jobs: 1, nextProbeAt: now + PROBE_EVERY_MS, absentAt: undefined, token: undefined, incarnation: undefined });
+      this.#watched.set(manager, {
+        jobs: 1,
+        nextProbeAt: now + PROBE_EVERY_MS,
+        absentAt: undefined,
+        token: undefined,
+        incarnation: undefined,
+      });
   }
 
   remove(manager: string): void {
@@ -86,7 +100,7 @@ export class ManagerWatch {
     const incarnation = incarnationOf(msg);
     const before = watched.incarnation;
     watched.incarnation = incarnation;
-    if (before !== undefined && incarnation !== before) this.#onGone(manager);
+    if (before !== undefined && incarnation !== before) this.#hears.onRestarted(manager);
   }
 
   #onAbsent(manager: string, watched: Watched): void {
@@ -95,7 +109,7 @@ export class ManagerWatch {
     if (watched.absentAt === undefined) {
       watched.absentAt = now;
       watched.nextProbeAt = now + CONFIRM_AFTER_MS;
-    } else if (now - watched.absentAt >= CONFIRM_AFTER_MS) this.#onGone(manager);
+    } else if (now - watched.absentAt >= CONFIRM_AFTER_MS) this.#hears.onGone(manager);
   }
 
   #close(watched: Watched): void {

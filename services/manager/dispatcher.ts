@@ -19,6 +19,7 @@ import { JobResult, type Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
 import type { Subjects } from "../../mesh/subjects.js";
 import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
+import { noSlot, type Pressure, poolFull } from "./admission.js";
 import { Fifo } from "./fifo.js";
 import { Attempt, type AttemptOwner, type JobListener, LiveJob } from "./live-job.js";
 import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
@@ -50,8 +51,6 @@ export interface DispatcherParts {
 
 /** Offers that a pool without heartbeats may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
-/** Tries of one idempotent job. */
-const MAX_ATTEMPTS = 5;
 
 export class Dispatcher implements AttemptOwner {
   readonly parts: DispatcherParts;
@@ -105,7 +104,7 @@ export class Dispatcher implements AttemptOwner {
    */
   submit(spec: JobSpec, listener: JobListener): LiveJob {
     const twin = this.#live.get(spec.id);
-    if (twin !== undefined) return joinTwin(twin, spec, listener);
+    if (twin !== undefined) return twin.join(spec, listener);
     this.parts.bus.requireConnected();
     const job = new LiveJob(spec, this.parts.now());
     const goesNow = this.parked.size === 0 && this.#hasRoom();
@@ -136,12 +135,12 @@ export class Dispatcher implements AttemptOwner {
     if (job.state === "ended") return;
     if (job.listeners.length <= 1) return this.cancel(job, error);
     job.listeners.splice(job.listeners.indexOf(listener), 1);
-    listener.onEnd(failure(job, error));
+    listener.onEnd(job.failure(error));
   }
 
   /** Ends a job with an error. */
   fail(job: LiveJob, error: PoolError): void {
-    this.#end(job, failure(job, error));
+    this.#end(job, job.failure(error));
   }
 
   /** Revokes an attempt that is in doubt, and sends the job again as the next one. */
@@ -165,7 +164,7 @@ export class Dispatcher implements AttemptOwner {
     if (attempt.over) return;
     const job = attempt.job;
     const safe = job.spec.idempotent || !attempt.accepted;
-    if (safe && mayTryAgain(attempt)) return this.tryAgain(attempt);
+    if (safe && attempt.mayBeFollowed) return this.tryAgain(attempt);
     const error = new PoolError("worker_lost", `worker ${attempt.worker ?? "unknown"} ${why} while it had the job`, {
       maybeExecuted: true,
       retryable: job.spec.idempotent,
@@ -186,7 +185,7 @@ export class Dispatcher implements AttemptOwner {
     if (isNoResponders(msg)) return this.#onNoResponders(attempt);
     const reply = decodeReplyHeaders(headersOf(msg));
     if (attempt.waiting !== undefined && reply.worker !== undefined) this.#measure(attempt, reply.worker);
-    if (!isOf(attempt, reply)) {
+    if (!attempt.isMeant(reply)) {
       this.parts.tally.late += 1;
       return;
     }
@@ -240,25 +239,20 @@ export class Dispatcher implements AttemptOwner {
   }
 
   #checkParkable(job: LiveJob): void {
+    if (!job.spec.wait) throw noSlot(this.#pressure());
+    const bound = this.parked.refusal(job);
+    if (bound !== undefined) throw poolFull(bound, this.#pressure());
+  }
+
+  #pressure(): Pressure {
     const { roster, now } = this.parts;
-    const capacity = roster.capacity;
-    if (!job.spec.wait && capacity === 0) {
-      const reason = roster.everBeaten ? "no_workers" : "unknown_pool";
-      throw new PoolError(reason, NO_SLOT[reason], { retryAfterMs: 1_000 });
-    }
-    const bound = job.spec.wait ? this.parked.refusal(job) : "slots";
-    if (bound === undefined) return;
-    const messages = {
-      slots: "every slot is busy",
-      jobs: "as many jobs are parked as may be",
-      bytes: "parked jobs hold as many bytes as they may",
-      share: "this client holds its share of the parked jobs",
-    };
-    throw new PoolError("pool_full", messages[bound], {
-      utilization: capacity === 0 ? 1 : 1 - Math.min(capacity, Math.max(0, roster.free - this.#offersOut)) / capacity,
+    return {
+      capacity: roster.capacity,
+      free: roster.free - this.#offersOut,
       parked: this.parked.size,
+      everBeaten: roster.everBeaten,
       retryAfterMs: this.#rate.timeForMs(Math.max(1, this.parked.size), now()),
-    });
+    };
   }
 
   #park(job: LiveJob): void {
@@ -280,11 +274,7 @@ export class Dispatcher implements AttemptOwner {
 
   #handOffOrPark(job: LiveJob): void {
     if (job.state === "ended" || this.#handOff(job)) return;
-    if (!job.spec.wait) {
-      const reason =
-        this.parts.roster.capacity > 0 ? "pool_full" : this.parts.roster.everBeaten ? "no_workers" : "unknown_pool";
-      return this.fail(job, new PoolError(reason, NO_SLOT[reason], { retryAfterMs: 1_000 }));
-    }
+    if (!job.spec.wait) return this.fail(job, noSlot(this.#pressure()));
     job.state = "parked";
     this.parked.putBack(job);
   }
@@ -389,7 +379,7 @@ export class Dispatcher implements AttemptOwner {
     this.#answered(attempt, reply.worker, "ended", reply.free);
     const error = readErrorHeaders(headersOf(msg) ?? wireHeaders());
     const leaves = error.reason === "draining";
-    if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && mayTryAgain(attempt)) {
+    if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && attempt.mayBeFollowed) {
       return this.tryAgain(attempt);
     }
     this.fail(attempt.job, error);
@@ -425,36 +415,4 @@ export class Dispatcher implements AttemptOwner {
     if (this.#live.size === 0) this.parts.onBusy(false);
     else this.pump();
   }
-}
-
-/** Whether an attempt whose worker is gone may be followed by another here. */
-function mayTryAgain({ number, job }: Attempt): boolean {
-  return number - job.spec.attemptsBefore < MAX_ATTEMPTS;
-}
-
-/** Why a job that does not wait cannot run now, by reason. */
-const NO_SLOT = {
-  pool_full: "every slot is busy",
-  no_workers: "the pool has no READY worker",
-  unknown_pool: "nobody serves that pool",
-} as const;
-
-/** Whether a reply is about this attempt and from who has it; what a reply does not say, it does not contradict. */
-function isOf(attempt: Attempt, { attempt: number, worker }: ReplyHeaders): boolean {
-  if (number !== undefined && number !== attempt.number) return false;
-  return worker === undefined || attempt.worker === undefined || worker === attempt.worker;
-}
-
-function failure(job: LiveJob, error: PoolError): Outcome {
-  return { ok: false, id: job.id, error, worker: job.attempt?.worker ?? "", attempt: job.attempt?.number ?? 0 };
-}
-
-function joinTwin(twin: LiveJob, spec: JobSpec, listener: JobListener): LiveJob {
-  const { payload } = twin.spec;
-  if (payload.length !== spec.payload.length || Buffer.compare(payload, spec.payload) !== 0) {
-    throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
-  }
-  twin.listeners.push(listener);
-  listener.onTaken?.();
-  return twin;
 }

@@ -10,12 +10,13 @@
  *             └────────────────┘  deadline, cancel
  */
 import type { Msg } from "nats";
-import type { Priority } from "../../mesh/headers.js";
+import { PoolError } from "../../mesh/errors.js";
+import type { Priority, ReplyHeaders } from "../../mesh/headers.js";
 import type { InboxEntry } from "../../mesh/inbox.js";
 import type { Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
 import type { FifoNode } from "./fifo.js";
-import type { Parkable } from "./parked-queue.js";
+import type { Parkable, ParkedPlace } from "./parked-queue.js";
 
 /** Who hears what becomes of a job. */
 export interface JobListener {
@@ -30,6 +31,9 @@ export interface JobListener {
 export interface AttemptOwner {
   onReply(attempt: Attempt, msg: Msg): void;
 }
+
+/** Tries of one idempotent job at one manager. */
+const MAX_ATTEMPTS = 5;
 
 /** One try of a job, from its sending to its answer. */
 export class Attempt implements InboxEntry {
@@ -58,8 +62,19 @@ export class Attempt implements InboxEntry {
     public handOff: boolean,
   ) {}
 
+  /** Whether another attempt may follow when its worker is gone. */
+  get mayBeFollowed(): boolean {
+    return this.number - this.job.spec.attemptsBefore < MAX_ATTEMPTS;
+  }
+
   onReply(msg: Msg): void {
     this.owner.onReply(this, msg);
+  }
+
+  /** Whether a reply is about this attempt and from who has it; what a reply does not say, it does not contradict. */
+  isMeant({ attempt, worker }: ReplyHeaders): boolean {
+    if (attempt !== undefined && attempt !== this.number) return false;
+    return worker === undefined || this.worker === undefined || worker === this.worker;
   }
 }
 
@@ -70,6 +85,7 @@ export class LiveJob implements Parkable {
   attempts: number;
   attempt: Attempt | undefined;
   deadlineTick = 0;
+  place: ParkedPlace | undefined;
   readonly deadlineAt: number;
 
   constructor(
@@ -94,5 +110,21 @@ export class LiveJob implements Parkable {
 
   get client(): string {
     return this.spec.client;
+  }
+
+  /** One more caller of this job. @throws PoolError `duplicate_job` when it has another payload */
+  join(spec: JobSpec, listener: JobListener): this {
+    const { payload } = this.spec;
+    if (payload.length !== spec.payload.length || Buffer.compare(payload, spec.payload) !== 0) {
+      throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
+    }
+    this.listeners.push(listener);
+    listener.onTaken?.();
+    return this;
+  }
+
+  /** The outcome of a job that ends with an error. */
+  failure(error: PoolError): Outcome {
+    return { ok: false, id: this.id, error, worker: this.attempt?.worker ?? "", attempt: this.attempt?.number ?? 0 };
   }
 }

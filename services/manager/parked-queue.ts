@@ -18,6 +18,13 @@ export interface Parkable {
   readonly client: string;
   /** When it was submitted, monotonic milliseconds. */
   readonly submittedAt: number;
+  /** Where it is parked; the queue's own note on the job. */
+  place: ParkedPlace | undefined;
+}
+
+/** A job's place in the queue, opaque to all but the queue. */
+export interface ParkedPlace {
+  readonly parkedIn: unknown;
 }
 
 /** The bounds of the queue. */
@@ -39,7 +46,7 @@ interface ClientQueue<J> {
   turn: FifoNode<ClientQueue<J>>;
 }
 
-interface Place<J> {
+interface Place<J> extends ParkedPlace {
   readonly queue: ClientQueue<J>;
   readonly node: FifoNode<J>;
 }
@@ -61,7 +68,7 @@ class Level<J extends Parkable> {
       this.#clients.set(job.client, fresh);
       queue = fresh;
     }
-    return { queue, node: front ? queue.jobs.unshift(job) : queue.jobs.push(job) };
+    return { parkedIn: this, queue, node: front ? queue.jobs.unshift(job) : queue.jobs.push(job) };
   }
 
   remove(place: Place<J>): void {
@@ -82,16 +89,16 @@ class Level<J extends Parkable> {
 export class ParkedQueue<J extends Parkable> {
   readonly #limits: ParkedLimits;
   readonly #levels: Record<Priority, Level<J>> = { high: new Level(), normal: new Level(), low: new Level() };
-  readonly #places = new Map<J, Place<J>>();
   readonly #held = new Map<string, { jobs: number; bytes: number }>();
   #bytes = 0;
+  #size = 0;
 
   constructor(limits: ParkedLimits) {
     this.#limits = limits;
   }
 
   get size(): number {
-    return this.#places.size;
+    return this.#size;
   }
 
   /** Payload bytes held. */
@@ -131,7 +138,7 @@ export class ParkedQueue<J extends Parkable> {
 
   /** Removes a job that was canceled or is past its deadline; false when it is not here. */
   remove(job: J): boolean {
-    if (!this.#places.has(job)) return false;
+    if (job.place === undefined) return false;
     this.#forget(job, false);
     return true;
   }
@@ -148,13 +155,9 @@ export class ParkedQueue<J extends Parkable> {
     return oldest;
   }
 
-  /** All parked jobs, in no order. */
-  jobs(): Iterable<J> {
-    return this.#places.keys();
-  }
-
   #add(job: J, front: boolean): void {
-    this.#places.set(job, this.#levels[job.priority].add(job, front));
+    job.place = this.#levels[job.priority].add(job, front);
+    this.#size += 1;
     this.#bytes += job.payloadBytes;
     const held = this.#held.get(job.client) ?? { jobs: 0, bytes: 0 };
     held.jobs += 1;
@@ -163,9 +166,10 @@ export class ParkedQueue<J extends Parkable> {
   }
 
   #forget(job: J, served = true): void {
-    const place = this.#places.get(job) as Place<J>;
+    const place = job.place as Place<J>;
     const level = this.#levels[job.priority];
-    this.#places.delete(job);
+    job.place = undefined;
+    this.#size -= 1;
     if (served && place.queue.jobs.size > 1) level.rotate();
     level.remove(place);
     this.#bytes -= job.payloadBytes;

@@ -5,7 +5,6 @@
  * Decided here: how heartbeats, cancels and submissions reach the dispatcher.
  * It subscribes to nothing and owns no timer; pools.ts does.
  */
-import type { Msg } from "nats";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";
 import { PoolError, type Reason } from "../../mesh/errors.js";

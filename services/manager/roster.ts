@@ -74,6 +74,7 @@ export class Roster {
   readonly #free = new Set<RosterWorker>();
   readonly #maxWorkers: number;
   #totalFree = 0;
+  #capacity = 0;
   #everBeaten = false;
 
   constructor(maxWorkers = 20_000) {
@@ -96,9 +97,7 @@ export class Roster {
 
   /** Slots of all READY workers. */
   get capacity(): number {
-    let slots = 0;
-    for (const worker of this.#workers.values()) if (worker.state === WorkerState.READY) slots += worker.slots;
-    return slots;
+    return this.#capacity;
   }
 
   workers(): Iterable<RosterWorker> {
@@ -120,7 +119,9 @@ export class Roster {
     const worker = known ?? emptyWorker(beat.worker);
     this.#workers.set(beat.worker, worker);
     if (restarted) this.#forgetHandOffs(worker);
+    this.#capacity -= slotsOf(worker);
     Object.assign(worker, fieldsOf(beat), { lastHeardAt: now });
+    this.#capacity += slotsOf(worker);
     const said = Math.max(0, beat.slots - beat.busy);
     this.#setFree(worker, known === undefined || restarted ? said : clamp(worker, said), now);
     if (known === undefined) return "joined";
@@ -194,6 +195,7 @@ export class Roster {
     const worker = this.#workers.get(id);
     if (worker === undefined) return false;
     this.#totalFree -= worker.free;
+    this.#capacity -= slotsOf(worker);
     this.#free.delete(worker);
     return this.#workers.delete(id);
   }
@@ -243,6 +245,11 @@ export class Roster {
     if (free > 0) this.#free.add(worker);
     else this.#free.delete(worker);
   }
+}
+
+/** What a worker adds to the pool's capacity. */
+function slotsOf({ state, slots }: RosterWorker): number {
+  return state === WorkerState.READY ? slots : 0;
 }
 
 function isOld(known: RosterWorker, beat: Beat): boolean {

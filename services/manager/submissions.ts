@@ -32,7 +32,10 @@ export function answerAgain(parts: Submissions, msg: Msg, findPool: () => Pool):
   answerSubmission(parts, msg, () => {
     const pool = findPool();
     if (pool.knows(decodeJobHeaders(headersOf(msg)).jobId ?? "")) return pool;
-    throw new PoolError("not_found", "the manager does not know the job any more", { field: "job", maybeExecuted: true });
+    throw new PoolError("not_found", "the manager does not know the job any more", {
+      field: "job",
+      maybeExecuted: true,
+    });
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Bus } from "../../mesh/bus.js";
 import type { Addressee, Replies } from "./replies.js";
-import type { Results, StandingResult } from "./results.js";
+import type { KeptResult, Results } from "./results.js";
 import type { Ending } from "./runner.js";
 
 /** The longest time that a result waits for its flush to begin, in milliseconds. */
@@ -39,7 +39,7 @@ export class OwedResults {
   }
 
   /** Sends a kept result to somebody else who asked for the same attempt, and keeps it for him. */
-  sendTo(to: Addressee, kept: StandingResult, nowMs: number): void {
+  sendTo(to: Addressee, kept: KeptResult, nowMs: number): void {
     this.#replies.ending(to, kept.ending);
     if (to.reply === undefined) return;
     this.#results.keepFor(to, kept, nowMs);

@@ -6,6 +6,7 @@
  * Every job comes by here, and hardly any is ever looked for: so keeping is
  * cheap and finding walks.
  */
+import { PoolError } from "../../mesh/errors.js";
 import { RecentNames } from "./recent-names.js";
 import type { Addressee } from "./replies.js";
 import { Ring } from "./ring.js";
@@ -22,18 +23,40 @@ export const FINISHED_TTL_MS = 60_000;
 /** A payload that is part of a buffer larger than itself by this much is copied, so as not to hold all of it. */
 const MAX_HELD_BESIDES = 64 * 2 ** 10;
 
-/** One finished attempt and its answer. */
-export interface KeptResult extends Addressee {
-  /** Undefined once it is kept for somebody else. */
-  ending: Ending | undefined;
-  readonly keptAtMs: number;
-  /** Rises by one with every result kept. */
-  readonly seq: number;
-  confirmedAtMs: number | undefined;
-}
+/** Instead of a time: not yet. */
+const NEVER = -1;
 
-/** A kept result that still stands. */
-export type StandingResult = KeptResult & { readonly ending: Ending };
+/** One finished attempt and its answer. Small, since thousands are held and the collector copies each of them. */
+export class KeptResult implements Addressee {
+  /** False once it is kept for somebody else. */
+  stands = true;
+  confirmedAtMs = NEVER;
+
+  constructor(
+    readonly id: string,
+    readonly attempt: number,
+    readonly reply: string | undefined,
+    readonly answer: Uint8Array | PoolError,
+    readonly keptAtMs: number,
+    /** Rises by one with every result kept. */
+    readonly seq: number,
+  ) {}
+
+  get ending(): Ending {
+    const { answer } = this;
+    return answer instanceof PoolError ? { ok: false, error: answer } : { ok: true, payload: answer };
+  }
+
+  get bytes(): number {
+    return this.answer instanceof PoolError ? 0 : this.answer.length;
+  }
+
+  isStale(nowMs: number): boolean {
+    if (!this.stands) return true;
+    if (this.confirmedAtMs !== NEVER) return nowMs - this.confirmedAtMs > CONFIRMED_TTL_MS;
+    return nowMs - this.keptAtMs > UNCONFIRMED_TTL_MS;
+  }
+}
 
 export class Results {
   readonly #kept = new Ring<KeptResult>(KEPT_LIMIT);
@@ -61,31 +84,31 @@ export class Results {
   keep({ id, attempt, reply }: Addressee, ending: Ending, nowMs: number): void {
     this.#finished.add(attemptKey(id, attempt), nowMs);
     this.#seq += 1;
-    this.#bytes += sizeOf(ending);
-    const kept = { id, attempt, reply, ending: compact(ending), keptAtMs: nowMs, seq: this.#seq, confirmedAtMs: undefined };
+    const answer = ending.ok ? compact(ending.payload) : ending.error;
+    const kept = new KeptResult(id, attempt, reply, answer, Math.trunc(nowMs), this.#seq);
+    this.#bytes += kept.bytes;
     this.#dropped(this.#kept.push(kept));
     this.sweep(nowMs);
   }
 
   /** Keeps a result once more, for somebody else who asked; the first one need not be kept then. */
-  keepFor(to: Addressee, kept: StandingResult, nowMs: number): void {
-    const { ending } = kept;
+  keepFor(to: Addressee, kept: KeptResult, nowMs: number): void {
     this.#dropped(kept);
-    (kept as KeptResult).ending = undefined;
-    this.keep(to, ending, nowMs);
+    kept.stands = false;
+    this.keep(to, kept.ending, nowMs);
   }
 
   /** The kept result of one attempt. */
-  find(id: string, attempt: number, nowMs: number): StandingResult | undefined {
+  find(id: string, attempt: number, nowMs: number): KeptResult | undefined {
     this.sweep(nowMs);
     for (const kept of this.#kept.newestFirst()) {
-      if (kept.id === id && kept.attempt === attempt && isStanding(kept)) return kept;
+      if (kept.id === id && kept.attempt === attempt && kept.stands) return kept;
     }
     return undefined;
   }
 
   /** The kept results of any attempt of these jobs, oldest first. */
-  findJobs(ids: ReadonlySet<string>, nowMs: number): StandingResult[] {
+  findJobs(ids: ReadonlySet<string>, nowMs: number): KeptResult[] {
     this.sweep(nowMs);
     return this.#filter((kept) => ids.has(kept.id));
   }
@@ -99,50 +122,35 @@ export class Results {
   confirm(seq: number, nowMs: number): void {
     for (const kept of this.#kept.newestFirst()) {
       if (kept.seq <= this.#confirmedSeq) break;
-      if (kept.seq <= seq) kept.confirmedAtMs = nowMs;
+      if (kept.seq <= seq) kept.confirmedAtMs = Math.trunc(nowMs);
     }
     this.#confirmedSeq = Math.max(seq, this.#confirmedSeq);
   }
 
   /** What has to be sent again after a reconnect, oldest first. */
-  allUnconfirmed(nowMs: number): StandingResult[] {
+  allUnconfirmed(nowMs: number): KeptResult[] {
     this.sweep(nowMs);
-    return this.#filter((kept) => kept.confirmedAtMs === undefined);
+    return this.#filter((kept) => kept.confirmedAtMs === NEVER);
   }
 
   /** Drops what is too old or too much. */
   sweep(nowMs: number): void {
     for (;;) {
       const oldest = this.#kept.oldest();
-      if (oldest === undefined || (this.#bytes <= KEPT_BYTES_LIMIT && !isStale(oldest, nowMs))) return;
+      if (oldest === undefined || (this.#bytes <= KEPT_BYTES_LIMIT && !oldest.isStale(nowMs))) return;
       this.#dropped(this.#kept.shift());
     }
   }
 
-  #filter(wanted: (kept: KeptResult) => boolean): StandingResult[] {
-    return [...this.#kept.newestFirst()].filter(isStanding).filter(wanted).reverse();
+  #filter(wanted: (kept: KeptResult) => boolean): KeptResult[] {
+    return [...this.#kept.newestFirst()].filter((kept) => kept.stands && wanted(kept)).reverse();
   }
 
   #dropped(kept: KeptResult | undefined): void {
-    if (kept?.ending !== undefined) this.#bytes -= sizeOf(kept.ending);
+    if (kept?.stands) this.#bytes -= kept.bytes;
   }
 }
 
-function isStanding(kept: KeptResult): kept is StandingResult {
-  return kept.ending !== undefined;
-}
-
-function isStale(kept: KeptResult, nowMs: number): boolean {
-  if (kept.ending === undefined) return true;
-  if (kept.confirmedAtMs !== undefined) return nowMs - kept.confirmedAtMs > CONFIRMED_TTL_MS;
-  return nowMs - kept.keptAtMs > UNCONFIRMED_TTL_MS;
-}
-
-function sizeOf(ending: Ending): number {
-  return ending.ok ? ending.payload.length : 0;
-}
-
-function compact(ending: Ending): Ending {
-  if (!ending.ok || ending.payload.buffer.byteLength - ending.payload.length <= MAX_HELD_BESIDES) return ending;
-  return { ok: true, payload: ending.payload.slice() };
+function compact(payload: Uint8Array): Uint8Array {
+  return payload.buffer.byteLength - payload.length > MAX_HELD_BESIDES ? payload.slice() : payload;
 }

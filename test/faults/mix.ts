@@ -90,7 +90,11 @@ class Mix {
   }
 
   /** Hurts one of these that is whole; does nothing when too few are. */
-  async #one<T>(from: ReadonlyMap<string, T>, keep: number, deed: (id: string, one: T) => Promise<void>): Promise<void> {
+  async #one<T>(
+    from: ReadonlyMap<string, T>,
+    keep: number,
+    deed: (id: string, one: T) => Promise<void>,
+  ): Promise<void> {
     const whole = [...from].filter(([id]) => !this.#hurt.has(id));
     if (whole.length <= keep) return;
     const [id, one] = this.#choose(whole);
@@ -183,7 +187,8 @@ export async function runMix(rig: Rig, { seed, seconds, workers }: MixOptions): 
   const heard = (await Promise.all(loads)).flat();
   await settled(rig);
   const outcomes: Record<string, number> = {};
-  for (const { ok, reason } of heard) outcomes[ok ? "ok" : (reason ?? "")] = (outcomes[ok ? "ok" : (reason ?? "")] ?? 0) + 1;
+  for (const { ok, reason } of heard)
+    outcomes[ok ? "ok" : (reason ?? "")] = (outcomes[ok ? "ok" : (reason ?? "")] ?? 0) + 1;
   return { faults: mix.faults, queue: totalQueue(rig.history.read()), outcomes };
 }
 

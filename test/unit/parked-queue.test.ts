@@ -9,7 +9,7 @@ interface Job extends Parkable {
 }
 
 function job(name: string, more: Partial<Job> = {}): Job {
-  return { name, payloadBytes: 1, priority: "normal", client: "", submittedAt: 0, ...more };
+  return { name, payloadBytes: 1, priority: "normal", client: "", submittedAt: 0, place: undefined, ...more };
 }
 
 function drain(queue: ParkedQueue<Job>): string[] {
