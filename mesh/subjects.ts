@@ -117,7 +117,8 @@ export class Subjects {
 }
 
 /** The default prefix of the inboxes of NATS clients, and of replies across accounts. */
-const INBOXES = ["_INBOX.", "_R_."];
+const INBOX = "_INBOX.";
+const ACCOUNT_REPLY = "_R_.";
 
 /**
  * Whether an answer may be sent to `reply`. Only inboxes are answered, so that
@@ -127,6 +128,6 @@ const INBOXES = ["_INBOX.", "_R_."];
  */
 export function isAnswerable(reply: string | undefined, inboxPrefix?: string): reply is string {
   if (!reply) return false;
-  if (INBOXES.some((prefix) => reply.startsWith(prefix))) return true;
+  if (reply.startsWith(INBOX) || reply.startsWith(ACCOUNT_REPLY)) return true;
   return inboxPrefix !== undefined && reply.startsWith(`${inboxPrefix}.`);
 }

@@ -106,10 +106,9 @@ export class Dispatcher implements AttemptOwner {
     const twin = this.#live.get(spec.id);
     if (twin !== undefined) return twin.join(spec, listener);
     this.parts.bus.requireConnected();
-    const job = new LiveJob(spec, this.parts.now());
+    const job = new LiveJob(spec, this.parts.now(), listener);
     const goesNow = this.parked.size === 0 && this.#hasRoom();
     if (!goesNow) this.#checkParkable(job);
-    job.listeners.push(listener);
     this.#live.set(job.id, job);
     if (this.#live.size === 1) this.parts.onBusy(true);
     job.deadlineTick = this.deadlines.add(job, job.deadlineAt);

@@ -79,7 +79,8 @@ export class Attempt implements InboxEntry {
 }
 
 export class LiveJob implements Parkable {
-  readonly listeners: JobListener[] = [];
+  /** Made with its one member: an array that grows from nothing takes room for seventeen. */
+  readonly listeners: JobListener[];
   state: "parked" | "sent" | "ended" = "parked";
   /** Tries that ended in doubt; a refused one was no try. */
   attempts: number;
@@ -91,7 +92,9 @@ export class LiveJob implements Parkable {
   constructor(
     readonly spec: JobSpec,
     readonly submittedAt: number,
+    listener: JobListener,
   ) {
+    this.listeners = [listener];
     this.deadlineAt = submittedAt + spec.timeoutMs;
     this.attempts = spec.attemptsBefore;
   }

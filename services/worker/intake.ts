@@ -82,14 +82,15 @@ export class Intake {
     }
     if (revoked.has(order.id, order.attempt, nowMs)) return;
     if (order.named && this.#isDuplicate(order, nowMs)) return;
-    if (this.#parts.state() !== WorkerState.READY) this.#refuse(order, notReady());
+    if (this.#parts.state() !== WorkerState.READY) this.#refuse(order, notReady);
     else if (order.offered && stall.suspect) this.#busy(order, slots.free);
-    else if (!jobs.start(order, nowMs)) this.#refuse(order, this.#full());
+    else if (!jobs.start(order, nowMs)) this.#refuse(order, () => this.#full());
   }
 
-  #refuse(order: JobOrder, error: PoolError): void {
+  /** @param why is asked only where it is said: an error costs more than a job */
+  #refuse(order: JobOrder, why: () => PoolError): void {
     if (order.offered) this.#busy(order, 0);
-    else this.#parts.replies.error(order, error);
+    else this.#parts.replies.error(order, why());
   }
 
   #busy(order: JobOrder, free: number): void {

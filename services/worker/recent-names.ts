@@ -22,7 +22,7 @@ export class RecentNames {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(name, nowMs);
+    this.#young.set(name, Math.trunc(nowMs));
   }
 
   /** Whether it was added within the time to live. */

@@ -23,6 +23,7 @@ export class CapacityStream {
   /** Why it ended; undefined while it runs. */
   end: unknown;
   readonly #abort = new AbortController();
+  #left = false;
 
   constructor(client: Client<typeof MeterService>, pool: string, history: History) {
     streams += 1;
@@ -30,13 +31,16 @@ export class CapacityStream {
     void this.#read(client, pool, history);
   }
 
+  /** Leaves; what comes after that is not recorded. */
   cancel(): void {
+    this.#left = true;
     this.#abort.abort();
   }
 
   async #read(client: Client<typeof MeterService>, pool: string, history: History): Promise<void> {
     try {
       for await (const message of client.watchCapacity({ pool }, { signal: this.#abort.signal })) {
+        if (this.#left) break;
         const { slots = 0, busyAll: busy = 0 } = message.total ?? {};
         const { stale = false, staleAgeMs = 0 } = message.freshness ?? {};
         Object.assign(this, { slots, busy, stale, staleAgeMs });
@@ -99,8 +103,9 @@ export class MeterView {
     return stream;
   }
 
-  /** What a stream must end on. */
+  /** Ends a stream, and records what its last message must have said. */
   mustEndOn(stream: CapacityStream, truth: { readonly slots: number; readonly busy: number }): void {
+    stream.cancel();
     this.#history.add({ kind: "truth", stream: stream.name, ...truth });
   }
 }
