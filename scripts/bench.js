@@ -1,5 +1,6 @@
 // Runs the benchmark: installs its peers when they are missing, builds what is measured and what measures.
-// Usage: node scripts/bench.js [--rows 1,2] [--rounds 5] [--quick] [--no-write] [--no-build]
+// Usage: node scripts/bench.js [--rows 1,2] [--rounds 5] [--quick] [--no-write]
+// With --quick an existing build of Poolmesh is taken as it is.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,9 +15,10 @@ const args = process.argv.slice(2);
 if (!existsSync(join(bench, "node_modules", ".package-lock.json"))) {
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel", "error"], bench);
 }
-if (!args.includes("--no-build")) run(process.execPath, [join(root, "scripts", "build.js")], root);
+if (!args.includes("--quick") || !existsSync(join(root, "dist", "index.js")))
+  run(process.execPath, [join(root, "scripts", "build.js")], root);
 run(process.execPath, [tsc, "-p", "."], bench);
-run(process.execPath, [join(bench, "dist", "main.js"), ...args.filter((each) => each !== "--no-build")], root);
+run(process.execPath, [join(bench, "dist", "main.js"), ...args], root);
 
 function run(command, commandArgs, cwd) {
   const { status } = spawnSync(command, commandArgs, { cwd, stdio: "inherit" });

@@ -5,7 +5,12 @@ import { Worker } from "../harness/poolmesh.js";
 let worker: InstanceType<typeof Worker> | undefined;
 const firedAt: number[] = [];
 
-export async function start(options: { servers: readonly string[]; pool: string; id: string; slots: number }): Promise<void> {
+export async function start(options: {
+  servers: readonly string[];
+  pool: string;
+  id: string;
+  slots: number;
+}): Promise<void> {
   const { servers, pool, id, slots } = options;
   worker = new Worker({
     pool,

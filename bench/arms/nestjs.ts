@@ -2,17 +2,17 @@
 import "reflect-metadata";
 import { Controller, Logger, Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
-import { ClientProxyFactory, MessagePattern, Payload, Transport } from "@nestjs/microservices";
+import { ClientProxyFactory, MessagePattern, Transport } from "@nestjs/microservices";
+import { firstValueFrom } from "rxjs";
 import type { Arm, CallerRole, Setup, WorkerRole } from "../harness/arm.js";
 import { untilTrue } from "../harness/wait.js";
-import { firstValueFrom } from "rxjs";
 
 /** The module of a usual NestJS service, for one pattern. */
 function echoModule(pattern: string) {
   @Controller()
   class EchoController {
     @MessagePattern(pattern)
-    echo(@Payload() text: string): string {
+    echo(text: string): string {
       return text;
     }
   }
@@ -23,7 +23,11 @@ function echoModule(pattern: string) {
 
 async function startWorker({ group, servers, index }: Setup): Promise<WorkerRole> {
   const options = { servers: [servers[index % servers.length] as string], queue: "workers" };
-  const app = await NestFactory.createMicroservice(echoModule(group), { transport: Transport.NATS, options, logger: false });
+  const app = await NestFactory.createMicroservice(echoModule(group), {
+    transport: Transport.NATS,
+    options,
+    logger: false,
+  });
   await app.listen();
   return { stop: () => app.close() };
 }

@@ -49,12 +49,12 @@ export function chartSvg(comparison: Comparison): string {
   const columns = conditions.map((_, i) => column(comparison, i)).join("\n");
   const labels = series.map(({ arm }, row) => label(comparison, arm, row)).join("\n");
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img">
-<title>${escape(title)}</title>
+<title>${escapeXml(title)}</title>
 <style>${STYLE}
 </style>
 <rect class="back" width="${WIDTH}" height="${height}" rx="6"/>
-<text class="title" x="16" y="26">${escape(title)}</text>
-<text class="note" x="16" y="45">${escape(unit)}, ${better} is better; bars are medians, lines span all rounds</text>
+<text class="title" x="16" y="26">${escapeXml(title)}</text>
+<text class="note" x="16" y="45">${escapeXml(unit)}, ${better} is better; bars are medians, lines span all rounds</text>
 ${labels}
 ${columns}
 </svg>
@@ -64,7 +64,7 @@ ${columns}
 function label(comparison: Comparison, arm: string, row: number): string {
   const kind = arm.startsWith(OURS) ? ' class="ours"' : "";
   const text = labelText(comparison, arm);
-  return `<text${kind} x="${labelWidth(comparison)}" y="${middleOf(row) + 4}" text-anchor="end">${escape(text)}</text>`;
+  return `<text${kind} x="${labelWidth(comparison)}" y="${middleOf(row) + 4}" text-anchor="end">${escapeXml(text)}</text>`;
 }
 
 function labelText({ against }: Comparison, arm: string): string {
@@ -84,7 +84,7 @@ function column(comparison: Comparison, index: number): string {
   const largest = Math.max(...series.map(({ figures }) => figures[index]?.max ?? 0), Number.MIN_VALUE);
   const bars = series.map((each, row) => bar(each, index, row, { x, scale: room / largest, against }));
   const bottom = HEAD_HEIGHT + series.length * ROW_HEIGHT;
-  const head = conditions.length > 1 ? escape(conditions[index] ?? "") : "";
+  const head = conditions.length > 1 ? escapeXml(conditions[index] ?? "") : "";
   return `<text class="head" x="${round(x)}" y="${HEAD_HEIGHT - 8}">${head}</text>
 <line class="axis" x1="${round(x)}" x2="${round(x)}" y1="${HEAD_HEIGHT}" y2="${bottom}"/>
 ${bars.join("\n")}`;
@@ -103,7 +103,8 @@ function bar(
   const end = x + figure.median * scale;
   const [from, to] = [x + figure.min * scale, x + figure.max * scale];
   const top = y - BAR_HEIGHT / 2;
-  const range = figure.rounds.length > 1 ? `<line class="range" x1="${round(from)}" x2="${round(to)}" y1="${y}" y2="${y}"/>` : "";
+  const range =
+    figure.rounds.length > 1 ? `<line class="range" x1="${round(from)}" x2="${round(to)}" y1="${y}" y2="${y}"/>` : "";
   return (
     `<rect class="${kind}" x="${round(x)}" y="${top}" width="${round(Math.max(1, end - x))}" height="${BAR_HEIGHT}" rx="2"/>` +
     `${range}<text x="${round(Math.max(end, to) + 6)}" y="${y + 4}">${formatNumber(figure.median)}</text>`
@@ -118,6 +119,6 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-function escape(text: string): string {
+function escapeXml(text: string): string {
   return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }

@@ -51,6 +51,11 @@ export function atMost(what: string, measured: Figure, most: number, unit = "×"
   return { what, wanted: `≤ ${most} ${unit}`, measured, met: measured.median <= most };
 }
 
+/** Whether an arm was measured. */
+export function hasArm(comparison: Comparison, arm: string): boolean {
+  return comparison.series.some((each) => each.arm === arm);
+}
+
 /** The figure of one arm under one condition. @throws when it was not measured */
 export function figureOf(comparison: Comparison, arm: string, condition: string): Figure {
   const series = comparison.series.find((each) => each.arm === arm);

@@ -1,7 +1,7 @@
 /** A Poolmesh worker that computes in threads or in child processes, one for each slot. */
 import { join } from "node:path";
-import type { Arm, Setup, WorkerRole } from "./arm.js";
 import { arm as poolmesh } from "../arms/poolmesh.js";
+import type { Arm, Setup, WorkerRole } from "./arm.js";
 import { Worker } from "./poolmesh.js";
 
 const HANDLER = join(import.meta.dirname, "..", "handlers", "primes.js");

@@ -4,8 +4,9 @@
  * The only place that knows where that is. Everything else of the benchmark
  * takes it from here, so that no arm can measure a source file by mistake.
  */
-import { pathToFileURL } from "node:url";
+
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 
 /** The repository's root; the benchmark itself runs from bench/dist/. */
 export const ROOT = join(import.meta.dirname, "..", "..", "..");

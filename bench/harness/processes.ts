@@ -7,7 +7,9 @@ const TICKS = 100;
 /** Processor time so far, in microseconds, in steps of 10,000. */
 export function cpuUsOf(pid: number): number {
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
     return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1e6;
   } catch {
     return 0;

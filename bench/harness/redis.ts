@@ -1,7 +1,7 @@
 /** A Redis of our own, on a free loopback port, without persistence. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { createConnection, createServer } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { untilTrue } from "./wait.js";

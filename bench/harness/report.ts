@@ -26,9 +26,7 @@ export async function writeReport(results: Results): Promise<void> {
   await writeFile(join(RESULTS, "latest.json"), `${JSON.stringify(results, undefined, 1)}\n`);
   await writeFile(join(DOCS, "benchmarks.md"), pageText(results));
   const comparisons = results.rows.flatMap((row) => row.comparisons).filter(hasChart);
-  await Promise.all(
-    comparisons.map((each) => writeFile(join(DOCS, CHARTS, `${each.id}.svg`), chartSvg(each))),
-  );
+  await Promise.all(comparisons.map((each) => writeFile(join(DOCS, CHARTS, `${each.id}.svg`), chartSvg(each))));
 }
 
 function pageText({ machine, rounds, rows }: Results): string {

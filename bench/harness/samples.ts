@@ -12,15 +12,16 @@ export class Samples {
     this.#rounds.set(key, rounds);
   }
 
-  /** The series of these arms; null where nothing was measured. */
+  /** The series of these arms, null where nothing was measured; an arm that was not measured at all is left out. */
   series(arms: readonly string[], conditions: readonly string[]): Series[] {
-    return arms.map((arm) => ({
+    const all = arms.map((arm) => ({
       arm,
       figures: conditions.map((condition) => {
         const rounds = this.#rounds.get(keyOf(arm, condition));
         return rounds === undefined ? null : figure(rounds);
       }),
     }));
+    return all.filter(({ figures }) => figures.some((each) => each !== null));
   }
 }
 

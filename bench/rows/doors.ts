@@ -113,7 +113,9 @@ function toTargets([unary, streams]: readonly Comparison[]): Target[] {
   const versus = (comparison: Comparison, condition: string) =>
     ratio(figureOf(comparison, POOLMESH, condition), figureOf(comparison, ECHO, condition));
   return [
-    ...(unary?.conditions ?? []).map((each) => atLeast(`unary ÷ bare echo, ${each}`, versus(unary as Comparison, each), 0.8)),
+    ...(unary?.conditions ?? []).map((each) =>
+      atLeast(`unary ÷ bare echo, ${each}`, versus(unary as Comparison, each), 0.8),
+    ),
     ...(streams?.conditions ?? []).map((each) =>
       atLeast(`SubmitMany ÷ bare echo stream, ${each}`, versus(streams as Comparison, each), 0.5),
     ),

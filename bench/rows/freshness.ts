@@ -1,7 +1,7 @@
 /** Row 5: how soon a subscriber of the meter sees that a job has started, and what the meter needs for it. */
 import { setTimeout as delay } from "node:timers/promises";
-import { Agent } from "../harness/agent.js";
 import type { Sightings } from "../agents/subscribers.js";
+import { Agent } from "../harness/agent.js";
 import { atMost, type Comparison, figureOf, type Target } from "../harness/comparison.js";
 import { residentBytesOf } from "../harness/processes.js";
 import type { Row, Run } from "../harness/run.js";

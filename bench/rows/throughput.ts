@@ -1,9 +1,9 @@
 /** Row 1: throughput of empty jobs with a number of them always under way, and the processor time of each. */
-import { atLeast, type Comparison, figureOf, type Target } from "../harness/comparison.js";
+import { atLeast, type Comparison, figureOf, hasArm, type Target } from "../harness/comparison.js";
 import type { Fleet } from "../harness/fleet.js";
 import type { Row, Run } from "../harness/run.js";
 import { Samples } from "../harness/samples.js";
-import { ratio } from "../harness/stats.js";
+import { type Figure, ratio } from "../harness/stats.js";
 import {
   BARE,
   BARE_2,
@@ -54,7 +54,10 @@ async function measure(run: Run, fleets: readonly Fleet[]) {
     );
   }
   const comparison = toRates(rates, windows);
-  return { comparisons: [comparison, toCpu(cpu, windows)], targets: run.extent.quick ? [] : toTargets(comparison, windows) };
+  return {
+    comparisons: [comparison, toCpu(cpu, windows)],
+    targets: run.extent.quick ? [] : toTargets(comparison, windows),
+  };
 }
 
 async function warmUp(run: Run, lanes: readonly Lane[]): Promise<void> {
@@ -105,22 +108,30 @@ function toCpu(cpu: Samples, windows: readonly number[]): Comparison {
     better: "lower",
     conditions: PROCESSES,
     series: cpu.series(ARMS, PROCESSES),
-    doesNotShow: "Time that the kernel spends for a process after it has slept. The broker's share comes in steps of 10 ms.",
+    doesNotShow:
+      "Time that the kernel spends for a process after it has slept. The broker's share comes in steps of 10 ms.",
   };
 }
 
+/** What is to be at least how many times what. */
+const RATIOS: readonly (readonly [over: string, under: string, least: number])[] = [
+  [POOLMESH, BARE, 0.75],
+  [POOLMESH_2, BARE_2, 0.75],
+  [POOLMESH, REQUEST, 2.5],
+  [POOLMESH, MOLECULER, 2],
+  [POOLMESH, BULLMQ, 10],
+];
+
 function toTargets(rates: Comparison, windows: readonly number[]): Target[] {
-  const versus = (over: string, under: string, window: number) =>
-    ratio(figureOf(rates, over, label(window)), figureOf(rates, under, label(window)));
+  const measured = RATIOS.filter(([over, under]) => hasArm(rates, over) && hasArm(rates, under));
   return windows
     .filter((window) => window >= CPU_WINDOW)
-    .flatMap((window) => [
-      atLeast(`Poolmesh ÷ bare loop, window ${window}, 1 worker`, versus(POOLMESH, BARE, window), 0.75),
-      atLeast(`Poolmesh ÷ bare loop, window ${window}, 2 workers`, versus(POOLMESH_2, BARE_2, window), 0.75),
-      atLeast(`Poolmesh ÷ request(), window ${window}`, versus(POOLMESH, REQUEST, window), 2.5),
-      atLeast(`Poolmesh ÷ Moleculer, window ${window}`, versus(POOLMESH, MOLECULER, window), 2),
-      atLeast(`Poolmesh ÷ BullMQ add and wait, window ${window}`, versus(POOLMESH, BULLMQ, window), 10),
-    ]);
+    .flatMap((window) =>
+      measured.map(([over, under, least]) => {
+        const figures = [over, under].map((arm) => figureOf(rates, arm, label(window))) as [Figure, Figure];
+        return atLeast(`${over} ÷ ${under}, window ${window}`, ratio(...figures), least);
+      }),
+    );
 }
 
 function label(window: number): string {

@@ -126,7 +126,9 @@ export class Pool {
     const named = "id" in options ? options.id !== undefined : (options as JobHeaders).jobId !== undefined;
     if (!named && !keep && signal === undefined) return this.dispatcher.submit(spec, listener).id;
     const before = named ? this.outcomes.repeat(spec.id, payload, this.lastUsedAt) : undefined;
-    if (before !== undefined) {
+    // A client that gives a job to another manager revokes it first; what came of that is not its outcome.
+    const revoked = before?.ok === false && before.error.reason === "canceled" && spec.attemptsBefore > 0;
+    if (before !== undefined && !revoked) {
       queueMicrotask(() => listener.onEnd(before));
       return spec.id;
     }

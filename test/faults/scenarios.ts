@@ -1,4 +1,4 @@
-/** Every row of the list of faults, in its order. */
+/** Every row of the list of faults, in its order, and after it (X…) those that the list does not have. */
 import type { Scenario } from "./scenario.js";
 import { brokers } from "./scenarios/broker.js";
 import { brokerCrowd } from "./scenarios/broker-crowd.js";
@@ -6,6 +6,7 @@ import { callers } from "./scenarios/callers.js";
 import { fleet } from "./scenarios/fleet.js";
 import { handlers } from "./scenarios/handler.js";
 import { managers } from "./scenarios/manager.js";
+import { managerPause } from "./scenarios/manager-pause.js";
 import { meters } from "./scenarios/meter.js";
 import { meterLinks } from "./scenarios/meter-link.js";
 import { mixes } from "./scenarios/mix.js";
@@ -29,4 +30,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...meters,
   ...meterLinks,
   ...mixes,
+  ...managerPause,
 ].sort((a, b) => (a.id < b.id ? -1 : 1));

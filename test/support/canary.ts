@@ -6,7 +6,7 @@ import type { Mesh } from "./mesh.js";
 
 /** Listens from now on; the function gives the subjects heard so far, but for those of a mesh that serves `pool`. */
 export async function startCanary(t: Owner, mesh: Mesh, pool: string): Promise<() => Promise<string[]>> {
-  const own = new RegExp(`^pool\\.${pool}\\.(heartbeat\\.w1|manager\\.[\\w-]+|control)$|^_INBOX\\.|^\\$SRV\\.`);
+  const own = new RegExp(`^pool\\.${pool}\\.(heartbeat\\.w1|manager\\.[\\w-]+|control(\\.w1)?)$|^_INBOX\\.|^\\$SRV\\.`);
   const ears = await connectBus(t, mesh.broker);
   const heard: string[] = [];
   ears.subscribe(">", (msg) => {

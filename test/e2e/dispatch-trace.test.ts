@@ -10,8 +10,8 @@ const JOBS = 1_200;
 const trace = makeTrace(JOBS, SLOTS, 0.85, 20_261_124);
 
 async function compare(servers: readonly string[], say: (line: string) => void): Promise<void> {
-  const ours = await runPoolmesh(servers, trace, SLOTS);
-  const plain = await runQueueGroup(servers, trace, SLOTS);
+  // At the same time, so that whatever the machine does meanwhile is done to both.
+  const [ours, plain] = await Promise.all([runPoolmesh(servers, trace, SLOTS), runQueueGroup(servers, trace, SLOTS)]);
   const [our, group, ideal] = [measuredWaits(ours.served), measuredWaits(plain.served), idealWaits(ours.served, SLOTS)];
   say(
     `wait p99 ms: ideal ${ideal.p99.toFixed(0)}, poolmesh ${our.p99.toFixed(0)}, queue group ${group.p99.toFixed(0)}`,
