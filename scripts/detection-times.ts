@@ -1,13 +1,14 @@
 /**
  * How fast bad news travels: prints p50 and p99 of the times that are promised.
  *
- * `node --import tsx scripts/detection-times.ts [--rounds 12]`. All of it at
- * default settings, against real processes.
+ * `node --import tsx scripts/detection-times.ts [--rounds 12] [--write docs/faults.md]`.
+ * All of it at default settings, against real processes.
  */
 import { parseArgs } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { ManagerService } from "../gen/poolmesh/v1/manager_pb.js";
+import { writeBlock } from "../test/faults/doc-block.js";
 import { machineNow } from "../test/faults/history.js";
 import { cleanUpNow, ownOwner } from "../test/faults/owner.js";
 import { POOL, Rig } from "../test/faults/rig.js";
@@ -15,8 +16,15 @@ import type { Service } from "../test/faults/service.js";
 import type { TcpProxy } from "../test/support/tcp-proxy.js";
 import { eventually } from "../test/support/wait.js";
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "12" } } });
+const { values } = parseArgs({ options: { rounds: { type: "string", default: "12" }, write: { type: "string" } } });
 const rounds = Number(values.rounds);
+const lines: string[] = [];
+
+function line(text: string): void {
+  lines.push(text);
+  console.log(text);
+}
+
 /** Workers that are hurt together, each with its own job. */
 const TOGETHER = 4;
 
@@ -118,12 +126,13 @@ function print(what: string, promiseMs: number, times: readonly number[]): boole
   const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
   const kept = at(0.99) <= promiseMs;
   const cells = [what, String(times.length), `${at(0.5)}`, `${at(0.99)}`, `${promiseMs}`, kept ? "kept" : "NOT KEPT"];
-  console.log(`| ${cells.join(" | ")} |`);
+  line(`| ${cells.join(" | ")} |`);
   return kept;
 }
 
 async function main(): Promise<number> {
-  console.log("| from → to | times | p50 ms | p99 ms | promised ms | |\n|---|---|---|---|---|---|");
+  line("| from → to | times | p50 ms | p99 ms | promised ms | |");
+  line("| --- | --- | --- | --- | --- | --- |");
   const kept = [
     print(
       "kill -9 of a worker → the caller's outcome",
@@ -143,6 +152,7 @@ async function main(): Promise<number> {
     print("a worker that beats but takes nothing → shown as unhealthy", 5_000, await inRig(untilUnhealthy)),
     print("cancel → the handler's signal", 200, await inRig(untilSignal)),
   ];
+  if (values.write !== undefined) await writeBlock(values.write, "times", lines.join("\n"));
   return kept.every(Boolean) ? 0 : 1;
 }
 

@@ -17,7 +17,8 @@ flags_of() {
   case "$1" in
     unit) echo --test-timeout=60000 ;;
     integration) echo --test-concurrency=2 --test-timeout=240000 ;;
-    e2e | faults) echo --test-concurrency=1 --test-timeout=420000 ;;
+    e2e) echo --test-concurrency=1 --test-timeout=420000 ;;
+    faults) echo --test-concurrency=1 --test-timeout=1500000 ;;
     *)
       echo "unknown suite: $1 (unit, integration, e2e or faults)" >&2
       return 1

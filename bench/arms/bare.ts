@@ -3,11 +3,16 @@
  * a callback for each call, no timeout, no header, no promise; a lost job would
  * never be noticed.
  */
-import { connect, createInbox } from "@nats-io/transport-node";
+import { connect, createInbox, type MsgHdrs } from "@nats-io/transport-node";
 import type { Arm, CallerRole, Done, Setup } from "../harness/arm.js";
 import { startQueueMember } from "./queue-member.js";
 
-async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
+/**
+ * Starts the caller.
+ *
+ * @param headers put on every job
+ */
+export async function startBareCaller({ group, servers }: Setup, headers?: MsgHdrs): Promise<CallerRole> {
   const nc = await connect({ servers: servers[0] as string });
   const prefix = `${createInbox()}.`;
   const waiting = new Map<string, Done>();
@@ -28,10 +33,14 @@ async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
       counter += 1;
       const token = counter.toString(36);
       waiting.set(token, done);
-      nc.publish(group, payload as Uint8Array, { reply: prefix + token });
+      const reply = prefix + token;
+      nc.publish(group, payload as Uint8Array, headers === undefined ? { reply } : { reply, headers });
     },
     stop: () => nc.close(),
   };
 }
 
-export const arm: Arm = { startWorker: startQueueMember, startCaller };
+export const arm: Arm = {
+  startWorker: (setup) => startQueueMember(setup),
+  startCaller: (setup) => startBareCaller(setup),
+};

@@ -20,4 +20,4 @@ async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
   };
 }
 
-export const arm: Arm = { startWorker: startQueueMember, startCaller };
+export const arm: Arm = { startWorker: (setup) => startQueueMember(setup), startCaller };

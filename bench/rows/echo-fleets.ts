@@ -10,6 +10,7 @@ export const POOLMESH = "Poolmesh, 1 worker";
 export const POOLMESH_2 = "Poolmesh, 2 workers";
 export const BARE = "bare loop, 1 worker";
 export const BARE_2 = "bare loop, 2 workers";
+export const BARE_HEADERS = "bare loop with headers";
 export const REQUEST = "nats.js request()";
 export const MOLECULER = "Moleculer";
 export const NESTJS = "NestJS";
@@ -24,6 +25,7 @@ export const ECHO_FLEETS: readonly FleetSpec[] = [
   { ...base, name: POOLMESH_2, arm: "poolmesh", workers: 2 },
   { ...base, name: BARE, arm: "bare" },
   { ...base, name: BARE_2, arm: "bare", workers: 2 },
+  { ...base, name: BARE_HEADERS, arm: "bare-headers" },
   { ...base, name: REQUEST, arm: "request" },
   { ...base, name: MOLECULER, arm: "moleculer" },
   { ...base, name: NESTJS, arm: "nestjs" },

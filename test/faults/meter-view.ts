@@ -9,6 +9,8 @@ import { type History, machineNow } from "./history.js";
 
 /** The interval of every worker's heartbeats in the scenarios, in milliseconds. */
 const INTERVAL_MS = 1_000;
+/** A stream whose figures have not changed for this long is at rest, in milliseconds. */
+const REST_MS = 300;
 
 let streams = 0;
 
@@ -20,6 +22,8 @@ export class CapacityStream {
   busy = 0;
   stale = false;
   staleAgeMs = 0;
+  /** When its figures changed last, by the machine's clock. */
+  changedAt = 0;
   /** Why it ended; undefined while it runs. */
   end: unknown;
   readonly #abort = new AbortController();
@@ -43,6 +47,7 @@ export class CapacityStream {
         if (this.#left) break;
         const { slots = 0, busyAll: busy = 0 } = message.total ?? {};
         const { stale = false, staleAgeMs = 0 } = message.freshness ?? {};
+        if (slots !== this.slots || busy !== this.busy) this.changedAt = machineNow();
         Object.assign(this, { slots, busy, stale, staleAgeMs });
         this.messages += 1;
         const { snapshot, version } = message;
@@ -103,8 +108,11 @@ export class MeterView {
     return stream;
   }
 
-  /** Ends a stream, and records what its last message must have said. */
-  mustEndOn(stream: CapacityStream, truth: { readonly slots: number; readonly busy: number }): void {
+  /** Records what a stream's last message must say, lets it come to rest, and ends it. */
+  async mustEndOn(stream: CapacityStream, truth: { readonly slots: number; readonly busy: number }): Promise<void> {
+    const isTrue = () => stream.slots === truth.slots && stream.busy === truth.busy;
+    const rests = () => isTrue() && machineNow() - stream.changedAt > REST_MS;
+    await eventually(rests, { limitMs: 5 * INTERVAL_MS }).catch(() => undefined);
     stream.cancel();
     this.#history.add({ kind: "truth", stream: stream.name, ...truth });
   }

@@ -51,7 +51,7 @@ const cutOff: Scenario = {
       .slice(1)
       .filter(({ slots }) => slots !== 3);
     assert.deepEqual(dips, [], "never shown as lost, then or afterwards");
-    view.mustEndOn(stream, { slots: 3, busy: 0 });
+    await view.mustEndOn(stream, { slots: 3, busy: 0 });
     return `stale with its age, ${Math.round(freshness.staleAgeMs)} ms, all workers kept; fresh again`;
   },
 };

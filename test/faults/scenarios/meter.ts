@@ -51,7 +51,7 @@ const killMeter: Scenario = {
     const fresh = view.watch(rig.owner);
     await eventually(() => fresh.messages > 0);
     await view.shows({ slots: 2, busy: 0 });
-    view.mustEndOn(fresh, { slots: 2, busy: 0 });
+    await view.mustEndOn(fresh, { slots: 2, busy: 0 });
     abort.abort();
     await watching;
     return `${heard.length} jobs did not notice; the stream came back after ${states.filter((state) => state === "connecting").length - 1} tries`;
@@ -92,7 +92,7 @@ const deafReader: Scenario = {
     const freshMs = machineNow() - since;
     const after = { memoryMib: await memoryMib(meter.pid) };
     rig.history.add({ kind: "resources", process: "meter", phase: "rest", held: after });
-    for (const stream of streams) view.mustEndOn(stream, { slots: 4, busy: 0 });
+    await Promise.all(streams.map((stream) => view.mustEndOn(stream, { slots: 4, busy: 0 })));
     return `${heard.length} jobs; ${streams.length} readers saw the end within ${Math.round(freshMs)} ms; memory bounded`;
   },
 };

@@ -116,7 +116,7 @@ const sameId: Scenario = {
     assert.equal(most, 2, "never counted twice");
     assert.equal((await view.worker("w1"))?.heartbeat?.pid, second.pid);
     assert.ok((await caller.submit({ do: "return" })).ok);
-    view.mustEndOn(watched, { slots: 2, busy: 0 });
+    await view.mustEndOn(watched, { slots: 2, busy: 0 });
     return "a new incarnation; never more than its 2 slots";
   },
 };

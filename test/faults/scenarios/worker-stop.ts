@@ -39,17 +39,22 @@ const overGrace: Scenario = {
   fault: "SIGTERM, a job longer than the grace",
   brokers: [1],
   run: async (rig) => {
-    const [leaver] = await Promise.all([rig.worker("w1", { slots: 2, graceMs: 1_000 }), rig.manager("m1")]);
+    const [leaver] = await Promise.all([rig.worker("w1", { slots: 3, graceMs: 1_000 }), rig.manager("m1")]);
     const caller = await rig.client();
     const polite = caller.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 60_000 });
     const deaf = caller.submit({ do: "deaf", ms: 60_000 }, { timeoutMs: 60_000 });
-    await rig.begun(2);
+    const again = { do: "wait", ms: 60_000, laterMs: 10 } as const;
+    const idempotent = caller.submit(again, { timeoutMs: 60_000, idempotent: true });
+    await rig.begun(3);
+    await rig.worker("w2");
     await leaver.end();
+    const rerun = await idempotent;
+    assert.deepEqual([rerun.ok, rerun.worker], [true, "w2"], "what may run twice runs elsewhere");
     for (const heard of [await polite, await deaf]) {
       assert.deepEqual([heard.reason, heard.maybeExecuted], ["draining", true]);
       assert.ok(heard.afterMs < 30_000, "at the grace, not at the deadline");
     }
-    return "draining, maybeExecuted, at the grace; exit 0, although one handler was deaf";
+    return "draining, maybeExecuted, at the grace; the idempotent one ran elsewhere; exit 0, although one was deaf";
   },
 };
 

@@ -1,0 +1,103 @@
+/** What a manager makes of time: round trips, its own standstills, answers that are owed. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { headers } from "nats";
+import { Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Bus } from "../../mesh/bus.js";
+import { OwedAnswers } from "../../services/manager/owed-answers.js";
+import { Roster } from "../../services/manager/roster.js";
+import { STANDSTILL_MS, Standstill } from "../../services/manager/standstill.js";
+import { eventually, gate } from "../support/wait.js";
+
+function rosterOf(...ids: string[]): Roster {
+  const roster = new Roster();
+  const beat = { incarnation: 1n, seq: 1n, state: WorkerState.READY, slots: 1, busy: 0 };
+  for (const worker of ids)
+    roster.beat({ ...beat, worker, heartbeatIntervalMs: 1_000, isolation: Isolation.INLINE }, 0);
+  return roster;
+}
+
+/** A bus whose round trips end when the test says so. */
+function fakeBus() {
+  let round = gate<boolean>();
+  let onReconnect = (): void => {};
+  const published: string[] = [];
+  let flushes = 0;
+  const bus = {
+    connected: true,
+    flush: () => {
+      flushes += 1;
+      return round.promise;
+    },
+    publish: (subject: string) => published.push(subject) > 0,
+    on: (_: string, listener: () => void) => {
+      onReconnect = listener;
+      return () => {};
+    },
+  };
+  return {
+    bus: bus as unknown as Bus,
+    published,
+    flushes: () => flushes,
+    confirm: (ok: boolean) => {
+      round.open(ok);
+      round = gate<boolean>();
+    },
+    reconnect: () => onReconnect(),
+  };
+}
+
+test("roster - the slowest worker's round trip counts at once and is forgotten over the next quick answers", () => {
+  const roster = rosterOf("near", "far");
+  assert.equal(roster.slowestMs(), undefined);
+  roster.measured("near", 1);
+  roster.measured("far", 400);
+  assert.equal(roster.slowestMs(), 400);
+  for (let i = 0; i < 100; i += 1) roster.measured("near", 1);
+  assert.equal(roster.slowestMs(), 400, "quick answers of another change nothing");
+  for (let i = 0; i < 40; i += 1) roster.measured("far", 1);
+  assert.ok((roster.slowestMs() ?? 0) < 10);
+  roster.remove("far");
+  assert.equal(roster.slowestMs(), 1);
+});
+
+test("roster - time in which the manager stood still is nobody's silence", () => {
+  const roster = rosterOf("w");
+  roster.excuse(10_000, 10_500);
+  assert.deepEqual(roster.silent(10_500), []);
+  assert.deepEqual(roster.silent(13_100), ["w"], "and what was silent before still counts");
+});
+
+test("standstill - submissions are taken at once, and after a gap only when a round trip has ended", async () => {
+  const { bus, confirm } = fakeBus();
+  const standstill = new Standstill(bus, 0);
+  const taken: string[] = [];
+  const submit = (job: string, attempt = 1) => standstill.submit(job, attempt, () => taken.push(`${job} ${attempt}`));
+  standstill.alive(1_000);
+  submit("a");
+  assert.deepEqual(taken, ["a 1"]);
+  standstill.alive(1_000 + STANDSTILL_MS + 1);
+  submit("b");
+  submit("c");
+  standstill.revoke("b", 1_000);
+  submit("b", 1_001);
+  assert.deepEqual(taken, ["a 1"]);
+  confirm(true);
+  await eventually(() => taken.length === 3);
+  assert.deepEqual(taken, ["a 1", "c 1", "b 1001"], "what was revoked meanwhile is not taken");
+  submit("d");
+  assert.equal(taken.at(-1), "d 1");
+});
+
+test("owed answers - what no round trip has confirmed is sent again after a reconnect, the rest is not", async (t) => {
+  const { bus, published, flushes, confirm, reconnect } = fakeBus();
+  const owed = new OwedAnswers(bus);
+  t.after(() => owed.stop());
+  owed.send("first", undefined, headers());
+  await eventually(() => flushes() === 1);
+  confirm(true);
+  await new Promise((resolve) => setImmediate(resolve));
+  owed.send("second", undefined, headers());
+  reconnect();
+  assert.deepEqual(published, ["first", "second", "second"]);
+});
