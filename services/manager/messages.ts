@@ -57,8 +57,14 @@ export function toSubmitOptions(request: SubmitRequest, callTimeoutMs?: number):
 
 /** A result in the form in which its job came; one that has no such form comes as bytes. */
 export function toResponse(form: Input["case"], result: JobResult): SubmitResponse {
-  const { id, worker, attempt, waitMs, totalMs } = result;
+  const { id, worker, attempt } = result;
+  const [waitMs, totalMs] = [toMicroseconds(result.waitMs), toMicroseconds(result.totalMs)];
   return create(SubmitResponseSchema, { jobId: id, worker, attempt, waitMs, totalMs, output: toOutput(form, result) });
+}
+
+/** Milliseconds to three places. */
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
 }
 
 function toOutput(form: Input["case"], result: JobResult): SubmitResponse["output"] {

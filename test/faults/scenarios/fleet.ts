@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { countBy } from "../caller.js";
 import { machineNow } from "../history.js";
 import type { Scenario } from "../scenario.js";
+import type { Service } from "../service.js";
 
 /** A machine that is busy with starting processes is no reason to offer a job twice. */
 const PATIENT = { env: { ACCEPT_TIMEOUT_MS: "5000" } };
@@ -21,9 +22,13 @@ const rolling: Scenario = {
     let rolled = false;
     const order = { do: "wait", ms: 50 } as const;
     const load = caller.load({ jobs: 100_000, window: 6, order, timeoutMs: 20_000, until: () => rolled });
-    for (const worker of workers) {
-      await worker.end();
-      await rig.worker(worker.name, { slots: 2 });
+    const together = rig.scale(2, 1);
+    for (let i = 0; i < workers.length; i += together) {
+      const replace = async (worker: Service): Promise<unknown> => {
+        await worker.end();
+        return rig.worker(worker.name, { slots: 2 });
+      };
+      await Promise.all(workers.slice(i, i + together).map(replace));
     }
     rolled = true;
     const heard = await load;

@@ -61,7 +61,7 @@ const halfOpen: Scenario = {
     await Promise.all([rig.worker("w1", { via: proxy.url }), rig.manager("m1")]);
     const caller = await rig.client();
     // The cut-off worker itself ends the job at its deadline.
-    const held = caller.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 15_000 });
+    const held = caller.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 8_000 });
     await rig.begun(1);
     await eventually(() => rig.history.of("accepted").length === 1);
     proxy.set("both", { mode: "drop" });

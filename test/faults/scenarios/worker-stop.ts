@@ -88,7 +88,7 @@ const withoutBroker: Scenario = {
       rig.meter("meter"),
     ]);
     const caller = await rig.client();
-    const held = caller.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 8_000 });
+    const held = caller.submit({ do: "wait", ms: 60_000 }, { timeoutMs: 4_000 });
     await rig.begun(1);
     await rig.broker.crash();
     await Promise.all(services.map((service) => service.end()));

@@ -1,0 +1,6 @@
+/** What happens when brokers, links or meters fail, and when everything does: F27 to F81, and beyond the list. */
+import { leakGuard } from "../support/leak-guard.js";
+import { rowsAsTests } from "./rows-as-tests.js";
+
+leakGuard();
+rowsAsTests(({ id }) => id >= "F27");
