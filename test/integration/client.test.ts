@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "nats";
 import { Client } from "../../client/client.js";
-import { PoolError } from "../../mesh/errors.js";
 import { HEADER } from "../../mesh/headers.js";
 import type { Outcome } from "../../mesh/job.js";
 import { ManagerService } from "../../services/manager/service.js";
 import { type Handler, Worker } from "../../services/worker/worker.js";
 import { type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
+import { failure } from "../support/failure.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually, gate } from "../support/wait.js";
 
@@ -39,15 +39,6 @@ async function startPool(t: Owner, pool: string, run: Handler<unknown, unknown>,
   t.after(() => client.close());
   return client;
 }
-
-const failure = async (promise: Promise<unknown>): Promise<PoolError> => {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof PoolError, `a PoolError, not ${String(error)}`);
-  return error;
-};
 
 test("client - submit, submitMany and detachSubmit have the same verbs and results as a manager", async (t) => {
   await startService(t);

@@ -4,12 +4,13 @@ import { test } from "node:test";
 import { connect } from "nats";
 import type { Broker } from "../../broker/broker.js";
 import { Client } from "../../client/client.js";
-import { PoolError } from "../../mesh/errors.js";
+import type { PoolError } from "../../mesh/errors.js";
 import { HEADER_RESERVE_BYTES } from "../../mesh/headers.js";
 import type { Outcome } from "../../mesh/job.js";
 import { Manager, type ManagerOptions } from "../../services/manager/manager.js";
 import { type Handler, Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
+import { failure } from "../support/failure.js";
 import { eventually, gate } from "../support/wait.js";
 
 const broker: Broker = await startBroker(WHOLE_FILE);
@@ -51,15 +52,6 @@ async function heldPool(t: Owner, pool: string, slots: number, options: ManagerO
   await eventually(() => manager.capacity.slots === slots, { what: "capacity" });
   return { manager, started, open: () => held.open() };
 }
-
-const failure = async (promise: Promise<unknown>): Promise<PoolError> => {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof PoolError, `a PoolError, not ${String(error)}`);
-  return error;
-};
 
 test("manager - a job's result is what its handler returned", async (t) => {
   const manager = await startManager(t, "plus");
