@@ -43,6 +43,8 @@ export interface PoolsOptions {
 }
 
 const TICK_MS = 10;
+/** The ticker goes on for this many ticks without a job, so that one job after another does not make a timer each. */
+const IDLE_TICKS = 100;
 const BEAT_MS = 1_000;
 const BEAT_COALESCE_MS = 250;
 const FORGET_AFTER_MS = 600_000;
@@ -63,6 +65,7 @@ export class Pools extends Lifecycle {
   #ticker: NodeJS.Timeout | undefined;
   #beater: NodeJS.Timeout | undefined;
   #early: NodeJS.Timeout | undefined;
+  #idleTicks = 0;
   #seq = 0n;
   #strays = 0;
   #lastMark = 0;
@@ -248,11 +251,9 @@ export class Pools extends Lifecycle {
     if (busy) {
       this.#busy.add(pool);
       pool.watchdog.onBusy(performance.now());
+      this.#idleTicks = 0;
+      this.#ticker ??= setInterval(() => this.#onTick(), TICK_MS);
     } else this.#busy.delete(pool);
-    if (this.#busy.size === 0) {
-      clearInterval(this.#ticker);
-      this.#ticker = undefined;
-    } else this.#ticker ??= setInterval(() => this.#onTick(), TICK_MS);
     this.#early ??= setTimeout(() => {
       this.#early = undefined;
       if (!this.#stopping) this.#beat();
@@ -262,6 +263,10 @@ export class Pools extends Lifecycle {
   #onTick(): void {
     const now = performance.now();
     for (const pool of this.#busy) pool.watchdog.tick(now);
+    this.#idleTicks = this.#busy.size === 0 ? this.#idleTicks + 1 : 0;
+    if (this.#idleTicks < IDLE_TICKS) return;
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
   }
 
   #onSecond(): void {
