@@ -63,6 +63,8 @@ class Flow<T> {
   readonly #options: JobFlowOptions;
   readonly #window: number;
   readonly #inputs: Iterator<T> | AsyncIterator<T>;
+  /** Jobs that were read and are started at the end of this turn. */
+  #batch: (() => void)[] = [];
   /** Ids of jobs under way, to cancel them. */
   readonly #live = new Set<string>();
   #aborted = false;
@@ -166,16 +168,34 @@ class Flow<T> {
 
   #take(step: IteratorResult<T>): void {
     if (step.done) this.#inputsEnded = true;
-    else if (!this.#inputsEnded) this.#submit(this.#index++, step.value, performance.now());
+    else if (!this.#inputsEnded) this.#submitSoon(this.#index++, step.value, performance.now());
+  }
+
+  /**
+   * Starts together what is read in one turn of the event loop: asynchronous
+   * inputs come one by one, and the NATS client would write to its socket after
+   * each.
+   */
+  #submitSoon(index: number, input: T, begunAt: number): void {
+    this.#underWay += 1;
+    const before = this.#batch.push(() => this.#submit(index, input, begunAt)) - 1;
+    if (before === 0) setImmediate(() => this.#startBatch());
+  }
+
+  #startBatch(): void {
+    const batch = this.#batch;
+    this.#batch = [];
+    for (const start of batch) start();
   }
 
   #endInputs(error: unknown): void {
+    this.#startBatch();
     this.#inputsEnded = true;
     this.#inputsError = error;
   }
 
   #submit(index: number, input: T, begunAt: number): void {
-    this.#underWay += 1;
+    if (this.#aborted) return this.#onOutcome(index, input, begunAt, gaveUp());
     try {
       const id = this.#starter.start(input, this.#leftMs(begunAt), (outcome) => {
         this.#live.delete(outcome.id);
@@ -192,11 +212,7 @@ class Flow<T> {
     this.#underWay -= 1;
     if (!outcome.ok && outcome.error.reason === "pool_full" && this.#mayTryAgain(begunAt, outcome.error)) {
       this.#underWay += 1;
-      setTimeout(() => {
-        this.#underWay -= 1;
-        if (this.#aborted) this.#onOutcome(index, input, begunAt, outcome);
-        else this.#submit(index, input, begunAt);
-      }, outcome.error.retryAfterMs ?? 100);
+      setTimeout(() => this.#submit(index, input, begunAt), outcome.error.retryAfterMs ?? 100);
       return;
     }
     const indexed = { ...outcome, index, input };
@@ -222,4 +238,8 @@ class Flow<T> {
       this.#nextInOrder += 1;
     }
   }
+}
+
+function gaveUp(): Outcome {
+  return { ok: false, id: "", error: new PoolError("canceled", "the caller gave up"), worker: "", attempt: 0 };
 }

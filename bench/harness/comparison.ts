@@ -13,6 +13,8 @@ export interface Comparison {
   readonly series: readonly Series[];
   /** The arm that ratios are taken against; undefined for none. */
   readonly against?: string;
+  /** The conditions for which a ratio means something; default all. */
+  readonly ratiosAt?: readonly string[];
   /** What the figures do not show. */
   readonly doesNotShow: string;
   /** Whether it has a chart; default true. */

@@ -35,8 +35,8 @@ function pageText({ machine, rounds, rows }: Results): string {
 <!-- Written by \`npm run bench\`; changes by hand are lost. -->
 
 Poolmesh beside its peers, in one run on one machine. Only ratios within a table mean something; the absolute
-figures are this machine's. Arms take turns within every round; a figure is the median of ${rounds} rounds (waits:
-at most 3) with the minimum and maximum. Callers and workers are separate processes, Poolmesh runs compiled, and each
+figures are this machine's. Arms take turns within every round; a figure is the median of all rounds (here ${rounds};
+waits, freshness and memory: at most 3) with the minimum and maximum. Callers and workers are separate processes, Poolmesh runs compiled, and each
 peer is set up as its own documentation advises. \`npm run bench\` repeats it.
 
 ${machineText(machine)}

@@ -5,17 +5,19 @@ import { type Figure, ratio } from "./stats.js";
 
 /** Arms down, conditions across; with a ratio to the arm that is compared against. */
 export function comparisonCells(comparison: Comparison): string[][] {
-  const { conditions, series, unit, against } = comparison;
+  const { conditions, series, unit, against, ratiosAt = conditions } = comparison;
   const base = series.find(({ arm }) => arm === against);
-  const head = [`${unit}`, ...conditions.flatMap((name) => (base === undefined ? [name] : [name, `÷ ${base.arm}`]))];
+  const hasRatio = (condition: string): boolean => base !== undefined && ratiosAt.includes(condition);
+  const head = conditions.flatMap((name) => (hasRatio(name) ? [name, `÷ ${against}`] : [name]));
   const body = series.map(({ arm, figures }) => [
     arm,
-    ...figures.flatMap((figure, i) => {
+    ...conditions.flatMap((condition, i) => {
+      const figure = figures[i] ?? null;
       const cell = formatFigure(figure);
-      return base === undefined ? [cell] : [cell, ratioText(figure, base.figures[i] ?? null)];
+      return hasRatio(condition) ? [cell, ratioText(figure, base?.figures[i] ?? null)] : [cell];
     }),
   ]);
-  return [head, ...body];
+  return [[unit, ...head], ...body];
 }
 
 /** What was to be reached and what was. */

@@ -48,7 +48,7 @@ function toComparison(samples: Samples, counts: readonly number[]): Comparison {
   const conditions = counts.map(labelOf);
   return {
     id: "8-computing",
-    title: "Jobs that compute for some milliseconds",
+    title: "Jobs that compute for about ten milliseconds",
     unit: "jobs/s",
     better: "higher",
     conditions,

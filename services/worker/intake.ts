@@ -108,7 +108,7 @@ export class Intake {
     }
     if (!results.hasFinished(order.id, order.attempt, nowMs)) return false;
     const kept = results.find(order.id, order.attempt, nowMs);
-    if (kept !== undefined) owed.sendTo(order, kept, nowMs);
+    if (kept !== undefined) owed.send(order, kept.ending, nowMs);
     else replies.error(order, new PoolError("duplicate_job", "this attempt has run; its result is no longer kept"));
     return true;
   }

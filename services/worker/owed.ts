@@ -4,7 +4,7 @@
  */
 import type { Bus } from "../../mesh/bus.js";
 import type { Addressee, Replies } from "./replies.js";
-import type { KeptResult, Results } from "./results.js";
+import type { Results } from "./results.js";
 import type { Ending } from "./runner.js";
 
 /** The longest time that a result waits for its flush to begin, in milliseconds. */
@@ -35,15 +35,8 @@ export class OwedResults {
     this.#replies.ending(to, ending);
     if (to.reply === undefined) return;
     this.#results.keep(to, ending, nowMs);
-    this.#wantConfirmed();
-  }
-
-  /** Sends a kept result to somebody else who asked for the same attempt, and keeps it for him. */
-  sendTo(to: Addressee, kept: KeptResult, nowMs: number): void {
-    this.#replies.ending(to, kept.ending);
-    if (to.reply === undefined) return;
-    this.#results.keepFor(to, kept, nowMs);
-    this.#wantConfirmed();
+    if (this.#results.unconfirmed >= CONFIRM_AT_COUNT) void this.#confirm();
+    else this.#confirmSoon();
   }
 
   /** Sends the kept results of these jobs again; returns the ids it had. */
@@ -66,11 +59,6 @@ export class OwedResults {
     this.#stopListening();
     clearTimeout(this.#timer);
     this.#timer = undefined;
-  }
-
-  #wantConfirmed(): void {
-    if (this.#results.unconfirmed >= CONFIRM_AT_COUNT) void this.#confirm();
-    else this.#confirmSoon();
   }
 
   #confirm(limitMs = 2_000): Promise<void> {

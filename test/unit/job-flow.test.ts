@@ -34,6 +34,11 @@ class Held implements JobStarter<number> {
   }
 }
 
+/** What was read is started at the end of the turn in which it was read. */
+async function started(): Promise<void> {
+  for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate);
+}
+
 async function* endless(read: { count: number }): AsyncGenerator<number> {
   for (let i = 0; ; i += 1) {
     read.count += 1;
@@ -47,7 +52,7 @@ test("job flow - an endless input is read no faster than outcomes leave", async 
   const flow = jobFlow(held, endless(read), { window: 8 });
   for (let i = 0; i < 100; i += 1) {
     const next = flow.next();
-    await new Promise(setImmediate);
+    await started();
     held.endAll();
     assert.equal((await next).done, false);
     assert.ok(read.count <= i + 1 + 8 + 1, `read ${read.count} after ${i + 1}`);
@@ -63,7 +68,7 @@ test("job flow - ordered gives outcomes in the order of the inputs", async () =>
   const reading = (async () => {
     for await (const outcome of flow) seen.push(outcome.index);
   })();
-  await new Promise(setImmediate);
+  await started();
   held.endAll();
   await reading;
   assert.deepEqual(seen, [0, 1, 2, 3]);
@@ -73,7 +78,7 @@ test("job flow - ending it early cancels what is under way", async () => {
   const held = new Held();
   const flow = jobFlow(held, [0, 1, 2]);
   const first = flow.next();
-  await new Promise(setImmediate);
+  await started();
   held.end("1");
   await first;
   await flow.return(undefined);
@@ -127,4 +132,39 @@ test("job flow - a window out of range is refused", async () => {
   for (const window of [0, -1, 1.5, Number.NaN, 65_537]) {
     await assert.rejects(jobFlow(new Held(), [1], { window }).next(), { reason: "invalid_argument", field: "window" });
   }
+});
+
+test("job flow - what an asynchronous input gives in one turn is started in one go", async () => {
+  const held = new Held();
+  const sizes: number[] = [];
+  async function* three(): AsyncGenerator<number> {
+    for (let i = 0; i < 3; i += 1) {
+      sizes.push(held.live.size);
+      yield i;
+    }
+  }
+  const flow = jobFlow(held, three());
+  const first = flow.next();
+  await started();
+  assert.deepEqual([sizes, held.live.size], [[0, 0, 0], 3]);
+  held.endAll();
+  await first;
+  await flow.return(undefined);
+});
+
+test("job flow - giving up while a job waits for room ends the flow", async () => {
+  const abort = new AbortController();
+  const full: JobStarter<number> = {
+    start: () => {
+      throw new PoolError("pool_full", "full", { retryAfterMs: 20 });
+    },
+    cancel: () => {},
+  };
+  const flow = jobFlow(full, [1], { signal: abort.signal });
+  const first = flow.next();
+  await started();
+  abort.abort();
+  const { value } = await first;
+  assert.equal(value !== undefined && !value.ok && value.error.reason, "canceled");
+  assert.equal((await flow.next()).done, true);
 });
