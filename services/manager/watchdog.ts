@@ -36,6 +36,7 @@ const STALL_MS = 100;
 const SWEEP_STALL_MS = 1_500;
 /** The accept timeout is at least this until a first answer was measured, in milliseconds. */
 const UNMEASURED_TIMEOUT_MS = 1_000;
+const MAX_MEASURED_TIMEOUT_MS = 3_000;
 /** How long the answer to a revoked attempt is waited for, to learn from; and how many are waited for. */
 const LINGER_MS = 2_000;
 const MAX_LINGERING = 1_000;
@@ -68,10 +69,15 @@ export class Watchdog {
     dispatcher.onRoundTrip = (worker, ms) => this.#measured(worker, ms);
   }
 
-  /** The accept timeout in force: never less than four round trips as measured, to whoever is farthest. */
+  /**
+   * The accept timeout in force: never less than four round trips as measured, to
+   * whoever is farthest, where a round trip counts for 750 ms at most: a longer one
+   * tells of a process that stood still, and what a dead one had must not wait for it.
+   */
   get acceptTimeoutMs(): number {
     const least = this.#slowestMs === undefined ? UNMEASURED_TIMEOUT_MS : 4 * this.#slowestMs;
-    return Math.max(this.#options.acceptTimeoutMs, least, 4 * this.#brokerMs);
+    const measured = Math.min(Math.max(least, 4 * this.#brokerMs), MAX_MEASURED_TIMEOUT_MS);
+    return Math.max(this.#options.acceptTimeoutMs, measured);
   }
 
   /** Ticks begin now. */
