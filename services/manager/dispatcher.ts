@@ -9,45 +9,20 @@
  * too long (watchdog.ts).
  */
 import type { Msg } from "nats";
-import type { Bus } from "../../mesh/bus.js";
 import { Deadlines } from "../../mesh/deadlines.js";
 import { readErrorHeaders } from "../../mesh/error-edges.js";
 import { PoolError } from "../../mesh/errors.js";
 import { decodeReplyHeaders, encodeJobHeaders, encodeRevocation, type ReplyHeaders } from "../../mesh/headers.js";
-import { type Inbox, isNoResponders } from "../../mesh/inbox.js";
+import { isNoResponders } from "../../mesh/inbox.js";
 import { JobResult, type Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
-import type { Subjects } from "../../mesh/subjects.js";
 import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
 import { noSlot, type Pressure, poolFull } from "./admission.js";
+import type { DispatcherParts } from "./dispatcher-parts.js";
 import { Fifo } from "./fifo.js";
 import { Attempt, type AttemptOwner, type JobListener, LiveJob } from "./live-job.js";
-import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
-import type { Placements } from "./placements.js";
-import type { Roster } from "./roster.js";
+import { ParkedQueue } from "./parked-queue.js";
 import { ServiceRate } from "./service-rate.js";
-import type { Tally } from "./tally.js";
-
-/** What a dispatcher works with. */
-export interface DispatcherParts {
-  readonly pool: string;
-  readonly bus: Bus;
-  readonly inbox: Inbox;
-  /** Marks the replies to this pool's jobs. */
-  readonly mark: string;
-  readonly subjects: Subjects;
-  readonly roster: Roster;
-  readonly placements: Placements;
-  readonly tally: Tally;
-  readonly limits: ParkedLimits;
-  /** The pool has workers that send no heartbeats. */
-  readonly bare: boolean;
-  readonly now: () => number;
-  readonly onStart?: (job: LiveJob, worker: string) => void;
-  readonly onFinish?: (outcome: Outcome) => void;
-  /** Called when the first job comes in and when the last has ended. */
-  readonly onBusy: (busy: boolean) => void;
-}
 
 /** Offers that a pool without heartbeats may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
