@@ -35,7 +35,16 @@ let mesh: UpMesh;
 
 before(async () => {
   const folder = await scratchFolder(WHOLE_FILE, { "twice.mjs": HANDLER });
-  mesh = await startUp(WHOLE_FILE, ["--pool", "twice", "--handler", join(folder, "twice.mjs"), "--slots", "8"]);
+  mesh = await startUp(WHOLE_FILE, [
+    "--pool",
+    "twice",
+    "--handler",
+    join(folder, "twice.mjs"),
+    "--slots",
+    "8",
+    "--grace-ms",
+    "2000",
+  ]);
 });
 
 function parse(ndjson: string): Line[] {
