@@ -1,18 +1,27 @@
 /**
  * Subscribers in a process of their own, for scripts that measure freshness:
- * each notes when it first saw how many slots busy.
+ * each notes when it first saw how many slots busy. They speak gRPC by hand,
+ * since hundreds of full clients in one process would mostly measure themselves.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { type ClientHttp2Session, connect } from "node:http2";
 import { fileURLToPath } from "node:url";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import { MeterService } from "../gen/poolmesh/v1/meter_pb.js";
+import { fromBinary } from "@bufbuild/protobuf";
+import { MeterService, WatchCapacityResponseSchema } from "../gen/poolmesh/v1/meter_pb.js";
 
 /** What one subscriber saw: busy slots, and when by the machine's monotonic clock, in milliseconds. */
 export type Sightings = readonly (readonly [busy: number, atMs: number])[];
 
 const SUBSCRIBERS_PER_CONNECTION = 50;
+/** A gRPC frame with an empty message: its flags and its length. */
+const EMPTY_FRAME = Buffer.alloc(5);
+const HEADERS = {
+  ":method": "POST",
+  ":path": `/${MeterService.typeName}/${MeterService.method.watchCapacity.name}`,
+  "content-type": "application/grpc+proto",
+  te: "trailers",
+};
 
 /** The machine's monotonic clock, the same in every process. */
 export function machineMs(): number {
@@ -34,30 +43,40 @@ export async function forkReaders(meterUrl: string, count: number): Promise<() =
 }
 
 async function read(meterUrl: string, count: number): Promise<void> {
-  let client = createClient(MeterService, createGrpcTransport({ baseUrl: meterUrl }));
-  const seen: [number, number][][] = [];
-  for (let i = 0; i < count; i += 1) {
-    if (i % SUBSCRIBERS_PER_CONNECTION === 0) {
-      client = createClient(MeterService, createGrpcTransport({ baseUrl: meterUrl }));
-    }
-    const stream = client.watchCapacity({})[Symbol.asyncIterator]();
-    const mine: [number, number][] = [];
-    seen.push(mine);
-    await stream.next();
-    void note(stream, mine);
+  const seen: (readonly [number, number])[][] = [];
+  for (let opened = 0; opened < count; opened += SUBSCRIBERS_PER_CONNECTION) {
+    const session = connect(meterUrl);
+    const streams = Array.from({ length: Math.min(SUBSCRIBERS_PER_CONNECTION, count - opened) }, () => {
+      const mine: (readonly [number, number])[] = [];
+      seen.push(mine);
+      return subscribe(session, mine);
+    });
+    await Promise.all(streams);
   }
   process.on("message", () => process.send?.(seen, () => process.exit(0)));
   process.send?.("ready");
 }
 
-async function note(
-  stream: AsyncIterator<{ readonly total?: { readonly busy: number } | undefined }>,
-  mine: [number, number][],
-): Promise<void> {
-  for (;;) {
-    const { value } = await stream.next();
-    mine.push([value.total?.busy ?? 0, machineMs()]);
-  }
+/** Opens a stream; resolves at its first message. */
+function subscribe(session: ClientHttp2Session, mine: (readonly [number, number])[]): Promise<void> {
+  const stream = session.request(HEADERS);
+  stream.end(EMPTY_FRAME);
+  return new Promise((resolve, reject) => {
+    let rest: Buffer = Buffer.alloc(0);
+    stream.once("error", reject);
+    stream.on("data", (chunk: Buffer) => {
+      const atMs = machineMs();
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      while (rest.length >= EMPTY_FRAME.length) {
+        const end = EMPTY_FRAME.length + rest.readUInt32BE(1);
+        if (rest.length < end) break;
+        const { total } = fromBinary(WatchCapacityResponseSchema, rest.subarray(EMPTY_FRAME.length, end));
+        mine.push([total?.busy ?? 0, atMs]);
+        rest = rest.subarray(end);
+      }
+      if (mine.length > 0) resolve();
+    });
+  });
 }
 
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -6,10 +6,11 @@
  * lines between its universal handlers and Node are ours.
  */
 import { constants } from "node:http2";
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type ContextValues, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "../log.js";
 import { answerText, type HttpRequest, type HttpResponse, isHttp2, pathOf } from "./exchange.js";
+import { FrameSink, frameSinkKey } from "./frames.js";
 import { readBody } from "./request-body.js";
 import { correctUnary, spoilHugeTimeouts } from "./wire-mistakes.js";
 
@@ -46,7 +47,7 @@ export class Rpcs {
   async #call(handler: RpcHandler, req: HttpRequest, res: HttpResponse): Promise<void> {
     res.once("finish", () => dropRest(req));
     try {
-      const request = universalRequestFromNodeRequest(req, res, undefined, undefined);
+      const request = universalRequestFromNodeRequest(req, res, undefined, contextOf(handler, res));
       spoilHugeTimeouts(request.header);
       const kind = handler.method.methodKind;
       const streams = kind === "client_streaming" || kind === "bidi_streaming";
@@ -69,6 +70,11 @@ export class Rpcs {
     res.writeHead(500, { "content-type": "application/json" });
     res.end(JSON.stringify({ code: "internal", message: "internal error" }));
   }
+}
+
+function contextOf({ method }: RpcHandler, res: HttpResponse): ContextValues | undefined {
+  if (method.methodKind !== "server_streaming") return undefined;
+  return createContextValues().set(frameSinkKey, new FrameSink(res));
 }
 
 function refuse(status: number, handler: RpcHandler, req: HttpRequest, res: HttpResponse): void {

@@ -75,7 +75,7 @@ export class Changes implements ViewEvents {
   }
 
   start(): void {
-    this.#look ??= setInterval(() => this.#pulse(), this.#lookMs);
+    this.#look ??= setInterval(() => this.#lookAround(), this.#lookMs);
   }
 
   stop(): void {
@@ -179,8 +179,15 @@ export class Changes implements ViewEvents {
     if (this.#pools.size === 0 && this.#listeners.size === 0) return;
     const tickMs = Math.min(MAX_TICK_MS, Math.max(this.#coalesceMs, 2 * this.#fanOutMs));
     const waitMs = this.#tickedMs + tickMs - this.nowMs();
-    if (waitMs > 0) this.#tick = setTimeout(() => this.#run(), waitMs);
+    if (waitMs > 0) this.#tick = setTimeout(() => this.#run(), Math.ceil(waitMs));
     else this.#immediate = setImmediate(() => this.#run());
+  }
+
+  /** Signs of life and ages; a tick that is due anyway sees to them, and readers keep its step. */
+  #lookAround(): void {
+    if (this.#tick !== undefined || this.#immediate !== undefined) return;
+    this.#tickedMs = this.nowMs();
+    this.#pulse();
   }
 
   #run(): void {

@@ -15,6 +15,9 @@ export interface Pace {
   readonly keepAliveMs: number;
 }
 
+/** A timer of so many milliseconds may fire so much earlier by a finer clock. */
+const ROUNDING_MS = 1;
+
 /** What a reader needs of whoever keeps its topic current. */
 export interface ReaderHost {
   nowMs(): number;
@@ -32,6 +35,8 @@ export class Reader<V> {
   readonly #onAbort = (): void => this.#close();
   #seen = 0n;
   #sentMs = Number.NEGATIVE_INFINITY;
+  /** The tick that woke it last: its time counts from there, or it would miss every other one. */
+  #wokenMs: number | undefined;
   #wake: (() => void) | undefined;
 
   /** @param signal ends the reader; next() then rejects with its reason */
@@ -51,6 +56,7 @@ export class Reader<V> {
    */
   async next(): Promise<Delta<V>> {
     this.#signal.throwIfAborted();
+    this.#wokenMs = undefined;
     if (!this.#isDue(this.#host.nowMs())) {
       if (this.#feed.version > this.#seen) this.#host.behind();
       await new Promise<void>((resolve) => {
@@ -70,13 +76,14 @@ export class Reader<V> {
 
   /** The stream sends a message now: both times count from here. */
   sent(): void {
-    this.#sentMs = this.#host.nowMs();
+    this.#sentMs = this.#wokenMs ?? this.#host.nowMs();
   }
 
   /** Wakes it when it waits and is due; false when it has to wait although there is something new. */
   pulse(nowMs: number): boolean {
     if (this.#wake === undefined) return true;
     if (!this.#isDue(nowMs)) return this.#feed.version === this.#seen;
+    this.#wokenMs = nowMs;
     this.#release();
     return true;
   }
@@ -84,7 +91,7 @@ export class Reader<V> {
   #isDue(nowMs: number): boolean {
     const sinceMs = nowMs - this.#sentMs;
     if (sinceMs >= this.#pace.keepAliveMs) return true;
-    return this.#feed.version > this.#seen && sinceMs >= this.#pace.minIntervalMs;
+    return this.#feed.version > this.#seen && sinceMs >= this.#pace.minIntervalMs - ROUNDING_MS;
   }
 
   #release(): void {

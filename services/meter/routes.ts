@@ -8,7 +8,7 @@ import type { ClockWork } from "./clock-work.js";
 import { getCapacity, getHistory, listWorkers } from "./meter-service.js";
 import type { MeterState } from "./meter-state.js";
 import { getMetricSpec, getMetrics, isActive, streamIsActive } from "./scaler.js";
-import { watchCapacity, watchWorkers } from "./streams.js";
+import { Streams } from "./streams.js";
 import type { WorkerControl } from "./worker-control.js";
 import { onStatus } from "./worker-status.js";
 
@@ -17,11 +17,12 @@ export const METER_SERVICES: readonly DescService[] = [MeterService, WorkerStatu
 
 /** Registers them. */
 export function meterRoutes(router: ConnectRouter, state: MeterState, clock: ClockWork, control: WorkerControl): void {
+  const streams = new Streams(state);
   router.service(MeterService, {
     getCapacity: (request) => getCapacity(state, request),
-    watchCapacity: (request, context) => watchCapacity(state, request, context.signal),
+    watchCapacity: (request, context) => streams.watchCapacity(request, context),
     listWorkers: (request) => listWorkers(state, request),
-    watchWorkers: (request, context) => watchWorkers(state, request, context.signal),
+    watchWorkers: (request, context) => streams.watchWorkers(request, context),
     getHistory: (request) => getHistory(state, clock, request),
     controlWorker: (request, context) =>
       control.control(request, context.requestHeader.get("authorization"), context.signal),

@@ -6,6 +6,7 @@
  * too, since a generator's `finally` does not run while a write waits.
  */
 import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
 import {
   type WatchCapacityRequest,
   type WatchCapacityResponse,
@@ -16,52 +17,57 @@ import {
   type WorkerKey,
   WorkerKeySchema,
 } from "../../gen/poolmesh/v1/meter_pb.js";
+import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
+import { Broadcast, fanOut } from "./fan-out.js";
+import type { Delta } from "./feed.js";
 import type { MeterState } from "./meter-state.js";
 import { toFilter, toPace } from "./request.js";
-import { toWorkerView } from "./worker-row.js";
+import { toWorkerView, type WorkerRow } from "./worker-row.js";
 
-/** Capacities: all at first, then those that changed. */
-export async function* watchCapacity(
-  state: MeterState,
-  request: WatchCapacityRequest,
-  signal: AbortSignal,
-): AsyncGenerator<WatchCapacityResponse> {
-  const pace = toPace(request.minIntervalMs, state.coalesceMs, state.keepAliveMs);
-  const { reader, topic } = state.changes.watchCapacity(state.view, toFilter(request), pace, signal);
-  for (let version = 1n; ; version += 1n) {
-    const delta = await reader.next();
-    reader.sent();
-    yield create(WatchCapacityResponseSchema, {
-      version,
-      snapshot: delta.snapshot,
-      pools: [...delta.changed],
-      removed: [...delta.removed],
-      total: topic.total,
-      freshness: state.freshnessNow(),
-    });
+/** The streams of one meter. */
+export class Streams {
+  readonly #state: MeterState;
+  readonly #capacities: Broadcast<PoolCapacity, typeof WatchCapacityResponseSchema>;
+  readonly #workers: Broadcast<WorkerRow, typeof WatchWorkersResponseSchema>;
+
+  constructor(state: MeterState) {
+    this.#state = state;
+    this.#capacities = new Broadcast(WatchCapacityResponseSchema, state.nowMs);
+    this.#workers = new Broadcast(WatchWorkersResponseSchema, state.nowMs);
   }
-}
 
-/** Rows: all at first, then those that changed or beat. */
-export async function* watchWorkers(
-  state: MeterState,
-  request: WatchWorkersRequest,
-  signal: AbortSignal,
-): AsyncGenerator<WatchWorkersResponse> {
-  const pace = toPace(request.minIntervalMs, state.coalesceMs, state.keepAliveMs);
-  const { reader } = state.changes.watchWorkers(state.view, toFilter(request), pace, signal);
-  for (let version = 1n; ; version += 1n) {
-    const delta = await reader.next();
-    reader.sent();
-    const nowMs = state.nowMs();
-    const wallMs = state.wallMs();
-    yield create(WatchWorkersResponseSchema, {
-      version,
-      snapshot: delta.snapshot,
-      changed: delta.changed.map((row) => toWorkerView(row, nowMs, wallMs)),
-      removed: delta.removed.map(toWorkerKey),
-      freshness: state.freshnessNow(),
-    });
+  /** Capacities: all at first, then those that changed. */
+  watchCapacity(request: WatchCapacityRequest, context: HandlerContext): AsyncGenerator<WatchCapacityResponse> {
+    const { changes, view, coalesceMs, keepAliveMs } = this.#state;
+    const pace = toPace(request.minIntervalMs, coalesceMs, keepAliveMs);
+    const { reader, topic } = changes.watchCapacity(view, toFilter(request), pace, context.signal);
+    const toMessage = (delta: Delta<PoolCapacity>): WatchCapacityResponse =>
+      create(WatchCapacityResponseSchema, {
+        snapshot: delta.snapshot,
+        pools: [...delta.changed],
+        removed: [...delta.removed],
+        total: topic.total,
+        freshness: this.#state.freshnessNow(),
+      });
+    return fanOut(reader, this.#capacities, toMessage, context);
+  }
+
+  /** Rows: all at first, then those that changed or beat. */
+  watchWorkers(request: WatchWorkersRequest, context: HandlerContext): AsyncGenerator<WatchWorkersResponse> {
+    const { changes, view, coalesceMs, keepAliveMs } = this.#state;
+    const pace = toPace(request.minIntervalMs, coalesceMs, keepAliveMs);
+    const { reader } = changes.watchWorkers(view, toFilter(request), pace, context.signal);
+    const toMessage = (delta: Delta<WorkerRow>): WatchWorkersResponse => {
+      const nowMs = this.#state.nowMs();
+      const wallMs = this.#state.wallMs();
+      return create(WatchWorkersResponseSchema, {
+        snapshot: delta.snapshot,
+        changed: delta.changed.map((row) => toWorkerView(row, nowMs, wallMs)),
+        removed: delta.removed.map(toWorkerKey),
+        freshness: this.#state.freshnessNow(),
+      });
+    };
+    return fanOut(reader, this.#workers, toMessage, context);
   }
 }
 

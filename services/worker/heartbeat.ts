@@ -29,7 +29,8 @@ export class Beater {
   readonly #parts: BeaterParts;
   readonly #timers = new Set<NodeJS.Timeout>();
   #seq = 0n;
-  #lastBeatMs = Number.NEGATIVE_INFINITY;
+  /** Regular heartbeats do not hold back one of a change. */
+  #lastChangeMs = Number.NEGATIVE_INFINITY;
   #pending = false;
   #stopped = false;
   #pace = { coalesceMs: 0, untilMs: 0 };
@@ -55,7 +56,6 @@ export class Beater {
 
   /** Beats now. */
   beat(): void {
-    this.#lastBeatMs = this.#parts.now();
     this.#parts.bus.publish(this.#parts.subject, toBinary(HeartbeatSchema, this.snapshot()));
   }
 
@@ -64,7 +64,7 @@ export class Beater {
     if (this.#pending || this.#stopped) return;
     this.#pending = true;
     const nowMs = this.#parts.now();
-    const waitMs = this.#lastBeatMs + this.#coalesceMs(nowMs) - nowMs;
+    const waitMs = this.#lastChangeMs + this.#coalesceMs(nowMs) - nowMs;
     if (waitMs <= 0) setImmediate(this.#beatPending);
     else this.#later(this.#beatPending, waitMs);
   };
@@ -92,6 +92,7 @@ export class Beater {
   readonly #beatPending = (): void => {
     if (!this.#pending || this.#stopped) return;
     this.#pending = false;
+    this.#lastChangeMs = this.#parts.now();
     this.beat();
   };
 

@@ -140,6 +140,35 @@ test("WatchCapacity - refuses a filter or a pace that is none, and names the fie
   }
 });
 
+for (const [name, transport] of Object.entries(TRANSPORTS)) {
+  test(`every kind of client - sees what its stream has not seen yet, whenever it came: ${name}`, async (t) => {
+    const meter = await startMeter(t, broker, { pools: ["common"] });
+    const { workers } = await startBeating(t, broker, { pool: "common", labels: { hue: "red" } });
+    await eventually(async () => (await meterClient(meter).getCapacity({})).total?.slots === 4);
+    const client = meterClient(meter, transport(meter.url));
+    type Message = WatchCapacityResponse | WatchWorkersResponse;
+    const open = () => [
+      new Stream<Message>(t, (options) => client.watchCapacity({ pool: "common" }, options)),
+      new Stream<Message>(t, (options) => client.watchWorkers({ pool: "common" }, options)),
+    ];
+    const seen = new Map<Stream<Message>, bigint>();
+    for (let busy = 1; busy <= 3; busy += 1) {
+      for (const stream of open()) seen.set(stream, 0n);
+      workers[0]?.startJob();
+      for (const [stream, version] of seen) {
+        const message = await within(stream.until((each) => busyOf(each) === busy));
+        assert.ok(message.version > version, "its version rises");
+        assert.equal(message.freshness?.stale, false);
+        seen.set(stream, message.version);
+      }
+    }
+  });
+}
+
+function busyOf(message: WatchCapacityResponse | WatchWorkersResponse): number | undefined {
+  return "pools" in message ? message.pools[0]?.busy : message.changed[0]?.heartbeat?.busy;
+}
+
 test("WatchWorkers - begins with all rows, goes on with those that changed, and names those that are gone", async (t) => {
   const meter = await startMeter(t, broker, { forgetStoppedMs: 1, pools: ["rows"] });
   const { workers } = await startBeating(t, broker, { pool: "rows", workers: 3, intervalMs: 60_000 });

@@ -38,7 +38,7 @@ export class BeatingWorker {
   beat: Heartbeat;
   /** False: says nothing and is not there. */
   alive = true;
-  #sentMs = Number.NEGATIVE_INFINITY;
+  #changedMs = Number.NEGATIVE_INFINITY;
   #trailing: NodeJS.Timeout | undefined;
 
   constructor(
@@ -53,9 +53,9 @@ export class BeatingWorker {
   change(fields: Partial<Omit<Heartbeat, "$typeName">>): void {
     Object.assign(this.beat, fields);
     if (this.#trailing !== undefined) return;
-    const waitMs = this.#sentMs + this.coalesceMs - performance.now();
-    if (waitMs <= 0) this.beatNow();
-    else this.#trailing = setTimeout(() => this.beatNow(), waitMs);
+    const waitMs = this.#changedMs + this.coalesceMs - performance.now();
+    if (waitMs <= 0) this.#beatChange();
+    else this.#trailing = setTimeout(() => this.#beatChange(), waitMs);
   }
 
   startJob(): void {
@@ -80,7 +80,6 @@ export class BeatingWorker {
     clearTimeout(this.#trailing);
     this.#trailing = undefined;
     if (!this.alive) return;
-    this.#sentMs = performance.now();
     this.beat.seq += 1n;
     this.send(this.beat);
   }
@@ -88,6 +87,11 @@ export class BeatingWorker {
   stop(): void {
     clearTimeout(this.#trailing);
     this.#trailing = undefined;
+  }
+
+  #beatChange(): void {
+    this.#changedMs = performance.now();
+    this.beatNow();
   }
 }
 

@@ -10,8 +10,8 @@ import { settled, within } from "../support/wait.js";
 const PACE = { minIntervalMs: 1, keepAliveMs: 60_000 };
 const ADDER = { pool: "adder", labels: {} };
 
-function meter(t: TestContext, pace = PACE) {
-  const changes = new Changes({ coalesceMs: 1, lookMs: 5 });
+function meter(t: TestContext, pace = PACE, coalesceMs = 1) {
+  const changes = new Changes({ coalesceMs, lookMs: 5 });
   const view = new View(changes);
   changes.start();
   const leave = new AbortController();
@@ -82,6 +82,22 @@ test("a reader that waits is released with the reason of its end", async (t) => 
   const next = reader.next();
   leave.abort(new Error("the call ended"));
   await assert.rejects(within(next), /the call ended/);
+});
+
+test("a reader whose pace is the tick hears of every tick", async (t) => {
+  const { changes, view, join } = meter(t, { minIntervalMs: 20, keepAliveMs: 60_000 }, 20);
+  const { reader } = join();
+  await read(reader);
+  let ticks = 0;
+  const stop = changes.onTick(() => {
+    ticks += 1;
+    view.observe(beatOf({ seq: BigInt(ticks + 1), busy: ticks % 4 }), ticks);
+  });
+  t.after(stop);
+  view.observe(beatOf({ seq: 1n }), 0);
+  let heard = 0;
+  for (; ticks < 20; heard += 1) await read(reader);
+  assert.ok(heard >= ticks - 2, `${heard} messages in ${ticks} ticks`);
 });
 
 /** What is new, as a stream sends it. */

@@ -1,0 +1,69 @@
+/**
+ * Frames: messages of a stream that were encoded before, once for many streams.
+ *
+ * Connect encodes, wraps and hands on each message of each stream by itself; a
+ * stream that says the same to hundreds of readers sends its first message that
+ * way, which begins the response, and the others straight to the wire. Connect
+ * still ends the call. An envelope is the same in Connect, gRPC and gRPC-Web: a
+ * byte of flags (0: not compressed), four of length, the message.
+ */
+import type { Writable } from "node:stream";
+import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import type { HttpResponse } from "./exchange.js";
+
+/** Where frames of one call go. */
+export class FrameSink {
+  readonly #res: Writable;
+
+  constructor(res: HttpResponse) {
+    this.#res = res;
+  }
+
+  /** Sends one frame; false when the client reads more slowly than it is written to: wait for {@link drained}. */
+  write(frame: Uint8Array): boolean {
+    if (this.#res.destroyed || this.#res.writableEnded) return false;
+    return this.#res.write(frame);
+  }
+
+  /** Resolves when frames are taken again. @throws the signal's reason */
+  drained(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        this.#res.off("drain", settle);
+        signal.removeEventListener("abort", settle);
+        if (signal.aborted) reject(signal.reason);
+        else resolve();
+      };
+      if (signal.aborted) return settle();
+      this.#res.once("drain", settle);
+      signal.addEventListener("abort", settle, { once: true });
+    });
+  }
+}
+
+/** The sink of a call, in its context. */
+export const frameSinkKey = createContextKey<FrameSink | undefined>(undefined, {
+  description: "where frames of this call go",
+});
+
+/** The sink of a call whose messages are binary; undefined where each has to go through Connect. */
+export function binarySink(context: HandlerContext): FrameSink | undefined {
+  const type = context.requestHeader.get("content-type") ?? "";
+  return /json/i.test(type) ? undefined : context.values.get(frameSinkKey);
+}
+
+const ENVELOPE_BYTES = 5;
+
+/** One frame of a message that is encoded in parts. */
+export function frameOf(...parts: readonly Uint8Array[]): Uint8Array {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const frame = Buffer.allocUnsafe(ENVELOPE_BYTES + length);
+  frame[0] = 0;
+  frame.writeUInt32BE(length, 1);
+  let offset = ENVELOPE_BYTES;
+  for (const part of parts) {
+    frame.set(part, offset);
+    offset += part.length;
+  }
+  return frame;
+}
