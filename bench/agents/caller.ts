@@ -6,6 +6,9 @@ import { type Arrival, replay } from "../harness/replay.js";
 
 let role: CallerRole | undefined;
 
+/** How long the first answer may take, in milliseconds. */
+const FIRST_ANSWER_MS = 20_000;
+
 /** Connects, and checks that an answer comes back as it went out. */
 export async function start(armName: string, setup: Setup): Promise<void> {
   const { arm } = (await import(`../arms/${armName}.js`)) as { arm: Arm };
@@ -49,8 +52,11 @@ function connected(): CallerRole {
 
 async function checkEcho(caller: CallerRole): Promise<void> {
   const text = "the answer must be the question";
+  let timer: NodeJS.Timeout | undefined;
   const answer = await new Promise<string>((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${FIRST_ANSWER_MS} ms`)), FIRST_ANSWER_MS);
     caller.call(caller.encode(text), (error, value) => (error ? reject(error) : resolve(caller.decode(value))));
   });
+  clearTimeout(timer);
   if (answer !== text) throw new Error(`a wrong answer came back: ${answer.slice(0, 100)}`);
 }

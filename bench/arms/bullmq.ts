@@ -12,6 +12,12 @@ const KEPT = 5_000;
 /** Its documentation's range for jobs that do not compute is 100 to 300. */
 const MAX_CONCURRENCY = 300;
 
+/**
+ * By default events count from the moment the first read arrives at Redis; a
+ * job that ends just before it would be waited for in vain.
+ */
+const FROM_THE_START = "0-0";
+
 async function startWorker({ group, redisPort, slots, work }: Setup): Promise<WorkerRole> {
   const timed = new TimedWork();
   const run = async (job: Job<string, string>): Promise<string> => (work === "echo" ? job.data : timed.run(job.data));
@@ -27,7 +33,7 @@ async function startWorker({ group, redisPort, slots, work }: Setup): Promise<Wo
 async function startCaller({ group, redisPort }: Setup): Promise<CallerRole> {
   const connection = toConnection(redisPort);
   const queue = new Queue<string, string>(group, { connection });
-  const events = new QueueEvents(group, { connection });
+  const events = new QueueEvents(group, { connection, lastEventId: FROM_THE_START });
   events.setMaxListeners(0);
   queue.setMaxListeners(0);
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);

@@ -3,9 +3,11 @@ import "reflect-metadata";
 import { Controller, Logger, Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { ClientProxyFactory, MessagePattern, Transport } from "@nestjs/microservices";
-import { firstValueFrom } from "rxjs";
+import { firstValueFrom, timeout } from "rxjs";
 import type { Arm, CallerRole, Setup, WorkerRole } from "../harness/arm.js";
 import { untilTrue } from "../harness/wait.js";
+
+const FIRST_TRY_MS = 500;
 
 /** The module of a usual NestJS service, for one pattern. */
 function echoModule(pattern: string) {
@@ -36,7 +38,9 @@ async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
   Logger.overrideLogger(false);
   const client = ClientProxyFactory.create({ transport: Transport.NATS, options: { servers: [servers[0] as string] } });
   await client.connect();
-  await untilTrue(async () => (await firstValueFrom(client.send(group, "ready"))) === "ready", "NestJS answers");
+  // A first call may come before the worker's subscription is known to the broker; it is never answered then.
+  const first = client.send<string, string>(group, "ready").pipe(timeout(FIRST_TRY_MS));
+  await untilTrue(async () => (await firstValueFrom(first)) === "ready", "NestJS answers");
   return {
     encode: (text) => text,
     decode: String,

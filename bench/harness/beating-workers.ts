@@ -1,7 +1,7 @@
 /**
  * Workers that only beat, any number of them over one connection: every second,
- * spread evenly, and on change as workers do (at once when the last one is older
- * than the coalescing time, else at its end).
+ * spread evenly, and on change as workers do (at once when the last change is
+ * older than the coalescing time, else at its end).
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -17,7 +17,7 @@ const SLOTS = 60_000;
 interface Member {
   readonly beat: Heartbeat;
   readonly subject: string;
-  sentAt: number;
+  changedAt: number;
   trailing: NodeJS.Timeout | undefined;
 }
 
@@ -50,9 +50,9 @@ export class BeatingWorkers {
     member.beat.busy += 1;
     member.beat.acceptedTotal += 1n;
     if (member.trailing !== undefined) return;
-    const waitMs = member.sentAt + COALESCE_MS - performance.now();
-    if (waitMs <= 0) this.#send(member);
-    else member.trailing = setTimeout(() => this.#send(member), waitMs);
+    const waitMs = member.changedAt + COALESCE_MS - performance.now();
+    if (waitMs <= 0) this.#sendChange(member);
+    else member.trailing = setTimeout(() => this.#sendChange(member), waitMs);
   }
 
   stop(): void {
@@ -68,7 +68,7 @@ export class BeatingWorkers {
       isolation: heartbeatProto.Isolation.INLINE,
       ...{ host: "host.example", pid: 1, version: "0.1.0" },
     });
-    return { beat, subject: subjects.heartbeat(pool, worker), sentAt: 0, trailing: undefined };
+    return { beat, subject: subjects.heartbeat(pool, worker), changedAt: 0, trailing: undefined };
   }
 
   /** Lets those beat whose turn it is. */
@@ -82,10 +82,14 @@ export class BeatingWorkers {
     }
   }
 
+  #sendChange(member: Member): void {
+    member.changedAt = performance.now();
+    this.#send(member);
+  }
+
   #send(member: Member): void {
     clearTimeout(member.trailing);
     member.trailing = undefined;
-    member.sentAt = performance.now();
     member.beat.seq += 1n;
     this.#nc.publish(member.subject, toBinary(this.#schema, member.beat));
   }

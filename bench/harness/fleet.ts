@@ -56,7 +56,9 @@ export class Fleet {
       }),
     );
     const caller = await Agent.start<CallerAgent>("caller");
-    await caller.ask("start", spec.arm, setup(0));
+    await caller.ask("start", spec.arm, setup(0)).catch((error: Error) => {
+      throw new Error(`${spec.name}: ${error.message}`);
+    });
     return new Fleet(spec.name, caller, workers, pids);
   }
 

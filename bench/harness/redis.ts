@@ -1,10 +1,8 @@
-/** A Redis of our own, on a free loopback port, without persistence. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createConnection, createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { untilTrue } from "./wait.js";
+/** Redis, for the arms that need it. */
+import { execFileSync } from "node:child_process";
+import { Agent } from "./agent.js";
+
+type RedisAgent = typeof import("../agents/redis.js");
 
 const BINARY = "redis-server";
 
@@ -17,56 +15,25 @@ export function redisVersion(): string | undefined {
   }
 }
 
+/** A running Redis. */
 export class Redis {
-  readonly #child: ChildProcess;
-  readonly #folder: string;
+  readonly #agent: Agent<RedisAgent>;
 
   static async start(): Promise<Redis> {
-    const folder = await mkdtemp(join(tmpdir(), "poolmesh-bench-redis-"));
-    const port = await freePort();
-    const redis = new Redis(port, folder);
-    await untilTrue(() => accepts(port), "Redis listens");
-    return redis;
+    const agent = await Agent.start<RedisAgent>("redis");
+    const { port, pid } = await agent.ask("start", BINARY);
+    return new Redis(agent, port, pid);
   }
 
   private constructor(
+    agent: Agent<RedisAgent>,
     readonly port: number,
-    folder: string,
+    readonly pid: number,
   ) {
-    this.#folder = folder;
-    const settings = { port, bind: "127.0.0.1", save: "", appendonly: "no", dir: folder };
-    const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    this.#child = spawn(BINARY, args, { stdio: "ignore" });
+    this.#agent = agent;
   }
 
-  get pid(): number {
-    return this.#child.pid ?? 0;
+  stop(): Promise<void> {
+    return this.#agent.stop();
   }
-
-  async stop(): Promise<void> {
-    const exited = new Promise((resolve) => this.#child.once("exit", resolve));
-    if (this.#child.kill("SIGTERM")) await exited;
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(port, "127.0.0.1");
-    const end = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once("connect", () => end(true)).once("error", () => end(false));
-  });
 }
