@@ -4,11 +4,10 @@
  * States: asking → taken → ended. While asking, no manager has said that it has
  * the job; once taken, its manager is known and watched.
  */
-import type { Msg } from "nats";
 import { readErrorHeaders } from "../mesh/error-edges.js";
 import type { PoolError } from "../mesh/errors.js";
 import { decodeReplyHeaders, HEADER, type JobHeaders } from "../mesh/headers.js";
-import { type InboxEntry, isNoResponders } from "../mesh/inbox.js";
+import { type InboxEntry, isNoResponders, type Reply } from "../mesh/inbox.js";
 import { JobResult, type Outcome } from "../mesh/job.js";
 import { headersOf, wireHeaders } from "../mesh/wire-headers.js";
 
@@ -48,7 +47,7 @@ export class ClientJob implements InboxEntry {
     return this.headers.jobId;
   }
 
-  onReply(msg: Msg): void {
+  onReply(msg: Reply): void {
     if (this.state === "ended") return;
     if (isNoResponders(msg)) return this.owner.onNoManager(this);
     const headers = headersOf(msg);

@@ -6,9 +6,10 @@
  * at its address twice, 300 ms apart, while our own connection is stable, means
  * that it is gone.
  */
-import type { Msg } from "nats";
+
 import type { Bus } from "../mesh/bus.js";
-import { type Inbox, isNoResponders } from "../mesh/inbox.js";
+import { json } from "../mesh/codec.js";
+import { type Inbox, isNoResponders, type Reply } from "../mesh/inbox.js";
 import { SERVICE_NAMES, servicePing } from "../mesh/subjects.js";
 
 const PROBE_EVERY_MS = 250;
@@ -95,7 +96,7 @@ export class ManagerWatch {
   }
 
   /** One that was started again under its id does not have what the earlier one had. */
-  #onPresent(manager: string, watched: Watched, msg: Msg): void {
+  #onPresent(manager: string, watched: Watched, msg: Reply): void {
     watched.absentAt = undefined;
     const incarnation = incarnationOf(msg);
     const before = watched.incarnation;
@@ -119,9 +120,10 @@ export class ManagerWatch {
 }
 
 /** Which process of a manager answers a ping; undefined when it does not say. */
-function incarnationOf(msg: Msg): string | undefined {
+function incarnationOf(msg: Reply): string | undefined {
   try {
-    return msg.json<{ metadata?: { incarnation?: string } }>().metadata?.incarnation;
+    const { metadata } = json.decode(msg.data) as { metadata?: { incarnation?: string } };
+    return metadata?.incarnation;
   } catch {
     return undefined;
   }

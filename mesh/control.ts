@@ -1,11 +1,10 @@
 /** Control requests as they cross the wire: made here, answered by workers. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import type { Msg } from "nats";
 import { ControlRequestSchema, type ControlResponse, ControlResponseSchema } from "../gen/poolmesh/v1/control_pb.js";
 import { readErrorHeaders } from "./error-edges.js";
 import { PoolError } from "./errors.js";
 import { decodeReplyHeaders } from "./headers.js";
-import { isNoResponders } from "./inbox.js";
+import { isNoResponders, type Reply } from "./inbox.js";
 
 type Op = NonNullable<Exclude<MessageInitShape<typeof ControlRequestSchema>["op"], undefined>>;
 type OpCase = NonNullable<Op["case"]>;
@@ -21,7 +20,7 @@ export function encodeControl<C extends OpCase>(op: C, value: OpValue<C>): Uint8
  *
  * @throws PoolError `not_found` when nobody listens, what the worker refused, `internal` when it is malformed
  */
-export function decodeControlReply(worker: string, msg: Msg): ControlResponse {
+export function decodeControlReply(worker: string, msg: Reply): ControlResponse {
   if (isNoResponders(msg)) throw new PoolError("not_found", `worker ${worker} is not there`, { field: "worker" });
   if (msg.headers !== undefined && decodeReplyHeaders(msg.headers).kind === "error")
     throw readErrorHeaders(msg.headers);

@@ -21,6 +21,10 @@ export const HEADER = {
   /** On a reply to a submission: the manager that answers. */
   manager: "Pool-Manager",
   free: "Pool-Free",
+  /** The first header of a message that is a bundle: how many jobs or results it holds. */
+  bundle: "Pool-Bundle",
+  /** On a bundle of jobs: when it was sent, milliseconds since the epoch. */
+  sentAt: "Pool-Sent-At",
   error: "Pool-Error",
   serviceError: "Nats-Service-Error",
   serviceErrorCode: "Nats-Service-Error-Code",
@@ -103,6 +107,29 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
   if (job.traceparent !== undefined) h.append(HEADER.traceparent, job.traceparent);
   if (job.tracestate !== undefined) h.append(HEADER.tracestate, job.tracestate);
   return h;
+}
+
+/** Headers of a bundle of jobs. */
+export function encodeJobsHeaders(count: number, sentAt: number): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.bundle, String(count));
+  h.append(HEADER.sentAt, String(sentAt));
+  return h;
+}
+
+/** Headers of a bundle of results. */
+export function encodeResultsHeaders(count: number, worker: string, free: number): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.bundle, String(count));
+  h.append(HEADER.worker, worker);
+  h.append(HEADER.free, String(free));
+  return h;
+}
+
+/** When a bundle of jobs was sent; undefined when it does not say. */
+export function decodeSentAt(h: HeaderReader | undefined): number | undefined {
+  const said = h?.get(HEADER.sentAt) ?? "";
+  return /^\d{1,15}$/.test(said) ? Number(said) : undefined;
 }
 
 /** Headers of a cancel message that revokes attempts up to `attempt` only. */

@@ -6,19 +6,40 @@
  * its subject; deadlines are the entries' own matter.
  */
 import { type Msg, nuid, type Subscription } from "nats";
+import { type BundleEntry, decodeBundle } from "./bundle.js";
 import type { Bus } from "./bus.js";
-import { headersOf } from "./wire-headers.js";
+import { decodeReplyHeaders, type ReplyHeaders } from "./headers.js";
+import { headersOf, isBundle } from "./wire-headers.js";
+
+/** The parts of a reply that are read. */
+export type Reply = Pick<Msg, "headers" | "data">;
 
 /** Who waits for replies under one token. */
 export interface InboxEntry {
-  onReply(msg: Msg): void;
+  onReply(msg: Reply): void;
+  /** A result that came in a bundle; `about` is what the bundle says of all of them. */
+  onBundled?(entry: BundleEntry, about: ReplyHeaders): void;
 }
 
 /** Stands between a token's mark and its number. */
 const MARK_END = "_";
 
+/** Replies that come together are sent under this token; no mark ends its name, so it is nobody's. */
+const BUNDLE_TOKEN = "bundle";
+
+/** A reply subject taken apart: its inbox with the last dot, and its token. */
+export function splitReply(reply: string): readonly [prefix: string, token: string] {
+  const at = reply.lastIndexOf(".") + 1;
+  return [reply.slice(0, at), reply.slice(at)];
+}
+
+/** Where replies to several tokens of one inbox go together. */
+export function bundleSubject(prefix: string): string {
+  return prefix + BUNDLE_TOKEN;
+}
+
 /** What the broker answers when nobody listens to a subject. */
-export function isNoResponders(msg: Msg): boolean {
+export function isNoResponders(msg: Reply): boolean {
   return msg.data.length === 0 && headersOf(msg)?.code === 503;
 }
 
@@ -58,6 +79,11 @@ export class Inbox {
     return this.#prefix + token;
   }
 
+  /** The reply subject of a message that holds several tokens. */
+  get bundleSubject(): string {
+    return bundleSubject(this.#prefix);
+  }
+
   /** Stops waiting. */
   close(token: string): void {
     this.#entries.delete(token);
@@ -70,9 +96,23 @@ export class Inbox {
   }
 
   #dispatch(msg: Msg): void {
+    if (isBundle(msg)) return this.#dispatchBundle(msg);
     const token = msg.subject.slice(this.#prefix.length);
-    const entry = this.#entries.get(token);
-    if (entry === undefined) this.#onStray(token.slice(0, Math.max(0, token.indexOf(MARK_END))));
-    else entry.onReply(msg);
+    const waiting = this.#entries.get(token);
+    if (waiting === undefined) this.#stray(token);
+    else waiting.onReply(msg);
+  }
+
+  #dispatchBundle(msg: Msg): void {
+    const about = decodeReplyHeaders(headersOf(msg));
+    decodeBundle(msg.data, (entry) => {
+      const waiting = this.#entries.get(entry.token);
+      if (waiting === undefined) this.#stray(entry.token);
+      else waiting.onBundled?.(entry, about);
+    });
+  }
+
+  #stray(token: string): void {
+    this.#onStray(token.slice(0, Math.max(0, token.indexOf(MARK_END))));
   }
 }

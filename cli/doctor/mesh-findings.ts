@@ -94,7 +94,7 @@ async function countServices({ bus, inbox }: Link): Promise<Map<string, number>>
   const counts = new Map<string, number>();
   const token = inbox.open({
     onReply: (msg) => {
-      const name = nameIn(msg.string());
+      const name = nameIn(Buffer.from(msg.data).toString());
       if (name !== "") counts.set(name, (counts.get(name) ?? 0) + 1);
     },
   });

@@ -8,23 +8,25 @@
  * next (parked-queue.ts), who has room (roster.ts), and when waiting has lasted
  * too long (watchdog.ts).
  */
-import type { Msg } from "nats";
+import type { BundleEntry } from "../../mesh/bundle.js";
 import { Deadlines } from "../../mesh/deadlines.js";
 import { readErrorHeaders } from "../../mesh/error-edges.js";
 import { PoolError } from "../../mesh/errors.js";
-import { decodeReplyHeaders, encodeJobHeaders, encodeRevocation, type ReplyHeaders } from "../../mesh/headers.js";
-import { isNoResponders } from "../../mesh/inbox.js";
+import { decodeReplyHeaders, encodeRevocation, type ReplyHeaders } from "../../mesh/headers.js";
+import { isNoResponders, type Reply } from "../../mesh/inbox.js";
 import { JobResult, type Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
 import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
 import { noSlot, type Pressure, poolFull } from "./admission.js";
+import { Departures } from "./departures.js";
 import type { DispatcherParts } from "./dispatcher-parts.js";
 import { Fifo } from "./fifo.js";
 import { Attempt, type AttemptOwner, type JobListener, LiveJob } from "./live-job.js";
 import { ParkedQueue } from "./parked-queue.js";
+import type { RosterWorker } from "./roster.js";
 import { ServiceRate } from "./service-rate.js";
 
-/** Offers that a pool without heartbeats may have out at once. */
+/** Offers that a bare pool may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
 
 export class Dispatcher implements AttemptOwner {
@@ -35,7 +37,7 @@ export class Dispatcher implements AttemptOwner {
   readonly unaccepted = new Fifo<Attempt>();
   readonly #live = new Map<string, LiveJob>();
   readonly #rate = new ServiceRate();
-  readonly #jobSubject: string;
+  readonly #departures: Departures;
   /** Offers whose taker is not known yet. */
   #offersOut = 0;
   /** Nobody listened to the last offer of a pool without heartbeats. */
@@ -46,7 +48,7 @@ export class Dispatcher implements AttemptOwner {
   constructor(parts: DispatcherParts) {
     this.parts = parts;
     this.parked = new ParkedQueue(parts.limits);
-    this.#jobSubject = parts.subjects.job(parts.pool);
+    this.#departures = new Departures(parts, parts.subjects.job(parts.pool));
   }
 
   /** Jobs that have no outcome yet. */
@@ -68,9 +70,7 @@ export class Dispatcher implements AttemptOwner {
     return this.#live.get(id);
   }
 
-  liveJobsNow(): LiveJob[] {
-    return [...this.#live.values()];
-  }
+  liveJobsNow = (): LiveJob[] => [...this.#live.values()];
 
   /**
    * Takes a job. Its listener hears exactly one outcome.
@@ -89,7 +89,7 @@ export class Dispatcher implements AttemptOwner {
     job.deadlineTick = this.deadlines.add(job, job.deadlineAt);
     this.parts.tally.submitted += 1;
     listener.onTaken?.();
-    if (goesNow) this.#offer(job);
+    if (goesNow) this.#letGo(job);
     else this.#park(job);
     return job;
   }
@@ -99,6 +99,7 @@ export class Dispatcher implements AttemptOwner {
     if (job.state === "ended") return;
     const attempt = job.attempt;
     if (attempt !== undefined && !attempt.over) {
+      this.#departures.flush();
       this.parts.bus.publish(this.parts.subjects.cancel(this.parts.pool, job.id));
     }
     this.fail(job, error);
@@ -123,6 +124,7 @@ export class Dispatcher implements AttemptOwner {
     job.attempts = attempt.number;
     this.closeAttempt(attempt);
     const cancel = this.parts.subjects.cancel(this.parts.pool, job.id);
+    this.#departures.flush();
     this.parts.bus.publish(cancel, undefined, { headers: encodeRevocation(attempt.number) });
     this.#handOffOrPark(job);
   }
@@ -154,15 +156,11 @@ export class Dispatcher implements AttemptOwner {
     this.#accept(attempt, worker, undefined);
   }
 
-  onReply(attempt: Attempt, msg: Msg): void {
-    if (attempt.over) return this.#onLateReply(attempt, msg);
+  onReply(attempt: Attempt, msg: Reply): void {
+    if (attempt.over) return this.#onTooLate(attempt, decodeReplyHeaders(headersOf(msg)));
     if (isNoResponders(msg)) return this.#onNoResponders(attempt);
     const reply = decodeReplyHeaders(headersOf(msg));
-    if (attempt.waiting !== undefined && reply.worker !== undefined) this.#measure(attempt, reply.worker);
-    if (!attempt.isMeant(reply)) {
-      this.parts.tally.late += 1;
-      return;
-    }
+    if (!this.#isMeant(attempt, reply)) return;
     switch (reply.kind) {
       case "busy":
         return this.#onBusyReply(attempt, reply);
@@ -175,6 +173,13 @@ export class Dispatcher implements AttemptOwner {
       case "error":
         return this.#onError(attempt, reply, msg);
     }
+  }
+
+  onBundled(attempt: Attempt, entry: BundleEntry, { worker, free }: ReplyHeaders): void {
+    const reply: ReplyHeaders = { kind: "result", jobId: entry.id, attempt: entry.attempt, free };
+    if (worker !== undefined) reply.worker = worker;
+    if (attempt.over) this.#onTooLate(attempt, reply);
+    else if (this.#isMeant(attempt, reply)) this.#onResult(attempt, reply, entry.payload);
   }
 
   /** Sends parked jobs for as long as there is room. */
@@ -234,15 +239,21 @@ export class Dispatcher implements AttemptOwner {
     this.parked.park(job);
   }
 
-  #offer(job: LiveJob): void {
-    this.#offersOut += 1;
-    this.#send(job, this.#jobSubject, undefined);
+  /** The first job of a turn goes to whom the broker picks; who comes with it is spread by what is known of the workers. */
+  #letGo(job: LiveJob): void {
+    const at = job.submittedAt;
+    if (!this.#departures.joinTurn() || !this.#handOff(job, at)) this.#offer(job, at);
   }
 
-  #handOff(job: LiveJob): boolean {
-    const worker = this.parts.roster.handOff(this.parts.now());
+  #offer(job: LiveJob, at = this.parts.now()): void {
+    this.#offersOut += 1;
+    this.#send(job, undefined, at);
+  }
+
+  #handOff(job: LiveJob, at = this.parts.now()): boolean {
+    const worker = this.parts.roster.handOff(at);
     if (worker === undefined) return false;
-    this.#send(job, `${this.#jobSubject}.${worker.id}`, worker.id);
+    this.#send(job, worker, at);
     return true;
   }
 
@@ -253,39 +264,32 @@ export class Dispatcher implements AttemptOwner {
     this.parked.putBack(job);
   }
 
-  #send(job: LiveJob, subject: string, worker: string | undefined): void {
-    const { bus, inbox, mark, now, placements, roster } = this.parts;
-    const at = now();
+  #send(job: LiveJob, worker: RosterWorker | undefined, at: number): void {
+    const { inbox, mark, placements } = this.parts;
     // A refused try was none: only an attempt that was closed in doubt counts.
-    const attempt = new Attempt(this, job, job.attempts + 1, at, worker, worker !== undefined);
+    const attempt = new Attempt(this, job, job.attempts + 1, at, worker?.id, worker !== undefined);
     attempt.token = inbox.open(attempt, mark);
     job.attempt = attempt;
     job.state = "sent";
     if (worker !== undefined) {
       attempt.counted = true;
-      attempt.incarnation = roster.get(worker)?.incarnation;
-      placements.add(worker, attempt);
+      attempt.incarnation = worker.incarnation;
+      placements.add(worker.id, attempt);
     }
     if (!this.isBare) attempt.waiting = this.unaccepted.push(attempt);
-    const leftMs = Math.max(1, job.deadlineAt - at);
-    const { traceparent, tracestate, idempotent } = job.spec;
-    const headers = encodeJobHeaders({
-      jobId: job.id,
-      attempt: attempt.number,
-      timeoutMs: leftMs,
-      expiresAt: Date.now() + leftMs,
-      offer: true,
-      idempotent,
-      traceparent,
-      tracestate,
-    });
-    bus.publish(subject, job.spec.payload, { headers, reply: inbox.subject(attempt.token) });
+    this.#departures.send(attempt, worker);
+  }
+
+  #isMeant(attempt: Attempt, reply: ReplyHeaders): boolean {
+    if (attempt.waiting !== undefined && reply.worker !== undefined) this.#measure(attempt, reply.worker);
+    if (attempt.isMeant(reply)) return true;
+    this.parts.tally.late += 1;
+    return false;
   }
 
   /** Dropped. One that only was too slow to accept tells how long answers take here. */
-  #onLateReply(attempt: Attempt, msg: Msg): void {
+  #onTooLate(attempt: Attempt, { kind, worker }: ReplyHeaders): void {
     this.parts.tally.late += 1;
-    const { kind, worker } = decodeReplyHeaders(headersOf(msg));
     // A refusal by a worker that stood still says how long it stood, not how far away it is.
     if (attempt.lingers && kind !== "busy" && worker !== undefined) this.#measure(attempt, worker);
     attempt.lingers = false;
@@ -349,7 +353,7 @@ export class Dispatcher implements AttemptOwner {
     this.#end(job, { ok: true, id: job.id, result });
   }
 
-  #onError(attempt: Attempt, reply: ReplyHeaders, msg: Msg): void {
+  #onError(attempt: Attempt, reply: ReplyHeaders, msg: Reply): void {
     this.#answered(attempt, reply.worker, "ended", reply.free);
     const error = readErrorHeaders(headersOf(msg) ?? wireHeaders());
     const leaves = error.reason === "draining";

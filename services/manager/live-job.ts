@@ -9,10 +9,10 @@
  *        └► parked ◄──┘        │
  *             └────────────────┘  deadline, cancel
  */
-import type { Msg } from "nats";
+import type { BundleEntry } from "../../mesh/bundle.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { Priority, ReplyHeaders } from "../../mesh/headers.js";
-import type { InboxEntry } from "../../mesh/inbox.js";
+import type { InboxEntry, Reply } from "../../mesh/inbox.js";
 import type { Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
 import type { FifoNode } from "./fifo.js";
@@ -29,7 +29,8 @@ export interface JobListener {
 
 /** What an attempt tells the dispatcher. */
 export interface AttemptOwner {
-  onReply(attempt: Attempt, msg: Msg): void;
+  onReply(attempt: Attempt, msg: Reply): void;
+  onBundled(attempt: Attempt, entry: BundleEntry, about: ReplyHeaders): void;
 }
 
 /** Tries of one idempotent job at one manager. */
@@ -67,8 +68,12 @@ export class Attempt implements InboxEntry {
     return this.number - this.job.spec.attemptsBefore < MAX_ATTEMPTS;
   }
 
-  onReply(msg: Msg): void {
+  onReply(msg: Reply): void {
     this.owner.onReply(this, msg);
+  }
+
+  onBundled(entry: BundleEntry, about: ReplyHeaders): void {
+    this.owner.onBundled(this, entry, about);
   }
 
   /** Whether a reply is about this attempt and from who has it; what a reply does not say, it does not contradict. */

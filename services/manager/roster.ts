@@ -35,6 +35,8 @@ export interface RosterWorker {
   roundTripMs: number;
   heartbeatIntervalMs: number;
   isolation: Isolation;
+  /** Several jobs may come to it in one message. */
+  takesBundles: boolean;
 }
 
 /** What the roster takes from a heartbeat. */
@@ -47,6 +49,7 @@ export interface Beat {
   readonly busy: number;
   readonly heartbeatIntervalMs: number;
   readonly isolation: Isolation;
+  readonly takesBundles?: boolean;
 }
 
 /** What a heartbeat meant: old ones are ignored; a restart means that what ran before is gone. */
@@ -264,7 +267,8 @@ function clamp(worker: RosterWorker, said: number): number {
 function fieldsOf(beat: Beat): Partial<RosterWorker> {
   const { incarnation, seq, state, slots, busy, isolation } = beat;
   const heartbeatIntervalMs = Math.min(Math.max(beat.heartbeatIntervalMs || 1_000, 100), 60_000);
-  return { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs };
+  const takesBundles = beat.takesBundles === true;
+  return { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs, takesBundles };
 }
 
 function emptyWorker(id: string): RosterWorker {
@@ -283,5 +287,6 @@ function emptyWorker(id: string): RosterWorker {
     roundTripMs: 0,
     heartbeatIntervalMs: 1_000,
     isolation: 0,
+    takesBundles: false,
   };
 }

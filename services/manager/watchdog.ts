@@ -6,11 +6,10 @@
  * It is called on a tick and on events; it owns no timer.
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import type { Msg } from "nats";
 import { ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { encodeControl } from "../../mesh/control.js";
 import { PoolError } from "../../mesh/errors.js";
-import { isNoResponders } from "../../mesh/inbox.js";
+import { isNoResponders, type Reply } from "../../mesh/inbox.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { Fifo } from "./fifo.js";
 import type { Attempt } from "./live-job.js";
@@ -225,7 +224,7 @@ export class Watchdog {
     bus.publish(subjects.control(pool, worker), encodeControl("probe", {}), { reply });
   }
 
-  #onProbeReply(worker: string, sentAt: number, msg: Msg): void {
+  #onProbeReply(worker: string, sentAt: number, msg: Reply): void {
     const { roster, now } = this.#dispatcher.parts;
     this.#closeProbe(worker);
     const at = now();
@@ -266,7 +265,7 @@ export class Watchdog {
     }
   }
 
-  #onOwedReply(msg: Msg): void {
+  #onOwedReply(msg: Reply): void {
     if (msg.data.length === 0) return;
     const response = fromBinary(ControlResponseSchema, msg.data);
     const worker = response.worker?.worker ?? "";

@@ -67,5 +67,6 @@ export function buildBeat(who: BeatIdentity, now: BeatFigures, seq: bigint): Hea
     heartbeatIntervalMs: who.heartbeatIntervalMs,
     stuck: now.stuck,
     startedAt: timestampFromMs(who.startedAtMs),
+    takesBundles: true,
   });
 }

@@ -5,11 +5,13 @@
  */
 import { type Msg, nuid } from "nats";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { type BundleEntry, decodeBundle } from "../../mesh/bundle.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
-import { decodeJobHeaders, type JobHeaders } from "../../mesh/headers.js";
+import { decodeJobHeaders, decodeSentAt, type JobHeaders } from "../../mesh/headers.js";
+import { splitReply } from "../../mesh/inbox.js";
 import { DEFAULT_TIMEOUT_MS } from "../../mesh/job.js";
 import { isAnswerable } from "../../mesh/subjects.js";
-import { headersOf } from "../../mesh/wire-headers.js";
+import { headersOf, isBundle } from "../../mesh/wire-headers.js";
 import type { OwedResults } from "./owed.js";
 import type { Replies } from "./replies.js";
 import type { Results } from "./results.js";
@@ -55,15 +57,12 @@ export class Intake {
     this.#parts = parts;
   }
 
-  /** Takes a job message, whichever subject it came by. */
+  /** Takes a message with a job or a bundle of them, whichever subject it came by. */
   receive(msg: JobMessage): void {
-    const nowMs = this.#parts.now();
-    if (this.#parts.stall.check(nowMs)) this.#parts.onStall();
+    if (isBundle(msg)) return this.#receiveBundle(msg);
+    const nowMs = this.#look();
     const reply = msg.reply || undefined;
-    if (reply !== undefined && !isAnswerable(reply, this.#parts.inboxPrefix)) {
-      this.droppedTotal += 1;
-      return;
-    }
+    if (!this.#isAnswerable(reply)) return;
     let headers: JobHeaders;
     try {
       headers = decodeJobHeaders(headersOf(msg));
@@ -71,12 +70,37 @@ export class Intake {
       this.#parts.replies.error({ id: "invalid", attempt: 1, reply }, toPoolError(thrown));
       return;
     }
-    this.#decide(toOrder(msg.data, headers, reply, nowMs), headers, nowMs);
+    this.#decide(toOrder(msg.data, headers, reply, nowMs), headers.expiresAt, nowMs);
   }
 
-  #decide(order: JobOrder, headers: JobHeaders, nowMs: number): void {
+  /** One to which nobody could hear the answers, or the rest of one that is cut off, is dropped. */
+  #receiveBundle(msg: JobMessage): void {
+    if (!msg.reply || !this.#isAnswerable(msg.reply)) return;
+    const [inbox] = splitReply(msg.reply);
+    const sentAt = decodeSentAt(headersOf(msg)) ?? this.#parts.wallNow();
+    const whole = decodeBundle(msg.data, (entry) => {
+      const nowMs = this.#look();
+      this.#decide(fromBundle(entry, inbox, nowMs), sentAt + entry.timeoutMs, nowMs);
+    });
+    if (!whole) this.droppedTotal += 1;
+  }
+
+  /** The time, and whether this process stood still. */
+  #look(): number {
+    const nowMs = this.#parts.now();
+    if (this.#parts.stall.check(nowMs)) this.#parts.onStall();
+    return nowMs;
+  }
+
+  #isAnswerable(reply: string | undefined): boolean {
+    if (reply === undefined || isAnswerable(reply, this.#parts.inboxPrefix)) return true;
+    this.droppedTotal += 1;
+    return false;
+  }
+
+  #decide(order: JobOrder, expiresAt: number | undefined, nowMs: number): void {
     const { revoked, replies, jobs, slots, stall } = this.#parts;
-    if (headers.expiresAt !== undefined && this.#parts.wallNow() > headers.expiresAt + CLOCK_TOLERANCE_MS) {
+    if (expiresAt !== undefined && this.#parts.wallNow() > expiresAt + CLOCK_TOLERANCE_MS) {
       replies.error(order, new PoolError("deadline_exceeded", "the job had expired before it came"));
       return;
     }
@@ -129,10 +153,26 @@ function toOrder(bytes: Uint8Array, headers: JobHeaders, reply: string | undefin
     attempt: headers.attempt ?? 1,
     named: headers.jobId !== undefined,
     offered: headers.offer === true,
+    bundled: false,
     reply,
     bytes,
     deadlineAtMs: nowMs + (headers.timeoutMs ?? DEFAULT_TIMEOUT_MS),
     traceparent: headers.traceparent,
     tracestate: headers.tracestate,
+  };
+}
+
+function fromBundle(entry: BundleEntry, inbox: string, nowMs: number): JobOrder {
+  return {
+    id: entry.id,
+    attempt: entry.attempt,
+    named: true,
+    offered: true,
+    bundled: true,
+    reply: inbox + entry.token,
+    bytes: entry.payload,
+    deadlineAtMs: nowMs + entry.timeoutMs,
+    traceparent: entry.traceparent,
+    tracestate: entry.tracestate,
   };
 }

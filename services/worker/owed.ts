@@ -76,6 +76,7 @@ export class OwedResults {
   }
 
   async #flush(limitMs: number): Promise<void> {
+    this.#replies.flush();
     const seq = this.#results.seq;
     if (await this.#bus.flush(limitMs)) this.#results.confirm(seq, this.#now());
   }

@@ -4,10 +4,13 @@
  * Not decided here: what is answered, and what is kept for a second sending.
  */
 import type { MsgHdrs } from "nats";
+import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES } from "../../mesh/bundle.js";
 import type { Bus } from "../../mesh/bus.js";
 import { writeErrorHeaders } from "../../mesh/error-edges.js";
 import { PoolError, safeMessage } from "../../mesh/errors.js";
-import { encodeReplyHeaders, HEADER_RESERVE_BYTES, type ReplyKind } from "../../mesh/headers.js";
+import { encodeReplyHeaders, encodeResultsHeaders, HEADER_RESERVE_BYTES, type ReplyKind } from "../../mesh/headers.js";
+import { bundleSubject, splitReply } from "../../mesh/inbox.js";
+import { Outbox } from "../../mesh/outbox.js";
 import type { Ending } from "./runner.js";
 
 /** Which job an answer is about and where it goes. */
@@ -15,6 +18,8 @@ export interface Addressee {
   readonly id: string;
   readonly attempt: number;
   readonly reply: string | undefined;
+  /** The job came in a bundle: its result may go back in one. */
+  readonly bundled?: boolean;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -24,12 +29,14 @@ export class Replies {
   readonly #bus: Bus;
   readonly #worker: string;
   readonly #free: () => number;
+  readonly #outbox: Outbox<BundleEntry>;
 
   /** @param free the worker's free slots now, for Pool-Free */
   constructor(bus: Bus, worker: string, free: () => number) {
     this.#bus = bus;
     this.#worker = worker;
     this.#free = free;
+    this.#outbox = new Outbox((inbox, results) => this.#sendResults(inbox, results));
   }
 
   /** The largest result, in bytes. */
@@ -55,17 +62,42 @@ export class Replies {
     return this.#publish(to, errorText(error), withError(this.#headers("error", to), error));
   }
 
-  /** A result or an error. Says whether it was published; a result that is too large becomes an error. */
+  /** A result or an error. Says whether it was published, or will be at the end of this turn; a result that is too large becomes an error. */
   ending(to: Addressee, ending: Ending): boolean {
     const sendable = this.sendable(ending);
     if (!sendable.ok) return this.error(to, sendable.error);
-    return this.#publish(to, sendable.payload, this.#headers("result", to));
+    const { payload } = sendable;
+    if (!to.bundled || to.reply === undefined || payload.length > MAX_BUNDLED_BYTES) return this.#result(to, payload);
+    const [inbox, token] = splitReply(to.reply);
+    const { id, attempt } = to;
+    const about = { token, id, attempt, payload, timeoutMs: 0, traceparent: undefined, tracestate: undefined };
+    this.#outbox.add(inbox, about);
+    return true;
+  }
+
+  /** Sends at once what waits to leave in bundles. */
+  flush(): void {
+    this.#outbox.flush();
   }
 
   /** The same ending, or `payload_too_large` when the broker would not take it. */
   sendable(ending: Ending): Ending {
     if (!ending.ok || ending.payload.length <= this.maxBytes) return ending;
     return { ok: false, error: tooLarge(ending.payload.length, this.maxBytes) };
+  }
+
+  #sendResults(inbox: string, results: readonly BundleEntry[]): void {
+    const [first] = results;
+    if (results.length === 1 && first !== undefined) {
+      this.#result({ ...first, reply: inbox + first.token }, first.payload);
+      return;
+    }
+    const headers = encodeResultsHeaders(results.length, this.#worker, this.#free());
+    this.#bus.publish(bundleSubject(inbox), encodeBundle(results), { headers });
+  }
+
+  #result(to: Addressee, payload: Uint8Array): boolean {
+    return this.#publish(to, payload, this.#headers("result", to));
   }
 
   #headers(kind: ReplyKind, to: Addressee, free = this.#free()): MsgHdrs {

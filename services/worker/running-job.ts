@@ -17,6 +17,8 @@ export interface JobOrder {
   readonly named: boolean;
   /** Whether the sender understands `busy`, `accepted` and `progress`; else it gets one answer, the outcome. */
   readonly offered: boolean;
+  /** It came in a bundle, so its sender takes one. */
+  readonly bundled: boolean;
   /** Where answers go; undefined: nobody waits. */
   readonly reply: string | undefined;
   readonly bytes: Uint8Array;

@@ -4,7 +4,7 @@
  * Decided here: a slot is taken in {@link RunningJobs.start} and given back in
  * `onEnded`, nowhere else. Not decided here: whether a job may start (intake.ts).
  */
-import type { PoolError } from "../../mesh/errors.js";
+import { PoolError } from "../../mesh/errors.js";
 import type { BeatFigures } from "./beat.js";
 import type { Caution } from "./caution.js";
 import type { OwedResults } from "./owed.js";
@@ -13,6 +13,9 @@ import type { Ending, Runner } from "./runner.js";
 import { attemptKey, type JobLedger, type JobOrder, RunningJob } from "./running-job.js";
 import type { Slots } from "./slots.js";
 import { Sweep } from "./sweep.js";
+
+/** A handler's synchronous part that others' results do not wait for, in milliseconds. */
+const LONG_TURN_MS = 1;
 
 /** What it works with. */
 export interface RunningJobsParts {
@@ -119,7 +122,7 @@ export class RunningJobs implements JobLedger {
     else {
       this.#accept(job);
       // after this microtask the acceptance is on the socket, whatever the handler does to the loop
-      queueMicrotask(() => this.#runHere(job, this.#parts.now()));
+      queueMicrotask(() => this.#runLater(job));
     }
     return true;
   }
@@ -186,6 +189,7 @@ export class RunningJobs implements JobLedger {
 
   #accept(job: RunningJob): void {
     job.accepted = true;
+    this.#parts.replies.flush();
     this.#parts.replies.accepted(job.order);
   }
 
@@ -200,8 +204,17 @@ export class RunningJobs implements JobLedger {
     for (const resolve of waiting) resolve();
   }
 
+  /** Unless it was canceled before it could begin. */
+  #runLater(job: RunningJob): void {
+    if (job.running) this.#runHere(job, this.#parts.now());
+    else job.end({ ok: false, error: new PoolError("canceled", "canceled before it began") });
+  }
+
   #runHere(job: RunningJob, startMs: number): void {
     this.#parts.runner.run(job);
-    this.#parts.caution.ran(this.#parts.now() - startMs);
+    const syncMs = this.#parts.now() - startMs;
+    this.#parts.caution.ran(syncMs);
+    // what waits for the end of this turn has waited long enough
+    if (syncMs >= LONG_TURN_MS) this.#parts.replies.flush();
   }
 }

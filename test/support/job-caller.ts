@@ -1,5 +1,5 @@
 /** Speaks to workers as a manager does, one message at a time, and shows every reply. */
-import type { Msg, MsgHdrs } from "nats";
+import type { MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/bus.js";
 import { readErrorHeaders } from "../../mesh/error-edges.js";
 import type { PoolError } from "../../mesh/errors.js";
@@ -10,7 +10,7 @@ import {
   type JobHeaders,
   type ReplyHeaders,
 } from "../../mesh/headers.js";
-import { Inbox } from "../../mesh/inbox.js";
+import { Inbox, type Reply } from "../../mesh/inbox.js";
 import { Subjects } from "../../mesh/subjects.js";
 import { eventually } from "./wait.js";
 
@@ -108,8 +108,8 @@ export class JobCaller {
   }
 }
 
-function seen(msg: Msg): SeenReply {
+function seen(msg: Reply): SeenReply {
   const headers = decodeReplyHeaders(msg.headers);
   const error = headers.kind === "error" && msg.headers !== undefined ? readErrorHeaders(msg.headers) : undefined;
-  return { ...headers, data: msg.data, text: msg.string(), error };
+  return { ...headers, data: msg.data, text: new TextDecoder().decode(msg.data), error };
 }

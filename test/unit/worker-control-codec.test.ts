@@ -115,6 +115,7 @@ test("a heartbeat carries every figure and says when it leaves running jobs out"
     labels: { zone: "a" },
     heartbeatIntervalMs: 1_000,
     stuck: 1,
+    takesBundles: true,
   });
 });
 

@@ -19,6 +19,7 @@ function start(): { job: RunningJob; seen: string[] } {
     attempt: 1,
     named: true,
     offered: true,
+    bundled: false,
     reply: "_INBOX.a",
     bytes: new TextEncoder().encode("2"),
     deadlineAtMs: 1_000,

@@ -183,8 +183,10 @@ type Heartbeat struct {
 	// The worker's own interval between two heartbeats without a change, in milliseconds.
 	HeartbeatIntervalMs uint32 `protobuf:"varint,20,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
 	// Slots held by handlers that ignored their abort.
-	Stuck         uint32                 `protobuf:"varint,21,opt,name=stuck,proto3" json:"stuck,omitempty"`
-	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	Stuck     uint32                 `protobuf:"varint,21,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// Understands bundles: several jobs in one message.
+	TakesBundles  bool `protobuf:"varint,23,opt,name=takes_bundles,json=takesBundles,proto3" json:"takes_bundles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -373,6 +375,13 @@ func (x *Heartbeat) GetStartedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Heartbeat) GetTakesBundles() bool {
+	if x != nil {
+		return x.TakesBundles
+	}
+	return false
+}
+
 // ManagerHeartbeat is published on pool.P.manager.M every second and on change (coalesced).
 type ManagerHeartbeat struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -556,7 +565,7 @@ var File_poolmesh_v1_heartbeat_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\n" +
-	"\x1bpoolmesh/v1/heartbeat.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x06\n" +
+	"\x1bpoolmesh/v1/heartbeat.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x06\n" +
 	"\tHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12 \n" +
@@ -582,7 +591,8 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x15heartbeat_interval_ms\x18\x14 \x01(\rR\x13heartbeatIntervalMs\x12\x14\n" +
 	"\x05stuck\x18\x15 \x01(\rR\x05stuck\x129\n" +
 	"\n" +
-	"started_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x1a9\n" +
+	"started_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12#\n" +
+	"\rtakes_bundles\x18\x17 \x01(\bR\ftakesBundles\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf1\x04\n" +

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpoolmesh/v1/heartbeat.proto\x12\x0bpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x04\n\tHeartbeat\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12\x0b\n\x03seq\x18\x04 \x01(\x04\x12\'\n\x05state\x18\x05 \x01(\x0e\x32\x18.poolmesh.v1.WorkerState\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x0c\n\x04\x62usy\x18\x07 \x01(\r\x12\x11\n\tjobs_done\x18\x08 \x01(\x04\x12\x13\n\x0bjobs_failed\x18\t \x01(\x04\x12\x16\n\x0e\x61\x63\x63\x65pted_total\x18\n \x01(\x04\x12\x15\n\rrefused_total\x18\x0b \x01(\x04\x12\x14\n\x0crunning_jobs\x18\x0c \x03(\t\x12\x19\n\x11running_truncated\x18\r \x01(\x08\x12\x13\n\x0bloop_lag_ms\x18\x0e \x01(\x01\x12)\n\tisolation\x18\x0f \x01(\x0e\x32\x16.poolmesh.v1.Isolation\x12\x0c\n\x04host\x18\x10 \x01(\t\x12\x0b\n\x03pid\x18\x11 \x01(\r\x12\x0f\n\x07version\x18\x12 \x01(\t\x12\x32\n\x06labels\x18\x13 \x03(\x0b\x32\".poolmesh.v1.Heartbeat.LabelsEntry\x12\x1d\n\x15heartbeat_interval_ms\x18\x14 \x01(\r\x12\r\n\x05stuck\x18\x15 \x01(\r\x12.\n\nstarted_at\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb3\x03\n\x10ManagerHeartbeat\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0f\n\x07manager\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12\x0b\n\x03seq\x18\x04 \x01(\x04\x12\x0f\n\x07stopped\x18\x05 \x01(\x08\x12\x0e\n\x06parked\x18\x06 \x01(\r\x12\x14\n\x0cparked_bytes\x18\x07 \x01(\x04\x12\x16\n\x0eoldest_wait_ms\x18\x08 \x01(\x01\x12\x14\n\x0cparked_limit\x18\t \x01(\r\x12\x11\n\tin_flight\x18\n \x01(\r\x12\x17\n\x0fsubmitted_total\x18\x0b \x01(\x04\x12=\n\x08outcomes\x18\x0c \x03(\x0b\x32+.poolmesh.v1.ManagerHeartbeat.OutcomesEntry\x12\x12\n\nlate_total\x18\r \x01(\x04\x12\x0c\n\x04host\x18\x0e \x01(\t\x12\x0b\n\x03pid\x18\x0f \x01(\r\x12\x0f\n\x07version\x18\x10 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x11 \x01(\r\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01*\xc3\x01\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15WORKER_STATE_STARTING\x10\x01\x12\x16\n\x12WORKER_STATE_READY\x10\x02\x12\x17\n\x13WORKER_STATE_PAUSED\x10\x03\x12\x19\n\x15WORKER_STATE_DRAINING\x10\x04\x12\x18\n\x14WORKER_STATE_STOPPED\x10\x05\x12\x15\n\x11WORKER_STATE_LOST\x10\x06*}\n\tIsolation\x12\x19\n\x15ISOLATION_UNSPECIFIED\x10\x00\x12\x14\n\x10ISOLATION_INLINE\x10\x01\x12\x14\n\x10ISOLATION_THREAD\x10\x02\x12\x15\n\x11ISOLATION_PROCESS\x10\x03\x12\x12\n\x0eISOLATION_EXEC\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpoolmesh/v1/heartbeat.proto\x12\x0bpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x04\n\tHeartbeat\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12\x0b\n\x03seq\x18\x04 \x01(\x04\x12\'\n\x05state\x18\x05 \x01(\x0e\x32\x18.poolmesh.v1.WorkerState\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x0c\n\x04\x62usy\x18\x07 \x01(\r\x12\x11\n\tjobs_done\x18\x08 \x01(\x04\x12\x13\n\x0bjobs_failed\x18\t \x01(\x04\x12\x16\n\x0e\x61\x63\x63\x65pted_total\x18\n \x01(\x04\x12\x15\n\rrefused_total\x18\x0b \x01(\x04\x12\x14\n\x0crunning_jobs\x18\x0c \x03(\t\x12\x19\n\x11running_truncated\x18\r \x01(\x08\x12\x13\n\x0bloop_lag_ms\x18\x0e \x01(\x01\x12)\n\tisolation\x18\x0f \x01(\x0e\x32\x16.poolmesh.v1.Isolation\x12\x0c\n\x04host\x18\x10 \x01(\t\x12\x0b\n\x03pid\x18\x11 \x01(\r\x12\x0f\n\x07version\x18\x12 \x01(\t\x12\x32\n\x06labels\x18\x13 \x03(\x0b\x32\".poolmesh.v1.Heartbeat.LabelsEntry\x12\x1d\n\x15heartbeat_interval_ms\x18\x14 \x01(\r\x12\r\n\x05stuck\x18\x15 \x01(\r\x12.\n\nstarted_at\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtakes_bundles\x18\x17 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb3\x03\n\x10ManagerHeartbeat\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0f\n\x07manager\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12\x0b\n\x03seq\x18\x04 \x01(\x04\x12\x0f\n\x07stopped\x18\x05 \x01(\x08\x12\x0e\n\x06parked\x18\x06 \x01(\r\x12\x14\n\x0cparked_bytes\x18\x07 \x01(\x04\x12\x16\n\x0eoldest_wait_ms\x18\x08 \x01(\x01\x12\x14\n\x0cparked_limit\x18\t \x01(\r\x12\x11\n\tin_flight\x18\n \x01(\r\x12\x17\n\x0fsubmitted_total\x18\x0b \x01(\x04\x12=\n\x08outcomes\x18\x0c \x03(\x0b\x32+.poolmesh.v1.ManagerHeartbeat.OutcomesEntry\x12\x12\n\nlate_total\x18\r \x01(\x04\x12\x0c\n\x04host\x18\x0e \x01(\t\x12\x0b\n\x03pid\x18\x0f \x01(\r\x12\x0f\n\x07version\x18\x10 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x11 \x01(\r\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01*\xc3\x01\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15WORKER_STATE_STARTING\x10\x01\x12\x16\n\x12WORKER_STATE_READY\x10\x02\x12\x17\n\x13WORKER_STATE_PAUSED\x10\x03\x12\x19\n\x15WORKER_STATE_DRAINING\x10\x04\x12\x18\n\x14WORKER_STATE_STOPPED\x10\x05\x12\x15\n\x11WORKER_STATE_LOST\x10\x06*}\n\tIsolation\x12\x19\n\x15ISOLATION_UNSPECIFIED\x10\x00\x12\x14\n\x10ISOLATION_INLINE\x10\x01\x12\x14\n\x10ISOLATION_THREAD\x10\x02\x12\x15\n\x11ISOLATION_PROCESS\x10\x03\x12\x12\n\x0eISOLATION_EXEC\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,16 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEARTBEAT_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_MANAGERHEARTBEAT_OUTCOMESENTRY']._loaded_options = None
   _globals['_MANAGERHEARTBEAT_OUTCOMESENTRY']._serialized_options = b'8\001'
-  _globals['_WORKERSTATE']._serialized_start=1101
-  _globals['_WORKERSTATE']._serialized_end=1296
-  _globals['_ISOLATION']._serialized_start=1298
-  _globals['_ISOLATION']._serialized_end=1423
+  _globals['_WORKERSTATE']._serialized_start=1124
+  _globals['_WORKERSTATE']._serialized_end=1319
+  _globals['_ISOLATION']._serialized_start=1321
+  _globals['_ISOLATION']._serialized_end=1446
   _globals['_HEARTBEAT']._serialized_start=78
-  _globals['_HEARTBEAT']._serialized_end=660
-  _globals['_HEARTBEAT_LABELSENTRY']._serialized_start=615
-  _globals['_HEARTBEAT_LABELSENTRY']._serialized_end=660
-  _globals['_MANAGERHEARTBEAT']._serialized_start=663
-  _globals['_MANAGERHEARTBEAT']._serialized_end=1098
-  _globals['_MANAGERHEARTBEAT_OUTCOMESENTRY']._serialized_start=1051
-  _globals['_MANAGERHEARTBEAT_OUTCOMESENTRY']._serialized_end=1098
+  _globals['_HEARTBEAT']._serialized_end=683
+  _globals['_HEARTBEAT_LABELSENTRY']._serialized_start=638
+  _globals['_HEARTBEAT_LABELSENTRY']._serialized_end=683
+  _globals['_MANAGERHEARTBEAT']._serialized_start=686
+  _globals['_MANAGERHEARTBEAT']._serialized_end=1121
+  _globals['_MANAGERHEARTBEAT_OUTCOMESENTRY']._serialized_start=1074
+  _globals['_MANAGERHEARTBEAT_OUTCOMESENTRY']._serialized_end=1121
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,177 @@
+/** Jobs that leave in one turn of the event loop: how they travel, and that nothing else is different. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Msg } from "nats";
+import { decodeBundle, encodeBundle } from "../../mesh/bundle.js";
+import { encodeJobsHeaders, HEADER } from "../../mesh/headers.js";
+import { JobResult } from "../../mesh/job.js";
+import { Manager } from "../../services/manager/manager.js";
+import { connectBus, type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
+import { failure } from "../support/failure.js";
+import { startWorker } from "../support/started-worker.js";
+import { eventually, gate } from "../support/wait.js";
+
+const broker = await startBroker(WHOLE_FILE);
+
+/** A manager of the pool that sees `slots` slots, and what crosses its job and reply subjects. */
+async function startManager(t: Owner, pool: string, slots: number) {
+  const manager = await Manager.connect(pool, { servers: broker.url, graceMs: 100 });
+  t.after(() => manager.close());
+  await eventually(() => manager.capacity.slots === slots, { what: `${slots} slots` });
+  const bus = await connectBus(t, broker);
+  const jobs: Msg[] = [];
+  const replies: Msg[] = [];
+  bus.subscribe(`pool.${pool}.job.>`, (msg) => jobs.push(msg));
+  bus.subscribe(`pool.${pool}.job`, (msg) => jobs.push(msg));
+  bus.subscribe("_INBOX.>", (msg) => replies.push(msg));
+  await bus.flush();
+  return { manager, bus, jobs, replies };
+}
+
+const held = (messages: readonly Msg[]): number[] =>
+  messages.map((msg) => Number(msg.headers?.get(HEADER.bundle) || 1)).sort((a, b) => a - b);
+
+test("jobs of one turn are spread over the workers and travel in bundles, and so do their results", async (t) => {
+  const run = (job: { readonly payload: unknown }): number => Number(job.payload) + 1;
+  const { pool } = await startWorker(t, broker, { slots: 32, run });
+  await startWorker(t, broker, { slots: 32, run, pool, id: "w2" });
+  const { manager, bus, jobs, replies } = await startManager(t, pool, 64);
+  const results = await Promise.all(Array.from({ length: 60 }, (_, i) => manager.submit(String(i))));
+  assert.deepEqual(
+    results.map((result) => result.json()),
+    Array.from({ length: 60 }, (_, i) => i + 1),
+  );
+  for (const id of ["w1", "w2"]) {
+    assert.ok(results.filter(({ worker }) => worker === id).length >= 29, `evenly: ${id}`);
+  }
+  await bus.flush();
+  assert.deepEqual(held(jobs).slice(0, 1), [1], "the first one is offered to whom the broker picks");
+  assert.ok(held(jobs).length === 3, `60 jobs in ${held(jobs)}`);
+  const bundles = replies.filter((msg) => msg.headers?.get(HEADER.bundle));
+  assert.ok(held(bundles).reduce((sum, count) => sum + count, 0) >= 50, "results come together too");
+});
+
+test("a job that leaves alone is a message of its own", async (t) => {
+  const { pool } = await startWorker(t, broker, { run: () => "alone" });
+  const { manager, bus, jobs } = await startManager(t, pool, 1);
+  assert.equal((await manager.submit("")).json(), "alone");
+  assert.equal((await manager.submit("")).json(), "alone");
+  await bus.flush();
+  assert.deepEqual(held(jobs), [1, 1]);
+});
+
+test("a bundle's jobs have all that a job has: id, attempt, trace, payload of any bytes, their own deadline", async (t) => {
+  const seen: unknown[] = [];
+  const { pool } = await startWorker(t, broker, {
+    slots: 4,
+    run: async (job) => {
+      seen.push([job.id, job.attempt, job.traceparent, job.tracestate, job.payload]);
+      if (job.payload === "hang") await new Promise((resolve) => job.signal.addEventListener("abort", resolve));
+      return job.payload;
+    },
+  });
+  const { manager, jobs } = await startManager(t, pool, 4);
+  const trace = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", tracestate: "a=b c,d=e" };
+  const first = manager.submit('"first"');
+  const traced = manager.submit('"ünïcödé"', { id: "traced", ...trace });
+  const hangs = failure(manager.submit('"hang"', { id: "hangs", timeoutMs: 100 }));
+  const large = manager.submit(JSON.stringify("x".repeat(5_000)), { id: "large" });
+  assert.equal((await first).json(), "first");
+  assert.equal((await traced).json(), "ünïcödé");
+  assert.equal((await large).json(), "x".repeat(5_000));
+  assert.equal((await hangs).reason, "deadline_exceeded");
+  assert.deepEqual(
+    seen.filter((each) => (each as unknown[])[0] === "traced"),
+    [["traced", 1, trace.traceparent, trace.tracestate, "ünïcödé"]],
+  );
+  assert.deepEqual(held(jobs), [1, 1, 2], "the large one goes alone");
+});
+
+test("a job that is canceled in the turn in which it left does not keep its slot", async (t) => {
+  const { pool } = await startWorker(t, broker, {
+    slots: 3,
+    // like many handlers, it does not look whether its signal has fired before
+    run: (job) => new Promise((_, reject) => job.signal.addEventListener("abort", () => reject(job.signal.reason))),
+  });
+  const { manager } = await startManager(t, pool, 3);
+  const outcomes = ["first", "second", "third"].map((id) => failure(manager.submit("", { id })));
+  for (const id of ["second", "third"]) await manager.cancel(id);
+  await manager.cancel("first");
+  for (const outcome of outcomes) assert.equal((await outcome).reason, "canceled");
+  await eventually(() => manager.capacity.busy === 0, { what: "every slot is free" });
+});
+
+test("more jobs in a bundle than slots: the others are refused, each by itself, and run later", async (t) => {
+  const open = gate();
+  const { pool, caller } = await startWorker(t, broker, { slots: 2, run: (job) => open.promise.then(() => job.id) });
+  const bus = await connectBus(t, broker);
+  const answers: string[] = [];
+  bus.subscribe("_INBOX.crowd.*", (msg) => {
+    if (!msg.headers?.get(HEADER.bundle))
+      answers.push(`${msg.headers?.get(HEADER.jobId)} ${msg.headers?.get(HEADER.reply)}`);
+    else decodeBundle(msg.data, (entry) => answers.push(`${entry.id} result`));
+  });
+  await bus.flush();
+  const none = {
+    payload: new Uint8Array(),
+    timeoutMs: 5_000,
+    attempt: 1,
+    traceparent: undefined,
+    tracestate: undefined,
+  };
+  const entries = ["a", "b", "c", "d"].map((id) => ({ ...none, id, token: `t_${id}` }));
+  const send = (): void => {
+    const headers = encodeJobsHeaders(entries.length, Date.now());
+    caller.bus.publish(`pool.${pool}.job.w1`, encodeBundle(entries), { headers, reply: "_INBOX.crowd.bundle" });
+  };
+  send();
+  await eventually(() => ["c busy", "d busy", "a accepted", "b accepted"].every((each) => answers.includes(each)), {
+    what: "two taken, two refused",
+  });
+  open.open();
+  await eventually(() => ["a result", "b result"].every((each) => answers.includes(each)), { what: "results" });
+  const before = answers.length;
+  send();
+  await eventually(() => ["c result", "d result"].every((each) => answers.includes(each)), {
+    what: "the others' results",
+  });
+  assert.equal(answers.slice(before).filter((each) => each === "a result").length, 1, "a is answered again, not run");
+});
+
+test("a bundle that is none, or to which nobody could hear the answers, is dropped and the worker goes on", async (t) => {
+  const { pool, worker, caller } = await startWorker(t, broker, { run: () => "fine" });
+  const headers = encodeJobsHeaders(1, Date.now());
+  const none = {
+    payload: new Uint8Array(),
+    timeoutMs: 5_000,
+    attempt: 1,
+    traceparent: undefined,
+    tracestate: undefined,
+  };
+  const good = encodeBundle([{ ...none, id: "x", token: "t_x" }]);
+  const subject = `pool.${pool}.job.w1`;
+  caller.bus.publish(subject, new Uint8Array([1, 2, 3]), { headers, reply: "_INBOX.crowd.bundle" });
+  caller.bus.publish(subject, good, { headers });
+  caller.bus.publish(subject, good, { headers, reply: `pool.${pool}.submit` });
+  assert.equal((await caller.send("1", { jobId: "after" }).outcome()).text, '"fine"');
+  assert.equal(worker.closed instanceof Promise, true);
+});
+
+test("a worker that does not say that it takes bundles gets each job by itself", async (t) => {
+  const { pool } = await startWorker(t, broker, { slots: 8, run: () => 1 });
+  const { manager, bus, jobs } = await startManager(t, pool, 8);
+  const silent = await connectBus(t, broker);
+  const beat = { worker: "plain", incarnation: "1", seq: "1", state: "WORKER_STATE_READY", slots: 50, busy: 0 };
+  silent.subscribe(`pool.${pool}.control.plain`, (msg) => msg.respond());
+  silent.subscribe(`pool.${pool}.job.plain`, (msg) => {
+    msg.respond(`${msg.headers?.get(HEADER.jobId)}`);
+  });
+  silent.publish(`pool.${pool}.heartbeat.plain`, Buffer.from(JSON.stringify({ pool, ...beat })));
+  await eventually(() => manager.capacity.slots === 58, { what: "both workers" });
+  const results = await Promise.all(Array.from({ length: 20 }, () => manager.submit("")));
+  assert.ok(results.every((result) => result instanceof JobResult));
+  await bus.flush();
+  const plain = jobs.filter(({ subject }) => subject.endsWith(".plain"));
+  assert.ok(plain.length >= 8, `${plain.length} jobs`);
+  assert.deepEqual(new Set(held(plain)), new Set([1]));
+});
