@@ -35,6 +35,12 @@ export function readMeterConfig(
 
 /** Control without a token would be control by anybody. @throws PoolError `invalid_argument` */
 export function requireToken(config: { readonly control?: boolean; readonly controlToken?: string | undefined }): void {
-  if (!config.control || config.controlToken) return;
-  throw new PoolError("invalid_argument", "control: needs a token, in POOLMESH_CONTROL_TOKEN", { field: "control" });
+  const { control, controlToken } = config;
+  if (!control) return;
+  if (!controlToken) {
+    throw new PoolError("invalid_argument", "control: needs a token, in POOLMESH_CONTROL_TOKEN", { field: "control" });
+  }
+  if (/^[\x21-\x7e]+$/.test(controlToken)) return;
+  const message = "controlToken: use printable ASCII characters without a space, as an HTTP header carries them";
+  throw new PoolError("invalid_argument", message, { field: "controlToken" });
 }
