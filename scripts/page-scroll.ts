@@ -4,8 +4,8 @@
  *
  *   node --import tsx scripts/page-scroll.ts [MANY] [SECONDS]
  *
- * The few say what this machine's browser can do; the page is smooth when the
- * many make no difference.
+ * The few, enough to fill the view, say what this machine's browser can do; the
+ * page is smooth when the many make no difference.
  */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -19,7 +19,7 @@ import { toolPath } from "../test/support/tools.js";
 import { forkMeter } from "./meter-child.js";
 
 const [many = 1_000, seconds = 8] = process.argv.slice(2).map(Number);
-const FEW = 20;
+const FEW = 100;
 const CHANGES_PER_SECOND = 200;
 const SLOTS = 8;
 /** One notch of a mouse wheel, and how often it turns. */
