@@ -241,7 +241,7 @@ export class Dispatcher implements AttemptOwner {
 
   /** The first job of a turn goes to whom the broker picks; who comes with it is spread by what is known of the workers. */
   #letGo(job: LiveJob): void {
-    const at = job.submittedAt;
+    const at = this.parts.now();
     if (!this.#departures.joinTurn() || !this.#handOff(job, at)) this.#offer(job, at);
   }
 
