@@ -6,7 +6,6 @@
  * at its address twice, 300 ms apart, while our own connection is stable, means
  * that it is gone.
  */
-
 import type { Bus } from "../mesh/bus.js";
 import { json } from "../mesh/codec.js";
 import { type Inbox, isNoResponders, type Reply } from "../mesh/inbox.js";

@@ -5,10 +5,10 @@
  * Pure. A message costs both ends and the broker more than an empty job does,
  * and headers as text more than all else that crosses; so what is sent to one
  * place in one turn of the event loop travels together, in binary. An entry is,
- * big-endian: flags, length of its token, length of its id, nothing (a byte
- * each); attempt, time left in milliseconds, length of its payload (four bytes
- * each); then token, id, the trace (length in two bytes,
- * traceparent, a line break, tracestate), payload.
+ * big-endian: 1 with a trace, else 0; length of its token; length of its id; 0
+ * (a byte each); attempt; time left in milliseconds; length of its payload (four
+ * bytes each); then token, id, perhaps the trace (its length in two bytes,
+ * traceparent, a line feed, tracestate), payload.
  */
 import { isName } from "./names.js";
 
@@ -59,14 +59,14 @@ export function decodeBundle(data: Uint8Array, visit: (entry: BundleEntry) => vo
 }
 
 function sizeOf(entry: BundleEntry): number {
-  const trace = traceOf(entry);
-  const traceBytes = trace === undefined ? 0 : 2 + trace.length;
-  return FIXED_BYTES + entry.token.length + entry.id.length + traceBytes + entry.payload.length;
+  const { token, id, payload, traceparent = "", tracestate = "" } = entry;
+  const traceBytes = hasTrace(entry) ? 2 + traceparent.length + 1 + tracestate.length : 0;
+  return FIXED_BYTES + token.length + id.length + traceBytes + payload.length;
 }
 
 function write(bytes: Buffer, from: number, entry: BundleEntry): number {
-  const { token, id, payload } = entry;
-  const trace = traceOf(entry);
+  const { token, id, payload, traceparent = "", tracestate = "" } = entry;
+  const trace = hasTrace(entry) ? `${traceparent}\n${tracestate}` : undefined;
   bytes[from] = trace === undefined ? 0 : WITH_TRACE;
   bytes[from + 1] = token.length;
   bytes[from + 2] = id.length;
@@ -122,7 +122,6 @@ function readTrace(bytes: Buffer, at: number): string[] {
   return bytes.toString("latin1", at + 2, at + 2 + bytes.readUInt16BE(at)).split("\n", 2);
 }
 
-function traceOf({ traceparent, tracestate }: BundleEntry): string | undefined {
-  if (traceparent === undefined && tracestate === undefined) return undefined;
-  return `${traceparent ?? ""}\n${tracestate ?? ""}`;
+function hasTrace({ traceparent, tracestate }: BundleEntry): boolean {
+  return traceparent !== undefined || tracestate !== undefined;
 }

@@ -7,7 +7,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "./errors.js";
 import { checkName } from "./names.js";
-import { eachHeader, type HeaderReader, wireHeaders } from "./wire-headers.js";
+import { eachHeader, firstHeaderIs, type HeaderReader, wireHeaders } from "./wire-headers.js";
 
 /** Header names, in their canonical form. */
 export const HEADER = {
@@ -108,6 +108,9 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
   if (job.tracestate !== undefined) h.append(HEADER.tracestate, job.tracestate);
   return h;
 }
+
+/** Whether a message is a bundle of several (see bundle.ts). */
+export const isBundle = firstHeaderIs(HEADER.bundle);
 
 /** Headers of a bundle of jobs. */
 export function encodeJobsHeaders(count: number, sentAt: number): MsgHdrs {

@@ -8,8 +8,8 @@
 import { type Msg, nuid, type Subscription } from "nats";
 import { type BundleEntry, decodeBundle } from "./bundle.js";
 import type { Bus } from "./bus.js";
-import { decodeReplyHeaders, type ReplyHeaders } from "./headers.js";
-import { headersOf, isBundle } from "./wire-headers.js";
+import { decodeReplyHeaders, isBundle, type ReplyHeaders } from "./headers.js";
+import { headersOf } from "./wire-headers.js";
 
 /** The parts of a reply that are read. */
 export type Reply = Pick<Msg, "headers" | "data">;
@@ -77,11 +77,6 @@ export class Inbox {
   /** The reply subject of a token. */
   subject(token: string): string {
     return this.#prefix + token;
-  }
-
-  /** The reply subject of a message that holds several tokens. */
-  get bundleSubject(): string {
-    return bundleSubject(this.#prefix);
   }
 
   /** Stops waiting. */

@@ -10,11 +10,6 @@ import { PoolError } from "./errors.js";
 
 const START = "NATS/1.0";
 const END = "\r\n";
-const BUNDLE = "Pool-Bundle";
-/** How the headers of a bundle begin. */
-const BUNDLE_START = Buffer.from(`${START}${END}${BUNDLE}:`);
-/** The first byte in which it differs from most others. */
-const MARK_AT = START.length + END.length + "Pool-".length;
 
 /** What reading needs of headers; nats.js' own have it too. */
 export interface HeaderReader extends Iterable<[string, string[]]> {
@@ -94,12 +89,17 @@ export function wireHeaders(): MsgHdrs {
   return new WireHeaders() as unknown as MsgHdrs;
 }
 
-/** Whether a message is a bundle of several (see bundle.ts). */
-export function isBundle(msg: Pick<Msg, "headers">): boolean {
-  const { _msg, _rdata } = msg as RawMsg;
-  if (_msg === undefined || _rdata === undefined) return (msg.headers?.get(BUNDLE) ?? "") !== "";
-  if (_msg.hdr < BUNDLE_START.length || _rdata[MARK_AT] !== BUNDLE_START[MARK_AT]) return false;
-  return BUNDLE_START.equals(_rdata.subarray(0, BUNDLE_START.length));
+/** A test for messages whose first header has this name. Most others cost it one comparison. */
+export function firstHeaderIs(name: string): (msg: Pick<Msg, "headers">) => boolean {
+  const start = Buffer.from(`${START}${END}${name}:`);
+  // names share beginnings and lengths more often than their last letter
+  const markAt = start.length - 2;
+  return (msg) => {
+    const { _msg, _rdata } = msg as RawMsg;
+    if (_msg === undefined || _rdata === undefined) return (msg.headers?.get(name) ?? "") !== "";
+    if (_msg.hdr < start.length || _rdata[markAt] !== start[markAt]) return false;
+    return start.equals(_rdata.subarray(0, start.length));
+  };
 }
 
 /** A message of nats.js, with the raw bytes that its getters decode. */

@@ -6,29 +6,24 @@
  * bundle, if that worker takes them. Not decided here: which worker.
  */
 import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES } from "../../mesh/bundle.js";
-import type { Bus } from "../../mesh/bus.js";
-import { encodeJobHeaders, encodeJobsHeaders } from "../../mesh/headers.js";
-import type { Inbox } from "../../mesh/inbox.js";
+import { encodeJobHeaders, encodeJobsHeaders, encodeRevocation } from "../../mesh/headers.js";
 import { Outbox } from "../../mesh/outbox.js";
+import type { DispatcherParts } from "./dispatcher-parts.js";
 import type { Attempt } from "./live-job.js";
 import type { RosterWorker } from "./roster.js";
 
-/** What it works with. */
-export interface DeparturesParts {
-  readonly bus: Bus;
-  readonly inbox: Inbox;
-}
-
 export class Departures {
-  readonly #parts: DeparturesParts;
+  readonly #parts: DispatcherParts;
   readonly #jobSubject: string;
-  readonly #outbox = new Outbox<Attempt>((subject, attempts) => this.#sendAll(subject, attempts));
+  readonly #outbox = new Outbox<Attempt>({
+    alone: (subject, attempt) => this.#sendOne(subject, attempt),
+    together: (subject, attempts) => this.#sendAll(subject, attempts),
+  });
   #turn: NodeJS.Immediate | undefined;
 
-  /** @param jobSubject where offers of this pool go; hand-offs go below it */
-  constructor(parts: DeparturesParts, jobSubject: string) {
+  constructor(parts: DispatcherParts) {
     this.#parts = parts;
-    this.#jobSubject = jobSubject;
+    this.#jobSubject = parts.subjects.job(parts.pool);
   }
 
   /** Whether another job has left in this turn of the event loop; asking counts as leaving. */
@@ -49,18 +44,21 @@ export class Departures {
     else this.#sendOne(subject, attempt);
   }
 
-  /** Lets go at once what waits, so that what is sent next arrives after it. */
-  flush(): void {
+  /** Tells workers that a job, or its attempts up to a number, is not wanted any more; after what has left. */
+  recall(id: string, upToAttempt?: number): void {
+    const { bus, subjects, pool } = this.#parts;
     this.#outbox.flush();
+    const headers = upToAttempt === undefined ? undefined : encodeRevocation(upToAttempt);
+    bus.publish(subjects.cancel(pool, id), undefined, headers === undefined ? {} : { headers });
   }
 
   #sendAll(subject: string, attempts: readonly Attempt[]): void {
-    const [first] = attempts;
-    if (attempts.length === 1 && first !== undefined) return this.#sendOne(subject, first);
     const { bus, inbox } = this.#parts;
+    const first = attempts[0] as Attempt;
     const headers = encodeJobsHeaders(attempts.length, Date.now());
-    const entries = attempts.map(toEntry);
-    bus.publish(subject, encodeBundle(entries), { headers, reply: inbox.bundleSubject });
+    // should nobody listen there, the broker says so under this one
+    first.bundle = attempts;
+    bus.publish(subject, encodeBundle(attempts.map(toEntry)), { headers, reply: inbox.subject(first.token) });
   }
 
   #sendOne(subject: string, attempt: Attempt): void {

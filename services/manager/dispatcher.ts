@@ -12,7 +12,7 @@ import type { BundleEntry } from "../../mesh/bundle.js";
 import { Deadlines } from "../../mesh/deadlines.js";
 import { readErrorHeaders } from "../../mesh/error-edges.js";
 import { PoolError } from "../../mesh/errors.js";
-import { decodeReplyHeaders, encodeRevocation, type ReplyHeaders } from "../../mesh/headers.js";
+import { decodeReplyHeaders, type ReplyHeaders } from "../../mesh/headers.js";
 import { isNoResponders, type Reply } from "../../mesh/inbox.js";
 import { JobResult, type Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
@@ -48,7 +48,7 @@ export class Dispatcher implements AttemptOwner {
   constructor(parts: DispatcherParts) {
     this.parts = parts;
     this.parked = new ParkedQueue(parts.limits);
-    this.#departures = new Departures(parts, parts.subjects.job(parts.pool));
+    this.#departures = new Departures(parts);
   }
 
   /** Jobs that have no outcome yet. */
@@ -70,7 +70,9 @@ export class Dispatcher implements AttemptOwner {
     return this.#live.get(id);
   }
 
-  liveJobsNow = (): LiveJob[] => [...this.#live.values()];
+  liveJobsNow(): LiveJob[] {
+    return [...this.#live.values()];
+  }
 
   /**
    * Takes a job. Its listener hears exactly one outcome.
@@ -98,10 +100,7 @@ export class Dispatcher implements AttemptOwner {
   cancel(job: LiveJob, error: PoolError): void {
     if (job.state === "ended") return;
     const attempt = job.attempt;
-    if (attempt !== undefined && !attempt.over) {
-      this.#departures.flush();
-      this.parts.bus.publish(this.parts.subjects.cancel(this.parts.pool, job.id));
-    }
+    if (attempt !== undefined && !attempt.over) this.#departures.recall(job.id);
     this.fail(job, error);
   }
 
@@ -123,9 +122,7 @@ export class Dispatcher implements AttemptOwner {
     const job = attempt.job;
     job.attempts = attempt.number;
     this.closeAttempt(attempt);
-    const cancel = this.parts.subjects.cancel(this.parts.pool, job.id);
-    this.#departures.flush();
-    this.parts.bus.publish(cancel, undefined, { headers: encodeRevocation(attempt.number) });
+    this.#departures.recall(job.id, attempt.number);
     this.#handOffOrPark(job);
   }
 
@@ -158,7 +155,7 @@ export class Dispatcher implements AttemptOwner {
 
   onReply(attempt: Attempt, msg: Reply): void {
     if (attempt.over) return this.#onTooLate(attempt, decodeReplyHeaders(headersOf(msg)));
-    if (isNoResponders(msg)) return this.#onNoResponders(attempt);
+    if (isNoResponders(msg)) return this.#onNoResponders(attempt.bundle ?? [attempt]);
     const reply = decodeReplyHeaders(headersOf(msg));
     if (!this.#isMeant(attempt, reply)) return;
     switch (reply.kind) {
@@ -300,12 +297,16 @@ export class Dispatcher implements AttemptOwner {
     this.onRoundTrip(worker, this.parts.now() - attempt.sentAt);
   }
 
-  #onNoResponders(attempt: Attempt): void {
-    const worker = attempt.worker;
-    this.closeAttempt(attempt);
-    if (worker !== undefined) this.parts.roster.unreachable(worker, this.parts.now());
-    else if (this.isBare) this.bareSilence = true;
-    this.#handOffOrPark(attempt.job);
+  /** Nobody was there for what left in one message. */
+  #onNoResponders(attempts: readonly Attempt[]): void {
+    for (const attempt of attempts) {
+      if (attempt.over) continue;
+      const worker = attempt.worker;
+      this.closeAttempt(attempt);
+      if (worker !== undefined) this.parts.roster.unreachable(worker, this.parts.now());
+      else if (this.isBare) this.bareSilence = true;
+      this.#handOffOrPark(attempt.job);
+    }
   }
 
   #onBusyReply(attempt: Attempt, reply: ReplyHeaders): void {
@@ -332,6 +333,7 @@ export class Dispatcher implements AttemptOwner {
   }
 
   #isAnswered(attempt: Attempt): void {
+    attempt.bundle = undefined;
     if (attempt.waiting === undefined) return;
     this.unaccepted.remove(attempt.waiting);
     attempt.waiting = undefined;

@@ -49,6 +49,8 @@ export class Attempt implements InboxEntry {
   incarnation: bigint | undefined;
   /** Heartbeats of its worker in a row that did not list it as running. */
   missing = 0;
+  /** All that left with it under its own reply subject, itself among them, until it is answered. */
+  bundle: readonly Attempt[] | undefined;
   /** Its place among the attempts that nobody has accepted yet. */
   waiting: FifoNode<Attempt> | undefined;
 

@@ -36,7 +36,10 @@ export class Replies {
     this.#bus = bus;
     this.#worker = worker;
     this.#free = free;
-    this.#outbox = new Outbox((inbox, results) => this.#sendResults(inbox, results));
+    this.#outbox = new Outbox({
+      alone: (inbox, result) => this.#result({ ...result, reply: inbox + result.token }, result.payload),
+      together: (inbox, results) => this.#sendResults(inbox, results),
+    });
   }
 
   /** The largest result, in bytes. */
@@ -58,21 +61,20 @@ export class Replies {
     if (payload.length <= this.maxBytes) this.#publish(to, payload, this.#headers("progress", to));
   }
 
-  error(to: Addressee, error: PoolError): boolean {
-    return this.#publish(to, errorText(error), withError(this.#headers("error", to), error));
+  error(to: Addressee, error: PoolError): void {
+    this.#publish(to, errorText(error), withError(this.#headers("error", to), error));
   }
 
-  /** A result or an error. Says whether it was published, or will be at the end of this turn; a result that is too large becomes an error. */
-  ending(to: Addressee, ending: Ending): boolean {
+  /** A result or an error; a result that is too large becomes an error, one of a bundle waits for the end of the turn. */
+  ending(to: Addressee, ending: Ending): void {
     const sendable = this.sendable(ending);
     if (!sendable.ok) return this.error(to, sendable.error);
     const { payload } = sendable;
     if (!to.bundled || to.reply === undefined || payload.length > MAX_BUNDLED_BYTES) return this.#result(to, payload);
     const [inbox, token] = splitReply(to.reply);
     const { id, attempt } = to;
-    const about = { token, id, attempt, payload, timeoutMs: 0, traceparent: undefined, tracestate: undefined };
-    this.#outbox.add(inbox, about);
-    return true;
+    const result = { token, id, attempt, payload, timeoutMs: 0, traceparent: undefined, tracestate: undefined };
+    this.#outbox.add(inbox, result);
   }
 
   /** Sends at once what waits to leave in bundles. */
@@ -87,25 +89,20 @@ export class Replies {
   }
 
   #sendResults(inbox: string, results: readonly BundleEntry[]): void {
-    const [first] = results;
-    if (results.length === 1 && first !== undefined) {
-      this.#result({ ...first, reply: inbox + first.token }, first.payload);
-      return;
-    }
     const headers = encodeResultsHeaders(results.length, this.#worker, this.#free());
     this.#bus.publish(bundleSubject(inbox), encodeBundle(results), { headers });
   }
 
-  #result(to: Addressee, payload: Uint8Array): boolean {
-    return this.#publish(to, payload, this.#headers("result", to));
+  #result(to: Addressee, payload: Uint8Array): void {
+    this.#publish(to, payload, this.#headers("result", to));
   }
 
   #headers(kind: ReplyKind, to: Addressee, free = this.#free()): MsgHdrs {
     return encodeReplyHeaders({ kind, jobId: to.id, attempt: to.attempt, worker: this.#worker, free });
   }
 
-  #publish(to: Addressee, payload: Uint8Array, headers: MsgHdrs): boolean {
-    return to.reply !== undefined && this.#bus.publish(to.reply, payload, { headers });
+  #publish(to: Addressee, payload: Uint8Array, headers: MsgHdrs): void {
+    if (to.reply !== undefined) this.#bus.publish(to.reply, payload, { headers });
   }
 }
 

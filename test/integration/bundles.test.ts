@@ -2,21 +2,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Msg } from "nats";
-import { decodeBundle, encodeBundle } from "../../mesh/bundle.js";
+import { type BundleEntry, decodeBundle, encodeBundle } from "../../mesh/bundle.js";
 import { encodeJobsHeaders, HEADER } from "../../mesh/headers.js";
 import { JobResult } from "../../mesh/job.js";
-import { Manager } from "../../services/manager/manager.js";
+import { Manager, type ManagerOptions } from "../../services/manager/manager.js";
 import { connectBus, type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { failure } from "../support/failure.js";
 import { startWorker } from "../support/started-worker.js";
-import { eventually, gate } from "../support/wait.js";
+import { eventually, gate, within } from "../support/wait.js";
 
 const broker = await startBroker(WHOLE_FILE);
 
+async function connectManager(t: Owner, pool: string, options: ManagerOptions = {}): Promise<Manager> {
+  const manager = await Manager.connect(pool, { servers: broker.url, graceMs: 100, ...options });
+  t.after(() => manager.close());
+  return manager;
+}
+
 /** A manager of the pool that sees `slots` slots, and what crosses its job and reply subjects. */
 async function startManager(t: Owner, pool: string, slots: number) {
-  const manager = await Manager.connect(pool, { servers: broker.url, graceMs: 100 });
-  t.after(() => manager.close());
+  const manager = await connectManager(t, pool);
   await eventually(() => manager.capacity.slots === slots, { what: `${slots} slots` });
   const bus = await connectBus(t, broker);
   const jobs: Msg[] = [];
@@ -30,6 +35,11 @@ async function startManager(t: Owner, pool: string, slots: number) {
 
 const held = (messages: readonly Msg[]): number[] =>
   messages.map((msg) => Number(msg.headers?.get(HEADER.bundle) || 1)).sort((a, b) => a - b);
+
+function entryOf(id: string): BundleEntry {
+  const plain = { attempt: 1, timeoutMs: 5_000, traceparent: undefined, tracestate: undefined };
+  return { ...plain, id, token: `t_${id}`, payload: new Uint8Array() };
+}
 
 test("jobs of one turn are spread over the workers and travel in bundles, and so do their results", async (t) => {
   const run = (job: { readonly payload: unknown }): number => Number(job.payload) + 1;
@@ -112,14 +122,7 @@ test("more jobs in a bundle than slots: the others are refused, each by itself, 
     else decodeBundle(msg.data, (entry) => answers.push(`${entry.id} result`));
   });
   await bus.flush();
-  const none = {
-    payload: new Uint8Array(),
-    timeoutMs: 5_000,
-    attempt: 1,
-    traceparent: undefined,
-    tracestate: undefined,
-  };
-  const entries = ["a", "b", "c", "d"].map((id) => ({ ...none, id, token: `t_${id}` }));
+  const entries = ["a", "b", "c", "d"].map(entryOf);
   const send = (): void => {
     const headers = encodeJobsHeaders(entries.length, Date.now());
     caller.bus.publish(`pool.${pool}.job.w1`, encodeBundle(entries), { headers, reply: "_INBOX.crowd.bundle" });
@@ -141,20 +144,30 @@ test("more jobs in a bundle than slots: the others are refused, each by itself, 
 test("a bundle that is none, or to which nobody could hear the answers, is dropped and the worker goes on", async (t) => {
   const { pool, worker, caller } = await startWorker(t, broker, { run: () => "fine" });
   const headers = encodeJobsHeaders(1, Date.now());
-  const none = {
-    payload: new Uint8Array(),
-    timeoutMs: 5_000,
-    attempt: 1,
-    traceparent: undefined,
-    tracestate: undefined,
-  };
-  const good = encodeBundle([{ ...none, id: "x", token: "t_x" }]);
+  const good = encodeBundle([entryOf("x")]);
   const subject = `pool.${pool}.job.w1`;
   caller.bus.publish(subject, new Uint8Array([1, 2, 3]), { headers, reply: "_INBOX.crowd.bundle" });
   caller.bus.publish(subject, good, { headers });
   caller.bus.publish(subject, good, { headers, reply: `pool.${pool}.submit` });
   assert.equal((await caller.send("1", { jobId: "after" }).outcome()).text, '"fine"');
   assert.equal(worker.closed instanceof Promise, true);
+});
+
+test("a bundle to a worker that is not there any more goes to others at once, all of it", async (t) => {
+  const { pool } = await startWorker(t, broker, { slots: 32, run: (job) => job.id });
+  // no attempt is given up for being late: only the broker can say that nobody listens to job subjects
+  const manager = await connectManager(t, pool, { acceptTimeoutMs: 60_000 });
+  const bus = await connectBus(t, broker);
+  const beat = { worker: "gone", incarnation: "1", seq: "1", state: "WORKER_STATE_READY", slots: 32, busy: 0 };
+  bus.publish(`pool.${pool}.heartbeat.gone`, Buffer.from(JSON.stringify({ pool, ...beat, takesBundles: true })));
+  bus.subscribe(`pool.${pool}.control.gone`, (msg) => msg.respond());
+  await eventually(() => manager.capacity.slots === 64, { what: "both workers" });
+  const ids = Array.from({ length: 21 }, (_, i) => `job-${i}`);
+  const results = await within(Promise.all(ids.map((id) => manager.submit("", { id }))));
+  assert.deepEqual(
+    results.map((result) => result.json()),
+    ids,
+  );
 });
 
 test("a worker that does not say that it takes bundles gets each job by itself", async (t) => {

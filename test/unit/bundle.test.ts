@@ -77,7 +77,11 @@ test("bundle - random bytes never throw", () => {
 
 function outbox() {
   const sent: [string, number[]][] = [];
-  return { sent, outbox: new Outbox<number>((place, items) => sent.push([place, items])) };
+  const outbox = new Outbox<number>({
+    alone: (place, item) => sent.push([place, [item]]),
+    together: (place, items) => sent.push([place, [...items]]),
+  });
+  return { sent, outbox };
 }
 
 test("outbox - what is for one place in one turn leaves together at its end, in order", async () => {
