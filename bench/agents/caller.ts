@@ -56,7 +56,6 @@ async function checkEcho(caller: CallerRole): Promise<void> {
   const answer = await new Promise<string>((resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${FIRST_ANSWER_MS} ms`)), FIRST_ANSWER_MS);
     caller.call(caller.encode(text), (error, value) => (error ? reject(error) : resolve(caller.decode(value))));
-  });
-  clearTimeout(timer);
+  }).finally(() => clearTimeout(timer));
   if (answer !== text) throw new Error(`a wrong answer came back: ${answer.slice(0, 100)}`);
 }

@@ -4,12 +4,14 @@
  * Connect encodes, wraps and hands on each message of each stream by itself; a
  * stream that says the same to hundreds of readers sends its first message that
  * way, which begins the response, and the others straight to the wire. Connect
- * still ends the call. An envelope is the same in Connect, gRPC and gRPC-Web: a
- * byte of flags (0: not compressed), four of length, the message.
+ * still ends the call. The envelope is the same in Connect, gRPC and gRPC-Web.
  */
 import type { Writable } from "node:stream";
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import type { HttpResponse } from "./exchange.js";
+
+const NOT_COMPRESSED = 0;
 
 /** Where frames of one call go. */
 export class FrameSink {
@@ -19,10 +21,10 @@ export class FrameSink {
     this.#res = res;
   }
 
-  /** Sends one frame; false when the client reads more slowly than it is written to: wait for {@link drained}. */
-  write(frame: Uint8Array): boolean {
+  /** Sends one message; false when the client reads more slowly than it is written to: wait for {@link drained}. */
+  write(message: Uint8Array): boolean {
     if (this.#res.destroyed || this.#res.writableEnded) return false;
-    return this.#res.write(frame);
+    return this.#res.write(encodeEnvelope(NOT_COMPRESSED, message));
   }
 
   /** Resolves when frames are taken again. @throws the signal's reason */
@@ -50,20 +52,4 @@ export const frameSinkKey = createContextKey<FrameSink | undefined>(undefined, {
 export function binarySink(context: HandlerContext): FrameSink | undefined {
   const type = context.requestHeader.get("content-type") ?? "";
   return /json/i.test(type) ? undefined : context.values.get(frameSinkKey);
-}
-
-const ENVELOPE_BYTES = 5;
-
-/** One frame of a message that is encoded in parts. */
-export function frameOf(...parts: readonly Uint8Array[]): Uint8Array {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const frame = Buffer.allocUnsafe(ENVELOPE_BYTES + length);
-  frame[0] = 0;
-  frame.writeUInt32BE(length, 1);
-  let offset = ENVELOPE_BYTES;
-  for (const part of parts) {
-    frame.set(part, offset);
-    offset += part.length;
-  }
-  return frame;
 }

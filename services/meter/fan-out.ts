@@ -7,7 +7,7 @@
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { HandlerContext } from "@connectrpc/connect";
-import { binarySink, frameOf } from "../../mesh/http/frames.js";
+import { binarySink } from "../../mesh/http/frames.js";
 import type { Delta } from "./feed.js";
 import type { Reader } from "./reader.js";
 
@@ -67,7 +67,7 @@ export async function* fanOut<V, Desc extends DescMessage>(
       const message = toMessage(delta);
       message.version = version;
       yield message;
-    } else if (!sink.write(frameOf(toVersionField(version), broadcast.bytesOf(delta, toMessage)))) {
+    } else if (!sink.write(Buffer.concat([toVersionField(version), broadcast.bytesOf(delta, toMessage)]))) {
       await sink.drained(context.signal);
     }
   }
