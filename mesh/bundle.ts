@@ -27,13 +27,22 @@ export interface BundleEntry {
 
 /** A larger payload goes alone: it would gain nothing and delay the others. */
 export const MAX_BUNDLED_BYTES = 4_096;
-/** A bundle is sent when it has so many entries. */
-export const MAX_BUNDLE_ENTRIES = 64;
+/** A bundle is sent when it has so many entries, or before it would have more bytes. */
+export const MAX_BUNDLE_ENTRIES = 128;
+export const MAX_BUNDLE_BYTES = 256 * 1_024;
+/** What an entry has at most besides payload and trace. */
+const MAX_NAMES_BYTES = 384;
 
 const FIXED_BYTES = 16;
 /** What a token may be; the broker would read anything else as protocol. */
 const TOKEN = /^\w{1,255}$/;
 const WITH_TRACE = 1;
+
+/** What an entry will take in a bundle at most, in bytes. */
+export function mostBytes(entry: Pick<BundleEntry, "payload" | "traceparent" | "tracestate">): number {
+  const { payload, traceparent, tracestate } = entry;
+  return MAX_NAMES_BYTES + payload.length + (traceparent?.length ?? 0) + (tracestate?.length ?? 0);
+}
 
 /** Several entries as the payload of one message. */
 export function encodeBundle(entries: readonly BundleEntry[]): Uint8Array {

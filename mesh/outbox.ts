@@ -5,7 +5,9 @@
  *
  * Not decided here: what may wait, and how several travel (bundle.ts).
  */
-import { MAX_BUNDLE_ENTRIES } from "./bundle.js";
+import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES } from "./bundle.js";
+import type { Bus } from "./bus.js";
+import { HEADER_RESERVE_BYTES } from "./headers.js";
 
 /** How items leave. */
 export interface OutboxWays<T> {
@@ -13,37 +15,70 @@ export interface OutboxWays<T> {
   alone(place: string, item: T): void;
   /** Sends two or more. */
   together(place: string, items: readonly T[]): void;
+  /** What an item takes of a message, in bytes. */
+  bytesOf(item: T): number;
+}
+
+interface Group<T> {
+  readonly items: T[];
+  bytes: number;
 }
 
 export class Outbox<T> {
+  readonly #bus: Pick<Bus, "maxPayloadBytes">;
   readonly #ways: OutboxWays<T>;
-  readonly #groups = new Map<string, T[]>();
+  readonly #groups = new Map<string, Group<T>>();
   #immediate: NodeJS.Immediate | undefined;
 
-  constructor(ways: OutboxWays<T>) {
+  /** @param bus whose broker's limit no message exceeds */
+  constructor(bus: Pick<Bus, "maxPayloadBytes">, ways: OutboxWays<T>) {
+    this.#bus = bus;
     this.#ways = ways;
+  }
+
+  /** Whether the end of this turn is waited for. */
+  get waiting(): boolean {
+    return this.#immediate !== undefined;
   }
 
   /** Sends an item at the end of this turn, with others for the same place. */
   add(place: string, item: T): void {
+    const bytes = this.#ways.bytesOf(item);
     const group = this.#groups.get(place);
-    if (group === undefined) {
-      this.#groups.set(place, [item]);
+    if (group === undefined || group.bytes + bytes > this.#maxBytes) {
+      if (group !== undefined) this.#send(place, group);
+      this.#groups.set(place, { items: [item], bytes });
       this.#immediate ??= setImmediate(this.#onTurnEnd);
-    } else if (group.push(item) >= MAX_BUNDLE_ENTRIES) {
-      this.#groups.delete(place);
-      this.#ways.together(place, group);
+      return;
     }
+    group.bytes += bytes;
+    if (group.items.push(item) < MAX_BUNDLE_ENTRIES) return;
+    this.#groups.delete(place);
+    this.#send(place, group);
+  }
+
+  /** Takes back what waits for one place. */
+  take(place: string): readonly T[] {
+    const group = this.#groups.get(place);
+    if (group === undefined) return [];
+    this.#groups.delete(place);
+    return group.items;
   }
 
   /** Sends what waits now. */
   flush(): void {
     if (this.#groups.size === 0) return;
-    for (const [place, group] of this.#groups) {
-      if (group.length === 1) this.#ways.alone(place, group[0] as T);
-      else this.#ways.together(place, group);
-    }
+    for (const [place, group] of this.#groups) this.#send(place, group);
     this.#groups.clear();
+  }
+
+  get #maxBytes(): number {
+    return Math.min(MAX_BUNDLE_BYTES, this.#bus.maxPayloadBytes - HEADER_RESERVE_BYTES);
+  }
+
+  #send(place: string, { items }: Group<T>): void {
+    if (items.length === 1) this.#ways.alone(place, items[0] as T);
+    else this.#ways.together(place, items);
   }
 
   readonly #onTurnEnd = (): void => {

@@ -5,7 +5,7 @@
  * those that leave for one worker in the same turn of the event loop go in a
  * bundle, if that worker takes them. Not decided here: which worker.
  */
-import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES } from "../../mesh/bundle.js";
+import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/bundle.js";
 import { encodeJobHeaders, encodeJobsHeaders, encodeRevocation } from "../../mesh/headers.js";
 import { Outbox } from "../../mesh/outbox.js";
 import type { DispatcherParts } from "./dispatcher-parts.js";
@@ -15,33 +15,40 @@ import type { RosterWorker } from "./roster.js";
 export class Departures {
   readonly #parts: DispatcherParts;
   readonly #jobSubject: string;
-  readonly #outbox = new Outbox<Attempt>({
-    alone: (subject, attempt) => this.#sendOne(subject, attempt),
-    together: (subject, attempts) => this.#sendAll(subject, attempts),
-  });
-  #turn: NodeJS.Immediate | undefined;
+  readonly #outbox: Outbox<Attempt>;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     this.#jobSubject = parts.subjects.job(parts.pool);
+    this.#outbox = new Outbox(parts.bus, {
+      alone: (subject, attempt) => this.#sendOne(subject, attempt),
+      together: (subject, attempts) => this.#sendAll(subject, attempts),
+      bytesOf: ({ job }) => mostBytes(job.spec),
+    });
   }
 
-  /** Whether another job has left in this turn of the event loop; asking counts as leaving. */
-  joinTurn(): boolean {
-    if (this.#turn !== undefined) return true;
-    this.#turn = setImmediate(() => {
-      this.#turn = undefined;
-    });
-    return false;
+  /** Whether anything waits for the end of this turn, or has. */
+  get waiting(): boolean {
+    return this.#outbox.waiting;
+  }
+
+  /** The offers that wait for the end of this turn; the caller sends them anew. */
+  takeOffers(): readonly Attempt[] {
+    return this.#outbox.take(this.#jobSubject);
   }
 
   /** To one worker, or to whom the broker picks. */
   send(attempt: Attempt, worker: RosterWorker | undefined): void {
-    if (worker === undefined) return this.#sendOne(this.#jobSubject, attempt);
+    if (worker === undefined) return this.#outbox.add(this.#jobSubject, attempt);
     const subject = `${this.#jobSubject}.${worker.id}`;
     const mayWait = worker.takesBundles && attempt.job.payloadBytes <= MAX_BUNDLED_BYTES;
     if (mayWait) this.#outbox.add(subject, attempt);
     else this.#sendOne(subject, attempt);
+  }
+
+  /** Sends what waits for the end of the turn now. */
+  flush(): void {
+    this.#outbox.flush();
   }
 
   /** Tells workers that a job, or its attempts up to a number, is not wanted any more; after what has left. */
@@ -53,6 +60,10 @@ export class Departures {
   }
 
   #sendAll(subject: string, attempts: readonly Attempt[]): void {
+    if (subject === this.#jobSubject) {
+      for (const attempt of attempts) this.#sendOne(subject, attempt);
+      return;
+    }
     const { bus, inbox } = this.#parts;
     const first = attempts[0] as Attempt;
     const headers = encodeJobsHeaders(attempts.length, Date.now());

@@ -17,14 +17,13 @@ import { isNoResponders, type Reply } from "../../mesh/inbox.js";
 import { JobResult, type Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
 import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
-import { noSlot, type Pressure, poolFull } from "./admission.js";
+import { Admission } from "./admission.js";
+import { Bookings } from "./bookings.js";
 import { Departures } from "./departures.js";
 import type { DispatcherParts } from "./dispatcher-parts.js";
-import { Fifo } from "./fifo.js";
 import { Attempt, type AttemptOwner, type JobListener, LiveJob } from "./live-job.js";
 import { ParkedQueue } from "./parked-queue.js";
 import type { RosterWorker } from "./roster.js";
-import { ServiceRate } from "./service-rate.js";
 
 /** Offers that a bare pool may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
@@ -33,13 +32,10 @@ export class Dispatcher implements AttemptOwner {
   readonly parts: DispatcherParts;
   readonly parked: ParkedQueue<LiveJob>;
   readonly deadlines = new Deadlines<LiveJob>();
-  /** Attempts that nobody has accepted yet, oldest first. */
-  readonly unaccepted = new Fifo<Attempt>();
+  readonly bookings: Bookings;
   readonly #live = new Map<string, LiveJob>();
-  readonly #rate = new ServiceRate();
+  readonly #admission: Admission;
   readonly #departures: Departures;
-  /** Offers whose taker is not known yet. */
-  #offersOut = 0;
   /** Nobody listened to the last offer of a pool without heartbeats. */
   bareSilence = false;
   /** Hears how long a worker's first answer took, in milliseconds. */
@@ -48,7 +44,9 @@ export class Dispatcher implements AttemptOwner {
   constructor(parts: DispatcherParts) {
     this.parts = parts;
     this.parked = new ParkedQueue(parts.limits);
+    this.bookings = new Bookings(parts);
     this.#departures = new Departures(parts);
+    this.#admission = new Admission({ roster: parts.roster, parked: this.parked, bookings: this.bookings });
   }
 
   /** Jobs that have no outcome yet. */
@@ -83,9 +81,10 @@ export class Dispatcher implements AttemptOwner {
     const twin = this.#live.get(spec.id);
     if (twin !== undefined) return twin.join(spec, listener);
     this.parts.bus.requireConnected();
-    const job = new LiveJob(spec, this.parts.now(), listener);
+    const now = this.parts.now();
+    const job = new LiveJob(spec, now, listener);
     const goesNow = this.parked.size === 0 && this.#hasRoom();
-    if (!goesNow) this.#checkParkable(job);
+    if (!goesNow) this.#admission.checkParkable(job, now);
     this.#live.set(job.id, job);
     if (this.#live.size === 1) this.parts.onBusy(true);
     job.deadlineTick = this.deadlines.add(job, job.deadlineAt);
@@ -157,26 +156,19 @@ export class Dispatcher implements AttemptOwner {
     if (attempt.over) return this.#onTooLate(attempt, decodeReplyHeaders(headersOf(msg)));
     if (isNoResponders(msg)) return this.#onNoResponders(attempt.bundle ?? [attempt]);
     const reply = decodeReplyHeaders(headersOf(msg));
-    if (!this.#isMeant(attempt, reply)) return;
-    switch (reply.kind) {
-      case "busy":
-        return this.#onBusyReply(attempt, reply);
-      case "accepted":
-        return this.#accept(attempt, reply.worker, reply.free);
-      case "progress":
-        return this.#onProgress(attempt, reply, msg.data);
-      case "result":
-        return this.#onResult(attempt, reply, msg.data);
-      case "error":
-        return this.#onError(attempt, reply, msg);
-    }
+    const now = this.parts.now();
+    if (!this.#isMeant(attempt, reply, now)) return;
+    this.#heed(attempt, reply, msg, now);
+    // a slot that one reply has freed does not wait for the end of the turn
+    this.#departures.flush();
   }
 
   onBundled(attempt: Attempt, entry: BundleEntry, { worker, free }: ReplyHeaders): void {
     const reply: ReplyHeaders = { kind: "result", jobId: entry.id, attempt: entry.attempt, free };
     if (worker !== undefined) reply.worker = worker;
-    if (attempt.over) this.#onTooLate(attempt, reply);
-    else if (this.#isMeant(attempt, reply)) this.#onResult(attempt, reply, entry.payload);
+    if (attempt.over) return this.#onTooLate(attempt, reply);
+    const now = this.parts.now();
+    if (this.#isMeant(attempt, reply, now)) this.#onResult(attempt, reply, entry.payload, now);
   }
 
   /** Sends parked jobs for as long as there is room. */
@@ -198,37 +190,32 @@ export class Dispatcher implements AttemptOwner {
     if (job !== undefined) this.#offer(job);
   }
 
-  /** Ends an attempt's bookkeeping: its inbox token, its place, its reservation. */
+  /** Nothing more is heard of an attempt. */
   closeAttempt(attempt: Attempt): void {
     if (attempt.over) return;
     attempt.over = true;
-    this.#isAnswered(attempt);
-    if (!attempt.lingers) this.parts.inbox.close(attempt.token);
-    if (attempt.worker === undefined) this.#offersOut -= 1;
-    else this.parts.placements.remove(attempt.worker, attempt);
-    if (attempt.handOff && attempt.worker !== undefined) this.parts.roster.released(attempt.worker);
+    this.bookings.closed(attempt);
+  }
+
+  #heed(attempt: Attempt, reply: ReplyHeaders, msg: Reply, now: number): void {
+    switch (reply.kind) {
+      case "busy":
+        return this.#onBusyReply(attempt, reply);
+      case "accepted":
+        return this.#accept(attempt, reply.worker, reply.free);
+      case "progress":
+        return this.#onProgress(attempt, reply, msg.data);
+      case "result":
+        return this.#onResult(attempt, reply, msg.data, now);
+      case "error":
+        return this.#onError(attempt, reply, msg);
+    }
   }
 
   #hasRoom(): boolean {
-    if (this.parts.roster.free > this.#offersOut) return true;
-    return this.isBare && !this.bareSilence && this.#offersOut < MAX_BARE_OFFERS;
-  }
-
-  #checkParkable(job: LiveJob): void {
-    if (!job.spec.wait) throw noSlot(this.#pressure());
-    const bound = this.parked.refusal(job);
-    if (bound !== undefined) throw poolFull(bound, this.#pressure());
-  }
-
-  #pressure(): Pressure {
-    const { roster, now } = this.parts;
-    return {
-      capacity: roster.capacity,
-      free: roster.free - this.#offersOut,
-      parked: this.parked.size,
-      everBeaten: roster.everBeaten,
-      retryAfterMs: this.#rate.timeForMs(Math.max(1, this.parked.size), now()),
-    };
+    const { offersOut } = this.bookings;
+    if (this.parts.roster.free > offersOut) return true;
+    return this.isBare && !this.bareSilence && offersOut < MAX_BARE_OFFERS;
   }
 
   #park(job: LiveJob): void {
@@ -236,14 +223,22 @@ export class Dispatcher implements AttemptOwner {
     this.parked.park(job);
   }
 
-  /** The first job of a turn goes to whom the broker picks; who comes with it is spread by what is known of the workers. */
+  /** A job that leaves alone goes to whom the broker picks; those of one turn are spread by what is known of the workers. */
   #letGo(job: LiveJob): void {
     const at = this.parts.now();
-    if (!this.#departures.joinTurn() || !this.#handOff(job, at)) this.#offer(job, at);
+    if (!this.#departures.waiting) return this.#offer(job, at);
+    for (const offer of this.#departures.takeOffers()) this.#direct(offer, at);
+    if (!this.#handOff(job, at)) this.#offer(job, at);
+  }
+
+  /** An offer that has not left after all goes to a worker that is known to be free, if there is one. */
+  #direct(offer: Attempt, at: number): void {
+    const worker = this.parts.roster.handOff(at);
+    if (worker !== undefined) this.bookings.directed(offer, worker);
+    this.#departures.send(offer, worker);
   }
 
   #offer(job: LiveJob, at = this.parts.now()): void {
-    this.#offersOut += 1;
     this.#send(job, undefined, at);
   }
 
@@ -256,29 +251,25 @@ export class Dispatcher implements AttemptOwner {
 
   #handOffOrPark(job: LiveJob): void {
     if (job.state === "ended" || this.#handOff(job)) return;
-    if (!job.spec.wait) return this.fail(job, noSlot(this.#pressure()));
+    if (!job.spec.wait) return this.fail(job, this.#admission.noSlot(this.parts.now()));
     job.state = "parked";
     this.parked.putBack(job);
   }
 
   #send(job: LiveJob, worker: RosterWorker | undefined, at: number): void {
-    const { inbox, mark, placements } = this.parts;
+    const { inbox, mark } = this.parts;
     // A refused try was none: only an attempt that was closed in doubt counts.
     const attempt = new Attempt(this, job, job.attempts + 1, at, worker?.id, worker !== undefined);
     attempt.token = inbox.open(attempt, mark);
     job.attempt = attempt;
     job.state = "sent";
-    if (worker !== undefined) {
-      attempt.counted = true;
-      attempt.incarnation = worker.incarnation;
-      placements.add(worker.id, attempt);
-    }
-    if (!this.isBare) attempt.waiting = this.unaccepted.push(attempt);
+    this.bookings.opened(attempt, worker);
+    if (!this.isBare) this.bookings.awaitAnswer(attempt);
     this.#departures.send(attempt, worker);
   }
 
-  #isMeant(attempt: Attempt, reply: ReplyHeaders): boolean {
-    if (attempt.waiting !== undefined && reply.worker !== undefined) this.#measure(attempt, reply.worker);
+  #isMeant(attempt: Attempt, reply: ReplyHeaders, now: number): boolean {
+    if (attempt.waiting !== undefined && reply.worker !== undefined) this.#measure(attempt, reply.worker, now);
     if (attempt.isMeant(reply)) return true;
     this.parts.tally.late += 1;
     return false;
@@ -288,13 +279,13 @@ export class Dispatcher implements AttemptOwner {
   #onTooLate(attempt: Attempt, { kind, worker }: ReplyHeaders): void {
     this.parts.tally.late += 1;
     // A refusal by a worker that stood still says how long it stood, not how far away it is.
-    if (attempt.lingers && kind !== "busy" && worker !== undefined) this.#measure(attempt, worker);
+    if (attempt.lingers && kind !== "busy" && worker !== undefined) this.#measure(attempt, worker, this.parts.now());
     attempt.lingers = false;
     this.parts.inbox.close(attempt.token);
   }
 
-  #measure(attempt: Attempt, worker: string): void {
-    this.onRoundTrip(worker, this.parts.now() - attempt.sentAt);
+  #measure(attempt: Attempt, worker: string, now: number): void {
+    this.onRoundTrip(worker, now - attempt.sentAt);
   }
 
   /** Nobody was there for what left in one message. */
@@ -325,18 +316,11 @@ export class Dispatcher implements AttemptOwner {
   #accept(attempt: Attempt, worker: string | undefined, free: number | undefined): void {
     if (attempt.accepted) return;
     attempt.accepted = true;
-    this.#isAnswered(attempt);
-    this.#answered(attempt, worker, "accepted", free);
+    this.bookings.isAnswered(attempt);
+    this.bookings.answered(attempt, worker, "accepted", free, this.parts.now());
     for (const listener of attempt.job.listeners) listener.onAccepted?.(worker ?? "");
     this.parts.onStart?.(attempt.job, worker ?? "");
     this.pump();
-  }
-
-  #isAnswered(attempt: Attempt): void {
-    attempt.bundle = undefined;
-    if (attempt.waiting === undefined) return;
-    this.unaccepted.remove(attempt.waiting);
-    attempt.waiting = undefined;
   }
 
   #onProgress(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array): void {
@@ -344,19 +328,19 @@ export class Dispatcher implements AttemptOwner {
     for (const listener of attempt.job.listeners) listener.onProgress?.(payload);
   }
 
-  #onResult(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array): void {
+  #onResult(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array, now: number): void {
     const { job } = attempt;
     if (!attempt.accepted) this.parts.onStart?.(job, reply.worker ?? "");
-    this.#answered(attempt, reply.worker, "ended", reply.free);
+    this.bookings.answered(attempt, reply.worker, "ended", reply.free, now);
     this.bareSilence = false;
-    const totalMs = this.parts.now() - job.submittedAt;
+    const totalMs = now - job.submittedAt;
     const waitMs = attempt.sentAt - job.submittedAt;
     const result = new JobResult(job.id, payload, reply.worker ?? "", attempt.number, waitMs, totalMs);
-    this.#end(job, { ok: true, id: job.id, result });
+    this.#end(job, { ok: true, id: job.id, result }, now);
   }
 
   #onError(attempt: Attempt, reply: ReplyHeaders, msg: Reply): void {
-    this.#answered(attempt, reply.worker, "ended", reply.free);
+    this.bookings.answered(attempt, reply.worker, "ended", reply.free, this.parts.now());
     const error = readErrorHeaders(headersOf(msg) ?? wireHeaders());
     const leaves = error.reason === "draining";
     if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && attempt.mayBeFollowed) {
@@ -365,30 +349,14 @@ export class Dispatcher implements AttemptOwner {
     this.fail(attempt.job, error);
   }
 
-  /** Tells the roster what a reply said, and learns from an offer's first answer who took it. */
-  #answered(attempt: Attempt, worker: string | undefined, event: "accepted" | "ended", free: number | undefined): void {
-    const { roster, placements, now } = this.parts;
-    const { handOff, counted } = attempt;
-    attempt.handOff = false;
-    if (worker === undefined) return;
-    if (attempt.worker === undefined) {
-      this.#offersOut -= 1;
-      attempt.worker = worker;
-      attempt.incarnation = roster.get(worker)?.incarnation;
-      if (event === "accepted") placements.add(worker, attempt);
-    }
-    attempt.counted = event === "accepted";
-    roster.answered(worker, { event, free, handOff, counted }, now());
-  }
-
-  #end(job: LiveJob, outcome: Outcome): void {
+  #end(job: LiveJob, outcome: Outcome, now = this.parts.now()): void {
     if (job.state === "ended") return;
     if (job.state === "parked") this.parked.remove(job);
     job.state = "ended";
     this.#live.delete(job.id);
     this.deadlines.delete(job, job.deadlineTick);
     if (job.attempt !== undefined) this.closeAttempt(job.attempt);
-    this.#rate.ended(this.parts.now());
+    this.#admission.ended(now);
     this.parts.tally.ended(outcome.ok ? "ok" : outcome.error.reason);
     for (const listener of job.listeners) listener.onEnd(outcome);
     this.parts.onFinish?.(outcome);

@@ -124,7 +124,7 @@ export class Watchdog {
     this.#absentSince.clear();
     const { roster, bus, subjects, pool } = this.#dispatcher.parts;
     roster.forgive(now);
-    for (const attempt of this.#dispatcher.unaccepted) attempt.sentAt = now;
+    for (const attempt of this.#dispatcher.bookings.unaccepted) attempt.sentAt = now;
     bus.publish(subjects.controlAll(pool), encodeControl("rollCall", {}));
     const sent = this.#dispatcher.liveJobsNow().filter((job) => job.state === "sent");
     this.#askOwed(
@@ -165,7 +165,8 @@ export class Watchdog {
   }
 
   #sweepUnaccepted(now: number): void {
-    const { unaccepted, parts } = this.#dispatcher;
+    const { parts, bookings } = this.#dispatcher;
+    const { unaccepted } = bookings;
     for (let attempt = unaccepted.first; attempt !== undefined; attempt = unaccepted.first) {
       if (now - attempt.sentAt < this.acceptTimeoutMs) return;
       if (attempt.worker !== undefined) parts.roster.unanswered(attempt.worker, now);
@@ -181,7 +182,7 @@ export class Watchdog {
   #excuse(gapMs: number, limitMs: number, now: number): void {
     if (gapMs <= limitMs) return;
     this.#dispatcher.parts.roster.excuse(gapMs, now);
-    for (const attempt of this.#dispatcher.unaccepted) attempt.sentAt = Math.min(now, attempt.sentAt + gapMs);
+    for (const attempt of this.#dispatcher.bookings.unaccepted) attempt.sentAt = Math.min(now, attempt.sentAt + gapMs);
   }
 
   #measured(worker: string, ms: number): void {

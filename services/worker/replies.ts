@@ -4,7 +4,7 @@
  * Not decided here: what is answered, and what is kept for a second sending.
  */
 import type { MsgHdrs } from "nats";
-import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES } from "../../mesh/bundle.js";
+import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/bundle.js";
 import type { Bus } from "../../mesh/bus.js";
 import { writeErrorHeaders } from "../../mesh/error-edges.js";
 import { PoolError, safeMessage } from "../../mesh/errors.js";
@@ -36,7 +36,8 @@ export class Replies {
     this.#bus = bus;
     this.#worker = worker;
     this.#free = free;
-    this.#outbox = new Outbox({
+    this.#outbox = new Outbox<BundleEntry>(bus, {
+      bytesOf: mostBytes,
       alone: (inbox, result) => this.#result({ ...result, reply: inbox + result.token }, result.payload),
       together: (inbox, results) => this.#sendResults(inbox, results),
     });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BundleEntry, decodeBundle, encodeBundle, MAX_BUNDLE_ENTRIES } from "../../mesh/bundle.js";
+import { type BundleEntry, decodeBundle, encodeBundle, MAX_BUNDLE_ENTRIES, mostBytes } from "../../mesh/bundle.js";
+import { HEADER_RESERVE_BYTES } from "../../mesh/headers.js";
 import { Outbox } from "../../mesh/outbox.js";
 import { seededRandom } from "../support/random.js";
 
@@ -75,12 +76,16 @@ test("bundle - random bytes never throw", () => {
   }
 });
 
-function outbox() {
+function outbox(maxPayloadBytes = 1_048_576) {
   const sent: [string, number[]][] = [];
-  const outbox = new Outbox<number>({
-    alone: (place, item) => sent.push([place, [item]]),
-    together: (place, items) => sent.push([place, [...items]]),
-  });
+  const outbox = new Outbox<number>(
+    { maxPayloadBytes },
+    {
+      bytesOf: (item) => item,
+      alone: (place, item) => sent.push([place, [item]]),
+      together: (place, items) => sent.push([place, [...items]]),
+    },
+  );
   return { sent, outbox };
 }
 
@@ -111,4 +116,42 @@ test("outbox - a full one leaves at once, and flush() sends the rest", () => {
   box.flush();
   assert.deepEqual(sent.at(-1), ["a", [MAX_BUNDLE_ENTRIES]]);
   assert.equal(sent.length, 2);
+});
+
+test("outbox - what would make a message larger than the broker takes begins another", () => {
+  const limit = 100;
+  const { sent, outbox: box } = outbox(limit + HEADER_RESERVE_BYTES);
+  for (const bytes of [60, 40, 1, 99, 101, 5]) box.add("a", bytes);
+  box.flush();
+  assert.deepEqual(
+    sent.map(([, items]) => items),
+    [[60, 40], [1, 99], [101], [5]],
+  );
+});
+
+test("outbox - what waits can be taken back, and is not sent then", async () => {
+  const { sent, outbox: box } = outbox();
+  assert.equal(box.waiting, false);
+  box.add("a", 1);
+  box.add("b", 2);
+  assert.equal(box.waiting, true);
+  assert.deepEqual(box.take("a"), [1]);
+  assert.deepEqual(box.take("a"), []);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(sent, [["b", [2]]]);
+  assert.equal(box.waiting, false);
+});
+
+test("bundle - no entry takes more than is reckoned with", () => {
+  const entry: BundleEntry = {
+    token: "t".repeat(255),
+    id: "i".repeat(63),
+    attempt: 1,
+    payload: new Uint8Array(100),
+    timeoutMs: 1,
+    traceparent: "p".repeat(55),
+    tracestate: "s".repeat(512),
+  };
+  const plain = { ...entry, traceparent: undefined, tracestate: undefined };
+  for (const each of [entry, plain]) assert.ok(encodeBundle([each]).length <= mostBytes(each));
 });
