@@ -8,6 +8,7 @@ const TIMEOUT_MS = 600_000;
 let manager: Manager | undefined;
 let ended: { readonly at: number; readonly outcome: string }[] = [];
 let controllers: AbortController[] = [];
+let payloads: Uint8Array[] = [];
 
 export async function start(servers: readonly string[], pool: string, parkedLimit = 10_000): Promise<void> {
   manager = await Manager.connect(pool, { servers: servers[0] as string, parkedLimit, graceMs: 0 });
@@ -31,14 +32,19 @@ export async function give(count: number, bytes: number): Promise<void> {
   }
 }
 
-/** Submits jobs that cannot run, without a signal each; resolves when so many are parked. */
-export async function park(count: number, bytes: number): Promise<void> {
-  for (let i = 0; i < count; i += 1) {
+/** Makes the payloads that park() submits, and keeps them. */
+export async function makePayloads(count: number, bytes: number): Promise<void> {
+  payloads = Array.from({ length: count }, () => Buffer.alloc(bytes));
+}
+
+/** Submits jobs that cannot run, without a signal each; resolves when all are parked. */
+export async function park(): Promise<void> {
+  for (const payload of payloads) {
     connected()
-      .submit(Buffer.alloc(bytes), { timeoutMs: TIMEOUT_MS })
+      .submit(payload, { timeoutMs: TIMEOUT_MS })
       .catch(() => undefined);
   }
-  await untilTrue(() => connected().capacity.parked === count, `${count} parked jobs`);
+  await untilTrue(() => connected().capacity.parked === payloads.length, `${payloads.length} parked jobs`);
 }
 
 /** Cancels all of them; when, by the machine's clock. */

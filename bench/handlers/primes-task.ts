@@ -1,6 +1,6 @@
 /** The same work as primes.ts, in the form that piscina takes: a file with a default export. */
 import { countPrimes } from "../harness/compute.js";
 
-export default function run(): string {
-  return String(countPrimes());
+export default function run(payload: string): string {
+  return String(countPrimes(payload.length));
 }

@@ -1,11 +1,13 @@
-/** Work for the processor alone: about ten milliseconds, the same each time. */
+/** Work for the processor alone: about ten milliseconds for each unit, the same each time. */
 
-const LIMIT = 150_000;
+const LIMIT = 172_000;
 
-/** How many primes there are below a fixed number, by trial division. */
-export function countPrimes(): number {
+/** How many primes there are below a fixed number, by trial division; counted `units` times. */
+export function countPrimes(units: number): number {
   let count = 0;
-  for (let candidate = 2; candidate < LIMIT; candidate += 1) if (isPrime(candidate)) count += 1;
+  for (let unit = 0; unit < units; unit += 1) {
+    for (let candidate = 2; candidate < LIMIT; candidate += 1) if (isPrime(candidate)) count += 1;
+  }
   return count;
 }
 

@@ -12,6 +12,8 @@ const PROCESSES = "Poolmesh, processes";
 const ARMS = [PISCINA, THREADS, PROCESSES];
 /** Jobs under way for each slot, so that a slot that gets free finds the next. */
 const WINDOW_PER_SLOT = 3;
+/** Lengths of the jobs, in units of about ten milliseconds; a unit is a byte of the payload. */
+const LENGTHS = [1, 5];
 
 /** The row. */
 export const computing: Row = {
@@ -21,13 +23,16 @@ export const computing: Row = {
     const samples = new Samples();
     const counts = [...new Set([1, availableParallelism()])];
     for (const slots of counts) await measureSlots(run, slots, samples);
-    const comparison = toComparison(samples, counts);
+    const comparison = toComparison(
+      samples,
+      counts.flatMap((slots) => LENGTHS.map((length) => labelOf(slots, length))),
+    );
     return { comparisons: [comparison], targets: run.extent.quick ? [] : toTargets(comparison) };
   },
 };
 
 async function measureSlots(run: Run, slots: number, samples: Samples): Promise<void> {
-  run.say(labelOf(slots));
+  run.say(slots === 1 ? "1 slot" : `${slots} slots`);
   const base = { workers: 1, slots, work: "timed" } as const;
   const specs: FleetSpec[] = [
     { ...base, name: PISCINA, arm: "piscina", over: "none", workers: 0 },
@@ -35,20 +40,21 @@ async function measureSlots(run: Run, slots: number, samples: Samples): Promise<
     { ...base, name: PROCESSES, arm: "poolmesh-processes", over: "nats" },
   ];
   await run.withFleets(specs, async (fleets) => {
-    const load = { bytes: 1, window: WINDOW_PER_SLOT * slots };
-    for (const { caller } of fleets) await caller.ask("closed", { ...load, ms: run.pick(50, 1_000) });
-    await run.interleaved(fleets, async ({ name, caller }) => {
-      const { jobs, ms } = await caller.ask("closed", { ...load, ms: run.pick(50, 2_000) });
-      samples.add(name, labelOf(slots), (jobs / ms) * 1_000);
-    });
+    const window = WINDOW_PER_SLOT * slots;
+    for (const { caller } of fleets) await caller.ask("closed", { bytes: 1, window, ms: run.pick(50, 1_500) });
+    for (const bytes of LENGTHS) {
+      await run.interleaved(fleets, async ({ name, caller }) => {
+        const { jobs, ms } = await caller.ask("closed", { bytes, window, ms: run.pick(50, 2_000) });
+        samples.add(name, labelOf(slots, bytes), (jobs / ms) * 1_000);
+      });
+    }
   });
 }
 
-function toComparison(samples: Samples, counts: readonly number[]): Comparison {
-  const conditions = counts.map(labelOf);
+function toComparison(samples: Samples, conditions: readonly string[]): Comparison {
   return {
     id: "8-computing",
-    title: "Jobs that compute for about ten milliseconds",
+    title: "Jobs that compute for about ten and fifty milliseconds",
     unit: "jobs/s",
     better: "higher",
     conditions,
@@ -69,6 +75,6 @@ function toTargets(comparison: Comparison): Target[] {
   );
 }
 
-function labelOf(slots: number): string {
-  return slots === 1 ? "1 slot" : `${slots} slots`;
+function labelOf(slots: number, length: number): string {
+  return `${slots === 1 ? "1 slot" : `${slots} slots`}, ${length * 10} ms`;
 }

@@ -24,7 +24,7 @@ export interface JobListener {
   /** The job is held here from now on; called before anything is sent to a worker. */
   onTaken?(): void;
   onAccepted?(worker: string): void;
-  onProgress?(payload: Uint8Array): void;
+  onProgress?: ((payload: Uint8Array) => void) | undefined;
 }
 
 /** What an attempt tells the dispatcher. */
@@ -94,7 +94,6 @@ export class LiveJob implements Parkable {
   attempt: Attempt | undefined;
   deadlineTick = 0;
   place: ParkedPlace | undefined;
-  readonly deadlineAt: number;
 
   constructor(
     readonly spec: JobSpec,
@@ -102,12 +101,16 @@ export class LiveJob implements Parkable {
     listener: JobListener,
   ) {
     this.listeners = [listener];
-    this.deadlineAt = submittedAt + spec.timeoutMs;
     this.attempts = spec.attemptsBefore;
   }
 
   get id(): string {
     return this.spec.id;
+  }
+
+  /** Monotonic milliseconds. */
+  get deadlineAt(): number {
+    return this.submittedAt + this.spec.timeoutMs;
   }
 
   get payloadBytes(): number {

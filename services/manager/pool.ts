@@ -139,12 +139,8 @@ export class Pool {
   /** The outcome of a job by promise. Rejects with a PoolError. */
   run(payload: Uint8Array, options: SubmitOptions): Promise<JobResult> {
     return new Promise((resolve, reject) => {
-      const listener: JobListener = {
-        onEnd: (outcome) => (outcome.ok ? resolve(outcome.result) : reject(outcome.error)),
-        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-      };
       try {
-        this.submit(payload, options, listener);
+        this.submit(payload, options, new PromiseListener(resolve, reject, options.onProgress));
       } catch (error) {
         reject(error);
       }
@@ -254,6 +250,28 @@ export class Pool {
   #onLeft(id: string, why: string): void {
     this.heartbeats.delete(id);
     this.#settings.hooks.workerRemove?.({ id, pool: this.name, why });
+  }
+}
+
+/** A class, because a job that waits keeps it: an object with a closure is three times as large. */
+class PromiseListener implements JobListener {
+  readonly #resolve: (result: JobResult) => void;
+  readonly #reject: (error: PoolError) => void;
+  readonly onProgress: JobListener["onProgress"];
+
+  constructor(
+    resolve: (result: JobResult) => void,
+    reject: (error: PoolError) => void,
+    onProgress: JobListener["onProgress"],
+  ) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.onProgress = onProgress;
+  }
+
+  onEnd(outcome: Outcome): void {
+    if (outcome.ok) this.#resolve(outcome.result);
+    else this.#reject(outcome.error);
   }
 }
 
