@@ -1,9 +1,9 @@
 /**
  * The benchmark: Poolmesh and its peers, side by side in one run.
  *
- * Usage: npm run bench -- [--rows 1,2] [--rounds 5] [--quick] [--no-write]
+ * `npm run bench -- --help` tells how to use it.
  */
-import { readArguments } from "./harness/arguments.js";
+import { type Arguments, HELP, readArguments } from "./harness/arguments.js";
 import type { RowResult } from "./harness/comparison.js";
 import { describeMachine } from "./harness/machine.js";
 import { formatTable } from "./harness/numbers.js";
@@ -13,7 +13,7 @@ import { Servers } from "./harness/servers.js";
 import { comparisonCells, targetCells } from "./harness/tables.js";
 import { ROWS } from "./rows/rows.js";
 
-const options = readArguments(process.argv.slice(2));
+const options = understand(process.argv.slice(2));
 const startedAt = performance.now();
 const seconds = (): string => ((performance.now() - startedAt) / 1_000).toFixed(0).padStart(5);
 const say = (line: string): void => console.error(`${seconds()} s  ${line}`);
@@ -42,4 +42,17 @@ async function measureRow(row: Row, run: Run): Promise<RowResult> {
   }
   if (result.targets.length > 0) console.log(`\n${formatTable(targetCells(result.targets))}`);
   return result;
+}
+
+function understand(args: readonly string[]): Arguments {
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(HELP);
+    process.exit(0);
+  }
+  try {
+    return readArguments(args, ROWS.length);
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}\n\n${HELP}`);
+    process.exit(2);
+  }
 }

@@ -1,6 +1,5 @@
 // Runs the benchmark: installs its peers when they are missing, builds what is measured and what measures.
-// Usage: node scripts/bench.js [--rows 1,2] [--rounds 5] [--quick] [--no-write]
-// With --quick an existing build of Poolmesh is taken as it is.
+// `npm run bench -- --help` tells how to use it. With --quick an existing build of Poolmesh is taken as it is.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,7 +16,8 @@ if (!existsSync(join(bench, "node_modules", ".package-lock.json"))) {
   // newer Node although it runs on this one.
   run("npm", ["install", "--no-save", "--no-engine-strict", "--no-audit", "--no-fund", "--loglevel", "error"], bench);
 }
-if (!args.includes("--quick") || !existsSync(join(root, "dist", "index.js")))
+const measures = !["--quick", "--help", "-h"].some((flag) => args.includes(flag));
+if (measures || !existsSync(join(root, "dist", "index.js")))
   run(process.execPath, [join(root, "scripts", "build.js")], root);
 run(process.execPath, [tsc, "-p", "."], bench);
 run(process.execPath, [join(bench, "dist", "main.js"), ...args], root);

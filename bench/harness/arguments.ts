@@ -12,8 +12,24 @@ export interface Arguments extends Extent {
 
 const DEFAULT_ROUNDS = 5;
 
-/** @throws Error that says what is wrong */
-export function readArguments(args: readonly string[]): Arguments {
+export const HELP = `Measures Poolmesh beside its peers, in one run on this machine.
+
+Usage: npm run bench -- [options]
+
+  --rows N,…      only these rows; nothing is written then
+  --rounds N      rounds of each comparison; default ${DEFAULT_ROUNDS}
+  --quick         some seconds: shows that every arm works, the figures mean nothing
+  --no-write      leave docs/benchmarks.md, its charts, bench/results and the README as they are
+  -h, --help      this
+
+Rows: 1 throughput, 2 latency, 3 waiting, 4 Connect and gRPC, 5 freshness of the meter, 6 death and cancel, 7 cost,
+8 computing. All of them take about twenty minutes, and a machine that does nothing else.`;
+
+/**
+ * @param rowCount how many rows there are
+ * @throws Error that says what is wrong
+ */
+export function readArguments(args: readonly string[], rowCount: number): Arguments {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -23,18 +39,19 @@ export function readArguments(args: readonly string[]): Arguments {
       "no-write": { type: "boolean", default: false },
     },
   });
-  const rows = values.rows === "" ? [] : values.rows.split(",").map((text) => wholeNumber("--rows", text));
+  const rows = values.rows === "" ? [] : values.rows.split(",").map((text) => wholeNumber("--rows", text, rowCount));
   const rounds = values.rounds === undefined ? undefined : wholeNumber("--rounds", values.rounds);
   return {
     rows,
     rounds: rounds ?? (values.quick ? 1 : DEFAULT_ROUNDS),
     quick: values.quick,
-    write: !values.quick && !values["no-write"],
+    // figures that stand beside each other come from one run
+    write: !values.quick && !values["no-write"] && rows.length === 0,
   };
 }
 
-function wholeNumber(flag: string, text: string): number {
+function wholeNumber(flag: string, text: string, most = 1_000): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${flag}: use whole numbers from 1, not "${text}"`);
-  return value;
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw new Error(`${flag}: use whole numbers from 1 to ${most}, not "${text}"`);
 }

@@ -1,15 +1,17 @@
-/** Writes what a run gave: JSON with every round, a Markdown page, and a chart for each comparison. */
-import { mkdir, writeFile } from "node:fs/promises";
+/** Writes what a run gave: JSON with every round, a Markdown page, a chart for each comparison, a few figures in the README. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { chartSvg } from "./chart.js";
 import type { Comparison, RowResult } from "./comparison.js";
 import type { Machine } from "./machine.js";
 import { markdownTable } from "./numbers.js";
 import { ROOT } from "./poolmesh.js";
+import { summaryTable, withSummary } from "./summary.js";
 import { comparisonCells, targetCells } from "./tables.js";
 
 const RESULTS = join(ROOT, "bench", "results");
 const DOCS = join(ROOT, "docs");
+const README = join(ROOT, "README.md");
 const CHARTS = "benchmarks";
 
 /** Everything that a run gave. */
@@ -19,12 +21,13 @@ export interface Results {
   readonly rows: readonly RowResult[];
 }
 
-/** Writes bench/results/latest.json, docs/benchmarks.md and docs/benchmarks/*.svg. */
+/** Writes bench/results/latest.json, docs/benchmarks.md, docs/benchmarks/*.svg and the README's table. */
 export async function writeReport(results: Results): Promise<void> {
   await mkdir(RESULTS, { recursive: true });
   await mkdir(join(DOCS, CHARTS), { recursive: true });
   await writeFile(join(RESULTS, "latest.json"), `${JSON.stringify(results, undefined, 1)}\n`);
   await writeFile(join(DOCS, "benchmarks.md"), pageText(results));
+  await writeFile(README, withSummary(await readFile(README, "utf8"), summaryTable(results)));
   const comparisons = results.rows.flatMap((row) => row.comparisons).filter(hasChart);
   await Promise.all(comparisons.map((each) => writeFile(join(DOCS, CHARTS, `${each.id}.svg`), chartSvg(each))));
 }

@@ -1,5 +1,6 @@
 /** The arithmetic, the tables and the charts of the benchmark. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { readArguments } from "../../bench/harness/arguments.js";
 import { chartSvg } from "../../bench/harness/chart.js";
@@ -7,6 +8,7 @@ import type { Comparison } from "../../bench/harness/comparison.js";
 import { formatFigure, markdownTable } from "../../bench/harness/numbers.js";
 import { makeTrace, waitsOf } from "../../bench/harness/replay.js";
 import { figure, percentile, ratio } from "../../bench/harness/stats.js";
+import { SUMMARY_BEGIN, SUMMARY_END, summaryTable, withSummary } from "../../bench/harness/summary.js";
 import { comparisonCells } from "../../bench/harness/tables.js";
 
 const comparison: Comparison = {
@@ -88,10 +90,51 @@ describe("benchmark tables and charts", () => {
 });
 
 describe("benchmark arguments", () => {
-  test("rows and rounds are numbers; a quick run has one round and writes nothing", () => {
-    assert.deepEqual(readArguments(["--rows", "1,2"]), { rows: [1, 2], rounds: 5, quick: false, write: true });
-    assert.deepEqual(readArguments(["--quick"]), { rows: [], rounds: 1, quick: true, write: false });
+  test("rows and rounds are numbers; a run of some rows and a quick one write nothing", () => {
+    assert.deepEqual(readArguments([], 8), { rows: [], rounds: 5, quick: false, write: true });
+    assert.deepEqual(readArguments(["--rows", "1,2"], 8), { rows: [1, 2], rounds: 5, quick: false, write: false });
+    assert.deepEqual(readArguments(["--quick"], 8), { rows: [], rounds: 1, quick: true, write: false });
     for (const rounds of ["0", "-1", "x", "1.5"])
-      assert.throws(() => readArguments([`--rounds=${rounds}`]), /--rounds/);
+      assert.throws(() => readArguments([`--rounds=${rounds}`], 8), /--rounds/);
+    assert.throws(() => readArguments(["--rows=9"], 8), /--rows: use whole numbers from 1 to 8, not "9"/);
+    assert.throws(() => readArguments(["--fast"], 8), /--fast/);
+  });
+});
+
+describe("benchmark summary", () => {
+  const figureOf = (median: number) => ({ median, min: median, max: median, rounds: [median] });
+  const waiting: Comparison = {
+    id: "3-waiting-one-85",
+    title: "",
+    unit: "ms",
+    better: "lower",
+    conditions: ["p50", "p99"],
+    series: [
+      { arm: "ideal central queue", figures: [figureOf(0), figureOf(10)] },
+      { arm: "Poolmesh", figures: [figureOf(1), figureOf(11)] },
+      { arm: "plain queue group", figures: [figureOf(20), figureOf(1_234)] },
+    ],
+    doesNotShow: "",
+  };
+
+  test("medians by column; what was not measured is a dash, what has no row is left out", () => {
+    const table = summaryTable({ rows: [{ row: 3, title: "", comparisons: [waiting], targets: [] }] });
+    const lines = table.trim().split("\n");
+    assert.equal(lines.length, 3);
+    assert.match(lines[2] as string, /^\| .*\(ideal central queue: 10\.0\) \| 11\.0 \| 1,234 \| – \| – \| – \|$/);
+  });
+
+  test("it goes between the markers, and nowhere else", () => {
+    const text = `a\n${SUMMARY_BEGIN}\nold\n${SUMMARY_END}\nb\n`;
+    assert.equal(withSummary(text, "new\n"), `a\n${SUMMARY_BEGIN}\nnew\n${SUMMARY_END}\nb\n`);
+    assert.equal(withSummary("no markers", "new"), "no markers");
+  });
+
+  test("the README shows the figures of the run that is in bench/results", () => {
+    const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+    const latest = JSON.parse(read("bench/results/latest.json")) as Parameters<typeof summaryTable>[0];
+    const readme = read("README.md");
+    assert.ok(readme.includes(SUMMARY_BEGIN), "the README has the marker");
+    assert.equal(withSummary(readme, summaryTable(latest)), readme, "run: npm run bench");
   });
 });
