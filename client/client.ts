@@ -7,6 +7,7 @@
  */
 import { askCancel } from "../mesh/ask-cancel.js";
 import { Bus, type BusOptions } from "../mesh/bus.js";
+import { ChurnMap } from "../mesh/churn-map.js";
 import { Deadlines } from "../mesh/deadlines.js";
 import { PoolError } from "../mesh/errors.js";
 import { encodeJobHeaders, encodeRevocation } from "../mesh/headers.js";
@@ -57,7 +58,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   readonly pool: string;
   readonly #options: ClientOptions;
   readonly #subjects: Subjects;
-  readonly #live = new Map<string, ClientJob>();
+  readonly #live = new ChurnMap<ClientJob>();
   /** Jobs whose manager has not said since an outage, or since they were sent, that it has them. */
   readonly #unsure = new Set<ClientJob>();
   readonly #deadlines = new Deadlines<ClientJob>(TICK_MS);
@@ -177,7 +178,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   }
 
   protected async onStop(): Promise<void> {
-    for (const job of [...this.#live.values()]) this.#cancel(job);
+    for (const job of this.#live.values()) this.#cancel(job);
     this.#offReconnect();
     this.#stopTicking();
     this.#inbox?.stop();
@@ -196,7 +197,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     const { signal } = options;
     if (signal?.aborted) throw canceled();
     const spec = toJobSpec(payload, options, this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, bus.maxPayloadBytes);
-    if (this.#live.has(spec.id)) {
+    if (this.#live.get(spec.id) !== undefined) {
       throw new PoolError("duplicate_job", "a job with this id is live at this client", { field: "job" });
     }
     bus.requireConnected();
@@ -273,7 +274,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   /** Answers may have been lost meanwhile: ask each job's manager again; it joins or repeats. */
   #onReconnect(): void {
     this.#watch?.onReconnect(performance.now());
-    const silent = [...this.#live.values()].filter((job) => job.state === "asking");
+    const silent = this.#live.values().filter((job) => job.state === "asking");
     for (const job of this.#live.values()) {
       if (job.state === "taken") this.#send(job, job.manager === "" ? undefined : job.manager);
       else if (job.headers.idempotent) this.#sendAnew(job);
@@ -285,7 +286,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   }
 
   #onManagerGone(manager: string): void {
-    for (const job of [...this.#live.values()]) {
+    for (const job of this.#live.values()) {
       if (job.state === "taken" && job.manager === manager)
         this.#loseManager(job, "the manager that had the job is gone");
     }

@@ -9,6 +9,8 @@ export class Deadlines<T> {
   readonly #tickMs: number;
   readonly #buckets = new Map<number, Set<T>>();
   #sweptTick = Number.NEGATIVE_INFINITY;
+  /** The bucket made last stays when it is empty: the next item most likely goes there. */
+  #newestTick = Number.NaN;
   #size = 0;
 
   /** @param tickMs width of a bucket, in milliseconds */
@@ -31,7 +33,9 @@ export class Deadlines<T> {
     let bucket = this.#buckets.get(tick);
     if (bucket === undefined) {
       bucket = new Set();
+      this.#dropEmpty(this.#newestTick);
       this.#buckets.set(tick, bucket);
+      this.#newestTick = tick;
     }
     bucket.add(item);
     this.#size += 1;
@@ -43,7 +47,7 @@ export class Deadlines<T> {
     const bucket = this.#buckets.get(tick);
     if (bucket?.delete(item) !== true) return;
     this.#size -= 1;
-    if (bucket.size === 0) this.#buckets.delete(tick);
+    if (tick !== this.#newestTick) this.#dropEmpty(tick);
   }
 
   /** Takes out everything whose deadline is at or before `now`. */
@@ -56,6 +60,10 @@ export class Deadlines<T> {
     }
     this.#sweptTick = Math.max(this.#sweptTick, nowTick);
     return found;
+  }
+
+  #dropEmpty(tick: number): void {
+    if (this.#buckets.get(tick)?.size === 0) this.#buckets.delete(tick);
   }
 
   #scanBuckets(nowTick: number, found: T[]): void {

@@ -8,6 +8,7 @@
 import { type Msg, nuid, type Subscription } from "nats";
 import { type BundleEntry, decodeBundle } from "./bundle.js";
 import type { Bus } from "./bus.js";
+import { ChurnMap } from "./churn-map.js";
 import { decodeReplyHeaders, isBundle, type ReplyHeaders } from "./headers.js";
 import { headersOf } from "./wire-headers.js";
 
@@ -45,7 +46,7 @@ export function isNoResponders(msg: Reply): boolean {
 
 export class Inbox {
   readonly #prefix: string;
-  readonly #entries = new Map<string, InboxEntry>();
+  readonly #entries = new ChurnMap<InboxEntry>();
   readonly #subscription: Subscription;
   readonly #onStray: (mark: string) => void;
   #counter = 0;

@@ -7,6 +7,7 @@
  */
 import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES } from "./bundle.js";
 import type { Bus } from "./bus.js";
+import { ChurnMap } from "./churn-map.js";
 import { HEADER_RESERVE_BYTES } from "./headers.js";
 
 /** How items leave. */
@@ -20,6 +21,7 @@ export interface OutboxWays<T> {
 }
 
 interface Group<T> {
+  readonly place: string;
   readonly items: T[];
   bytes: number;
 }
@@ -27,7 +29,7 @@ interface Group<T> {
 export class Outbox<T> {
   readonly #bus: Pick<Bus, "maxPayloadBytes">;
   readonly #ways: OutboxWays<T>;
-  readonly #groups = new Map<string, Group<T>>();
+  readonly #groups = new ChurnMap<Group<T>>();
   #immediate: NodeJS.Immediate | undefined;
 
   /** @param bus whose broker's limit no message exceeds */
@@ -46,15 +48,15 @@ export class Outbox<T> {
     const bytes = this.#ways.bytesOf(item);
     const group = this.#groups.get(place);
     if (group === undefined || group.bytes + bytes > this.#maxBytes) {
-      if (group !== undefined) this.#send(place, group);
-      this.#groups.set(place, { items: [item], bytes });
+      if (group !== undefined) this.#send(group);
+      this.#groups.set(place, { place, items: [item], bytes });
       this.#immediate ??= setImmediate(this.#onTurnEnd);
       return;
     }
     group.bytes += bytes;
     if (group.items.push(item) < MAX_BUNDLE_ENTRIES) return;
     this.#groups.delete(place);
-    this.#send(place, group);
+    this.#send(group);
   }
 
   /** Takes back what waits for one place. */
@@ -68,15 +70,16 @@ export class Outbox<T> {
   /** Sends what waits now. */
   flush(): void {
     if (this.#groups.size === 0) return;
-    for (const [place, group] of this.#groups) this.#send(place, group);
+    const groups = this.#groups.values();
     this.#groups.clear();
+    for (const group of groups) this.#send(group);
   }
 
   get #maxBytes(): number {
     return Math.min(MAX_BUNDLE_BYTES, this.#bus.maxPayloadBytes - HEADER_RESERVE_BYTES);
   }
 
-  #send(place: string, { items }: Group<T>): void {
+  #send({ place, items }: Group<T>): void {
     if (items.length === 1) this.#ways.alone(place, items[0] as T);
     else this.#ways.together(place, items);
   }

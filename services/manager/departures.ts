@@ -1,9 +1,9 @@
 /**
  * Departures: how jobs leave for workers.
  *
- * Decided here: a job that leaves alone goes at once, as a message of its own;
- * those that leave for one worker in the same turn of the event loop go in a
- * bundle, if that worker takes them. Not decided here: which worker.
+ * Decided here: what leaves in one turn of the event loop leaves at its end;
+ * a job that is alone as a message of its own, those for one worker in a bundle,
+ * if that worker takes them. Not decided here: which worker.
  */
 import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/bundle.js";
 import { encodeJobHeaders, encodeJobsHeaders, encodeRevocation } from "../../mesh/headers.js";

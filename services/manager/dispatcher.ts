@@ -9,6 +9,7 @@
  * too long (watchdog.ts).
  */
 import type { BundleEntry } from "../../mesh/bundle.js";
+import { ChurnMap } from "../../mesh/churn-map.js";
 import { Deadlines } from "../../mesh/deadlines.js";
 import { readErrorHeaders } from "../../mesh/error-edges.js";
 import { PoolError } from "../../mesh/errors.js";
@@ -33,7 +34,7 @@ export class Dispatcher implements AttemptOwner {
   readonly parked: ParkedQueue<LiveJob>;
   readonly deadlines = new Deadlines<LiveJob>();
   readonly bookings: Bookings;
-  readonly #live = new Map<string, LiveJob>();
+  readonly #live = new ChurnMap<LiveJob>();
   readonly #admission: Admission;
   readonly #departures: Departures;
   /** Nobody listened to the last offer of a pool without heartbeats. */
@@ -69,7 +70,7 @@ export class Dispatcher implements AttemptOwner {
   }
 
   liveJobsNow(): LiveJob[] {
-    return [...this.#live.values()];
+    return this.#live.values();
   }
 
   /**
@@ -227,7 +228,7 @@ export class Dispatcher implements AttemptOwner {
   #letGo(job: LiveJob): void {
     const at = this.parts.now();
     if (!this.#departures.waiting) return this.#offer(job, at);
-    for (const offer of this.#departures.takeOffers()) this.#direct(offer, at);
+    if (this.parts.roster.free > 0) for (const offer of this.#departures.takeOffers()) this.#direct(offer, at);
     if (!this.#handOff(job, at)) this.#offer(job, at);
   }
 

@@ -27,7 +27,12 @@ export class Fifo<T> {
   }
 
   push(value: T): FifoNode<T> {
-    const node: FifoNode<T> = { value, previous: this.#last, next: undefined };
+    return this.append({ value, previous: undefined, next: undefined });
+  }
+
+  /** Puts a node at the end that is in no list: a new one, or one that was removed. */
+  append(node: FifoNode<T>): FifoNode<T> {
+    node.previous = this.#last;
     if (this.#last === undefined) this.#first = node;
     else this.#last.next = node;
     this.#last = node;
@@ -51,6 +56,9 @@ export class Fifo<T> {
     else node.previous.next = node.next;
     if (node.next === undefined) this.#last = node.previous;
     else node.next.previous = node.previous;
+    // a removed node that the collector has aged would keep alive all that came after it
+    node.previous = undefined;
+    node.next = undefined;
     this.#size -= 1;
   }
 
@@ -61,6 +69,7 @@ export class Fifo<T> {
     return node.value;
   }
 
+  /** From the oldest on. Nothing may be removed meanwhile. */
   *[Symbol.iterator](): Generator<T> {
     for (let node = this.#first; node !== undefined; node = node.next) yield node.value;
   }

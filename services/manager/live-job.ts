@@ -51,6 +51,8 @@ export class Attempt implements InboxEntry {
   missing = 0;
   /** All that left with it under its own reply subject, itself among them, until it is answered. */
   bundle: readonly Attempt[] | undefined;
+  /** Where it stands among the attempts at its worker. */
+  spot = -1;
   /** Its place among the attempts that nobody has accepted yet. */
   waiting: FifoNode<Attempt> | undefined;
 

@@ -1,18 +1,32 @@
 /** Placements: which attempts are known to be at which worker. Pure. */
 import type { Attempt } from "./live-job.js";
 
+/** So many lists stay when they are empty: to make one for each job would cost more than the job's place in it. */
+const MAX_LISTS = 1_000;
+
 export class Placements {
-  readonly #byWorker = new Map<string, Set<Attempt>>();
+  /** In no order: the last takes the spot of one that goes. */
+  readonly #byWorker = new Map<string, Attempt[]>();
 
   add(worker: string, attempt: Attempt): void {
-    const set = this.#byWorker.get(worker);
-    if (set === undefined) this.#byWorker.set(worker, new Set([attempt]));
-    else set.add(attempt);
+    const list = this.#byWorker.get(worker);
+    if (list !== undefined) attempt.spot = list.push(attempt) - 1;
+    else {
+      this.#byWorker.set(worker, [attempt]);
+      attempt.spot = 0;
+    }
   }
 
   remove(worker: string, attempt: Attempt): void {
-    const set = this.#byWorker.get(worker);
-    if (set?.delete(attempt) && set.size === 0) this.#byWorker.delete(worker);
+    const list = this.#byWorker.get(worker);
+    const { spot } = attempt;
+    if (list === undefined || list[spot] !== attempt) return;
+    const last = list.pop() as Attempt;
+    if (last !== attempt) {
+      list[spot] = last;
+      last.spot = spot;
+    }
+    if (list.length === 0 && this.#byWorker.size > MAX_LISTS) this.#byWorker.delete(worker);
   }
 
   /** Attempts at one worker. */
@@ -29,6 +43,8 @@ export class Placements {
 
   /** Workers that have at least one attempt. */
   workers(): string[] {
-    return [...this.#byWorker.keys()];
+    const workers: string[] = [];
+    for (const [worker, list] of this.#byWorker) if (list.length > 0) workers.push(worker);
+    return workers;
   }
 }

@@ -13,6 +13,7 @@
  */
 import type { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { Fifo, type FifoNode } from "./fifo.js";
 
 /** A worker as its manager knows it. */
 export interface RosterWorker {
@@ -37,6 +38,9 @@ export interface RosterWorker {
   isolation: Isolation;
   /** Several jobs may come to it in one message. */
   takesBundles: boolean;
+  /** Its place among the workers with a free slot, kept while it has none: one for each job would be garbage. */
+  turn: FifoNode<RosterWorker> | undefined;
+  hasTurn: boolean;
 }
 
 /** What the roster takes from a heartbeat. */
@@ -74,7 +78,7 @@ const SHUN_MS = 5_000;
 export class Roster {
   readonly #workers = new Map<string, RosterWorker>();
   /** Workers with a free slot; the first is handed the next job, then goes to the end. */
-  readonly #free = new Set<RosterWorker>();
+  readonly #free = new Fifo<RosterWorker>();
   readonly #maxWorkers: number;
   #totalFree = 0;
   #capacity = 0;
@@ -151,8 +155,8 @@ export class Roster {
 
   /** Chooses a worker with a free slot and counts the hand-off. */
   handOff(now: number): RosterWorker | undefined {
-    for (const worker of this.#free) {
-      this.#free.delete(worker);
+    for (let worker = this.#free.first; worker !== undefined; worker = this.#free.first) {
+      this.#endTurn(worker);
       if (worker.shunnedUntil > now) {
         this.#setFree(worker, 0, now);
         continue;
@@ -199,7 +203,7 @@ export class Roster {
     if (worker === undefined) return false;
     this.#totalFree -= worker.free;
     this.#capacity -= slotsOf(worker);
-    this.#free.delete(worker);
+    this.#endTurn(worker);
     return this.#workers.delete(id);
   }
 
@@ -245,8 +249,17 @@ export class Roster {
     const free = usable ? Math.max(0, Math.min(wanted, worker.slots)) : 0;
     this.#totalFree += free - worker.free;
     worker.free = free;
-    if (free > 0) this.#free.add(worker);
-    else this.#free.delete(worker);
+    if (free === 0) this.#endTurn(worker);
+    else if (!worker.hasTurn) {
+      worker.hasTurn = true;
+      worker.turn = this.#free.append(worker.turn ?? { value: worker, previous: undefined, next: undefined });
+    }
+  }
+
+  #endTurn(worker: RosterWorker): void {
+    if (!worker.hasTurn || worker.turn === undefined) return;
+    worker.hasTurn = false;
+    this.#free.remove(worker.turn);
   }
 }
 
@@ -288,5 +301,7 @@ function emptyWorker(id: string): RosterWorker {
     heartbeatIntervalMs: 1_000,
     isolation: 0,
     takesBundles: false,
+    turn: undefined,
+    hasTurn: false,
   };
 }

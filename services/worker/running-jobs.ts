@@ -4,6 +4,7 @@
  * Decided here: a slot is taken in {@link RunningJobs.start} and given back in
  * `onEnded`, nowhere else. Not decided here: whether a job may start (intake.ts).
  */
+import { ChurnMap } from "../../mesh/churn-map.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { BeatFigures } from "./beat.js";
 import type { Caution } from "./caution.js";
@@ -52,7 +53,7 @@ export type JobFigures = Pick<
 
 export class RunningJobs implements JobLedger {
   readonly #parts: RunningJobsParts;
-  readonly #jobs = new Map<string, RunningJob>();
+  readonly #jobs = new ChurnMap<RunningJob>();
   readonly #sweep: Sweep;
   #whenEmpty: (() => void)[] = [];
   readonly #totals = { acceptedTotal: 0, doneTotal: 0, failedTotal: 0, busyMs: 0, lastError: "" };
