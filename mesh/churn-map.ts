@@ -63,7 +63,9 @@ export class ChurnMap<V> {
 
   clear(): void {
     this.#size = 0;
-    this.#rebuild(MIN_PLACES);
+    if (this.#mask >= MIN_PLACES) return this.#rebuild(MIN_PLACES);
+    this.#keys.fill(undefined);
+    this.#values.fill(undefined);
   }
 
   /** All values as of now, in no order. */

@@ -88,16 +88,17 @@ export class MeterView {
     return workers.find(({ heartbeat }) => heartbeat?.worker === id);
   }
 
-  /** Records how long after `sinceMs` it shows this, or what it shows instead after five intervals. */
-  async shows(wanted: { readonly slots: number; readonly busy: number }, sinceMs = machineNow()): Promise<void> {
-    let seen: Record<string, number> = {};
+  /** Records how long after `sinceMs` it shows this, any number of busy slots if none is named, or what it shows instead after five intervals. */
+  async shows(truth: { readonly slots: number; readonly busy?: number }, sinceMs = machineNow()): Promise<void> {
+    let seen = { slots: 0, busy: 0 };
     const look = async (): Promise<boolean> => {
       const { slots = 0, busyAll = 0 } = (await this.capacity()) ?? {};
       seen = { slots, busy: busyAll };
-      return slots === wanted.slots && busyAll === wanted.busy;
+      return slots === truth.slots && (truth.busy === undefined || busyAll === truth.busy);
     };
     await eventually(look, { limitMs: 5 * INTERVAL_MS, pollMs: 25 }).catch(() => undefined);
     const afterMs = machineNow() - sinceMs;
+    const wanted = { busy: seen.busy, ...truth };
     this.#history.add({ kind: "meter", seen, wanted, afterMs, intervalMs: INTERVAL_MS });
   }
 

@@ -31,8 +31,13 @@ test("churn map - holds undefined as a value, the empty string as a key, and not
   assert.equal(map.size, 2);
   assert.equal(map.delete(""), true);
   assert.equal(map.delete(""), false);
-  map.clear();
-  assert.deepEqual([map.size, map.get("a"), map.values()], [0, undefined, []]);
+  for (const count of [1, 100]) {
+    for (let i = 0; i < count; i += 1) map.set(`${i}`, i);
+    map.clear();
+    assert.deepEqual([map.size, map.get("a"), map.get("0"), map.values()], [0, undefined, undefined, []]);
+  }
+  map.set("a", 2);
+  assert.deepEqual([map.size, map.values()], [1, [2]]);
 });
 
 test("churn map - values() is as of now: what is deleted meanwhile is still given, once", () => {
