@@ -20,6 +20,14 @@ interface Scene {
   readonly workers: number;
 }
 
+/** Jobs that were started and hold their slot. */
+interface Jobs {
+  /** When, by the machine's clock. */
+  readonly starts: readonly number[];
+  /** How many were started before these, to warm up. */
+  readonly warmUp: number;
+}
+
 const SCENES: readonly Scene[] = [
   { subscribers: 1, workers: 1_000 },
   { subscribers: 100, workers: 1_000 },
@@ -60,14 +68,17 @@ async function measureScene(run: Run, scene: Scene, round: number, fresh: Sample
     const notes = Math.min(NOTING, scene.subscribers);
     await noting.ask("watch", url, notes);
     await reading.ask("read", url, scene.subscribers - notes);
-    await delay(run.pick(200, 1_500));
+    await delay(run.pick(200, 500));
+    const warm = { perSecond: STARTS_PER_SECOND, ms: run.pick(100, 1_000), seed: 0 };
+    const warmUp = (await beats.ask("startJobs", warm)).length;
+    await delay(run.pick(200, 500));
     const [cpuBefore, before] = [await meter.ask("cpuUs"), performance.now()];
     const ms = run.pick(500, 4_000);
     const starts = await beats.ask("startJobs", { perSecond: STARTS_PER_SECOND, ms, seed: round + 1 });
     const cpuUs = (await meter.ask("cpuUs")) - cpuBefore;
     const elapsedMs = performance.now() - before;
     await delay(run.pick(200, 500));
-    addFreshness(fresh, nameOf(scene), starts, await noting.ask("sightings"));
+    addFreshness(fresh, nameOf(scene), { starts, warmUp }, await noting.ask("sightings"));
     cost.add(nameOf(scene), "% of a core", cpuUs / elapsedMs / 10);
     cost.add(nameOf(scene), "MiB resident", residentBytesOf(meter.pid) / 2 ** 20);
   } finally {
@@ -77,18 +88,18 @@ async function measureScene(run: Run, scene: Scene, round: number, fresh: Sample
   }
 }
 
-function addFreshness(fresh: Samples, arm: string, starts: readonly number[], sightings: readonly Sightings[]): void {
-  const ages = sightings.flatMap((seen) => agesOf(starts, seen));
-  if (ages.length !== starts.length * sightings.length) throw new Error("a subscriber did not see every start");
+function addFreshness(fresh: Samples, arm: string, jobs: Jobs, sightings: readonly Sightings[]): void {
+  const ages = sightings.flatMap((seen) => agesOf(jobs, seen));
+  if (ages.length !== jobs.starts.length * sightings.length) throw new Error("a subscriber did not see every start");
   for (const [name, q] of Object.entries(QUANTILES)) fresh.add(arm, name, percentile(ages, q));
 }
 
 /** For each start, how long until this subscriber saw so many slots busy. */
-function agesOf(starts: readonly number[], seen: Sightings): number[] {
+function agesOf({ starts, warmUp }: Jobs, seen: Sightings): number[] {
   const ages: number[] = [];
   let next = 0;
   for (const [busy, at] of seen) {
-    for (; next < busy && next < starts.length; next += 1) ages.push(at - (starts[next] as number));
+    for (; next < busy - warmUp && next < starts.length; next += 1) ages.push(at - (starts[next] as number));
   }
   return ages;
 }
