@@ -110,7 +110,6 @@ function toWorkers(samples: Samples, counts: readonly number[]): Comparison {
     conditions: [IDLE, BUSY],
     series: samples.series(counts.map(nameOf), [IDLE, BUSY]),
     doesNotShow: "The handlers' own memory: these wait and hold nothing. Most of it is Node itself.",
-    chart: false,
   };
 }
 
