@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Installs what CI needs besides Node and Go: an old nats-server, a browser, Redis. Needs root on Debian for what is missing.
+# Usage: bash scripts/ci-tools.sh [nats-server] [chromium] [redis-server]; default all.
 set -euo pipefail
 
 missing=()
+wanted=" ${*:-nats-server chromium redis-server} "
 for tool in nats-server:/usr/sbin/nats-server chromium:/usr/bin/chromium redis-server:/usr/bin/redis-server; do
-  if [ ! -x "${tool#*:}" ]; then missing+=("${tool%%:*}"); fi
+  if [[ "$wanted" == *" ${tool%%:*} "* && ! -x "${tool#*:}" ]]; then missing+=("${tool%%:*}"); fi
 done
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 echo "installing: ${missing[*]}"
