@@ -11,6 +11,8 @@
  */
 
 const MIN_PLACES = 16;
+/** A table of so many places stays when it empties: bundles let hundreds of jobs come and go at once. */
+const KEPT_PLACES = 2_048;
 /** Other ids collide in another process. */
 const SEED = Math.floor(Math.random() * 2 ** 32) | 0;
 
@@ -57,7 +59,7 @@ export class ChurnMap<V> {
     this.#close(place);
     this.#size -= 1;
     const places = this.#mask + 1;
-    if (places > MIN_PLACES && 16 * this.#size < places) this.#rebuild(places / 4);
+    if (places > KEPT_PLACES && 16 * this.#size < places) this.#rebuild(places / 4);
     return true;
   }
 

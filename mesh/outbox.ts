@@ -22,14 +22,17 @@ export interface OutboxWays<T> {
 
 interface Group<T> {
   readonly place: string;
-  readonly items: T[];
+  /** Empty once they have left or were taken back. */
+  items: T[];
   bytes: number;
 }
 
 export class Outbox<T> {
   readonly #bus: Pick<Bus, "maxPayloadBytes">;
   readonly #ways: OutboxWays<T>;
-  readonly #groups = new ChurnMap<Group<T>>();
+  /** In the order in which their places were named first. */
+  #groups: Group<T>[] = [];
+  readonly #byPlace = new ChurnMap<Group<T>>();
   #immediate: NodeJS.Immediate | undefined;
 
   /** @param bus whose broker's limit no message exceeds */
@@ -46,32 +49,24 @@ export class Outbox<T> {
   /** Sends an item at the end of this turn, with others for the same place. */
   add(place: string, item: T): void {
     const bytes = this.#ways.bytesOf(item);
-    const group = this.#groups.get(place);
-    if (group === undefined || group.bytes + bytes > this.#maxBytes) {
-      if (group !== undefined) this.#send(group);
-      this.#groups.set(place, { place, items: [item], bytes });
-      this.#immediate ??= setImmediate(this.#onTurnEnd);
-      return;
-    }
+    const group = this.#byPlace.get(place) ?? this.#open(place);
+    if (group.bytes + bytes > this.#maxBytes) this.#send(group);
     group.bytes += bytes;
-    if (group.items.push(item) < MAX_BUNDLE_ENTRIES) return;
-    this.#groups.delete(place);
-    this.#send(group);
+    if (group.items.push(item) >= MAX_BUNDLE_ENTRIES) this.#send(group);
   }
 
   /** Takes back what waits for one place. */
   take(place: string): readonly T[] {
-    const group = this.#groups.get(place);
-    if (group === undefined) return [];
-    this.#groups.delete(place);
-    return group.items;
+    const group = this.#byPlace.get(place);
+    return group === undefined ? [] : empty(group);
   }
 
   /** Sends what waits now. */
   flush(): void {
-    if (this.#groups.size === 0) return;
-    const groups = this.#groups.values();
-    this.#groups.clear();
+    if (this.#groups.length === 0) return;
+    const groups = this.#groups;
+    this.#groups = [];
+    this.#byPlace.clear();
     for (const group of groups) this.#send(group);
   }
 
@@ -79,13 +74,29 @@ export class Outbox<T> {
     return Math.min(MAX_BUNDLE_BYTES, this.#bus.maxPayloadBytes - HEADER_RESERVE_BYTES);
   }
 
-  #send({ place, items }: Group<T>): void {
-    if (items.length === 1) this.#ways.alone(place, items[0] as T);
-    else this.#ways.together(place, items);
+  #open(place: string): Group<T> {
+    const group: Group<T> = { place, items: [], bytes: 0 };
+    this.#groups.push(group);
+    this.#byPlace.set(place, group);
+    this.#immediate ??= setImmediate(this.#onTurnEnd);
+    return group;
+  }
+
+  #send(group: Group<T>): void {
+    const items = empty(group);
+    if (items.length === 1) this.#ways.alone(group.place, items[0] as T);
+    else if (items.length > 1) this.#ways.together(group.place, items);
   }
 
   readonly #onTurnEnd = (): void => {
     this.#immediate = undefined;
     this.flush();
   };
+}
+
+function empty<T>(group: Group<T>): T[] {
+  const { items } = group;
+  group.items = [];
+  group.bytes = 0;
+  return items;
 }

@@ -19,6 +19,11 @@ export function formatFigure(figure: Figure | null): string {
   return `${formatNumber(median)} (${formatNumber(min)} to ${formatNumber(max)})`;
 }
 
+/** "1 slot", "1,000 slots". */
+export function slotsText(slots: number): string {
+  return slots === 1 ? "1 slot" : `${slots.toLocaleString("en-US")} slots`;
+}
+
 /** Columns that line up; all but the first to the right. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

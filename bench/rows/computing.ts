@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { atLeast, type Comparison, figureOf, type Target } from "../harness/comparison.js";
 import type { FleetSpec } from "../harness/fleet.js";
+import { slotsText } from "../harness/numbers.js";
 import type { Row, Run } from "../harness/run.js";
 import { Samples } from "../harness/samples.js";
 import { ratio } from "../harness/stats.js";
@@ -32,7 +33,7 @@ export const computing: Row = {
 };
 
 async function measureSlots(run: Run, slots: number, samples: Samples): Promise<void> {
-  run.say(slots === 1 ? "1 slot" : `${slots} slots`);
+  run.say(slotsText(slots));
   const base = { workers: 1, slots, work: "timed" } as const;
   const specs: FleetSpec[] = [
     { ...base, name: PISCINA, arm: "piscina", over: "none", workers: 0 },
@@ -76,5 +77,5 @@ function toTargets(comparison: Comparison): Target[] {
 }
 
 function labelOf(slots: number, length: number): string {
-  return `${slots === 1 ? "1 slot" : `${slots} slots`}, ${length * 10} ms`;
+  return `${slotsText(slots)}, ${length * 10} ms`;
 }

@@ -1,6 +1,7 @@
 /** The memory part of row 7: parked jobs, slots, and workers known. */
 import { Agent } from "../harness/agent.js";
 import { atMost, type Comparison, figureOf, type RowResult } from "../harness/comparison.js";
+import { slotsText } from "../harness/numbers.js";
 import { residentBytesOf } from "../harness/processes.js";
 import type { Run } from "../harness/run.js";
 import { Samples } from "../harness/samples.js";
@@ -76,10 +77,10 @@ async function workerBytes(run: Run, slots: number, round: number, samples: Samp
     try {
       await holder.ask("start", { servers: (await run.servers.nats()).urls, pool, id: "w0", slots });
       await giver.ask("untilSlots", slots);
-      samples.add(nameOf(slots), IDLE, residentBytesOf(holder.pid) / 2 ** 20);
+      samples.add(slotsText(slots), IDLE, residentBytesOf(holder.pid) / 2 ** 20);
       await giver.ask("give", slots, PAYLOAD_BYTES);
       await untilTrue(async () => (await holder.ask("busy")) === slots, `${slots} jobs run`);
-      samples.add(nameOf(slots), BUSY, residentBytesOf(holder.pid) / 2 ** 20);
+      samples.add(slotsText(slots), BUSY, residentBytesOf(holder.pid) / 2 ** 20);
     } finally {
       await holder.kill();
     }
@@ -108,11 +109,7 @@ function toWorkers(samples: Samples, counts: readonly number[]): Comparison {
     unit: "MiB",
     better: "lower",
     conditions: [IDLE, BUSY],
-    series: samples.series(counts.map(nameOf), [IDLE, BUSY]),
+    series: samples.series(counts.map(slotsText), [IDLE, BUSY]),
     doesNotShow: "The handlers' own memory: these wait and hold nothing. Most of it is Node itself.",
   };
-}
-
-function nameOf(slots: number): string {
-  return slots === 1 ? "1 slot" : `${slots.toLocaleString("en-US")} slots`;
 }

@@ -150,7 +150,7 @@ export class Dispatcher implements AttemptOwner {
     const attempt = this.#live.get(id)?.attempt;
     if (attempt === undefined || attempt.over || attempt.accepted) return;
     if (attempt.worker !== undefined && attempt.worker !== worker) return;
-    this.#accept(attempt, worker, undefined);
+    this.#accept(attempt, worker, undefined, this.parts.now());
   }
 
   onReply(attempt: Attempt, msg: Reply): void {
@@ -201,15 +201,15 @@ export class Dispatcher implements AttemptOwner {
   #heed(attempt: Attempt, reply: ReplyHeaders, msg: Reply, now: number): void {
     switch (reply.kind) {
       case "busy":
-        return this.#onBusyReply(attempt, reply);
+        return this.#onBusyReply(attempt, reply, now);
       case "accepted":
-        return this.#accept(attempt, reply.worker, reply.free);
+        return this.#accept(attempt, reply.worker, reply.free, now);
       case "progress":
-        return this.#onProgress(attempt, reply, msg.data);
+        return this.#onProgress(attempt, reply, msg.data, now);
       case "result":
         return this.#onResult(attempt, reply, msg.data, now);
       case "error":
-        return this.#onError(attempt, reply, msg);
+        return this.#onError(attempt, reply, msg, now);
     }
   }
 
@@ -301,31 +301,31 @@ export class Dispatcher implements AttemptOwner {
     }
   }
 
-  #onBusyReply(attempt: Attempt, reply: ReplyHeaders): void {
+  #onBusyReply(attempt: Attempt, reply: ReplyHeaders, now: number): void {
     const handOff = attempt.handOff;
     attempt.handOff = false;
     this.closeAttempt(attempt);
     this.parts.tally.refused += 1;
     if (reply.worker !== undefined) {
       const free = reply.free ?? 0;
-      this.parts.roster.answered(reply.worker, { event: "busy", free, handOff, counted: false }, this.parts.now());
+      this.parts.roster.answered(reply.worker, { event: "busy", free, handOff, counted: false }, now);
     }
     this.#handOffOrPark(attempt.job);
     this.pump();
   }
 
-  #accept(attempt: Attempt, worker: string | undefined, free: number | undefined): void {
+  #accept(attempt: Attempt, worker: string | undefined, free: number | undefined, now: number): void {
     if (attempt.accepted) return;
     attempt.accepted = true;
     this.bookings.isAnswered(attempt);
-    this.bookings.answered(attempt, worker, "accepted", free, this.parts.now());
+    this.bookings.answered(attempt, worker, "accepted", free, now);
     for (const listener of attempt.job.listeners) listener.onAccepted?.(worker ?? "");
     this.parts.onStart?.(attempt.job, worker ?? "");
     this.pump();
   }
 
-  #onProgress(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array): void {
-    this.#accept(attempt, reply.worker, reply.free);
+  #onProgress(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array, now: number): void {
+    this.#accept(attempt, reply.worker, reply.free, now);
     for (const listener of attempt.job.listeners) listener.onProgress?.(payload);
   }
 
@@ -340,8 +340,8 @@ export class Dispatcher implements AttemptOwner {
     this.#end(job, { ok: true, id: job.id, result }, now);
   }
 
-  #onError(attempt: Attempt, reply: ReplyHeaders, msg: Reply): void {
-    this.bookings.answered(attempt, reply.worker, "ended", reply.free, this.parts.now());
+  #onError(attempt: Attempt, reply: ReplyHeaders, msg: Reply, now: number): void {
+    this.bookings.answered(attempt, reply.worker, "ended", reply.free, now);
     const error = readErrorHeaders(headersOf(msg) ?? wireHeaders());
     const leaves = error.reason === "draining";
     if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && attempt.mayBeFollowed) {

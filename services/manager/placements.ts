@@ -9,12 +9,12 @@ export class Placements {
   readonly #byWorker = new Map<string, Attempt[]>();
 
   add(worker: string, attempt: Attempt): void {
-    const list = this.#byWorker.get(worker);
-    if (list !== undefined) attempt.spot = list.push(attempt) - 1;
-    else {
-      this.#byWorker.set(worker, [attempt]);
-      attempt.spot = 0;
+    let list = this.#byWorker.get(worker);
+    if (list === undefined) {
+      list = [];
+      this.#byWorker.set(worker, list);
     }
+    attempt.spot = list.push(attempt) - 1;
   }
 
   remove(worker: string, attempt: Attempt): void {

@@ -40,7 +40,6 @@ export interface RosterWorker {
   takesBundles: boolean;
   /** Its place among the workers with a free slot, kept while it has none: one for each job would be garbage. */
   turn: FifoNode<RosterWorker> | undefined;
-  hasTurn: boolean;
 }
 
 /** What the roster takes from a heartbeat. */
@@ -156,11 +155,12 @@ export class Roster {
   /** Chooses a worker with a free slot and counts the hand-off. */
   handOff(now: number): RosterWorker | undefined {
     for (let worker = this.#free.first; worker !== undefined; worker = this.#free.first) {
-      this.#endTurn(worker);
       if (worker.shunnedUntil > now) {
         this.#setFree(worker, 0, now);
         continue;
       }
+      this.#endTurn(worker);
+      this.#takeTurn(worker);
       worker.unanswered += 1;
       this.#setFree(worker, worker.free - 1, now);
       return worker;
@@ -203,7 +203,7 @@ export class Roster {
     if (worker === undefined) return false;
     this.#totalFree -= worker.free;
     this.#capacity -= slotsOf(worker);
-    this.#endTurn(worker);
+    if (worker.free > 0) this.#endTurn(worker);
     return this.#workers.delete(id);
   }
 
@@ -247,19 +247,19 @@ export class Roster {
   #setFree(worker: RosterWorker, wanted: number, now: number): void {
     const usable = worker.state === WorkerState.READY && worker.shunnedUntil <= now;
     const free = usable ? Math.max(0, Math.min(wanted, worker.slots)) : 0;
+    if (worker.free > 0 && free === 0) this.#endTurn(worker);
+    if (worker.free === 0 && free > 0) this.#takeTurn(worker);
     this.#totalFree += free - worker.free;
     worker.free = free;
-    if (free === 0) this.#endTurn(worker);
-    else if (!worker.hasTurn) {
-      worker.hasTurn = true;
-      worker.turn = this.#free.append(worker.turn ?? { value: worker, previous: undefined, next: undefined });
-    }
+  }
+
+  /** At the end of the line; once, while it has a free slot. */
+  #takeTurn(worker: RosterWorker): void {
+    worker.turn = this.#free.append(worker.turn ?? { value: worker, previous: undefined, next: undefined });
   }
 
   #endTurn(worker: RosterWorker): void {
-    if (!worker.hasTurn || worker.turn === undefined) return;
-    worker.hasTurn = false;
-    this.#free.remove(worker.turn);
+    if (worker.turn !== undefined) this.#free.remove(worker.turn);
   }
 }
 
@@ -302,6 +302,5 @@ function emptyWorker(id: string): RosterWorker {
     isolation: 0,
     takesBundles: false,
     turn: undefined,
-    hasTurn: false,
   };
 }

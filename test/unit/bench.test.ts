@@ -102,19 +102,15 @@ describe("benchmark arguments", () => {
 });
 
 describe("benchmark summary", () => {
-  const figureOf = (median: number) => ({ median, min: median, max: median, rounds: [median] });
   const waiting: Comparison = {
+    ...comparison,
     id: "3-waiting-one-85",
-    title: "",
-    unit: "ms",
-    better: "lower",
     conditions: ["p50", "p99"],
     series: [
-      { arm: "ideal central queue", figures: [figureOf(0), figureOf(10)] },
-      { arm: "Poolmesh", figures: [figureOf(1), figureOf(11)] },
-      { arm: "plain queue group", figures: [figureOf(20), figureOf(1_234)] },
+      { arm: "ideal central queue", figures: [figure([0]), figure([10])] },
+      { arm: "Poolmesh", figures: [figure([1]), figure([11])] },
+      { arm: "plain queue group", figures: [figure([20]), figure([1_234])] },
     ],
-    doesNotShow: "",
   };
 
   test("medians by column; what was not measured is a dash, what has no row is left out", () => {

@@ -24,6 +24,15 @@ test("churn map - does what a Map does, whatever comes and goes", () => {
   }
 });
 
+test("churn map - after a peak it is smaller again, and has what it had", () => {
+  const map = new ChurnMap<number>();
+  for (let i = 0; i < 20_000; i += 1) map.set(`${i}`, i);
+  for (let i = 0; i < 19_900; i += 1) assert.equal(map.delete(`${i}`), true);
+  assert.equal(map.size, 100);
+  for (let i = 19_800; i < 20_000; i += 1) assert.equal(map.get(`${i}`), i < 19_900 ? undefined : i);
+  assert.equal(map.values().length, 100);
+});
+
 test("churn map - holds undefined as a value, the empty string as a key, and nothing after clear()", () => {
   const map = new ChurnMap<number | undefined>();
   map.set("", undefined);
