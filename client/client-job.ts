@@ -29,6 +29,8 @@ export class ClientJob implements InboxEntry {
   deadlineTick = 0;
   /** When it was sent to a manager last, by performance.now(). */
   sentAt = 0;
+  /** It could not be sent: no manager can have it. */
+  unsent = false;
   /** Managers that it was given to and that are gone. */
   managersBefore = 0;
   #startedAt: number | undefined;

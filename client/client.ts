@@ -67,7 +67,9 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   #watch: ManagerWatch | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #askedAt = 0;
-  #offReconnect: () => void = () => {};
+  /** Since when the bus holds what is sent, by performance.now(); undefined when it does not. */
+  #heldFrom: number | undefined;
+  #offBus: () => void = () => {};
 
   /**
    * Connects to the broker.
@@ -173,13 +175,21 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
       onGone: (manager) => this.#onManagerGone(manager),
       onRestarted: (manager) => this.#onManagerRestarted(manager),
     });
-    this.#offReconnect = this.#bus.on("reconnect", () => this.#onReconnect());
+    const offs = [
+      this.#bus.stayWhile(() => this.#isOwed()),
+      this.#bus.on("moving", () => this.#onMoving()),
+      this.#bus.on("disconnect", () => this.#onDisconnect()),
+      this.#bus.on("reconnect", () => this.#onReconnect()),
+    ];
+    this.#offBus = () => {
+      for (const off of offs) off();
+    };
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
   }
 
   protected async onStop(): Promise<void> {
     for (const job of this.#live.values()) this.#cancel(job);
-    this.#offReconnect();
+    this.#offBus();
     this.#stopTicking();
     this.#inbox?.stop();
     if (this.#options.bus === undefined) await this.#bus?.close();
@@ -235,7 +245,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     const headers = encodeJobHeaders({ ...job.headers, timeoutMs, attempt });
     job.sentAt = performance.now();
     this.#unsure.add(job);
-    bus.publish(subject, job.payload, { headers, reply: inbox.subject(job.token) });
+    job.unsent = !bus.publish(subject, job.payload, { headers, reply: inbox.subject(job.token) });
   }
 
   #cancel(job: ClientJob): void {
@@ -271,17 +281,47 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     this.#ticker = undefined;
   }
 
-  /** Answers may have been lost meanwhile: ask each job's manager again; it joins or repeats. */
+  /** Whether a manager has still to answer what has left by the connection that we are to give up. */
+  #isOwed(): boolean {
+    for (const job of this.#unsure) if (!this.#isHeld(job)) return true;
+    return false;
+  }
+
+  #isHeld(job: ClientJob): boolean {
+    return this.#heldFrom !== undefined && job.sentAt >= this.#heldFrom;
+  }
+
+  #onMoving(): void {
+    this.#heldFrom = performance.now();
+  }
+
+  /** What the bus held is dropped. */
+  #onDisconnect(): void {
+    for (const job of this.#unsure) job.unsent ||= this.#isHeld(job);
+    this.#heldFrom = undefined;
+  }
+
+  /**
+   * Answers may have been lost meanwhile: ask each job's manager again; it joins
+   * or repeats. A job of which no manager can have answered yet is not in doubt.
+   */
   #onReconnect(): void {
-    this.#watch?.onReconnect(performance.now());
-    const silent = this.#live.values().filter((job) => job.state === "asking");
+    const now = performance.now();
+    this.#watch?.onReconnect(now);
+    const silent: ClientJob[] = [];
     for (const job of this.#live.values()) {
       if (job.state === "taken") this.#send(job, job.manager === "" ? undefined : job.manager);
+      else if (job.unsent) this.#send(job);
+      else if (this.#isHeld(job)) continue;
       else if (job.headers.idempotent) this.#sendAnew(job);
+      else silent.push(job);
     }
+    this.#heldFrom = undefined;
     setTimeout(() => {
-      for (const job of silent)
-        if (job.state === "asking") this.#loseManager(job, "no manager answered after an outage");
+      for (const job of silent) {
+        const isSilent = job.state === "asking" && job.sentAt < now;
+        if (isSilent) this.#loseManager(job, "no manager answered after an outage");
+      }
     }, REASK_LIMIT_MS).unref();
   }
 

@@ -15,11 +15,12 @@ import {
   type Msg,
   type MsgHdrs,
   type NatsConnection,
-  type Subscription,
+  type SubscriptionOptions,
 } from "nats";
 import { PoolError } from "./errors.js";
 import { type Logger, redactUrls, silentLog } from "./log.js";
 import { Move } from "./move.js";
+import { Subscription } from "./subscription.js";
 
 /** How to reach the broker. */
 export interface BusOptions {
@@ -46,8 +47,8 @@ export interface BusOptions {
   log?: Logger;
 }
 
-/** What happens to a connection. */
-export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "error";
+/** What happens to a connection; from "moving" to "reconnect" what is published is held. */
+export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "moving" | "error";
 
 /** One connection, shared by every part of a process. */
 export class Bus {
@@ -56,6 +57,8 @@ export class Bus {
   readonly #log: Logger;
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
   readonly #move: Move;
+  readonly #members = new Set<Subscription>();
+  readonly #reasonsToStay = new Set<() => boolean>();
   #connected = true;
   #closing = false;
 
@@ -83,13 +86,23 @@ export class Bus {
     this.nc = nc;
     this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
     this.#log = options.log ?? silentLog;
-    this.#move = new Move(nc, () => this.#disconnected());
+    this.#move = new Move(nc, {
+      leaveQueues: () => this.#leaveQueues(),
+      onHold: () => this.#emit("moving", ""),
+      mayGo: () => [...this.#reasonsToStay].every((stays) => !stays()),
+      onFailed: () => this.#disconnected(),
+    });
     void this.#watch();
   }
 
   /** Whether a publish would reach the broker now, or as soon as a move to another one has ended. */
   get connected(): boolean {
     return this.#connected && !this.nc.isClosed();
+  }
+
+  /** Whether what is published now waits for the end of a move to another broker. */
+  get moving(): boolean {
+    return this.#move.underWay;
   }
 
   /** The broker's limit on headers and payload together, in bytes. */
@@ -121,26 +134,26 @@ export class Bus {
   }
 
   /**
+   * Asks before a move whether there is a reason to stay a little, such as an
+   * answer that is due from the broker we are at; heeded for a second at most.
+   *
+   * @returns the function that stops it
+   */
+  stayWhile(stays: () => boolean): () => void {
+    this.#reasonsToStay.add(stays);
+    return () => this.#reasonsToStay.delete(stays);
+  }
+
+  /**
    * Subscribes with a callback that may throw without harm.
    *
-   * @param queue the queue group, if any
+   * @param queue the queue group, if any; it is left before a move, and joined again after it
    */
   subscribe(subject: string, callback: (msg: Msg) => void, queue?: string): Subscription {
-    return this.nc.subscribe(subject, {
-      ...(queue === undefined ? {} : { queue }),
-      callback: (error, msg) => {
-        if (error !== null) {
-          this.#log.error({ subject, error: error.message }, "subscription failed");
-          this.#emit("error", error.message);
-          return;
-        }
-        try {
-          callback(msg);
-        } catch (thrown) {
-          this.#log.error({ subject, error: String(thrown) }, "message callback threw");
-        }
-      },
-    });
+    const options = { callback: this.#guarded(subject, callback), ...(queue === undefined ? {} : { queue }) };
+    const subscription = new Subscription(subject, () => this.nc.subscribe(subject, options));
+    if (queue !== undefined) this.#addMember(subscription);
+    return subscription;
   }
 
   /**
@@ -180,6 +193,31 @@ export class Bus {
     await this.nc.close();
   }
 
+  #guarded(subject: string, callback: (msg: Msg) => void): NonNullable<SubscriptionOptions["callback"]> {
+    return (error, msg) => {
+      if (error !== null) {
+        this.#log.error({ subject, error: error.message }, "subscription failed");
+        this.#emit("error", error.message);
+        return;
+      }
+      try {
+        callback(msg);
+      } catch (thrown) {
+        this.#log.error({ subject, error: String(thrown) }, "message callback threw");
+      }
+    };
+  }
+
+  #addMember(added: Subscription): void {
+    for (const member of this.#members) if (member.isClosed) this.#members.delete(member);
+    this.#members.add(added);
+  }
+
+  /** Nothing new comes from the queue groups of a broker that goes; resolves when what was on its way has come. */
+  async #leaveQueues(): Promise<void> {
+    await Promise.all([...this.#members].map((member) => member.leave()));
+  }
+
   #emit(event: BusEvent, detail: string): void {
     for (const listener of this.#listeners.get(event) ?? []) listener(detail);
   }
@@ -189,10 +227,12 @@ export class Bus {
       switch (status.type) {
         case "disconnect":
           if (this.#move.underWay) break;
+          this.#move.forget();
           this.#disconnected();
           break;
         case "reconnect":
           this.#connected = true;
+          for (const member of this.#members) member.rejoin();
           this.#move.end();
           this.#log.info({ server: redactUrls([status.server])[0] }, "reconnected to the broker");
           this.#emit("reconnect", status.server);

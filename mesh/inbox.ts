@@ -5,11 +5,12 @@
  * three to four times as much. Here a reply finds its entry by the last token of
  * its subject; deadlines are the entries' own matter.
  */
-import { type Msg, nuid, type Subscription } from "nats";
+import { type Msg, nuid } from "nats";
 import { type BundleEntry, decodeBundle } from "./bundle.js";
 import type { Bus } from "./bus.js";
 import { ChurnMap } from "./churn-map.js";
 import { decodeReplyHeaders, isBundle, type ReplyHeaders } from "./headers.js";
+import type { Subscription } from "./subscription.js";
 import { headersOf } from "./wire-headers.js";
 
 /** The parts of a reply that are read. */

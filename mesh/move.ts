@@ -1,17 +1,20 @@
 /**
  * A move to another broker before this one goes: what lame duck mode asks for.
  *
- * What is published meanwhile is held and sent afterwards, in its order, so that
- * a move loses nothing that goes out. What was on its way in is lost, as in any
- * outage; whoever hears of the reconnect asks for it. Not decided here: what
- * counts as connected.
+ * First the queue groups are left, so that nothing new comes this way. Then what
+ * is published is held, to be sent afterwards in its order: a move loses nothing
+ * that goes out. Whoever waits for an answer to what it sent has a moment to hear
+ * it. What else was on its way in is lost, as in any outage; whoever hears of the
+ * reconnect asks for it. Not decided here: what counts as connected.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { MsgHdrs, NatsConnection } from "nats";
 
 /** Everybody on a broker hears of its end at once: moves are spread over this, in milliseconds. */
 const SPREAD_MS = 500;
-const FLUSH_LIMIT_MS = 1_000;
+/** How long each part of the farewell may take, in milliseconds. */
+const FAREWELL_LIMIT_MS = 1_000;
+const ASK_EVERY_MS = 5;
 /** A move that takes longer is an outage, in milliseconds. */
 const MOVE_LIMIT_MS = 3_000;
 /** What is held at most; more is refused as in an outage. */
@@ -25,10 +28,22 @@ export interface HeldMessage {
   readonly options: { headers?: MsgHdrs; reply?: string } | undefined;
 }
 
+/** What a move asks of its connection. */
+export interface MoveHost {
+  /** Resolves when nothing more comes from queue groups. */
+  leaveQueues(): Promise<void>;
+  /** From now on messages are held. */
+  onHold(): void;
+  /** Whether nobody waits for an answer to what was sent before the hold. */
+  mayGo(): boolean;
+  /** The move has become an outage; what was held is dropped. */
+  onFailed(): void;
+}
+
 /** The moves of one connection, one at a time. */
 export class Move {
   readonly #nc: NatsConnection;
-  readonly #onFailed: () => void;
+  readonly #host: MoveHost;
   #held: HeldMessage[] = [];
   #heldBytes = 0;
   #underWay = false;
@@ -37,10 +52,9 @@ export class Move {
   #ended: Promise<void> = Promise.resolve();
   #settle: () => void = () => {};
 
-  /** @param onFailed called when a move has become an outage */
-  constructor(nc: NatsConnection, onFailed: () => void) {
+  constructor(nc: NatsConnection, host: MoveHost) {
     this.#nc = nc;
-    this.#onFailed = onFailed;
+    this.#host = host;
   }
 
   /** Whether messages are to be held. */
@@ -59,15 +73,17 @@ export class Move {
     this.#planned = true;
     await delay(Math.random() * SPREAD_MS, undefined, { ref: false });
     if (!this.#planned || this.#nc.isClosed()) return;
-    this.#underWay = true;
-    this.#ended = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
-    this.#limit = setTimeout(() => this.#fail(), MOVE_LIMIT_MS);
-    const flushed = this.#nc.flush().catch(() => undefined);
-    await Promise.race([flushed, delay(FLUSH_LIMIT_MS, undefined, { ref: false })]);
+    await within(FAREWELL_LIMIT_MS, this.#host.leaveQueues());
+    if (!this.#planned || this.#nc.isClosed()) return;
+    this.#hold();
     // After this round trip all that was published is at the broker.
+    await within(FAREWELL_LIMIT_MS, Promise.all([this.#nc.flush(), this.#answersHeard()]));
     if (this.#underWay) await this.#nc.reconnect().catch(() => this.#fail());
+  }
+
+  /** The broker was quicker: no move, an outage. */
+  forget(): void {
+    this.#planned = false;
   }
 
   /** Keeps a message for later; false when it cannot. */
@@ -88,10 +104,23 @@ export class Move {
     for (const { subject, payload, options } of held) this.#nc.publish(subject, payload, options);
   }
 
+  #hold(): void {
+    this.#underWay = true;
+    this.#ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#limit = setTimeout(() => this.#fail(), MOVE_LIMIT_MS);
+    this.#host.onHold();
+  }
+
+  async #answersHeard(): Promise<void> {
+    while (this.#underWay && !this.#host.mayGo()) await delay(ASK_EVERY_MS, undefined, { ref: false });
+  }
+
   #fail(): void {
     if (!this.#underWay) return;
     this.#close();
-    this.#onFailed();
+    this.#host.onFailed();
   }
 
   #close(): void {
@@ -101,4 +130,9 @@ export class Move {
     this.#heldBytes = 0;
     this.#settle();
   }
+}
+
+/** Waits for the end of `step`, whatever it is, and no longer than `limitMs`. */
+async function within(limitMs: number, step: Promise<unknown>): Promise<void> {
+  await Promise.race([step.catch(() => undefined), delay(limitMs, undefined, { ref: false })]);
 }

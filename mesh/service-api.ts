@@ -5,11 +5,12 @@
  * Decided here: the shape of the answers. Not decided here: what is counted;
  * the counters are asked for when an answer is made.
  */
-import type { Msg, Subscription } from "nats";
+import type { Msg } from "nats";
 import type { Bus } from "./bus.js";
 import { PoolError } from "./errors.js";
 import { Lifecycle } from "./lifecycle.js";
 import { isAnswerable } from "./subjects.js";
+import type { Subscription } from "./subscription.js";
 
 /** One endpoint of a service, with its counters since the start. */
 export interface ServiceEndpoint {

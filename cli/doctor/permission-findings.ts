@@ -60,7 +60,7 @@ async function tryNeed(bus: Bus, { publish, subscribe }: Need): Promise<string[]
   const subscriptions = subscribe.map((subject) => bus.subscribe(subject, () => undefined));
   for (const subject of publish) bus.publish(concrete(subject));
   await bus.flush();
-  for (const subscription of subscriptions) if (!subscription.isClosed()) subscription.unsubscribe();
+  for (const subscription of subscriptions) if (!subscription.isClosed) subscription.unsubscribe();
   await bus.flush();
   off();
   const refused = [

@@ -4,12 +4,13 @@
  *
  * No job is lost: a drain takes nothing new and ends when the worker is empty.
  */
-import type { Msg, Subscription } from "nats";
+import type { Msg } from "nats";
 import { askControl } from "../../mesh/ask-control.js";
 import { writeErrorHeaders } from "../../mesh/error-edges.js";
 import { type PoolError, toPoolError } from "../../mesh/errors.js";
 import { encodeReplyHeaders } from "../../mesh/headers.js";
 import { isAnswerable } from "../../mesh/subjects.js";
+import type { Subscription } from "../../mesh/subscription.js";
 import type { Link } from "../link.js";
 import type { Supervised } from "./supervised.js";
 
@@ -53,7 +54,7 @@ export class Restarts {
   /** A worker that has left is nobody's to restart. */
   #leave(id: string): void {
     const subject = this.#link.subjects.restart(this.#pool, id);
-    for (const each of this.#subscriptions) if (each.getSubject() === subject) each.unsubscribe();
+    for (const each of this.#subscriptions) if (each.subject === subject) each.unsubscribe();
   }
 
   async #onRequest(id: string, worker: Supervised, msg: Msg): Promise<void> {

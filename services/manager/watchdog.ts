@@ -99,7 +99,9 @@ export class Watchdog {
       const maybeExecuted = job.attempt?.accepted ?? false;
       this.#dispatcher.cancel(job, new PoolError("deadline_exceeded", message, { maybeExecuted }));
     }
-    if (!this.#dispatcher.parts.bus.connected) return;
+    const { bus } = this.#dispatcher.parts;
+    // While the bus moves, offers are held: nobody can have answered them.
+    if (!bus.connected || bus.moving) return;
     this.#sweepUnaccepted(now);
     if (now < this.#nextProbeAt) return;
     this.#nextProbeAt = now + PROBE_AFTER_MS / 2;

@@ -6,12 +6,13 @@
  * called to the roll, so that the view is whole within moments and not within an
  * interval. Not decided here: what silence means (liveness.ts).
  */
-import type { Msg, Subscription } from "nats";
+import type { Msg } from "nats";
 import type { Bus } from "../../mesh/bus.js";
 import { encodeControl } from "../../mesh/control.js";
 import { HEADER } from "../../mesh/headers.js";
 import { decodeHeartbeat, decodeManagerHeartbeat, type RawHeartbeat } from "../../mesh/heartbeat-codec.js";
 import type { Subjects } from "../../mesh/subjects.js";
+import type { Subscription } from "../../mesh/subscription.js";
 import { countOne, type Tally } from "./tally.js";
 import type { View } from "./view.js";
 
@@ -59,7 +60,7 @@ export class Listener {
 
   stop(): void {
     for (const subscription of this.#subscriptions) {
-      if (!subscription.isClosed()) subscription.unsubscribe();
+      if (!subscription.isClosed) subscription.unsubscribe();
     }
     this.#subscriptions = [];
   }

@@ -4,9 +4,10 @@
  * Left by draining the subscription: what is in flight to it still comes and is
  * answered, where an unsubscribe would lose it.
  */
-import type { Msg, Subscription } from "nats";
+import type { Msg } from "nats";
 import type { Bus } from "../../mesh/bus.js";
 import { QUEUE_WORKERS } from "../../mesh/subjects.js";
+import type { Subscription } from "../../mesh/subscription.js";
 
 /** The longest wait for the broker to confirm that nothing more comes, in milliseconds. */
 const DRAIN_LIMIT_MS = 1_000;
@@ -38,7 +39,7 @@ export class Offers {
 
 /** Drains one subscription, with a limit; while disconnected there is nothing in flight to wait for. */
 export async function drainSubscription(bus: Bus, subscription: Subscription): Promise<void> {
-  if (subscription.isClosed()) return;
+  if (subscription.isClosed) return;
   if (!bus.connected) {
     subscription.unsubscribe();
     return;
@@ -47,5 +48,5 @@ export async function drainSubscription(bus: Bus, subscription: Subscription): P
   const limit = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, DRAIN_LIMIT_MS);
   });
-  await Promise.race([subscription.drain().catch(() => undefined), limit]).finally(() => clearTimeout(timer));
+  await Promise.race([subscription.drain(), limit]).finally(() => clearTimeout(timer));
 }

@@ -4,12 +4,12 @@
  *
  * Not decided here: the worker's state (worker.ts).
  */
-import type { Subscription } from "nats";
 import type { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { ServiceApi } from "../../mesh/service-api.js";
 import { QUEUE_WORKERS } from "../../mesh/subjects.js";
+import type { Subscription } from "../../mesh/subscription.js";
 import { type BeatFigures, RUNNING_IDS_LIMIT } from "./beat.js";
 import { Cancels } from "./cancels.js";
 import { Caution } from "./caution.js";

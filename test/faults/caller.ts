@@ -1,4 +1,5 @@
 /** A caller of jobs: submits, hears, and tells the history both. */
+import assert from "node:assert/strict";
 import type { PoolError } from "../../mesh/errors.js";
 import { type JobResult, type Outcome, type SubmitOptions, type Submitter, toBytes } from "../../mesh/job.js";
 import type { Order } from "./handler.js";
@@ -110,4 +111,13 @@ export function countBy(heard: readonly Heard[]): Record<string, number> {
     counts[key] = (counts[key] ?? 0) + 1;
   }
   return counts;
+}
+
+/** @throws AssertionError that says what the others heard, when not exactly so many ended in these ways */
+export function assertEnded(heard: readonly Heard[], expected: Readonly<Record<string, number>>): void {
+  const others = heard.filter(({ ok, reason }) => expected[ok ? "ok" : (reason ?? "")] === undefined);
+  const told = others.slice(0, 5).map(({ id, reason, message, afterMs }) => {
+    return `${id}: ${reason}, ${message}, after ${Math.round(afterMs)} ms`;
+  });
+  assert.deepEqual(countBy(heard), expected, told.length === 0 ? undefined : told.join("; "));
 }

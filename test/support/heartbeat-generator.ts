@@ -5,11 +5,11 @@
  * the coalescing time, else at its end. They answer probes while they are there.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Subscription } from "nats";
 import { ControlRequestSchema, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { type Heartbeat, HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";
 import { Subjects } from "../../mesh/subjects.js";
+import type { Subscription } from "../../mesh/subscription.js";
 
 /** How they are made. */
 export interface GeneratorOptions {
@@ -141,7 +141,7 @@ export class HeartbeatGenerator {
   stop(): void {
     clearInterval(this.#timer);
     for (const worker of this.workers) worker.stop();
-    for (const subscription of this.#control) if (!subscription.isClosed()) subscription.unsubscribe();
+    for (const subscription of this.#control) if (!subscription.isClosed) subscription.unsubscribe();
     this.#control = [];
   }
 

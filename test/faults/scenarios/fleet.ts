@@ -1,6 +1,6 @@
 /** Fleets that change while they work. */
 import assert from "node:assert/strict";
-import { countBy } from "../caller.js";
+import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
 import type { Scenario } from "../scenario.js";
 import type { Service } from "../service.js";
@@ -32,7 +32,7 @@ const rolling: Scenario = {
     }
     rolled = true;
     const heard = await load;
-    assert.deepEqual(countBy(heard), { ok: heard.length });
+    assertEnded(heard, { ok: heard.length });
     assert.equal(rig.history.of("start").length, heard.length, "nothing runs twice");
     return `${heard.length} jobs ok, each once`;
   },
@@ -57,7 +57,7 @@ const growAndShrink: Scenario = {
     over = true;
     const heard = await load;
     await view.shows({ slots: 2, busy: 0 }, machineNow());
-    assert.deepEqual(countBy(heard), { ok: heard.length });
+    assertEnded(heard, { ok: heard.length });
     const last = await caller.load({ jobs: 4, window: 4, order, timeoutMs: 10_000 });
     assert.ok(
       last.every(({ ok, worker }) => ok && worker === "w0"),

@@ -1,8 +1,7 @@
 /** Managers that stand still. */
-import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../../support/wait.js";
-import { countBy } from "../caller.js";
+import { assertEnded } from "../caller.js";
 import type { Rig } from "../rig.js";
 import type { Scenario } from "../scenario.js";
 import type { Service } from "../service.js";
@@ -24,7 +23,7 @@ async function loadThrough(rig: Rig, victim: Service): Promise<number> {
   await eventually(() => heardOf() > before + 20, { limitMs: 20_000, what: "jobs after the pause" });
   over = true;
   const heard = await load;
-  assert.deepEqual(countBy(heard), { ok: heard.length });
+  assertEnded(heard, { ok: heard.length });
   return heard.length;
 }
 

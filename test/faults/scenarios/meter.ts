@@ -8,7 +8,7 @@ import { Subjects } from "../../../mesh/subjects.js";
 import { connectBus } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";
-import { countBy } from "../caller.js";
+import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
 import { descriptors, memoryMib } from "../resources.js";
 import { POOL, type Rig } from "../rig.js";
@@ -46,7 +46,7 @@ const killMeter: Scenario = {
     });
     over = true;
     const heard = await load;
-    assert.deepEqual(countBy(heard), { ok: heard.length });
+    assertEnded(heard, { ok: heard.length });
     const view = rig.view(again);
     const fresh = view.watch(rig.owner);
     await eventually(() => fresh.messages > 0);

@@ -1,7 +1,7 @@
 /** Workers that die: killed while busy and idle, by their own handler, and back under the same id. */
 import assert from "node:assert/strict";
 import { eventually } from "../../support/wait.js";
-import { countBy } from "../caller.js";
+import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
 import type { Scenario } from "../scenario.js";
 
@@ -33,7 +33,7 @@ const killBusy: Scenario = {
     const again = await twice;
     assert.deepEqual([again.ok, again.worker, again.attempt], [true, "w2", 2]);
     const heard = await others;
-    assert.deepEqual(countBy(heard), { ok: heard.length });
+    assertEnded(heard, { ok: heard.length });
     return `worker_lost after ${Math.round(knownMs)} ms; the idempotent one ran again; ${heard.length} others unharmed`;
   },
 };
@@ -62,7 +62,7 @@ const killIdle: Scenario = {
     await victim.kill();
     const since = machineNow();
     const [heard] = await Promise.all([load, view.shows({ slots: 3 }, since)]);
-    assert.deepEqual(countBy(heard), { ok: heard.length });
+    assertEnded(heard, { ok: heard.length });
     await view.shows({ slots: 3, busy: 0 });
     return `${heard.length} jobs ok; dropped by the meter`;
   },

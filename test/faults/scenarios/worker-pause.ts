@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { eventually } from "../../support/wait.js";
-import { countBy } from "../caller.js";
+import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
 import type { Scenario } from "../scenario.js";
 
@@ -34,14 +34,14 @@ const pauseUnderLoad: Scenario = {
       .of("start")
       .slice(startsBefore)
       .filter(({ worker }) => worker === "w1");
-    assert.deepEqual(countBy(heard), { ok: heard.length });
+    assertEnded(heard, { ok: heard.length });
     assert.deepEqual(
       late.map(({ id }) => id),
       [],
       "it runs nothing that was buffered",
     );
     const after = await caller.load({ jobs: 40, window: 4, order });
-    assert.deepEqual(countBy(after), { ok: after.length });
+    assertEnded(after, { ok: after.length });
     return `${heard.length} jobs ok while it stood still; nothing buffered was run`;
   },
 };

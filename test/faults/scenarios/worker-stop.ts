@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { eventually } from "../../support/wait.js";
-import { countBy } from "../caller.js";
+import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
 import type { Scenario } from "../scenario.js";
 
@@ -26,7 +26,7 @@ const withinGrace: Scenario = {
     await eventually(async () => (await state()) === WorkerState.DRAINING, { what: "DRAINING in the meter" });
     await view.shows({ slots: 0, busy: 3 }, since);
     const [heard, parked] = [await running, await caller.submit({ do: "return" }, { timeoutMs: 1_000 })];
-    assert.deepEqual(countBy(heard), { ok: 3 });
+    assertEnded(heard, { ok: 3 });
     assert.deepEqual([parked.reason, parked.maybeExecuted], ["deadline_exceeded", false], "nothing new is taken");
     assert.equal((await ended).code, 0);
     await view.shows({ slots: 0, busy: 0 });

@@ -1,0 +1,61 @@
+/**
+ * A subscription of a bus, which outlives the broker that it was made at.
+ *
+ * A member of a queue group can leave for a while: it drains, so that what is in
+ * flight to it still comes and nothing new is sent its way, and joins again
+ * later. Decided here: that leaving and the end do not get into each other's way.
+ */
+import type { Subscription as NatsSubscription } from "nats";
+
+/** One subject, with one callback. */
+export class Subscription {
+  readonly subject: string;
+  readonly #open: () => NatsSubscription;
+  #current: NatsSubscription;
+  #away = false;
+  #ended = false;
+
+  /** @param open subscribes at the connection */
+  constructor(subject: string, open: () => NatsSubscription) {
+    this.subject = subject;
+    this.#open = open;
+    this.#current = open();
+  }
+
+  /** Whether nothing more comes, now or later. */
+  get isClosed(): boolean {
+    return this.#ended || (!this.#away && this.#current.isClosed());
+  }
+
+  /** Ends it; what is in flight is lost. */
+  unsubscribe(): void {
+    this.#ended = true;
+    this.#current.unsubscribe();
+  }
+
+  /** Ends it; resolves when what was in flight has come. */
+  async drain(): Promise<void> {
+    this.#ended = true;
+    await this.#drain();
+  }
+
+  /** Leaves until rejoin(); resolves when what was in flight has come. */
+  async leave(): Promise<void> {
+    if (this.isClosed || this.#away) return;
+    this.#away = true;
+    await this.#drain();
+  }
+
+  /** Is there again after a leave(). */
+  rejoin(): void {
+    if (!this.#away) return;
+    this.#away = false;
+    if (this.#ended) return;
+    this.#current.unsubscribe();
+    this.#current = this.#open();
+  }
+
+  async #drain(): Promise<void> {
+    if (!this.#current.isClosed()) await this.#current.drain().catch(() => undefined);
+  }
+}
