@@ -29,8 +29,8 @@ export class ClientJob implements InboxEntry {
   deadlineTick = 0;
   /** When it was sent to a manager last, by performance.now(). */
   sentAt = 0;
-  /** It could not be sent: no manager can have it. */
-  unsent = false;
+  /** It has not left, or nobody was there: no manager can have it. */
+  unsent = true;
   /** Managers that it was given to and that are gone. */
   managersBefore = 0;
   #startedAt: number | undefined;

@@ -26,6 +26,7 @@ import {
 import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../mesh/job-spec.js";
 import { Lifecycle } from "../mesh/lifecycle.js";
 import { checkName } from "../mesh/names.js";
+import { jobRefusal, payloadLimit } from "../mesh/payload-limit.js";
 import { Subjects } from "../mesh/subjects.js";
 import { type PayloadStarter, submitMany } from "../mesh/submit-many.js";
 import { ClientJob, type ClientJobOwner } from "./client-job.js";
@@ -134,11 +135,12 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   onNoManager(job: ClientJob): void {
     // Its manager may only be reconnecting; whether it is gone is for the watch to say.
     if (job.state === "taken") return;
+    job.unsent = true;
     const now = performance.now();
     if (now - job.submittedAt > NO_MANAGER_LIMIT_MS || job.headers.wait === false) {
       return job.fail(new PoolError("bus_unavailable", "no manager serves the pool", { retryAfterMs: 1_000 }));
     }
-    setTimeout(() => job.state === "asking" && this.#send(job), NO_MANAGER_RETRY_MS).unref();
+    setTimeout(() => job.state === "asking" && job.unsent && this.#send(job), NO_MANAGER_RETRY_MS).unref();
   }
 
   onTaken(job: ClientJob, manager: string): void {
@@ -206,7 +208,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     const { bus, inbox } = this.#open();
     const { signal } = options;
     if (signal?.aborted) throw canceled();
-    const spec = toJobSpec(payload, options, this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, bus.maxPayloadBytes);
+    const spec = toJobSpec(payload, options, this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, payloadLimit(bus));
     if (this.#live.get(spec.id) !== undefined) {
       throw new PoolError("duplicate_job", "a job with this id is live at this client", { field: "job" });
     }
@@ -236,16 +238,28 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     return id;
   }
 
-  #send(job: ClientJob, manager?: string): void {
+  /** Gives it to whichever manager the broker picks. */
+  #send(job: ClientJob): void {
+    const { bus } = this.#open();
+    const refusal = jobRefusal(job.payload, job.headers, payloadLimit(bus), !job.unsent);
+    if (refusal !== undefined) return job.fail(refusal);
+    this.#publish(job, this.#subjects.submit(this.pool), job.payload);
+  }
+
+  /** Asks the manager that has it, if it said who it is. */
+  #ask(job: ClientJob): void {
+    if (job.manager === "") this.#send(job);
+    else this.#publish(job, this.#subjects.submitTo(this.pool, job.manager));
+  }
+
+  #publish(job: ClientJob, subject: string, payload?: Uint8Array): void {
     const { bus, inbox } = this.#open();
     const timeoutMs = Math.max(1, job.deadlineAt - performance.now());
-    const subject =
-      manager === undefined ? this.#subjects.submit(this.pool) : this.#subjects.submitTo(this.pool, manager);
     const attempt = job.managersBefore === 0 ? undefined : job.managersBefore * ATTEMPTS_PER_MANAGER + 1;
     const headers = encodeJobHeaders({ ...job.headers, timeoutMs, attempt });
     job.sentAt = performance.now();
     this.#unsure.add(job);
-    job.unsent = !bus.publish(subject, job.payload, { headers, reply: inbox.subject(job.token) });
+    job.unsent = !bus.publish(subject, payload, { headers, reply: inbox.subject(job.token) });
   }
 
   #cancel(job: ClientJob): void {
@@ -271,7 +285,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     this.#askedAt = now;
     for (const job of this.#unsure) {
       if (now - job.sentAt < ASK_AGAIN_MS) continue;
-      if (job.state === "taken") this.#send(job, job.manager === "" ? undefined : job.manager);
+      if (job.state === "taken") this.#ask(job);
       else if (now - job.sentAt >= SILENT_MANAGER_MS) this.#sendAnew(job);
     }
   }
@@ -283,7 +297,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
 
   /** Whether a manager has still to answer what has left by the connection that we are to give up. */
   #isOwed(): boolean {
-    for (const job of this.#unsure) if (!this.#isHeld(job)) return true;
+    for (const job of this.#unsure) if (!job.unsent && !this.#isHeld(job)) return true;
     return false;
   }
 
@@ -310,7 +324,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     this.#watch?.onReconnect(now);
     const silent: ClientJob[] = [];
     for (const job of this.#live.values()) {
-      if (job.state === "taken") this.#send(job, job.manager === "" ? undefined : job.manager);
+      if (job.state === "taken") this.#ask(job);
       else if (job.unsent) this.#send(job);
       else if (this.#isHeld(job)) continue;
       else if (job.headers.idempotent) this.#sendAnew(job);
@@ -334,7 +348,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
 
   #onManagerRestarted(manager: string): void {
     for (const job of this.#live.values()) {
-      if (job.state === "taken" && job.manager === manager) this.#send(job, manager);
+      if (job.state === "taken" && job.manager === manager) this.#ask(job);
     }
   }
 

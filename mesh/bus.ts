@@ -13,13 +13,12 @@ import {
   connect,
   credsAuthenticator,
   type Msg,
-  type MsgHdrs,
   type NatsConnection,
   type SubscriptionOptions,
 } from "nats";
 import { PoolError } from "./errors.js";
 import { type Logger, redactUrls, silentLog } from "./log.js";
-import { Move } from "./move.js";
+import { Move, type PublishOptions } from "./move.js";
 import { Subscription } from "./subscription.js";
 
 /** How to reach the broker. */
@@ -88,6 +87,7 @@ export class Bus {
     this.#log = options.log ?? silentLog;
     this.#move = new Move(nc, {
       leaveQueues: () => this.#leaveQueues(),
+      send: ({ subject, payload, options }) => this.#send(subject, payload, options),
       onHold: () => this.#emit("moving", ""),
       mayGo: () => [...this.#reasonsToStay].every((stays) => !stays()),
       onFailed: () => this.#disconnected(),
@@ -156,16 +156,11 @@ export class Bus {
     return subscription;
   }
 
-  /**
-   * Publishes when connected; says whether it did. Never throws for the connection's state.
-   *
-   * @throws what nats throws for an oversized payload
-   */
-  publish(subject: string, payload?: Uint8Array, options?: { headers?: MsgHdrs; reply?: string }): boolean {
+  /** Publishes when connected; says whether it did, or will after a move. Never throws: what the broker cannot take is logged. */
+  publish(subject: string, payload?: Uint8Array, options?: PublishOptions): boolean {
     if (!this.connected || this.nc.isDraining()) return false;
     if (this.#move.underWay) return this.#move.hold({ subject, payload, options });
-    this.nc.publish(subject, payload, options);
-    return true;
+    return this.#send(subject, payload, options);
   }
 
   /** A round trip to the broker; false when it did not end within `limitMs`. */
@@ -213,13 +208,30 @@ export class Bus {
     this.#members.add(added);
   }
 
+  #send(subject: string, payload?: Uint8Array, options?: PublishOptions): boolean {
+    try {
+      this.nc.publish(subject, payload, options);
+      return true;
+    } catch (thrown) {
+      const bytes = payload?.length ?? 0;
+      this.#log.error({ subject, bytes, error: String(thrown) }, "a message could not be sent");
+      return false;
+    }
+  }
+
   /** Nothing new comes from the queue groups of a broker that goes; resolves when what was on its way has come. */
   async #leaveQueues(): Promise<void> {
     await Promise.all([...this.#members].map((member) => member.leave()));
   }
 
   #emit(event: BusEvent, detail: string): void {
-    for (const listener of this.#listeners.get(event) ?? []) listener(detail);
+    for (const listener of this.#listeners.get(event) ?? []) {
+      try {
+        listener(detail);
+      } catch (thrown) {
+        this.#log.error({ event, error: String(thrown) }, "a listener threw");
+      }
+    }
   }
 
   async #watch(): Promise<void> {

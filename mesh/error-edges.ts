@@ -10,6 +10,8 @@ import { CATALOGUE, isReason, PoolError, type PoolErrorOptions, type Reason, saf
 import { HEADER } from "./headers.js";
 import type { HeaderReader } from "./wire-headers.js";
 
+const encoder = new TextEncoder();
+
 export { fromConnectError, fromErrorDetail, toConnectError, toErrorDetail } from "./connect-edge.js";
 
 /** Adds an error to a reply's headers: our reason, and ADR-32's text and number. */
@@ -22,6 +24,11 @@ export function writeErrorHeaders(h: MsgHdrs, error: PoolError): void {
   if (error.field !== undefined) h.append(HEADER.field, safeMessage(error.field));
   if (error.utilization !== undefined) h.append(HEADER.utilization, error.utilization.toFixed(3));
   if (error.parked !== undefined) h.append(HEADER.parked, String(error.parked));
+}
+
+/** An error as the payload of a reply: for a person at the `nats` CLI; programs read the headers. */
+export function errorText(error: PoolError): Uint8Array {
+  return encoder.encode(`${error.reason}: ${safeMessage(error.message)}`);
 }
 
 /** Reads an error from a reply's headers; a stranger's error is `job_failed`. */

@@ -6,12 +6,12 @@ import {
   checkPriority,
   checkTimeoutMs,
   checkTraceHeader,
-  HEADER_RESERVE_BYTES,
   type JobHeaders,
   type Priority,
 } from "./headers.js";
 import type { SubmitOptions } from "./job.js";
 import { checkName } from "./names.js";
+import { jobRefusal } from "./payload-limit.js";
 
 /** A job that is checked and has its defaults filled in. */
 export interface JobSpec {
@@ -48,19 +48,21 @@ export function newJobId(): string {
  * Checks options and fills in defaults.
  *
  * @param defaultTimeoutMs for a job that names none, milliseconds
- * @param maxPayloadBytes the broker's limit on headers and payload together
+ * @param limitBytes what the broker takes beside our headers, as payloadLimit() says
  * @throws PoolError `invalid_argument` naming the field, `payload_too_large`
  */
 export function toJobSpec(
   payload: Uint8Array,
   options: SubmitOptions | JobHeaders,
   defaultTimeoutMs: number,
-  maxPayloadBytes: number,
+  limitBytes: number,
 ): JobSpec {
   const id = "id" in options ? options.id : (options as JobHeaders).jobId;
   const traceparent = options.traceparent;
   const tracestate = options.tracestate;
-  checkPayload(payload, maxPayloadBytes - (traceparent?.length ?? 0) - (tracestate?.length ?? 0));
+  checkPayload(payload);
+  const refusal = jobRefusal(payload, options, limitBytes);
+  if (refusal !== undefined) throw refusal;
   return {
     id: id === undefined ? newJobId() : checkName("job", id),
     payload,
@@ -75,14 +77,8 @@ export function toJobSpec(
   };
 }
 
-function checkPayload(payload: unknown, limitWithHeaders: number): void {
+function checkPayload(payload: unknown): void {
   if (!(payload instanceof Uint8Array)) {
     throw new PoolError("invalid_argument", "payload: use a Uint8Array or a string", { field: "payload" });
-  }
-  const limit = limitWithHeaders - HEADER_RESERVE_BYTES;
-  if (payload.length > limit) {
-    throw new PoolError("payload_too_large", `payload: ${payload.length} bytes, the broker takes ${limit}`, {
-      field: "payload",
-    });
   }
 }

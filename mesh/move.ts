@@ -21,17 +21,25 @@ const MOVE_LIMIT_MS = 3_000;
 const MAX_HELD = 10_000;
 const MAX_HELD_BYTES = 16 * 2 ** 20;
 
+/** What a message has besides its payload. */
+export interface PublishOptions {
+  headers?: MsgHdrs;
+  reply?: string;
+}
+
 /** A message that waits for the end of a move. */
 export interface HeldMessage {
   readonly subject: string;
   readonly payload: Uint8Array | undefined;
-  readonly options: { headers?: MsgHdrs; reply?: string } | undefined;
+  readonly options: PublishOptions | undefined;
 }
 
 /** What a move asks of its connection. */
 export interface MoveHost {
   /** Resolves when nothing more comes from queue groups. */
   leaveQueues(): Promise<void>;
+  /** Sends what was held. */
+  send(message: HeldMessage): void;
   /** From now on messages are held. */
   onHold(): void;
   /** Whether nobody waits for an answer to what was sent before the hold. */
@@ -101,7 +109,7 @@ export class Move {
     if (!this.#underWay) return;
     const held = this.#held;
     this.#close();
-    for (const { subject, payload, options } of held) this.#nc.publish(subject, payload, options);
+    for (const message of held) this.#host.send(message);
   }
 
   #hold(): void {

@@ -17,6 +17,7 @@ import { decodeReplyHeaders, type ReplyHeaders } from "../../mesh/headers.js";
 import { isNoResponders, type Reply } from "../../mesh/inbox.js";
 import { JobResult, type Outcome } from "../../mesh/job.js";
 import type { JobSpec } from "../../mesh/job-spec.js";
+import { jobRefusal, payloadLimit } from "../../mesh/payload-limit.js";
 import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
 import { Admission } from "./admission.js";
 import { Bookings } from "./bookings.js";
@@ -172,6 +173,14 @@ export class Dispatcher implements AttemptOwner {
     if (this.#isMeant(attempt, reply, now)) this.#onResult(attempt, reply, entry.payload, now);
   }
 
+  /** The broker may take less than it did: what it will not take any more does not wait. */
+  refuseTooLarge(): void {
+    for (const job of this.#live.values()) {
+      const refusal = job.state === "parked" ? this.#refusal(job) : undefined;
+      if (refusal !== undefined) this.fail(job, refusal);
+    }
+  }
+
   /** Sends parked jobs for as long as there is room. */
   pump(): void {
     while (this.parked.size > 0 && this.#hasRoom()) {
@@ -250,8 +259,15 @@ export class Dispatcher implements AttemptOwner {
     return true;
   }
 
+  #refusal({ spec, attempts }: LiveJob): PoolError | undefined {
+    return jobRefusal(spec.payload, spec, payloadLimit(this.parts.bus), attempts > 0);
+  }
+
   #handOffOrPark(job: LiveJob): void {
-    if (job.state === "ended" || this.#handOff(job)) return;
+    if (job.state === "ended") return;
+    const refusal = this.#refusal(job);
+    if (refusal !== undefined) return this.fail(job, refusal);
+    if (this.#handOff(job)) return;
     if (!job.spec.wait) return this.fail(job, this.#admission.noSlot(this.parts.now()));
     job.state = "parked";
     this.parked.putBack(job);

@@ -133,9 +133,14 @@ export class LiveJob implements Parkable {
     if (payload.length !== spec.payload.length || Buffer.compare(payload, spec.payload) !== 0) {
       throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
     }
+    this.hearAlso(listener);
+    return this;
+  }
+
+  /** One more who waits for this job. */
+  hearAlso(listener: JobListener): void {
     this.listeners.push(listener);
     listener.onTaken?.();
-    return this;
   }
 
   /** The outcome of a job that ends with an error. */

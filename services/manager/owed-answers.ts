@@ -3,11 +3,15 @@
  *
  * What is published in the moment in which a connection breaks is lost, and so
  * would be the outcome of a job that was run. After a reconnect everything
- * unconfirmed is sent again; a client that has it already drops the second.
+ * unconfirmed is sent again; a client that has it already drops the second. A
+ * result that the broker does not take is answered as such.
  * Bounded in number and bytes; the oldest goes first.
  */
 import type { MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/bus.js";
+import { errorText, writeErrorHeaders } from "../../mesh/error-edges.js";
+import { encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
+import { payloadLimit, resultRefusal } from "../../mesh/payload-limit.js";
 
 /** The longest time that an answer waits for its round trip to begin, in milliseconds. */
 const CONFIRM_AFTER_MS = 50;
@@ -16,7 +20,7 @@ const MAX_BYTES = 64 * 2 ** 20;
 
 interface Owed {
   readonly reply: string;
-  readonly payload: Uint8Array | undefined;
+  readonly payload: Uint8Array;
   readonly headers: MsgHdrs;
 }
 
@@ -34,10 +38,11 @@ export class OwedAnswers {
   }
 
   /** Sends an answer and keeps it until it is confirmed. */
-  send(reply: string, payload: Uint8Array | undefined, headers: MsgHdrs): void {
-    this.#bus.publish(reply, payload, { headers });
-    this.#owed.push({ reply, payload, headers });
-    this.#bytes += payload?.length ?? 0;
+  send(reply: string, payload: Uint8Array, headers: MsgHdrs): void {
+    const owed = { reply, payload, headers };
+    this.#publish(owed);
+    this.#owed.push(owed);
+    this.#bytes += payload.length;
     if (this.#owed.length > MAX_ANSWERS || this.#bytes > MAX_BYTES) this.#forget(1);
     this.#confirmSoon();
   }
@@ -46,6 +51,18 @@ export class OwedAnswers {
     this.#stopped = true;
     this.#stopListening();
     clearTimeout(this.#timer);
+  }
+
+  #publish({ reply, payload, headers }: Owed): void {
+    const refusal = resultRefusal(payload, payloadLimit(this.#bus));
+    if (refusal === undefined) {
+      this.#bus.publish(reply, payload, { headers });
+      return;
+    }
+    const said = encodeReplyHeaders({ kind: "error", jobId: headers.get(HEADER.jobId) });
+    said.append(HEADER.manager, headers.get(HEADER.manager));
+    writeErrorHeaders(said, refusal);
+    this.#bus.publish(reply, errorText(refusal), { headers: said });
   }
 
   #confirmSoon(): void {
@@ -63,11 +80,11 @@ export class OwedAnswers {
   }
 
   #forget(count: number): void {
-    for (const { payload } of this.#owed.splice(0, count)) this.#bytes -= payload?.length ?? 0;
+    for (const { payload } of this.#owed.splice(0, count)) this.#bytes -= payload.length;
   }
 
   #sendAgain(): void {
-    for (const { reply, payload, headers } of this.#owed) this.#bus.publish(reply, payload, { headers });
+    for (const owed of this.#owed) this.#publish(owed);
     this.#confirmSoon();
   }
 }

@@ -12,6 +12,7 @@ import type { JobHeaders } from "../../mesh/headers.js";
 import type { Inbox } from "../../mesh/inbox.js";
 import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job.js";
 import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../../mesh/job-spec.js";
+import { payloadLimit } from "../../mesh/payload-limit.js";
 import type { Subjects } from "../../mesh/subjects.js";
 import { Dispatcher } from "./dispatcher.js";
 import type { JobListener, LiveJob } from "./live-job.js";
@@ -119,7 +120,7 @@ export class Pool {
    * @throws PoolError for what is refused at once
    */
   submit(payload: Uint8Array, options: SubmitOptions | JobHeaders, listener: JobListener, keep = false): string {
-    const spec = toJobSpec(payload, options, this.#settings.timeoutMs, this.#parts.bus.maxPayloadBytes);
+    const spec = toJobSpec(payload, options, this.#settings.timeoutMs, payloadLimit(this.#parts.bus));
     const signal = "signal" in options ? options.signal : undefined;
     if (signal?.aborted) throw canceled();
     this.lastUsedAt = this.#parts.now();
@@ -147,9 +148,13 @@ export class Pool {
     });
   }
 
-  /** Whether a job is live here, or its outcome is kept. */
-  knows(id: string): boolean {
-    return this.dispatcher.live(id) !== undefined || this.outcomes.get(id, this.#parts.now()) !== undefined;
+  /** One more who waits for a job that is live here, or whose outcome is kept; false when neither is so. */
+  again(id: string, listener: JobListener): boolean {
+    const job = this.dispatcher.live(id);
+    const kept = job === undefined ? this.outcomes.get(id, this.#parts.now()) : undefined;
+    if (kept !== undefined) queueMicrotask(() => listener.onEnd(kept));
+    else job?.hearAlso(listener);
+    return job !== undefined || kept !== undefined;
   }
 
   /** Cancels a job that is live here; false when it is not. */

@@ -5,16 +5,15 @@
  */
 import type { Msg, MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/bus.js";
-import { writeErrorHeaders } from "../../mesh/error-edges.js";
-import { PoolError, safeMessage, toPoolError } from "../../mesh/errors.js";
-import { decodeJobHeaders, encodeReplyHeaders, HEADER, type ReplyKind } from "../../mesh/headers.js";
+import { errorText, writeErrorHeaders } from "../../mesh/error-edges.js";
+import { PoolError, toPoolError } from "../../mesh/errors.js";
+import { decodeJobHeaders, encodeReplyHeaders, HEADER, type JobHeaders, type ReplyKind } from "../../mesh/headers.js";
 import type { Outcome } from "../../mesh/job.js";
 import { isAnswerable } from "../../mesh/subjects.js";
 import { headersOf } from "../../mesh/wire-headers.js";
+import type { JobListener } from "./live-job.js";
 import type { OwedAnswers } from "./owed-answers.js";
 import type { Pool } from "./pool.js";
-
-const encoder = new TextEncoder();
 
 /** What answers go through. */
 export interface Submissions {
@@ -26,12 +25,12 @@ export interface Submissions {
 
 /**
  * Answers for a job that this manager has or had; its client missed the answer.
- * What is not known here any more is not run again: that is for its client to decide.
+ * It comes without the job's payload. What is not known here any more is not
+ * run again: that is for its client to decide.
  */
 export function answerAgain(parts: Submissions, msg: Msg, findPool: () => Pool): void {
-  answerSubmission(parts, msg, () => {
-    const pool = findPool();
-    if (pool.knows(decodeJobHeaders(headersOf(msg)).jobId ?? "")) return pool;
+  respond(parts, msg, ({ jobId = "" }, listener) => {
+    if (findPool().again(jobId, listener)) return jobId;
     throw new PoolError("not_found", "the manager does not know the job any more", {
       field: "job",
       maybeExecuted: true,
@@ -45,15 +44,20 @@ export function answerAgain(parts: Submissions, msg: Msg, findPool: () => Pool):
  * @param findPool the pool of the message's subject; may throw a PoolError
  */
 export function answerSubmission(parts: Submissions, msg: Msg, findPool: () => Pool): void {
+  respond(parts, msg, ({ expiresAt: _expiresAt, offer: _offer, ...spec }, listener) =>
+    findPool().submit(msg.data.slice(), spec, listener),
+  );
+}
+
+/** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
+function respond(parts: Submissions, msg: Msg, take: (said: JobHeaders, listener: JobListener) => string): void {
   if (msg.reply !== "" && !isAnswerable(msg.reply, parts.bus.inboxPrefix)) return;
   const answer = new Answer(parts, msg.reply ?? "");
   try {
-    const options = decodeJobHeaders(headersOf(msg));
-    const { expiresAt: _expiresAt, offer, ...spec } = options;
-    const payload = msg.data.slice();
+    const said = decodeJobHeaders(headersOf(msg));
     const listener = {
       onEnd: (outcome: Outcome) => answer.end(outcome),
-      ...(offer
+      ...(said.offer
         ? {
             // Before the job goes out: a client that hears nothing knows that nothing went.
             onTaken: () => answer.send("accepted"),
@@ -62,8 +66,8 @@ export function answerSubmission(parts: Submissions, msg: Msg, findPool: () => P
           }
         : {}),
     };
-    answer.jobId = spec.jobId ?? "";
-    answer.jobId = findPool().submit(payload, spec, listener);
+    answer.jobId = said.jobId ?? "";
+    answer.jobId = take(said, listener);
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }
@@ -94,7 +98,7 @@ class Answer {
   fail(error: PoolError, worker = "", attempt = 0): void {
     const headers = this.#headers("error", worker, attempt);
     writeErrorHeaders(headers, error);
-    this.#owe(headers, encoder.encode(`${error.reason}: ${safeMessage(error.message)}`));
+    this.#owe(headers, errorText(error));
   }
 
   #headers(kind: ReplyKind, worker = "", attempt = 0): MsgHdrs {

@@ -126,6 +126,7 @@ export class Watchdog {
     this.#absentSince.clear();
     const { roster, bus, subjects, pool } = this.#dispatcher.parts;
     roster.forgive(now);
+    this.#dispatcher.refuseTooLarge();
     for (const attempt of this.#dispatcher.bookings.unaccepted) attempt.sentAt = now;
     bus.publish(subjects.controlAll(pool), encodeControl("rollCall", {}));
     const sent = this.#dispatcher.liveJobsNow().filter((job) => job.state === "sent");

@@ -6,11 +6,12 @@
 import type { MsgHdrs } from "nats";
 import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/bundle.js";
 import type { Bus } from "../../mesh/bus.js";
-import { writeErrorHeaders } from "../../mesh/error-edges.js";
-import { PoolError, safeMessage } from "../../mesh/errors.js";
-import { encodeReplyHeaders, encodeResultsHeaders, HEADER_RESERVE_BYTES, type ReplyKind } from "../../mesh/headers.js";
+import { errorText, writeErrorHeaders } from "../../mesh/error-edges.js";
+import type { PoolError } from "../../mesh/errors.js";
+import { encodeReplyHeaders, encodeResultsHeaders, type ReplyKind } from "../../mesh/headers.js";
 import { bundleSubject, splitReply } from "../../mesh/inbox.js";
 import { Outbox } from "../../mesh/outbox.js";
+import { payloadLimit, resultRefusal } from "../../mesh/payload-limit.js";
 import type { Ending } from "./runner.js";
 
 /** Which job an answer is about and where it goes. */
@@ -23,7 +24,6 @@ export interface Addressee {
 }
 
 const EMPTY = new Uint8Array(0);
-const encoder = new TextEncoder();
 
 export class Replies {
   readonly #bus: Bus;
@@ -45,7 +45,7 @@ export class Replies {
 
   /** The largest result, in bytes. */
   get maxBytes(): number {
-    return maxResultBytes(this.#bus);
+    return payloadLimit(this.#bus);
   }
 
   accepted(to: Addressee): void {
@@ -85,8 +85,8 @@ export class Replies {
 
   /** The same ending, or `payload_too_large` when the broker would not take it. */
   sendable(ending: Ending): Ending {
-    if (!ending.ok || ending.payload.length <= this.maxBytes) return ending;
-    return { ok: false, error: tooLarge(ending.payload.length, this.maxBytes) };
+    const error = ending.ok ? resultRefusal(ending.payload, this.maxBytes) : undefined;
+    return error === undefined ? ending : { ok: false, error };
   }
 
   #sendResults(inbox: string, results: readonly BundleEntry[]): void {
@@ -107,11 +107,6 @@ export class Replies {
   }
 }
 
-/** The largest result that this connection takes, in bytes. */
-export function maxResultBytes(bus: Bus): number {
-  return bus.maxPayloadBytes - HEADER_RESERVE_BYTES;
-}
-
 /** An error that is about no job: the answer to a control request. */
 export function controlErrorReply(worker: string, error: PoolError): { payload: Uint8Array; headers: MsgHdrs } {
   return { payload: errorText(error), headers: withError(encodeReplyHeaders({ kind: "error", worker }), error) };
@@ -120,14 +115,4 @@ export function controlErrorReply(worker: string, error: PoolError): { payload: 
 function withError(headers: MsgHdrs, error: PoolError): MsgHdrs {
   writeErrorHeaders(headers, error);
   return headers;
-}
-
-/** For a person at the `nats` CLI; programs read the headers. */
-function errorText(error: PoolError): Uint8Array {
-  return encoder.encode(`${error.reason}: ${safeMessage(error.message)}`);
-}
-
-function tooLarge(bytes: number, limit: number): PoolError {
-  const message = `the result has ${bytes} bytes; the broker takes at most ${limit}`;
-  return new PoolError("payload_too_large", message, { field: "result", maybeExecuted: true });
 }

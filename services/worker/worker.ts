@@ -10,8 +10,8 @@ import { Bus, type BusOptions } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
 import { Lifecycle } from "../../mesh/lifecycle.js";
 import type { PoolMember } from "../../mesh/member.js";
+import { payloadLimit } from "../../mesh/payload-limit.js";
 import { makeRunner } from "./make-runner.js";
-import { maxResultBytes } from "./replies.js";
 import type { Runner } from "./runner.js";
 import { Session } from "./session.js";
 import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
@@ -42,7 +42,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#settings = settle(options);
     this.#slotsBeforeStart = this.#settings.slots;
     this.#busOptions = { name: `poolmesh-worker ${this.#settings.id}`, log: this.#settings.log, ...options.bus };
-    this.#runner = makeRunner(options, this.#settings, () => (this.#bus === undefined ? 0 : maxResultBytes(this.#bus)));
+    this.#runner = makeRunner(options, this.#settings, () => (this.#bus === undefined ? 0 : payloadLimit(this.#bus)));
   }
 
   get id(): string {

@@ -1,9 +1,11 @@
 /** What a manager makes of time: round trips, its own standstills, answers that are owed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { headers } from "nats";
+import { headers, type MsgHdrs } from "nats";
 import { Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/bus.js";
+import { readErrorHeaders } from "../../mesh/error-edges.js";
+import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
 import { OwedAnswers } from "../../services/manager/owed-answers.js";
 import { Roster } from "../../services/manager/roster.js";
 import { STANDSTILL_MS, Standstill } from "../../services/manager/standstill.js";
@@ -17,19 +19,26 @@ function rosterOf(...ids: string[]): Roster {
   return roster;
 }
 
+const EMPTY = new Uint8Array(0);
+
 /** A bus whose round trips end when the test says so. */
 function fakeBus() {
   let round = gate<boolean>();
   let onReconnect = (): void => {};
   const published: string[] = [];
+  const said: MsgHdrs[] = [];
   let flushes = 0;
   const bus = {
     connected: true,
+    maxPayloadBytes: 2_000,
     flush: () => {
       flushes += 1;
       return round.promise;
     },
-    publish: (subject: string) => published.push(subject) > 0,
+    publish: (subject: string, _payload: Uint8Array, options: { headers: MsgHdrs }) => {
+      said.push(options.headers);
+      return published.push(subject) > 0;
+    },
     on: (_: string, listener: () => void) => {
       onReconnect = listener;
       return () => {};
@@ -37,7 +46,11 @@ function fakeBus() {
   };
   return {
     bus: bus as unknown as Bus,
+    setMaxPayloadBytes: (bytes: number) => {
+      bus.maxPayloadBytes = bytes;
+    },
     published,
+    said,
     flushes: () => flushes,
     confirm: (ok: boolean) => {
       round.open(ok);
@@ -93,11 +106,32 @@ test("owed answers - what no round trip has confirmed is sent again after a reco
   const { bus, published, flushes, confirm, reconnect } = fakeBus();
   const owed = new OwedAnswers(bus);
   t.after(() => owed.stop());
-  owed.send("first", undefined, headers());
+  owed.send("first", EMPTY, headers());
   await eventually(() => flushes() === 1);
   confirm(true);
   await new Promise((resolve) => setImmediate(resolve));
-  owed.send("second", undefined, headers());
+  owed.send("second", EMPTY, headers());
   reconnect();
   assert.deepEqual(published, ["first", "second", "second"]);
+});
+
+test("owed answers - a result that the broker does not take any more is answered as payload_too_large", (t) => {
+  const { bus, said, reconnect, setMaxPayloadBytes } = fakeBus();
+  const owed = new OwedAnswers(bus);
+  t.after(() => owed.stop());
+  const result = encodeReplyHeaders({ kind: "result", jobId: "j1", attempt: 1, worker: "w1" });
+  result.append(HEADER.manager, "m1");
+  owed.send("reply", new Uint8Array(1_000), result);
+  setMaxPayloadBytes(1_000);
+  reconnect();
+  const [first, second] = said;
+  assert.ok(first !== undefined && second !== undefined && said.length === 2);
+  assert.equal(decodeReplyHeaders(first).kind, "result");
+  const { kind, jobId } = decodeReplyHeaders(second);
+  assert.deepEqual({ kind, jobId, manager: second.get(HEADER.manager) }, { kind: "error", jobId: "j1", manager: "m1" });
+  const { reason, maybeExecuted, field } = readErrorHeaders(second);
+  assert.deepEqual(
+    { reason, maybeExecuted, field },
+    { reason: "payload_too_large", maybeExecuted: true, field: "result" },
+  );
 });
