@@ -29,6 +29,8 @@ export class ClientJob implements InboxEntry {
   deadlineTick = 0;
   /** When it was sent to a manager last, by performance.now(). */
   sentAt = 0;
+  /** An outage may have swallowed the answer to it: some manager may have it. */
+  inDoubt = false;
   /** It has not left, or nobody was there: no manager can have it. */
   unsent = true;
   /** Managers that it was given to and that are gone. */

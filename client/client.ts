@@ -258,6 +258,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     const attempt = job.managersBefore === 0 ? undefined : job.managersBefore * ATTEMPTS_PER_MANAGER + 1;
     const headers = encodeJobHeaders({ ...job.headers, timeoutMs, attempt });
     job.sentAt = performance.now();
+    job.inDoubt = false;
     this.#unsure.add(job);
     job.unsent = !bus.publish(subject, payload, { headers, reply: inbox.subject(job.token) });
   }
@@ -278,15 +279,15 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
 
   /**
    * Silence where an answer is due. A manager says that it takes a job before it
-   * sends it anywhere; so a job that nobody took goes to another manager, and
-   * one that was taken is asked for again.
+   * sends it anywhere; so a job that nobody took goes to another manager, unless
+   * the word may have been lost, and one that was taken is asked for again.
    */
   #askAgain(now: number): void {
     this.#askedAt = now;
     for (const job of this.#unsure) {
       if (now - job.sentAt < ASK_AGAIN_MS) continue;
       if (job.state === "taken") this.#ask(job);
-      else if (now - job.sentAt >= SILENT_MANAGER_MS) this.#sendAnew(job);
+      else if (!job.inDoubt && now - job.sentAt >= SILENT_MANAGER_MS) this.#sendAnew(job);
     }
   }
 
@@ -322,21 +323,21 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   #onReconnect(): void {
     const now = performance.now();
     this.#watch?.onReconnect(now);
-    const silent: ClientJob[] = [];
     for (const job of this.#live.values()) {
       if (job.state === "taken") this.#ask(job);
       else if (job.unsent) this.#send(job);
       else if (this.#isHeld(job)) continue;
       else if (job.headers.idempotent) this.#sendAnew(job);
-      else silent.push(job);
+      else job.inDoubt = true;
     }
     this.#heldFrom = undefined;
-    setTimeout(() => {
-      for (const job of silent) {
-        const isSilent = job.state === "asking" && job.sentAt < now;
-        if (isSilent) this.#loseManager(job, "no manager answered after an outage");
-      }
-    }, REASK_LIMIT_MS).unref();
+    setTimeout(() => this.#endDoubts(), REASK_LIMIT_MS).unref();
+  }
+
+  #endDoubts(): void {
+    for (const job of this.#live.values()) {
+      if (job.state === "asking" && job.inDoubt) this.#loseManager(job, "no manager answered after an outage");
+    }
   }
 
   #onManagerGone(manager: string): void {

@@ -1,16 +1,13 @@
 /** A broker that leaves politely: connections move to another one, and nobody's job fails for it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Msg } from "nats";
 import type { Broker } from "../../broker/broker.js";
 import { Client } from "../../client/client.js";
 import type { Bus } from "../../mesh/bus.js";
-import { encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
-import { QUEUE_MANAGERS } from "../../mesh/subjects.js";
-import { connectBus, type Owner, startBroker, startCluster } from "../support/broker.js";
+import { connectBus, type Owner, startCluster } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { TcpProxy } from "../support/tcp-proxy.js";
+import { answerAs, playManager } from "../support/played-manager.js";
 import { eventually, gate } from "../support/wait.js";
 
 leakGuard();
@@ -35,20 +32,6 @@ async function startCrowd(t: Owner): Promise<Crowd> {
   });
   bus.on("disconnect", () => assert.fail("a move is no outage"));
   return { leaving, bus, other, moved: () => moved };
-}
-
-/** A manager that a test plays: hears submissions, and answers when it is told to. */
-async function playManager(bus: Bus, pool: string): Promise<Msg[]> {
-  const heard: Msg[] = [];
-  bus.subscribe(`pool.${pool}.submit`, (msg) => heard.push(msg), QUEUE_MANAGERS);
-  await bus.flush();
-  return heard;
-}
-
-function answer({ reply, headers }: Msg, bus: Bus, kind: "accepted" | "result"): void {
-  const jobId = headers?.get(HEADER.jobId) ?? "";
-  const answered = encodeReplyHeaders({ kind, jobId, attempt: 1, worker: "w1" });
-  bus.publish(reply ?? "", Buffer.from("7"), { headers: answered });
 }
 
 test("moves - what is published meanwhile arrives in its order", async (t) => {
@@ -125,8 +108,8 @@ test("moves - a client waits for the answer to what it sent before it leaves", a
   assert.equal(moved(), 0);
   const [submission] = submissions;
   assert.ok(submission !== undefined);
-  answer(submission, other, "accepted");
-  answer(submission, other, "result");
+  answerAs(other, submission, "accepted");
+  answerAs(other, submission, "result");
   assert.equal((await job).json(), 7);
   assert.equal(moved(), 0, "it was still there to hear it");
   await eventually(() => moved() === 1);
@@ -149,33 +132,6 @@ test("moves - a job that was sent during a move is not in doubt after it: it goe
   const [submission, ...more] = submissions;
   assert.ok(submission !== undefined);
   assert.deepEqual(more, []);
-  answer(submission, other, "result");
+  answerAs(other, submission, "result");
   assert.equal(await submitted.promise, 7);
-});
-
-test("moves - a job that could not be sent in an outage is sent after it", async (t) => {
-  const broker = await startBroker(t, { jetStream: false });
-  const proxy = new TcpProxy(broker.url);
-  cleanUp(t, () => proxy.stop());
-  await proxy.start();
-  const bus = await connectBus(t, { url: proxy.url });
-  const client = await Client.connect("p", { bus });
-  cleanUp(t, () => client.close());
-  const publish = bus.publish.bind(bus);
-  const left: boolean[] = [];
-  t.mock.method(bus, "publish", (...message: Parameters<Bus["publish"]>) => {
-    left.push(publish(...message));
-    return left.at(-1);
-  });
-  const job = client.submit("1");
-  await eventually(() => left.length > 0);
-  // after this round trip it has heard that nobody serves the pool
-  await bus.flush();
-  proxy.reset({ refuse: true });
-  await eventually(() => left.at(-1) === false, { what: "a second try, in the outage" });
-  const manager = await connectBus(t, broker);
-  manager.subscribe("pool.p.submit", (msg) => answer(msg, manager, "result"), QUEUE_MANAGERS);
-  await manager.flush();
-  proxy.heal();
-  assert.equal((await job).json(), 7);
 });
