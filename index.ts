@@ -9,10 +9,6 @@
 
 /** Submits jobs through any manager; hears no heartbeat, fit for any program. */
 export { Client, type ClientOptions } from "./client/client.js";
-/** One connection to the broker, to share between the parts of a program. */
-export { Bus, type BusOptions } from "./mesh/bus.js";
-/** How payloads become values: JSON is the default. */
-export { bytes, type Codec, json, protobuf, text } from "./mesh/codec.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
 export { CATALOGUE, PermanentError, PoolError, type PoolErrorOptions, type Reason } from "./mesh/errors.js";
 /** What a caller hands in and what it hears; the same for Manager and Client. */
@@ -25,11 +21,15 @@ export {
   type SubmitManyOptions,
   type SubmitOptions,
   type Submitter,
-} from "./mesh/job.js";
-/** What has a life: start(), stop(), closed. */
-export { Lifecycle, type LifecycleState } from "./mesh/lifecycle.js";
+} from "./mesh/job/job.js";
+/** One connection to the broker, to share between the parts of a program. */
+export { Bus, type BusOptions } from "./mesh/link/bus.js";
 /** What pools, workers and jobs may be called. */
 export { checkName, isName, MAX_NAME_LENGTH } from "./mesh/names.js";
+/** What has a life: start(), stop(), closed. */
+export { Lifecycle, type LifecycleState } from "./mesh/process/lifecycle.js";
+/** How payloads become values: JSON is the default. */
+export { bytes, type Codec, json, protobuf, text } from "./mesh/wire/codec.js";
 /** Dispatches the jobs of one pool from within a program, without a service in between. */
 export { Manager, type ManagerHooks, type ManagerOptions } from "./services/manager/manager.js";
 /** Runs the jobs of one pool: a function, a handler file in threads or processes, or a command. */

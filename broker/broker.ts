@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PoolError } from "../mesh/errors.js";
-import { Lifecycle } from "../mesh/lifecycle.js";
+import { Lifecycle } from "../mesh/process/lifecycle.js";
 import { findServer } from "./find.js";
 import { missingBinary } from "./missing.js";
 import { type BrokerAuth, type BrokerCluster, type ServerConfig, serverConfigText } from "./server-config.js";

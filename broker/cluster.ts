@@ -8,7 +8,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, type NatsConnection } from "nats";
 import { PoolError } from "../mesh/errors.js";
-import { Lifecycle } from "../mesh/lifecycle.js";
+import { Lifecycle } from "../mesh/process/lifecycle.js";
 import { Broker, type BrokerOptions } from "./broker.js";
 
 /** What all members share; ports are free ones. */

@@ -11,7 +11,7 @@ import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { PoolError } from "../mesh/errors.js";
-import { packageRoot } from "../mesh/identity.js";
+import { packageRoot } from "../mesh/process/identity.js";
 
 /** The binaries that the project can use. */
 export type BinaryName = "nats-server" | "nats";

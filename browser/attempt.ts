@@ -1,6 +1,7 @@
 /** One try to follow a stream: from the call to its end, whatever ends it. */
-import { fromConnectError } from "../mesh/connect-edge.js";
+
 import { PoolError } from "../mesh/errors.js";
+import { fromConnectError } from "../mesh/wire/connect-errors.js";
 
 /** One try of one stream. */
 export class Attempt<M> {

@@ -1,7 +1,7 @@
 /** A command's connection to the broker: opened for its work, closed after it. */
-import { Bus } from "../mesh/bus.js";
-import { Inbox } from "../mesh/inbox.js";
-import { Subjects } from "../mesh/subjects.js";
+import { Bus } from "../mesh/link/bus.js";
+import { Inbox } from "../mesh/link/inbox.js";
+import { Subjects } from "../mesh/wire/subjects.js";
 import type { Shell } from "./shell.js";
 import { BUS_SPECS, readOptions, toCliBus } from "./spec-options.js";
 

@@ -5,7 +5,7 @@
  * The only file of the command line that touches the process's signals and exit.
  */
 import { fileURLToPath } from "node:url";
-import { Output } from "./output.js";
+import { Output } from "./output/output.js";
 import { runProgram } from "./program.js";
 import type { Shell, SignalListener } from "./shell.js";
 

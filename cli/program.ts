@@ -5,11 +5,11 @@
  * Only the chosen command's file is loaded, so that help comes at once.
  */
 import { Command, CommanderError } from "commander";
-import { nearest } from "../mesh/config.js";
-import { packageVersion } from "../mesh/identity.js";
+import { nearest } from "../mesh/process/config.js";
+import { packageVersion } from "../mesh/process/identity.js";
 import { COMMANDS } from "./commands.js";
 import { EXIT, errorText, exitCodeOf } from "./exit-codes.js";
-import type { Output } from "./output.js";
+import type { Output } from "./output/output.js";
 import type { Shell } from "./shell.js";
 
 const EXAMPLES = `Examples:

@@ -5,7 +5,7 @@
  * nothing of `process` but through it.
  */
 import type { Readable } from "node:stream";
-import type { Output } from "./output.js";
+import type { Output } from "./output/output.js";
 
 /** How to start this program again, as a child. */
 export interface Invocation {

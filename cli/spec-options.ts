@@ -5,11 +5,11 @@
  * `--help`. A secret has no flag.
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { BusOptions } from "../mesh/bus.js";
-import { toBusOptions } from "../mesh/bus-config.js";
-import { type ConfigOf, flagName, type OptionSpecs, readConfig } from "../mesh/config.js";
-import type { Listen } from "../mesh/options.js";
-import { BUS_OPTIONS, OPTIONS, pick } from "../mesh/options.js";
+import type { BusOptions } from "../mesh/link/bus.js";
+import { toBusOptions } from "../mesh/process/bus-config.js";
+import { type ConfigOf, flagName, type OptionSpecs, readConfig } from "../mesh/process/config.js";
+import type { Listen } from "../mesh/process/options.js";
+import { BUS_OPTIONS, OPTIONS, pick } from "../mesh/process/options.js";
 import type { Shell } from "./shell.js";
 
 /** The broker's options as declarations. */

@@ -4,12 +4,13 @@
  * States: asking → taken → ended. While asking, no manager has said that it has
  * the job; once taken, its manager is known and watched.
  */
-import { readErrorHeaders } from "../mesh/error-edges.js";
+
 import type { PoolError } from "../mesh/errors.js";
-import { decodeReplyHeaders, HEADER, type JobHeaders } from "../mesh/headers.js";
-import { type InboxEntry, isNoResponders, type Reply } from "../mesh/inbox.js";
-import { JobResult, type Outcome } from "../mesh/job.js";
-import { headersOf, wireHeaders } from "../mesh/wire-headers.js";
+import { JobResult, type Outcome } from "../mesh/job/job.js";
+import { type InboxEntry, isNoResponders, type Reply } from "../mesh/link/inbox.js";
+import { readErrorHeaders } from "../mesh/wire/error-headers.js";
+import { decodeReplyHeaders, HEADER, type JobHeaders } from "../mesh/wire/headers.js";
+import { headersOf, wireHeaders } from "../mesh/wire/wire-headers.js";
 
 /** What a job needs of its client. */
 export interface ClientJobOwner {

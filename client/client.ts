@@ -5,13 +5,9 @@
  * answers. Decided here: what a client does when managers come and go, so that
  * every job has exactly one outcome. Same verbs as Manager.
  */
-import { askCancel } from "../mesh/ask-cancel.js";
-import { Bus, type BusOptions } from "../mesh/bus.js";
-import { ChurnMap } from "../mesh/churn-map.js";
-import { Deadlines } from "../mesh/deadlines.js";
+
 import { PoolError } from "../mesh/errors.js";
-import { encodeJobHeaders, encodeRevocation } from "../mesh/headers.js";
-import { Inbox } from "../mesh/inbox.js";
+import { Deadlines } from "../mesh/job/deadlines.js";
 import {
   DEFAULT_TIMEOUT_MS,
   type IndexedOutcome,
@@ -22,13 +18,18 @@ import {
   type SubmitOptions,
   type Submitter,
   toBytes,
-} from "../mesh/job.js";
-import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../mesh/job-spec.js";
-import { Lifecycle } from "../mesh/lifecycle.js";
+} from "../mesh/job/job.js";
+import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../mesh/job/job-spec.js";
+import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
+import { askCancel } from "../mesh/link/ask-cancel.js";
+import { Bus, type BusOptions } from "../mesh/link/bus.js";
+import { ChurnMap } from "../mesh/link/churn-map.js";
+import { Inbox } from "../mesh/link/inbox.js";
 import { checkName } from "../mesh/names.js";
-import { jobRefusal, payloadLimit } from "../mesh/payload-limit.js";
-import { Subjects } from "../mesh/subjects.js";
-import { type PayloadStarter, submitMany } from "../mesh/submit-many.js";
+import { Lifecycle } from "../mesh/process/lifecycle.js";
+import { encodeJobHeaders, encodeRevocation } from "../mesh/wire/headers.js";
+import { jobRefusal, payloadLimit } from "../mesh/wire/payload-limit.js";
+import { Subjects } from "../mesh/wire/subjects.js";
 import { ClientJob, type ClientJobOwner } from "./client-job.js";
 import { ManagerWatch } from "./manager-watch.js";
 

@@ -6,10 +6,10 @@
  * at its address twice, 300 ms apart, while our own connection is stable, means
  * that it is gone.
  */
-import type { Bus } from "../mesh/bus.js";
-import { json } from "../mesh/codec.js";
-import { type Inbox, isNoResponders, type Reply } from "../mesh/inbox.js";
-import { SERVICE_NAMES, servicePing } from "../mesh/subjects.js";
+import type { Bus } from "../mesh/link/bus.js";
+import { type Inbox, isNoResponders, type Reply } from "../mesh/link/inbox.js";
+import { json } from "../mesh/wire/codec.js";
+import { SERVICE_NAMES, servicePing } from "../mesh/wire/subjects.js";
 
 const PROBE_EVERY_MS = 250;
 const CONFIRM_AFTER_MS = 300;

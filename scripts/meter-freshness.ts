@@ -10,7 +10,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { Broker } from "../broker/broker.js";
-import { Bus } from "../mesh/bus.js";
+import { Bus } from "../mesh/link/bus.js";
 import { HeartbeatGenerator } from "../test/support/heartbeat-generator.js";
 import { seededRandom } from "../test/support/random.js";
 import { forkMeter } from "./meter-child.js";

@@ -10,7 +10,7 @@ import { type CallOptions, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Broker } from "../broker/broker.js";
 import { MeterService } from "../gen/poolmesh/v1/meter_pb.js";
-import { Bus } from "../mesh/bus.js";
+import { Bus } from "../mesh/link/bus.js";
 import { HeartbeatGenerator } from "../test/support/heartbeat-generator.js";
 import { forkMeter, type MeterProcess, type Usage } from "./meter-child.js";
 

@@ -12,8 +12,8 @@ export const meterProto =
 export const heartbeatProto = await load<typeof import("../../dist/gen/poolmesh/v1/heartbeat_pb.js")>(
   "gen/poolmesh/v1/heartbeat_pb.js",
 );
-export const { Subjects } = await load<typeof import("../../dist/mesh/subjects.js")>("mesh/subjects.js");
+export const { Subjects } = await load<typeof import("../../dist/mesh/wire/subjects.js")>("mesh/wire/subjects.js");
 
-export type Subjects = import("../../dist/mesh/subjects.js").Subjects;
+export type Subjects = import("../../dist/mesh/wire/subjects.js").Subjects;
 export type Heartbeat = import("../../dist/gen/poolmesh/v1/heartbeat_pb.js").Heartbeat;
 export type SubmitManyRequest = import("../../dist/gen/poolmesh/v1/manager_pb.js").SubmitManyRequest;

@@ -2,10 +2,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { duration, plural } from "../../browser/format.js";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { SERVICE_NAMES } from "../../mesh/subjects.js";
+import { SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { streamsCovering } from "../../services/manager/stream-check.js";
+import { rollCall } from "../control/roll-call.js";
 import type { Link } from "../link.js";
-import { rollCall } from "../roll-call.js";
 import type { Finding } from "./finding.js";
 
 const PING_MS = 500;

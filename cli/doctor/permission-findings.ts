@@ -4,8 +4,8 @@
  * Publishes under a pool name that breaks the name rule: permissions match it,
  * while managers, workers and meters drop it without making an entry.
  */
-import type { Bus } from "../../mesh/bus.js";
-import type { Subjects } from "../../mesh/subjects.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Subjects } from "../../mesh/wire/subjects.js";
 import type { Finding } from "./finding.js";
 
 /** Matches `*` in a permission and is no name of ours. */

@@ -5,13 +5,14 @@
  * once; stops workers first, since they finish what they have, then manager,
  * meter and broker, so that results still find their way.
  */
-import { Bus, type BusOptions } from "../../mesh/bus.js";
+
 import { PoolError } from "../../mesh/errors.js";
-import { Inbox } from "../../mesh/inbox.js";
-import { Lifecycle } from "../../mesh/lifecycle.js";
-import type { Listen } from "../../mesh/options.js";
-import { defaultId } from "../../mesh/process.js";
-import { Subjects } from "../../mesh/subjects.js";
+import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import { Inbox } from "../../mesh/link/inbox.js";
+import { Lifecycle } from "../../mesh/process/lifecycle.js";
+import type { Listen } from "../../mesh/process/options.js";
+import { defaultId } from "../../mesh/process/process.js";
+import { Subjects } from "../../mesh/wire/subjects.js";
 import { MANAGER_LISTEN } from "../../services/manager/config.js";
 import { METER_LISTEN } from "../../services/meter/config.js";
 import type { Invocation } from "../shell.js";

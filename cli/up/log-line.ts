@@ -1,5 +1,5 @@
 /** What a service's output line is: one of its own log lines, or a handler's words. Pure. */
-import type { LogLevel } from "../../mesh/log.js";
+import type { LogLevel } from "../../mesh/process/log.js";
 
 /** A parsed log line. */
 export interface LogLine {

@@ -1,5 +1,5 @@
 /** The one line that says that a mesh is ready, and what to do with it. Pure. */
-import type { Output } from "../output.js";
+import type { Output } from "../output/output.js";
 
 /** What there is to say. */
 export interface ReadyFacts {

@@ -5,12 +5,12 @@
  * No job is lost: a drain takes nothing new and ends when the worker is empty.
  */
 import type { Msg } from "nats";
-import { askControl } from "../../mesh/ask-control.js";
-import { writeErrorHeaders } from "../../mesh/error-edges.js";
 import { type PoolError, toPoolError } from "../../mesh/errors.js";
-import { encodeReplyHeaders } from "../../mesh/headers.js";
-import { isAnswerable } from "../../mesh/subjects.js";
-import type { Subscription } from "../../mesh/subscription.js";
+import { askControl } from "../../mesh/link/ask-control.js";
+import type { Subscription } from "../../mesh/link/subscription.js";
+import { writeErrorHeaders } from "../../mesh/wire/error-headers.js";
+import { encodeReplyHeaders } from "../../mesh/wire/headers.js";
+import { isAnswerable } from "../../mesh/wire/subjects.js";
 import type { Link } from "../link.js";
 import type { Supervised } from "./supervised.js";
 

@@ -1,7 +1,7 @@
 /** What `up` says on stderr: its own events, and the log lines of its services. */
 import { plainText } from "../../browser/plain-text.js";
-import type { LogLevel } from "../../mesh/log.js";
-import type { Output } from "../output.js";
+import type { LogLevel } from "../../mesh/process/log.js";
+import type { Output } from "../output/output.js";
 import { isShown, type LogLine, logText } from "./log-line.js";
 
 const MAX_LENGTH = 2_000;

@@ -1,7 +1,7 @@
 /** The embedded broker kept alive, on the port that it had first. */
 import type { Broker } from "../../broker/broker.js";
 import { PoolError } from "../../mesh/errors.js";
-import { Lifecycle } from "../../mesh/lifecycle.js";
+import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { GIVE_UP_AFTER, RestartPolicy } from "./restart-policy.js";
 
 /** How a broker is started: on a port, or on the default one when it is free. */

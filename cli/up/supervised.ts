@@ -6,7 +6,7 @@
  * tried again as the restart policy says.
  */
 import { PoolError } from "../../mesh/errors.js";
-import { Lifecycle } from "../../mesh/lifecycle.js";
+import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { EXIT } from "../exit-codes.js";
 import type { Invocation } from "../shell.js";
 import type { LogLine } from "./log-line.js";

@@ -1,7 +1,8 @@
 /** What `poolmesh up` can be told, and what each of its services is told in turn. Pure. */
-import { type ConfigOf, envName, flagName, type OptionSpecs } from "../../mesh/config.js";
+
 import { PoolError } from "../../mesh/errors.js";
-import { BUS_OPTIONS, type Listen, pick } from "../../mesh/options.js";
+import { type ConfigOf, envName, flagName, type OptionSpecs } from "../../mesh/process/config.js";
+import { BUS_OPTIONS, type Listen, pick } from "../../mesh/process/options.js";
 import { MANAGER_OPTIONS } from "../../services/manager/config.js";
 import { METER_OPTIONS } from "../../services/meter/config.js";
 import { WORKER_CONFIG } from "../../services/worker/config.js";

@@ -8,8 +8,8 @@
  */
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { Output } from "../../cli/output.js";
-import { ProgressDisplay } from "../../cli/progress-display.js";
+import { Output } from "../../cli/output/output.js";
+import { ProgressDisplay } from "../../cli/output/progress-display.js";
 import { Client } from "../../index.js";
 import { checkDigests } from "./check-digests.js";
 import { evenly, type InputFile, listFiles } from "./list-files.js";

@@ -5,8 +5,8 @@
  * The rules themselves are in origin-rule.ts.
  */
 import { cors } from "@connectrpc/connect";
-import { answerText, authorityOf, type HttpRequest, type HttpResponse } from "./exchange.js";
 import { isHostAllowed, judgeOrigin, type OriginRule } from "./origin-rule.js";
+import { answerText, authorityOf, type HttpRequest, type HttpResponse } from "./rpc/exchange.js";
 
 /** Headers of ours that a page of an allowed origin may send. */
 const OWN_HEADERS = ["authorization", "pool"];

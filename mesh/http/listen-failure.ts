@@ -1,6 +1,6 @@
 /** Why a port could not be opened, and what to do. */
 import { PoolError } from "../errors.js";
-import type { Listen } from "../options.js";
+import type { Listen } from "../process/options.js";
 
 const WHY: Record<string, string> = {
   EADDRINUSE: "the port is in use: stop the other program, or choose another port (0 is any free one)",

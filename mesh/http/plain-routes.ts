@@ -1,8 +1,8 @@
 /**
  * Plain HTTP besides the RPCs: /healthz, /readyz, /metrics, and what a program adds.
  */
-import type { Logger } from "../log.js";
-import { answerText, type HttpRequest, type HttpResponse, pathOf } from "./exchange.js";
+import type { Logger } from "../process/log.js";
+import { answerText, type HttpRequest, type HttpResponse, pathOf } from "./rpc/exchange.js";
 
 /** What the plain routes ask their server. */
 export interface PlainSources {

@@ -10,13 +10,13 @@
 import { createServer as createHttp1, type Server as Http1Server } from "node:http";
 import { constants, createServer as createHttp2, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { Lifecycle } from "../lifecycle.js";
-import { type Logger, silentLog } from "../log.js";
-import type { Listen } from "../options.js";
-import type { HttpListener, HttpRequest, HttpResponse } from "./exchange.js";
+import { Lifecycle } from "../process/lifecycle.js";
+import { type Logger, silentLog } from "../process/log.js";
+import type { Listen } from "../process/options.js";
 import { readVersion } from "./first-bytes.js";
 import { listenFailure } from "./listen-failure.js";
 import { OpenSet } from "./open-set.js";
+import type { HttpListener, HttpRequest, HttpResponse } from "./rpc/exchange.js";
 
 /** The limits of a port. */
 export interface PortLimits {

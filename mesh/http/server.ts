@@ -9,20 +9,20 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { PoolError } from "../errors.js";
-import { MAX_TIMEOUT_MS } from "../headers.js";
-import { Lifecycle } from "../lifecycle.js";
-import { type Logger, silentLog } from "../log.js";
-import type { Listen } from "../options.js";
-import { CallGuard } from "./call-guard.js";
-import { type HttpRequest, type HttpResponse, isHttp2 } from "./exchange.js";
+import { Lifecycle } from "../process/lifecycle.js";
+import { type Logger, silentLog } from "../process/log.js";
+import type { Listen } from "../process/options.js";
+import { MAX_TIMEOUT_MS } from "../wire/headers.js";
 import { passGates } from "./gates.js";
-import { serverGzip } from "./gzip.js";
 import { type HealthSource, healthRoutes, ReadyHealth } from "./health.js";
 import { isLoopback, type OriginRule } from "./origin-rule.js";
 import { answerPlain } from "./plain-routes.js";
 import { HttpPort, type PortLimits } from "./port.js";
 import { reflectionRoutes } from "./reflection.js";
-import { Rpcs } from "./rpc.js";
+import { CallGuard } from "./rpc/call-guard.js";
+import { type HttpRequest, type HttpResponse, isHttp2 } from "./rpc/exchange.js";
+import { serverGzip } from "./rpc/gzip.js";
+import { Rpcs } from "./rpc/rpc.js";
 
 /** How a program is served. */
 export interface HttpServerOptions {

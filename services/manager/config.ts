@@ -1,6 +1,6 @@
 /** The manager service's configuration: which options it has and what they become. */
-import { type ConfigOf, readConfig } from "../../mesh/config.js";
-import { BUS_OPTIONS, OPTIONS, pick } from "../../mesh/options.js";
+import { type ConfigOf, readConfig } from "../../mesh/process/config.js";
+import { BUS_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
 
 /** The options of `poolmesh manager`. */
 export const MANAGER_OPTIONS = pick([

@@ -1,6 +1,6 @@
 /** The manager as a program: configuration in, a running service, an exit code out. */
-import { toBusOptions } from "../../mesh/bus-config.js";
-import { runService } from "../../mesh/process.js";
+import { toBusOptions } from "../../mesh/process/bus-config.js";
+import { runService } from "../../mesh/process/process.js";
 import { MANAGER_LISTEN, type ManagerConfig, readManagerConfig } from "./config.js";
 import type { ManagerHooks } from "./pool.js";
 import { ManagerService, type ManagerServiceOptions } from "./service.js";

@@ -5,8 +5,6 @@
  * dispatcher.ts; the same engine serves every pool in service.ts.
  */
 
-import { askCancel } from "../../mesh/ask-cancel.js";
-import { Bus, type BusOptions } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
 import type {
   IndexedOutcome,
@@ -16,12 +14,14 @@ import type {
   SubmitManyOptions,
   SubmitOptions,
   Submitter,
-} from "../../mesh/job.js";
-import { DEFAULT_TIMEOUT_MS, toBytes } from "../../mesh/job.js";
-import { Lifecycle } from "../../mesh/lifecycle.js";
-import type { PoolMember } from "../../mesh/member.js";
+} from "../../mesh/job/job.js";
+import { DEFAULT_TIMEOUT_MS, toBytes } from "../../mesh/job/job.js";
+import { type PayloadStarter, submitMany } from "../../mesh/job/submit-many.js";
+import { askCancel } from "../../mesh/link/ask-cancel.js";
+import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { checkName } from "../../mesh/names.js";
-import { type PayloadStarter, submitMany } from "../../mesh/submit-many.js";
+import { Lifecycle } from "../../mesh/process/lifecycle.js";
+import type { PoolMember } from "../../mesh/process/member.js";
 import type { ManagerHooks, Pool, PoolSettings } from "./pool.js";
 import { newManagerId, Pools } from "./pools.js";
 

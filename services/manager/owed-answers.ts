@@ -8,10 +8,10 @@
  * Bounded in number and bytes; the oldest goes first.
  */
 import type { MsgHdrs } from "nats";
-import type { Bus } from "../../mesh/bus.js";
-import { errorText, writeErrorHeaders } from "../../mesh/error-edges.js";
-import { encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
-import { payloadLimit, resultRefusal } from "../../mesh/payload-limit.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
+import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { payloadLimit, resultRefusal } from "../../mesh/wire/payload-limit.js";
 
 /** The longest time that an answer waits for its round trip to begin, in milliseconds. */
 const CONFIRM_AFTER_MS = 50;

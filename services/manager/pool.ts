@@ -6,23 +6,22 @@
  * It subscribes to nothing and owns no timer; pools.ts does.
  */
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/bus.js";
 import { PoolError, type Reason } from "../../mesh/errors.js";
-import type { JobHeaders } from "../../mesh/headers.js";
-import type { Inbox } from "../../mesh/inbox.js";
-import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job.js";
-import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../../mesh/job-spec.js";
-import { payloadLimit } from "../../mesh/payload-limit.js";
-import type { Subjects } from "../../mesh/subjects.js";
-import { Dispatcher } from "./dispatcher.js";
-import type { JobListener, LiveJob } from "./live-job.js";
-import { OutcomeStore } from "./outcome-store.js";
-import type { ParkedLimits } from "./parked-queue.js";
-import { Placements } from "./placements.js";
-import { Roster } from "./roster.js";
-
-import { Tally } from "./tally.js";
-import { Watchdog } from "./watchdog.js";
+import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job/job.js";
+import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../../mesh/job/job-spec.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Inbox } from "../../mesh/link/inbox.js";
+import type { JobHeaders } from "../../mesh/wire/headers.js";
+import { payloadLimit } from "../../mesh/wire/payload-limit.js";
+import type { Subjects } from "../../mesh/wire/subjects.js";
+import { Dispatcher } from "./jobs/dispatcher.js";
+import type { JobListener, LiveJob } from "./jobs/job.js";
+import { OutcomeStore } from "./jobs/outcomes.js";
+import type { ParkedLimits } from "./jobs/parked-queue.js";
+import { Placements } from "./jobs/placements.js";
+import { Tally } from "./jobs/totals.js";
+import { Watchdog } from "./jobs/watchdog.js";
+import { Roster } from "./jobs/workers.js";
 
 /** What a manager tells the program that embeds it. All are called synchronously; they must not throw. */
 export interface ManagerHooks {

@@ -6,19 +6,19 @@
  * order, so that live jobs can still be answered through the doors they came by.
  */
 import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/manager_pb.js";
-import { Bus, type BusOptions } from "../../mesh/bus.js";
 import { HttpServer } from "../../mesh/http/server.js";
-import { newIncarnation, packageVersion } from "../../mesh/identity.js";
-import { Lifecycle } from "../../mesh/lifecycle.js";
-import type { Listen } from "../../mesh/options.js";
-import { ServiceApi } from "../../mesh/service-api.js";
-import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/subjects.js";
+import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import { ServiceApi } from "../../mesh/link/service-api.js";
+import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
+import { Lifecycle } from "../../mesh/process/lifecycle.js";
+import type { Listen } from "../../mesh/process/options.js";
+import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/wire/subjects.js";
+import { WorkerControl } from "./control.js";
+import { managerRoutes } from "./doors/rpc.js";
 import { type ManagerOptions, toPoolSettings } from "./manager.js";
 import { managerMetrics } from "./metrics.js";
 import { newManagerId, Pools } from "./pools.js";
-import { managerRoutes } from "./routes.js";
 import { warnOfStreams } from "./stream-check.js";
-import { WorkerControl } from "./worker-control.js";
 
 /** How the service is made: a manager's options, and where it listens. */
 export interface ManagerServiceOptions extends Omit<ManagerOptions, "bus" | keyof BusOptions> {

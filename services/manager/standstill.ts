@@ -7,7 +7,7 @@
  * trip to the broker has ended, and those that were revoked meanwhile are not
  * taken. It stands for the manager as stall.ts does for a worker.
  */
-import type { Bus } from "../../mesh/bus.js";
+import type { Bus } from "../../mesh/link/bus.js";
 
 /** A gap between two signs of our own life that counts as a standstill, in milliseconds; signs come every second. */
 export const STANDSTILL_MS = 1_400;

@@ -2,9 +2,9 @@
  * Warns when a JetStream stream captures job subjects: a request there is
  * answered by the stream's acknowledgement, which looks like a result.
  */
-import type { Bus } from "../../mesh/bus.js";
-import type { Logger } from "../../mesh/log.js";
-import type { Subjects } from "../../mesh/subjects.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Logger } from "../../mesh/process/log.js";
+import type { Subjects } from "../../mesh/wire/subjects.js";
 
 /**
  * Names of the streams that cover a subject; empty without JetStream.

@@ -3,10 +3,10 @@
  * is stale its readers hear how old its values are.
  */
 import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
-import { addUp } from "./capacity.js";
-import { HISTORY_STEP_MS, type HistoryPoint } from "./history.js";
 import type { MeterState } from "./meter-state.js";
-import { ALL } from "./view.js";
+import { addUp } from "./registry/capacity.js";
+import { HISTORY_STEP_MS, type HistoryPoint } from "./streams/history.js";
+import { ALL } from "./streams/view.js";
 
 /** The seconds of a meter. */
 export class ClockWork {

@@ -1,7 +1,8 @@
 /** The meter's configuration: which options it has and what they become. */
-import { type ConfigOf, readConfig } from "../../mesh/config.js";
+
 import { PoolError } from "../../mesh/errors.js";
-import { BUS_OPTIONS, OPTIONS, pick } from "../../mesh/options.js";
+import { type ConfigOf, readConfig } from "../../mesh/process/config.js";
+import { BUS_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
 
 /** The options of `poolmesh meter`. */
 export const METER_OPTIONS = pick([

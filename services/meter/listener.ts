@@ -7,14 +7,14 @@
  * interval. Not decided here: what silence means (liveness.ts).
  */
 import type { Msg } from "nats";
-import type { Bus } from "../../mesh/bus.js";
-import { encodeControl } from "../../mesh/control.js";
-import { HEADER } from "../../mesh/headers.js";
-import { decodeHeartbeat, decodeManagerHeartbeat, type RawHeartbeat } from "../../mesh/heartbeat-codec.js";
-import type { Subjects } from "../../mesh/subjects.js";
-import type { Subscription } from "../../mesh/subscription.js";
-import { countOne, type Tally } from "./tally.js";
-import type { View } from "./view.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Subscription } from "../../mesh/link/subscription.js";
+import { encodeControl } from "../../mesh/wire/control-messages.js";
+import { HEADER } from "../../mesh/wire/headers.js";
+import { decodeHeartbeat, decodeManagerHeartbeat, type RawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
+import type { Subjects } from "../../mesh/wire/subjects.js";
+import { countOne, type Tally } from "./registry/counters.js";
+import type { View } from "./streams/view.js";
 
 /** Pools that are first heard within this time of a connect are called to the roll. */
 const ROLL_CALL_WINDOW_MS = 2_000;

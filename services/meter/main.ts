@@ -1,6 +1,6 @@
 /** The meter as a program: configuration in, a running service, an exit code out. */
-import { toBusOptions } from "../../mesh/bus-config.js";
-import { runService } from "../../mesh/process.js";
+import { toBusOptions } from "../../mesh/process/bus-config.js";
+import { runService } from "../../mesh/process/process.js";
 import { METER_LISTEN, readMeterConfig } from "./config.js";
 import { Meter } from "./meter.js";
 

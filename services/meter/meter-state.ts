@@ -4,13 +4,13 @@
  */
 import type { Freshness as FreshnessMessage } from "../../gen/poolmesh/v1/meter_pb.js";
 import { PoolError } from "../../mesh/errors.js";
-import { Changes } from "./changes.js";
-import { Freshness } from "./freshness.js";
-import { History } from "./history.js";
-import { KEEP_ALIVE_MS } from "./request.js";
-import type { RowStoreOptions } from "./row-store.js";
-import { Tally } from "./tally.js";
-import { View } from "./view.js";
+import { KEEP_ALIVE_MS } from "./doors/request.js";
+import { Tally } from "./registry/counters.js";
+import { Freshness } from "./registry/freshness.js";
+import type { RowStoreOptions } from "./registry/row-store.js";
+import { Changes } from "./streams/changes.js";
+import { History } from "./streams/history.js";
+import { View } from "./streams/view.js";
 
 /** Bounds and times of what a meter keeps and tells. */
 export interface MeterStateOptions extends RowStoreOptions {

@@ -6,25 +6,25 @@
  * first, so that nobody sees a view that is being taken apart.
  */
 import { join } from "node:path";
-import { Bus, type BusOptions } from "../../mesh/bus.js";
 import { HttpServer } from "../../mesh/http/server.js";
-import { packageRoot, packageVersion } from "../../mesh/identity.js";
-import { Lifecycle } from "../../mesh/lifecycle.js";
-import { type Logger, silentLog } from "../../mesh/log.js";
+import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import { ServiceApi } from "../../mesh/link/service-api.js";
 import { checkName } from "../../mesh/names.js";
-import type { Listen } from "../../mesh/options.js";
-import { defaultId } from "../../mesh/process.js";
-import { ServiceApi } from "../../mesh/service-api.js";
-import { SERVICE_NAMES, Subjects } from "../../mesh/subjects.js";
+import { packageRoot, packageVersion } from "../../mesh/process/identity.js";
+import { Lifecycle } from "../../mesh/process/lifecycle.js";
+import { type Logger, silentLog } from "../../mesh/process/log.js";
+import type { Listen } from "../../mesh/process/options.js";
+import { defaultId } from "../../mesh/process/process.js";
+import { SERVICE_NAMES, Subjects } from "../../mesh/wire/subjects.js";
 import { ClockWork } from "./clock-work.js";
 import { requireToken } from "./config.js";
-import { Ears } from "./ears.js";
-import { MeterHealth } from "./health.js";
+import { WorkerControl } from "./doors/control.js";
+import { MeterHealth } from "./doors/health.js";
+import { METER_SERVICES, meterRoutes } from "./doors/rpc.js";
+import { StaticPage } from "./doors/static-page.js";
+import { Ears } from "./hearing.js";
 import { MeterState, type MeterStateOptions } from "./meter-state.js";
 import { MeterMetrics } from "./metrics.js";
-import { METER_SERVICES, meterRoutes } from "./routes.js";
-import { StaticPage } from "./static-page.js";
-import { WorkerControl } from "./worker-control.js";
 
 /** How a meter is made. */
 export interface MeterOptions extends MeterStateOptions {

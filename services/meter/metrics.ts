@@ -7,7 +7,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
 import type { MeterState } from "./meter-state.js";
-import { ALL } from "./view.js";
+import { ALL } from "./streams/view.js";
 
 /** What only the server knows. */
 export interface ServerFigures {

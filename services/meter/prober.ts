@@ -9,15 +9,15 @@
 import { setMaxListeners } from "node:events";
 import { toBinary } from "@bufbuild/protobuf";
 import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { askControl } from "../../mesh/ask-control.js";
-import type { Bus } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
-import { decodeHeartbeat } from "../../mesh/heartbeat-codec.js";
-import type { Inbox } from "../../mesh/inbox.js";
-import type { Subjects } from "../../mesh/subjects.js";
-import { countOne, type Tally } from "./tally.js";
-import type { View } from "./view.js";
-import type { WorkerRow } from "./worker-row.js";
+import { askControl } from "../../mesh/link/ask-control.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Inbox } from "../../mesh/link/inbox.js";
+import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
+import type { Subjects } from "../../mesh/wire/subjects.js";
+import { countOne, type Tally } from "./registry/counters.js";
+import type { WorkerRow } from "./registry/worker-row.js";
+import type { View } from "./streams/view.js";
 
 /** Time between the two probes that nobody answers, and how long an answer may take. */
 const SECOND_PROBE_MS = 300;

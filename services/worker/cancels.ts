@@ -1,12 +1,12 @@
 /** Cancels and revocations: `pool.P.cancel.J` reaches the handler's AbortSignal, and what comes too late is not run. */
 import type { Msg } from "nats";
-import type { Bus } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
-import { encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
+import type { Bus } from "../../mesh/link/bus.js";
 import { isName } from "../../mesh/names.js";
-import { isAnswerable, type Subjects } from "../../mesh/subjects.js";
-import type { Revoked } from "./revoked.js";
-import type { RunningJobs } from "./running-jobs.js";
+import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { isAnswerable, type Subjects } from "../../mesh/wire/subjects.js";
+import type { Revoked } from "./jobs/revoked.js";
+import type { RunningJobs } from "./jobs/running-jobs.js";
 
 export interface CancelsParts {
   readonly bus: Bus;

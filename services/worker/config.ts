@@ -1,9 +1,10 @@
 /** What a worker can be told by flags and environment, and how that becomes its options. */
-import { toBusOptions } from "../../mesh/bus-config.js";
-import type { ConfigOf } from "../../mesh/config.js";
+
 import { PoolError } from "../../mesh/errors.js";
-import type { Logger } from "../../mesh/log.js";
-import { BUS_OPTIONS, pick } from "../../mesh/options.js";
+import { toBusOptions } from "../../mesh/process/bus-config.js";
+import type { ConfigOf } from "../../mesh/process/config.js";
+import type { Logger } from "../../mesh/process/log.js";
+import { BUS_OPTIONS, pick } from "../../mesh/process/options.js";
 import type { WorkerOptions } from "./worker-options.js";
 
 /** The options of the worker program. */

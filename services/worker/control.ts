@@ -9,11 +9,11 @@ import { create } from "@bufbuild/protobuf";
 import type { Msg } from "nats";
 import { type ControlRequest, type ControlResponse, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/bus.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
-import { encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
-import { isAnswerable } from "../../mesh/subjects.js";
-import { type ControlForm, decodeControl, encodeControl } from "./control-codec.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
+import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { isAnswerable } from "../../mesh/wire/subjects.js";
 import { controlErrorReply } from "./replies.js";
 
 /** What a worker does when it is told to. */

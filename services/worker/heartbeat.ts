@@ -6,7 +6,7 @@
  */
 import { toBinary } from "@bufbuild/protobuf";
 import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/bus.js";
+import type { Bus } from "../../mesh/link/bus.js";
 import { type BeatFigures, type BeatIdentity, buildBeat } from "./beat.js";
 
 /** How long a manager's or meter's wish for a slower pace holds, in milliseconds. */

@@ -5,20 +5,20 @@
  */
 import { type Msg, nuid } from "nats";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { type BundleEntry, decodeBundle } from "../../mesh/bundle.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
-import { decodeJobHeaders, decodeSentAt, isBundle, type JobHeaders } from "../../mesh/headers.js";
-import { splitReply } from "../../mesh/inbox.js";
-import { DEFAULT_TIMEOUT_MS } from "../../mesh/job.js";
-import { isAnswerable } from "../../mesh/subjects.js";
-import { headersOf } from "../../mesh/wire-headers.js";
+import { DEFAULT_TIMEOUT_MS } from "../../mesh/job/job.js";
+import { splitReply } from "../../mesh/link/inbox.js";
+import { type BundleEntry, decodeBundle } from "../../mesh/wire/bundle.js";
+import { decodeJobHeaders, decodeSentAt, isBundle, type JobHeaders } from "../../mesh/wire/headers.js";
+import { isAnswerable } from "../../mesh/wire/subjects.js";
+import { headersOf } from "../../mesh/wire/wire-headers.js";
+import type { Results } from "./jobs/results.js";
+import type { Revoked } from "./jobs/revoked.js";
+import type { JobOrder } from "./jobs/running-job.js";
+import type { RunningJobs } from "./jobs/running-jobs.js";
+import type { Slots } from "./jobs/slots.js";
 import type { OwedResults } from "./owed.js";
 import type { Replies } from "./replies.js";
-import type { Results } from "./results.js";
-import type { Revoked } from "./revoked.js";
-import type { JobOrder } from "./running-job.js";
-import type { RunningJobs } from "./running-jobs.js";
-import type { Slots } from "./slots.js";
 import type { StallWatch } from "./stall.js";
 
 /** How far the clocks of a sender and a worker may differ before a job expires early, in milliseconds. */

@@ -1,6 +1,6 @@
 /** Watches the worker's event loop: ticks, and makes the round trip that ends a suspicion. */
-import type { Bus } from "../../mesh/bus.js";
-import type { Caution } from "./caution.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Caution } from "./jobs/accept-policy.js";
 import { StallWatch, TICK_MS } from "./stall.js";
 
 /** How long one round trip may take, and how long to wait after one that failed, in milliseconds. */

@@ -1,7 +1,7 @@
 /** The worker as a program: configuration in, a running worker, an exit code out. */
-import { readConfig } from "../../mesh/config.js";
-import { OPTIONS } from "../../mesh/options.js";
-import { runService } from "../../mesh/process.js";
+import { readConfig } from "../../mesh/process/config.js";
+import { OPTIONS } from "../../mesh/process/options.js";
+import { runService } from "../../mesh/process/process.js";
 import { toWorkerOptions, WORKER_CONFIG } from "./config.js";
 import { Worker } from "./worker.js";
 

@@ -1,8 +1,8 @@
 /** Where the figures in a worker's heartbeats come from. */
 import { hostname } from "node:os";
 import type { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/bus.js";
-import { newIncarnation, packageVersion } from "../../mesh/identity.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import type { BeatFigures } from "./beat.js";
 import { Beater } from "./heartbeat.js";
 import type { WorkerSettings } from "./worker-options.js";

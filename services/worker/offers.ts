@@ -5,9 +5,9 @@
  * answered, where an unsubscribe would lose it.
  */
 import type { Msg } from "nats";
-import type { Bus } from "../../mesh/bus.js";
-import { QUEUE_WORKERS } from "../../mesh/subjects.js";
-import type { Subscription } from "../../mesh/subscription.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Subscription } from "../../mesh/link/subscription.js";
+import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 
 /** The longest wait for the broker to confirm that nothing more comes, in milliseconds. */
 const DRAIN_LIMIT_MS = 1_000;

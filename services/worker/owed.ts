@@ -2,10 +2,10 @@
  * Sees to it that finished results arrive: one flush loop confirms them, a
  * reconnect sends again what was not confirmed, and a manager may ask.
  */
-import type { Bus } from "../../mesh/bus.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Ending } from "./handlers/runner.js";
+import type { Results } from "./jobs/results.js";
 import type { Addressee, Replies } from "./replies.js";
-import type { Results } from "./results.js";
-import type { Ending } from "./runner.js";
 
 /** The longest time that a result waits for its flush to begin, in milliseconds. */
 const CONFIRM_AFTER_MS = 50;

@@ -4,15 +4,15 @@
  * Not decided here: what is answered, and what is kept for a second sending.
  */
 import type { MsgHdrs } from "nats";
-import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/bundle.js";
-import type { Bus } from "../../mesh/bus.js";
-import { errorText, writeErrorHeaders } from "../../mesh/error-edges.js";
 import type { PoolError } from "../../mesh/errors.js";
-import { encodeReplyHeaders, encodeResultsHeaders, type ReplyKind } from "../../mesh/headers.js";
-import { bundleSubject, splitReply } from "../../mesh/inbox.js";
-import { Outbox } from "../../mesh/outbox.js";
-import { payloadLimit, resultRefusal } from "../../mesh/payload-limit.js";
-import type { Ending } from "./runner.js";
+import { Outbox } from "../../mesh/link/batcher.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { bundleSubject, splitReply } from "../../mesh/link/inbox.js";
+import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/wire/bundle.js";
+import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
+import { encodeReplyHeaders, encodeResultsHeaders, type ReplyKind } from "../../mesh/wire/headers.js";
+import { payloadLimit, resultRefusal } from "../../mesh/wire/payload-limit.js";
+import type { Ending } from "./handlers/runner.js";
 
 /** Which job an answer is about and where it goes. */
 export interface Addressee {

@@ -1,10 +1,10 @@
 /** How a worker shows in the NATS service API: one service with one endpoint, its pool's jobs. */
 import { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/bus.js";
-import { packageVersion } from "../../mesh/identity.js";
-import { ServiceApi } from "../../mesh/service-api.js";
-import { QUEUE_WORKERS, SERVICE_NAMES } from "../../mesh/subjects.js";
-import type { JobTotals } from "./running-jobs.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { ServiceApi } from "../../mesh/link/service-api.js";
+import { packageVersion } from "../../mesh/process/identity.js";
+import { QUEUE_WORKERS, SERVICE_NAMES } from "../../mesh/wire/subjects.js";
+import type { JobTotals } from "./jobs/running-jobs.js";
 import type { WorkerSettings } from "./worker-options.js";
 
 /** Makes the responder; `totals` is asked when an answer is made. */

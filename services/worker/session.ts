@@ -5,28 +5,28 @@
  * Not decided here: the worker's state (worker.ts).
  */
 import type { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
-import type { ServiceApi } from "../../mesh/service-api.js";
-import { QUEUE_WORKERS } from "../../mesh/subjects.js";
-import type { Subscription } from "../../mesh/subscription.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { ServiceApi } from "../../mesh/link/service-api.js";
+import type { Subscription } from "../../mesh/link/subscription.js";
+import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 import { type BeatFigures, RUNNING_IDS_LIMIT } from "./beat.js";
 import { Cancels } from "./cancels.js";
-import { Caution } from "./caution.js";
 import { Control, type ControlActions } from "./control.js";
+import type { Runner } from "./handlers/runner.js";
 import type { Beater } from "./heartbeat.js";
 import { Intake } from "./intake.js";
+import { Caution } from "./jobs/accept-policy.js";
+import { Results } from "./jobs/results.js";
+import { Revoked } from "./jobs/revoked.js";
+import { RunningJobs } from "./jobs/running-jobs.js";
+import { Slots } from "./jobs/slots.js";
 import { LoopWatch } from "./loop-watch.js";
 import { makeBeater } from "./make-beater.js";
 import { drainSubscription, Offers } from "./offers.js";
 import { OwedResults } from "./owed.js";
 import { Replies } from "./replies.js";
-import { Results } from "./results.js";
-import { Revoked } from "./revoked.js";
-import type { Runner } from "./runner.js";
-import { RunningJobs } from "./running-jobs.js";
 import { makeServiceFace } from "./service-face.js";
-import { Slots } from "./slots.js";
 import type { WorkerSettings } from "./worker-options.js";
 
 /** What the worker itself decides. */

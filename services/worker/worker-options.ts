@@ -1,16 +1,17 @@
 /**
  * The options of a worker, and the one check of them, before any connection.
  */
-import type { BusOptions } from "../../mesh/bus.js";
-import type { Codec, CodecName } from "../../mesh/codec.js";
+
 import { PoolError } from "../../mesh/errors.js";
-import { MAX_SLOTS } from "../../mesh/heartbeat-codec.js";
-import { type Logger, silentLog } from "../../mesh/log.js";
+import type { BusOptions } from "../../mesh/link/bus.js";
 import { checkName } from "../../mesh/names.js";
-import type { IsolationName } from "../../mesh/options.js";
-import { defaultId } from "../../mesh/process.js";
-import { DEFAULT_PREFIX, Subjects } from "../../mesh/subjects.js";
-import type { CodecPair, Handler } from "./handler.js";
+import { type Logger, silentLog } from "../../mesh/process/log.js";
+import type { IsolationName } from "../../mesh/process/options.js";
+import { defaultId } from "../../mesh/process/process.js";
+import type { Codec, CodecName } from "../../mesh/wire/codec.js";
+import { MAX_SLOTS } from "../../mesh/wire/heartbeat-codec.js";
+import { DEFAULT_PREFIX, Subjects } from "../../mesh/wire/subjects.js";
+import type { CodecPair, Handler } from "./handlers/handler.js";
 
 /** The most labels a worker has. */
 const MAX_LABELS = 32;

@@ -6,17 +6,17 @@
  * else is in the file of its name.
  */
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { Bus, type BusOptions } from "../../mesh/bus.js";
 import { PoolError } from "../../mesh/errors.js";
-import { Lifecycle } from "../../mesh/lifecycle.js";
-import type { PoolMember } from "../../mesh/member.js";
-import { payloadLimit } from "../../mesh/payload-limit.js";
-import { makeRunner } from "./make-runner.js";
-import type { Runner } from "./runner.js";
+import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import { Lifecycle } from "../../mesh/process/lifecycle.js";
+import type { PoolMember } from "../../mesh/process/member.js";
+import { payloadLimit } from "../../mesh/wire/payload-limit.js";
+import { makeRunner } from "./handlers/make-runner.js";
+import type { Runner } from "./handlers/runner.js";
 import { Session } from "./session.js";
 import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
 
-export type { Handler, Job } from "./handler.js";
+export type { Handler, Job } from "./handlers/handler.js";
 export type { WorkerOptions } from "./worker-options.js";
 
 /** How long aborted handlers may clean up at the end of the grace, in milliseconds. */

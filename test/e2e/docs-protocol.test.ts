@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { CATALOGUE } from "../../mesh/errors.js";
-import { HEADER } from "../../mesh/headers.js";
+import { HEADER } from "../../mesh/wire/headers.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { examplePython, goBuild } from "../support/example-programs.js";
 import { leakGuard } from "../support/leak-guard.js";

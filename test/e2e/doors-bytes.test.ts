@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { bytes } from "../../mesh/codec.js";
-import { HEADER_RESERVE_BYTES } from "../../mesh/headers.js";
 import { MAX_NAME_LENGTH } from "../../mesh/names.js";
+import { bytes } from "../../mesh/wire/codec.js";
+import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { connectBus } from "../support/broker.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { type Door, openDoors, poolErrorOf } from "../support/doors.js";

@@ -5,7 +5,7 @@ import { connect as http2Connect } from "node:http2";
 import { type TestContext, test } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
-import { fromConnectError } from "../../mesh/error-edges.js";
+import { fromConnectError } from "../../mesh/wire/error-headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { openDoors, poolErrorOf, rpcTransports } from "../support/doors.js";
 import { type HeldJob, heldJob } from "../support/held-job.js";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { test } from "node:test";
-import { HEADER_RESERVE_BYTES } from "../../mesh/headers.js";
+import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";

@@ -1,7 +1,7 @@
 /** A caller of jobs: submits, hears, and tells the history both. */
 import assert from "node:assert/strict";
 import type { PoolError } from "../../mesh/errors.js";
-import { type JobResult, type Outcome, type SubmitOptions, type Submitter, toBytes } from "../../mesh/job.js";
+import { type JobResult, type Outcome, type SubmitOptions, type Submitter, toBytes } from "../../mesh/job/job.js";
 import type { Order } from "./handler.js";
 import { type History, machineNow, type OutcomeEvent } from "./history.js";
 

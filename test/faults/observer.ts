@@ -7,9 +7,9 @@ import {
   ManagerHeartbeatSchema,
   WorkerState,
 } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/bus.js";
-import { HEADER } from "../../mesh/headers.js";
-import { Subjects } from "../../mesh/subjects.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { HEADER } from "../../mesh/wire/headers.js";
+import { Subjects } from "../../mesh/wire/subjects.js";
 import type { History } from "./history.js";
 
 /** Hears everything that is said to everybody. */

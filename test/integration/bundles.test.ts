@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Msg } from "nats";
-import { type BundleEntry, decodeBundle, encodeBundle } from "../../mesh/bundle.js";
-import { encodeJobsHeaders, HEADER } from "../../mesh/headers.js";
-import { JobResult } from "../../mesh/job.js";
+import { JobResult } from "../../mesh/job/job.js";
+import { type BundleEntry, decodeBundle, encodeBundle } from "../../mesh/wire/bundle.js";
+import { encodeJobsHeaders, HEADER } from "../../mesh/wire/headers.js";
 import { Manager, type ManagerOptions } from "../../services/manager/manager.js";
 import { connectBus, type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { failure } from "../support/failure.js";

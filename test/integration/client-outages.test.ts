@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../../client/client.js";
-import type { Bus } from "../../mesh/bus.js";
+import type { Bus } from "../../mesh/link/bus.js";
 import { connectBus, type Owner, startBroker } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
 import { failure } from "../support/failure.js";

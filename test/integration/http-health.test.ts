@@ -7,7 +7,7 @@ import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { type HealthSource, ServingStatus } from "../../mesh/http/health.js";
-import { packageRoot } from "../../mesh/identity.js";
+import { packageRoot } from "../../mesh/process/identity.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { echoServer, errorOf, TRANSPORTS } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";

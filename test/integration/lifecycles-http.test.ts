@@ -1,8 +1,8 @@
 /** The parts of the mesh that serve: the HTTP server and the NATS service API. */
 
-import { answerText } from "../../mesh/http/exchange.js";
 import { HttpPort } from "../../mesh/http/port.js";
-import { ServiceApi } from "../../mesh/service-api.js";
+import { answerText } from "../../mesh/http/rpc/exchange.js";
+import { ServiceApi } from "../../mesh/link/service-api.js";
 import { connectBus, startBroker } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
 import { echoServer } from "../support/http-service.js";

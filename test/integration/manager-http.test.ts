@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { ManagerService, type SubmitManyRequestSchema } from "../../gen/poolmesh/v1/manager_pb.js";
-import { fromErrorDetail } from "../../mesh/error-edges.js";
+import { fromErrorDetail } from "../../mesh/wire/error-headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { rpcTransports } from "../support/doors.js";
 import { heldJob } from "../support/held-job.js";

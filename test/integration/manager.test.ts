@@ -5,8 +5,8 @@ import { connect } from "nats";
 import type { Broker } from "../../broker/broker.js";
 import { Client } from "../../client/client.js";
 import type { PoolError } from "../../mesh/errors.js";
-import { HEADER_RESERVE_BYTES } from "../../mesh/headers.js";
-import type { Outcome } from "../../mesh/job.js";
+import type { Outcome } from "../../mesh/job/job.js";
+import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { Manager, type ManagerOptions } from "../../services/manager/manager.js";
 import { type Handler, Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
@@ -325,7 +325,9 @@ test("manager - close waits for live jobs up to the grace, then they end as drai
 
 test("manager - a payload of the limit round-trips, one byte over is refused before publishing", async (t) => {
   const manager = await startManager(t, "limit");
-  await startWorker(t, "limit", (job) => job.bytes.slice(), { codec: (await import("../../mesh/codec.js")).bytes });
+  await startWorker(t, "limit", (job) => job.bytes.slice(), {
+    codec: (await import("../../mesh/wire/codec.js")).bytes,
+  });
   const limit = manager.maxPayloadBytes - HEADER_RESERVE_BYTES;
   const payload = new Uint8Array(limit).map((_, i) => i * 7);
   const result = await manager.submit(payload);

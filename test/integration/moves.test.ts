@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Broker } from "../../broker/broker.js";
 import { Client } from "../../client/client.js";
-import type { Bus } from "../../mesh/bus.js";
+import type { Bus } from "../../mesh/link/bus.js";
 import { connectBus, type Owner, startCluster } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";

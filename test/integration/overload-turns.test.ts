@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PoolError } from "../../mesh/errors.js";
-import type { SubmitOptions } from "../../mesh/job.js";
+import type { SubmitOptions } from "../../mesh/job/job.js";
 import { Manager, type ManagerOptions } from "../../services/manager/manager.js";
 import { Worker } from "../../services/worker/worker.js";
 import { type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";

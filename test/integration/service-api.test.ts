@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import type { Bus } from "../../mesh/bus.js";
-import { ServiceApi, type ServiceApiOptions } from "../../mesh/service-api.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { ServiceApi, type ServiceApiOptions } from "../../mesh/link/service-api.js";
 import { connectBus, startBroker } from "../support/broker.js";
 import { toolPath, without } from "../support/tools.js";
 

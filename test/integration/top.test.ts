@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { type TestContext, test } from "node:test";
-import { runTop, type TopOptions } from "../../cli/top.js";
+import { runTop, type TopOptions } from "../../cli/top/top.js";
 import { PoolError } from "../../mesh/errors.js";
 import { cleanUp } from "../support/clean-up.js";
 import { FakeFleet } from "../support/fake-fleet.js";

@@ -4,8 +4,8 @@ import { describe, test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type ControlResponse, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { encodeControl } from "../../mesh/control.js";
 import type { PoolError } from "../../mesh/errors.js";
+import { encodeControl } from "../../mesh/wire/control-messages.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import type { SentJob } from "../support/job-caller.js";
 import { leakGuard } from "../support/leak-guard.js";
@@ -80,7 +80,7 @@ describe("worker control", () => {
       graceMs: 10_000,
     });
     const states: WorkerState[] = [];
-    const { decodeHeartbeat } = await import("../../mesh/heartbeat-codec.js");
+    const { decodeHeartbeat } = await import("../../mesh/wire/heartbeat-codec.js");
     caller.bus.subscribe(caller.subjects.heartbeat(pool, "w1"), (msg) => {
       const decoded = decodeHeartbeat({ data: msg.data, contentType: "", pool, sender: "w1" });
       if (decoded.ok && states.at(-1) !== decoded.beat.state) states.push(decoded.beat.state);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { headers as natsHeaders } from "nats";
 import { PermanentError } from "../../mesh/errors.js";
-import { HEADER } from "../../mesh/headers.js";
+import { HEADER } from "../../mesh/wire/headers.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startWorker } from "../support/started-worker.js";

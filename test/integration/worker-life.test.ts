@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Heartbeat, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { decodeHeartbeat } from "../../mesh/heartbeat-codec.js";
+import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { Worker } from "../../services/worker/worker.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import type { JobCaller } from "../support/job-caller.js";

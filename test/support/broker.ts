@@ -5,7 +5,7 @@
  */
 import { Broker, type BrokerOptions } from "../../broker/broker.js";
 import { Cluster, type ClusterOptions } from "../../broker/cluster.js";
-import { Bus, type BusOptions } from "../../mesh/bus.js";
+import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { cleanUp, type Owner, WHOLE_FILE } from "./clean-up.js";
 
 export { type Owner, WHOLE_FILE };

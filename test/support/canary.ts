@@ -1,5 +1,5 @@
 /** A canary on every subject: hears what the broker carries beside what a mesh says of its own accord. */
-import { SERVICE_NAMES, servicePing } from "../../mesh/subjects.js";
+import { SERVICE_NAMES, servicePing } from "../../mesh/wire/subjects.js";
 import { connectBus } from "./broker.js";
 import type { Owner } from "./clean-up.js";
 import type { Mesh } from "./mesh.js";

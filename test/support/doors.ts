@@ -13,10 +13,10 @@ import {
   type SubmitRequestSchema,
   type SubmitResponse,
 } from "../../gen/poolmesh/v1/manager_pb.js";
-import { fromConnectError, fromErrorDetail, readErrorHeaders } from "../../mesh/error-edges.js";
 import { PoolError } from "../../mesh/errors.js";
-import { decodeReplyHeaders, encodeJobHeaders } from "../../mesh/headers.js";
-import { Subjects } from "../../mesh/subjects.js";
+import { fromConnectError, fromErrorDetail, readErrorHeaders } from "../../mesh/wire/error-headers.js";
+import { decodeReplyHeaders, encodeJobHeaders } from "../../mesh/wire/headers.js";
+import { Subjects } from "../../mesh/wire/subjects.js";
 import { Manager } from "../../services/manager/manager.js";
 import { connectBus } from "./broker.js";
 import { cleanUp, type Owner } from "./clean-up.js";

@@ -1,6 +1,6 @@
 /** A shell for commands that run within the test: what they write is kept. */
 import { PassThrough, Readable } from "node:stream";
-import { Output } from "../../cli/output.js";
+import { Output } from "../../cli/output/output.js";
 import { runProgram } from "../../cli/program.js";
 import type { Shell } from "../../cli/shell.js";
 

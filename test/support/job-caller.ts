@@ -1,17 +1,17 @@
 /** Speaks to workers as a manager does, one message at a time, and shows every reply. */
 import type { MsgHdrs } from "nats";
-import type { Bus } from "../../mesh/bus.js";
-import { readErrorHeaders } from "../../mesh/error-edges.js";
 import type { PoolError } from "../../mesh/errors.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { Inbox, type Reply } from "../../mesh/link/inbox.js";
+import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
   encodeJobHeaders,
   encodeRevocation,
   type JobHeaders,
   type ReplyHeaders,
-} from "../../mesh/headers.js";
-import { Inbox, type Reply } from "../../mesh/inbox.js";
-import { Subjects } from "../../mesh/subjects.js";
+} from "../../mesh/wire/headers.js";
+import { Subjects } from "../../mesh/wire/subjects.js";
 import { eventually } from "./wait.js";
 
 /** One reply. */

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { Lifecycle } from "../../mesh/lifecycle.js";
+import type { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { cleanUp } from "./clean-up.js";
 import { within } from "./wait.js";
 

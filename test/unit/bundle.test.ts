@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BundleEntry, decodeBundle, encodeBundle, MAX_BUNDLE_ENTRIES, mostBytes } from "../../mesh/bundle.js";
-import { HEADER_RESERVE_BYTES } from "../../mesh/headers.js";
-import { Outbox } from "../../mesh/outbox.js";
+import { Outbox } from "../../mesh/link/batcher.js";
+import { type BundleEntry, decodeBundle, encodeBundle, MAX_BUNDLE_ENTRIES, mostBytes } from "../../mesh/wire/bundle.js";
+import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { seededRandom } from "../support/random.js";
 
 function entry(more: Partial<BundleEntry> = {}): BundleEntry {

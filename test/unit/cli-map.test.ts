@@ -1,15 +1,15 @@
 /** The pure parts of `poolmesh map`. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Feed } from "../../cli/map/feed.js";
-import { globToRegExp } from "../../cli/map/glob.js";
-import { againLines } from "../../cli/map/go-on.js";
-import { lines } from "../../cli/map/lines.js";
-import { outcomeLine } from "../../cli/map/outcome-line.js";
-import { PatientStarter } from "../../cli/map/patient-starter.js";
-import { DonePrefix } from "../../cli/map/prefix.js";
+import { Feed } from "../../cli/jobs/map/feed.js";
+import { globToRegExp } from "../../cli/jobs/map/glob.js";
+import { againLines } from "../../cli/jobs/map/go-on.js";
+import { lines } from "../../cli/jobs/map/lines.js";
+import { outcomeLine } from "../../cli/jobs/map/outcome-line.js";
+import { PatientStarter } from "../../cli/jobs/map/patient-starter.js";
+import { DonePrefix } from "../../cli/jobs/map/prefix.js";
 import { PoolError } from "../../mesh/errors.js";
-import { JobResult, type Outcome, type SubmitOptions } from "../../mesh/job.js";
+import { JobResult, type Outcome, type SubmitOptions } from "../../mesh/job/job.js";
 import { seededRandom } from "../support/random.js";
 
 async function* chunksOf(text: Buffer, size: () => number): AsyncGenerator<Buffer> {

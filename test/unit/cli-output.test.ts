@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import { EXIT, errorText, exitCodeOf } from "../../cli/exit-codes.js";
-import { Output } from "../../cli/output.js";
-import { type Progress, progressLine } from "../../cli/progress-bar.js";
-import { resultFields } from "../../cli/result-fields.js";
-import { tableLines } from "../../cli/table.js";
+import { Output } from "../../cli/output/output.js";
+import { type Progress, progressLine } from "../../cli/output/progress-bar.js";
+import { resultFields } from "../../cli/output/result-fields.js";
+import { tableLines } from "../../cli/output/table.js";
 import { CATALOGUE, PoolError, type Reason } from "../../mesh/errors.js";
 
 const REASONS = Object.keys(CATALOGUE) as Reason[];

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { select } from "../../cli/control.js";
+import { select } from "../../cli/control/control.js";
 import { brokerFindings } from "../../cli/doctor/broker-findings.js";
 import { clockFinding, futureFindings } from "../../cli/doctor/mesh-findings.js";
 import { judge } from "../../cli/doctor/permission-findings.js";
@@ -11,7 +11,7 @@ import { readyJson } from "../../cli/up/ready-line.js";
 import { GIVE_UP_AFTER, RestartPolicy } from "../../cli/up/restart-policy.js";
 import { serviceArgs, serviceEnv, UP_SPECS, type UpConfig, workerCount } from "../../cli/up/up-options.js";
 import { HeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { readConfig } from "../../mesh/config.js";
+import { readConfig } from "../../mesh/process/config.js";
 
 describe("up - restart policy", () => {
   test("the pause doubles from 250 ms to 10 s", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { bytes, json, protobuf, text } from "../../mesh/codec.js";
+import { bytes, json, protobuf, text } from "../../mesh/wire/codec.js";
 
 const utf8 = (s: string): Uint8Array => new TextEncoder().encode(s);
 const refusal = { reason: "invalid_argument", field: "payload" };

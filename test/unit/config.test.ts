@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { envName, flagName, readConfig } from "../../mesh/config.js";
-import { OPTIONS, pick } from "../../mesh/options.js";
+import { envName, flagName, readConfig } from "../../mesh/process/config.js";
+import { OPTIONS, pick } from "../../mesh/process/options.js";
 import { readManagerConfig } from "../../services/manager/config.js";
 
 const message = (work: () => unknown): string => {

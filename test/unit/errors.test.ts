@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { fromConnectError, toConnectError } from "../../mesh/connect-edge.js";
-import { readErrorHeaders, writeErrorHeaders } from "../../mesh/error-edges.js";
 import { CATALOGUE, PermanentError, PoolError, type Reason, safeMessage, toPoolError } from "../../mesh/errors.js";
-import { HEADER } from "../../mesh/headers.js";
-import { wireHeaders } from "../../mesh/wire-headers.js";
+import { fromConnectError, toConnectError } from "../../mesh/wire/connect-errors.js";
+import { readErrorHeaders, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
+import { HEADER } from "../../mesh/wire/headers.js";
+import { wireHeaders } from "../../mesh/wire/wire-headers.js";
 
 const reasons = Object.keys(CATALOGUE) as Reason[];
 

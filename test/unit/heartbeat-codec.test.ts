@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { toBinary, toJsonString } from "@bufbuild/protobuf";
 import { HeartbeatSchema, ManagerHeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { decodeHeartbeat, decodeManagerHeartbeat, type GarbageKind } from "../../mesh/heartbeat-codec.js";
+import { decodeHeartbeat, decodeManagerHeartbeat, type GarbageKind } from "../../mesh/wire/heartbeat-codec.js";
 import { beatOf, managerBeatOf } from "../support/beats.js";
 import { seededRandom } from "../support/random.js";
 

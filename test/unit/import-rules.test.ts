@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { test } from "node:test";
-import { packageRoot } from "../../mesh/identity.js";
+import { packageRoot } from "../../mesh/process/identity.js";
 
 /** Part → what it may import of ours, and why no more. index.ts and browser.ts are the two gates. */
 const LAYERS: readonly { part: RegExp; may: RegExp; reason: string }[] = [

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolError } from "../../mesh/errors.js";
-import { JobResult, type Outcome } from "../../mesh/job.js";
-import { type JobStarter, jobFlow } from "../../mesh/job-flow.js";
+import { JobResult, type Outcome } from "../../mesh/job/job.js";
+import { type JobStarter, jobFlow } from "../../mesh/job/job-flow.js";
 
 const done = (id: string): Outcome => ({ ok: true, id, result: new JobResult(id, new Uint8Array(), "w", 1, 0, 0) });
 

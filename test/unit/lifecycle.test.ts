@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Lifecycle } from "../../mesh/lifecycle.js";
+import { Lifecycle } from "../../mesh/process/lifecycle.js";
 
 class Part extends Lifecycle {
   readonly calls: string[] = [];

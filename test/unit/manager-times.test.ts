@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { headers, type MsgHdrs } from "nats";
 import { Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/bus.js";
-import { readErrorHeaders } from "../../mesh/error-edges.js";
-import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../../mesh/headers.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
+import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { Roster } from "../../services/manager/jobs/workers.js";
 import { OwedAnswers } from "../../services/manager/owed-answers.js";
-import { Roster } from "../../services/manager/roster.js";
 import { STANDSTILL_MS, Standstill } from "../../services/manager/standstill.js";
 import { eventually, gate } from "../support/wait.js";
 

@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import type { Heartbeat, ManagerHeartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
-import { addUp, utilization } from "../../services/meter/capacity.js";
-import { View } from "../../services/meter/view.js";
+import { addUp, utilization } from "../../services/meter/registry/capacity.js";
+import { View } from "../../services/meter/streams/view.js";
 import { beatOf, managerBeatOf } from "../support/beats.js";
 
 const { READY, STARTING, PAUSED, DRAINING, STOPPED } = WorkerState;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { Changes } from "../../services/meter/changes.js";
-import type { Delta } from "../../services/meter/feed.js";
-import type { Reader } from "../../services/meter/reader.js";
-import { View } from "../../services/meter/view.js";
+import { Changes } from "../../services/meter/streams/changes.js";
+import type { Delta } from "../../services/meter/streams/feed.js";
+import type { Reader } from "../../services/meter/streams/reader.js";
+import { View } from "../../services/meter/streams/view.js";
 import { beatOf } from "../support/beats.js";
 import { settled, within } from "../support/wait.js";
 

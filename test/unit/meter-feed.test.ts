@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Feed } from "../../services/meter/feed.js";
+import { Feed } from "../../services/meter/streams/feed.js";
 import { seededRandom } from "../support/random.js";
 
 describe("feed", () => {

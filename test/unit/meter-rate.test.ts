@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HISTORY_POINTS, History, UNKNOWN } from "../../services/meter/history.js";
-import { Rate, Rates } from "../../services/meter/rate.js";
-import { newRow } from "../../services/meter/worker-row.js";
+import { Rate, Rates } from "../../services/meter/registry/rate.js";
+import { newRow } from "../../services/meter/registry/worker-row.js";
+import { HISTORY_POINTS, History, UNKNOWN } from "../../services/meter/streams/history.js";
 import { beatOf } from "../support/beats.js";
 
 describe("rate", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { JobResult, type Outcome } from "../../mesh/job.js";
-import { OUTCOME_KEEP_MS, OutcomeStore } from "../../services/manager/outcome-store.js";
+import { JobResult, type Outcome } from "../../mesh/job/job.js";
+import { OUTCOME_KEEP_MS, OutcomeStore } from "../../services/manager/jobs/outcomes.js";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Priority } from "../../mesh/headers.js";
-import { type Parkable, ParkedQueue } from "../../services/manager/parked-queue.js";
+import type { Priority } from "../../mesh/wire/headers.js";
+import { type Parkable, ParkedQueue } from "../../services/manager/jobs/parked-queue.js";
 import { seededRandom } from "../support/random.js";
 
 interface Job extends Parkable {

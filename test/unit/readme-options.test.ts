@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { envName } from "../../mesh/config.js";
-import { OPTIONS } from "../../mesh/options.js";
+import { envName } from "../../mesh/process/config.js";
+import { OPTIONS } from "../../mesh/process/options.js";
 import { BEGIN, optionsTable, tableIn } from "../../scripts/options-table.js";
 
 const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { type Beat, Roster } from "../../services/manager/roster.js";
+import { type Beat, Roster } from "../../services/manager/jobs/workers.js";
 import { seededRandom } from "../support/random.js";
 
 function beat(worker: string, more: Partial<Beat> = {}): Beat {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Msg, type MsgHdrs, headers as natsHeaders } from "nats";
-import { decodeJobHeaders, decodeReplyHeaders, encodeJobHeaders, encodeReplyHeaders } from "../../mesh/headers.js";
-import { headersOf, wireHeaders } from "../../mesh/wire-headers.js";
+import { decodeJobHeaders, decodeReplyHeaders, encodeJobHeaders, encodeReplyHeaders } from "../../mesh/wire/headers.js";
+import { headersOf, wireHeaders } from "../../mesh/wire/wire-headers.js";
 
 /** What nats.js puts on the wire for headers. */
 const encode = (h: MsgHdrs): Uint8Array => (h as unknown as { encode(): Uint8Array }).encode();

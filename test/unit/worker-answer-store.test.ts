@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { PoolError } from "../../mesh/errors.js";
-import { AnswerStore } from "../../services/worker/answer-store.js";
-import type { Ending } from "../../services/worker/runner.js";
+import type { Ending } from "../../services/worker/handlers/runner.js";
+import { AnswerStore } from "../../services/worker/jobs/answer-store.js";
 import { seededRandom } from "../support/random.js";
 
 const LIMIT = 64;

@@ -4,10 +4,10 @@ import { describe, test } from "node:test";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { encodeControl as encodeRequest } from "../../mesh/control.js";
+import { CONTROL_BYTES_LIMIT, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
+import { encodeControl as encodeRequest } from "../../mesh/wire/control-messages.js";
 import { buildBeat } from "../../services/worker/beat.js";
-import { CONTROL_BYTES_LIMIT, decodeControl, encodeControl } from "../../services/worker/control-codec.js";
-import { jobEnvironment } from "../../services/worker/job-environment.js";
+import { jobEnvironment } from "../../services/worker/handlers/job-environment.js";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -9,7 +9,7 @@ import {
   KEPT_LIMIT,
   Results,
   UNCONFIRMED_TTL_MS,
-} from "../../services/worker/results.js";
+} from "../../services/worker/jobs/results.js";
 
 const result = (bytes = 1) => ({ ok: true as const, payload: new Uint8Array(bytes) });
 const to = (id: string, attempt = 1) => ({ id, attempt, reply: "_INBOX.x" });

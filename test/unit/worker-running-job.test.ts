@@ -1,11 +1,11 @@
 /** The states of one job, and what a handler's end becomes. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { bytes, json } from "../../mesh/codec.js";
 import { PermanentError, PoolError } from "../../mesh/errors.js";
-import { type Handler, invoke } from "../../services/worker/handler.js";
-import type { Ending } from "../../services/worker/runner.js";
-import { attemptKey, type JobLedger, RunningJob } from "../../services/worker/running-job.js";
+import { bytes, json } from "../../mesh/wire/codec.js";
+import { type Handler, invoke } from "../../services/worker/handlers/handler.js";
+import type { Ending } from "../../services/worker/handlers/runner.js";
+import { attemptKey, type JobLedger, RunningJob } from "../../services/worker/jobs/running-job.js";
 
 function start(): { job: RunningJob; seen: string[] } {
   const seen: string[] = [];

@@ -1,10 +1,10 @@
 /** Slots, the bounded memories, and the judgements of a worker: pure parts. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Caution, SLOW_LOOP_MS, SLOW_SYNC_MS, TRUST_AFTER_JOBS } from "../../services/worker/caution.js";
-import { FifoMap } from "../../services/worker/fifo-map.js";
-import { REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/revoked.js";
-import { Slots } from "../../services/worker/slots.js";
+import { Caution, SLOW_LOOP_MS, SLOW_SYNC_MS, TRUST_AFTER_JOBS } from "../../services/worker/jobs/accept-policy.js";
+import { FifoMap } from "../../services/worker/jobs/fifo-map.js";
+import { REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/jobs/revoked.js";
+import { Slots } from "../../services/worker/jobs/slots.js";
 import { STALL_MS, StallWatch, TICK_MS } from "../../services/worker/stall.js";
 
 describe("slots", () => {

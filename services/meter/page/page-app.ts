@@ -5,18 +5,18 @@
 import { plainText } from "../../../browser/plain-text.js";
 import { Announcer } from "./announcer.js";
 import { Brand } from "./brand.js";
-import { ControlDialog } from "./control-dialog.js";
+import { Hero } from "./charts/hero.js";
+import { Lanes } from "./charts/lanes.js";
+import { ControlDialog } from "./control/control-dialog.js";
 import { byId, setText } from "./element.js";
 import { Feed } from "./feed.js";
 import { oncePerFrame } from "./frame.js";
-import { Hero } from "./hero.js";
-import { Lanes } from "./lanes.js";
 import { readPageConfig } from "./page-config.js";
 import { chosenCapacity, connectionNow, hasData, initialState, type PageState } from "./page-state.js";
-import { PoolList, poolOfHash } from "./pool-list.js";
+import { PoolList, poolOfHash } from "./pools/pool-list.js";
+import { VacancyPanel } from "./pools/vacancy.js";
 import { StatusPill } from "./status-pill.js";
-import { VacancyPanel } from "./vacancy.js";
-import { WorkersSection } from "./workers-section.js";
+import { WorkersSection } from "./workers/workers-section.js";
 
 /** The whole page. */
 export class PageApp {

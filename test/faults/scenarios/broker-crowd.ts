@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { Broker } from "../../../broker/broker.js";
-import { Bus } from "../../../mesh/bus.js";
+import { Bus } from "../../../mesh/link/bus.js";
 import { startBroker, startCluster } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";

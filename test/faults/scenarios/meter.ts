@@ -4,7 +4,7 @@ import { connect as dial, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { watchCapacity } from "../../../browser.js";
 import { HeartbeatSchema, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
-import { Subjects } from "../../../mesh/subjects.js";
+import { Subjects } from "../../../mesh/wire/subjects.js";
 import { connectBus } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";

@@ -1,6 +1,6 @@
 /** Networks that stall, lie, delay and lose. */
 import assert from "node:assert/strict";
-import { Bus } from "../../../mesh/bus.js";
+import { Bus } from "../../../mesh/link/bus.js";
 import { Worker } from "../../../services/worker/worker.js";
 import { connectBus } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";

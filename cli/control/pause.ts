@@ -1,0 +1,22 @@
+/** `poolmesh pause`: workers take nothing new until they are resumed. */
+import type { Command } from "commander";
+import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Shell } from "../shell.js";
+import { ANSWER_LIMIT_MS, type ControlFlags, defineSelection, runControl } from "./control.js";
+
+const HELP = `
+Examples:
+  poolmesh pause worker-3
+  poolmesh pause --pool digest`;
+
+export function define(command: Command, shell: Shell): void {
+  command.addHelpText("after", HELP);
+  defineSelection(command);
+  command.action((worker: string | undefined, flags: ControlFlags) =>
+    runControl(shell, worker, flags, {
+      request: { case: "pause", value: {} },
+      fits: (state) => state === WorkerState.READY,
+      limitMs: ANSWER_LIMIT_MS,
+    }),
+  );
+}

@@ -1,0 +1,22 @@
+/** `poolmesh resume`: paused workers take jobs again. */
+import type { Command } from "commander";
+import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Shell } from "../shell.js";
+import { ANSWER_LIMIT_MS, type ControlFlags, defineSelection, runControl } from "./control.js";
+
+const HELP = `
+Examples:
+  poolmesh resume worker-3
+  poolmesh resume --pool digest`;
+
+export function define(command: Command, shell: Shell): void {
+  command.addHelpText("after", HELP);
+  defineSelection(command);
+  command.action((worker: string | undefined, flags: ControlFlags) =>
+    runControl(shell, worker, flags, {
+      request: { case: "resume", value: {} },
+      fits: (state) => state === WorkerState.PAUSED,
+      limitMs: ANSWER_LIMIT_MS,
+    }),
+  );
+}

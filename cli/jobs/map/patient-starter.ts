@@ -1,0 +1,72 @@
+/**
+ * Starts jobs through a Client and is patient with outages.
+ *
+ * A job that could not even be taken, because the broker or every manager was
+ * away, is started again until its own deadline. One that may have run is not.
+ */
+import type { Client } from "../../../client/client.js";
+import { type PoolError, toPoolError } from "../../../mesh/errors.js";
+import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
+import type { JobStarter } from "../../../mesh/job/job-flow.js";
+import type { MapInput } from "./map-input.js";
+
+const RETRY_MS = 250;
+
+export class PatientStarter implements JobStarter<MapInput> {
+  readonly #client: Pick<Client, "detachSubmit" | "cancel">;
+  readonly #options: SubmitOptions;
+  #counter = 0;
+  #patient = true;
+  /** The client's id of each job by ours, which stays the same over tries. */
+  readonly #ids = new Map<string, string>();
+
+  constructor(client: Pick<Client, "detachSubmit" | "cancel">, options: SubmitOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  /** Jobs that have no outcome yet. */
+  get underWay(): number {
+    return this.#ids.size;
+  }
+
+  start(input: MapInput, leftMs: number, onOutcome: (outcome: Outcome) => void): string {
+    this.#counter += 1;
+    const key = String(this.#counter);
+    const begunAt = performance.now();
+    const endAt = begunAt + leftMs;
+    const end = (outcome: Outcome): void => {
+      input.tookMs = performance.now() - begunAt;
+      this.#ids.delete(key);
+      onOutcome({ ...outcome, id: key });
+    };
+    this.#try(key, input, endAt, end);
+    return key;
+  }
+
+  cancel(key: string): void {
+    this.#patient = false;
+    const id = this.#ids.get(key);
+    if (id !== undefined) this.#client.cancel(id).catch(() => undefined);
+  }
+
+  #try(key: string, input: MapInput, endAt: number, end: (outcome: Outcome) => void): void {
+    const onOutcome = (outcome: Outcome): void => {
+      if (outcome.ok || !this.#mayTryAgain(outcome.error, endAt)) end(outcome);
+      else setTimeout(() => this.#try(key, input, endAt, end), RETRY_MS);
+    };
+    try {
+      const timeoutMs = Math.max(1, Math.ceil(endAt - performance.now()));
+      this.#ids.set(key, this.#client.detachSubmit(input.payload, { ...this.#options, timeoutMs, onOutcome }));
+    } catch (thrown) {
+      const error = toPoolError(thrown);
+      setImmediate(onOutcome, { ok: false, id: key, error, worker: "", attempt: 0 });
+    }
+  }
+
+  #mayTryAgain(error: PoolError, endAt: number): boolean {
+    const passing = error.reason === "bus_unavailable" || error.reason === "draining";
+    if (!this.#patient || !passing || error.maybeExecuted || this.#options.wait === false) return false;
+    return performance.now() + RETRY_MS < endAt;
+  }
+}

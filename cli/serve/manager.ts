@@ -1,0 +1,25 @@
+/** `poolmesh manager`: the manager service in this process. */
+import type { Command } from "commander";
+import { MANAGER_OPTIONS } from "../../services/manager/config.js";
+import type { Shell } from "../shell.js";
+import { addSpecs, toFlags } from "../spec-options.js";
+
+const HELP = `
+Serves poolmesh.v1.ManagerService over Connect, gRPC and gRPC-Web on one port
+(default 127.0.0.1:8080), with health, reflection, /metrics, /healthz and /readyz,
+and takes jobs from the NATS subject pool.P.submit. Run any number of them.
+
+Examples:
+  poolmesh manager
+  poolmesh manager --pools adder,digest --listen 127.0.0.1:0
+  NATS_URL=nats://broker:4222 poolmesh manager --parked-limit 100000`;
+
+/** Adds the service's own options; its main() reads and checks them. */
+export function define(command: Command, shell: Shell): void {
+  command.addHelpText("after", HELP);
+  addSpecs(command, MANAGER_OPTIONS);
+  command.action(async (options: Record<string, unknown>) => {
+    const { main } = await import("../../services/manager/main.js");
+    shell.exitCode = await main(toFlags(options));
+  });
+}

@@ -1,0 +1,117 @@
+/** `poolmesh up`: a whole mesh on this machine, until it is told to stop. */
+import { type Command, InvalidArgumentError } from "commander";
+import type { LogLevel } from "../../mesh/process/log.js";
+import { type Listen, OPTIONS } from "../../mesh/process/options.js";
+import { EXIT } from "../exit-codes.js";
+import type { Shell } from "../shell.js";
+import { addSpecs, readOptions, toCliBus, toFlags, wholeNumber } from "../spec-options.js";
+import { LocalMesh } from "../up/local-mesh.js";
+import { hintLines, readyJson, readyLine } from "../up/ready-line.js";
+import { ServiceLog } from "../up/service-log.js";
+import { UP_SPECS, type UpConfig, type UpFlags, workerCount } from "../up/up-options.js";
+import { startBroker } from "./embedded-broker.js";
+
+const HELP = `
+Starts a broker (unless NATS_URL or --servers names one), a manager, a meter and the
+workers, each as a process of its own, and starts again what dies. The manager
+listens on 8080, the meter on 8090 and the broker on 4222 when those are free, else
+on any port. When everything serves and all workers are READY it prints one line
+that begins with "ready"; with --json that line is one JSON object.
+
+Ctrl-C drains: workers finish what they run, then the rest stops. A second one kills.
+
+Examples:
+  poolmesh up
+  poolmesh up --pool adder --handler adder.ts --workers 2 --slots 4
+  poolmesh up --pool digest --handler digest.ts --isolation thread
+  poolmesh up --pool shout --exec "tr a-z A-Z" --json
+  NATS_URL=nats://broker:4222 poolmesh up --pool adder --handler adder.ts`;
+
+export function define(command: Command, shell: Shell): void {
+  command
+    .option("--workers <N>", "worker processes to start (default 1, without a handler 0)", wholeNumber(0, 1_000))
+    .option("--json", "print the ready line as JSON")
+    .option("--no-broker", "start no broker: use the one at the default address, or --servers")
+    .option("--manager-listen <HOST:PORT>", "the manager's address (default 127.0.0.1:8080 or any port)", listen)
+    .option("--meter-listen <HOST:PORT>", "the meter's address (default 127.0.0.1:8090 or any port)", listen)
+    .option("--store-dir <DIR>", "where the broker's JetStream keeps its data; default a folder that goes with it")
+    .addHelpText("after", HELP);
+  addSpecs(command, { ...UP_SPECS, logLevel: { ...OPTIONS.logLevel, default: "warn" } });
+  command.action(async (options: UpFlags & Record<string, unknown>) => {
+    shell.exitCode = await runUp(shell, options);
+  });
+}
+
+async function runUp(shell: Shell, options: UpFlags & Record<string, unknown>): Promise<number> {
+  const config = readOptions(shell, options, UP_SPECS);
+  const log = new ServiceLog(shell.stderr, wantedLevel(shell, options, config));
+  const mesh = makeMesh(shell, options, config, log);
+  let signals = 0;
+  const offSignal = shell.onSignal((signal, count) => {
+    signals = count;
+    if (signal === "SIGINT" && count === 1) log.event("stopping: workers finish what they run; once more kills them");
+    if (count > 1) mesh.kill();
+    void mesh.stop();
+  });
+  try {
+    await mesh.start();
+    await announce(shell, mesh, config, options.json ?? false);
+    const error = await mesh.closed;
+    await mesh.stop();
+    if (error !== undefined) throw error;
+  } catch (error) {
+    if (signals === 0) throw error;
+  } finally {
+    offSignal();
+  }
+  return signals > 1 ? EXIT.interrupted : EXIT.ok;
+}
+
+function makeMesh(
+  shell: Shell,
+  options: UpFlags & Record<string, unknown>,
+  config: UpConfig,
+  log: ServiceLog,
+): LocalMesh {
+  const hasBroker =
+    options.broker === false || options.servers !== undefined || isSet(shell, "NATS_URL", "POOLMESH_SERVERS");
+  const { storeDir } = options;
+  return new LocalMesh({
+    self: shell.self,
+    env: shell.env,
+    config,
+    flags: toFlags(options),
+    own: options,
+    workers: workerCount(config, options),
+    startBroker: hasBroker
+      ? undefined
+      : (port) => startBroker(shell, { port, ...(storeDir === undefined ? {} : { storeFolder: storeDir }) }),
+    bus: toCliBus(config),
+    logLevel: log.wanted === "debug" ? "debug" : "info",
+    onLine: (service, line) => log.line(service, line),
+    onEvent: (text) => log.event(text),
+  });
+}
+
+async function announce(shell: Shell, mesh: LocalMesh, config: UpConfig, json: boolean): Promise<void> {
+  const facts = { urls: mesh.urls, pids: mesh.pids, workerIds: mesh.workerIds, pool: config.pool, slots: config.slots };
+  await shell.stdout.line(json ? readyJson(facts) : readyLine(shell.stdout, facts));
+  if (!json) for (const line of hintLines(facts)) await shell.stderr.line(shell.stderr.style("dim", line));
+}
+
+/** Services are quiet unless a level was asked for. */
+function wantedLevel(shell: Shell, options: Record<string, unknown>, config: UpConfig): LogLevel {
+  return options.logLevel !== undefined || isSet(shell, "POOLMESH_LOG_LEVEL") ? config.logLevel : "warn";
+}
+
+function isSet({ env }: Shell, ...names: string[]): boolean {
+  return names.some((name) => env[name] !== undefined && env[name] !== "");
+}
+
+function listen(text: string): Listen {
+  try {
+    return OPTIONS.listen.parse(text) as Listen;
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}

@@ -1,0 +1,55 @@
+/** `poolmesh top`: the meter's live view in a terminal. */
+import type { Command } from "commander";
+import { checkName } from "../../mesh/names.js";
+import { METER_LISTEN } from "../../services/meter/config.js";
+import type { Shell } from "../shell.js";
+import { runTop } from "./top.js";
+
+const DEFAULT_METER = `http://${METER_LISTEN.host}:${METER_LISTEN.port}`;
+const DEFAULT_ROWS = 24;
+
+const HELP = `
+Pools with their utilization, parked jobs and throughput, and workers with their slots,
+as a meter sees them. Into a pipe go plain lines. Ctrl-C ends it.
+
+Examples:
+  poolmesh top
+  poolmesh top digest --once
+  poolmesh top --meter http://meter:8090 --json | jq .total.utilization`;
+
+interface TopFlags {
+  readonly meter: string;
+  readonly once?: boolean;
+  readonly json?: boolean;
+}
+
+export function define(command: Command, shell: Shell): void {
+  command
+    .argument("[POOL]", "only this pool")
+    .option("--meter <URL>", "the meter to ask", DEFAULT_METER)
+    .option("--once", "show it once and end")
+    .option("--json", "a JSON object a line")
+    .addHelpText("after", HELP);
+  command.action(async (pool: string | undefined, flags: TopFlags) => {
+    if (pool !== undefined) checkName("pool", pool);
+    const abort = new AbortController();
+    const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(130) : abort.abort()));
+    const { stdout } = shell;
+    try {
+      await runTop({
+        meterUrl: flags.meter,
+        once: flags.once ?? false,
+        json: flags.json ?? false,
+        stdout: stdout.stream,
+        isTTY: stdout.isTerminal,
+        columns: stdout.columns,
+        rows: stdout.stream.rows ?? DEFAULT_ROWS,
+        noColor: !stdout.color,
+        signal: abort.signal,
+        ...(pool === undefined ? {} : { pool }),
+      });
+    } finally {
+      offSignal();
+    }
+  });
+}

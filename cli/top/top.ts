@@ -1,0 +1,125 @@
+/**
+ * `poolmesh top`: what the page shows, in a terminal.
+ *
+ * Decided here: when something is written. On a terminal the view is drawn in
+ * place, four times a second at most; into a pipe go plain lines, or JSON
+ * lines, once a second at most. What is written is in top/.
+ */
+import type { Writable } from "node:stream";
+import { PoolError } from "../../browser.js";
+import { paintLine } from "./line.js";
+import { plainPoolLine } from "./pool-line.js";
+import { renderScreen, type TopSize, type TopState } from "./screen.js";
+import { snapshotJson } from "./snapshot-json.js";
+import { Terminal } from "./terminal.js";
+import { TopFeed } from "./top-feed.js";
+
+/** How the view is wanted. */
+export interface TopOptions {
+  /** The meter's URL. */
+  readonly meterUrl: string;
+  /** Only this pool; default all. */
+  readonly pool?: string;
+  /** One view, then the end. */
+  readonly once: boolean;
+  /** A JSON object a line instead of a view. */
+  readonly json: boolean;
+  readonly stdout: Writable & { readonly columns?: number; readonly rows?: number };
+  readonly isTTY: boolean;
+  /** Size in characters where stdout has none of its own. */
+  readonly columns: number;
+  readonly rows: number;
+  readonly noColor: boolean;
+  /** Ends the view. */
+  readonly signal: AbortSignal;
+  /** With `once`: how long to wait for the meter, in milliseconds; default 5,000. */
+  readonly onceLimitMs?: number;
+}
+
+const DRAW_MS = 250;
+const LINES_MS = 1_000;
+
+/**
+ * Shows the view until `signal` aborts, or once.
+ *
+ * @throws PoolError `invalid_argument` for a bad URL or pool name; with `once`,
+ * `bus_unavailable` when the meter does not answer in time
+ */
+export async function runTop(options: TopOptions): Promise<void> {
+  const controller = new AbortController();
+  const end = (): void => controller.abort();
+  options.signal.addEventListener("abort", end, { once: true });
+  if (options.signal.aborted) end();
+  try {
+    if (options.once) await showOnce(options, controller.signal);
+    else await showLive(options, controller.signal);
+  } finally {
+    options.signal.removeEventListener("abort", end);
+    end();
+  }
+}
+
+async function showOnce(options: TopOptions, signal: AbortSignal): Promise<void> {
+  const limitMs = options.onceLimitMs ?? 5_000;
+  const until = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+  const enough = new AbortController();
+  const feed = new TopFeed(options.meterUrl, options.pool ?? "", () => {
+    if (feed.complete) enough.abort();
+  });
+  await feed.follow(AbortSignal.any([until, enough.signal]));
+  if (signal.aborted) return;
+  if (!feed.complete)
+    throw new PoolError("bus_unavailable", `no meter answers at ${feed.state.url} within ${limitMs} ms`);
+  for (const line of onceLines(options, feed.state)) options.stdout.write(`${line}\n`);
+}
+
+function onceLines(options: TopOptions, state: TopState): string[] {
+  if (options.json) return [snapshotJson(state, Date.now())];
+  const size = { ...sizeOf(options), rows: Number.MAX_SAFE_INTEGER };
+  const color = options.isTTY && !options.noColor;
+  return renderScreen(state, size, performance.now()).map((line) => paintLine(line, color));
+}
+
+async function showLive(options: TopOptions, signal: AbortSignal): Promise<void> {
+  const onScreen = options.isTTY && !options.json;
+  const terminal = new Terminal(options.stdout);
+  let changed = true;
+  const feed = new TopFeed(options.meterUrl, options.pool ?? "", () => {
+    changed = true;
+  });
+  const write = (): void => {
+    if (onScreen) drawScreen(options, terminal, feed.state);
+    else if (changed && feed.complete) writeLines(options, feed.state);
+    changed = false;
+  };
+  const resized = (): void => terminal.forget();
+  options.stdout.on("resize", resized);
+  if (onScreen) terminal.enter();
+  const timer = setInterval(write, onScreen ? DRAW_MS : LINES_MS);
+  try {
+    await feed.follow(signal);
+  } finally {
+    clearInterval(timer);
+    options.stdout.off("resize", resized);
+    terminal.leave();
+  }
+}
+
+function drawScreen(options: TopOptions, terminal: Terminal, state: TopState): void {
+  const lines = renderScreen(state, sizeOf(options), performance.now());
+  terminal.draw(lines.map((line) => paintLine(line, !options.noColor)));
+}
+
+function writeLines(options: TopOptions, state: TopState): void {
+  if (options.stdout.writableNeedDrain) return;
+  const at = new Date().toISOString();
+  const pools = [...(state.capacity?.pools.values() ?? [])];
+  const lines = options.json
+    ? [snapshotJson(state, Date.now())]
+    : pools.map((pool) => `${at} ${state.capacity?.connection.state} ${plainPoolLine(pool)}`);
+  if (lines.length > 0) options.stdout.write(`${lines.join("\n")}\n`);
+}
+
+function sizeOf(options: TopOptions): TopSize {
+  return { columns: options.stdout.columns ?? options.columns, rows: options.stdout.rows ?? options.rows };
+}

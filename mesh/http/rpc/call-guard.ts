@@ -1,0 +1,113 @@
+/**
+ * The guard around every RPC: who is let in, and how a call ends.
+ *
+ * Decided here: no new call once stopping, a bound on open streams, every error
+ * translated by the catalogue, and that an aborted call ends whatever its
+ * handler does. Not decided here: what a call answers.
+ */
+import { setMaxListeners } from "node:events";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { PoolError, toPoolError } from "../../errors.js";
+import type { Logger } from "../../process/log.js";
+import { toConnectError } from "../../wire/error-headers.js";
+import { EndableStream, untilAborted } from "../endable.js";
+import { asCallersMistake } from "./wire-mistakes.js";
+
+/** Guards the calls of one server. */
+export class CallGuard {
+  readonly #stop = new AbortController();
+  readonly #maxStreams: number;
+  readonly #log: Logger;
+  #streams = 0;
+  #refusing = false;
+
+  constructor(maxStreams: number, log: Logger) {
+    this.#maxStreams = maxStreams;
+    this.#log = log;
+    // Every open call listens to it; Node would warn of a leak at the eleventh.
+    setMaxListeners(0, this.#stop.signal);
+  }
+
+  /** Aborts every open call when the server stops. */
+  get shutdownSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Streams open now. */
+  get streams(): number {
+    return this.#streams;
+  }
+
+  get refusing(): boolean {
+    return this.#refusing;
+  }
+
+  /** From now on new calls are `unavailable`; open ones go on. */
+  refuse(): void {
+    this.#refusing = true;
+  }
+
+  /** Ends open calls as `unavailable` too. */
+  end(): void {
+    this.#refusing = true;
+    this.#stop.abort(stopError());
+  }
+
+  /** The first interceptor of every call. */
+  readonly interceptor: Interceptor = (next) => async (req) => {
+    const name = `${req.service.typeName}/${req.method.name}`;
+    const translate = (error: unknown): ConnectError => this.#translate(error, req.signal, name);
+    if (this.#refusing) throw stopError();
+    if (req.stream) this.#admitStream(req.signal);
+    try {
+      const res = await untilAborted(next(req), req.signal);
+      return res.stream ? { ...res, message: new EndableStream(res.message, req.signal, translate) } : res;
+    } catch (error) {
+      throw translate(error);
+    }
+  };
+
+  #admitStream(signal: AbortSignal): void {
+    if (signal.aborted) return;
+    if (this.#streams >= this.#maxStreams) {
+      throw new ConnectError(`${this.#maxStreams} streams are open, the limit`, Code.ResourceExhausted);
+    }
+    this.#streams += 1;
+    // Connect aborts a call's signal at its end too, and when a client leaves while a write waits.
+    signal.addEventListener("abort", () => (this.#streams -= 1), { once: true });
+  }
+
+  #translate(error: unknown, signal: AbortSignal, name: string): ConnectError {
+    if (signal.aborted && isAbort(error, signal.reason)) return this.#abortError(signal.reason);
+    if (error instanceof ConnectError) return asCallersMistake(error);
+    const poolError = toPoolError(error);
+    if (poolError.reason === "internal") {
+      const cause = poolError.cause ?? poolError;
+      this.#log.error({ call: name, error: cause instanceof Error ? cause.stack : String(cause) }, "call failed");
+    }
+    return toConnectError(poolError);
+  }
+
+  /** What an aborted call ends as, with our detail. */
+  #abortError(reason: unknown): ConnectError {
+    if (this.#stop.signal.aborted) return stopError();
+    const code = reason instanceof ConnectError ? reason.code : Code.Canceled;
+    if (code === Code.DeadlineExceeded) {
+      return toConnectError(new PoolError("deadline_exceeded", "the call's own deadline"));
+    }
+    return toConnectError(new PoolError("canceled", "the client left"));
+  }
+}
+
+/** Whether a handler ended because it was aborted, rather than with an answer of its own. */
+function isAbort(error: unknown, reason: unknown): boolean {
+  if (error === reason) return true;
+  if (error instanceof PoolError) return error.reason === "canceled";
+  return error instanceof ConnectError
+    ? error.code === Code.Canceled
+    : error instanceof Error && error.name === "AbortError";
+}
+
+function stopError(): ConnectError {
+  return toConnectError(new PoolError("draining", "the server is stopping"));
+}

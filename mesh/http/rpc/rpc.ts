@@ -1,0 +1,122 @@
+/**
+ * RPCs from HTTP requests: Connect, gRPC and gRPC-Web on either HTTP version.
+ *
+ * The adapter that Connect ships prints to the console, and its way to read a
+ * body cuts the connection before a refusal of that body is written; so the few
+ * lines between its universal handlers and Node are ours.
+ */
+import { constants } from "node:http2";
+import { Code, ConnectError, type ConnectRouter, type ContextValues, createContextValues } from "@connectrpc/connect";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { Logger } from "../../process/log.js";
+import { answerText, type HttpRequest, type HttpResponse, isHttp2, pathOf } from "./exchange.js";
+import { FrameSink, frameSinkKey } from "./frames.js";
+import { readBody } from "./request-body.js";
+import { correctUnary, spoilHugeTimeouts } from "./wire-mistakes.js";
+
+type RpcHandler = ConnectRouter["handlers"][number];
+
+/** How long the rest of a refused HTTP/1.1 body is read and dropped, so that the refusal arrives. */
+const LINGER_MS = 500;
+
+/** The RPCs of a router. */
+export class Rpcs {
+  readonly #handlers: ReadonlyMap<string, RpcHandler>;
+  readonly #bodyMs: number;
+  readonly #log: Logger;
+
+  /** @param bodyMs time for the body of a request that is not a stream, in milliseconds */
+  constructor(router: ConnectRouter, bodyMs: number, log: Logger) {
+    this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+    this.#bodyMs = bodyMs;
+    this.#log = log;
+  }
+
+  /** Answers when the path is an RPC's or the request is gRPC; says whether it did. */
+  answer(req: HttpRequest, res: HttpResponse): boolean {
+    const handler = this.#handlers.get(pathOf(req));
+    if (handler !== undefined) {
+      void this.#call(handler, req, res);
+      return true;
+    }
+    if (!(req.headers["content-type"] ?? "").startsWith("application/grpc")) return false;
+    answerGrpcUnknown(req, res);
+    return true;
+  }
+
+  async #call(handler: RpcHandler, req: HttpRequest, res: HttpResponse): Promise<void> {
+    res.once("finish", () => dropRest(req));
+    try {
+      const request = universalRequestFromNodeRequest(req, res, undefined, contextOf(handler, res));
+      spoilHugeTimeouts(request.header);
+      const kind = handler.method.methodKind;
+      const streams = kind === "client_streaming" || kind === "bidi_streaming";
+      const raw = await handler({ ...request, body: readBody(req, streams ? undefined : this.#bodyMs) });
+      const response = kind === "unary" ? await correctUnary(raw) : raw;
+      if (response.body === undefined && response.status >= 400) refuse(response.status, handler, req, res);
+      else await universalResponseToNodeResponse(response, res);
+    } catch (error) {
+      this.#broken(error, handler, res);
+    }
+  }
+
+  /** The response could not be written: the client left, or a bug. */
+  #broken(error: unknown, handler: RpcHandler, res: HttpResponse): void {
+    this.#log.debug({ call: handler.requestPath, error: ConnectError.from(error).message }, "call broke off");
+    if (res.headersSent || res.destroyed) {
+      res.destroy();
+      return;
+    }
+    res.writeHead(500, { "content-type": "application/json" });
+    res.end(JSON.stringify({ code: "internal", message: "internal error" }));
+  }
+}
+
+function contextOf({ method }: RpcHandler, res: HttpResponse): ContextValues | undefined {
+  if (method.methodKind !== "server_streaming") return undefined;
+  return createContextValues().set(frameSinkKey, new FrameSink(res));
+}
+
+function refuse(status: number, handler: RpcHandler, req: HttpRequest, res: HttpResponse): void {
+  const headers: Record<string, string> = {};
+  let line = `${status}`;
+  if (status === 405) {
+    headers.allow = handler.allowedMethods.join(", ");
+    line = `method not allowed: use ${headers.allow}`;
+  }
+  if (status === 415) {
+    headers["accept-post"] = "application/json, application/proto, application/grpc, application/grpc-web";
+    line = `unsupported media type: use ${headers["accept-post"]}`;
+  }
+  if (status === 505) {
+    if (!isHttp2(req)) headers.connection = "close";
+    line = "this call streams both ways: use HTTP/2";
+  }
+  answerText(res, status, line, headers);
+}
+
+/** gRPC wants its own status, in a response of headers only, where HTTP says 404. */
+function answerGrpcUnknown(req: HttpRequest, res: HttpResponse): void {
+  res.once("finish", () => dropRest(req));
+  res.writeHead(200, {
+    "content-type": req.headers["content-type"],
+    "grpc-status": String(Code.Unimplemented),
+    "grpc-message": "unknown service or method",
+  });
+  res.end();
+}
+
+/** After an answer that did not wait for the whole body. */
+function dropRest(req: HttpRequest): void {
+  if (req.complete) return;
+  if (isHttp2(req)) {
+    if (!req.stream.closed) req.stream.close(constants.NGHTTP2_NO_ERROR);
+    return;
+  }
+  req.removeAllListeners("readable");
+  req.resume();
+  const timer = setTimeout(() => {
+    if (!req.complete) req.socket.destroy();
+  }, LINGER_MS);
+  req.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,116 @@
+/**
+ * What a caller hands in and what it hears: options, results and outcomes.
+ *
+ * The same shapes for Manager, Client and the doors, so that they can be
+ * swapped for each other.
+ */
+
+import type { PoolError } from "../errors.js";
+import { type Codec, json, text } from "../wire/codec.js";
+import type { Priority } from "../wire/headers.js";
+
+export type { Priority };
+
+/** The default time from submit to deadline, in milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** How one job is submitted. */
+export interface SubmitOptions {
+  /** Unique among live jobs of the pool; default: made for you. */
+  id?: string;
+  /** From now to the deadline, in milliseconds, 1 to 2,147,483,647; default 30,000. */
+  timeoutMs?: number;
+  /** May run a second time when its worker dies; default false. */
+  idempotent?: boolean;
+  /** Who goes first among parked jobs; default "normal". */
+  priority?: Priority;
+  /** False: fail with `pool_full` or `no_workers` at once instead of parking; default true. */
+  wait?: boolean;
+  /** Who submits: shares of the parked queue are counted by this name; default "". */
+  client?: string;
+  /** Cancels the job, parked or running; the outcome is `canceled`. */
+  signal?: AbortSignal;
+  /** Called with every progress message of the handler, in order. */
+  onProgress?: (payload: Uint8Array) => void;
+  /** W3C trace context, passed through to the handler. */
+  traceparent?: string;
+  tracestate?: string;
+}
+
+/** A payload: bytes as they are, a string as UTF-8. Use {@link Codec.encode} for anything else. */
+export type Payload = Uint8Array | string;
+
+/** The result of one job. */
+export class JobResult {
+  constructor(
+    readonly id: string,
+    readonly payload: Uint8Array,
+    /** Who ran it; "" for a bare worker. */
+    readonly worker: string,
+    /** 1 for the first try. */
+    readonly attempt: number,
+    /** From submit to the sending of the attempt that ended it, in milliseconds. */
+    readonly waitMs: number,
+    /** From submit to the outcome, in milliseconds. */
+    readonly totalMs: number,
+  ) {}
+
+  /** The payload as UTF-8 text. @throws PoolError `invalid_argument` when it is not */
+  text(): string {
+    return text.decode(this.payload);
+  }
+
+  /** The payload as JSON. @throws PoolError `invalid_argument` when it is not */
+  json<T = unknown>(): T {
+    return json.decode(this.payload) as T;
+  }
+
+  /** The payload through a codec. */
+  decode<T>(codec: Codec<T>): T {
+    return codec.decode(this.payload);
+  }
+}
+
+/** How one job ended. */
+export type Outcome =
+  | { readonly ok: true; readonly id: string; readonly result: JobResult }
+  | {
+      readonly ok: false;
+      readonly id: string;
+      readonly error: PoolError;
+      readonly worker: string;
+      readonly attempt: number;
+    };
+
+/** One outcome of a stream of jobs, with the place of its job in that stream, from 0. */
+export type IndexedOutcome<T = Payload> = Outcome & { readonly index: number; readonly input: T };
+
+/** How a stream of jobs is submitted. */
+export interface SubmitManyOptions extends Omit<SubmitOptions, "id" | "onProgress"> {
+  /** Outcomes in the order of the inputs instead of as they come; default false. */
+  ordered?: boolean;
+  /** At most this many jobs under way at once, 1 to 65,536; default 256. Inputs are read no faster. */
+  window?: number;
+}
+
+/** What everything that takes jobs can do: Manager and Client. */
+export interface Submitter {
+  /** Runs one job. Rejects with a PoolError. */
+  submit(payload: Payload, options?: SubmitOptions): Promise<JobResult>;
+  /** Runs a stream of jobs with back-pressure. Failures are outcomes; it throws only when the inputs do. */
+  submitMany(
+    payloads: Iterable<Payload> | AsyncIterable<Payload>,
+    options?: SubmitManyOptions,
+  ): AsyncIterable<IndexedOutcome>;
+  /** Submits without waiting: returns the job's id at once; `onOutcome` hears how it ended, exactly once. */
+  detachSubmit(payload: Payload, options?: SubmitOptions & { onOutcome?: (outcome: Outcome) => void }): string;
+  /** Cancels a job of this pool wherever it is. @throws PoolError `not_found` when nobody has it */
+  cancel(id: string): Promise<void>;
+}
+
+const encoder = new TextEncoder();
+
+/** A payload as bytes. */
+export function toBytes(payload: Payload): Uint8Array {
+  return typeof payload === "string" ? encoder.encode(payload) : payload;
+}

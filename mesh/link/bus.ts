@@ -1,0 +1,337 @@
+/**
+ * The bus: one connection to the NATS broker and what is known of its state.
+ *
+ * Decided here: reconnect for ever with jitter, refuse to publish while
+ * disconnected (nats.js would drop it silently), and keep an exception in a
+ * message callback from ending the connection's read loop. Not decided here:
+ * what is sent.
+ */
+import { readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type Msg,
+  type NatsConnection,
+  type SubscriptionOptions,
+} from "nats";
+import { PoolError } from "../errors.js";
+import { type Logger, redactUrls, silentLog } from "../process/log.js";
+import { Move, type PublishOptions } from "./handover.js";
+import { Subscription } from "./subscription.js";
+
+/** How to reach the broker. */
+export interface BusOptions {
+  /** URLs; default "nats://127.0.0.1:4222". A user and password in one are used and never logged. */
+  servers?: string | readonly string[];
+  /** The connection's name, as `nats server report connections` shows it. */
+  name?: string;
+  user?: string;
+  password?: string;
+  token?: string;
+  /** Path of a NATS .creds file. */
+  credsFile?: string;
+  tlsCaFile?: string;
+  tlsCertFile?: string;
+  tlsKeyFile?: string;
+  /** Prefix of this connection's inboxes, without its dot; default "_INBOX". */
+  inboxPrefix?: string;
+  /** Keep trying when there is no broker yet; default true for services. */
+  waitOnFirstConnect?: boolean;
+  /** Ends the wait for a first connection; connect() then rejects with `canceled`. */
+  signal?: AbortSignal;
+  /** How often the broker is pinged, in milliseconds; default 5,000. Three unanswered end the connection. */
+  pingIntervalMs?: number;
+  log?: Logger;
+}
+
+/** What happens to a connection; from "moving" to "reconnect" what is published is held. */
+export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "moving" | "error";
+
+/** One connection, shared by every part of a process. */
+export class Bus {
+  readonly nc: NatsConnection;
+  readonly inboxPrefix: string;
+  readonly #log: Logger;
+  readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
+  readonly #move: Move;
+  readonly #members = new Set<Subscription>();
+  readonly #reasonsToStay = new Set<() => boolean>();
+  #connected = true;
+  #closing = false;
+
+  /**
+   * Connects.
+   *
+   * @throws PoolError `bus_unavailable` when there is no broker and waitOnFirstConnect is false,
+   * `unauthenticated` when the broker refuses the credentials, `canceled`
+   */
+  static async connect(options: BusOptions = {}): Promise<Bus> {
+    const natsOptions = await toNatsOptions(options);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return new Bus(await connect(natsOptions), options);
+      } catch (error) {
+        const failure = connectFailure(error, natsOptions.servers as string[]);
+        if (options.waitOnFirstConnect === false || failure.reason !== "bus_unavailable") throw failure;
+        if (attempt === 1) options.log?.warn({ reason: failure.message }, "waiting for a broker");
+      }
+      await pause(options.signal);
+    }
+  }
+
+  private constructor(nc: NatsConnection, options: BusOptions) {
+    this.nc = nc;
+    this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
+    this.#log = options.log ?? silentLog;
+    this.#move = new Move(nc, {
+      leaveQueues: () => this.#leaveQueues(),
+      send: ({ subject, payload, options }) => this.#send(subject, payload, options),
+      onHold: () => this.#emit("moving", ""),
+      mayGo: () => [...this.#reasonsToStay].every((stays) => !stays()),
+      onFailed: () => this.#disconnected(),
+    });
+    void this.#watch();
+  }
+
+  /** Whether a publish would reach the broker now, or as soon as a move to another one has ended. */
+  get connected(): boolean {
+    return this.#connected && !this.nc.isClosed();
+  }
+
+  /** Whether what is published now waits for the end of a move to another broker. */
+  get moving(): boolean {
+    return this.#move.underWay;
+  }
+
+  /** The broker's limit on headers and payload together, in bytes. */
+  get maxPayloadBytes(): number {
+    return this.nc.info?.max_payload ?? 1024 * 1024;
+  }
+
+  /** Settles when the connection is closed for good, with an error when we did not close it. */
+  get closed(): Promise<Error | undefined> {
+    return this.nc.closed().then((error) => {
+      if (this.#closing) return undefined;
+      return error instanceof Error ? error : new PoolError("bus_unavailable", "the broker closed the connection");
+    });
+  }
+
+  /** @throws PoolError `bus_unavailable` */
+  requireConnected(): void {
+    if (!this.connected) {
+      throw new PoolError("bus_unavailable", "not connected to the broker", { retryAfterMs: 500 });
+    }
+  }
+
+  /** Calls `listener` on every such event; returns the function that stops it. */
+  on(event: BusEvent, listener: (detail: string) => void): () => void {
+    const set = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, set);
+    set.add(listener);
+    return () => set.delete(listener);
+  }
+
+  /**
+   * Asks before a move whether there is a reason to stay a little, such as an
+   * answer that is due from the broker we are at; heeded for a second at most.
+   *
+   * @returns the function that stops it
+   */
+  stayWhile(stays: () => boolean): () => void {
+    this.#reasonsToStay.add(stays);
+    return () => this.#reasonsToStay.delete(stays);
+  }
+
+  /**
+   * Subscribes with a callback that may throw without harm.
+   *
+   * @param queue the queue group, if any; it is left before a move, and joined again after it
+   */
+  subscribe(subject: string, callback: (msg: Msg) => void, queue?: string): Subscription {
+    const options = { callback: this.#guarded(subject, callback), ...(queue === undefined ? {} : { queue }) };
+    const subscription = new Subscription(subject, () => this.nc.subscribe(subject, options));
+    if (queue !== undefined) this.#addMember(subscription);
+    return subscription;
+  }
+
+  /** Publishes when connected; says whether it did, or will after a move. Never throws: what the broker cannot take is logged. */
+  publish(subject: string, payload?: Uint8Array, options?: PublishOptions): boolean {
+    if (!this.connected || this.nc.isDraining()) return false;
+    if (this.#move.underWay) return this.#move.hold({ subject, payload, options });
+    return this.#send(subject, payload, options);
+  }
+
+  /** A round trip to the broker; false when it did not end within `limitMs`. */
+  async flush(limitMs = 2_000): Promise<boolean> {
+    if (!this.connected) return false;
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, limitMs, false);
+    });
+    try {
+      return await Promise.race([this.#move.ended.then(() => this.nc.flush()).then(() => true), limit]);
+    } catch {
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Flushes with a limit and closes. Works while disconnected and twice. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.nc.isClosed()) return;
+    this.#move.end();
+    await this.flush(1_000);
+    await this.nc.close();
+  }
+
+  #guarded(subject: string, callback: (msg: Msg) => void): NonNullable<SubscriptionOptions["callback"]> {
+    return (error, msg) => {
+      if (error !== null) {
+        this.#log.error({ subject, error: error.message }, "subscription failed");
+        this.#emit("error", error.message);
+        return;
+      }
+      try {
+        callback(msg);
+      } catch (thrown) {
+        this.#log.error({ subject, error: String(thrown) }, "message callback threw");
+      }
+    };
+  }
+
+  #addMember(added: Subscription): void {
+    for (const member of this.#members) if (member.isClosed) this.#members.delete(member);
+    this.#members.add(added);
+  }
+
+  #send(subject: string, payload?: Uint8Array, options?: PublishOptions): boolean {
+    try {
+      this.nc.publish(subject, payload, options);
+      return true;
+    } catch (thrown) {
+      const bytes = payload?.length ?? 0;
+      this.#log.error({ subject, bytes, error: String(thrown) }, "a message could not be sent");
+      return false;
+    }
+  }
+
+  /** Nothing new comes from the queue groups of a broker that goes; resolves when what was on its way has come. */
+  async #leaveQueues(): Promise<void> {
+    await Promise.all([...this.#members].map((member) => member.leave()));
+  }
+
+  #emit(event: BusEvent, detail: string): void {
+    for (const listener of this.#listeners.get(event) ?? []) {
+      try {
+        listener(detail);
+      } catch (thrown) {
+        this.#log.error({ event, error: String(thrown) }, "a listener threw");
+      }
+    }
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.nc.status()) {
+      switch (status.type) {
+        case "disconnect":
+          if (this.#move.underWay) break;
+          this.#move.forget();
+          this.#disconnected();
+          break;
+        case "reconnect":
+          this.#connected = true;
+          for (const member of this.#members) member.rejoin();
+          this.#move.end();
+          this.#log.info({ server: redactUrls([status.server])[0] }, "reconnected to the broker");
+          this.#emit("reconnect", status.server);
+          break;
+        case "ldm":
+          this.#log.info("the broker enters lame duck mode");
+          this.#emit("lame-duck", status.server);
+          if (!this.#closing) void this.#move.begin();
+          break;
+        case "error":
+          this.#log.warn({ error: status.error.message }, "the broker reports an error");
+          this.#emit("error", status.error.message);
+          break;
+        default:
+          break;
+      }
+    }
+    this.#connected = false;
+  }
+
+  #disconnected(): void {
+    if (!this.#connected) return;
+    this.#connected = false;
+    this.#log.warn("disconnected from the broker");
+    this.#emit("disconnect", "");
+  }
+}
+
+async function toNatsOptions(options: BusOptions): Promise<ConnectionOptions> {
+  const servers = typeof options.servers === "string" ? options.servers.split(",") : options.servers;
+  const result: ConnectionOptions = {
+    servers: servers === undefined || servers.length === 0 ? ["nats://127.0.0.1:4222"] : servers.map((s) => s.trim()),
+    name: options.name ?? "poolmesh",
+    // Waiting is done by connect(), which can be told to give up.
+    waitOnFirstConnect: false,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    reconnectDelayHandler: reconnectDelayMs,
+    pingInterval: options.pingIntervalMs ?? 5_000,
+    maxPingOut: 2,
+    timeout: 5_000,
+    ignoreAuthErrorAbort: false,
+  };
+  if (options.user !== undefined) result.user = options.user;
+  if (options.password !== undefined) result.pass = options.password;
+  if (options.token !== undefined) result.token = options.token;
+  if (options.inboxPrefix !== undefined) result.inboxPrefix = options.inboxPrefix;
+  if (options.credsFile !== undefined) {
+    result.authenticator = credsAuthenticator(new Uint8Array(await readNamed("credsFile", options.credsFile)));
+  }
+  if (options.tlsCaFile !== undefined || options.tlsCertFile !== undefined) {
+    result.tls = {
+      ...(options.tlsCaFile === undefined ? {} : { ca: String(await readNamed("tlsCaFile", options.tlsCaFile)) }),
+      ...(options.tlsCertFile === undefined
+        ? {}
+        : { cert: String(await readNamed("tlsCertFile", options.tlsCertFile)) }),
+      ...(options.tlsKeyFile === undefined ? {} : { key: String(await readNamed("tlsKeyFile", options.tlsKeyFile)) }),
+    };
+  }
+  return result;
+}
+
+function reconnectDelayMs(): number {
+  return 100 + Math.random() * 200;
+}
+
+async function pause(signal: AbortSignal | undefined): Promise<void> {
+  const canceled = (): PoolError => new PoolError("canceled", "stopped before there was a broker");
+  if (signal?.aborted) throw canceled();
+  await delay(reconnectDelayMs(), undefined, signal === undefined ? {} : { signal }).catch(() => {
+    throw canceled();
+  });
+}
+
+async function readNamed(field: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "error";
+    throw new PoolError("invalid_argument", `${field}: cannot read the file (${code})`, { field, cause: error });
+  }
+}
+
+function connectFailure(error: unknown, servers: readonly string[]): PoolError {
+  const message = error instanceof Error ? error.message : String(error);
+  if (/authorization|authentication/i.test(message)) {
+    return new PoolError("unauthenticated", "the broker refuses the credentials", { cause: error });
+  }
+  return new PoolError("bus_unavailable", `no broker at ${redactUrls(servers).join(", ")}`, { cause: error });
+}

@@ -1,0 +1,13 @@
+/** The connection's part of a configuration. Pure. */
+import type { BusOptions } from "../link/bus.js";
+import type { ConfigOf } from "./config.js";
+import type { BUS_OPTIONS, OPTIONS } from "./options.js";
+
+type BusConfig = ConfigOf<Pick<typeof OPTIONS, (typeof BUS_OPTIONS)[number]>>;
+
+/** What of a configuration concerns the broker, without what was not set. */
+export function toBusOptions(config: BusConfig): BusOptions {
+  const { servers, user, password, token, credsFile, tlsCaFile, tlsCertFile, tlsKeyFile, inboxPrefix } = config;
+  const all = { servers, user, password, token, credsFile, tlsCaFile, tlsCertFile, tlsKeyFile, inboxPrefix };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as BusOptions;
+}

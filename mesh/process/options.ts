@@ -1,0 +1,214 @@
+/**
+ * Every option of every program, declared once: parser, default, unit, help.
+ *
+ * A service's config.ts picks those it has; the README's table and `--help` are
+ * made from the same declarations.
+ */
+
+import { isName } from "../names.js";
+import { MAX_TIMEOUT_MS } from "../wire/headers.js";
+import type { OptionSpec } from "./config.js";
+import { LOG_LEVELS, type LogLevel } from "./log.js";
+
+/** A host and a port; port 0 is any free one. */
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const ISOLATIONS = ["inline", "thread", "process"] as const;
+/** Where a handler runs: on the worker's event loop, in threads, or in child processes. */
+export type IsolationName = (typeof ISOLATIONS)[number];
+
+/** All options by name. */
+export const OPTIONS = {
+  servers: option(urls, ["nats://127.0.0.1:4222"], "URL,…", "NATS broker URLs", { alias: "NATS_URL" }),
+  user: option(nonEmpty, undefined, "NAME", "NATS user"),
+  password: option(nonEmpty, undefined, "", "NATS password", { secret: true }),
+  token: option(nonEmpty, undefined, "", "NATS token", { secret: true }),
+  credsFile: option(nonEmpty, undefined, "FILE", "NATS .creds file", { alias: "NATS_CREDS" }),
+  tlsCaFile: option(nonEmpty, undefined, "FILE", "CA certificates (PEM) the broker's certificate is checked against"),
+  tlsCertFile: option(nonEmpty, undefined, "FILE", "client certificate (PEM)"),
+  tlsKeyFile: option(nonEmpty, undefined, "FILE", "key of the client certificate (PEM)"),
+  inboxPrefix: option(subjectPrefix, undefined, "PREFIX", "prefix of reply inboxes, for restricted accounts"),
+  prefix: option(subjectPrefix, "pool", "PREFIX", "first token of every subject"),
+  logLevel: option(oneOf(LOG_LEVELS), "info" as LogLevel, "LEVEL", `one of ${LOG_LEVELS.join(", ")}`),
+  pool: option(name, undefined, "NAME", "pool to serve"),
+  pools: option(names, undefined, "NAME,…", "pools to serve; default all"),
+  id: option(name, undefined, "NAME", "this service's id; default made from host and process"),
+  graceMs: option(integer(0, 3_600_000), 10_000, "MS", "time for running jobs at SIGTERM, milliseconds"),
+  heartbeatIntervalMs: option(integer(100, 60_000), 1_000, "MS", "time between two heartbeats, milliseconds"),
+  coalesceMs: option(integer(1, 10_000), 50, "MS", "at most one heartbeat on change in this time, milliseconds"),
+  labels: option(labels, {}, "K=V,…", "labels of this worker"),
+  slots: option(integer(1, 65_535), 1, "N", "jobs that run at once"),
+  handler: option(nonEmpty, undefined, "FILE", "file that exports run(job), TypeScript or JavaScript"),
+  exec: option(nonEmpty, undefined, "CMD", "command to run for each job: payload on stdin, result from stdout"),
+  isolation: option(
+    oneOf(ISOLATIONS),
+    "inline" as IsolationName,
+    "WHERE",
+    "where the handler runs: inline, thread or process",
+  ),
+  acceptAfterMs: option(integer(1, 60_000), 25, "MS", "say accepted when a job takes longer, milliseconds"),
+  abortGraceMs: option(integer(0, 600_000), 2_000, "MS", "time an aborted handler has to settle, milliseconds"),
+  listen: option(listen, undefined, "HOST:PORT", "address to serve HTTP on"),
+  allowPublic: option(bool, false, "", "listen on an address that is not loopback"),
+  allowedHosts: option(hosts, [], "HOST,…", "Host names to answer to besides loopback ones"),
+  timeoutMs: option(
+    integer(1, MAX_TIMEOUT_MS),
+    30_000,
+    "MS",
+    "deadline of a job that names none, milliseconds from submit",
+  ),
+  acceptTimeoutMs: option(
+    integer(10, 600_000),
+    250,
+    "MS",
+    "time to accept an offer before it is made again, milliseconds",
+  ),
+  parkedLimit: option(integer(0, 10_000_000), 10_000, "N", "jobs held for a free slot, per pool"),
+  parkedBytesLimit: option(integer(0, 64 * 2 ** 30), 256 * 2 ** 20, "BYTES", "payload bytes of jobs held, per pool"),
+  clientShare: option(fraction, 1, "0…1", "share of the parked queue that one client may hold"),
+  maxPools: option(integer(1, 100_000), 1_000, "N", "pools known at once"),
+  bare: option(bool, false, "", "the pool has workers that send no heartbeats: no accept timeout"),
+  control: option(
+    bool,
+    false,
+    "",
+    "let the page and ControlWorker drain, pause and resume (needs POOLMESH_CONTROL_TOKEN)",
+  ),
+  controlToken: option(nonEmpty, undefined, "", "token that control requests must bear", { secret: true }),
+  maxWorkers: option(integer(1, 1_000_000), 20_000, "N", "workers known at once"),
+  maxStreams: option(integer(1, 100_000), 5_000, "N", "streams served at once"),
+} as const;
+
+/** The names of all options. */
+export type OptionName = keyof typeof OPTIONS;
+
+/** The options of the connection to the broker, which every program has. */
+export const BUS_OPTIONS = [
+  "servers",
+  "user",
+  "password",
+  "token",
+  "credsFile",
+  "tlsCaFile",
+  "tlsCertFile",
+  "tlsKeyFile",
+  "inboxPrefix",
+  "prefix",
+  "logLevel",
+] as const satisfies readonly OptionName[];
+
+/** The declarations of some options. */
+export function pick<N extends OptionName>(names: readonly N[]): { readonly [K in N]: (typeof OPTIONS)[K] } {
+  return Object.fromEntries(names.map((each) => [each, OPTIONS[each]])) as { [K in N]: (typeof OPTIONS)[K] };
+}
+
+function option<T>(
+  parse: (text: string) => T,
+  fallback: undefined,
+  value: string,
+  help: string,
+  more?: { alias?: string; secret?: true },
+): OptionSpec<T | undefined>;
+function option<T>(
+  parse: (text: string) => T,
+  fallback: T,
+  value: string,
+  help: string,
+  more?: { alias?: string; secret?: true },
+): OptionSpec<T>;
+function option<T>(
+  parse: (text: string) => T,
+  fallback: T | undefined,
+  value: string,
+  help: string,
+  more: { alias?: string; secret?: true } = {},
+): OptionSpec<T | undefined> {
+  return { parse, default: fallback, value, help, ...more };
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new Error(`use a whole number from ${min} to ${max}`);
+  };
+}
+
+function fraction(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value > 0 && value <= 1) return value;
+  throw new Error("use a number over 0, at most 1");
+}
+
+function nonEmpty(text: string): string {
+  if (text.trim() !== "") return text;
+  throw new Error("must not be empty");
+}
+
+function bool(text: string): boolean {
+  if (text === "true" || text === "1") return true;
+  if (text === "false" || text === "0") return false;
+  throw new Error("use true or false");
+}
+
+function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((each) => each === text);
+    if (found !== undefined) return found;
+    throw new Error(`use one of ${allowed.join(", ")}`);
+  };
+}
+
+function name(text: string): string {
+  if (isName(text)) return text;
+  throw new Error('use 1 to 63 letters, digits, "_" or "-"');
+}
+
+function names(text: string): string[] {
+  return text.split(",").map((each) => name(each.trim()));
+}
+
+function subjectPrefix(text: string): string {
+  if (/^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,3}$/.test(text)) return text;
+  throw new Error('use one to four names joined by "."');
+}
+
+function urls(text: string): string[] {
+  return text.split(",").map((each) => {
+    const url = each.trim();
+    const full = url.includes("://") ? url : `nats://${url}`;
+    if (!URL.canParse(full) || !/^(nats|tls):\/\/./.test(full))
+      throw new Error("use URLs such as nats://127.0.0.1:4222");
+    return full;
+  });
+}
+
+function listen(text: string): Listen {
+  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port > 65_535) throw new Error("use HOST:PORT, such as 127.0.0.1:8080");
+  const host = (match[1] ?? "").replace(/^\[|\]$/g, "");
+  return { host: host === "" ? "127.0.0.1" : host, port };
+}
+
+function hosts(text: string): string[] {
+  return text.split(",").map((each) => {
+    const host = each.trim().toLowerCase();
+    if (/^[a-z0-9.-]{1,253}$/.test(host)) return host;
+    throw new Error("use host names without a port");
+  });
+}
+
+function labels(text: string): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const pair of text.split(",").filter((each) => each !== "")) {
+    const match = /^([A-Za-z0-9][A-Za-z0-9_./-]{0,62})=([\x20-\x7e]{0,63})$/.exec(pair);
+    if (match === null) throw new Error("use KEY=VALUE pairs joined by commas");
+    result[match[1] as string] = match[2] as string;
+  }
+  if (Object.keys(result).length > 32) throw new Error("at most 32 labels");
+  return result;
+}

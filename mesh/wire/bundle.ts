@@ -1,0 +1,136 @@
+/**
+ * Bundles: several jobs, or several results, in one message, between a manager
+ * and a worker that both understand it.
+ *
+ * Pure. A message costs both ends and the broker more than an empty job does,
+ * and headers as text more than all else that crosses; so what is sent to one
+ * place in one turn of the event loop travels together, in binary. An entry is,
+ * big-endian: 1 with a trace, else 0; length of its token; length of its id; 0
+ * (a byte each); attempt; time left in milliseconds; length of its payload (four
+ * bytes each); then token, id, perhaps the trace (its length in two bytes,
+ * traceparent, a line feed, tracestate), payload.
+ */
+import { isName } from "../names.js";
+
+/** One job or result of a bundle. */
+export interface BundleEntry {
+  /** The last token of the job's reply subject. */
+  readonly token: string;
+  readonly id: string;
+  readonly attempt: number;
+  readonly payload: Uint8Array;
+  /** Of a job: the time left when it was sent, in milliseconds; else 0. */
+  readonly timeoutMs: number;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+/** A larger payload goes alone: it would gain nothing and delay the others. */
+export const MAX_BUNDLED_BYTES = 4_096;
+/** A bundle is sent when it has so many entries, or before it would have more bytes. */
+export const MAX_BUNDLE_ENTRIES = 128;
+export const MAX_BUNDLE_BYTES = 256 * 1_024;
+/** What an entry has at most besides payload and trace. */
+const MAX_NAMES_BYTES = 384;
+
+const FIXED_BYTES = 16;
+/** What a token may be; the broker would read anything else as protocol. */
+const TOKEN = /^\w{1,255}$/;
+const WITH_TRACE = 1;
+
+/** What an entry will take in a bundle at most, in bytes. */
+export function mostBytes(entry: Pick<BundleEntry, "payload" | "traceparent" | "tracestate">): number {
+  const { payload, traceparent, tracestate } = entry;
+  return MAX_NAMES_BYTES + payload.length + (traceparent?.length ?? 0) + (tracestate?.length ?? 0);
+}
+
+/** Several entries as the payload of one message. */
+export function encodeBundle(entries: readonly BundleEntry[]): Uint8Array {
+  let length = 0;
+  for (const entry of entries) length += sizeOf(entry);
+  const bytes = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const entry of entries) at = write(bytes, at, entry);
+  return bytes;
+}
+
+/** Calls `visit` for each entry of a bundle. False when an entry is none; those before it were visited. */
+export function decodeBundle(data: Uint8Array, visit: (entry: BundleEntry) => void): boolean {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
+  for (let at = 0; at < bytes.length; ) {
+    const length = lengthOf(bytes, at);
+    const entry = length === undefined ? undefined : read(bytes, at, length);
+    if (length === undefined || entry === undefined) return false;
+    visit(entry);
+    at += length;
+  }
+  return true;
+}
+
+function sizeOf(entry: BundleEntry): number {
+  const { token, id, payload, traceparent = "", tracestate = "" } = entry;
+  const traceBytes = hasTrace(entry) ? 2 + traceparent.length + 1 + tracestate.length : 0;
+  return FIXED_BYTES + token.length + id.length + traceBytes + payload.length;
+}
+
+function write(bytes: Buffer, from: number, entry: BundleEntry): number {
+  const { token, id, payload, traceparent = "", tracestate = "" } = entry;
+  const trace = hasTrace(entry) ? `${traceparent}\n${tracestate}` : undefined;
+  bytes[from] = trace === undefined ? 0 : WITH_TRACE;
+  bytes[from + 1] = token.length;
+  bytes[from + 2] = id.length;
+  bytes[from + 3] = 0;
+  bytes.writeUInt32BE(entry.attempt, from + 4);
+  bytes.writeUInt32BE(Math.ceil(entry.timeoutMs), from + 8);
+  bytes.writeUInt32BE(payload.length, from + 12);
+  let at = writeText(bytes, from + FIXED_BYTES, token);
+  at = writeText(bytes, at, id);
+  if (trace !== undefined) at = writeText(bytes, bytes.writeUInt16BE(trace.length, at), trace);
+  bytes.set(payload, at);
+  return at + payload.length;
+}
+
+/** Tokens and ids are a few ASCII characters: a loop is quicker than a call into the runtime. */
+function writeText(bytes: Buffer, at: number, text: string): number {
+  for (let i = 0; i < text.length; i += 1) bytes[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+/** The whole length of the entry at `at`; undefined when there is not so much. */
+function lengthOf(bytes: Buffer, at: number): number | undefined {
+  if (at + FIXED_BYTES > bytes.length) return undefined;
+  const texts = (bytes[at + 1] as number) + (bytes[at + 2] as number);
+  let length = FIXED_BYTES + texts + bytes.readUInt32BE(at + 12);
+  if (bytes[at] === WITH_TRACE) {
+    if (at + FIXED_BYTES + texts + 2 > bytes.length) return undefined;
+    length += 2 + bytes.readUInt16BE(at + FIXED_BYTES + texts);
+  }
+  return at + length > bytes.length ? undefined : length;
+}
+
+function read(bytes: Buffer, at: number, length: number): BundleEntry | undefined {
+  const tokenEnd = at + FIXED_BYTES + (bytes[at + 1] as number);
+  const idEnd = tokenEnd + (bytes[at + 2] as number);
+  const token = bytes.toString("latin1", at + FIXED_BYTES, tokenEnd);
+  const id = bytes.toString("latin1", tokenEnd, idEnd);
+  if (!isName(id) || !TOKEN.test(token)) return undefined;
+  const trace = bytes[at] === WITH_TRACE ? readTrace(bytes, idEnd) : undefined;
+  const payloadBytes = bytes.readUInt32BE(at + 12);
+  return {
+    token,
+    id,
+    attempt: bytes.readUInt32BE(at + 4),
+    timeoutMs: bytes.readUInt32BE(at + 8),
+    traceparent: trace?.[0] || undefined,
+    tracestate: trace?.[1] || undefined,
+    payload: bytes.subarray(at + length - payloadBytes, at + length),
+  };
+}
+
+function readTrace(bytes: Buffer, at: number): string[] {
+  return bytes.toString("latin1", at + 2, at + 2 + bytes.readUInt16BE(at)).split("\n", 2);
+}
+
+function hasTrace({ traceparent, tracestate }: BundleEntry): boolean {
+  return traceparent !== undefined || tracestate !== undefined;
+}

@@ -1,0 +1,72 @@
+/**
+ * The Connect edge of the error catalogue. Kept apart from the NATS edge, so
+ * that a browser can read our errors without a NATS client.
+ */
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type ErrorDetail, ErrorDetailSchema } from "../../gen/poolmesh/v1/error_pb.js";
+import { isReason, PoolError, type PoolErrorOptions, type Reason, safeMessage, toPoolError } from "../errors.js";
+
+/** An error as a message of a stream of outcomes. */
+export function toErrorDetail(error: PoolError): ErrorDetail {
+  return create(ErrorDetailSchema, {
+    reason: error.reason,
+    message: safeMessage(error.message),
+    retryable: error.retryable,
+    retryAfterMs: Math.ceil(error.retryAfterMs ?? 0),
+    maybeExecuted: error.maybeExecuted,
+    field: error.field ?? "",
+    utilization: error.utilization ?? 0,
+    parked: error.parked ?? 0,
+  });
+}
+
+/** The other way round, for clients. */
+export function fromErrorDetail(detail: ErrorDetail): PoolError {
+  const options: PoolErrorOptions = { retryable: detail.retryable, maybeExecuted: detail.maybeExecuted };
+  if (detail.retryAfterMs > 0) options.retryAfterMs = detail.retryAfterMs;
+  if (detail.field !== "") options.field = detail.field;
+  if (detail.reason === "pool_full") {
+    options.utilization = detail.utilization;
+    options.parked = detail.parked;
+  }
+  return new PoolError(isReason(detail.reason) ? detail.reason : "internal", detail.message, options);
+}
+
+/** Any thrown value as a ConnectError that bears an ErrorDetail. */
+export function toConnectError(thrown: unknown): ConnectError {
+  if (thrown instanceof ConnectError) return thrown;
+  const error = toPoolError(thrown);
+  return new ConnectError(`${error.reason}: ${safeMessage(error.message)}`, error.code, undefined, [
+    { desc: ErrorDetailSchema, value: toErrorDetail(error) },
+  ]);
+}
+
+/** A Connect error as a PoolError; without our detail its code decides. */
+export function fromConnectError(thrown: unknown): PoolError {
+  const error = ConnectError.from(thrown);
+  const detail = error.findDetails(ErrorDetailSchema)[0];
+  if (detail !== undefined) return fromErrorDetail(detail);
+  return new PoolError(reasonOf(error.code), error.rawMessage, { cause: error });
+}
+
+function reasonOf(code: Code): Reason {
+  switch (code) {
+    case Code.InvalidArgument:
+      return "invalid_argument";
+    case Code.DeadlineExceeded:
+      return "deadline_exceeded";
+    case Code.Canceled:
+      return "canceled";
+    case Code.Unauthenticated:
+      return "unauthenticated";
+    case Code.PermissionDenied:
+      return "permission_denied";
+    case Code.NotFound:
+      return "not_found";
+    case Code.Unavailable:
+      return "bus_unavailable";
+    default:
+      return "internal";
+  }
+}

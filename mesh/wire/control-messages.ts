@@ -1,0 +1,32 @@
+/** Control requests as they cross the wire: made here, answered by workers. */
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { ControlRequestSchema, type ControlResponse, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
+import { PoolError } from "../errors.js";
+import { isNoResponders, type Reply } from "../link/inbox.js";
+import { readErrorHeaders } from "./error-headers.js";
+import { decodeReplyHeaders } from "./headers.js";
+
+type Op = NonNullable<Exclude<MessageInitShape<typeof ControlRequestSchema>["op"], undefined>>;
+type OpCase = NonNullable<Op["case"]>;
+type OpValue<C extends OpCase> = Extract<Op, { case: C }>["value"];
+
+/** A control request in protobuf. */
+export function encodeControl<C extends OpCase>(op: C, value: OpValue<C>): Uint8Array {
+  return toBinary(ControlRequestSchema, create(ControlRequestSchema, { op: { case: op, value } as Op }));
+}
+
+/**
+ * A worker's answer to a control request.
+ *
+ * @throws PoolError `not_found` when nobody listens, what the worker refused, `internal` when it is malformed
+ */
+export function decodeControlReply(worker: string, msg: Reply): ControlResponse {
+  if (isNoResponders(msg)) throw new PoolError("not_found", `worker ${worker} is not there`, { field: "worker" });
+  if (msg.headers !== undefined && decodeReplyHeaders(msg.headers).kind === "error")
+    throw readErrorHeaders(msg.headers);
+  try {
+    return fromBinary(ControlResponseSchema, msg.data);
+  } catch (error) {
+    throw new PoolError("internal", `worker ${worker} gave an answer that is not a ControlResponse`, { cause: error });
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * The headers of jobs and replies: what crosses NATS beside the payload.
+ *
+ * Names live here and nowhere else. All are
+ * optional on a job; a reply without `Pool-Reply` is a bare worker's result.
+ */
+import type { MsgHdrs } from "nats";
+import { PoolError } from "../errors.js";
+import { checkName } from "../names.js";
+import { eachHeader, firstHeaderIs, type HeaderReader, wireHeaders } from "./wire-headers.js";
+
+/** Header names, in their canonical form. */
+export const HEADER = {
+  jobId: "Pool-Job-Id",
+  attempt: "Pool-Attempt",
+  timeoutMs: "Pool-Timeout-Ms",
+  expiresAt: "Pool-Expires-At",
+  offer: "Pool-Offer",
+  reply: "Pool-Reply",
+  worker: "Pool-Worker",
+  /** On a reply to a submission: the manager that answers. */
+  manager: "Pool-Manager",
+  free: "Pool-Free",
+  /** The first header of a message that is a bundle: how many jobs or results it holds. */
+  bundle: "Pool-Bundle",
+  /** On a bundle of jobs: when it was sent, milliseconds since the epoch. */
+  sentAt: "Pool-Sent-At",
+  error: "Pool-Error",
+  serviceError: "Nats-Service-Error",
+  serviceErrorCode: "Nats-Service-Error-Code",
+  traceparent: "traceparent",
+  tracestate: "tracestate",
+  contentType: "Content-Type",
+  /** On a submitted job: "1" when it may run a second time after its worker died. */
+  idempotent: "Pool-Idempotent",
+  /** On a submitted job: "high", "normal" or "low". */
+  priority: "Pool-Priority",
+  /** On a submitted job: "0" to be refused at once instead of parked. */
+  wait: "Pool-Wait",
+  /** On a submitted job: whose share of the parked queue it counts for. */
+  client: "Pool-Client",
+  /** On an error: when to try again, whether the job may have run, which field was refused, and the overload's figures. */
+  retryAfterMs: "Pool-Retry-After-Ms",
+  maybeExecuted: "Pool-Maybe-Executed",
+  field: "Pool-Field",
+  utilization: "Pool-Utilization",
+  parked: "Pool-Parked",
+} as const;
+
+/** What a reply is. */
+export type ReplyKind = "accepted" | "busy" | "progress" | "result" | "error";
+
+/** Who goes first among parked jobs. */
+export type Priority = "high" | "normal" | "low";
+
+/** Limits on the headers of a job that comes from outside. */
+export const MAX_HEADERS = 64;
+export const MAX_HEADER_BYTES = 16 * 1024;
+/**
+ * What our headers may take of the broker's max_payload, in bytes: a payload is
+ * at most max_payload less this, as a job and as a result, so that what could be
+ * submitted can also come back. Trace headers count besides.
+ */
+export const HEADER_RESERVE_BYTES = 512;
+/** The longest timeout, in milliseconds: 24 days, what a timer can hold. */
+export const MAX_TIMEOUT_MS = 2_147_483_647;
+/** The longest client identity, in characters. */
+export const MAX_CLIENT_LENGTH = 128;
+
+/** The data about a job, as read from its headers; `undefined` is "not said". */
+export interface JobHeaders {
+  jobId?: string;
+  attempt?: number;
+  timeoutMs?: number;
+  /** Milliseconds since the epoch. */
+  expiresAt?: number;
+  offer?: boolean;
+  idempotent?: boolean;
+  priority?: Priority;
+  wait?: boolean;
+  client?: string;
+  traceparent?: string | undefined;
+  tracestate?: string | undefined;
+}
+
+/** The data about a reply. */
+export interface ReplyHeaders {
+  kind: ReplyKind;
+  jobId?: string;
+  attempt?: number | undefined;
+  worker?: string;
+  free?: number | undefined;
+}
+
+/** Writes a job's headers. */
+export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
+  const h = wireHeaders();
+  if (job.jobId !== undefined) h.append(HEADER.jobId, job.jobId);
+  if (job.attempt !== undefined) h.append(HEADER.attempt, String(job.attempt));
+  if (job.timeoutMs !== undefined) h.append(HEADER.timeoutMs, String(Math.max(1, Math.ceil(job.timeoutMs))));
+  if (job.expiresAt !== undefined) h.append(HEADER.expiresAt, String(Math.ceil(job.expiresAt)));
+  if (job.offer) h.append(HEADER.offer, "1");
+  if (job.idempotent) h.append(HEADER.idempotent, "1");
+  if (job.priority !== undefined && job.priority !== "normal") h.append(HEADER.priority, job.priority);
+  if (job.wait === false) h.append(HEADER.wait, "0");
+  if (job.client !== undefined) h.append(HEADER.client, job.client);
+  if (job.traceparent !== undefined) h.append(HEADER.traceparent, job.traceparent);
+  if (job.tracestate !== undefined) h.append(HEADER.tracestate, job.tracestate);
+  return h;
+}
+
+/** Whether a message is a bundle of several (see bundle.ts). */
+export const isBundle = firstHeaderIs(HEADER.bundle);
+
+/** Headers of a bundle of jobs. */
+export function encodeJobsHeaders(count: number, sentAt: number): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.bundle, String(count));
+  h.append(HEADER.sentAt, String(sentAt));
+  return h;
+}
+
+/** Headers of a bundle of results. */
+export function encodeResultsHeaders(count: number, worker: string, free: number): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.bundle, String(count));
+  h.append(HEADER.worker, worker);
+  h.append(HEADER.free, String(free));
+  return h;
+}
+
+/** When a bundle of jobs was sent; undefined when it does not say. */
+export function decodeSentAt(h: HeaderReader | undefined): number | undefined {
+  const said = h?.get(HEADER.sentAt) ?? "";
+  return /^\d{1,15}$/.test(said) ? Number(said) : undefined;
+}
+
+/** Headers of a cancel message that revokes attempts up to `attempt` only. */
+export function encodeRevocation(attempt: number): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.attempt, String(attempt));
+  return h;
+}
+
+/**
+ * Reads and checks a job's headers. A job without any is valid.
+ *
+ * @throws PoolError `invalid_argument` with the header as its field
+ */
+export function decodeJobHeaders(h: HeaderReader | undefined): JobHeaders {
+  const job: JobHeaders = {};
+  if (h === undefined) return job;
+  let count = 0;
+  let bytes = 0;
+  eachHeader(h, (name, value) => {
+    count += 1;
+    bytes += name.length + value.length + 4;
+    if (value !== "") readJobHeader(job, name, value);
+  });
+  if (count > MAX_HEADERS || bytes > MAX_HEADER_BYTES) {
+    throw new PoolError("invalid_argument", `headers: at most ${MAX_HEADERS} and ${MAX_HEADER_BYTES} bytes`, {
+      field: "headers",
+    });
+  }
+  return job;
+}
+
+function readJobHeader(job: JobHeaders, name: string, value: string): void {
+  switch (name) {
+    case HEADER.jobId:
+      job.jobId = checkName("job", value);
+      break;
+    case HEADER.attempt:
+      job.attempt = integer(name, value, 1, 1_000_000);
+      break;
+    case HEADER.timeoutMs:
+      job.timeoutMs = integer(name, value, 1, MAX_TIMEOUT_MS);
+      break;
+    case HEADER.expiresAt:
+      job.expiresAt = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      break;
+    case HEADER.offer:
+      if (value === "1") job.offer = true;
+      break;
+    case HEADER.idempotent:
+      if (value === "1") job.idempotent = true;
+      break;
+    case HEADER.priority:
+      job.priority = checkPriority(value);
+      break;
+    case HEADER.wait:
+      if (value === "0") job.wait = false;
+      break;
+    case HEADER.client:
+      job.client = checkClient(value);
+      break;
+    case HEADER.traceparent:
+      job.traceparent = value;
+      break;
+    case HEADER.tracestate:
+      job.tracestate = value;
+      break;
+    default:
+      break;
+  }
+}
+
+/** Writes a reply's headers. */
+export function encodeReplyHeaders(reply: ReplyHeaders): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.reply, reply.kind);
+  if (reply.jobId !== undefined) h.append(HEADER.jobId, reply.jobId);
+  if (reply.attempt !== undefined) h.append(HEADER.attempt, String(reply.attempt));
+  if (reply.worker !== undefined) h.append(HEADER.worker, reply.worker);
+  if (reply.free !== undefined) h.append(HEADER.free, String(reply.free));
+  return h;
+}
+
+/** Reads a reply's headers; what is malformed is taken as not said. A reply without any is a bare worker's result. */
+export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
+  const reply: ReplyHeaders = { kind: "result" };
+  if (h === undefined) return reply;
+  let said: ReplyKind | undefined;
+  let isError = false;
+  eachHeader(h, (name, value) => {
+    if (name === HEADER.reply && isReplyKind(value)) said = value;
+    else if (name === HEADER.jobId && value !== "") reply.jobId = value;
+    else if (name === HEADER.attempt) reply.attempt = count(value);
+    else if (name === HEADER.worker && value !== "") reply.worker = value;
+    else if (name === HEADER.free) reply.free = count(value);
+    else if (name === HEADER.serviceErrorCode && value !== "") isError = true;
+  });
+  reply.kind = said ?? (isError ? "error" : "result");
+  return reply;
+}
+
+/** A small whole number; undefined for anything else. */
+function count(text: string): number | undefined {
+  return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+}
+
+/** @throws PoolError `invalid_argument` */
+export function checkPriority(priority: unknown): Priority {
+  if (priority === "high" || priority === "normal" || priority === "low") return priority;
+  throw new PoolError("invalid_argument", 'priority: use "high", "normal" or "low"', { field: "priority" });
+}
+
+/** @throws PoolError `invalid_argument` */
+export function checkClient(client: unknown): string {
+  if (typeof client === "string" && /^[\x21-\x7e]{1,128}$/.test(client)) return client;
+  throw new PoolError("invalid_argument", "client: use 1 to 128 printable ASCII characters without a space", {
+    field: "client",
+  });
+}
+
+/**
+ * A timeout in whole milliseconds, 1 to {@link MAX_TIMEOUT_MS}.
+ *
+ * @throws PoolError `invalid_argument`
+ */
+export function checkTimeoutMs(timeoutMs: unknown): number {
+  if (typeof timeoutMs === "number" && timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS) return Math.ceil(timeoutMs);
+  throw new PoolError("invalid_argument", `timeoutMs: use a number from 1 to ${MAX_TIMEOUT_MS}`, {
+    field: "timeoutMs",
+  });
+}
+
+/**
+ * A trace header (traceparent, tracestate) as it may go on.
+ *
+ * @throws PoolError `invalid_argument`
+ */
+export function checkTraceHeader(field: "traceparent" | "tracestate", value: unknown): string {
+  if (typeof value === "string" && /^[\x20-\x7e]{1,512}$/.test(value)) return value;
+  throw new PoolError("invalid_argument", `${field}: use up to 512 printable ASCII characters`, { field });
+}
+
+function isReplyKind(said: string): said is ReplyKind {
+  return said === "result" || said === "accepted" || said === "busy" || said === "progress" || said === "error";
+}
+
+function integer(header: string, text: string, min: number, max: number): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new PoolError("invalid_argument", `header ${header}: use a whole number from ${min} to ${max}`, {
+    field: header,
+  });
+}

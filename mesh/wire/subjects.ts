@@ -1,0 +1,133 @@
+/**
+ * Every subject of the mesh, built and taken apart in one place.
+ *
+ * Pure. Names are checked by {@link checkName} when a `Subjects` is made or a
+ * subject is built; nothing else in the project concatenates a subject.
+ */
+import { PoolError } from "../errors.js";
+import { checkName } from "../names.js";
+
+/** The queue groups. A bare worker joins "workers" with `nats reply … --queue workers`. */
+export const QUEUE_WORKERS = "workers";
+export const QUEUE_MANAGERS = "managers";
+
+/** The default first token of every subject. */
+export const DEFAULT_PREFIX = "pool";
+
+const PREFIX = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62}){0,3}$/;
+
+/** The subject where the NATS service API answers for one service; a sign of life. */
+export function servicePing(name: string, id: string): string {
+  return `$SRV.PING.${name}.${id}`;
+}
+
+/** The names under which services register with the NATS service API. */
+export const SERVICE_NAMES = {
+  manager: "poolmesh-manager",
+  worker: "poolmesh-worker",
+  meter: "poolmesh-meter",
+} as const;
+
+/** The subjects of one mesh. `pool` may be `*` only in the methods that say so. */
+export class Subjects {
+  readonly prefix: string;
+  readonly #depth: number;
+
+  /**
+   * @param prefix one to four dot-separated names; default "pool".
+   * @throws PoolError `invalid_argument`
+   */
+  constructor(prefix: string = DEFAULT_PREFIX) {
+    if (typeof prefix !== "string" || !PREFIX.test(prefix)) {
+      throw new PoolError("invalid_argument", 'prefix: use one to four names joined by "."', { field: "prefix" });
+    }
+    this.prefix = prefix;
+    this.#depth = prefix.split(".").length;
+  }
+
+  /** Offers to the queue group "workers". */
+  job(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.job`;
+  }
+
+  /** Hand-offs to one worker. */
+  jobFor(pool: string, worker: string): string {
+    return `${this.job(pool)}.${checkName("worker", worker)}`;
+  }
+
+  /** Jobs for a manager to park and run, queue group "managers". */
+  submit(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.submit`;
+  }
+
+  /** To one manager: how a client asks again for a job that this manager took. */
+  submitTo(pool: string, manager: string): string {
+    return `${this.submit(pool)}.${checkName("manager", manager)}`;
+  }
+
+  cancel(pool: string, job: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.cancel.${checkName("job", job)}`;
+  }
+
+  heartbeat(pool: string, worker: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.heartbeat.${checkName("worker", worker)}`;
+  }
+
+  managerHeartbeat(pool: string, manager: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.manager.${checkName("manager", manager)}`;
+  }
+
+  control(pool: string, worker: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.control.${checkName("worker", worker)}`;
+  }
+
+  /** To every worker of a pool at once: roll call and pace. */
+  controlAll(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.control`;
+  }
+
+  /** To whoever supervises one worker: stop it, start it again, and answer when it is READY. */
+  restart(pool: string, worker: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.restart.${checkName("worker", worker)}`;
+  }
+
+  /** What a reader subscribes to; without a pool it hears all of them. */
+  readonly every = {
+    heartbeat: (pool?: string): string => `${this.#pool(pool)}.heartbeat.*`,
+    managerHeartbeat: (pool?: string): string => `${this.#pool(pool)}.manager.*`,
+    submit: (pool?: string): string => `${this.#pool(pool)}.submit`,
+    submitTo: (manager: string, pool?: string): string => `${this.#pool(pool)}.submit.${checkName("manager", manager)}`,
+    cancel: (pool?: string): string => `${this.#pool(pool)}.cancel.*`,
+    controlAll: (pool?: string): string => `${this.#pool(pool)}.control`,
+  };
+
+  /** The pool's name in a subject of this mesh (`prefix.POOL.…`). */
+  poolOf(subject: string): string {
+    return subject.split(".")[this.#depth] ?? "";
+  }
+
+  /** The last token: worker, job or manager. */
+  lastOf(subject: string): string {
+    return subject.slice(subject.lastIndexOf(".") + 1);
+  }
+
+  #pool(pool: string | undefined): string {
+    return pool === undefined ? `${this.prefix}.*` : `${this.prefix}.${checkName("pool", pool)}`;
+  }
+}
+
+/** The default prefix of the inboxes of NATS clients, and of replies across accounts. */
+const INBOX = "_INBOX.";
+const ACCOUNT_REPLY = "_R_.";
+
+/**
+ * Whether an answer may be sent to `reply`. Only inboxes are answered, so that
+ * nobody can make a service write to `$JS.API.…` or beat in another's name.
+ *
+ * @param inboxPrefix one more prefix to allow, without its dot.
+ */
+export function isAnswerable(reply: string | undefined, inboxPrefix?: string): reply is string {
+  if (!reply) return false;
+  if (reply.startsWith(INBOX) || reply.startsWith(ACCOUNT_REPLY)) return true;
+  return inboxPrefix !== undefined && reply.startsWith(`${inboxPrefix}.`);
+}

@@ -1,0 +1,117 @@
+/**
+ * NATS headers on the hot path: written once as text, read by search.
+ *
+ * nats.js' own class keeps a map of arrays and canonicalizes every name; that
+ * took a quarter of the time of an empty job (see docs/adr). This one has what
+ * the mesh uses. What it reads is checked against nats.js' class by a test.
+ */
+import type { Msg, MsgHdrs } from "nats";
+import { PoolError } from "../errors.js";
+
+const START = "NATS/1.0";
+const END = "\r\n";
+
+/** What reading needs of headers; nats.js' own have it too. */
+export interface HeaderReader extends Iterable<[string, string[]]> {
+  /** The first value under this exact name; "" when there is none. */
+  get(name: string): string;
+  /** The status code of the first line, 0 without one. */
+  readonly code: number;
+}
+
+/** Headers as one text: `NATS/1.0\r\nName: value\r\n…`. */
+class WireHeaders implements HeaderReader {
+  #text: string;
+
+  /** @param text as on the wire, without the empty line; one character a byte where it was read */
+  constructor(text = START + END) {
+    this.#text = text;
+  }
+
+  /** @throws PoolError `invalid_argument` for a line break in a value */
+  append(name: string, value: string): void {
+    if (value.includes("\n") || value.includes("\r")) {
+      throw new PoolError("invalid_argument", `header ${name}: a line break is not allowed`, { field: name });
+    }
+    this.#text += `${name}: ${value}${END}`;
+  }
+
+  get(name: string): string {
+    let found = "";
+    this.each((each, value) => {
+      if (found === "" && each === name) found = value;
+    });
+    return found;
+  }
+
+  get code(): number {
+    return this.#text.startsWith(END, START.length) ? 0 : Number.parseInt(this.#text.slice(START.length), 10) || 0;
+  }
+
+  /** The bytes on the wire. nats.js calls it when it publishes. */
+  encode(): Uint8Array {
+    return Buffer.from(this.#text + END);
+  }
+
+  /** Calls `visit` for every header, in one pass over the text. */
+  each(visit: (name: string, value: string) => void): void {
+    const text = this.#text;
+    let from = text.indexOf(END) + END.length;
+    for (let to = text.indexOf(END, from); to > from; to = text.indexOf(END, from)) {
+      const colon = text.indexOf(":", from);
+      if (colon > from && colon < to) visit(text.slice(from, colon), utf8(text.slice(colon + 1, to).trim()));
+      from = to + END.length;
+    }
+  }
+
+  /** Names and values, as nats.js' class gives them. */
+  [Symbol.iterator](): Iterator<[string, string[]]> {
+    const all: [string, string[]][] = [];
+    this.each((name, value) => all.push([name, [value]]));
+    return all.values();
+  }
+}
+
+/** Calls `visit` for every header and value of ours or of nats.js' class. */
+export function eachHeader(h: HeaderReader, visit: (name: string, value: string) => void): void {
+  if (h instanceof WireHeaders) return h.each(visit);
+  for (const [name, values] of h) for (const value of values) visit(name, value);
+}
+
+/** Text that was read one character a byte; ASCII is what it is. */
+function utf8(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the ASCII range is what is meant
+  return /^[\x00-\x7f]*$/.test(value) ? value : Buffer.from(value, "latin1").toString();
+}
+
+/** New headers to write to. Publishing, get() and iterating are what they can do. */
+export function wireHeaders(): MsgHdrs {
+  return new WireHeaders() as unknown as MsgHdrs;
+}
+
+/** A test for messages whose first header has this name. Most others cost it one comparison. */
+export function firstHeaderIs(name: string): (msg: Pick<Msg, "headers">) => boolean {
+  const start = Buffer.from(`${START}${END}${name}:`);
+  // names share beginnings and lengths more often than their last letter
+  const markAt = start.length - 2;
+  return (msg) => {
+    const { _msg, _rdata } = msg as RawMsg;
+    if (_msg === undefined || _rdata === undefined) return (msg.headers?.get(name) ?? "") !== "";
+    if (_msg.hdr < start.length || _rdata[markAt] !== start[markAt]) return false;
+    return start.equals(_rdata.subarray(0, start.length));
+  };
+}
+
+/** A message of nats.js, with the raw bytes that its getters decode. */
+interface RawMsg {
+  readonly _msg?: { readonly hdr: number };
+  readonly _rdata?: Uint8Array;
+}
+
+/** The headers of a message; undefined when it has none. */
+export function headersOf(msg: Pick<Msg, "headers">): HeaderReader | undefined {
+  const { _msg, _rdata } = msg as RawMsg;
+  if (_msg === undefined || _rdata === undefined) return msg.headers;
+  if (_msg.hdr <= 0) return undefined;
+  return new WireHeaders(Buffer.from(_rdata.buffer, _rdata.byteOffset, _msg.hdr).toString("latin1"));
+}

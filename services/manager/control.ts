@@ -1,0 +1,109 @@
+/**
+ * Drain, pause, resume and resize: of one worker, of those with a label, of a
+ * pool, or of a number of them.
+ *
+ * Decided here: whom a selector means. When only some are wanted, idle workers
+ * go first and the busiest last, so that scaling in never stops work that could
+ * have been left alone.
+ */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { ControlRequestSchema } from "../../gen/poolmesh/v1/control_pb.js";
+import { type Heartbeat, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { PoolError } from "../../mesh/errors.js";
+import { askControl } from "../../mesh/link/ask-control.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { checkName } from "../../mesh/names.js";
+import type { Pools } from "./pools.js";
+
+/** Whom a control request is for. */
+export interface Selector {
+  readonly pool: string;
+  /** One worker; "" for several. */
+  readonly worker: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** At most this many, the least busy first; 0 for all. */
+  readonly count: number;
+}
+
+/** What is asked of each of them. */
+export type WorkerOp =
+  | { readonly op: "drain"; readonly wait: boolean }
+  | { readonly op: "pause" }
+  | { readonly op: "resume" }
+  | { readonly op: "resize"; readonly slots: number };
+
+/** How long a worker has to answer, in milliseconds; a drain that waits has ten minutes. */
+const ANSWER_LIMIT_MS = 2_000;
+const DRAIN_LIMIT_MS = 600_000;
+
+export class WorkerControl {
+  readonly #bus: Bus;
+  readonly #pools: Pools;
+
+  constructor(bus: Bus, pools: Pools) {
+    this.#bus = bus;
+    this.#pools = pools;
+  }
+
+  /**
+   * Asks everyone that the selector means, and resolves with each one's state afterwards.
+   *
+   * @param signal gives up waiting; what was asked stays asked
+   * @throws PoolError `unknown_pool`, `not_found` when nobody matches, what a worker refused
+   */
+  async ask(selector: Selector, op: WorkerOp, signal?: AbortSignal): Promise<Heartbeat[]> {
+    this.#bus.requireConnected();
+    const workers = this.#select(selector, op);
+    return Promise.all(workers.map((worker) => this.#askOne(selector.pool, worker, op, signal)));
+  }
+
+  async #askOne(pool: string, worker: string, op: WorkerOp, signal: AbortSignal | undefined): Promise<Heartbeat> {
+    const limitMs = op.op === "drain" && op.wait ? DRAIN_LIMIT_MS : ANSWER_LIMIT_MS;
+    const response = await askControl(this.#bus, this.#pools, {
+      pool,
+      worker,
+      ...toRequest(op),
+      limitMs,
+      ...(signal ? { signal } : {}),
+    });
+    if (response.worker === undefined) throw new PoolError("internal", `worker ${worker} gave no state`);
+    return response.worker;
+  }
+
+  #select(selector: Selector, op: WorkerOp): string[] {
+    const pool = this.#pools.find(selector.pool);
+    if (selector.worker !== "") return [checkName("worker", selector.worker)];
+    if (pool === undefined) throw new PoolError("unknown_pool", "nobody serves that pool", { field: "pool" });
+    const matching = [...pool.heartbeats.values()]
+      .map(({ heartbeat }) => heartbeat)
+      .filter((heartbeat) => hasLabels(heartbeat, selector.labels) && isFit(heartbeat, op));
+    if (matching.length === 0) throw new PoolError("not_found", "no worker matches", { field: "worker" });
+    matching.sort((a, b) => a.busy - b.busy);
+    return matching.slice(0, selector.count === 0 ? matching.length : selector.count).map(({ worker }) => worker);
+  }
+}
+
+/** Whether a worker bears all of these labels. */
+export function hasLabels(heartbeat: Heartbeat, labels: Readonly<Record<string, string>>): boolean {
+  return Object.entries(labels).every(([key, value]) => heartbeat.labels[key] === value);
+}
+
+function isFit(heartbeat: Heartbeat, { op }: WorkerOp): boolean {
+  const { state } = heartbeat;
+  if (op === "resume") return state === WorkerState.PAUSED;
+  if (op === "pause") return state === WorkerState.READY;
+  return state !== WorkerState.DRAINING && state !== WorkerState.STOPPED;
+}
+
+function toRequest(op: WorkerOp): { request: NonNullable<MessageInitShape<typeof ControlRequestSchema>["op"]> } {
+  switch (op.op) {
+    case "drain":
+      return { request: { case: "drain", value: { wait: op.wait } } };
+    case "resize":
+      return { request: { case: "resize", value: { slots: op.slots } } };
+    case "pause":
+      return { request: { case: "pause", value: {} } };
+    case "resume":
+      return { request: { case: "resume", value: {} } };
+  }
+}

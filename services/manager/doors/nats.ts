@@ -1,0 +1,124 @@
+/**
+ * The NATS door: a message on `pool.P.submit` becomes a job, its outcome the
+ * reply. A sender that says `Pool-Offer: 1` hears `accepted` and `progress` too;
+ * a plain request hears exactly one reply.
+ */
+import type { Msg, MsgHdrs } from "nats";
+import { PoolError, toPoolError } from "../../../mesh/errors.js";
+import type { Outcome } from "../../../mesh/job/job.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
+import {
+  decodeJobHeaders,
+  encodeReplyHeaders,
+  HEADER,
+  type JobHeaders,
+  type ReplyKind,
+} from "../../../mesh/wire/headers.js";
+import { isAnswerable } from "../../../mesh/wire/subjects.js";
+import { headersOf } from "../../../mesh/wire/wire-headers.js";
+import type { JobListener } from "../jobs/job.js";
+import type { OwedAnswers } from "../owed-answers.js";
+import type { Pool } from "../pool.js";
+
+/** What answers go through. */
+export interface Submissions {
+  readonly bus: Bus;
+  readonly owed: OwedAnswers;
+  /** This manager's id. */
+  readonly manager: string;
+}
+
+/**
+ * Answers for a job that this manager has or had; its client missed the answer.
+ * It comes without the job's payload. What is not known here any more is not
+ * run again: that is for its client to decide.
+ */
+export function answerAgain(parts: Submissions, msg: Msg, findPool: () => Pool): void {
+  respond(parts, msg, ({ jobId = "" }, listener) => {
+    if (findPool().again(jobId, listener)) return jobId;
+    throw new PoolError("not_found", "the manager does not know the job any more", {
+      field: "job",
+      maybeExecuted: true,
+    });
+  });
+}
+
+/**
+ * Runs one submission and answers it.
+ *
+ * @param findPool the pool of the message's subject; may throw a PoolError
+ */
+export function answerSubmission(parts: Submissions, msg: Msg, findPool: () => Pool): void {
+  respond(parts, msg, ({ expiresAt: _expiresAt, offer: _offer, ...spec }, listener) =>
+    findPool().submit(msg.data.slice(), spec, listener),
+  );
+}
+
+/** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
+function respond(parts: Submissions, msg: Msg, take: (said: JobHeaders, listener: JobListener) => string): void {
+  if (msg.reply !== "" && !isAnswerable(msg.reply, parts.bus.inboxPrefix)) return;
+  const answer = new Answer(parts, msg.reply ?? "");
+  try {
+    const said = decodeJobHeaders(headersOf(msg));
+    const listener = {
+      onEnd: (outcome: Outcome) => answer.end(outcome),
+      ...(said.offer
+        ? {
+            // Before the job goes out: a client that hears nothing knows that nothing went.
+            onTaken: () => answer.send("accepted"),
+            onAccepted: (worker: string) => answer.send("accepted", undefined, worker),
+            onProgress: (progress: Uint8Array) => answer.send("progress", progress),
+          }
+        : {}),
+    };
+    answer.jobId = said.jobId ?? "";
+    answer.jobId = take(said, listener);
+  } catch (thrown) {
+    answer.fail(toPoolError(thrown));
+  }
+}
+
+class Answer {
+  jobId = "";
+  readonly #parts: Submissions;
+  readonly #reply: string;
+
+  constructor(parts: Submissions, reply: string) {
+    this.#parts = parts;
+    this.#reply = reply;
+  }
+
+  /** Something on the way: it may be lost. */
+  send(kind: "accepted" | "progress", payload?: Uint8Array, worker?: string): void {
+    if (this.#reply !== "") this.#parts.bus.publish(this.#reply, payload, { headers: this.#headers(kind, worker) });
+  }
+
+  end(outcome: Outcome): void {
+    this.jobId = outcome.id;
+    if (!outcome.ok) return this.fail(outcome.error, outcome.worker, outcome.attempt);
+    const { payload, worker, attempt } = outcome.result;
+    this.#owe(this.#headers("result", worker, attempt), payload);
+  }
+
+  fail(error: PoolError, worker = "", attempt = 0): void {
+    const headers = this.#headers("error", worker, attempt);
+    writeErrorHeaders(headers, error);
+    this.#owe(headers, errorText(error));
+  }
+
+  #headers(kind: ReplyKind, worker = "", attempt = 0): MsgHdrs {
+    const headers = encodeReplyHeaders({
+      kind,
+      ...(this.jobId === "" ? {} : { jobId: this.jobId }),
+      ...(worker === "" ? {} : { worker }),
+      ...(attempt === 0 ? {} : { attempt }),
+    });
+    headers.append(HEADER.manager, this.#parts.manager);
+    return headers;
+  }
+
+  #owe(headers: MsgHdrs, payload: Uint8Array): void {
+    if (this.#reply !== "") this.#parts.owed.send(this.#reply, payload, headers);
+  }
+}

@@ -1,0 +1,93 @@
+/** Messages of ManagerService to jobs and back. Pure. */
+import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import {
+  Priority as ProtoPriority,
+  type SubmitRequest,
+  type SubmitResponse,
+  SubmitResponseSchema,
+} from "../../../gen/poolmesh/v1/manager_pb.js";
+import { PoolError } from "../../../mesh/errors.js";
+import type { JobResult, SubmitOptions } from "../../../mesh/job/job.js";
+import { json, text } from "../../../mesh/wire/codec.js";
+import type { Priority } from "../../../mesh/wire/headers.js";
+import { checkTimeoutMs } from "../../../mesh/wire/headers.js";
+
+type Input = SubmitRequest["input"];
+
+const EMPTY = new Uint8Array(0);
+const PRIORITIES: Record<ProtoPriority, Priority> = {
+  [ProtoPriority.UNSPECIFIED]: "normal",
+  [ProtoPriority.LOW]: "low",
+  [ProtoPriority.NORMAL]: "normal",
+  [ProtoPriority.HIGH]: "high",
+};
+
+/** The payload bytes of a request, whichever form its caller chose. */
+export function toPayload(input: Input): Uint8Array {
+  switch (input.case) {
+    case "payload":
+      return input.value;
+    case "text":
+      return text.encode(input.value);
+    case "json":
+      return json.encode(toJson(ValueSchema, input.value));
+    default:
+      return EMPTY;
+  }
+}
+
+/**
+ * The options of a request.
+ *
+ * @param callTimeoutMs what is left of the call's own deadline, if it has one; the job's is never later
+ * @throws PoolError `invalid_argument`
+ */
+export function toSubmitOptions(request: SubmitRequest, callTimeoutMs?: number): SubmitOptions {
+  const options: SubmitOptions = { idempotent: request.idempotent, wait: !request.noWait };
+  const timeoutMs = timeoutOf(request, callTimeoutMs);
+  if (timeoutMs !== undefined) options.timeoutMs = timeoutMs;
+  if (request.jobId !== "") options.id = request.jobId;
+  if (request.client !== "") options.client = request.client;
+  if (request.traceparent !== "") options.traceparent = request.traceparent;
+  if (request.tracestate !== "") options.tracestate = request.tracestate;
+  options.priority = toPriority(request.priority);
+  return options;
+}
+
+/** A result in the form in which its job came; one that has no such form comes as bytes. */
+export function toResponse(form: Input["case"], result: JobResult): SubmitResponse {
+  const { id, worker, attempt } = result;
+  const [waitMs, totalMs] = [toMicroseconds(result.waitMs), toMicroseconds(result.totalMs)];
+  return create(SubmitResponseSchema, { jobId: id, worker, attempt, waitMs, totalMs, output: toOutput(form, result) });
+}
+
+/** Milliseconds to three places. */
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
+function toOutput(form: Input["case"], result: JobResult): SubmitResponse["output"] {
+  try {
+    if (form === "text") return { case: "text", value: result.text() };
+    if (form === "json") {
+      const value = (result.json() ?? null) as JsonValue;
+      return { case: "json", value: fromJson(ValueSchema, value) };
+    }
+  } catch {
+    // Falls through: the bytes are the truth.
+  }
+  return { case: "payload", value: result.payload };
+}
+
+function toPriority(priority: ProtoPriority): Priority {
+  const known = PRIORITIES[priority];
+  if (known !== undefined) return known;
+  throw new PoolError("invalid_argument", "priority: unknown", { field: "priority" });
+}
+
+function timeoutOf(request: SubmitRequest, callTimeoutMs: number | undefined): number | undefined {
+  const asked = request.timeoutMs === 0n ? undefined : checkTimeoutMs(Number(request.timeoutMs));
+  if (callTimeoutMs === undefined) return asked;
+  return Math.max(1, Math.min(asked ?? Number.POSITIVE_INFINITY, callTimeoutMs));
+}

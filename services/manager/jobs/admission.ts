@@ -1,0 +1,95 @@
+/**
+ * Whether a job that cannot run at once may wait, and what it hears if not.
+ *
+ * Pure. Overload is told honestly: with the pool's utilization, how many jobs
+ * are parked, and when to come back.
+ */
+import { PoolError } from "../../../mesh/errors.js";
+import type { Bookings } from "./in-flight.js";
+import type { LiveJob } from "./job.js";
+import type { ParkedQueue } from "./parked-queue.js";
+import { ServiceRate } from "./service-rate.js";
+import type { Roster } from "./workers.js";
+
+/** The state of a pool at the moment of a submission. */
+interface Pressure {
+  /** Slots of READY workers. */
+  readonly capacity: number;
+  /** Free slots among them that no offer is on its way to. */
+  readonly free: number;
+  readonly parked: number;
+  /** Whether anybody has ever beaten for the pool. */
+  readonly everBeaten: boolean;
+  /** When a slot will be free for one more job, in milliseconds, at the rate of the last seconds. */
+  readonly retryAfterMs: number;
+}
+
+/** Which bound of the parked queue a job would break. */
+export type Bound = "jobs" | "bytes" | "share";
+
+const MESSAGES = {
+  slots: "every slot is busy",
+  jobs: "as many jobs are parked as may be",
+  bytes: "parked jobs hold as many bytes as they may",
+  share: "this client holds its share of the parked jobs",
+} as const;
+
+/** What it judges by. */
+export interface AdmissionParts {
+  readonly roster: Roster;
+  readonly parked: ParkedQueue<LiveJob>;
+  readonly bookings: Bookings;
+}
+
+export class Admission {
+  readonly #parts: AdmissionParts;
+  readonly #rate = new ServiceRate();
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+  }
+
+  /** A job has ended. */
+  ended(now: number): void {
+    this.#rate.ended(now);
+  }
+
+  /** @throws PoolError `pool_full`, `no_workers`, `unknown_pool` when a job that cannot run now may not wait */
+  checkParkable(job: LiveJob, now: number): void {
+    if (!job.spec.wait) throw this.noSlot(now);
+    const bound = this.#parts.parked.refusal(job);
+    if (bound !== undefined) throw poolFull(bound, this.#pressure(now));
+  }
+
+  /** The refusal of a job that does not want to wait. */
+  noSlot(now: number): PoolError {
+    return noSlot(this.#pressure(now));
+  }
+
+  #pressure(now: number): Pressure {
+    const { roster, parked, bookings } = this.#parts;
+    return {
+      capacity: roster.capacity,
+      free: roster.free - bookings.offersOut,
+      parked: parked.size,
+      everBeaten: roster.everBeaten,
+      retryAfterMs: this.#rate.timeForMs(Math.max(1, parked.size), now),
+    };
+  }
+}
+
+/** When to ask again for a pool that has nobody, in milliseconds. */
+const NOBODY_RETRY_MS = 1_000;
+
+function noSlot(pressure: Pressure): PoolError {
+  if (pressure.capacity > 0) return poolFull("slots", pressure);
+  const retry = { retryAfterMs: NOBODY_RETRY_MS };
+  if (pressure.everBeaten) return new PoolError("no_workers", "the pool has no READY worker", retry);
+  return new PoolError("unknown_pool", "nobody serves that pool", retry);
+}
+
+function poolFull(bound: Bound | "slots", pressure: Pressure): PoolError {
+  const { capacity, free, parked, retryAfterMs } = pressure;
+  const utilization = capacity === 0 ? 1 : 1 - Math.min(capacity, Math.max(0, free)) / capacity;
+  return new PoolError("pool_full", MESSAGES[bound], { utilization, parked, retryAfterMs });
+}

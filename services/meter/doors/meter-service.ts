@@ -1,0 +1,51 @@
+/** poolmesh.v1.MeterService: what every pool can take right now. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type GetCapacityRequest,
+  type GetCapacityResponse,
+  GetCapacityResponseSchema,
+  type GetHistoryRequest,
+  type GetHistoryResponse,
+  GetHistoryResponseSchema,
+  type ListWorkersRequest,
+  type ListWorkersResponse,
+  ListWorkersResponseSchema,
+} from "../../../gen/poolmesh/v1/meter_pb.js";
+import { checkName } from "../../../mesh/names.js";
+import type { ClockWork } from "../clock-work.js";
+import type { MeterState } from "../meter-state.js";
+import { addUp } from "../registry/capacity.js";
+import { toWorkerView } from "../registry/worker-row.js";
+import { HISTORY_STEP_MS } from "../streams/history.js";
+import { toFilter } from "./request.js";
+
+/** Capacities now. @throws PoolError `invalid_argument`, `unknown_pool`, `bus_unavailable` */
+export function getCapacity(state: MeterState, request: GetCapacityRequest): GetCapacityResponse {
+  const filter = toFilter(request);
+  state.requirePool(filter.pool);
+  const pools = state.view.capacities(filter, state.nowMs());
+  return create(GetCapacityResponseSchema, { pools, total: addUp(pools), freshness: state.freshnessNow() });
+}
+
+/** Rows now, in the order of pools and workers. @throws PoolError as {@link getCapacity} */
+export function listWorkers(state: MeterState, request: ListWorkersRequest): ListWorkersResponse {
+  const filter = toFilter(request);
+  state.requirePool(filter.pool);
+  const rows = [...state.view.workers(filter)].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const nowMs = state.nowMs();
+  const wallMs = state.wallMs();
+  return create(ListWorkersResponseSchema, {
+    workers: rows.map((row) => toWorkerView(row, nowMs, wallMs)),
+    freshness: state.freshnessNow(),
+  });
+}
+
+/** The last 15 minutes. Empty for a pool of which nothing is kept. @throws PoolError `invalid_argument` */
+export function getHistory(state: MeterState, clock: ClockWork, request: GetHistoryRequest): GetHistoryResponse {
+  if (request.pool !== "") checkName("pool", request.pool);
+  const series = state.history.series(request.pool);
+  const newestMs = clock.sampledWallMs ?? state.wallMs();
+  const startMs = newestMs - Math.max(0, series.slots.length - 1) * HISTORY_STEP_MS;
+  return create(GetHistoryResponseSchema, { start: timestampFromMs(startMs), stepMs: HISTORY_STEP_MS, ...series });
+}

@@ -1,0 +1,32 @@
+/**
+ * solpipe.WorkerStatus: the stream that existing Go clients have compiled in.
+ *
+ * To the byte: one message at once, one on every change (coalesced), and one
+ * every 30 seconds although nothing changed; busy divided by total, 1 when there
+ * is no worker. A request header `pool` narrows it to one pool.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import { type CapacityResponse, CapacityResponseSchema } from "../../../gen/solpipe/solpipe_pb.js";
+import { checkName } from "../../../mesh/names.js";
+import type { MeterState } from "../meter-state.js";
+
+/** The request header that narrows the stream to one pool. */
+export const POOL_HEADER = "pool";
+
+/** Streams utilization until the call ends. */
+export async function* onStatus(state: MeterState, context: HandlerContext): AsyncGenerator<CapacityResponse> {
+  const name = context.requestHeader.get(POOL_HEADER);
+  const pool = name === null ? "" : checkName("pool", name);
+  const pace = { minIntervalMs: state.coalesceMs, keepAliveMs: state.statusKeepAliveMs };
+  const { reader, topic } = state.changes.watchCapacity(state.view, { pool, labels: {} }, pace, context.signal);
+  let last: number | undefined;
+  for (;;) {
+    await reader.next();
+    const capacity = Math.fround(topic.total.utilization);
+    if (capacity === last && !reader.isSilent) continue;
+    last = capacity;
+    reader.sent();
+    yield create(CapacityResponseSchema, { capacity } satisfies MessageInitShape<typeof CapacityResponseSchema>);
+  }
+}

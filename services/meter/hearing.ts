@@ -1,0 +1,55 @@
+/**
+ * The meter's side of the bus: listening, judging, probing on one connection.
+ *
+ * One object, so that it can be had only when there is a connection.
+ */
+import type { Bus } from "../../mesh/link/bus.js";
+import { Inbox } from "../../mesh/link/inbox.js";
+import type { Subjects } from "../../mesh/wire/subjects.js";
+import type { ControlLine } from "./doors/control.js";
+import { Listener } from "./listener.js";
+import type { MeterState } from "./meter-state.js";
+import { Prober } from "./prober.js";
+import { Liveness } from "./registry/liveness.js";
+
+/** What is heard, and who judges it. */
+export class Ears implements ControlLine {
+  readonly bus: Bus;
+  readonly inbox: Inbox;
+  readonly subjects: Subjects;
+  readonly #listener: Listener;
+  readonly #liveness: Liveness;
+  readonly #prober: Prober;
+
+  /** @param pools the pools to hear; undefined for all */
+  constructor(bus: Bus, subjects: Subjects, state: MeterState, pools: readonly string[] | undefined) {
+    this.bus = bus;
+    this.subjects = subjects;
+    this.inbox = new Inbox(bus);
+    const { view, tally, freshness, nowMs } = state;
+    this.#listener = new Listener({ bus, subjects, pools, view, tally, nowMs });
+    this.#prober = new Prober({ bus, inbox: this.inbox, subjects, view, tally, nowMs });
+    this.#liveness = new Liveness({
+      bus,
+      listener: this.#listener,
+      prober: this.#prober,
+      view,
+      freshness,
+      nowMs,
+      onFreshness: () => state.changes.everythingChanged(),
+    });
+  }
+
+  /** Resolves when the broker has the subscriptions and has answered. */
+  async start(): Promise<void> {
+    this.#listener.start();
+    await this.#liveness.start();
+  }
+
+  stop(): void {
+    this.#liveness.stop();
+    this.#listener.stop();
+    this.#prober.stop();
+    this.inbox.stop();
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Asks before a worker is drained, paused or resumed, and carries it out.
+ *
+ * The token lives in this object only: it is gone when the page is.
+ */
+
+import type { WorkerRow } from "../../../../browser/worker-row.js";
+import { createMeterClient, PoolError } from "../../../../browser.js";
+import { WorkerOp } from "../../../../gen/poolmesh/v1/meter_pb.js";
+import { fromConnectError } from "../../../../mesh/wire/connect-errors.js";
+import { element, setText } from "../element.js";
+import { type ControlVerb, VERB_MEANING } from "./control-verbs.js";
+
+const OPS: Readonly<Record<ControlVerb, WorkerOp>> = {
+  Drain: WorkerOp.DRAIN,
+  Pause: WorkerOp.PAUSE,
+  Resume: WorkerOp.RESUME,
+};
+
+/** One dialog, used for every confirmation. */
+export class ControlDialog {
+  readonly #client = createMeterClient();
+  readonly #dialog = element("dialog", "confirm");
+  readonly #title = element("h2");
+  readonly #meaning = element("p");
+  readonly #tokenField = element("label", "token", "Control token");
+  readonly #tokenInput = element("input");
+  readonly #failure = element("p", "failure");
+  readonly #confirm = element("button", "primary");
+  #token = "";
+  #asked: { verb: ControlVerb; row: WorkerRow } | undefined;
+
+  constructor() {
+    this.#title.id = "confirm-title";
+    this.#dialog.setAttribute("aria-labelledby", this.#title.id);
+    this.#failure.setAttribute("role", "alert");
+    this.#tokenInput.type = "password";
+    this.#tokenInput.autocomplete = "off";
+    this.#tokenField.append(this.#tokenInput);
+    const cancel = element("button", "quiet", "Cancel");
+    cancel.type = "button";
+    cancel.addEventListener("click", () => this.#dialog.close());
+    const form = element("form", "", this.#title, this.#meaning, this.#tokenField, this.#failure);
+    form.append(element("div", "buttons", cancel, this.#confirm));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#carryOut();
+    });
+    this.#dialog.append(form);
+    document.body.append(this.#dialog);
+  }
+
+  /** Opens the confirmation. */
+  ask(verb: ControlVerb, row: WorkerRow): void {
+    this.#asked = { verb, row };
+    setText(this.#title, `${verb} ${row.worker}?`);
+    setText(this.#meaning, VERB_MEANING[verb]);
+    setText(this.#confirm, verb);
+    setText(this.#failure, "");
+    this.#tokenField.hidden = this.#token !== "";
+    this.#dialog.showModal();
+    (this.#token === "" ? this.#tokenInput : this.#confirm).focus();
+  }
+
+  async #carryOut(): Promise<void> {
+    const asked = this.#asked;
+    if (asked === undefined) return;
+    const token = this.#token === "" ? this.#tokenInput.value : this.#token;
+    this.#confirm.disabled = true;
+    try {
+      const heartbeat = asked.row.seen.view.heartbeat;
+      await this.#client.controlWorker(
+        { pool: heartbeat?.pool ?? "", worker: heartbeat?.worker ?? "", op: OPS[asked.verb] },
+        { headers: { authorization: `Bearer ${token}` }, timeoutMs: 10_000 },
+      );
+      this.#token = token;
+      this.#tokenInput.value = "";
+      this.#dialog.close();
+    } catch (error) {
+      this.#failed(error instanceof PoolError ? error : fromConnectError(error));
+    } finally {
+      this.#confirm.disabled = false;
+    }
+  }
+
+  #failed(error: PoolError): void {
+    const refused = error.reason === "unauthenticated" || error.reason === "permission_denied";
+    if (refused) this.#token = "";
+    this.#tokenField.hidden = this.#token !== "";
+    setText(this.#failure, refused ? "The meter does not accept this token." : error.message);
+    if (refused) this.#tokenInput.select();
+  }
+}

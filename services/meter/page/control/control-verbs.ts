@@ -1,0 +1,19 @@
+/** What may be asked of a worker in which state, and what it means. Pure. */
+import type { StateWord } from "../../../../browser/worker-row.js";
+
+/** The words on the buttons. */
+export type ControlVerb = "Drain" | "Pause" | "Resume";
+
+/** What makes sense in this state. */
+export function verbsFor(state: StateWord): readonly ControlVerb[] {
+  if (state === "ready" || state === "starting") return ["Pause", "Drain"];
+  if (state === "paused") return ["Resume", "Drain"];
+  return [];
+}
+
+/** What will happen, in a sentence for the confirmation. */
+export const VERB_MEANING: Readonly<Record<ControlVerb, string>> = {
+  Drain: "It takes nothing new, finishes the jobs it runs, then leaves the pool and its process ends.",
+  Pause: "It takes nothing new until it is resumed. Running jobs go on.",
+  Resume: "It takes jobs again.",
+};

@@ -1,0 +1,82 @@
+/** What is shown when there is nothing to show: not yet connected, nobody there, or an unknown pool. */
+import { plainText } from "../../../../browser/plain-text.js";
+import { byId, element, setAttribute } from "../element.js";
+import { chosenCapacity, connectionNow, hasData, type PageState, workerCount } from "../page-state.js";
+
+/** Which of them it is; undefined: there is something to show. */
+export type Vacancy = "connecting" | "unreachable" | "no workers" | "no such pool" | undefined;
+
+/** Decides what is lacking. Pure. */
+export function vacancyOf(state: PageState): Vacancy {
+  if (!hasData(state)) {
+    const connection = connectionNow(state);
+    const first = connection.state === "connecting" && connection.attempt === 1;
+    return first || connection.state === "live" ? "connecting" : "unreachable";
+  }
+  if (state.pool !== "" && chosenCapacity(state) === undefined) return "no such pool";
+  const some = workerCount(chosenCapacity(state)) > 0 || (chosenCapacity(state)?.parked ?? 0) > 0;
+  return some ? undefined : "no workers";
+}
+
+/** Draws it. */
+export class VacancyPanel {
+  readonly #root = byId("vacancy");
+  readonly #content = byId("content");
+  #drawn: string | undefined;
+
+  update(state: PageState): void {
+    const vacancy = vacancyOf(state);
+    this.#content.hidden = vacancy !== undefined;
+    this.#root.hidden = vacancy === undefined;
+    const key = `${vacancy}:${state.pool}`;
+    if (key === this.#drawn) return;
+    this.#drawn = key;
+    setAttribute(this.#root, "data-vacancy", vacancy);
+    this.#root.replaceChildren(...(vacancy === undefined ? [] : draw(vacancy, state.pool)));
+  }
+}
+
+function draw(vacancy: Exclude<Vacancy, undefined>, pool: string): Node[] {
+  switch (vacancy) {
+    case "connecting":
+      return [
+        mesh(),
+        element("h2", "", "Listening for the meter"),
+        element("p", "", "The first heartbeats arrive within a second."),
+      ];
+    case "unreachable":
+      return [
+        mesh(),
+        element("h2", "", "The meter does not answer"),
+        element("p", "", "This page keeps trying, and fills by itself as soon as the meter is there."),
+      ];
+    case "no such pool":
+      return [
+        mesh(),
+        element("h2", "", `Nobody has spoken for ${plainText(pool)}`),
+        element("p", "", "A pool appears with its first worker or its first parked job. Start a worker with"),
+        command(`poolmesh worker --pool ${plainText(pool)} --handler ./handler.ts --slots 4`),
+      ];
+    case "no workers":
+      return [
+        mesh(),
+        element("h2", "", "No workers yet"),
+        element("p", "", "Start one with"),
+        command(`poolmesh worker --pool ${pool === "" ? "adder" : plainText(pool)} --handler ./handler.ts --slots 4`),
+        element("p", "aside", "It shows up here with its first heartbeat. In any language, the nats CLI included."),
+      ];
+  }
+}
+
+function mesh(): HTMLElement {
+  const cells = Array.from({ length: 9 }, () => element("span", "cell"));
+  const root = element("div", "vacancy-mesh", ...cells);
+  root.setAttribute("aria-hidden", "true");
+  return root;
+}
+
+function command(text: string): HTMLElement {
+  const code = element("code", "", text);
+  code.tabIndex = 0;
+  return element("p", "command", element("span", "prompt", "$ "), code);
+}

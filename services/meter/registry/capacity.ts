@@ -1,0 +1,140 @@
+/**
+ * The arithmetic of capacity.
+ *
+ * Pure. Only the slots of READY workers are capacity: what is starting, paused,
+ * draining, stopped or lost is counted by state and in nothing else, since a
+ * worker that is not heard is not an idle one. No capacity is full: utilization 1.
+ */
+import { create } from "@bufbuild/protobuf";
+import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import {
+  type PoolCapacity,
+  PoolCapacitySchema,
+  type StateCounts,
+  StateCountsSchema,
+} from "../../../gen/poolmesh/v1/view_pb.js";
+import { isLive, type WorkerRow } from "./worker-row.js";
+
+/** What managers report of one pool, added up. */
+export interface ManagerSums {
+  readonly managers: number;
+  readonly parked: number;
+  readonly parkedLimit: number;
+  readonly oldestWaitMs: number;
+  readonly inFlight: number;
+}
+
+/** What managers report when there are none. */
+export const NO_MANAGERS: ManagerSums = { managers: 0, parked: 0, parkedLimit: 0, oldestWaitMs: 0, inFlight: 0 };
+
+/** What a pool's capacity is made of. */
+export interface CapacityParts {
+  readonly pool: string;
+  readonly rows: Iterable<WorkerRow>;
+  readonly managers: ManagerSums;
+  readonly jobsPerSecond: number;
+  /** Jobs of processes that are gone. */
+  readonly goneDone: number;
+  readonly goneFailed: number;
+}
+
+/** The largest value of a protobuf uint32. */
+const MAX_UINT32 = 4_294_967_295;
+
+/** Busy divided by slots, always within 0 and 1; 1 when there are no slots or the counts make no sense. */
+export function utilization(busy: number, slots: number): number {
+  const ratio = busy / slots;
+  return ratio >= 0 && ratio <= 1 ? ratio : 1;
+}
+
+/** What one pool can take right now. */
+export function capacityOf(parts: CapacityParts): PoolCapacity {
+  const sum = { slots: 0, busy: 0, busyAll: 0, done: parts.goneDone, failed: parts.goneFailed };
+  const workers = create(StateCountsSchema);
+  const claimed = new Set<string>();
+  for (const row of parts.rows) {
+    count(workers, row.state);
+    sum.done += row.done;
+    sum.failed += row.failed;
+    if (row.conflict) claimed.add(row.worker);
+    if (!isLive(row)) continue;
+    sum.busyAll += row.beat.busy;
+    if (row.state !== WorkerState.READY) continue;
+    sum.slots += row.beat.slots;
+    sum.busy += Math.min(row.beat.busy, row.beat.slots);
+  }
+  return create(PoolCapacitySchema, {
+    pool: parts.pool,
+    slots: uint32(sum.slots),
+    busy: uint32(sum.busy),
+    busyAll: uint32(sum.busyAll),
+    utilization: utilization(sum.busy, sum.slots),
+    workers,
+    conflicts: claimed.size,
+    jobsPerSecond: parts.jobsPerSecond,
+    jobsDone: BigInt(sum.done),
+    jobsFailed: BigInt(sum.failed),
+    ...managerFields(parts.managers),
+  });
+}
+
+/** Pools added up; the result's pool is empty. */
+export function addUp(pools: Iterable<PoolCapacity>): PoolCapacity {
+  const total = create(PoolCapacitySchema, { workers: create(StateCountsSchema) });
+  const counts = total.workers as StateCounts;
+  for (const pool of pools) {
+    for (const field of ADDED) total[field] = uint32(total[field] + pool[field]);
+    total.jobsDone += pool.jobsDone;
+    total.jobsFailed += pool.jobsFailed;
+    total.jobsPerSecond += pool.jobsPerSecond;
+    total.oldestWaitMs = Math.max(total.oldestWaitMs, pool.oldestWaitMs);
+    for (const state of STATES) counts[state] += pool.workers?.[state] ?? 0;
+  }
+  total.utilization = utilization(total.busy, total.slots);
+  return total;
+}
+
+/** Whether two capacities are the same to a reader. */
+export function sameCapacity(a: PoolCapacity, b: PoolCapacity): boolean {
+  return (
+    ADDED.every((field) => a[field] === b[field]) &&
+    a.jobsDone === b.jobsDone &&
+    a.jobsFailed === b.jobsFailed &&
+    a.jobsPerSecond === b.jobsPerSecond &&
+    a.oldestWaitMs === b.oldestWaitMs &&
+    STATES.every((state) => a.workers?.[state] === b.workers?.[state])
+  );
+}
+
+const ADDED = ["slots", "busy", "busyAll", "parked", "parkedLimit", "conflicts", "managers", "inFlight"] as const;
+const STATES = ["starting", "ready", "paused", "draining", "stopped", "lost"] as const;
+const STATE_FIELD: Readonly<Record<WorkerState, (typeof STATES)[number] | undefined>> = {
+  [WorkerState.UNSPECIFIED]: undefined,
+  [WorkerState.STARTING]: "starting",
+  [WorkerState.READY]: "ready",
+  [WorkerState.PAUSED]: "paused",
+  [WorkerState.DRAINING]: "draining",
+  [WorkerState.STOPPED]: "stopped",
+  [WorkerState.LOST]: "lost",
+};
+
+function count(workers: StateCounts, state: WorkerState): void {
+  const field = STATE_FIELD[state];
+  if (field !== undefined) workers[field] += 1;
+}
+
+function managerFields(
+  sums: ManagerSums,
+): Pick<PoolCapacity, "managers" | "parked" | "parkedLimit" | "oldestWaitMs" | "inFlight"> {
+  return {
+    managers: uint32(sums.managers),
+    parked: uint32(sums.parked),
+    parkedLimit: uint32(sums.parkedLimit),
+    oldestWaitMs: sums.oldestWaitMs,
+    inFlight: uint32(sums.inFlight),
+  };
+}
+
+function uint32(value: number): number {
+  return Math.min(value, MAX_UINT32);
+}

@@ -1,0 +1,107 @@
+/**
+ * The judge of silence: a steady look at who is heard, and whether we can hear.
+ *
+ * Decided here: silence counts only while our own link is known to be good. When
+ * nothing at all is heard, a round trip to the broker is made first; until it
+ * ends nobody is judged, and after a second of it the meter calls itself stale.
+ * So a meter that was cut off, paused or slow shows old values as old, not as
+ * LOST; afterwards every worker has three of its intervals to be heard.
+ */
+import type { Bus } from "../../../mesh/link/bus.js";
+import type { Listener } from "../listener.js";
+import { type Prober, STABLE_AFTER_MS } from "../prober.js";
+import type { View } from "../streams/view.js";
+import type { Freshness } from "./freshness.js";
+
+/** How often it looks. */
+const LOOK_MS = 100;
+/** Nothing heard for this long: a round trip to the broker before anybody is judged. */
+const CHECK_LINK_AFTER_MS = 200;
+/** Neither heartbeat nor round trip for this long: stale. */
+const STALE_AFTER_MS = 1_000;
+const ROUND_TRIP_LIMIT_MS = 1_000;
+
+/** What it needs. */
+export interface LivenessParts {
+  readonly bus: Bus;
+  readonly listener: Listener;
+  readonly prober: Prober;
+  readonly view: View;
+  readonly freshness: Freshness;
+  readonly nowMs: () => number;
+  /** Called when the meter becomes stale or fresh. */
+  readonly onFreshness: () => void;
+}
+
+/** Judges silence. */
+export class Liveness {
+  readonly #parts: LivenessParts;
+  readonly #off: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #linkMs = Number.NEGATIVE_INFINITY;
+  #connectedMs = 0;
+  #checking = false;
+
+  constructor(parts: LivenessParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to judge. Resolves once the broker has answered and the meter is fresh. */
+  async start(): Promise<void> {
+    const { bus, nowMs } = this.#parts;
+    this.#off.push(
+      bus.on("disconnect", () => this.#lose(nowMs())),
+      bus.on("reconnect", () => void this.#onReconnect()),
+    );
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    await this.#onReconnect();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    for (const off of this.#off) off();
+    this.#off.length = 0;
+  }
+
+  async #onReconnect(): Promise<void> {
+    this.#connectedMs = this.#parts.nowMs();
+    this.#parts.prober.reset();
+    this.#parts.listener.connected();
+    await this.#checkLink();
+  }
+
+  #look(): void {
+    const { bus, listener, view, prober, nowMs } = this.#parts;
+    const now = nowMs();
+    if (!bus.connected) return;
+    const heardMs = Math.max(listener.heardMs, this.#linkMs);
+    if (now - heardMs > CHECK_LINK_AFTER_MS) {
+      if (now - heardMs > STALE_AFTER_MS) this.#lose(heardMs);
+      void this.#checkLink();
+      return;
+    }
+    if (this.#parts.freshness.stale) {
+      void this.#checkLink();
+      return;
+    }
+    const quiet = view.sweep(now);
+    prober.consider(quiet, now, { judging: now - this.#connectedMs >= STABLE_AFTER_MS });
+  }
+
+  async #checkLink(): Promise<void> {
+    if (this.#checking) return;
+    this.#checking = true;
+    const ok = await this.#parts.bus.flush(ROUND_TRIP_LIMIT_MS);
+    this.#checking = false;
+    if (!ok || this.#timer === undefined) return;
+    this.#linkMs = this.#parts.nowMs();
+    if (!this.#parts.freshness.regain()) return;
+    this.#parts.view.forgiveSilence(this.#linkMs);
+    this.#parts.onFreshness();
+  }
+
+  #lose(fromMs: number): void {
+    if (this.#parts.freshness.lose(fromMs)) this.#parts.onFreshness();
+  }
+}

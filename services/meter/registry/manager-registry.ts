@@ -1,0 +1,156 @@
+/**
+ * What managers say of each pool: jobs parked, the oldest wait, jobs in flight.
+ *
+ * Pure; `nowMs` is a monotonic clock. A manager is known by its newest
+ * heartbeat and forgotten with its last one, or after three of its own intervals
+ * of silence: what it held is then no longer counted as waiting.
+ */
+import type { ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { type ManagerSums, NO_MANAGERS } from "./capacity.js";
+import { DEFAULT_INTERVAL_MS } from "./worker-row.js";
+
+/** What became of a manager's heartbeat. */
+export type ManagerVerdict = "new" | "changed" | "unchanged" | "old_seq" | "full";
+
+/** Bounds. */
+export interface ManagerRegistryOptions {
+  /** Managers of all pools at once; default 2,000. */
+  readonly maxManagers?: number;
+  /** Pools that managers may name; default 1,000. */
+  readonly maxPools?: number;
+}
+
+interface Entry {
+  beat: ManagerHeartbeat;
+  quietFromMs: number;
+}
+
+interface Pool {
+  readonly managers: Map<string, Entry>;
+  /** Since when something has been parked without a break. */
+  parkedFromMs: number | undefined;
+  sums: ManagerSums;
+}
+
+/** The managers of all pools. */
+export class ManagerRegistry {
+  readonly #pools = new Map<string, Pool>();
+  readonly #changed: (pool: string) => void;
+  readonly #maxManagers: number;
+  readonly #maxPools: number;
+  #size = 0;
+
+  /** @param changed called with the pool whose sums changed */
+  constructor(changed: (pool: string) => void, options: ManagerRegistryOptions = {}) {
+    this.#changed = changed;
+    this.#maxManagers = options.maxManagers ?? 2_000;
+    this.#maxPools = options.maxPools ?? 1_000;
+  }
+
+  /** Pools that a manager has named and still serves. */
+  pools(): IterableIterator<string> {
+    return this.#pools.keys();
+  }
+
+  has(pool: string): boolean {
+    return this.#pools.has(pool);
+  }
+
+  /** What all managers of a pool report, added up. */
+  sums(pool: string): ManagerSums {
+    return this.#pools.get(pool)?.sums ?? NO_MANAGERS;
+  }
+
+  /** Since when the pool has parked jobs without a break; undefined when it has none. */
+  parkedFromMs(pool: string): number | undefined {
+    return this.#pools.get(pool)?.parkedFromMs;
+  }
+
+  /** Takes a checked heartbeat. */
+  observe(beat: ManagerHeartbeat, nowMs: number): ManagerVerdict {
+    const known = this.#pools.get(beat.pool)?.managers.get(beat.manager);
+    if (known !== undefined && !isNewer(beat, known.beat)) return "old_seq";
+    if (known === undefined && !beat.stopped && !this.#hasRoom(beat.pool)) return "full";
+    if (beat.stopped) this.#remove(beat);
+    else this.#keep(beat, nowMs);
+    const changed = this.#addUp(beat.pool, nowMs);
+    if (known === undefined) return "new";
+    return changed ? "changed" : "unchanged";
+  }
+
+  /** Forgets managers that are silent. */
+  sweep(nowMs: number): void {
+    for (const [pool, { managers }] of this.#pools) {
+      for (const { beat, quietFromMs } of managers.values()) {
+        const limitMs = 3 * Math.max(100, Math.min(beat.heartbeatIntervalMs || DEFAULT_INTERVAL_MS, 60_000));
+        if (nowMs - quietFromMs < limitMs) continue;
+        this.#remove(beat);
+        this.#addUp(pool, nowMs);
+      }
+    }
+  }
+
+  /** The reader was deaf until now: silence is counted from here. */
+  forgiveSilence(nowMs: number): void {
+    for (const { managers } of this.#pools.values()) {
+      for (const entry of managers.values()) entry.quietFromMs = nowMs;
+    }
+  }
+
+  #hasRoom(pool: string): boolean {
+    return this.#size < this.#maxManagers && (this.#pools.has(pool) || this.#pools.size < this.#maxPools);
+  }
+
+  #keep(beat: ManagerHeartbeat, nowMs: number): void {
+    let pool = this.#pools.get(beat.pool);
+    if (pool === undefined) {
+      pool = { managers: new Map(), parkedFromMs: undefined, sums: NO_MANAGERS };
+      this.#pools.set(beat.pool, pool);
+    }
+    if (!pool.managers.has(beat.manager)) this.#size += 1;
+    pool.managers.set(beat.manager, { beat, quietFromMs: nowMs });
+  }
+
+  #remove(beat: ManagerHeartbeat): void {
+    if (this.#pools.get(beat.pool)?.managers.delete(beat.manager)) this.#size -= 1;
+  }
+
+  /** Adds a pool's managers up anew; whether that changed anything. */
+  #addUp(name: string, nowMs: number): boolean {
+    const pool = this.#pools.get(name);
+    if (pool === undefined) return false;
+    const sums = add(pool.managers.values());
+    const changed = !same(sums, pool.sums);
+    pool.sums = sums;
+    pool.parkedFromMs = sums.parked > 0 ? (pool.parkedFromMs ?? nowMs) : undefined;
+    if (pool.managers.size === 0) this.#pools.delete(name);
+    if (changed) this.#changed(name);
+    return changed;
+  }
+}
+
+function isNewer(beat: ManagerHeartbeat, known: ManagerHeartbeat): boolean {
+  return beat.incarnation === known.incarnation ? beat.seq > known.seq : beat.incarnation > known.incarnation;
+}
+
+function add(entries: Iterable<Entry>): ManagerSums {
+  const sums = { ...NO_MANAGERS } as { -readonly [K in keyof ManagerSums]: number };
+  for (const { beat } of entries) {
+    sums.managers += 1;
+    sums.parked += beat.parked;
+    sums.parkedLimit += beat.parkedLimit;
+    sums.inFlight += beat.inFlight;
+    sums.oldestWaitMs = Math.max(sums.oldestWaitMs, beat.oldestWaitMs);
+  }
+  return sums;
+}
+
+function same(a: ManagerSums, b: ManagerSums): boolean {
+  return (
+    a.managers === b.managers &&
+    a.parked === b.parked &&
+    a.parkedLimit === b.parkedLimit &&
+    a.inFlight === b.inFlight &&
+    a.oldestWaitMs === b.oldestWaitMs
+  );
+}

@@ -1,0 +1,50 @@
+/**
+ * What every way of running a handler has in common: calls in, endings out.
+ *
+ * The four runners (inline, thread, process, exec) differ in where the handler
+ * runs; who gets which slot and what is answered is decided elsewhere.
+ */
+import type { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { PoolError } from "../../../mesh/errors.js";
+
+/** How a handler ended. */
+export type Ending =
+  | { readonly ok: true; readonly payload: Uint8Array }
+  | { readonly ok: false; readonly error: PoolError };
+
+/** The data about one job that a handler may see. */
+export interface CallData {
+  readonly id: string;
+  readonly pool: string;
+  readonly worker: string;
+  readonly attempt: number;
+  readonly bytes: Uint8Array;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+/** One job on its way through a handler. */
+export interface Call extends CallData {
+  /** Its deadline by performance.now(), in milliseconds. */
+  readonly deadlineAtMs: number;
+  /** Fires at the deadline, at a cancel and at the end of a drain's grace; its reason is a PoolError. */
+  readonly signal: AbortSignal;
+  progress(payload: Uint8Array): void;
+  /** To be called once the handler is truly gone. Only the first call counts. */
+  end(ending: Ending): void;
+}
+
+/** A way of running a handler. */
+export interface Runner {
+  readonly isolation: Isolation;
+  /** Whether a handler can block the worker's own event loop. */
+  readonly blocking: boolean;
+  /** Loads what there is to load. @throws PoolError `invalid_argument` */
+  start(): Promise<void>;
+  /** Runs one job, and ends the call when it is done. */
+  run(call: Call): void;
+  /** The number of slots has changed. */
+  resize(slots: number): void;
+  /** Ends what still runs and leaves no thread or process behind. */
+  stop(): Promise<void>;
+}
