@@ -7,18 +7,12 @@
  * what is sent.
  */
 import { readFile } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
-import {
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  type Msg,
-  type NatsConnection,
-  type SubscriptionOptions,
-} from "nats";
+import { type ConnectionOptions, connect, credsAuthenticator, type Msg, type SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
+import type { Connection } from "./connection.js";
 import { Move, type PublishOptions } from "./handover.js";
+import { type Runtime, systemRuntime, within } from "./runtime.js";
 import { Subscription } from "./subscription.js";
 
 /** How to reach the broker. */
@@ -51,7 +45,8 @@ export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "moving" | "er
 
 /** One connection, shared by every part of a process. */
 export class Bus {
-  readonly nc: NatsConnection;
+  readonly nc: Connection;
+  readonly runtime: Runtime;
   readonly inboxPrefix: string;
   readonly #log: Logger;
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
@@ -71,7 +66,7 @@ export class Bus {
     const natsOptions = await toNatsOptions(options);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return new Bus(await connect(natsOptions), options);
+        return new Bus(await connect(natsOptions), options, systemRuntime);
       } catch (error) {
         const failure = connectFailure(error, natsOptions.servers as string[]);
         if (options.waitOnFirstConnect === false || failure.reason !== "bus_unavailable") throw failure;
@@ -81,11 +76,16 @@ export class Bus {
     }
   }
 
-  private constructor(nc: NatsConnection, options: BusOptions) {
+  /**
+   * @param nc an open connection; the bus closes it
+   * @param runtime of the process that owns it
+   */
+  constructor(nc: Connection, options: Pick<BusOptions, "inboxPrefix" | "log">, runtime: Runtime) {
     this.nc = nc;
+    this.runtime = runtime;
     this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
     this.#log = options.log ?? silentLog;
-    this.#move = new Move(nc, {
+    this.#move = new Move(nc, runtime, {
       leaveQueues: () => this.#leaveQueues(),
       send: ({ subject, payload, options }) => this.#send(subject, payload, options),
       onHold: () => this.#emit("moving", ""),
@@ -166,17 +166,13 @@ export class Bus {
   /** A round trip to the broker; false when it did not end within `limitMs`. */
   async flush(limitMs = 2_000): Promise<boolean> {
     if (!this.connected) return false;
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, limitMs, false);
-    });
-    try {
-      return await Promise.race([this.#move.ended.then(() => this.nc.flush()).then(() => true), limit]);
-    } catch {
-      return false;
-    } finally {
-      clearTimeout(timer);
-    }
+    const arrived = this.#move.ended
+      .then(() => this.nc.flush())
+      .then(
+        () => true,
+        () => false,
+      );
+    return within(this.runtime, limitMs, arrived, false);
   }
 
   /** Flushes with a limit and closes. Works while disconnected and twice. */
@@ -308,14 +304,18 @@ async function toNatsOptions(options: BusOptions): Promise<ConnectionOptions> {
 }
 
 function reconnectDelayMs(): number {
-  return 100 + Math.random() * 200;
+  return 100 + systemRuntime.random() * 200;
 }
 
 async function pause(signal: AbortSignal | undefined): Promise<void> {
   const canceled = (): PoolError => new PoolError("canceled", "stopped before there was a broker");
   if (signal?.aborted) throw canceled();
-  await delay(reconnectDelayMs(), undefined, signal === undefined ? {} : { signal }).catch(() => {
-    throw canceled();
+  await new Promise<void>((resolve, reject) => {
+    const timer = systemRuntime.after(reconnectDelayMs(), resolve);
+    signal?.addEventListener("abort", () => {
+      systemRuntime.cancel(timer);
+      reject(canceled());
+    });
   });
 }
 
