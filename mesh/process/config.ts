@@ -6,6 +6,7 @@
  * environment, the environment over the default.
  */
 import { PoolError } from "../errors.js";
+import { redactUrls } from "./broker-urls.js";
 
 /** One option: its name gives the flag (--heartbeat-interval-ms) and the variable (POOLMESH_HEARTBEAT_INTERVAL_MS). */
 export interface OptionSpec<T> {
@@ -132,6 +133,6 @@ function editDistance(a: string, b: string): number {
 }
 
 function quote(text: string): string {
-  const short = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-  return JSON.stringify(short.replace(/\/\/[^@/]*@/g, "//"));
+  const [shown = ""] = redactUrls([text]);
+  return JSON.stringify(shown.length > 40 ? `${shown.slice(0, 40)}…` : shown);
 }
