@@ -14,6 +14,8 @@ import { headersOf, wireHeaders } from "../mesh/wire/wire-headers.js";
 
 /** What a job needs of its client. */
 export interface ClientJobOwner {
+  /** Monotonic milliseconds. */
+  now(): number;
   /** No manager listens: the client decides whether to ask again. */
   onNoManager(job: ClientJob): void;
   /** A manager has it; said once or again. */
@@ -28,7 +30,7 @@ export class ClientJob implements InboxEntry {
   token = "";
   manager = "";
   deadlineTick = 0;
-  /** When it was sent to a manager last, by performance.now(). */
+  /** When it was sent to a manager last, by the client's clock. */
   sentAt = 0;
   /** An outage may have swallowed the answer to it: some manager may have it. */
   inDoubt = false;
@@ -59,7 +61,7 @@ export class ClientJob implements InboxEntry {
     const reply = decodeReplyHeaders(headers);
     const manager = headers?.get(HEADER.manager) ?? "";
     if (reply.kind === "accepted" || reply.kind === "progress") {
-      if (reply.worker !== undefined) this.#startedAt ??= performance.now();
+      if (reply.worker !== undefined) this.#startedAt ??= this.owner.now();
       this.owner.onTaken(this, manager);
       if (reply.kind === "progress") this.onProgress?.(msg.data);
       return;
@@ -69,7 +71,7 @@ export class ClientJob implements InboxEntry {
       if (error.reason === "not_found" && error.field === "job") return this.owner.onForgotten(this);
       return this.fail(error, reply.worker, reply.attempt);
     }
-    const now = performance.now();
+    const now = this.owner.now();
     const waitMs = (this.#startedAt ?? now) - this.submittedAt;
     const payload = msg.data;
     const result = new JobResult(

@@ -25,6 +25,7 @@ import { askCancel } from "../mesh/link/ask-cancel.js";
 import { Bus, type BusOptions } from "../mesh/link/bus.js";
 import { ChurnMap } from "../mesh/link/churn-map.js";
 import { Inbox } from "../mesh/link/inbox.js";
+import type { Timer } from "../mesh/link/runtime.js";
 import { checkName } from "../mesh/names.js";
 import { Lifecycle } from "../mesh/process/lifecycle.js";
 import { encodeJobHeaders, encodeRevocation } from "../mesh/wire/headers.js";
@@ -67,9 +68,9 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   #bus: Bus | undefined;
   #inbox: Inbox | undefined;
   #watch: ManagerWatch | undefined;
-  #ticker: NodeJS.Timeout | undefined;
+  #ticker: Timer | undefined;
   #askedAt = 0;
-  /** Since when the bus holds what is sent, by performance.now(); undefined when it does not. */
+  /** Since when the bus holds what is sent, by the bus' clock; undefined when it does not. */
   #heldFrom: number | undefined;
   #offBus: () => void = () => {};
 
@@ -133,15 +134,24 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     return this.stop();
   }
 
+  /** Monotonic milliseconds of the connection's process. */
+  now(): number {
+    return this.#bus?.runtime.now() ?? 0;
+  }
+
   onNoManager(job: ClientJob): void {
     // Its manager may only be reconnecting; whether it is gone is for the watch to say.
     if (job.state === "taken") return;
     job.unsent = true;
-    const now = performance.now();
+    const now = this.now();
     if (now - job.submittedAt > NO_MANAGER_LIMIT_MS || job.headers.wait === false) {
       return job.fail(new PoolError("bus_unavailable", "no manager serves the pool", { retryAfterMs: 1_000 }));
     }
-    setTimeout(() => job.state === "asking" && job.unsent && this.#send(job), NO_MANAGER_RETRY_MS).unref();
+    this.#bus?.runtime.after(
+      NO_MANAGER_RETRY_MS,
+      () => job.state === "asking" && job.unsent && this.#send(job),
+      "background",
+    );
   }
 
   onTaken(job: ClientJob, manager: string): void {
@@ -149,7 +159,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     if (job.state === "taken") return;
     job.state = "taken";
     job.manager = manager;
-    if (manager !== "") this.#watch?.add(manager, performance.now());
+    if (manager !== "") this.#watch?.add(manager, this.now());
   }
 
   onForgotten(job: ClientJob): void {
@@ -209,12 +219,18 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     const { bus, inbox } = this.#open();
     const { signal } = options;
     if (signal?.aborted) throw canceled();
-    const spec = toJobSpec(payload, options, this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, payloadLimit(bus));
+    const spec = toJobSpec(
+      payload,
+      options,
+      this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      payloadLimit(bus),
+      bus.runtime.newId,
+    );
     if (this.#live.get(spec.id) !== undefined) {
       throw new PoolError("duplicate_job", "a job with this id is live at this client", { field: "job" });
     }
     bus.requireConnected();
-    const now = performance.now();
+    const now = this.now();
     const { id, client, traceparent, tracestate, payload: _payload, attemptsBefore: _attemptsBefore, ...rest } = spec;
     const headers = {
       ...rest,
@@ -234,7 +250,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     job.token = inbox.open(job);
     job.deadlineTick = this.#deadlines.add(job, job.deadlineAt + DEADLINE_SLACK_MS);
     this.#live.set(id, job);
-    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
+    this.#ticker ??= bus.runtime.every(TICK_MS, () => this.#tick());
     this.#send(job);
     return id;
   }
@@ -255,10 +271,10 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
 
   #publish(job: ClientJob, subject: string, payload?: Uint8Array): void {
     const { bus, inbox } = this.#open();
-    const timeoutMs = Math.max(1, job.deadlineAt - performance.now());
+    const timeoutMs = Math.max(1, job.deadlineAt - this.now());
     const attempt = job.managersBefore === 0 ? undefined : job.managersBefore * ATTEMPTS_PER_MANAGER + 1;
     const headers = encodeJobHeaders({ ...job.headers, timeoutMs, attempt });
-    job.sentAt = performance.now();
+    job.sentAt = this.now();
     job.inDoubt = false;
     this.#unsure.add(job);
     job.unsent = !bus.publish(subject, payload, { headers, reply: inbox.subject(job.token) });
@@ -270,7 +286,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   }
 
   #tick(): void {
-    const now = performance.now();
+    const now = this.now();
     for (const job of this.#deadlines.expired(now)) {
       job.fail(new PoolError("deadline_exceeded", "no outcome before the deadline", { maybeExecuted: true }));
     }
@@ -293,7 +309,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   }
 
   #stopTicking(): void {
-    clearInterval(this.#ticker);
+    this.#bus?.runtime.cancel(this.#ticker);
     this.#ticker = undefined;
   }
 
@@ -308,7 +324,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   }
 
   #onMoving(): void {
-    this.#heldFrom = performance.now();
+    this.#heldFrom = this.now();
   }
 
   /** What the bus held is dropped. */
@@ -322,7 +338,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
    * or repeats. A job of which no manager can have answered yet is not in doubt.
    */
   #onReconnect(): void {
-    const now = performance.now();
+    const now = this.now();
     this.#watch?.onReconnect(now);
     for (const job of this.#live.values()) {
       if (job.state === "taken") this.#ask(job);
@@ -332,7 +348,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
       else job.inDoubt = true;
     }
     this.#heldFrom = undefined;
-    setTimeout(() => this.#endDoubts(), REASK_LIMIT_MS).unref();
+    this.#bus?.runtime.after(REASK_LIMIT_MS, () => this.#endDoubts(), "background");
   }
 
   #endDoubts(): void {

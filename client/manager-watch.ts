@@ -104,7 +104,7 @@ export class ManagerWatch {
   }
 
   #onAbsent(manager: string, watched: Watched): void {
-    const now = performance.now();
+    const now = this.#bus.runtime.now();
     if (now < this.#stableFrom) return;
     if (watched.absentAt === undefined) {
       watched.absentAt = now;

@@ -1,5 +1,4 @@
 /** Submit options become a checked job specification: the one gate for every door. */
-import { nuid } from "nats";
 import { PoolError } from "../errors.js";
 import { checkName } from "../names.js";
 import {
@@ -35,20 +34,12 @@ export interface JobSpec {
  */
 export const ATTEMPTS_PER_MANAGER = 1_000;
 
-const idPrefix = nuid.next().slice(0, 12);
-let idCounter = 0;
-
-/** A job id that nobody else makes: 12 random characters and a counter. */
-export function newJobId(): string {
-  idCounter += 1;
-  return idPrefix + idCounter.toString(36);
-}
-
 /**
  * Checks options and fills in defaults.
  *
  * @param defaultTimeoutMs for a job that names none, milliseconds
  * @param limitBytes what the broker takes beside our headers, as payloadLimit() says
+ * @param newId makes the id of a job that names none
  * @throws PoolError `invalid_argument` naming the field, `payload_too_large`
  */
 export function toJobSpec(
@@ -56,6 +47,7 @@ export function toJobSpec(
   options: SubmitOptions | JobHeaders,
   defaultTimeoutMs: number,
   limitBytes: number,
+  newId: () => string,
 ): JobSpec {
   const id = "id" in options ? options.id : (options as JobHeaders).jobId;
   const traceparent = options.traceparent;
@@ -64,7 +56,7 @@ export function toJobSpec(
   const refusal = jobRefusal(payload, options, limitBytes);
   if (refusal !== undefined) throw refusal;
   return {
-    id: id === undefined ? newJobId() : checkName("job", id),
+    id: id === undefined ? newId() : checkName("job", id),
     payload,
     timeoutMs: options.timeoutMs === undefined ? defaultTimeoutMs : checkTimeoutMs(options.timeoutMs),
     idempotent: options.idempotent ?? false,

@@ -27,10 +27,10 @@ export function askCancel(
       inbox.close(token);
       reject(new PoolError("not_found", "nobody has a live job with this id", { field: "job" }));
     };
-    const timer = setTimeout(notFound, ANSWER_LIMIT_MS);
+    const timer = bus.runtime.after(ANSWER_LIMIT_MS, notFound);
     const token = inbox.open({
       onReply: (msg) => {
-        clearTimeout(timer);
+        bus.runtime.cancel(timer);
         if (msg.headers?.code === 503) return notFound();
         inbox.close(token);
         resolve();

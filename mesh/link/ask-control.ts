@@ -32,7 +32,7 @@ export function askControl(
   bus.requireConnected();
   return new Promise((resolve, reject) => {
     const settle = (work: () => void): void => {
-      clearTimeout(timer);
+      bus.runtime.cancel(timer);
       signal?.removeEventListener("abort", onAbort);
       inbox.close(token);
       try {
@@ -44,7 +44,7 @@ export function askControl(
     const onAbort = (): void => settle(() => reject(new PoolError("canceled", "the caller gave up")));
     const onLimit = (): void =>
       settle(() => reject(new PoolError("deadline_exceeded", `worker ${worker} did not answer in time`)));
-    const timer = setTimeout(onLimit, limitMs);
+    const timer = bus.runtime.after(limitMs, onLimit);
     const token = inbox.open({ onReply: (msg) => settle(() => resolve(decodeControlReply(worker, msg))) });
     signal?.addEventListener("abort", onAbort);
     bus.publish(subject, payload, { reply: inbox.subject(token) });

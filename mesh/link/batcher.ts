@@ -28,22 +28,22 @@ interface Group<T> {
 }
 
 export class Outbox<T> {
-  readonly #bus: Pick<Bus, "maxPayloadBytes">;
+  readonly #bus: Pick<Bus, "maxPayloadBytes" | "runtime">;
   readonly #ways: OutboxWays<T>;
   /** In the order in which their places were named first. */
   #groups: Group<T>[] = [];
   readonly #byPlace = new ChurnMap<Group<T>>();
-  #immediate: NodeJS.Immediate | undefined;
+  #waiting = false;
 
   /** @param bus whose broker's limit no message exceeds */
-  constructor(bus: Pick<Bus, "maxPayloadBytes">, ways: OutboxWays<T>) {
+  constructor(bus: Pick<Bus, "maxPayloadBytes" | "runtime">, ways: OutboxWays<T>) {
     this.#bus = bus;
     this.#ways = ways;
   }
 
   /** Whether the end of this turn is waited for. */
   get waiting(): boolean {
-    return this.#immediate !== undefined;
+    return this.#waiting;
   }
 
   /** Sends an item at the end of this turn, with others for the same place. */
@@ -78,7 +78,10 @@ export class Outbox<T> {
     const group: Group<T> = { place, items: [], bytes: 0 };
     this.#groups.push(group);
     this.#byPlace.set(place, group);
-    this.#immediate ??= setImmediate(this.#onTurnEnd);
+    if (!this.#waiting) {
+      this.#waiting = true;
+      this.#bus.runtime.endOfTurn(this.#onTurnEnd);
+    }
     return group;
   }
 
@@ -89,7 +92,7 @@ export class Outbox<T> {
   }
 
   readonly #onTurnEnd = (): void => {
-    this.#immediate = undefined;
+    this.#waiting = false;
     this.flush();
   };
 }

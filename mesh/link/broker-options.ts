@@ -11,6 +11,7 @@ import { type BrokerAddress, type BrokerCredential, parseBrokerUrl, splitBrokerU
 import { type BrokerFiles, readBrokerFiles } from "./broker-files.js";
 import { askBroker, isTimeout, whyNoConnection } from "./broker-probe.js";
 import type { BusOptions } from "./bus.js";
+import { systemRuntime } from "./runtime.js";
 
 const DEFAULT_URL = "nats://127.0.0.1:4222";
 /** How long the client waits for a broker's greeting, in milliseconds. */
@@ -106,7 +107,7 @@ export class BrokerOptions {
 
 /** The time between two tries, in milliseconds: 100 to 300 at random, so that many do not return at once. */
 export function reconnectDelayMs(): number {
-  return 100 + Math.random() * 200;
+  return 100 + systemRuntime.random() * 200;
 }
 
 /** Whose credential is due: that of the broker which is tried, or else the only one there is. */
@@ -197,7 +198,7 @@ function isSame(a: BrokerCredential, b: BrokerCredential | undefined): boolean {
 
 function shuffled<T>(list: readonly T[]): T[] {
   return list
-    .map((value) => ({ value, place: Math.random() }))
+    .map((value) => ({ value, place: systemRuntime.random() }))
     .sort((a, b) => a.place - b.place)
     .map(({ value }) => value);
 }

@@ -6,12 +6,13 @@
  * message callback from ending the connection's read loop. Not decided here:
  * what is sent.
  */
-import { setTimeout as delay } from "node:timers/promises";
-import type { Msg, NatsConnection, SubscriptionOptions } from "nats";
+import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
 import { BrokerOptions, reconnectDelayMs } from "./broker-options.js";
+import type { Connection } from "./connection.js";
 import { Move, type PublishOptions } from "./handover.js";
+import { type Runtime, systemRuntime, within } from "./runtime.js";
 import { Subscription } from "./subscription.js";
 
 /** How to reach the broker. */
@@ -44,7 +45,8 @@ export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "moving" | "er
 
 /** One connection, shared by every part of a process. */
 export class Bus {
-  readonly nc: NatsConnection;
+  readonly nc: Connection;
+  readonly runtime: Runtime;
   readonly inboxPrefix: string;
   readonly #log: Logger;
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
@@ -65,7 +67,7 @@ export class Bus {
     const broker = await BrokerOptions.read(options);
     for (let told = ""; ; ) {
       try {
-        return new Bus(await broker.connect(), options);
+        return new Bus(await broker.connect(), options, systemRuntime);
       } catch (error) {
         const failure = await broker.explain(error);
         if (options.waitOnFirstConnect === false || failure.reason !== "bus_unavailable") throw failure;
@@ -76,11 +78,16 @@ export class Bus {
     }
   }
 
-  private constructor(nc: NatsConnection, options: BusOptions) {
+  /**
+   * @param nc an open connection; the bus closes it
+   * @param runtime of the process that owns it
+   */
+  constructor(nc: Connection, options: Pick<BusOptions, "inboxPrefix" | "log">, runtime: Runtime) {
     this.nc = nc;
+    this.runtime = runtime;
     this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
     this.#log = options.log ?? silentLog;
-    this.#move = new Move(nc, {
+    this.#move = new Move(nc, runtime, {
       leaveQueues: () => this.#leaveQueues(),
       send: ({ subject, payload, options }) => this.#send(subject, payload, options),
       onHold: () => this.#emit("moving", ""),
@@ -161,17 +168,13 @@ export class Bus {
   /** A round trip to the broker; false when it did not end within `limitMs`. */
   async flush(limitMs = 2_000): Promise<boolean> {
     if (!this.connected) return false;
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, limitMs, false);
-    });
-    try {
-      return await Promise.race([this.#move.ended.then(() => this.nc.flush()).then(() => true), limit]);
-    } catch {
-      return false;
-    } finally {
-      clearTimeout(timer);
-    }
+    const arrived = this.#move.ended
+      .then(() => this.nc.flush())
+      .then(
+        () => true,
+        () => false,
+      );
+    return within(this.runtime, limitMs, arrived, false);
   }
 
   /** Flushes with a limit and closes. Works while disconnected and twice. */
@@ -271,7 +274,11 @@ export class Bus {
 async function pause(signal: AbortSignal | undefined): Promise<void> {
   const canceled = (): PoolError => new PoolError("canceled", "stopped before there was a broker");
   if (signal?.aborted) throw canceled();
-  await delay(reconnectDelayMs(), undefined, signal === undefined ? {} : { signal }).catch(() => {
-    throw canceled();
+  await new Promise<void>((resolve, reject) => {
+    const timer = systemRuntime.after(reconnectDelayMs(), resolve);
+    signal?.addEventListener("abort", () => {
+      systemRuntime.cancel(timer);
+      reject(canceled());
+    });
   });
 }

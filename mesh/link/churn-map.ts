@@ -14,7 +14,12 @@ const MIN_PLACES = 16;
 /** A table of so many places stays when it empties: bundles let hundreds of jobs come and go at once. */
 const KEPT_PLACES = 2_048;
 /** Other ids collide in another process. */
-const SEED = Math.floor(Math.random() * 2 ** 32) | 0;
+let seed = Math.floor(Math.random() * 2 ** 32) | 0;
+
+/** Makes the order of values() the same in every run; for the simulator, before any map is made. */
+export function fixChurnOrder(number: number): void {
+  seed = number | 0;
+}
 
 export class ChurnMap<V> {
   #keys: (string | undefined)[] = [];
@@ -124,7 +129,7 @@ export class ChurnMap<V> {
 
 /** FNV-1a, then mixed so that the low bits depend on all. */
 function hashOf(key: string): number {
-  let hash = SEED;
+  let hash = seed;
   for (let i = 0; i < key.length; i += 1) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   return hash ^ (hash >>> 13);

@@ -7,8 +7,9 @@
  * it. What else was on its way in is lost, as in any outage; whoever hears of the
  * reconnect asks for it. Not decided here: what counts as connected.
  */
-import { setTimeout as delay } from "node:timers/promises";
-import type { MsgHdrs, NatsConnection } from "nats";
+import type { MsgHdrs } from "nats";
+import type { Connection } from "./connection.js";
+import { delay, type Runtime, type Timer, within } from "./runtime.js";
 
 /** Everybody on a broker hears of its end at once: moves are spread over this, in milliseconds. */
 const SPREAD_MS = 500;
@@ -50,18 +51,20 @@ export interface MoveHost {
 
 /** The moves of one connection, one at a time. */
 export class Move {
-  readonly #nc: NatsConnection;
+  readonly #nc: Connection;
+  readonly #runtime: Runtime;
   readonly #host: MoveHost;
   #held: HeldMessage[] = [];
   #heldBytes = 0;
   #underWay = false;
   #planned = false;
-  #limit: NodeJS.Timeout | undefined;
+  #limit: Timer | undefined;
   #ended: Promise<void> = Promise.resolve();
   #settle: () => void = () => {};
 
-  constructor(nc: NatsConnection, host: MoveHost) {
+  constructor(nc: Connection, runtime: Runtime, host: MoveHost) {
     this.#nc = nc;
+    this.#runtime = runtime;
     this.#host = host;
   }
 
@@ -79,13 +82,13 @@ export class Move {
   async begin(): Promise<void> {
     if (this.#planned || (this.#nc.info?.connect_urls ?? []).length === 0) return;
     this.#planned = true;
-    await delay(Math.random() * SPREAD_MS, undefined, { ref: false });
+    await delay(this.#runtime, this.#runtime.random() * SPREAD_MS);
     if (!this.#planned || this.#nc.isClosed()) return;
-    await within(FAREWELL_LIMIT_MS, this.#host.leaveQueues());
+    await this.#within(this.#host.leaveQueues());
     if (!this.#planned || this.#nc.isClosed()) return;
     this.#hold();
     // After this round trip all that was published is at the broker.
-    await within(FAREWELL_LIMIT_MS, Promise.all([this.#nc.flush(), this.#answersHeard()]));
+    await this.#within(Promise.all([this.#nc.flush(), this.#answersHeard()]));
     if (this.#underWay) await this.#nc.reconnect().catch(() => this.#fail());
   }
 
@@ -117,12 +120,21 @@ export class Move {
     this.#ended = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.#limit = setTimeout(() => this.#fail(), MOVE_LIMIT_MS);
+    this.#limit = this.#runtime.after(MOVE_LIMIT_MS, () => this.#fail());
     this.#host.onHold();
   }
 
   async #answersHeard(): Promise<void> {
-    while (this.#underWay && !this.#host.mayGo()) await delay(ASK_EVERY_MS, undefined, { ref: false });
+    while (this.#underWay && !this.#host.mayGo()) await delay(this.#runtime, ASK_EVERY_MS);
+  }
+
+  /** Waits for the end of `step`, whatever it is, and no longer than a part of the farewell may take. */
+  async #within(step: Promise<unknown>): Promise<void> {
+    const ended = step.then(
+      () => undefined,
+      () => undefined,
+    );
+    await within(this.#runtime, FAREWELL_LIMIT_MS, ended, undefined);
   }
 
   #fail(): void {
@@ -132,15 +144,10 @@ export class Move {
   }
 
   #close(): void {
-    clearTimeout(this.#limit);
+    this.#runtime.cancel(this.#limit);
     this.#underWay = false;
     this.#held = [];
     this.#heldBytes = 0;
     this.#settle();
   }
-}
-
-/** Waits for the end of `step`, whatever it is, and no longer than `limitMs`. */
-async function within(limitMs: number, step: Promise<unknown>): Promise<void> {
-  await Promise.race([step.catch(() => undefined), delay(limitMs, undefined, { ref: false })]);
 }

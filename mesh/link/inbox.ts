@@ -5,7 +5,7 @@
  * three to four times as much. Here a reply finds its entry by the last token of
  * its subject; deadlines are the entries' own matter.
  */
-import { type Msg, nuid } from "nats";
+import type { Msg } from "nats";
 import { type BundleEntry, decodeBundle } from "../wire/bundle.js";
 import { decodeReplyHeaders, isBundle, type ReplyHeaders } from "../wire/headers.js";
 import { headersOf } from "../wire/wire-headers.js";
@@ -54,7 +54,7 @@ export class Inbox {
 
   /** @param onStray called for a reply that nobody waits for any more, with the mark of its token */
   constructor(bus: Bus, onStray: (mark: string) => void = () => {}) {
-    this.#prefix = `${bus.inboxPrefix}.${nuid.next()}.`;
+    this.#prefix = `${bus.inboxPrefix}.${bus.runtime.newId()}.`;
     this.#onStray = onStray;
     this.#subscription = bus.subscribe(`${this.#prefix}*`, (msg) => this.#dispatch(msg));
   }

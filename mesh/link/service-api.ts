@@ -68,7 +68,7 @@ export class ServiceApi extends Lifecycle {
   }
 
   protected override async onStart(): Promise<void> {
-    const { bus, name, id, now = Date.now } = this.#options;
+    const { bus, name, id, now = this.#options.bus.runtime.wallNow } = this.#options;
     this.#startedMs = now();
     for (const verb of VERBS) {
       for (const subject of [`$SRV.${verb}`, `$SRV.${verb}.${name}`, `$SRV.${verb}.${name}.${id}`]) {

@@ -150,7 +150,7 @@ export class Manager extends Lifecycle implements Submitter {
 
   /** The outcome of a job that was detached or whose id you chose, for a minute after its end. */
   outcome(id: string): Outcome | undefined {
-    return this.#engine().outcomes.get(checkName("job", id), performance.now());
+    return this.#engine().outcomes.get(checkName("job", id), this.#openBus().runtime.now());
   }
 
   async cancel(id: string): Promise<void> {
@@ -171,7 +171,7 @@ export class Manager extends Lifecycle implements Submitter {
       (await Bus.connect({ name: `poolmesh-manager-${this.pool}`, waitOnFirstConnect: false, ...this.#options }));
     this.#pools = new Pools({
       bus: this.#bus,
-      id: this.#options.id ?? newManagerId(),
+      id: this.#options.id ?? newManagerId(this.#bus.runtime),
       pools: [this.pool],
       servesSubmit: false,
       settings,

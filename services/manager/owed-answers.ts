@@ -9,6 +9,7 @@
  */
 import type { MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
+import type { Timer } from "../../mesh/link/runtime.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
 import { payloadLimit, resultRefusal } from "../../mesh/wire/payload-limit.js";
@@ -29,7 +30,7 @@ export class OwedAnswers {
   readonly #stopListening: () => void;
   #owed: Owed[] = [];
   #bytes = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #stopped = false;
 
   constructor(bus: Bus) {
@@ -50,7 +51,7 @@ export class OwedAnswers {
   stop(): void {
     this.#stopped = true;
     this.#stopListening();
-    clearTimeout(this.#timer);
+    this.#bus.runtime.cancel(this.#timer);
   }
 
   #publish({ reply, payload, headers }: Owed): void {
@@ -67,7 +68,7 @@ export class OwedAnswers {
 
   #confirmSoon(): void {
     if (this.#stopped || !this.#bus.connected) return;
-    this.#timer ??= setTimeout(() => void this.#confirm(), CONFIRM_AFTER_MS);
+    this.#timer ??= this.#bus.runtime.after(CONFIRM_AFTER_MS, () => void this.#confirm());
   }
 
   async #confirm(): Promise<void> {

@@ -119,7 +119,13 @@ export class Pool {
    * @throws PoolError for what is refused at once
    */
   submit(payload: Uint8Array, options: SubmitOptions | JobHeaders, listener: JobListener, keep = false): string {
-    const spec = toJobSpec(payload, options, this.#settings.timeoutMs, payloadLimit(this.#parts.bus));
+    const spec = toJobSpec(
+      payload,
+      options,
+      this.#settings.timeoutMs,
+      payloadLimit(this.#parts.bus),
+      this.#parts.bus.runtime.newId,
+    );
     const signal = "signal" in options ? options.signal : undefined;
     if (signal?.aborted) throw canceled();
     this.lastUsedAt = this.#parts.now();

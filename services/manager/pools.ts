@@ -7,11 +7,12 @@
 
 import { hostname } from "node:os";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { type Msg, nuid } from "nats";
+import type { Msg } from "nats";
 import { ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
+import { type Runtime, systemRuntime, type Timer } from "../../mesh/link/runtime.js";
 import { checkName } from "../../mesh/names.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
@@ -58,13 +59,14 @@ export class Pools extends Lifecycle {
   readonly #marks = new Map<string, Pool>();
   readonly #busy = new Set<Pool>();
   readonly #closers: (() => void)[] = [];
-  readonly #incarnation = newIncarnation(Date.now());
+  readonly #runtime: Runtime;
+  readonly #incarnation: bigint;
   readonly #owed: OwedAnswers;
   readonly #standstill: Standstill;
   #inbox: Inbox | undefined;
-  #ticker: NodeJS.Timeout | undefined;
-  #beater: NodeJS.Timeout | undefined;
-  #early: NodeJS.Timeout | undefined;
+  #ticker: Timer | undefined;
+  #beater: Timer | undefined;
+  #early: Timer | undefined;
   #idleTicks = 0;
   #seq = 0n;
   #strays = 0;
@@ -75,8 +77,10 @@ export class Pools extends Lifecycle {
   constructor(options: PoolsOptions) {
     super();
     this.#options = options;
+    this.#runtime = options.bus.runtime;
+    this.#incarnation = newIncarnation(this.#runtime.wallNow(), this.#runtime.random);
     this.#owed = new OwedAnswers(options.bus);
-    this.#standstill = new Standstill(options.bus, performance.now());
+    this.#standstill = new Standstill(options.bus, this.#now());
     this.#subjects = new Subjects(options.prefix);
     this.#log = options.log ?? silentLog;
     for (const pool of options.pools ?? []) checkName("pool", pool);
@@ -130,8 +134,8 @@ export class Pools extends Lifecycle {
     for (const pool of pools ?? [undefined]) this.#subscribe(pool);
     for (const pool of pools ?? []) this.#add(pool);
     this.#closers.push(bus.on("reconnect", () => this.#onReconnect()));
-    this.#standstill.alive(performance.now());
-    this.#beater = setInterval(() => this.#onSecond(), BEAT_MS);
+    this.#standstill.alive(this.#now());
+    this.#beater = this.#runtime.every(BEAT_MS, () => this.#onSecond());
     this.#beat();
     return bus.flush().then(() => undefined);
   }
@@ -145,9 +149,9 @@ export class Pools extends Lifecycle {
       pool.watchdog.stop();
     }
     this.#beat(true);
-    clearInterval(this.#beater);
-    clearInterval(this.#ticker);
-    clearTimeout(this.#early);
+    this.#runtime.cancel(this.#beater);
+    this.#runtime.cancel(this.#ticker);
+    this.#runtime.cancel(this.#early);
     for (const close of this.#closers) close();
     this.#inbox?.stop();
     await this.#options.bus.flush();
@@ -170,12 +174,16 @@ export class Pools extends Lifecycle {
     const onBusy = (pool: Pool, busy: boolean): void => this.#onBusy(pool, busy);
     this.#lastMark += 1;
     const mark = this.#lastMark.toString(36);
-    const parts = { bus, inbox: this.inbox, mark, subjects: this.#subjects, now: () => performance.now(), onBusy };
+    const parts = { bus, inbox: this.inbox, mark, subjects: this.#subjects, now: bus.runtime.now, onBusy };
     const pool = new Pool(name, parts, settings);
     this.#pools.set(name, pool);
     this.#marks.set(mark, pool);
     bus.publish(this.#subjects.controlAll(name), encodeControl("rollCall", {}));
     return pool;
+  }
+
+  #now(): number {
+    return this.#runtime.now();
   }
 
   #forget(pool: Pool): void {
@@ -237,7 +245,7 @@ export class Pools extends Lifecycle {
     const name = this.#subjects.poolOf(msg.subject);
     const { bus, id } = this.#options;
     const parts = { bus, owed: this.#owed, manager: id };
-    this.#standstill.alive(performance.now());
+    this.#standstill.alive(this.#now());
     const job = msg.headers?.get(HEADER.jobId) ?? "";
     const attempt = Number(msg.headers?.get(HEADER.attempt) || 1);
     const taken = this.#standstill.submit(job, attempt, () => answer(parts, msg, () => this.get(name)));
@@ -250,27 +258,27 @@ export class Pools extends Lifecycle {
   #onBusy(pool: Pool, busy: boolean): void {
     if (busy) {
       this.#busy.add(pool);
-      pool.watchdog.onBusy(performance.now());
+      pool.watchdog.onBusy(this.#now());
       this.#idleTicks = 0;
-      this.#ticker ??= setInterval(() => this.#onTick(), TICK_MS);
+      this.#ticker ??= this.#runtime.every(TICK_MS, () => this.#onTick());
     } else this.#busy.delete(pool);
-    this.#early ??= setTimeout(() => {
+    this.#early ??= this.#runtime.after(BEAT_COALESCE_MS, () => {
       this.#early = undefined;
       if (!this.#stopping) this.#beat();
-    }, BEAT_COALESCE_MS);
+    });
   }
 
   #onTick(): void {
-    const now = performance.now();
+    const now = this.#now();
     for (const pool of this.#busy) pool.watchdog.tick(now);
     this.#idleTicks = this.#busy.size === 0 ? this.#idleTicks + 1 : 0;
     if (this.#idleTicks < IDLE_TICKS) return;
-    clearInterval(this.#ticker);
+    this.#runtime.cancel(this.#ticker);
     this.#ticker = undefined;
   }
 
   #onSecond(): void {
-    const now = performance.now();
+    const now = this.#now();
     this.#standstill.alive(now);
     for (const pool of this.#pools.values()) {
       pool.watchdog.sweepSilent(now);
@@ -282,14 +290,14 @@ export class Pools extends Lifecycle {
   }
 
   async #measureRoundTrip(): Promise<void> {
-    const begunAt = performance.now();
+    const begunAt = this.#now();
     if (!(await this.#options.bus.flush(1_000))) return;
-    for (const pool of this.#busy) pool.watchdog.onRoundTrip(performance.now() - begunAt);
+    for (const pool of this.#busy) pool.watchdog.onRoundTrip(this.#now() - begunAt);
   }
 
   #onReconnect(): void {
     this.#log.info("asking workers for what is owed");
-    for (const pool of this.#pools.values()) pool.watchdog.onReconnect(performance.now());
+    for (const pool of this.#pools.values()) pool.watchdog.onReconnect(this.#now());
   }
 
   #beat(stopped = false): void {
@@ -314,11 +322,11 @@ export class Pools extends Lifecycle {
 
   /** Resolves when no job is live, or at the grace. */
   #idle(): Promise<void> {
-    const endAt = performance.now() + this.#options.graceMs;
+    const endAt = this.#now() + this.#options.graceMs;
     return new Promise((resolve) => {
       const check = (): void => {
-        if (this.#busy.size === 0 || performance.now() >= endAt) resolve();
-        else setTimeout(check, 20);
+        if (this.#busy.size === 0 || this.#now() >= endAt) resolve();
+        else this.#runtime.after(20, check);
       };
       check();
     });
@@ -326,6 +334,6 @@ export class Pools extends Lifecycle {
 }
 
 /** A default manager id. */
-export function newManagerId(): string {
-  return `manager-${nuid.next()}`;
+export function newManagerId(runtime: Runtime = systemRuntime): string {
+  return `manager-${runtime.newId()}`;
 }

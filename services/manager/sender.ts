@@ -67,7 +67,7 @@ export class Departures {
     }
     const { bus, inbox } = this.#parts;
     const first = attempts[0] as Attempt;
-    const headers = encodeJobsHeaders(attempts.length, Date.now());
+    const headers = encodeJobsHeaders(attempts.length, bus.runtime.wallNow());
     // should nobody listen there, the broker says so under this one
     first.bundle = attempts;
     bus.publish(subject, encodeBundle(attempts.map(toEntry)), { headers, reply: inbox.subject(first.token) });
@@ -81,7 +81,7 @@ export class Departures {
       jobId: id,
       attempt: attempt.number,
       timeoutMs,
-      expiresAt: Date.now() + timeoutMs,
+      expiresAt: this.#parts.bus.runtime.wallNow() + timeoutMs,
       offer: true,
       idempotent,
       traceparent,

@@ -117,7 +117,7 @@ export class ManagerService extends Lifecycle {
       name: SERVICE_NAMES.manager,
       id: this.id,
       version: packageVersion(),
-      metadata: { incarnation: String(newIncarnation(Date.now())) },
+      metadata: { incarnation: String(newIncarnation(bus.runtime.wallNow())) },
       description: "Turns jobs into results",
       endpoints: () => [
         {

@@ -7,6 +7,7 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
+import type { Timer } from "../../mesh/link/runtime.js";
 import { type BeatFigures, type BeatIdentity, buildBeat } from "./beat.js";
 
 /** How long a manager's or meter's wish for a slower pace holds, in milliseconds. */
@@ -27,14 +28,14 @@ export interface BeaterParts {
 
 export class Beater {
   readonly #parts: BeaterParts;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Set<Timer>();
   #seq = 0n;
   /** Regular heartbeats do not hold back one of a change. */
   #lastChangeMs = Number.NEGATIVE_INFINITY;
   #pending = false;
   #stopped = false;
   #pace = { coalesceMs: 0, untilMs: 0 };
-  #interval: NodeJS.Timeout | undefined;
+  #interval: Timer | undefined;
   #stopListening: (() => void) | undefined;
 
   constructor(parts: BeaterParts) {
@@ -44,7 +45,7 @@ export class Beater {
   /** Beats now and from now on. */
   start(): void {
     this.beat();
-    this.#interval = setInterval(() => this.beat(), this.#parts.identity.heartbeatIntervalMs);
+    this.#interval = this.#parts.bus.runtime.every(this.#parts.identity.heartbeatIntervalMs, () => this.beat());
     this.#stopListening = this.#parts.bus.on("reconnect", () => this.beat());
   }
 
@@ -65,13 +66,13 @@ export class Beater {
     this.#pending = true;
     const nowMs = this.#parts.now();
     const waitMs = this.#lastChangeMs + this.#coalesceMs(nowMs) - nowMs;
-    if (waitMs <= 0) setImmediate(this.#beatPending);
+    if (waitMs <= 0) this.#parts.bus.runtime.endOfTurn(this.#beatPending);
     else this.#later(this.#beatPending, waitMs);
   };
 
   /** Beats within the spread of a roll call. */
   rollCall(): void {
-    this.#later(() => this.beat(), Math.random() * ROLL_CALL_SPREAD_MS);
+    this.#later(() => this.beat(), this.#parts.bus.runtime.random() * ROLL_CALL_SPREAD_MS);
   }
 
   /** Coalesces to at least this for a while. */
@@ -83,8 +84,8 @@ export class Beater {
   /** No heartbeat from now on but those that are asked for by {@link beat}. */
   stop(): void {
     this.#stopped = true;
-    clearInterval(this.#interval);
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#parts.bus.runtime.cancel(this.#interval);
+    for (const timer of this.#timers) this.#parts.bus.runtime.cancel(timer);
     this.#timers.clear();
     this.#stopListening?.();
   }
@@ -97,10 +98,10 @@ export class Beater {
   };
 
   #later(work: () => void, ms: number): void {
-    const timer = setTimeout(() => {
+    const timer = this.#parts.bus.runtime.after(ms, () => {
       this.#timers.delete(timer);
       work();
-    }, ms);
+    });
     this.#timers.add(timer);
   }
 

@@ -3,7 +3,7 @@
  *
  * Decided here: the order of the checks. Nothing is ever queued at a worker.
  */
-import { type Msg, nuid } from "nats";
+import type { Msg } from "nats";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../mesh/job/job.js";
@@ -41,6 +41,8 @@ export interface IntakeParts {
   readonly state: () => WorkerState;
   readonly now: () => number;
   readonly wallNow: () => number;
+  /** Makes the id of a job that names none. */
+  readonly newId: () => string;
   readonly onStall: () => void;
 }
 
@@ -70,7 +72,7 @@ export class Intake {
       this.#parts.replies.error({ id: "invalid", attempt: 1, reply }, toPoolError(thrown));
       return;
     }
-    this.#decide(toOrder(msg.data, headers, reply, nowMs), headers.expiresAt, nowMs);
+    this.#decide(toOrder(msg.data, headers, reply, nowMs, this.#parts.newId), headers.expiresAt, nowMs);
   }
 
   /** One to which nobody could hear the answers, or the rest of one that is cut off, is dropped. */
@@ -147,9 +149,15 @@ function notReady(): PoolError {
   return new PoolError("draining", "this worker takes nothing new");
 }
 
-function toOrder(bytes: Uint8Array, headers: JobHeaders, reply: string | undefined, nowMs: number): JobOrder {
+function toOrder(
+  bytes: Uint8Array,
+  headers: JobHeaders,
+  reply: string | undefined,
+  nowMs: number,
+  newId: () => string,
+): JobOrder {
   return {
-    id: headers.jobId ?? nuid.next(),
+    id: headers.jobId ?? newId(),
     attempt: headers.attempt ?? 1,
     named: headers.jobId !== undefined,
     offered: headers.offer === true,

@@ -1,5 +1,6 @@
 /** Watches the worker's event loop: ticks, and makes the round trip that ends a suspicion. */
 import type { Bus } from "../../mesh/link/bus.js";
+import { delay, type Timer } from "../../mesh/link/runtime.js";
 import type { Caution } from "./jobs/accept-policy.js";
 import { StallWatch, TICK_MS } from "./stall.js";
 
@@ -12,7 +13,7 @@ export class LoopWatch {
   readonly #bus: Bus;
   readonly #caution: Caution;
   readonly #now: () => number;
-  #ticker: NodeJS.Timeout | undefined;
+  #ticker: Timer | undefined;
   #clearing = false;
 
   constructor(bus: Bus, caution: Caution, now: () => number) {
@@ -26,11 +27,11 @@ export class LoopWatch {
     this.stall.tick(this.#now());
     this.stall.takeLongestLagMs();
     this.stall.cleared(this.stall.stalls);
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#ticker = this.#bus.runtime.every(TICK_MS, () => this.#tick());
   }
 
   stop(): void {
-    clearInterval(this.#ticker);
+    this.#bus.runtime.cancel(this.#ticker);
     this.#ticker = undefined;
   }
 
@@ -49,7 +50,7 @@ export class LoopWatch {
     while (this.stall.suspect && this.#ticker !== undefined) {
       const { stalls } = this.stall;
       if (await this.#bus.flush(FLUSH_LIMIT_MS)) this.stall.cleared(stalls);
-      else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      else await delay(this.#bus.runtime, RETRY_MS);
     }
     this.#clearing = false;
   }

@@ -24,12 +24,12 @@ export function makeBeater(
     identity: {
       ...settings,
       worker: settings.id,
-      incarnation: newIncarnation(Date.now()),
+      incarnation: newIncarnation(bus.runtime.wallNow(), bus.runtime.random),
       isolation,
       host: hostname(),
       pid: process.pid,
       version: packageVersion(),
-      startedAtMs: Date.now(),
+      startedAtMs: bus.runtime.wallNow(),
     },
   });
 }

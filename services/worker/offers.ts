@@ -6,6 +6,7 @@
  */
 import type { Msg } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
+import { within } from "../../mesh/link/runtime.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
 import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 
@@ -44,9 +45,5 @@ export async function drainSubscription(bus: Bus, subscription: Subscription): P
     subscription.unsubscribe();
     return;
   }
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, DRAIN_LIMIT_MS);
-  });
-  await Promise.race([subscription.drain(), limit]).finally(() => clearTimeout(timer));
+  await within(bus.runtime, DRAIN_LIMIT_MS, subscription.drain(), undefined);
 }

@@ -3,6 +3,7 @@
  * reconnect sends again what was not confirmed, and a manager may ask.
  */
 import type { Bus } from "../../mesh/link/bus.js";
+import type { Timer } from "../../mesh/link/runtime.js";
 import type { Ending } from "./handlers/runner.js";
 import type { Results } from "./jobs/results.js";
 import type { Addressee, Replies } from "./replies.js";
@@ -18,7 +19,7 @@ export class OwedResults {
   readonly #replies: Replies;
   readonly #now: () => number;
   readonly #stopListening: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #flushing: Promise<void> | undefined;
   #stopped = false;
 
@@ -57,12 +58,12 @@ export class OwedResults {
   stop(): void {
     this.#stopped = true;
     this.#stopListening();
-    clearTimeout(this.#timer);
+    this.#bus.runtime.cancel(this.#timer);
     this.#timer = undefined;
   }
 
   #confirm(limitMs = 2_000): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#bus.runtime.cancel(this.#timer);
     this.#timer = undefined;
     this.#flushing ??= this.#flush(limitMs).finally(() => {
       this.#flushing = undefined;
@@ -72,7 +73,7 @@ export class OwedResults {
   }
 
   #confirmSoon(): void {
-    if (!this.#stopped) this.#timer ??= setTimeout(() => void this.#confirm(), CONFIRM_AFTER_MS);
+    if (!this.#stopped) this.#timer ??= this.#bus.runtime.after(CONFIRM_AFTER_MS, () => void this.#confirm());
   }
 
   async #flush(limitMs: number): Promise<void> {

@@ -36,7 +36,6 @@ export interface SessionHost {
   readonly actions: Omit<ControlActions, "rollCall" | "setPace" | "resend" | "snapshot">;
 }
 
-const now = (): number => performance.now();
 /** The longest wait for kept results to be confirmed at the end, in milliseconds. */
 const SETTLE_LIMIT_MS = 500;
 
@@ -56,6 +55,8 @@ export class Session {
 
   constructor(bus: Bus, runner: Runner, host: SessionHost) {
     const { settings } = host;
+    const { runtime } = bus;
+    const { now } = runtime;
     this.#bus = bus;
     this.#host = host;
     this.slots = new Slots(settings.slots);
@@ -73,6 +74,7 @@ export class Session {
       replies,
       owed: this.#owed,
       caution,
+      runtime,
       now,
       onChange: this.beater.changed,
     });
@@ -88,7 +90,8 @@ export class Session {
       submitSubject: settings.subjects.submit(settings.pool),
       state: host.state,
       now,
-      wallNow: Date.now,
+      wallNow: runtime.wallNow,
+      newId: runtime.newId,
       onStall: this.#loop.onStall,
     });
     this.#service = makeServiceFace(bus, settings, runner.isolation, () => this.jobs.totals);
@@ -106,7 +109,7 @@ export class Session {
       worker: id,
       jobs: this.jobs,
       revoked: this.#revoked,
-      now,
+      now: this.#bus.runtime.now,
     });
     const control = new Control(this.#bus, id, this.#actions());
     this.#subscriptions.push(

@@ -156,7 +156,8 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   /** Control's drain: resolves when empty, and then the worker ends by itself. */
   #startDrain(): Promise<void> {
     const drained = this.#drainJobs();
-    void drained.then(() => setImmediate(() => void this.stop()));
+    const stopSoon = (): void => void this.stop();
+    void drained.then(() => this.#bus?.runtime.endOfTurn(stopSoon));
     return drained;
   }
 

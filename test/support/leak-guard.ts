@@ -7,7 +7,6 @@
  */
 import type { ChildProcess } from "node:child_process";
 import type { Server, Socket } from "node:net";
-import type { NatsConnection } from "nats";
 import { cleanUpLast, WHOLE_FILE } from "./clean-up.js";
 import { eventually } from "./wait.js";
 
@@ -45,7 +44,7 @@ export function count(): Map<string, number> {
 }
 
 /** How many subscriptions a connection holds. */
-export function subscriptionCount(nc: NatsConnection): number {
+export function subscriptionCount(nc: object): number {
   const inner = nc as unknown as { protocol: { subscriptions: { size(): number } } };
   return inner.protocol.subscriptions.size();
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Outbox } from "../../mesh/link/batcher.js";
+import { systemRuntime } from "../../mesh/link/runtime.js";
 import { type BundleEntry, decodeBundle, encodeBundle, MAX_BUNDLE_ENTRIES, mostBytes } from "../../mesh/wire/bundle.js";
 import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { seededRandom } from "../support/random.js";
@@ -79,7 +80,7 @@ test("bundle - random bytes never throw", () => {
 function outbox(maxPayloadBytes = 1_048_576) {
   const sent: [string, number[]][] = [];
   const outbox = new Outbox<number>(
-    { maxPayloadBytes },
+    { maxPayloadBytes, runtime: systemRuntime },
     {
       bytesOf: (item) => item,
       alone: (place, item) => sent.push([place, [item]]),

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { headers, type MsgHdrs } from "nats";
 import { Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
+import { systemRuntime } from "../../mesh/link/runtime.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
 import { Roster } from "../../services/manager/jobs/workers.js";
@@ -29,6 +30,7 @@ function fakeBus() {
   const said: MsgHdrs[] = [];
   let flushes = 0;
   const bus = {
+    runtime: systemRuntime,
     connected: true,
     maxPayloadBytes: 2_000,
     flush: () => {

@@ -263,7 +263,7 @@ export class Watchdog {
     const { bus, inbox } = this.#dispatcher.parts;
     for (let i = 0; i < ids.length; i += OWED_CHUNK) {
       const token = inbox.open({ onReply: (msg) => this.#onOwedReply(msg) });
-      setTimeout(() => inbox.close(token), STABLE_AFTER_MS).unref();
+      bus.runtime.after(STABLE_AFTER_MS, () => inbox.close(token), "background");
       const request = encodeControl("owed", { jobIds: ids.slice(i, i + OWED_CHUNK) });
       bus.publish(subject, request, { reply: inbox.subject(token) });
     }

@@ -7,6 +7,7 @@
 
 import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap } from "../../../mesh/link/churn-map.js";
+import { type Runtime, within } from "../../../mesh/link/runtime.js";
 import type { BeatFigures } from "../beat.js";
 import type { Ending, Runner } from "../handlers/runner.js";
 import type { OwedResults } from "../owed.js";
@@ -28,6 +29,7 @@ export interface RunningJobsParts {
   readonly replies: Replies;
   readonly owed: OwedResults;
   readonly caution: Caution;
+  readonly runtime: Runtime;
   readonly now: () => number;
   readonly acceptAfterMs: number;
   readonly abortGraceMs: number;
@@ -146,13 +148,8 @@ export class RunningJobs implements JobLedger {
   /** Resolves true when nothing runs; false after `limitMs`, if one is given. */
   async empty(limitMs?: number): Promise<boolean> {
     if (this.#jobs.size === 0) return true;
-    let timer: NodeJS.Timeout | undefined;
     const emptied = new Promise<boolean>((resolve) => this.#whenEmpty.push(() => resolve(true)));
-    if (limitMs === undefined) return emptied;
-    const limit = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, limitMs, false);
-    });
-    return Promise.race([emptied, limit]).finally(() => clearTimeout(timer));
+    return limitMs === undefined ? emptied : within(this.#parts.runtime, limitMs, emptied, false);
   }
 
   stop(): void {

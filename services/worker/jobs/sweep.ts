@@ -3,11 +3,12 @@
  * over, aborts ignored. One ticker for all, and none while nothing runs.
  */
 import { PoolError } from "../../../mesh/errors.js";
+import type { Runtime, Timer } from "../../../mesh/link/runtime.js";
 import type { RunningJob } from "./running-job.js";
 
 export interface SweepParts {
   readonly jobs: () => Iterable<RunningJob>;
-  readonly now: () => number;
+  readonly runtime: Runtime;
   readonly acceptAfterMs: number;
   readonly abortGraceMs: number;
   readonly accept: (job: RunningJob) => void;
@@ -22,7 +23,7 @@ const IDLE_SWEEPS = 50;
 
 export class Sweep {
   readonly #parts: SweepParts;
-  #ticker: NodeJS.Timeout | undefined;
+  #ticker: Timer | undefined;
   #idleSweeps = 0;
   #stuck = 0;
 
@@ -38,11 +39,11 @@ export class Sweep {
   /** A job has started. */
   wake(): void {
     this.#idleSweeps = 0;
-    this.#ticker ??= setInterval(() => this.#look(this.#parts.now()), SWEEP_MS);
+    this.#ticker ??= this.#parts.runtime.every(SWEEP_MS, () => this.#look(this.#parts.runtime.now()));
   }
 
   stop(): void {
-    clearInterval(this.#ticker);
+    this.#parts.runtime.cancel(this.#ticker);
     this.#ticker = undefined;
   }
 
