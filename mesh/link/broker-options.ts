@@ -8,8 +8,8 @@
 import { type ConnectionOptions, connect, type NatsConnection } from "nats";
 import { PoolError } from "../errors.js";
 import { type BrokerAddress, type BrokerCredential, parseBrokerUrl, splitBrokerUrls } from "../process/broker-urls.js";
-import { type BrokerFiles, readBrokerFiles } from "./broker-files.js";
-import { askBroker, isTimeout, whyNoConnection } from "./broker-probe.js";
+import { type BrokerFiles, readBrokerFiles } from "./broker/files.js";
+import { askBroker, isTimeout, whyNoConnection } from "./broker/probe.js";
 import type { BusOptions } from "./bus.js";
 import { systemRuntime } from "./runtime.js";
 

@@ -9,8 +9,8 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import { type Authenticator, credsAuthenticator, type TlsOptions } from "nats";
-import { PoolError } from "../errors.js";
-import type { BusOptions } from "./bus.js";
+import { PoolError } from "../../errors.js";
+import type { BusOptions } from "../bus.js";
 
 /** What the files become. */
 export interface BrokerFiles {

@@ -8,7 +8,7 @@
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TlsOptions } from "nats";
-import { safeMessage } from "../errors.js";
+import { safeMessage } from "../../errors.js";
 
 /** How long a broker has to say why, in milliseconds. */
 const ASK_LIMIT_MS = 1_000;
