@@ -1,8 +1,9 @@
 /** The Go programs of examples/go against a real mesh: submit, receive capacity, be a worker. */
 import assert from "node:assert/strict";
+import { resolve } from "node:path";
 import { test } from "node:test";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { goProgram } from "../support/example-programs.js";
+import { goBuild, goProgram } from "../support/example-programs.js";
 import { foreignWorkerTests } from "../support/foreign-worker.js";
 import { heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
@@ -41,6 +42,14 @@ test("a Go program hears our reason when its job fails", { skip }, async (t) => 
   const refused = await run(t, submit, ["-addr", mesh.managerAddress, "no.such.name", "41"]);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /^invalid_argument: pool name has a character that is not allowed/);
+});
+
+test("a Go program hears Unimplemented from what is not served", { skip }, async (t) => {
+  const source = resolve("test/support/programs/unknown-method.go");
+  const program = await goBuild(t, source, "unknown-method");
+  const paths = ["/a.B/C", "/poolmesh.v1.ManagerService/Nope"];
+  const { stdout, stderr } = await run(t, program, [mesh.managerAddress, ...paths]);
+  assert.deepEqual([stdout, stderr], ["Unimplemented\nUnimplemented\n", ""]);
 });
 
 test("a Go program's deadline is the job's and reaches the handler", { skip }, async (t) => {

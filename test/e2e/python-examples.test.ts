@@ -29,6 +29,13 @@ test("a Python program submits over gRPC and prints the result", { skip }, async
   assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
 });
 
+test("a Python program hears UNIMPLEMENTED from what is not served", { skip }, async (t) => {
+  const paths = ["/a.B/C", "/poolmesh.v1.ManagerService/Nope"];
+  const args = ["test/support/programs/unknown-method.py", mesh.managerAddress, ...paths];
+  const { stdout, stderr } = await run(t, await examplePython(t), args);
+  assert.deepEqual([stdout, stderr], ["UNIMPLEMENTED\nUNIMPLEMENTED\n", ""]);
+});
+
 test("a Python program submits over plain HTTP with JSON and nothing but the standard library", { skip }, async (t) => {
   await mesh.addWorker<number, number>({ pool: "py-http", run: (job) => job.payload + 1 }, t);
   const python = await examplePython(t);

@@ -4,6 +4,7 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js";
 import { MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
 import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
+import { peerOf } from "../../../mesh/http/rpc/peer.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
 import { Streams } from "../streams/streams.js";
@@ -24,8 +25,10 @@ export function meterRoutes(router: ConnectRouter, state: MeterState, clock: Clo
     listWorkers: (request) => listWorkers(state, request),
     watchWorkers: (request, context) => streams.watchWorkers(request, context),
     getHistory: (request) => getHistory(state, clock, request),
-    controlWorker: (request, context) =>
-      control.control(request, context.requestHeader.get("authorization"), context.signal),
+    controlWorker: (request, context) => {
+      const caller = { authorization: context.requestHeader.get("authorization"), source: peerOf(context) };
+      return control.control(request, caller, context.signal);
+    },
   });
   router.service(WorkerStatus, { onStatus: (_, context) => onStatus(state, context) });
   router.service(ExternalScaler, {
