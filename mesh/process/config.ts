@@ -7,6 +7,7 @@
  */
 import { PoolError } from "../errors.js";
 import { redactUrls } from "./broker-urls.js";
+import { conflictsOf } from "./conflicts.js";
 
 /** One option: its name gives the flag (--heartbeat-interval-ms) and the variable (POOLMESH_HEARTBEAT_INTERVAL_MS). */
 export interface OptionSpec<T> {
@@ -75,6 +76,7 @@ export function readConfig<S extends OptionSpecs>(
       mistakes.push(`${source}: ${(error as Error).message}${shown}`);
     }
   }
+  mistakes.push(...conflictsOf(config));
   if (mistakes.length > 0) {
     const field = mistakes[0]?.split(":")[0];
     throw new PoolError("invalid_argument", `configuration:\n  ${mistakes.join("\n  ")}`, { field: field ?? "" });
