@@ -7,9 +7,10 @@
 
 import type { PoolError } from "../mesh/errors.js";
 import { JobResult, type Outcome } from "../mesh/job/job.js";
-import { type InboxEntry, isNoResponders, type Reply } from "../mesh/link/inbox.js";
+import type { InboxEntry } from "../mesh/link/inbox.js";
 import { readErrorHeaders } from "../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, HEADER, type JobHeaders } from "../mesh/wire/headers.js";
+import { isNoResponders, type Reply } from "../mesh/wire/reply.js";
 import { headersOf, wireHeaders } from "../mesh/wire/wire-headers.js";
 
 /** What a job needs of its client. */

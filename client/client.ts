@@ -7,6 +7,7 @@
  */
 
 import { PoolError } from "../mesh/errors.js";
+import { ChurnMap } from "../mesh/job/churn-map.js";
 import { Deadlines } from "../mesh/job/deadlines.js";
 import {
   DEFAULT_TIMEOUT_MS,
@@ -23,7 +24,6 @@ import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../mesh/job/job-spec.js";
 import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
 import { askCancel } from "../mesh/link/ask-cancel.js";
 import { Bus, type BusOptions } from "../mesh/link/bus.js";
-import { ChurnMap } from "../mesh/link/churn-map.js";
 import { Inbox } from "../mesh/link/inbox.js";
 import type { Timer } from "../mesh/link/runtime.js";
 import { checkName } from "../mesh/names.js";

@@ -7,8 +7,9 @@
  * that it is gone.
  */
 import type { Bus } from "../mesh/link/bus.js";
-import { type Inbox, isNoResponders, type Reply } from "../mesh/link/inbox.js";
+import type { Inbox } from "../mesh/link/inbox.js";
 import { json } from "../mesh/wire/codec.js";
+import { isNoResponders, type Reply } from "../mesh/wire/reply.js";
 import { SERVICE_NAMES, servicePing } from "../mesh/wire/subjects.js";
 
 const PROBE_EVERY_MS = 250;

@@ -18,35 +18,22 @@ export interface ControlQuestion {
 }
 
 /**
- * @throws PoolError `not_found` when nobody listens, `deadline_exceeded` when it does not answer,
+ * @throws PoolError `not_found` when nobody listens, `deadline_exceeded` when the worker does not answer,
  * `canceled`, `bus_unavailable`, or what the worker refused
  */
-export function askControl(
+export async function askControl(
   bus: Bus,
   { inbox, subjects }: { readonly inbox: Inbox; readonly subjects: Subjects },
-  question: ControlQuestion,
+  { pool, worker, request, limitMs, signal }: ControlQuestion,
 ): Promise<ControlResponse> {
-  const { pool, worker, request, limitMs, signal } = question;
   const subject = subjects.control(pool, worker);
   const payload = toBinary(ControlRequestSchema, create(ControlRequestSchema, { op: request }));
   bus.requireConnected();
-  return new Promise((resolve, reject) => {
-    const settle = (work: () => void): void => {
-      bus.runtime.cancel(timer);
-      signal?.removeEventListener("abort", onAbort);
-      inbox.close(token);
-      try {
-        work();
-      } catch (error) {
-        reject(error);
-      }
-    };
-    const onAbort = (): void => settle(() => reject(new PoolError("canceled", "the caller gave up")));
-    const onLimit = (): void =>
-      settle(() => reject(new PoolError("deadline_exceeded", `worker ${worker} did not answer in time`)));
-    const timer = bus.runtime.after(limitMs, onLimit);
-    const token = inbox.open({ onReply: (msg) => settle(() => resolve(decodeControlReply(worker, msg))) });
-    signal?.addEventListener("abort", onAbort);
-    bus.publish(subject, payload, { reply: inbox.subject(token) });
-  });
+  const answer = await inbox.ask({ subject, payload, limitMs, signal });
+  if (answer.kind === "reply") return decodeControlReply(worker, answer.msg);
+  if (answer.kind === "absent") {
+    throw new PoolError("not_found", `worker ${worker} is not there`, { field: "worker" });
+  }
+  if (signal?.aborted) throw new PoolError("canceled", "the caller gave up");
+  throw new PoolError("deadline_exceeded", `worker ${worker} did not answer in time`);
 }

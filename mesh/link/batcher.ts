@@ -1,17 +1,18 @@
 /**
- * The outbox: what is sent to one place in one turn of the event loop leaves
+ * The batcher: what is sent to one place in one turn of the event loop leaves
  * together, at the end of the turn or when there is enough of it; what has no
  * company leaves as it is.
  *
  * Not decided here: what may wait, and how several travel (bundle.ts).
  */
+
+import { ChurnMap } from "../job/churn-map.js";
 import { MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES } from "../wire/bundle.js";
 import { HEADER_RESERVE_BYTES } from "../wire/headers.js";
 import type { Bus } from "./bus.js";
-import { ChurnMap } from "./churn-map.js";
 
 /** How items leave. */
-export interface OutboxWays<T> {
+export interface BatcherWays<T> {
   /** Sends the only item for a place. */
   alone(place: string, item: T): void;
   /** Sends two or more. */
@@ -27,16 +28,16 @@ interface Group<T> {
   bytes: number;
 }
 
-export class Outbox<T> {
+export class Batcher<T> {
   readonly #bus: Pick<Bus, "maxPayloadBytes" | "runtime">;
-  readonly #ways: OutboxWays<T>;
+  readonly #ways: BatcherWays<T>;
   /** In the order in which their places were named first. */
   #groups: Group<T>[] = [];
   readonly #byPlace = new ChurnMap<Group<T>>();
   #waiting = false;
 
   /** @param bus whose broker's limit no message exceeds */
-  constructor(bus: Pick<Bus, "maxPayloadBytes" | "runtime">, ways: OutboxWays<T>) {
+  constructor(bus: Pick<Bus, "maxPayloadBytes" | "runtime">, ways: BatcherWays<T>) {
     this.#bus = bus;
     this.#ways = ways;
   }

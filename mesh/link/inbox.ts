@@ -1,115 +1,96 @@
 /**
- * The lean inbox: one wildcard subscription for all replies of a connection.
+ * The inbox for a part's own questions: to a worker's control subject, to a
+ * manager's ping, to everybody who may have a job.
  *
- * nats.js' request() makes a timer and a promise chain for every call and costs
- * three to four times as much. Here a reply finds its entry by the last token of
- * its subject; deadlines are the entries' own matter.
+ * Every question of the house goes through {@link Inbox.ask}, which has one time
+ * limit and one answer. {@link Inbox.open} is for several answers.
  */
-import type { Msg } from "nats";
-import { type BundleEntry, decodeBundle } from "../wire/bundle.js";
-import { decodeReplyHeaders, isBundle, type ReplyHeaders } from "../wire/headers.js";
-import { headersOf } from "../wire/wire-headers.js";
+import { isNoResponders, type Reply } from "../wire/reply.js";
 import type { Bus } from "./bus.js";
-import { ChurnMap } from "./churn-map.js";
-import type { Subscription } from "./subscription.js";
+import { ReplyRouter } from "./reply-router.js";
+import { delay } from "./runtime.js";
 
-/** The parts of a reply that are read. */
-export type Reply = Pick<Msg, "headers" | "data">;
-
-/** Who waits for replies under one token. */
+/** Who waits for replies under one correlation id. */
 export interface InboxEntry {
   onReply(msg: Reply): void;
-  /** A result that came in a bundle; `about` is what the bundle says of all of them. */
-  onBundled?(entry: BundleEntry, about: ReplyHeaders): void;
 }
 
-/** Stands between a token's mark and its number. */
-const MARK_END = "_";
+/** How a question ended: with a reply, with the broker's word that nobody listens, or with nothing before its limit. */
+export type Answer =
+  | { readonly kind: "reply"; readonly msg: Reply }
+  | { readonly kind: "absent" }
+  | { readonly kind: "silent" };
 
-/** Replies that come together are sent under this token; no mark ends its name, so it is nobody's. */
-const BUNDLE_TOKEN = "bundle";
-
-/** A reply subject taken apart: its inbox with the last dot, and its token. */
-export function splitReply(reply: string): readonly [prefix: string, token: string] {
-  const at = reply.lastIndexOf(".") + 1;
-  return [reply.slice(0, at), reply.slice(at)];
+/** How a question is asked. */
+export interface Question {
+  readonly subject: string;
+  readonly payload?: Uint8Array;
+  /** How long the answer may take, in milliseconds. */
+  readonly limitMs: number;
+  /** Gives up: the answer is then "silent". */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Where replies to several tokens of one inbox go together. */
-export function bundleSubject(prefix: string): string {
-  return prefix + BUNDLE_TOKEN;
-}
-
-/** What the broker answers when nobody listens to a subject. */
-export function isNoResponders(msg: Reply): boolean {
-  return msg.data.length === 0 && headersOf(msg)?.code === 503;
-}
+const ABSENT: Answer = { kind: "absent" };
+const SILENT: Answer = { kind: "silent" };
 
 export class Inbox {
-  readonly #prefix: string;
-  readonly #entries = new ChurnMap<InboxEntry>();
-  readonly #subscription: Subscription;
-  readonly #onStray: (mark: string) => void;
-  #counter = 0;
+  readonly #bus: Bus;
+  readonly #router: ReplyRouter<InboxEntry>;
 
-  /** @param onStray called for a reply that nobody waits for any more, with the mark of its token */
-  constructor(bus: Bus, onStray: (mark: string) => void = () => {}) {
-    this.#prefix = `${bus.inboxPrefix}.${bus.runtime.newId()}.`;
-    this.#onStray = onStray;
-    this.#subscription = bus.subscribe(`${this.#prefix}*`, (msg) => this.#dispatch(msg));
+  constructor(bus: Bus) {
+    this.#bus = bus;
+    this.#router = new ReplyRouter(bus, { onReply: (entry, msg) => entry.onReply(msg) });
   }
 
-  /** How many tokens are waited for. */
+  /** How many correlation ids are waited for. */
   get size(): number {
-    return this.#entries.size;
+    return this.#router.size;
   }
 
-  /**
-   * Waits for replies under a new token.
-   *
-   * @param mark what to know of a reply that comes after close(): letters and digits; default ""
-   */
-  open(entry: InboxEntry, mark = ""): string {
-    this.#counter += 1;
-    const token = `${mark}${MARK_END}${this.#counter.toString(36)}`;
-    this.#entries.set(token, entry);
-    return token;
+  /** Asks one question. Never rejects. */
+  ask({ subject, payload, limitMs, signal }: Question): Promise<Answer> {
+    return new Promise((resolve) => {
+      const settle = (answer: Answer): void => {
+        this.#router.close(token);
+        this.#bus.runtime.cancel(timer);
+        signal?.removeEventListener("abort", giveUp);
+        resolve(answer);
+      };
+      const giveUp = (): void => settle(SILENT);
+      const onReply = (msg: Reply): void => settle(isNoResponders(msg) ? ABSENT : { kind: "reply", msg });
+      const token = this.#router.open({ onReply });
+      const timer = this.#bus.runtime.after(limitMs, giveUp, "background");
+      if (signal?.aborted) return giveUp();
+      signal?.addEventListener("abort", giveUp);
+      this.#bus.publish(subject, payload, { reply: this.#router.subject(token) });
+    });
   }
 
-  /** The reply subject of a token. */
+  /** Asks many at once and hears their replies for a time; "nobody listens" is not passed on. */
+  async askAll(question: Omit<Question, "signal">, onReply: (msg: Reply) => void): Promise<void> {
+    const token = this.#router.open({ onReply: (msg) => void (isNoResponders(msg) || onReply(msg)) });
+    this.#bus.publish(question.subject, question.payload, { reply: this.#router.subject(token) });
+    await delay(this.#bus.runtime, question.limitMs);
+    this.#router.close(token);
+  }
+
+  /** Waits for replies under a new correlation id, until close(). */
+  open(entry: InboxEntry): string {
+    return this.#router.open(entry);
+  }
+
+  /** The reply subject of a correlation id. */
   subject(token: string): string {
-    return this.#prefix + token;
+    return this.#router.subject(token);
   }
 
-  /** Stops waiting. */
   close(token: string): void {
-    this.#entries.delete(token);
+    this.#router.close(token);
   }
 
   /** Ends the subscription. */
   stop(): void {
-    this.#subscription.unsubscribe();
-    this.#entries.clear();
-  }
-
-  #dispatch(msg: Msg): void {
-    if (isBundle(msg)) return this.#dispatchBundle(msg);
-    const token = msg.subject.slice(this.#prefix.length);
-    const waiting = this.#entries.get(token);
-    if (waiting === undefined) this.#stray(token);
-    else waiting.onReply(msg);
-  }
-
-  #dispatchBundle(msg: Msg): void {
-    const about = decodeReplyHeaders(headersOf(msg));
-    decodeBundle(msg.data, (entry) => {
-      const waiting = this.#entries.get(entry.token);
-      if (waiting === undefined) this.#stray(entry.token);
-      else waiting.onBundled?.(entry, about);
-    });
-  }
-
-  #stray(token: string): void {
-    this.#onStray(token.slice(0, Math.max(0, token.indexOf(MARK_END))));
+    this.#router.stop();
   }
 }

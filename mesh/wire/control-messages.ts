@@ -2,9 +2,9 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ControlRequestSchema, type ControlResponse, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { PoolError } from "../errors.js";
-import { isNoResponders, type Reply } from "../link/inbox.js";
 import { readErrorHeaders } from "./error-headers.js";
 import { decodeReplyHeaders } from "./headers.js";
+import { isNoResponders, type Reply } from "./reply.js";
 
 type Op = NonNullable<Exclude<MessageInitShape<typeof ControlRequestSchema>["op"], undefined>>;
 type OpCase = NonNullable<Op["case"]>;

@@ -6,7 +6,6 @@
  */
 
 import { PoolError } from "../errors.js";
-import type { Bus } from "../link/bus.js";
 import { HEADER_RESERVE_BYTES } from "./headers.js";
 
 /** Headers that count besides ours. */
@@ -16,7 +15,7 @@ export interface Trace {
 }
 
 /** The largest payload of a job without trace headers, and the largest result, in bytes. */
-export function payloadLimit(bus: Pick<Bus, "maxPayloadBytes">): number {
+export function payloadLimit(bus: { readonly maxPayloadBytes: number }): number {
   return bus.maxPayloadBytes - HEADER_RESERVE_BYTES;
 }
 

@@ -73,8 +73,9 @@ export class WorkerControl {
   #select(selector: Selector, op: WorkerOp): string[] {
     const pool = this.#pools.find(selector.pool);
     if (selector.worker !== "") return [checkName("worker", selector.worker)];
-    if (pool === undefined) throw new PoolError("unknown_pool", "nobody serves that pool", { field: "pool" });
-    const matching = [...pool.heartbeats.values()]
+    if (pool === undefined)
+      throw new PoolError("unknown_pool", "no worker has ever sent a heartbeat for this pool", { field: "pool" });
+    const matching = [...pool.list.all()]
       .map(({ heartbeat }) => heartbeat)
       .filter((heartbeat) => hasLabels(heartbeat, selector.labels) && isFit(heartbeat, op));
     if (matching.length === 0) throw new PoolError("not_found", "no worker matches", { field: "worker" });

@@ -22,10 +22,11 @@ import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { checkName } from "../../mesh/names.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
-import type { ManagerHooks, Pool, PoolSettings } from "./pool.js";
+import type { Pool } from "./pool.js";
+import type { ManagerHooks, PoolSettings } from "./pool-settings.js";
 import { newManagerId, Pools } from "./pools.js";
 
-export type { ManagerHooks } from "./pool.js";
+export type { ManagerHooks } from "./pool-settings.js";
 
 /** How a manager is made. */
 export interface ManagerOptions extends BusOptions {
@@ -97,15 +98,15 @@ export class Manager extends Lifecycle implements Submitter {
 
   /** The largest payload, in bytes: the broker's limit less our headers. */
   get maxPayloadBytes(): number {
-    return this.#engine().dispatcher.parts.bus.maxPayloadBytes;
+    return this.#openBus().maxPayloadBytes;
   }
 
   /** Slots of READY workers, busy ones among them as their heartbeats say, and parked jobs. */
   get capacity(): { readonly slots: number; readonly busy: number; readonly parked: number; readonly workers: number } {
-    const { roster, dispatcher } = this.#engine();
+    const { workers, dispatcher } = this.#engine();
     let busy = 0;
-    for (const worker of roster.workers()) busy += worker.busy;
-    return { slots: roster.capacity, busy, parked: dispatcher.parked.size, workers: roster.size };
+    for (const worker of workers.all()) busy += worker.busy;
+    return { slots: workers.capacity, busy, parked: dispatcher.parked.size, workers: workers.size };
   }
 
   /**

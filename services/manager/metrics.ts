@@ -3,6 +3,7 @@
  * never per job, worker or client.
  */
 import { Counter, Gauge, Registry } from "prom-client";
+import { figuresOf } from "./heartbeat.js";
 import type { Pools } from "./pools.js";
 
 /** A registry whose values are read from the pools when it is scraped. */
@@ -34,7 +35,7 @@ export function managerMetrics(pools: Pools): Registry {
     help: "Age of the oldest job held.",
     collect() {
       this.reset();
-      for (const pool of pools.known()) this.set({ pool: pool.name }, pool.figures().oldestWaitMs / 1_000);
+      for (const pool of pools.known()) this.set({ pool: pool.name }, oldestWaitMs(pool, pools) / 1_000);
     },
   });
   new Gauge({
@@ -43,23 +44,23 @@ export function managerMetrics(pools: Pools): Registry {
     help: "Jobs sent to workers and not ended.",
     collect() {
       this.reset();
-      for (const { name, dispatcher } of pools.known()) this.set({ pool: name }, dispatcher.inFlight);
+      for (const { name, dispatcher } of pools.known()) this.set({ pool: name }, dispatcher.sentJobs);
     },
   });
-  counter(registers, "poolmesh_manager_jobs_submitted_total", "Jobs taken.", pools, ({ tally }) => tally.submitted);
+  counter(registers, "poolmesh_manager_jobs_submitted_total", "Jobs taken.", pools, ({ totals }) => totals.submitted);
   counter(
     registers,
     "poolmesh_manager_refusals_total",
-    "Busy answers of workers.",
+    "Busy replies of workers.",
     pools,
-    ({ tally }) => tally.refused,
+    ({ totals }) => totals.refused,
   );
   counter(
     registers,
     "poolmesh_manager_late_replies_total",
-    "Answers dropped as late or stale.",
+    "Replies dropped as late or stale.",
     pools,
-    ({ tally }) => tally.late,
+    ({ totals }) => totals.late,
   );
   new Counter({
     name: "poolmesh_manager_jobs_total",
@@ -68,36 +69,25 @@ export function managerMetrics(pools: Pools): Registry {
     registers,
     collect() {
       this.reset();
-      for (const { name, tally } of pools.known()) {
-        for (const [outcome, count] of tally.outcomes()) this.inc({ pool: name, outcome }, count);
+      for (const { name, totals } of pools.known()) {
+        for (const [outcome, count] of totals.outcomes()) this.inc({ pool: name, outcome }, count);
       }
     },
   });
-  total(
-    registers,
-    "poolmesh_manager_garbage_heartbeats_total",
-    "Heartbeats dropped as garbage.",
-    () => pools.dropped.heartbeats,
-  );
-  total(
-    registers,
-    "poolmesh_manager_stray_replies_total",
-    "Replies that nobody waited for.",
-    () => pools.dropped.replies,
-  );
-  return registry;
-}
-
-function total(registers: Registry[], name: string, help: string, value: () => number): void {
   new Counter({
-    name,
-    help,
+    name: "poolmesh_manager_garbage_heartbeats_total",
+    help: "Heartbeats dropped as garbage.",
     registers,
     collect() {
       this.reset();
-      this.inc(value());
+      this.inc(pools.garbageHeartbeats);
     },
   });
+  return registry;
+}
+
+function oldestWaitMs(pool: KnownPool, pools: Pools): number {
+  return figuresOf(pool, pools.runtime.now()).oldestWaitMs;
 }
 
 type KnownPool = Pools extends { known(): Iterable<infer P> } ? P : never;

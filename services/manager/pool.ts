@@ -1,115 +1,68 @@
 /**
- * One pool at one manager: its dispatcher, what is known of its workers, and
- * what it tells about itself.
+ * One pool at one manager: its parts put together, and the verbs on its jobs.
  *
- * Decided here: how heartbeats, cancels and submissions reach the dispatcher.
- * It subscribes to nothing and owns no timer; pools.ts does.
+ * Decided here: how a submission is checked, repeated, watched by its caller's
+ * signal, and kept. It subscribes to nothing but replies and owns no timer.
  */
-import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+
 import { PoolError, type Reason } from "../../mesh/errors.js";
 import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job/job.js";
-import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../../mesh/job/job-spec.js";
+import { ATTEMPTS_PER_MANAGER, type JobSpec, toJobSpec } from "../../mesh/job/job-spec.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
 import type { JobHeaders } from "../../mesh/wire/headers.js";
 import { payloadLimit } from "../../mesh/wire/payload-limit.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
 import { Dispatcher } from "./jobs/dispatcher.js";
-import type { JobListener, LiveJob } from "./jobs/job.js";
+import type { Job, JobListener } from "./jobs/job.js";
 import { OutcomeStore } from "./jobs/outcomes.js";
-import type { ParkedLimits } from "./jobs/parked-queue.js";
-import { Placements } from "./jobs/placements.js";
-import { Tally } from "./jobs/totals.js";
-import { Watchdog } from "./jobs/watchdog.js";
-import { Roster } from "./jobs/workers.js";
-
-/** What a manager tells the program that embeds it. All are called synchronously; they must not throw. */
-export interface ManagerHooks {
-  /** A worker has accepted a job, or finished it before it had to say so. */
-  jobStart?(job: {
-    readonly id: string;
-    readonly pool: string;
-    readonly worker: string;
-    readonly attempt: number;
-  }): void;
-  /** A job has its outcome. */
-  jobFinish?(outcome: Outcome & { readonly pool: string }): void;
-  /** A worker was seen first. */
-  workerAdd?(worker: { readonly id: string; readonly pool: string; readonly slots: number }): void;
-  /** A worker left or was lost. */
-  workerRemove?(worker: { readonly id: string; readonly pool: string; readonly why: string }): void;
-}
-
-/** The settings of every pool of a manager. */
-export interface PoolSettings {
-  readonly limits: ParkedLimits;
-  /** For jobs that name none, in milliseconds. */
-  readonly timeoutMs: number;
-  readonly acceptTimeoutMs: number;
-  /** The pool has workers that send no heartbeats besides those that do. */
-  readonly bare: boolean;
-  readonly maxWorkers: number;
-  readonly hooks: ManagerHooks;
-}
+import { Timeouts } from "./jobs/timeouts.js";
+import { Totals } from "./jobs/totals.js";
+import { Workers } from "./jobs/workers.js";
+import { Losses } from "./losses.js";
+import type { PoolSettings } from "./pool-settings.js";
+import { PromiseListener } from "./promise-listener.js";
+import { Sender } from "./sender.js";
+import { WorkerList } from "./worker-list.js";
 
 /** What pools share. */
 export interface PoolParts {
   readonly bus: Bus;
+  /** For questions to workers. */
   readonly inbox: Inbox;
-  /** Marks the replies to this pool's jobs. */
-  readonly mark: string;
   readonly subjects: Subjects;
-  readonly now: () => number;
+  /** Called when the first job of a pool comes in and when the last has ended. */
   readonly onBusy: (pool: Pool, busy: boolean) => void;
 }
 
 export class Pool {
   readonly name: string;
-  /** Marks the replies to its jobs, to tell whose a late one is. */
-  readonly mark: string;
-  readonly roster: Roster;
+  readonly workers: Workers;
   readonly dispatcher: Dispatcher;
-  readonly watchdog: Watchdog;
-  readonly tally = new Tally();
+  readonly timeouts: Timeouts;
+  readonly losses: Losses;
+  readonly list: WorkerList;
+  readonly totals = new Totals();
   readonly outcomes = new OutcomeStore();
-  /** The last heartbeat of each worker, for listings. */
-  readonly heartbeats = new Map<
-    string,
-    { readonly heartbeat: Heartbeat; readonly at: number; readonly firstAt: number }
-  >();
-  readonly #settings: PoolSettings;
-  readonly #parts: PoolParts;
-  lastUsedAt: number;
+  readonly settings: PoolSettings;
+  readonly #sender: Sender;
+  readonly #bus: Bus;
+  /** Monotonic milliseconds. */
+  lastUsedAtMs: number;
 
   constructor(name: string, parts: PoolParts, settings: PoolSettings) {
+    const { bus, subjects } = parts;
     this.name = name;
-    this.mark = parts.mark;
-    this.#parts = parts;
-    this.#settings = settings;
-    this.lastUsedAt = parts.now();
-    this.roster = new Roster(settings.maxWorkers);
-    const { hooks, limits, bare } = settings;
-    this.dispatcher = new Dispatcher({
-      ...parts,
-      pool: name,
-      roster: this.roster,
-      placements: new Placements(),
-      tally: this.tally,
-      limits,
-      bare,
-      onBusy: (busy) => parts.onBusy(this, busy),
-      ...(hooks.jobStart
-        ? {
-            onStart: (job, worker) =>
-              hooks.jobStart?.({ id: job.id, pool: name, worker, attempt: job.attempt?.number ?? 1 }),
-          }
-        : {}),
-      ...(hooks.jobFinish ? { onFinish: (outcome) => hooks.jobFinish?.({ ...outcome, pool: name }) } : {}),
-    });
-    this.watchdog = new Watchdog(this.dispatcher, {
-      acceptTimeoutMs: settings.acceptTimeoutMs,
-      onLost: (worker, why) => this.#onLeft(worker, why),
-    });
+    this.settings = settings;
+    this.#bus = bus;
+    this.lastUsedAtMs = bus.runtime.now();
+    this.workers = new Workers(settings.maxWorkers);
+    this.#sender = new Sender({ pool: name, bus, subjects, totals: this.totals, dispatcher: () => this.dispatcher });
+    this.dispatcher = this.#makeDispatcher(parts);
+    this.timeouts = new Timeouts(this.dispatcher, this.workers, settings.acceptTimeoutMs);
+    const onLost = (worker: string, why: string): void => this.list.remove(worker, why);
+    this.losses = new Losses({ ...parts, ...this.#core(), pool: name, timeouts: this.timeouts, onLost });
+    this.list = new WorkerList({ ...this.#core(), pool: name, losses: this.losses, hooks: settings.hooks });
   }
 
   /**
@@ -119,26 +72,16 @@ export class Pool {
    * @throws PoolError for what is refused at once
    */
   submit(payload: Uint8Array, options: SubmitOptions | JobHeaders, listener: JobListener, keep = false): string {
-    const spec = toJobSpec(
-      payload,
-      options,
-      this.#settings.timeoutMs,
-      payloadLimit(this.#parts.bus),
-      this.#parts.bus.runtime.newId,
-    );
+    const { newId } = this.#bus.runtime;
+    const spec = toJobSpec(payload, options, this.settings.timeoutMs, payloadLimit(this.#bus), newId);
     const signal = "signal" in options ? options.signal : undefined;
     if (signal?.aborted) throw canceled();
-    this.lastUsedAt = this.#parts.now();
+    this.lastUsedAtMs = this.#bus.runtime.now();
     const named = "id" in options ? options.id !== undefined : (options as JobHeaders).jobId !== undefined;
-    if (!named && !keep && signal === undefined) return this.dispatcher.submit(spec, listener).id;
-    const before = named ? this.outcomes.repeat(spec.id, payload, this.lastUsedAt) : undefined;
-    // A client that gives a job to another manager revokes it first; what came of that is not its outcome.
-    const revoked = before?.ok === false && before.error.reason === "canceled" && spec.attemptsBefore > 0;
-    if (before !== undefined && !revoked) {
-      queueMicrotask(() => listener.onEnd(before));
-      return spec.id;
-    }
-    this.#submitWatched(spec, listener, named || keep, signal);
+    const before = named ? this.#outcomeOfRepeat(spec) : undefined;
+    if (before !== undefined) queueMicrotask(() => listener.onEnd(before));
+    else if (!named && !keep && signal === undefined) this.#take(spec, listener);
+    else this.#submitWatched(spec, listener, named || keep, signal);
     return spec.id;
   }
 
@@ -153,12 +96,12 @@ export class Pool {
     });
   }
 
-  /** One more who waits for a job that is live here, or whose outcome is kept; false when neither is so. */
-  again(id: string, listener: JobListener): boolean {
+  /** One more caller waits for a job that is live here or whose outcome is kept; false when neither is so. */
+  listen(id: string, listener: JobListener): boolean {
     const job = this.dispatcher.live(id);
-    const kept = job === undefined ? this.outcomes.get(id, this.#parts.now()) : undefined;
+    const kept = job === undefined ? this.outcomes.get(id, this.#bus.runtime.now()) : undefined;
     if (kept !== undefined) queueMicrotask(() => listener.onEnd(kept));
-    else job?.hearAlso(listener);
+    else job?.listen(listener);
     return job !== undefined || kept !== undefined;
   }
 
@@ -171,7 +114,7 @@ export class Pool {
   }
 
   /**
-   * A cancel or revocation heard on the bus. An answer is sent when the job was here.
+   * A cancel or revocation that was heard on the bus; true when it ended a job here.
    *
    * @param upToAttempt of a revocation; one of all attempts that are ours comes from a client that went elsewhere
    */
@@ -183,60 +126,58 @@ export class Pool {
     return true;
   }
 
-  /** A heartbeat of one of this pool's workers. */
-  onHeartbeat(heartbeat: Heartbeat): void {
-    const now = this.#parts.now();
-    const id = heartbeat.worker;
-    const meaning = this.roster.beat(heartbeat, now);
-    if (meaning === "ignored") return;
-    this.lastUsedAt = now;
-    if (meaning === "left") return this.#onWorkerGone(id, "left");
-    this.heartbeats.set(id, { heartbeat, at: now, firstAt: this.heartbeats.get(id)?.firstAt ?? now });
-    if (meaning === "joined" || meaning === "restarted") this.watchdog.onJoined(id);
-    if (meaning === "joined") this.#settings.hooks.workerAdd?.({ id, pool: this.name, slots: heartbeat.slots });
-    if (meaning === "restarted") this.dispatcher.onWorkerLost(id, "restarted");
-    for (const jobId of heartbeat.runningJobs) this.dispatcher.locate(jobId, id);
-    if (!heartbeat.runningTruncated) this.watchdog.onRunning(id, heartbeat.runningJobs);
-    this.dispatcher.pump();
-  }
-
-  /** What is said of this pool in a manager's heartbeat, besides who says it. */
-  figures(): {
-    parked: number;
-    parkedBytes: bigint;
-    oldestWaitMs: number;
-    parkedLimit: number;
-    inFlight: number;
-    submittedTotal: bigint;
-    outcomes: Record<string, bigint>;
-    lateTotal: bigint;
-  } {
-    const { parked, inFlight } = this.dispatcher;
-    const oldest = parked.oldestSubmittedAt();
-    const outcomes: Record<string, bigint> = {};
-    for (const [reason, count] of this.tally.outcomes()) outcomes[reason] = BigInt(count);
-    return {
-      parked: parked.size,
-      parkedBytes: BigInt(parked.bytes),
-      oldestWaitMs: oldest === undefined ? 0 : this.#parts.now() - oldest,
-      parkedLimit: this.#settings.limits.jobs,
-      inFlight,
-      submittedTotal: BigInt(this.tally.submitted),
-      outcomes,
-      lateTotal: BigInt(this.tally.late),
-    };
-  }
-
   /** Ends every live job with this error. */
   endAll(reason: Reason, message: string): void {
     for (const job of this.dispatcher.liveJobsNow()) {
-      const maybeExecuted = job.attempt?.accepted ?? false;
-      this.dispatcher.cancel(job, new PoolError(reason, message, { maybeExecuted }));
+      this.dispatcher.cancel(job, new PoolError(reason, message, { maybeExecuted: job.mayHaveRun }));
     }
   }
 
-  #submitWatched(spec: LiveJob["spec"], listener: JobListener, keep: boolean, signal: AbortSignal | undefined): void {
-    let job: LiveJob | undefined;
+  /** Gives up what is still asked and heard. */
+  stop(): void {
+    this.timeouts.stop();
+    this.losses.stop();
+    this.#sender.stop();
+  }
+
+  #core(): Pick<Pool, "workers" | "dispatcher"> {
+    return { workers: this.workers, dispatcher: this.dispatcher };
+  }
+
+  #makeDispatcher({ bus, onBusy }: PoolParts): Dispatcher {
+    const { hooks, limits, bare } = this.settings;
+    const pool = this.name;
+    const onStart = ({ id, attempt }: Job, worker: string): void =>
+      hooks.jobStart?.({ id, pool, worker, attempt: attempt?.number ?? 1 });
+    return new Dispatcher({
+      sender: this.#sender,
+      workers: this.workers,
+      totals: this.totals,
+      limits,
+      bare,
+      now: bus.runtime.now,
+      onBusy: (busy) => onBusy(this, busy),
+      onRoundTrip: (worker, ms) => this.timeouts.workerMeasured(worker, ms),
+      ...(hooks.jobStart ? { onStart } : {}),
+      ...(hooks.jobFinish ? { onFinish: (outcome: Outcome) => hooks.jobFinish?.({ ...outcome, pool }) } : {}),
+    });
+  }
+
+  #take(spec: JobSpec, listener: JobListener): Job {
+    if (this.dispatcher.live(spec.id) === undefined) this.#bus.requireConnected();
+    return this.dispatcher.submit(spec, listener);
+  }
+
+  /** The kept outcome of a job that had the same id and payload. */
+  #outcomeOfRepeat(spec: JobSpec): Outcome | undefined {
+    const before = this.outcomes.repeat(spec.id, spec.payload, this.lastUsedAtMs);
+    // A client that gives a job to another manager revokes it first. What came of that is not its outcome.
+    const wasRevoked = before?.ok === false && before.error.reason === "canceled" && spec.attemptsBefore > 0;
+    return wasRevoked ? undefined : before;
+  }
+
+  #submitWatched(spec: JobSpec, listener: JobListener, keep: boolean, signal: AbortSignal | undefined): void {
+    let job: Job | undefined;
     const onAbort = (): void => {
       if (job !== undefined) this.dispatcher.leave(job, watched, canceled());
     };
@@ -244,44 +185,12 @@ export class Pool {
       ...listener,
       onEnd: (outcome) => {
         signal?.removeEventListener("abort", onAbort);
-        if (keep) this.outcomes.keep(outcome, spec.payload, this.#parts.now());
+        if (keep) this.outcomes.keep(outcome, spec.payload, this.#bus.runtime.now());
         listener.onEnd(outcome);
       },
     };
-    job = this.dispatcher.submit(spec, watched);
+    job = this.#take(spec, watched);
     signal?.addEventListener("abort", onAbort);
-  }
-
-  #onWorkerGone(id: string, why: string): void {
-    this.#onLeft(id, why);
-    this.dispatcher.onWorkerLost(id, why);
-  }
-
-  #onLeft(id: string, why: string): void {
-    this.heartbeats.delete(id);
-    this.#settings.hooks.workerRemove?.({ id, pool: this.name, why });
-  }
-}
-
-/** A class, because a job that waits keeps it: an object with a closure is three times as large. */
-class PromiseListener implements JobListener {
-  readonly #resolve: (result: JobResult) => void;
-  readonly #reject: (error: PoolError) => void;
-  readonly onProgress: JobListener["onProgress"];
-
-  constructor(
-    resolve: (result: JobResult) => void,
-    reject: (error: PoolError) => void,
-    onProgress: JobListener["onProgress"],
-  ) {
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.onProgress = onProgress;
-  }
-
-  onEnd(outcome: Outcome): void {
-    if (outcome.ok) this.#resolve(outcome.result);
-    else this.#reject(outcome.error);
   }
 }
 

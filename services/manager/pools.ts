@@ -1,30 +1,25 @@
 /**
- * All pools of one manager: who hears what on the bus, and the ticks.
+ * All pools of one manager.
  *
- * Decided here: which subjects a manager hears, when a pool comes into being
- * and when it is forgotten, and the manager's own heartbeats.
+ * Decided here: when a pool comes into being and when it is forgotten, and the
+ * order in which a manager's parts start and stop.
  */
-
-import { hostname } from "node:os";
-import { create, toBinary } from "@bufbuild/protobuf";
-import type { Msg } from "nats";
-import { ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
-import { type Runtime, systemRuntime, type Timer } from "../../mesh/link/runtime.js";
+import { delay, type Runtime, systemRuntime } from "../../mesh/link/runtime.js";
 import { checkName } from "../../mesh/names.js";
-import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
-import { decodeJobHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
-import { isAnswerable, QUEUE_MANAGERS, Subjects } from "../../mesh/wire/subjects.js";
-import { answerAgain, answerSubmission } from "./doors/nats.js";
-import { OwedAnswers } from "./owed-answers.js";
-import { Pool, type PoolSettings } from "./pool.js";
-import { Standstill } from "./standstill.js";
+import { Subjects } from "../../mesh/wire/subjects.js";
+import { Answers } from "./answers.js";
+import { Hearing } from "./hearing.js";
+import { Heartbeats } from "./heartbeat.js";
+import { HeldSubmissions } from "./held-submissions.js";
+import { Pool } from "./pool.js";
+import type { PoolSettings } from "./pool-settings.js";
+import { Ticker } from "./ticker.js";
 
 export interface PoolsOptions {
   readonly bus: Bus;
@@ -43,56 +38,57 @@ export interface PoolsOptions {
   readonly log?: Logger;
 }
 
-const TICK_MS = 10;
-/** The ticker goes on for this many ticks without a job, so that one job after another does not make a timer each. */
-const IDLE_TICKS = 100;
-const BEAT_MS = 1_000;
-const BEAT_COALESCE_MS = 250;
+/** A pool that was only named, or whose workers have all gone, is forgotten after this, in milliseconds. */
 const FORGET_AFTER_MS = 600_000;
+/** How often stop() looks whether jobs are still live, in milliseconds. */
+const IDLE_CHECK_MS = 20;
 
 export class Pools extends Lifecycle {
+  readonly subjects: Subjects;
   readonly #options: PoolsOptions;
-  readonly #subjects: Subjects;
   readonly #log: Logger;
   readonly #pools = new Map<string, Pool>();
-  /** Pools by the mark of the replies to their jobs. */
-  readonly #marks = new Map<string, Pool>();
-  readonly #busy = new Set<Pool>();
-  readonly #closers: (() => void)[] = [];
-  readonly #runtime: Runtime;
-  readonly #incarnation: bigint;
-  readonly #owed: OwedAnswers;
-  readonly #standstill: Standstill;
+  readonly #answers: Answers;
+  readonly #held: HeldSubmissions;
+  readonly #ticker: Ticker;
+  readonly #hearing: Hearing;
+  readonly #heartbeats: Heartbeats;
   #inbox: Inbox | undefined;
-  #ticker: Timer | undefined;
-  #beater: Timer | undefined;
-  #early: Timer | undefined;
-  #idleTicks = 0;
-  #seq = 0n;
-  #strays = 0;
-  #lastMark = 0;
-  #garbage = 0;
+  #offReconnect: () => void = () => {};
   #stopping = false;
 
   constructor(options: PoolsOptions) {
     super();
+    const { bus, id, prefix, servesSubmit, pools = [], log = silentLog } = options;
+    for (const pool of pools) checkName("pool", pool);
     this.#options = options;
-    this.#runtime = options.bus.runtime;
-    this.#incarnation = newIncarnation(this.#runtime.wallNow(), this.#runtime.random);
-    this.#owed = new OwedAnswers(options.bus);
-    this.#standstill = new Standstill(options.bus, this.#now());
-    this.#subjects = new Subjects(options.prefix);
-    this.#log = options.log ?? silentLog;
-    for (const pool of options.pools ?? []) checkName("pool", pool);
+    this.#log = log;
+    this.subjects = new Subjects(prefix);
+    this.#answers = new Answers(bus);
+    this.#held = new HeldSubmissions(bus, bus.runtime.now());
+    this.#ticker = new Ticker({ bus, pools: () => this.known(), onSecond: (nowMs) => this.#onSecond(nowMs) });
+    this.#heartbeats = new Heartbeats({ bus, subjects: this.subjects, manager: id, pools: () => this.known() });
+    this.#hearing = new Hearing({
+      bus,
+      subjects: this.subjects,
+      manager: id,
+      servesSubmit,
+      answers: this.#answers,
+      held: this.#held,
+      known: (name) => this.#pools.get(name),
+      heardOf: (name) => this.#pools.get(name) ?? (this.#makeRoom() ? this.#add(name) : undefined),
+      get: (name) => this.get(name),
+    });
   }
 
-  get subjects(): Subjects {
-    return this.#subjects;
+  /** Heartbeats that were garbage and were dropped. */
+  get garbageHeartbeats(): number {
+    return this.#hearing.garbage;
   }
 
-  /** Replies that nobody waited for any more, and heartbeats that were garbage; dropped. */
-  get dropped(): { readonly replies: number; readonly heartbeats: number } {
-    return { replies: this.#strays, heartbeats: this.#garbage };
+  /** Time and chance of this manager's process. */
+  get runtime(): Runtime {
+    return this.#options.bus.runtime;
   }
 
   /** The inbox for this manager's own questions. */
@@ -128,41 +124,41 @@ export class Pools extends Lifecycle {
     return this.#add(name);
   }
 
-  protected onStart(): Promise<void> {
+  protected async onStart(): Promise<void> {
     const { bus, pools } = this.#options;
-    this.#inbox = new Inbox(bus, (mark) => this.#onStray(mark));
-    for (const pool of pools ?? [undefined]) this.#subscribe(pool);
+    this.#inbox = new Inbox(bus);
+    for (const pool of pools ?? [undefined]) this.#hearing.start(pool);
     for (const pool of pools ?? []) this.#add(pool);
-    this.#closers.push(bus.on("reconnect", () => this.#onReconnect()));
-    this.#standstill.alive(this.#now());
-    this.#beater = this.#runtime.every(BEAT_MS, () => this.#onSecond());
-    this.#beat();
-    return bus.flush().then(() => undefined);
+    this.#offReconnect = bus.on("reconnect", () => this.#onReconnect());
+    this.#held.sign(bus.runtime.now());
+    this.#ticker.start();
+    this.#heartbeats.send();
+    await bus.flush();
   }
 
   /** Waits for live jobs up to the grace, then ends the rest as `draining`. */
   protected async onStop(): Promise<void> {
+    const { bus } = this.#options;
     this.#stopping = true;
     await this.#idle();
     for (const pool of this.#pools.values()) {
       pool.endAll("draining", "the manager stopped before the job ended");
-      pool.watchdog.stop();
+      pool.stop();
     }
-    this.#beat(true);
-    this.#runtime.cancel(this.#beater);
-    this.#runtime.cancel(this.#ticker);
-    this.#runtime.cancel(this.#early);
-    for (const close of this.#closers) close();
+    this.#heartbeats.stop();
+    this.#ticker.stop();
+    this.#offReconnect();
+    this.#hearing.stop();
     this.#inbox?.stop();
-    await this.#options.bus.flush();
-    this.#owed.stop();
+    await bus.flush();
+    this.#answers.stop();
   }
 
-  /** Room for one more pool; a name that somebody only made up gives way when the table is full. */
+  /** Room for one more pool. When the table is full, a pool without workers and jobs gives way. */
   #makeRoom(): boolean {
     if (this.#pools.size < this.#options.maxPools) return true;
     for (const pool of this.#pools.values()) {
-      if (pool.roster.size > 0 || pool.dispatcher.liveJobs > 0) continue;
+      if (!isUnused(pool)) continue;
       this.#forget(pool);
       return true;
     }
@@ -171,166 +167,48 @@ export class Pools extends Lifecycle {
 
   #add(name: string): Pool {
     const { bus, settings } = this.#options;
-    const onBusy = (pool: Pool, busy: boolean): void => this.#onBusy(pool, busy);
-    this.#lastMark += 1;
-    const mark = this.#lastMark.toString(36);
-    const parts = { bus, inbox: this.inbox, mark, subjects: this.#subjects, now: bus.runtime.now, onBusy };
-    const pool = new Pool(name, parts, settings);
+    const { inbox, subjects } = this;
+    const onBusy = (pool: Pool, busy: boolean): void => {
+      this.#ticker.onBusy(pool, busy);
+      this.#heartbeats.changed();
+    };
+    const pool = new Pool(name, { bus, inbox, subjects, onBusy }, settings);
     this.#pools.set(name, pool);
-    this.#marks.set(mark, pool);
-    bus.publish(this.#subjects.controlAll(name), encodeControl("rollCall", {}));
+    bus.publish(subjects.controlAll(name), encodeControl("rollCall", {}));
     return pool;
-  }
-
-  #now(): number {
-    return this.#runtime.now();
   }
 
   #forget(pool: Pool): void {
     this.#pools.delete(pool.name);
-    this.#marks.delete(pool.mark);
+    pool.stop();
   }
 
-  #subscribe(pool: string | undefined): void {
-    const { bus, servesSubmit } = this.#options;
-    const every = this.#subjects.every;
-    const subscriptions = [
-      bus.subscribe(every.heartbeat(pool), (msg) => this.#onHeartbeat(msg)),
-      bus.subscribe(every.cancel(pool), (msg) => this.#onCancel(msg)),
-    ];
-    this.#closers.push(() => {
-      for (const subscription of subscriptions) subscription.unsubscribe();
-    });
-    if (!servesSubmit) return;
-    const submit = bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg, answerSubmission), QUEUE_MANAGERS);
-    const again = bus.subscribe(every.submitTo(this.#options.id, pool), (msg) => this.#onSubmit(msg, answerAgain));
-    this.#closers.push(() => {
-      submit.unsubscribe();
-      again.unsubscribe();
-    });
-  }
-
-  #onHeartbeat(msg: Msg): void {
-    const pool = this.#subjects.poolOf(msg.subject);
-    const worker = this.#subjects.lastOf(msg.subject);
-    const contentType = msg.headers?.get(HEADER.contentType) ?? "";
-    const decoded = decodeHeartbeat({ data: msg.data, contentType, pool, sender: worker });
-    if (!decoded.ok) {
-      this.#garbage += 1;
-      return;
-    }
-    const known = this.#pools.get(pool) ?? (this.#makeRoom() ? this.#add(pool) : undefined);
-    known?.onHeartbeat(decoded.beat);
-  }
-
-  #onCancel(msg: Msg): void {
-    const pool = this.#pools.get(this.#subjects.poolOf(msg.subject));
-    const job = this.#subjects.lastOf(msg.subject);
-    const upToAttempt = decodeJobHeaders(msg.headers).attempt;
-    this.#standstill.revoke(job, upToAttempt ?? Number.POSITIVE_INFINITY);
-    if (pool?.onCancel(job, upToAttempt) !== true) return;
-    if (isAnswerable(msg.reply, this.#options.bus.inboxPrefix)) {
-      this.#options.bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
-    }
-  }
-
-  /** A reply that came too late is counted for its pool. */
-  #onStray(mark: string): void {
-    this.#strays += 1;
-    const pool = this.#marks.get(mark);
-    if (pool !== undefined) pool.tally.late += 1;
-  }
-
-  #onSubmit(msg: Msg, answer: typeof answerSubmission): void {
-    const name = this.#subjects.poolOf(msg.subject);
-    const { bus, id } = this.#options;
-    const parts = { bus, owed: this.#owed, manager: id };
-    this.#standstill.alive(this.#now());
-    const job = msg.headers?.get(HEADER.jobId) ?? "";
-    const attempt = Number(msg.headers?.get(HEADER.attempt) || 1);
-    const taken = this.#standstill.submit(job, attempt, () => answer(parts, msg, () => this.get(name)));
-    if (taken) return;
-    answer(parts, msg, () => {
-      throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
-    });
-  }
-
-  #onBusy(pool: Pool, busy: boolean): void {
-    if (busy) {
-      this.#busy.add(pool);
-      pool.watchdog.onBusy(this.#now());
-      this.#idleTicks = 0;
-      this.#ticker ??= this.#runtime.every(TICK_MS, () => this.#onTick());
-    } else this.#busy.delete(pool);
-    this.#early ??= this.#runtime.after(BEAT_COALESCE_MS, () => {
-      this.#early = undefined;
-      if (!this.#stopping) this.#beat();
-    });
-  }
-
-  #onTick(): void {
-    const now = this.#now();
-    for (const pool of this.#busy) pool.watchdog.tick(now);
-    this.#idleTicks = this.#busy.size === 0 ? this.#idleTicks + 1 : 0;
-    if (this.#idleTicks < IDLE_TICKS) return;
-    this.#runtime.cancel(this.#ticker);
-    this.#ticker = undefined;
-  }
-
-  #onSecond(): void {
-    const now = this.#now();
-    this.#standstill.alive(now);
+  #onSecond(nowMs: number): void {
+    this.#held.sign(nowMs);
+    const all = this.#options.pools === undefined;
     for (const pool of this.#pools.values()) {
-      pool.watchdog.sweepSilent(now);
-      const idle = pool.roster.size === 0 && pool.dispatcher.liveJobs === 0 && now - pool.lastUsedAt > FORGET_AFTER_MS;
-      if (idle && this.#options.pools === undefined) this.#forget(pool);
+      if (all && isUnused(pool) && nowMs - pool.lastUsedAtMs > FORGET_AFTER_MS) this.#forget(pool);
     }
-    this.#beat();
-    if (this.#busy.size > 0) void this.#measureRoundTrip();
-  }
-
-  async #measureRoundTrip(): Promise<void> {
-    const begunAt = this.#now();
-    if (!(await this.#options.bus.flush(1_000))) return;
-    for (const pool of this.#busy) pool.watchdog.onRoundTrip(this.#now() - begunAt);
+    this.#heartbeats.send();
   }
 
   #onReconnect(): void {
-    this.#log.info("asking workers for what is owed");
-    for (const pool of this.#pools.values()) pool.watchdog.onReconnect(this.#now());
-  }
-
-  #beat(stopped = false): void {
-    const { bus, id } = this.#options;
-    for (const pool of this.#pools.values()) {
-      this.#seq += 1n;
-      const heartbeat = create(ManagerHeartbeatSchema, {
-        ...pool.figures(),
-        pool: pool.name,
-        manager: id,
-        incarnation: this.#incarnation,
-        seq: this.#seq,
-        stopped,
-        host: hostname(),
-        pid: process.pid,
-        version: packageVersion(),
-        heartbeatIntervalMs: BEAT_MS,
-      });
-      bus.publish(this.#subjects.managerHeartbeat(pool.name, id), toBinary(ManagerHeartbeatSchema, heartbeat));
-    }
+    this.#log.info("reconnected: asking workers for outcomes that are due");
+    const nowMs = this.#options.bus.runtime.now();
+    for (const pool of this.#pools.values()) pool.losses.onReconnect(nowMs);
   }
 
   /** Resolves when no job is live, or at the grace. */
-  #idle(): Promise<void> {
-    const endAt = this.#now() + this.#options.graceMs;
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (this.#busy.size === 0 || this.#now() >= endAt) resolve();
-        else this.#runtime.after(20, check);
-      };
-      check();
-    });
+  async #idle(): Promise<void> {
+    const { bus, graceMs } = this.#options;
+    const { runtime } = bus;
+    const endAtMs = runtime.now() + graceMs;
+    while (this.#ticker.isBusy && runtime.now() < endAtMs) await delay(runtime, IDLE_CHECK_MS);
   }
+}
+
+function isUnused({ workers, dispatcher }: Pool): boolean {
+  return workers.size === 0 && dispatcher.liveJobs === 0;
 }
 
 /** A default manager id. */

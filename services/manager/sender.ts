@@ -1,63 +1,123 @@
 /**
- * Departures: how jobs leave for workers.
+ * Sends attempts to workers and hears their replies, for one pool.
  *
- * Decided here: what leaves in one turn of the event loop leaves at its end;
- * a job that is alone as a message of its own, those for one worker in a bundle,
- * if that worker takes them. Not decided here: which worker.
+ * Decided here: what leaves in one turn of the event loop leaves at its end; an
+ * attempt that has no company as a message of its own, those for one worker in a
+ * bundle, if that worker takes bundles. A reply finds its attempt by correlation
+ * id and goes to the dispatcher. Not decided here: which worker gets what.
  */
-
-import { Outbox } from "../../mesh/link/batcher.js";
+import { Batcher } from "../../mesh/link/batcher.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { ReplyRouter } from "../../mesh/link/reply-router.js";
 import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/wire/bundle.js";
-import { encodeJobHeaders, encodeJobsHeaders, encodeRevocation } from "../../mesh/wire/headers.js";
-import type { DispatcherParts } from "./jobs/dispatcher-parts.js";
-import type { Attempt } from "./jobs/job.js";
-import type { RosterWorker } from "./jobs/workers.js";
+import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
+import {
+  decodeReplyHeaders,
+  encodeJobHeaders,
+  encodeJobsHeaders,
+  encodeRevocation,
+  type ReplyHeaders,
+} from "../../mesh/wire/headers.js";
+import { payloadLimit } from "../../mesh/wire/payload-limit.js";
+import { isNoResponders, type Reply } from "../../mesh/wire/reply.js";
+import type { Subjects } from "../../mesh/wire/subjects.js";
+import { headersOf } from "../../mesh/wire/wire-headers.js";
+import type { Attempt } from "./jobs/attempt.js";
+import type { Dispatcher, SenderPort } from "./jobs/dispatcher.js";
+import type { Job } from "./jobs/job.js";
+import type { Totals } from "./jobs/totals.js";
+import type { WorkerEntry } from "./jobs/workers.js";
 
-export class Departures {
-  readonly #parts: DispatcherParts;
+/** What a sender works with. */
+export interface SenderParts {
+  readonly pool: string;
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly totals: Totals;
+  /** Who hears the replies. */
+  readonly dispatcher: () => Dispatcher;
+}
+
+export class Sender implements SenderPort {
+  readonly #parts: SenderParts;
   readonly #jobSubject: string;
-  readonly #outbox: Outbox<Attempt>;
+  readonly #batcher: Batcher<Attempt>;
+  readonly #replies: ReplyRouter<Attempt>;
 
-  constructor(parts: DispatcherParts) {
+  constructor(parts: SenderParts) {
     this.#parts = parts;
     this.#jobSubject = parts.subjects.job(parts.pool);
-    this.#outbox = new Outbox(parts.bus, {
+    this.#batcher = new Batcher(parts.bus, {
       alone: (subject, attempt) => this.#sendOne(subject, attempt),
       together: (subject, attempts) => this.#sendAll(subject, attempts),
       bytesOf: ({ job }) => mostBytes(job.spec),
     });
+    this.#replies = new ReplyRouter<Attempt>(parts.bus, {
+      onReply: (attempt, msg) => this.#onReply(attempt, msg),
+      onBundled: (attempt, result, about) => this.#onBundled(attempt, result, about),
+      onStray: () => {
+        parts.totals.late += 1;
+      },
+    });
   }
 
-  /** Whether anything waits for the end of this turn, or has. */
-  get waiting(): boolean {
-    return this.#outbox.waiting;
+  get holds(): boolean {
+    return this.#batcher.waiting;
   }
 
-  /** The offers that wait for the end of this turn; the caller sends them anew. */
   takeOffers(): readonly Attempt[] {
-    return this.#outbox.take(this.#jobSubject);
+    return this.#batcher.take(this.#jobSubject);
   }
 
-  /** To one worker, or to whom the broker picks. */
-  send(attempt: Attempt, worker: RosterWorker | undefined): void {
-    if (worker === undefined) return this.#outbox.add(this.#jobSubject, attempt);
+  send(attempt: Attempt, worker: WorkerEntry | undefined): void {
+    if (attempt.token === "") attempt.token = this.#replies.open(attempt);
+    if (worker === undefined) return this.#batcher.add(this.#jobSubject, attempt);
     const subject = `${this.#jobSubject}.${worker.id}`;
     const mayWait = worker.takesBundles && attempt.job.payloadBytes <= MAX_BUNDLED_BYTES;
-    if (mayWait) this.#outbox.add(subject, attempt);
+    if (mayWait) this.#batcher.add(subject, attempt);
     else this.#sendOne(subject, attempt);
   }
 
-  /** Sends what waits for the end of the turn now. */
   flush(): void {
-    this.#outbox.flush();
+    this.#batcher.flush();
   }
 
-  /** Tells workers that a job, or its attempts up to a number, is not wanted any more; after what has left. */
-  recall(id: string, upToAttempt?: number): void {
+  /** What has not left yet leaves first, so that no worker hears of a revocation before its job. */
+  revoke(job: Job, upToAttempt?: number): void {
     const { bus, subjects, pool } = this.#parts;
-    this.#outbox.flush();
+    this.#batcher.flush();
     const headers = upToAttempt === undefined ? undefined : encodeRevocation(upToAttempt);
-    bus.publish(subjects.cancel(pool, id), undefined, headers === undefined ? {} : { headers });
+    bus.publish(subjects.cancel(pool, job.id), undefined, headers === undefined ? {} : { headers });
+  }
+
+  forget(attempt: Attempt): void {
+    this.#replies.close(attempt.token);
+  }
+
+  payloadLimit(): number {
+    return payloadLimit(this.#parts.bus);
+  }
+
+  /** Hears no reply any more. */
+  stop(): void {
+    this.#replies.stop();
+  }
+
+  #onReply(attempt: Attempt, msg: Reply): void {
+    const dispatcher = this.#parts.dispatcher();
+    if (isNoResponders(msg)) return dispatcher.notDelivered(attempt.bundle ?? [attempt]);
+    const headers = headersOf(msg);
+    const reply = decodeReplyHeaders(headers);
+    const error = reply.kind === "error" && headers !== undefined ? readErrorHeaders(headers) : undefined;
+    dispatcher.replied(attempt, reply, msg.data, error);
+    // The slot that this reply has freed gets its next job now, not at the end of the turn.
+    this.#batcher.flush();
+  }
+
+  #onBundled(attempt: Attempt, result: BundleEntry, { worker, free }: ReplyHeaders): void {
+    const reply: ReplyHeaders = { kind: "result", jobId: result.id, attempt: result.attempt, free };
+    if (worker !== undefined) reply.worker = worker;
+    this.#parts.dispatcher().replied(attempt, reply, result.payload);
   }
 
   #sendAll(subject: string, attempts: readonly Attempt[]): void {
@@ -65,15 +125,16 @@ export class Departures {
       for (const attempt of attempts) this.#sendOne(subject, attempt);
       return;
     }
-    const { bus, inbox } = this.#parts;
+    const { bus } = this.#parts;
     const first = attempts[0] as Attempt;
     const headers = encodeJobsHeaders(attempts.length, bus.runtime.wallNow());
-    // should nobody listen there, the broker says so under this one
+    // If nobody listens at this subject, the broker says so under the first attempt's correlation id.
     first.bundle = attempts;
-    bus.publish(subject, encodeBundle(attempts.map(toEntry)), { headers, reply: inbox.subject(first.token) });
+    bus.publish(subject, encodeBundle(attempts.map(toEntry)), { headers, reply: this.#replies.subject(first.token) });
   }
 
   #sendOne(subject: string, attempt: Attempt): void {
+    const { bus } = this.#parts;
     const { id, spec } = attempt.job;
     const { payload, traceparent, tracestate, idempotent } = spec;
     const timeoutMs = leftMs(attempt);
@@ -81,13 +142,13 @@ export class Departures {
       jobId: id,
       attempt: attempt.number,
       timeoutMs,
-      expiresAt: this.#parts.bus.runtime.wallNow() + timeoutMs,
+      expiresAt: bus.runtime.wallNow() + timeoutMs,
       offer: true,
       idempotent,
       traceparent,
       tracestate,
     });
-    this.#parts.bus.publish(subject, payload, { headers, reply: this.#parts.inbox.subject(attempt.token) });
+    bus.publish(subject, payload, { headers, reply: this.#replies.subject(attempt.token) });
   }
 }
 
@@ -97,6 +158,6 @@ function toEntry(attempt: Attempt): BundleEntry {
   return { token, id: job.id, attempt: number, payload, timeoutMs: leftMs(attempt), traceparent, tracestate };
 }
 
-function leftMs({ job, sentAt }: Attempt): number {
-  return Math.max(1, job.deadlineAt - sentAt);
+function leftMs({ job, sentAtMs }: Attempt): number {
+  return Math.max(1, job.deadlineAtMs - sentAtMs);
 }

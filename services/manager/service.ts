@@ -124,19 +124,19 @@ export class ManagerService extends Lifecycle {
           name: "submit",
           subject: pools.subjects.every.submit(),
           queueGroup: QUEUE_MANAGERS,
-          ...totals(pools),
+          ...jobTotals(pools),
         },
       ],
     });
   }
 }
 
-function totals(pools: Pools): { requests: number; errors: number } {
+function jobTotals(pools: Pools): { requests: number; errors: number } {
   let requests = 0;
   let errors = 0;
-  for (const { tally } of pools.known()) {
-    requests += tally.submitted;
-    for (const [outcome, count] of tally.outcomes()) if (outcome !== "ok") errors += count;
+  for (const { totals } of pools.known()) {
+    requests += totals.submitted;
+    for (const [outcome, count] of totals.outcomes()) if (outcome !== "ok") errors += count;
   }
   return { requests, errors };
 }

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type WorkerView, WorkerViewSchema } from "../../gen/poolmesh/v1/view_pb.js";
 import { PoolError } from "../../mesh/errors.js";
+import type { Runtime } from "../../mesh/link/runtime.js";
 import { hasLabels } from "./control.js";
 import type { Pool } from "./pool.js";
 import type { Pools } from "./pools.js";
@@ -17,25 +18,25 @@ const LAGGING_MS = 200;
  * @throws PoolError `invalid_argument`, `unknown_pool`
  */
 export function listWorkers(pools: Pools, pool: string, labels: Readonly<Record<string, string>>): WorkerView[] {
-  if (pool === "") return [...pools.known()].flatMap((each) => viewsOf(each, labels));
+  if (pool === "") return [...pools.known()].flatMap((each) => viewsOf(each, labels, pools.runtime));
   const known = pools.find(pool);
-  if (known === undefined || !known.roster.everBeaten) {
-    throw new PoolError("unknown_pool", "nobody has ever beaten for that pool", { field: "pool" });
+  if (known === undefined || !known.workers.everHeard) {
+    throw new PoolError("unknown_pool", "no worker has ever sent a heartbeat for this pool", { field: "pool" });
   }
-  return viewsOf(known, labels);
+  return viewsOf(known, labels, pools.runtime);
 }
 
-function viewsOf(pool: Pool, labels: Readonly<Record<string, string>>): WorkerView[] {
-  const now = performance.now();
-  return [...pool.heartbeats.values()]
+function viewsOf(pool: Pool, labels: Readonly<Record<string, string>>, runtime: Runtime): WorkerView[] {
+  const nowMs = runtime.now();
+  return [...pool.list.all()]
     .filter(({ heartbeat }) => hasLabels(heartbeat, labels))
-    .map(({ heartbeat, at, firstAt }) =>
+    .map(({ heartbeat, atMs, firstAtMs }) =>
       create(WorkerViewSchema, {
         heartbeat,
-        ageMs: now - at,
+        ageMs: nowMs - atMs,
         lagging: heartbeat.loopLagMs > LAGGING_MS,
-        unhealthy: (pool.roster.get(heartbeat.worker)?.shunnedUntil ?? 0) > now,
-        firstSeen: timestampFromMs(Math.round(Date.now() - (now - firstAt))),
+        unhealthy: (pool.workers.get(heartbeat.worker)?.backOffUntilMs ?? 0) > nowMs,
+        firstSeen: timestampFromMs(Math.round(runtime.wallNow() - (nowMs - firstAtMs))),
       }),
     );
 }

@@ -5,13 +5,13 @@
  */
 import type { MsgHdrs } from "nats";
 import type { PoolError } from "../../mesh/errors.js";
-import { Outbox } from "../../mesh/link/batcher.js";
+import { Batcher } from "../../mesh/link/batcher.js";
 import type { Bus } from "../../mesh/link/bus.js";
-import { bundleSubject, splitReply } from "../../mesh/link/inbox.js";
 import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/wire/bundle.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { encodeReplyHeaders, encodeResultsHeaders, type ReplyKind } from "../../mesh/wire/headers.js";
 import { payloadLimit, resultRefusal } from "../../mesh/wire/payload-limit.js";
+import { bundleSubject, splitReply } from "../../mesh/wire/reply.js";
 import type { Ending } from "./handlers/runner.js";
 
 /** Which job an answer is about and where it goes. */
@@ -29,14 +29,14 @@ export class Replies {
   readonly #bus: Bus;
   readonly #worker: string;
   readonly #free: () => number;
-  readonly #outbox: Outbox<BundleEntry>;
+  readonly #batcher: Batcher<BundleEntry>;
 
   /** @param free the worker's free slots now, for Pool-Free */
   constructor(bus: Bus, worker: string, free: () => number) {
     this.#bus = bus;
     this.#worker = worker;
     this.#free = free;
-    this.#outbox = new Outbox<BundleEntry>(bus, {
+    this.#batcher = new Batcher<BundleEntry>(bus, {
       bytesOf: mostBytes,
       alone: (inbox, result) => this.#result({ ...result, reply: inbox + result.token }, result.payload),
       together: (inbox, results) => this.#sendResults(inbox, results),
@@ -75,12 +75,12 @@ export class Replies {
     const [inbox, token] = splitReply(to.reply);
     const { id, attempt } = to;
     const result = { token, id, attempt, payload, timeoutMs: 0, traceparent: undefined, tracestate: undefined };
-    this.#outbox.add(inbox, result);
+    this.#batcher.add(inbox, result);
   }
 
   /** Sends at once what waits to leave in bundles. */
   flush(): void {
-    this.#outbox.flush();
+    this.#batcher.flush();
   }
 
   /** The same ending, or `payload_too_large` when the broker would not take it. */

@@ -2,7 +2,7 @@
 import type { MsgHdrs } from "nats";
 import type { PoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
-import { Inbox, type Reply } from "../../mesh/link/inbox.js";
+import { Inbox } from "../../mesh/link/inbox.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
@@ -11,6 +11,7 @@ import {
   type JobHeaders,
   type ReplyHeaders,
 } from "../../mesh/wire/headers.js";
+import type { Reply } from "../../mesh/wire/reply.js";
 import { Subjects } from "../../mesh/wire/subjects.js";
 import { eventually } from "./wait.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Outbox } from "../../mesh/link/batcher.js";
+import { Batcher } from "../../mesh/link/batcher.js";
 import { systemRuntime } from "../../mesh/link/runtime.js";
 import { type BundleEntry, decodeBundle, encodeBundle, MAX_BUNDLE_ENTRIES, mostBytes } from "../../mesh/wire/bundle.js";
 import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
@@ -77,9 +77,9 @@ test("bundle - random bytes never throw", () => {
   }
 });
 
-function outbox(maxPayloadBytes = 1_048_576) {
+function batcher(maxPayloadBytes = 1_048_576) {
   const sent: [string, number[]][] = [];
-  const outbox = new Outbox<number>(
+  const batcher = new Batcher<number>(
     { maxPayloadBytes, runtime: systemRuntime },
     {
       bytesOf: (item) => item,
@@ -87,11 +87,11 @@ function outbox(maxPayloadBytes = 1_048_576) {
       together: (place, items) => sent.push([place, [...items]]),
     },
   );
-  return { sent, outbox };
+  return { sent, batcher };
 }
 
-test("outbox - what is for one place in one turn leaves together at its end, in order", async () => {
-  const { sent, outbox: box } = outbox();
+test("batcher - what is for one place in one turn leaves together at its end, in order", async () => {
+  const { sent, batcher: box } = batcher();
   box.add("a", 1);
   await Promise.resolve().then(() => box.add("b", 2));
   queueMicrotask(() => box.add("a", 3));
@@ -106,8 +106,8 @@ test("outbox - what is for one place in one turn leaves together at its end, in 
   assert.deepEqual(sent.at(-1), ["a", [4]]);
 });
 
-test("outbox - a full one leaves at once, and flush() sends the rest", () => {
-  const { sent, outbox: box } = outbox();
+test("batcher - a full one leaves at once, and flush() sends the rest", () => {
+  const { sent, batcher: box } = batcher();
   for (let i = 0; i < MAX_BUNDLE_ENTRIES + 1; i += 1) box.add("a", i);
   assert.deepEqual(
     sent.map(([, items]) => items.length),
@@ -119,9 +119,9 @@ test("outbox - a full one leaves at once, and flush() sends the rest", () => {
   assert.equal(sent.length, 2);
 });
 
-test("outbox - what would make a message larger than the broker takes begins another", () => {
+test("batcher - what would make a message larger than the broker takes begins another", () => {
   const limit = 100;
-  const { sent, outbox: box } = outbox(limit + HEADER_RESERVE_BYTES);
+  const { sent, batcher: box } = batcher(limit + HEADER_RESERVE_BYTES);
   for (const bytes of [60, 40, 1, 99, 101, 5]) box.add("a", bytes);
   box.flush();
   assert.deepEqual(
@@ -130,8 +130,8 @@ test("outbox - what would make a message larger than the broker takes begins ano
   );
 });
 
-test("outbox - what waits can be taken back, and is not sent then", async () => {
-  const { sent, outbox: box } = outbox();
+test("batcher - what waits can be taken back, and is not sent then", async () => {
+  const { sent, batcher: box } = batcher();
   assert.equal(box.waiting, false);
   box.add("a", 1);
   box.add("b", 2);

@@ -1,4 +1,4 @@
-/** What a manager makes of time: round trips, its own standstills, answers that are owed. */
+/** What a manager makes of time: round trips, its own stalls, answers that are not confirmed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { headers, type MsgHdrs } from "nats";
@@ -7,17 +7,17 @@ import type { Bus } from "../../mesh/link/bus.js";
 import { systemRuntime } from "../../mesh/link/runtime.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { Roster } from "../../services/manager/jobs/workers.js";
-import { OwedAnswers } from "../../services/manager/owed-answers.js";
-import { STANDSTILL_MS, Standstill } from "../../services/manager/standstill.js";
+import { Answers } from "../../services/manager/answers.js";
+import { HeldSubmissions, LONG_STALL_MS } from "../../services/manager/held-submissions.js";
+import { Workers } from "../../services/manager/jobs/workers.js";
 import { eventually, gate } from "../support/wait.js";
 
-function rosterOf(...ids: string[]): Roster {
-  const roster = new Roster();
+function workersOf(...ids: string[]): Workers {
+  const workers = new Workers();
   const beat = { incarnation: 1n, seq: 1n, state: WorkerState.READY, slots: 1, busy: 0 };
   for (const worker of ids)
-    roster.beat({ ...beat, worker, heartbeatIntervalMs: 1_000, isolation: Isolation.INLINE }, 0);
-  return roster;
+    workers.heartbeat({ ...beat, worker, heartbeatIntervalMs: 1_000, isolation: Isolation.INLINE }, 0);
+  return workers;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -62,39 +62,39 @@ function fakeBus() {
   };
 }
 
-test("roster - the slowest worker's round trip counts at once and is forgotten over the next quick answers", () => {
-  const roster = rosterOf("near", "far");
-  assert.equal(roster.slowestMs(), undefined);
-  roster.measured("near", 1);
-  roster.measured("far", 400);
-  assert.equal(roster.slowestMs(), 400);
-  for (let i = 0; i < 100; i += 1) roster.measured("near", 1);
-  assert.equal(roster.slowestMs(), 400, "quick answers of another change nothing");
-  for (let i = 0; i < 40; i += 1) roster.measured("far", 1);
-  assert.ok((roster.slowestMs() ?? 0) < 10);
-  roster.remove("far");
-  assert.equal(roster.slowestMs(), 1);
+test("workers - the slowest worker's round trip counts at once and is forgotten over the next quick answers", () => {
+  const workers = workersOf("near", "far");
+  assert.equal(workers.slowestMs(), undefined);
+  workers.measured("near", 1);
+  workers.measured("far", 400);
+  assert.equal(workers.slowestMs(), 400);
+  for (let i = 0; i < 100; i += 1) workers.measured("near", 1);
+  assert.equal(workers.slowestMs(), 400, "quick answers of another change nothing");
+  for (let i = 0; i < 40; i += 1) workers.measured("far", 1);
+  assert.ok((workers.slowestMs() ?? 0) < 10);
+  workers.remove("far");
+  assert.equal(workers.slowestMs(), 1);
 });
 
-test("roster - time in which the manager stood still is nobody's silence", () => {
-  const roster = rosterOf("w");
-  roster.excuse(10_000, 10_500);
-  assert.deepEqual(roster.silent(10_500), []);
-  assert.deepEqual(roster.silent(13_100), ["w"], "and what was silent before still counts");
+test("workers - a manager does not count its own stalls as a worker's silence", () => {
+  const workers = workersOf("w");
+  workers.excuseStall(10_000, 10_500);
+  assert.deepEqual(workers.silent(10_500), []);
+  assert.deepEqual(workers.silent(13_100), ["w"], "and what was silent before still counts");
 });
 
-test("standstill - submissions are taken at once, and after a gap only when a round trip has ended", async () => {
+test("held submissions - are taken at once, and after a long stall only when a round trip has ended", async () => {
   const { bus, confirm } = fakeBus();
-  const standstill = new Standstill(bus, 0);
+  const held = new HeldSubmissions(bus, 0);
   const taken: string[] = [];
-  const submit = (job: string, attempt = 1) => standstill.submit(job, attempt, () => taken.push(`${job} ${attempt}`));
-  standstill.alive(1_000);
+  const submit = (job: string, attempt = 1) => held.submit(job, attempt, () => taken.push(`${job} ${attempt}`));
+  held.sign(1_000);
   submit("a");
   assert.deepEqual(taken, ["a 1"]);
-  standstill.alive(1_000 + STANDSTILL_MS + 1);
+  held.sign(1_000 + LONG_STALL_MS + 1);
   submit("b");
   submit("c");
-  standstill.revoke("b", 1_000);
+  held.revoke("b", 1_000);
   submit("b", 1_001);
   assert.deepEqual(taken, ["a 1"]);
   confirm(true);
@@ -104,26 +104,26 @@ test("standstill - submissions are taken at once, and after a gap only when a ro
   assert.equal(taken.at(-1), "d 1");
 });
 
-test("owed answers - what no round trip has confirmed is sent again after a reconnect, the rest is not", async (t) => {
+test("answers - what no round trip has confirmed is sent again after a reconnect, the rest is not", async (t) => {
   const { bus, published, flushes, confirm, reconnect } = fakeBus();
-  const owed = new OwedAnswers(bus);
-  t.after(() => owed.stop());
-  owed.send("first", EMPTY, headers());
+  const answers = new Answers(bus);
+  t.after(() => answers.stop());
+  answers.send("first", EMPTY, headers());
   await eventually(() => flushes() === 1);
   confirm(true);
   await new Promise((resolve) => setImmediate(resolve));
-  owed.send("second", EMPTY, headers());
+  answers.send("second", EMPTY, headers());
   reconnect();
   assert.deepEqual(published, ["first", "second", "second"]);
 });
 
-test("owed answers - a result that the broker does not take any more is answered as payload_too_large", (t) => {
+test("answers - a result that the broker does not take any more is answered as payload_too_large", (t) => {
   const { bus, said, reconnect, setMaxPayloadBytes } = fakeBus();
-  const owed = new OwedAnswers(bus);
-  t.after(() => owed.stop());
+  const answers = new Answers(bus);
+  t.after(() => answers.stop());
   const result = encodeReplyHeaders({ kind: "result", jobId: "j1", attempt: 1, worker: "w1" });
   result.append(HEADER.manager, "m1");
-  owed.send("reply", new Uint8Array(1_000), result);
+  answers.send("reply", new Uint8Array(1_000), result);
   setMaxPayloadBytes(1_000);
   reconnect();
   const [first, second] = said;

@@ -9,7 +9,7 @@ interface Job extends Parkable {
 }
 
 function job(name: string, more: Partial<Job> = {}): Job {
-  return { name, payloadBytes: 1, priority: "normal", client: "", submittedAt: 0, place: undefined, ...more };
+  return { name, payloadBytes: 1, priority: "normal", client: "", submittedAtMs: 0, place: undefined, ...more };
 }
 
 function drain(queue: ParkedQueue<Job>): string[] {
@@ -46,9 +46,9 @@ test("parked queue - high goes before normal before low", () => {
 
 test("parked queue - a job that has waited ten seconds longer goes before the next priority, so nobody starves", () => {
   const queue = new ParkedQueue<Job>(NO_LIMITS);
-  queue.park(job("old low", { priority: "low", submittedAt: 0 }));
-  queue.park(job("normal", { submittedAt: 10_001 }));
-  queue.park(job("high", { priority: "high", submittedAt: 19_999 }));
+  queue.park(job("old low", { priority: "low", submittedAtMs: 0 }));
+  queue.park(job("normal", { submittedAtMs: 10_001 }));
+  queue.park(job("high", { priority: "high", submittedAtMs: 19_999 }));
   assert.deepEqual(drain(queue), ["high", "old low", "normal"]);
 });
 
@@ -90,7 +90,7 @@ test("parked queue - any mix of operations keeps count of jobs and bytes, and lo
         priority: priorities[Math.floor(random() * 3)] as Priority,
         client: String(Math.floor(random() * 5)),
         payloadBytes: Math.floor(random() * 9),
-        submittedAt: i,
+        submittedAtMs: i,
       });
       if (random() < 0.2) queue.putBack(fresh);
       else queue.park(fresh);
@@ -113,15 +113,15 @@ test("parked queue - any mix of operations keeps count of jobs and bytes, and lo
       [...inside].reduce((sum, each) => sum + each.payloadBytes, 0),
     );
   }
-  const oldest = Math.min(...[...inside].map((each) => each.submittedAt));
+  const oldest = Math.min(...[...inside].map((each) => each.submittedAtMs));
   assert.equal(drain(queue).length, inside.size);
   assert.ok(Number.isFinite(oldest));
 });
 
 test("parked queue - the oldest wait is that of the job that was submitted first", () => {
   const queue = new ParkedQueue<Job>(NO_LIMITS);
-  assert.equal(queue.oldestSubmittedAt(), undefined);
-  queue.park(job("b", { submittedAt: 20, priority: "high" }));
-  queue.park(job("a", { submittedAt: 10, priority: "low", client: "x" }));
-  assert.equal(queue.oldestSubmittedAt(), 10);
+  assert.equal(queue.oldestSubmittedAtMs(), undefined);
+  queue.park(job("b", { submittedAtMs: 20, priority: "high" }));
+  queue.park(job("a", { submittedAtMs: 10, priority: "low", client: "x" }));
+  assert.equal(queue.oldestSubmittedAtMs(), 10);
 });

@@ -5,11 +5,12 @@ import type { JobListener } from "../jobs/job.js";
 import type { Pool } from "../pool.js";
 
 /**
+ * @param nowMs monotonic milliseconds
  * @param signal gives up waiting; the job goes on
  * @throws PoolError `not_found` when the id was never here or its outcome is no longer kept, `canceled`
  */
-export function awaitOutcome(pool: Pool | undefined, id: string, signal: AbortSignal): Promise<Outcome> {
-  const kept = pool?.outcomes.get(id, performance.now());
+export function awaitOutcome(pool: Pool | undefined, id: string, signal: AbortSignal, nowMs: number): Promise<Outcome> {
+  const kept = pool?.outcomes.get(id, nowMs);
   if (kept !== undefined) return Promise.resolve(kept);
   const job = pool?.dispatcher.live(id);
   if (job === undefined) {

@@ -17,14 +17,14 @@ import {
 } from "../../../mesh/wire/headers.js";
 import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
+import type { Answers } from "../answers.js";
 import type { JobListener } from "../jobs/job.js";
-import type { OwedAnswers } from "../owed-answers.js";
 import type { Pool } from "../pool.js";
 
 /** What answers go through. */
-export interface Submissions {
+export interface NatsDoor {
   readonly bus: Bus;
-  readonly owed: OwedAnswers;
+  readonly answers: Answers;
   /** This manager's id. */
   readonly manager: string;
 }
@@ -34,9 +34,9 @@ export interface Submissions {
  * It comes without the job's payload. What is not known here any more is not
  * run again: that is for its client to decide.
  */
-export function answerAgain(parts: Submissions, msg: Msg, findPool: () => Pool): void {
+export function answerAgain(parts: NatsDoor, msg: Msg, findPool: () => Pool): void {
   respond(parts, msg, ({ jobId = "" }, listener) => {
-    if (findPool().again(jobId, listener)) return jobId;
+    if (findPool().listen(jobId, listener)) return jobId;
     throw new PoolError("not_found", "the manager does not know the job any more", {
       field: "job",
       maybeExecuted: true,
@@ -49,16 +49,16 @@ export function answerAgain(parts: Submissions, msg: Msg, findPool: () => Pool):
  *
  * @param findPool the pool of the message's subject; may throw a PoolError
  */
-export function answerSubmission(parts: Submissions, msg: Msg, findPool: () => Pool): void {
+export function answerSubmission(parts: NatsDoor, msg: Msg, findPool: () => Pool): void {
   respond(parts, msg, ({ expiresAt: _expiresAt, offer: _offer, ...spec }, listener) =>
     findPool().submit(msg.data.slice(), spec, listener),
   );
 }
 
 /** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
-function respond(parts: Submissions, msg: Msg, take: (said: JobHeaders, listener: JobListener) => string): void {
+function respond(parts: NatsDoor, msg: Msg, take: (said: JobHeaders, listener: JobListener) => string): void {
   if (msg.reply !== "" && !isAnswerable(msg.reply, parts.bus.inboxPrefix)) return;
-  const answer = new Answer(parts, msg.reply ?? "");
+  const answer = new Submission(parts, msg.reply ?? "");
   try {
     const said = decodeJobHeaders(headersOf(msg));
     const listener = {
@@ -79,12 +79,13 @@ function respond(parts: Submissions, msg: Msg, take: (said: JobHeaders, listener
   }
 }
 
-class Answer {
+/** One submission, as its sender hears of it. */
+class Submission {
   jobId = "";
-  readonly #parts: Submissions;
+  readonly #parts: NatsDoor;
   readonly #reply: string;
 
-  constructor(parts: Submissions, reply: string) {
+  constructor(parts: NatsDoor, reply: string) {
     this.#parts = parts;
     this.#reply = reply;
   }
@@ -98,13 +99,13 @@ class Answer {
     this.jobId = outcome.id;
     if (!outcome.ok) return this.fail(outcome.error, outcome.worker, outcome.attempt);
     const { payload, worker, attempt } = outcome.result;
-    this.#owe(this.#headers("result", worker, attempt), payload);
+    this.#send(this.#headers("result", worker, attempt), payload);
   }
 
   fail(error: PoolError, worker = "", attempt = 0): void {
     const headers = this.#headers("error", worker, attempt);
     writeErrorHeaders(headers, error);
-    this.#owe(headers, errorText(error));
+    this.#send(headers, errorText(error));
   }
 
   #headers(kind: ReplyKind, worker = "", attempt = 0): MsgHdrs {
@@ -118,7 +119,7 @@ class Answer {
     return headers;
   }
 
-  #owe(headers: MsgHdrs, payload: Uint8Array): void {
-    if (this.#reply !== "") this.#parts.owed.send(this.#reply, payload, headers);
+  #send(headers: MsgHdrs, payload: Uint8Array): void {
+    if (this.#reply !== "") this.#parts.answers.send(this.#reply, payload, headers);
   }
 }

@@ -57,7 +57,7 @@ function jobMethods({
       return { jobId: pool.submit(toPayload(request.input), toSubmitOptions(request), listener, true) };
     },
     async getOutcome({ pool, jobId }, context) {
-      const outcome = await awaitOutcome(pools.find(pool), checkName("job", jobId), context.signal);
+      const outcome = await awaitOutcome(pools.find(pool), checkName("job", jobId), context.signal, bus.runtime.now());
       return create(GetOutcomeResponseSchema, { outcome: toOutcome(undefined, outcome) });
     },
     async cancel({ pool, jobId }) {

@@ -5,11 +5,11 @@
  * are parked, and when to come back.
  */
 import { PoolError } from "../../../mesh/errors.js";
-import type { Bookings } from "./in-flight.js";
-import type { LiveJob } from "./job.js";
+import type { InFlight } from "./in-flight.js";
+import type { Job } from "./job.js";
 import type { ParkedQueue } from "./parked-queue.js";
 import { ServiceRate } from "./service-rate.js";
-import type { Roster } from "./workers.js";
+import type { Workers } from "./workers.js";
 
 /** The state of a pool at the moment of a submission. */
 interface Pressure {
@@ -18,8 +18,8 @@ interface Pressure {
   /** Free slots among them that no offer is on its way to. */
   readonly free: number;
   readonly parked: number;
-  /** Whether anybody has ever beaten for the pool. */
-  readonly everBeaten: boolean;
+  /** Whether any worker has ever sent a heartbeat for the pool. */
+  readonly everHeard: boolean;
   /** When a slot will be free for one more job, in milliseconds, at the rate of the last seconds. */
   readonly retryAfterMs: number;
 }
@@ -36,9 +36,9 @@ const MESSAGES = {
 
 /** What it judges by. */
 export interface AdmissionParts {
-  readonly roster: Roster;
-  readonly parked: ParkedQueue<LiveJob>;
-  readonly bookings: Bookings;
+  readonly workers: Workers;
+  readonly parked: ParkedQueue<Job>;
+  readonly inFlight: InFlight;
 }
 
 export class Admission {
@@ -55,7 +55,7 @@ export class Admission {
   }
 
   /** @throws PoolError `pool_full`, `no_workers`, `unknown_pool` when a job that cannot run now may not wait */
-  checkParkable(job: LiveJob, now: number): void {
+  checkParkable(job: Job, now: number): void {
     if (!job.spec.wait) throw this.noSlot(now);
     const bound = this.#parts.parked.refusal(job);
     if (bound !== undefined) throw poolFull(bound, this.#pressure(now));
@@ -67,12 +67,12 @@ export class Admission {
   }
 
   #pressure(now: number): Pressure {
-    const { roster, parked, bookings } = this.#parts;
+    const { workers, parked, inFlight } = this.#parts;
     return {
-      capacity: roster.capacity,
-      free: roster.free - bookings.offersOut,
+      capacity: workers.capacity,
+      free: workers.free - inFlight.offers,
       parked: parked.size,
-      everBeaten: roster.everBeaten,
+      everHeard: workers.everHeard,
       retryAfterMs: this.#rate.timeForMs(Math.max(1, parked.size), now),
     };
   }
@@ -84,8 +84,8 @@ const NOBODY_RETRY_MS = 1_000;
 function noSlot(pressure: Pressure): PoolError {
   if (pressure.capacity > 0) return poolFull("slots", pressure);
   const retry = { retryAfterMs: NOBODY_RETRY_MS };
-  if (pressure.everBeaten) return new PoolError("no_workers", "the pool has no READY worker", retry);
-  return new PoolError("unknown_pool", "nobody serves that pool", retry);
+  if (pressure.everHeard) return new PoolError("no_workers", "the pool has no READY worker", retry);
+  return new PoolError("unknown_pool", "no worker has ever sent a heartbeat for this pool", retry);
 }
 
 function poolFull(bound: Bound | "slots", pressure: Pressure): PoolError {

@@ -1,55 +1,85 @@
 /**
- * The dispatcher of one pool: no job waits while a slot is idle.
+ * The dispatcher of one pool: no job waits while a slot is idle. Pure.
  *
- * Decided here: the five rules of dispatch. A job is offered to the queue group
- * when the pool has room; a worker without a free slot refuses at once; a
- * refused job is handed to a worker that is known to be free, else parked; a
- * slot that comes free takes the next parked job. Not decided here: who goes
- * next (parked-queue.ts), who has room (roster.ts), and when waiting has lasted
- * too long (watchdog.ts).
+ * Decided here: the rules of dispatch. A job is offered to the queue group when
+ * the pool has room. A worker without a free slot refuses at once. A refused job
+ * is assigned to a worker that is known to be free, else it is parked. A slot
+ * that comes free takes the next parked job. Events come in as method calls;
+ * three ports lead out: send, revoke, and the job's listeners at its end.
+ *
+ * Not decided here: who goes next (parked-queue.ts), who has room (workers.ts),
+ * how an attempt is counted (in-flight.ts), when waiting has lasted too long
+ * (timeouts.ts).
  */
-
 import { PoolError } from "../../../mesh/errors.js";
+import { ChurnMap } from "../../../mesh/job/churn-map.js";
 import { Deadlines } from "../../../mesh/job/deadlines.js";
 import { JobResult, type Outcome } from "../../../mesh/job/job.js";
 import type { JobSpec } from "../../../mesh/job/job-spec.js";
-import { ChurnMap } from "../../../mesh/link/churn-map.js";
-import { isNoResponders, type Reply } from "../../../mesh/link/inbox.js";
-import type { BundleEntry } from "../../../mesh/wire/bundle.js";
-import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
-import { decodeReplyHeaders, type ReplyHeaders } from "../../../mesh/wire/headers.js";
-import { jobRefusal, payloadLimit } from "../../../mesh/wire/payload-limit.js";
-import { headersOf, wireHeaders } from "../../../mesh/wire/wire-headers.js";
-import { Departures } from "../sender.js";
+import type { ReplyHeaders } from "../../../mesh/wire/headers.js";
+import { jobRefusal } from "../../../mesh/wire/payload-limit.js";
 import { Admission } from "./admission.js";
-import type { DispatcherParts } from "./dispatcher-parts.js";
-import { Bookings } from "./in-flight.js";
-import { Attempt, type AttemptOwner, type JobListener, LiveJob } from "./job.js";
-import { ParkedQueue } from "./parked-queue.js";
-import type { RosterWorker } from "./workers.js";
+import type { Attempt } from "./attempt.js";
+import { InFlight } from "./in-flight.js";
+import { Job, type JobListener } from "./job.js";
+import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
+import type { Totals } from "./totals.js";
+import type { WorkerEntry, Workers } from "./workers.js";
 
-/** Offers that a bare pool may have out at once. */
+/** Offers that a pool without heartbeats may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
 
-export class Dispatcher implements AttemptOwner {
-  readonly parts: DispatcherParts;
-  readonly parked: ParkedQueue<LiveJob>;
-  readonly deadlines = new Deadlines<LiveJob>();
-  readonly bookings: Bookings;
-  readonly #live = new ChurnMap<LiveJob>();
+/** What the dispatcher asks of the link. */
+export interface SenderPort {
+  /** Sends an attempt to one worker or to the queue group, at the latest at the end of this turn. */
+  send(attempt: Attempt, worker: WorkerEntry | undefined): void;
+  /** Whether something waits for the end of this turn. */
+  readonly holds: boolean;
+  /** Takes back the offers that have not left yet. */
+  takeOffers(): readonly Attempt[];
+  /** Sends now what waits for the end of this turn. */
+  flush(): void;
+  /** Tells all workers that attempts of a job up to a number are not wanted any more; all attempts without a number. */
+  revoke(job: Job, upToAttempt?: number): void;
+  /** No reply to this attempt is waited for any more. */
+  forget(attempt: Attempt): void;
+  /** The largest payload that can be sent now, in bytes. */
+  payloadLimit(): number;
+}
+
+/** What a dispatcher works with. */
+export interface DispatcherParts {
+  readonly sender: SenderPort;
+  readonly workers: Workers;
+  readonly totals: Totals;
+  readonly limits: ParkedLimits;
+  /** The pool has workers that send no heartbeats. */
+  readonly bare: boolean;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly onStart?: (job: Job, worker: string) => void;
+  readonly onFinish?: (outcome: Outcome) => void;
+  /** Called when the first job comes in and when the last has ended. */
+  readonly onBusy: (busy: boolean) => void;
+  /** A worker's first reply to an attempt took this long, in milliseconds. */
+  readonly onRoundTrip: (worker: string, ms: number) => void;
+}
+
+export class Dispatcher {
+  readonly parked: ParkedQueue<Job>;
+  readonly inFlight: InFlight;
+  readonly deadlines = new Deadlines<Job>();
+  readonly #parts: DispatcherParts;
+  readonly #live = new ChurnMap<Job>();
   readonly #admission: Admission;
-  readonly #departures: Departures;
-  /** Nobody listened to the last offer of a pool without heartbeats. */
-  bareSilence = false;
-  /** Hears how long a worker's first answer took, in milliseconds. */
-  onRoundTrip: (worker: string, ms: number) => void = () => {};
+  /** No worker listened to the last offer of a pool without heartbeats. */
+  #nobodyListens = false;
 
   constructor(parts: DispatcherParts) {
-    this.parts = parts;
+    this.#parts = parts;
     this.parked = new ParkedQueue(parts.limits);
-    this.bookings = new Bookings(parts);
-    this.#departures = new Departures(parts);
-    this.#admission = new Admission({ roster: parts.roster, parked: this.parked, bookings: this.bookings });
+    this.inFlight = new InFlight(parts.workers, (attempt) => parts.sender.forget(attempt));
+    this.#admission = new Admission({ workers: parts.workers, parked: this.parked, inFlight: this.inFlight });
   }
 
   /** Jobs that have no outcome yet. */
@@ -57,57 +87,55 @@ export class Dispatcher implements AttemptOwner {
     return this.#live.size;
   }
 
-  /** Jobs sent to workers and not ended. */
-  get inFlight(): number {
+  /** Jobs that were sent to workers and have not ended. */
+  get sentJobs(): number {
     return this.#live.size - this.parked.size;
   }
 
   /** Whether heartbeats say nothing about the room in this pool. */
   get isBare(): boolean {
-    return this.parts.bare || !this.parts.roster.everBeaten;
+    return this.#parts.bare || !this.#parts.workers.everHeard;
   }
 
-  live(id: string): LiveJob | undefined {
+  live(id: string): Job | undefined {
     return this.#live.get(id);
   }
 
-  liveJobsNow(): LiveJob[] {
+  liveJobsNow(): Job[] {
     return this.#live.values();
   }
 
   /**
    * Takes a job. Its listener hears exactly one outcome.
    *
-   * @throws PoolError `bus_unavailable`, `pool_full`, `no_workers`, `unknown_pool`, `duplicate_job`
+   * @throws PoolError `pool_full`, `no_workers`, `unknown_pool`, `duplicate_job`
    */
-  submit(spec: JobSpec, listener: JobListener): LiveJob {
-    const twin = this.#live.get(spec.id);
-    if (twin !== undefined) return twin.join(spec, listener);
-    this.parts.bus.requireConnected();
-    const now = this.parts.now();
-    const job = new LiveJob(spec, now, listener);
+  submit(spec: JobSpec, listener: JobListener): Job {
+    const live = this.#live.get(spec.id);
+    if (live !== undefined) return live.join(spec, listener);
+    const nowMs = this.#parts.now();
+    const job = new Job(spec, nowMs, listener);
     const goesNow = this.parked.size === 0 && this.#hasRoom();
-    if (!goesNow) this.#admission.checkParkable(job, now);
+    if (!goesNow) this.#admission.checkParkable(job, nowMs);
     this.#live.set(job.id, job);
-    if (this.#live.size === 1) this.parts.onBusy(true);
-    job.deadlineTick = this.deadlines.add(job, job.deadlineAt);
-    this.parts.tally.submitted += 1;
+    if (this.#live.size === 1) this.#parts.onBusy(true);
+    job.deadlineTick = this.deadlines.add(job, job.deadlineAtMs);
+    this.#parts.totals.submitted += 1;
     listener.onTaken?.();
-    if (goesNow) this.#letGo(job);
+    if (goesNow) this.#sendFirst(job, nowMs);
     else this.#park(job);
     return job;
   }
 
-  /** Ends a live job as the caller wished; its worker is told. */
-  cancel(job: LiveJob, error: PoolError): void {
+  /** Ends a live job as its caller wished; its worker is told. */
+  cancel(job: Job, error: PoolError): void {
     if (job.state === "ended") return;
-    const attempt = job.attempt;
-    if (attempt !== undefined && !attempt.over) this.#departures.recall(job.id);
+    if (job.attempt?.isOpen) this.#parts.sender.revoke(job);
     this.fail(job, error);
   }
 
-  /** One caller of a job gives up; the job itself only when nobody else waits for it. */
-  leave(job: LiveJob, listener: JobListener, error: PoolError): void {
+  /** One caller of a job gives up. The job ends only when nobody else waits for it. */
+  leave(job: Job, listener: JobListener, error: PoolError): void {
     if (job.state === "ended") return;
     if (job.listeners.length <= 1) return this.cancel(job, error);
     job.listeners.splice(job.listeners.indexOf(listener), 1);
@@ -115,69 +143,77 @@ export class Dispatcher implements AttemptOwner {
   }
 
   /** Ends a job with an error. */
-  fail(job: LiveJob, error: PoolError): void {
-    this.#end(job, job.failure(error));
+  fail(job: Job, error: PoolError): void {
+    this.#end(job, job.failure(error), this.#parts.now());
   }
 
-  /** Revokes an attempt that is in doubt, and sends the job again as the next one. */
-  tryAgain(attempt: Attempt): void {
-    const job = attempt.job;
-    job.attempts = attempt.number;
-    this.closeAttempt(attempt);
-    this.#departures.recall(job.id, attempt.number);
-    this.#handOffOrPark(job);
+  /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
+  acceptTimedOut(attempt: Attempt): void {
+    const { worker } = attempt;
+    if (worker !== undefined) this.#parts.workers.timedOut(worker, this.#parts.now());
+    this.inFlight.revoke(attempt);
+    this.#sendNext(attempt);
   }
 
-  /** A worker died: what it had ends honestly, or runs elsewhere where that is safe. */
-  onWorkerLost(id: string, why: string): void {
-    for (const attempt of this.parts.placements.takeAll(id)) this.onAttemptLost(attempt, why);
+  /** A worker is lost: what it had runs elsewhere where that is safe, else it ends. */
+  workerLost(id: string, why: string): void {
+    for (const attempt of this.inFlight.assignments.at(id)) this.attemptLost(attempt, why);
     this.pump();
   }
 
-  /** One attempt's worker is gone or has forgotten it. */
-  onAttemptLost(attempt: Attempt, why: string): void {
-    if (attempt.over) return;
-    const job = attempt.job;
-    const safe = job.spec.idempotent || !attempt.accepted;
-    if (safe && attempt.mayBeFollowed) return this.tryAgain(attempt);
-    const error = new PoolError("worker_lost", `worker ${attempt.worker ?? "unknown"} ${why} while it had the job`, {
-      maybeExecuted: true,
-      retryable: job.spec.idempotent,
-    });
-    this.fail(job, error);
+  /** The worker of one attempt is lost, or does not know it any more. */
+  attemptLost(attempt: Attempt, why: string): void {
+    if (!attempt.isOpen) return;
+    const { job, state, worker = "unknown" } = attempt;
+    const isSafe = job.spec.idempotent || state !== "accepted";
+    if (isSafe && attempt.mayBeFollowed) {
+      this.inFlight.close(attempt);
+      return this.#sendNext(attempt);
+    }
+    const options = { maybeExecuted: true, retryable: job.spec.idempotent };
+    this.fail(job, new PoolError("worker_lost", `worker ${worker} ${why} while it had the job`, options));
   }
 
-  /** A heartbeat lists a job as running: its attempt is accepted there. */
-  locate(id: string, worker: string): void {
+  /** A worker says that it runs a job, in a heartbeat or when asked: it has accepted the attempt. */
+  runsAt(id: string, worker: string): void {
     const attempt = this.#live.get(id)?.attempt;
-    if (attempt === undefined || attempt.over || attempt.accepted) return;
-    if (attempt.worker !== undefined && attempt.worker !== worker) return;
-    this.#accept(attempt, worker, undefined, this.parts.now());
+    if (attempt === undefined || !isUnanswered(attempt)) return;
+    if (attempt.worker === undefined || attempt.worker === worker) {
+      this.#accept(attempt, worker, undefined, this.#parts.now());
+    }
   }
 
-  onReply(attempt: Attempt, msg: Reply): void {
-    if (attempt.over) return this.#onTooLate(attempt, decodeReplyHeaders(headersOf(msg)));
-    if (isNoResponders(msg)) return this.#onNoResponders(attempt.bundle ?? [attempt]);
-    const reply = decodeReplyHeaders(headersOf(msg));
-    const now = this.parts.now();
-    if (!this.#isMeant(attempt, reply, now)) return;
-    this.#heed(attempt, reply, msg, now);
-    // a slot that one reply has freed does not wait for the end of the turn
-    this.#departures.flush();
+  /**
+   * A reply to an attempt.
+   *
+   * @param error of a reply that is an error
+   */
+  replied(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array, error?: PoolError): void {
+    const nowMs = this.#parts.now();
+    if (!attempt.isOpen) return this.#onLateReply(attempt, reply, nowMs);
+    if (attempt.node !== undefined && reply.worker !== undefined) {
+      this.#parts.onRoundTrip(reply.worker, nowMs - attempt.sentAtMs);
+    }
+    if (attempt.isMeant(reply)) this.#handle(attempt, reply, payload, error, nowMs);
+    else this.#parts.totals.late += 1;
   }
 
-  onBundled(attempt: Attempt, entry: BundleEntry, { worker, free }: ReplyHeaders): void {
-    const reply: ReplyHeaders = { kind: "result", jobId: entry.id, attempt: entry.attempt, free };
-    if (worker !== undefined) reply.worker = worker;
-    if (attempt.over) return this.#onTooLate(attempt, reply);
-    const now = this.parts.now();
-    if (this.#isMeant(attempt, reply, now)) this.#onResult(attempt, reply, entry.payload, now);
+  /** Nobody listened to a message with these attempts. */
+  notDelivered(attempts: readonly Attempt[]): void {
+    for (const attempt of attempts) {
+      const { worker, isOpen } = attempt;
+      this.inFlight.close(attempt);
+      if (!isOpen) continue;
+      if (worker !== undefined) this.#parts.workers.unreachable(worker, this.#parts.now());
+      else if (this.isBare) this.#nobodyListens = true;
+      this.#assignOrPark(attempt.job);
+    }
   }
 
-  /** The broker may take less than it did: what it will not take any more does not wait. */
+  /** The broker may take less than it did: parked jobs that it does not take any more are refused. */
   refuseTooLarge(): void {
     for (const job of this.#live.values()) {
-      const refusal = job.state === "parked" ? this.#refusal(job) : undefined;
+      const refusal = job.state === "parked" ? this.#tooLarge(job) : undefined;
       if (refusal !== undefined) this.fail(job, refusal);
     }
   }
@@ -187,198 +223,171 @@ export class Dispatcher implements AttemptOwner {
     while (this.parked.size > 0 && this.#hasRoom()) {
       const job = this.parked.take();
       if (job === undefined) return;
-      if (!this.#handOff(job)) {
-        if (!this.isBare) return this.parked.putBack(job);
-        this.#offer(job);
-      }
+      const nowMs = this.#parts.now();
+      if (this.#assign(job, nowMs)) continue;
+      if (!this.isBare) return this.parked.putBack(job);
+      this.#send(job, undefined, nowMs);
     }
   }
 
-  /** Sends one parked job although nobody seems to listen, to a pool without heartbeats. */
+  /** Sends one parked job of a pool without heartbeats although nobody listened to the last one. */
   probeBare(): void {
-    if (!this.isBare || !this.bareSilence) return;
+    if (!this.isBare || !this.#nobodyListens) return;
     const job = this.parked.take();
-    if (job !== undefined) this.#offer(job);
+    if (job !== undefined) this.#send(job, undefined, this.#parts.now());
   }
 
-  /** Nothing more is heard of an attempt. */
-  closeAttempt(attempt: Attempt): void {
-    if (attempt.over) return;
-    attempt.over = true;
-    this.bookings.closed(attempt);
-  }
-
-  #heed(attempt: Attempt, reply: ReplyHeaders, msg: Reply, now: number): void {
+  #handle(
+    attempt: Attempt,
+    reply: ReplyHeaders,
+    payload: Uint8Array,
+    error: PoolError | undefined,
+    nowMs: number,
+  ): void {
     switch (reply.kind) {
       case "busy":
-        return this.#onBusyReply(attempt, reply, now);
+        return this.#onBusy(attempt, reply, nowMs);
       case "accepted":
-        return this.#accept(attempt, reply.worker, reply.free, now);
+        return this.#accept(attempt, reply.worker, reply.free, nowMs);
       case "progress":
-        return this.#onProgress(attempt, reply, msg.data, now);
+        return this.#onProgress(attempt, reply, payload, nowMs);
       case "result":
-        return this.#onResult(attempt, reply, msg.data, now);
+        return this.#onResult(attempt, reply, payload, nowMs);
       case "error":
-        return this.#onError(attempt, reply, msg, now);
+        return this.#onError(attempt, reply, error ?? new PoolError("job_failed", "the worker gave no reason"), nowMs);
     }
   }
 
   #hasRoom(): boolean {
-    const { offersOut } = this.bookings;
-    if (this.parts.roster.free > offersOut) return true;
-    return this.isBare && !this.bareSilence && offersOut < MAX_BARE_OFFERS;
+    const { offers } = this.inFlight;
+    if (this.#parts.workers.free > offers) return true;
+    return this.isBare && !this.#nobodyListens && offers < MAX_BARE_OFFERS;
   }
 
-  #park(job: LiveJob): void {
+  #park(job: Job): void {
     job.state = "parked";
     this.parked.park(job);
   }
 
-  /** A job that leaves alone goes to whom the broker picks; those of one turn are spread by what is known of the workers. */
-  #letGo(job: LiveJob): void {
-    const at = this.parts.now();
-    if (!this.#departures.waiting) return this.#offer(job, at);
-    if (this.parts.roster.free > 0) for (const offer of this.#departures.takeOffers()) this.#direct(offer, at);
-    if (!this.#handOff(job, at)) this.#offer(job, at);
+  /**
+   * Sent alone: publish to the queue group. Sent with others in this turn: assign
+   * each to a worker that has a free slot, those included that were to be offered.
+   */
+  #sendFirst(job: Job, nowMs: number): void {
+    const { sender, workers } = this.#parts;
+    if (!sender.holds) return this.#send(job, undefined, nowMs);
+    if (workers.free > 0) for (const offer of sender.takeOffers()) this.#assignOffer(offer, nowMs);
+    if (!this.#assign(job, nowMs)) this.#send(job, undefined, nowMs);
   }
 
-  /** An offer that has not left after all goes to a worker that is known to be free, if there is one. */
-  #direct(offer: Attempt, at: number): void {
-    const worker = this.parts.roster.handOff(at);
-    if (worker !== undefined) this.bookings.directed(offer, worker);
-    this.#departures.send(offer, worker);
+  /** An offer that has not left yet goes to a worker that is known to be free, if there is one. */
+  #assignOffer(offer: Attempt, nowMs: number): void {
+    const worker = this.#parts.workers.assign(nowMs);
+    if (worker !== undefined) this.inFlight.assign(offer, worker);
+    this.#parts.sender.send(offer, worker);
   }
 
-  #offer(job: LiveJob, at = this.parts.now()): void {
-    this.#send(job, undefined, at);
-  }
-
-  #handOff(job: LiveJob, at = this.parts.now()): boolean {
-    const worker = this.parts.roster.handOff(at);
+  #assign(job: Job, nowMs: number): boolean {
+    const worker = this.#parts.workers.assign(nowMs);
     if (worker === undefined) return false;
-    this.#send(job, worker, at);
+    this.#send(job, worker, nowMs);
     return true;
   }
 
-  #refusal({ spec, attempts }: LiveJob): PoolError | undefined {
-    return jobRefusal(spec.payload, spec, payloadLimit(this.parts.bus), attempts > 0);
-  }
-
-  #handOffOrPark(job: LiveJob): void {
+  /** After a refusal or in doubt: to a worker that is known to be free, else back into the queue. */
+  #assignOrPark(job: Job): void {
     if (job.state === "ended") return;
-    const refusal = this.#refusal(job);
+    const refusal = this.#tooLarge(job);
     if (refusal !== undefined) return this.fail(job, refusal);
-    if (this.#handOff(job)) return;
-    if (!job.spec.wait) return this.fail(job, this.#admission.noSlot(this.parts.now()));
+    const nowMs = this.#parts.now();
+    if (this.#assign(job, nowMs)) return;
+    if (!job.spec.wait) return this.fail(job, this.#admission.noSlot(nowMs));
     job.state = "parked";
     this.parked.putBack(job);
   }
 
-  #send(job: LiveJob, worker: RosterWorker | undefined, at: number): void {
-    const { inbox, mark } = this.parts;
-    // A refused try was none: only an attempt that was closed in doubt counts.
-    const attempt = new Attempt(this, job, job.attempts + 1, at, worker?.id, worker !== undefined);
-    attempt.token = inbox.open(attempt, mark);
-    job.attempt = attempt;
+  #tooLarge({ spec, attempts }: Job): PoolError | undefined {
+    return jobRefusal(spec.payload, spec, this.#parts.sender.payloadLimit(), attempts > 0);
+  }
+
+  #send(job: Job, worker: WorkerEntry | undefined, nowMs: number): void {
+    job.attempt = this.inFlight.open(job, worker, nowMs, !this.isBare);
     job.state = "sent";
-    this.bookings.opened(attempt, worker);
-    if (!this.isBare) this.bookings.awaitAnswer(attempt);
-    this.#departures.send(attempt, worker);
+    this.#parts.sender.send(job.attempt, worker);
   }
 
-  #isMeant(attempt: Attempt, reply: ReplyHeaders, now: number): boolean {
-    if (attempt.waiting !== undefined && reply.worker !== undefined) this.#measure(attempt, reply.worker, now);
-    if (attempt.isMeant(reply)) return true;
-    this.parts.tally.late += 1;
-    return false;
+  /** The next attempt of a job whose last one may have run. */
+  #sendNext({ job, number }: Attempt): void {
+    job.attempts = number;
+    this.#parts.sender.revoke(job, number);
+    this.#assignOrPark(job);
   }
 
-  /** Dropped. One that only was too slow to accept tells how long answers take here. */
-  #onTooLate(attempt: Attempt, { kind, worker }: ReplyHeaders): void {
-    this.parts.tally.late += 1;
-    // A refusal by a worker that stood still says how long it stood, not how far away it is.
-    if (attempt.lingers && kind !== "busy" && worker !== undefined) this.#measure(attempt, worker, this.parts.now());
-    attempt.lingers = false;
-    this.parts.inbox.close(attempt.token);
+  /** Dropped. A late reply to a revoked attempt tells how far away its worker is. */
+  #onLateReply(attempt: Attempt, { kind, worker }: ReplyHeaders, nowMs: number): void {
+    this.#parts.totals.late += 1;
+    // `busy` from a worker that stalled tells how long it stalled, not how far away it is.
+    const tells = attempt.state === "revoked" && kind !== "busy" && worker !== undefined;
+    if (tells) this.#parts.onRoundTrip(worker, nowMs - attempt.sentAtMs);
+    this.inFlight.close(attempt);
   }
 
-  #measure(attempt: Attempt, worker: string, now: number): void {
-    this.onRoundTrip(worker, now - attempt.sentAt);
-  }
-
-  /** Nobody was there for what left in one message. */
-  #onNoResponders(attempts: readonly Attempt[]): void {
-    for (const attempt of attempts) {
-      if (attempt.over) continue;
-      const worker = attempt.worker;
-      this.closeAttempt(attempt);
-      if (worker !== undefined) this.parts.roster.unreachable(worker, this.parts.now());
-      else if (this.isBare) this.bareSilence = true;
-      this.#handOffOrPark(attempt.job);
-    }
-  }
-
-  #onBusyReply(attempt: Attempt, reply: ReplyHeaders, now: number): void {
-    const handOff = attempt.handOff;
-    attempt.handOff = false;
-    this.closeAttempt(attempt);
-    this.parts.tally.refused += 1;
-    if (reply.worker !== undefined) {
-      const free = reply.free ?? 0;
-      this.parts.roster.answered(reply.worker, { event: "busy", free, handOff, counted: false }, now);
-    }
-    this.#handOffOrPark(attempt.job);
+  #onBusy(attempt: Attempt, { worker, free }: ReplyHeaders, nowMs: number): void {
+    this.inFlight.refuse(attempt, worker, free, nowMs);
+    this.#parts.totals.refused += 1;
+    this.#assignOrPark(attempt.job);
     this.pump();
   }
 
-  #accept(attempt: Attempt, worker: string | undefined, free: number | undefined, now: number): void {
-    if (attempt.accepted) return;
-    attempt.accepted = true;
-    this.bookings.isAnswered(attempt);
-    this.bookings.answered(attempt, worker, "accepted", free, now);
+  #accept(attempt: Attempt, worker: string | undefined, free: number | undefined, nowMs: number): void {
+    if (!isUnanswered(attempt)) return;
+    this.inFlight.accept(attempt, worker, free, nowMs);
     for (const listener of attempt.job.listeners) listener.onAccepted?.(worker ?? "");
-    this.parts.onStart?.(attempt.job, worker ?? "");
+    this.#parts.onStart?.(attempt.job, worker ?? "");
     this.pump();
   }
 
-  #onProgress(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array, now: number): void {
-    this.#accept(attempt, reply.worker, reply.free, now);
+  #onProgress(attempt: Attempt, { worker, free }: ReplyHeaders, payload: Uint8Array, nowMs: number): void {
+    this.#accept(attempt, worker, free, nowMs);
     for (const listener of attempt.job.listeners) listener.onProgress?.(payload);
   }
 
-  #onResult(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array, now: number): void {
+  #onResult(attempt: Attempt, { worker, free }: ReplyHeaders, payload: Uint8Array, nowMs: number): void {
     const { job } = attempt;
-    if (!attempt.accepted) this.parts.onStart?.(job, reply.worker ?? "");
-    this.bookings.answered(attempt, reply.worker, "ended", reply.free, now);
-    this.bareSilence = false;
-    const totalMs = now - job.submittedAt;
-    const waitMs = attempt.sentAt - job.submittedAt;
-    const result = new JobResult(job.id, payload, reply.worker ?? "", attempt.number, waitMs, totalMs);
-    this.#end(job, { ok: true, id: job.id, result }, now);
+    if (isUnanswered(attempt)) this.#parts.onStart?.(job, worker ?? "");
+    this.inFlight.end(attempt, worker, free, nowMs);
+    this.#nobodyListens = false;
+    const totalMs = nowMs - job.submittedAtMs;
+    const waitMs = attempt.sentAtMs - job.submittedAtMs;
+    const result = new JobResult(job.id, payload, worker ?? "", attempt.number, waitMs, totalMs);
+    this.#end(job, { ok: true, id: job.id, result }, nowMs);
   }
 
-  #onError(attempt: Attempt, reply: ReplyHeaders, msg: Reply, now: number): void {
-    this.bookings.answered(attempt, reply.worker, "ended", reply.free, now);
-    const error = readErrorHeaders(headersOf(msg) ?? wireHeaders());
-    const leaves = error.reason === "draining";
-    if (leaves && (attempt.job.spec.idempotent || !error.maybeExecuted) && attempt.mayBeFollowed) {
-      return this.tryAgain(attempt);
-    }
-    this.fail(attempt.job, error);
+  #onError(attempt: Attempt, { worker, free }: ReplyHeaders, error: PoolError, nowMs: number): void {
+    const { job } = attempt;
+    this.inFlight.end(attempt, worker, free, nowMs);
+    const isSafe = job.spec.idempotent || !error.maybeExecuted;
+    if (error.reason === "draining" && isSafe && attempt.mayBeFollowed) this.#sendNext(attempt);
+    else this.#end(job, job.failure(error), nowMs);
   }
 
-  #end(job: LiveJob, outcome: Outcome, now = this.parts.now()): void {
+  #end(job: Job, outcome: Outcome, nowMs: number): void {
     if (job.state === "ended") return;
     if (job.state === "parked") this.parked.remove(job);
     job.state = "ended";
     this.#live.delete(job.id);
     this.deadlines.delete(job, job.deadlineTick);
-    if (job.attempt !== undefined) this.closeAttempt(job.attempt);
-    this.#admission.ended(now);
-    this.parts.tally.ended(outcome.ok ? "ok" : outcome.error.reason);
+    if (job.attempt?.isOpen) this.inFlight.close(job.attempt);
+    this.#admission.ended(nowMs);
+    this.#parts.totals.ended(outcome.ok ? "ok" : outcome.error.reason);
     for (const listener of job.listeners) listener.onEnd(outcome);
-    this.parts.onFinish?.(outcome);
-    if (this.#live.size === 0) this.parts.onBusy(false);
+    this.#parts.onFinish?.(outcome);
+    if (this.#live.size === 0) this.#parts.onBusy(false);
     else this.pump();
   }
+}
+
+/** Whether no worker has answered an attempt yet. */
+function isUnanswered({ state }: Attempt): boolean {
+  return state === "offered" || state === "assigned";
 }

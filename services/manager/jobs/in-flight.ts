@@ -1,93 +1,133 @@
 /**
- * The books of what is under way: which attempt is whose, which offers nobody
- * has taken yet, what is unanswered.
+ * What is in flight: attempts that were sent and are not over. Pure.
  *
- * Decided here: how every event of an attempt is booked in the roster, the
- * placements and the inbox, so that each slot is counted once. Not decided
- * here: what becomes of the job.
+ * Decided here: how each change of an attempt's state is counted, so that every
+ * slot is counted once whatever comes first. All changes go through `#move`.
+ * Not decided here: what becomes of the job (dispatcher.ts).
  */
-import type { DispatcherParts } from "./dispatcher-parts.js";
+import { Assignments } from "./assignments.js";
+import { Attempt, type AttemptState } from "./attempt.js";
 import { Fifo } from "./fifo.js";
-import type { Attempt } from "./job.js";
-import type { RosterWorker } from "./workers.js";
+import type { Job } from "./job.js";
+import type { WorkerEntry, Workers } from "./workers.js";
 
-export class Bookings {
-  /** Attempts that nobody has accepted yet, oldest first. */
-  readonly unaccepted = new Fifo<Attempt>();
-  readonly #parts: Pick<DispatcherParts, "inbox" | "placements" | "roster">;
-  #offersOut = 0;
+/** Late replies that are waited for at once. */
+const MAX_LATE = 1_000;
 
-  constructor(parts: Pick<DispatcherParts, "inbox" | "placements" | "roster">) {
-    this.#parts = parts;
+export class InFlight {
+  /** Attempts at each worker that were assigned to it or accepted by it. */
+  readonly assignments = new Assignments();
+  /** Attempts that no worker has answered, oldest first; none of a pool without heartbeats. */
+  readonly unanswered = new Fifo<Attempt>();
+  /** Revoked attempts whose late reply is waited for, oldest first. */
+  readonly #late = new Fifo<Attempt>();
+  readonly #workers: Workers;
+  readonly #forget: (attempt: Attempt) => void;
+  #offers = 0;
+
+  /** @param forget called when no reply to an attempt is waited for any more */
+  constructor(workers: Workers, forget: (attempt: Attempt) => void) {
+    this.#workers = workers;
+    this.#forget = forget;
   }
 
-  /** Offers whose taker is not known yet. */
-  get offersOut(): number {
-    return this.#offersOut;
+  /** Offers that no worker has taken yet, as far as is known. */
+  get offers(): number {
+    return this.#offers;
   }
 
-  /** A new attempt: a hand-off to a worker that the roster has counted it for, else an offer. */
-  opened(attempt: Attempt, worker: RosterWorker | undefined): void {
-    if (worker === undefined) this.#offersOut += 1;
-    else this.#place(attempt, worker);
+  /**
+   * A new attempt of a job.
+   *
+   * @param worker whom it is assigned to; the registry has counted its slot. Undefined for an offer
+   * @param awaited whether it is missed when nobody answers it
+   */
+  open(job: Job, worker: WorkerEntry | undefined, sentAtMs: number, awaited: boolean): Attempt {
+    const state = worker === undefined ? "offered" : "assigned";
+    const attempt = new Attempt(job, job.attempts + 1, sentAtMs, state, worker?.id);
+    if (awaited) attempt.node = this.unanswered.push(attempt);
+    if (worker === undefined) this.#offers += 1;
+    else this.assignments.add(worker.id, attempt);
+    return attempt;
   }
 
-  /** An offer that has not left becomes a hand-off. */
-  directed(offer: Attempt, worker: RosterWorker): void {
-    this.#offersOut -= 1;
-    offer.handOff = true;
-    this.#place(offer, worker);
+  /** An offer that has not left yet goes to one worker, for which the registry has counted a slot. */
+  assign(attempt: Attempt, worker: WorkerEntry): void {
+    this.#move(attempt, "assigned", worker.id);
   }
 
-  /** From now on it is missed when nobody accepts it. */
-  awaitAnswer(attempt: Attempt): void {
-    attempt.waiting = this.unaccepted.push(attempt);
-  }
-
-  /** Its first answer has come. */
-  isAnswered(attempt: Attempt): void {
-    attempt.bundle = undefined;
-    if (attempt.waiting === undefined) return;
-    this.unaccepted.remove(attempt.waiting);
-    attempt.waiting = undefined;
-  }
-
-  /** Tells the roster what a reply said, and learns from an offer's first answer who took it. */
-  answered(
-    attempt: Attempt,
-    worker: string | undefined,
-    event: "accepted" | "ended",
-    free: number | undefined,
-    now: number,
-  ): void {
-    const { roster, placements } = this.#parts;
-    const { handOff, counted } = attempt;
-    attempt.handOff = false;
+  /** A worker says that it has the attempt. @param free its free slots, if it says them */
+  accept(attempt: Attempt, worker: string | undefined, free: number | undefined, nowMs: number): void {
+    const from = attempt.state;
+    this.#move(attempt, "accepted", worker);
     if (worker === undefined) return;
-    if (attempt.worker === undefined) {
-      this.#offersOut -= 1;
-      attempt.worker = worker;
-      attempt.incarnation = roster.get(worker)?.incarnation;
-      if (event === "accepted") placements.add(worker, attempt);
+    if (from === "offered") this.#workers.tookOffer(worker, attempt.sentAtMs);
+    this.#workers.said(worker, free, nowMs);
+  }
+
+  /** A result or an error has come for an open attempt: its slot is free again. */
+  end(attempt: Attempt, worker: string | undefined, free: number | undefined, nowMs: number): void {
+    const from = attempt.state;
+    this.#move(attempt, "over", worker);
+    if (worker === undefined) return;
+    if (from !== "offered") this.#workers.freed(worker);
+    this.#workers.said(worker, free, nowMs);
+  }
+
+  /** A worker refuses it. @param free its free slots; none when it does not say */
+  refuse(attempt: Attempt, worker: string | undefined, free = 0, nowMs = 0): void {
+    this.#move(attempt, "over", worker);
+    if (worker !== undefined) this.#workers.said(worker, free, nowMs);
+  }
+
+  /** Nobody has answered in time. A late reply is still waited for. */
+  revoke(attempt: Attempt): void {
+    this.#move(attempt, "revoked");
+    if (this.#late.size > MAX_LATE) this.#closeOldestLate();
+  }
+
+  /** Nothing more is heard of it. */
+  close(attempt: Attempt): void {
+    if (attempt.state !== "over") this.#move(attempt, "over");
+  }
+
+  /** Stops waiting for late replies to what was sent before this instant. */
+  closeLate(sentBeforeMs: number): void {
+    for (let first = this.#late.first; first !== undefined; first = this.#late.first) {
+      if (first.sentAtMs >= sentBeforeMs) return;
+      this.#closeOldestLate();
     }
-    attempt.counted = event === "accepted";
-    roster.answered(worker, { event, free, handOff, counted }, now);
   }
 
-  /** An attempt is over: its inbox token, its place and its reservation go. */
-  closed(attempt: Attempt): void {
-    const { inbox, placements, roster } = this.#parts;
-    this.isAnswered(attempt);
-    if (!attempt.lingers) inbox.close(attempt.token);
-    if (attempt.worker === undefined) this.#offersOut -= 1;
-    else placements.remove(attempt.worker, attempt);
-    if (attempt.handOff && attempt.worker !== undefined) roster.released(attempt.worker);
+  /** The one place where an attempt changes its state. */
+  #move(attempt: Attempt, to: AttemptState, worker = attempt.worker): void {
+    this.#leave(attempt, to);
+    const isAtWorker = to === "assigned" || to === "accepted";
+    const wasAtWorker = attempt.spot >= 0;
+    attempt.enter(to, worker);
+    if (isAtWorker && !wasAtWorker && worker !== undefined) this.assignments.add(worker, attempt);
+    if (to === "revoked") attempt.node = this.#late.push(attempt);
+    if (to === "over") this.#forget(attempt);
   }
 
-  #place(attempt: Attempt, worker: RosterWorker): void {
-    attempt.worker = worker.id;
-    attempt.counted = true;
-    attempt.incarnation = worker.incarnation;
-    this.#parts.placements.add(worker.id, attempt);
+  /** Takes an attempt out of the counts of its state. */
+  #leave(attempt: Attempt, to: AttemptState): void {
+    const { state, worker, node } = attempt;
+    if (to !== "assigned" && node !== undefined) {
+      (state === "revoked" ? this.#late : this.unanswered).remove(node);
+      attempt.node = undefined;
+    }
+    if (to !== "assigned") attempt.bundle = undefined;
+    if (state === "offered") this.#offers -= 1;
+    if (state === "assigned" && worker !== undefined) this.#workers.answered(worker);
+    if ((to === "over" || to === "revoked") && worker !== undefined && attempt.spot >= 0) {
+      this.assignments.remove(worker, attempt);
+      attempt.spot = -1;
+    }
+  }
+
+  #closeOldestLate(): void {
+    const attempt = this.#late.first;
+    if (attempt !== undefined) this.#move(attempt, "over");
   }
 }

@@ -17,7 +17,7 @@ export interface Parkable {
   /** Whose share it counts for. */
   readonly client: string;
   /** When it was submitted, monotonic milliseconds. */
-  readonly submittedAt: number;
+  readonly submittedAtMs: number;
   /** Where it is parked; the queue's own note on the job. */
   place: ParkedPlace | undefined;
 }
@@ -144,12 +144,12 @@ export class ParkedQueue<J extends Parkable> {
   }
 
   /** The submit instant of the oldest job, monotonic milliseconds; undefined when empty. */
-  oldestSubmittedAt(): number | undefined {
+  oldestSubmittedAtMs(): number | undefined {
     let oldest: number | undefined;
     for (const level of Object.values(this.#levels)) {
       for (const queue of level.turns) {
-        const at = queue.jobs.first?.submittedAt;
-        if (at !== undefined && (oldest === undefined || at < oldest)) oldest = at;
+        const atMs = queue.jobs.first?.submittedAtMs;
+        if (atMs !== undefined && (oldest === undefined || atMs < oldest)) oldest = atMs;
       }
     }
     return oldest;
@@ -185,7 +185,7 @@ export class ParkedQueue<J extends Parkable> {
     for (const priority of ["high", "normal", "low"] as const) {
       const head = this.#levels[priority].head;
       if (head === undefined) continue;
-      const key = head.submittedAt - PRIORITY_HEAD_START_MS[priority];
+      const key = head.submittedAtMs - PRIORITY_HEAD_START_MS[priority];
       if (key < bestKey) {
         best = this.#levels[priority];
         bestKey = key;

@@ -1,12 +1,12 @@
-/** The tally of one pool at one manager: totals since its start. Pure. */
+/** The totals of one pool at one manager, since the pool became known there. Pure. */
 import type { Reason } from "../../../mesh/errors.js";
 
-export class Tally {
+export class Totals {
   /** Jobs taken. */
   submitted = 0;
-  /** Busy answers of workers. */
+  /** `busy` replies of workers. */
   refused = 0;
-  /** Answers that came too late or from a stale attempt, dropped. */
+  /** Replies that came too late or for a stale attempt; dropped. */
   late = 0;
   readonly #outcomes = new Map<Reason | "ok", number>();
 

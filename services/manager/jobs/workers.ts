@@ -1,49 +1,51 @@
 /**
- * The roster: what a manager knows of a pool's workers and their free slots.
+ * The registry of a pool's workers, as one manager knows them. Pure.
  *
- * Pure: no NATS, no timer, time is an argument. It decides whether the pool has
- * room and which worker a job is handed to; it sends nothing.
+ * It decides whether the pool has room and which worker a job is assigned to. It
+ * sends nothing.
  *
  * Free slots are an estimate. A worker's own number (in a heartbeat or a reply)
- * cannot count the hand-offs that are still on their way to it, so the truth
- * lies between that number less the unanswered hand-offs and that number
- * itself. The estimate follows this manager's own events and is clamped into
- * that interval whenever the worker speaks. Too high costs one refusal, a round
- * trip; too low would leave a job waiting beside an idle slot.
+ * cannot include the assignments that are still on their way to it. So the truth
+ * lies between that number less the unanswered assignments, and that number
+ * itself. The estimate follows this manager's own events and is clamped into that
+ * interval whenever the worker speaks. Too high costs one refusal, which is a
+ * round trip. Too low leaves a job waiting beside an idle slot.
  */
 import type { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { Fifo, type FifoNode } from "./fifo.js";
 
 /** A worker as its manager knows it. */
-export interface RosterWorker {
+export interface WorkerEntry {
   readonly id: string;
   incarnation: bigint;
   seq: bigint;
   state: WorkerState;
   slots: number;
   busy: number;
-  /** Estimated slots that a job could be handed to now. */
+  /** Estimated slots that a job could be assigned to now. */
   free: number;
-  /** Hand-offs sent that the worker has not answered. */
+  /** Assignments that were sent and that the worker has not answered. */
   unanswered: number;
-  /** Hand-offs in a row that were never answered. */
-  strikes: number;
-  /** Nothing is handed to it before this instant, monotonic milliseconds. */
-  shunnedUntil: number;
-  lastHeardAt: number;
+  /** Assignments in a row that timed out without an answer. */
+  timeouts: number;
+  /** Nothing is assigned to it before this instant, monotonic milliseconds. */
+  backOffUntilMs: number;
+  lastHeardAtMs: number;
+  /** When its last heartbeat came: what it accepted before is part of its own count. */
+  countedAtMs: number;
   /** From a message to its answer, in milliseconds: the slowest of late; 0 before it was measured. */
   roundTripMs: number;
   heartbeatIntervalMs: number;
   isolation: Isolation;
   /** Several jobs may come to it in one message. */
   takesBundles: boolean;
-  /** Its place among the workers with a free slot, kept while it has none: one for each job would be garbage. */
-  turn: FifoNode<RosterWorker> | undefined;
+  /** Its node in the line of workers with a free slot; kept while it is not in line, to spare an object for each job. */
+  node: FifoNode<WorkerEntry> | undefined;
 }
 
-/** What the roster takes from a heartbeat. */
-export interface Beat {
+/** What the registry takes from a heartbeat. */
+export interface WorkerHeartbeat {
   readonly worker: string;
   readonly incarnation: bigint;
   readonly seq: bigint;
@@ -55,46 +57,36 @@ export interface Beat {
   readonly takesBundles?: boolean;
 }
 
-/** What a heartbeat meant: old ones are ignored; a restart means that what ran before is gone. */
-export type BeatMeaning = "joined" | "restarted" | "updated" | "left" | "ignored";
+/** What a heartbeat meant: old ones are ignored; after a restart what ran before is gone. */
+export type HeartbeatMeaning = "joined" | "restarted" | "updated" | "left" | "ignored";
 
-/** What a worker's reply said about a job. */
-export interface Answer {
-  readonly event: "accepted" | "busy" | "ended";
-  /** The worker's own number, if it said one. */
-  readonly free: number | undefined;
-  /** This is the first answer to a hand-off. */
-  readonly handOff: boolean;
-  /** The job was already counted against the worker's free slots. */
-  readonly counted: boolean;
-}
-
-/** Missed heartbeat intervals after which a worker is LOST. */
+/** A worker is LOST after this many of its heartbeat intervals without a sign of life. */
 export const LOST_AFTER_INTERVALS = 3;
-const STRIKES_TO_SHUN = 2;
-const SHUN_MS = 5_000;
+const TIMEOUTS_TO_BACK_OFF = 2;
+const BACK_OFF_MS = 5_000;
 
-export class Roster {
-  readonly #workers = new Map<string, RosterWorker>();
-  /** Workers with a free slot; the first is handed the next job, then goes to the end. */
-  readonly #free = new Fifo<RosterWorker>();
+export class Workers {
+  readonly #workers = new Map<string, WorkerEntry>();
+  /** Workers with a free slot. The first gets the next job and goes to the end. */
+  readonly #line = new Fifo<WorkerEntry>();
   readonly #maxWorkers: number;
-  #totalFree = 0;
+  #free = 0;
   #capacity = 0;
-  #everBeaten = false;
+  #everHeard = false;
 
+  /** @param maxWorkers known at once; the heartbeat of one more is ignored */
   constructor(maxWorkers = 20_000) {
     this.#maxWorkers = maxWorkers;
   }
 
-  /** Whether anybody has ever beaten for this pool. */
-  get everBeaten(): boolean {
-    return this.#everBeaten;
+  /** Whether any worker has ever sent a heartbeat for this pool. */
+  get everHeard(): boolean {
+    return this.#everHeard;
   }
 
   /** Estimated free slots of all READY workers. */
   get free(): number {
-    return this.#totalFree;
+    return this.#free;
   }
 
   get size(): number {
@@ -106,185 +98,194 @@ export class Roster {
     return this.#capacity;
   }
 
-  workers(): Iterable<RosterWorker> {
+  all(): Iterable<WorkerEntry> {
     return this.#workers.values();
   }
 
-  get(id: string): RosterWorker | undefined {
+  get(id: string): WorkerEntry | undefined {
     return this.#workers.get(id);
   }
 
-  /** Takes a heartbeat in. */
-  beat(beat: Beat, now: number): BeatMeaning {
-    const known = this.#workers.get(beat.worker);
-    if (known !== undefined && isOld(known, beat)) return "ignored";
-    if (beat.state === WorkerState.STOPPED) return this.remove(beat.worker) ? "left" : "ignored";
+  /** Whether a heartbeat is the next of the process that is known under its id. */
+  isCurrent({ worker, incarnation, seq }: Pick<WorkerHeartbeat, "worker" | "incarnation" | "seq">): boolean {
+    const known = this.#workers.get(worker);
+    return known !== undefined && known.incarnation === incarnation && seq > known.seq;
+  }
+
+  /** Takes in a heartbeat. What it lists as running must be accepted before (worker-list.ts). */
+  heartbeat(heartbeat: WorkerHeartbeat, nowMs: number): HeartbeatMeaning {
+    const known = this.#workers.get(heartbeat.worker);
+    if (known !== undefined && isOld(known, heartbeat)) return "ignored";
+    if (heartbeat.state === WorkerState.STOPPED) return this.remove(heartbeat.worker) ? "left" : "ignored";
     if (known === undefined && this.#workers.size >= this.#maxWorkers) return "ignored";
-    this.#everBeaten = true;
-    const restarted = known !== undefined && known.incarnation !== beat.incarnation;
-    const worker = known ?? emptyWorker(beat.worker);
-    this.#workers.set(beat.worker, worker);
-    if (restarted) this.#forgetHandOffs(worker);
+    this.#everHeard = true;
+    const restarted = known !== undefined && known.incarnation !== heartbeat.incarnation;
+    const worker = known ?? emptyEntry(heartbeat.worker);
+    this.#workers.set(heartbeat.worker, worker);
+    if (restarted) worker.timeouts = 0;
     this.#capacity -= slotsOf(worker);
-    Object.assign(worker, fieldsOf(beat), { lastHeardAt: now });
+    Object.assign(worker, fieldsOf(heartbeat), { lastHeardAtMs: nowMs, countedAtMs: nowMs });
     this.#capacity += slotsOf(worker);
-    const said = Math.max(0, beat.slots - beat.busy);
-    this.#setFree(worker, known === undefined || restarted ? said : clamp(worker, said), now);
+    const said = Math.max(0, heartbeat.slots - heartbeat.busy);
+    this.#setFree(worker, known === undefined || restarted ? said : clamp(worker, said), nowMs);
     if (known === undefined) return "joined";
     return restarted ? "restarted" : "updated";
   }
 
-  /** Takes a reply's word in. */
-  answered(id: string, answer: Answer, now: number): void {
-    const worker = this.#workers.get(id);
-    if (worker === undefined) return;
-    worker.lastHeardAt = now;
-    worker.strikes = 0;
-    worker.shunnedUntil = 0;
-    if (answer.handOff) worker.unanswered = Math.max(0, worker.unanswered - 1);
-    let free = worker.free;
-    if (answer.event === "ended" && answer.counted) free += 1;
-    if (answer.event === "accepted" && !answer.counted) free -= 1;
-    if (answer.free !== undefined) {
-      const lowest = Math.max(0, answer.free - worker.unanswered);
-      free = Math.min(Math.max(free, lowest), answer.free);
-    }
-    this.#setFree(worker, free, now);
-  }
-
-  /** Chooses a worker with a free slot and counts the hand-off. */
-  handOff(now: number): RosterWorker | undefined {
-    for (let worker = this.#free.first; worker !== undefined; worker = this.#free.first) {
-      if (worker.shunnedUntil > now) {
-        this.#setFree(worker, 0, now);
+  /** Chooses a worker with a free slot for an assignment and counts it. */
+  assign(nowMs: number): WorkerEntry | undefined {
+    for (let worker = this.#line.first; worker !== undefined; worker = this.#line.first) {
+      if (worker.backOffUntilMs > nowMs) {
+        this.#setFree(worker, 0, nowMs);
         continue;
       }
-      this.#endTurn(worker);
-      this.#takeTurn(worker);
+      this.#leaveLine(worker);
+      this.#joinLine(worker);
       worker.unanswered += 1;
-      this.#setFree(worker, worker.free - 1, now);
+      this.#setFree(worker, worker.free - 1, nowMs);
       return worker;
     }
     return undefined;
   }
 
-  /** A hand-off that will get no answer any more: its job ended meanwhile. */
-  released(id: string): void {
+  /** One assignment fewer is unanswered: it was answered, or its answer is not waited for any more. */
+  answered(id: string): void {
     const worker = this.#workers.get(id);
-    if (worker !== undefined) worker.unanswered = Math.max(0, worker.unanswered - 1);
+    if (worker !== undefined && worker.unanswered > 0) worker.unanswered -= 1;
   }
 
-  /** A hand-off was never answered: the worker gets nothing until it speaks, and after two in a row for five seconds. */
-  unanswered(id: string, now: number): void {
+  /** A worker took an offer: one slot fewer is free, unless a heartbeat since the offer may have counted it. */
+  tookOffer(id: string, offeredAtMs: number): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined || worker.countedAtMs > offeredAtMs) return;
+    this.#setFree(worker, worker.free - 1, worker.backOffUntilMs);
+  }
+
+  /** A job that was counted against the worker's free slots has ended there. */
+  freed(id: string): void {
+    const worker = this.#workers.get(id);
+    if (worker !== undefined) this.#setFree(worker, worker.free + 1, worker.backOffUntilMs);
+  }
+
+  /** A reply has come. @param free the worker's own number of free slots, if it said one */
+  said(id: string, free: number | undefined, nowMs: number): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    worker.unanswered = Math.max(0, worker.unanswered - 1);
-    worker.strikes += 1;
-    if (worker.strikes >= STRIKES_TO_SHUN) worker.shunnedUntil = now + SHUN_MS;
-    this.#setFree(worker, 0, now);
+    worker.lastHeardAtMs = nowMs;
+    worker.timeouts = 0;
+    worker.backOffUntilMs = 0;
+    if (free !== undefined) this.#setFree(worker, clamp(worker, free), nowMs);
+  }
+
+  /** An assignment timed out: the worker gets nothing until it speaks, and after two in a row for five seconds. */
+  timedOut(id: string, nowMs: number): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    worker.timeouts += 1;
+    if (worker.timeouts >= TIMEOUTS_TO_BACK_OFF) worker.backOffUntilMs = nowMs + BACK_OFF_MS;
+    this.#setFree(worker, 0, nowMs);
   }
 
   /** A sign of life that says nothing about slots. */
-  heard(id: string, now: number): void {
+  heard(id: string, nowMs: number): void {
     const worker = this.#workers.get(id);
-    if (worker !== undefined) worker.lastHeardAt = now;
+    if (worker !== undefined) worker.lastHeardAtMs = nowMs;
   }
 
-  /** Nothing can be handed to it until its next heartbeat. */
-  unreachable(id: string, now: number): void {
+  /** Nobody listened at its subject: nothing can be assigned to it until its next heartbeat. */
+  unreachable(id: string, nowMs: number): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    this.#forgetHandOffs(worker);
-    this.#setFree(worker, 0, now);
+    worker.timeouts = 0;
+    this.#setFree(worker, 0, nowMs);
   }
 
+  /** Forgets a worker; false when it was not known. */
   remove(id: string): boolean {
     const worker = this.#workers.get(id);
     if (worker === undefined) return false;
-    this.#totalFree -= worker.free;
+    this.#free -= worker.free;
     this.#capacity -= slotsOf(worker);
-    if (worker.free > 0) this.#endTurn(worker);
+    if (worker.free > 0) this.#leaveLine(worker);
     return this.#workers.delete(id);
   }
 
-  /** Workers that have been silent for three of their intervals. */
-  silent(now: number): string[] {
+  /** The workers that have been silent for three of their intervals. */
+  silent(nowMs: number): string[] {
     const ids: string[] = [];
     for (const worker of this.#workers.values()) {
-      if (now - worker.lastHeardAt > worker.heartbeatIntervalMs * LOST_AFTER_INTERVALS) ids.push(worker.id);
+      if (nowMs - worker.lastHeardAtMs > worker.heartbeatIntervalMs * LOST_AFTER_INTERVALS) ids.push(worker.id);
     }
     return ids;
   }
 
-  /** After an outage of our own nobody is silent yet. */
-  forgive(now: number): void {
-    for (const worker of this.#workers.values()) worker.lastHeardAt = now;
+  /** After an outage of this manager's own connection: no worker has been silent. */
+  resetSilence(nowMs: number): void {
+    for (const worker of this.#workers.values()) worker.lastHeardAtMs = nowMs;
   }
 
-  /** We stood still for `gapMs` and could hear nobody: that time is no silence. */
-  excuse(gapMs: number, now: number): void {
-    for (const worker of this.#workers.values()) worker.lastHeardAt = Math.min(now, worker.lastHeardAt + gapMs);
+  /** This manager stalled for `gapMs` and could hear nobody: that time is not a worker's silence. */
+  excuseStall(gapMs: number, nowMs: number): void {
+    for (const worker of this.#workers.values()) {
+      worker.lastHeardAtMs = Math.min(nowMs, worker.lastHeardAtMs + gapMs);
+    }
   }
 
-  /** A worker's answer took this long. A slow one counts at once, and is forgotten over the next quick ones. */
+  /** A worker's answer took this long. A slow one counts at once, and fades over the next quick ones. */
   measured(id: string, ms: number): void {
     const worker = this.#workers.get(id);
     if (worker !== undefined) worker.roundTripMs = ms > worker.roundTripMs ? ms : worker.roundTripMs * 0.9 + ms * 0.1;
   }
 
-  /** The slowest round trip of all workers, in milliseconds; undefined while nobody was measured. */
+  /** The slowest round trip of all workers, in milliseconds; undefined while none was measured. */
   slowestMs(): number | undefined {
     let slowest = 0;
     for (const { roundTripMs } of this.#workers.values()) slowest = Math.max(slowest, roundTripMs);
     return slowest === 0 ? undefined : slowest;
   }
 
-  #forgetHandOffs(worker: RosterWorker): void {
-    worker.unanswered = 0;
-    worker.strikes = 0;
-  }
-
-  #setFree(worker: RosterWorker, wanted: number, now: number): void {
-    const usable = worker.state === WorkerState.READY && worker.shunnedUntil <= now;
+  #setFree(worker: WorkerEntry, wanted: number, nowMs: number): void {
+    const usable = worker.state === WorkerState.READY && worker.backOffUntilMs <= nowMs;
     const free = usable ? Math.max(0, Math.min(wanted, worker.slots)) : 0;
-    if (worker.free > 0 && free === 0) this.#endTurn(worker);
-    if (worker.free === 0 && free > 0) this.#takeTurn(worker);
-    this.#totalFree += free - worker.free;
+    if (free === worker.free) return;
+    if (free === 0) this.#leaveLine(worker);
+    else if (worker.free === 0) this.#joinLine(worker);
+    this.#free += free - worker.free;
     worker.free = free;
   }
 
-  /** At the end of the line; once, while it has a free slot. */
-  #takeTurn(worker: RosterWorker): void {
-    worker.turn = this.#free.append(worker.turn ?? { value: worker, previous: undefined, next: undefined });
+  #joinLine(worker: WorkerEntry): void {
+    worker.node = this.#line.append(worker.node ?? { value: worker, previous: undefined, next: undefined });
   }
 
-  #endTurn(worker: RosterWorker): void {
-    if (worker.turn !== undefined) this.#free.remove(worker.turn);
+  #leaveLine(worker: WorkerEntry): void {
+    if (worker.node !== undefined) this.#line.remove(worker.node);
   }
 }
 
 /** What a worker adds to the pool's capacity. */
-function slotsOf({ state, slots }: RosterWorker): number {
+function slotsOf({ state, slots }: WorkerEntry): number {
   return state === WorkerState.READY ? slots : 0;
 }
 
-function isOld(known: RosterWorker, beat: Beat): boolean {
-  if (beat.incarnation !== known.incarnation) return beat.incarnation < known.incarnation;
-  return beat.seq <= known.seq;
+function isOld(known: WorkerEntry, heartbeat: WorkerHeartbeat): boolean {
+  if (heartbeat.incarnation !== known.incarnation) return heartbeat.incarnation < known.incarnation;
+  return heartbeat.seq <= known.seq;
 }
 
-function clamp(worker: RosterWorker, said: number): number {
+/** The estimate, moved into what the worker's own number allows. */
+function clamp(worker: WorkerEntry, said: number): number {
   return Math.min(Math.max(worker.free, said - worker.unanswered), said);
 }
 
-function fieldsOf(beat: Beat): Partial<RosterWorker> {
-  const { incarnation, seq, state, slots, busy, isolation } = beat;
-  const heartbeatIntervalMs = Math.min(Math.max(beat.heartbeatIntervalMs || 1_000, 100), 60_000);
-  const takesBundles = beat.takesBundles === true;
+function fieldsOf(heartbeat: WorkerHeartbeat): Partial<WorkerEntry> {
+  const { incarnation, seq, state, slots, busy, isolation } = heartbeat;
+  const heartbeatIntervalMs = Math.min(Math.max(heartbeat.heartbeatIntervalMs || 1_000, 100), 60_000);
+  const takesBundles = heartbeat.takesBundles === true;
   return { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs, takesBundles };
 }
 
-function emptyWorker(id: string): RosterWorker {
+function emptyEntry(id: string): WorkerEntry {
   return {
     id,
     incarnation: 0n,
@@ -294,13 +295,14 @@ function emptyWorker(id: string): RosterWorker {
     busy: 0,
     free: 0,
     unanswered: 0,
-    strikes: 0,
-    shunnedUntil: 0,
-    lastHeardAt: 0,
+    timeouts: 0,
+    backOffUntilMs: 0,
+    lastHeardAtMs: 0,
+    countedAtMs: 0,
     roundTripMs: 0,
     heartbeatIntervalMs: 1_000,
     isolation: 0,
     takesBundles: false,
-    turn: undefined,
+    node: undefined,
   };
 }

@@ -6,7 +6,7 @@
  */
 
 import { PoolError } from "../../../mesh/errors.js";
-import { ChurnMap } from "../../../mesh/link/churn-map.js";
+import { ChurnMap } from "../../../mesh/job/churn-map.js";
 import { type Runtime, within } from "../../../mesh/link/runtime.js";
 import type { BeatFigures } from "../beat.js";
 import type { Ending, Runner } from "../handlers/runner.js";

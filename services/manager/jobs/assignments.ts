@@ -1,11 +1,11 @@
-/** Placements: which attempts are known to be at which worker. Pure. */
-import type { Attempt } from "./job.js";
+/** Assignments: which attempts are known to be at which worker. Pure. */
+import type { Attempt } from "./attempt.js";
 
-/** So many lists stay when they are empty: to make one for each job would cost more than the job's place in it. */
+/** So many empty lists are kept: making a list for each job costs more than the job's place in it. */
 const MAX_LISTS = 1_000;
 
-export class Placements {
-  /** In no order: the last takes the spot of one that goes. */
+export class Assignments {
+  /** In no order: the last attempt takes the spot of one that leaves. */
   readonly #byWorker = new Map<string, Attempt[]>();
 
   add(worker: string, attempt: Attempt): void {
@@ -29,19 +29,12 @@ export class Placements {
     if (list.length === 0 && this.#byWorker.size > MAX_LISTS) this.#byWorker.delete(worker);
   }
 
-  /** Attempts at one worker. */
+  /** The attempts at one worker, as of now. */
   at(worker: string): Attempt[] {
     return [...(this.#byWorker.get(worker) ?? [])];
   }
 
-  /** Attempts at one worker, which is then taken to have none. */
-  takeAll(worker: string): Attempt[] {
-    const attempts = this.at(worker);
-    this.#byWorker.delete(worker);
-    return attempts;
-  }
-
-  /** Workers that have at least one attempt. */
+  /** The workers that have at least one attempt. */
   workers(): string[] {
     const workers: string[] = [];
     for (const [worker, list] of this.#byWorker) if (list.length > 0) workers.push(worker);

@@ -1,18 +1,17 @@
 /**
- * What a manager does with submissions that it reads after it stood still.
+ * What a manager does with submissions that it reads after it stalled.
  *
- * A client that hears nothing for a while revokes its submission and makes it
- * elsewhere. A manager that wakes up reads the submission first and the
- * revocation later; so after a standstill submissions are held until a round
- * trip to the broker has ended, and those that were revoked meanwhile are not
- * taken. It stands for the manager as stall.ts does for a worker.
+ * A client that hears nothing for a while revokes its submission and gives it to
+ * another manager. A manager that wakes up reads the submission first and the
+ * revocation later. So after a stall submissions are held until a round trip to
+ * the broker has ended, and those that were revoked meanwhile are not taken.
  */
 import type { Bus } from "../../mesh/link/bus.js";
 
-/** A gap between two signs of our own life that counts as a standstill, in milliseconds; signs come every second. */
-export const STANDSTILL_MS = 1_400;
+/** A stall of this length makes a client go elsewhere, in milliseconds; a shorter one holds nothing. */
+export const LONG_STALL_MS = 1_400;
 /** The longest wait for the round trip, and how many submissions are held meanwhile. */
-const FLUSH_LIMIT_MS = 2_000;
+const ROUND_TRIP_LIMIT_MS = 2_000;
 const MAX_HELD = 10_000;
 
 interface Held {
@@ -21,22 +20,22 @@ interface Held {
   readonly take: () => void;
 }
 
-export class Standstill {
+export class HeldSubmissions {
   readonly #bus: Bus;
-  #aliveAt: number;
+  #lastSignMs: number;
   #held: Held[] | undefined;
   readonly #revoked = new Map<string, number>();
 
-  constructor(bus: Bus, now: number) {
+  constructor(bus: Bus, nowMs: number) {
     this.#bus = bus;
-    this.#aliveAt = now;
+    this.#lastSignMs = nowMs;
   }
 
-  /** A sign of our own life; finds out whether we stood still. */
-  alive(now: number): void {
-    const gapMs = now - this.#aliveAt;
-    this.#aliveAt = now;
-    if (gapMs <= STANDSTILL_MS || this.#held !== undefined) return;
+  /** A sign that this process runs, at least once a second; finds out whether it stalled for long. */
+  sign(nowMs: number): void {
+    const gapMs = nowMs - this.#lastSignMs;
+    this.#lastSignMs = nowMs;
+    if (gapMs <= LONG_STALL_MS || this.#held !== undefined) return;
     this.#held = [];
     void this.#release(this.#held);
   }
@@ -49,13 +48,13 @@ export class Standstill {
     return true;
   }
 
-  /** Attempts up to this one are revoked by who submitted them. */
+  /** Attempts up to this one are revoked by the client that submitted them. */
   revoke(job: string, attempt: number): void {
     if (this.#held !== undefined) this.#revoked.set(job, Math.max(attempt, this.#revoked.get(job) ?? 0));
   }
 
   async #release(held: readonly Held[]): Promise<void> {
-    await this.#bus.flush(FLUSH_LIMIT_MS);
+    await this.#bus.flush(ROUND_TRIP_LIMIT_MS);
     this.#held = undefined;
     for (const { job, attempt, take } of held) if (attempt > (this.#revoked.get(job) ?? 0)) take();
     this.#revoked.clear();

@@ -1,0 +1,126 @@
+/**
+ * The one presence probe of the house: is the other side there?
+ *
+ * A part is asked at a subject that only it listens to. "Nobody listens", twice,
+ * {@link PROBE_AGAIN_MS} apart, means that it is gone. Any answer means that it is
+ * there. No answer at all decides nothing: a process that is stopped or far away
+ * still listens.
+ *
+ * Nobody is judged by one who cannot judge: while this connection is down, is
+ * being handed over to another broker, or has been back for less than
+ * {@link STABLE_AFTER_MS}, absence is not counted, since the others are
+ * reconnecting too.
+ */
+import type { Reply } from "../wire/reply.js";
+import type { Bus } from "./bus.js";
+import type { Inbox } from "./inbox.js";
+
+/** A part that is silent for this long is probed, in milliseconds. */
+export const PROBE_AFTER_MS = 250;
+/** The time between two probes that nobody hears, in milliseconds. */
+export const PROBE_AGAIN_MS = 300;
+/** After a reconnect nobody's absence counts for this long, in milliseconds. */
+export const STABLE_AFTER_MS = 3_000;
+/** How long an answer is waited for, in milliseconds. */
+const ANSWER_LIMIT_MS = 1_000;
+/** Probes under way at once. */
+const MAX_PROBES = 64;
+
+/** Who is asked, and who hears what comes of it. */
+export interface PresenceParts {
+  readonly bus: Bus;
+  readonly inbox: Inbox;
+  /** The question to one of them. */
+  readonly question: (id: string) => { readonly subject: string; readonly payload?: Uint8Array };
+  /** It is there. @param roundTripMs how long the answer took */
+  readonly onPresent: (id: string, reply: Reply, roundTripMs: number) => void;
+  /** Nobody listened at its subject, for the first time or again. */
+  readonly onAbsent?: (id: string) => void;
+  /** Nobody listened twice: it is gone. */
+  readonly onGone: (id: string) => void;
+}
+
+interface Probe {
+  askedAtMs: number;
+  asking: boolean;
+  /** When nobody listened, first. */
+  absentAtMs: number | undefined;
+}
+
+export class Presence {
+  readonly #parts: PresenceParts;
+  readonly #probes = new Map<string, Probe>();
+  #asking = 0;
+  #judgeFromMs: number;
+  #stopped = false;
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
+    this.#judgeFromMs = parts.bus.runtime.now();
+  }
+
+  /** Whether somebody's absence or silence counts now. */
+  mayJudge(nowMs: number): boolean {
+    const { bus } = this.#parts;
+    return bus.connected && !bus.moving && nowMs >= this.#judgeFromMs;
+  }
+
+  /** Probes `id` when it is due. @param silentMs how long it has not been heard */
+  check(id: string, silentMs: number, nowMs: number): void {
+    const probe = this.#probes.get(id);
+    if (probe?.asking) return;
+    const absentAtMs = probe?.absentAtMs;
+    const isDue = absentAtMs === undefined ? silentMs >= PROBE_AFTER_MS : nowMs - absentAtMs >= PROBE_AGAIN_MS;
+    if (isDue) this.probe(id);
+  }
+
+  /** Probes `id` now, unless as many are probed as may be. */
+  probe(id: string): void {
+    if (this.#stopped || this.#asking >= MAX_PROBES || !this.#parts.bus.connected) return;
+    const probe = this.#probes.get(id) ?? { askedAtMs: 0, asking: false, absentAtMs: undefined };
+    if (probe.asking) return;
+    this.#probes.set(id, probe);
+    void this.#ask(id, probe);
+  }
+
+  /** It was heard of otherwise, or is of no interest any more. */
+  forget(id: string): void {
+    this.#probes.delete(id);
+  }
+
+  /** This connection is back: absence that was seen before counts no more, and none counts for a while. */
+  onReconnect(nowMs: number): void {
+    this.#judgeFromMs = nowMs + STABLE_AFTER_MS;
+    for (const probe of this.#probes.values()) probe.absentAtMs = undefined;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#probes.clear();
+  }
+
+  async #ask(id: string, probe: Probe): Promise<void> {
+    const { bus, inbox, question } = this.#parts;
+    probe.asking = true;
+    probe.askedAtMs = bus.runtime.now();
+    this.#asking += 1;
+    const answer = await inbox.ask({ ...question(id), limitMs: ANSWER_LIMIT_MS });
+    this.#asking -= 1;
+    probe.asking = false;
+    if (this.#stopped || this.#probes.get(id) !== probe) return;
+    const nowMs = bus.runtime.now();
+    if (answer.kind === "absent") this.#onAbsent(id, probe, nowMs);
+    if (answer.kind !== "reply") return;
+    this.#probes.delete(id);
+    this.#parts.onPresent(id, answer.msg, nowMs - probe.askedAtMs);
+  }
+
+  #onAbsent(id: string, probe: Probe, nowMs: number): void {
+    this.#parts.onAbsent?.(id);
+    if (!this.mayJudge(nowMs)) return;
+    probe.absentAtMs ??= nowMs;
+    if (nowMs - probe.absentAtMs < PROBE_AGAIN_MS) return;
+    this.#probes.delete(id);
+    this.#parts.onGone(id);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * What a manager hears on the bus: heartbeats of workers, cancels and submissions.
+ *
+ * Decided here: the subjects it subscribes to and which pool each message goes to.
+ */
+import type { Msg } from "nats";
+import { PoolError } from "../../mesh/errors.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import type { Subscription } from "../../mesh/link/subscription.js";
+import { decodeJobHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
+import { isAnswerable, QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
+import type { Answers } from "./answers.js";
+import { answerAgain, answerSubmission } from "./doors/nats.js";
+import type { HeldSubmissions } from "./held-submissions.js";
+import type { Pool } from "./pool.js";
+
+/** What it works with. */
+export interface HearingParts {
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  /** This manager's id. */
+  readonly manager: string;
+  /** Also take jobs from `pool.P.submit`. */
+  readonly servesSubmit: boolean;
+  readonly answers: Answers;
+  readonly held: HeldSubmissions;
+  /** A pool that is known. */
+  readonly known: (name: string) => Pool | undefined;
+  /** A pool that a worker has sent a heartbeat for; undefined when there is no room for one more. */
+  readonly heardOf: (name: string) => Pool | undefined;
+  /** A pool to submit to. @throws PoolError */
+  readonly get: (name: string) => Pool;
+}
+
+export class Hearing {
+  readonly #parts: HearingParts;
+  readonly #subscriptions: Subscription[] = [];
+  /** Heartbeats that were garbage and were dropped. */
+  garbage = 0;
+
+  constructor(parts: HearingParts) {
+    this.#parts = parts;
+  }
+
+  /** Hears one pool, or all of them. */
+  start(pool: string | undefined): void {
+    const { bus, subjects, servesSubmit, manager } = this.#parts;
+    const { every } = subjects;
+    this.#subscriptions.push(
+      bus.subscribe(every.heartbeat(pool), (msg) => this.#onHeartbeat(msg)),
+      bus.subscribe(every.cancel(pool), (msg) => this.#onCancel(msg)),
+    );
+    if (!servesSubmit) return;
+    this.#subscriptions.push(
+      bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg, answerSubmission), QUEUE_MANAGERS),
+      bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmit(msg, answerAgain)),
+    );
+  }
+
+  stop(): void {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  #onHeartbeat(msg: Msg): void {
+    const { bus, subjects, heardOf } = this.#parts;
+    const pool = subjects.poolOf(msg.subject);
+    const contentType = msg.headers?.get(HEADER.contentType) ?? "";
+    const decoded = decodeHeartbeat({ data: msg.data, contentType, pool, sender: subjects.lastOf(msg.subject) });
+    if (!decoded.ok) {
+      this.garbage += 1;
+      return;
+    }
+    const nowMs = bus.runtime.now();
+    const known = heardOf(pool);
+    if (known === undefined) return;
+    known.lastUsedAtMs = nowMs;
+    known.list.onHeartbeat(decoded.beat, nowMs);
+  }
+
+  #onCancel(msg: Msg): void {
+    const { bus, subjects, held, known } = this.#parts;
+    const job = subjects.lastOf(msg.subject);
+    const upToAttempt = decodeJobHeaders(msg.headers).attempt;
+    held.revoke(job, upToAttempt ?? Number.POSITIVE_INFINITY);
+    if (known(subjects.poolOf(msg.subject))?.onCancel(job, upToAttempt) !== true) return;
+    if (isAnswerable(msg.reply, bus.inboxPrefix)) {
+      bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
+    }
+  }
+
+  #onSubmit(msg: Msg, answer: typeof answerSubmission): void {
+    const { bus, subjects, manager, answers, held, get } = this.#parts;
+    const name = subjects.poolOf(msg.subject);
+    const door = { bus, answers, manager };
+    held.sign(bus.runtime.now());
+    const job = msg.headers?.get(HEADER.jobId) ?? "";
+    const attempt = Number(msg.headers?.get(HEADER.attempt) || 1);
+    if (held.submit(job, attempt, () => answer(door, msg, () => get(name)))) return;
+    answer(door, msg, () => {
+      throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
+    });
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * A manager's timers: one of 10 ms while jobs are live, one of a second.
+ *
+ * Decided here: how often each check of a pool is made, and that time in which
+ * this process stalled counts against nobody.
+ */
+import type { Bus } from "../../mesh/link/bus.js";
+import { PROBE_AFTER_MS } from "../../mesh/link/presence.js";
+import type { Timer } from "../../mesh/link/runtime.js";
+import { StallDetector } from "../../mesh/link/stall.js";
+import type { Pool } from "./pool.js";
+
+const TICK_MS = 10;
+const SECOND_MS = 1_000;
+/** The fast ticker goes on for so many ticks without a job, so that one job after another does not make a timer each. */
+const IDLE_TICKS = 100;
+/** A tick that comes later than this ends a stall, while jobs are live and while none is, in milliseconds. */
+const BUSY_TOLERANCE_MS = 90;
+const IDLE_TOLERANCE_MS = 500;
+const ROUND_TRIP_LIMIT_MS = 1_000;
+
+/** What it works with. */
+export interface TickerParts {
+  readonly bus: Bus;
+  readonly pools: () => Iterable<Pool>;
+  /** Called every second, after the checks. */
+  readonly onSecond: (nowMs: number) => void;
+}
+
+export class Ticker {
+  readonly #parts: TickerParts;
+  readonly #busy = new Set<Pool>();
+  readonly #stall: StallDetector;
+  #fast: Timer | undefined;
+  #slow: Timer | undefined;
+  #idleTicks = 0;
+  #nextPresenceAtMs = 0;
+
+  constructor(parts: TickerParts) {
+    this.#parts = parts;
+    this.#stall = new StallDetector(parts.bus.runtime.now(), SECOND_MS, IDLE_TOLERANCE_MS);
+  }
+
+  /** Whether a pool has live jobs. */
+  get isBusy(): boolean {
+    return this.#busy.size > 0;
+  }
+
+  start(): void {
+    const { runtime } = this.#parts.bus;
+    this.#stall.expect(runtime.now(), SECOND_MS, IDLE_TOLERANCE_MS);
+    this.#slow = runtime.every(SECOND_MS, () => this.#onSecond());
+  }
+
+  /** A pool has its first live job, or has none any more. */
+  onBusy(pool: Pool, busy: boolean): void {
+    if (!busy) {
+      this.#busy.delete(pool);
+      return;
+    }
+    const { runtime } = this.#parts.bus;
+    this.#busy.add(pool);
+    this.#idleTicks = 0;
+    if (this.#fast !== undefined) return;
+    this.#stall.expect(runtime.now(), TICK_MS, BUSY_TOLERANCE_MS);
+    this.#fast = runtime.every(TICK_MS, () => this.#onTick());
+  }
+
+  stop(): void {
+    const { runtime } = this.#parts.bus;
+    runtime.cancel(this.#fast);
+    runtime.cancel(this.#slow);
+  }
+
+  #onTick(): void {
+    const { bus } = this.#parts;
+    const nowMs = bus.runtime.now();
+    this.#checkStall(nowMs);
+    const isPresenceDue = nowMs >= this.#nextPresenceAtMs;
+    if (isPresenceDue) this.#nextPresenceAtMs = nowMs + PROBE_AFTER_MS / 2;
+    for (const pool of this.#busy) this.#check(pool, nowMs, isPresenceDue);
+    this.#idleTicks = this.#busy.size === 0 ? this.#idleTicks + 1 : 0;
+    if (this.#idleTicks < IDLE_TICKS) return;
+    bus.runtime.cancel(this.#fast);
+    this.#fast = undefined;
+    this.#stall.expect(nowMs, SECOND_MS, IDLE_TOLERANCE_MS);
+  }
+
+  #check(pool: Pool, nowMs: number, isPresenceDue: boolean): void {
+    const { bus } = this.#parts;
+    pool.timeouts.checkDeadlines(nowMs);
+    // During a handover to another broker messages are held: no worker can have answered them.
+    if (!bus.connected || bus.moving) return;
+    pool.timeouts.checkUnanswered(nowMs);
+    if (!isPresenceDue) return;
+    pool.losses.checkPresence(nowMs);
+    pool.losses.checkSilence(nowMs);
+    pool.dispatcher.probeBare();
+  }
+
+  #onSecond(): void {
+    const nowMs = this.#parts.bus.runtime.now();
+    if (this.#fast === undefined) this.#checkStall(nowMs);
+    for (const pool of this.#parts.pools()) {
+      pool.timeouts.checkLate(nowMs);
+      pool.losses.checkSilence(nowMs);
+    }
+    this.#parts.onSecond(nowMs);
+    if (this.isBusy) void this.#measureRoundTrip();
+  }
+
+  #checkStall(nowMs: number): void {
+    const lagMs = this.#stall.sign(nowMs);
+    if (!this.#stall.isStall(lagMs)) return;
+    for (const pool of this.#parts.pools()) pool.timeouts.excuseStall(lagMs, nowMs);
+  }
+
+  async #measureRoundTrip(): Promise<void> {
+    const { bus } = this.#parts;
+    const begunAtMs = bus.runtime.now();
+    if (!(await bus.flush(ROUND_TRIP_LIMIT_MS))) return;
+    for (const pool of this.#busy) pool.timeouts.brokerMeasured(bus.runtime.now() - begunAtMs);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The workers of one pool as their heartbeats show them, for dispatch and for listings.
+ *
+ * Decided here: what a heartbeat leads to, and in which order. Jobs that it lists
+ * as running are accepted before its counts are taken in, so that a slot is
+ * counted once whether the heartbeat or the `accepted` reply comes first.
+ */
+import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Dispatcher } from "./jobs/dispatcher.js";
+import type { HeartbeatMeaning, Workers } from "./jobs/workers.js";
+import type { Losses } from "./losses.js";
+import type { ManagerHooks } from "./pool-settings.js";
+
+/** What is known of one worker for listings. Instants are monotonic milliseconds. */
+export interface ListedWorker {
+  readonly heartbeat: Heartbeat;
+  readonly atMs: number;
+  readonly firstAtMs: number;
+}
+
+/** What the list works with. */
+export interface WorkerListParts {
+  readonly pool: string;
+  readonly workers: Workers;
+  readonly dispatcher: Dispatcher;
+  readonly losses: Losses;
+  readonly hooks: ManagerHooks;
+}
+
+export class WorkerList {
+  readonly #parts: WorkerListParts;
+  readonly #listed = new Map<string, ListedWorker>();
+
+  constructor(parts: WorkerListParts) {
+    this.#parts = parts;
+  }
+
+  /** The workers that are known now. */
+  all(): Iterable<ListedWorker> {
+    return this.#listed.values();
+  }
+
+  /** A heartbeat of one of this pool's workers; an old one is ignored. */
+  onHeartbeat(heartbeat: Heartbeat, nowMs: number): void {
+    const { workers, dispatcher, losses } = this.#parts;
+    const id = heartbeat.worker;
+    if (workers.isCurrent(heartbeat)) for (const job of heartbeat.runningJobs) dispatcher.runsAt(job, id);
+    const meaning = workers.heartbeat(heartbeat, nowMs);
+    if (meaning === "ignored") return;
+    if (meaning === "left") {
+      this.remove(id, "left");
+      return dispatcher.workerLost(id, "left");
+    }
+    const firstAtMs = this.#listed.get(id)?.firstAtMs ?? nowMs;
+    this.#listed.set(id, { heartbeat, atMs: nowMs, firstAtMs });
+    this.#onMeaning(meaning, heartbeat);
+    if (!heartbeat.runningTruncated) losses.onRunningList(id, heartbeat.runningJobs);
+    dispatcher.pump();
+  }
+
+  /** A worker left or is lost. */
+  remove(id: string, why: string): void {
+    this.#listed.delete(id);
+    this.#parts.losses.onLeft(id);
+    this.#parts.hooks.workerRemove?.({ id, pool: this.#parts.pool, why });
+  }
+
+  #onMeaning(meaning: HeartbeatMeaning, { worker: id, slots, runningJobs }: Heartbeat): void {
+    const { dispatcher, losses, hooks, pool } = this.#parts;
+    if (meaning === "updated") return;
+    losses.onJoined(id);
+    if (meaning === "joined") hooks.workerAdd?.({ id, pool, slots });
+    else dispatcher.workerLost(id, "restarted");
+    for (const job of runningJobs) dispatcher.runsAt(job, id);
+  }
+}
