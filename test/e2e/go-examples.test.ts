@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { test } from "node:test";
 import { WHOLE_FILE } from "../support/clean-up.js";
+import { EMPTY_INPUT } from "../support/doors.js";
 import { goBuild, goProgram } from "../support/example-programs.js";
 import { foreignWorkerTests } from "../support/foreign-worker.js";
 import { heldJob } from "../support/held-job.js";
@@ -70,7 +71,7 @@ test("a Go client of WorkerStatus receives capacity at once and on every change"
   const capacity = await goProgram(t, "capacity");
   const client = startProcess(t, capacity, ["-addr", mesh.meterAddress, "-pool", "go-status"]);
   await client.line(/^capacity 0\.000$/);
-  const job = mesh.client.submit({ pool: "go-status" });
+  const job = mesh.client.submit({ pool: "go-status", input: EMPTY_INPUT });
   await client.line(/^capacity 0\.500$/);
   held.open();
   await job;

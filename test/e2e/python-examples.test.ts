@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WHOLE_FILE } from "../support/clean-up.js";
+import { EMPTY_INPUT } from "../support/doors.js";
 import { examplePython } from "../support/example-programs.js";
 import { foreignWorkerTests } from "../support/foreign-worker.js";
 import { heldJob } from "../support/held-job.js";
@@ -77,7 +78,7 @@ test("a Python client of WorkerStatus receives capacity at once and on every cha
   const args = [`${FOLDER}/capacity.py`, "--addr", mesh.meterAddress, "--pool", "py-status"];
   const client = startProcess(t, await examplePython(t), args);
   await client.line(/^capacity 0\.000$/);
-  const job = mesh.client.submit({ pool: "py-status" });
+  const job = mesh.client.submit({ pool: "py-status", input: EMPTY_INPUT });
   await client.line(/^capacity 0\.500$/);
   held.open();
   await job;
