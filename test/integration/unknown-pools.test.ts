@@ -132,9 +132,8 @@ test("a job that runs may have run when its call's deadline ends it, one that wa
     const held = heldJob();
     await mesh.addWorker({ pool, run: held.run }, t);
     // The header alone: with an option the client would not wait for the server's word.
-    const within400 = {
-      headers: name.startsWith("gRPC") ? { "grpc-timeout": "400m" } : { "connect-timeout-ms": "400" },
-    };
+    const header = name.startsWith("gRPC") ? ["grpc-timeout", "400m"] : ["connect-timeout-ms", "400"];
+    const within400 = { headers: Object.fromEntries([header]) as Record<string, string> };
     const expired = rpcErrorOf(client.submit({ pool, input: EMPTY_INPUT }, within400));
     await within(held.started, { what: "the job runs" });
     const waits = rpcErrorOf(client.submit({ pool, input: EMPTY_INPUT, timeoutMs: 100n }));
