@@ -6,8 +6,8 @@
  * of silence: what it held is then no longer counted as waiting.
  */
 import type { ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { isNewer, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 import { type ManagerSums, NO_MANAGERS } from "./capacity.js";
-import { DEFAULT_INTERVAL_MS } from "./worker-row.js";
 
 /** What became of a manager's heartbeat. */
 export type ManagerVerdict = "new" | "changed" | "unchanged" | "old_seq" | "full";
@@ -82,8 +82,7 @@ export class ManagerRegistry {
   sweep(nowMs: number): void {
     for (const [pool, { managers }] of this.#pools) {
       for (const { beat, quietFromMs } of managers.values()) {
-        const limitMs = 3 * Math.max(100, Math.min(beat.heartbeatIntervalMs || DEFAULT_INTERVAL_MS, 60_000));
-        if (nowMs - quietFromMs < limitMs) continue;
+        if (nowMs - quietFromMs < lostAfterMs(beat.heartbeatIntervalMs)) continue;
         this.#remove(beat);
         this.#addUp(pool, nowMs);
       }
@@ -127,10 +126,6 @@ export class ManagerRegistry {
     if (changed) this.#changed(name);
     return changed;
   }
-}
-
-function isNewer(beat: ManagerHeartbeat, known: ManagerHeartbeat): boolean {
-  return beat.incarnation === known.incarnation ? beat.seq > known.seq : beat.incarnation > known.incarnation;
 }
 
 function add(entries: Iterable<Entry>): ManagerSums {

@@ -13,11 +13,12 @@
  * (capacity.ts).
  */
 import { type Heartbeat, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 import type { WorkerId } from "./pool-rows.js";
 import { Rivals } from "./rivals.js";
 import { type RowEvents, RowStore, type RowStoreOptions } from "./row-store.js";
 import { isUnhealthy } from "./suspicion.js";
-import { applyBeat, changesCapacity, changesLook, isLive, lostAfterMs, type WorkerRow } from "./worker-row.js";
+import { applyBeat, changesCapacity, changesLook, isLive, type WorkerRow } from "./worker-row.js";
 
 /** What became of a heartbeat; each is a value of a metric's label. */
 export const VERDICTS = ["new", "changed", "unchanged", "old_seq", "old_incarnation", "counts", "full"] as const;
@@ -86,7 +87,7 @@ export class Registry {
       for (const row of pool.rows) {
         if (!isLive(row)) continue;
         const silenceMs = nowMs - row.quietFromMs;
-        const limitMs = lostAfterMs(row.beat);
+        const limitMs = lostAfterMs(row.beat.heartbeatIntervalMs);
         if (silenceMs >= limitMs) this.#store.setState(row, WorkerState.LOST, nowMs);
         else if (silenceMs > limitMs * QUIET_SHARE) quiet.push(row);
         this.#store.setUnhealthy(row, isUnhealthy(row, parkedFromMs, nowMs));
