@@ -26,8 +26,8 @@ export type Verdict = (typeof VERDICTS)[number];
 
 /** Who wants to know. Called while a heartbeat is taken, so: mark and return. */
 export interface RegistryEvents extends RowEvents {
-  /** Jobs ended since the worker's last heartbeat, across its restarts. */
-  jobsEnded(row: WorkerRow, count: number): void;
+  /** Jobs of a process ended since its heartbeat of `sinceMs`. What it did before it was first heard is not among them. */
+  jobsEnded(row: WorkerRow, count: number, sinceMs: number): void;
 }
 
 /** Bounds, times, and what managers say. */
@@ -118,8 +118,9 @@ export class Registry {
     // After a resize below what runs, a worker is busy over its slots for a while.
     if (beat.busy > beat.slots && beat.busy > before.busy) return "counts";
     const ended = Number(beat.jobsDone) + Number(beat.jobsFailed) - row.done - row.failed;
+    const sinceMs = row.lastBeatMs;
     applyBeat(row, beat, nowMs);
-    if (ended > 0) this.#events.jobsEnded(row, ended);
+    if (ended > 0) this.#events.jobsEnded(row, ended, sinceMs);
     if (row.state !== beat.state) {
       this.#store.setState(row, beat.state, nowMs);
       return "changed";
@@ -134,8 +135,6 @@ export class Registry {
     const row = older.length > 0 ? this.#store.replace(beat, nowMs) : this.#store.add(beat, nowMs);
     if (row === undefined) return "full";
     for (const each of older) this.#supersede(each, nowMs);
-    const ended = row.done + row.failed;
-    if (older.length > 0 && ended > 0) this.#events.jobsEnded(row, ended);
     return "new";
   }
 

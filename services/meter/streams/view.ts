@@ -45,7 +45,7 @@ export class View {
       {
         rowChanged: (row, change) => events.rowChanged(row, change),
         rowRemoved: (row) => events.rowRemoved(row),
-        jobsEnded: (row, count) => this.#rates.ended(row, count, this.#nowMs),
+        jobsEnded: (row, count, sinceMs) => this.#rates.ended(row, count, { sinceMs, nowMs: this.#nowMs }),
       },
       { ...options, parkedFromMs: (pool) => this.managers.parkedFromMs(pool) },
     );
