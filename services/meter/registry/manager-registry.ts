@@ -38,6 +38,8 @@ export class ManagerRegistry {
   readonly #changed: (pool: string) => void;
   readonly #maxManagers: number;
   readonly #maxPools: number;
+  /** In how many pools each manager is known. */
+  readonly #serving = new Map<string, number>();
   #size = 0;
 
   /** @param changed called with the pool whose sums changed */
@@ -50,6 +52,11 @@ export class ManagerRegistry {
   /** Pools that a manager has named and still serves. */
   pools(): IterableIterator<string> {
     return this.#pools.keys();
+  }
+
+  /** Managers of all pools, each counted once. */
+  get count(): number {
+    return this.#serving.size;
   }
 
   has(pool: string): boolean {
@@ -106,12 +113,19 @@ export class ManagerRegistry {
       pool = { managers: new Map(), parkedFromMs: undefined, sums: NO_MANAGERS };
       this.#pools.set(beat.pool, pool);
     }
-    if (!pool.managers.has(beat.manager)) this.#size += 1;
+    if (!pool.managers.has(beat.manager)) this.#counted(beat.manager, 1);
     pool.managers.set(beat.manager, { beat, quietFromMs: nowMs });
   }
 
   #remove(beat: ManagerHeartbeat): void {
-    if (this.#pools.get(beat.pool)?.managers.delete(beat.manager)) this.#size -= 1;
+    if (this.#pools.get(beat.pool)?.managers.delete(beat.manager)) this.#counted(beat.manager, -1);
+  }
+
+  #counted(manager: string, by: 1 | -1): void {
+    this.#size += by;
+    const pools = (this.#serving.get(manager) ?? 0) + by;
+    if (pools === 0) this.#serving.delete(manager);
+    else this.#serving.set(manager, pools);
   }
 
   /** Adds a pool's managers up anew; whether that changed anything. */
