@@ -7,6 +7,7 @@
 
 import { isName } from "../names.js";
 import { MAX_TIMEOUT_MS } from "../wire/headers.js";
+import { parseBrokerUrl, splitBrokerUrls } from "./broker-urls.js";
 import type { OptionSpec } from "./config.js";
 import { LOG_LEVELS, type LogLevel } from "./log.js";
 
@@ -177,12 +178,9 @@ function subjectPrefix(text: string): string {
 }
 
 function urls(text: string): string[] {
-  return text.split(",").map((each) => {
-    const url = each.trim();
-    const full = url.includes("://") ? url : `nats://${url}`;
-    if (!URL.canParse(full) || !/^(nats|tls):\/\/./.test(full))
-      throw new Error("use URLs such as nats://127.0.0.1:4222");
-    return full;
+  return splitBrokerUrls(text).map((url) => {
+    parseBrokerUrl(url);
+    return url.includes("://") ? url : `nats://${url}`;
   });
 }
 

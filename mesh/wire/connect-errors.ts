@@ -33,13 +33,22 @@ export function fromErrorDetail(detail: ErrorDetail): PoolError {
   return new PoolError(isReason(detail.reason) ? detail.reason : "internal", detail.message, options);
 }
 
-/** Any thrown value as a ConnectError that bears an ErrorDetail. */
+/**
+ * Any thrown value as a ConnectError that bears an ErrorDetail. Clients print a
+ * code before its message, so the message names the reason only where the code
+ * is called differently.
+ */
 export function toConnectError(thrown: unknown): ConnectError {
   if (thrown instanceof ConnectError) return thrown;
   const error = toPoolError(thrown);
-  return new ConnectError(`${error.reason}: ${safeMessage(error.message)}`, error.code, undefined, [
-    { desc: ErrorDetailSchema, value: toErrorDetail(error) },
-  ]);
+  const message = safeMessage(error.message);
+  const text = nameOf(error.code) === error.reason ? message : `${error.reason}: ${message}`;
+  return new ConnectError(text, error.code, undefined, [{ desc: ErrorDetailSchema, value: toErrorDetail(error) }]);
+}
+
+/** A code as clients print it: `InvalidArgument` → `invalid_argument`. */
+function nameOf(code: Code): string {
+  return Code[code].replace(/[A-Z]/g, (letter, at) => `${at === 0 ? "" : "_"}${letter.toLowerCase()}`);
 }
 
 /** A Connect error as a PoolError; without our detail its code decides. */
