@@ -17,6 +17,7 @@ import { Session } from "./session.js";
 import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
 
 export type { Handler, Job } from "./handlers/handler.js";
+export type { HandlerContext } from "./handlers/handler-life.js";
 export type { WorkerOptions } from "./worker-options.js";
 
 /** How long aborted handlers may clean up at the end of the grace, in milliseconds. */
@@ -32,7 +33,10 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   #session: Session | undefined;
   #workerState = WorkerState.STARTING;
   #drained: Promise<void> | undefined;
-  #slotsBeforeStart: number;
+  /** As asked for by options or resize(). */
+  #slots: number;
+  /** How many jobs the runner can run at once now. */
+  #usable = Number.POSITIVE_INFINITY;
   /** Ends the wait for a broker. */
   readonly #giveUp = new AbortController();
 
@@ -40,9 +44,15 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   constructor(options: WorkerOptions<I, O>) {
     super();
     this.#settings = settle(options);
-    this.#slotsBeforeStart = this.#settings.slots;
+    this.#slots = this.#settings.slots;
     this.#busOptions = { name: `poolmesh-worker ${this.#settings.id}`, log: this.#settings.log, ...options.bus };
-    this.#runner = makeRunner(options, this.#settings, () => (this.#bus === undefined ? 0 : payloadLimit(this.#bus)));
+    this.#runner = makeRunner(options, this.#settings, {
+      maxBytes: () => (this.#bus === undefined ? 0 : payloadLimit(this.#bus)),
+      onUsable: (slots) => {
+        this.#usable = slots;
+        this.#offerSlots();
+      },
+    });
   }
 
   get id(): string {
@@ -58,7 +68,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   get slots(): number {
-    return this.#session?.slots.total ?? this.#slotsBeforeStart;
+    return this.#session?.slots.total ?? this.#slots;
   }
 
   /** Slots that hold a running job. */
@@ -100,10 +110,9 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
    */
   resize(slots: number): void {
     checkSlots(slots);
-    this.#slotsBeforeStart = slots;
+    this.#slots = slots;
     this.#runner.resize(slots);
-    this.#session?.slots.resize(slots);
-    this.#session?.heartbeats.changed();
+    this.#offerSlots();
   }
 
   protected override async onStart(): Promise<void> {
@@ -120,7 +129,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
         resize: (slots) => this.resize(slots),
       },
     });
-    this.#session.slots.resize(this.#slotsBeforeStart);
+    this.#session.slots.resize(Math.min(this.#slots, this.#usable));
     void this.#bus.closed.then((error) => this.#onBusClosed(error));
     await this.#session.open();
     this.#throwIfStopped();
@@ -142,6 +151,12 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#workerState = WorkerState.STOPPED;
     if (this.#ownsBus) await this.#bus?.close();
     this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
+  }
+
+  /** A slot whose thread or process cannot be loaded is not offered. */
+  #offerSlots(): void {
+    this.#session?.slots.resize(Math.min(this.#slots, this.#usable));
+    this.#session?.heartbeats.changed();
   }
 
   /** Lets what runs finish within the grace, and aborts the rest. */
