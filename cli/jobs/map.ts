@@ -5,6 +5,7 @@ import { Client } from "../../client/client.js";
 import { type FlowOutcome, jobFlow } from "../../mesh/job/job-flow.js";
 import { checkName } from "../../mesh/names.js";
 import { EXIT, EXIT_CODES_HELP } from "../exit-codes.js";
+import { LineBatch } from "../output/line-batch.js";
 import { ProgressDisplay } from "../output/progress-display.js";
 import type { Shell } from "../shell.js";
 import { readOptions, toCliBus, wholeNumber } from "../spec-options.js";
@@ -18,9 +19,10 @@ import { DonePrefix } from "./map/prefix.js";
 import { openSource, type Source, type SourceFlags } from "./map/sources.js";
 
 const HELP = `
-Each outcome is one line of JSON on stdout: index, input, result (or resultBase64, or
-error), worker, attempts, ms. Inputs are read no faster than results leave, so stdin
-may be endless. On a terminal a progress bar is drawn on stderr.
+Each outcome is one line of JSON on stdout: index, input, result (or error), worker,
+attempts, ms. A result that is JSON keeps its own text, so no number is rounded; what
+is not UTF-8 stands under inputBase64 or resultBase64. Inputs are read no faster than
+results leave, so stdin may be endless. On a terminal a progress bar is drawn on stderr.
 
 Ctrl-C reads no more, waits for what runs, and says how to go on with --skip N. A
 second one cancels what runs. Exits with 1 when a job failed, with 130 when stopped.
@@ -74,6 +76,7 @@ class MapRun {
   readonly #feed: Feed<MapInput>;
   readonly #bar: ProgressDisplay;
   readonly #done: DonePrefix;
+  readonly #lines: LineBatch;
   readonly #abort = new AbortController();
   #starter: PatientStarter | undefined;
   #failed = 0;
@@ -86,6 +89,7 @@ class MapRun {
     this.#feed = new Feed(source.inputs, flags.skip);
     this.#bar = new ProgressDisplay(shell.stderr, pool);
     this.#done = new DonePrefix(flags.skip);
+    this.#lines = new LineBatch(shell.stdout);
   }
 
   async run(client: Client): Promise<number> {
@@ -101,25 +105,32 @@ class MapRun {
     );
     try {
       const options = { ordered, window, timeoutMs, wait, signal: this.#abort.signal };
-      for await (const outcome of jobFlow<MapInput>(starter, this.#feed, options)) await this.#onOutcome(outcome);
+      for await (const outcome of jobFlow<MapInput>(starter, this.#feed, options)) {
+        const written = this.#onOutcome(outcome);
+        if (written !== undefined) await written;
+      }
     } finally {
+      await this.#lines.flush();
       this.#bar.stop();
       offSignal();
     }
     return this.#end();
   }
 
-  async #onOutcome(outcome: FlowOutcome<MapInput>): Promise<void> {
+  /** Returns what to wait for when the reader is slower than outcomes come. */
+  #onOutcome(outcome: FlowOutcome<MapInput>): Promise<void> | undefined {
     const index = outcome.index + this.#flags.skip;
     const canceled = !outcome.ok && outcome.error.reason === "canceled" && this.#abort.signal.aborted;
-    if (canceled) return;
+    if (canceled) return undefined;
     if (!outcome.ok) this.#failed += 1;
     const total = this.#source.total;
     const bytes = total !== undefined && "bytes" in total ? total.bytes : 0;
     this.#bar.add(outcome.ok, bytes > 0 ? (outcome.input.readTo ?? 0) / bytes : undefined);
-    if (this.#shell.stdout.isTerminal) this.#bar.clear();
-    await this.#shell.stdout.write(outcomeLine(outcome, index, this.#flags.codec));
     this.#done.add(index);
+    const line = outcomeLine(outcome, index, this.#flags.codec);
+    if (!this.#shell.stdout.isTerminal) return this.#lines.add(line);
+    this.#bar.clear();
+    return this.#shell.stdout.write(line);
   }
 
   #onSignal(count: number): void {
