@@ -87,6 +87,7 @@ export class ClientJob implements InboxEntry {
   }
 
   fail(error: PoolError, worker = "", attempt = 0): void {
-    this.owner.onEnd(this, { ok: false, id: this.id, error, worker, attempt });
+    const waited = this.#startedAt === undefined ? {} : { waitMs: this.#startedAt - this.submittedAt };
+    this.owner.onEnd(this, { ok: false, id: this.id, error, worker, attempt, ...waited });
   }
 }

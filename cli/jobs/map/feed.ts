@@ -18,6 +18,7 @@ export class Feed<T> implements InputIterator<T> {
   #closed = false;
   /** Ends the read that waits for the source. */
   #endRead: () => void = () => {};
+  #onFirst: () => void = () => {};
 
   /** @param skip how many inputs to leave out */
   constructor(source: Groups<T>, skip: number) {
@@ -28,6 +29,11 @@ export class Feed<T> implements InputIterator<T> {
   /** Whether the source had no more inputs before the tap was closed. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** `hear` is called when the first input is taken. */
+  onFirst(hear: () => void): void {
+    this.#onFirst = hear;
   }
 
   /** No more inputs from now on. */
@@ -50,10 +56,16 @@ export class Feed<T> implements InputIterator<T> {
   #fromGroup(): IteratorResult<T> | undefined {
     if (this.#closed) return { done: true, value: undefined };
     for (let step = this.#group?.next(); step !== undefined && !step.done; step = this.#group?.next()) {
-      if (this.#toSkip === 0) return step;
+      if (this.#toSkip === 0) return this.#take(step);
       this.#toSkip -= 1;
     }
     return this.#ended ? { done: true, value: undefined } : undefined;
+  }
+
+  #take(step: IteratorResult<T>): IteratorResult<T> {
+    this.#onFirst();
+    this.#onFirst = () => {};
+    return step;
   }
 
   #read(): Promise<IteratorResult<T>> {
