@@ -103,7 +103,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#slotsBeforeStart = slots;
     this.#runner.resize(slots);
     this.#session?.slots.resize(slots);
-    this.#session?.beater.changed();
+    this.#session?.heartbeats.changed();
   }
 
   protected override async onStart(): Promise<void> {
@@ -146,11 +146,11 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
 
   /** Lets what runs finish within the grace, and aborts the rest. */
   async #finish(session: Session): Promise<void> {
-    const graceEnds = session.jobs.empty(this.#settings.graceMs);
+    const graceEnds = session.empty(this.#settings.graceMs);
     void this.#drainJobs();
     if (await graceEnds) return;
     session.abortRunning();
-    await session.jobs.empty(Math.min(ABORT_SETTLE_MS, this.#settings.abortGraceMs));
+    await session.empty(Math.min(ABORT_SETTLE_MS, this.#settings.abortGraceMs));
   }
 
   /** Control's drain: resolves when empty, and then the worker ends by itself. */
@@ -191,9 +191,9 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.fail(error);
   }
 
-  #setState(state: WorkerState, how: "beat" | "silently" = "beat"): void {
+  #setState(state: WorkerState, how: "announced" | "silently" = "announced"): void {
     if (this.#workerState === state) return;
     this.#workerState = state;
-    if (how === "beat") this.#session?.beater.beat();
+    if (how === "announced") this.#session?.heartbeats.send();
   }
 }

@@ -5,7 +5,8 @@ import { PermanentError, PoolError } from "../../mesh/errors.js";
 import { bytes, json } from "../../mesh/wire/codec.js";
 import { type Handler, invoke } from "../../services/worker/handlers/handler.js";
 import type { Ending } from "../../services/worker/handlers/runner.js";
-import { attemptKey, type JobLedger, RunningJob } from "../../services/worker/jobs/running-job.js";
+import { attemptKey } from "../../services/worker/jobs/order.js";
+import { type JobLedger, RunningJob } from "../../services/worker/jobs/running-job.js";
 
 function start(): { job: RunningJob; seen: string[] } {
   const seen: string[] = [];
@@ -25,6 +26,7 @@ function start(): { job: RunningJob; seen: string[] } {
     deadlineAtMs: 1_000,
     traceparent: undefined,
     tracestate: undefined,
+    answerer: { accepted: () => {}, progress: () => {}, end: () => {} },
   };
   return { job: new RunningJob(order, "p", "w", 0, ledger), seen };
 }
