@@ -1,0 +1,176 @@
+/** A script on real brokers. */
+import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import { type ConnectionOptions, connect, type NatsConnection } from "nats";
+import { Broker } from "../../../../broker/broker.js";
+import { Cluster } from "../../../../broker/cluster.js";
+import type { Connection } from "../../../../mesh/link/connection.js";
+import { cleanUp, type Owner } from "../../../support/clean-up.js";
+import { TcpProxy } from "../../../support/tcp-proxy.js";
+import { eventually, within } from "../../../support/wait.js";
+import type { Stage } from "./play.js";
+import type { ClientOptions, Script } from "./script.js";
+
+/** How long a flush may take to say that nothing more comes, in milliseconds; a held or stopped one takes for ever. */
+const QUIET_LIMIT_MS = 100;
+const LAME_DUCK = 'lame_duck_grace_period: "1s"\nlame_duck_duration: "30s"';
+
+/** Real brokers as a stage. What the model saw is what is waited for. */
+export class RealStage implements Stage {
+  readonly #owner: Owner;
+  readonly #script: Script;
+  readonly #expected: readonly unknown[];
+  readonly #brokers: Broker[] = [];
+  readonly #proxies = new Map<string, TcpProxy>();
+  readonly #connections: NatsConnection[] = [];
+  readonly #binary: string;
+  readonly #password = randomUUID();
+  #settled = 0;
+
+  private constructor(owner: Owner, script: Script, binary: string, expected: readonly unknown[]) {
+    this.#owner = owner;
+    this.#script = script;
+    this.#binary = binary;
+    this.#expected = expected;
+  }
+
+  /**
+   * Starts the brokers of a script.
+   *
+   * @param expected what the model showed at each `settle`
+   */
+  static async start(owner: Owner, script: Script, binary: string, expected: readonly unknown[]): Promise<RealStage> {
+    const stage = new RealStage(owner, script, binary, expected);
+    const count = script.brokers ?? 1;
+    if (count > 1) await stage.#startCluster(count);
+    else stage.#brokers.push(await stage.#startBroker("any", script.maxPayload));
+    return stage;
+  }
+
+  async connect(client: string, options: ClientOptions, once: boolean): Promise<Connection | undefined> {
+    const broker = this.#brokers[options.at ?? 0] as Broker;
+    const servers = options.wired ? (await this.#proxy(client, broker)).url : broker.url;
+    try {
+      const connection = await connect({ servers, ...this.#credentials(options), ...natsOptions(options) });
+      this.#connections.push(connection);
+      cleanUp(this.#owner, () => connection.close());
+      return connection;
+    } catch (error) {
+      if (once) return undefined;
+      throw error;
+    }
+  }
+
+  nameOf(server: string): string {
+    const port = server.split(":").at(-1);
+    const proxied = [...this.#proxies.values()].some((proxy) => proxy.url.endsWith(`:${port}`));
+    return proxied ? "b0" : `b${this.#brokers.findIndex((broker) => String(broker.port) === port)}`;
+  }
+
+  wires(client: string, what: "hold" | "release" | "reset"): void {
+    const proxy = this.#proxies.get(client);
+    if (proxy === undefined) throw new Error(`the script gives ${client} no wires of its own`);
+    if (what === "hold") proxy.set("both", { mode: "pause" });
+    else if (what === "release") proxy.heal();
+    else proxy.reset();
+  }
+
+  async broker(number: number, what: "kill" | "pause" | "resume" | "lameDuck"): Promise<void> {
+    const broker = this.#brokers[number] as Broker;
+    if (what === "kill") return broker.crash();
+    broker.signal(what === "pause" ? "SIGSTOP" : what === "resume" ? "SIGCONT" : "SIGUSR2");
+  }
+
+  async start(number: number, maxPayload: number | undefined): Promise<void> {
+    const broker = this.#brokers[number] as Broker;
+    if (maxPayload === undefined) return broker.revive();
+    const { port } = broker;
+    await broker.stop();
+    this.#brokers[number] = await this.#startBroker(port, maxPayload);
+  }
+
+  async addStream(name: string, subjects: readonly string[]): Promise<void> {
+    await this.#administer(`$JS.API.STREAM.CREATE.${name}`, { name, subjects, storage: "memory" });
+  }
+
+  async removeStream(name: string): Promise<void> {
+    await this.#administer(`$JS.API.STREAM.DELETE.${name}`, {});
+  }
+
+  async until(check: () => boolean, what: string): Promise<void> {
+    await eventually(check, { what, limitMs: 20_000 });
+  }
+
+  /** Waits for what the model has shown, if it comes, and for a round trip of everybody after it. */
+  async settle(look: () => unknown): Promise<void> {
+    const expected = this.#expected[this.#settled];
+    this.#settled += 1;
+    const isSame = (): boolean => isDeepStrictEqual(look(), expected);
+    await eventually(isSame, { limitMs: 5_000 }).catch(() => undefined);
+    const flushes = this.#connections.map((each) => within(each.flush(), { limitMs: QUIET_LIMIT_MS }));
+    await Promise.allSettled(flushes);
+  }
+
+  async #administer(subject: string, request: object): Promise<void> {
+    const admin = await connect({ servers: (this.#brokers[0] as Broker).url });
+    const answer = (await admin.request(subject, JSON.stringify(request))).json<{ error?: unknown }>();
+    await admin.close();
+    if (answer.error !== undefined) throw new Error(JSON.stringify(answer.error));
+  }
+
+  async #startBroker(port: number | "any", maxPayload: number | undefined): Promise<Broker> {
+    const broker = new Broker({
+      port,
+      binary: this.#binary,
+      extraConfig: `${LAME_DUCK}\n${this.#users()}`,
+      ...(maxPayload === undefined ? {} : { maxPayloadBytes: maxPayload }),
+    });
+    cleanUp(this.#owner, () => broker.stop());
+    await broker.start();
+    return broker;
+  }
+
+  async #startCluster(count: number): Promise<void> {
+    const cluster = new Cluster(count, { binary: this.#binary, extraConfig: LAME_DUCK });
+    cleanUp(this.#owner, () => cluster.stop());
+    await cluster.start();
+    this.#brokers.push(...cluster.brokers);
+  }
+
+  async #proxy(client: string, broker: Broker): Promise<TcpProxy> {
+    const proxy = new TcpProxy(broker.url);
+    cleanUp(this.#owner, () => proxy.stop());
+    await proxy.start();
+    this.#proxies.set(client, proxy);
+    return proxy;
+  }
+
+  #users(): string {
+    const { permissions } = this.#script;
+    if (permissions === undefined) return "";
+    const rules = Object.entries(permissions).map(([what, subjects]) => `${what}: ${JSON.stringify(subjects)}`);
+    const password = JSON.stringify(this.#password);
+    return `authorization { users: [
+      { user: "free", password: ${password} },
+      { user: "limited", password: ${password}, permissions: { ${rules.join(", ")} } } ] }`;
+  }
+
+  #credentials({ limited }: ClientOptions): ConnectionOptions {
+    if (this.#script.permissions === undefined) return {};
+    return { user: limited ? "limited" : "free", pass: this.#password };
+  }
+}
+
+/** The options that a bus gives. */
+function natsOptions({ pingIntervalMs, timeoutMs }: ClientOptions): ConnectionOptions {
+  return {
+    waitOnFirstConnect: false,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    reconnectDelayHandler: () => 100 + Math.random() * 200,
+    pingInterval: pingIntervalMs ?? 60_000,
+    maxPingOut: 2,
+    timeout: timeoutMs ?? 5_000,
+    ignoreAuthErrorAbort: false,
+  };
+}
