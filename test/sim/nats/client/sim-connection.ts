@@ -56,6 +56,7 @@ const PING_INTERVAL_MS = 5_000;
 const MAX_PING_OUT = 2;
 const DIAL_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 1_000;
+const REDIAL_TURNS = 6;
 const NO_BYTES = new Uint8Array(0);
 const encoder = new TextEncoder();
 const CLOSED: Status = { type: "close" };
@@ -76,6 +77,7 @@ export class SimConnection implements Connection {
   #onFirst: (() => void) | undefined;
   #lastSid = 0;
   #socket: Socket | undefined;
+  #socketEnded = false;
   #unread: ToClient[] = [];
   #readPlanned = false;
   #connected = false;
@@ -228,8 +230,13 @@ export class SimConnection implements Connection {
     this.#tell(CLOSED);
     for (const each of this.#statuses) each.end();
     this.#socket?.closeClient();
-    this.#settleClosed(undefined);
-    return Promise.resolve();
+    // The socket ends a turn later; until then readers of the status have read to its end.
+    return new Promise((resolve) => {
+      this.#runtime.endOfTurn(() => {
+        this.#settleClosed(undefined);
+        resolve();
+      });
+    });
   }
 
   /** The process dies: its end of the connection is closed by its kernel. */
@@ -259,7 +266,7 @@ export class SimConnection implements Connection {
     const commands = this.#unread;
     this.#unread = [];
     for (const command of commands) {
-      if (this.#closed || socket !== this.#socket) return;
+      if (this.#closed || socket !== this.#socket || this.#socketEnded) return;
       this.#take(command);
     }
   };
@@ -328,19 +335,26 @@ export class SimConnection implements Connection {
     if (socket === undefined) return;
     socket.closeClient();
     this.#runtime.endOfTurn(() => {
-      if (this.#socket === socket) this.#onEnd();
+      if (this.#socket === socket && !this.#socketEnded) this.#onEnd();
     });
   }
 
   /** The socket has ended, or nobody answered where it was to go. */
   #onEnd(): void {
     this.#socket?.closeClient();
+    this.#socketEnded = true;
     this.#connected = false;
     if (this.#closed) return;
     if (this.#dialEnd !== undefined && this.#info === undefined) return this.#endDial(false);
     // An end between INFO and the first PONG is a disconnect too; the attempt goes on until its time is over.
     this.#reconnectsToTell += 1;
     this.#tell({ type: "disconnect", server: this.getServer() });
+    void this.#redial();
+  }
+
+  /** nats.js is at its first attempt some promises later: readers of the status hear first, then flushes fail. */
+  async #redial(): Promise<void> {
+    for (let i = 0; i < REDIAL_TURNS; i += 1) await undefined;
     this.#dialer.start();
   }
 
@@ -349,6 +363,7 @@ export class SimConnection implements Connection {
     this.#prepare();
     this.#dialEnd = end;
     this.#dialTimer = this.#runtime.after(this.#timeoutMs, () => this.#endDial(false));
+    this.#socketEnded = false;
     this.#socket = this.#openSocket(server.name, this);
   }
 

@@ -1,5 +1,4 @@
 /** A script on the model: time is simulated. */
-import { setImmediate as turn } from "node:timers/promises";
 import type { Connection } from "../../../../mesh/link/connection.js";
 import { SimulatedProcess } from "../../sim-process.js";
 import { SimWorld } from "../../world-clock.js";
@@ -10,9 +9,9 @@ import type { ClientOptions, Script } from "./script.js";
 const SETTLE_MS = 200;
 const STEP_MS = 5;
 const LIMIT_MS = 60_000;
-const CONNECT_ONCE_MS = 3_000;
-/** Lame duck mode as the real stage configures it. */
-const GRACE_MS = 1_000;
+const CONNECT_ONCE_MS = 500;
+/** As the real stage has it. */
+const GRACE_MS = 20_000;
 
 /** The model as a stage. */
 export class ModelStage implements Stage {
@@ -70,7 +69,7 @@ export class ModelStage implements Stage {
     if (what === "kill") this.#network.killBroker(name);
     else if (what === "pause") this.#network.pauseBroker(name);
     else if (what === "resume") this.#network.resumeBroker(name);
-    else this.#network.lameDuck(name, { graceMs: GRACE_MS });
+    else this.#network.lameDuck(name, { graceMs: this.#script.graceMs ?? GRACE_MS });
   }
 
   /** As a real one: when it is ready, the cluster is whole. */
@@ -98,8 +97,17 @@ export class ModelStage implements Stage {
     return this.#run(SETTLE_MS);
   }
 
-  async #run(ms: number): Promise<void> {
-    await turn();
-    this.#world.run(this.#world.now() + ms);
+  /** A world runs in a macrotask: promises go on within it. */
+  #run(ms: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      setImmediate(() => {
+        try {
+          this.#world.run(this.#world.now() + ms);
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
   }
 }

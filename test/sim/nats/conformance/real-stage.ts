@@ -13,7 +13,9 @@ import type { ClientOptions, Script } from "./script.js";
 
 /** How long a flush may take to say that nothing more comes, in milliseconds; a held or stopped one takes for ever. */
 const QUIET_LIMIT_MS = 100;
-const LAME_DUCK = 'lame_duck_grace_period: "1s"\nlame_duck_duration: "30s"';
+/** The least that nats-server takes, in milliseconds; a grace has to be less. */
+const LAME_DUCK_MS = 30_000;
+const GRACE_MS = 20_000;
 
 /** Real brokers as a stage. What the model saw is what is waited for. */
 export class RealStage implements Stage {
@@ -122,7 +124,7 @@ export class RealStage implements Stage {
     const broker = new Broker({
       port,
       binary: this.#binary,
-      extraConfig: `${LAME_DUCK}\n${this.#users()}`,
+      extraConfig: `${this.#lameDuck()}\n${this.#users()}`,
       ...(maxPayload === undefined ? {} : { maxPayloadBytes: maxPayload }),
     });
     cleanUp(this.#owner, () => broker.stop());
@@ -131,7 +133,7 @@ export class RealStage implements Stage {
   }
 
   async #startCluster(count: number): Promise<void> {
-    const cluster = new Cluster(count, { binary: this.#binary, extraConfig: LAME_DUCK });
+    const cluster = new Cluster(count, { binary: this.#binary, extraConfig: this.#lameDuck() });
     cleanUp(this.#owner, () => cluster.stop());
     await cluster.start();
     this.#brokers.push(...cluster.brokers);
@@ -143,6 +145,11 @@ export class RealStage implements Stage {
     await proxy.start();
     this.#proxies.set(client, proxy);
     return proxy;
+  }
+
+  #lameDuck(): string {
+    const graceMs = this.#script.graceMs ?? GRACE_MS;
+    return `lame_duck_duration: "${LAME_DUCK_MS}ms"\nlame_duck_grace_period: "${graceMs}ms"`;
   }
 
   #users(): string {

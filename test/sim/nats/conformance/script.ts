@@ -75,6 +75,8 @@ export interface Script {
   /** How many brokers; more than one are a cluster. Default 1. */
   readonly brokers?: number;
   readonly maxPayload?: number;
+  /** How long a lame duck waits before it closes its clients, in milliseconds; default 20,000. */
+  readonly graceMs?: number;
   /** What a limited client may do. */
   readonly permissions?: { readonly publish?: readonly string[]; readonly subscribe?: readonly string[] };
   readonly steps: readonly Step[];

@@ -408,7 +408,7 @@ const OUTAGES: readonly Script[] = [
 
 const LAME_DUCKS: readonly Script[] = [
   {
-    title: "a lame duck alone says so, serves on, takes nobody new, and ends its clients after a while",
+    title: "a lame duck alone says so, serves on, and takes nobody new",
     steps: [
       connect("a"),
       subscribe("a", "a1", "x"),
@@ -420,7 +420,18 @@ const LAME_DUCKS: readonly Script[] = [
       tryConnect("b"),
       publish("a", "x", { payload: "during" }),
       settle,
+    ],
+  },
+  {
+    title: "a lame duck ends its clients after a while, and then itself",
+    graceMs: 1_000,
+    steps: [
+      connect("a"),
+      connect("b"),
+      broker(0, "lameDuck"),
       until("a", "disconnect b0"),
+      until("b", "disconnect b0"),
+      tryConnect("c"),
       settle,
     ],
   },
