@@ -82,6 +82,8 @@ export type Step =
       readonly bytesPerMs: number;
     }
   | { readonly do: "cut"; readonly atMs: number; readonly process: string; readonly forMs: number }
+  /** Connections of this process end and cannot be made, for a time. */
+  | { readonly do: "down"; readonly atMs: number; readonly process: string; readonly forMs: number }
   | { readonly do: "reset"; readonly atMs: number; readonly process: string }
   | { readonly do: "kill-broker"; readonly atMs: number; readonly broker: number; readonly forMs: number }
   | { readonly do: "pause-broker"; readonly atMs: number; readonly broker: number; readonly forMs: number }

@@ -46,6 +46,20 @@ function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number):
   return died || view.silentMs(worker, fromMs - AFTERMATH_MS, toMs) >= SILENCE_MS;
 }
 
+/** Neither is a manager's. */
+const liveManagersKeepJobs: Invariant = {
+  name: "live-managers-keep-their-jobs",
+  promise:
+    "A caller gives up a job that runs only when a manager died, left, or could not be heard for more than a second.",
+  check: (view) =>
+    eachError(view, "bus_unavailable", (each, { atMs, message }) => {
+      if (!view.runs.some((run) => run.number === each.job.number && run.startMs <= atMs)) return [];
+      const suspects = [...view.plan.managers.map(({ name }) => name), each.caller];
+      if (suspects.some((suspect) => mayBeLost(view, suspect, each.atMs, atMs))) return [];
+      return [{ atMs, what: `submission ${each.submission} is given up, and its manager lives: ${message}` }];
+    }),
+};
+
 /** Each reason with what explains it; a reason that is missing is never heard by a correct caller. */
 const CAUSES: Readonly<Record<string, (view: RunView, each: Submission, heard: Outcome) => boolean>> = {
   deadline_exceeded: () => true,
@@ -93,4 +107,9 @@ function eachError(view: RunView, reason: string, check: (each: Submission, hear
   );
 }
 
-export const errorInvariants: readonly Invariant[] = [deadlinesNotEarly, liveWorkersKeepJobs, errorsHaveCauses];
+export const errorInvariants: readonly Invariant[] = [
+  deadlinesNotEarly,
+  liveWorkersKeepJobs,
+  liveManagersKeepJobs,
+  errorsHaveCauses,
+];

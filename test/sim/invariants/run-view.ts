@@ -117,5 +117,5 @@ export class RunView {
 }
 
 function isSilence(step: FaultStep): boolean {
-  return ["pause", "block", "hold", "cut", "slow", "delay"].includes(step.do);
+  return ["pause", "block", "hold", "cut", "down", "slow", "delay"].includes(step.do);
 }

@@ -1,6 +1,6 @@
 /** What handlers do. */
 import type { Invariant } from "./invariants.js";
-import type { HandlerRun, RunView, Submission } from "./run-view.js";
+import type { HandlerRun, Submission } from "./run-view.js";
 
 /** How late a start may be, milliseconds after the caller's deadline: what a message takes on a good link, and a tolerance. */
 const START_TOLERANCE_MS = 300;
@@ -10,10 +10,11 @@ const runsOnce: Invariant = {
   name: "runs-once",
   promise: "A job that is not idempotent is started at most once.",
   check: (view) =>
-    [...byNumber(view)].flatMap(([number, submissions]) => {
+    [...groupBy(view.runs, (run) => `${run.number} ${run.id}`).values()].flatMap((runs) => {
+      const [{ number, id }] = runs as [HandlerRun];
+      const submissions = view.submissions.filter(({ job }) => job.number === number && (job.id ?? id) === id);
       const [first] = submissions;
       if (first === undefined || first.job.idempotent === true) return [];
-      const runs = view.runs.filter((run) => run.number === number);
       const tooMany = runs[1 + newTries(submissions)];
       if (tooMany === undefined) return [];
       const where = runs.map(({ worker, attempt }) => `${worker} attempt ${attempt}`).join(", ");
@@ -33,7 +34,7 @@ const startsInTime: Invariant = {
   name: "starts-before-its-deadline",
   promise: "No handler starts after its caller's deadline.",
   check: (view) => {
-    const callers = byNumber(view);
+    const callers = groupBy(view.submissions, ({ job }) => job.number);
     return view.runs.flatMap(({ number, startMs, worker }) => {
       const deadlineMs = Math.max(...(callers.get(number) ?? []).map((each) => each.deadlineMs));
       const lateMs = startMs - deadlineMs;
@@ -51,6 +52,7 @@ const withinSlots: Invariant = {
   promise: "A worker never runs more handlers at once than it has slots.",
   check: (view) =>
     view.lives.flatMap(({ process, slots, actor }) => {
+      if (slots === 0) return [];
       const runs = view.runs.filter((run) => run.process === process);
       const over = runs.find(({ startMs }) => runningAt(runs, startMs) > slots);
       if (over === undefined) return [];
@@ -64,12 +66,13 @@ function runningAt(runs: readonly HandlerRun[], atMs: number): number {
   return runs.filter(({ startMs, endMs }) => startMs <= atMs && endMs > atMs).length;
 }
 
-function byNumber(view: RunView): Map<number, Submission[]> {
-  const groups = new Map<number, Submission[]>();
-  for (const each of view.submissions) {
-    const group = groups.get(each.job.number);
-    if (group === undefined) groups.set(each.job.number, [each]);
-    else group.push(each);
+function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
   }
   return groups;
 }

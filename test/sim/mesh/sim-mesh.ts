@@ -48,7 +48,9 @@ export class SimMesh {
     this.#history = history;
     this.#plan = plan;
     for (const each of plan.managers) this.#add(each, 0, (birth) => makeManager(this.#bus(birth), each.name));
-    for (const each of plan.workers) this.#add(each, each.slots, (birth) => this.#makeWorker(each, birth));
+    // a bare worker takes whatever comes
+    for (const each of plan.workers)
+      this.#add(each, each.kind === "bare" ? 0 : each.slots, (birth) => this.#makeWorker(each, birth));
     for (const each of plan.callers) this.#add(each, 0, (birth) => this.#makeCaller(each, birth));
   }
 

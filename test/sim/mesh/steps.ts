@@ -9,7 +9,9 @@ import type { SimMesh } from "./sim-mesh.js";
 import { startStranger } from "./strangers.js";
 
 /** A lame duck closes its first client after so long, and the next ones after so long, milliseconds. */
-const LAME_DUCK = { graceMs: 1_000, closeEveryMs: 100 };
+const LAME_DUCK = { graceMs: 1_000, closeEveryMs: 1_000 };
+/** How long an attempt to connect over a link that is down takes, milliseconds. */
+const REFUSE_EVERY_MS = 10;
 /** How a link is when nothing is wrong with it. */
 const GOOD_LINK = { delayMs: 0.2, bytesPerMs: Number.POSITIVE_INFINITY };
 
@@ -83,7 +85,7 @@ export class Stage {
   }
 
   /** Faults of one process and of its link. */
-  #harm(step: StepOf<"pause" | "block" | "set-clock" | "hold" | "delay" | "slow" | "cut" | "reset">): void {
+  #harm(step: StepOf<"pause" | "block" | "set-clock" | "hold" | "delay" | "slow" | "cut" | "down" | "reset">): void {
     const { mesh, network } = this.#parts;
     const process = mesh.residents.get(step.process)?.process;
     if (process?.alive !== true) return;
@@ -110,9 +112,23 @@ export class Stage {
       case "cut":
         network.cutLink(process);
         return end((each) => network.healLink(each));
+      case "down":
+        return this.#takeDown(process, endOf(step));
       case "reset":
         return network.resetLink(process);
     }
+  }
+
+  /** Its link swallows everything, and each attempt to connect is reset after a moment. */
+  #takeDown(process: SimulatedProcess, untilMs: number): void {
+    const { world, network } = this.#parts;
+    network.cutLink(process);
+    const reset = (): void => {
+      network.resetLink(process);
+      if (world.now() >= untilMs) network.healLink(process);
+      else world.at(Math.min(untilMs, world.now() + REFUSE_EVERY_MS), reset);
+    };
+    reset();
   }
 
   #submit(caller: string, job: JobPlan): void {

@@ -59,6 +59,9 @@ export const faultKinds: readonly FaultDraw[] = [
   fault("link-cut", 2, (draft) =>
     draft.step({ do: "cut", process: draft.anybody(), forMs: draft.draw.size(100, 6_000) }),
   ),
+  fault("link-down", 3, (draft) =>
+    draft.step({ do: "down", process: draft.anybody(), forMs: draft.draw.size(50, 5_000) }),
+  ),
   fault("link-reset", 3, (draft) => draft.step({ do: "reset", process: draft.anybody() })),
   fault("broker-kill", 3, (draft) =>
     draft.step({ do: "kill-broker", broker: draft.broker(), forMs: draft.draw.size(100, 6_000) }),

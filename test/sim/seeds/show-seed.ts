@@ -1,0 +1,27 @@
+/** Shows a person what fails at a seed: the plan, as small as it gets, and the trace. */
+import { generatePlan } from "../plans/generate.js";
+import { shrink } from "../plans/shrink.js";
+import { planText, traceLines, violationText } from "../report.js";
+import { simulate } from "../simulate.js";
+
+/** How much is shown. */
+export interface ShowOptions {
+  readonly without: readonly string[];
+  /** Make the plan smaller first. */
+  readonly shrink: boolean;
+  readonly trace: boolean;
+  /** The plan as JSON, to be kept in found/. */
+  readonly json: boolean;
+}
+
+/** Prints a seed whose plan does not hold this invariant. */
+export async function showSeed(seed: number, invariant: string, options: ShowOptions): Promise<void> {
+  const found = generatePlan(seed, { without: new Set(options.without) });
+  const fails = async (plan: typeof found): Promise<boolean> =>
+    (await simulate(plan)).violations.some((each) => each.invariant === invariant);
+  const plan = options.shrink ? await shrink(found, fails) : found;
+  const run = await simulate(plan, { traced: options.trace });
+  console.log(`\n── ${invariant}\n${planText(plan)}\n\n${violationText(run)}`);
+  if (options.trace) console.log(`\n${traceLines(run).join("\n")}`);
+  if (options.json) console.log(`\n${JSON.stringify(plan)}`);
+}
