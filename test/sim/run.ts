@@ -2,6 +2,7 @@
  * The simulator's command line: many seeds, shared among child processes.
  *
  *   npm run test:sim -- --seeds 2000 --seed 1 [--minutes 10] [--shrink] [--trace] [--all] [--only KIND,…] [--json]
+ *     [--invariant NAME] [--keep CLAIM-IN-WORDS]
  *
  * Exits with 1 when an invariant did not hold.
  */
@@ -23,6 +24,8 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
     all: { type: "boolean", default: false },
     only: { type: "string" },
+    invariant: { type: "string" },
+    keep: { type: "string" },
   },
 });
 
@@ -38,8 +41,9 @@ for (const [invariant, seeds] of summary.failures) {
   console.log(`NOT HELD  ${invariant}: ${seeds.length} seeds, such as ${seeds.slice(0, SHOWN).join(", ")}`);
 }
 for (const [invariant, [seed]] of summary.failures) {
-  if (seed === undefined) continue;
-  await showSeed(seed, invariant, { without, shrink: values.shrink, trace: values.trace, json: values.json });
+  if (seed === undefined || (values.invariant ?? invariant) !== invariant) continue;
+  const { shrink, trace, json, keep } = values;
+  await showSeed(seed, invariant, { without, shrink, trace, json, keep });
 }
 process.exitCode = summary.failures.size === 0 ? 0 : 1;
 

@@ -17,6 +17,7 @@ import { SimWorld, type TraceLine } from "./world-clock.js";
 /** After the last fault, and after the last outcome, so much more is watched, milliseconds. */
 const SETTLE_MS = 400;
 const LOOK_EVERY_MS = 200;
+const LOOKS = 4;
 /** How long after the last deadline all has to be quiet, milliseconds. */
 const REST_LIMIT_MS = 6_000;
 
@@ -48,7 +49,7 @@ function play(plan: Plan, traced: boolean): Run {
   new Stage({ world, network, mesh, history }).play(plan);
   world.run(Math.max(0, ...plan.steps.map(endOf)) + SETTLE_MS);
   untilQuiet(plan, world, history, mesh);
-  history.record({ kind: "rest", unclean: mesh.unclean() });
+  history.record({ kind: "rest", unclean: stillUnclean(world, mesh) });
   const violations = checkAll(history.facts, plan);
   return { plan, violations, history, lines: world.lines, events: world.events, lastedMs: world.now() };
 }
@@ -59,6 +60,17 @@ function untilQuiet(plan: Plan, world: SimWorld, history: History, mesh: SimMesh
   const limit = Math.max(world.now(), lastDeadline) + REST_LIMIT_MS;
   while (world.now() < limit && !isQuiet(history, mesh)) world.run(world.now() + LOOK_EVERY_MS);
   world.run(world.now() + SETTLE_MS);
+}
+
+/** What is unclean at each of several looks: what is on its way at one of them is no mess. */
+function stillUnclean(world: SimWorld, mesh: SimMesh): readonly string[] {
+  let unclean = mesh.unclean();
+  for (let look = 1; look < LOOKS && unclean.length > 0; look += 1) {
+    world.run(world.now() + LOOK_EVERY_MS);
+    const now = new Set(mesh.unclean());
+    unclean = unclean.filter((each) => now.has(each));
+  }
+  return unclean;
 }
 
 /** Whether every caller that lives has heard of all it submitted, and nobody holds anything. */

@@ -18,10 +18,12 @@ const deadlinesNotEarly: Invariant = {
   name: "deadlines-are-not-early",
   promise: "Nobody hears deadline_exceeded before the deadline, whatever the wall clocks say.",
   check: (view) =>
-    eachError(view, "deadline_exceeded", ({ submission, deadlineMs }, { atMs }) => {
-      const earlyMs = deadlineMs - atMs;
+    eachError(view, "deadline_exceeded", (each, { atMs }) => {
+      const earlyMs = view.earliestDeadlineMs(each) - atMs;
       if (earlyMs <= EARLY_TOLERANCE_MS) return [];
-      return [{ atMs, what: `submission ${submission} hears deadline_exceeded ${Math.round(earlyMs)} ms too early` }];
+      return [
+        { atMs, what: `submission ${each.submission} hears deadline_exceeded ${Math.round(earlyMs)} ms too early` },
+      ];
     }),
 };
 

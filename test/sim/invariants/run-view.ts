@@ -64,6 +64,12 @@ export class RunView {
     );
   }
 
+  /** Who submits what is under way joins it: its deadline is that of the first of them. */
+  earliestDeadlineMs(submission: Submission): number {
+    const same = this.namesakes(submission).filter(({ job }) => job.number === submission.job.number);
+    return Math.min(...same.map(({ deadlineMs }) => deadlineMs));
+  }
+
   /** Faults whose effect overlaps a time; each is taken to last `afterMs` longer than it does. */
   faultsDuring(fromMs: number, toMs: number, afterMs = 0): FaultStep[] {
     return this.faults.filter((step) => step.atMs <= toMs && endOf(step) + afterMs >= fromMs);

@@ -90,7 +90,7 @@ const resultsArrive: Invariant = {
       if (outcome === undefined || outcome.ok || outcome.reason !== "deadline_exceeded") return [];
       if (isDisturbed(view, each.atMs, outcome.atMs)) return [];
       const run = view.runs.find(
-        ({ number, endMs }) => number === each.job.number && endMs < each.deadlineMs - RESULT_LIMIT_MS,
+        ({ id, endMs }) => id === outcome.id && endMs < view.earliestDeadlineMs(each) - RESULT_LIMIT_MS,
       );
       if (run === undefined || each.job.throws === true) return [];
       return [{ atMs: outcome.atMs, what: `submission ${each.submission} never hears the result of run ${run.run}` }];

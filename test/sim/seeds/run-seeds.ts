@@ -59,7 +59,7 @@ function serveChild(take: () => ToChild | undefined, onDone: (done: FromChild) =
   return new Promise((resolve, reject) => {
     let batch = take();
     if (batch === undefined) return resolve();
-    const child = fork(CHILD, { execArgv: ["--import", "tsx"] });
+    const child = fork(CHILD, { execArgv: ["--max-semi-space-size=64", "--import", "tsx"] });
     child.on("message", (message: FromChild) => {
       onDone(message);
       batch = take();

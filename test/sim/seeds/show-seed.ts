@@ -1,4 +1,5 @@
 /** Shows a person what fails at a seed: the plan, as small as it gets, and the trace. */
+import { keepFound } from "../found-plans.js";
 import { generatePlan } from "../plans/generate.js";
 import { shrink } from "../plans/shrink.js";
 import { planText, traceLines, violationText } from "../report.js";
@@ -10,8 +11,10 @@ export interface ShowOptions {
   /** Make the plan smaller first. */
   readonly shrink: boolean;
   readonly trace: boolean;
-  /** The plan as JSON, to be kept in found/. */
+  /** The plan as JSON. */
   readonly json: boolean;
+  /** Keep the plan in found/ under this name. */
+  readonly keep?: string | undefined;
 }
 
 /** Prints a seed whose plan does not hold this invariant. */
@@ -23,5 +26,9 @@ export async function showSeed(seed: number, invariant: string, options: ShowOpt
   const run = await simulate(plan, { traced: options.trace });
   console.log(`\n── ${invariant}\n${planText(plan)}\n\n${violationText(run)}`);
   if (options.trace) console.log(`\n${traceLines(run).join("\n")}`);
+  if (options.keep !== undefined) {
+    const what = run.violations.find((each) => each.invariant === invariant)?.what ?? "";
+    keepFound(options.keep, { claim: what, invariant, mended: false, seed, plan });
+  }
   if (options.json) console.log(`\n${JSON.stringify(plan)}`);
 }
