@@ -330,12 +330,13 @@ export class SimConnection implements Connection {
     this.#disconnect();
   }
 
+  /** Like nats.js: it waits until its kernel has taken what was written, so a broker that reads nothing can delay it for ever. */
   #disconnect(): void {
     const socket = this.#socket;
-    if (socket === undefined) return;
-    socket.closeClient();
-    this.#runtime.endOfTurn(() => {
-      if (this.#socket === socket && !this.#socketEnded) this.#onEnd();
+    socket?.whenWritten(() => {
+      this.#runtime.endOfTurn(() => {
+        if (this.#socket === socket && !this.#socketEnded) this.#onEnd();
+      });
     });
   }
 

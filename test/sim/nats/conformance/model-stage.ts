@@ -2,14 +2,16 @@
 import type { Connection } from "../../../../mesh/link/connection.js";
 import { SimulatedProcess } from "../../sim-process.js";
 import { SimWorld } from "../../world-clock.js";
-import { SimNetwork } from "../network.js";
+import { type Permissions, SimNetwork } from "../network.js";
 import type { Stage } from "./play.js";
-import type { ClientOptions, Script } from "./script.js";
+import type { ClientOptions, Script, ScriptPermissions } from "./script.js";
 
 const SETTLE_MS = 200;
 const STEP_MS = 5;
 const LIMIT_MS = 60_000;
 const CONNECT_ONCE_MS = 500;
+/** Until a broker that was started again has found the others. */
+const CLUSTER_WHOLE_MS = 2_000;
 /** As the real stage has it. */
 const GRACE_MS = 20_000;
 
@@ -18,6 +20,7 @@ export class ModelStage implements Stage {
   readonly #world: SimWorld;
   readonly #network: SimNetwork;
   readonly #processes = new Map<string, SimulatedProcess>();
+  readonly #limited: SimulatedProcess[] = [];
   readonly #script: Script;
 
   constructor(script: Script, seed: number) {
@@ -32,18 +35,14 @@ export class ModelStage implements Stage {
   async connect(client: string, options: ClientOptions, once: boolean): Promise<Connection | undefined> {
     const process = new SimulatedProcess(this.#world, { name: client, seed: 1 });
     this.#processes.set(client, process);
-    const { publish, subscribe } = this.#script.permissions ?? {};
-    const permissions = {
-      ...(publish === undefined ? {} : { publish: { allow: publish } }),
-      ...(subscribe === undefined ? {} : { subscribe: { allow: subscribe } }),
-    };
+    if (options.limited) this.#limited.push(process);
+    if (options.limited) this.#network.setPermissions(process, rulesOf(this.#script.permissions ?? {}));
     let connection: Connection | undefined;
     void this.#network
       .connect(process, {
         servers: [`b${options.at ?? 0}`],
         pingIntervalMs: options.pingIntervalMs ?? 60_000,
         ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-        ...(options.limited ? { permissions } : {}),
       })
       .then((made) => {
         connection = made;
@@ -72,9 +71,13 @@ export class ModelStage implements Stage {
     else this.#network.lameDuck(name, { graceMs: this.#script.graceMs ?? GRACE_MS });
   }
 
-  /** As a real one: when it is ready, the cluster is whole. */
   async start(number: number, maxPayload: number | undefined): Promise<void> {
     this.#network.startBroker(`b${number}`, maxPayload === undefined ? {} : { maxPayload });
+    if ((this.#script.brokers ?? 1) > 1) await this.#run(CLUSTER_WHOLE_MS);
+  }
+
+  async permit(permissions: ScriptPermissions): Promise<void> {
+    for (const process of this.#limited) this.#network.setPermissions(process, rulesOf(permissions));
   }
 
   async addStream(name: string, subjects: readonly string[]): Promise<void> {
@@ -110,4 +113,11 @@ export class ModelStage implements Stage {
       });
     });
   }
+}
+
+function rulesOf({ publish, subscribe }: ScriptPermissions): Permissions {
+  return {
+    ...(publish === undefined ? {} : { publish: { allow: publish } }),
+    ...(subscribe === undefined ? {} : { subscribe: { allow: subscribe } }),
+  };
 }

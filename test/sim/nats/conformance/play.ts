@@ -1,7 +1,7 @@
 /** Plays a script on a stage: the model, or a real broker. */
 import type { Connection } from "../../../../mesh/link/connection.js";
 import { Actor } from "./actor.js";
-import type { BrokerStep, ClientOptions, ClientStep, ConnectStep, Script, Step } from "./script.js";
+import type { BrokerStep, ClientOptions, ClientStep, ConnectStep, Script, ScriptPermissions, Step } from "./script.js";
 
 /** Where a script is played. */
 export interface Stage {
@@ -12,6 +12,7 @@ export interface Stage {
   wires(client: string, what: "hold" | "release" | "reset"): void;
   broker(number: number, what: "kill" | "pause" | "resume" | "lameDuck"): Promise<void>;
   start(number: number, maxPayload: number | undefined): Promise<void>;
+  permit(permissions: ScriptPermissions): Promise<void>;
   addStream(name: string, subjects: readonly string[]): Promise<void>;
   removeStream(name: string): Promise<void>;
   /** Waits until `check` is true; throws when it does not become so. */
@@ -71,6 +72,8 @@ function onBrokers(step: BrokerStep, stage: Stage): Promise<void> {
   switch (step.do) {
     case "start":
       return stage.start(step.broker, step.maxPayload);
+    case "permit":
+      return stage.permit(step.permissions);
     case "addStream":
       return stage.addStream(step.name, step.subjects);
     case "removeStream":

@@ -1,5 +1,8 @@
 /** A script on real brokers. */
 import { randomUUID } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { type ConnectionOptions, connect, type NatsConnection } from "nats";
 import { Broker } from "../../../../broker/broker.js";
@@ -9,13 +12,16 @@ import { cleanUp, type Owner } from "../../../support/clean-up.js";
 import { TcpProxy } from "../../../support/tcp-proxy.js";
 import { eventually, within } from "../../../support/wait.js";
 import type { Stage } from "./play.js";
-import type { ClientOptions, Script } from "./script.js";
+import type { ClientOptions, Script, ScriptPermissions } from "./script.js";
 
 /** How long a flush may take to say that nothing more comes, in milliseconds; a held or stopped one takes for ever. */
 const QUIET_LIMIT_MS = 100;
 /** The least that nats-server takes, in milliseconds; a grace has to be less. */
 const LAME_DUCK_MS = 30_000;
 const GRACE_MS = 20_000;
+const USERS_FILE = "users.conf";
+
+const SIGNALS = { pause: "SIGSTOP", resume: "SIGCONT", lameDuck: "SIGUSR2" } as const;
 
 /** Real brokers as a stage. What the model saw is what is waited for. */
 export class RealStage implements Stage {
@@ -27,6 +33,8 @@ export class RealStage implements Stage {
   readonly #connections: NatsConnection[] = [];
   readonly #binary: string;
   readonly #password = randomUUID();
+  #usersFolder = "";
+  #cluster: Cluster | undefined;
   #settled = 0;
 
   private constructor(owner: Owner, script: Script, binary: string, expected: readonly unknown[]) {
@@ -80,15 +88,24 @@ export class RealStage implements Stage {
   async broker(number: number, what: "kill" | "pause" | "resume" | "lameDuck"): Promise<void> {
     const broker = this.#brokers[number] as Broker;
     if (what === "kill") return broker.crash();
-    broker.signal(what === "pause" ? "SIGSTOP" : what === "resume" ? "SIGCONT" : "SIGUSR2");
+    broker.signal(SIGNALS[what]);
+    if (what === "pause") await eventually(() => isStopped(broker.pid), { what: "the broker stops" });
   }
 
   async start(number: number, maxPayload: number | undefined): Promise<void> {
     const broker = this.#brokers[number] as Broker;
-    if (maxPayload === undefined) return broker.revive();
+    if (maxPayload === undefined) {
+      await broker.revive();
+      return this.#cluster?.ready();
+    }
     const { port } = broker;
     await broker.stop();
     this.#brokers[number] = await this.#startBroker(port, maxPayload);
+  }
+
+  async permit(permissions: ScriptPermissions): Promise<void> {
+    await this.#writeUsers(permissions);
+    (this.#brokers[0] as Broker).signal("SIGHUP");
   }
 
   async addStream(name: string, subjects: readonly string[]): Promise<void> {
@@ -124,7 +141,7 @@ export class RealStage implements Stage {
     const broker = new Broker({
       port,
       binary: this.#binary,
-      extraConfig: `${this.#lameDuck()}\n${this.#users()}`,
+      extraConfig: `${this.#lameDuck()}\n${await this.#users()}`,
       ...(maxPayload === undefined ? {} : { maxPayloadBytes: maxPayload }),
     });
     cleanUp(this.#owner, () => broker.stop());
@@ -136,6 +153,7 @@ export class RealStage implements Stage {
     const cluster = new Cluster(count, { binary: this.#binary, extraConfig: this.#lameDuck() });
     cleanUp(this.#owner, () => cluster.stop());
     await cluster.start();
+    this.#cluster = cluster;
     this.#brokers.push(...cluster.brokers);
   }
 
@@ -152,20 +170,36 @@ export class RealStage implements Stage {
     return `lame_duck_duration: "${LAME_DUCK_MS}ms"\nlame_duck_grace_period: "${graceMs}ms"`;
   }
 
-  #users(): string {
-    const { permissions } = this.#script;
-    if (permissions === undefined) return "";
+  /** Users stand in a file of their own, which can be written again. Includes are relative to the server's file. */
+  async #users(): Promise<string> {
+    if (this.#script.permissions === undefined) return "";
+    this.#usersFolder = await mkdtemp(join(tmpdir(), "poolmesh-script-"));
+    cleanUp(this.#owner, () => rm(this.#usersFolder, { recursive: true, force: true }));
+    await this.#writeUsers(this.#script.permissions);
+    return `include "../${basename(this.#usersFolder)}/${USERS_FILE}"`;
+  }
+
+  async #writeUsers(permissions: ScriptPermissions): Promise<void> {
     const rules = Object.entries(permissions).map(([what, subjects]) => `${what}: ${JSON.stringify(subjects)}`);
     const password = JSON.stringify(this.#password);
-    return `authorization { users: [
-      { user: "free", password: ${password} },
-      { user: "limited", password: ${password}, permissions: { ${rules.join(", ")} } } ] }`;
+    const users = [
+      `{ user: "free", password: ${password} }`,
+      `{ user: "limited", password: ${password}, permissions: { ${rules.join(", ")} } }`,
+    ];
+    const text = `authorization { users: [ ${users.join(", ")} ] }\n`;
+    await writeFile(join(this.#usersFolder, USERS_FILE), text, { mode: 0o600 });
   }
 
   #credentials({ limited }: ClientOptions): ConnectionOptions {
     if (this.#script.permissions === undefined) return {};
     return { user: limited ? "limited" : "free", pass: this.#password };
   }
+}
+
+/** A signal is not handled when it has been sent; where there is no /proc nobody can tell. */
+async function isStopped(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "State:\tT");
+  return /^State:\s+T/m.test(status);
 }
 
 /** The options that a bus gives. */

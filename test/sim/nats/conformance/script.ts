@@ -62,11 +62,18 @@ export type ClientStep =
 /** What happens to brokers. */
 export type BrokerStep =
   | { readonly do: "kill" | "pause" | "resume" | "lameDuck"; readonly broker: number }
+  | { readonly do: "permit"; readonly permissions: ScriptPermissions }
   | { readonly do: "start"; readonly broker: number; readonly maxPayload?: number }
   | { readonly do: "addStream" | "removeStream"; readonly name: string; readonly subjects: readonly string[] };
 
 /** Lines that each client has seen, by its name, in order. */
 export type Log = Readonly<Record<string, readonly string[]>>;
+
+/** What a limited client may do. */
+export interface ScriptPermissions {
+  readonly publish?: readonly string[];
+  readonly subscribe?: readonly string[];
+}
 
 /** A script. */
 export interface Script {
@@ -78,7 +85,7 @@ export interface Script {
   /** How long a lame duck waits before it closes its clients, in milliseconds; default 20,000. */
   readonly graceMs?: number;
   /** What a limited client may do. */
-  readonly permissions?: { readonly publish?: readonly string[]; readonly subscribe?: readonly string[] };
+  readonly permissions?: ScriptPermissions;
   readonly steps: readonly Step[];
   /** What of the log is compared; default the whole of it. */
   readonly view?: (log: Log) => unknown;
@@ -146,6 +153,11 @@ export function start(number: number, maxPayload?: number): Step {
 
 export function addStream(name: string, subjects: readonly string[]): Step {
   return { do: "addStream", name, subjects };
+}
+
+/** Changes what limited clients may do. */
+export function permit(permissions: ScriptPermissions): Step {
+  return { do: "permit", permissions };
 }
 
 export function removeStream(name: string): Step {

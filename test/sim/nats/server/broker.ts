@@ -92,7 +92,10 @@ export class Broker implements SessionHost, PeerHost {
       socket.toClient(REFUSED);
       return socket.closeBroker();
     }
-    this.whenRunning(() => this.#session(socket, permissions)?.take(commands));
+    this.whenRunning(() => {
+      socket.readByBroker(commands);
+      this.#session(socket, permissions)?.take(commands);
+    });
   }
 
   /** Runs `work` now, or when the broker goes on. */

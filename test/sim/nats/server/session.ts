@@ -90,7 +90,7 @@ export class Session {
     this.#maySubscribe = permissions?.subscribe === undefined ? undefined : new CompiledRule(permissions.subscribe);
     for (const each of [...this.#subscribers.values()]) {
       if (this.#maySubscribe?.allows(each.subject) ?? true) continue;
-      this.#refuseSubscription(each.subject, each.queue);
+      this.#refuseSubscription(each.subject, each.queue, ` (sid "${each.sid}")`);
       this.forget(each.sid);
     }
   }
@@ -186,9 +186,9 @@ export class Session {
     this.#host.add(subscriber);
   }
 
-  #refuseSubscription(subject: string, queue: string | undefined): void {
+  #refuseSubscription(subject: string, queue: string | undefined, which = ""): void {
     const using = queue === undefined ? "" : ` using queue "${queue}"`;
-    this.send({ op: "err", text: `Permissions Violation for Subscription to "${subject}"${using}` });
+    this.send({ op: "err", text: `Permissions Violation for Subscription to "${subject}"${using}${which}` });
   }
 
   #unsubscribe(sid: number, max: number | undefined): void {

@@ -17,6 +17,9 @@ export interface Ends {
   atBroker(socket: Socket, items: ToBroker[]): void;
 }
 
+/** What the kernels of both ends hold of bytes that the other end has not read; more waits in the client. */
+const KERNEL_BYTES = 4 * 2 ** 20;
+
 /** One connection attempt, and the connection that it becomes. */
 export class Socket {
   readonly link: Link;
@@ -27,6 +30,8 @@ export class Socket {
   #clientOpen = true;
   #brokerOpen = true;
   #swallowed = false;
+  #unreadBytes = 0;
+  #onWritten: (() => void) | undefined;
 
   constructor(world: World, link: Link, ends: Ends) {
     this.#world = world;
@@ -52,7 +57,24 @@ export class Socket {
   toBroker(command: ToBroker): void {
     if (!this.#clientOpen) return;
     if (this.#swallowed && this.#healed()) return;
-    this.#toBroker.send(command, wireBytes(command));
+    const bytes = wireBytes(command);
+    this.#unreadBytes += bytes;
+    this.#toBroker.send(command, bytes);
+  }
+
+  /** The broker has read these. */
+  readByBroker(commands: readonly ToBroker[]): void {
+    for (const command of commands) this.#unreadBytes -= wireBytes(command);
+    if (this.#unreadBytes <= KERNEL_BYTES) this.#tellWritten();
+  }
+
+  /**
+   * Calls `work` when the client's kernel has taken all that was written: at
+   * once, unless the broker has not read for long. Never when an end goes before.
+   */
+  whenWritten(work: () => void): void {
+    this.#onWritten = work;
+    if (this.#unreadBytes <= KERNEL_BYTES) this.#tellWritten();
   }
 
   /** The broker writes. */
@@ -110,6 +132,12 @@ export class Socket {
     this.#swallowed = true;
     this.#toBroker.destroy();
     this.#toClient.destroy();
+  }
+
+  #tellWritten(): void {
+    const work = this.#onWritten;
+    this.#onWritten = undefined;
+    if (this.#clientOpen) work?.();
   }
 
   /** Whoever writes to a swallowed connection when its link works again hears that it is over. */
