@@ -4,6 +4,19 @@
  * All brokers of a network are one cluster in a full mesh. Nothing happens by
  * itself: every fault is a call. Time and chance come from the world, so that
  * the same seed gives the same run.
+ *
+ * What the model does is compared with real brokers by conformance.test.ts; what
+ * it does like nats.js was read there and tried. What the model leaves out:
+ * - TLS, credentials, accounts, leaf nodes, gateways, websockets, subject mappings, tracing;
+ * - TCP's handshake (a round trip less for each attempt to connect), retransmission,
+ *   and slow consumers: a broker keeps what a stopped client does not read, without bound;
+ * - how long a broker takes for a message: none; how long a client takes: its process decides;
+ * - subscriptions without a callback, draining a whole connection, request-many;
+ * - subscribe permissions against what a wildcard receives (deny rules inside an allowed wildcard);
+ * - JetStream but for acknowledgements and the names of streams; a stream lives at one broker;
+ * - routes that go stale: a stopped broker stays in its cluster, and partitions of routes hold bytes;
+ * - what differs between versions of nats-server: it follows the newest. 2.9.10 names no queue group in
+ *   the error for a subscription that a reload has forbidden, so that its client does not learn of it.
  */
 import type { SimProcess, World } from "../world.js";
 import { type ConnectOptions, SimConnection } from "./client/sim-connection.js";
@@ -77,6 +90,7 @@ export class SimNetwork {
   /** SIGUSR2: lame duck mode, and the broker's end after it. */
   lameDuck(name: string, options: LameDuckOptions = {}): void {
     this.#world.trace(`broker ${name} is a lame duck`);
+    for (const { stream, broker } of this.#streams.values()) if (broker === name) stream.detach();
     this.#cluster.lameDuck(name, options);
   }
 
@@ -127,9 +141,17 @@ export class SimNetwork {
     this.#links.cut(process, broker);
   }
 
-  /** New connections work again. */
+  /** Ends {@link cutLink} and {@link downLink}: new connections work again. */
   healLink(process: SimProcess, broker?: string): void {
     this.#links.heal(process, broker);
+  }
+
+  /**
+   * The link is down and everybody knows: connections end, and each attempt to
+   * connect is refused at once, until {@link healLink}.
+   */
+  downLink(process: SimProcess, broker?: string): void {
+    this.#links.down(process, broker);
   }
 
   /** Both ends see their connections end; what is on its way is lost. */
@@ -171,7 +193,7 @@ export class SimNetwork {
     const socket = new Socket(this.#world, this.#links.of(process, name), {
       atClient: (at, commands) => connection.arrive(at, commands),
       atBroker: (at, commands) => {
-        if (broker === undefined) return at.toClient(REFUSED);
+        if (broker === undefined || at.link.down) return at.toClient(REFUSED);
         return broker.arrive(at, commands, this.#permissions.get(process.name));
       },
     });

@@ -199,21 +199,22 @@ export class Broker implements SessionHost, PeerHost {
     const { ldm: _, ...info } = this.#makeInfo(others);
     for (const session of this.#sessions.values()) session.send({ op: "info", info: { ...info, ldm: true } });
     this.#info = info;
-    this.#lameDuckStep = this.#after(options.graceMs ?? GRACE_MS, () =>
-      this.#closeNext(options.closeEveryMs ?? CLOSE_EVERY_MS),
-    );
+    const clients = [...this.#sessions.values()];
+    const everyMs = options.closeEveryMs ?? CLOSE_EVERY_MS;
+    const graceMs = clients.length === 0 ? 0 : (options.graceMs ?? GRACE_MS);
+    this.#lameDuckStep = this.#after(graceMs, () => this.#closeNext(clients, everyMs));
   }
 
-  #closeNext(everyMs: number): void {
-    const sessions = [...this.#sessions.values()];
-    const next = sessions[Math.floor(this.#world.random() * sessions.length)];
-    if (next === undefined) {
+  /** Like nats-server: those that were there at the beginning, in any order; who has gone since takes its time too. */
+  #closeNext(clients: Session[], everyMs: number): void {
+    const [next] = clients.splice(Math.floor(this.#world.random() * clients.length), 1);
+    next?.close();
+    if (clients.length === 0) {
       this.kill();
       return this.#onLameDuckEnd();
     }
-    next.close();
     const waitMs = everyMs * (0.5 + this.#world.random() / 2);
-    this.#lameDuckStep = this.#after(sessions.length === 1 ? 0 : waitMs, () => this.#closeNext(everyMs));
+    this.#lameDuckStep = this.#after(waitMs, () => this.#closeNext(clients, everyMs));
   }
 
   #session(socket: Socket, permissions: Permissions | undefined): Session | undefined {

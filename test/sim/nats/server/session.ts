@@ -116,6 +116,7 @@ export class Session {
 
   /** Ends the session at the broker's side; `text` is the error that the client hears first. */
   close(text?: string): void {
+    if (this.#closed) return;
     if (text !== undefined) this.send({ op: "err", text });
     this.socket.closeBroker();
     this.#end();

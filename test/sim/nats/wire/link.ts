@@ -69,6 +69,8 @@ export class Link {
   readonly fromBroker = new LinkDirection();
   /** Whether everything is swallowed. */
   cut = false;
+  /** Whether each attempt to connect is refused. */
+  down = false;
 
   /** Takes the values that are given and leaves the others. */
   set(options: LinkOptions): void {

@@ -72,7 +72,15 @@ export class Links {
   }
 
   heal(process: SimProcess, broker?: string): void {
-    for (const link of this.#linksOf(process, broker)) link.cut = false;
+    for (const link of this.#linksOf(process, broker)) {
+      link.cut = false;
+      link.down = false;
+    }
+  }
+
+  down(process: SimProcess, broker?: string): void {
+    for (const link of this.#linksOf(process, broker)) link.down = true;
+    this.reset(process, broker);
   }
 
   reset(process: SimProcess, broker?: string): void {
