@@ -9,7 +9,7 @@ import { allBinaries, type FoundBinary, findServer } from "../../broker/find.js"
 import { ModelStage } from "./nats/conformance/model-stage.js";
 import { play } from "./nats/conformance/play.js";
 import { RealStage } from "./nats/conformance/real-stage.js";
-import { SCRIPTS } from "./nats/conformance/scripts.js";
+import { SCRIPTS } from "./nats/conformance/scripts/all.js";
 
 const SEED = 1;
 

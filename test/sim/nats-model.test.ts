@@ -207,6 +207,19 @@ suite("deaths and silences", () => {
     assert.equal(a.texts.at(-1), "reconnect");
   });
 
+  test("who waits for a stopped broker to answer hears its death", async () => {
+    const rig = new Rig();
+    const a = await rig.client("a", { timeoutMs: 60_000 });
+    rig.network.pauseBroker("b0");
+    rig.network.resetLink(a.process);
+    await rig.run(1_000);
+    assert.deepEqual(a.texts, ["disconnect", "reconnecting"]);
+    rig.network.killBroker("b0");
+    rig.network.startBroker("b0");
+    await rig.run(1_000);
+    assert.deepEqual(a.texts, ["disconnect", "reconnecting", "reconnecting", "reconnect"]);
+  });
+
   test("a wall clock that is set back delays the reconnect, as with nats.js", async () => {
     const rig = new Rig();
     const a = await rig.client("a");

@@ -170,7 +170,7 @@ export class SimNetwork {
     }
   }
 
-  /** Connects; resolves when there is a connection, whenever that is. */
+  /** Connects; resolves when there is a connection for the first time, whenever that is. */
   connect(process: SimProcess, options: ConnectOptions & { permissions?: Permissions } = {}): Promise<SimConnection> {
     if (options.permissions !== undefined) this.#permissions.set(process.name, options.permissions);
     return new Promise((resolve) => {

@@ -10,10 +10,10 @@ import {
 /** What a subscription asks of its connection. */
 export interface SubscriptionHost {
   isClosed(): boolean;
-  sendUnsub(sid: number, max?: number): void;
+  sendUnsub(max?: number): void;
   flush(): Promise<void>;
   /** Takes it from the list of subscriptions. */
-  forget(subscription: SimSubscription): void;
+  forget(): void;
 }
 
 /** One subject. Iteration is not modelled: every subscription has a callback. */
@@ -61,7 +61,7 @@ export class SimSubscription implements Subscription {
 
   unsubscribe(max?: number): void {
     if (!this.#host.isClosed()) {
-      this.#host.sendUnsub(this.sid, max);
+      this.#host.sendUnsub(max);
       this.#max = max;
     }
     if (this.#max === undefined || this.#received >= this.#max) this.#leave();
@@ -71,7 +71,7 @@ export class SimSubscription implements Subscription {
     if (this.#host.isClosed()) return Promise.reject(new ClosedConnectionError());
     if (this.#done) return Promise.reject(new InvalidOperationError("subscription is already closed"));
     if (this.#drained === undefined) {
-      this.#host.sendUnsub(this.sid);
+      this.#host.sendUnsub();
       this.#max = undefined;
       const leave = (): void => this.#leave();
       this.#drained = this.#host.flush().then(leave, leave);
@@ -117,6 +117,6 @@ export class SimSubscription implements Subscription {
 
   #leave(): void {
     this.end();
-    this.#host.forget(this);
+    this.#host.forget();
   }
 }

@@ -38,6 +38,7 @@ export interface PublishStep {
 /** One step. Nothing waits but `connect`, `tryConnect`, `await` and `settle`. */
 export type Step = ConnectStep | ClientStep | BrokerStep | { readonly do: "settle" };
 
+/** A client connects. */
 export interface ConnectStep {
   readonly do: "connect" | "tryConnect";
   readonly client: string;
@@ -101,14 +102,17 @@ export function tryConnect(client: string, options: ClientOptions = {}): Step {
   return { do: "tryConnect", client, options };
 }
 
+/** Subscribes under a name of the script, which stands before what comes. */
 export function subscribe(client: string, name: string, subject: string, options: SubscribeOptions = {}): Step {
   return { do: "subscribe", client, name, subject, options };
 }
 
+/** Publishes once, or several times in one turn. */
 export function publish(client: string, subject: string, options: PublishStep = {}): Step {
   return { do: "publish", client, subject, options };
 }
 
+/** Ends a subscription. */
 export function unsubscribe(client: string, name: string): Step {
   return { do: "unsubscribe", client, name };
 }
@@ -123,10 +127,12 @@ export function flush(client: string): Step {
   return { do: "flush", client };
 }
 
+/** Forces a new connection; logs that the call has ended. */
 export function reconnect(client: string): Step {
   return { do: "reconnect", client };
 }
 
+/** Closes a connection; logs its end. */
 export function close(client: string): Step {
   return { do: "close", client };
 }
@@ -151,6 +157,7 @@ export function start(number: number, maxPayload?: number): Step {
   return { do: "start", broker: number, ...(maxPayload === undefined ? {} : { maxPayload }) };
 }
 
+/** Adds a JetStream stream. */
 export function addStream(name: string, subjects: readonly string[]): Step {
   return { do: "addStream", name, subjects };
 }
@@ -160,6 +167,7 @@ export function permit(permissions: ScriptPermissions): Step {
   return { do: "permit", permissions };
 }
 
+/** Removes a JetStream stream. */
 export function removeStream(name: string): Step {
   return { do: "removeStream", name, subjects: [] };
 }

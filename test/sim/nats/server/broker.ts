@@ -92,9 +92,11 @@ export class Broker implements SessionHost, PeerHost {
       socket.toClient(REFUSED);
       return socket.closeBroker();
     }
+    // The kernel accepts a connection, whether or not the process runs.
+    const session = this.#session(socket, permissions);
     this.whenRunning(() => {
       socket.readByBroker(commands);
-      this.#session(socket, permissions)?.take(commands);
+      session?.take(commands);
     });
   }
 
