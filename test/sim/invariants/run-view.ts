@@ -72,14 +72,14 @@ export class RunView {
 
   /** Faults whose effect overlaps a time; each is taken to last `afterMs` longer than it does. */
   faultsDuring(fromMs: number, toMs: number, afterMs = 0): FaultStep[] {
-    return this.faults.filter((step) => step.atMs <= toMs && endOf(step) + afterMs >= fromMs);
+    return this.faults.filter((step) => step.atMs <= toMs && effectEndMs(step) + afterMs >= fromMs);
   }
 
   /** How long an actor could not run or not be heard within a time, milliseconds, as the plan says. */
   silentMs(actor: string, fromMs: number, toMs: number): number {
     return this.faults
       .filter((step) => isSilence(step) && "process" in step && step.process === actor)
-      .reduce((sum, step) => sum + Math.max(0, Math.min(toMs, endOf(step)) - Math.max(fromMs, step.atMs)), 0);
+      .reduce((sum, step) => sum + Math.max(0, Math.min(toMs, effectEndMs(step)) - Math.max(fromMs, step.atMs)), 0);
   }
 
   #take(fact: Recorded): void {
@@ -120,6 +120,11 @@ export class RunView {
     const life = this.lives.find((each) => each.process === process);
     if (life !== undefined) life.diedMs = atMs;
   }
+}
+
+/** What a slow link has taken keeps its pace when the link is fast again. */
+function effectEndMs(step: FaultStep): number {
+  return step.do === "slow" ? Number.POSITIVE_INFINITY : endOf(step);
 }
 
 function isSilence(step: FaultStep): boolean {

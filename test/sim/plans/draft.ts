@@ -18,7 +18,7 @@ interface Cast {
 export class Draft {
   readonly draw: Draw;
   readonly #seed: number;
-  readonly #brokers: number;
+  readonly brokers: number;
   readonly #cast: Cast;
   readonly #fromMs: number;
   readonly #toMs: number;
@@ -29,7 +29,7 @@ export class Draft {
   constructor(draw: Draw, seed: number, brokers: number, cast: Cast, spanMs: readonly [from: number, to: number]) {
     this.draw = draw;
     this.#seed = seed;
-    this.#brokers = brokers;
+    this.brokers = brokers;
     this.#cast = cast;
     [this.#fromMs, this.#toMs] = spanMs;
   }
@@ -51,7 +51,7 @@ export class Draft {
   }
 
   broker(): number {
-    return this.draw.int(0, this.#brokers - 1);
+    return this.draw.int(0, this.brokers - 1);
   }
 
   nextNumber(): number {
@@ -107,7 +107,7 @@ export class Draft {
   /** The plan, its steps in the order of their times. */
   finish(): Plan {
     const steps = [...this.#steps].sort((a, b) => a.atMs - b.atMs);
-    return { seed: this.#seed, brokers: this.#brokers, ...this.#cast, steps };
+    return { seed: this.#seed, brokers: this.brokers, ...this.#cast, steps };
   }
 
   #submits(): Submit[] {

@@ -1,5 +1,5 @@
 /** Every kind of fault that a plan may have, how often, and how it is drawn. */
-import type { JobPlan, Step } from "../plan.js";
+import type { FaultKind, JobPlan, Step } from "../plan.js";
 import type { Draft } from "./draft.js";
 
 /** A kind of fault; each can be left out of a run by its name. */
@@ -11,24 +11,18 @@ export interface FaultDraw {
 }
 
 const HOUR_MS = 3_600_000;
+/** Whoever stands still no longer than this makes nothing late, milliseconds. */
+const BRIEF_MS = 200;
 
 /** All kinds. */
 export const faultKinds: readonly FaultDraw[] = [
-  fault("worker-pause", 4, (draft) =>
-    draft.step({ do: "pause", process: draft.worker(), forMs: draft.draw.size(20, 8_000) }),
-  ),
-  fault("manager-pause", 3, (draft) =>
-    draft.step({ do: "pause", process: draft.manager(), forMs: draft.draw.size(20, 8_000) }),
-  ),
-  fault("caller-pause", 1, (draft) =>
-    draft.step({ do: "pause", process: draft.caller(), forMs: draft.draw.size(20, 5_000) }),
-  ),
-  fault("worker-block", 2, (draft) =>
-    draft.step({ do: "block", process: draft.worker(), forMs: draft.draw.size(20, 3_000) }),
-  ),
-  fault("manager-block", 1, (draft) =>
-    draft.step({ do: "block", process: draft.manager(), forMs: draft.draw.size(20, 2_000) }),
-  ),
+  fault("worker-pause", 4, (draft) => draft.step(pause(draft, draft.worker(), 20, 8_000))),
+  fault("manager-pause", 1, (draft) => draft.step(pause(draft, draft.manager(), 20, BRIEF_MS))),
+  fault("long-manager-pause", 3, (draft) => draft.step(pause(draft, draft.manager(), BRIEF_MS, 8_000))),
+  fault("caller-pause", 1, (draft) => draft.step(pause(draft, draft.caller(), 20, 5_000))),
+  fault("worker-block", 2, (draft) => draft.step(block(draft, draft.worker(), 20, 3_000))),
+  fault("manager-block", 1, (draft) => draft.step(block(draft, draft.manager(), 20, BRIEF_MS))),
+  fault("long-manager-block", 1, (draft) => draft.step(block(draft, draft.manager(), BRIEF_MS, 2_000))),
   fault("blocking-handler", 2, (draft) => {
     for (const job of draft.someJobs()) draft.change(job, { blockMs: draft.draw.size(10, 2_000) });
   }),
@@ -37,6 +31,7 @@ export const faultKinds: readonly FaultDraw[] = [
   fault("caller-kill", 1, (draft) => draft.step({ do: "kill", process: draft.caller(), ...restart(draft) })),
   fault("worker-term", 3, (draft) => draft.step({ do: "term", process: draft.worker(), ...restart(draft) })),
   fault("manager-term", 2, (draft) => draft.step({ do: "term", process: draft.manager(), ...restart(draft) })),
+  fault("clock-a-little-off", 1, (draft) => draft.clock(draft.anybody(), draft.draw.int(-900, 900))),
   fault("worker-clock", 2, (draft) => draft.clock(draft.worker(), clockOffset(draft))),
   fault("manager-clock", 2, (draft) => draft.clock(draft.manager(), clockOffset(draft))),
   fault("clock-step", 1, (draft) =>
@@ -66,12 +61,14 @@ export const faultKinds: readonly FaultDraw[] = [
   fault("broker-kill", 3, (draft) =>
     draft.step({ do: "kill-broker", broker: draft.broker(), forMs: draft.draw.size(100, 6_000) }),
   ),
-  fault("broker-pause", 2, (draft) =>
-    draft.step({ do: "pause-broker", broker: draft.broker(), forMs: draft.draw.size(50, 6_000) }),
-  ),
-  fault("lame-duck", 2, (draft) =>
-    draft.step({ do: "lame-duck", broker: draft.broker(), restartAfterMs: draft.draw.int(1_500, 5_000) }),
-  ),
+  fault("broker-pause", 1, (draft) => draft.step(pauseBroker(draft, 20, BRIEF_MS))),
+  fault("long-broker-pause", 2, (draft) => draft.step(pauseBroker(draft, BRIEF_MS, 6_000))),
+  fault("lame-duck-of-three", 2, (draft) => {
+    if (draft.brokers === 3) draft.step(lameDuck(draft));
+  }),
+  fault("lame-duck-of-one", 2, (draft) => {
+    if (draft.brokers === 1) draft.step(lameDuck(draft));
+  }),
   fault("id-reused", 2, (draft) => reuseId(draft, false)),
   fault("id-twice", 2, (draft) => reuseId(draft, true)),
   fault("foreign-worker", 1, (draft) => draft.changeWorkers("first", { kind: "foreign" })),
@@ -101,17 +98,35 @@ function restart({ draw }: Draft): { restartAfterMs?: number } {
   return draw.chance(0.6) ? { restartAfterMs: draw.size(50, 4_000) } : {};
 }
 
+type Fault<D extends FaultKind> = Omit<Extract<Step, { do: D }>, "atMs">;
+
+function pause({ draw }: Draft, process: string, minMs: number, maxMs: number): Fault<"pause"> {
+  return { do: "pause", process, forMs: draw.size(minMs, maxMs) };
+}
+
+function block({ draw }: Draft, process: string, minMs: number, maxMs: number): Fault<"block"> {
+  return { do: "block", process, forMs: draw.size(minMs, maxMs) };
+}
+
+function pauseBroker(draft: Draft, minMs: number, maxMs: number): Fault<"pause-broker"> {
+  return { do: "pause-broker", broker: draft.broker(), forMs: draft.draw.size(minMs, maxMs) };
+}
+
+function lameDuck(draft: Draft): Fault<"lame-duck"> {
+  return { do: "lame-duck", broker: draft.broker(), restartAfterMs: draft.draw.int(1_500, 5_000) };
+}
+
 function clockOffset({ draw }: Draft): number {
   return (draw.chance(0.5) ? 1 : -1) * draw.size(1_000, 12 * HOUR_MS);
 }
 
-function hold(draft: Draft, maxMs: number): Omit<Extract<Step, { do: "hold" }>, "atMs"> {
+function hold(draft: Draft, maxMs: number): Fault<"hold"> {
   const direction = draft.draw.one(["toBroker", "fromBroker", undefined] as const);
   const forMs = draft.draw.size(10, maxMs);
   return { do: "hold", process: draft.anybody(), forMs, ...(direction === undefined ? {} : { direction }) };
 }
 
-function delay(draft: Draft, ms: number): Omit<Extract<Step, { do: "delay" }>, "atMs"> {
+function delay(draft: Draft, ms: number): Fault<"delay"> {
   return { do: "delay", process: draft.anybody(), ms, forMs: draft.draw.size(500, 5_000) };
 }
 
