@@ -26,8 +26,8 @@ export type Fact =
   | ({ readonly kind: "end"; readonly worker: string; readonly process: string } & RunFact)
   /** Somebody says on the bus that attempts of a job up to this number are over. */
   | { readonly kind: "revoke"; readonly by: string; readonly id: string; readonly upTo: number }
-  /** What was not clean when all was quiet. */
-  | { readonly kind: "rest"; readonly unclean: readonly string[] };
+  /** What was not clean, and what was still waited for, when all was quiet. */
+  | { readonly kind: "rest"; readonly unclean: readonly string[]; readonly awaited: readonly string[] };
 
 /** A handler's run. */
 export interface RunFact {
@@ -100,7 +100,7 @@ function describe(fact: Fact): string {
     case "revoke":
       return traceText(fact.by, `revokes job ${fact.id} up to attempt ${fact.upTo}`);
     case "rest":
-      return traceText("REST", fact.unclean.length === 0 ? "all is clean" : fact.unclean.join("; "));
+      return traceText("REST", [...fact.unclean, ...fact.awaited].join("; ") || "all is clean");
   }
 }
 

@@ -1,16 +1,20 @@
 /**
- * Kinds of faults that the product does not withstand yet. The default run
- * leaves them out; `--all` includes them. Each has a plan in found/ that shows
+ * Kinds of faults that the product does not withstand yet, and promises that it
+ * does not keep yet. The default run leaves them out; `--all` includes them. Each has a plan in found/ that shows
  * it. Who mends one takes its line away.
  */
 
-/** A kind of fault that is left out, and a found plan that shows why. */
-export interface KnownKind {
-  /** A kind of plans/fault-kinds.ts. */
-  readonly fault: string;
-  /** File in found/, without ".json". */
-  readonly found: string;
-}
+/** A kind of fault, or an invariant, that is left out, and a found plan that shows why. */
+export type KnownKind = { readonly found: string } & (
+  | {
+      /** A kind of plans/fault-kinds.ts. */
+      readonly fault: string;
+    }
+  | {
+      /** An invariant of invariants/, that many kinds of faults break. */
+      readonly invariant: string;
+    }
+);
 
 /** All of them. A kind stands once for each found plan that keeps it out. */
 export const knownKinds: readonly KnownKind[] = [
@@ -29,7 +33,8 @@ export const knownKinds: readonly KnownKind[] = [
   { fault: "link-down", found: "worker-that-reconnects-loses-its-jobs" },
   { fault: "link-down", found: "manager-that-reconnects-loses-its-jobs" },
   { fault: "link-down", found: "revoked-attempt-becomes-the-outcome" },
-  { fault: "link-cut", found: "lost-probe-keeps-its-place" },
+  { invariant: "nothing-awaited-at-rest", found: "lost-probe-keeps-its-place" },
+  { fault: "link-cut", found: "lost-acceptance-runs-a-job-twice" },
   { fault: "lame-duck-of-one", found: "lame-duck-loses-running-jobs" },
   { fault: "lame-duck-of-one", found: "lame-duck-loses-jobs-of-a-live-manager" },
   { fault: "long-broker-pause", found: "paused-broker-starts-expired-jobs" },
@@ -44,3 +49,13 @@ export const knownKinds: readonly KnownKind[] = [
   { fault: "unknown-reply-kind", found: "unknown-reply-kind-is-a-result" },
   { fault: "foreign-worker", found: "listed-before-accepted-counts-a-slot-twice" },
 ];
+
+/** Names of faults that the default run leaves out. */
+export function knownFaults(): string[] {
+  return knownKinds.flatMap((each) => ("fault" in each ? [each.fault] : []));
+}
+
+/** Names of invariants that the default run does not check. */
+export function knownInvariants(): string[] {
+  return knownKinds.flatMap((each) => ("invariant" in each ? [each.invariant] : []));
+}

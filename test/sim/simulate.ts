@@ -49,7 +49,9 @@ function play(plan: Plan, traced: boolean): Run {
   new Stage({ world, network, mesh, history }).play(plan);
   world.run(Math.max(0, ...plan.steps.map(endOf)) + SETTLE_MS);
   untilQuiet(plan, world, history, mesh);
-  history.record({ kind: "rest", unclean: stillUnclean(world, mesh) });
+  const unclean = stillThere(world, () => mesh.unclean());
+  const awaited = stillThere(world, () => mesh.awaited());
+  history.record({ kind: "rest", unclean, awaited });
   const violations = checkAll(history.facts, plan);
   return { plan, violations, history, lines: world.lines, events: world.events, lastedMs: world.now() };
 }
@@ -62,15 +64,15 @@ function untilQuiet(plan: Plan, world: SimWorld, history: History, mesh: SimMesh
   world.run(world.now() + SETTLE_MS);
 }
 
-/** What is unclean at each of several looks: what is on its way at one of them is no mess. */
-function stillUnclean(world: SimWorld, mesh: SimMesh): readonly string[] {
-  let unclean = mesh.unclean();
-  for (let look = 1; look < LOOKS && unclean.length > 0; look += 1) {
+/** What is there at each of several looks: what is on its way at one of them is no mess. */
+function stillThere(world: SimWorld, look: () => string[]): readonly string[] {
+  let there = look();
+  for (let i = 1; i < LOOKS && there.length > 0; i += 1) {
     world.run(world.now() + LOOK_EVERY_MS);
-    const now = new Set(mesh.unclean());
-    unclean = unclean.filter((each) => now.has(each));
+    const now = new Set(look());
+    there = there.filter((each) => now.has(each));
   }
-  return unclean;
+  return there;
 }
 
 /** Whether every caller that lives has heard of all it submitted, and nobody holds anything. */

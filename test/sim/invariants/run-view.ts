@@ -36,6 +36,11 @@ export interface Life {
 /** A step that is a fault. */
 export type FaultStep = Extract<Step, { do: FaultKind }>;
 
+/** How long one attempt to connect may take, milliseconds. */
+const DIAL_TIMEOUT_MS = 5_000;
+/** Handlers that begin together block one after another, for so long at most, milliseconds. */
+const BLOCKS_MS = 10_000;
+
 /** What the rules look at. */
 export class RunView {
   readonly plan: Plan;
@@ -45,6 +50,8 @@ export class RunView {
   readonly faults: FaultStep[] = [];
   readonly revocations: { readonly id: string; readonly upTo: number; readonly atMs: number }[] = [];
   readonly unclean: string[] = [];
+  readonly awaited: string[] = [];
+  readonly #blockOf = new Map<number, number>();
   endMs = 0;
 
   constructor(facts: readonly Recorded[], plan: Plan) {
@@ -75,11 +82,19 @@ export class RunView {
     return this.faults.filter((step) => step.atMs <= toMs && effectEndMs(step) + afterMs >= fromMs);
   }
 
-  /** How long an actor could not run or not be heard within a time, milliseconds, as the plan says. */
+  /** How long an actor could not run or not be heard within a time, milliseconds, at most. */
   silentMs(actor: string, fromMs: number, toMs: number): number {
-    return this.faults
+    const faults = this.faults
       .filter((step) => isSilence(step) && "process" in step && step.process === actor)
-      .reduce((sum, step) => sum + Math.max(0, Math.min(toMs, effectEndMs(step)) - Math.max(fromMs, step.atMs)), 0);
+      .reduce((sum, step) => sum + overlapMs(fromMs, toMs, step.atMs, effectEndMs(step)), 0);
+    return faults + this.#blockedMs(actor, fromMs, toMs);
+  }
+
+  /** How long handlers blocked a worker; one after another, so that it may be later than they began. */
+  #blockedMs(actor: string, fromMs: number, toMs: number): number {
+    return this.runs
+      .filter(({ worker, startMs }) => worker === actor && startMs <= toMs && startMs >= fromMs - BLOCKS_MS)
+      .reduce((sum, { number }) => sum + (this.#blockOf.get(number) ?? 0), 0);
   }
 
   #take(fact: Recorded): void {
@@ -95,6 +110,7 @@ export class RunView {
         if (fact.step.do !== "submit" && fact.step.do !== "cancel") this.faults.push(fact.step);
         break;
       case "submit":
+        this.#blockOf.set(fact.job.number, fact.job.blockMs ?? 0);
         this.submissions.push({ ...fact, deadlineMs: fact.atMs + fact.job.timeoutMs, outcomes: [] });
         break;
       case "outcome":
@@ -113,6 +129,7 @@ export class RunView {
         break;
       case "rest":
         this.unclean.push(...fact.unclean);
+        this.awaited.push(...fact.awaited);
     }
   }
 
@@ -122,9 +139,17 @@ export class RunView {
   }
 }
 
-/** What a slow link has taken keeps its pace when the link is fast again. */
+/**
+ * When a fault is over. What a slow link has taken keeps its pace when the link
+ * is fast again; an attempt to connect over a cut link waits out its time.
+ */
 function effectEndMs(step: FaultStep): number {
-  return step.do === "slow" ? Number.POSITIVE_INFINITY : endOf(step);
+  if (step.do === "slow") return Number.POSITIVE_INFINITY;
+  return step.do === "cut" ? endOf(step) + DIAL_TIMEOUT_MS : endOf(step);
+}
+
+function overlapMs(fromMs: number, toMs: number, beginMs: number, endMs: number): number {
+  return Math.max(0, Math.min(toMs, endMs) - Math.max(fromMs, beginMs));
 }
 
 function isSilence(step: FaultStep): boolean {

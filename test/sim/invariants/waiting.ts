@@ -15,8 +15,15 @@ const RESULT_LIMIT_MS = 300;
 /** Nothing is left over. */
 const cleanAtRest: Invariant = {
   name: "clean-at-rest",
-  promise: "When all is over nobody holds a slot, a job, an offer or a place for an answer.",
+  promise: "When all is over nobody holds a slot, a job or an offer.",
   check: (view) => view.unclean.map((what) => ({ atMs: view.endMs, what })),
+};
+
+/** A place costs memory, and an answer that comes to it later is taken for another. */
+const nothingAwaited: Invariant = {
+  name: "nothing-awaited-at-rest",
+  promise: "When all is over nobody keeps a place for an answer.",
+  check: (view) => view.awaited.map((what) => ({ atMs: view.endMs, what })),
 };
 
 /** The first rule of dispatch. */
@@ -97,4 +104,4 @@ const resultsArrive: Invariant = {
     }),
 };
 
-export const waitInvariants: readonly Invariant[] = [cleanAtRest, noIdleWait, resultsArrive];
+export const waitInvariants: readonly Invariant[] = [cleanAtRest, nothingAwaited, noIdleWait, resultsArrive];

@@ -38,6 +38,7 @@ export function makeForeignWorker(parts: ForeignParts): Actor {
     start: async () => worker.start(),
     leave: () => worker.leave(),
     unclean: () => (worker.busy === 0 ? [] : [`${parts.id} has ${worker.busy} busy slots`]),
+    awaited: () => [],
   };
 }
 
@@ -56,7 +57,7 @@ export function makeBareWorker(parts: ForeignParts): Actor {
     });
     await connection.flush();
   };
-  return { start, leave: () => connection.close(), unclean: () => [] };
+  return { start, leave: () => connection.close(), unclean: () => [], awaited: () => [] };
 }
 
 interface Run {

@@ -107,6 +107,11 @@ export class SimMesh {
     return [...this.residents.values()].flatMap((each) => (each.process?.alive ? (each.actor?.unclean() ?? []) : []));
   }
 
+  /** What those that live wait for an answer to. */
+  awaited(): string[] {
+    return [...this.residents.values()].flatMap((each) => (each.process?.alive ? (each.actor?.awaited() ?? []) : []));
+  }
+
   async #boot(resident: Resident, process: SimulatedProcess): Promise<void> {
     const { brokers } = this.#network;
     const first = (resident.plan.broker ?? 0) % brokers.length;
