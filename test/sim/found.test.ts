@@ -1,10 +1,10 @@
 /** What the simulator has found: each plan that is kept shows what it says, until it is mended. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type FoundPlan, foundPlans } from "./found-plans.js";
 import { invariants } from "./invariants/invariants.js";
 import { knownKinds } from "./known-kinds.js";
 import { faultKinds } from "./plans/fault-kinds.js";
+import { type FoundPlan, foundPlans } from "./plans/found-plans.js";
 import { violationText } from "./report.js";
 import { simulate } from "./simulate.js";
 

@@ -3,6 +3,7 @@
  *
  *   npm run test:sim -- --seeds 2000 --seed 1 [--minutes 10] [--shrink] [--trace] [--all] [--only KIND,…] [--json]
  *     [--invariant NAME] [--keep CLAIM-IN-WORDS]
+ *   npm run test:sim -- --show --seed 8          one plan and its trace, whether it fails or not
  *
  * Exits with 1 when an invariant did not hold.
  */
@@ -10,7 +11,7 @@ import { parseArgs } from "node:util";
 import { knownFaults, knownInvariants } from "./known-kinds.js";
 import { faultKinds } from "./plans/fault-kinds.js";
 import { runSeeds } from "./seeds/run-seeds.js";
-import { showSeed } from "./seeds/show-seed.js";
+import { showFailure, showPlan } from "./seeds/show-seed.js";
 
 const SHOWN = 5;
 
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     shrink: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    show: { type: "boolean", default: false },
     all: { type: "boolean", default: false },
     only: { type: "string" },
     invariant: { type: "string" },
@@ -32,21 +34,24 @@ const { values } = parseArgs({
 const without = leftOut();
 const unchecked = values.all || values.only !== undefined ? [] : knownInvariants();
 const first = Number(values.seed);
-const untilMs = values.minutes === undefined ? undefined : Date.now() + Number(values.minutes) * 60_000;
-const count = untilMs === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER;
-const summary = await runSeeds({ first, count, untilMs, without, unchecked });
-console.log(
-  `${summary.seeds} seeds in ${(summary.tookMs / 1_000).toFixed(1)} s, ${summary.perSecond.toFixed(0)} a second`,
-);
-for (const [invariant, seeds] of summary.failures) {
-  console.log(`NOT HELD  ${invariant}: ${seeds.length} seeds, such as ${seeds.slice(0, SHOWN).join(", ")}`);
+process.exitCode = values.show ? await showPlan(first, without) : await playAll();
+
+/** Plays all seeds, and shows one of each kind of failure. */
+async function playAll(): Promise<number> {
+  const { minutes, shrink, trace, json, keep } = values;
+  const untilMs = minutes === undefined ? undefined : Date.now() + Number(minutes) * 60_000;
+  const count = untilMs === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER;
+  const { seeds, tookMs, perSecond, failures } = await runSeeds({ first, count, untilMs, without, unchecked });
+  console.log(`${seeds} seeds in ${(tookMs / 1_000).toFixed(1)} s, ${perSecond.toFixed(0)} a second`);
+  for (const [invariant, failed] of failures) {
+    console.log(`NOT HELD  ${invariant}: ${failed.length} seeds, such as ${failed.slice(0, SHOWN).join(", ")}`);
+  }
+  for (const [invariant, [seed]] of failures) {
+    if (seed === undefined || (values.invariant ?? invariant) !== invariant) continue;
+    await showFailure(seed, invariant, { without, shrink, trace, json, keep });
+  }
+  return failures.size === 0 ? 0 : 1;
 }
-for (const [invariant, [seed]] of summary.failures) {
-  if (seed === undefined || (values.invariant ?? invariant) !== invariant) continue;
-  const { shrink, trace, json, keep } = values;
-  await showSeed(seed, invariant, { without, shrink, trace, json, keep });
-}
-process.exitCode = summary.failures.size === 0 ? 0 : 1;
 
 /** The kinds of faults that no plan has. */
 function leftOut(): string[] {

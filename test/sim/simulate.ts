@@ -4,14 +4,14 @@
  * The whole run is one macrotask: nothing of the real machine gets in between.
  */
 import { fixChurnOrder } from "../../mesh/link/churn-map.js";
+import { inMacrotask } from "./clock/microtasks.js";
+import { sealed } from "./clock/surroundings.js";
 import { History } from "./history.js";
 import { checkAll, type Violation } from "./invariants/invariants.js";
 import { SimMesh } from "./mesh/sim-mesh.js";
 import { Stage } from "./mesh/steps.js";
-import { inMacrotask } from "./microtasks.js";
 import { SimNetwork } from "./nats/network.js";
 import { endOf, type Plan } from "./plan.js";
-import { sealed } from "./surroundings.js";
 import { SimWorld, type TraceLine } from "./world-clock.js";
 
 /** After the last fault, and after the last outcome, so much more is watched, milliseconds. */

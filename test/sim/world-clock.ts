@@ -6,8 +6,8 @@
  * depends on how fast the machine is, so one seed has one trace.
  */
 import { seededRandom } from "../support/random.js";
-import { EventQueue, type QueuedEvent } from "./event-queue.js";
-import { runMicrotasks } from "./microtasks.js";
+import { EventQueue, type QueuedEvent } from "./clock/event-queue.js";
+import { runMicrotasks } from "./clock/microtasks.js";
 import type { Scheduled, World } from "./world.js";
 
 /** Events of one instant at most; more means that two parts call each other for ever. */

@@ -1,5 +1,5 @@
 /** Shows a person what fails at a seed: the plan, as small as it gets, and the trace. */
-import { keepFound } from "../found-plans.js";
+import { keepFound } from "../plans/found-plans.js";
 import { generatePlan } from "../plans/generate.js";
 import { shrink } from "../plans/shrink.js";
 import { planText, traceLines, violationText } from "../report.js";
@@ -18,7 +18,7 @@ export interface ShowOptions {
 }
 
 /** Prints a seed whose plan does not hold this invariant. */
-export async function showSeed(seed: number, invariant: string, options: ShowOptions): Promise<void> {
+export async function showFailure(seed: number, invariant: string, options: ShowOptions): Promise<void> {
   const found = generatePlan(seed, { without: new Set(options.without) });
   const fails = async (plan: typeof found): Promise<boolean> =>
     (await simulate(plan)).violations.some((each) => each.invariant === invariant);
@@ -31,4 +31,12 @@ export async function showSeed(seed: number, invariant: string, options: ShowOpt
     keepFound(options.keep, { claim: what, invariant, mended: false, seed, plan });
   }
   if (options.json) console.log(`\n${JSON.stringify(plan)}`);
+}
+
+/** Prints a seed's plan and its trace; 1 when an invariant did not hold, else 0. */
+export async function showPlan(seed: number, without: readonly string[]): Promise<number> {
+  const plan = generatePlan(seed, { without: new Set(without) });
+  const run = await simulate(plan, { traced: true });
+  console.log(`${planText(plan)}\n\n${traceLines(run).join("\n")}`);
+  return run.violations.length === 0 ? 0 : 1;
 }

@@ -6,7 +6,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Plan } from "./plan.js";
+import type { Plan } from "../plan.js";
 
 /** A plan that is kept. */
 export interface FoundPlan {
@@ -20,7 +20,7 @@ export interface FoundPlan {
   readonly plan: Plan;
 }
 
-const FOLDER = fileURLToPath(new URL("./found/", import.meta.url));
+const FOLDER = fileURLToPath(new URL("../found/", import.meta.url));
 const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 
 /** All that are kept, by their names. */
