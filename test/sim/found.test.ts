@@ -1,5 +1,6 @@
 /** What the simulator has found: each plan that is kept shows what it says, until it is mended. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { invariants } from "./invariants/invariants.js";
 import { knownKinds } from "./known-kinds.js";
@@ -48,3 +49,9 @@ async function expectViolation({ plan, invariant }: FoundPlan): Promise<void> {
 async function expectPass({ plan }: FoundPlan): Promise<void> {
   assert.equal(violationText(await simulate(plan)), "");
 }
+
+test("docs/simulation.md names every invariant with its promise", () => {
+  const text = readFileSync(new URL("../../docs/simulation.md", import.meta.url), "utf8");
+  for (const { name, promise } of invariants)
+    assert.ok(text.includes(`| \`${name}\` | ${promise} |`), `${name}: ${promise}`);
+});

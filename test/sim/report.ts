@@ -1,4 +1,5 @@
 /** How runs are shown to people. */
+import { traceText } from "./history.js";
 import { describeStep, type Plan } from "./plan.js";
 import type { Run } from "./simulate.js";
 
@@ -21,7 +22,13 @@ export function planText(plan: Plan): string {
 export function traceLines(run: Run): string[] {
   const marks = run.violations.map(({ atMs, invariant, what }) => ({ atMs, line: `!!! ${invariant}: ${what}` }));
   const all = [...run.lines, ...marks].sort((a, b) => a.atMs - b.atMs);
-  return all.map(({ atMs, line }) => `${atMs.toFixed(1).padStart(TIME_WIDTH)}  ${line}`);
+  return all.map(({ atMs, line }) => `${atMs.toFixed(1).padStart(TIME_WIDTH)}  ${aligned(line)}`);
+}
+
+/** The network names a broker in a sentence; here it stands in the column of names. */
+function aligned(line: string): string {
+  const [, broker, what] = /^broker (\S+) (.*)$/.exec(line) ?? [];
+  return broker === undefined || what === undefined ? line : traceText(broker, what);
 }
 
 /** What is wrong, one violation a line. */

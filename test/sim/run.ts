@@ -4,12 +4,16 @@
  *   npm run test:sim -- --seeds 2000 --seed 1 [--minutes 10] [--shrink] [--trace] [--all] [--only KIND,…] [--json]
  *     [--invariant NAME] [--keep CLAIM-IN-WORDS]
  *   npm run test:sim -- --show --seed 8          one plan and its trace, whether it fails or not
+ *   npm run test:sim -- --found NAME             the same for a plan of found/
  *
  * Exits with 1 when an invariant did not hold.
  */
 import { parseArgs } from "node:util";
 import { knownFaults, knownInvariants } from "./known-kinds.js";
+import type { Plan } from "./plan.js";
 import { faultKinds } from "./plans/fault-kinds.js";
+import { foundPlans } from "./plans/found-plans.js";
+import { generatePlan } from "./plans/generate.js";
 import { runSeeds } from "./seeds/run-seeds.js";
 import { showFailure, showPlan } from "./seeds/show-seed.js";
 
@@ -24,6 +28,7 @@ const { values } = parseArgs({
     trace: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     show: { type: "boolean", default: false },
+    found: { type: "string" },
     all: { type: "boolean", default: false },
     only: { type: "string" },
     invariant: { type: "string" },
@@ -34,7 +39,18 @@ const { values } = parseArgs({
 const without = leftOut();
 const unchecked = values.all || values.only !== undefined ? [] : knownInvariants();
 const first = Number(values.seed);
-process.exitCode = values.show ? await showPlan(first, without) : await playAll();
+process.exitCode = await play();
+
+function play(): Promise<number> {
+  if (values.found !== undefined) return showPlan(foundPlan(values.found));
+  return values.show ? showPlan(generatePlan(first, { without: new Set(without) })) : playAll();
+}
+
+function foundPlan(name: string): Plan {
+  const found = foundPlans().get(name);
+  if (found === undefined) throw new Error(`there is no found/${name}.json`);
+  return found.plan;
+}
 
 /** Plays all seeds, and shows one of each kind of failure. */
 async function playAll(): Promise<number> {

@@ -1,4 +1,6 @@
 /** Shows a person what fails at a seed: the plan, as small as it gets, and the trace. */
+
+import type { Plan } from "../plan.js";
 import { keepFound } from "../plans/found-plans.js";
 import { generatePlan } from "../plans/generate.js";
 import { shrink } from "../plans/shrink.js";
@@ -33,9 +35,8 @@ export async function showFailure(seed: number, invariant: string, options: Show
   if (options.json) console.log(`\n${JSON.stringify(plan)}`);
 }
 
-/** Prints a seed's plan and its trace; 1 when an invariant did not hold, else 0. */
-export async function showPlan(seed: number, without: readonly string[]): Promise<number> {
-  const plan = generatePlan(seed, { without: new Set(without) });
+/** Prints a plan and its trace; 1 when an invariant did not hold, else 0. */
+export async function showPlan(plan: Plan): Promise<number> {
   const run = await simulate(plan, { traced: true });
   console.log(`${planText(plan)}\n\n${traceLines(run).join("\n")}`);
   return run.violations.length === 0 ? 0 : 1;
