@@ -179,8 +179,8 @@ function uncleanPools(id: string, pools: Pools): string[] {
   for (const pool of pools.known()) {
     complain(pool.dispatcher.liveJobs, "live jobs");
     complain(pool.dispatcher.parked.size, "jobs parked");
-    complain(pool.dispatcher.bookings.offersOut, "offers out");
-    for (const worker of pool.roster.workers()) {
+    complain(pool.dispatcher.inFlight.offers, "offers out");
+    for (const worker of pool.workers.all()) {
       if (worker.free !== worker.slots)
         found.push(`${id} counts ${worker.free} of ${worker.slots} slots free at ${worker.id}`);
     }
