@@ -25,9 +25,10 @@ export function resultFields(payload: Uint8Array, form: ResultForm): Record<stri
 
 /** An error as a JSON value: what it carries, without what it does not. */
 export function errorFields(error: PoolError): Record<string, unknown> {
-  const { reason, message, retryable, retryAfterMs, maybeExecuted, field } = error;
+  const { reason, message, retryable, retryAfterMs, maybeExecuted, field, jobCode } = error;
   return {
     reason,
+    ...(jobCode === undefined ? {} : { code: jobCode }),
     message,
     retryable,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),

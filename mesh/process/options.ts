@@ -50,6 +50,18 @@ export const OPTIONS = {
     "WHERE",
     "where the handler runs: inline, thread or process",
   ),
+  recycleAfter: option(
+    integer(1, 1_000_000_000),
+    undefined,
+    "N",
+    "replace a thread or process after this many jobs; default never",
+  ),
+  loadTimeoutMs: option(
+    integer(1, 3_600_000),
+    10_000,
+    "MS",
+    "time for the handler's file, its setup and its teardown, each, milliseconds",
+  ),
   acceptAfterMs: option(integer(1, 60_000), 25, "MS", "say accepted when a job takes longer, milliseconds"),
   abortGraceMs: option(integer(0, 600_000), 2_000, "MS", "time an aborted handler has to settle, milliseconds"),
   listen: option(listen, undefined, "HOST:PORT", "address to serve HTTP on"),

@@ -5,7 +5,15 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ErrorDetail, ErrorDetailSchema } from "../../gen/poolmesh/v1/error_pb.js";
-import { isReason, PoolError, type PoolErrorOptions, type Reason, safeMessage, toPoolError } from "../errors.js";
+import {
+  isJobCode,
+  isReason,
+  PoolError,
+  type PoolErrorOptions,
+  type Reason,
+  safeMessage,
+  toPoolError,
+} from "../errors.js";
 
 /** An error as a message of a stream of outcomes. */
 export function toErrorDetail(error: PoolError): ErrorDetail {
@@ -18,6 +26,7 @@ export function toErrorDetail(error: PoolError): ErrorDetail {
     field: error.field ?? "",
     utilization: error.utilization ?? 0,
     parked: error.parked ?? 0,
+    code: error.jobCode ?? "",
   });
 }
 
@@ -26,6 +35,7 @@ export function fromErrorDetail(detail: ErrorDetail): PoolError {
   const options: PoolErrorOptions = { retryable: detail.retryable, maybeExecuted: detail.maybeExecuted };
   if (detail.retryAfterMs > 0) options.retryAfterMs = detail.retryAfterMs;
   if (detail.field !== "") options.field = detail.field;
+  if (isJobCode(detail.code)) options.jobCode = detail.code;
   if (detail.reason === "pool_full") {
     options.utilization = detail.utilization;
     options.parked = detail.parked;

@@ -3,23 +3,21 @@ import { hostname } from "node:os";
 import type { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
-import type { BeatFigures } from "./beat.js";
-import { Beater } from "./heartbeat.js";
+import { Heartbeats } from "./heartbeat.js";
+import type { HeartbeatFigures } from "./heartbeat-message.js";
 import type { WorkerSettings } from "./worker-options.js";
 
 /** Makes the beater of one process start: a new incarnation. */
-export function makeBeater(
+export function makeHeartbeats(
   bus: Bus,
   settings: WorkerSettings,
   isolation: Isolation,
-  figures: () => BeatFigures,
-  now: () => number,
-): Beater {
-  return new Beater({
+  figures: () => HeartbeatFigures,
+): Heartbeats {
+  return new Heartbeats({
     bus,
     subject: settings.subjects.heartbeat(settings.pool, settings.id),
     coalesceMs: settings.coalesceMs,
-    now,
     figures,
     identity: {
       ...settings,

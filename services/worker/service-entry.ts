@@ -8,7 +8,7 @@ import type { JobTotals } from "./jobs/running-jobs.js";
 import type { WorkerSettings } from "./worker-options.js";
 
 /** Makes the responder; `totals` is asked when an answer is made. */
-export function makeServiceFace(
+export function makeServiceEntry(
   bus: Bus,
   { id, pool, subjects }: WorkerSettings,
   isolation: Isolation,

@@ -12,7 +12,7 @@ import {
 export const RUNNING_IDS_LIMIT = 64;
 
 /** What stays the same for a worker's whole life. */
-export interface BeatIdentity {
+export interface HeartbeatIdentity {
   readonly pool: string;
   readonly worker: string;
   readonly incarnation: bigint;
@@ -27,7 +27,7 @@ export interface BeatIdentity {
 }
 
 /** What changes from one heartbeat to the next. */
-export interface BeatFigures {
+export interface HeartbeatFigures {
   readonly state: WorkerState;
   readonly slots: number;
   readonly busy: number;
@@ -43,7 +43,7 @@ export interface BeatFigures {
 }
 
 /** Builds one heartbeat. */
-export function buildBeat(who: BeatIdentity, now: BeatFigures, seq: bigint): Heartbeat {
+export function buildHeartbeat(who: HeartbeatIdentity, now: HeartbeatFigures, seq: bigint): Heartbeat {
   return create(HeartbeatSchema, {
     pool: who.pool,
     worker: who.worker,
