@@ -46,7 +46,22 @@ const HEADERS = [
   "x-grpc-web",
   "transfer-encoding",
 ];
-const VALUES = ["", "1", "9", "-1", "1e308", "gzip", "br", "chunked", "Bearer x", "99999999H", "a b", "\t", "trailers"];
+const VALUES = [
+  "",
+  "1",
+  "9",
+  "-1",
+  "1e308",
+  "gzip",
+  "gzip",
+  "br",
+  "chunked",
+  "Bearer x",
+  "99999999H",
+  "a b",
+  "\t",
+  "trailers",
+];
 const HOSTS = ["localhost", "localhost:1", "127.0.0.1", "[::1]", "localhost:99999", "evil.example", "", "a b", "[:::]"];
 const BODIES = [
   "{}",
@@ -57,6 +72,7 @@ const BODIES = [
   '{"selector":{}}',
   `{"pool":${'"\\u0000'.repeat(3)}"}`,
   `${"[".repeat(500)}`,
+  `{"${"x".repeat(5_000)}":1}`,
 ];
 
 /** One kind of odd request after another. */
