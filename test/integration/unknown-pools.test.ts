@@ -10,6 +10,7 @@ import { heldJob } from "../support/held-job.js";
 import { rpcErrorOf } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
+import { meterClient } from "../support/meter-rig.js";
 import { eventually, within } from "../support/wait.js";
 
 leakGuard();
@@ -66,6 +67,20 @@ test("a job for a pool that there is not is told so, and does not wait for its d
     assert.equal(error.reason, "unknown_pool", `${name}: ${error.message}`);
     assert.match(error.message, /no worker has ever sent a heartbeat/);
   }
+});
+
+test("every door has the same words for a pool that there is not", async () => {
+  const [, client] = doors[0] ?? assert.fail("a door");
+  const errors = await Promise.all([
+    rpcErrorOf(client.submit({ pool: "not-there", input: EMPTY_INPUT })),
+    rpcErrorOf(client.detachSubmit({ job: { pool: "not-there", input: EMPTY_INPUT } })),
+    rpcErrorOf(client.listWorkers({ pool: "never-named" })),
+    rpcErrorOf(client.pauseWorker({ selector: { pool: "never-named" } })),
+    rpcErrorOf(meterClient(mesh.meter).getCapacity({ pool: "never-named" })),
+    rpcErrorOf(meterClient(mesh.meter).listWorkers({ pool: "never-named" })),
+  ]);
+  const said = new Set(errors.map(({ reason, field, message }) => `${reason} ${field}: ${message}`));
+  assert.deepEqual([...said], ["unknown_pool pool: no worker has ever sent a heartbeat for this pool"]);
 });
 
 test("SubmitMany tells it of each job, and goes on with the others", async (t) => {
