@@ -274,11 +274,14 @@ export class Bus {
 async function pause(signal: AbortSignal | undefined): Promise<void> {
   const canceled = (): PoolError => new PoolError("canceled", "stopped before there was a broker");
   if (signal?.aborted) throw canceled();
-  await new Promise<void>((resolve, reject) => {
-    const timer = systemRuntime.after(reconnectDelayMs(), resolve);
-    signal?.addEventListener("abort", () => {
+  await new Promise<void>((resolve) => {
+    const wake = (): void => {
       systemRuntime.cancel(timer);
-      reject(canceled());
-    });
+      signal?.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = systemRuntime.after(reconnectDelayMs(), wake);
+    signal?.addEventListener("abort", wake);
   });
+  if (signal?.aborted) throw canceled();
 }

@@ -1,5 +1,6 @@
 /** How a connection to a broker is made: whose credentials, which certificates, and why there is none. */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { test } from "node:test";
 import type { Broker } from "../../broker/broker.js";
 import type { PoolError } from "../../mesh/errors.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import type { Logger } from "../../mesh/process/log.js";
 import { connectBus, startBroker } from "../support/broker.js";
 import { makeCertificates } from "../support/certificates.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
@@ -120,6 +122,26 @@ test("broker access - the cause of no connection is in the line", { skip }, asyn
     assert.equal(errors[i]?.reason, "bus_unavailable");
     assert.match(errors[i]?.message ?? "", what);
   }
+});
+
+test("broker access - a long wait for a broker tells each cause once and leaves nothing behind at its signal", async (t) => {
+  let dials = 0;
+  const closed = createServer((socket) => {
+    dials += 1;
+    socket.on("error", () => {}).destroy();
+  });
+  cleanUp(t, () => closed.close());
+  await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
+  const { port } = closed.address() as { port: number };
+  const leave = new AbortController();
+  const lines: unknown[] = [];
+  const log = { warn: (line: unknown) => lines.push(line) } as unknown as Logger;
+  const waiting = Bus.connect({ servers: `nats://127.0.0.1:${port}`, signal: leave.signal, log }).catch((e) => e);
+  await eventually(() => dials >= 4, { what: "four tries" });
+  assert.ok(getEventListeners(leave.signal, "abort").length <= 1);
+  assert.equal(lines.length, 1, JSON.stringify(lines));
+  leave.abort();
+  assert.equal((await waiting).reason, "canceled");
 });
 
 test("broker access - a file that is not what its option says is refused by name", { skip }, async (t) => {
