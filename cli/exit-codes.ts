@@ -59,9 +59,16 @@ function isConfigError(error: PoolError): boolean {
 export function errorText(error: unknown): string {
   if (error instanceof PoolError) {
     if (isConfigError(error)) return error.message;
-    return `${error.reason}: ${error.message}${retryHint(error)}${error.maybeExecuted ? " (it may have run)" : ""}`;
+    const prefix = `${error.reason}: `;
+    const message = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message;
+    return `${prefix}${message}${codeHint(error)}${retryHint(error)}${error.maybeExecuted ? " (it may have run)" : ""}`;
   }
   return error instanceof Error ? error.message : String(error);
+}
+
+function codeHint(error: PoolError): string {
+  const code = error.jobCode;
+  return code === undefined ? "" : ` (code ${code})`;
 }
 
 function retryHint(error: PoolError): string {

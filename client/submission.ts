@@ -69,7 +69,8 @@ export class Submission {
 
   /** The outcome of a submission that ends with an error. */
   failure(error: PoolError, worker = "", attempt = 0): Outcome {
-    return { ok: false, id: this.id, error, worker, attempt };
+    const waited = this.startedAtMs === undefined ? {} : { waitMs: this.startedAtMs - this.submittedAtMs };
+    return { ok: false, id: this.id, error, worker, attempt, ...waited };
   }
 
   /** Called by `Failover` alone. */

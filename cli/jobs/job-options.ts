@@ -14,6 +14,7 @@ export interface JobFlags {
   readonly priority?: "high" | "normal" | "low";
   readonly idempotent?: boolean;
   readonly wait?: boolean;
+  readonly waitForPool?: boolean;
   readonly client?: string;
   readonly codec: ResultForm;
   readonly [name: string]: unknown;
@@ -28,6 +29,7 @@ export function addJobOptions(command: Command): void {
     )
     .option("--idempotent", "may run a second time when its worker dies")
     .option("--no-wait", "fail with pool_full or no_workers at once instead of waiting for a slot")
+    .option("--wait-for-pool", "wait, until the deadline, for a pool that no worker serves yet")
     .option("--client <NAME>", "whose share of the parked queue it counts for")
     .addOption(new Option("--codec <FORM>", "how payloads are read and shown").choices(RESULT_FORMS).default("auto"));
   addSpecs(command, { ...JOB_SPECS, timeoutMs: OPTIONS.timeoutMs });
@@ -38,7 +40,7 @@ export function addJobOptions(command: Command): void {
  *
  * @throws PoolError `invalid_argument`: configuration
  */
-export function toSubmitOptions(shell: Shell, flags: JobFlags): SubmitOptions {
+export function toSubmitOptions(shell: Shell, flags: JobFlags): SubmitOptions & { readonly timeoutMs: number } {
   const { timeoutMs } = readOptions(shell, flags, JOB_SPECS);
   return {
     timeoutMs,

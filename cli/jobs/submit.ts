@@ -2,20 +2,25 @@
 import type { Command } from "commander";
 import { Client, type ClientOptions } from "../../client/client.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
-import type { JobResult, SubmitOptions, Submitter } from "../../mesh/job/job.js";
+import type { Submitter } from "../../mesh/job/job.js";
 import { checkName } from "../../mesh/names.js";
 import { CODECS } from "../../mesh/wire/codec.js";
 import { EXIT, EXIT_CODES_HELP, exitCodeOf } from "../exit-codes.js";
+import { type Link, withLink } from "../link.js";
+import { failureLines } from "../output/failure-report.js";
+import { indentedJson, isJson, jsonLine, utf8Text } from "../output/json-text.js";
 import { errorFields, resultFields, roundMs } from "../output/result-fields.js";
 import type { Shell } from "../shell.js";
-import { readOptions, toCliBus } from "../spec-options.js";
-import { addJobOptions, JOB_SPECS, type JobFlags, toSubmitOptions } from "./job-options.js";
+import { addJobOptions, type JobFlags, toSubmitOptions } from "./job-options.js";
+import { type JobEnd, runOneJob } from "./one-job.js";
 
 const HELP = `
 The result's bytes are printed as they are, with a line end on a terminal. An error
-is one line on stderr: its reason and a message. --codec json checks the payload
-before it is sent and prints the result indented; with --json the result and what is
-known of the job are one JSON object, an error too.
+is one line on stderr: its reason and a message; on a terminal, also where the job
+ran and what to do next. --codec json checks the payload before it is sent and prints
+the result indented; with --json the result and what is known of the job are one JSON
+object, an error too. JSON keeps its own text: no number is rounded, no key dropped.
+A pool that no worker serves is an error at once, unless --wait-for-pool is given.
 
 Examples:
   poolmesh submit adder 41
@@ -39,7 +44,7 @@ export function define(command: Command, shell: Shell): void {
     .argument("<POOL>", "the pool that is to run it")
     .argument("<PAYLOAD>", 'the payload, or "-" for stdin')
     .option("--id <ID>", "the job's id; default made for it")
-    .option("--json", "print one JSON object: result or error, id, worker, attempt, times")
+    .option("--json", "print one JSON object: id, result or error, worker, attempt, waitMs, totalMs")
     .option("--direct", "dispatch from this process instead of through a manager")
     .addHelpText("after", HELP);
   addJobOptions(command);
@@ -50,37 +55,42 @@ export function define(command: Command, shell: Shell): void {
 
 async function runSubmit(shell: Shell, pool: string, argument: string, flags: SubmitFlags): Promise<number> {
   checkName("pool", pool);
+  if (flags.id !== undefined) checkName("job", flags.id);
   const abort = new AbortController();
-  const options = { ...toSubmitOptions(shell, flags), ...(flags.id === undefined ? {} : { id: flags.id }) };
   const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(EXIT.interrupted) : abort.abort()));
+  const begunAt = performance.now();
   try {
-    const payload = check(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
-    const result = await submit(shell, pool, payload, { ...options, signal: abort.signal }, flags);
-    await print(shell, result, flags);
-    return EXIT.ok;
+    const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
+    const end = await withLink(shell, { ...flags, pool: undefined }, (link) =>
+      run(shell, link, pool, payload, flags, abort.signal),
+    );
+    if (abort.signal.aborted) return EXIT.interrupted;
+    return end.error === undefined ? await printResult(shell, end, flags) : await printFailure(shell, pool, end, flags);
   } catch (error) {
     if (abort.signal.aborted) return EXIT.interrupted;
     if (!flags.json) throw error;
-    await shell.stdout.line(
-      JSON.stringify({ ...(flags.id ? { id: flags.id } : {}), error: errorFields(toPoolError(error)) }),
-    );
-    return exitCodeOf(error);
+    const totalMs = performance.now() - begunAt;
+    const { id = "" } = flags;
+    const end = { id, payload: undefined, error: toPoolError(error), worker: "", attempt: 0, waitMs: totalMs, totalMs };
+    return printFailure(shell, pool, end, flags);
   } finally {
     offSignal();
   }
 }
 
-async function submit(
+async function run(
   shell: Shell,
+  link: Link,
   pool: string,
   payload: Uint8Array,
-  options: SubmitOptions,
   flags: SubmitFlags,
-): Promise<JobResult> {
-  const config = readOptions(shell, flags, JOB_SPECS);
-  const submitter = await connect(pool, { ...toCliBus(config), prefix: config.prefix }, flags.direct ?? false);
+  signal: AbortSignal,
+): Promise<JobEnd> {
+  const id = flags.id ?? link.bus.runtime.newId();
+  const options = { ...toSubmitOptions(shell, flags), id, signal };
+  const submitter = await connect(pool, { bus: link.bus, prefix: link.subjects.prefix }, flags.direct ?? false);
   try {
-    return await submitter.submit(payload, options);
+    return await runOneJob({ link, submitter, pool, payload, options, waitForPool: flags.waitForPool ?? false });
   } finally {
     await submitter.close();
   }
@@ -96,21 +106,40 @@ async function connect(
   return Manager.connect(pool, options);
 }
 
-function check(payload: Uint8Array, { codec }: SubmitFlags): Uint8Array {
+function checked(payload: Uint8Array, { codec }: SubmitFlags): Uint8Array {
   if (codec === "json" || codec === "text") CODECS[codec].decode(payload);
   return payload;
 }
 
-async function print(shell: Shell, result: JobResult, flags: SubmitFlags): Promise<void> {
+async function printResult(shell: Shell, end: JobEnd, flags: SubmitFlags): Promise<number> {
   const { stdout } = shell;
+  const payload = end.payload ?? new Uint8Array();
   if (flags.json) {
-    const { id, worker, attempt, waitMs, totalMs, payload } = result;
-    const times = { waitMs: roundMs(waitMs), totalMs: roundMs(totalMs) };
-    return stdout.line(JSON.stringify({ id, ...resultFields(payload, flags.codec), worker, attempt, ...times }));
+    await stdout.line(jsonLine({ id: end.id, ...resultFields(payload, flags.codec), ...knownOf(end) }));
+    return EXIT.ok;
   }
-  if (flags.codec === "json") return stdout.line(JSON.stringify(result.json() ?? null, null, 2));
-  await stdout.write(result.payload);
-  if (stdout.isTerminal && result.payload.at(-1) !== 0x0a) await stdout.write("\n");
+  const text = flags.codec === "json" ? utf8Text(payload) : undefined;
+  if (text === "") await stdout.line("null");
+  else if (text !== undefined && isJson(text)) await stdout.line(indentedJson(text));
+  else {
+    await stdout.write(payload);
+    if (stdout.isTerminal && payload.at(-1) !== 0x0a) await stdout.write("\n");
+    if (flags.codec === "json")
+      await shell.stderr.line("poolmesh: the result is not valid JSON; it is printed as it came");
+  }
+  return EXIT.ok;
+}
+
+async function printFailure(shell: Shell, pool: string, end: JobEnd, flags: SubmitFlags): Promise<number> {
+  const error = end.error ?? new PoolError("internal", "no result");
+  if (flags.json) await shell.stdout.line(jsonLine({ id: end.id, error: errorFields(error), ...knownOf(end) }));
+  else if (!shell.stderr.isTerminal) throw error;
+  else for (const line of failureLines(shell.stderr, { ...end, pool, error })) await shell.stderr.line(line);
+  return exitCodeOf(error);
+}
+
+function knownOf({ worker, attempt, waitMs, totalMs }: JobEnd): Record<string, unknown> {
+  return { worker, attempt, waitMs: roundMs(waitMs), totalMs: roundMs(totalMs) };
 }
 
 async function readAll({ stdin }: Shell): Promise<Uint8Array> {

@@ -20,6 +20,13 @@ export interface JobStarter<T> {
   cancel(id: string): void;
 }
 
+/** Inputs that may come at once, without a promise, when they are there. */
+export interface InputIterator<T> {
+  next(): IteratorResult<T> | Promise<IteratorResult<T>>;
+  /** No more inputs are wanted. */
+  return?(): unknown;
+}
+
 const DEFAULT_WINDOW = 256;
 const MAX_WINDOW = 65_536;
 
@@ -47,7 +54,7 @@ export interface JobFlowOptions {
  */
 export async function* jobFlow<T>(
   starter: JobStarter<T>,
-  inputs: Iterable<T> | AsyncIterable<T>,
+  inputs: Inputs<T>,
   options: JobFlowOptions = {},
 ): AsyncGenerator<FlowOutcome<T>> {
   const flow = new Flow(starter, inputs, options);
@@ -58,11 +65,13 @@ export async function* jobFlow<T>(
   }
 }
 
+type Inputs<T> = Iterable<T> | AsyncIterable<T> | InputIterator<T>;
+
 class Flow<T> {
   readonly #starter: JobStarter<T>;
   readonly #options: JobFlowOptions;
   readonly #window: number;
-  readonly #inputs: Iterator<T> | AsyncIterator<T>;
+  readonly #inputs: InputIterator<T>;
   /** Jobs that were read and are started at the end of this turn. */
   #batch: (() => void)[] = [];
   /** Ids of jobs under way, to cancel them. */
@@ -82,7 +91,7 @@ class Flow<T> {
   #wake: () => void = () => {};
   readonly #onAbort = (): void => this.#abort();
 
-  constructor(starter: JobStarter<T>, inputs: Iterable<T> | AsyncIterable<T>, options: JobFlowOptions) {
+  constructor(starter: JobStarter<T>, inputs: Inputs<T>, options: JobFlowOptions) {
     const window = options.window ?? DEFAULT_WINDOW;
     if (!Number.isInteger(window) || window < 1 || window > MAX_WINDOW) {
       throw new PoolError("invalid_argument", `window: use a whole number from 1 to ${MAX_WINDOW}`, {
@@ -92,8 +101,7 @@ class Flow<T> {
     this.#starter = starter;
     this.#options = options;
     this.#window = window;
-    this.#inputs =
-      Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : (inputs as Iterable<T>)[Symbol.iterator]();
+    this.#inputs = iteratorOf(inputs);
     if (options.signal?.aborted) this.#onAbort();
     options.signal?.addEventListener("abort", this.#onAbort);
   }
@@ -238,6 +246,11 @@ class Flow<T> {
       this.#nextInOrder += 1;
     }
   }
+}
+
+function iteratorOf<T>(inputs: Inputs<T>): InputIterator<T> {
+  if (Symbol.asyncIterator in inputs) return inputs[Symbol.asyncIterator]();
+  return Symbol.iterator in inputs ? inputs[Symbol.iterator]() : inputs;
 }
 
 function gaveUp(): Outcome {

@@ -80,6 +80,8 @@ export type Outcome =
       readonly error: PoolError;
       readonly worker: string;
       readonly attempt: number;
+      /** From submit to the sending of the attempt that ended it, in milliseconds, when that is known. */
+      readonly waitMs?: number;
     };
 
 /** One outcome of a stream of jobs, with the place of its job in that stream, from 0. */

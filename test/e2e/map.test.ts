@@ -194,7 +194,7 @@ describe("map - endless input", () => {
   }
 
   test("nothing more is read while no result comes", async (t) => {
-    const { child, taken } = startEndless(t, ["nobody-serves-this", "--window", "32"]);
+    const { child, taken } = startEndless(t, ["nobody-serves-this", "--wait-for-pool", "--window", "32"]);
     child.stdout.resume();
     let last = -1;
     await eventually(

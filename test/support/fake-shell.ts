@@ -2,7 +2,7 @@
 import { PassThrough, Readable } from "node:stream";
 import { Output } from "../../cli/output/output.js";
 import { runProgram } from "../../cli/program.js";
-import type { Shell } from "../../cli/shell.js";
+import type { Shell, SignalListener } from "../../cli/shell.js";
 
 /** How a command ended. */
 export interface ShellExit {
@@ -11,19 +11,38 @@ export interface ShellExit {
   readonly stderr: string;
 }
 
+/** How a command is run. */
+export interface ShellOptions {
+  /** What stands on stdin; default nothing. */
+  readonly input?: string | Uint8Array;
+  /** The width of a terminal that stderr is; default none: stderr is a pipe. */
+  readonly terminalColumns?: number;
+  /** Hears the listener that the command gives its signals to. */
+  readonly onSignals?: (listener: SignalListener) => void;
+}
+
 /** Runs `poolmesh ARGV` in this process. */
-export async function runInShell(argv: readonly string[], env: Record<string, string> = {}): Promise<ShellExit> {
+export async function runInShell(
+  argv: readonly string[],
+  env: Record<string, string> = {},
+  options: ShellOptions = {},
+): Promise<ShellExit> {
   const [out, err] = [new PassThrough(), new PassThrough()];
+  const { input, terminalColumns: columns } = options;
+  if (columns !== undefined) Object.assign(err, { isTTY: true, columns });
   const texts = [collect(out), collect(err)];
   const shell: Shell = {
     env,
     argv,
-    stdin: Readable.from([]),
+    stdin: Readable.from(input === undefined ? [] : [Buffer.from(input)]),
     stdout: new Output(out, env),
     stderr: new Output(err, env),
     self: { file: process.execPath, args: ["--import", "tsx", "cli/main.ts"] },
     exitCode: 0,
-    onSignal: () => () => undefined,
+    onSignal: (listener) => {
+      options.onSignals?.(listener);
+      return () => undefined;
+    },
     exitNow: (code) => {
       throw new Error(`exit ${code}`);
     },

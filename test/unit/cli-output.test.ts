@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import { EXIT, errorText, exitCodeOf } from "../../cli/exit-codes.js";
+import { indentedJson, JsonText, jsonLine, oneLineJson } from "../../cli/output/json-text.js";
 import { Output } from "../../cli/output/output.js";
 import { type Progress, progressLine } from "../../cli/output/progress-bar.js";
 import { resultFields } from "../../cli/output/result-fields.js";
 import { tableLines } from "../../cli/output/table.js";
 import { CATALOGUE, PoolError, type Reason } from "../../mesh/errors.js";
+import { seededRandom } from "../support/random.js";
 
 const REASONS = Object.keys(CATALOGUE) as Reason[];
 
@@ -73,7 +75,7 @@ describe("cli - exit codes", () => {
 
 describe("cli - results", () => {
   test("a result is JSON when it is JSON, else text, else base64", () => {
-    assert.deepEqual(resultFields(Buffer.from('{"a":1}'), "auto"), { result: { a: 1 } });
+    assert.deepEqual(resultFields(Buffer.from('{"a":1}'), "auto"), { result: new JsonText('{"a":1}') });
     assert.deepEqual(resultFields(Buffer.from("hello"), "auto"), { result: "hello" });
     assert.deepEqual(resultFields(Buffer.from([0xff, 0xfe]), "auto"), { resultBase64: "//4=" });
     assert.deepEqual(resultFields(Buffer.alloc(0), "auto"), { result: "" });
@@ -83,6 +85,60 @@ describe("cli - results", () => {
     assert.deepEqual(resultFields(Buffer.from("42"), "text"), { result: "42" });
     assert.deepEqual(resultFields(Buffer.from("42"), "bytes"), { resultBase64: "NDI=" });
     assert.deepEqual(resultFields(Buffer.alloc(0), "json"), { result: null });
+  });
+});
+
+describe("cli - JSON as text", () => {
+  test("indented and on one line it has the same tokens, whatever its values are", () => {
+    const written = '{"a":12345678901234567890,"a":[1e400,-0.0,{},[],"\\\\\\" ,:{"],"":{"\\u00e9":null}}';
+    const indented = indentedJson(written);
+    assert.equal(
+      indented,
+      [
+        "{",
+        '  "a": 12345678901234567890,',
+        '  "a": [',
+        "    1e400,",
+        "    -0.0,",
+        "    {},",
+        "    [],",
+        '    "\\\\\\" ,:{"',
+        "  ],",
+        '  "": {',
+        '    "\\u00e9": null',
+        "  }",
+        "}",
+      ].join("\n"),
+    );
+    assert.equal(oneLineJson(indented), written);
+    assert.equal(oneLineJson(` ${written}\t`), written);
+  });
+
+  test("random values look as JSON.stringify shows them", () => {
+    const random = seededRandom(11);
+    const make = (depth: number): unknown => {
+      const kind = Math.floor(random() * (depth > 3 ? 4 : 6));
+      if (kind === 0) return Math.floor(random() * 1e6) / 8;
+      if (kind === 1) return ["", "\\", '"', "a b", "{[,:]}", "\u2028"][Math.floor(random() * 6)];
+      if (kind === 2) return null;
+      if (kind === 3) return random() < 0.5;
+      const members = Array.from({ length: Math.floor(random() * 4) }, () => make(depth + 1));
+      return kind === 4 ? members : Object.fromEntries(members.map((each, i) => [`k${i}"\\`, each]));
+    };
+    for (let round = 0; round < 300; round += 1) {
+      const value = make(0);
+      assert.equal(indentedJson(JSON.stringify(value)), JSON.stringify(value, null, 2));
+      assert.equal(oneLineJson(JSON.stringify(value, null, 2)), JSON.stringify(value));
+    }
+  });
+
+  test("a string of megabytes is one token", () => {
+    const long = JSON.stringify(`${"x\\".repeat(2 ** 20)}"`);
+    assert.equal(oneLineJson(`[\n${long}\n]`), `[${long}]`);
+  });
+
+  test("an object takes pieces of JSON as they are and leaves out what is undefined", () => {
+    assert.equal(jsonLine({ a: new JsonText("1.0"), b: undefined, 'c"': "ü" }), '{"a":1.0,"c\\"":"ü"}');
   });
 });
 

@@ -3,7 +3,11 @@ import type { DonePrefix } from "./prefix.js";
 import type { SourceFlags } from "./sources.js";
 
 /** Lines for stderr. */
-export function againLines(argv: readonly string[], flags: SourceFlags, done: DonePrefix): string[] {
+export function againLines(
+  argv: readonly string[],
+  flags: Pick<SourceFlags, "files" | "lines">,
+  done: DonePrefix,
+): string[] {
   const command = ["poolmesh", ...withSkip(argv, done.length)].map(quoted).join(" ");
   const fromStdin = flags.files === undefined && (flags.lines === undefined || flags.lines === "-");
   const more = done.beyond === 0 ? "" : `, and ${done.beyond} after the first gap, which will run again`;

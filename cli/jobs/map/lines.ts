@@ -1,53 +1,88 @@
 /**
  * Lines of a byte stream, as they come.
  *
- * Memory is bounded by one line, and a line by a limit. A line ends with LF or
- * CR LF; the last one may have no end. Bytes stay as they are.
+ * Memory is bounded by one chunk and one line, and a line by a limit. A line
+ * ends with LF or CR LF; the last one may have no end. Bytes stay as they are,
+ * but for a byte order mark before the first line: editors write it, and no JSON
+ * may begin with it.
  */
 import { PoolError } from "../../../mesh/errors.js";
+import type { Groups } from "./feed.js";
 import type { MapInput } from "./map-input.js";
 
 const LF = 0x0a;
 const CR = 0x0d;
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 /** The longest line, in bytes: more than any broker takes by default. */
 export const MAX_LINE_BYTES = 64 * 2 ** 20;
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** How lines are read. */
+export interface LinesOptions {
+  /** The longest line, in bytes; default {@link MAX_LINE_BYTES}. */
+  readonly maxLineBytes?: number;
+  /** Whether a byte order mark before the first line stays; default false. */
+  readonly keepByteOrderMark?: boolean;
+}
 
 /**
- * Every line as an input.
+ * Every line as an input, in groups: those that a chunk ends.
  *
  * @throws PoolError `payload_too_large` for a line over the limit
  */
-export async function* lines(
-  source: AsyncIterable<Uint8Array>,
-  maxLineBytes: number = MAX_LINE_BYTES,
-): AsyncGenerator<MapInput> {
-  let pieces: Uint8Array[] = [];
-  let held = 0;
-  let readTo = 0;
-  for await (const chunk of source) {
-    let from = 0;
-    for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, from)) {
-      pieces.push(chunk.subarray(from, end));
-      yield toInput(pieces, readTo + end + 1);
-      pieces = [];
-      held = 0;
-      from = end + 1;
-    }
-    readTo += chunk.length;
-    if (from === chunk.length) continue;
-    held += chunk.length - from;
-    if (held > maxLineBytes) throw tooLong(maxLineBytes);
-    pieces.push(chunk.subarray(from));
-  }
-  if (held > 0) yield toInput(pieces, readTo);
+export async function* lines(source: AsyncIterable<Uint8Array>, options: LinesOptions = {}): Groups<MapInput> {
+  const splitter = new Splitter(options);
+  for await (const chunk of source) yield splitter.split(chunk);
+  yield splitter.rest();
 }
 
-function toInput(pieces: readonly Uint8Array[], readTo: number): MapInput {
-  const line = Buffer.concat(pieces);
-  const payload = line.at(-1) === CR ? line.subarray(0, -1) : line;
-  return { label: decoder.decode(payload), payload, readTo };
+class Splitter {
+  readonly #maxLineBytes: number;
+  #mayBeginWithMark: boolean;
+  /** The beginning of a line whose end is not read yet. */
+  #pieces: Uint8Array[] = [];
+  #heldBytes = 0;
+  #readTo = 0;
+
+  constructor({ maxLineBytes = MAX_LINE_BYTES, keepByteOrderMark = false }: LinesOptions) {
+    this.#maxLineBytes = maxLineBytes;
+    this.#mayBeginWithMark = !keepByteOrderMark;
+  }
+
+  *split(chunk: Uint8Array): Generator<MapInput> {
+    let from = 0;
+    for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, from)) {
+      this.#pieces.push(chunk.subarray(from, end));
+      yield this.#take(this.#readTo + end + 1);
+      from = end + 1;
+    }
+    this.#readTo += chunk.length;
+    if (from === chunk.length) return;
+    this.#heldBytes += chunk.length - from;
+    if (this.#heldBytes > this.#maxLineBytes) throw tooLong(this.#maxLineBytes);
+    this.#pieces.push(chunk.subarray(from));
+  }
+
+  /** The last line, when it has no end. A stream of nothing but a byte order mark has no line. */
+  *rest(): Generator<MapInput> {
+    if (this.#heldBytes === 0) return;
+    const isMark = this.#heldBytes === BYTE_ORDER_MARK.length && this.#readTo === this.#heldBytes;
+    const input = this.#take(this.#readTo);
+    if (!isMark || input.payload.length > 0) yield input;
+  }
+
+  #take(readTo: number): MapInput {
+    const line = this.#pieces.length === 1 ? (this.#pieces[0] as Uint8Array) : Buffer.concat(this.#pieces);
+    const from = this.#mayBeginWithMark ? markLength(line) : 0;
+    const to = line[line.length - 1] === CR ? line.length - 1 : line.length;
+    this.#mayBeginWithMark = false;
+    this.#pieces = [];
+    this.#heldBytes = 0;
+    return { payload: line.subarray(from, to), readTo };
+  }
+}
+
+function markLength(line: Uint8Array): number {
+  return BYTE_ORDER_MARK.every((byte, i) => line[i] === byte) ? BYTE_ORDER_MARK.length : 0;
 }
 
 function tooLong(limit: number): PoolError {

@@ -2,10 +2,11 @@
  * Starts jobs through a Client and is patient with outages.
  *
  * A job that could not even be taken, because the broker or every manager was
- * away, is started again until its own deadline. One that may have run is not.
+ * away, is started again until its own deadline; with `waitForPool` also one of a
+ * pool that nobody serves yet. One that may have run is not.
  */
 import type { Client } from "../../../client/client.js";
-import { type PoolError, toPoolError } from "../../../mesh/errors.js";
+import { type PoolError, type Reason, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
 import type { JobStarter } from "../../../mesh/job/job-flow.js";
 import type { MapInput } from "./map-input.js";
@@ -15,14 +16,16 @@ const RETRY_MS = 250;
 export class PatientStarter implements JobStarter<MapInput> {
   readonly #client: Pick<Client, "detachSubmit" | "cancel">;
   readonly #options: SubmitOptions;
+  readonly #passing: ReadonlySet<Reason>;
   #counter = 0;
   #patient = true;
   /** The client's id of each job by ours, which stays the same over tries. */
   readonly #ids = new Map<string, string>();
 
-  constructor(client: Pick<Client, "detachSubmit" | "cancel">, options: SubmitOptions) {
+  constructor(client: Pick<Client, "detachSubmit" | "cancel">, options: SubmitOptions, waitForPool = false) {
     this.#client = client;
     this.#options = options;
+    this.#passing = new Set<Reason>(["bus_unavailable", "draining", ...(waitForPool ? ["unknown_pool" as const] : [])]);
   }
 
   /** Jobs that have no outcome yet. */
@@ -65,8 +68,8 @@ export class PatientStarter implements JobStarter<MapInput> {
   }
 
   #mayTryAgain(error: PoolError, endAt: number): boolean {
-    const passing = error.reason === "bus_unavailable" || error.reason === "draining";
-    if (!this.#patient || !passing || error.maybeExecuted || this.#options.wait === false) return false;
+    if (!this.#patient || !this.#passing.has(error.reason) || error.maybeExecuted || this.#options.wait === false)
+      return false;
     return performance.now() + RETRY_MS < endAt;
   }
 }

@@ -2,7 +2,9 @@
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { PoolError } from "../../../mesh/errors.js";
+import type { ResultForm } from "../../output/result-fields.js";
 import type { Shell } from "../../shell.js";
+import type { Groups } from "./feed.js";
 import { glob } from "./glob.js";
 import { lines } from "./lines.js";
 import type { MapInput } from "./map-input.js";
@@ -13,17 +15,21 @@ export interface SourceFlags {
   readonly files?: readonly string[];
   /** With files: send the path instead of the content. */
   readonly paths?: boolean;
+  /** "bytes": lines are taken as they are, a byte order mark included. */
+  readonly codec: ResultForm;
 }
 
 /** Inputs, and how much there is of them when that is known beforehand. */
 export interface Source {
-  readonly inputs: AsyncIterable<MapInput>;
+  readonly inputs: Groups<MapInput>;
   /** In inputs, or in bytes of a file of lines. */
   readonly total?: { readonly inputs: number } | { readonly bytes: number };
 }
 
 /** The most files that are named at once. */
 const MAX_FILES = 5_000_000;
+/** How much of a file of lines is read at once, in bytes. */
+const CHUNK_BYTES = 64 * 1_024;
 
 /**
  * Opens a source.
@@ -33,11 +39,13 @@ const MAX_FILES = 5_000_000;
 export async function openSource(shell: Shell, flags: SourceFlags): Promise<Source> {
   if (flags.files !== undefined) return openFiles(flags.files, flags.paths ?? false);
   if (flags.paths) throw refuse("paths", "only with --files");
-  if (flags.lines === undefined || flags.lines === "-") return { inputs: lines(shell.stdin as AsyncIterable<Buffer>) };
+  const options = { keepByteOrderMark: flags.codec === "bytes" };
+  if (flags.lines === undefined || flags.lines === "-") return { inputs: lines(shell.stdin, options) };
   const { size } = await stat(flags.lines).catch((error: NodeJS.ErrnoException) => {
     throw refuse("lines", `cannot read the file (${error.code ?? "error"})`, error);
   });
-  return { inputs: lines(createReadStream(flags.lines, { highWaterMark: 256 * 1024 })), total: { bytes: size } };
+  const file = createReadStream(flags.lines, { highWaterMark: CHUNK_BYTES });
+  return { inputs: lines(file, options), total: { bytes: size } };
 }
 
 async function openFiles(patterns: readonly string[], paths: boolean): Promise<Source> {
@@ -52,8 +60,8 @@ async function openFiles(patterns: readonly string[], paths: boolean): Promise<S
   return { inputs: readFiles(found, paths), total: { inputs: found.size } };
 }
 
-async function* readFiles(found: ReadonlySet<string>, paths: boolean): AsyncGenerator<MapInput> {
-  for (const path of found) yield { label: path, payload: paths ? Buffer.from(path) : await content(path) };
+async function* readFiles(found: ReadonlySet<string>, paths: boolean): Groups<MapInput> {
+  for (const path of found) yield [{ path, payload: paths ? Buffer.from(path) : await content(path) }];
 }
 
 async function content(path: string): Promise<Uint8Array> {

@@ -1,0 +1,144 @@
+/** One run of `map`: inputs through jobs to lines. */
+import { plural } from "../../../browser/format.js";
+import type { Client } from "../../../client/client.js";
+import type { PoolError } from "../../../mesh/errors.js";
+import type { SubmitOptions } from "../../../mesh/job/job.js";
+import { type FlowOutcome, jobFlow } from "../../../mesh/job/job-flow.js";
+import { EXIT } from "../../exit-codes.js";
+import type { Link } from "../../link.js";
+import { LineBatch } from "../../output/line-batch.js";
+import { ProgressDisplay } from "../../output/progress-display.js";
+import type { Shell } from "../../shell.js";
+import type { JobFlags } from "../job-options.js";
+import { PoolScout } from "../pool-scout.js";
+import { Feed } from "./feed.js";
+import { againLines } from "./go-on.js";
+import type { MapInput } from "./map-input.js";
+import { outcomeLine } from "./outcome-line.js";
+import { PatientStarter } from "./patient-starter.js";
+import { DonePrefix } from "./prefix.js";
+import type { Source, SourceFlags } from "./sources.js";
+
+/** The flags of `map`, as commander gives them. */
+export interface MapFlags extends JobFlags, SourceFlags {
+  readonly ordered?: boolean;
+  readonly window: number;
+  readonly skip: number;
+}
+
+/** One run: inputs through jobs to lines. */
+export class MapRun {
+  readonly #shell: Shell;
+  readonly #flags: MapFlags;
+  readonly #source: Source;
+  readonly #feed: Feed<MapInput>;
+  readonly #bar: ProgressDisplay;
+  readonly #done: DonePrefix;
+  readonly #lines: LineBatch;
+  readonly #abort = new AbortController();
+  readonly #scout: PoolScout;
+  #starter: PatientStarter | undefined;
+  /** Nobody serves the pool. */
+  #unknown: PoolError | undefined;
+  /** Settles when it is known why a manager says so. */
+  #verdict: Promise<void> | undefined;
+  #isServed = false;
+  #failed = 0;
+  #interrupted = false;
+
+  constructor(shell: Shell, link: Link, pool: string, flags: MapFlags, source: Source) {
+    this.#shell = shell;
+    this.#flags = flags;
+    this.#source = source;
+    this.#feed = new Feed(source.inputs, flags.skip);
+    this.#bar = new ProgressDisplay(shell.stderr, pool);
+    this.#done = new DonePrefix(flags.skip);
+    this.#lines = new LineBatch(shell.stdout);
+    this.#scout = new PoolScout(link, pool, (error) => this.#giveUp(error));
+  }
+
+  async run(client: Client, submitOptions: SubmitOptions): Promise<number> {
+    const { ordered, window, waitForPool = false } = this.#flags;
+    const { timeoutMs, wait } = submitOptions;
+    const starter = new PatientStarter(client, submitOptions, waitForPool);
+    this.#starter = starter;
+    if (waitForPool || wait === false) this.#scout.stop();
+    const offSignal = this.#shell.onSignal((_signal, count) => this.#onSignal(count));
+    const total = this.#source.total;
+    this.#bar.start(
+      total !== undefined && "inputs" in total ? Math.max(0, total.inputs - this.#flags.skip) : undefined,
+    );
+    try {
+      const options = { ordered, window, timeoutMs, wait, signal: this.#abort.signal };
+      this.#feed.onFirst(() => this.#scout.begin());
+      for await (const outcome of jobFlow<MapInput>(starter, this.#feed, options)) {
+        const written = this.#onOutcome(outcome);
+        if (written !== undefined) await written;
+      }
+    } finally {
+      this.#scout.stop();
+      await this.#lines.flush();
+      this.#bar.stop();
+      offSignal();
+    }
+    return this.#end();
+  }
+
+  /** Returns what to wait for when the reader is slower than outcomes come. */
+  #onOutcome(outcome: FlowOutcome<MapInput>): Promise<void> | undefined {
+    const index = outcome.index + this.#flags.skip;
+    const canceled = !outcome.ok && outcome.error.reason === "canceled" && this.#abort.signal.aborted;
+    if (canceled || this.#unknown !== undefined) return undefined;
+    if (!outcome.ok && this.#isUnknown(outcome.error)) return undefined;
+    this.#isServed = true;
+    this.#scout.stop();
+    if (!outcome.ok) this.#failed += 1;
+    const total = this.#source.total;
+    const bytes = total !== undefined && "bytes" in total ? total.bytes : 0;
+    this.#bar.add(outcome.ok, bytes > 0 ? (outcome.input.readTo ?? 0) / bytes : undefined);
+    this.#done.add(index);
+    const line = outcomeLine(outcome, index, this.#flags.codec);
+    if (!this.#shell.stdout.isTerminal) return this.#lines.add(line);
+    this.#bar.clear();
+    return this.#shell.stdout.write(line);
+  }
+
+  /** Whether a manager says that nobody serves the pool, while that would end the run. */
+  #isUnknown({ reason }: PoolError): boolean {
+    const { wait, waitForPool = false } = this.#flags;
+    if (reason !== "unknown_pool" || wait === false || waitForPool || this.#isServed) return false;
+    this.#verdict ??= this.#scout.confirm();
+    return true;
+  }
+
+  /** No line is written for jobs that nobody will ever run: one error says it for all. */
+  #giveUp(error: PoolError): void {
+    this.#unknown = error;
+    this.#feed.close();
+    this.#abort.abort();
+  }
+
+  #onSignal(count: number): void {
+    this.#interrupted = true;
+    this.#feed.close();
+    if (count > 2) this.#shell.exitNow(EXIT.interrupted);
+    if (count > 1) this.#abort.abort();
+    else
+      this.#say(
+        `stopping: waiting for ${plural(this.#starter?.underWay ?? 0, "job")} under way; once more cancels them`,
+      );
+  }
+
+  #say(text: string): void {
+    this.#bar.clear();
+    void this.#shell.stderr.line(text);
+  }
+
+  async #end(): Promise<number> {
+    await this.#verdict;
+    if (this.#unknown !== undefined) throw this.#unknown;
+    if (!this.#interrupted || this.#feed.ended) return this.#failed > 0 ? EXIT.failed : EXIT.ok;
+    for (const line of againLines(this.#shell.argv, this.#flags, this.#done)) await this.#shell.stderr.line(line);
+    return EXIT.interrupted;
+  }
+}

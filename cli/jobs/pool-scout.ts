@@ -1,0 +1,97 @@
+/**
+ * Whether anybody serves a pool at all: told from "all its workers are busy".
+ *
+ * Nobody does when no worker of the pool answers a roll call, and every manager
+ * that is heard holds its jobs without having given any of them to a worker,
+ * ever. Without such a manager nothing is concluded: this account may not be
+ * allowed to listen.
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import type { Msg } from "nats";
+import { type Heartbeat, type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { PoolError } from "../../mesh/errors.js";
+import { rollCall } from "../control/roll-call.js";
+import { unknownPool } from "../control/unknown-pool.js";
+import type { Link } from "../link.js";
+
+/** How long a job may take before anybody asks whether its pool is served, in milliseconds. */
+const PATIENCE_MS = 150;
+/** The time between two roll calls that told nothing, in milliseconds. */
+const AGAIN_MS = 1_000;
+/** Outcomes that no worker had a part in. */
+const WITHOUT_WORKER = new Set(["deadline_exceeded", "canceled", "unknown_pool", "no_workers", "pool_full"]);
+
+export class PoolScout {
+  readonly #link: Link;
+  readonly #pool: string;
+  readonly #onUnknown: (error: PoolError) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #begun = false;
+  #stopped = false;
+
+  /** @param onUnknown hears at most once that nobody serves the pool */
+  constructor(link: Link, pool: string, onUnknown: (error: PoolError) => void) {
+    this.#link = link;
+    this.#pool = pool;
+    this.#onUnknown = onUnknown;
+  }
+
+  /** A job has been submitted. */
+  begin(): void {
+    if (this.#begun || this.#stopped) return;
+    this.#begun = true;
+    this.#askAfter(PATIENCE_MS);
+  }
+
+  /** A manager has said that it has never heard of a worker of the pool. */
+  async confirm(): Promise<void> {
+    if (this.#stopped) return;
+    this.stop();
+    this.#onUnknown(unknownPool(this.#pool, poolsOf(await rollCall(this.#link))));
+  }
+
+  /** Nobody needs to know any more: a job has ended, or none is waited for. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #askAfter(delayMs: number): void {
+    this.#timer = setTimeout(() => void this.#ask().catch(() => undefined), delayMs);
+    this.#timer.unref();
+  }
+
+  async #ask(): Promise<void> {
+    const managers: ManagerHeartbeat[] = [];
+    const { bus, subjects } = this.#link;
+    const onManager = (msg: Msg): void => {
+      const heartbeat = decode(msg.data);
+      if (heartbeat !== undefined) managers.push(heartbeat);
+    };
+    const subscription = bus.subscribe(subjects.every.managerHeartbeat(this.#pool), onManager);
+    const workers = await rollCall(this.#link);
+    subscription.unsubscribe();
+    const pools = poolsOf(workers);
+    if (this.#stopped || pools.includes(this.#pool)) return this.stop();
+    if (managers.length === 0) return this.#askAfter(AGAIN_MS);
+    this.stop();
+    if (managers.every(hasOnlyHeld)) this.#onUnknown(unknownPool(this.#pool, pools));
+  }
+}
+
+/** Whether a manager has never given a job of its pool to a worker. Pure. */
+export function hasOnlyHeld({ inFlight, outcomes }: Pick<ManagerHeartbeat, "inFlight" | "outcomes">): boolean {
+  return inFlight === 0 && Object.entries(outcomes).every(([reason, n]) => n === 0n || WITHOUT_WORKER.has(reason));
+}
+
+function poolsOf(workers: readonly Heartbeat[]): string[] {
+  return [...new Set(workers.map(({ pool }) => pool))];
+}
+
+function decode(data: Uint8Array): ManagerHeartbeat | undefined {
+  try {
+    return fromBinary(ManagerHeartbeatSchema, data);
+  } catch {
+    return undefined;
+  }
+}
