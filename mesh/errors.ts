@@ -27,7 +27,12 @@ export const CATALOGUE = {
     retryable: false,
     when: "a name, payload, header or deadline is unacceptable; names the field",
   },
-  unknown_pool: { code: Code.NotFound, number: 404, retryable: true, when: "no worker has ever sent a heartbeat for this pool" },
+  unknown_pool: {
+    code: Code.NotFound,
+    number: 404,
+    retryable: true,
+    when: "no worker has ever sent a heartbeat for this pool",
+  },
   no_workers: {
     code: Code.Unavailable,
     number: 503,
@@ -152,7 +157,7 @@ export function isJobCode(value: unknown): value is string {
 /** The one text for a pool that there is not, whoever says it. @param retryAfterMs when to ask again, milliseconds */
 export function unknownPool(retryAfterMs?: number): PoolError {
   const more = retryAfterMs === undefined ? {} : { retryAfterMs };
-  return new PoolError("unknown_pool", "no worker has ever sent a heartbeat for this pool", { field: "pool", ...more });
+  return new PoolError("unknown_pool", CATALOGUE.unknown_pool.when, { field: "pool", ...more });
 }
 
 /** Whether `reason` is in the catalogue. */
