@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
+import { ManagerService as ManagerServer } from "../../services/manager/service.js";
 import { connectBus } from "../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { EMPTY_INPUT, rpcTransports } from "../support/doors.js";
@@ -110,6 +111,18 @@ test("a caller that says so waits for a pool to come", async (t) => {
   await eventually(async () => (await metrics(mesh.manager.url)).includes('parked_jobs{pool="to-come"} 1'));
   await mesh.addWorker({ pool: "to-come", run: () => 7 }, t);
   assert.deepEqual((await within(job)).output, { case: "text", value: "7" });
+});
+
+test("a pool that the manager's operator named is one, before its first worker", async (t) => {
+  const listen = { host: "127.0.0.1", port: 0 };
+  const manager = new ManagerServer({ bus: { servers: mesh.natsUrl }, pools: ["by-name"], listen, graceMs: 0 });
+  cleanUp(t, () => manager.stop());
+  await manager.start();
+  const client = createClient(ManagerService, rpcTransports(manager.url).gRPC ?? assert.fail("gRPC"));
+  const job = client.submit({ pool: "by-name", input: EMPTY_INPUT });
+  await eventually(async () => (await metrics(manager.url)).includes('parked_jobs{pool="by-name"} 1'));
+  await mesh.addWorker({ pool: "by-name", run: () => 8 }, t);
+  assert.deepEqual((await within(job)).output, { case: "text", value: "8" });
 });
 
 test("a pool of a bare worker is a pool, also while that worker is busy", async (t) => {
