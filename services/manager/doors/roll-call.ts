@@ -36,15 +36,16 @@ export class RollCall {
     const { runtime } = this.#bus;
     if (runtime.now() - (this.#settledAtMs.get(pool) ?? Number.NEGATIVE_INFINITY) < TRUE_FOR_MS) return;
     const { inbox, subjects } = this.#pools;
+    const subject = subjects.controlAll(pool.name);
     let endAtMs = runtime.now() + ANSWER_LIMIT_MS;
-    // Only the broker answers: nobody is there. Workers send a heartbeat instead.
-    const token = inbox.open({ onReply: () => (endAtMs = this.#startedAtMs + FIRST_HEARTBEAT_MS) });
-    const reply = inbox.subject(token);
-    this.#bus.publish(subjects.controlAll(pool.name), encodeControl("rollCall", {}), { reply });
+    // Workers send a heartbeat instead of an answer; the broker says when nobody hears the question.
+    const question = { subject, payload: encodeControl("rollCall", {}), limitMs: ANSWER_LIMIT_MS, signal };
+    void inbox.ask(question).then(({ kind }) => {
+      if (kind === "absent") endAtMs = this.#startedAtMs + FIRST_HEARTBEAT_MS;
+    });
     while (!pool.workers.everHeard && !signal.aborted && runtime.now() < endAtMs) {
       await delay(runtime, LOOK_INTERVAL_MS);
     }
-    inbox.close(token);
     if (!signal.aborted) this.#settledAtMs.set(pool, runtime.now());
   }
 }
