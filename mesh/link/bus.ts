@@ -9,6 +9,7 @@
 import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
+import { tellOutageCauses } from "./broker/outage-cause.js";
 import { BrokerOptions, reconnectDelayMs } from "./broker-options.js";
 import type { Connection } from "./connection.js";
 import { Move, type PublishOptions } from "./handover.js";
@@ -68,7 +69,9 @@ export class Bus {
     const broker = await BrokerOptions.read(options);
     for (let told = ""; ; ) {
       try {
-        return new Bus(await broker.connect(), options, systemRuntime);
+        const bus = new Bus(await broker.connect(), options, systemRuntime);
+        if (options.log !== undefined) tellOutageCauses(bus, broker, options.log);
+        return bus;
       } catch (error) {
         const failure = await broker.explain(error);
         if (options.waitOnFirstConnect === false || failure.reason !== "bus_unavailable") throw failure;

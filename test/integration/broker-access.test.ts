@@ -144,6 +144,23 @@ test("broker access - a long wait for a broker tells each cause once and leaves 
   assert.equal((await waiting).reason, "canceled");
 });
 
+test("broker access - the cause of an outage is told, and again when it changes", async (t) => {
+  const lines: string[] = [];
+  const note = (line: { reason?: string }): number => lines.push(line.reason ?? "");
+  const log = { warn: note, info: note, error: note } as unknown as Logger;
+  const broker = await startBroker(t);
+  const bus = await connectBus(t, broker, { log });
+  const { port } = broker;
+  await broker.crash();
+  await eventually(() => lines.some((line) => line.includes("connection refused")), { what: "the first cause" });
+  const stranger = createServer((socket) => socket.on("error", () => {}).end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  await new Promise<void>((resolve) => stranger.listen(port, "127.0.0.1", resolve));
+  await eventually(() => lines.some((line) => line.includes("no NATS broker")), { what: "the second cause" });
+  await new Promise((resolve) => stranger.close(resolve));
+  await broker.revive();
+  await eventually(() => bus.connected, { what: "the connection" });
+});
+
 test("broker access - a file that is not what its option says is refused by name", { skip }, async (t) => {
   const files = makeCertificates(t);
   const text = join(files.folder, "text");
