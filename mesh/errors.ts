@@ -154,6 +154,12 @@ export function isJobCode(value: unknown): value is string {
   return typeof value === "string" && /^[A-Za-z0-9_.:-]{1,64}$/.test(value);
 }
 
+/** The one text for a pool that there is not, whoever says it. @param retryAfterMs when to ask again, milliseconds */
+export function unknownPool(retryAfterMs?: number): PoolError {
+  const more = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return new PoolError("unknown_pool", CATALOGUE.unknown_pool.when, { field: "pool", ...more });
+}
+
 /** Whether `reason` is in the catalogue. */
 export function isReason(reason: string): reason is Reason {
   return Object.hasOwn(CATALOGUE, reason);

@@ -40,7 +40,8 @@ export function passGates(req: HttpRequest, res: HttpResponse, rule: OriginRule)
 /** Whether a request names one host, and names it well; a proxy before us may have looked at another one. */
 function isOneHost(req: HttpRequest, authority: string | undefined): boolean {
   const named = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
-  if (named > 1 || (isHttp2(req) && named === 1 && req.headers.host !== authority)) return false;
+  const host = req.headers.host?.toLowerCase();
+  if (named > 1 || (isHttp2(req) && host !== undefined && host !== authority?.toLowerCase())) return false;
   return authority === undefined || isWellFormed(authority);
 }
 

@@ -144,7 +144,7 @@ export class HttpPort extends Lifecycle {
 
 /** HTTP/1.1 has time limits in Node, HTTP/2 has none: ends a session that asks for nothing within `limitMs`. */
 function closeWhenUnused(session: ServerHttp2Session, limitMs: number): void {
-  const timer = setTimeout(() => session.destroy(), limitMs);
+  const timer = setTimeout(() => session.close(), limitMs);
   session.once("stream", () => clearTimeout(timer));
   session.once("close", () => clearTimeout(timer));
 }

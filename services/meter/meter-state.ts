@@ -3,7 +3,7 @@
  * fresh it is, what was counted.
  */
 import type { Freshness as FreshnessMessage } from "../../gen/poolmesh/v1/meter_pb.js";
-import { PoolError } from "../../mesh/errors.js";
+import { PoolError, unknownPool } from "../../mesh/errors.js";
 import { KEEP_ALIVE_MS } from "./doors/request.js";
 import { Tally } from "./registry/counters.js";
 import { Freshness } from "./registry/freshness.js";
@@ -52,12 +52,12 @@ export class MeterState {
   }
 
   /**
-   * @throws PoolError `unknown_pool` when nobody has beaten for it, `bus_unavailable` when the meter cannot know
+   * @throws PoolError `unknown_pool` when neither a worker nor a manager has named it, `bus_unavailable` when the meter cannot know
    */
   requirePool(pool: string): void {
     if (pool === "" || this.view.hasPool(pool)) return;
     if (this.freshness.stale) throw new PoolError("bus_unavailable", "not connected to the broker");
-    throw new PoolError("unknown_pool", `pool ${pool}: nobody has beaten for it`, { field: "pool" });
+    throw unknownPool();
   }
 
   /** Old values must not scale anything. @throws PoolError `bus_unavailable` */

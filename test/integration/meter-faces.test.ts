@@ -227,7 +227,7 @@ test("GetCapacity and ListWorkers say that nobody has beaten for a pool", async 
   for (const call of [client.getCapacity({ pool: "unheard" }), client.listWorkers({ pool: "unheard" })]) {
     const error = await errorOf(call);
     assert.equal(error.code, Code.NotFound);
-    assert.match(error.message, /unknown_pool: pool unheard/);
+    assert.match(error.message, /unknown_pool: no worker has ever sent a heartbeat for this pool/);
   }
 });
 
