@@ -1,9 +1,9 @@
 /**
  * A cluster of embedded brokers, for tests and benchmarks.
  *
- * Decided here: who dials whom (each member dials all that came before it, so
- * that every pair meets again after any of the two restarts) and when it is
- * ready: a message from any member is heard at any other.
+ * Decided here: which member connects to which (each connects to all that were
+ * started before it, so every pair is connected again after one of them restarts),
+ * and when the cluster is ready: a message from any member arrives at any other.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, type NatsConnection } from "nats";
@@ -39,7 +39,7 @@ export class Cluster extends Lifecycle {
     return this.brokers.map((broker) => broker.url);
   }
 
-  /** Resolves when a message from any member is heard at any other, after a restart of one for example. */
+  /** Resolves when a message from any member arrives at any other; for example after one has restarted. */
   async ready(): Promise<void> {
     const connections: NatsConnection[] = [];
     try {

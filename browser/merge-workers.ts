@@ -1,9 +1,9 @@
 /**
  * Snapshot + changes = every worker now. Pure.
  *
- * Two processes that claim one id differ in incarnation and stay two rows. A
- * worker that did not change keeps its object, so that a reader that draws
- * rows can skip it.
+ * Two processes with the same id differ in incarnation, so they are two rows. A
+ * worker that did not change keeps its object, so a reader that draws rows can
+ * skip it.
  */
 import type { Freshness, WatchWorkersResponse, WorkerKey } from "../gen/poolmesh/v1/meter_pb.js";
 import type { WorkerView } from "../gen/poolmesh/v1/view_pb.js";

@@ -33,7 +33,7 @@ export function initialState(): PageState {
   };
 }
 
-/** The way to the meter now. */
+/** The connection to the meter now. */
 export function connectionNow(state: PageState): Connection {
   return state.capacity?.connection ?? { state: "connecting", attempt: 1 };
 }

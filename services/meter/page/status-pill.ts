@@ -1,14 +1,14 @@
-/** Says in the head of the page whether what is seen is live, and below it what to think of it when it is not. */
+/** Says in the head of the page whether the values are live, and below it what it means when they are not. */
 
 import { age } from "../../../browser/format.js";
 import type { Connection } from "../../../browser.js";
 import { byId, element, setAttribute, setText } from "./element.js";
 
-/** What the page says of its connection. */
+/** The words for a connection. */
 export interface StatusWords {
   /** Short, for the pill. */
   readonly pill: string;
-  /** A sentence for the notice; empty when all is well. */
+  /** A sentence for the notice; empty while the values are live. */
   readonly notice: string;
 }
 
@@ -50,7 +50,7 @@ export class StatusPill {
   #state = "";
   #sinceMs = 0;
 
-  /** @param onRetry called when the reader does not want to wait */
+  /** @param onRetry called when the reader asks for an attempt now */
   constructor(onRetry: () => void) {
     const retry = element("button", "quiet", "Try now");
     retry.type = "button";

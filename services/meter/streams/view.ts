@@ -2,7 +2,7 @@
  * The view: what is known of every pool, from workers and managers together.
  *
  * Pure; `nowMs` is a monotonic clock. A pool is known while it has a row or a
- * manager. Answers questions; who is told of changes is changes.ts's.
+ * manager. Not decided here: who is told of changes (changes.ts).
  */
 import type { Heartbeat, ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolCapacity } from "../../../gen/poolmesh/v1/view_pb.js";
@@ -74,7 +74,7 @@ export class View {
     this.registry.forgiveSilence(nowMs);
   }
 
-  /** Once a second: rates fall although nobody beats. */
+  /** Called once a second: rates fall also without a heartbeat. */
   advanceRates(nowMs: number): void {
     for (const pool of this.#rates.moving(nowMs)) this.#events.poolChanged(pool);
   }

@@ -1,8 +1,8 @@
 /**
  * The last 15 minutes, a point a second, newest last. Pure.
  *
- * Time is counted back from now, so the meter's clock and the reader's need
- * not agree. A second of which nothing is known is a gap, not a zero.
+ * Time is counted back from now, so the clocks of the meter and of the reader may
+ * differ. A second of which nothing is known is a gap, not a zero.
  */
 
 /** Points kept: 15 minutes of seconds. */

@@ -1,12 +1,12 @@
-/** What is shown when there is nothing to show: not yet connected, nobody there, or an unknown pool. */
+/** What is shown while there are no workers to show: not yet connected, no workers, or an unknown pool. */
 import { plainText } from "../../../../browser/plain-text.js";
 import { byId, element, setAttribute } from "../element.js";
 import { chosenCapacity, connectionNow, hasData, type PageState, workerCount } from "../page-state.js";
 
-/** Which of them it is; undefined: there is something to show. */
+/** The case; undefined when there are workers to show. */
 export type Vacancy = "connecting" | "unreachable" | "no workers" | "no such pool" | undefined;
 
-/** Decides what is lacking. Pure. */
+/** Decides the case. Pure. */
 export function vacancyOf(state: PageState): Vacancy {
   if (!hasData(state)) {
     const connection = connectionNow(state);

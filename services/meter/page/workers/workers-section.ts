@@ -10,7 +10,7 @@ import { StateFilter } from "./state-filter.js";
 import type { ControlAsk } from "./worker-row-element.js";
 import { WorkerTable, type WorkerTableData } from "./worker-table.js";
 
-/** What the reader does here. */
+/** What the reader may do here. */
 export interface WorkersListener {
   readonly onText: (text: string) => void;
   readonly onStates: (states: ReadonlySet<StateWord>) => void;
