@@ -85,7 +85,8 @@ async function hearEachOther(connections: readonly NatsConnection[]): Promise<vo
   });
   const end = performance.now() + READY_LIMIT_MS;
   while (heard.some((from) => from.size < connections.length)) {
-    if (performance.now() > end) throw new PoolError("bus_unavailable", "the cluster's members do not hear each other");
+    if (performance.now() > end)
+      throw new PoolError("bus_unavailable", "messages do not arrive between the members of the cluster");
     for (const [from, connection] of connections.entries()) connection.publish(`${READY_SUBJECT}.${from}`);
     await Promise.all(connections.map((connection) => connection.flush()));
     await delay(READY_POLL_MS);

@@ -32,7 +32,10 @@ async function take(file: string): Promise<void> {
     if (await isStale(file)) await rm(file, { force: true });
     else await delay(POLL_MS);
   }
-  throw new PoolError("bus_unavailable", "another process is installing nats-server and does not come to an end");
+  throw new PoolError(
+    "bus_unavailable",
+    "another process has been installing nats-server for ten minutes; remove its lock file if it hangs",
+  );
 }
 
 async function tryToTake(file: string): Promise<boolean> {

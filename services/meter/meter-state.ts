@@ -64,6 +64,6 @@ export class MeterState {
 
   /** A stale meter gives no values to scale by. @throws PoolError `bus_unavailable` */
   requireFresh(): void {
-    if (this.freshness.stale) throw new PoolError("bus_unavailable", "not connected to the broker: values are old");
+    if (this.freshness.stale) throw new PoolError("bus_unavailable", "not connected to the broker: the values are old");
   }
 }

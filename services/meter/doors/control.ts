@@ -98,7 +98,7 @@ export class WorkerControl {
     if (said !== undefined) {
       log.warn({ source, wrong: this.#guesses.wrong(source, nowMs()) }, "a control request with a wrong token");
     }
-    throw unauthenticated("bear the meter's control token");
+    throw unauthenticated("send the meter's control token as a bearer token");
   }
 }
 

@@ -70,7 +70,7 @@ export function getMetrics(state: MeterState, request: GetMetricsRequest): GetMe
   const pool = poolOf(request.scaledObjectRef);
   const name = metricName(pool);
   if (request.metricName !== "" && request.metricName !== name) {
-    throw new PoolError("invalid_argument", `metricName: this pool's is ${name}`, { field: "metricName" });
+    throw new PoolError("invalid_argument", `metricName: the metric of this pool is ${name}`, { field: "metricName" });
   }
   state.requireFresh();
   const { busy, parked } = capacityOf(state, pool);

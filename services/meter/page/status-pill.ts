@@ -19,7 +19,7 @@ export interface StatusWords {
  * @param heardMs time since anything was heard, in milliseconds; undefined for never
  */
 export function statusWords(connection: Connection, sinceMs: number, heardMs: number | undefined): StatusWords {
-  const asOf = heardMs === undefined ? "" : ` What you see is ${age(Math.max(1_000, heardMs))} old.`;
+  const asOf = heardMs === undefined ? "" : ` The values are ${age(Math.max(1_000, heardMs))} old.`;
   switch (connection.state) {
     case "live":
       return { pill: "live", notice: "" };
@@ -30,7 +30,7 @@ export function statusWords(connection: Connection, sinceMs: number, heardMs: nu
       const staleFor = age(Math.max(1_000, connection.staleAgeMs + sinceMs));
       return {
         pill: `stale for ${staleFor}`,
-        notice: `The meter is cut off from the broker. What you see was true ${staleFor} ago; jobs may well go on.`,
+        notice: `The meter is cut off from the broker. The values are ${staleFor} old. Jobs may still run.`,
       };
     }
     case "disconnected": {
