@@ -7,7 +7,7 @@
 import type { Freshness, WatchCapacityResponse } from "../gen/poolmesh/v1/meter_pb.js";
 import type { PoolCapacity } from "../gen/poolmesh/v1/view_pb.js";
 
-/** What is known of the pools. */
+/** The capacity of the pools at one moment. */
 export interface CapacityData {
   /** Version of the newest message of this stream; 0 before the first. */
   readonly version: bigint;

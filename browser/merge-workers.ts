@@ -17,7 +17,7 @@ export interface SeenWorker {
   readonly receivedAtMs: number;
 }
 
-/** What is known of the workers. */
+/** The workers at one moment. */
 export interface WorkersData {
   /** Version of the newest message of this stream; 0 before the first. */
   readonly version: bigint;

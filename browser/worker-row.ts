@@ -11,7 +11,7 @@ import { plainText } from "./plain-text.js";
 /** A state's word, in lower case. */
 export type StateWord = "unknown" | "starting" | "ready" | "paused" | "draining" | "stopped" | "lost";
 
-/** What is wrong with a worker besides its state. */
+/** A problem of a worker besides its state. */
 export type Mark = "conflict" | "takes nothing" | "lagging" | "stuck";
 
 /** What a row shows. All text is safe to show on one line. */

@@ -14,7 +14,7 @@ import { View } from "./streams/view.js";
 
 /** Bounds and times of a meter. */
 export interface MeterStateOptions extends RowStoreOptions {
-  /** Changes are gathered for this long before readers are told, in milliseconds; default 50. */
+  /** Changes are collected for this long before they are sent to readers, in milliseconds; default 50. */
   readonly coalesceMs?: number;
   /** Every stream sends a message at least this often, in milliseconds; default 14,500. */
   readonly keepAliveMs?: number;

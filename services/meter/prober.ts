@@ -19,7 +19,7 @@ import { countOne, type Tally } from "./registry/counters.js";
 import type { WorkerRow } from "./registry/worker-row.js";
 import type { View } from "./streams/view.js";
 
-/** Time between the two probes that nobody answers, and how long an answer may take. */
+/** The time between two probes without a listener, and how long an answer may take, in milliseconds. */
 const SECOND_PROBE_MS = 300;
 const ANSWER_LIMIT_MS = 1_000;
 /** Probes under way at once. */

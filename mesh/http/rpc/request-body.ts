@@ -1,7 +1,7 @@
 /**
  * The bytes of a request.
  *
- * Decided here: a time limit. Whoever ends the iteration early leaves the
+ * Decided here: a time limit. Ending the iteration early keeps the
  * connection open, so a refusal can still be written.
  */
 import { Code, ConnectError } from "@connectrpc/connect";

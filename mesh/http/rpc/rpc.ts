@@ -19,7 +19,7 @@ import { headerMistake, spoilHugeTimeouts } from "./wire-mistakes.js";
 
 type RpcHandler = ConnectRouter["handlers"][number];
 
-/** What is said of a refused content type, and how much of it. */
+/** How a content type is refused, and how many characters of it are shown. */
 const ACCEPTED_TYPES = "application/json, application/proto, application/grpc, application/grpc-web";
 const MAX_TYPE_LENGTH = 100;
 /** How long the rest of a refused HTTP/1.1 body is read and dropped, so that the refusal arrives. */

@@ -15,7 +15,7 @@ export interface PageState {
   order: SortOrder;
   /** Whether the meter takes control requests. */
   control: boolean;
-  /** The meter's version, when it told. */
+  /** The meter's version; empty when it is not known. */
   version: string;
 }
 

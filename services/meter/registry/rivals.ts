@@ -45,7 +45,7 @@ export class Rivals {
     return known.rising >= 2 && nowMs - known.firstMs >= intervalMs(beat.heartbeatIntervalMs);
   }
 
-  /** Forgets one that is alive, or said that it stopped. */
+  /** Forgets a process that counts as alive, or that said STOPPED. */
   drop(incarnation: bigint): void {
     this.#byIncarnation.delete(incarnation);
   }

@@ -1,5 +1,5 @@
 /**
- * Changes: from heartbeats taken to readers told.
+ * Changes: from heartbeats that were taken in to messages to readers.
  *
  * Decided here: changes are collected and computed once a tick for all readers of the
  * same view. The first change after a quiet time goes out at once. A reader that got
@@ -42,7 +42,7 @@ export interface Subscription<V, T> {
   readonly topic: T;
 }
 
-/** Tells readers what changed in a view. */
+/** Sends the changes of a view to its readers. */
 export class Changes implements ViewEvents {
   readonly nowMs: () => number;
   readonly #coalesceMs: number;

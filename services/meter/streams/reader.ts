@@ -18,7 +18,7 @@ export interface Pace {
 /** By a finer clock a timer may fire this much early, in milliseconds. */
 const ROUNDING_MS = 1;
 
-/** What a reader needs of whoever keeps its topic current. */
+/** What a reader needs of changes.ts. */
 export interface ReaderHost {
   nowMs(): number;
   /** A waiting reader has changes and is not due yet: call pulse() later. */

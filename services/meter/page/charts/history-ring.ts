@@ -65,7 +65,7 @@ export class HistoryRing {
     this.#lastAtMs = nowMs;
   }
 
-  /** Puts another point in the place of the newest, so that it shows what is true now. */
+  /** Replaces the newest point, so that it shows the current value. */
   amend(point: HistoryPoint): void {
     if (this.#lastAtMs === undefined) return;
     for (const lane of LANES) this.#values[lane][HISTORY_POINTS - 1] = point[lane];

@@ -1,4 +1,4 @@
-/** The workers of the chosen pool: title, filter, table, and what is said when none passes the filter. */
+/** The workers of the chosen pool: title, filter, table, and a notice when no worker passes the filter. */
 
 import { count } from "../../../../browser/format.js";
 import { byName, isShown, type SortOrder, sortRows } from "../../../../browser/order-workers.js";
