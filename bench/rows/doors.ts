@@ -31,7 +31,7 @@ interface Doors {
 /** The row. */
 export const doors: Row = {
   number: 4,
-  title: "Connect and gRPC doors",
+  title: "Connect and gRPC interfaces",
   measure: (run) => withDoors(run, (doors) => measure(run, doors)),
 };
 
