@@ -1,8 +1,9 @@
 /**
  * The error catalogue: every way in which Poolmesh says no.
  *
- * One class, one table. The two edges that translate it (NATS headers, Connect
- * codes) are in error-edges.ts; nothing else invents a code.
+ * One class, one table. It is translated in two places: for NATS headers in
+ * mesh/wire/error-headers.ts, for Connect codes in mesh/wire/connect-errors.ts.
+ * Nothing else makes up a code.
  */
 import { Code } from "@connectrpc/connect";
 

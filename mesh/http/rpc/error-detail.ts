@@ -1,10 +1,10 @@
 /**
- * Our detail on errors that Connect makes by itself, before a call reaches its
- * handler: a body that is too large, garbage, a timeout that is no timeout.
+ * Adds our detail to errors that Connect makes by itself, before a call reaches its
+ * handler: the body is too large, its bytes do not parse, or the timeout is invalid.
  *
- * A call with streams reads its request inside the interceptors, so that the
- * guard sees its errors. A unary call does not: its answer is corrected here,
- * in the form of its protocol.
+ * A call with streams reads its request inside the interceptors, so the guard sees
+ * its errors. A unary call does not: its answer is corrected here, in the form of its
+ * protocol.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
