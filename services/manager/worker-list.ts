@@ -66,7 +66,8 @@ export class WorkerList {
   }
 
   #acceptRunning({ worker, runningJobs, runningNonces }: Heartbeat): void {
-    runningJobs.forEach((job, i) => this.#parts.dispatcher.runsAt(job, runningNonces[i] ?? "", worker));
+    const { dispatcher } = this.#parts;
+    for (const [i, job] of runningJobs.entries()) dispatcher.runsAt(job, runningNonces[i] ?? "", worker);
   }
 
   #onMeaning(meaning: HeartbeatMeaning, heartbeat: Heartbeat): void {
