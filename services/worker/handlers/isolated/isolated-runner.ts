@@ -39,7 +39,9 @@ export class IsolatedRunner implements Runner, HostEvents {
   /** Jobs that wait for one to be loaded. */
   readonly #waiting: Call[] = [];
   #slots: number;
-  /** Tries to load that failed since the last that did not. */
+  /** The last one that was tried cannot be loaded. */
+  #broken = false;
+  /** How many could not be loaded, or died before their first job, since one has done a job. */
   #failures = 0;
   #started: { resolve: () => void; reject: (error: PoolError) => void } | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
@@ -69,7 +71,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     if (idle !== undefined) return idle.host.run(call);
     this.#waiting.push(call);
     call.signal.addEventListener("abort", () => this.#forget(call), { once: true });
-    if (this.#failures === 0 && this.#loading.size < this.#waiting.length && this.#hosts.size < this.#slots) {
+    if (!this.#broken && this.#loading.size < this.#waiting.length && this.#hosts.size < this.#slots) {
       this.#spawn();
     }
   }
@@ -93,10 +95,10 @@ export class IsolatedRunner implements Runner, HostEvents {
     this.#loading.delete(host);
     this.#started?.resolve();
     this.#started = undefined;
-    const wereFailures = this.#failures > 0;
-    this.#failures = 0;
+    const wasBroken = this.#broken;
+    this.#broken = false;
     this.#serve(host);
-    if (wereFailures) {
+    if (wasBroken) {
       this.#options.onUsable(Number.POSITIVE_INFINITY);
       this.#spawnForWaiting();
     }
@@ -104,8 +106,9 @@ export class IsolatedRunner implements Runner, HostEvents {
 
   onIdle(host: HandlerHost): void {
     const { recycleAfter } = this.#options;
+    this.#failures = 0;
     // while none can be loaded, one that works is kept
-    if (recycleAfter !== undefined && host.calls >= recycleAfter && this.#failures === 0) {
+    if (recycleAfter !== undefined && host.calls >= recycleAfter && !this.#broken) {
       this.#retire(host);
       this.#spawn();
     } else if (this.#hosts.size > this.#slots) this.#retire(host);
@@ -123,7 +126,7 @@ export class IsolatedRunner implements Runner, HostEvents {
       this.#started.reject(error);
       this.#started = undefined;
     } else if (wasLoading || host.calls === 0) this.#onBroken(error);
-    else if (this.#failures > 0) this.#offerWhatLives(error);
+    else if (this.#broken) this.#offerWhatLives(error);
     else if (this.#hosts.size < this.#slots) this.#spawn();
   }
 
@@ -165,6 +168,7 @@ export class IsolatedRunner implements Runner, HostEvents {
 
   /** It cannot be loaded: it is tried again after a pause. */
   #onBroken(error: PoolError): void {
+    this.#broken = true;
     this.#failures += 1;
     const retryInMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), LONGEST_RETRY_MS);
     this.#options.onBroken(error, retryInMs);

@@ -19,7 +19,9 @@ export interface Envelope<T> {
 export function serveWorker(): void {
   let token: string | undefined;
   const far = new FarSide((message) => {
-    if (token !== undefined) process.send?.({ token, message } satisfies Envelope<FromHost>);
+    if (token === undefined || !process.connected) return;
+    // the callback takes the error of a channel that closes now
+    process.send?.({ token, message } satisfies Envelope<FromHost>, undefined, undefined, () => undefined);
   });
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
