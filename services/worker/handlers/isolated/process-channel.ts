@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { readThrown } from "../thrown.js";
 import type { Channel, ChannelEvents, ChannelKind } from "./channel.js";
-import { childFile } from "./child-file.js";
+import { childFile, ownLoader } from "./child-file.js";
 import type { Envelope } from "./process-child.js";
 import type { FromHost, ToHost } from "./wire.js";
 
@@ -16,7 +16,9 @@ export const PROCESSES: ChannelKind = { name: "process", open };
 
 function open(events: ChannelEvents): Channel {
   const token = randomUUID();
+  const loader = ownLoader();
   const child = fork(fileURLToPath(childFile("process-child")), [], {
+    ...(loader === undefined ? {} : { execArgv: ["--import", loader] }),
     serialization: "advanced",
     env: { ...process.env, HANDLER_CHILD: "1" },
   });
