@@ -24,7 +24,7 @@ if (existsSync(FOLDER + "/broken")) {
 }
 export async function run(job) {
   if (job.payload === "die") process.exit(3);
-  if (job.payload === "send") process.send?.(null), process.send?.("odd"), process.send?.({ token: "x", message: { say: "loaded" } });
+  if (job.payload === "send") process.send?.(null), process.send?.("odd"), process.send?.(["x", { say: "loaded" }]);
   if (job.payload === "break") writeFileSync(FOLDER + "/broken", "");
   if (job.payload === "late") {
     setTimeout(() => { throw new Error("nobody caught this"); }, 1);
