@@ -11,7 +11,6 @@ import { PoolError, safeMessage } from "../../../../mesh/errors.js";
 import type { Call, Runner } from "../runner.js";
 import { HandlerHost, type HostEvents, type HostOptions } from "./handler-host.js";
 
-/** How long one that is idle stays, in milliseconds; one always does. */
 const IDLE_MS = 30_000;
 /** The pause before the second try to load, in milliseconds; it doubles with each further try. */
 const FIRST_RETRY_MS = 100;
@@ -21,6 +20,8 @@ export interface IsolatedRunnerOptions extends HostOptions {
   readonly slots: number;
   /** One is replaced after this many jobs; undefined: never. */
   readonly recycleAfter: number | undefined;
+  /** How long one that is idle stays, in milliseconds; one always does. Default 30,000. */
+  readonly idleMs?: number;
   /** Hears that one could not be loaded, and when the next try is. */
   readonly onBroken: (error: PoolError, retryInMs: number) => void;
   /** Hears how many jobs can run at once now, when that changes; infinity: as many as there are slots. */
@@ -38,6 +39,7 @@ export class IsolatedRunner implements Runner, HostEvents {
   readonly #leaving = new Set<HandlerHost>();
   /** Jobs that wait for one to be loaded. */
   readonly #waiting: Call[] = [];
+  readonly #idleMs: number;
   #slots: number;
   /** The last one that was tried cannot be loaded. */
   #broken = false;
@@ -51,6 +53,7 @@ export class IsolatedRunner implements Runner, HostEvents {
   constructor(options: IsolatedRunnerOptions) {
     this.#options = options;
     this.#slots = options.slots;
+    this.#idleMs = options.idleMs ?? IDLE_MS;
   }
 
   get isolation(): Isolation {
@@ -146,7 +149,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     const next = this.#waiting.shift();
     if (next !== undefined) return host.run(next);
     this.#idle.push({ host, sinceMs: performance.now() });
-    if (this.#idle.length > 1) this.#idleTimer ??= setTimeout(() => this.#endIdle(), IDLE_MS).unref();
+    if (this.#idle.length > 1) this.#idleTimer ??= setTimeout(() => this.#endIdle(), this.#idleMs).unref();
   }
 
   #retire(host: HandlerHost): void {
@@ -159,11 +162,11 @@ export class IsolatedRunner implements Runner, HostEvents {
   /** Those that others are enough without. */
   #endIdle(): void {
     this.#idleTimer = undefined;
-    const untilMs = performance.now() - IDLE_MS;
+    const untilMs = performance.now() - this.#idleMs;
     while (this.#idle.length > 1 && (this.#idle[0]?.sinceMs ?? 0) <= untilMs) {
       this.#retire((this.#idle.shift() as { host: HandlerHost }).host);
     }
-    if (this.#idle.length > 1) this.#idleTimer = setTimeout(() => this.#endIdle(), IDLE_MS).unref();
+    if (this.#idle.length > 1) this.#idleTimer = setTimeout(() => this.#endIdle(), this.#idleMs).unref();
   }
 
   /** It cannot be loaded: it is tried again after a pause. */
