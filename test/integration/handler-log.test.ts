@@ -64,12 +64,13 @@ for (const isolation of ["inline", "thread", "process"] as const) {
     test("a job that was aborted is logged for the reason of the abort", async (t) => {
       const folder = new HandlerFolder(t);
       const { log, named } = readableLog();
-      const { caller } = await startWorker(t, mesh.broker, {
+      const { caller, worker } = await startWorker(t, mesh.broker, {
         handlerFile: folder.write("handler.mjs", FAILING),
         isolation,
         log,
       });
       await caller.send('"wait"', { jobId: "late", timeoutMs: 100 }).outcome();
+      await eventually(() => worker.busy === 0);
       const canceled = caller.send('"wait"', { jobId: "canceled" });
       await canceled.first("accepted");
       caller.cancel("canceled");
