@@ -74,7 +74,7 @@ describe("handler exec", () => {
     assert.equal(ending.ok ? "" : ending.error.message, "the command cannot be started (ERR_INVALID_ARG_VALUE)");
   });
 
-  test("as PID 1, which nobody else reaps for, the worker says so at its start", async () => {
+  test("a worker that runs commands as PID 1 says at its start that nobody reaps what they leave", async () => {
     const { log, lines } = readableLog();
     const options = { command: "cat", abortGraceMs: 0, maxBytes: () => 100, report: () => undefined, log };
     await new ExecRunner(options).start();

@@ -229,7 +229,7 @@ describe("isolated runner", () => {
     assert.equal(threads[1]?.ended, true);
   });
 
-  test("words of one that is gone or was never asked change nothing", async () => {
+  test("messages that come too late, or that nobody asked for, change nothing", async () => {
     const { runner, first } = await started();
     const { call, endings } = makeCall("a");
     runner.run(call);

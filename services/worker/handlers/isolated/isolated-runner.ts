@@ -33,9 +33,9 @@ export class IsolatedRunner implements Runner, HostEvents {
   readonly #options: IsolatedRunnerOptions;
   readonly #hosts = new Set<HandlerHost>();
   readonly #loading = new Set<HandlerHost>();
-  /** The one that was used last is used first. */
+  /** The one that was used last runs the next job. */
   readonly #idle: { host: HandlerHost; sinceMs: number }[] = [];
-  /** On their way out. */
+  /** Those that were told to stop and are not gone yet. */
   readonly #leaving = new Set<HandlerHost>();
   /** Jobs that wait for one to be loaded. */
   readonly #waiting: Call[] = [];
@@ -159,7 +159,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     void host.stop();
   }
 
-  /** Those that others are enough without. */
+  /** Ends those that have been idle for too long; one always stays. */
   #endIdle(): void {
     this.#idleTimer = undefined;
     const untilMs = performance.now() - this.#idleMs;
@@ -189,7 +189,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     if (live === 0 && this.#loading.size === 0) this.#failWaiting(error);
   }
 
-  /** Nobody is there who could run them soon. */
+  /** No thread or process is left that could run the waiting jobs: they fail with the reason. */
   #failWaiting(error: PoolError): void {
     const what = `the handler's ${this.#options.kind.name} could not be loaded: ${error.message}`;
     for (const call of this.#waiting.splice(0)) {
@@ -199,7 +199,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     }
   }
 
-  /** A job that waits is aborted: it has not begun. */
+  /** A job was aborted while it waited: it ends, and it has not begun. */
   #forget(call: Call): void {
     const at = this.#waiting.indexOf(call);
     if (at < 0) return;

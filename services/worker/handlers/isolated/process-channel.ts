@@ -23,7 +23,7 @@ function open(events: ChannelEvents): Channel {
     env: { ...process.env, HANDLER_CHILD: "1" },
   });
   child.on("message", (envelope) => {
-    // the handler itself may send what it likes
+    // a handler may send messages of its own: they are ignored
     if (!Array.isArray(envelope)) return;
     const [theirs, message] = envelope as unknown as Envelope<FromHost>;
     if (theirs === token) events.onMessage(message);

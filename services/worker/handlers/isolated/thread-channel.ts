@@ -22,7 +22,7 @@ function open(events: ChannelEvents): Channel {
   near.on("message", (message: FromHost) => events.onMessage(message));
   thread.on("error", (thrown) => events.onMessage({ say: "uncaught", thrown: readThrown(thrown) }));
   thread.once("exit", (code) => {
-    // what it said before its end is on its way
+    // its last messages are still on their way
     setImmediate(() => {
       near.close();
       events.onGone(killed ? "was ended" : `exited with code ${code}`);
