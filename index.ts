@@ -33,4 +33,4 @@ export { bytes, type Codec, json, protobuf, text } from "./mesh/wire/codec.js";
 /** Dispatches the jobs of one pool from within a program, without a service in between. */
 export { Manager, type ManagerHooks, type ManagerOptions } from "./services/manager/manager.js";
 /** Runs the jobs of one pool: a function, a handler file in threads or processes, or a command. */
-export { type Handler, type Job, Worker, type WorkerOptions } from "./services/worker/worker.js";
+export { type Handler, type HandlerContext, type Job, Worker, type WorkerOptions } from "./services/worker/worker.js";

@@ -1,6 +1,5 @@
 /** What the command's exit code means. Pure. The numbers over 63 are those of sysexits. */
 import { PoolError, type Reason } from "../mesh/errors.js";
-import { jobCode } from "./output/result-fields.js";
 
 /** Every exit code by its meaning. */
 export const EXIT = {
@@ -68,7 +67,7 @@ export function errorText(error: unknown): string {
 }
 
 function codeHint(error: PoolError): string {
-  const code = jobCode(error);
+  const code = error.jobCode;
   return code === undefined ? "" : ` (code ${code})`;
 }
 

@@ -2,13 +2,11 @@
  * The light client: submits jobs of one pool through `pool.P.submit`.
  *
  * It hears no heartbeat and knows no worker; a manager parks, dispatches and
- * answers. Decided here: what a client does when managers come and go, so that
- * every job has exactly one outcome. Same verbs as Manager.
+ * answers. Decided here: the verbs, the same as Manager's, and how a submission
+ * is written. Not decided here: what happens when managers come and go
+ * (failover.ts).
  */
-
 import { PoolError } from "../mesh/errors.js";
-import { ChurnMap } from "../mesh/job/churn-map.js";
-import { Deadlines } from "../mesh/job/deadlines.js";
 import {
   DEFAULT_TIMEOUT_MS,
   type IndexedOutcome,
@@ -20,19 +18,17 @@ import {
   type Submitter,
   toBytes,
 } from "../mesh/job/job.js";
-import { ATTEMPTS_PER_MANAGER, toJobSpec } from "../mesh/job/job-spec.js";
+import { type JobSpec, toJobSpec } from "../mesh/job/job-spec.js";
 import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
 import { askCancel } from "../mesh/link/ask-cancel.js";
 import { Bus, type BusOptions } from "../mesh/link/bus.js";
-import { Inbox } from "../mesh/link/inbox.js";
-import type { Timer } from "../mesh/link/runtime.js";
 import { checkName } from "../mesh/names.js";
 import { Lifecycle } from "../mesh/process/lifecycle.js";
-import { encodeJobHeaders, encodeRevocation } from "../mesh/wire/headers.js";
-import { jobRefusal, payloadLimit } from "../mesh/wire/payload-limit.js";
+import type { JobHeaders } from "../mesh/wire/headers.js";
+import { payloadLimit } from "../mesh/wire/payload-limit.js";
 import { Subjects } from "../mesh/wire/subjects.js";
-import { ClientJob, type ClientJobOwner } from "./client-job.js";
-import { ManagerWatch } from "./manager-watch.js";
+import { ClientLink } from "./link.js";
+import { Submission } from "./submission.js";
 
 /** How a client is made. */
 export interface ClientOptions extends BusOptions {
@@ -44,35 +40,12 @@ export interface ClientOptions extends BusOptions {
   timeoutMs?: number;
 }
 
-const TICK_MS = 20;
-/** How much later than the job's deadline the client itself gives up: the manager speaks first. */
-const DEADLINE_SLACK_MS = 250;
-/** How long a submission is repeated while no manager listens, and how often. */
-const NO_MANAGER_LIMIT_MS = 2_000;
-const NO_MANAGER_RETRY_MS = 100;
-/** After a reconnect: how long a manager has to answer for a job before it counts as lost. */
-const REASK_LIMIT_MS = 1_000;
-/** How often a manager is asked again for a job that it should have. */
-const ASK_AGAIN_MS = 500;
-/** A manager that says nothing to a new job for this long stands still. */
-const SILENT_MANAGER_MS = 2_500;
-
-export class Client extends Lifecycle implements Submitter, ClientJobOwner {
+export class Client extends Lifecycle implements Submitter {
   readonly pool: string;
   readonly #options: ClientOptions;
   readonly #subjects: Subjects;
-  readonly #live = new ChurnMap<ClientJob>();
-  /** Jobs whose manager has not said since an outage, or since they were sent, that it has them. */
-  readonly #unsure = new Set<ClientJob>();
-  readonly #deadlines = new Deadlines<ClientJob>(TICK_MS);
   #bus: Bus | undefined;
-  #inbox: Inbox | undefined;
-  #watch: ManagerWatch | undefined;
-  #ticker: Timer | undefined;
-  #askedAt = 0;
-  /** Since when the bus holds what is sent, by the bus' clock; undefined when it does not. */
-  #heldFrom: number | undefined;
-  #offBus: () => void = () => {};
+  #link: ClientLink | undefined;
 
   /**
    * Connects to the broker.
@@ -92,6 +65,11 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     this.#options = options;
   }
 
+  /** The largest payload, in bytes: the broker's limit less our headers. */
+  get maxPayloadBytes(): number {
+    return this.#open().bus.maxPayloadBytes;
+  }
+
   submit(payload: Payload, options: SubmitOptions = {}): Promise<JobResult> {
     return new Promise((resolve, reject) => {
       const onOutcome = (outcome: Outcome): void => (outcome.ok ? resolve(outcome.result) : reject(outcome.error));
@@ -109,10 +87,7 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   ): AsyncIterable<IndexedOutcome> {
     const starter: PayloadStarter = {
       start: (payload, each, onEnd) => this.#submit(payload, each, onEnd),
-      cancel: (id) => {
-        const job = this.#live.get(id);
-        if (job !== undefined) this.#cancel(job);
-      },
+      cancel: (id) => this.#open().link.cancel(id),
     };
     return submitMany(starter, payloads, options);
   }
@@ -123,10 +98,10 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
   }
 
   async cancel(id: string): Promise<void> {
-    const { bus, inbox } = this.#open();
-    const job = this.#live.get(checkName("job", id));
-    if (job === undefined) return askCancel(bus, { inbox, subjects: this.#subjects }, this.pool, id);
-    this.#cancel(job);
+    const { bus, link } = this.#open();
+    if (!link.cancel(checkName("job", id))) {
+      await askCancel(bus, { inbox: link.inbox, subjects: this.#subjects }, this.pool, id);
+    }
   }
 
   /** Ends it: jobs under way end as `canceled`, its own connection is closed. */
@@ -134,264 +109,63 @@ export class Client extends Lifecycle implements Submitter, ClientJobOwner {
     return this.stop();
   }
 
-  /** Monotonic milliseconds of the connection's process. */
-  now(): number {
-    return this.#bus?.runtime.now() ?? 0;
-  }
-
-  onNoManager(job: ClientJob): void {
-    // Its manager may only be reconnecting; whether it is gone is for the watch to say.
-    if (job.state === "taken") return;
-    job.unsent = true;
-    const now = this.now();
-    if (now - job.submittedAt > NO_MANAGER_LIMIT_MS || job.headers.wait === false) {
-      return job.fail(new PoolError("bus_unavailable", "no manager serves the pool", { retryAfterMs: 1_000 }));
-    }
-    this.#bus?.runtime.after(
-      NO_MANAGER_RETRY_MS,
-      () => job.state === "asking" && job.unsent && this.#send(job),
-      "background",
-    );
-  }
-
-  onTaken(job: ClientJob, manager: string): void {
-    this.#unsure.delete(job);
-    if (job.state === "taken") return;
-    job.state = "taken";
-    job.manager = manager;
-    if (manager !== "") this.#watch?.add(manager, this.now());
-  }
-
-  onForgotten(job: ClientJob): void {
-    this.#loseManager(job, "the manager that had the job has forgotten it");
-  }
-
-  onEnd(job: ClientJob, outcome: Outcome): void {
-    if (job.state === "ended") return;
-    if (job.state === "taken" && job.manager !== "") this.#watch?.remove(job.manager);
-    job.state = "ended";
-    this.#inbox?.close(job.token);
-    this.#live.delete(job.id);
-    this.#unsure.delete(job);
-    this.#deadlines.delete(job, job.deadlineTick);
-    if (this.#live.size === 0) this.#stopTicking();
-    job.onOutcome(outcome);
-  }
-
   protected async onStart(): Promise<void> {
     const options = this.#options;
     this.#bus =
       options.bus ??
       (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
-    this.#inbox = new Inbox(this.#bus);
-    this.#watch = new ManagerWatch(this.#bus, this.#inbox, {
-      onGone: (manager) => this.#onManagerGone(manager),
-      onRestarted: (manager) => this.#onManagerRestarted(manager),
-    });
-    const offs = [
-      this.#bus.stayWhile(() => this.#isOwed()),
-      this.#bus.on("moving", () => this.#onMoving()),
-      this.#bus.on("disconnect", () => this.#onDisconnect()),
-      this.#bus.on("reconnect", () => this.#onReconnect()),
-    ];
-    this.#offBus = () => {
-      for (const off of offs) off();
-    };
+    this.#link = new ClientLink(this.#bus, this.#subjects, this.pool);
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
   }
 
   protected async onStop(): Promise<void> {
-    for (const job of this.#live.values()) this.#cancel(job);
-    this.#offBus();
-    this.#stopTicking();
-    this.#inbox?.stop();
+    this.#link?.stop();
     if (this.#options.bus === undefined) await this.#bus?.close();
   }
 
-  #open(): { bus: Bus; inbox: Inbox } {
-    if (this.#bus === undefined || this.#inbox === undefined || this.state === "stopped") {
+  #open(): { bus: Bus; link: ClientLink } {
+    if (this.#bus === undefined || this.#link === undefined || this.state === "stopped") {
       throw new PoolError("bus_unavailable", "the client is not started");
     }
-    return { bus: this.#bus, inbox: this.#inbox };
+    return { bus: this.#bus, link: this.#link };
   }
 
   #submit(payload: Uint8Array, options: SubmitOptions, onOutcome: (outcome: Outcome) => void): string {
-    const { bus, inbox } = this.#open();
-    const { signal } = options;
-    if (signal?.aborted) throw canceled();
-    const spec = toJobSpec(
-      payload,
-      options,
-      this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      payloadLimit(bus),
-      bus.runtime.newId,
-    );
-    if (this.#live.get(spec.id) !== undefined) {
+    const { bus, link } = this.#open();
+    const { signal, onProgress } = options;
+    if (signal?.aborted) throw new PoolError("canceled", "the caller canceled the job");
+    const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const spec = toJobSpec(payload, options, timeoutMs, payloadLimit(bus), bus.runtime.newId);
+    if (link.isLive(spec.id)) {
       throw new PoolError("duplicate_job", "a job with this id is live at this client", { field: "job" });
     }
     bus.requireConnected();
-    const now = this.now();
-    const { id, client, traceparent, tracestate, payload: _payload, attemptsBefore: _attemptsBefore, ...rest } = spec;
-    const headers = {
-      ...rest,
-      jobId: id,
-      offer: true,
-      ...(client === "" ? {} : { client }),
-      ...(traceparent === undefined ? {} : { traceparent }),
-      ...(tracestate === undefined ? {} : { tracestate }),
-    };
-    const onAbort = (): void => this.#cancel(job);
-    const end = (outcome: Outcome): void => {
-      signal?.removeEventListener("abort", onAbort);
-      onOutcome(outcome);
-    };
-    const job = new ClientJob(this, headers, payload, now, now + spec.timeoutMs, end, options.onProgress);
-    signal?.addEventListener("abort", onAbort);
-    job.token = inbox.open(job);
-    job.deadlineTick = this.#deadlines.add(job, job.deadlineAt + DEADLINE_SLACK_MS);
-    this.#live.set(id, job);
-    this.#ticker ??= bus.runtime.every(TICK_MS, () => this.#tick());
-    this.#send(job);
-    return id;
-  }
-
-  /** Gives it to whichever manager the broker picks. */
-  #send(job: ClientJob): void {
-    const { bus } = this.#open();
-    const refusal = jobRefusal(job.payload, job.headers, payloadLimit(bus), !job.unsent);
-    if (refusal !== undefined) return job.fail(refusal);
-    this.#publish(job, this.#subjects.submit(this.pool), job.payload);
-  }
-
-  /** Asks the manager that has it, if it said who it is. */
-  #ask(job: ClientJob): void {
-    if (job.manager === "") this.#send(job);
-    else this.#publish(job, this.#subjects.submitTo(this.pool, job.manager));
-  }
-
-  #publish(job: ClientJob, subject: string, payload?: Uint8Array): void {
-    const { bus, inbox } = this.#open();
-    const timeoutMs = Math.max(1, job.deadlineAt - this.now());
-    const attempt = job.managersBefore === 0 ? undefined : job.managersBefore * ATTEMPTS_PER_MANAGER + 1;
-    const headers = encodeJobHeaders({ ...job.headers, timeoutMs, attempt });
-    job.sentAt = this.now();
-    job.inDoubt = false;
-    this.#unsure.add(job);
-    job.unsent = !bus.publish(subject, payload, { headers, reply: inbox.subject(job.token) });
-  }
-
-  #cancel(job: ClientJob): void {
-    this.#bus?.publish(this.#subjects.cancel(this.pool, job.id));
-    job.fail(canceled());
-  }
-
-  #tick(): void {
-    const now = this.now();
-    for (const job of this.#deadlines.expired(now)) {
-      job.fail(new PoolError("deadline_exceeded", "no outcome before the deadline", { maybeExecuted: true }));
-    }
-    this.#watch?.tick(now);
-    if (now - this.#askedAt >= ASK_AGAIN_MS && this.#bus?.connected) this.#askAgain(now);
-  }
-
-  /**
-   * Silence where an answer is due. A manager says that it takes a job before it
-   * sends it anywhere; so a job that nobody took goes to another manager, unless
-   * the word may have been lost, and one that was taken is asked for again.
-   */
-  #askAgain(now: number): void {
-    this.#askedAt = now;
-    for (const job of this.#unsure) {
-      if (now - job.sentAt < ASK_AGAIN_MS) continue;
-      if (job.state === "taken") this.#ask(job);
-      else if (!job.inDoubt && now - job.sentAt >= SILENT_MANAGER_MS) this.#sendAnew(job);
-    }
-  }
-
-  #stopTicking(): void {
-    this.#bus?.runtime.cancel(this.#ticker);
-    this.#ticker = undefined;
-  }
-
-  /** Whether a manager has still to answer what has left by the connection that we are to give up. */
-  #isOwed(): boolean {
-    for (const job of this.#unsure) if (!job.unsent && !this.#isHeld(job)) return true;
-    return false;
-  }
-
-  #isHeld(job: ClientJob): boolean {
-    return this.#heldFrom !== undefined && job.sentAt >= this.#heldFrom;
-  }
-
-  #onMoving(): void {
-    this.#heldFrom = this.now();
-  }
-
-  /** What the bus held is dropped. */
-  #onDisconnect(): void {
-    for (const job of this.#unsure) job.unsent ||= this.#isHeld(job);
-    this.#heldFrom = undefined;
-  }
-
-  /**
-   * Answers may have been lost meanwhile: ask each job's manager again; it joins
-   * or repeats. A job of which no manager can have answered yet is not in doubt.
-   */
-  #onReconnect(): void {
-    const now = this.now();
-    this.#watch?.onReconnect(now);
-    for (const job of this.#live.values()) {
-      if (job.state === "taken") this.#ask(job);
-      else if (job.unsent) this.#send(job);
-      else if (this.#isHeld(job)) continue;
-      else if (job.headers.idempotent) this.#sendAnew(job);
-      else job.inDoubt = true;
-    }
-    this.#heldFrom = undefined;
-    this.#bus?.runtime.after(REASK_LIMIT_MS, () => this.#endDoubts(), "background");
-  }
-
-  #endDoubts(): void {
-    for (const job of this.#live.values()) {
-      if (job.state === "asking" && job.inDoubt) this.#loseManager(job, "no manager answered after an outage");
-    }
-  }
-
-  #onManagerGone(manager: string): void {
-    for (const job of this.#live.values()) {
-      if (job.state === "taken" && job.manager === manager)
-        this.#loseManager(job, "the manager that had the job is gone");
-    }
-  }
-
-  #onManagerRestarted(manager: string): void {
-    for (const job of this.#live.values()) {
-      if (job.state === "taken" && job.manager === manager) this.#ask(job);
-    }
-  }
-
-  #loseManager(job: ClientJob, why: string): void {
-    if (!job.headers.idempotent) {
-      return job.fail(new PoolError("bus_unavailable", why, { maybeExecuted: true, retryable: false }));
-    }
-    if (job.state === "taken" && job.manager !== "") this.#watch?.remove(job.manager);
-    job.state = "asking";
-    job.manager = "";
-    this.#sendAnew(job);
-  }
-
-  /** Gives a job to another manager: the old attempts are revoked, their answers are nobody's, the new ones are new. */
-  #sendAnew(job: ClientJob): void {
-    const { bus, inbox } = this.#open();
-    inbox.close(job.token);
-    job.token = inbox.open(job);
-    job.managersBefore += 1;
-    const headers = encodeRevocation(job.managersBefore * ATTEMPTS_PER_MANAGER);
-    bus.publish(this.#subjects.cancel(this.pool, job.id), undefined, { headers });
-    this.#send(job);
+    const nowMs = bus.runtime.now();
+    const end = signal === undefined ? onOutcome : watched(signal, () => link.cancel(spec.id), onOutcome);
+    link.submit(new Submission(toHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress));
+    return spec.id;
   }
 }
 
-function canceled(): PoolError {
-  return new PoolError("canceled", "the caller canceled the job");
+/** Cancels when the signal fires before the outcome has come. */
+function watched(
+  signal: AbortSignal,
+  cancel: () => void,
+  onOutcome: (outcome: Outcome) => void,
+): (outcome: Outcome) => void {
+  signal.addEventListener("abort", cancel);
+  return (outcome) => {
+    signal.removeEventListener("abort", cancel);
+    onOutcome(outcome);
+  };
+}
+
+/** The headers of a submission. Time left and attempt are filled in each time it is sent. */
+function toHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
+  const { id, client, idempotent, priority, wait, traceparent, tracestate } = spec;
+  const headers: JobHeaders & { readonly jobId: string } = { jobId: id, offer: true, idempotent, priority, wait };
+  if (client !== "") headers.client = client;
+  if (traceparent !== undefined) headers.traceparent = traceparent;
+  if (tracestate !== undefined) headers.tracestate = tracestate;
+  return headers;
 }

@@ -6,6 +6,8 @@
  */
 import { Code } from "@connectrpc/connect";
 
+export { MAX_MESSAGE_LENGTH, safeMessage } from "./safe-message.js";
+
 interface CatalogueEntry {
   /** The Connect (and gRPC) code. */
   readonly code: Code;
@@ -25,7 +27,7 @@ export const CATALOGUE = {
     retryable: false,
     when: "a name, payload, header or deadline is unacceptable; names the field",
   },
-  unknown_pool: { code: Code.NotFound, number: 404, retryable: true, when: "nobody has ever beaten for that pool" },
+  unknown_pool: { code: Code.NotFound, number: 404, retryable: true, when: "no worker has ever sent a heartbeat for this pool" },
   no_workers: {
     code: Code.Unavailable,
     number: 503,
@@ -84,11 +86,10 @@ export interface PoolErrorOptions {
   /** With `pool_full`: busy ÷ capacity, and jobs parked. */
   utilization?: number;
   parked?: number;
+  /** With `job_failed` and `job_rejected`: the handler's own code for it, see {@link isJobCode}. */
+  jobCode?: string;
   cause?: unknown;
 }
-
-/** The longest message that crosses the wire, in characters. */
-export const MAX_MESSAGE_LENGTH = 512;
 
 /** The one error class. `message` is for a person: no stack, no path, no secret, no raw input. */
 export class PoolError extends Error {
@@ -100,6 +101,8 @@ export class PoolError extends Error {
   readonly field: string | undefined;
   readonly utilization: number | undefined;
   readonly parked: number | undefined;
+  /** The handler's own, stable code for what went wrong, such as "card.declined"; undefined when it gave none. */
+  readonly jobCode: string | undefined;
 
   constructor(reason: Reason, message: string, options: PoolErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -110,6 +113,7 @@ export class PoolError extends Error {
     this.field = options.field;
     this.utilization = options.utilization;
     this.parked = options.parked;
+    this.jobCode = isJobCode(options.jobCode) ? options.jobCode : undefined;
   }
 
   /** The Connect code of this reason. */
@@ -118,9 +122,31 @@ export class PoolError extends Error {
   }
 }
 
-/** Thrown by a handler that will never succeed with this payload: `job_rejected` at the caller. */
+/** The mark of every PermanentError: a handler may have loaded another copy of this package than its worker. */
+const PERMANENT = Symbol.for("poolmesh.PermanentError");
+
+/**
+ * Thrown by a handler that will never succeed with this payload: `job_rejected` at the caller.
+ *
+ * A subclass counts too, whatever its `name`. A `code` of 1 to 64 letters, digits, `_ . : -` reaches the caller.
+ */
 export class PermanentError extends Error {
-  override readonly name = "PermanentError";
+  override readonly name: string = "PermanentError";
+
+  get [PERMANENT](): true {
+    return true;
+  }
+}
+
+/** Whether a thrown value is a PermanentError, of this copy of the package or of another. May throw what its getters throw. */
+export function isPermanent(thrown: unknown): boolean {
+  if (typeof thrown !== "object" || thrown === null) return false;
+  return PERMANENT in thrown || (thrown as { name?: unknown }).name === "PermanentError";
+}
+
+/** Whether a value can be the code of a failed job: 1 to 64 letters, digits, `_`, `.`, `:` and `-`. */
+export function isJobCode(value: unknown): value is string {
+  return typeof value === "string" && /^[A-Za-z0-9_.:-]{1,64}$/.test(value);
 }
 
 /** Whether `reason` is in the catalogue. */
@@ -132,14 +158,4 @@ export function isReason(reason: string): reason is Reason {
 export function toPoolError(thrown: unknown): PoolError {
   if (thrown instanceof PoolError) return thrown;
   return new PoolError("internal", "internal error", { cause: thrown });
-}
-
-/** A message that is safe to send: one line of printable text, bounded, file paths taken out. */
-export function safeMessage(text: string): string {
-  const line = text
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ")
-    .replace(/(file:\/\/)?(\/[\w.@+-]+){2,}(:\d+)*/g, "…")
-    .trim();
-  return line.length > MAX_MESSAGE_LENGTH ? `${line.slice(0, MAX_MESSAGE_LENGTH - 1)}…` : line;
 }

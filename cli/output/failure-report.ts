@@ -7,7 +7,6 @@ import { plainText } from "../../browser/plain-text.js";
 import type { PoolError } from "../../mesh/errors.js";
 import { advice } from "./advice.js";
 import type { Output } from "./output.js";
-import { jobCode } from "./result-fields.js";
 
 /** What is known of the job. */
 export interface FailedJob {
@@ -33,7 +32,7 @@ export function failureLines(out: Output, job: FailedJob): string[] {
 }
 
 function details({ pool, id, error, worker, attempt, totalMs }: FailedJob): [label: string, text: string][] {
-  const code = jobCode(error);
+  const code = error.jobCode;
   const by = worker === "" ? "no worker" : `${worker}, attempt ${attempt}`;
   return [
     ...(code === undefined ? [] : [["code", plainText(code, MESSAGE_LENGTH)] satisfies [string, string]]),

@@ -31,23 +31,16 @@ export function inputFields(payload: Uint8Array): Record<string, unknown> {
 
 /** An error as a JSON value: what it carries, without what it does not. */
 export function errorFields(error: PoolError): Record<string, unknown> {
-  const { reason, message, retryable, retryAfterMs, maybeExecuted, field } = error;
-  const code = jobCode(error);
+  const { reason, message, retryable, retryAfterMs, maybeExecuted, field, jobCode } = error;
   return {
     reason,
+    ...(jobCode === undefined ? {} : { code: jobCode }),
     message,
     retryable,
-    ...(code === undefined ? {} : { code }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(maybeExecuted ? { maybeExecuted } : {}),
     ...(field === undefined ? {} : { field }),
   };
-}
-
-/** The handler's own code for what went wrong; undefined when it gave none. */
-export function jobCode(error: PoolError): string | undefined {
-  const { jobCode: code } = error as { readonly jobCode?: unknown };
-  return typeof code === "string" && code !== "" ? code : undefined;
 }
 
 /** Milliseconds as a number with at most two decimals. */

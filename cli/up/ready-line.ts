@@ -1,4 +1,5 @@
 /** The one line that says that a mesh is ready, and what to do with it. Pure. */
+import { redactUrls, splitBrokerUrls } from "../../mesh/process/broker-urls.js";
 import type { Output } from "../output/output.js";
 
 /** What there is to say. */
@@ -52,6 +53,6 @@ export function hintLines(facts: ReadyFacts): string[] {
 }
 
 function withoutSecrets(facts: ReadyFacts): ReadyFacts {
-  const nats = facts.urls.nats.replace(/\/\/[^@/,]*@/g, "//");
+  const nats = redactUrls(splitBrokerUrls(facts.urls.nats)).join(",");
   return { ...facts, urls: { ...facts.urls, nats } };
 }

@@ -5,8 +5,8 @@
  * The rules themselves are in origin-rule.ts.
  */
 import { cors } from "@connectrpc/connect";
-import { isHostAllowed, judgeOrigin, type OriginRule } from "./origin-rule.js";
-import { answerText, authorityOf, type HttpRequest, type HttpResponse } from "./rpc/exchange.js";
+import { isHostAllowed, isWellFormed, judgeOrigin, type OriginRule } from "./origin-rule.js";
+import { answerText, authorityOf, type HttpRequest, type HttpResponse, isHttp2 } from "./rpc/exchange.js";
 
 /** Headers of ours that a page of an allowed origin may send. */
 const OWN_HEADERS = ["authorization", "pool"];
@@ -15,6 +15,10 @@ const PREFLIGHT_SECONDS = "7200";
 /** Passes a request or answers it: true means go on. */
 export function passGates(req: HttpRequest, res: HttpResponse, rule: OriginRule): boolean {
   const authority = authorityOf(req);
+  if (!isOneHost(req, authority)) {
+    answerText(res, 400, "invalid_argument: Host: send one, a host name or an address and a port up to 65535");
+    return false;
+  }
   if (authority === undefined || !isHostAllowed(authority, rule)) {
     answerText(res, 403, "permission_denied: this server does not answer to that Host; see the option allowedHosts");
     return false;
@@ -31,6 +35,13 @@ export function passGates(req: HttpRequest, res: HttpResponse, rule: OriginRule)
     return false;
   }
   return true;
+}
+
+/** Whether a request names one host, and names it well; a proxy before us may have looked at another one. */
+function isOneHost(req: HttpRequest, authority: string | undefined): boolean {
+  const named = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
+  if (named > 1 || (isHttp2(req) && named === 1 && req.headers.host !== authority)) return false;
+  return authority === undefined || isWellFormed(authority);
 }
 
 function allowOrigin(res: HttpResponse, origin: string): void {

@@ -25,6 +25,11 @@ export function isLoopback(host: string): boolean {
   return IPV4.test(bare) && bare.startsWith("127.");
 }
 
+/** Whether `authority` is a host and perhaps a port, and not a text that only looks so, such as "localhost:99999". */
+export function isWellFormed(authority: string): boolean {
+  return AUTHORITY.test(authority.toLowerCase()) && URL.canParse(`http://${authority}`);
+}
+
 /** Whether a request for `authority` (host, and perhaps a port) is answered. */
 export function isHostAllowed(authority: string | undefined, rule: OriginRule): boolean {
   const host = hostOf(authority);

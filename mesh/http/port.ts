@@ -24,7 +24,7 @@ export interface PortLimits {
   maxConnections?: number;
   /** Time for the bytes that tell the version of HTTP, in milliseconds; default 5,000. */
   firstByteMs?: number;
-  /** Time for the headers of an HTTP/1.1 request, in milliseconds; default 10,000. */
+  /** Time for the headers of an HTTP/1.1 request, and for the first request of HTTP/2, in milliseconds; default 10,000. */
   headersMs?: number;
   /** Time for a whole request that is not a stream, in milliseconds; default 60,000. */
   requestMs?: number;
@@ -82,6 +82,7 @@ export class HttpPort extends Lifecycle {
     this.#http2.on("session", (session) => {
       session.on("error", () => {});
       this.#sessions.add(session);
+      closeWhenUnused(session, this.#limits.headersMs);
     });
   }
 
@@ -139,6 +140,13 @@ export class HttpPort extends Lifecycle {
       if (version === "http1") socket.resume();
     });
   }
+}
+
+/** HTTP/1.1 has time limits in Node, HTTP/2 has none: ends a session that asks for nothing within `limitMs`. */
+function closeWhenUnused(session: ServerHttp2Session, limitMs: number): void {
+  const timer = setTimeout(() => session.destroy(), limitMs);
+  session.once("stream", () => clearTimeout(timer));
+  session.once("close", () => clearTimeout(timer));
 }
 
 function http1Options(limits: Required<PortLimits>) {

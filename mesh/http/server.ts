@@ -142,6 +142,8 @@ export class HttpServer extends Lifecycle {
     const router = createConnectRouter({
       acceptCompression: [serverGzip],
       interceptors: [this.#guard.interceptor],
+      // A field that is mistyped in JSON is refused by its name, and not left out of the request.
+      jsonOptions: { ignoreUnknownFields: false },
       maxTimeoutMs: maxTimeoutMs ?? MAX_TIMEOUT_MS,
       readMaxBytes: readMaxBytes ?? DEFAULT_READ_MAX_BYTES,
       shutdownSignal: this.#guard.shutdownSignal,

@@ -6,10 +6,10 @@
  * message callback from ending the connection's read loop. Not decided here:
  * what is sent.
  */
-import { readFile } from "node:fs/promises";
-import { type ConnectionOptions, connect, credsAuthenticator, type Msg, type SubscriptionOptions } from "nats";
+import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
+import { BrokerOptions, reconnectDelayMs } from "./broker-options.js";
 import type { Connection } from "./connection.js";
 import { Move, type PublishOptions } from "./handover.js";
 import { type Runtime, systemRuntime, within } from "./runtime.js";
@@ -59,18 +59,20 @@ export class Bus {
   /**
    * Connects.
    *
-   * @throws PoolError `bus_unavailable` when there is no broker and waitOnFirstConnect is false,
-   * `unauthenticated` when the broker refuses the credentials, `canceled`
+   * @throws PoolError `invalid_argument` for a URL or a file that is not what it should be, `bus_unavailable`
+   * when there is no broker and waitOnFirstConnect is false, `unauthenticated` when the broker refuses the
+   * credentials, `canceled`
    */
   static async connect(options: BusOptions = {}): Promise<Bus> {
-    const natsOptions = await toNatsOptions(options);
-    for (let attempt = 1; ; attempt += 1) {
+    const broker = await BrokerOptions.read(options);
+    for (let told = ""; ; ) {
       try {
-        return new Bus(await connect(natsOptions), options, systemRuntime);
+        return new Bus(await broker.connect(), options, systemRuntime);
       } catch (error) {
-        const failure = connectFailure(error, natsOptions.servers as string[]);
+        const failure = await broker.explain(error);
         if (options.waitOnFirstConnect === false || failure.reason !== "bus_unavailable") throw failure;
-        if (attempt === 1) options.log?.warn({ reason: failure.message }, "waiting for a broker");
+        if (failure.message !== told) options.log?.warn({ reason: failure.message }, "waiting for a broker");
+        told = failure.message;
       }
       await pause(options.signal);
     }
@@ -269,44 +271,6 @@ export class Bus {
   }
 }
 
-async function toNatsOptions(options: BusOptions): Promise<ConnectionOptions> {
-  const servers = typeof options.servers === "string" ? options.servers.split(",") : options.servers;
-  const result: ConnectionOptions = {
-    servers: servers === undefined || servers.length === 0 ? ["nats://127.0.0.1:4222"] : servers.map((s) => s.trim()),
-    name: options.name ?? "poolmesh",
-    // Waiting is done by connect(), which can be told to give up.
-    waitOnFirstConnect: false,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 100,
-    reconnectDelayHandler: reconnectDelayMs,
-    pingInterval: options.pingIntervalMs ?? 5_000,
-    maxPingOut: 2,
-    timeout: 5_000,
-    ignoreAuthErrorAbort: false,
-  };
-  if (options.user !== undefined) result.user = options.user;
-  if (options.password !== undefined) result.pass = options.password;
-  if (options.token !== undefined) result.token = options.token;
-  if (options.inboxPrefix !== undefined) result.inboxPrefix = options.inboxPrefix;
-  if (options.credsFile !== undefined) {
-    result.authenticator = credsAuthenticator(new Uint8Array(await readNamed("credsFile", options.credsFile)));
-  }
-  if (options.tlsCaFile !== undefined || options.tlsCertFile !== undefined) {
-    result.tls = {
-      ...(options.tlsCaFile === undefined ? {} : { ca: String(await readNamed("tlsCaFile", options.tlsCaFile)) }),
-      ...(options.tlsCertFile === undefined
-        ? {}
-        : { cert: String(await readNamed("tlsCertFile", options.tlsCertFile)) }),
-      ...(options.tlsKeyFile === undefined ? {} : { key: String(await readNamed("tlsKeyFile", options.tlsKeyFile)) }),
-    };
-  }
-  return result;
-}
-
-function reconnectDelayMs(): number {
-  return 100 + systemRuntime.random() * 200;
-}
-
 async function pause(signal: AbortSignal | undefined): Promise<void> {
   const canceled = (): PoolError => new PoolError("canceled", "stopped before there was a broker");
   if (signal?.aborted) throw canceled();
@@ -317,21 +281,4 @@ async function pause(signal: AbortSignal | undefined): Promise<void> {
       reject(canceled());
     });
   });
-}
-
-async function readNamed(field: string, path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "error";
-    throw new PoolError("invalid_argument", `${field}: cannot read the file (${code})`, { field, cause: error });
-  }
-}
-
-function connectFailure(error: unknown, servers: readonly string[]): PoolError {
-  const message = error instanceof Error ? error.message : String(error);
-  if (/authorization|authentication/i.test(message)) {
-    return new PoolError("unauthenticated", "the broker refuses the credentials", { cause: error });
-  }
-  return new PoolError("bus_unavailable", `no broker at ${redactUrls(servers).join(", ")}`, { cause: error });
 }

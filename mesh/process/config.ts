@@ -6,6 +6,8 @@
  * environment, the environment over the default.
  */
 import { PoolError } from "../errors.js";
+import { redactUrls } from "./broker-urls.js";
+import { conflictsOf } from "./conflicts.js";
 
 /** One option: its name gives the flag (--heartbeat-interval-ms) and the variable (POOLMESH_HEARTBEAT_INTERVAL_MS). */
 export interface OptionSpec<T> {
@@ -74,6 +76,7 @@ export function readConfig<S extends OptionSpecs>(
       mistakes.push(`${source}: ${(error as Error).message}${shown}`);
     }
   }
+  mistakes.push(...conflictsOf(config));
   if (mistakes.length > 0) {
     const field = mistakes[0]?.split(":")[0];
     throw new PoolError("invalid_argument", `configuration:\n  ${mistakes.join("\n  ")}`, { field: field ?? "" });
@@ -132,6 +135,6 @@ function editDistance(a: string, b: string): number {
 }
 
 function quote(text: string): string {
-  const short = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-  return JSON.stringify(short.replace(/\/\/[^@/]*@/g, "//"));
+  const [shown = ""] = redactUrls([text]);
+  return JSON.stringify(shown.length > 40 ? `${shown.slice(0, 40)}…` : shown);
 }

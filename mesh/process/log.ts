@@ -1,12 +1,13 @@
 /**
  * Logs: pino, JSON lines on stdout, pretty on a terminal.
  *
- * Decided here: levels, the redaction of URLs, and that a library is silent
- * unless its user hands it a logger. A payload or a secret is never logged.
+ * Decided here: levels, and that a library is silent unless its user hands it a
+ * logger. A payload or a secret is never logged.
  */
 import { type DestinationStream, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 
+export { redactUrls } from "./broker-urls.js";
 export type { Logger };
 
 export const LOG_LEVELS = ["silent", "error", "warn", "info", "debug"] as const;
@@ -31,9 +32,4 @@ export function createLog(service: string, level: LogLevel = "info", color = fal
 function destination(color: boolean, fd: 1 | 2): DestinationStream {
   if (!color) return pino.destination({ dest: fd, sync: true });
   return pretty({ destination: fd, sync: true, ignore: "pid,hostname,service", messageFormat: "{service}: {msg}" });
-}
-
-/** Broker URLs as they may be logged: without user and password. */
-export function redactUrls(urls: readonly string[]): string[] {
-  return urls.map((url) => url.replace(/\/\/[^@/]*@/, "//"));
 }

@@ -7,6 +7,7 @@
 
 import { isName } from "../names.js";
 import { MAX_TIMEOUT_MS } from "../wire/headers.js";
+import { parseBrokerUrl, splitBrokerUrls } from "./broker-urls.js";
 import type { OptionSpec } from "./config.js";
 import { LOG_LEVELS, type LogLevel } from "./log.js";
 
@@ -48,6 +49,18 @@ export const OPTIONS = {
     "inline" as IsolationName,
     "WHERE",
     "where the handler runs: inline, thread or process",
+  ),
+  recycleAfter: option(
+    integer(1, 1_000_000_000),
+    undefined,
+    "N",
+    "replace a thread or process after this many jobs; default never",
+  ),
+  loadTimeoutMs: option(
+    integer(1, 3_600_000),
+    10_000,
+    "MS",
+    "time for the handler's file, its setup and its teardown, each, milliseconds",
   ),
   acceptAfterMs: option(integer(1, 60_000), 25, "MS", "say accepted when a job takes longer, milliseconds"),
   abortGraceMs: option(integer(0, 600_000), 2_000, "MS", "time an aborted handler has to settle, milliseconds"),
@@ -177,12 +190,9 @@ function subjectPrefix(text: string): string {
 }
 
 function urls(text: string): string[] {
-  return text.split(",").map((each) => {
-    const url = each.trim();
-    const full = url.includes("://") ? url : `nats://${url}`;
-    if (!URL.canParse(full) || !/^(nats|tls):\/\/./.test(full))
-      throw new Error("use URLs such as nats://127.0.0.1:4222");
-    return full;
+  return splitBrokerUrls(text).map((url) => {
+    parseBrokerUrl(url);
+    return url.includes("://") ? url : `nats://${url}`;
   });
 }
 

@@ -5,7 +5,15 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ErrorDetail, ErrorDetailSchema } from "../../gen/poolmesh/v1/error_pb.js";
-import { isReason, PoolError, type PoolErrorOptions, type Reason, safeMessage, toPoolError } from "../errors.js";
+import {
+  isJobCode,
+  isReason,
+  PoolError,
+  type PoolErrorOptions,
+  type Reason,
+  safeMessage,
+  toPoolError,
+} from "../errors.js";
 
 /** An error as a message of a stream of outcomes. */
 export function toErrorDetail(error: PoolError): ErrorDetail {
@@ -18,6 +26,7 @@ export function toErrorDetail(error: PoolError): ErrorDetail {
     field: error.field ?? "",
     utilization: error.utilization ?? 0,
     parked: error.parked ?? 0,
+    code: error.jobCode ?? "",
   });
 }
 
@@ -26,6 +35,7 @@ export function fromErrorDetail(detail: ErrorDetail): PoolError {
   const options: PoolErrorOptions = { retryable: detail.retryable, maybeExecuted: detail.maybeExecuted };
   if (detail.retryAfterMs > 0) options.retryAfterMs = detail.retryAfterMs;
   if (detail.field !== "") options.field = detail.field;
+  if (isJobCode(detail.code)) options.jobCode = detail.code;
   if (detail.reason === "pool_full") {
     options.utilization = detail.utilization;
     options.parked = detail.parked;
@@ -33,13 +43,22 @@ export function fromErrorDetail(detail: ErrorDetail): PoolError {
   return new PoolError(isReason(detail.reason) ? detail.reason : "internal", detail.message, options);
 }
 
-/** Any thrown value as a ConnectError that bears an ErrorDetail. */
+/**
+ * Any thrown value as a ConnectError that bears an ErrorDetail. Clients print a
+ * code before its message, so the message names the reason only where the code
+ * is called differently.
+ */
 export function toConnectError(thrown: unknown): ConnectError {
   if (thrown instanceof ConnectError) return thrown;
   const error = toPoolError(thrown);
-  return new ConnectError(`${error.reason}: ${safeMessage(error.message)}`, error.code, undefined, [
-    { desc: ErrorDetailSchema, value: toErrorDetail(error) },
-  ]);
+  const message = safeMessage(error.message);
+  const text = nameOf(error.code) === error.reason ? message : `${error.reason}: ${message}`;
+  return new ConnectError(text, error.code, undefined, [{ desc: ErrorDetailSchema, value: toErrorDetail(error) }]);
+}
+
+/** A code as clients print it: `InvalidArgument` → `invalid_argument`. */
+function nameOf(code: Code): string {
+  return Code[code].replace(/[A-Z]/g, (letter, at) => `${at === 0 ? "" : "_"}${letter.toLowerCase()}`);
 }
 
 /** A Connect error as a PoolError; without our detail its code decides. */

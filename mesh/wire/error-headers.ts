@@ -6,7 +6,15 @@
  * comes in.
  */
 import type { MsgHdrs } from "nats";
-import { CATALOGUE, isReason, PoolError, type PoolErrorOptions, type Reason, safeMessage } from "../errors.js";
+import {
+  CATALOGUE,
+  isJobCode,
+  isReason,
+  PoolError,
+  type PoolErrorOptions,
+  type Reason,
+  safeMessage,
+} from "../errors.js";
 import { HEADER } from "./headers.js";
 import type { HeaderReader } from "./wire-headers.js";
 
@@ -21,6 +29,7 @@ export function writeErrorHeaders(h: MsgHdrs, error: PoolError): void {
   h.append(HEADER.serviceErrorCode, String(CATALOGUE[error.reason].number));
   if (error.retryAfterMs !== undefined) h.append(HEADER.retryAfterMs, String(Math.ceil(error.retryAfterMs)));
   if (error.maybeExecuted) h.append(HEADER.maybeExecuted, "1");
+  if (error.jobCode !== undefined) h.append(HEADER.errorCode, error.jobCode);
   if (error.field !== undefined) h.append(HEADER.field, safeMessage(error.field));
   if (error.utilization !== undefined) h.append(HEADER.utilization, error.utilization.toFixed(3));
   if (error.parked !== undefined) h.append(HEADER.parked, String(error.parked));
@@ -39,6 +48,8 @@ export function readErrorHeaders(h: HeaderReader): PoolError {
   const retryAfterMs = h.get(HEADER.retryAfterMs);
   if (/^\d{1,10}$/.test(retryAfterMs)) options.retryAfterMs = Number(retryAfterMs);
   if (h.get(HEADER.maybeExecuted) === "1") options.maybeExecuted = true;
+  const jobCode = h.get(HEADER.errorCode);
+  if (isJobCode(jobCode)) options.jobCode = jobCode;
   const field = h.get(HEADER.field);
   if (field !== "") options.field = field;
   const utilization = Number(h.get(HEADER.utilization) || Number.NaN);

@@ -43,6 +43,8 @@ export const HEADER = {
   retryAfterMs: "Pool-Retry-After-Ms",
   maybeExecuted: "Pool-Maybe-Executed",
   field: "Pool-Field",
+  /** On an error of a handler: the handler's own code for it. */
+  errorCode: "Pool-Error-Code",
   utilization: "Pool-Utilization",
   parked: "Pool-Parked",
 } as const;

@@ -17,7 +17,7 @@ export function managerMetrics(pools: Pools): Registry {
     help: "Jobs held until a slot is free.",
     collect() {
       this.reset();
-      for (const { name, dispatcher } of pools.known()) this.set({ pool: name }, dispatcher.parked.size);
+      for (const { name, dispatcher } of pools.shown()) this.set({ pool: name }, dispatcher.parked.size);
     },
   });
   new Gauge({
@@ -26,7 +26,7 @@ export function managerMetrics(pools: Pools): Registry {
     help: "Payload bytes of jobs held.",
     collect() {
       this.reset();
-      for (const { name, dispatcher } of pools.known()) this.set({ pool: name }, dispatcher.parked.bytes);
+      for (const { name, dispatcher } of pools.shown()) this.set({ pool: name }, dispatcher.parked.bytes);
     },
   });
   new Gauge({
@@ -35,7 +35,7 @@ export function managerMetrics(pools: Pools): Registry {
     help: "Age of the oldest job held.",
     collect() {
       this.reset();
-      for (const pool of pools.known()) this.set({ pool: pool.name }, oldestWaitMs(pool, pools) / 1_000);
+      for (const pool of pools.shown()) this.set({ pool: pool.name }, oldestWaitMs(pool, pools) / 1_000);
     },
   });
   new Gauge({
@@ -44,7 +44,7 @@ export function managerMetrics(pools: Pools): Registry {
     help: "Jobs sent to workers and not ended.",
     collect() {
       this.reset();
-      for (const { name, dispatcher } of pools.known()) this.set({ pool: name }, dispatcher.sentJobs);
+      for (const { name, dispatcher } of pools.shown()) this.set({ pool: name }, dispatcher.sentJobs);
     },
   });
   counter(registers, "poolmesh_manager_jobs_submitted_total", "Jobs taken.", pools, ({ totals }) => totals.submitted);
@@ -69,7 +69,7 @@ export function managerMetrics(pools: Pools): Registry {
     registers,
     collect() {
       this.reset();
-      for (const { name, totals } of pools.known()) {
+      for (const { name, totals } of pools.shown()) {
         for (const [outcome, count] of totals.outcomes()) this.inc({ pool: name, outcome }, count);
       }
     },
@@ -90,7 +90,7 @@ function oldestWaitMs(pool: KnownPool, pools: Pools): number {
   return figuresOf(pool, pools.runtime.now()).oldestWaitMs;
 }
 
-type KnownPool = Pools extends { known(): Iterable<infer P> } ? P : never;
+type KnownPool = Pools extends { shown(): Iterable<infer P> } ? P : never;
 
 function counter(
   registers: Registry[],
@@ -106,7 +106,7 @@ function counter(
     registers,
     collect() {
       this.reset();
-      for (const pool of pools.known()) this.inc({ pool: pool.name }, value(pool));
+      for (const pool of pools.shown()) this.inc({ pool: pool.name }, value(pool));
     },
   });
 }

@@ -13,6 +13,7 @@ import type { Inbox } from "../../mesh/link/inbox.js";
 import type { JobHeaders } from "../../mesh/wire/headers.js";
 import { payloadLimit } from "../../mesh/wire/payload-limit.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
+import type { PoolFacts } from "./doors/unknown-pool.js";
 import { Dispatcher } from "./jobs/dispatcher.js";
 import type { Job, JobListener } from "./jobs/job.js";
 import { OutcomeStore } from "./jobs/outcomes.js";
@@ -31,6 +32,8 @@ export interface PoolParts {
   /** For questions to workers. */
   readonly inbox: Inbox;
   readonly subjects: Subjects;
+  /** Whether the manager's configuration names its pools. */
+  readonly isNamed: boolean;
   /** Called when the first job of a pool comes in and when the last has ended. */
   readonly onBusy: (pool: Pool, busy: boolean) => void;
 }
@@ -47,6 +50,8 @@ export class Pool {
   readonly settings: PoolSettings;
   readonly #sender: Sender;
   readonly #bus: Bus;
+  /** Whether the manager's configuration names it. */
+  readonly isNamed: boolean;
   /** Monotonic milliseconds. */
   lastUsedAtMs: number;
 
@@ -54,6 +59,7 @@ export class Pool {
     const { bus, subjects } = parts;
     this.name = name;
     this.settings = settings;
+    this.isNamed = parts.isNamed;
     this.#bus = bus;
     this.lastUsedAtMs = bus.runtime.now();
     this.workers = new Workers(settings.maxWorkers);
@@ -109,7 +115,7 @@ export class Pool {
   cancel(id: string): boolean {
     const job = this.dispatcher.live(id);
     if (job === undefined) return false;
-    this.dispatcher.cancel(job, canceled());
+    this.dispatcher.cancel(job, canceled(job));
     return true;
   }
 
@@ -131,6 +137,13 @@ export class Pool {
     for (const job of this.dispatcher.liveJobsNow()) {
       this.dispatcher.cancel(job, new PoolError(reason, message, { maybeExecuted: job.mayHaveRun }));
     }
+  }
+
+  /** Whether there is, or was, a pool behind the name. */
+  get facts(): PoolFacts {
+    const { isNamed, workers, totals, dispatcher } = this;
+    const { everHeard } = workers;
+    return { isNamed, everHeard, outcomes: totals.outcomes(), liveJobs: dispatcher.liveJobs };
   }
 
   /** Gives up what is still asked and heard. */
@@ -179,7 +192,7 @@ export class Pool {
   #submitWatched(spec: JobSpec, listener: JobListener, keep: boolean, signal: AbortSignal | undefined): void {
     let job: Job | undefined;
     const onAbort = (): void => {
-      if (job !== undefined) this.dispatcher.leave(job, watched, canceled());
+      if (job !== undefined) this.dispatcher.leave(job, watched, canceled(job));
     };
     const watched: JobListener = {
       ...listener,
@@ -194,6 +207,6 @@ export class Pool {
   }
 }
 
-function canceled(): PoolError {
-  return new PoolError("canceled", "the caller canceled the job");
+function canceled(job?: Job): PoolError {
+  return new PoolError("canceled", "the caller canceled the job", { maybeExecuted: job?.mayHaveRun ?? false });
 }

@@ -14,6 +14,7 @@ import { type Logger, silentLog } from "../../mesh/process/log.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
 import { Subjects } from "../../mesh/wire/subjects.js";
 import { Answers } from "./answers.js";
+import { isShownPool } from "./doors/unknown-pool.js";
 import { Hearing } from "./hearing.js";
 import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
@@ -67,7 +68,7 @@ export class Pools extends Lifecycle {
     this.#answers = new Answers(bus);
     this.#held = new HeldSubmissions(bus, bus.runtime.now());
     this.#ticker = new Ticker({ bus, pools: () => this.known(), onSecond: (nowMs) => this.#onSecond(nowMs) });
-    this.#heartbeats = new Heartbeats({ bus, subjects: this.subjects, manager: id, pools: () => this.known() });
+    this.#heartbeats = new Heartbeats({ bus, subjects: this.subjects, manager: id, pools: () => this.shown() });
     this.#hearing = new Hearing({
       bus,
       subjects: this.subjects,
@@ -99,6 +100,11 @@ export class Pools extends Lifecycle {
 
   known(): Iterable<Pool> {
     return this.#pools.values();
+  }
+
+  /** The pools that are shown: a name that was only mistyped is not. */
+  *shown(): Generator<Pool> {
+    for (const pool of this.#pools.values()) if (isShownPool(pool.facts)) yield pool;
   }
 
   /** A pool that is known. */
@@ -172,7 +178,8 @@ export class Pools extends Lifecycle {
       this.#ticker.onBusy(pool, busy);
       this.#heartbeats.changed();
     };
-    const pool = new Pool(name, { bus, inbox, subjects, onBusy }, settings);
+    const isNamed = this.#options.pools !== undefined;
+    const pool = new Pool(name, { bus, inbox, subjects, isNamed, onBusy }, settings);
     this.#pools.set(name, pool);
     bus.publish(subjects.controlAll(name), encodeControl("rollCall", {}));
     return pool;

@@ -4,7 +4,6 @@
  */
 import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
 import type { MeterState } from "./meter-state.js";
-import { addUp } from "./registry/capacity.js";
 import { HISTORY_STEP_MS, type HistoryPoint } from "./streams/history.js";
 import { ALL } from "./streams/view.js";
 
@@ -43,7 +42,7 @@ export class ClockWork {
     view.advanceRates(nowMs());
     history.forget((pool) => view.hasPool(pool));
     const pools = view.capacities(ALL, nowMs());
-    history.sample(new Map([...pools, addUp(pools)].map((each) => [each.pool, toPoint(each)])));
+    history.sample(new Map([...pools, view.total(ALL, pools)].map((each) => [each.pool, toPoint(each)])));
   }
 }
 

@@ -76,7 +76,12 @@ export class Meter extends Lifecycle {
     for (const pool of options.pools ?? []) checkName("pool", pool);
     this.#state = new MeterState(options);
     this.#clock = new ClockWork(this.#state);
-    this.#control = new WorkerControl(options.control ? options.controlToken : undefined, () => this.#ears);
+    this.#control = new WorkerControl({
+      token: options.control ? options.controlToken : undefined,
+      line: () => this.#ears,
+      nowMs: this.#state.nowMs,
+      log: this.#log,
+    });
     this.#http = this.#makeHttp();
   }
 

@@ -1,4 +1,4 @@
-/** Cancels and revocations: `pool.P.cancel.J` reaches the handler's AbortSignal, and what comes too late is not run. */
+/** Cancels and revocations: `pool.P.cancel.J` reaches the handler's AbortSignal, and a job that comes later is not run. */
 import type { Msg } from "nats";
 import { PoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";

@@ -16,6 +16,8 @@ export const WORKER_CONFIG = pick([
   "handler",
   "exec",
   "isolation",
+  "recycleAfter",
+  "loadTimeoutMs",
   "labels",
   "heartbeatIntervalMs",
   "coalesceMs",
@@ -38,6 +40,7 @@ export function toWorkerOptions(config: WorkerConfig, log: Logger): WorkerOption
   if ((handler === undefined) === (exec === undefined)) throw missing("handler", "either --handler FILE or --exec CMD");
   return {
     ...pickDefined(config, ["slots", "labels", "prefix"]),
+    ...pickDefined(config, ["recycleAfter", "loadTimeoutMs"]),
     ...pickDefined(config, ["heartbeatIntervalMs", "coalesceMs", "acceptAfterMs", "abortGraceMs", "graceMs"]),
     pool,
     ...(id === undefined ? {} : { id }),

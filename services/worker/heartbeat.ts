@@ -8,7 +8,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Timer } from "../../mesh/link/runtime.js";
-import { type BeatFigures, type BeatIdentity, buildBeat } from "./beat.js";
+import { buildHeartbeat, type HeartbeatFigures, type HeartbeatIdentity } from "./heartbeat-message.js";
 
 /** How long a manager's or meter's wish for a slower pace holds, in milliseconds. */
 export const PACE_HOLDS_MS = 30_000;
@@ -17,17 +17,16 @@ const MAX_COALESCE_MS = 10_000;
 /** A roll call is answered within this, so that a pool does not answer at once, in milliseconds. */
 const ROLL_CALL_SPREAD_MS = 50;
 
-export interface BeaterParts {
+export interface HeartbeatParts {
   readonly bus: Bus;
   readonly subject: string;
-  readonly identity: BeatIdentity;
-  readonly figures: () => BeatFigures;
+  readonly identity: HeartbeatIdentity;
+  readonly figures: () => HeartbeatFigures;
   readonly coalesceMs: number;
-  readonly now: () => number;
 }
 
-export class Beater {
-  readonly #parts: BeaterParts;
+export class Heartbeats {
+  readonly #parts: HeartbeatParts;
   readonly #timers = new Set<Timer>();
   #seq = 0n;
   /** Regular heartbeats do not hold back one of a change. */
@@ -38,25 +37,25 @@ export class Beater {
   #interval: Timer | undefined;
   #stopListening: (() => void) | undefined;
 
-  constructor(parts: BeaterParts) {
+  constructor(parts: HeartbeatParts) {
     this.#parts = parts;
   }
 
   /** Beats now and from now on. */
   start(): void {
-    this.beat();
-    this.#interval = this.#parts.bus.runtime.every(this.#parts.identity.heartbeatIntervalMs, () => this.beat());
-    this.#stopListening = this.#parts.bus.on("reconnect", () => this.beat());
+    this.send();
+    this.#interval = this.#parts.bus.runtime.every(this.#parts.identity.heartbeatIntervalMs, () => this.send());
+    this.#stopListening = this.#parts.bus.on("reconnect", () => this.send());
   }
 
   /** The worker as it is now, with the next sequence number. */
   snapshot(): Heartbeat {
     this.#seq += 1n;
-    return buildBeat(this.#parts.identity, this.#parts.figures(), this.#seq);
+    return buildHeartbeat(this.#parts.identity, this.#parts.figures(), this.#seq);
   }
 
   /** Beats now. */
-  beat(): void {
+  send(): void {
     this.#parts.bus.publish(this.#parts.subject, toBinary(HeartbeatSchema, this.snapshot()));
   }
 
@@ -64,20 +63,20 @@ export class Beater {
   readonly changed = (): void => {
     if (this.#pending || this.#stopped) return;
     this.#pending = true;
-    const nowMs = this.#parts.now();
+    const nowMs = this.#parts.bus.runtime.now();
     const waitMs = this.#lastChangeMs + this.#coalesceMs(nowMs) - nowMs;
-    if (waitMs <= 0) this.#parts.bus.runtime.endOfTurn(this.#beatPending);
-    else this.#later(this.#beatPending, waitMs);
+    if (waitMs <= 0) this.#parts.bus.runtime.endOfTurn(this.#sendPending);
+    else this.#later(this.#sendPending, waitMs);
   };
 
   /** Beats within the spread of a roll call. */
   rollCall(): void {
-    this.#later(() => this.beat(), this.#parts.bus.runtime.random() * ROLL_CALL_SPREAD_MS);
+    this.#later(() => this.send(), this.#parts.bus.runtime.random() * ROLL_CALL_SPREAD_MS);
   }
 
   /** Coalesces to at least this for a while. */
   setPace(coalesceMs: number): void {
-    const untilMs = this.#parts.now() + PACE_HOLDS_MS;
+    const untilMs = this.#parts.bus.runtime.now() + PACE_HOLDS_MS;
     this.#pace = { coalesceMs: Math.min(coalesceMs, MAX_COALESCE_MS), untilMs };
   }
 
@@ -90,11 +89,11 @@ export class Beater {
     this.#stopListening?.();
   }
 
-  readonly #beatPending = (): void => {
+  readonly #sendPending = (): void => {
     if (!this.#pending || this.#stopped) return;
     this.#pending = false;
-    this.#lastChangeMs = this.#parts.now();
-    this.beat();
+    this.#lastChangeMs = this.#parts.bus.runtime.now();
+    this.send();
   };
 
   #later(work: () => void, ms: number): void {

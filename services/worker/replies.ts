@@ -13,15 +13,7 @@ import { encodeReplyHeaders, encodeResultsHeaders, type ReplyKind } from "../../
 import { payloadLimit, resultRefusal } from "../../mesh/wire/payload-limit.js";
 import { bundleSubject, splitReply } from "../../mesh/wire/reply.js";
 import type { Ending } from "./handlers/runner.js";
-
-/** Which job an answer is about and where it goes. */
-export interface Addressee {
-  readonly id: string;
-  readonly attempt: number;
-  readonly reply: string | undefined;
-  /** The job came in a bundle: its result may go back in one. */
-  readonly bundled?: boolean;
-}
+import type { Addressee } from "./jobs/order.js";
 
 const EMPTY = new Uint8Array(0);
 

@@ -4,29 +4,31 @@
  *
  * Not decided here: the worker's state (worker.ts).
  */
-import type { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
+import { within } from "../../mesh/link/runtime.js";
 import type { ServiceApi } from "../../mesh/link/service-api.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
 import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
-import { type BeatFigures, RUNNING_IDS_LIMIT } from "./beat.js";
+import { Answers } from "./answers.js";
 import { Cancels } from "./cancels.js";
 import { Control, type ControlActions } from "./control.js";
 import type { Runner } from "./handlers/runner.js";
-import type { Beater } from "./heartbeat.js";
-import { Intake } from "./intake.js";
-import { Caution } from "./jobs/accept-policy.js";
+import type { Heartbeats } from "./heartbeat.js";
+import { type HeartbeatFigures, RUNNING_IDS_LIMIT } from "./heartbeat-message.js";
+import { AcceptPolicy } from "./jobs/accept-policy.js";
+import { Intake } from "./jobs/intake.js";
 import { Results } from "./jobs/results.js";
 import { Revoked } from "./jobs/revoked.js";
 import { RunningJobs } from "./jobs/running-jobs.js";
 import { Slots } from "./jobs/slots.js";
-import { LoopWatch } from "./loop-watch.js";
-import { makeBeater } from "./make-beater.js";
+import { CoreLane } from "./lanes/core.js";
+import { makeHeartbeats } from "./make-heartbeats.js";
 import { drainSubscription, Offers } from "./offers.js";
-import { OwedResults } from "./owed.js";
 import { Replies } from "./replies.js";
-import { makeServiceFace } from "./service-face.js";
+import { makeServiceEntry } from "./service-entry.js";
+import { Ticker } from "./ticker.js";
 import type { WorkerSettings } from "./worker-options.js";
 
 /** What the worker itself decides. */
@@ -43,12 +45,13 @@ export class Session {
   readonly slots: Slots;
   readonly jobs: RunningJobs;
   readonly offers: Offers;
-  readonly beater: Beater;
+  readonly heartbeats: Heartbeats;
   readonly #bus: Bus;
   readonly #host: SessionHost;
-  readonly #loop: LoopWatch;
-  readonly #owed: OwedResults;
+  readonly #ticker: Ticker;
+  readonly #answers: Answers;
   readonly #intake: Intake;
+  readonly #lane: CoreLane;
   readonly #service: ServiceApi;
   readonly #revoked = new Revoked();
   readonly #subscriptions: Subscription[] = [];
@@ -56,53 +59,57 @@ export class Session {
   constructor(bus: Bus, runner: Runner, host: SessionHost) {
     const { settings } = host;
     const { runtime } = bus;
-    const { now } = runtime;
     this.#bus = bus;
     this.#host = host;
     this.slots = new Slots(settings.slots);
-    const caution = new Caution();
+    const acceptPolicy = new AcceptPolicy();
     const results = new Results();
     const replies = new Replies(bus, settings.id, () => this.slots.free);
-    this.#loop = new LoopWatch(bus, caution, now);
-    this.#owed = new OwedResults(bus, results, replies, now);
-    this.beater = makeBeater(bus, settings, runner.isolation, () => this.#figures(), now);
+    this.#answers = new Answers(bus, results, replies);
+    this.#ticker = new Ticker({
+      bus,
+      checkJobs: (nowMs) => this.jobs.check(nowMs),
+      onLag: (lagMs) => acceptPolicy.lagged(lagMs),
+    });
+    this.heartbeats = makeHeartbeats(bus, settings, runner.isolation, () => this.#figures());
     this.jobs = new RunningJobs({
       ...settings,
       worker: settings.id,
       slots: this.slots,
       runner,
-      replies,
-      owed: this.#owed,
-      caution,
-      runtime,
-      now,
-      onChange: this.beater.changed,
+      acceptPolicy,
+      now: runtime.now,
+      sendable: (ending) => replies.sendable(ending),
+      flush: () => replies.flush(),
+      onStarted: () => this.#ticker.onJobStarted(),
+      onChange: this.heartbeats.changed,
     });
     this.#intake = new Intake({
       slots: this.slots,
       jobs: this.jobs,
-      replies,
       results,
-      owed: this.#owed,
       revoked: this.#revoked,
-      stall: this.#loop.stall,
-      inboxPrefix: bus.inboxPrefix,
+      refusals: this.#answers,
       submitSubject: settings.subjects.submit(settings.pool),
-      state: host.state,
-      now,
-      wallNow: runtime.wallNow,
-      newId: runtime.newId,
-      onStall: this.#loop.onStall,
+      isReady: () => host.state() === WorkerState.READY,
+      inputIsStale: () => this.#ticker.inputIsStale,
     });
-    this.#service = makeServiceFace(bus, settings, runner.isolation, () => this.jobs.totals);
-    this.offers = new Offers(bus, settings.subjects.job(settings.pool), (msg) => this.#intake.receive(msg));
+    this.#lane = new CoreLane({
+      intake: this.#intake,
+      answers: this.#answers,
+      runtime,
+      inboxPrefix: bus.inboxPrefix,
+      onMessage: (nowMs) => this.#ticker.onMessage(nowMs),
+    });
+    this.#service = makeServiceEntry(bus, settings, runner.isolation, () => this.jobs.totals);
+    this.offers = new Offers(bus, settings.subjects.job(settings.pool), (msg) => this.#lane.receive(msg));
   }
 
-  /** Beats for the first time and listens to all but offers. */
+  /** Sends the first heartbeat and listens to all but offers. */
   async open(): Promise<void> {
     const { subjects, pool, id } = this.#host.settings;
-    this.#loop.start();
-    this.beater.start();
+    this.#ticker.start();
+    this.heartbeats.start();
     const cancels = new Cancels({
       bus: this.#bus,
       subjects,
@@ -113,13 +120,19 @@ export class Session {
     });
     const control = new Control(this.#bus, id, this.#actions());
     this.#subscriptions.push(
-      // in the queue group: should two live workers claim one id, a hand-off still runs once
-      this.#bus.subscribe(subjects.jobFor(pool, id), (msg) => this.#intake.receive(msg), QUEUE_WORKERS),
+      // In the queue group: if two live workers claim one id, an assignment still runs once.
+      this.#bus.subscribe(subjects.jobFor(pool, id), (msg) => this.#lane.receive(msg), QUEUE_WORKERS),
       this.#bus.subscribe(subjects.every.cancel(pool), cancels.receive),
       this.#bus.subscribe(subjects.control(pool, id), control.receive),
       this.#bus.subscribe(subjects.controlAll(pool), control.receive),
     );
     await this.#service.start();
+  }
+
+  /** Resolves true when no job runs; false after `limitMs` milliseconds. */
+  empty(limitMs: number): Promise<boolean> {
+    const emptied = this.jobs.empty().then(() => true);
+    return within(this.#bus.runtime, limitMs, emptied, false);
   }
 
   /** Answers what still runs with `draining` and fires its AbortSignal. */
@@ -129,43 +142,42 @@ export class Session {
     );
   }
 
-  /** Ends listening; results are confirmed, and the last heartbeat is sent by the caller's state. */
+  /** Ends listening; results are confirmed, and the last heartbeat tells the state that the worker has set. */
   async close(): Promise<void> {
     await this.#service.stop();
     await Promise.all(this.#subscriptions.map((each) => drainSubscription(this.#bus, each)));
-    await this.#owed.settle(SETTLE_LIMIT_MS);
-    this.#owed.stop();
-    this.jobs.stop();
-    this.#loop.stop();
-    this.beater.stop();
-    this.beater.beat();
+    await this.#answers.settle(SETTLE_LIMIT_MS);
+    this.#answers.stop();
+    this.#ticker.stop();
+    this.heartbeats.stop();
+    this.heartbeats.send();
     await this.#bus.flush(SETTLE_LIMIT_MS);
   }
 
   #actions(): ControlActions {
     return {
       ...this.#host.actions,
-      rollCall: () => this.beater.rollCall(),
-      setPace: (coalesceMs) => this.beater.setPace(coalesceMs),
+      rollCall: () => this.heartbeats.rollCall(),
+      setPace: (coalesceMs) => this.heartbeats.setPace(coalesceMs),
       resend: (ids) => this.#resend(ids),
-      snapshot: () => this.beater.snapshot(),
+      snapshot: () => this.heartbeats.snapshot(),
     };
   }
 
   #resend(ids: readonly string[]): ReadonlySet<string> {
-    const known = this.#owed.resend(new Set(ids));
+    const known = this.#answers.resend(new Set(ids));
     for (const id of ids) if (this.jobs.acceptAgain(id)) known.add(id);
     return known;
   }
 
-  #figures(): BeatFigures {
+  #figures(): HeartbeatFigures {
     return {
       state: this.#host.state(),
       slots: this.slots.total,
       busy: this.slots.busy,
       ...this.jobs.figures(RUNNING_IDS_LIMIT),
       refusedTotal: this.#intake.refusedTotal,
-      loopLagMs: this.#loop.stall.takeLongestLagMs(),
+      loopLagMs: this.#ticker.takeLongestLagMs(),
     };
   }
 }

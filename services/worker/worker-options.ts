@@ -12,6 +12,7 @@ import type { Codec, CodecName } from "../../mesh/wire/codec.js";
 import { MAX_SLOTS } from "../../mesh/wire/heartbeat-codec.js";
 import { DEFAULT_PREFIX, Subjects } from "../../mesh/wire/subjects.js";
 import type { CodecPair, Handler } from "./handlers/handler.js";
+import { refuseClass } from "./handlers/handler-exports.js";
 
 /** The most labels a worker has. */
 const MAX_LABELS = 32;
@@ -25,10 +26,14 @@ export interface WorkerOptions<I = unknown, O = unknown> {
   slots?: number;
   /** A function in this process. */
   run?: Handler<I, O>;
-  /** A file that exports `run(job)`, or has it as its default export; .ts, .js or .mjs. */
+  /** A file that exports `run(job)`, perhaps with `codec`, `setup` and `teardown`; .ts, .js or .mjs. See docs/handlers.md. */
   handlerFile?: string;
   /** Where the file's handler runs; default "inline". */
   isolation?: IsolationName;
+  /** A thread or process is replaced after this many jobs; default: never. Only for those. */
+  recycleAfter?: number;
+  /** How long the handler's file, its setup() and its teardown() may take, each; default 10,000. */
+  loadTimeoutMs?: number;
   /** A command for each job: payload on stdin, result from stdout. */
   exec?: string;
   /** Default: the file's export `codec`, else JSON. For threads and processes it must be one with a name. */
@@ -62,6 +67,7 @@ export interface WorkerSettings {
   readonly acceptAfterMs: number;
   readonly abortGraceMs: number;
   readonly graceMs: number;
+  readonly loadTimeoutMs: number;
   readonly log: Logger;
 }
 
@@ -83,6 +89,7 @@ export function settle(options: WorkerOptions<never, unknown>): WorkerSettings {
     acceptAfterMs: number("acceptAfterMs", options.acceptAfterMs ?? 25, 0),
     abortGraceMs: number("abortGraceMs", options.abortGraceMs ?? 2_000, 0),
     graceMs: number("graceMs", options.graceMs ?? 10_000, 0),
+    loadTimeoutMs: number("loadTimeoutMs", options.loadTimeoutMs ?? 10_000, 1),
     log: options.log ?? silentLog,
   };
 }
@@ -97,6 +104,11 @@ function checkOneHandler(options: WorkerOptions<never, unknown>): void {
   const given = [options.run, options.handlerFile, options.exec].filter((each) => each !== undefined);
   if (given.length !== 1) throw refuse("handler", "say exactly one of run, handlerFile and exec");
   if (options.run !== undefined && typeof options.run !== "function") throw refuse("handler", "run is not a function");
+  if (options.run !== undefined) refuseClass(options.run, "run");
+  const { recycleAfter } = options;
+  if (recycleAfter !== undefined && !(Number.isSafeInteger(recycleAfter) && recycleAfter >= 1)) {
+    throw refuse("recycleAfter", "use a whole number of jobs, at least 1");
+  }
   if (options.handlerFile === undefined && options.isolation !== undefined && options.isolation !== "inline") {
     throw refuse("isolation", `only a handler file can run in a ${options.isolation}`);
   }

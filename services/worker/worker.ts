@@ -17,6 +17,7 @@ import { Session } from "./session.js";
 import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
 
 export type { Handler, Job } from "./handlers/handler.js";
+export type { HandlerContext } from "./handlers/handler-life.js";
 export type { WorkerOptions } from "./worker-options.js";
 
 /** How long aborted handlers may clean up at the end of the grace, in milliseconds. */
@@ -32,7 +33,10 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   #session: Session | undefined;
   #workerState = WorkerState.STARTING;
   #drained: Promise<void> | undefined;
-  #slotsBeforeStart: number;
+  /** As asked for by options or resize(). */
+  #slots: number;
+  /** How many jobs the runner can run at once now. */
+  #usable = Number.POSITIVE_INFINITY;
   /** Ends the wait for a broker. */
   readonly #giveUp = new AbortController();
 
@@ -40,9 +44,15 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   constructor(options: WorkerOptions<I, O>) {
     super();
     this.#settings = settle(options);
-    this.#slotsBeforeStart = this.#settings.slots;
+    this.#slots = this.#settings.slots;
     this.#busOptions = { name: `poolmesh-worker ${this.#settings.id}`, log: this.#settings.log, ...options.bus };
-    this.#runner = makeRunner(options, this.#settings, () => (this.#bus === undefined ? 0 : payloadLimit(this.#bus)));
+    this.#runner = makeRunner(options, this.#settings, {
+      maxBytes: () => (this.#bus === undefined ? 0 : payloadLimit(this.#bus)),
+      onUsable: (slots) => {
+        this.#usable = slots;
+        this.#offerSlots();
+      },
+    });
   }
 
   get id(): string {
@@ -58,7 +68,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   get slots(): number {
-    return this.#session?.slots.total ?? this.#slotsBeforeStart;
+    return this.#session?.slots.total ?? this.#slots;
   }
 
   /** Slots that hold a running job. */
@@ -100,10 +110,9 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
    */
   resize(slots: number): void {
     checkSlots(slots);
-    this.#slotsBeforeStart = slots;
+    this.#slots = slots;
     this.#runner.resize(slots);
-    this.#session?.slots.resize(slots);
-    this.#session?.beater.changed();
+    this.#offerSlots();
   }
 
   protected override async onStart(): Promise<void> {
@@ -120,7 +129,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
         resize: (slots) => this.resize(slots),
       },
     });
-    this.#session.slots.resize(this.#slotsBeforeStart);
+    this.#session.slots.resize(Math.min(this.#slots, this.#usable));
     void this.#bus.closed.then((error) => this.#onBusClosed(error));
     await this.#session.open();
     this.#throwIfStopped();
@@ -144,13 +153,19 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
   }
 
+  /** A slot whose thread or process cannot be loaded is not offered. */
+  #offerSlots(): void {
+    this.#session?.slots.resize(Math.min(this.#slots, this.#usable));
+    this.#session?.heartbeats.changed();
+  }
+
   /** Lets what runs finish within the grace, and aborts the rest. */
   async #finish(session: Session): Promise<void> {
-    const graceEnds = session.jobs.empty(this.#settings.graceMs);
+    const graceEnds = session.empty(this.#settings.graceMs);
     void this.#drainJobs();
     if (await graceEnds) return;
     session.abortRunning();
-    await session.jobs.empty(Math.min(ABORT_SETTLE_MS, this.#settings.abortGraceMs));
+    await session.empty(Math.min(ABORT_SETTLE_MS, this.#settings.abortGraceMs));
   }
 
   /** Control's drain: resolves when empty, and then the worker ends by itself. */
@@ -191,9 +206,9 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.fail(error);
   }
 
-  #setState(state: WorkerState, how: "beat" | "silently" = "beat"): void {
+  #setState(state: WorkerState, how: "announced" | "silently" = "announced"): void {
     if (this.#workerState === state) return;
     this.#workerState = state;
-    if (how === "beat") this.#session?.beater.beat();
+    if (how === "announced") this.#session?.heartbeats.send();
   }
 }

@@ -7,7 +7,7 @@ import { createClient } from "@connectrpc/connect";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { fromConnectError } from "../../mesh/wire/error-headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { openDoors, poolErrorOf, rpcTransports } from "../support/doors.js";
+import { EMPTY_INPUT, openDoors, poolErrorOf, rpcTransports } from "../support/doors.js";
 import { type HeldJob, heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
@@ -82,7 +82,10 @@ for (const [name, transport] of Object.entries(transports)) {
   test(`${name}: the call's own deadline is the job's`, async (t) => {
     const { id, job } = hold(`call-deadline ${name}`);
     const dueAt = performance.now() + 200;
-    const call = createClient(ManagerService, transport).submit({ pool: POOL, jobId: id }, { timeoutMs: 200 });
+    const call = createClient(ManagerService, transport).submit(
+      { pool: POOL, jobId: id, input: EMPTY_INPUT },
+      { timeoutMs: 200 },
+    );
     const end = call.catch((error: unknown) => fromConnectError(error).reason);
     await ends(t, job, dueAt);
     assert.equal(await end, "deadline_exceeded");
@@ -94,7 +97,7 @@ test("a TCP connection that closes cancels its job", async (t) => {
   const headers = { "content-type": "application/json" };
   const request = httpRequest(mesh.manager.url + SUBMIT, { method: "POST", headers, agent: false });
   request.on("error", () => {});
-  request.end(JSON.stringify({ pool: POOL, jobId: id }));
+  request.end(JSON.stringify({ pool: POOL, jobId: id, text: "" }));
   await giveUp(t, job, () => request.destroy());
 });
 
@@ -102,7 +105,7 @@ test("a fetch that is aborted cancels its job", async (t) => {
   const { id, job } = hold("fetch-abort");
   const caller = new AbortController();
   const headers = { "content-type": "application/json" };
-  const body = JSON.stringify({ pool: POOL, jobId: id });
+  const body = JSON.stringify({ pool: POOL, jobId: id, text: "" });
   const answer = fetch(mesh.manager.url + SUBMIT, { method: "POST", headers, body, signal: caller.signal });
   const end = assert.rejects(answer, { name: "AbortError" });
   await giveUp(t, job, () => caller.abort());
@@ -115,7 +118,7 @@ test("an HTTP/2 stream that is reset cancels its job, and a session that is cut 
   const ask = (id: string) => {
     const stream = session.request({ ":path": SUBMIT, ":method": "POST", "content-type": "application/json" });
     stream.on("error", () => {});
-    stream.end(JSON.stringify({ pool: POOL, jobId: id }));
+    stream.end(JSON.stringify({ pool: POOL, jobId: id, text: "" }));
     return stream;
   };
   const first = hold("h2-reset");
@@ -134,7 +137,7 @@ test("a stream of jobs that is aborted cancels all that it has under way", async
   const caller = new AbortController();
   const client = createClient(ManagerService, transports.gRPC as (typeof transports)[string]);
   const requests = (async function* () {
-    for (const { id } of [first, second]) yield { ref: 1n, job: { pool: POOL, jobId: id } };
+    for (const { id } of [first, second]) yield { ref: 1n, job: { pool: POOL, jobId: id, input: EMPTY_INPUT } };
     await new Promise((resolve) => caller.signal.addEventListener("abort", resolve, { once: true }));
   })();
   const stream = client.submitMany(requests, { signal: caller.signal });
@@ -149,7 +152,7 @@ test("a stream of jobs that is aborted cancels all that it has under way", async
 
 test("a detached job outlives its call and ends by Cancel", async (t) => {
   const { id, job } = hold("detached");
-  await mesh.client.detachSubmit({ job: { pool: POOL, jobId: id } });
+  await mesh.client.detachSubmit({ job: { pool: POOL, jobId: id, input: EMPTY_INPUT } });
   await giveUp(t, job, () => mesh.client.cancel({ pool: POOL, jobId: id }));
   const { outcome } = await mesh.client.getOutcome({ pool: POOL, jobId: id });
   assert.equal(outcome.case === "error" && outcome.value.reason, "canceled");

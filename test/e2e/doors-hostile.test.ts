@@ -5,6 +5,7 @@ import { headers as natsHeaders } from "nats";
 import { connectBus } from "../support/broker.js";
 import { startCanary } from "../support/canary.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
+import { EMPTY_INPUT } from "../support/doors.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { eventually, gate } from "../support/wait.js";
@@ -66,7 +67,7 @@ test("a forged, stale or second result never becomes an outcome", async (t) => {
   await ears.flush();
   held = gate<string>();
   const late = await metric(LATE);
-  const job = mesh.client.submit({ pool: POOL, jobId: "forged" });
+  const job = mesh.client.submit({ pool: POOL, jobId: "forged", input: EMPTY_INPUT });
   await mesh.untilCapacity(POOL, 1, 1);
   await ears.flush();
   const [reply = ""] = replySubjects;

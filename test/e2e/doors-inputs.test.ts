@@ -12,7 +12,7 @@ import { Worker } from "../../services/worker/worker.js";
 import { BAD_NAMES, BAD_TIMEOUT_TEXTS, BAD_TIMEOUTS } from "../support/bad-input.js";
 import { connectBus } from "../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { poolErrorOf, rpcTransports } from "../support/doors.js";
+import { EMPTY_INPUT, poolErrorOf, rpcTransports } from "../support/doors.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 
@@ -106,8 +106,8 @@ for (const [what, name] of Object.entries(BAD_NAMES)) {
     for (const [, rpc] of rpcs) {
       const selector = { pool: name, worker: "w1" };
       const calls: [string, () => Promise<unknown>][] = [
-        ["pool", () => rpc.submit({ pool: name })],
-        ["pool", () => rpc.detachSubmit({ job: { pool: name } })],
+        ["pool", () => rpc.submit({ pool: name, input: EMPTY_INPUT })],
+        ["pool", () => rpc.detachSubmit({ job: { pool: name, input: EMPTY_INPUT } })],
         ["pool", () => rpc.getOutcome({ pool: name, jobId: "j" })],
         ["job", () => rpc.getOutcome({ pool: POOL, jobId: name })],
         ["pool", () => rpc.cancel({ pool: name, jobId: "j" })],
@@ -119,7 +119,7 @@ for (const [what, name] of Object.entries(BAD_NAMES)) {
       ];
       if (name !== "") {
         calls.push(
-          ["job", () => rpc.submit({ pool: POOL, jobId: name })],
+          ["job", () => rpc.submit({ pool: POOL, jobId: name, input: EMPTY_INPUT })],
           ["pool", () => rpc.listWorkers({ pool: name })],
         );
         calls.push(["worker", () => rpc.drainWorker({ selector: { pool: POOL, worker: name } })]);
@@ -181,7 +181,7 @@ test("a timeout that is none is invalid_argument on every door", async () => {
   }
   for (const [, rpc] of rpcs) {
     for (const timeoutMs of [-1n, 2n ** 31n, 2n ** 63n - 1n, -(2n ** 63n)]) {
-      check(await rpcError(rpc.submit({ pool: POOL, timeoutMs })), "invalid_argument", "timeoutMs");
+      check(await rpcError(rpc.submit({ pool: POOL, timeoutMs, input: EMPTY_INPUT })), "invalid_argument", "timeoutMs");
     }
   }
 });
@@ -196,11 +196,19 @@ test("RPC: priority, client and trace context that are not acceptable name their
   ];
   for (const [name, rpc] of rpcs) {
     for (const [field, request] of refused) {
-      check(await rpcError(rpc.submit({ ...request, pool: POOL })), "invalid_argument", field);
-      check(await rpcError(rpc.detachSubmit({ job: { ...request, pool: POOL } })), "invalid_argument", field);
+      check(await rpcError(rpc.submit({ ...request, pool: POOL, input: EMPTY_INPUT })), "invalid_argument", field);
+      check(
+        await rpcError(rpc.detachSubmit({ job: { ...request, pool: POOL, input: EMPTY_INPUT } })),
+        "invalid_argument",
+        field,
+      );
     }
     if (name !== "Connect JSON") {
-      check(await rpcError(rpc.submit({ pool: POOL, priority: 99 as never })), "invalid_argument", "priority");
+      check(
+        await rpcError(rpc.submit({ pool: POOL, priority: 99 as never, input: EMPTY_INPUT })),
+        "invalid_argument",
+        "priority",
+      );
     }
     check(await rpcError(rpc.detachSubmit({})), "invalid_argument", "job");
     check(await rpcError(rpc.drainWorker({})), "invalid_argument", "selector");

@@ -9,7 +9,7 @@ import { Manager } from "../../services/manager/manager.js";
 import { Worker } from "../../services/worker/worker.js";
 import { startCanary } from "../support/canary.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { rpcTransports } from "../support/doors.js";
+import { EMPTY_INPUT, rpcTransports } from "../support/doors.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { seededRandom } from "../support/random.js";
@@ -78,10 +78,10 @@ test("no generated name that breaks the rule reaches the broker, on any door", a
       () => client.submit("1", { id: name }),
       () => manager.cancel(name),
       () => client.cancel(name),
-      () => rpc.submit({ pool: name }),
+      () => rpc.submit({ pool: name, input: EMPTY_INPUT }),
       () => rpc.cancel({ pool: POOL, jobId: name }),
       () => rpc.drainWorker({ selector: { pool: name } }),
-      ...(name === "" ? [] : [() => rpc.submit({ pool: POOL, jobId: name })]),
+      ...(name === "" ? [] : [() => rpc.submit({ pool: POOL, jobId: name, input: EMPTY_INPUT })]),
     ];
     for (const attempt of tries) await assert.rejects(async () => attempt(), `${JSON.stringify(name)}: ${attempt}`);
   }

@@ -1,8 +1,10 @@
 /** The Go programs of examples/go against a real mesh: submit, receive capacity, be a worker. */
 import assert from "node:assert/strict";
+import { resolve } from "node:path";
 import { test } from "node:test";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { goProgram } from "../support/example-programs.js";
+import { EMPTY_INPUT } from "../support/doors.js";
+import { goBuild, goProgram } from "../support/example-programs.js";
 import { foreignWorkerTests } from "../support/foreign-worker.js";
 import { heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
@@ -43,6 +45,14 @@ test("a Go program hears our reason when its job fails", { skip }, async (t) => 
   assert.match(refused.stderr, /^invalid_argument: pool name has a character that is not allowed/);
 });
 
+test("a Go program hears Unimplemented from what is not served", { skip }, async (t) => {
+  const source = resolve("test/support/programs/unknown-method.go");
+  const program = await goBuild(t, source, "unknown-method");
+  const paths = ["/a.B/C", "/poolmesh.v1.ManagerService/Nope"];
+  const { stdout, stderr } = await run(t, program, [mesh.managerAddress, ...paths]);
+  assert.deepEqual([stdout, stderr], ["Unimplemented\nUnimplemented\n", ""]);
+});
+
 test("a Go program's deadline is the job's and reaches the handler", { skip }, async (t) => {
   const held = heldJob();
   await mesh.addWorker({ pool: "go-late", run: held.run }, t);
@@ -61,7 +71,7 @@ test("a Go client of WorkerStatus receives capacity at once and on every change"
   const capacity = await goProgram(t, "capacity");
   const client = startProcess(t, capacity, ["-addr", mesh.meterAddress, "-pool", "go-status"]);
   await client.line(/^capacity 0\.000$/);
-  const job = mesh.client.submit({ pool: "go-status" });
+  const job = mesh.client.submit({ pool: "go-status", input: EMPTY_INPUT });
   await client.line(/^capacity 0\.500$/);
   held.open();
   await job;

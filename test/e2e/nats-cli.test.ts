@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { test } from "node:test";
 import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
+import { EMPTY_INPUT } from "../support/doors.js";
 import { heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
@@ -48,7 +49,7 @@ test("`nats req` on a busy pool waits, and prints the result when its turn comes
 test("`nats req` of a job finds no slot: told at once where to wait for one", { skip }, async (t) => {
   const held = gate();
   await mesh.addWorker({ pool: "full", run: () => held.promise }, t);
-  const blocker = mesh.client.submit({ pool: "full" });
+  const blocker = mesh.client.submit({ pool: "full", input: EMPTY_INPUT });
   await mesh.untilCapacity("full", 1, 1);
   const { stdout } = await run(t, nats, ["req", "--raw", "pool.full.job", "41"], { env });
   assert.match(stdout, /^pool_full: .*pool\.full\.submit/);

@@ -1,18 +1,14 @@
 /** The package: what `npm pack` makes can be installed, imported with types, and run. */
 import assert from "node:assert/strict";
-import { cp, symlink, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { leakGuard } from "../support/leak-guard.js";
+import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../support/packed.js";
 import { run, startProcess } from "../support/process.js";
 import { scratchFolder } from "../support/up.js";
 
 leakGuard();
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const LEFT_OUT = new Set(["node_modules", "dist", ".git", ".cache", "bench"]);
-const STEP_LIMIT_MS = 180_000;
 
 const USER_PROGRAM = `
 import { json, Manager, PoolError, Worker, type Job } from "poolmesh";
@@ -29,23 +25,9 @@ await manager.close();
 
 const HANDLER = "export const run = (job: { payload: number }): number => job.payload + 1;\n";
 
-/** A copy of the sources, so that building it disturbs nobody. */
-async function copySources(folder: string): Promise<void> {
-  const filter = (path: string): boolean => !LEFT_OUT.has(basename(path)) || path === ROOT;
-  await cp(ROOT, folder, { recursive: true, filter });
-  await symlink(join(ROOT, "node_modules"), join(folder, "node_modules"));
-}
-
 test("a scratch project installs the package, imports it with types, and runs a mesh with it", async (t) => {
-  const [sources, project] = [await scratchFolder(t), await scratchFolder(t)];
-  await copySources(sources);
-  const limitMs = STEP_LIMIT_MS;
-  const pack = await run(t, "npm", ["pack", "--json", "--silent"], { cwd: sources, limitMs });
-  assert.equal(pack.code, 0, pack.stderr);
-  const [{ filename, files }] = JSON.parse(pack.stdout.slice(pack.stdout.search(/^\[$/m))) as [
-    { filename: string; files: { path: string }[] },
-  ];
-  const packed = files.map(({ path }) => path);
+  const [tarball, project] = [await packTarball(t), await scratchFolder(t)];
+  const packed = tarball.files;
   for (const path of [
     "dist/index.js",
     "dist/index.d.ts",
@@ -60,22 +42,18 @@ test("a scratch project installs the package, imports it with types, and runs a 
 
   const npmFlags = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
   await writeFile(join(project, "package.json"), '{"name":"user","private":true,"type":"module"}');
-  const install = await run(t, "npm", ["install", ...npmFlags, join(sources, filename)], { cwd: project, limitMs });
+  const install = await run(t, "npm", ["install", ...npmFlags, tarball.path], { cwd: project, limitMs: STEP_LIMIT_MS });
   assert.equal(install.code, 0, install.stderr);
 
   await writeFile(join(project, "user.ts"), USER_PROGRAM);
   await writeFile(join(project, "adder.ts"), HANDLER);
-  const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-  const target = ["--strict", "--target", "es2022", "--module", "nodenext", "--types", "node"];
-  const types = await run(
-    t,
-    process.execPath,
-    [compiler, ...target, "--typeRoots", join(ROOT, "node_modules", "@types"), "user.ts"],
-    { cwd: project, limitMs },
-  );
+  const types = await compileStrictly(t, project, ["user.ts"]);
   assert.equal(types.code, 0, types.stdout);
 
-  const help = await run(t, "npx", ["--no-install", "poolmesh", "--help"], { cwd: project, limitMs });
+  const help = await run(t, "npx", ["--no-install", "poolmesh", "--help"], {
+    cwd: project,
+    limitMs: STEP_LIMIT_MS,
+  });
   assert.match(help.stdout, /^Usage: poolmesh COMMAND/);
 
   const command = join(project, "node_modules", ".bin", "poolmesh");

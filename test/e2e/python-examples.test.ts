@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WHOLE_FILE } from "../support/clean-up.js";
+import { EMPTY_INPUT } from "../support/doors.js";
 import { examplePython } from "../support/example-programs.js";
 import { foreignWorkerTests } from "../support/foreign-worker.js";
 import { heldJob } from "../support/held-job.js";
@@ -27,6 +28,13 @@ test("a Python program submits over gRPC and prints the result", { skip }, async
   const args = [`${FOLDER}/submit.py`, "--addr", mesh.managerAddress, "py-submit", "41"];
   const { code, stdout, stderr } = await run(t, await examplePython(t), args);
   assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
+});
+
+test("a Python program hears UNIMPLEMENTED from what is not served", { skip }, async (t) => {
+  const paths = ["/a.B/C", "/poolmesh.v1.ManagerService/Nope"];
+  const args = ["test/support/programs/unknown-method.py", mesh.managerAddress, ...paths];
+  const { stdout, stderr } = await run(t, await examplePython(t), args);
+  assert.deepEqual([stdout, stderr], ["UNIMPLEMENTED\nUNIMPLEMENTED\n", ""]);
 });
 
 test("a Python program submits over plain HTTP with JSON and nothing but the standard library", { skip }, async (t) => {
@@ -70,7 +78,7 @@ test("a Python client of WorkerStatus receives capacity at once and on every cha
   const args = [`${FOLDER}/capacity.py`, "--addr", mesh.meterAddress, "--pool", "py-status"];
   const client = startProcess(t, await examplePython(t), args);
   await client.line(/^capacity 0\.000$/);
-  const job = mesh.client.submit({ pool: "py-status" });
+  const job = mesh.client.submit({ pool: "py-status", input: EMPTY_INPUT });
   await client.line(/^capacity 0\.500$/);
   held.open();
   await job;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
+import { EMPTY_INPUT } from "../support/doors.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { type Mesh, startMesh } from "../support/mesh.js";
 import { eventually, gate, settled, within } from "../support/wait.js";
@@ -22,7 +23,7 @@ async function halfBusy(pool: string) {
   for (const id of ["busy1", "busy2"]) {
     await mesh.addWorker({ pool, id, run, graceMs: 10_000, labels: { zone: "a" } });
     await mesh.untilCapacity(pool, jobs.length + 1);
-    jobs.push(mesh.client.submit({ pool }));
+    jobs.push(mesh.client.submit({ pool, input: EMPTY_INPUT }));
     await mesh.untilCapacity(pool, jobs.length, jobs.length);
   }
   for (const id of ["idle1", "idle2"]) await mesh.addWorker({ pool, id, run, labels: { zone: "b" } });

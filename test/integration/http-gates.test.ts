@@ -61,6 +61,27 @@ test("loopback and allowed Hosts are answered", async () => {
   assert.equal(await askHttp2({ ":authority": "localhost:1" }), 200);
 });
 
+test("a Host that is none is 400, as are two of them", async () => {
+  for (const host of ["localhost:99999", "localhost:1:2", "a b", "user@localhost", "[:::::]", "999.999.999.999"]) {
+    for (const path of ["/healthz", "/poolmesh.v1.ManagerService/Submit"]) {
+      assert.equal((await ask(path, { host }, path === "/healthz" ? "GET" : "POST")).status, 400, host);
+    }
+  }
+  for (const [first, second] of [
+    ["localhost", "evil.example"],
+    ["localhost", "localhost"],
+  ]) {
+    const socket = dial(server.address.port, "127.0.0.1");
+    socket.write(`GET /healthz HTTP/1.1\r\nHost: ${first}\r\nhOsT: ${second}\r\nConnection: close\r\n\r\n`);
+    let text = "";
+    for await (const chunk of socket) text += String(chunk);
+    assert.match(text, /^HTTP\/1\.1 400/);
+  }
+  assert.equal(await askHttp2({ ":authority": "localhost:99999" }), 400);
+  assert.equal(await askHttp2({ ":authority": "localhost:1", host: "localhost:2" }), 400);
+  assert.equal(await askHttp2({ ":authority": "localhost:1", host: "localhost:1" }), 200);
+});
+
 test("a request of HTTP/1.0 without a Host is refused, not a crash", async () => {
   const socket = dial(server.address.port, "127.0.0.1");
   socket.write("POST /poolmesh.v1.ManagerService/Submit HTTP/1.0\r\nContent-Type: application/json\r\n\r\n{}");

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { request as http1Request } from "node:http";
-import { connect as http2Connect } from "node:http2";
+import { constants, connect as http2Connect } from "node:http2";
 import { before, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { Code } from "@connectrpc/connect";
+import { ErrorDetailSchema } from "../../gen/poolmesh/v1/error_pb.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { echoServer } from "../support/http-service.js";
+import { echoServer, errorOf, managerClient, TRANSPORTS } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
 
@@ -149,6 +151,13 @@ const TABLE: [title: string, question: Question, status: number, code: string][]
   ["a timeout that is no number", timeout("NaN"), 400, "invalid_argument"],
   ["a negative timeout", timeout("-1"), 400, "invalid_argument"],
   ["a timeout beyond the limit", timeout("9999999999"), 400, "invalid_argument"],
+  ["a version of Connect that does not exist", version(JSON_TYPE, "{}"), 400, "invalid_argument"],
+  [
+    "the same on a stream",
+    { ...version("application/connect+json", envelope(2, "{}")), path: STATUS },
+    200,
+    "invalid_argument",
+  ],
   ["a timeout that passes", timeout("30", '{"pool":"forever"}'), 504, "deadline_exceeded"],
   ["a stream's envelope of 4 GiB", stream(envelope(0xffffffff)), 200, "resource_exhausted"],
   ["a stream's envelope cut off", stream(envelope(10, "{}")), 200, "invalid_argument"],
@@ -164,6 +173,10 @@ const TABLE: [title: string, question: Question, status: number, code: string][]
 
 function timeout(value: string, body = "{}"): Question {
   return { type: JSON_TYPE, headers: { "connect-timeout-ms": value }, body };
+}
+
+function version(type: string, body: Buffer | string): Question {
+  return { type, headers: { "connect-protocol-version": "9" }, body };
 }
 
 function stream(body: Buffer | string, headers = {}): Question {
@@ -233,7 +246,40 @@ test("a call past its own deadline ends with our detail, whether its handler lis
   for (const pool of ["polite", "forever"]) {
     const answer = await askHttp1(timeout("20", JSON.stringify({ pool })), false);
     const { message, details } = JSON.parse(answer.text) as { message: string; details: { type: string }[] };
-    assert.equal(message, "deadline_exceeded: the call's own deadline");
+    assert.equal(message, "the call's own deadline");
     assert.equal(details[0]?.type, "poolmesh.v1.ErrorDetail");
   }
+});
+
+test("a refused content type is named beside those that are accepted", async () => {
+  const { text } = await askHttp1({ type: "text/x-own", body: "hi" }, false);
+  assert.match(text, /unsupported media type text\/x-own: use one of application\/json, /);
+});
+
+test("an unknown service or method ends a gRPC call with its headers, as Unimplemented", async () => {
+  for (const path of ["/a.B/C", "/poolmesh.v1.ManagerService/Nope"]) {
+    const session = http2Connect(server.url);
+    const headers = { ":path": path, ":method": "POST", "content-type": "application/grpc", te: "trailers" };
+    const call = session.request(headers);
+    call.write(envelope(0));
+    const [head, flags] = await new Promise<[Record<string, unknown>, number]>((resolve, reject) => {
+      call.on("response", (head, flags) => resolve([head, flags]));
+      call.on("error", reject);
+    });
+    assert.equal(head["grpc-status"], "12");
+    assert.ok((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, "the headers end the stream");
+    session.destroy();
+  }
+});
+
+test("what is refused before its handler carries our detail in every protocol", async () => {
+  const large = { pool: "p", input: { case: "payload", value: new Uint8Array(8 << 20) } };
+  for (const [name, transport] of Object.entries(TRANSPORTS)) {
+    const error = await errorOf(managerClient(transport(server.url)).submit(large as never));
+    assert.equal(error.code, Code.ResourceExhausted, name);
+    assert.equal(error.findDetails(ErrorDetailSchema)[0]?.reason, "payload_too_large", `${name}: ${error.message}`);
+    assert.doesNotMatch(error.rawMessage, /readMaxBytes/, name);
+  }
+  const garbage = JSON.parse((await askHttp1({ type: JSON_TYPE, body: "{" }, false)).text) as { details: unknown[] };
+  assert.equal(garbage.details.length, 1);
 });

@@ -6,7 +6,7 @@ import { PoolError } from "../../mesh/errors.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { echoServer } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { eventually } from "../support/wait.js";
+import { eventually, within } from "../support/wait.js";
 
 leakGuard();
 
@@ -93,6 +93,14 @@ test("headers over 16 KiB are answered 431", async () => {
   const socket = await dial();
   socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\nA: ${"x".repeat(17 * 1024)}\r\n\r\n`);
   assert.match(await readAll(socket), /^HTTP\/1.1 431/);
+});
+
+test("an HTTP/2 connection that asks for nothing is ended, with its settings or without", async () => {
+  for (const settings of ["", "\0\0\0\u0004\0\0\0\0\0"]) {
+    const socket = await dial();
+    socket.write(Buffer.from(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${settings}`, "latin1"));
+    await within(readAll(socket), { what: "the end of the connection" });
+  }
 });
 
 test("garbage after the preface ends that connection only", async () => {

@@ -6,7 +6,7 @@ import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { ManagerService as ManagerProgram } from "../../services/manager/service.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { rpcTransports } from "../support/doors.js";
+import { EMPTY_INPUT, rpcTransports } from "../support/doors.js";
 import { heldJob } from "../support/held-job.js";
 import { rpcErrorOf } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
@@ -40,7 +40,7 @@ test("Cancel ends a job that runs, and says so of one that it does not find", as
   const { client } = mesh;
   const held = heldJob();
   await mesh.addWorker({ pool: "cancel", run: held.run }, t);
-  const work = rpcErrorOf(client.submit({ pool: "cancel", jobId: "j1" }));
+  const work = rpcErrorOf(client.submit({ pool: "cancel", jobId: "j1", input: EMPTY_INPUT }));
   await within(held.started, { what: "the job runs" });
   await client.cancel({ pool: "cancel", jobId: "j1" });
   assert.equal((await work).reason, "canceled");
@@ -85,7 +85,7 @@ test("control of nobody is not_found or unknown_pool, and a missing selector inv
 });
 
 test("who does not want to wait hears why at once", async () => {
-  const error = await rpcErrorOf(mesh.client.submit({ pool: "nowhere", noWait: true }));
+  const error = await rpcErrorOf(mesh.client.submit({ pool: "nowhere", noWait: true, input: EMPTY_INPUT }));
   assert.equal(error.reason, "unknown_pool");
   assert.ok(error.retryable);
 });
@@ -109,7 +109,7 @@ test("readiness follows the broker", async (t) => {
   await own.broker.stop();
   await eventually(async () => (await ready()) === 503, { what: "not ready" });
   assert.equal((await fetch(`${own.manager.url}/healthz`)).status, 200);
-  const error = await rpcErrorOf(own.client.submit({ pool: "adder" }));
+  const error = await rpcErrorOf(own.client.submit({ pool: "adder", input: EMPTY_INPUT }));
   assert.equal(error.reason, "bus_unavailable");
 });
 
@@ -134,7 +134,7 @@ test("a manager that stops answers the jobs it has within its grace, by the door
   await within(started.promise, { what: "a job runs" });
   await mesh.untilCapacity("last", 8, jobs.length);
   const stopped = program.stop();
-  const refused = await rpcErrorOf(clients[0]!.submit({ pool: "last" }));
+  const refused = await rpcErrorOf(clients[0]!.submit({ pool: "last", input: EMPTY_INPUT }));
   assert.equal(refused.reason, "draining");
   finish.open();
   for (const { output } of await Promise.all(jobs)) assert.deepEqual(output, { case: "text", value: '"done"' });

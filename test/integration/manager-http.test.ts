@@ -6,7 +6,7 @@ import { createClient } from "@connectrpc/connect";
 import { ManagerService, type SubmitManyRequestSchema } from "../../gen/poolmesh/v1/manager_pb.js";
 import { fromErrorDetail } from "../../mesh/wire/error-headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { rpcTransports } from "../support/doors.js";
+import { EMPTY_INPUT, rpcTransports } from "../support/doors.js";
 import { heldJob } from "../support/held-job.js";
 import { rpcErrorOf } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
@@ -42,6 +42,7 @@ async function* each(jobs: Iterable<Job>): AsyncGenerator<Job> {
   yield* jobs;
 }
 
+const emptyJob = (pool: string) => ({ pool, input: EMPTY_INPUT });
 const numberJob = (pool: string, n: number) => ({ pool, input: { case: "text", value: String(n) } }) as const;
 
 test("plain HTTP and JSON are enough, and the output comes in the form of the input", async () => {
@@ -84,7 +85,7 @@ for (const name of Object.keys(doors)) {
       [{ pool: "adder", timeoutMs: 9_999_999_999n }, "timeoutMs"],
     ];
     for (const [request, field] of refused) {
-      const error = await rpcErrorOf(client.submit(request));
+      const error = await rpcErrorOf(client.submit({ ...emptyJob(""), ...request }));
       assert.equal(error.reason, "invalid_argument", error.message);
       assert.equal(error.field, field);
     }
@@ -94,7 +95,7 @@ for (const name of Object.keys(doors)) {
     const held = heldJob();
     const pool = `held-${name.replace(/\W/g, "-")}`;
     await mesh.addWorker({ pool, run: held.run }, t);
-    const work = rpcErrorOf(clientOf(name).submit({ pool }, { timeoutMs: 300 }));
+    const work = rpcErrorOf(clientOf(name).submit(emptyJob(pool), { timeoutMs: 300 }));
     await within(held.started, { what: "the job runs" });
     assert.equal((await work).reason, "deadline_exceeded");
     await within(held.aborted, { what: "the handler hears it" });
@@ -105,7 +106,7 @@ for (const name of Object.keys(doors)) {
     const pool = `left-${name.replace(/\W/g, "-")}`;
     await mesh.addWorker({ pool, run: held.run }, t);
     const leave = new AbortController();
-    const work = rpcErrorOf(clientOf(name).submit({ pool }, { signal: leave.signal }));
+    const work = rpcErrorOf(clientOf(name).submit(emptyJob(pool), { signal: leave.signal }));
     await within(held.started, { what: "the job runs" });
     leave.abort();
     assert.equal((await work).reason, "canceled");
@@ -156,7 +157,7 @@ for (const name of ["Connect over HTTP/2", "gRPC"]) {
     const pool = `many-${name.replace(/\W/g, "-")}`;
     await mesh.addWorker({ pool, run: held.run }, t);
     const leave = new AbortController();
-    const jobs = [{ ref: 1n, job: { pool } }];
+    const jobs = [{ ref: 1n, job: emptyJob(pool) }];
     const work = rpcErrorOf(
       (async () => {
         for await (const _ of clientOf(name).submitMany(each(jobs), { signal: leave.signal }));

@@ -11,6 +11,7 @@ import { Health, type HealthCheckResponse } from "../../gen/grpc/health/v1/healt
 import { ManagerHeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerOp } from "../../gen/poolmesh/v1/meter_pb.js";
 import { ServingStatus } from "../../mesh/http/health.js";
+import type { Logger } from "../../mesh/process/log.js";
 import { Meter } from "../../services/meter/meter.js";
 import { Worker } from "../../services/worker/worker.js";
 import { managerBeatOf } from "../support/beats.js";
@@ -131,6 +132,25 @@ test("control - is refused unless it is enabled and the caller bears the token",
   const unspecified = { ...request, op: WorkerOp.UNSPECIFIED };
   assert.equal((await errorOf(enabled.controlWorker(unspecified, { headers }))).code, Code.InvalidArgument);
   assert.throws(() => new Meter({ listen: LISTEN, control: true }), /control: needs a token/);
+});
+
+test("control - guesses of the token have to wait and are logged with their source, never with a token", async (t) => {
+  const lines: string[] = [];
+  const note = (...line: unknown[]): number => lines.push(JSON.stringify(line));
+  const log = { info: note, warn: note, error: note, debug: note } as unknown as Logger;
+  const meter = await startMeter(t, broker, { pools: ["guess"], control: true, controlToken: TOKEN, log });
+  const request = { pool: "guess", worker: "w1", op: WorkerOp.PAUSE };
+  const guess = (token: string) =>
+    errorOf(meterClient(meter).controlWorker(request, { headers: { authorization: `Bearer ${token}` } }));
+  const errors = await Promise.all(Array.from({ length: 200 }, (_, i) => guess(`hunter-${i}`)));
+  assert.ok(errors.every(({ code }) => code === Code.Unauthenticated));
+  const waiting = errors.filter(({ rawMessage }) => rawMessage.includes("too many wrong tokens"));
+  assert.ok(waiting.length >= 190, String(waiting.length));
+  assert.equal((await guess(TOKEN)).code, Code.Unauthenticated, "the right token is not looked at either");
+  const logged = lines.filter((line) => line.includes("wrong token"));
+  assert.equal(logged.length, errors.length - waiting.length);
+  assert.match(logged[0] ?? "", /127\.0\.0\.1/);
+  assert.doesNotMatch(lines.join("\n"), new RegExp(`hunter|${TOKEN}`));
 });
 
 test("control - pauses, resumes and drains a worker, and the view follows", async (t) => {

@@ -157,7 +157,7 @@ describe("worker jobs", () => {
       nothing: "job_failed: the handler threw null",
       permanent: "job_rejected: never",
       thenable: "job_failed: first",
-      unencodable: "job_failed: result: not valid json",
+      unencodable: "job_failed: result: not valid json: Do not know how to serialize a BigInt",
     });
   });
 

@@ -23,6 +23,9 @@ import { cleanUp, type Owner } from "./clean-up.js";
 import type { Mesh } from "./mesh.js";
 
 /** What a door can be told about a job. */
+/** The input of a job that needs none; a submission without any input is refused. */
+export const EMPTY_INPUT = { case: "text", value: "" } as const;
+
 export interface DoorOptions {
   readonly id?: string;
   readonly timeoutMs?: number;

@@ -12,7 +12,7 @@ import type { TestContext } from "node:test";
 import { findCli } from "../../broker/find.js";
 
 /** What tests may ask for. */
-export type Tool = "go" | "python3" | "nats" | "chromium" | "curl" | "redis-server";
+export type Tool = "go" | "python3" | "nats" | "chromium" | "curl" | "redis-server" | "openssl";
 
 const NAMES: Readonly<Record<Tool, readonly string[]>> = {
   go: ["go"],
@@ -21,6 +21,7 @@ const NAMES: Readonly<Record<Tool, readonly string[]>> = {
   chromium: ["chromium", "chromium-browser", "google-chrome"],
   curl: ["curl"],
   "redis-server": ["redis-server"],
+  openssl: ["openssl"],
 };
 const USUAL_FOLDERS = ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/usr/local/go/bin", "/opt/homebrew/bin"];
 const nats = await findCli();

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type { Owner } from "./clean-up.js";
-import { run } from "./process.js";
+import { type Exit, run } from "./process.js";
 
 /** One command and what it prints. */
 export interface Step {
@@ -27,15 +27,28 @@ export async function readTranscript(path: string): Promise<Step[]> {
   });
 }
 
-/** Runs one step in bash and compares. */
+/** Runs one step in bash and compares what it prints. Its exit code does not count. */
 export async function runStep(t: Owner, step: Step, env: Readonly<Record<string, string>>): Promise<void> {
-  const { stdout, stderr } = await run(t, "bash", ["-o", "pipefail", "-c", step.command], { env, limitMs: 60_000 });
+  await exitOfStep(t, step, env, process.cwd());
+}
+
+/** Runs one step in bash in a folder, compares what it prints, and tells how it ended. */
+export async function exitOfStep(
+  t: Owner,
+  step: Step,
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+): Promise<Exit> {
+  const bash = ["-o", "pipefail", "-c", step.command];
+  const exit = await run(t, "bash", bash, { env, cwd, limitMs: 60_000 });
+  const { stdout, stderr } = exit;
   const pattern = new RegExp(`^${step.expected.map(toPattern).join("")}$`);
-  const printed = `${stdout.trimEnd()}\n`;
+  const printed = stdout.trimEnd() === "" ? "" : `${stdout.trimEnd()}\n`;
   assert.ok(
     pattern.test(printed),
     `$ ${step.command}\nprinted:\n${printed}${stderr}expected:\n${step.expected.join("\n")}`,
   );
+  return exit;
 }
 
 function toPattern(line: string): string {

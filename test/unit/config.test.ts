@@ -42,6 +42,30 @@ test("config - another program's options are no mistake, a stranger's are", () =
   );
 });
 
+test("config - settings that contradict each other are refused, each by its name", () => {
+  const cases: [option: string, env: Record<string, string>][] = [
+    ["token", { POOLMESH_TOKEN: "t", POOLMESH_USER: "u" }],
+    ["credsFile", { NATS_CREDS: "/f", POOLMESH_USER: "u" }],
+    ["credsFile", { NATS_CREDS: "/f", POOLMESH_TOKEN: "t" }],
+    ["tlsCertFile", { POOLMESH_TLS_CERT_FILE: "/f" }],
+    ["tlsKeyFile", { POOLMESH_TLS_KEY_FILE: "/f" }],
+    ["isolation", { POOLMESH_EXEC: "cat", POOLMESH_ISOLATION: "thread" }],
+    ["coalesceMs", { POOLMESH_COALESCE_MS: "500", POOLMESH_HEARTBEAT_INTERVAL_MS: "200" }],
+    ["inboxPrefix", { POOLMESH_INBOX_PREFIX: "pool" }],
+    ["inboxPrefix", { POOLMESH_INBOX_PREFIX: "a.b.c", POOLMESH_PREFIX: "a.b" }],
+    ["maxPools", { POOLMESH_POOLS: "a,b", POOLMESH_MAX_POOLS: "1" }],
+    ["pools", { POOLMESH_POOLS: "a,b,a" }],
+    ["parkedBytesLimit", { POOLMESH_PARKED_BYTES_LIMIT: "0" }],
+  ];
+  for (const [option, env] of cases) {
+    const lines = message(() => readConfig(OPTIONS, env, {})).split("\n");
+    assert.equal(lines.length, 2, lines.join("\n"));
+    assert.ok(lines[1]?.startsWith(`  ${option}: `), lines[1]);
+  }
+  const fitting = { POOLMESH_INBOX_PREFIX: "poolish", POOLMESH_PARKED_BYTES_LIMIT: "0", POOLMESH_PARKED_LIMIT: "0" };
+  assert.ok(readConfig(OPTIONS, fitting, {}));
+});
+
 test("config - a secret has no flag and is never shown", () => {
   const specs = pick(["controlToken", "servers"]);
   assert.equal(readConfig(specs, {}, { controlToken: "x" }, OPTIONS).controlToken, undefined);

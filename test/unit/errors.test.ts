@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { CATALOGUE, PermanentError, PoolError, type Reason, safeMessage, toPoolError } from "../../mesh/errors.js";
+import { CATALOGUE, PermanentError, PoolError, type Reason, toPoolError } from "../../mesh/errors.js";
 import { fromConnectError, toConnectError } from "../../mesh/wire/connect-errors.js";
 import { readErrorHeaders, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { HEADER } from "../../mesh/wire/headers.js";
@@ -18,6 +18,7 @@ test("errors - every reason comes back through NATS headers as it went", () => {
       field: "payload",
       utilization: 0.5,
       parked: 7,
+      jobCode: "card.declined",
     });
     const headers = wireHeaders();
     writeErrorHeaders(headers, error);
@@ -30,6 +31,7 @@ test("errors - every reason comes back through NATS headers as it went", () => {
       "field",
       "utilization",
       "parked",
+      "jobCode",
     ] as const) {
       assert.equal(back[key], error[key], `${reason} ${key}`);
     }
@@ -39,7 +41,11 @@ test("errors - every reason comes back through NATS headers as it went", () => {
 
 test("errors - every reason comes back through Connect as it went, with its code", () => {
   for (const reason of reasons) {
-    const error = new PoolError(reason, "what happened", { retryAfterMs: 120, maybeExecuted: true });
+    const error = new PoolError(reason, "what happened", {
+      retryAfterMs: 120,
+      maybeExecuted: true,
+      jobCode: "E_LATE",
+    });
     const wire = toConnectError(error);
     assert.equal(wire.code, CATALOGUE[reason].code);
     const back = fromConnectError(wire);
@@ -47,6 +53,20 @@ test("errors - every reason comes back through Connect as it went, with its code
     assert.equal(back.message, "what happened");
     assert.equal(back.retryable, error.retryable);
     assert.equal(back.maybeExecuted, true);
+    assert.equal(back.jobCode, "E_LATE");
+  }
+});
+
+test("errors - a handler's code is 1 to 64 letters, digits and a few signs; what is not one is left out", () => {
+  for (const jobCode of ["E1", "card.declined", "a:b-c_d", "x".repeat(64)]) {
+    assert.equal(new PoolError("job_failed", "no", { jobCode }).jobCode, jobCode);
+  }
+  for (const jobCode of ["", "x".repeat(65), "a b", "a\r\nPool-Reply: result", "ü", 7, null, {}]) {
+    assert.equal(new PoolError("job_failed", "no", { jobCode: jobCode as string }).jobCode, undefined);
+    const headers = wireHeaders();
+    headers.append(HEADER.error, "job_failed");
+    if (typeof jobCode === "string" && !/[\r\n]/.test(jobCode)) headers.append(HEADER.errorCode, jobCode);
+    assert.equal(readErrorHeaders(headers).jobCode, undefined);
   }
 });
 
@@ -61,12 +81,6 @@ test("errors - what is not ours is internal, and its message stays inside", () =
   assert.doesNotMatch(error.message, /hunter2/);
   assert.ok(error.cause instanceof Error);
   assert.equal(new PermanentError("x").name, "PermanentError");
-});
-
-test("errors - a message that is sent is one bounded line without paths", () => {
-  assert.equal(safeMessage("a\r\nb\u0000c"), "a b c");
-  assert.doesNotMatch(safeMessage("ENOENT: /home/someone/secret/file.ts:12:3"), /someone/);
-  assert.ok(safeMessage("x".repeat(10_000)).length <= 512);
 });
 
 test("errors - the README lists every reason of the catalogue, and when it happens", () => {

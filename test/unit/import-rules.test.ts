@@ -60,8 +60,57 @@ test("import rules - nothing that a browser loads reaches Node or NATS", () => {
   );
 });
 
+/** The pure room: what becomes of a job is decided here. */
+const PURE_ROOM = /^(services\/(manager|worker)\/jobs\/|client\/(failover|submission)\.ts$)/;
+/** What it may import as values. Types of handlers and of its own service are no code. */
+const PURE_IMPORTS = /^(gen|mesh\/(wire|job)|mesh\/errors\.ts|services\/(manager|worker)\/jobs|client)(\/|\.ts$|$)/;
+/** NATS and timers live in the link. */
+const LINK_ONLY = /\b(setTimeout|setInterval|setImmediate|Date\.now|performance\.now)\(/;
+
+test("import rules - what becomes of a job is decided without a connection, a timer or a clock of its own", () => {
+  report(
+    files.filter((file) => PURE_ROOM.test(file)),
+    (file) => [
+      ...ownValueImports(file)
+        .filter((target) => !PURE_IMPORTS.test(target))
+        .map((target) => `imports ${target}: the simulator and the unit tests run this room on a number for a clock`),
+      ...valueImports(file)
+        .filter((name) => IMPURE_MODULE.test(name))
+        .map((name) => `imports ${name}: this room has no NATS and no I/O; ask for a port`),
+      ...(LINK_ONLY.test(code(file)) ? ["calls a timer or a clock: take the time as an argument"] : []),
+    ],
+  );
+});
+
+test("import rules - what travels knows no connection", () => {
+  report(
+    files.filter((file) => /^mesh\/(wire|job)\//.test(file)),
+    (file) =>
+      ownImports(file)
+        .filter((target) => /^mesh\/(link|process|http)\//.test(target))
+        .map((target) => `imports ${target}: mesh/wire and mesh/job are below mesh/link`),
+  );
+});
+
+test("import rules - the parts of a manager, a worker and a client take time and timers from their bus", () => {
+  report(
+    files
+      .filter((file) => /^(client|mesh\/link|services\/(manager|worker))\//.test(file))
+      .filter((file) => !OWN_TIME.test(file)),
+    (file) => {
+      const call = LINK_ONLY.exec(code(file));
+      return call === null
+        ? []
+        : [`calls ${call[1]}: take it from bus.runtime, so that the simulator can run this file`];
+    },
+  );
+});
+
+/** The runtime itself, and handlers: they run the user's code in real time. */
+const OWN_TIME = /^(mesh\/link\/runtime\.ts$|services\/worker\/handlers\/)/;
+
 test("import rules - a file that calls itself pure imports no I/O and asks for no time", () => {
-  const pure = files.filter((file) => /^ \* Pure[.:]|^\/\*\* Pure[.:]/m.test(head(file)));
+  const pure = files.filter((file) => /\bPure[.:;]/.test(head(file)));
   assert.ok(pure.length > 0);
   report(pure, (file) => {
     const modules = valueImports(file).filter((name) => IMPURE_MODULE.test(name));
@@ -110,6 +159,13 @@ function ownImports(file: string): string[] {
   return imports(file)
     .filter(({ name }) => name.startsWith("."))
     .map(({ name }) => resolve(file, name));
+}
+
+/** The files of ours that a file imports for more than their types. */
+function ownValueImports(file: string): string[] {
+  return valueImports(file)
+    .filter((name) => name.startsWith("."))
+    .map((name) => resolve(file, name));
 }
 
 function resolve(file: string, name: string): string {

@@ -251,6 +251,21 @@ describe("capacity: the arithmetic", () => {
 });
 
 describe("capacity: what managers report", () => {
+  it("counts a manager of several pools once among all pools, while it serves any of them", () => {
+    const { view } = viewAfter([]);
+    const all = { pool: "", labels: {} };
+    const managers = () => view.total(all, view.capacities(all, 0)).managers;
+    for (const pool of ["a", "b", "c"]) view.observeManager(managerBeatOf({ pool }), 0);
+    assert.equal(managers(), 1);
+    view.observeManager(managerBeatOf({ pool: "a", manager: "m2" }), 0);
+    assert.equal(managers(), 2);
+    assert.equal(view.total({ pool: "a", labels: {} }, view.capacities({ pool: "a", labels: {} }, 0)).managers, 2);
+    for (const pool of ["a", "b"]) view.observeManager(managerBeatOf({ pool, seq: 2n, stopped: true }), 0);
+    assert.equal(managers(), 2);
+    view.observeManager(managerBeatOf({ pool: "c", seq: 2n, stopped: true }), 0);
+    assert.equal(managers(), 1);
+  });
+
   it("adds managers up, and takes the oldest wait", () => {
     const capacity = capacityAfter([
       [0, managerBeatOf({ parked: 3, oldestWaitMs: 500, inFlight: 2 })],

@@ -15,6 +15,17 @@ describe("rate", () => {
     assert.equal(rate.perSecond(10_000), 0);
   });
 
+  it("spreads jobs of a time in which nothing was heard over that time", () => {
+    const rate = new Rate();
+    rate.addOver(3_600_000, { sinceMs: 0, nowMs: 3_600_000 });
+    assert.equal(Math.round(rate.perSecond(3_600_000)), 1_000);
+    const slow = new Rate();
+    for (let second = 10; second <= 60; second += 10) {
+      slow.addOver(50, { sinceMs: (second - 10) * 1_000, nowMs: second * 1_000 });
+      assert.equal(slow.perSecond(second * 1_000), 5, `after ${second} s`);
+    }
+  });
+
   it("falls to zero over a long silence, and is never negative", () => {
     const rate = new Rate();
     rate.add(1_000, 0);
@@ -24,8 +35,11 @@ describe("rate", () => {
 
   it("outlives the process that did the jobs", () => {
     const rates = new Rates();
-    rates.ended(newRow(beatOf({ labels: { b: "2", a: "1" } }), 0), 25, 100);
-    rates.ended(newRow(beatOf({ incarnation: 2_000n, labels: { a: "1", b: "2" } }), 0), 25, 200);
+    rates.ended(newRow(beatOf({ labels: { b: "2", a: "1" } }), 0), 25, { sinceMs: 0, nowMs: 100 });
+    rates.ended(newRow(beatOf({ incarnation: 2_000n, labels: { a: "1", b: "2" } }), 0), 25, {
+      sinceMs: 100,
+      nowMs: 200,
+    });
     assert.equal(rates.perSecond("adder", {}, 1_000), 10);
     assert.equal(rates.perSecond("adder", { a: "1" }, 1_000), 10);
     assert.equal(rates.perSecond("adder", { a: "2" }, 1_000), 0);
@@ -34,7 +48,7 @@ describe("rate", () => {
 
   it("forgets pools that have come to rest, after naming them once more", () => {
     const rates = new Rates();
-    rates.ended(newRow(beatOf(), 0), 5, 0);
+    rates.ended(newRow(beatOf(), 0), 5, { sinceMs: 0, nowMs: 0 });
     assert.deepEqual(rates.moving(1_000), ["adder"]);
     assert.deepEqual(rates.moving(6_000), ["adder"]);
     assert.deepEqual(rates.moving(7_000), []);

@@ -20,7 +20,10 @@ const point = (utilization: number) => ({ utilization, jobsPerSecond: 1, parked:
 
 test("HistoryRing - a seed lies so that its newest point is now, and unknown seconds are gaps", () => {
   const ring = new HistoryRing();
-  ring.seed({ stepMs: 1_000, utilization: [-1, 0.25, 0.5], jobsPerSecond: [0, 1, 2], parked: [0, 0, 3] }, 0);
+  ring.seed(
+    { stepMs: 1_000, utilization: [-1, 0.25, 0.5], jobsPerSecond: [0, 1, 2], slots: [0, 4, 4], parked: [0, 0, 3] },
+    0,
+  );
   assert.deepEqual(tail(ring, 4), [null, null, 0.25, 0.5]);
   assert.deepEqual(ring.lane("parked").slice(-3), [null, 0, 3]);
   assert.equal(ring.lane("utilization").length, HISTORY_POINTS);
@@ -28,7 +31,7 @@ test("HistoryRing - a seed lies so that its newest point is now, and unknown sec
 
 test("HistoryRing - a longer step fills each second of it", () => {
   const ring = new HistoryRing();
-  ring.seed({ stepMs: 2_000, utilization: [0.25, 0.5], jobsPerSecond: [1, 2], parked: [0, 0] }, 0);
+  ring.seed({ stepMs: 2_000, utilization: [0.25, 0.5], jobsPerSecond: [1, 2], slots: [4, 4], parked: [0, 0] }, 0);
   assert.deepEqual(tail(ring, 5), [null, 0.25, 0.25, 0.5, 0.5]);
 });
 
@@ -41,6 +44,25 @@ test("HistoryRing - seconds that passed unseen are gaps and are reported", () =>
   assert.deepEqual(tail(ring, 7), [0.5, 0.6, null, null, null, null, 0.8]);
   assert.equal(ring.advance(point(0.9), 9_999_999), true);
   assert.equal(ring.lane("utilization").length, HISTORY_POINTS);
+});
+
+test("HistoryRing - a pool without slots is not full, and its parked jobs are known", () => {
+  const ring = new HistoryRing();
+  ring.seed({ stepMs: 1_000, utilization: [1, 1], jobsPerSecond: [0, 0], slots: [0, 2], parked: [7, 8] }, 0);
+  assert.deepEqual(tail(ring, 2), [null, 1]);
+  assert.deepEqual(ring.lane("parked").slice(-2), [7, 8]);
+});
+
+test("HistoryRing - its newest point follows what is true now, and nothing before it", () => {
+  const ring = new HistoryRing();
+  ring.amend(point(0.4));
+  assert.deepEqual(tail(ring, 1), [null], "nothing was there to follow");
+  ring.advance(point(0.5), 0);
+  ring.advance(point(0.6), 1_000);
+  ring.amend(point(0.65));
+  assert.deepEqual(tail(ring, 2), [0.5, 0.65]);
+  ring.advance(point(0.7), 2_000);
+  assert.deepEqual(tail(ring, 3), [0.5, 0.65, 0.7]);
 });
 
 test("virtualWindow - a long table draws what is in view and a little more, and keeps the room of the rest", () => {

@@ -6,8 +6,8 @@ import { ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { CONTROL_BYTES_LIMIT, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
 import { encodeControl as encodeRequest } from "../../mesh/wire/control-messages.js";
-import { buildBeat } from "../../services/worker/beat.js";
 import { jobEnvironment } from "../../services/worker/handlers/job-environment.js";
+import { buildHeartbeat } from "../../services/worker/heartbeat-message.js";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -62,7 +62,7 @@ describe("control codec", () => {
 });
 
 test("a heartbeat carries every figure and says when it leaves running jobs out", () => {
-  const beat = buildBeat(
+  const beat = buildHeartbeat(
     {
       pool: "p",
       worker: "w",

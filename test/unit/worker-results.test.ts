@@ -49,11 +49,11 @@ describe("kept results", () => {
     assert.deepEqual([results.hasFinished("a", 3, 0), results.findJobs(new Set(["a"]), 0).length], [false, 2]);
   });
 
-  test("a result that is kept again for somebody else is sent again to him alone", () => {
+  test("a result that is kept again for somebody else is published again to both", () => {
     const results = new Results();
     results.keep(to("a"), result(), 0);
     results.keep({ ...to("a"), reply: "_INBOX.y" }, result(), 1);
-    assert.deepEqual([results.find("a", 1, 1)?.reply, ids(results, 1)], ["_INBOX.y", ["a"]]);
+    assert.deepEqual([results.find("a", 1, 1)?.reply, ids(results, 1)], ["_INBOX.y", ["a", "a"]]);
   });
 
   test("a small result does not hold the large buffer that it is part of", () => {

@@ -5,7 +5,8 @@ import { PermanentError, PoolError } from "../../mesh/errors.js";
 import { bytes, json } from "../../mesh/wire/codec.js";
 import { type Handler, invoke } from "../../services/worker/handlers/handler.js";
 import type { Ending } from "../../services/worker/handlers/runner.js";
-import { attemptKey, type JobLedger, RunningJob } from "../../services/worker/jobs/running-job.js";
+import { attemptKey } from "../../services/worker/jobs/order.js";
+import { type JobLedger, RunningJob } from "../../services/worker/jobs/running-job.js";
 
 function start(): { job: RunningJob; seen: string[] } {
   const seen: string[] = [];
@@ -25,6 +26,7 @@ function start(): { job: RunningJob; seen: string[] } {
     deadlineAtMs: 1_000,
     traceparent: undefined,
     tracestate: undefined,
+    answerer: { accepted: () => {}, progress: () => {}, end: () => {} },
   };
   return { job: new RunningJob(order, "p", "w", 0, ledger), seen };
 }
@@ -99,7 +101,7 @@ describe("invoke", () => {
       [new PoolError("pool_full", "inner"), "job_failed: inner"],
       ["text", 'job_failed: the handler threw "text"'],
       [undefined, "job_failed: the handler threw undefined"],
-      [{ a: 1 }, "job_failed: the handler threw object"],
+      [{ a: 1 }, 'job_failed: the handler threw {"a":1}'],
     ];
     for (const [value, text] of thrown) {
       const sync: Handler = () => {
@@ -113,7 +115,7 @@ describe("invoke", () => {
   test("a result that the codec refuses is job_failed, a payload that it refuses is invalid_argument", async () => {
     assert.equal(
       await endingOf(() => 5, { input: json, output: bytes as never }),
-      "job_failed: result: use a Uint8Array",
+      'job_failed: result: a number is no bytes: use a Uint8Array or a string, or codec "json"',
     );
     const broken = { ...json, decode: () => assert.fail("no") };
     assert.match(await endingOf(() => 5, { input: broken, output: json }), /^invalid_argument: payload/);

@@ -1,11 +1,20 @@
 /** Slots, the bounded memories, and the judgements of a worker: pure parts. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Caution, SLOW_LOOP_MS, SLOW_SYNC_MS, TRUST_AFTER_JOBS } from "../../services/worker/jobs/accept-policy.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { StallDetector } from "../../mesh/link/stall.js";
+import {
+  AcceptPolicy,
+  QUICK_JOBS_NEEDED,
+  SLOW_LOOP_MS,
+  SLOW_SYNC_MS,
+} from "../../services/worker/jobs/accept-policy.js";
 import { FifoMap } from "../../services/worker/jobs/fifo-map.js";
 import { REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/jobs/revoked.js";
 import { Slots } from "../../services/worker/jobs/slots.js";
-import { STALL_MS, StallWatch, TICK_MS } from "../../services/worker/stall.js";
+import { LOOP_TICK_MS, STALL_MS, Ticker } from "../../services/worker/ticker.js";
+import { ManualRuntime } from "../support/manual-runtime.js";
+import { gate } from "../support/wait.js";
 
 describe("slots", () => {
   test("as many are taken as there are, and one given back can be taken again", () => {
@@ -101,57 +110,102 @@ describe("revoked", () => {
   });
 });
 
-describe("caution", () => {
-  function trusting(): Caution {
-    const caution = new Caution();
-    for (let i = 0; i < TRUST_AFTER_JOBS; i += 1) caution.ran(0.1);
-    return caution;
+describe("accept policy", () => {
+  function quick(): AcceptPolicy {
+    const policy = new AcceptPolicy();
+    for (let i = 0; i < QUICK_JOBS_NEEDED; i += 1) policy.ran(0.1);
+    return policy;
   }
 
-  test("trust comes after a streak of quick jobs and not one earlier", () => {
-    const caution = new Caution();
-    for (let i = 1; i < TRUST_AFTER_JOBS; i += 1) caution.ran(0.1);
-    assert.equal(caution.trusting, false);
-    caution.ran(0.1);
-    assert.equal(caution.trusting, true);
+  test("a result is enough after a streak of quick jobs and not one earlier", () => {
+    const policy = new AcceptPolicy();
+    for (let i = 1; i < QUICK_JOBS_NEEDED; i += 1) policy.ran(0.1);
+    assert.equal(policy.resultIsEnough, false);
+    policy.ran(0.1);
+    assert.equal(policy.resultIsEnough, true);
   });
 
-  test("a slow synchronous part or a stalled loop ends it", () => {
-    const slow = trusting();
+  test("after a slow synchronous part or a stalled loop jobs are accepted first again", () => {
+    const slow = quick();
     slow.ran(SLOW_SYNC_MS);
-    const late = trusting();
+    const late = quick();
     late.lagged(SLOW_LOOP_MS);
-    assert.equal(late.trusting, true);
+    assert.equal(late.resultIsEnough, true);
     late.lagged(SLOW_LOOP_MS + 1);
-    assert.deepEqual([slow.trusting, late.trusting], [false, false]);
+    assert.deepEqual([slow.resultIsEnough, late.resultIsEnough], [false, false]);
   });
 });
 
-describe("stall watch", () => {
-  test("regular ticks are no stall, and their lag is reported once", () => {
-    const watch = new StallWatch(0);
-    assert.equal(watch.tick(TICK_MS), 0);
-    assert.equal(watch.tick(2 * TICK_MS + 30), 30);
-    assert.deepEqual([watch.suspect, watch.takeLongestLagMs(), watch.takeLongestLagMs()], [false, 30, 0]);
+describe("stall detector", () => {
+  const [every, tolerance] = [LOOP_TICK_MS, STALL_MS];
+
+  test("regular signs are no stall, and their lag is reported once", () => {
+    const detector = new StallDetector(0, every, tolerance);
+    assert.equal(detector.sign(every), 0);
+    assert.equal(detector.sign(2 * every + 30), 30);
+    assert.deepEqual([detector.stalls, detector.takeLongestLagMs(), detector.takeLongestLagMs()], [0, 30, 0]);
   });
 
-  test("a long gap makes what is buffered suspect until a round trip after the last stall", () => {
-    const watch = new StallWatch(0);
-    watch.tick(TICK_MS + STALL_MS + 1);
-    const first = watch.stalls;
-    watch.tick(1_000);
-    watch.cleared(first);
-    assert.equal(watch.suspect, true);
-    watch.cleared(watch.stalls);
-    assert.equal(watch.suspect, false);
+  test("a message finds the stall before the timer does, and it counts once", () => {
+    const detector = new StallDetector(0, every, tolerance);
+    assert.equal(detector.check(every + tolerance), false);
+    assert.equal(detector.check(1_000), true);
+    assert.equal(detector.check(1_001), false);
+    assert.equal(detector.sign(1_002), 0);
+    assert.equal(detector.stalls, 1);
   });
 
-  test("a message finds the stall before the tick does, and it counts once", () => {
-    const watch = new StallWatch(0);
-    assert.equal(watch.check(TICK_MS + STALL_MS), false);
-    assert.equal(watch.check(1_000), true);
-    assert.equal(watch.check(1_001), false);
-    assert.equal(watch.tick(1_002), 0);
-    assert.equal(watch.stalls, 1);
+  test("another pace changes what counts as late", () => {
+    const detector = new StallDetector(0, every, tolerance);
+    detector.expect(10, 1_000, 500);
+    assert.equal(detector.check(1_500), false);
+    assert.equal(detector.check(1_511), true);
+  });
+});
+
+describe("ticker", () => {
+  test("what is read after a stall is stale until a round trip that began after the last stall", async () => {
+    const runtime = new ManualRuntime();
+    const trips: ReturnType<typeof gate<boolean>>[] = [];
+    const flush = (): Promise<boolean> => {
+      const trip = gate<boolean>();
+      trips.push(trip);
+      return trip.promise;
+    };
+    const ticker = new Ticker({ bus: { runtime, flush } as unknown as Bus, checkJobs: () => 0, onLag: () => {} });
+    ticker.start();
+    ticker.onMessage(runtime.now());
+    assert.equal(ticker.inputIsStale, false);
+    runtime.stall(1_000);
+    ticker.onMessage(runtime.now());
+    assert.equal(ticker.inputIsStale, true);
+    runtime.stall(1_000);
+    ticker.onMessage(runtime.now());
+    trips[0]?.open(true);
+    await runtime.turn();
+    assert.equal(ticker.inputIsStale, true, "that round trip began before the second stall");
+    trips[1]?.open(true);
+    await runtime.turn();
+    assert.equal(ticker.inputIsStale, false);
+    ticker.stop();
+    assert.equal(runtime.timers, 0);
+  });
+
+  test("running jobs are checked every 10 ms, and no timer stays when none has run for a while", async () => {
+    const runtime = new ManualRuntime();
+    let running = 1;
+    let checks = 0;
+    const checkJobs = (): number => {
+      checks += 1;
+      return running;
+    };
+    const bus = { runtime, flush: async () => true } as unknown as Bus;
+    const ticker = new Ticker({ bus, checkJobs, onLag: () => {} });
+    ticker.onJobStarted();
+    await runtime.advance(100);
+    assert.equal(checks, 10);
+    running = 0;
+    await runtime.advance(10_000);
+    assert.equal(runtime.timers, 0);
   });
 });

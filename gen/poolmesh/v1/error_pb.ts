@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/error.proto.
  */
 export const file_poolmesh_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("Chdwb29sbWVzaC92MS9lcnJvci5wcm90bxILcG9vbG1lc2gudjEipQEKC0Vycm9yRGV0YWlsEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCBIWCg5yZXRyeV9hZnRlcl9tcxgEIAEoDRIWCg5tYXliZV9leGVjdXRlZBgFIAEoCBINCgVmaWVsZBgGIAEoCRITCgt1dGlsaXphdGlvbhgHIAEoARIOCgZwYXJrZWQYCCABKA1iBnByb3RvMw");
+  fileDesc("Chdwb29sbWVzaC92MS9lcnJvci5wcm90bxILcG9vbG1lc2gudjEiswEKC0Vycm9yRGV0YWlsEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCBIWCg5yZXRyeV9hZnRlcl9tcxgEIAEoDRIWCg5tYXliZV9leGVjdXRlZBgFIAEoCBINCgVmaWVsZBgGIAEoCRITCgt1dGlsaXphdGlvbhgHIAEoARIOCgZwYXJrZWQYCCABKA0SDAoEY29kZRgJIAEoCWIGcHJvdG8z");
 
 /**
  * ErrorDetail travels with every error of ours: as a detail of a Connect or gRPC
@@ -72,6 +72,14 @@ export type ErrorDetail = Message<"poolmesh.v1.ErrorDetail"> & {
    * @generated from field: uint32 parked = 8;
    */
   parked: number;
+
+  /**
+   * With job_failed and job_rejected: the code that the handler gave, 1 to 64
+   * letters, digits, "_", ".", ":" and "-"; empty when it gave none.
+   *
+   * @generated from field: string code = 9;
+   */
+  code: string;
 };
 
 /**

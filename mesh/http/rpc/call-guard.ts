@@ -11,7 +11,7 @@ import { PoolError, toPoolError } from "../../errors.js";
 import type { Logger } from "../../process/log.js";
 import { toConnectError } from "../../wire/error-headers.js";
 import { EndableStream, untilAborted } from "../endable.js";
-import { asCallersMistake } from "./wire-mistakes.js";
+import { asCallersMistake } from "./error-detail.js";
 
 /** Guards the calls of one server. */
 export class CallGuard {
@@ -78,7 +78,9 @@ export class CallGuard {
   }
 
   #translate(error: unknown, signal: AbortSignal, name: string): ConnectError {
-    if (signal.aborted && isAbort(error, signal.reason)) return this.#abortError(signal.reason);
+    if (signal.aborted && isAbort(error, signal.reason)) {
+      return this.#abortError(signal.reason, error instanceof PoolError && error.maybeExecuted);
+    }
     if (error instanceof ConnectError) return asCallersMistake(error);
     const poolError = toPoolError(error);
     if (poolError.reason === "internal") {
@@ -88,14 +90,14 @@ export class CallGuard {
     return toConnectError(poolError);
   }
 
-  /** What an aborted call ends as, with our detail. */
-  #abortError(reason: unknown): ConnectError {
-    if (this.#stop.signal.aborted) return stopError();
+  /** What an aborted call ends as, with our detail; what its handler knew of its effects stays known. */
+  #abortError(reason: unknown, maybeExecuted: boolean): ConnectError {
+    if (this.#stop.signal.aborted) return stopError(maybeExecuted);
     const code = reason instanceof ConnectError ? reason.code : Code.Canceled;
     if (code === Code.DeadlineExceeded) {
-      return toConnectError(new PoolError("deadline_exceeded", "the call's own deadline"));
+      return toConnectError(new PoolError("deadline_exceeded", "the call's own deadline", { maybeExecuted }));
     }
-    return toConnectError(new PoolError("canceled", "the client left"));
+    return toConnectError(new PoolError("canceled", "the client left", { maybeExecuted }));
   }
 }
 
@@ -108,6 +110,6 @@ function isAbort(error: unknown, reason: unknown): boolean {
     : error instanceof Error && error.name === "AbortError";
 }
 
-function stopError(): ConnectError {
-  return toConnectError(new PoolError("draining", "the server is stopping"));
+function stopError(maybeExecuted = false): ConnectError {
+  return toConnectError(new PoolError("draining", "the server is stopping", { maybeExecuted }));
 }

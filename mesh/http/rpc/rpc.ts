@@ -8,14 +8,20 @@
 import { constants } from "node:http2";
 import { Code, ConnectError, type ConnectRouter, type ContextValues, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { safeMessage } from "../../errors.js";
 import type { Logger } from "../../process/log.js";
+import { correctUnary } from "./error-detail.js";
 import { answerText, type HttpRequest, type HttpResponse, isHttp2, pathOf } from "./exchange.js";
 import { FrameSink, frameSinkKey } from "./frames.js";
+import { addressOf, peerKey } from "./peer.js";
 import { readBody } from "./request-body.js";
-import { correctUnary, spoilHugeTimeouts } from "./wire-mistakes.js";
+import { headerMistake, spoilHugeTimeouts } from "./wire-mistakes.js";
 
 type RpcHandler = ConnectRouter["handlers"][number];
 
+/** What is said of a refused content type, and how much of it. */
+const ACCEPTED_TYPES = "application/json, application/proto, application/grpc, application/grpc-web";
+const MAX_TYPE_LENGTH = 100;
 /** How long the rest of a refused HTTP/1.1 body is read and dropped, so that the refusal arrives. */
 const LINGER_MS = 500;
 
@@ -47,11 +53,13 @@ export class Rpcs {
   async #call(handler: RpcHandler, req: HttpRequest, res: HttpResponse): Promise<void> {
     res.once("finish", () => dropRest(req));
     try {
-      const request = universalRequestFromNodeRequest(req, res, undefined, contextOf(handler, res));
+      const request = universalRequestFromNodeRequest(req, res, undefined, contextOf(handler, req, res));
       spoilHugeTimeouts(request.header);
+      const mistake = headerMistake(request.header);
       const kind = handler.method.methodKind;
       const streams = kind === "client_streaming" || kind === "bidi_streaming";
-      const raw = await handler({ ...request, body: readBody(req, streams ? undefined : this.#bodyMs) });
+      const body = mistake === undefined ? readBody(req, streams ? undefined : this.#bodyMs) : failing(mistake);
+      const raw = await handler({ ...request, body });
       const response = kind === "unary" ? await correctUnary(raw) : raw;
       if (response.body === undefined && response.status >= 400) refuse(response.status, handler, req, res);
       else await universalResponseToNodeResponse(response, res);
@@ -72,9 +80,15 @@ export class Rpcs {
   }
 }
 
-function contextOf({ method }: RpcHandler, res: HttpResponse): ContextValues | undefined {
-  if (method.methodKind !== "server_streaming") return undefined;
-  return createContextValues().set(frameSinkKey, new FrameSink(res));
+function contextOf({ method }: RpcHandler, req: HttpRequest, res: HttpResponse): ContextValues {
+  const values = createContextValues().set(peerKey, addressOf(req));
+  return method.methodKind === "server_streaming" ? values.set(frameSinkKey, new FrameSink(res)) : values;
+}
+
+/** A body that cannot be read: the call ends with this error, in the form of its protocol. */
+// biome-ignore lint/correctness/useYield: it only fails
+async function* failing(error: ConnectError): AsyncGenerator<Uint8Array> {
+  throw error;
 }
 
 function refuse(status: number, handler: RpcHandler, req: HttpRequest, res: HttpResponse): void {
@@ -85,8 +99,9 @@ function refuse(status: number, handler: RpcHandler, req: HttpRequest, res: Http
     line = `method not allowed: use ${headers.allow}`;
   }
   if (status === 415) {
-    headers["accept-post"] = "application/json, application/proto, application/grpc, application/grpc-web";
-    line = `unsupported media type: use ${headers["accept-post"]}`;
+    headers["accept-post"] = ACCEPTED_TYPES;
+    const said = safeMessage(req.headers["content-type"] ?? "").slice(0, MAX_TYPE_LENGTH);
+    line = `unsupported media type ${said === "" ? "(no content-type)" : said}: use one of ${ACCEPTED_TYPES}`;
   }
   if (status === 505) {
     if (!isHttp2(req)) headers.connection = "close";
@@ -95,14 +110,23 @@ function refuse(status: number, handler: RpcHandler, req: HttpRequest, res: Http
   answerText(res, status, line, headers);
 }
 
-/** gRPC wants its own status, in a response of headers only, where HTTP says 404. */
+/**
+ * gRPC wants its own status where HTTP says 404, in a response of headers only:
+ * over HTTP/2 they must end the stream, or clients take the answer for broken.
+ */
 function answerGrpcUnknown(req: HttpRequest, res: HttpResponse): void {
-  res.once("finish", () => dropRest(req));
-  res.writeHead(200, {
+  const headers = {
     "content-type": req.headers["content-type"],
     "grpc-status": String(Code.Unimplemented),
     "grpc-message": "unknown service or method",
-  });
+  };
+  if (isHttp2(req)) {
+    if (req.stream.destroyed) return;
+    req.stream.respond({ ":status": 200, ...headers }, { endStream: true });
+    return dropRest(req);
+  }
+  res.once("finish", () => dropRest(req));
+  res.writeHead(200, headers);
   res.end();
 }
 

@@ -15,7 +15,9 @@ import { checkTimeoutMs } from "../../../mesh/wire/headers.js";
 
 type Input = SubmitRequest["input"];
 
-const EMPTY = new Uint8Array(0);
+/** The form in which a caller gives its input. */
+export type Form = Input["case"];
+
 const PRIORITIES: Record<ProtoPriority, Priority> = {
   [ProtoPriority.UNSPECIFIED]: "normal",
   [ProtoPriority.LOW]: "low",
@@ -23,7 +25,11 @@ const PRIORITIES: Record<ProtoPriority, Priority> = {
   [ProtoPriority.HIGH]: "high",
 };
 
-/** The payload bytes of a request, whichever form its caller chose. */
+/**
+ * The payload bytes of a request, whichever form its caller chose.
+ *
+ * @throws PoolError `invalid_argument` when it has no input: a mistyped field must not run a job on nothing
+ */
 export function toPayload(input: Input): Uint8Array {
   switch (input.case) {
     case "payload":
@@ -33,7 +39,9 @@ export function toPayload(input: Input): Uint8Array {
     case "json":
       return json.encode(toJson(ValueSchema, input.value));
     default:
-      return EMPTY;
+      throw new PoolError("invalid_argument", 'input: missing; a job without one says "payload": ""', {
+        field: "input",
+      });
   }
 }
 
@@ -56,7 +64,7 @@ export function toSubmitOptions(request: SubmitRequest, callTimeoutMs?: number):
 }
 
 /** A result in the form in which its job came; one that has no such form comes as bytes. */
-export function toResponse(form: Input["case"], result: JobResult): SubmitResponse {
+export function toResponse(form: Form, result: JobResult): SubmitResponse {
   const { id, worker, attempt } = result;
   const [waitMs, totalMs] = [toMicroseconds(result.waitMs), toMicroseconds(result.totalMs)];
   return create(SubmitResponseSchema, { jobId: id, worker, attempt, waitMs, totalMs, output: toOutput(form, result) });
@@ -67,7 +75,7 @@ function toMicroseconds(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }
 
-function toOutput(form: Input["case"], result: JobResult): SubmitResponse["output"] {
+function toOutput(form: Form, result: JobResult): SubmitResponse["output"] {
   try {
     if (form === "text") return { case: "text", value: result.text() };
     if (form === "json") {

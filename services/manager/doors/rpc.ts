@@ -1,27 +1,14 @@
 /** ManagerService over Connect, gRPC and gRPC-Web. Decides nothing: messages in, the pools' answers out. */
-import { create } from "@bufbuild/protobuf";
-import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import type { WorkerSelector } from "../../../gen/poolmesh/v1/manager_pb.js";
-import {
-  GetOutcomeResponseSchema,
-  ManagerService,
-  type SubmitManyRequest,
-  type SubmitManyResponse,
-  SubmitManyResponseSchema,
-  type SubmitRequest,
-} from "../../../gen/poolmesh/v1/manager_pb.js";
+import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
+import { ManagerService, type WorkerSelector } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
-import type { Outcome } from "../../../mesh/job/job.js";
-import { jobFlow } from "../../../mesh/job/job-flow.js";
 import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { checkName } from "../../../mesh/names.js";
-import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
 import type { Selector, WorkerControl } from "../control.js";
 import type { Pools } from "../pools.js";
 import { listWorkers } from "../views.js";
-import { awaitOutcome } from "./await-outcome.js";
-import { toPayload, toResponse, toSubmitOptions } from "./rpc-messages.js";
+import { RpcJobs } from "./rpc-jobs.js";
 
 /** What the routes speak for. */
 export interface ManagerRoutesParts {
@@ -43,23 +30,12 @@ function jobMethods({
   bus,
   pools,
 }: ManagerRoutesParts): Methods<"submit" | "submitMany" | "detachSubmit" | "getOutcome" | "cancel"> {
+  const jobs = new RpcJobs(bus, pools);
   return {
-    async submit(request, context) {
-      const options = { ...toSubmitOptions(request, context.timeoutMs()), signal: context.signal };
-      const result = await pools.get(request.pool).run(toPayload(request.input), options);
-      return toResponse(request.input.case, result);
-    },
-    submitMany: (requests, context) => submitStream(pools, requests, context),
-    async detachSubmit({ job }) {
-      const request = requireJob(job);
-      const listener = { onEnd: () => {} };
-      const pool = pools.get(request.pool);
-      return { jobId: pool.submit(toPayload(request.input), toSubmitOptions(request), listener, true) };
-    },
-    async getOutcome({ pool, jobId }, context) {
-      const outcome = await awaitOutcome(pools.find(pool), checkName("job", jobId), context.signal, bus.runtime.now());
-      return create(GetOutcomeResponseSchema, { outcome: toOutcome(undefined, outcome) });
-    },
+    submit: (request, context) => jobs.submit(request, context),
+    submitMany: (requests, context) => jobs.submitMany(requests, context),
+    detachSubmit: async ({ job }, { signal }) => ({ jobId: await jobs.detach(job, signal) }),
+    getOutcome: ({ pool, jobId }, { signal }) => jobs.outcome(pool, jobId, signal),
     async cancel({ pool, jobId }) {
       const known = pools.find(pool);
       if (known?.cancel(checkName("job", jobId)) !== true) await askCancel(bus, pools, pool, jobId);
@@ -87,48 +63,6 @@ function workerMethods({
       return { workers: await control.ask(toSelector(selector), { op: "resize", slots }, signal) };
     },
   };
-}
-
-async function* submitStream(
-  pools: Pools,
-  requests: AsyncIterable<SubmitManyRequest>,
-  context: HandlerContext,
-): AsyncGenerator<SubmitManyResponse> {
-  const poolOf = new Map<string, string>();
-  const starter = {
-    start: ({ job }: SubmitManyRequest, leftMs: number, onEnd: (outcome: Outcome) => void): string => {
-      const request = requireJob(job);
-      const options = toSubmitOptions(request, leftMs);
-      const id = pools.get(request.pool).submit(toPayload(request.input), options, {
-        onEnd: (outcome) => {
-          poolOf.delete(outcome.id);
-          onEnd(outcome);
-        },
-      });
-      poolOf.set(id, request.pool);
-      return id;
-    },
-    cancel: (id: string): void => {
-      pools.find(poolOf.get(id) ?? "")?.cancel(id);
-    },
-  };
-  const timeoutMs = context.timeoutMs();
-  for await (const outcome of jobFlow(starter, requests, { signal: context.signal, timeoutMs })) {
-    const form = outcome.input.job?.input.case;
-    yield create(SubmitManyResponseSchema, { ref: outcome.input.ref, outcome: toOutcome(form, outcome) });
-  }
-  context.signal.throwIfAborted();
-}
-
-function toOutcome(form: SubmitRequest["input"]["case"], outcome: Outcome) {
-  return outcome.ok
-    ? { case: "result" as const, value: toResponse(form, outcome.result) }
-    : { case: "error" as const, value: toErrorDetail(outcome.error) };
-}
-
-function requireJob(job: SubmitRequest | undefined): SubmitRequest {
-  if (job !== undefined) return job;
-  throw new PoolError("invalid_argument", "job: missing", { field: "job" });
 }
 
 function toSelector(selector: WorkerSelector | undefined): Selector {

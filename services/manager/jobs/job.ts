@@ -69,9 +69,9 @@ export class Job implements Parkable {
     return this.spec.client;
   }
 
-  /** Whether a worker has said that it has the job. */
+  /** Whether a worker may have begun the job: one that has it says so only after a while. */
   get mayHaveRun(): boolean {
-    return this.attempts > this.spec.attemptsBefore || this.attempt?.state === "accepted";
+    return this.attempts > this.spec.attemptsBefore || this.attempt?.isOpen === true;
   }
 
   /** One more caller with the same id. @throws PoolError `duplicate_job` when it has another payload */

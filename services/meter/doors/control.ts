@@ -3,7 +3,8 @@
  *
  * Decided here: who may. Refused unless the meter was started with control
  * enabled and a token, and the caller bears that token; both are compared by
- * their digests in constant time.
+ * their digests in constant time. A wrong token is logged with its source, never
+ * with its text, and whoever guesses has to wait (guesses.ts).
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
@@ -18,7 +19,9 @@ import { askControl, type ControlQuestion } from "../../../mesh/link/ask-control
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
 import { checkName } from "../../../mesh/names.js";
+import type { Logger } from "../../../mesh/process/log.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
+import { Guesses } from "./guesses.js";
 
 /** How long a worker has to answer, in milliseconds. */
 const ANSWER_LIMIT_MS = 2_000;
@@ -30,55 +33,78 @@ export interface ControlLine {
   readonly subjects: Subjects;
 }
 
+/** What control needs. */
+export interface ControlParts {
+  /** What callers must bear; undefined: control is not enabled. */
+  readonly token: string | undefined;
+  /** The connection, once there is one. */
+  readonly line: () => ControlLine | undefined;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+/** Who asks for control. */
+export interface ControlCaller {
+  /** The Authorization header. */
+  readonly authorization: string | null;
+  /** The address that the request came from. */
+  readonly source: string;
+}
+
 /** Passes control requests on to workers. */
 export class WorkerControl {
-  readonly #token: string | undefined;
-  readonly #line: () => ControlLine | undefined;
+  readonly #parts: ControlParts;
+  readonly #guesses = new Guesses();
 
-  /**
-   * @param token what callers must bear; undefined: control is not enabled
-   * @param line the connection, once there is one
-   */
-  constructor(token: string | undefined, line: () => ControlLine | undefined) {
-    this.#token = token;
-    this.#line = line;
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
   }
 
   get enabled(): boolean {
-    return this.#token !== undefined;
+    return this.#parts.token !== undefined;
   }
 
   /**
-   * @param authorization the Authorization header
+   * Does what is asked, when the caller may ask it.
+   *
    * @throws PoolError `permission_denied`, `unauthenticated`, `invalid_argument`, `not_found`,
    * `deadline_exceeded`, `bus_unavailable`, or what the worker refused
    */
   async control(
     request: ControlWorkerRequest,
-    authorization: string | null,
+    caller: ControlCaller,
     signal: AbortSignal,
   ): Promise<ControlWorkerResponse> {
-    this.#authorize(authorization);
+    this.#authorize(caller);
     const pool = checkName("pool", request.pool);
     const worker = checkName("worker", request.worker);
     const question = { pool, worker, request: toOp(request.op), limitMs: ANSWER_LIMIT_MS, signal };
-    const line = this.#line();
+    const line = this.#parts.line();
     if (line === undefined) throw new PoolError("bus_unavailable", "not connected to the broker");
     const answer = await askControl(line.bus, line, question);
     return create(ControlWorkerResponseSchema, answer.worker === undefined ? {} : { worker: answer.worker });
   }
 
-  #authorize(authorization: string | null): void {
-    if (this.#token === undefined) {
+  #authorize({ authorization, source }: ControlCaller): void {
+    const { token, nowMs, log } = this.#parts;
+    if (token === undefined) {
       throw new PoolError("permission_denied", "this meter is read-only: start it with control and a token");
     }
+    const waitMs = this.#guesses.waitMs(source, nowMs());
+    if (waitMs > 0) throw unauthenticated("too many wrong tokens from this address: wait", waitMs);
     const said = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? "")?.[1];
-    if (said === undefined || !sameSecret(said, this.#token)) {
-      throw new PoolError("unauthenticated", "authorization: bear the meter's control token", {
-        field: "authorization",
-      });
+    if (said !== undefined && sameSecret(said, token)) return this.#guesses.right(source);
+    // A header that bears no token can never be right: it is a mistake and no guess.
+    if (said !== undefined) {
+      log.warn({ source, wrong: this.#guesses.wrong(source, nowMs()) }, "a control request with a wrong token");
     }
+    throw unauthenticated("bear the meter's control token");
   }
+}
+
+function unauthenticated(why: string, retryAfterMs?: number): PoolError {
+  const more = retryAfterMs === undefined ? {} : { retryAfterMs, retryable: true };
+  return new PoolError("unauthenticated", `authorization: ${why}`, { field: "authorization", ...more });
 }
 
 function sameSecret(a: string, b: string): boolean {

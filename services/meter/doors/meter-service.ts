@@ -15,7 +15,6 @@ import {
 import { checkName } from "../../../mesh/names.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
-import { addUp } from "../registry/capacity.js";
 import { toWorkerView } from "../registry/worker-row.js";
 import { HISTORY_STEP_MS } from "../streams/history.js";
 import { toFilter } from "./request.js";
@@ -25,7 +24,8 @@ export function getCapacity(state: MeterState, request: GetCapacityRequest): Get
   const filter = toFilter(request);
   state.requirePool(filter.pool);
   const pools = state.view.capacities(filter, state.nowMs());
-  return create(GetCapacityResponseSchema, { pools, total: addUp(pools), freshness: state.freshnessNow() });
+  const total = state.view.total(filter, pools);
+  return create(GetCapacityResponseSchema, { pools, total, freshness: state.freshnessNow() });
 }
 
 /** Rows now, in the order of pools and workers. @throws PoolError as {@link getCapacity} */

@@ -3,17 +3,19 @@ import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js";
 import { MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
+import { Capacity } from "../../../gen/relay/relay_pb.js";
 import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
+import { peerOf } from "../../../mesh/http/rpc/peer.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
 import { Streams } from "../streams/streams.js";
 import type { WorkerControl } from "./control.js";
 import { getCapacity, getHistory, listWorkers } from "./meter-service.js";
 import { getMetricSpec, getMetrics, isActive, streamIsActive } from "./scaler.js";
-import { onStatus } from "./worker-status.js";
+import { onRelayStatus, onStatus } from "./worker-status.js";
 
 /** The services of a meter, for reflection and health. */
-export const METER_SERVICES: readonly DescService[] = [MeterService, WorkerStatus, ExternalScaler];
+export const METER_SERVICES: readonly DescService[] = [MeterService, WorkerStatus, Capacity, ExternalScaler];
 
 /** Registers them. */
 export function meterRoutes(router: ConnectRouter, state: MeterState, clock: ClockWork, control: WorkerControl): void {
@@ -24,10 +26,13 @@ export function meterRoutes(router: ConnectRouter, state: MeterState, clock: Clo
     listWorkers: (request) => listWorkers(state, request),
     watchWorkers: (request, context) => streams.watchWorkers(request, context),
     getHistory: (request) => getHistory(state, clock, request),
-    controlWorker: (request, context) =>
-      control.control(request, context.requestHeader.get("authorization"), context.signal),
+    controlWorker: (request, context) => {
+      const caller = { authorization: context.requestHeader.get("authorization"), source: peerOf(context) };
+      return control.control(request, caller, context.signal);
+    },
   });
   router.service(WorkerStatus, { onStatus: (_, context) => onStatus(state, context) });
+  router.service(Capacity, { onStatus: (_, context) => onRelayStatus(state, context) });
   router.service(ExternalScaler, {
     isActive: (request) => isActive(state, request),
     streamIsActive: (request, context) => streamIsActive(state, request, context),

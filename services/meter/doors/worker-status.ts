@@ -1,12 +1,14 @@
 /**
- * solpipe.WorkerStatus: the stream that existing Go clients have compiled in.
+ * solpipe.WorkerStatus and relay.Capacity: the stream that existing clients have
+ * compiled in, under two names.
  *
  * To the byte: one message at once, one on every change (coalesced), and one
  * every 30 seconds although nothing changed; busy divided by total, 1 when there
  * is no worker. A request header `pool` narrows it to one pool.
  */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
+import { type CapacityStatus, CapacityStatusSchema } from "../../../gen/relay/relay_pb.js";
 import { type CapacityResponse, CapacityResponseSchema } from "../../../gen/solpipe/solpipe_pb.js";
 import { checkName } from "../../../mesh/names.js";
 import type { MeterState } from "../meter-state.js";
@@ -14,8 +16,19 @@ import type { MeterState } from "../meter-state.js";
 /** The request header that narrows the stream to one pool. */
 export const POOL_HEADER = "pool";
 
-/** Streams utilization until the call ends. */
+/** Streams utilization until the call ends, as solpipe's clients read it. */
 export async function* onStatus(state: MeterState, context: HandlerContext): AsyncGenerator<CapacityResponse> {
+  for await (const capacity of utilizations(state, context)) yield create(CapacityResponseSchema, { capacity });
+}
+
+/** The same, as relay's clients read it. */
+export async function* onRelayStatus(state: MeterState, context: HandlerContext): AsyncGenerator<CapacityStatus> {
+  for await (const utilizationRatio of utilizations(state, context)) {
+    yield create(CapacityStatusSchema, { utilizationRatio });
+  }
+}
+
+async function* utilizations(state: MeterState, context: HandlerContext): AsyncGenerator<number> {
   const name = context.requestHeader.get(POOL_HEADER);
   const pool = name === null ? "" : checkName("pool", name);
   const pace = { minIntervalMs: state.coalesceMs, keepAliveMs: state.statusKeepAliveMs };
@@ -27,6 +40,6 @@ export async function* onStatus(state: MeterState, context: HandlerContext): Asy
     if (capacity === last && !reader.isSilent) continue;
     last = capacity;
     reader.sent();
-    yield create(CapacityResponseSchema, { capacity } satisfies MessageInitShape<typeof CapacityResponseSchema>);
+    yield capacity;
   }
 }

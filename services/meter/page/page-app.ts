@@ -89,6 +89,7 @@ export class PageApp {
     if (byId("content").hidden) return;
     const rows = this.#workers.named(state);
     this.#hero.update(state, rows);
+    this.#lanes.update(state);
     this.#workers.update(state, rows, nowMs, reorder);
   }
 

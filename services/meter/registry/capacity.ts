@@ -78,8 +78,12 @@ export function capacityOf(parts: CapacityParts): PoolCapacity {
   });
 }
 
-/** Pools added up; the result's pool is empty. */
-export function addUp(pools: Iterable<PoolCapacity>): PoolCapacity {
+/**
+ * Pools added up; the result's pool is empty.
+ *
+ * @param managers how many serve them; one that serves three pools is one. Default their sum
+ */
+export function addUp(pools: Iterable<PoolCapacity>, managers?: number): PoolCapacity {
   const total = create(PoolCapacitySchema, { workers: create(StateCountsSchema) });
   const counts = total.workers as StateCounts;
   for (const pool of pools) {
@@ -91,6 +95,7 @@ export function addUp(pools: Iterable<PoolCapacity>): PoolCapacity {
     for (const state of STATES) counts[state] += pool.workers?.[state] ?? 0;
   }
   total.utilization = utilization(total.busy, total.slots);
+  if (managers !== undefined) total.managers = managers;
   return total;
 }
 

@@ -6,8 +6,8 @@
  * of silence: what it held is then no longer counted as waiting.
  */
 import type { ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { isNewer, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 import { type ManagerSums, NO_MANAGERS } from "./capacity.js";
-import { DEFAULT_INTERVAL_MS } from "./worker-row.js";
 
 /** What became of a manager's heartbeat. */
 export type ManagerVerdict = "new" | "changed" | "unchanged" | "old_seq" | "full";
@@ -38,6 +38,8 @@ export class ManagerRegistry {
   readonly #changed: (pool: string) => void;
   readonly #maxManagers: number;
   readonly #maxPools: number;
+  /** In how many pools each manager is known. */
+  readonly #serving = new Map<string, number>();
   #size = 0;
 
   /** @param changed called with the pool whose sums changed */
@@ -50,6 +52,11 @@ export class ManagerRegistry {
   /** Pools that a manager has named and still serves. */
   pools(): IterableIterator<string> {
     return this.#pools.keys();
+  }
+
+  /** Managers of all pools, each counted once. */
+  get count(): number {
+    return this.#serving.size;
   }
 
   has(pool: string): boolean {
@@ -82,8 +89,7 @@ export class ManagerRegistry {
   sweep(nowMs: number): void {
     for (const [pool, { managers }] of this.#pools) {
       for (const { beat, quietFromMs } of managers.values()) {
-        const limitMs = 3 * Math.max(100, Math.min(beat.heartbeatIntervalMs || DEFAULT_INTERVAL_MS, 60_000));
-        if (nowMs - quietFromMs < limitMs) continue;
+        if (nowMs - quietFromMs < lostAfterMs(beat.heartbeatIntervalMs)) continue;
         this.#remove(beat);
         this.#addUp(pool, nowMs);
       }
@@ -107,12 +113,19 @@ export class ManagerRegistry {
       pool = { managers: new Map(), parkedFromMs: undefined, sums: NO_MANAGERS };
       this.#pools.set(beat.pool, pool);
     }
-    if (!pool.managers.has(beat.manager)) this.#size += 1;
+    if (!pool.managers.has(beat.manager)) this.#counted(beat.manager, 1);
     pool.managers.set(beat.manager, { beat, quietFromMs: nowMs });
   }
 
   #remove(beat: ManagerHeartbeat): void {
-    if (this.#pools.get(beat.pool)?.managers.delete(beat.manager)) this.#size -= 1;
+    if (this.#pools.get(beat.pool)?.managers.delete(beat.manager)) this.#counted(beat.manager, -1);
+  }
+
+  #counted(manager: string, by: 1 | -1): void {
+    this.#size += by;
+    const pools = (this.#serving.get(manager) ?? 0) + by;
+    if (pools === 0) this.#serving.delete(manager);
+    else this.#serving.set(manager, pools);
   }
 
   /** Adds a pool's managers up anew; whether that changed anything. */
@@ -127,10 +140,6 @@ export class ManagerRegistry {
     if (changed) this.#changed(name);
     return changed;
   }
-}
-
-function isNewer(beat: ManagerHeartbeat, known: ManagerHeartbeat): boolean {
-  return beat.incarnation === known.incarnation ? beat.seq > known.seq : beat.incarnation > known.incarnation;
 }
 
 function add(entries: Iterable<Entry>): ManagerSums {

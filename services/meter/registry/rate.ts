@@ -1,14 +1,26 @@
 /**
  * Jobs a second over the last five seconds.
  *
- * Pure; `nowMs` is a monotonic clock. It is fed with jobs that ended, never with
- * a worker's counters, so a restart can make it neither negative nor huge; and it
- * is kept by pool and labels, not by worker, so that it outlives a process.
+ * Pure; `nowMs` is a monotonic clock. It is fed with jobs that ended between two
+ * heartbeats that were heard, never with a worker's counters, so that neither a
+ * restart nor a first look makes it negative or huge. Jobs of a time in which the
+ * worker was not heard are spread over that time. It is kept by pool and labels,
+ * not by worker, so that it outlives a process.
  */
 import { includesLabels, type WorkerRow } from "./worker-row.js";
 
 /** The window, in seconds. */
 export const WINDOW_S = 5;
+
+/** Heartbeats that are no further apart than this tell of jobs that ended now, in milliseconds. */
+const ADJACENT_MS = 1_500;
+
+/** When jobs ended. */
+export interface EndedWhen {
+  /** The heartbeat before, by the same clock. */
+  readonly sinceMs: number;
+  readonly nowMs: number;
+}
 
 /** One rate. */
 export class Rate {
@@ -21,6 +33,18 @@ export class Rate {
     this.#advance(nowMs);
     const index = this.#second % this.#counts.length;
     this.#counts[index] = (this.#counts[index] ?? 0) + count;
+  }
+
+  /** Jobs that ended between two instants, evenly. */
+  addOver(count: number, { sinceMs, nowMs }: EndedWhen): void {
+    if (nowMs - sinceMs <= ADJACENT_MS) return this.add(count, nowMs);
+    this.#advance(nowMs);
+    const perMs = count / (nowMs - sinceMs);
+    for (let second = this.#second; second > this.#second - this.#counts.length && second >= 0; second -= 1) {
+      const ms = Math.min(nowMs, (second + 1) * 1_000) - Math.max(sinceMs, second * 1_000);
+      const index = second % this.#counts.length;
+      if (ms > 0) this.#counts[index] = (this.#counts[index] ?? 0) + perMs * ms;
+    }
   }
 
   /** Jobs a second over the last five full seconds. */
@@ -58,8 +82,8 @@ interface LabelledRate {
 export class Rates {
   readonly #pools = new Map<string, Map<string, LabelledRate>>();
 
-  /** Jobs of a worker that ended now. */
-  ended(row: WorkerRow, count: number, nowMs: number): void {
+  /** Jobs of a worker that ended. */
+  ended(row: WorkerRow, count: number, when: EndedWhen): void {
     let pool = this.#pools.get(row.pool);
     if (pool === undefined) {
       pool = new Map();
@@ -71,7 +95,7 @@ export class Rates {
       entry = { labels: row.beat.labels, rate: new Rate() };
       pool.set(key, entry);
     }
-    entry.rate.add(count, nowMs);
+    entry.rate.addOver(count, when);
   }
 
   /** Jobs a second of a pool's workers that bear all of `labels`. */

@@ -13,11 +13,12 @@
  * (capacity.ts).
  */
 import { type Heartbeat, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 import type { WorkerId } from "./pool-rows.js";
 import { Rivals } from "./rivals.js";
 import { type RowEvents, RowStore, type RowStoreOptions } from "./row-store.js";
 import { isUnhealthy } from "./suspicion.js";
-import { applyBeat, changesCapacity, changesLook, isLive, lostAfterMs, type WorkerRow } from "./worker-row.js";
+import { applyBeat, changesCapacity, changesLook, isLive, type WorkerRow } from "./worker-row.js";
 
 /** What became of a heartbeat; each is a value of a metric's label. */
 export const VERDICTS = ["new", "changed", "unchanged", "old_seq", "old_incarnation", "counts", "full"] as const;
@@ -25,8 +26,8 @@ export type Verdict = (typeof VERDICTS)[number];
 
 /** Who wants to know. Called while a heartbeat is taken, so: mark and return. */
 export interface RegistryEvents extends RowEvents {
-  /** Jobs ended since the worker's last heartbeat, across its restarts. */
-  jobsEnded(row: WorkerRow, count: number): void;
+  /** Jobs of a process ended since its heartbeat of `sinceMs`. What it did before it was first heard is not among them. */
+  jobsEnded(row: WorkerRow, count: number, sinceMs: number): void;
 }
 
 /** Bounds, times, and what managers say. */
@@ -86,7 +87,7 @@ export class Registry {
       for (const row of pool.rows) {
         if (!isLive(row)) continue;
         const silenceMs = nowMs - row.quietFromMs;
-        const limitMs = lostAfterMs(row.beat);
+        const limitMs = lostAfterMs(row.beat.heartbeatIntervalMs);
         if (silenceMs >= limitMs) this.#store.setState(row, WorkerState.LOST, nowMs);
         else if (silenceMs > limitMs * QUIET_SHARE) quiet.push(row);
         this.#store.setUnhealthy(row, isUnhealthy(row, parkedFromMs, nowMs));
@@ -117,8 +118,9 @@ export class Registry {
     // After a resize below what runs, a worker is busy over its slots for a while.
     if (beat.busy > beat.slots && beat.busy > before.busy) return "counts";
     const ended = Number(beat.jobsDone) + Number(beat.jobsFailed) - row.done - row.failed;
+    const sinceMs = row.lastBeatMs;
     applyBeat(row, beat, nowMs);
-    if (ended > 0) this.#events.jobsEnded(row, ended);
+    if (ended > 0) this.#events.jobsEnded(row, ended, sinceMs);
     if (row.state !== beat.state) {
       this.#store.setState(row, beat.state, nowMs);
       return "changed";
@@ -133,8 +135,6 @@ export class Registry {
     const row = older.length > 0 ? this.#store.replace(beat, nowMs) : this.#store.add(beat, nowMs);
     if (row === undefined) return "full";
     for (const each of older) this.#supersede(each, nowMs);
-    const ended = row.done + row.failed;
-    if (older.length > 0 && ended > 0) this.#events.jobsEnded(row, ended);
     return "new";
   }
 

@@ -7,7 +7,7 @@
  * one appeared. Only then are both kept, and the conflict is shown.
  */
 import type { Heartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
-import { intervalMs, lostAfterMs } from "./worker-row.js";
+import { intervalMs, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 
 /** Older processes watched under one id. */
 const MAX_RIVALS = 8;
@@ -31,7 +31,7 @@ export class Rivals {
   /** Weighs a heartbeat of an older process; true when it is proven alive. */
   proves(beat: Heartbeat, nowMs: number): boolean {
     const known = this.#byIncarnation.get(beat.incarnation);
-    if (known === undefined || nowMs - known.lastMs > lostAfterMs(beat)) {
+    if (known === undefined || nowMs - known.lastMs > lostAfterMs(beat.heartbeatIntervalMs)) {
       if (known !== undefined && beat.seq <= known.seq) return false;
       this.#keep(beat.incarnation, { seq: beat.seq, rising: 1, firstMs: nowMs, lastMs: nowMs });
       return false;
@@ -41,7 +41,7 @@ export class Rivals {
     known.seq = beat.seq;
     known.rising += 1;
     known.lastMs = nowMs;
-    return known.rising >= 2 && nowMs - known.firstMs >= intervalMs(beat);
+    return known.rising >= 2 && nowMs - known.firstMs >= intervalMs(beat.heartbeatIntervalMs);
   }
 
   /** Forgets one that is alive, or said that it stopped. */

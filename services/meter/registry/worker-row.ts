@@ -11,14 +11,8 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Heartbeat, HeartbeatSchema, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { type WorkerView, WorkerViewSchema } from "../../../gen/poolmesh/v1/view_pb.js";
 
-/** A worker that says no interval of its own beats every second. */
-export const DEFAULT_INTERVAL_MS = 1_000;
 /** An event loop that was late by more than this is lagging. */
 export const LAGGING_MS = 200;
-/** Heartbeats missed until LOST, and the bounds of that time. */
-const MISSED_BEATS = 3;
-const MIN_LOST_AFTER_MS = 300;
-const MAX_LOST_AFTER_MS = 60_000;
 
 /** One process under a worker id. Only the registry writes to it. */
 export interface WorkerRow {
@@ -75,16 +69,6 @@ export function newRow(beat: Heartbeat, nowMs: number): WorkerRow {
 /** Whether the process is there, as far as its reader knows. */
 export function isLive(row: WorkerRow): boolean {
   return row.state !== WorkerState.LOST && row.state !== WorkerState.STOPPED;
-}
-
-/** The worker's own time between two heartbeats, in milliseconds, bounded. */
-export function intervalMs(beat: Heartbeat): number {
-  return Math.min(beat.heartbeatIntervalMs || DEFAULT_INTERVAL_MS, MAX_LOST_AFTER_MS);
-}
-
-/** The silence after which it is LOST: three of its own intervals, 300 ms to 60 s. */
-export function lostAfterMs(beat: Heartbeat): number {
-  return Math.min(MAX_LOST_AFTER_MS, Math.max(MIN_LOST_AFTER_MS, MISSED_BEATS * intervalMs(beat)));
 }
 
 /** Whether two heartbeats of one process differ in what counts for capacity. */

@@ -65,7 +65,7 @@ export class CapacityTopic implements Topic<PoolCapacity> {
     }
     this.#dirty.clear();
     const changed = this.feed.commit();
-    if (changed) this.#total = addUp(this.feed.values());
+    if (changed) this.#total = this.#view.total(this.#filter, this.feed.values());
     return changed;
   }
 }

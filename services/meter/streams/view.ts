@@ -6,7 +6,7 @@
  */
 import type { Heartbeat, ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolCapacity } from "../../../gen/poolmesh/v1/view_pb.js";
-import { capacityOf } from "../registry/capacity.js";
+import { addUp, capacityOf } from "../registry/capacity.js";
 import { ManagerRegistry, type ManagerVerdict } from "../registry/manager-registry.js";
 import { Rates } from "../registry/rate.js";
 import { Registry, type Verdict } from "../registry/registry.js";
@@ -45,7 +45,7 @@ export class View {
       {
         rowChanged: (row, change) => events.rowChanged(row, change),
         rowRemoved: (row) => events.rowRemoved(row),
-        jobsEnded: (row, count) => this.#rates.ended(row, count, this.#nowMs),
+        jobsEnded: (row, count, sinceMs) => this.#rates.ended(row, count, { sinceMs, nowMs: this.#nowMs }),
       },
       { ...options, parkedFromMs: (pool) => this.managers.parkedFromMs(pool) },
     );
@@ -107,6 +107,11 @@ export class View {
   /** The same for every pool that a filter names. */
   capacities(filter: Filter, nowMs: number): PoolCapacity[] {
     return this.poolNames(filter).flatMap((pool) => this.capacity(pool, filter.labels, nowMs) ?? []);
+  }
+
+  /** The pools of a filter added up. */
+  total(filter: Filter, pools: Iterable<PoolCapacity>): PoolCapacity {
+    return filter.pool === "" ? addUp(pools, this.managers.count) : addUp(pools);
   }
 
   /** The rows that a filter names. */

@@ -4,10 +4,9 @@
  *
  * The same for every isolation: inline it runs here, else in a thread or child.
  */
-
-import { PoolError, safeMessage } from "../../../mesh/errors.js";
 import type { Codec } from "../../../mesh/wire/codec.js";
-import type { Call, Ending } from "./runner.js";
+import { decodeWith, encodeWith, failure, payloadRefusal, success } from "./endings.js";
+import type { Call, Ending, Report } from "./runner.js";
 
 /** One job, as a handler sees it. */
 export interface Job<I = unknown> {
@@ -28,7 +27,11 @@ export interface Job<I = unknown> {
   readonly timeLeftMs: number;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
-  /** Sends an intermediate value to the caller, through the output codec. */
+  /**
+   * Sends an intermediate value to the caller, through the output codec.
+   *
+   * @throws PoolError `invalid_argument`, field "payload", when the codec cannot encode it
+   */
   progress(value: unknown): void;
 }
 
@@ -41,58 +44,40 @@ export interface CodecPair {
   readonly output: Codec;
 }
 
-/** Runs `run` on one call and ends it, at once when the handler is synchronous. */
-export function invoke(run: Handler, codecs: CodecPair, call: Call): void {
+/**
+ * Runs `run` on one call and ends it, at once when the handler is synchronous. Never throws.
+ *
+ * @param report hears of a failure before the call ends
+ */
+export function invoke(run: Handler, codecs: CodecPair, call: Call, report?: Report): void {
+  const end = (ending: Ending): void => {
+    if (!ending.ok) report?.(call, ending);
+    call.end(ending);
+  };
   let payload: unknown;
   try {
-    payload = codecs.input.decode(call.bytes);
+    payload = decodeWith(codecs.input, call.bytes);
   } catch (thrown) {
-    call.end({ ok: false, error: asPayloadError(thrown) });
-    return;
+    return end(payloadRefusal(thrown));
   }
   let value: unknown;
   try {
     value = run(new HandlerJob(call, payload, codecs.output));
+    if (isThenable(value)) {
+      // also a promise whose own then() throws rejects here
+      Promise.resolve(value).then(
+        (settled) => end(success(settled, codecs.output)),
+        (thrown) => end(failure(thrown)),
+      );
+      return;
+    }
   } catch (thrown) {
-    call.end(failure(thrown));
-    return;
+    return end(failure(thrown));
   }
-  if (!isThenable(value)) {
-    call.end(success(value, codecs.output));
-    return;
-  }
-  Promise.resolve(value).then(
-    (settled) => call.end(success(settled, codecs.output)),
-    (thrown) => call.end(failure(thrown)),
-  );
+  end(success(value, codecs.output));
 }
 
-/** What a handler threw, as an ending: `job_rejected` for a PermanentError, else `job_failed`. */
-export function failure(thrown: unknown): Ending {
-  const isError = thrown instanceof Error;
-  const reason = isError && thrown.name === "PermanentError" ? "job_rejected" : "job_failed";
-  const message = isError ? thrown.message || thrown.name : `the handler threw ${describe(thrown)}`;
-  return { ok: false, error: new PoolError(reason, safeMessage(message) || "the handler failed") };
-}
-
-function success(value: unknown, output: Codec): Ending {
-  try {
-    return { ok: true, payload: output.encode(value) };
-  } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message.replace(/^payload: /, "") : "not encodable";
-    return { ok: false, error: new PoolError("job_failed", `result: ${safeMessage(why)}`) };
-  }
-}
-
-function asPayloadError(thrown: unknown): PoolError {
-  if (thrown instanceof PoolError) return thrown;
-  return new PoolError("invalid_argument", "payload: the codec refuses it", { field: "payload", cause: thrown });
-}
-
-function describe(thrown: unknown): string {
-  return typeof thrown === "string" ? JSON.stringify(thrown.slice(0, 200)) : thrown === null ? "null" : typeof thrown;
-}
-
+/** May throw what a getter `then` throws. */
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
@@ -141,6 +126,6 @@ class HandlerJob implements Job {
   }
 
   progress(value: unknown): void {
-    this.#call.progress(this.#output.encode(value));
+    this.#call.progress(encodeWith(this.#output, value));
   }
 }

@@ -1,33 +1,65 @@
 /** Runs the handler on the worker's own event loop: the fastest way, for handlers that do not block it. */
 import { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { invoke } from "./handler.js";
-import type { LoadedHandler } from "./handler-file.js";
-import type { Call, Runner } from "./runner.js";
+import type { LoadedHandler } from "./handler-exports.js";
+import { type ContextData, HandlerLife, type LifeStage, stageTooLong, teardownTooLong } from "./handler-life.js";
+import type { Call, Report, Runner } from "./runner.js";
+import { readThrown, type Thrown } from "./thrown.js";
+import { withinLimit } from "./time-limit.js";
+
+export interface InlineRunnerOptions {
+  readonly load: () => Promise<LoadedHandler>;
+  readonly context: ContextData;
+  /** How long loading, setup and teardown may take each, in milliseconds. */
+  readonly loadTimeoutMs: number;
+  readonly report: Report;
+  /** Hears what teardown threw. */
+  readonly onTeardownFailed: (thrown: Thrown) => void;
+}
 
 export class InlineRunner implements Runner {
   readonly isolation = Isolation.INLINE;
   readonly blocking = true;
-  readonly #load: () => Promise<LoadedHandler>;
+  readonly #options: InlineRunnerOptions;
+  readonly #life: HandlerLife;
+  #stage: LifeStage = "loading";
+  #onStage: () => void = () => undefined;
   #handler: LoadedHandler | undefined;
 
-  constructor(load: () => Promise<LoadedHandler>) {
-    this.#load = load;
+  constructor(options: InlineRunnerOptions) {
+    this.#options = options;
+    this.#life = new HandlerLife(options.load, options.context, (stage) => {
+      this.#stage = stage;
+      this.#onStage();
+    });
   }
 
   async start(): Promise<void> {
-    this.#handler = await this.#load();
+    const { loadTimeoutMs } = this.#options;
+    const tooLong = (): Error => stageTooLong(this.#stage, loadTimeoutMs);
+    this.#handler = await withinLimit(loadTimeoutMs, tooLong, (again) => {
+      this.#onStage = again;
+      return this.#life.start();
+    });
   }
 
   run(call: Call): void {
     const { run, codecs } = this.#handler as LoadedHandler;
-    invoke(run, codecs, call);
+    invoke(run, codecs, call, this.#options.report);
   }
 
   resize(): void {
     // it has nothing for each slot
   }
 
+  /** A handler that ignored its abort cannot be ended; its ending is ignored. */
   async stop(): Promise<void> {
-    // a handler that ignored its abort cannot be ended; its ending is ignored
+    const { loadTimeoutMs, onTeardownFailed } = this.#options;
+    const thrown = await withinLimit(
+      loadTimeoutMs,
+      () => teardownTooLong(loadTimeoutMs),
+      () => this.#life.stop(),
+    ).catch(readThrown);
+    if (thrown !== undefined) onTeardownFailed(thrown);
   }
 }

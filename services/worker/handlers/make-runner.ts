@@ -5,34 +5,77 @@ import { json } from "../../../mesh/wire/codec.js";
 import type { WorkerOptions, WorkerSettings } from "../worker-options.js";
 import { ExecRunner } from "./exec-runner.js";
 import type { Handler } from "./handler.js";
-import { loadHandlerFile, toCodecs } from "./handler-file.js";
+import { type LoadedHandler, toCodecs } from "./handler-exports.js";
+import { loadHandlerFile } from "./handler-file.js";
+import type { ContextData } from "./handler-life.js";
 import { InlineRunner } from "./inline-runner.js";
-import { ProcessRunner } from "./process-runner.js";
+import { IsolatedRunner } from "./isolated/isolated-runner.js";
+import { PROCESSES } from "./isolated/process-channel.js";
+import { THREADS } from "./isolated/thread-channel.js";
+import { reportTo, teardownReportTo } from "./job-report.js";
 import type { Runner } from "./runner.js";
-import { ThreadRunner } from "./thread-runner.js";
+
+/** What a runner asks of its worker. */
+export interface RunnerHost {
+  /** The largest result now, in bytes. */
+  readonly maxBytes: () => number;
+  /** So many jobs can run at once now: fewer than there are slots while a thread or process cannot be loaded, else infinity. */
+  readonly onUsable: (slots: number) => void;
+}
 
 /**
  * Makes the runner; it loads nothing before its start().
  *
- * @param maxBytes the largest result now, in bytes
- * @throws PoolError `invalid_argument`, field "codec"
+ * @throws PoolError `invalid_argument`, field "codec" or "recycleAfter"
  */
-export function makeRunner<I, O>(
-  options: WorkerOptions<I, O>,
-  settings: WorkerSettings,
-  maxBytes: () => number,
-): Runner {
-  const { slots, abortGraceMs } = settings;
-  const { run, exec, handlerFile, codec } = options;
-  if (exec !== undefined) return new ExecRunner({ command: exec, abortGraceMs, maxBytes });
-  if (handlerFile !== undefined && options.isolation !== undefined && options.isolation !== "inline") {
-    const source = { file: handlerFile, codec: codec === undefined ? undefined : nameOf(codec) };
-    const Isolated = options.isolation === "thread" ? ThreadRunner : ProcessRunner;
-    return new Isolated({ source, slots, abortGraceMs });
+export function makeRunner<I, O>(options: WorkerOptions<I, O>, settings: WorkerSettings, host: RunnerHost): Runner {
+  const { abortGraceMs, log } = settings;
+  const { run, exec, handlerFile, codec, isolation = "inline", recycleAfter } = options;
+  const report = reportTo(log);
+  if (recycleAfter !== undefined && (exec !== undefined || isolation === "inline")) throw notRecycled();
+  if (exec !== undefined) return new ExecRunner({ command: exec, abortGraceMs, maxBytes: host.maxBytes, report, log });
+  const context: ContextData = { pool: settings.pool, worker: settings.id, slots: settings.slots, isolation };
+  if (handlerFile !== undefined && isolation !== "inline") {
+    const source = { file: handlerFile, codec: codec === undefined ? undefined : nameOf(codec), context };
+    return makeIsolated(settings, host, { kind: isolation === "thread" ? THREADS : PROCESSES, source, recycleAfter });
   }
-  if (handlerFile !== undefined) return new InlineRunner(() => loadHandlerFile(handlerFile, codec));
-  const loaded = { run: run as Handler, codecs: toCodecs(codec ?? json) };
-  return new InlineRunner(async () => loaded);
+  const load = async (): Promise<LoadedHandler> =>
+    handlerFile === undefined
+      ? { run: run as Handler, codecs: toCodecs(codec ?? json) }
+      : loadHandlerFile(handlerFile, codec);
+  if (handlerFile === undefined) toCodecs(codec ?? json);
+  return new InlineRunner({ load, context, report, ...lifeOptions(settings) });
+}
+
+type IsolatedChoice = Pick<ConstructorParameters<typeof IsolatedRunner>[0], "kind" | "source" | "recycleAfter">;
+
+function makeIsolated(settings: WorkerSettings, { onUsable }: RunnerHost, choice: IsolatedChoice): Runner {
+  const { pool, id: worker, slots, abortGraceMs, log } = settings;
+  return new IsolatedRunner({
+    ...choice,
+    ...lifeOptions(settings),
+    slots,
+    abortGraceMs,
+    report: reportTo(log),
+    onBroken: (error, retryInMs) => {
+      const line = { pool, worker, isolation: choice.kind.name, error: error.message, retryInMs };
+      log.warn(line, "the handler cannot be loaded");
+    },
+    onUsable,
+  });
+}
+
+function lifeOptions(settings: WorkerSettings): {
+  loadTimeoutMs: number;
+  onTeardownFailed: ReturnType<typeof teardownReportTo>;
+} {
+  const { loadTimeoutMs, log, pool, id } = settings;
+  return { loadTimeoutMs, onTeardownFailed: teardownReportTo(log, pool, id) };
+}
+
+function notRecycled(): PoolError {
+  const message = "recycleAfter: only threads and processes are recycled; say --isolation thread or process";
+  return new PoolError("invalid_argument", message, { field: "recycleAfter" });
 }
 
 /** Only a codec with a name crosses to a thread or child. */

@@ -6,11 +6,21 @@
  */
 import type { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolError } from "../../../mesh/errors.js";
+import type { Thrown } from "./thrown.js";
+
+/** A handler that failed, or whose input or result was refused. */
+export interface Failure {
+  readonly ok: false;
+  readonly error: PoolError;
+  /** What was thrown, for the log; undefined when nothing was. */
+  readonly thrown?: Thrown | undefined;
+}
 
 /** How a handler ended. */
-export type Ending =
-  | { readonly ok: true; readonly payload: Uint8Array }
-  | { readonly ok: false; readonly error: PoolError };
+export type Ending = { readonly ok: true; readonly payload: Uint8Array } | Failure;
+
+/** Hears of each failed job once, before its call is ended. Must not throw. */
+export type Report = (call: Call, failure: Failure) => void;
 
 /** The data about one job that a handler may see. */
 export interface CallData {

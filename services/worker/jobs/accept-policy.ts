@@ -1,31 +1,33 @@
 /**
- * Whether an inline worker may let a result be its own acceptance.
+ * The accept policy of an inline worker: say `accepted` first, or let the result
+ * be the acceptance. Pure.
  *
- * Pure. A handler that blocks the event loop could not say `accepted` in time
- * and its job would be offered twice. So a worker is cautious (it says
- * `accepted` before it runs) until enough jobs in a row were quick, and becomes
- * cautious again when one was not.
+ * A handler that blocks the event loop cannot say `accepted` in time, and its job
+ * would be offered a second time. So a worker says `accepted` before it runs a
+ * job until enough jobs in a row were quick. Then a result is its own acceptance,
+ * until a job is slow again.
  *
- * States: cautious → trusting after a streak of quick jobs; trusting → cautious
- * at a slow synchronous part or a stall of the event loop.
+ * States: accept first → result only after a streak of quick jobs; result only →
+ * accept first at a slow synchronous part or a stall of the event loop.
  */
 
-export const TRUST_AFTER_JOBS = 100;
+export const QUICK_JOBS_NEEDED = 100;
 export const SLOW_SYNC_MS = 5;
 export const SLOW_LOOP_MS = 25;
 
-/** Counts quick jobs. */
-export class Caution {
+/** Counts quick jobs in a row. */
+export class AcceptPolicy {
   #streak = 0;
 
-  get trusting(): boolean {
-    return this.#streak >= TRUST_AFTER_JOBS;
+  /** Whether a job may run before it is accepted. */
+  get resultIsEnough(): boolean {
+    return this.#streak >= QUICK_JOBS_NEEDED;
   }
 
   /** A job's synchronous part took this long. */
   ran(syncMs: number): void {
     if (syncMs >= SLOW_SYNC_MS) this.#streak = 0;
-    else if (this.#streak < TRUST_AFTER_JOBS) this.#streak += 1;
+    else if (this.#streak < QUICK_JOBS_NEEDED) this.#streak += 1;
   }
 
   /** The event loop was late by this much. */

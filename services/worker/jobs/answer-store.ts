@@ -9,7 +9,7 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import type { Ending } from "../handlers/runner.js";
-import type { Addressee } from "../replies.js";
+import type { Addressee } from "./order.js";
 
 /** What was answered, and to whom. */
 export interface StoredAnswer extends Addressee {

@@ -7,8 +7,8 @@
  */
 
 import type { Ending } from "../handlers/runner.js";
-import type { Addressee } from "../replies.js";
 import { AnswerStore, type StoredAnswer } from "./answer-store.js";
+import type { Addressee } from "./order.js";
 
 export const KEPT_LIMIT = 4_096;
 export const KEPT_BYTES_LIMIT = 64 * 2 ** 20;
@@ -69,9 +69,15 @@ export class Results {
     return seq < this.#oldest ? undefined : this.#get(seq);
   }
 
-  /** The kept results of any attempt of these jobs, oldest first. */
+  /** The kept results of any attempt of these jobs, oldest first; of one attempt the last. */
   findJobs(ids: ReadonlySet<string>, nowMs: number): KeptResult[] {
-    return this.#filter(nowMs, (kept) => ids.has(kept.id));
+    this.sweep(nowMs);
+    const found: KeptResult[] = [];
+    for (let seq = this.#oldest; seq <= this.#seq; seq += 1) {
+      const kept = this.#get(seq);
+      if (ids.has(kept.id) && this.#store.find(kept.id, kept.attempt) === seq) found.push(kept);
+    }
+    return found;
   }
 
   /** Whether this attempt finished here lately, its result kept or not. */
@@ -88,9 +94,13 @@ export class Results {
     this.#confirmedSeq = Math.max(seq, this.#confirmedSeq);
   }
 
-  /** What has to be sent again after a reconnect, oldest first. */
+  /** What has to be sent again after a reconnect, oldest first: to everybody who asked for it. */
   allUnconfirmed(nowMs: number): KeptResult[] {
-    return this.#filter(nowMs, ({ seq }) => seq > this.#confirmedSeq);
+    this.sweep(nowMs);
+    const found: KeptResult[] = [];
+    for (let seq = Math.max(this.#oldest, this.#confirmedSeq + 1); seq <= this.#seq; seq += 1)
+      found.push(this.#get(seq));
+    return found;
   }
 
   /** Drops what is too old or too much. */
@@ -98,17 +108,6 @@ export class Results {
     while (this.#oldest <= this.#seq && (this.#bytes > KEPT_BYTES_LIMIT || this.#isStale(this.#oldest, nowMs))) {
       this.#release();
     }
-  }
-
-  /** One answer of each attempt: the last. */
-  #filter(nowMs: number, wanted: (kept: KeptResult) => boolean): KeptResult[] {
-    this.sweep(nowMs);
-    const found: KeptResult[] = [];
-    for (let seq = this.#oldest; seq <= this.#seq; seq += 1) {
-      const kept = this.#get(seq);
-      if (wanted(kept) && this.#store.find(kept.id, kept.attempt) === seq) found.push(kept);
-    }
-    return found;
   }
 
   #get(seq: number): KeptResult {

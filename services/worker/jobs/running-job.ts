@@ -1,5 +1,5 @@
 /**
- * One job that holds a slot.
+ * One job that holds a slot. Pure.
  *
  * States: running → ended when its handler settles; running → aborted at its
  * deadline, a cancel or the end of a drain (the caller is answered at once),
@@ -8,27 +8,9 @@
  */
 import type { PoolError } from "../../../mesh/errors.js";
 import type { Call, Ending } from "../handlers/runner.js";
+import { attemptKey, type JobOrder } from "./order.js";
 
-/** What a message said about a job, checked and completed. */
-export interface JobOrder {
-  readonly id: string;
-  readonly attempt: number;
-  /** Whether the sender gave the id, so that it can name the job again. */
-  readonly named: boolean;
-  /** Whether the sender understands `busy`, `accepted` and `progress`; else it gets one answer, the outcome. */
-  readonly offered: boolean;
-  /** It came in a bundle, so its sender takes one. */
-  readonly bundled: boolean;
-  /** Where answers go; undefined: nobody waits. */
-  readonly reply: string | undefined;
-  readonly bytes: Uint8Array;
-  /** By performance.now(), in milliseconds. */
-  readonly deadlineAtMs: number;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
-}
-
-/** Who keeps the books: hears of every transition, once. */
+/** Hears of every transition, once. */
 export interface JobLedger {
   onProgress(job: RunningJob, payload: Uint8Array): void;
   onAborted(job: RunningJob, error: PoolError, nowMs: number): void;
@@ -45,11 +27,6 @@ const MAX_OTHERS = 16;
 const NOBODY: readonly JobOrder[] = [];
 const RUNNING: JobState = { at: "running" };
 const ENDED: JobState = { at: "ended" };
-
-/** The key of one attempt of one job; names have no space. */
-export function attemptKey(id: string, attempt: number): string {
-  return attempt === 1 ? id : `${id} ${attempt}`;
-}
 
 /** A job from the moment it takes a slot. */
 export class RunningJob implements Call {
@@ -92,7 +69,7 @@ export class RunningJob implements Call {
     return this.#state.at === "running";
   }
 
-  /** When it was aborted and has not ended since, by performance.now(). */
+  /** When it was aborted and has not ended since, monotonic milliseconds. */
   get abortedSinceMs(): number | undefined {
     return this.#state.at === "aborted" ? this.#state.sinceMs : undefined;
   }

@@ -1,23 +1,19 @@
 /**
- * The jobs that hold this worker's slots: started and ended here.
+ * The jobs that hold this worker's slots: started and ended here. Pure.
  *
  * Decided here: a slot is taken in {@link RunningJobs.start} and given back in
  * `onEnded`, nowhere else. Not decided here: whether a job may start (intake.ts).
  */
-
 import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap } from "../../../mesh/job/churn-map.js";
-import { type Runtime, within } from "../../../mesh/link/runtime.js";
-import type { BeatFigures } from "../beat.js";
 import type { Ending, Runner } from "../handlers/runner.js";
-import type { OwedResults } from "../owed.js";
-import type { Replies } from "../replies.js";
-import type { Caution } from "./accept-policy.js";
-import { attemptKey, type JobLedger, type JobOrder, RunningJob } from "./running-job.js";
+import type { AcceptPolicy } from "./accept-policy.js";
+import { Checks } from "./checks.js";
+import { attemptKey, type JobOrder } from "./order.js";
+import { type JobLedger, RunningJob } from "./running-job.js";
 import type { Slots } from "./slots.js";
-import { Sweep } from "./sweep.js";
 
-/** A handler's synchronous part that others' results do not wait for, in milliseconds. */
+/** A handler's synchronous part that the results of other jobs do not wait for, in milliseconds. */
 const LONG_TURN_MS = 1;
 
 /** What it works with. */
@@ -25,14 +21,18 @@ export interface RunningJobsParts {
   readonly pool: string;
   readonly worker: string;
   readonly slots: Slots;
-  readonly runner: Runner;
-  readonly replies: Replies;
-  readonly owed: OwedResults;
-  readonly caution: Caution;
-  readonly runtime: Runtime;
+  readonly runner: Pick<Runner, "run" | "blocking">;
+  readonly acceptPolicy: AcceptPolicy;
+  /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly acceptAfterMs: number;
   readonly abortGraceMs: number;
+  /** The same ending, or an error when the broker would not take the result. */
+  readonly sendable: (ending: Ending) => Ending;
+  /** Sends now what waits for the end of the turn. */
+  readonly flush: () => void;
+  /** A job has started. */
+  readonly onStarted: () => void;
   /** Called whenever a heartbeat would say something new. */
   readonly onChange: () => void;
 }
@@ -49,30 +49,35 @@ export interface JobTotals {
 }
 
 /** The part of a heartbeat that is about jobs. */
-export type JobFigures = Pick<
-  BeatFigures,
-  "running" | "runningIds" | "stuck" | "acceptedTotal" | "doneTotal" | "failedTotal"
->;
+export interface JobFigures {
+  readonly running: number;
+  readonly runningIds: readonly string[];
+  readonly stuck: number;
+  readonly acceptedTotal: number;
+  readonly doneTotal: number;
+  readonly failedTotal: number;
+}
 
 export class RunningJobs implements JobLedger {
   readonly #parts: RunningJobsParts;
   readonly #jobs = new ChurnMap<RunningJob>();
-  readonly #sweep: Sweep;
+  readonly #checks: Checks;
   #whenEmpty: (() => void)[] = [];
   readonly #totals = { acceptedTotal: 0, doneTotal: 0, failedTotal: 0, busyMs: 0, lastError: "" };
 
   constructor(parts: RunningJobsParts) {
+    const { acceptAfterMs, abortGraceMs, onChange } = parts;
     this.#parts = parts;
-    this.#sweep = new Sweep({
-      ...parts,
-      jobs: () => this.#jobs.values(),
-      accept: (job) => this.#accept(job),
-      onStuckChange: parts.onChange,
-    });
+    const accept = (job: RunningJob): void => this.#accept(job);
+    this.#checks = new Checks({ acceptAfterMs, abortGraceMs, accept, onStuckChange: onChange });
   }
 
   get size(): number {
     return this.#jobs.size;
+  }
+
+  get totals(): JobTotals {
+    return this.#totals;
   }
 
   /** The running job of this id and attempt. */
@@ -80,61 +85,56 @@ export class RunningJobs implements JobLedger {
     return this.#jobs.size === 0 ? undefined : this.#jobs.get(attemptKey(id, attempt));
   }
 
-  /** The running attempts of a job. */
-  *attemptsOf(id: string): Generator<RunningJob> {
-    for (const job of this.#jobs.values()) if (job.id === id) yield job;
-  }
-
-  /** What a heartbeat says of them. */
+  /** What a heartbeat says of them. @param idsLimit at most so many ids */
   figures(idsLimit: number): JobFigures {
-    const runningIds: string[] = [];
-    for (const job of this.#jobs.values()) {
-      if (runningIds.length === idsLimit) break;
-      runningIds.push(job.id);
-    }
+    const runningIds = this.#jobs
+      .values()
+      .slice(0, idsLimit)
+      .map(({ id }) => id);
     const { acceptedTotal, doneTotal, failedTotal } = this.#totals;
-    return { running: this.#jobs.size, runningIds, stuck: this.#sweep.stuck, acceptedTotal, doneTotal, failedTotal };
-  }
-
-  get totals(): JobTotals {
-    return this.#totals;
+    return { running: this.#jobs.size, runningIds, stuck: this.#checks.stuck, acceptedTotal, doneTotal, failedTotal };
   }
 
   /** Says `accepted` once more for every running attempt of a job; whether there was one. */
   acceptAgain(id: string): boolean {
     let found = false;
-    for (const job of this.attemptsOf(id)) {
-      if (!job.running) continue;
+    for (const { running, order } of this.#attemptsOf(id)) {
+      if (!running) continue;
       found = true;
-      if (!job.order.offered) continue;
-      this.#parts.replies.accepted(job.order);
+      if (order.offered) order.answerer.accepted(order);
     }
     return found;
   }
 
   /** Starts a job when a slot is free; false when none is. */
   start(order: JobOrder, nowMs: number): boolean {
-    const { slots, pool, worker, runner, caution } = this.#parts;
+    const { slots, pool, worker, runner, acceptPolicy } = this.#parts;
     if (!slots.take()) return false;
     const job = new RunningJob(order, pool, worker, nowMs, this);
     this.#jobs.set(job.key, job);
     this.#totals.acceptedTotal += 1;
-    this.#sweep.wake();
+    this.#parts.onStarted();
     this.#parts.onChange();
     if (!runner.blocking) runner.run(job);
-    else if (job.accepted || caution.trusting) this.#runHere(job, nowMs);
+    else if (job.accepted || acceptPolicy.resultIsEnough) this.#runHere(job, nowMs);
     else {
       this.#accept(job);
-      // after this microtask the acceptance is on the socket, whatever the handler does to the loop
+      // After this microtask the acceptance is on the socket, whatever the handler does to the event loop.
       queueMicrotask(() => this.#runLater(job));
     }
     return true;
   }
 
+  /** Does what is due for the running jobs; returns how many there are. */
+  check(nowMs: number): number {
+    this.#checks.check(this.#jobs.values(), nowMs);
+    return this.#jobs.size;
+  }
+
   /** Aborts the attempts of a job up to a number; says whether there was one. */
   cancel(id: string, upToAttempt: number, error: PoolError): boolean {
     let found = false;
-    for (const job of this.attemptsOf(id)) {
+    for (const job of this.#attemptsOf(id)) {
       if (job.attempt <= upToAttempt && job.abort(error, this.#parts.now())) found = true;
     }
     return found;
@@ -145,19 +145,14 @@ export class RunningJobs implements JobLedger {
     for (const job of this.#jobs.values()) job.abort(error, this.#parts.now());
   }
 
-  /** Resolves true when nothing runs; false after `limitMs`, if one is given. */
-  async empty(limitMs?: number): Promise<boolean> {
-    if (this.#jobs.size === 0) return true;
-    const emptied = new Promise<boolean>((resolve) => this.#whenEmpty.push(() => resolve(true)));
-    return limitMs === undefined ? emptied : within(this.#parts.runtime, limitMs, emptied, false);
+  /** Resolves when nothing runs. */
+  empty(): Promise<void> {
+    if (this.#jobs.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
-  stop(): void {
-    this.#sweep.stop();
-  }
-
-  onProgress(job: RunningJob, payload: Uint8Array): void {
-    if (job.order.offered) this.#parts.replies.progress(job.order, payload);
+  onProgress({ order }: RunningJob, payload: Uint8Array): void {
+    if (order.offered) order.answerer.progress(order, payload);
   }
 
   onAborted(job: RunningJob, error: PoolError, nowMs: number): void {
@@ -172,7 +167,7 @@ export class RunningJobs implements JobLedger {
     const nowMs = this.#parts.now();
     this.#totals.busyMs += nowMs - job.startedAtMs;
     if (!answered) {
-      const sendable = this.#parts.replies.sendable(ending);
+      const sendable = this.#parts.sendable(ending);
       if (sendable.ok) this.#totals.doneTotal += 1;
       else this.#countFailure(sendable.error);
       this.#answer(job, sendable, nowMs);
@@ -181,15 +176,19 @@ export class RunningJobs implements JobLedger {
     if (this.#jobs.size === 0 && this.#whenEmpty.length > 0) this.#announceEmpty();
   }
 
-  #answer(job: RunningJob, ending: Ending, nowMs: number): void {
-    this.#parts.owed.send(job.order, ending, nowMs);
-    for (const other of job.others) this.#parts.replies.ending(other, ending);
+  #attemptsOf(id: string): RunningJob[] {
+    return this.#jobs.values().filter((job) => job.id === id);
+  }
+
+  #answer({ order, others }: RunningJob, ending: Ending, nowMs: number): void {
+    order.answerer.end(order, ending, nowMs);
+    for (const other of others) other.answerer.end(other, ending, nowMs);
   }
 
   #accept(job: RunningJob): void {
     job.accepted = true;
-    this.#parts.replies.flush();
-    this.#parts.replies.accepted(job.order);
+    this.#parts.flush();
+    job.order.answerer.accepted(job.order);
   }
 
   #countFailure(error: PoolError): void {
@@ -212,8 +211,8 @@ export class RunningJobs implements JobLedger {
   #runHere(job: RunningJob, startMs: number): void {
     this.#parts.runner.run(job);
     const syncMs = this.#parts.now() - startMs;
-    this.#parts.caution.ran(syncMs);
-    // what waits for the end of this turn has waited long enough
-    if (syncMs >= LONG_TURN_MS) this.#parts.replies.flush();
+    this.#parts.acceptPolicy.ran(syncMs);
+    // What waits for the end of this turn has waited long enough.
+    if (syncMs >= LONG_TURN_MS) this.#parts.flush();
   }
 }

@@ -53,7 +53,7 @@ export class Hero {
     this.#fact("In flight", count(capacity.inFlight));
     this.#fact("Done", count(capacity.jobsDone));
     this.#fact("Failed", count(capacity.jobsFailed), capacity.jobsFailed > 0n ? "coral" : undefined);
-    this.#fact("Managers", count(capacity.managers));
+    this.#fact("Managers", count(capacity.managers), capacity.managers === 0 ? "amber" : undefined);
   }
 
   #fact(name: Fact, text: string, tone?: string): void {

@@ -20,6 +20,7 @@ export interface HistorySeed {
   readonly stepMs: number;
   readonly utilization: readonly number[];
   readonly jobsPerSecond: readonly number[];
+  readonly slots: readonly number[];
   readonly parked: readonly number[];
 }
 
@@ -56,10 +57,18 @@ export class HistoryRing {
       this.#values[lane] = Array.from({ length: HISTORY_POINTS }, (_, i) => {
         const index = length - 1 - Math.floor(((HISTORY_POINTS - 1 - i) * 1_000) / stepMs);
         if ((history.utilization[index] ?? -1) < 0) return null;
+        // Without slots there is nothing that could be full.
+        if (lane === "utilization" && history.slots[index] === 0) return null;
         return history[lane][index] ?? null;
       });
     }
     this.#lastAtMs = nowMs;
+  }
+
+  /** Puts another point in the place of the newest, so that it shows what is true now. */
+  amend(point: HistoryPoint): void {
+    if (this.#lastAtMs === undefined) return;
+    for (const lane of LANES) this.#values[lane][HISTORY_POINTS - 1] = point[lane];
   }
 
   /**

@@ -1,11 +1,11 @@
 /** The last 15 minutes in three lanes: full at open from the meter's memory, then a point a second. */
 
 import { count, duration, percent, rate } from "../../../../browser/format.js";
-import { createMeterClient } from "../../../../browser.js";
+import { createMeterClient, type PoolCapacity } from "../../../../browser.js";
 import { isName } from "../../../../mesh/names.js";
 import { byId, element, setText } from "../element.js";
 import { chosenCapacity, connectionNow, type PageState } from "../page-state.js";
-import { type HistoryLane, HistoryRing } from "./history-ring.js";
+import { type HistoryLane, type HistoryPoint, HistoryRing } from "./history-ring.js";
 import { LaneChart } from "./lane-chart.js";
 import { niceTop } from "./nice-top.js";
 
@@ -81,17 +81,18 @@ export class Lanes {
 
   /** Adds this second. */
   tick(state: PageState): void {
-    const capacity = connectionNow(state).state === "live" ? chosenCapacity(state) : undefined;
-    const gap = this.#ring.advance(
-      {
-        utilization: capacity?.utilization ?? null,
-        jobsPerSecond: capacity?.jobsPerSecond ?? null,
-        parked: capacity?.parked ?? null,
-      },
-      performance.now(),
-    );
+    const capacity = liveCapacity(state);
+    const gap = this.#ring.advance(toPoint(capacity), performance.now());
     this.#draw();
     if (gap && capacity !== undefined) void this.refill(state);
+  }
+
+  /** Says of this second what the rest of the page says of it. */
+  update(state: PageState): void {
+    const capacity = liveCapacity(state);
+    if (capacity === undefined) return;
+    this.#ring.amend(toPoint(capacity));
+    for (const chart of Object.values(this.#charts)) chart.show(this.#pointed);
   }
 
   #draw(): void {
@@ -107,4 +108,15 @@ export class Lanes {
     setText(this.#title, ago);
     for (const chart of Object.values(this.#charts)) chart.show(second);
   }
+}
+
+function liveCapacity(state: PageState): PoolCapacity | undefined {
+  return connectionNow(state).state === "live" ? chosenCapacity(state) : undefined;
+}
+
+/** A pool without slots is not full: its utilization is unknown. */
+function toPoint(capacity: PoolCapacity | undefined): HistoryPoint {
+  if (capacity === undefined) return { utilization: null, jobsPerSecond: null, parked: null };
+  const { utilization, slots, jobsPerSecond, parked } = capacity;
+  return { utilization: slots === 0 ? null : utilization, jobsPerSecond, parked };
 }

@@ -101,6 +101,7 @@ function alarms(capacity: Omit<PoolCapacity, "$typeName">): { text: string; tone
   if (lost > 0) said.push({ text: `${lost} lost`, tone: "coral" });
   if (capacity.conflicts > 0) said.push({ text: plural(capacity.conflicts, "conflict"), tone: "coral" });
   if (draining > 0) said.push({ text: `${draining} draining`, tone: "amber" });
+  if (capacity.managers === 0) said.push({ text: "no manager", tone: "amber" });
   if (capacity.parked > 0) said.push({ text: `${count(capacity.parked)} parked`, tone: "amber" });
   return said;
 }

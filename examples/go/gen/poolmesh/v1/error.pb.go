@@ -38,8 +38,11 @@ type ErrorDetail struct {
 	// The field or argument that was refused, if one was.
 	Field string `protobuf:"bytes,6,opt,name=field,proto3" json:"field,omitempty"`
 	// With pool_full: busy divided by capacity, and jobs parked, at that moment.
-	Utilization   float64 `protobuf:"fixed64,7,opt,name=utilization,proto3" json:"utilization,omitempty"`
-	Parked        uint32  `protobuf:"varint,8,opt,name=parked,proto3" json:"parked,omitempty"`
+	Utilization float64 `protobuf:"fixed64,7,opt,name=utilization,proto3" json:"utilization,omitempty"`
+	Parked      uint32  `protobuf:"varint,8,opt,name=parked,proto3" json:"parked,omitempty"`
+	// With job_failed and job_rejected: the code that the handler gave, 1 to 64
+	// letters, digits, "_", ".", ":" and "-"; empty when it gave none.
+	Code          string `protobuf:"bytes,9,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -130,11 +133,18 @@ func (x *ErrorDetail) GetParked() uint32 {
 	return 0
 }
 
+func (x *ErrorDetail) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
 var File_poolmesh_v1_error_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x17poolmesh/v1/error.proto\x12\vpoolmesh.v1\"\xfa\x01\n" +
+	"\x17poolmesh/v1/error.proto\x12\vpoolmesh.v1\"\x8e\x02\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +
@@ -143,7 +153,8 @@ const file_poolmesh_v1_error_proto_rawDesc = "" +
 	"\x0emaybe_executed\x18\x05 \x01(\bR\rmaybeExecuted\x12\x14\n" +
 	"\x05field\x18\x06 \x01(\tR\x05field\x12 \n" +
 	"\vutilization\x18\a \x01(\x01R\vutilization\x12\x16\n" +
-	"\x06parked\x18\b \x01(\rR\x06parkedB\x9b\x01\n" +
+	"\x06parked\x18\b \x01(\rR\x06parked\x12\x12\n" +
+	"\x04code\x18\t \x01(\tR\x04codeB\x9b\x01\n" +
 	"\x0fcom.poolmesh.v1B\n" +
 	"ErrorProtoP\x01Z/example.com/poolmesh/gen/poolmesh/v1;poolmeshv1\xa2\x02\x03PXX\xaa\x02\vPoolmesh.V1\xca\x02\vPoolmesh\\V1\xe2\x02\x17Poolmesh\\V1\\GPBMetadata\xea\x02\fPoolmesh::V1b\x06proto3"
 

@@ -79,7 +79,8 @@ type SubmitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Pool  string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
 	// The input, in the form that suits the caller; the worker gets bytes. The
-	// output comes back in the same form.
+	// output comes back in the same form. A job without an input is refused; one
+	// with an empty input says so by an empty payload.
 	//
 	// Types that are valid to be assigned to Input:
 	//
@@ -99,8 +100,11 @@ type SubmitRequest struct {
 	// Who submits: shares of the parked queue are counted by this name.
 	Client string `protobuf:"bytes,10,opt,name=client,proto3" json:"client,omitempty"`
 	// W3C trace context.
-	Traceparent   string `protobuf:"bytes,11,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
-	Tracestate    string `protobuf:"bytes,12,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
+	Traceparent string `protobuf:"bytes,11,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	Tracestate  string `protobuf:"bytes,12,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
+	// Wait for a pool for which no worker has ever sent a heartbeat. Without it
+	// such a job ends with unknown_pool at once.
+	WaitForPool   bool `protobuf:"varint,13,opt,name=wait_for_pool,json=waitForPool,proto3" json:"wait_for_pool,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,6 +234,13 @@ func (x *SubmitRequest) GetTracestate() string {
 		return x.Tracestate
 	}
 	return ""
+}
+
+func (x *SubmitRequest) GetWaitForPool() bool {
+	if x != nil {
+		return x.WaitForPool
+	}
+	return false
 }
 
 type isSubmitRequest_Input interface {
@@ -1391,7 +1402,7 @@ var File_poolmesh_v1_manager_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_manager_proto_rawDesc = "" +
 	"\n" +
-	"\x19poolmesh/v1/manager.proto\x12\vpoolmesh.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17poolmesh/v1/error.proto\x1a\x1bpoolmesh/v1/heartbeat.proto\x1a\x16poolmesh/v1/view.proto\"\x88\x03\n" +
+	"\x19poolmesh/v1/manager.proto\x12\vpoolmesh.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17poolmesh/v1/error.proto\x1a\x1bpoolmesh/v1/heartbeat.proto\x1a\x16poolmesh/v1/view.proto\"\xac\x03\n" +
 	"\rSubmitRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x1a\n" +
 	"\apayload\x18\x02 \x01(\fH\x00R\apayload\x12\x14\n" +
@@ -1410,7 +1421,8 @@ const file_poolmesh_v1_manager_proto_rawDesc = "" +
 	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x12\x1e\n" +
 	"\n" +
 	"tracestate\x18\f \x01(\tR\n" +
-	"tracestateB\a\n" +
+	"tracestate\x12\"\n" +
+	"\rwait_for_pool\x18\r \x01(\bR\vwaitForPoolB\a\n" +
 	"\x05input\"\xf7\x01\n" +
 	"\x0eSubmitResponse\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1a\n" +

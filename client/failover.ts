@@ -1,0 +1,260 @@
+/**
+ * What a client does when managers come and go, so that every job has exactly
+ * one outcome. Pure: events in, ports out, time is an argument.
+ *
+ * The rules rest on one promise of every manager: it says that it takes a job
+ * before it sends it to a worker. So a job that no manager took can go to another
+ * one, unless the word may have been lost. A job that was taken is asked for
+ * again at the manager that has it. Only a job that is `idempotent` is given to
+ * another manager once one may have run it.
+ */
+import { PoolError } from "../mesh/errors.js";
+import { ChurnMap } from "../mesh/job/churn-map.js";
+import { Deadlines } from "../mesh/job/deadlines.js";
+import type { Outcome } from "../mesh/job/job.js";
+import { ATTEMPTS_PER_MANAGER } from "../mesh/job/job-spec.js";
+import type { Submission, SubmissionState } from "./submission.js";
+
+/** How often tick() is to be called while submissions are live, in milliseconds. */
+export const TICK_MS = 20;
+/** How much later than the job's deadline the client itself gives up: the manager speaks first. */
+const DEADLINE_SLACK_MS = 250;
+/** How long a submission is repeated while no manager listens, and how often, in milliseconds. */
+const NO_MANAGER_LIMIT_MS = 2_000;
+const NO_MANAGER_RETRY_MS = 100;
+/** After a reconnect a manager has this long to answer for a job before its word counts as lost, in milliseconds. */
+const DOUBT_LIMIT_MS = 1_000;
+/** How often a manager is asked again for a job that it should have, in milliseconds. */
+const ASK_AGAIN_MS = 500;
+/** A manager that says nothing to a new job for this long has stalled, in milliseconds. */
+const SILENT_MANAGER_MS = 2_500;
+
+/** What the failover asks of the link. */
+export interface FailoverPorts {
+  /** Gives the job to whichever manager the broker picks. Says whether it left, or the error of what cannot leave. */
+  give(submission: Submission): boolean | PoolError;
+  /** Asks one manager for a job that it took. Says whether the question left. */
+  askAgain(submission: Submission): boolean;
+  /** Its earlier attempts are not wanted any more, and answers to them are not heard. @param upToAttempt the last of them */
+  revoke(submission: Submission, upToAttempt: number): void;
+  /** The first or the last live job is at a manager: it is to be watched, or not any more. */
+  watch(manager: string, watched: boolean): void;
+  /** No answer is waited for any more. */
+  forget(submission: Submission): void;
+}
+
+export class Failover {
+  readonly #ports: FailoverPorts;
+  readonly #live = new ChurnMap<Submission>();
+  /** Those that wait for the word of a manager. */
+  readonly #awaiting = new Set<Submission>();
+  readonly #deadlines = new Deadlines<Submission>(TICK_MS);
+  /** How many submissions each manager has. */
+  readonly #atManager = new Map<string, number>();
+  /** Submissions that nobody listened to, by when they are sent again. */
+  readonly #retries = new Map<Submission, number>();
+  #askedAgainAtMs = 0;
+  #doubtEndsAtMs = Number.POSITIVE_INFINITY;
+  /** Since when the bus holds what is sent, during a handover to another broker. */
+  #heldFromMs: number | undefined;
+
+  constructor(ports: FailoverPorts) {
+    this.#ports = ports;
+  }
+
+  /** How many submissions have no outcome yet. */
+  get size(): number {
+    return this.#live.size;
+  }
+
+  live(id: string): Submission | undefined {
+    return this.#live.get(id);
+  }
+
+  all(): Submission[] {
+    return this.#live.values();
+  }
+
+  /** Whether a manager has still to answer what has left by the connection that is about to be given up. */
+  get isOwedAnswers(): boolean {
+    for (const submission of this.#awaiting) if (!this.#isHeld(submission)) return true;
+    return false;
+  }
+
+  /** A new submission. */
+  submitted(submission: Submission, nowMs: number): void {
+    submission.deadlineTick = this.#deadlines.add(submission, submission.deadlineAtMs + DEADLINE_SLACK_MS);
+    this.#live.set(submission.id, submission);
+    this.#submit(submission, nowMs);
+  }
+
+  /** No manager listens. */
+  noManager(submission: Submission, nowMs: number): void {
+    // Its manager may only be reconnecting. Whether it is gone is for the presence probe to say.
+    if (submission.isTaken || submission.state === "ended") return;
+    this.#move(submission, "unsent");
+    if (nowMs - submission.submittedAtMs > NO_MANAGER_LIMIT_MS || submission.headers.wait === false) {
+      const error = new PoolError("bus_unavailable", "no manager serves the pool", { retryAfterMs: 1_000 });
+      return this.fail(submission, error);
+    }
+    this.#retries.set(submission, nowMs + NO_MANAGER_RETRY_MS);
+  }
+
+  /** A manager says that it has the job. @param manager "" when it does not say who it is */
+  taken(submission: Submission, manager: string): void {
+    if (submission.state === "ended") return;
+    this.#move(submission, "taken", submission.isTaken ? submission.manager : manager);
+  }
+
+  /** The manager that had the job does not know it any more. */
+  forgotten(submission: Submission, nowMs: number): void {
+    this.#loseManager(submission, "the manager that had the job has forgotten it", nowMs);
+  }
+
+  /** The submission has its outcome. Only the first counts. */
+  ended(submission: Submission, outcome: Outcome): void {
+    if (submission.state === "ended") return;
+    this.#move(submission, "ended");
+    this.#live.delete(submission.id);
+    this.#retries.delete(submission);
+    this.#deadlines.delete(submission, submission.deadlineTick);
+    this.#ports.forget(submission);
+    submission.onOutcome(outcome);
+  }
+
+  fail(submission: Submission, error: PoolError): void {
+    this.ended(submission, submission.failure(error));
+  }
+
+  /** Nobody is at a manager's address any more. */
+  managerGone(manager: string, nowMs: number): void {
+    for (const submission of this.#takenBy(manager)) {
+      this.#loseManager(submission, "the manager that had the job is gone", nowMs);
+    }
+  }
+
+  /** Another process has a manager's id: what was given to the earlier one may be gone. */
+  managerRestarted(manager: string, nowMs: number): void {
+    for (const submission of this.#takenBy(manager)) this.#askAgain(submission, nowMs);
+  }
+
+  /** The connection is about to be handed over to another broker: what is sent from now on is held. */
+  moving(nowMs: number): void {
+    this.#heldFromMs = nowMs;
+  }
+
+  /** The connection is down. What the bus held is dropped, so it never left. */
+  disconnected(): void {
+    for (const submission of this.#awaiting) {
+      if (this.#isHeld(submission) && !submission.isTaken) this.#move(submission, "unsent");
+    }
+    this.#heldFromMs = undefined;
+  }
+
+  /**
+   * The connection is back. Answers may have been lost: each job's manager is
+   * asked again, which joins or repeats. A job that no manager can have answered
+   * yet is not in doubt.
+   */
+  reconnected(nowMs: number): void {
+    for (const submission of this.#live.values()) {
+      if (submission.isTaken) this.#askAgain(submission, nowMs);
+      else if (submission.state === "unsent") this.#submit(submission, nowMs);
+      else if (this.#isHeld(submission)) continue;
+      else if (submission.headers.idempotent) this.#submitElsewhere(submission, nowMs);
+      else this.#move(submission, "doubtful");
+    }
+    this.#heldFromMs = undefined;
+    this.#doubtEndsAtMs = nowMs + DOUBT_LIMIT_MS;
+  }
+
+  /** @param connected whether questions can be asked now */
+  tick(nowMs: number, connected: boolean): void {
+    for (const submission of this.#deadlines.expired(nowMs)) {
+      const options = { maybeExecuted: submission.state !== "unsent" || submission.managersBefore > 0 };
+      this.fail(submission, new PoolError("deadline_exceeded", "no outcome before the deadline", options));
+    }
+    for (const [submission, atMs] of this.#retries) {
+      if (nowMs < atMs) continue;
+      this.#retries.delete(submission);
+      if (submission.state === "unsent") this.#submit(submission, nowMs);
+    }
+    if (nowMs >= this.#doubtEndsAtMs) this.#endDoubts(nowMs);
+    if (connected && nowMs - this.#askedAgainAtMs >= ASK_AGAIN_MS) this.#checkSilence(nowMs);
+  }
+
+  /** The one place where a submission changes its state. */
+  #move(submission: Submission, to: SubmissionState, manager = submission.manager): void {
+    const before = submission.isTaken ? submission.manager : "";
+    submission.enter(to, manager);
+    const after = submission.isTaken ? submission.manager : "";
+    if (submission.awaitsWord) this.#awaiting.add(submission);
+    else this.#awaiting.delete(submission);
+    if (before === after) return;
+    if (before !== "") this.#count(before, -1);
+    if (after !== "") this.#count(after, 1);
+  }
+
+  #count(manager: string, change: 1 | -1): void {
+    const count = (this.#atManager.get(manager) ?? 0) + change;
+    if (count === 0) this.#atManager.delete(manager);
+    else this.#atManager.set(manager, count);
+    if (change === 1 && count === 1) this.#ports.watch(manager, true);
+    if (count === 0) this.#ports.watch(manager, false);
+  }
+
+  #submit(submission: Submission, nowMs: number): void {
+    submission.sentAtMs = nowMs;
+    const left = this.#ports.give(submission);
+    if (typeof left !== "boolean") this.fail(submission, left);
+    else this.#move(submission, left ? "asking" : "unsent", "");
+  }
+
+  #askAgain(submission: Submission, nowMs: number): void {
+    if (submission.manager === "") return this.#submit(submission, nowMs);
+    submission.sentAtMs = nowMs;
+    this.#ports.askAgain(submission);
+    this.#move(submission, "asked-again");
+  }
+
+  /** Gives a job to another manager: the old attempts are revoked, their answers are not heard, the new ones are new. */
+  #submitElsewhere(submission: Submission, nowMs: number): void {
+    submission.managersBefore += 1;
+    this.#ports.revoke(submission, submission.managersBefore * ATTEMPTS_PER_MANAGER);
+    this.#submit(submission, nowMs);
+  }
+
+  #loseManager(submission: Submission, why: string, nowMs: number): void {
+    if (submission.state === "ended") return;
+    if (submission.headers.idempotent) return this.#submitElsewhere(submission, nowMs);
+    this.fail(submission, new PoolError("bus_unavailable", why, { maybeExecuted: true, retryable: false }));
+  }
+
+  #endDoubts(nowMs: number): void {
+    this.#doubtEndsAtMs = Number.POSITIVE_INFINITY;
+    for (const submission of this.#live.values()) {
+      if (submission.state === "doubtful") {
+        this.#loseManager(submission, "no manager answered after an outage", nowMs);
+      }
+    }
+  }
+
+  /** Silence where a manager's word is due. */
+  #checkSilence(nowMs: number): void {
+    this.#askedAgainAtMs = nowMs;
+    for (const submission of this.#awaiting) {
+      const silentMs = nowMs - submission.sentAtMs;
+      if (silentMs < ASK_AGAIN_MS) continue;
+      if (submission.isTaken) this.#askAgain(submission, nowMs);
+      else if (submission.state === "asking" && silentMs >= SILENT_MANAGER_MS) this.#submitElsewhere(submission, nowMs);
+    }
+  }
+
+  #takenBy(manager: string): Submission[] {
+    return this.#live.values().filter((submission) => submission.isTaken && submission.manager === manager);
+  }
+
+  #isHeld(submission: Submission): boolean {
+    return this.#heldFromMs !== undefined && submission.sentAtMs >= this.#heldFromMs;
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The wire of a client: how its submissions leave and how answers come back.
+ *
+ * It owns the ticker and hears the connection's events; failover.ts decides.
+ */
+import { PoolError } from "../mesh/errors.js";
+import { JobResult } from "../mesh/job/job.js";
+import { ATTEMPTS_PER_MANAGER } from "../mesh/job/job-spec.js";
+import type { Bus } from "../mesh/link/bus.js";
+import { Inbox } from "../mesh/link/inbox.js";
+import { ReplyRouter } from "../mesh/link/reply-router.js";
+import type { Timer } from "../mesh/link/runtime.js";
+import { readErrorHeaders } from "../mesh/wire/error-headers.js";
+import {
+  decodeReplyHeaders,
+  encodeJobHeaders,
+  encodeRevocation,
+  HEADER,
+  type ReplyHeaders,
+} from "../mesh/wire/headers.js";
+import { jobRefusal, payloadLimit } from "../mesh/wire/payload-limit.js";
+import { isNoResponders, type Reply } from "../mesh/wire/reply.js";
+import type { Subjects } from "../mesh/wire/subjects.js";
+import { headersOf } from "../mesh/wire/wire-headers.js";
+import { Failover, type FailoverPorts, TICK_MS } from "./failover.js";
+import { Managers } from "./managers.js";
+import type { Submission } from "./submission.js";
+
+export class ClientLink implements FailoverPorts {
+  /** For the client's own questions. */
+  readonly inbox: Inbox;
+  readonly #bus: Bus;
+  readonly #subjects: Subjects;
+  readonly #pool: string;
+  readonly #failover: Failover;
+  readonly #managers: Managers;
+  readonly #answers: ReplyRouter<Submission>;
+  readonly #offBus: (() => void)[];
+  #ticker: Timer | undefined;
+
+  constructor(bus: Bus, subjects: Subjects, pool: string) {
+    this.#bus = bus;
+    this.#subjects = subjects;
+    this.#pool = pool;
+    this.#failover = new Failover(this);
+    this.inbox = new Inbox(bus);
+    this.#answers = new ReplyRouter(bus, { onReply: (submission, msg) => this.#onAnswer(submission, msg) });
+    this.#managers = new Managers(bus, this.inbox, {
+      onGone: (manager) => this.#failover.managerGone(manager, bus.runtime.now()),
+      onRestarted: (manager) => this.#failover.managerRestarted(manager, bus.runtime.now()),
+    });
+    this.#offBus = [
+      bus.stayWhile(() => this.#failover.isOwedAnswers),
+      bus.on("moving", () => this.#failover.moving(bus.runtime.now())),
+      bus.on("disconnect", () => this.#failover.disconnected()),
+      bus.on("reconnect", () => this.#onReconnect()),
+    ];
+  }
+
+  isLive(id: string): boolean {
+    return this.#failover.live(id) !== undefined;
+  }
+
+  /** Cancels a job that is live here; false when it is not. */
+  cancel(id: string): boolean {
+    const submission = this.#failover.live(id);
+    if (submission === undefined) return false;
+    this.#bus.publish(this.#subjects.cancel(this.#pool, id));
+    this.#failover.fail(submission, new PoolError("canceled", "the caller canceled the job"));
+    return true;
+  }
+
+  /** Cancels what is live and hears nothing any more. */
+  stop(): void {
+    for (const { id } of this.#failover.all()) this.cancel(id);
+    for (const off of this.#offBus) off();
+    this.#endTicker();
+    this.#managers.stop();
+    this.#answers.stop();
+    this.inbox.stop();
+  }
+
+  /** A new submission. */
+  submit(submission: Submission): void {
+    const { runtime } = this.#bus;
+    submission.token = this.#answers.open(submission);
+    this.#ticker ??= runtime.every(TICK_MS, () => this.#tick());
+    this.#failover.submitted(submission, runtime.now());
+  }
+
+  give(submission: Submission): boolean | PoolError {
+    const mayHaveRun = submission.state !== "unsent";
+    const refusal = jobRefusal(submission.payload, submission.headers, payloadLimit(this.#bus), mayHaveRun);
+    return refusal ?? this.#publish(submission, this.#subjects.submit(this.#pool), submission.payload);
+  }
+
+  askAgain(submission: Submission): boolean {
+    return this.#publish(submission, this.#subjects.submitTo(this.#pool, submission.manager));
+  }
+
+  revoke(submission: Submission, upToAttempt: number): void {
+    this.#answers.close(submission.token);
+    submission.token = this.#answers.open(submission);
+    const headers = encodeRevocation(upToAttempt);
+    this.#bus.publish(this.#subjects.cancel(this.#pool, submission.id), undefined, { headers });
+  }
+
+  watch(manager: string, watched: boolean): void {
+    this.#managers.watch(manager, watched);
+  }
+
+  forget(submission: Submission): void {
+    this.#answers.close(submission.token);
+    if (this.#failover.size === 0) this.#endTicker();
+  }
+
+  #publish(submission: Submission, subject: string, payload?: Uint8Array): boolean {
+    const { headers, managersBefore, deadlineAtMs, token } = submission;
+    headers.timeoutMs = Math.max(1, deadlineAtMs - this.#bus.runtime.now());
+    if (managersBefore > 0) headers.attempt = managersBefore * ATTEMPTS_PER_MANAGER + 1;
+    return this.#bus.publish(subject, payload, {
+      headers: encodeJobHeaders(headers),
+      reply: this.#answers.subject(token),
+    });
+  }
+
+  #tick(): void {
+    const nowMs = this.#bus.runtime.now();
+    this.#failover.tick(nowMs, this.#bus.connected);
+    if (this.#bus.connected) this.#managers.tick(nowMs);
+  }
+
+  #endTicker(): void {
+    this.#bus.runtime.cancel(this.#ticker);
+    this.#ticker = undefined;
+  }
+
+  #onReconnect(): void {
+    const nowMs = this.#bus.runtime.now();
+    this.#managers.onReconnect(nowMs);
+    this.#failover.reconnected(nowMs);
+  }
+
+  #onAnswer(submission: Submission, msg: Reply): void {
+    const nowMs = this.#bus.runtime.now();
+    if (isNoResponders(msg)) return this.#failover.noManager(submission, nowMs);
+    const headers = headersOf(msg);
+    const reply = decodeReplyHeaders(headers);
+    if (reply.kind === "accepted" || reply.kind === "progress") {
+      if (reply.worker !== undefined) submission.startedAtMs ??= nowMs;
+      this.#failover.taken(submission, headers?.get(HEADER.manager) ?? "");
+      if (reply.kind === "progress") submission.onProgress?.(msg.data);
+    } else if (reply.kind === "error" && headers !== undefined) {
+      this.#onError(submission, reply, readErrorHeaders(headers), nowMs);
+    } else this.#onResult(submission, reply, msg.data, nowMs);
+  }
+
+  #onError(submission: Submission, { worker, attempt }: ReplyHeaders, error: PoolError, nowMs: number): void {
+    const isForgotten = error.reason === "not_found" && error.field === "job";
+    if (isForgotten) this.#failover.forgotten(submission, nowMs);
+    else this.#failover.ended(submission, submission.failure(error, worker, attempt));
+  }
+
+  #onResult(submission: Submission, { worker = "", attempt = 1 }: ReplyHeaders, payload: Uint8Array, nowMs: number) {
+    const { id, startedAtMs = nowMs, submittedAtMs } = submission;
+    const waitMs = startedAtMs - submittedAtMs;
+    const result = new JobResult(id, payload, worker, attempt, waitMs, nowMs - submittedAtMs);
+    this.#failover.ended(submission, { ok: true, id, result });
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * Our detail on errors that Connect makes by itself, before a call reaches its
+ * handler: a body that is too large, garbage, a timeout that is no timeout.
+ *
+ * A call with streams reads its request inside the interceptors, so that the
+ * guard sees its errors. A unary call does not: its answer is corrected here,
+ * in the form of its protocol.
+ */
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { codeToHttpStatus, errorFromJsonBytes, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { ErrorDetailSchema } from "../../../gen/poolmesh/v1/error_pb.js";
+import { PoolError, type Reason } from "../../errors.js";
+import { toConnectError } from "../../wire/connect-errors.js";
+
+/** How Connect's messages begin when a request's bytes do not parse. */
+const UNPARSABLE = "parse binary: ";
+const TOO_LARGE = /larger than|exceeds/;
+const HEAD_BYTES = 5;
+
+/** An error with our detail where the catalogue has a reason for it, else as it is. */
+export function withDetail(error: ConnectError): ConnectError {
+  if (error.findDetails(ErrorDetailSchema).length > 0) return error;
+  const reason = reasonOf(error);
+  return reason === undefined ? error : toConnectError(new PoolError(reason, textOf(error), { cause: error }));
+}
+
+/** The same, and bytes that do not parse are the caller's mistake, which Connect calls `internal`. */
+export function asCallersMistake(error: ConnectError): ConnectError {
+  if (error.code !== Code.Internal || !error.rawMessage.startsWith(UNPARSABLE)) return withDetail(error);
+  return withDetail(new ConnectError(error.rawMessage, Code.InvalidArgument));
+}
+
+/** The answer to a unary call, its error with our detail. A gRPC call keeps `internal` for what does not parse, as gRPC says. */
+export async function correctUnary(response: UniversalServerResponse): Promise<UniversalServerResponse> {
+  const type = response.header?.get("content-type") ?? "";
+  if (response.body === undefined) return response;
+  if (type.startsWith("application/grpc-web")) return { ...response, body: correctWebTrailer(response.body) };
+  if (type.startsWith("application/grpc")) return { ...response, body: correctTrailer(response) };
+  return response.status < 400 ? response : correctJson(response, response.body);
+}
+
+async function correctJson(
+  response: UniversalServerResponse,
+  body: AsyncIterable<Uint8Array>,
+): Promise<UniversalServerResponse> {
+  const bytes = await all(body);
+  const said = errorFromJsonBytes(bytes, undefined, new ConnectError("internal error", Code.Internal));
+  const error = asCallersMistake(said);
+  if (error === said) return { ...response, body: once(bytes) };
+  const corrected = errorToJsonBytes(error, undefined);
+  response.header?.set("content-length", String(corrected.length));
+  return { ...response, status: codeToHttpStatus(error.code), body: once(corrected) };
+}
+
+async function* correctTrailer({ body, trailer }: UniversalServerResponse): AsyncGenerator<Uint8Array> {
+  yield* body ?? [];
+  if (trailer !== undefined) correctStatus(trailer);
+}
+
+/** gRPC-Web has its trailer in the body: an envelope with a flag. An error's trailer is all of the body. */
+async function* correctWebTrailer(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    const trailer = chunk[0] === trailerFlag ? trailerParse(chunk.subarray(HEAD_BYTES)) : undefined;
+    yield trailer !== undefined && correctStatus(trailer) ? envelope(trailerSerialize(trailer)) : chunk;
+  }
+}
+
+/** Whether a status was an error without our detail; it has one now. */
+function correctStatus(trailer: Headers): boolean {
+  const error = findTrailerError(trailer);
+  const better = error === undefined ? undefined : withDetail(error);
+  if (better === undefined || better === error) return false;
+  setTrailerStatus(trailer, better);
+  return true;
+}
+
+function envelope(data: Uint8Array): Uint8Array {
+  const bytes = Buffer.alloc(HEAD_BYTES + data.length);
+  bytes.writeUInt8(trailerFlag, 0);
+  bytes.writeUInt32BE(data.length, 1);
+  bytes.set(data, HEAD_BYTES);
+  return bytes;
+}
+
+function reasonOf({ code, rawMessage }: ConnectError): Reason | undefined {
+  if (code === Code.ResourceExhausted) return TOO_LARGE.test(rawMessage) ? "payload_too_large" : undefined;
+  if (code === Code.InvalidArgument) return "invalid_argument";
+  return code === Code.DeadlineExceeded ? "deadline_exceeded" : undefined;
+}
+
+function textOf({ code, rawMessage }: ConnectError): string {
+  if (code !== Code.ResourceExhausted) return rawMessage;
+  const [said, limit] = rawMessage.match(/\d+/g) ?? [];
+  return limit === undefined ? "the request is too large" : `the request has ${said} bytes, more than ${limit}`;
+}
+
+async function all(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function* once(body: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield body;
+}

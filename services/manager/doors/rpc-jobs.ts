@@ -1,0 +1,150 @@
+/**
+ * Jobs that come over Connect, gRPC and gRPC-Web.
+ *
+ * Decided here: a job without an input is refused, a job for a pool that there
+ * is not does not wait unless its caller says so, and an outcome comes back in
+ * the form in which its job came, also when it is fetched later.
+ */
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import {
+  type GetOutcomeResponse,
+  GetOutcomeResponseSchema,
+  type SubmitManyRequest,
+  type SubmitManyResponse,
+  SubmitManyResponseSchema,
+  type SubmitRequest,
+  type SubmitResponse,
+} from "../../../gen/poolmesh/v1/manager_pb.js";
+import { PoolError } from "../../../mesh/errors.js";
+import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
+import { jobFlow } from "../../../mesh/job/job-flow.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { checkName, isName } from "../../../mesh/names.js";
+import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
+import type { Pool } from "../pool.js";
+import type { Pools } from "../pools.js";
+import { awaitOutcome } from "./await-outcome.js";
+import { RollCall } from "./roll-call.js";
+import { type Form, toPayload, toResponse, toSubmitOptions } from "./rpc-messages.js";
+import { isKnownPool, mayWait } from "./unknown-pool.js";
+
+/** Takes jobs from RPCs. */
+export class RpcJobs {
+  readonly #bus: Bus;
+  readonly #pools: Pools;
+  readonly #rollCall: RollCall;
+  /** In which form the job of an outcome came. */
+  readonly #forms = new WeakMap<Outcome, Form>();
+
+  constructor(bus: Bus, pools: Pools) {
+    this.#bus = bus;
+    this.#pools = pools;
+    this.#rollCall = new RollCall(bus, pools);
+  }
+
+  /** Runs one job. @throws PoolError its typed outcome, or why it was refused */
+  async submit(request: SubmitRequest, context: HandlerContext): Promise<SubmitResponse> {
+    const pool = await this.#poolOf(request, context.signal);
+    const options = { ...this.#optionsOf(pool, request, context.timeoutMs()), signal: context.signal };
+    const outcome = await new Promise<Outcome>((resolve) => this.#take(pool, request, options, resolve));
+    if (!outcome.ok) throw outcome.error;
+    return toResponse(request.input.case, outcome.result);
+  }
+
+  /** Takes one job and answers with its id. @throws PoolError why it was refused */
+  async detach(job: SubmitRequest | undefined, signal: AbortSignal): Promise<string> {
+    const request = requireJob(job);
+    const pool = await this.#poolOf(request, signal);
+    return this.#take(pool, request, this.#optionsOf(pool, request), () => {}, true);
+  }
+
+  /** The outcome of a job that is here or was. @throws PoolError `not_found`, `canceled` */
+  async outcome(pool: string, jobId: string, signal: AbortSignal): Promise<GetOutcomeResponse> {
+    const id = checkName("job", jobId);
+    const outcome = await awaitOutcome(this.#pools.find(pool), id, signal, this.#bus.runtime.now());
+    return create(GetOutcomeResponseSchema, { outcome: toOutcome(this.#forms.get(outcome), outcome) });
+  }
+
+  /** Runs jobs as they come. */
+  async *submitMany(
+    requests: AsyncIterable<SubmitManyRequest>,
+    context: HandlerContext,
+  ): AsyncGenerator<SubmitManyResponse> {
+    const poolOf = new Map<string, Pool>();
+    const starter = {
+      start: ({ job }: SubmitManyRequest, leftMs: number, onEnd: (outcome: Outcome) => void): string => {
+        const request = requireJob(job);
+        const pool = this.#pools.get(request.pool);
+        const id = this.#take(pool, request, this.#optionsOf(pool, request, leftMs), (outcome) => {
+          poolOf.delete(outcome.id);
+          onEnd(outcome);
+        });
+        poolOf.set(id, pool);
+        return id;
+      },
+      cancel: (id: string): void => {
+        poolOf.get(id)?.cancel(id);
+      },
+    };
+    const options = { signal: context.signal, timeoutMs: context.timeoutMs() };
+    for await (const outcome of jobFlow(starter, this.#settled(requests, context.signal), options)) {
+      const form = outcome.input.job?.input.case;
+      yield create(SubmitManyResponseSchema, { ref: outcome.input.ref, outcome: toOutcome(form, outcome) });
+    }
+    context.signal.throwIfAborted();
+  }
+
+  /** Requests as they come, each after it is clear whether its pool has workers. */
+  async *#settled(requests: AsyncIterable<SubmitManyRequest>, signal: AbortSignal): AsyncGenerator<SubmitManyRequest> {
+    for await (const request of requests) {
+      const { job } = request;
+      // What is wrong with a request is told when it is started, as its own outcome.
+      if (job !== undefined && !this.#isSettled(job)) await this.#poolOf(job, signal).catch(() => {});
+      yield request;
+    }
+  }
+
+  /** The pool of a request, after workers that were not heard yet had time to be heard. */
+  async #poolOf(request: SubmitRequest, signal: AbortSignal): Promise<Pool> {
+    const pool = this.#pools.get(request.pool);
+    if (!request.waitForPool && !isKnownPool(pool.facts)) await this.#rollCall.settle(pool, signal);
+    return pool;
+  }
+
+  #isSettled({ pool, waitForPool }: SubmitRequest): boolean {
+    const known = isName(pool) ? this.#pools.find(pool) : undefined;
+    return waitForPool || (known !== undefined && isKnownPool(known.facts));
+  }
+
+  #optionsOf(pool: Pool, request: SubmitRequest, callTimeoutMs?: number): SubmitOptions {
+    return { ...toSubmitOptions(request, callTimeoutMs), wait: mayWait(pool.facts, request) };
+  }
+
+  #take(
+    pool: Pool,
+    request: SubmitRequest,
+    options: SubmitOptions,
+    onEnd: (outcome: Outcome) => void,
+    keep = false,
+  ): string {
+    const listener = {
+      onEnd: (outcome: Outcome): void => {
+        this.#forms.set(outcome, request.input.case);
+        onEnd(outcome);
+      },
+    };
+    return pool.submit(toPayload(request.input), options, listener, keep);
+  }
+}
+
+function toOutcome(form: Form, outcome: Outcome): NonNullable<SubmitManyResponse["outcome"]> {
+  return outcome.ok
+    ? { case: "result", value: toResponse(form, outcome.result) }
+    : { case: "error", value: toErrorDetail(outcome.error) };
+}
+
+function requireJob(job: SubmitRequest | undefined): SubmitRequest {
+  if (job !== undefined) return job;
+  throw new PoolError("invalid_argument", "job: missing", { field: "job" });
+}

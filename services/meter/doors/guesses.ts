@@ -1,0 +1,58 @@
+/**
+ * Wrong tokens by the address they came from: who guesses has to wait.
+ *
+ * Pure; `nowMs` is a monotonic clock. After a few wrong tokens from an address
+ * no token of that address is looked at for a second, then for two, four and up
+ * to thirty; parallel requests therefore guess no faster than one after another.
+ * A right token, or ten minutes without a wrong one, clears the address.
+ */
+
+/** Wrong tokens that cost no wait: a person may mistype. */
+const FREE_GUESSES = 3;
+const FIRST_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 30_000;
+const FORGET_AFTER_MS = 600_000;
+/** Addresses remembered at once; the one that is silent for longest gives way. */
+const MAX_SOURCES = 10_000;
+
+interface Guesser {
+  wrong: number;
+  lastMs: number;
+  untilMs: number;
+}
+
+/** Counts wrong tokens. */
+export class Guesses {
+  readonly #bySource = new Map<string, Guesser>();
+
+  /** How long this address has to wait before a token of it is looked at, in milliseconds; 0 for not at all. */
+  waitMs(source: string, nowMs: number): number {
+    return Math.max(0, (this.#bySource.get(networkOf(source))?.untilMs ?? 0) - nowMs);
+  }
+
+  /** A token was wrong. Returns how many were in a row. */
+  wrong(source: string, nowMs: number): number {
+    const key = networkOf(source);
+    const known = this.#bySource.get(key);
+    const wrong = known === undefined || nowMs - known.lastMs > FORGET_AFTER_MS ? 1 : known.wrong + 1;
+    const waitMs = wrong <= FREE_GUESSES ? 0 : Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** (wrong - FREE_GUESSES - 1));
+    this.#bySource.delete(key);
+    this.#bySource.set(key, { wrong, lastMs: nowMs, untilMs: nowMs + waitMs });
+    if (this.#bySource.size > MAX_SOURCES) this.#bySource.delete(this.#bySource.keys().next().value as string);
+    return wrong;
+  }
+
+  /** A token was right. */
+  right(source: string): void {
+    this.#bySource.delete(networkOf(source));
+  }
+}
+
+/** One machine has as many IPv6 addresses as it likes within a /64, so that counts as one. */
+function networkOf(source: string): string {
+  if (!source.includes(":") || source.startsWith("::ffff:")) return source;
+  const [head = "", tail = ""] = source.split("%", 1)[0]?.split("::") ?? [];
+  const groups = head === "" ? [] : head.split(":");
+  const missing = 8 - groups.length - (tail === "" ? 0 : tail.split(":").length);
+  return [...groups, ...Array.from({ length: source.includes("::") ? missing : 0 }, () => "0")].slice(0, 4).join(":");
+}

@@ -1,0 +1,126 @@
+/**
+ * What a handler file exports, found and checked: `run` or a default export, and
+ * perhaps `codec`, `setup` and `teardown`.
+ *
+ * Pure. Functions are called on the object that exports them, so that
+ * `export default new Handler()` finds its `this`.
+ */
+import { PoolError } from "../../../mesh/errors.js";
+import { CODECS, type Codec, json } from "../../../mesh/wire/codec.js";
+import type { CodecPair, Handler } from "./handler.js";
+import type { HandlerContext } from "./handler-life.js";
+
+/** A handler as a file exports it, ready to be called. */
+export interface LoadedHandler {
+  readonly run: Handler;
+  readonly codecs: CodecPair;
+  /** Called once, before the first job. */
+  readonly setup?: ((context: HandlerContext) => unknown) | undefined;
+  /** Called once, after the last job. */
+  readonly teardown?: (() => unknown) | undefined;
+}
+
+/** What may name a codec: one of ours by name, a codec, or one for each direction. */
+export type CodecChoice = string | Codec | CodecPair;
+
+type Exports = Readonly<Record<string, unknown>>;
+type AnyFunction = (...args: never[]) => unknown;
+
+/**
+ * The handler among a module's exports.
+ *
+ * @param module the module's namespace
+ * @param shown the file's name, for messages
+ * @param codec used instead of the module's own
+ * @throws PoolError `invalid_argument`, field "handler" or "codec"
+ */
+export function readExports(module: Exports, shown: string, codec?: CodecChoice): LoadedHandler {
+  const layers = layersOf(module);
+  const own = layers.find((layer) => layer.codec !== undefined)?.codec as CodecChoice | undefined;
+  return {
+    run: findRun(layers, shown),
+    codecs: toCodecs(codec ?? own ?? json),
+    setup: findHook(layers, "setup", shown),
+    teardown: findHook(layers, "teardown", shown),
+  };
+}
+
+/**
+ * Refuses a class where a function is meant: it cannot be called.
+ *
+ * @throws PoolError `invalid_argument`, field "handler"
+ */
+export function refuseClass(run: AnyFunction, what: string): void {
+  if (!isClass(run)) return;
+  const name = run.name === "" || run.name === "default" ? "Handler" : run.name;
+  throw refuse("handler", `${what} is a class, which cannot be called; export an object of it: new ${name}()`);
+}
+
+/**
+ * A choice of codec as a pair of codecs.
+ *
+ * @throws PoolError `invalid_argument`, field "codec"
+ */
+export function toCodecs(choice: CodecChoice): CodecPair {
+  if (typeof choice === "object" && choice !== null && "input" in choice && "output" in choice) {
+    return { input: toCodec(choice.input), output: toCodec(choice.output) };
+  }
+  const codec = toCodec(choice);
+  return { input: codec, output: codec };
+}
+
+/** A refusal of a handler file. */
+export function refuse(field: string, why: string, cause?: unknown): PoolError {
+  return new PoolError("invalid_argument", `${field}: ${why}`, { field, cause });
+}
+
+function toCodec(choice: unknown): Codec {
+  if (typeof choice === "string" && Object.hasOwn(CODECS, choice))
+    return CODECS[choice as keyof typeof CODECS] as Codec;
+  const codec = choice as Partial<Codec> | null | undefined;
+  if (typeof codec?.encode === "function" && typeof codec.decode === "function") return codec as Codec;
+  throw refuse("codec", `use ${Object.keys(CODECS).join(", ")} or an object with encode and decode`);
+}
+
+/** The module itself, then what its default export holds. A CommonJS module shows its exports below `default`, once or twice. */
+function layersOf(module: Exports): Exports[] {
+  const layers = [module];
+  for (let depth = 0; depth < 2; depth += 1) {
+    const inner = layers.at(-1)?.default;
+    if (
+      (typeof inner !== "object" && typeof inner !== "function") ||
+      inner === null ||
+      layers.includes(inner as Exports)
+    )
+      break;
+    layers.push(inner as Exports);
+  }
+  return layers;
+}
+
+function findRun(layers: readonly Exports[], shown: string): Handler {
+  for (const layer of layers) {
+    const isFunctionWithRun = typeof layer === "function" && !isClass(layer as AnyFunction);
+    if (typeof layer.run !== "function" || isFunctionWithRun) continue;
+    refuseClass(layer.run as AnyFunction, `run of ${shown}`);
+    return layer.run.bind(layer) as Handler;
+  }
+  const run = layers.map((layer) => layer.default).find((each) => typeof each === "function");
+  if (run === undefined) throw refuse("handler", `${shown} exports no function run(job) and no default function`);
+  refuseClass(run as AnyFunction, `the default export of ${shown}`);
+  return run as Handler;
+}
+
+function findHook(layers: readonly Exports[], name: "setup" | "teardown", shown: string): AnyHook | undefined {
+  const layer = layers.find((each) => each[name] !== undefined);
+  const hook = layer?.[name];
+  if (hook === undefined) return undefined;
+  if (typeof hook !== "function") throw refuse("handler", `${name} of ${shown} is not a function`);
+  return hook.bind(layer) as AnyHook;
+}
+
+type AnyHook = (context?: HandlerContext) => unknown;
+
+function isClass(value: AnyFunction): boolean {
+  return /^class\b/.test(Function.prototype.toString.call(value));
+}

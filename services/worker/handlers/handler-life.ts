@@ -1,0 +1,102 @@
+/**
+ * The life of a loaded handler: loading, `setup(context)`, jobs, `teardown()`.
+ *
+ * States: new → loading → setting up → ready → ended. The same for every
+ * isolation: inline it is in the worker, else in each thread or child process.
+ * Not decided here: how long each step may take (inline-runner.ts, isolated/handler-host.ts).
+ */
+import { PoolError } from "../../../mesh/errors.js";
+import type { IsolationName } from "../../../mesh/process/options.js";
+import type { LoadedHandler } from "./handler-exports.js";
+import { readThrown, type Thrown } from "./thrown.js";
+
+/** What `setup(context)` is told. */
+export interface HandlerContext {
+  readonly pool: string;
+  readonly worker: string;
+  /** The worker's slots when it started. In a thread or process the handler runs one job at a time all the same. */
+  readonly slots: number;
+  readonly isolation: IsolationName;
+  /** Fires when the worker stops, just before `teardown()`, and also while `setup()` still runs. */
+  readonly signal: AbortSignal;
+}
+
+/** A context without its signal: what crosses to a thread or process. */
+export type ContextData = Omit<HandlerContext, "signal">;
+
+/** What a handler is busy with before its first job. */
+export type LifeStage = "loading" | "setup";
+
+export class HandlerLife {
+  readonly #load: () => Promise<LoadedHandler>;
+  readonly #context: ContextData;
+  readonly #onStage: (stage: LifeStage) => void;
+  readonly #stopped = new AbortController();
+  #settingUp: Promise<void> | undefined;
+  #handler: LoadedHandler | undefined;
+  #isSetUp = false;
+
+  /** @param onStage called when a stage begins */
+  constructor(load: () => Promise<LoadedHandler>, context: ContextData, onStage: (stage: LifeStage) => void) {
+    this.#load = load;
+    this.#context = context;
+    this.#onStage = onStage;
+  }
+
+  /**
+   * Loads the handler and awaits its setup. Called once.
+   *
+   * @throws PoolError `invalid_argument`, field "handler" or "codec"
+   */
+  async start(): Promise<LoadedHandler> {
+    this.#onStage("loading");
+    const handler = await this.#load();
+    if (this.#stopped.signal.aborted) throw new PoolError("canceled", "stopped while the handler was loaded");
+    this.#handler = handler;
+    if (handler.setup !== undefined) {
+      this.#onStage("setup");
+      this.#settingUp = this.#setUp(handler.setup);
+      await this.#settingUp;
+    }
+    this.#isSetUp = true;
+    return handler;
+  }
+
+  /** Fires the context's signal and awaits teardown, if setup had ended. Says what teardown threw; never rejects. */
+  async stop(): Promise<Thrown | undefined> {
+    if (this.#stopped.signal.aborted) return undefined;
+    this.#stopped.abort();
+    await this.#settingUp?.catch(() => undefined);
+    if (!this.#isSetUp) return undefined;
+    try {
+      await this.#handler?.teardown?.();
+      return undefined;
+    } catch (thrown) {
+      return readThrown(thrown);
+    }
+  }
+
+  async #setUp(setup: NonNullable<LoadedHandler["setup"]>): Promise<void> {
+    try {
+      await setup({ ...this.#context, signal: this.#stopped.signal });
+    } catch (thrown) {
+      throw new PoolError("invalid_argument", `handler: setup() failed: ${readThrown(thrown).message}`, {
+        field: "handler",
+        cause: thrown,
+      });
+    }
+  }
+}
+
+/** The error of a start whose stage does not end. */
+export function stageTooLong(stage: LifeStage, limitMs: number): PoolError {
+  const what = stage === "setup" ? "setup() does not end" : "the file does not load: does a top-level await never end?";
+  return new PoolError("invalid_argument", `handler: ${what} (limit ${limitMs} ms, --load-timeout-ms)`, {
+    field: "handler",
+  });
+}
+
+/** The error of a teardown that does not end. */
+export function teardownTooLong(limitMs: number): Error {
+  return new Error(`teardown() does not end (limit ${limitMs} ms, --load-timeout-ms)`);
+}

@@ -1,0 +1,198 @@
+/**
+ * One thread or child process that runs one job at a time.
+ *
+ * States: loading → idle ⇄ running; any → stopping → gone. Decided here: how long
+ * each step may take, and that a job whose abort is ignored ends its host. Not
+ * decided here: which host runs a job, and what follows a host (isolated-runner.ts).
+ */
+import { PoolError, safeMessage } from "../../../../mesh/errors.js";
+import { type LifeStage, stageTooLong, teardownTooLong } from "../handler-life.js";
+import type { Call, Ending, Report } from "../runner.js";
+import { readThrown, type Thrown } from "../thrown.js";
+import type { Channel, ChannelKind } from "./channel.js";
+import { type FromHost, fromWireEnding, fromWireError, type HandlerSource, toWireCall, toWireError } from "./wire.js";
+
+/** How long a thread or child may take until it runs our code, in milliseconds. */
+const BOOT_LIMIT_MS = 30_000;
+/** How long one that runs no job may take to answer that it stops, and to leave after that, in milliseconds. */
+const LEAVE_MS = 1_000;
+/** The same for one that runs a job, which may block it, in milliseconds. */
+const LEAVE_BUSY_MS = 500;
+
+export interface HostOptions {
+  readonly kind: ChannelKind;
+  readonly source: HandlerSource;
+  readonly abortGraceMs: number;
+  /** How long loading, setup and teardown may take each, in milliseconds. */
+  readonly loadTimeoutMs: number;
+  readonly report: Report;
+  readonly onTeardownFailed: (thrown: Thrown) => void;
+}
+
+/** Who owns hosts: hears of every transition, once. */
+export interface HostEvents {
+  /** It can run its first job. */
+  onLoaded(host: HandlerHost): void;
+  /** Its job has ended, and it can run another. */
+  onIdle(host: HandlerHost): void;
+  /** @param error why it went; undefined when it was asked to stop */
+  onGone(host: HandlerHost, error: PoolError | undefined): void;
+}
+
+interface HostCall {
+  readonly number: number;
+  readonly call: Call;
+  readonly onAbort: () => void;
+}
+
+export class HandlerHost {
+  readonly #options: HostOptions;
+  readonly #events: HostEvents;
+  readonly #channel: Channel;
+  readonly #gone: Promise<void>;
+  #onGone!: () => void;
+  #state: "loading" | "idle" | "running" | "stopping" | "gone" = "loading";
+  #current: HostCall | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #killTimer: NodeJS.Timeout | undefined;
+  #stage: LifeStage = "loading";
+  #calls = 0;
+  /** Why it did not load, or what nobody caught. */
+  #loadError: PoolError | undefined;
+  #uncaught: Thrown | undefined;
+
+  constructor(options: HostOptions, events: HostEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#gone = new Promise((resolve) => {
+      this.#onGone = resolve;
+    });
+    this.#channel = options.kind.open({
+      onMessage: (message) => this.#onMessage(message),
+      onGone: (how) => this.#onExit(how),
+    });
+    this.#limit(BOOT_LIMIT_MS, () => this.#refuse(stageTooLong("loading", BOOT_LIMIT_MS)));
+    this.#channel.send({ say: "load", source: options.source });
+  }
+
+  /** How many jobs it has run or runs. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** Runs one job; it must be idle. */
+  run(call: Call): void {
+    this.#calls += 1;
+    const number = this.#calls;
+    const onAbort = (): void => this.#abort(number, call.signal.reason as PoolError);
+    this.#state = "running";
+    this.#current = { number, call, onAbort };
+    call.signal.addEventListener("abort", onAbort, { once: true });
+    this.#channel.send({ say: "run", wire: toWireCall(call, number) });
+    if (call.signal.aborted) onAbort();
+  }
+
+  /** Awaits teardown, then ends it; by force when it does not answer. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    if (this.#state === "gone" || this.#state === "stopping") return this.#gone;
+    this.#state = "stopping";
+    this.#limit(this.#current === undefined ? LEAVE_MS : LEAVE_BUSY_MS, () => this.#channel.kill());
+    this.#channel.send({ say: "stop" });
+    return this.#gone;
+  }
+
+  #onMessage(message: FromHost): void {
+    switch (message.say) {
+      case "stage":
+        this.#onStage(message.stage);
+        break;
+      case "loaded":
+        this.#onLoaded(message.error === undefined ? undefined : fromWireError(message.error));
+        break;
+      case "progress":
+        if (message.call === this.#current?.number) this.#current.call.progress(message.payload);
+        break;
+      case "answer":
+        if (message.call === this.#current?.number) this.#finish(fromWireEnding(message.ending));
+        break;
+      case "uncaught":
+        this.#uncaught = message.thrown;
+        break;
+      default:
+        this.#onStopMessage(message);
+    }
+  }
+
+  #onStage(stage: LifeStage): void {
+    if (this.#state !== "loading") return;
+    this.#stage = stage;
+    const { loadTimeoutMs } = this.#options;
+    this.#limit(loadTimeoutMs, () => this.#refuse(stageTooLong(this.#stage, loadTimeoutMs)));
+  }
+
+  #onLoaded(error: PoolError | undefined): void {
+    if (this.#state !== "loading") return;
+    if (error !== undefined) return this.#refuse(error);
+    clearTimeout(this.#timer);
+    this.#state = "idle";
+    this.#events.onLoaded(this);
+  }
+
+  /** It cannot run a job. */
+  #refuse(error: PoolError): void {
+    this.#loadError ??= error;
+    this.#channel.kill();
+  }
+
+  #onStopMessage(message: FromHost & { readonly say: "stopping" | "stopped" }): void {
+    if (this.#state !== "stopping") return;
+    const { loadTimeoutMs, onTeardownFailed } = this.#options;
+    if (message.say === "stopping") {
+      this.#limit(loadTimeoutMs, () => {
+        onTeardownFailed(readThrown(teardownTooLong(loadTimeoutMs)));
+        this.#channel.kill();
+      });
+      return;
+    }
+    if (message.thrown !== undefined) onTeardownFailed(message.thrown);
+    this.#limit(LEAVE_MS, () => this.#channel.kill());
+    this.#channel.release();
+  }
+
+  #abort(call: number, error: PoolError): void {
+    this.#channel.send({ say: "abort", call, error: toWireError(error) });
+    this.#killTimer = setTimeout(() => this.#channel.kill(), this.#options.abortGraceMs);
+  }
+
+  #finish(ending: Ending): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    clearTimeout(this.#killTimer);
+    current.call.signal.removeEventListener("abort", current.onAbort);
+    this.#current = undefined;
+    if (!ending.ok) this.#options.report(current.call, ending);
+    // first, so that the next job finds it idle
+    if (this.#state === "running") {
+      this.#state = "idle";
+      this.#events.onIdle(this);
+    }
+    current.call.end(ending);
+  }
+
+  #onExit(how: string): void {
+    clearTimeout(this.#timer);
+    const asked = this.#state === "stopping";
+    const said = this.#uncaught === undefined ? "" : `: ${safeMessage(this.#uncaught.message)}`;
+    const message = `the handler's ${this.#options.kind.name} ${how}${said}`;
+    const error = new PoolError("job_failed", message, { maybeExecuted: true });
+    this.#state = "gone";
+    this.#events.onGone(this, asked ? undefined : (this.#loadError ?? error));
+    this.#finish({ ok: false, error, thrown: this.#uncaught });
+    this.#onGone();
+  }
+
+  #limit(limitMs: number, onLimit: () => void): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(onLimit, limitMs);
+  }
+}

@@ -1,0 +1,77 @@
+/** The calls that run in this thread or child: made from what came over, ended by what goes back. */
+import { invoke } from "../handler.js";
+import type { LoadedHandler } from "../handler-exports.js";
+import type { Call, Ending } from "../runner.js";
+import { fromWireError, type WireCall, type WireError } from "./wire.js";
+
+/** How many aborts are remembered whose call has not come yet. */
+const EARLY_ABORTS_LIMIT = 1_000;
+
+/** Where progress and endings go. */
+export interface CallsPort {
+  onProgress(call: number, payload: Uint8Array): void;
+  onEnded(call: number, ending: Ending): void;
+}
+
+export class IsolatedCalls {
+  readonly #port: CallsPort;
+  readonly #running = new Map<number, AbortController>();
+  readonly #earlyAborts = new Map<number, WireError>();
+
+  constructor(port: CallsPort) {
+    this.#port = port;
+  }
+
+  /** Runs one call. */
+  run({ run, codecs }: LoadedHandler, wire: WireCall): void {
+    const controller = new AbortController();
+    this.#running.set(wire.call, controller);
+    const early = this.#earlyAborts.get(wire.call);
+    if (early !== undefined) controller.abort(fromWireError(early));
+    const call = new IsolatedCall(wire, controller.signal, this.#port, (ending) => {
+      if (this.#running.delete(wire.call)) this.#port.onEnded(wire.call, ending);
+    });
+    invoke(run, codecs, call);
+  }
+
+  abort(call: number, error: WireError): void {
+    const running = this.#running.get(call);
+    if (running !== undefined) running.abort(fromWireError(error));
+    else if (this.#earlyAborts.size < EARLY_ABORTS_LIMIT) this.#earlyAborts.set(call, error);
+  }
+}
+
+class IsolatedCall implements Call {
+  readonly id: string;
+  readonly pool: string;
+  readonly worker: string;
+  readonly attempt: number;
+  readonly bytes: Uint8Array;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+  readonly deadlineAtMs: number;
+  readonly #number: number;
+  readonly #port: CallsPort;
+
+  constructor(
+    wire: WireCall,
+    readonly signal: AbortSignal,
+    port: CallsPort,
+    readonly end: (ending: Ending) => void,
+  ) {
+    this.id = wire.id;
+    this.pool = wire.pool;
+    this.worker = wire.worker;
+    this.attempt = wire.attempt;
+    this.bytes = wire.bytes;
+    this.traceparent = wire.traceparent;
+    this.tracestate = wire.tracestate;
+    this.deadlineAtMs = performance.now() + wire.timeLeftMs;
+    this.#number = wire.call;
+    this.#port = port;
+  }
+
+  progress(payload: Uint8Array): void {
+    this.#port.onProgress(this.#number, payload);
+  }
+}

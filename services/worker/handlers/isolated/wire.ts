@@ -1,0 +1,88 @@
+/** What crosses between a worker and the thread or child process that runs its handler, and how errors become text. */
+import { isReason, PoolError } from "../../../../mesh/errors.js";
+import type { ContextData, LifeStage } from "../handler-life.js";
+import type { Call, CallData, Ending, Failure } from "../runner.js";
+import type { Thrown } from "../thrown.js";
+
+/** Which handler a thread or child runs. */
+export interface HandlerSource {
+  readonly file: string;
+  /** The name of a codec that goes before the file's own. */
+  readonly codec: string | undefined;
+  readonly context: ContextData;
+}
+
+/** One job on its way over. */
+export interface WireCall extends CallData {
+  /** Unique among the calls of one thread or child. */
+  readonly call: number;
+  readonly timeLeftMs: number;
+}
+
+/** An error that can be cloned. */
+export interface WireError {
+  readonly reason: string;
+  readonly message: string;
+  readonly field: string | undefined;
+  readonly jobCode: string | undefined;
+}
+
+/** An ending on its way back. */
+export type WireEnding =
+  | { readonly ok: true; readonly payload: Uint8Array }
+  | { readonly ok: false; readonly error: WireError; readonly thrown: Thrown | undefined };
+
+/** From the worker. */
+export type ToHost =
+  | { readonly say: "load"; readonly source: HandlerSource }
+  | { readonly say: "run"; readonly wire: WireCall }
+  | { readonly say: "abort"; readonly call: number; readonly error: WireError }
+  | { readonly say: "stop" };
+
+/** To the worker. */
+export type FromHost =
+  | { readonly say: "stage"; readonly stage: LifeStage }
+  /** The handler is ready for its first job, unless there is an error. */
+  | { readonly say: "loaded"; readonly error: WireError | undefined }
+  | { readonly say: "progress"; readonly call: number; readonly payload: Uint8Array }
+  | { readonly say: "answer"; readonly call: number; readonly ending: WireEnding }
+  /** An exception that nobody caught; the thread or child is about to end. */
+  | { readonly say: "uncaught"; readonly thrown: Thrown }
+  /** Teardown has begun. */
+  | { readonly say: "stopping" }
+  /** Teardown has ended, with what it threw. */
+  | { readonly say: "stopped"; readonly thrown: Thrown | undefined };
+
+export function toWireCall(call: Call, number: number): WireCall {
+  return {
+    call: number,
+    id: call.id,
+    pool: call.pool,
+    worker: call.worker,
+    attempt: call.attempt,
+    bytes: call.bytes,
+    traceparent: call.traceparent,
+    tracestate: call.tracestate,
+    timeLeftMs: call.deadlineAtMs - performance.now(),
+  };
+}
+
+export function toWireError({ reason, message, field, jobCode }: PoolError): WireError {
+  return { reason, message, field, jobCode };
+}
+
+export function fromWireError({ reason, message, field, jobCode }: WireError): PoolError {
+  return new PoolError(isReason(reason) ? reason : "job_failed", message, {
+    ...(field === undefined ? {} : { field }),
+    ...(jobCode === undefined ? {} : { jobCode }),
+  });
+}
+
+export function toWireEnding(ending: Ending): WireEnding {
+  return ending.ok ? ending : { ok: false, error: toWireError(ending.error), thrown: ending.thrown };
+}
+
+export function fromWireEnding(ending: WireEnding): Ending {
+  if (ending.ok) return ending;
+  return { ok: false, error: fromWireError(ending.error), thrown: ending.thrown } satisfies Failure;
+}

@@ -1,0 +1,103 @@
+/**
+ * Whether a job starts here: the order of the checks. Pure.
+ *
+ * A worker never queues: a job becomes a running job, a refusal, or a repeat of
+ * what it has run already.
+ */
+import { PoolError } from "../../../mesh/errors.js";
+import type { JobOrder } from "./order.js";
+import type { Results } from "./results.js";
+import type { Revoked } from "./revoked.js";
+import type { RunningJobs } from "./running-jobs.js";
+import type { Slots } from "./slots.js";
+
+/** How far the clocks of a sender and a worker may differ before a job expires early, in milliseconds. */
+export const CLOCK_TOLERANCE_MS = 2_000;
+/** When a plain job that found no slot may be tried again, in milliseconds. */
+const RETRY_AFTER_MS = 100;
+
+/** How refusals are said. */
+export interface RefusalPort {
+  /** The worker has no room, or cannot trust the offer. @param free its free slots */
+  busy(order: JobOrder, free: number): void;
+  error(order: JobOrder, error: PoolError): void;
+}
+
+/** What the checks work with. */
+export interface IntakeParts {
+  readonly slots: Slots;
+  readonly jobs: RunningJobs;
+  readonly results: Results;
+  readonly revoked: Revoked;
+  readonly refusals: RefusalPort;
+  /** The subject to submit to instead, for the message of a refusal. */
+  readonly submitSubject: string;
+  /** Whether the worker is READY. */
+  readonly isReady: () => boolean;
+  /** Whether what is read now may be out of date. */
+  readonly inputIsStale: () => boolean;
+}
+
+export class Intake {
+  readonly #parts: IntakeParts;
+  /** Offers answered with `busy`. */
+  refusedTotal = 0;
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Starts, refuses or repeats a job.
+   *
+   * @param expired whether its time had passed before it came
+   * @param nowMs monotonic milliseconds
+   */
+  decide(order: JobOrder, expired: boolean, nowMs: number): void {
+    const { revoked, refusals, jobs, slots } = this.#parts;
+    if (expired) {
+      return refusals.error(order, new PoolError("deadline_exceeded", "the job had expired before it came"));
+    }
+    if (revoked.has(order.id, order.attempt, nowMs)) return;
+    if (order.named && this.#isRepeat(order, nowMs)) return;
+    if (!this.#parts.isReady()) this.#refuse(order, notReady);
+    else if (order.offered && this.#parts.inputIsStale()) this.#busy(order, slots.free);
+    else if (!jobs.start(order, nowMs)) this.#refuse(order, () => this.#full());
+  }
+
+  /** @param why is called only where it is said: an error costs more than a job */
+  #refuse(order: JobOrder, why: () => PoolError): void {
+    if (order.offered) this.#busy(order, 0);
+    else this.#parts.refusals.error(order, why());
+  }
+
+  #busy(order: JobOrder, free: number): void {
+    this.refusedTotal += 1;
+    this.#parts.refusals.busy(order, free);
+  }
+
+  /** Whether this attempt runs here or has run here; its sender is answered. */
+  #isRepeat(order: JobOrder, nowMs: number): boolean {
+    const { jobs, results, refusals } = this.#parts;
+    const running = jobs.find(order.id, order.attempt);
+    if (running !== undefined) {
+      if (order.offered && running.join(order)) order.answerer.accepted(order);
+      else refusals.error(order, new PoolError("duplicate_job", "this job is running"));
+      return true;
+    }
+    if (!results.hasFinished(order.id, order.attempt, nowMs)) return false;
+    const kept = results.find(order.id, order.attempt, nowMs);
+    if (kept !== undefined) order.answerer.end(order, kept.ending, nowMs);
+    else refusals.error(order, new PoolError("duplicate_job", "this attempt has run; its result is no longer kept"));
+    return true;
+  }
+
+  #full(): PoolError {
+    const message = `no slot is free here; submit to ${this.#parts.submitSubject} to wait for one`;
+    return new PoolError("pool_full", message, { utilization: 1, parked: 0, retryAfterMs: RETRY_AFTER_MS });
+  }
+}
+
+function notReady(): PoolError {
+  return new PoolError("draining", "this worker takes nothing new");
+}

@@ -1,0 +1,33 @@
+/** Where the figures in a worker's heartbeats come from. */
+import { hostname } from "node:os";
+import type { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
+import { Heartbeats } from "./heartbeat.js";
+import type { HeartbeatFigures } from "./heartbeat-message.js";
+import type { WorkerSettings } from "./worker-options.js";
+
+/** Makes the beater of one process start: a new incarnation. */
+export function makeHeartbeats(
+  bus: Bus,
+  settings: WorkerSettings,
+  isolation: Isolation,
+  figures: () => HeartbeatFigures,
+): Heartbeats {
+  return new Heartbeats({
+    bus,
+    subject: settings.subjects.heartbeat(settings.pool, settings.id),
+    coalesceMs: settings.coalesceMs,
+    figures,
+    identity: {
+      ...settings,
+      worker: settings.id,
+      incarnation: newIncarnation(bus.runtime.wallNow(), bus.runtime.random),
+      isolation,
+      host: hostname(),
+      pid: process.pid,
+      version: packageVersion(),
+      startedAtMs: bus.runtime.wallNow(),
+    },
+  });
+}

@@ -1,0 +1,111 @@
+/**
+ * A worker's timers: one while jobs run, one that watches the event loop.
+ *
+ * Decided here: what was read after a stall of this process (a blocking handler,
+ * SIGSTOP and SIGCONT) is stale input: it may have been revoked meanwhile. It is
+ * stale until a round trip to the broker that began after the stall has ended.
+ */
+import type { Bus } from "../../mesh/link/bus.js";
+import { delay, type Timer } from "../../mesh/link/runtime.js";
+import { StallDetector } from "../../mesh/link/stall.js";
+
+/** How often the event loop shows that it runs, and how late is a stall, in milliseconds. */
+export const LOOP_TICK_MS = 50;
+export const STALL_MS = 100;
+/** How often running jobs are checked, in milliseconds; the ticker ends after so many checks without a job. */
+const CHECK_MS = 10;
+const IDLE_CHECKS = 50;
+/** How long one round trip may take, and how long to wait after one that failed, in milliseconds. */
+const ROUND_TRIP_LIMIT_MS = 2_000;
+const RETRY_MS = 100;
+
+/** What it works with. */
+export interface TickerParts {
+  readonly bus: Bus;
+  /** Does what is due for the running jobs; returns how many there are. */
+  readonly checkJobs: (nowMs: number) => number;
+  /** The event loop was late by this much, in milliseconds. */
+  readonly onLag: (lagMs: number) => void;
+}
+
+export class Ticker {
+  readonly #parts: TickerParts;
+  readonly #stall: StallDetector;
+  #loop: Timer | undefined;
+  #checks: Timer | undefined;
+  #idleChecks = 0;
+  #stale = false;
+  #clearing = false;
+
+  constructor(parts: TickerParts) {
+    this.#parts = parts;
+    this.#stall = new StallDetector(parts.bus.runtime.now(), LOOP_TICK_MS, STALL_MS);
+  }
+
+  /** Whether what is read now may be out of date. */
+  get inputIsStale(): boolean {
+    return this.#stale;
+  }
+
+  start(): void {
+    const { runtime } = this.#parts.bus;
+    this.#stall.expect(runtime.now(), LOOP_TICK_MS, STALL_MS);
+    this.#loop = runtime.every(LOOP_TICK_MS, () => this.#onLoopTick());
+  }
+
+  /** A message is read: it may find a stall before the timer does. */
+  onMessage(nowMs: number): void {
+    if (this.#stall.check(nowMs)) this.#onStall();
+  }
+
+  /** A job has started. */
+  onJobStarted(): void {
+    this.#idleChecks = 0;
+    this.#checks ??= this.#parts.bus.runtime.every(CHECK_MS, () => this.#onCheck());
+  }
+
+  /** The longest lag of the event loop since the last call, in milliseconds. */
+  takeLongestLagMs(): number {
+    return this.#stall.takeLongestLagMs();
+  }
+
+  stop(): void {
+    const { runtime } = this.#parts.bus;
+    runtime.cancel(this.#loop);
+    this.#loop = undefined;
+    this.#endChecks();
+  }
+
+  #onLoopTick(): void {
+    const lagMs = this.#stall.sign(this.#parts.bus.runtime.now());
+    this.#parts.onLag(lagMs);
+    if (this.#stall.isStall(lagMs)) this.#onStall();
+  }
+
+  #onCheck(): void {
+    const running = this.#parts.checkJobs(this.#parts.bus.runtime.now());
+    this.#idleChecks = running === 0 ? this.#idleChecks + 1 : 0;
+    if (this.#idleChecks > IDLE_CHECKS) this.#endChecks();
+  }
+
+  #endChecks(): void {
+    this.#parts.bus.runtime.cancel(this.#checks);
+    this.#checks = undefined;
+  }
+
+  #onStall(): void {
+    this.#stale = true;
+    if (!this.#clearing) void this.#clear();
+  }
+
+  async #clear(): Promise<void> {
+    const { bus } = this.#parts;
+    this.#clearing = true;
+    while (this.#stale && this.#loop !== undefined) {
+      const { stalls } = this.#stall;
+      if (!(await bus.flush(ROUND_TRIP_LIMIT_MS))) await delay(bus.runtime, RETRY_MS);
+      else if (stalls === this.#stall.stalls) this.#stale = false;
+    }
+    this.#clearing = false;
+  }
+}

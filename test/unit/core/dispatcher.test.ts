@@ -1,0 +1,336 @@
+/** The dispatcher's rules, event by event, on a number for a clock. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { PoolError } from "../../../mesh/errors.js";
+import { CoreRig } from "../../support/core-rig.js";
+
+/** Who got each message, an offer as "any". */
+function route(rig: CoreRig): string[] {
+  return rig.sender.sent.map(({ attempt, worker }) => `${attempt.job.id} → ${worker ?? "any"} #${attempt.number}`);
+}
+
+test("dispatch - a job is offered while the pool has room, and parked when every free slot has an offer on its way", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  for (let i = 0; i < 3; i += 1) rig.submit();
+  assert.deepEqual(route(rig), ["j1 → any #1", "j2 → any #1"]);
+  assert.equal(rig.dispatcher.parked.size, 1);
+});
+
+test("dispatch - a refused job is assigned to a worker that is known to be free, and the refusal is no attempt", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const id = rig.submit();
+  rig.busy(id, "a");
+  assert.deepEqual(route(rig), ["j1 → any #1", "j1 → b #1"]);
+  assert.equal(rig.totals.refused, 1);
+});
+
+test("dispatch - a refused job that finds no free worker goes next when a slot comes free", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const first = rig.submit();
+  const second = rig.submit();
+  rig.busy(first, "a");
+  assert.equal(rig.dispatcher.parked.size, 2);
+  rig.heartbeat("a", 1);
+  assert.deepEqual(route(rig).at(-1), `${first} → a #1`);
+  rig.result(first, "a", 1);
+  assert.deepEqual([route(rig).at(-1), rig.outcome(first)], [`${second} → a #1`, "ok"]);
+});
+
+test("dispatch - what leaves in one turn is assigned to free workers, the job offered first among them", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  rig.submit();
+  rig.sender.sent.length = 0;
+  const together = new CoreRig();
+  together.heartbeat("a", 1);
+  together.heartbeat("b", 1);
+  const send = together.sender.send.bind(together.sender);
+  together.sender.send = (attempt, worker) => {
+    together.sender.holds = true;
+    send(attempt, worker);
+  };
+  together.submit();
+  together.submit();
+  together.sender.flush();
+  assert.deepEqual(route(together), ["j1 → a #1", "j2 → b #1"]);
+  assert.equal(together.dispatcher.inFlight.offers, 0);
+});
+
+test("accept timeout - an attempt that nobody accepts is revoked and the job sent again as the next attempt", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  rig.workers.measured("a", 1);
+  const id = rig.submit();
+  rig.timeouts.checkLate(0);
+  rig.advance(249);
+  assert.equal(rig.sender.revoked.length, 0);
+  rig.advance(1);
+  assert.deepEqual(rig.sender.revoked, ["j1 1"]);
+  assert.equal(rig.last(id).attempt.number, 2);
+});
+
+test("accept timeout - it is four round trips to the farthest worker, and a second until one was measured", () => {
+  const rig = new CoreRig();
+  assert.equal(rig.timeouts.acceptTimeoutMs, 1_000);
+  rig.heartbeat("near", 1);
+  rig.heartbeat("far", 1);
+  rig.timeouts.workerMeasured("near", 1);
+  assert.equal(rig.timeouts.acceptTimeoutMs, 250);
+  rig.timeouts.workerMeasured("far", 200);
+  assert.equal(rig.timeouts.acceptTimeoutMs, 800);
+  rig.timeouts.workerMeasured("far", 2_000);
+  assert.equal(rig.timeouts.acceptTimeoutMs, 3_000, "a longer round trip tells of a process that stalled");
+});
+
+test("accept timeout - time in which this manager stalled counts against no attempt", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.submit();
+  rig.nowMs = 5_000;
+  rig.timeouts.excuseStall(4_990, rig.nowMs);
+  rig.advance(900);
+  assert.equal(rig.sender.revoked.length, 0);
+  rig.advance(100);
+  assert.equal(rig.sender.revoked.length, 1);
+});
+
+test("accept timeout - a worker that answers no assignment is out of the line until it speaks", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit();
+  rig.busy(id, "a", 1);
+  assert.equal(rig.last(id).worker, "a");
+  rig.advance(1_000);
+  assert.equal(rig.workers.free, 0);
+  assert.equal(rig.dispatcher.parked.size, 1);
+  rig.heartbeat("a", 1);
+  assert.deepEqual([rig.last(id).worker, rig.last(id).attempt.number], ["a", 2]);
+});
+
+test("accept timeout - a late reply to a revoked attempt is dropped, counted, and tells how far away its worker is", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const id = rig.submit();
+  const { attempt } = rig.last(id);
+  rig.advance(1_000);
+  rig.nowMs += 100;
+  rig.dispatcher.replied(attempt, { kind: "result", worker: "a" }, new Uint8Array());
+  assert.equal(rig.outcome(id), undefined);
+  assert.deepEqual([rig.totals.late, rig.workers.get("a")?.roundTripMs], [1, 1_100]);
+  rig.result(id, rig.last(id).worker ?? "");
+  assert.equal(rig.outcome(id), "ok");
+});
+
+test("accept timeout - late replies are waited for two seconds, and no longer", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const { attempt } = rig.last(rig.submit());
+  rig.advance(1_000);
+  assert.equal(attempt.state, "revoked");
+  rig.timeouts.checkLate(1_999);
+  assert.equal(attempt.state, "revoked");
+  rig.timeouts.checkLate(2_001);
+  assert.equal(attempt.state, "over");
+  assert.ok(rig.sender.forgotten.includes(attempt));
+});
+
+test("lost worker - a job that it accepted ends as worker_lost, and may have run", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit();
+  rig.accepted(id, "a", 0);
+  rig.workers.remove("a");
+  rig.dispatcher.workerLost("a", "is gone");
+  const { reason, maybeExecuted, retryable } = rig.failure(id);
+  assert.deepEqual(
+    { reason, maybeExecuted, retryable },
+    { reason: "worker_lost", maybeExecuted: true, retryable: false },
+  );
+});
+
+test("lost worker - a job that it never accepted, or that may run again, goes to another worker", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  rig.heartbeat("b", 2);
+  const assigned = rig.submit();
+  rig.busy(assigned, "b", 2);
+  const repeatable = rig.submit({ idempotent: true });
+  rig.accepted(repeatable, "a");
+  assert.equal(rig.last(assigned).worker, "a");
+  rig.workers.remove("a");
+  rig.dispatcher.workerLost("a", "is gone");
+  assert.deepEqual([rig.last(assigned).worker, rig.last(repeatable).worker], ["b", "b"]);
+  assert.deepEqual([rig.last(assigned).attempt.number, rig.last(repeatable).attempt.number], [2, 2]);
+});
+
+test("attempt limit - a job that may run again gets five attempts at one manager and then ends as worker_lost", () => {
+  const rig = new CoreRig();
+  const id = rig.submit({ idempotent: true });
+  let deaths = 0;
+  for (; rig.outcome(id) === undefined && deaths < 20; deaths += 1) {
+    const worker = `w${deaths}`;
+    rig.heartbeat(worker, 1);
+    rig.accepted(id, worker, 0);
+    rig.workers.remove(worker);
+    rig.dispatcher.workerLost(worker, "is gone");
+  }
+  assert.deepEqual([deaths, rig.outcome(id)], [5, "worker_lost"]);
+});
+
+test("attempt numbers - a job from another manager begins after that manager's block", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  assert.equal(rig.last(rig.submit({ attemptsBefore: 1_000 })).attempt.number, 1_001);
+});
+
+test("draining - a job that a leaving worker did not run goes to another, one that may have run ends", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  rig.heartbeat("b", 2);
+  const unstarted = rig.submit();
+  const started = rig.submit();
+  rig.error(unstarted, "a", new PoolError("draining", "leaves"));
+  rig.error(started, "a", new PoolError("draining", "leaves", { maybeExecuted: true }));
+  assert.deepEqual([rig.outcome(unstarted), rig.outcome(started)], [undefined, "draining"]);
+  assert.equal(rig.last(unstarted).attempt.number, 2);
+});
+
+test("not delivered - a worker that does not listen gets nothing until its next heartbeat, its job goes on at once", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const id = rig.submit();
+  rig.busy(id, "b", 1);
+  const { attempt, worker } = rig.last(id);
+  assert.equal(worker, "a");
+  rig.dispatcher.notDelivered([attempt]);
+  assert.deepEqual([rig.last(id).worker, rig.workers.get("a")?.free], ["b", 0]);
+});
+
+test("replies - one for another attempt, or from another worker than the one that has the job, changes nothing", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit();
+  rig.accepted(id, "a", 0);
+  const { attempt } = rig.last(id);
+  rig.dispatcher.replied(attempt, { kind: "result", worker: "b", attempt: 1 }, new Uint8Array());
+  rig.dispatcher.replied(attempt, { kind: "result", worker: "a", attempt: 7 }, new Uint8Array());
+  assert.deepEqual([rig.outcome(id), rig.totals.late], [undefined, 2]);
+  rig.result(id, "a", 1);
+  assert.equal(rig.outcome(id), "ok");
+});
+
+test("deadline - a parked job ends with deadline_exceeded and cannot have run, a sent one may have", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const sent = rig.submit({ timeoutMs: 500 });
+  const parked = rig.submit({ timeoutMs: 500 });
+  rig.accepted(sent, "a", 0);
+  rig.advance(510);
+  assert.deepEqual([rig.failure(sent).maybeExecuted, rig.failure(parked).maybeExecuted], [true, false]);
+  assert.deepEqual([rig.outcome(sent), rig.outcome(parked)], ["deadline_exceeded", "deadline_exceeded"]);
+  assert.deepEqual(rig.sender.revoked, [`${sent} all`]);
+});
+
+test("overload - past its bound the pool says pool_full with figures, and takes what it took before", () => {
+  const rig = new CoreRig({ limits: { jobs: 1 } });
+  rig.heartbeat("a", 1);
+  rig.submit();
+  rig.submit();
+  assert.throws(
+    () => rig.submit(),
+    (error: PoolError) => error.reason === "pool_full" && error.parked === 1 && error.utilization === 1,
+  );
+  assert.equal(rig.dispatcher.liveJobs, 2);
+});
+
+test("no wait - a job that does not want to wait hears why: full, no READY worker, or a pool nobody knows", () => {
+  const reason = (rig: CoreRig): string => {
+    try {
+      rig.submit({ wait: false });
+      return "taken";
+    } catch (error) {
+      return (error as PoolError).reason;
+    }
+  };
+  const full = new CoreRig();
+  full.heartbeat("a", 1);
+  full.submit();
+  const paused = new CoreRig();
+  paused.heartbeat("a", 1, 0, 1n, WorkerState.PAUSED);
+  assert.deepEqual([reason(full), reason(paused)], ["pool_full", "no_workers"]);
+});
+
+test("bare pool - jobs are offered without heartbeats, and after silence one at a time until somebody answers", () => {
+  const rig = new CoreRig({ bare: true });
+  const first = rig.submit();
+  rig.dispatcher.notDelivered([rig.last(first).attempt]);
+  rig.submit();
+  assert.equal(rig.dispatcher.parked.size, 2);
+  rig.dispatcher.probeBare();
+  assert.equal(rig.dispatcher.parked.size, 1);
+  rig.dispatcher.replied(rig.sender.sent.at(-1)?.attempt as never, { kind: "result" }, new Uint8Array());
+  assert.equal(rig.dispatcher.parked.size, 0);
+});
+
+test("a slot is counted once - whether the heartbeat or the accepted reply of a foreign worker comes first", () => {
+  for (const order of ["heartbeat first", "accepted first"]) {
+    const rig = new CoreRig();
+    rig.heartbeat("a", 2);
+    const id = rig.submit();
+    rig.nowMs += 5;
+    const heartbeat = (): void => {
+      rig.dispatcher.runsAt(id, "a");
+      rig.heartbeat("a", 2, 1);
+    };
+    if (order === "heartbeat first") heartbeat();
+    rig.nowMs += 50;
+    rig.accepted(id, "a");
+    if (order === "accepted first") heartbeat();
+    assert.equal(rig.workers.free, 1, order);
+    rig.result(id, "a");
+    assert.equal(rig.workers.free, 2, order);
+  }
+});
+
+test("a slot is counted once - a heartbeat that counts a job without listing it leaves no slot unused", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  const id = rig.submit();
+  rig.nowMs += 5;
+  rig.heartbeat("a", 2, 1);
+  rig.nowMs += 50;
+  rig.accepted(id, "a");
+  assert.equal(rig.workers.free, 1);
+});
+
+test("payload limit - jobs that a broker with a smaller limit does not take any more are refused, the others stay", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1, 0, 1n, WorkerState.PAUSED);
+  rig.submit({ payload: new Uint8Array(10) });
+  rig.submit({ payload: new Uint8Array(1_000) });
+  rig.sender.limitBytes = 100;
+  rig.dispatcher.refuseTooLarge();
+  assert.deepEqual([rig.outcome("j1"), rig.outcome("j2")], [undefined, "payload_too_large"]);
+});
+
+test("cancel - a parked job is simply gone, a sent one is revoked at its worker, and both end once", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const sent = rig.submit();
+  const parked = rig.submit();
+  for (const id of [parked, sent, parked]) {
+    const job = rig.dispatcher.live(id);
+    if (job !== undefined) rig.dispatcher.cancel(job, new PoolError("canceled", "no"));
+  }
+  assert.deepEqual([rig.outcome(sent), rig.outcome(parked)], ["canceled", "canceled"]);
+  assert.deepEqual(rig.sender.revoked, [`${sent} all`]);
+});

@@ -1,0 +1,225 @@
+/** What a client does when managers come and go, event by event, on a number for a clock. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Failover, type FailoverPorts } from "../../../client/failover.js";
+import { Submission } from "../../../client/submission.js";
+import { PoolError } from "../../../mesh/errors.js";
+import { JobResult, type Outcome } from "../../../mesh/job/job.js";
+
+const EMPTY = new Uint8Array(0);
+
+class Rig implements FailoverPorts {
+  nowMs = 0;
+  connected = true;
+  readonly log: string[] = [];
+  readonly watched = new Set<string>();
+  readonly failover = new Failover(this);
+  readonly outcomes = new Map<string, Outcome>();
+  refusal: PoolError | undefined;
+
+  give({ id, managersBefore }: Submission): boolean | PoolError {
+    if (this.refusal !== undefined) return this.refusal;
+    if (this.connected) this.log.push(managersBefore === 0 ? `give ${id}` : `give ${id} again`);
+    return this.connected;
+  }
+
+  askAgain({ id, manager }: Submission): boolean {
+    this.log.push(`ask ${manager} for ${id}`);
+    return true;
+  }
+
+  revoke({ id }: Submission, upToAttempt: number): void {
+    this.log.push(`revoke ${id} to ${upToAttempt}`);
+  }
+
+  watch(manager: string, watched: boolean): void {
+    if (watched) this.watched.add(manager);
+    else this.watched.delete(manager);
+  }
+
+  forget(): void {}
+
+  submit(id: string, more: { idempotent?: boolean; wait?: boolean; timeoutMs?: number } = {}): Submission {
+    const { timeoutMs = 30_000, ...headers } = more;
+    const onOutcome = (outcome: Outcome): void => {
+      assert.equal(this.outcomes.has(id), false, `${id} has one outcome`);
+      this.outcomes.set(id, outcome);
+    };
+    const submission = new Submission(
+      { jobId: id, ...headers },
+      EMPTY,
+      this.nowMs,
+      this.nowMs + timeoutMs,
+      onOutcome,
+      undefined,
+    );
+    this.failover.submitted(submission, this.nowMs);
+    return submission;
+  }
+
+  /** Time passes in ticks; what was logged meanwhile is returned. */
+  pass(ms: number): string[] {
+    const from = this.log.length;
+    for (const endMs = this.nowMs + ms; this.nowMs < endMs; ) {
+      this.nowMs += 20;
+      this.failover.tick(this.nowMs, this.connected);
+    }
+    return this.log.slice(from);
+  }
+
+  end(submission: Submission): void {
+    const result = new JobResult(submission.id, EMPTY, "w", 1, 0, 0);
+    this.failover.ended(submission, { ok: true, id: submission.id, result });
+  }
+
+  failure(id: string): PoolError {
+    const outcome = this.outcomes.get(id);
+    if (outcome === undefined || outcome.ok) throw new Error(`${id} has no error`);
+    return outcome.error;
+  }
+}
+
+test("failover - a submission that nobody listens to is repeated for two seconds and then ends as bus_unavailable", () => {
+  const rig = new Rig();
+  const job = rig.submit("a");
+  let repeats = 0;
+  for (; rig.outcomes.size === 0 && repeats < 100; repeats += 1) {
+    rig.failover.noManager(job, rig.nowMs);
+    rig.pass(100);
+  }
+  assert.ok(repeats >= 20 && repeats <= 22, `${repeats} repeats`);
+  const { reason, maybeExecuted, retryAfterMs } = rig.failure("a");
+  assert.deepEqual(
+    { reason, maybeExecuted, retryAfterMs },
+    { reason: "bus_unavailable", maybeExecuted: false, retryAfterMs: 1_000 },
+  );
+});
+
+test("failover - a caller that does not want to wait hears at once that no manager is there", () => {
+  const rig = new Rig();
+  rig.failover.noManager(rig.submit("a", { wait: false }), 5);
+  assert.equal(rig.failure("a").reason, "bus_unavailable");
+});
+
+test("failover - a manager is watched from the first job that it takes to the last that it has", () => {
+  const rig = new Rig();
+  const [a, b] = [rig.submit("a"), rig.submit("b")];
+  for (const job of [a, b, a]) rig.failover.taken(job, "m1");
+  assert.deepEqual([...rig.watched], ["m1"]);
+  rig.end(a);
+  assert.deepEqual([...rig.watched], ["m1"]);
+  rig.end(b);
+  assert.deepEqual([...rig.watched], []);
+});
+
+test("failover - when the manager of a job is gone, a job that may run again goes to another one with new attempts, others end", () => {
+  const rig = new Rig();
+  rig.failover.taken(rig.submit("again", { idempotent: true }), "m1");
+  rig.failover.taken(rig.submit("once"), "m1");
+  rig.failover.taken(rig.submit("elsewhere"), "m2");
+  rig.failover.managerGone("m1", rig.nowMs);
+  assert.deepEqual(rig.log.slice(-2), ["revoke again to 1000", "give again again"]);
+  const { reason, maybeExecuted, retryable } = rig.failure("once");
+  assert.deepEqual(
+    { reason, maybeExecuted, retryable },
+    { reason: "bus_unavailable", maybeExecuted: true, retryable: false },
+  );
+  assert.equal(rig.outcomes.size, 1);
+});
+
+test("failover - a manager that was started again, and one that is silent after it was asked, is asked for the job", () => {
+  const rig = new Rig();
+  rig.failover.taken(rig.submit("a"), "m1");
+  assert.deepEqual(rig.pass(2_000), [], "a job that was taken is at peace");
+  rig.failover.managerRestarted("m1", rig.nowMs);
+  assert.equal(rig.log.at(-1), "ask m1 for a");
+  assert.deepEqual(rig.pass(1_000), ["ask m1 for a", "ask m1 for a"]);
+});
+
+test("failover - a job that its manager has forgotten is submitted again only when it may run again", () => {
+  const rig = new Rig();
+  const [again, once] = [rig.submit("again", { idempotent: true }), rig.submit("once")];
+  for (const job of [again, once]) rig.failover.taken(job, "m1");
+  for (const job of [again, once]) rig.failover.forgotten(job, rig.nowMs);
+  assert.deepEqual([again.state, once.state], ["asking", "ended"]);
+  assert.equal(rig.failure("once").maybeExecuted, true);
+});
+
+test("failover - a manager that says nothing to a new job for 2.5 seconds has stalled: the job goes elsewhere", () => {
+  const rig = new Rig();
+  rig.submit("a");
+  assert.deepEqual(rig.pass(2_480), []);
+  assert.deepEqual(rig.pass(520), ["revoke a to 1000", "give a again"]);
+});
+
+test("failover - after a reconnect every manager is asked, what never left is sent, and doubt ends a second later", () => {
+  const rig = new Rig();
+  const taken = rig.submit("taken");
+  rig.failover.taken(taken, "m1");
+  rig.submit("doubtful");
+  rig.submit("repeatable", { idempotent: true });
+  rig.connected = false;
+  rig.failover.disconnected();
+  rig.submit("unsent");
+  rig.connected = true;
+  rig.log.length = 0;
+  rig.failover.reconnected(rig.nowMs);
+  assert.deepEqual(rig.log.sort(), [
+    "ask m1 for taken",
+    "give repeatable again",
+    "give unsent",
+    "revoke repeatable to 1000",
+  ]);
+  rig.pass(980);
+  assert.equal(rig.outcomes.size, 0);
+  rig.pass(40);
+  const { reason, maybeExecuted } = rig.failure("doubtful");
+  assert.deepEqual([reason, maybeExecuted, rig.outcomes.size], ["bus_unavailable", true, 1]);
+});
+
+test("failover - a manager's word ends the doubt of an outage", () => {
+  const rig = new Rig();
+  const job = rig.submit("a");
+  rig.failover.disconnected();
+  rig.failover.reconnected(rig.nowMs);
+  assert.equal(job.state, "doubtful");
+  rig.failover.taken(job, "m1");
+  rig.pass(5_000);
+  assert.deepEqual([job.state, rig.outcomes.size], ["taken", 0]);
+});
+
+test("failover - what the bus held during a handover is not in doubt: it left afterwards, or it never left", () => {
+  for (const end of ["reconnected", "outage"]) {
+    const rig = new Rig();
+    rig.submit("before");
+    rig.nowMs += 10;
+    rig.failover.moving(rig.nowMs);
+    assert.equal(rig.failover.isOwedAnswers, true, "the answer to what left before is due");
+    const held = rig.submit("held");
+    if (end === "outage") rig.failover.disconnected();
+    rig.failover.reconnected(rig.nowMs);
+    assert.equal(held.state, "asking", end);
+    rig.pass(2_000);
+    assert.deepEqual([...rig.outcomes.keys()], ["before"], end);
+  }
+});
+
+test("failover - a job that no manager took ends at its deadline and a little, and may have run only if it left", () => {
+  const rig = new Rig();
+  rig.submit("left", { timeoutMs: 500 });
+  rig.connected = false;
+  rig.submit("unsent", { timeoutMs: 500 });
+  rig.pass(740);
+  assert.equal(rig.outcomes.size, 0);
+  rig.pass(40);
+  assert.deepEqual([rig.failure("left").maybeExecuted, rig.failure("unsent").maybeExecuted], [true, false]);
+});
+
+test("failover - a payload that the broker does not take any more ends its job and no other", () => {
+  const rig = new Rig();
+  rig.refusal = new PoolError("payload_too_large", "too large");
+  rig.submit("large");
+  rig.refusal = undefined;
+  rig.submit("small");
+  assert.deepEqual([...rig.outcomes.keys()], ["large"]);
+});
