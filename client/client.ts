@@ -162,8 +162,9 @@ function watched(
 
 /** The headers of a submission. Time left and attempt are filled in each time it is sent. */
 function toHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
-  const { id, client, idempotent, priority, wait, traceparent, tracestate } = spec;
+  const { id, nonce, client, idempotent, priority, wait, traceparent, tracestate } = spec;
   const headers: JobHeaders & { readonly jobId: string } = { jobId: id, offer: true, idempotent, priority, wait };
+  if (nonce !== "") headers.nonce = nonce;
   if (client !== "") headers.client = client;
   if (traceparent !== undefined) headers.traceparent = traceparent;
   if (tracestate !== undefined) headers.tracestate = tracestate;

@@ -28,6 +28,8 @@ const DOUBT_LIMIT_MS = 1_000;
 const ASK_AGAIN_MS = 500;
 /** A manager that says nothing to a new job for this long has stalled, in milliseconds. */
 const SILENT_MANAGER_MS = 2_500;
+/** A manager takes a submission only when it is no older than this, in milliseconds: it is not given to two managers. */
+export const TAKE_WITHIN_MS = 2_000;
 
 /** What the failover asks of the link. */
 export interface FailoverPorts {
@@ -37,6 +39,8 @@ export interface FailoverPorts {
   askAgain(submission: Submission): boolean;
   /** Its earlier attempts are not wanted any more, and answers to them are not heard. @param upToAttempt the last of them */
   revoke(submission: Submission, upToAttempt: number): void;
+  /** Nobody waits for it any more: no attempt is wanted. */
+  abandon(submission: Submission): void;
   /** The first or the last live job is at a manager: it is to be watched, or not any more. */
   watch(manager: string, watched: boolean): void;
   /** No answer is waited for any more. */
@@ -98,6 +102,15 @@ export class Failover {
       return this.fail(submission, error);
     }
     this.#retries.set(submission, nowMs + NO_MANAGER_RETRY_MS);
+  }
+
+  /**
+   * Something answered that is no manager. It decides nothing, but it hides that nobody listens.
+   *
+   * @param stream the JetStream stream whose acknowledgement it was, if it was one
+   */
+  strangerAnswered(submission: Submission, stream: string | undefined): void {
+    submission.stranger = stream === undefined ? "something that is no manager" : `the stream ${stream}`;
   }
 
   /** A manager says that it has the job. @param manager "" when it does not say who it is */
@@ -172,6 +185,7 @@ export class Failover {
   tick(nowMs: number, connected: boolean): void {
     for (const submission of this.#deadlines.expired(nowMs)) {
       const options = { maybeExecuted: submission.state !== "unsent" || submission.managersBefore > 0 };
+      this.#ports.abandon(submission);
       this.fail(submission, new PoolError("deadline_exceeded", "no outcome before the deadline", options));
     }
     for (const [submission, atMs] of this.#retries) {
@@ -246,8 +260,15 @@ export class Failover {
       const silentMs = nowMs - submission.sentAtMs;
       if (silentMs < ASK_AGAIN_MS) continue;
       if (submission.isTaken) this.#askAgain(submission, nowMs);
+      else if (submission.stranger !== "" && silentMs >= NO_MANAGER_LIMIT_MS) this.#failByStranger(submission);
       else if (submission.state === "asking" && silentMs >= SILENT_MANAGER_MS) this.#submitElsewhere(submission, nowMs);
     }
+  }
+
+  #failByStranger(submission: Submission): void {
+    this.#ports.abandon(submission);
+    const message = `no manager answered; ${submission.stranger} answers on the pool's submit subject`;
+    this.fail(submission, new PoolError("bus_unavailable", message, { retryAfterMs: 1_000 }));
   }
 
   #takenBy(manager: string): Submission[] {

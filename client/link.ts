@@ -19,10 +19,11 @@ import {
   type ReplyHeaders,
 } from "../mesh/wire/headers.js";
 import { jobRefusal, payloadLimit } from "../mesh/wire/payload-limit.js";
+import { streamOf } from "../mesh/wire/pub-ack.js";
 import { isNoResponders, type Reply } from "../mesh/wire/reply.js";
 import type { Subjects } from "../mesh/wire/subjects.js";
 import { headersOf } from "../mesh/wire/wire-headers.js";
-import { Failover, type FailoverPorts, TICK_MS } from "./failover.js";
+import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";
 import { Managers } from "./managers.js";
 import type { Submission } from "./submission.js";
 
@@ -65,7 +66,7 @@ export class ClientLink implements FailoverPorts {
   cancel(id: string): boolean {
     const submission = this.#failover.live(id);
     if (submission === undefined) return false;
-    this.#bus.publish(this.#subjects.cancel(this.#pool, id));
+    this.abandon(submission);
     this.#failover.fail(submission, new PoolError("canceled", "the caller canceled the job"));
     return true;
   }
@@ -101,8 +102,11 @@ export class ClientLink implements FailoverPorts {
   revoke(submission: Submission, upToAttempt: number): void {
     this.#answers.close(submission.token);
     submission.token = this.#answers.open(submission);
-    const headers = encodeRevocation(upToAttempt);
-    this.#bus.publish(this.#subjects.cancel(this.#pool, submission.id), undefined, { headers });
+    this.#revoke(submission, upToAttempt);
+  }
+
+  abandon(submission: Submission): void {
+    if (submission.state !== "unsent" || submission.managersBefore > 0) this.#revoke(submission, undefined);
   }
 
   watch(manager: string, watched: boolean): void {
@@ -114,9 +118,17 @@ export class ClientLink implements FailoverPorts {
     if (this.#failover.size === 0) this.#endTicker();
   }
 
+  #revoke({ id, headers: { nonce } }: Submission, upToAttempt: number | undefined): void {
+    const headers = encodeRevocation({ upToAttempt, nonce });
+    this.#bus.publish(this.#subjects.cancel(this.#pool, id), undefined, { headers });
+  }
+
   #publish(submission: Submission, subject: string, payload?: Uint8Array): boolean {
     const { headers, managersBefore, deadlineAtMs, token } = submission;
-    headers.timeoutMs = Math.max(1, deadlineAtMs - this.#bus.runtime.now());
+    const nowMs = this.#bus.runtime.now();
+    headers.timeoutMs = Math.max(1, deadlineAtMs - nowMs);
+    headers.clockMs = nowMs;
+    headers.startWithinMs = TAKE_WITHIN_MS;
     if (managersBefore > 0) headers.attempt = managersBefore * ATTEMPTS_PER_MANAGER + 1;
     return this.#bus.publish(subject, payload, {
       headers: encodeJobHeaders(headers),
@@ -146,6 +158,8 @@ export class ClientLink implements FailoverPorts {
     if (isNoResponders(msg)) return this.#failover.noManager(submission, nowMs);
     const headers = headersOf(msg);
     const reply = decodeReplyHeaders(headers);
+    // What does not say that it is an answer comes from nobody of the mesh, such as a stream that captures the subject.
+    if (reply.bare || reply.kind === "unknown") return this.#failover.strangerAnswered(submission, streamOf(msg));
     if (reply.kind === "accepted" || reply.kind === "progress") {
       if (reply.worker !== undefined) submission.startedAtMs ??= nowMs;
       this.#failover.taken(submission, headers?.get(HEADER.manager) ?? "");

@@ -30,6 +30,8 @@ export class Submission {
   sentAtMs = 0;
   /** Managers that it was given to before this one. */
   managersBefore = 0;
+  /** What answered in the place of a manager; "" for nothing. */
+  stranger = "";
   /** When a worker accepted it, as far as the client has heard. */
   startedAtMs: number | undefined;
   #state: SubmissionState = "unsent";

@@ -27,7 +27,12 @@ export const CATALOGUE = {
     retryable: false,
     when: "a name, payload, header or deadline is unacceptable; names the field",
   },
-  unknown_pool: { code: Code.NotFound, number: 404, retryable: true, when: "no worker has ever sent a heartbeat for this pool" },
+  unknown_pool: {
+    code: Code.NotFound,
+    number: 404,
+    retryable: true,
+    when: "no worker has ever sent a heartbeat for this pool",
+  },
   no_workers: {
     code: Code.Unavailable,
     number: 503,

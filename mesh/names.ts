@@ -8,7 +8,7 @@
 import { PoolError } from "./errors.js";
 
 /** What kinds of thing bear names. */
-export type NameKind = "pool" | "worker" | "job" | "manager";
+export type NameKind = "pool" | "worker" | "job" | "manager" | "nonce";
 
 /** The longest name, in characters. */
 export const MAX_NAME_LENGTH = 63;

@@ -15,6 +15,8 @@ import type { SubmitOptions } from "./job.js";
 /** A job that is checked and has its defaults filled in. */
 export interface JobSpec {
   readonly id: string;
+  /** Names this submission when its caller chose the id; "" when the id was made for it and is its own. */
+  readonly nonce: string;
   readonly payload: Uint8Array;
   readonly timeoutMs: number;
   readonly idempotent: boolean;
@@ -55,7 +57,11 @@ export function toJobSpec(
   checkPayload(payload);
   const refusal = jobRefusal(payload, options, limitBytes);
   if (refusal !== undefined) throw refusal;
+  const { nonce: said, clockMs } = options as JobHeaders;
+  // A client of ours says a nonce when its caller chose the id; without one the id is its own.
+  const nonce = said ?? (id === undefined || clockMs !== undefined ? "" : newId());
   return {
+    nonce,
     id: id === undefined ? newId() : checkName("job", id),
     payload,
     timeoutMs: options.timeoutMs === undefined ? defaultTimeoutMs : checkTimeoutMs(options.timeoutMs),

@@ -45,12 +45,13 @@ export class BrokerOptions {
   async connect(): Promise<NatsConnection> {
     const addresses = shuffled(this.#addresses);
     const credentials = new Credentials(addresses, toCredential(this.#options));
+    const delays = new ReconnectDelays();
     const connection = await connect({
       ...this.#toNats(addresses),
       // The client calls this before each broker that it tries.
       reconnectDelayHandler: () => {
         credentials.onNextBroker();
-        return reconnectDelayMs();
+        return delays.next(systemRuntime.now());
       },
       ...(this.#files.authenticator === undefined
         ? { authenticator: () => credentials.current() }
@@ -89,7 +90,7 @@ export class BrokerOptions {
       // Waiting is done by Bus.connect(), which can be told to give up.
       waitOnFirstConnect: false,
       maxReconnectAttempts: -1,
-      reconnectTimeWait: 100,
+      reconnectTimeWait: 20,
       pingInterval: pingIntervalMs ?? 5_000,
       maxPingOut: 2,
       timeout: CONNECT_LIMIT_MS,
@@ -105,9 +106,27 @@ export class BrokerOptions {
   }
 }
 
-/** The time between two tries, in milliseconds: 100 to 300 at random, so that many do not return at once. */
+/** The time between two tries for a first connection, in milliseconds: 100 to 300 at random. */
 export function reconnectDelayMs(): number {
   return 100 + systemRuntime.random() * 200;
+}
+
+/** So many tries after a connection ended are quick: a link that was only reset is there again before anybody misses it. */
+const QUICK_TRIES = 8;
+/** Tries that are farther apart than this belong to two outages, in milliseconds. */
+const OUTAGE_MS = 2_000;
+
+/** The time between two tries to come back: 20 to 80 ms at first, then 100 to 300, at random, so that many do not return at once. */
+export class ReconnectDelays {
+  #tries = 0;
+  #triedAtMs = Number.NEGATIVE_INFINITY;
+
+  /** The time until the next try, in milliseconds. @param nowMs monotonic milliseconds */
+  next(nowMs: number): number {
+    this.#tries = nowMs - this.#triedAtMs > OUTAGE_MS ? 1 : this.#tries + 1;
+    this.#triedAtMs = nowMs;
+    return this.#tries <= QUICK_TRIES ? 20 + systemRuntime.random() * 60 : reconnectDelayMs();
+  }
 }
 
 /** Whose credential is due: that of the broker which is tried, or else the only one there is. */

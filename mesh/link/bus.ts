@@ -55,6 +55,7 @@ export class Bus {
   readonly #reasonsToStay = new Set<() => boolean>();
   #connected = true;
   #closing = false;
+  #lameDuck = false;
 
   /**
    * Connects.
@@ -105,6 +106,11 @@ export class Bus {
   /** Whether what is published now waits for the end of a move to another broker. */
   get moving(): boolean {
     return this.#move.underWay;
+  }
+
+  /** Whether the broker is about to leave: others may have lost their connection to it already. */
+  get lameDuck(): boolean {
+    return this.#lameDuck;
   }
 
   /** The broker's limit on headers and payload together, in bytes. */
@@ -242,6 +248,7 @@ export class Bus {
           break;
         case "reconnect":
           this.#connected = true;
+          this.#lameDuck = false;
           for (const member of this.#members) member.rejoin();
           this.#move.end();
           this.#log.info({ server: redactUrls([status.server])[0] }, "reconnected to the broker");
@@ -249,6 +256,7 @@ export class Bus {
           break;
         case "ldm":
           this.#log.info("the broker enters lame duck mode");
+          this.#lameDuck = true;
           this.#emit("lame-duck", status.server);
           if (!this.#closing) void this.#move.begin();
           break;

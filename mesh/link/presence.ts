@@ -1,24 +1,24 @@
 /**
  * The one presence probe of the house: is the other side there?
  *
- * A part is asked at a subject that only it listens to. "Nobody listens", twice,
- * {@link PROBE_AGAIN_MS} apart, means that it is gone. Any answer means that it is
- * there. No answer at all decides nothing: a process that is stopped or far away
- * still listens.
+ * A part is asked at a subject that only it listens to. "Nobody listens", at every
+ * probe of {@link GONE_AFTER_MS}, means that it is gone: a part whose connection
+ * was reset is back sooner. Any answer means that it is there. No answer at all
+ * decides nothing: a process that is stopped or far away still listens.
  *
  * Nobody is judged by one who cannot judge: while this connection is down, is
- * being handed over to another broker, or has been back for less than
- * {@link STABLE_AFTER_MS}, absence is not counted, since the others are
- * reconnecting too.
+ * being handed over to another broker, its broker is about to leave, or it has
+ * been back for less than {@link STABLE_AFTER_MS}, absence is not counted, since
+ * the others are reconnecting too.
  */
 import type { Reply } from "../wire/reply.js";
 import type { Bus } from "./bus.js";
 import type { Inbox } from "./inbox.js";
 
-/** A part that is silent for this long is probed, in milliseconds. */
-export const PROBE_AFTER_MS = 250;
-/** The time between two probes that nobody hears, in milliseconds. */
-export const PROBE_AGAIN_MS = 300;
+/** A part that is silent for this long is probed, and so often while nobody listens, in milliseconds. */
+export const PROBE_AFTER_MS = 150;
+/** Nobody has listened for this long: it is gone, in milliseconds. */
+export const GONE_AFTER_MS = 600;
 /** After a reconnect nobody's absence counts for this long, in milliseconds. */
 export const STABLE_AFTER_MS = 3_000;
 /** How long an answer is waited for, in milliseconds. */
@@ -36,7 +36,7 @@ export interface PresenceParts {
   readonly onPresent: (id: string, reply: Reply, roundTripMs: number) => void;
   /** Nobody listened at its subject, for the first time or again. */
   readonly onAbsent?: (id: string) => void;
-  /** Nobody listened twice: it is gone. */
+  /** Nobody has listened for {@link GONE_AFTER_MS}: it is gone. */
   readonly onGone: (id: string) => void;
 }
 
@@ -62,16 +62,15 @@ export class Presence {
   /** Whether somebody's absence or silence counts now. */
   mayJudge(nowMs: number): boolean {
     const { bus } = this.#parts;
-    return bus.connected && !bus.moving && nowMs >= this.#judgeFromMs;
+    return bus.connected && !bus.moving && !bus.lameDuck && nowMs >= this.#judgeFromMs;
   }
 
   /** Probes `id` when it is due. @param silentMs how long it has not been heard */
   check(id: string, silentMs: number, nowMs: number): void {
     const probe = this.#probes.get(id);
     if (probe?.asking) return;
-    const absentAtMs = probe?.absentAtMs;
-    const isDue = absentAtMs === undefined ? silentMs >= PROBE_AFTER_MS : nowMs - absentAtMs >= PROBE_AGAIN_MS;
-    if (isDue) this.probe(id);
+    const sinceMs = probe?.absentAtMs === undefined ? silentMs : nowMs - probe.askedAtMs;
+    if (sinceMs >= PROBE_AFTER_MS) this.probe(id);
   }
 
   /** Probes `id` now, unless as many are probed as may be. */
@@ -88,7 +87,7 @@ export class Presence {
     this.#probes.delete(id);
   }
 
-  /** This connection is back: absence that was seen before counts no more, and none counts for a while. */
+  /** This connection is back, or works again: absence that was seen before counts no more, and none counts for a while. */
   onReconnect(nowMs: number): void {
     this.#judgeFromMs = nowMs + STABLE_AFTER_MS;
     for (const probe of this.#probes.values()) probe.absentAtMs = undefined;
@@ -119,7 +118,7 @@ export class Presence {
     this.#parts.onAbsent?.(id);
     if (!this.mayJudge(nowMs)) return;
     probe.absentAtMs ??= nowMs;
-    if (nowMs - probe.absentAtMs < PROBE_AGAIN_MS) return;
+    if (nowMs - probe.absentAtMs < GONE_AFTER_MS) return;
     this.#probes.delete(id);
     this.#parts.onGone(id);
   }

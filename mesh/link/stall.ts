@@ -56,10 +56,12 @@ export class StallDetector {
     return lagMs > this.#toleranceMs;
   }
 
-  /** The longest lag since the last call, in milliseconds. */
-  takeLongestLagMs(): number {
-    const lagMs = this.#longestLagMs;
+  /** The longest lag since resetLag(), in milliseconds. */
+  get longestLagMs(): number {
+    return this.#longestLagMs;
+  }
+
+  resetLag(): void {
     this.#longestLagMs = 0;
-    return lagMs;
   }
 }

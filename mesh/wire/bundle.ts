@@ -5,9 +5,9 @@
  * Pure. A message costs both ends and the broker more than an empty job does,
  * and headers as text more than all else that crosses; so what is sent to one
  * place in one turn of the event loop travels together, in binary. An entry is,
- * big-endian: 1 with a trace, else 0; length of its token; length of its id; 0
- * (a byte each); attempt; time left in milliseconds; length of its payload (four
- * bytes each); then token, id, perhaps the trace (its length in two bytes,
+ * big-endian: 1 with a trace, else 0; length of its token; length of its id;
+ * length of its nonce (a byte each); attempt; time left in milliseconds; length of its payload (four
+ * bytes each); then token, id, nonce, perhaps the trace (its length in two bytes,
  * traceparent, a line feed, tracestate), payload.
  */
 import { isName } from "../names.js";
@@ -17,6 +17,8 @@ export interface BundleEntry {
   /** The last token of the job's reply subject. */
   readonly token: string;
   readonly id: string;
+  /** The nonce of its submission; "" when its id is its own. Only workers of protocol version 2 read it. */
+  readonly nonce: string;
   readonly attempt: number;
   readonly payload: Uint8Array;
   /** Of a job: the time left when it was sent, in milliseconds; else 0. */
@@ -31,7 +33,7 @@ export const MAX_BUNDLED_BYTES = 4_096;
 export const MAX_BUNDLE_ENTRIES = 128;
 export const MAX_BUNDLE_BYTES = 256 * 1_024;
 /** What an entry has at most besides payload and trace. */
-const MAX_NAMES_BYTES = 384;
+const MAX_NAMES_BYTES = 448;
 
 const FIXED_BYTES = 16;
 /** What a token may be; the broker would read anything else as protocol. */
@@ -68,23 +70,24 @@ export function decodeBundle(data: Uint8Array, visit: (entry: BundleEntry) => vo
 }
 
 function sizeOf(entry: BundleEntry): number {
-  const { token, id, payload, traceparent = "", tracestate = "" } = entry;
+  const { token, id, nonce, payload, traceparent = "", tracestate = "" } = entry;
   const traceBytes = hasTrace(entry) ? 2 + traceparent.length + 1 + tracestate.length : 0;
-  return FIXED_BYTES + token.length + id.length + traceBytes + payload.length;
+  return FIXED_BYTES + token.length + id.length + nonce.length + traceBytes + payload.length;
 }
 
 function write(bytes: Buffer, from: number, entry: BundleEntry): number {
-  const { token, id, payload, traceparent = "", tracestate = "" } = entry;
+  const { token, id, nonce, payload, traceparent = "", tracestate = "" } = entry;
   const trace = hasTrace(entry) ? `${traceparent}\n${tracestate}` : undefined;
   bytes[from] = trace === undefined ? 0 : WITH_TRACE;
   bytes[from + 1] = token.length;
   bytes[from + 2] = id.length;
-  bytes[from + 3] = 0;
+  bytes[from + 3] = nonce.length;
   bytes.writeUInt32BE(entry.attempt, from + 4);
   bytes.writeUInt32BE(Math.ceil(entry.timeoutMs), from + 8);
   bytes.writeUInt32BE(payload.length, from + 12);
   let at = writeText(bytes, from + FIXED_BYTES, token);
   at = writeText(bytes, at, id);
+  if (nonce !== "") at = writeText(bytes, at, nonce);
   if (trace !== undefined) at = writeText(bytes, bytes.writeUInt16BE(trace.length, at), trace);
   bytes.set(payload, at);
   return at + payload.length;
@@ -99,7 +102,7 @@ function writeText(bytes: Buffer, at: number, text: string): number {
 /** The whole length of the entry at `at`; undefined when there is not so much. */
 function lengthOf(bytes: Buffer, at: number): number | undefined {
   if (at + FIXED_BYTES > bytes.length) return undefined;
-  const texts = (bytes[at + 1] as number) + (bytes[at + 2] as number);
+  const texts = (bytes[at + 1] as number) + (bytes[at + 2] as number) + (bytes[at + 3] as number);
   let length = FIXED_BYTES + texts + bytes.readUInt32BE(at + 12);
   if (bytes[at] === WITH_TRACE) {
     if (at + FIXED_BYTES + texts + 2 > bytes.length) return undefined;
@@ -113,12 +116,15 @@ function read(bytes: Buffer, at: number, length: number): BundleEntry | undefine
   const idEnd = tokenEnd + (bytes[at + 2] as number);
   const token = bytes.toString("latin1", at + FIXED_BYTES, tokenEnd);
   const id = bytes.toString("latin1", tokenEnd, idEnd);
-  if (!isName(id) || !TOKEN.test(token)) return undefined;
-  const trace = bytes[at] === WITH_TRACE ? readTrace(bytes, idEnd) : undefined;
+  const nonceEnd = idEnd + (bytes[at + 3] as number);
+  const nonce = nonceEnd === idEnd ? "" : bytes.toString("latin1", idEnd, nonceEnd);
+  if (!isName(id) || !TOKEN.test(token) || (nonce !== "" && !isName(nonce))) return undefined;
+  const trace = bytes[at] === WITH_TRACE ? readTrace(bytes, nonceEnd) : undefined;
   const payloadBytes = bytes.readUInt32BE(at + 12);
   return {
     token,
     id,
+    nonce,
     attempt: bytes.readUInt32BE(at + 4),
     timeoutMs: bytes.readUInt32BE(at + 8),
     traceparent: trace?.[0] || undefined,

@@ -1,5 +1,5 @@
 /** Control requests as they cross the wire: made here, answered by workers. */
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, fromJsonString, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ControlRequestSchema, type ControlResponse, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { PoolError } from "../errors.js";
 import { readErrorHeaders } from "./error-headers.js";
@@ -24,9 +24,22 @@ export function decodeControlReply(worker: string, msg: Reply): ControlResponse 
   if (isNoResponders(msg)) throw new PoolError("not_found", `worker ${worker} is not there`, { field: "worker" });
   if (msg.headers !== undefined && decodeReplyHeaders(msg.headers).kind === "error")
     throw readErrorHeaders(msg.headers);
+  const response = decodeControlResponse(msg);
+  if (response !== undefined) return response;
+  throw new PoolError("internal", `worker ${worker} gave an answer that is not a ControlResponse`);
+}
+
+const BRACE = 0x7b;
+
+/**
+ * The answer of a worker in any language: protobuf, protobuf JSON, or nothing,
+ * which means "done; my heartbeat tells the rest". Undefined when it is none of these.
+ */
+export function decodeControlResponse({ data }: Pick<Reply, "data">): ControlResponse | undefined {
   try {
-    return fromBinary(ControlResponseSchema, msg.data);
-  } catch (error) {
-    throw new PoolError("internal", `worker ${worker} gave an answer that is not a ControlResponse`, { cause: error });
+    if (data[0] !== BRACE) return fromBinary(ControlResponseSchema, data);
+    return fromJsonString(ControlResponseSchema, Buffer.from(data).toString(), { ignoreUnknownFields: true });
+  } catch {
+    return undefined;
   }
 }

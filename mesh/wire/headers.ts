@@ -13,6 +13,15 @@ import { eachHeader, firstHeaderIs, type HeaderReader, wireHeaders } from "./wir
 export const HEADER = {
   jobId: "Pool-Job-Id",
   attempt: "Pool-Attempt",
+  /**
+   * Names one submission of a job whose id its caller chose. Attempts, kept results
+   * and revocations are keyed by it, so that an id that is used again is another job.
+   */
+  nonce: "Pool-Nonce",
+  /** The sender's monotonic clock when the message left, milliseconds; only differences between messages of one sender mean anything. */
+  clock: "Pool-Clock",
+  /** A lease: the message may be acted on when it is no older than this, milliseconds. */
+  startWithinMs: "Pool-Start-Within-Ms",
   timeoutMs: "Pool-Timeout-Ms",
   expiresAt: "Pool-Expires-At",
   offer: "Pool-Offer",
@@ -21,6 +30,8 @@ export const HEADER = {
   /** On a reply to a submission: the manager that answers. */
   manager: "Pool-Manager",
   free: "Pool-Free",
+  /** On `busy`: the message was this old when it came, milliseconds, which was too old to act on. */
+  ageMs: "Pool-Age-Ms",
   /** The first header of a message that is a bundle: how many jobs or results it holds. */
   bundle: "Pool-Bundle",
   /** On a bundle of jobs: when it was sent, milliseconds since the epoch. */
@@ -49,7 +60,7 @@ export const HEADER = {
   parked: "Pool-Parked",
 } as const;
 
-/** What a reply is. */
+/** What a reply says it is. */
 export type ReplyKind = "accepted" | "busy" | "progress" | "result" | "error";
 
 /** Who goes first among parked jobs. */
@@ -73,7 +84,12 @@ export const MAX_CLIENT_LENGTH = 128;
 export interface JobHeaders {
   jobId?: string;
   attempt?: number;
+  nonce?: string;
   timeoutMs?: number;
+  /** The sender's monotonic clock, milliseconds. */
+  clockMs?: number;
+  /** How old the message may be when it is acted on, milliseconds. */
+  startWithinMs?: number;
   /** Milliseconds since the epoch. */
   expiresAt?: number;
   offer?: boolean;
@@ -87,11 +103,16 @@ export interface JobHeaders {
 
 /** The data about a reply. */
 export interface ReplyHeaders {
-  kind: ReplyKind;
+  /** "unknown" when it says a kind that this version does not know: it is no answer. */
+  kind: ReplyKind | "unknown";
+  /** It does not say what it is: the answer of a bare worker, or of a stranger. */
+  bare?: boolean;
   jobId?: string;
   attempt?: number | undefined;
   worker?: string;
   free?: number | undefined;
+  /** On `busy`: the message was too old, by this many milliseconds; it was not acted on. */
+  ageMs?: number | undefined;
 }
 
 /** Writes a job's headers. */
@@ -99,6 +120,9 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
   const h = wireHeaders();
   if (job.jobId !== undefined) h.append(HEADER.jobId, job.jobId);
   if (job.attempt !== undefined) h.append(HEADER.attempt, String(job.attempt));
+  if (job.nonce) h.append(HEADER.nonce, job.nonce);
+  if (job.clockMs !== undefined) h.append(HEADER.clock, String(Math.floor(job.clockMs)));
+  if (job.startWithinMs !== undefined) h.append(HEADER.startWithinMs, String(Math.floor(job.startWithinMs)));
   if (job.timeoutMs !== undefined) h.append(HEADER.timeoutMs, String(Math.max(1, Math.ceil(job.timeoutMs))));
   if (job.expiresAt !== undefined) h.append(HEADER.expiresAt, String(Math.ceil(job.expiresAt)));
   if (job.offer) h.append(HEADER.offer, "1");
@@ -114,12 +138,36 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
 /** Whether a message is a bundle of several (see bundle.ts). */
 export const isBundle = firstHeaderIs(HEADER.bundle);
 
+/** What a bundle of jobs says of all of them. */
+export interface BundleHeaders {
+  /** When it was sent, milliseconds since the epoch; for workers of protocol version 1. */
+  readonly sentAt: number | undefined;
+  /** As in {@link JobHeaders}. */
+  readonly clockMs: number | undefined;
+  readonly startWithinMs: number | undefined;
+}
+
 /** Headers of a bundle of jobs. */
-export function encodeJobsHeaders(count: number, sentAt: number): MsgHdrs {
+export function encodeJobsHeaders(count: number, { sentAt, clockMs, startWithinMs }: BundleHeaders): MsgHdrs {
   const h = wireHeaders();
   h.append(HEADER.bundle, String(count));
-  h.append(HEADER.sentAt, String(sentAt));
+  if (sentAt !== undefined) h.append(HEADER.sentAt, String(sentAt));
+  if (clockMs !== undefined) h.append(HEADER.clock, String(Math.floor(clockMs)));
+  if (startWithinMs !== undefined) h.append(HEADER.startWithinMs, String(Math.floor(startWithinMs)));
   return h;
+}
+
+/** What a bundle of jobs says of all of them; what is malformed is taken as not said. */
+export function decodeJobsHeaders(h: HeaderReader | undefined): BundleHeaders {
+  const number = (name: string): number | undefined => {
+    const said = h?.get(name) ?? "";
+    return /^\d{1,15}$/.test(said) ? Number(said) : undefined;
+  };
+  return {
+    sentAt: number(HEADER.sentAt),
+    clockMs: number(HEADER.clock),
+    startWithinMs: number(HEADER.startWithinMs),
+  };
 }
 
 /** Headers of a bundle of results. */
@@ -131,17 +179,26 @@ export function encodeResultsHeaders(count: number, worker: string, free: number
   return h;
 }
 
-/** When a bundle of jobs was sent; undefined when it does not say. */
-export function decodeSentAt(h: HeaderReader | undefined): number | undefined {
-  const said = h?.get(HEADER.sentAt) ?? "";
-  return /^\d{1,15}$/.test(said) ? Number(said) : undefined;
+/** Which attempts of which submission a cancel message means. */
+export interface Revocation {
+  /** Attempts up to this one; undefined for all. */
+  readonly upToAttempt: number | undefined;
+  /** The submission; undefined or "" for every job of this id. */
+  readonly nonce: string | undefined;
 }
 
-/** Headers of a cancel message that revokes attempts up to `attempt` only. */
-export function encodeRevocation(attempt: number): MsgHdrs {
+/** Headers of a cancel message. */
+export function encodeRevocation({ upToAttempt, nonce }: Revocation): MsgHdrs {
   const h = wireHeaders();
-  h.append(HEADER.attempt, String(attempt));
+  if (upToAttempt !== undefined) h.append(HEADER.attempt, String(upToAttempt));
+  if (nonce) h.append(HEADER.nonce, nonce);
   return h;
+}
+
+/** Reads the headers of a cancel message. @throws PoolError `invalid_argument` with the header as its field */
+export function decodeRevocation(h: HeaderReader | undefined): Revocation {
+  const { attempt, nonce } = decodeJobHeaders(h);
+  return { upToAttempt: attempt, nonce };
 }
 
 /**
@@ -174,6 +231,15 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       break;
     case HEADER.attempt:
       job.attempt = integer(name, value, 1, 1_000_000);
+      break;
+    case HEADER.nonce:
+      job.nonce = checkName("nonce", value);
+      break;
+    case HEADER.clock:
+      job.clockMs = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      break;
+    case HEADER.startWithinMs:
+      job.startWithinMs = integer(name, value, 0, MAX_TIMEOUT_MS);
       break;
     case HEADER.timeoutMs:
       job.timeoutMs = integer(name, value, 1, MAX_TIMEOUT_MS);
@@ -215,23 +281,29 @@ export function encodeReplyHeaders(reply: ReplyHeaders): MsgHdrs {
   if (reply.attempt !== undefined) h.append(HEADER.attempt, String(reply.attempt));
   if (reply.worker !== undefined) h.append(HEADER.worker, reply.worker);
   if (reply.free !== undefined) h.append(HEADER.free, String(reply.free));
+  if (reply.ageMs !== undefined) h.append(HEADER.ageMs, String(Math.ceil(reply.ageMs)));
   return h;
 }
 
 /** Reads a reply's headers; what is malformed is taken as not said. A reply without any is a bare worker's result. */
 export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
   const reply: ReplyHeaders = { kind: "result" };
-  if (h === undefined) return reply;
-  let said: ReplyKind | undefined;
+  if (h === undefined) {
+    reply.bare = true;
+    return reply;
+  }
+  let said: ReplyKind | "unknown" | undefined;
   let isError = false;
   eachHeader(h, (name, value) => {
-    if (name === HEADER.reply && isReplyKind(value)) said = value;
+    if (name === HEADER.reply) said = isReplyKind(value) ? value : "unknown";
     else if (name === HEADER.jobId && value !== "") reply.jobId = value;
     else if (name === HEADER.attempt) reply.attempt = count(value);
     else if (name === HEADER.worker && value !== "") reply.worker = value;
     else if (name === HEADER.free) reply.free = count(value);
+    else if (name === HEADER.ageMs) reply.ageMs = count(value);
     else if (name === HEADER.serviceErrorCode && value !== "") isError = true;
   });
+  if (said === undefined) reply.bare = true;
   reply.kind = said ?? (isError ? "error" : "result");
   return reply;
 }

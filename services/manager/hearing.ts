@@ -4,10 +4,12 @@
  * Decided here: the subjects it subscribes to and which pool each message goes to.
  */
 import type { Msg } from "nats";
-import { PoolError } from "../../mesh/errors.js";
+import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
-import { decodeJobHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { Ages } from "../../mesh/wire/ages.js";
+import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
+import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
 import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { isAnswerable, QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
 import type { Answers } from "./answers.js";
@@ -36,6 +38,7 @@ export interface HearingParts {
 export class Hearing {
   readonly #parts: HearingParts;
   readonly #subscriptions: Subscription[] = [];
+  readonly #ages = new Ages();
   /** Heartbeats that were garbage and were dropped. */
   garbage = 0;
 
@@ -81,21 +84,35 @@ export class Hearing {
   #onCancel(msg: Msg): void {
     const { bus, subjects, held, known } = this.#parts;
     const job = subjects.lastOf(msg.subject);
-    const upToAttempt = decodeJobHeaders(msg.headers).attempt;
-    held.revoke(job, upToAttempt ?? Number.POSITIVE_INFINITY);
-    if (known(subjects.poolOf(msg.subject))?.onCancel(job, upToAttempt) !== true) return;
+    let revocation: Revocation;
+    try {
+      revocation = decodeRevocation(msg.headers);
+    } catch (thrown) {
+      return this.#refuse(msg, toPoolError(thrown));
+    }
+    const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = revocation;
+    held.revoke(`${job} ${nonce}`, upToAttempt);
+    if (known(subjects.poolOf(msg.subject))?.onCancel(job, revocation) !== true) return;
     if (isAnswerable(msg.reply, bus.inboxPrefix)) {
       bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
     }
   }
 
+  #refuse({ reply }: Msg, error: PoolError): void {
+    const { bus } = this.#parts;
+    if (!isAnswerable(reply, bus.inboxPrefix)) return;
+    const headers = encodeReplyHeaders({ kind: "error" });
+    writeErrorHeaders(headers, error);
+    bus.publish(reply, errorText(error), { headers });
+  }
+
   #onSubmit(msg: Msg, answer: typeof answerSubmission): void {
     const { bus, subjects, manager, answers, held, get } = this.#parts;
     const name = subjects.poolOf(msg.subject);
-    const door = { bus, answers, manager };
+    const door = { bus, answers, manager, ages: this.#ages };
     held.sign(bus.runtime.now());
-    const job = msg.headers?.get(HEADER.jobId) ?? "";
-    const attempt = Number(msg.headers?.get(HEADER.attempt) || 1);
+    const job = `${msg.headers?.get(HEADER.jobId) ?? ""} ${msg.headers?.get(HEADER.nonce) ?? ""}`;
+    const attempt = Number(msg.headers?.get(HEADER.attempt)) || 1;
     if (held.submit(job, attempt, () => answer(door, msg, () => get(name)))) return;
     answer(door, msg, () => {
       throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });

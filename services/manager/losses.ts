@@ -2,19 +2,19 @@
  * Which workers of one pool are lost, and which outcomes did not arrive.
  *
  * Decided here: a worker is lost when it is gone (presence.ts) or has been silent
- * for three of its heartbeat intervals; after this manager's own reconnect, and
+ * for three of its heartbeat intervals while the broker answers; after this manager's own reconnect, and
  * for jobs that a worker no longer lists, it asks for the outcomes that are due.
  * Not decided here: what becomes of the jobs (dispatcher.ts).
  */
-import { fromBinary } from "@bufbuild/protobuf";
-import { ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
+import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
 import { Presence, STABLE_AFTER_MS } from "../../mesh/link/presence.js";
-import { encodeControl } from "../../mesh/wire/control-messages.js";
+import { decodeControlResponse, encodeControl } from "../../mesh/wire/control-messages.js";
 import type { Reply } from "../../mesh/wire/reply.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
 import type { Dispatcher } from "./jobs/dispatcher.js";
+import type { Job } from "./jobs/job.js";
 import type { Timeouts } from "./jobs/timeouts.js";
 import type { Workers } from "./jobs/workers.js";
 
@@ -22,6 +22,9 @@ import type { Workers } from "./jobs/workers.js";
 const UNLISTED_TO_ASK = 2;
 /** Job ids in one question. */
 const IDS_PER_QUESTION = 500;
+/** How long the round trip before a verdict may take, and from when on it excuses everybody, in milliseconds. */
+const ROUND_TRIP_LIMIT_MS = 1_000;
+const SLOW_ROUND_TRIP_MS = 500;
 
 /** What it works with. */
 export interface LossesParts {
@@ -39,6 +42,7 @@ export interface LossesParts {
 export class Losses {
   readonly #parts: LossesParts;
   readonly #presence: Presence;
+  #confirming = false;
 
   constructor(parts: LossesParts) {
     this.#parts = parts;
@@ -67,10 +71,31 @@ export class Losses {
     }
   }
 
-  /** Loses the workers that send no heartbeats any more. */
+  /**
+   * Loses the workers that send no heartbeats any more. First a round trip to the
+   * broker has to end: what was on its way has come then, and a broker that does
+   * not answer delivers no heartbeats either.
+   */
   checkSilence(nowMs: number): void {
+    if (this.#confirming || !this.#presence.mayJudge(nowMs)) return;
+    if (this.#parts.workers.silent(nowMs).length > 0) void this.#confirmSilence(nowMs);
+  }
+
+  async #confirmSilence(fromMs: number): Promise<void> {
+    const { bus, workers } = this.#parts;
+    this.#confirming = true;
+    const isAnswered = await bus.flush(ROUND_TRIP_LIMIT_MS);
+    this.#confirming = false;
+    const nowMs = bus.runtime.now();
+    if (!isAnswered || nowMs - fromMs > SLOW_ROUND_TRIP_MS) return this.excuseBroker(nowMs);
     if (!this.#presence.mayJudge(nowMs)) return;
-    for (const worker of this.#parts.workers.silent(nowMs)) this.#lose(worker, "went silent");
+    for (const worker of workers.silent(nowMs)) this.#lose(worker, "went silent");
+  }
+
+  /** The broker did not answer for a while: nobody's silence meanwhile counts. */
+  excuseBroker(nowMs: number): void {
+    this.#presence.onReconnect(nowMs);
+    this.#parts.workers.resetSilence(nowMs);
   }
 
   /** After this manager's own reconnect nobody is judged for a while, and it asks for the outcomes that are due. */
@@ -82,27 +107,25 @@ export class Losses {
     timeouts.restartUnanswered(nowMs);
     bus.publish(subjects.controlAll(pool), encodeControl("rollCall", {}));
     const sent = dispatcher.liveJobsNow().filter((job) => job.state === "sent");
-    this.#askForOutcomes(
-      subjects.controlAll(pool),
-      sent.map((job) => job.id),
-    );
+    this.#askForOutcomes(subjects.controlAll(pool), sent);
   }
 
   /**
    * A worker's heartbeat lists all that it runs. A job that it accepted and no
    * longer lists has ended there, and its outcome was lost on the way: we ask.
    */
-  onRunningList(worker: string, running: readonly string[]): void {
+  onRunningList({ worker, runningJobs, runningNonces }: Heartbeat): void {
     const { dispatcher, subjects, pool } = this.#parts;
     const accepted = dispatcher.inFlight.assignments.at(worker).filter(({ state }) => state === "accepted");
     if (accepted.length === 0) return;
-    const listed = new Set(running);
-    const due: string[] = [];
+    const listed = new Set(runningJobs.map((id, i) => `${id} ${runningNonces[i] ?? ""}`));
+    const isListed = ({ id, spec }: Job): boolean => listed.has(`${id} ${spec.nonce}`);
+    const due: Job[] = [];
     for (const attempt of accepted) {
-      attempt.unlisted = listed.has(attempt.job.id) ? 0 : attempt.unlisted + 1;
+      attempt.unlisted = isListed(attempt.job) ? 0 : attempt.unlisted + 1;
       if (attempt.unlisted < UNLISTED_TO_ASK) continue;
       attempt.unlisted = 0;
-      due.push(attempt.job.id);
+      due.push(attempt.job);
     }
     this.#askForOutcomes(subjects.control(pool, worker), due);
   }
@@ -127,20 +150,22 @@ export class Losses {
     this.#parts.dispatcher.workerLost(worker, why);
   }
 
-  #askForOutcomes(subject: string, ids: readonly string[]): void {
-    for (let from = 0; from < ids.length; from += IDS_PER_QUESTION) {
-      const payload = encodeControl("owed", { jobIds: ids.slice(from, from + IDS_PER_QUESTION) });
+  #askForOutcomes(subject: string, jobs: readonly Job[]): void {
+    for (let from = 0; from < jobs.length; from += IDS_PER_QUESTION) {
+      const asked = jobs.slice(from, from + IDS_PER_QUESTION);
+      const jobIds = asked.map(({ id }) => id);
+      const payload = encodeControl("owed", { jobIds, nonces: asked.map(({ spec }) => spec.nonce) });
       void this.#parts.inbox.askAll({ subject, payload, limitMs: STABLE_AFTER_MS }, (msg) => this.#onOutcomes(msg));
     }
   }
 
   /** The worker sends the outcomes that it knows by itself; here it says which jobs it knows. */
   #onOutcomes(msg: Reply): void {
-    if (msg.data.length === 0) return;
     const { dispatcher } = this.#parts;
-    const response = fromBinary(ControlResponseSchema, msg.data);
-    const worker = response.worker?.worker ?? "";
-    for (const id of response.knownJobIds) dispatcher.runsAt(id, worker);
+    const response = decodeControlResponse(msg);
+    const worker = response?.worker?.worker;
+    if (response === undefined || worker === undefined) return;
+    for (const id of response.knownJobIds) dispatcher.runsAt(id, dispatcher.live(id)?.spec.nonce ?? "", worker);
     for (const id of response.unknownJobIds) {
       const attempt = dispatcher.live(id)?.attempt;
       if (attempt?.worker === worker) dispatcher.attemptLost(attempt, "has forgotten it");

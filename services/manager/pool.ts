@@ -10,7 +10,7 @@ import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job/job.js";
 import { ATTEMPTS_PER_MANAGER, type JobSpec, toJobSpec } from "../../mesh/job/job-spec.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
-import type { JobHeaders } from "../../mesh/wire/headers.js";
+import type { JobHeaders, Revocation } from "../../mesh/wire/headers.js";
 import { payloadLimit } from "../../mesh/wire/payload-limit.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
 import type { PoolFacts } from "./doors/unknown-pool.js";
@@ -63,7 +63,14 @@ export class Pool {
     this.#bus = bus;
     this.lastUsedAtMs = bus.runtime.now();
     this.workers = new Workers(settings.maxWorkers);
-    this.#sender = new Sender({ pool: name, bus, subjects, totals: this.totals, dispatcher: () => this.dispatcher });
+    this.#sender = new Sender({
+      pool: name,
+      bus,
+      subjects,
+      totals: this.totals,
+      dispatcher: () => this.dispatcher,
+      leaseMs: (attempt, nowMs) => this.timeouts.leaseMs(attempt, nowMs),
+    });
     this.dispatcher = this.#makeDispatcher(parts);
     this.timeouts = new Timeouts(this.dispatcher, this.workers, settings.acceptTimeoutMs);
     const onLost = (worker: string, why: string): void => this.list.remove(worker, why);
@@ -102,13 +109,21 @@ export class Pool {
     });
   }
 
-  /** One more caller waits for a job that is live here or whose outcome is kept; false when neither is so. */
-  listen(id: string, listener: JobListener): boolean {
+  /**
+   * One more caller waits for a submission that is live here or whose outcome is kept; false when neither is so.
+   *
+   * @param nonce of the submission; undefined for the one that has this id now
+   */
+  listen(id: string, nonce: string | undefined, listener: JobListener): boolean {
     const job = this.dispatcher.live(id);
-    const kept = job === undefined ? this.outcomes.get(id, this.#bus.runtime.now()) : undefined;
-    if (kept !== undefined) queueMicrotask(() => listener.onEnd(kept));
-    else job?.listen(listener);
-    return job !== undefined || kept !== undefined;
+    if (job?.isOf(nonce)) {
+      job.listen(listener);
+      return true;
+    }
+    const kept = this.outcomes.of(id, nonce, this.#bus.runtime.now());
+    if (kept === undefined) return false;
+    queueMicrotask(() => listener.onEnd(kept));
+    return true;
   }
 
   /** Cancels a job that is live here; false when it is not. */
@@ -122,13 +137,17 @@ export class Pool {
   /**
    * A cancel or revocation that was heard on the bus; true when it ended a job here.
    *
-   * @param upToAttempt of a revocation; one of all attempts that are ours comes from a client that went elsewhere
+   * A revocation of all attempts that are this manager's comes from a client that
+   * went elsewhere; it ends the job for that client alone.
    */
-  onCancel(id: string, upToAttempt: number | undefined): boolean {
-    if (upToAttempt === undefined) return this.cancel(id);
+  onCancel(id: string, { upToAttempt, nonce }: Revocation): boolean {
     const job = this.dispatcher.live(id);
-    if (job === undefined || upToAttempt < job.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) return false;
-    this.dispatcher.fail(job, canceled());
+    if (job === undefined || !job.isOf(nonce)) return false;
+    if (upToAttempt !== undefined && upToAttempt < job.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) return false;
+    const caller = nonce === undefined ? undefined : job.listeners.find((listener) => listener.nonce === nonce);
+    if (caller !== undefined) this.dispatcher.leave(job, caller, canceled(job));
+    else if (upToAttempt === undefined) this.dispatcher.cancel(job, canceled(job));
+    else this.dispatcher.fail(job, canceled(job));
     return true;
   }
 
@@ -171,19 +190,26 @@ export class Pool {
       now: bus.runtime.now,
       onBusy: (busy) => onBusy(this, busy),
       onRoundTrip: (worker, ms) => this.timeouts.workerMeasured(worker, ms),
+      acceptTimeoutOf: (job) => this.timeouts.acceptTimeoutOf(job),
+      onLate: (attempt, ageMs) => this.timeouts.cameLate(attempt, ageMs),
       ...(hooks.jobStart ? { onStart } : {}),
       ...(hooks.jobFinish ? { onFinish: (outcome: Outcome) => hooks.jobFinish?.({ ...outcome, pool }) } : {}),
     });
   }
 
   #take(spec: JobSpec, listener: JobListener): Job {
-    if (this.dispatcher.live(spec.id) === undefined) this.#bus.requireConnected();
+    const live = this.dispatcher.live(spec.id);
+    if (live === undefined) this.#bus.requireConnected();
+    // Its client has given it to a manager once more: it has revoked what is live here, and that word may come later.
+    else if (live.isOf(spec.nonce) && spec.attemptsBefore >= live.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) {
+      this.dispatcher.cancel(live, canceled(live));
+    }
     return this.dispatcher.submit(spec, listener);
   }
 
-  /** The kept outcome of a job that had the same id and payload. */
+  /** The kept outcome of a job that had the same id, payload and options. */
   #outcomeOfRepeat(spec: JobSpec): Outcome | undefined {
-    const before = this.outcomes.repeat(spec.id, spec.payload, this.lastUsedAtMs);
+    const before = this.outcomes.repeat(spec, this.lastUsedAtMs);
     // A client that gives a job to another manager revokes it first. What came of that is not its outcome.
     const wasRevoked = before?.ok === false && before.error.reason === "canceled" && spec.attemptsBefore > 0;
     return wasRevoked ? undefined : before;
@@ -198,7 +224,7 @@ export class Pool {
       ...listener,
       onEnd: (outcome) => {
         signal?.removeEventListener("abort", onAbort);
-        if (keep) this.outcomes.keep(outcome, spec.payload, this.#bus.runtime.now());
+        if (keep) this.outcomes.keep(outcome, spec, this.#bus.runtime.now());
         listener.onEnd(outcome);
       },
     };

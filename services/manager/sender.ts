@@ -19,6 +19,7 @@ import {
   type ReplyHeaders,
 } from "../../mesh/wire/headers.js";
 import { payloadLimit } from "../../mesh/wire/payload-limit.js";
+import { streamOf } from "../../mesh/wire/pub-ack.js";
 import { isNoResponders, type Reply } from "../../mesh/wire/reply.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
 import { headersOf } from "../../mesh/wire/wire-headers.js";
@@ -36,6 +37,8 @@ export interface SenderParts {
   readonly totals: Totals;
   /** Who hears the replies. */
   readonly dispatcher: () => Dispatcher;
+  /** How old an attempt may be when its worker starts it, milliseconds; undefined when it may be any. @param nowMs when it leaves */
+  readonly leaseMs: (attempt: Attempt, nowMs: number) => number | undefined;
 }
 
 export class Sender implements SenderPort {
@@ -73,7 +76,9 @@ export class Sender implements SenderPort {
     if (attempt.token === "") attempt.token = this.#replies.open(attempt);
     if (worker === undefined) return this.#batcher.add(this.#jobSubject, attempt);
     const subject = `${this.#jobSubject}.${worker.id}`;
-    const mayWait = worker.takesBundles && attempt.job.payloadBytes <= MAX_BUNDLED_BYTES;
+    const { spec, payloadBytes } = attempt.job;
+    const knowsNonces = spec.nonce === "" || worker.protocolVersion >= 2;
+    const mayWait = worker.takesBundles && knowsNonces && payloadBytes <= MAX_BUNDLED_BYTES;
     if (mayWait) this.#batcher.add(subject, attempt);
     else this.#sendOne(subject, attempt);
   }
@@ -83,11 +88,11 @@ export class Sender implements SenderPort {
   }
 
   /** What has not left yet leaves first, so that no worker hears of a revocation before its job. */
-  revoke(job: Job, upToAttempt?: number): void {
+  revoke({ id, spec }: Job, upToAttempt?: number): void {
     const { bus, subjects, pool } = this.#parts;
     this.#batcher.flush();
-    const headers = upToAttempt === undefined ? undefined : encodeRevocation(upToAttempt);
-    bus.publish(subjects.cancel(pool, job.id), undefined, headers === undefined ? {} : { headers });
+    const headers = encodeRevocation({ upToAttempt, nonce: spec.nonce });
+    bus.publish(subjects.cancel(pool, id), undefined, { headers });
   }
 
   forget(attempt: Attempt): void {
@@ -108,6 +113,8 @@ export class Sender implements SenderPort {
     if (isNoResponders(msg)) return dispatcher.notDelivered(attempt.bundle ?? [attempt]);
     const headers = headersOf(msg);
     const reply = decodeReplyHeaders(headers);
+    const stream = reply.bare ? streamOf(msg) : undefined;
+    if (stream !== undefined) return dispatcher.streamAnswered(stream);
     const error = reply.kind === "error" && headers !== undefined ? readErrorHeaders(headers) : undefined;
     dispatcher.replied(attempt, reply, msg.data, error);
     // The slot that this reply has freed gets its next job now, not at the end of the turn.
@@ -125,22 +132,32 @@ export class Sender implements SenderPort {
       for (const attempt of attempts) this.#sendOne(subject, attempt);
       return;
     }
-    const { bus } = this.#parts;
-    const first = attempts[0] as Attempt;
-    const headers = encodeJobsHeaders(attempts.length, bus.runtime.wallNow());
+    const { bus, leaseMs } = this.#parts;
+    const open = attempts.filter(({ isOpen }) => isOpen);
+    const [first] = open;
+    if (first === undefined) return;
+    const { now, wallNow } = bus.runtime;
+    const clockMs = now();
+    const about = { sentAt: wallNow(), clockMs, startWithinMs: leaseMs(first, clockMs) };
+    const headers = encodeJobsHeaders(open.length, about);
     // If nobody listens at this subject, the broker says so under the first attempt's correlation id.
-    first.bundle = attempts;
-    bus.publish(subject, encodeBundle(attempts.map(toEntry)), { headers, reply: this.#replies.subject(first.token) });
+    first.bundle = open;
+    bus.publish(subject, encodeBundle(open.map(toEntry)), { headers, reply: this.#replies.subject(first.token) });
   }
 
+  /** An attempt that was closed while it waited for the end of the turn does not leave. */
   #sendOne(subject: string, attempt: Attempt): void {
-    const { bus } = this.#parts;
-    const { id, spec } = attempt.job;
-    const { payload, traceparent, tracestate, idempotent } = spec;
+    if (!attempt.isOpen) return;
+    const { bus, leaseMs } = this.#parts;
+    const { payload, nonce, traceparent, tracestate, idempotent } = attempt.job.spec;
+    const clockMs = bus.runtime.now();
     const timeoutMs = leftMs(attempt);
     const headers = encodeJobHeaders({
-      jobId: id,
+      jobId: attempt.job.id,
       attempt: attempt.number,
+      nonce,
+      clockMs,
+      startWithinMs: leaseMs(attempt, clockMs),
       timeoutMs,
       expiresAt: bus.runtime.wallNow() + timeoutMs,
       offer: true,
@@ -154,8 +171,8 @@ export class Sender implements SenderPort {
 
 function toEntry(attempt: Attempt): BundleEntry {
   const { token, number, job } = attempt;
-  const { payload, traceparent, tracestate } = job.spec;
-  return { token, id: job.id, attempt: number, payload, timeoutMs: leftMs(attempt), traceparent, tracestate };
+  const { payload, nonce, traceparent, tracestate } = job.spec;
+  return { token, id: job.id, nonce, attempt: number, payload, timeoutMs: leftMs(attempt), traceparent, tracestate };
 }
 
 function leftMs({ job, sentAtMs }: Attempt): number {

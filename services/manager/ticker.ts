@@ -18,6 +18,10 @@ const IDLE_TICKS = 100;
 const BUSY_TOLERANCE_MS = 90;
 const IDLE_TOLERANCE_MS = 500;
 const ROUND_TRIP_LIMIT_MS = 1_000;
+/** How often silent workers with jobs are looked for, in milliseconds. */
+const PRESENCE_CHECK_MS = PROBE_AFTER_MS / 3;
+/** A broker that does not answer for this long delivers nothing: what waits meanwhile is excused, in milliseconds. */
+const BROKER_STALL_MS = 300;
 
 /** What it works with. */
 export interface TickerParts {
@@ -35,6 +39,8 @@ export class Ticker {
   #slow: Timer | undefined;
   #idleTicks = 0;
   #nextPresenceAtMs = 0;
+  /** When the broker was asked for a sign of life that it has not given. */
+  #askedBrokerAtMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: TickerParts) {
     this.#parts = parts;
@@ -77,7 +83,7 @@ export class Ticker {
     const nowMs = bus.runtime.now();
     this.#checkStall(nowMs);
     const isPresenceDue = nowMs >= this.#nextPresenceAtMs;
-    if (isPresenceDue) this.#nextPresenceAtMs = nowMs + PROBE_AFTER_MS / 2;
+    if (isPresenceDue) this.#nextPresenceAtMs = nowMs + PRESENCE_CHECK_MS;
     for (const pool of this.#busy) this.#check(pool, nowMs, isPresenceDue);
     this.#idleTicks = this.#busy.size === 0 ? this.#idleTicks + 1 : 0;
     if (this.#idleTicks < IDLE_TICKS) return;
@@ -89,8 +95,8 @@ export class Ticker {
   #check(pool: Pool, nowMs: number, isPresenceDue: boolean): void {
     const { bus } = this.#parts;
     pool.timeouts.checkDeadlines(nowMs);
-    // During a handover to another broker messages are held: no worker can have answered them.
-    if (!bus.connected || bus.moving) return;
+    // During a handover messages are held, and a broker that stands still delivers none: no worker can have answered.
+    if (!bus.connected || bus.moving || nowMs - this.#askedBrokerAtMs > BROKER_STALL_MS) return;
     pool.timeouts.checkUnanswered(nowMs);
     if (!isPresenceDue) return;
     pool.losses.checkPresence(nowMs);
@@ -106,7 +112,7 @@ export class Ticker {
       pool.losses.checkSilence(nowMs);
     }
     this.#parts.onSecond(nowMs);
-    if (this.isBusy) void this.#measureRoundTrip();
+    if (this.isBusy || this.#askedBrokerAtMs < nowMs) void this.#measureRoundTrip();
   }
 
   #checkStall(nowMs: number): void {
@@ -115,10 +121,23 @@ export class Ticker {
     for (const pool of this.#parts.pools()) pool.timeouts.excuseStall(lagMs, nowMs);
   }
 
+  #excuseBroker({ timeouts, losses }: Pool, stalledMs: number, nowMs: number): void {
+    timeouts.excuseStall(stalledMs, nowMs);
+    losses.excuseBroker(nowMs);
+  }
+
   async #measureRoundTrip(): Promise<void> {
     const { bus } = this.#parts;
     const begunAtMs = bus.runtime.now();
-    if (!(await bus.flush(ROUND_TRIP_LIMIT_MS))) return;
-    for (const pool of this.#busy) pool.timeouts.brokerMeasured(bus.runtime.now() - begunAtMs);
+    if (this.#askedBrokerAtMs === Number.POSITIVE_INFINITY) this.#askedBrokerAtMs = begunAtMs;
+    const isAnswered = await bus.flush(ROUND_TRIP_LIMIT_MS);
+    if (!isAnswered) return;
+    const nowMs = bus.runtime.now();
+    const stalledMs = nowMs - this.#askedBrokerAtMs;
+    this.#askedBrokerAtMs = Number.POSITIVE_INFINITY;
+    for (const pool of this.#parts.pools()) {
+      if (stalledMs <= BROKER_STALL_MS) pool.timeouts.brokerMeasured(nowMs - begunAtMs);
+      else this.#excuseBroker(pool, stalledMs, nowMs);
+    }
   }
 }

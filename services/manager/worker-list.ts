@@ -44,7 +44,7 @@ export class WorkerList {
   onHeartbeat(heartbeat: Heartbeat, nowMs: number): void {
     const { workers, dispatcher, losses } = this.#parts;
     const id = heartbeat.worker;
-    if (workers.isCurrent(heartbeat)) for (const job of heartbeat.runningJobs) dispatcher.runsAt(job, id);
+    if (workers.isCurrent(heartbeat)) this.#acceptRunning(heartbeat);
     const meaning = workers.heartbeat(heartbeat, nowMs);
     if (meaning === "ignored") return;
     if (meaning === "left") {
@@ -54,7 +54,7 @@ export class WorkerList {
     const firstAtMs = this.#listed.get(id)?.firstAtMs ?? nowMs;
     this.#listed.set(id, { heartbeat, atMs: nowMs, firstAtMs });
     this.#onMeaning(meaning, heartbeat);
-    if (!heartbeat.runningTruncated) losses.onRunningList(id, heartbeat.runningJobs);
+    if (!heartbeat.runningTruncated) losses.onRunningList(heartbeat);
     dispatcher.pump();
   }
 
@@ -65,12 +65,17 @@ export class WorkerList {
     this.#parts.hooks.workerRemove?.({ id, pool: this.#parts.pool, why });
   }
 
-  #onMeaning(meaning: HeartbeatMeaning, { worker: id, slots, runningJobs }: Heartbeat): void {
+  #acceptRunning({ worker, runningJobs, runningNonces }: Heartbeat): void {
+    runningJobs.forEach((job, i) => this.#parts.dispatcher.runsAt(job, runningNonces[i] ?? "", worker));
+  }
+
+  #onMeaning(meaning: HeartbeatMeaning, heartbeat: Heartbeat): void {
+    const { worker: id, slots } = heartbeat;
     const { dispatcher, losses, hooks, pool } = this.#parts;
     if (meaning === "updated") return;
     losses.onJoined(id);
     if (meaning === "joined") hooks.workerAdd?.({ id, pool, slots });
     else dispatcher.workerLost(id, "restarted");
-    for (const job of runningJobs) dispatcher.runsAt(job, id);
+    this.#acceptRunning(heartbeat);
   }
 }

@@ -10,7 +10,7 @@ import type { Bus } from "../../mesh/link/bus.js";
 import { Confirmer, type UnconfirmedStore } from "../../mesh/link/confirmer.js";
 import type { Ending } from "./handlers/runner.js";
 import type { RefusalPort } from "./jobs/intake.js";
-import type { Addressee, Answerer, JobOrder } from "./jobs/order.js";
+import { type Addressee, type Answerer, type JobOrder, jobKey } from "./jobs/order.js";
 import type { Results } from "./jobs/results.js";
 import type { Replies } from "./replies.js";
 
@@ -43,8 +43,8 @@ export class Answers implements Answerer, RefusalPort, UnconfirmedStore {
     this.#replies.progress(order, payload);
   }
 
-  busy(order: JobOrder, free: number): void {
-    this.#replies.busy(order, free);
+  busy(order: JobOrder, free: number, ageMs?: number): void {
+    this.#replies.busy(order, free, ageMs);
   }
 
   error(to: Addressee, error: PoolError): void {
@@ -58,11 +58,11 @@ export class Answers implements Answerer, RefusalPort, UnconfirmedStore {
     this.#confirmer.published();
   }
 
-  /** Publishes the kept results of these jobs again; returns the ids it had. */
-  resend(ids: ReadonlySet<string>): Set<string> {
-    const found = this.#results.findJobs(ids, this.#now());
+  /** Publishes the kept results of these submissions again; returns the keys of those it had. */
+  resend(keys: ReadonlySet<string>): Set<string> {
+    const found = this.#results.findJobs(keys, this.#now());
     for (const kept of found) this.#replies.ending(kept, kept.ending);
-    return new Set(found.map((kept) => kept.id));
+    return new Set(found.map(({ id, nonce }) => jobKey(id, nonce)));
   }
 
   confirm(seq: number): void {

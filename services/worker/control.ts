@@ -16,6 +16,13 @@ import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
 import { isAnswerable } from "../../mesh/wire/subjects.js";
 import { controlErrorReply } from "./replies.js";
 
+/** Which submission a manager asks for. */
+export interface SubmissionName {
+  readonly id: string;
+  /** "" when its id is its own. */
+  readonly nonce: string;
+}
+
 /** What a worker does when it is told to. */
 export interface ControlActions {
   /** Resolves when the worker is empty, before it ends. */
@@ -25,8 +32,8 @@ export interface ControlActions {
   resize(slots: number): void;
   rollCall(): void;
   setPace(coalesceMs: number): void;
-  /** Sends kept results again; returns the ids it knows, running or finished. */
-  resend(ids: readonly string[]): ReadonlySet<string>;
+  /** Sends kept results again. For each of the submissions: whether the worker knows it, running or finished. */
+  resend(submissions: readonly SubmissionName[]): readonly boolean[];
   snapshot(): Heartbeat;
 }
 
@@ -84,7 +91,7 @@ export class Control {
         this.#actions.setPace(op.value.coalesceMs);
         return undefined;
       case "owed":
-        return this.#owed(op.value.jobIds);
+        return this.#owed(op.value.jobIds, op.value.nonces);
       default:
         throw new PoolError("invalid_argument", "control: op is missing", { field: "control" });
     }
@@ -96,12 +103,12 @@ export class Control {
     if (wait) await emptied;
   }
 
-  #owed(jobIds: readonly string[]): ControlResponse {
-    const known = this.#actions.resend(jobIds);
+  #owed(jobIds: readonly string[], nonces: readonly string[]): ControlResponse {
+    const known = this.#actions.resend(jobIds.map((id, i) => ({ id, nonce: nonces[i] ?? "" })));
     return create(ControlResponseSchema, {
       worker: this.#actions.snapshot(),
-      knownJobIds: jobIds.filter((id) => known.has(id)),
-      unknownJobIds: jobIds.filter((id) => !known.has(id)),
+      knownJobIds: jobIds.filter((_, i) => known[i]),
+      unknownJobIds: jobIds.filter((_, i) => !known[i]),
     });
   }
 

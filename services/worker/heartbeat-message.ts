@@ -10,6 +10,8 @@ import {
 
 /** How many ids of running jobs a heartbeat carries. */
 export const RUNNING_IDS_LIMIT = 64;
+/** The protocol that this version speaks: nonces and leases. */
+export const PROTOCOL_VERSION = 2;
 
 /** What stays the same for a worker's whole life. */
 export interface HeartbeatIdentity {
@@ -39,11 +41,18 @@ export interface HeartbeatFigures {
   readonly running: number;
   /** At most {@link RUNNING_IDS_LIMIT}. */
   readonly runningIds: readonly string[];
+  /** For each id, the nonce of its submission, or "". */
+  readonly runningNonces: readonly string[];
   readonly loopLagMs: number;
 }
 
-/** Builds one heartbeat. */
-export function buildHeartbeat(who: HeartbeatIdentity, now: HeartbeatFigures, seq: bigint): Heartbeat {
+/** Builds one heartbeat. @param sentAtMs wall clock, milliseconds since the epoch */
+export function buildHeartbeat(
+  who: HeartbeatIdentity,
+  now: HeartbeatFigures,
+  seq: bigint,
+  sentAtMs: number,
+): Heartbeat {
   return create(HeartbeatSchema, {
     pool: who.pool,
     worker: who.worker,
@@ -68,5 +77,8 @@ export function buildHeartbeat(who: HeartbeatIdentity, now: HeartbeatFigures, se
     stuck: now.stuck,
     startedAt: timestampFromMs(who.startedAtMs),
     takesBundles: true,
+    protocolVersion: PROTOCOL_VERSION,
+    runningNonces: now.runningNonces.some((nonce) => nonce !== "") ? [...now.runningNonces] : [],
+    sentAtMs: BigInt(Math.round(sentAtMs)),
   });
 }

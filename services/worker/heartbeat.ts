@@ -22,6 +22,8 @@ export interface HeartbeatParts {
   readonly subject: string;
   readonly identity: HeartbeatIdentity;
   readonly figures: () => HeartbeatFigures;
+  /** A heartbeat was sent; an answer to a control request is none. */
+  readonly onSent: () => void;
   readonly coalesceMs: number;
 }
 
@@ -50,13 +52,15 @@ export class Heartbeats {
 
   /** The worker as it is now, with the next sequence number. */
   snapshot(): Heartbeat {
+    const { bus, identity, figures } = this.#parts;
     this.#seq += 1n;
-    return buildHeartbeat(this.#parts.identity, this.#parts.figures(), this.#seq);
+    return buildHeartbeat(identity, figures(), this.#seq, bus.runtime.wallNow());
   }
 
   /** Beats now. */
   send(): void {
     this.#parts.bus.publish(this.#parts.subject, toBinary(HeartbeatSchema, this.snapshot()));
+    this.#parts.onSent();
   }
 
   /** Something that a heartbeat says has changed. Cheap: called twice for every job. */

@@ -3,8 +3,7 @@ import { hostname } from "node:os";
 import type { Isolation } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
-import { Heartbeats } from "./heartbeat.js";
-import type { HeartbeatFigures } from "./heartbeat-message.js";
+import { type HeartbeatParts, Heartbeats } from "./heartbeat.js";
 import type { WorkerSettings } from "./worker-options.js";
 
 /** Makes the beater of one process start: a new incarnation. */
@@ -12,13 +11,13 @@ export function makeHeartbeats(
   bus: Bus,
   settings: WorkerSettings,
   isolation: Isolation,
-  figures: () => HeartbeatFigures,
+  source: Pick<HeartbeatParts, "figures" | "onSent">,
 ): Heartbeats {
   return new Heartbeats({
     bus,
     subject: settings.subjects.heartbeat(settings.pool, settings.id),
     coalesceMs: settings.coalesceMs,
-    figures,
+    ...source,
     identity: {
       ...settings,
       worker: settings.id,

@@ -45,8 +45,10 @@ export class Replies {
   }
 
   /** A refusal of an offer; `free` is 0 unless the worker has room but cannot trust the offer. */
-  busy(to: Addressee, free: number): void {
-    this.#publish(to, EMPTY, this.#headers("busy", to, free));
+  busy({ id: jobId, attempt, reply }: Addressee, free: number, ageMs?: number): void {
+    if (reply === undefined) return;
+    const headers = encodeReplyHeaders({ kind: "busy", jobId, attempt, worker: this.#worker, free, ageMs });
+    this.#bus.publish(reply, EMPTY, { headers });
   }
 
   /** An intermediate value; one that is too large is dropped, since the job goes on. */
@@ -66,7 +68,16 @@ export class Replies {
     if (!to.bundled || to.reply === undefined || payload.length > MAX_BUNDLED_BYTES) return this.#result(to, payload);
     const [inbox, token] = splitReply(to.reply);
     const { id, attempt } = to;
-    const result = { token, id, attempt, payload, timeoutMs: 0, traceparent: undefined, tracestate: undefined };
+    const result = {
+      token,
+      id,
+      nonce: "",
+      attempt,
+      payload,
+      timeoutMs: 0,
+      traceparent: undefined,
+      tracestate: undefined,
+    };
     this.#batcher.add(inbox, result);
   }
 

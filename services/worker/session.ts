@@ -13,12 +13,13 @@ import type { Subscription } from "../../mesh/link/subscription.js";
 import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 import { Answers } from "./answers.js";
 import { Cancels } from "./cancels.js";
-import { Control, type ControlActions } from "./control.js";
+import { Control, type ControlActions, type SubmissionName } from "./control.js";
 import type { Runner } from "./handlers/runner.js";
 import type { Heartbeats } from "./heartbeat.js";
 import { type HeartbeatFigures, RUNNING_IDS_LIMIT } from "./heartbeat-message.js";
 import { AcceptPolicy } from "./jobs/accept-policy.js";
 import { Intake } from "./jobs/intake.js";
+import { jobKey } from "./jobs/order.js";
 import { Results } from "./jobs/results.js";
 import { Revoked } from "./jobs/revoked.js";
 import { RunningJobs } from "./jobs/running-jobs.js";
@@ -71,7 +72,10 @@ export class Session {
       checkJobs: (nowMs) => this.jobs.check(nowMs),
       onLag: (lagMs) => acceptPolicy.lagged(lagMs),
     });
-    this.heartbeats = makeHeartbeats(bus, settings, runner.isolation, () => this.#figures());
+    this.heartbeats = makeHeartbeats(bus, settings, runner.isolation, {
+      figures: () => this.#figures(),
+      onSent: () => this.#ticker.resetLag(),
+    });
     this.jobs = new RunningJobs({
       ...settings,
       worker: settings.id,
@@ -159,15 +163,15 @@ export class Session {
       ...this.#host.actions,
       rollCall: () => this.heartbeats.rollCall(),
       setPace: (coalesceMs) => this.heartbeats.setPace(coalesceMs),
-      resend: (ids) => this.#resend(ids),
+      resend: (submissions) => this.#resend(submissions),
       snapshot: () => this.heartbeats.snapshot(),
     };
   }
 
-  #resend(ids: readonly string[]): ReadonlySet<string> {
-    const known = this.#answers.resend(new Set(ids));
-    for (const id of ids) if (this.jobs.acceptAgain(id)) known.add(id);
-    return known;
+  #resend(submissions: readonly SubmissionName[]): readonly boolean[] {
+    const keys = submissions.map(({ id, nonce }) => jobKey(id, nonce));
+    const finished = this.#answers.resend(new Set(keys));
+    return submissions.map(({ id, nonce }, i) => this.jobs.acceptAgain(id, nonce) || finished.has(keys[i] as string));
   }
 
   #figures(): HeartbeatFigures {
@@ -177,7 +181,7 @@ export class Session {
       busy: this.slots.busy,
       ...this.jobs.figures(RUNNING_IDS_LIMIT),
       refusedTotal: this.#intake.refusedTotal,
-      loopLagMs: this.#ticker.takeLongestLagMs(),
+      loopLagMs: this.#ticker.longestLagMs,
     };
   }
 }

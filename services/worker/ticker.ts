@@ -64,9 +64,13 @@ export class Ticker {
     this.#checks ??= this.#parts.bus.runtime.every(CHECK_MS, () => this.#onCheck());
   }
 
-  /** The longest lag of the event loop since the last call, in milliseconds. */
-  takeLongestLagMs(): number {
-    return this.#stall.takeLongestLagMs();
+  /** The longest lag of the event loop since resetLag(), in milliseconds. */
+  get longestLagMs(): number {
+    return this.#stall.longestLagMs;
+  }
+
+  resetLag(): void {
+    this.#stall.resetLag();
   }
 
   stop(): void {

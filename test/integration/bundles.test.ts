@@ -36,8 +36,10 @@ async function startManager(t: Owner, pool: string, slots: number) {
 const held = (messages: readonly Msg[]): number[] =>
   messages.map((msg) => Number(msg.headers?.get(HEADER.bundle) || 1)).sort((a, b) => a - b);
 
+const SENT_NOW = { sentAt: Date.now(), clockMs: undefined, startWithinMs: undefined };
+
 function entryOf(id: string): BundleEntry {
-  const plain = { attempt: 1, timeoutMs: 5_000, traceparent: undefined, tracestate: undefined };
+  const plain = { nonce: "", attempt: 1, timeoutMs: 5_000, traceparent: undefined, tracestate: undefined };
   return { ...plain, id, token: `t_${id}`, payload: new Uint8Array() };
 }
 
@@ -123,7 +125,7 @@ test("more jobs in a bundle than slots: the others are refused, each by itself, 
   await bus.flush();
   const entries = ["a", "b", "c", "d"].map(entryOf);
   const send = (): void => {
-    const headers = encodeJobsHeaders(entries.length, Date.now());
+    const headers = encodeJobsHeaders(entries.length, SENT_NOW);
     caller.bus.publish(`pool.${pool}.job.w1`, encodeBundle(entries), { headers, reply: "_INBOX.crowd.bundle" });
   };
   send();
@@ -142,7 +144,7 @@ test("more jobs in a bundle than slots: the others are refused, each by itself, 
 
 test("a bundle that is none, or to which nobody could hear the answers, is dropped and the worker goes on", async (t) => {
   const { pool, worker, caller } = await startWorker(t, broker, { run: () => "fine" });
-  const headers = encodeJobsHeaders(1, Date.now());
+  const headers = encodeJobsHeaders(1, SENT_NOW);
   const good = encodeBundle([entryOf("x")]);
   const subject = `pool.${pool}.job.w1`;
   caller.bus.publish(subject, new Uint8Array([1, 2, 3]), { headers, reply: "_INBOX.crowd.bundle" });

@@ -25,6 +25,8 @@ export interface CoreRigOptions {
   readonly bare?: boolean;
   readonly limits?: Partial<ParkedLimits>;
   readonly acceptTimeoutMs?: number;
+  readonly onStart?: (job: Job) => void;
+  readonly onFinish?: (outcome: Outcome) => void;
 }
 
 /** A recording sender: everything leaves at once, unless `holds` is set. */
@@ -87,7 +89,11 @@ export class CoreRig {
       bare: options.bare ?? false,
       now: () => this.nowMs,
       onBusy: () => {},
+      ...(options.onStart === undefined ? {} : { onStart: options.onStart }),
+      ...(options.onFinish === undefined ? {} : { onFinish: options.onFinish }),
       onRoundTrip: (worker, ms) => this.timeouts.workerMeasured(worker, ms),
+      acceptTimeoutOf: (job) => this.timeouts.acceptTimeoutOf(job),
+      onLate: (attempt, ageMs) => this.timeouts.cameLate(attempt, ageMs),
     });
     this.timeouts = new Timeouts(this.dispatcher, this.workers, options.acceptTimeoutMs ?? 250);
   }
@@ -161,6 +167,7 @@ export class CoreRig {
 
 const DEFAULT_SPEC: JobSpec = {
   id: "",
+  nonce: "",
   payload: EMPTY,
   timeoutMs: 30_000,
   idempotent: false,

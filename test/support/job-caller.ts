@@ -77,7 +77,7 @@ export class JobCaller {
 
   /** Cancels a job, or revokes attempts up to `upToAttempt`; shows who answers. */
   cancel(job: string, upToAttempt?: number): SentJob {
-    const headers = upToAttempt === undefined ? undefined : encodeRevocation(upToAttempt);
+    const headers = upToAttempt === undefined ? undefined : encodeRevocation({ nonce: undefined, upToAttempt });
     return this.#publish(this.subjects.cancel(this.#pool, job), "", headers);
   }
 

@@ -8,7 +8,7 @@ import { seededRandom } from "../support/random.js";
 
 function entry(more: Partial<BundleEntry> = {}): BundleEntry {
   return {
-    ...{ token: "1_a", id: "job-1", attempt: 1, payload: Buffer.from("payload"), timeoutMs: 30_000 },
+    ...{ token: "1_a", id: "job-1", nonce: "", attempt: 1, payload: Buffer.from("payload"), timeoutMs: 30_000 },
     traceparent: undefined,
     tracestate: undefined,
     ...more,
@@ -147,6 +147,7 @@ test("bundle - no entry takes more than is reckoned with", () => {
   const entry: BundleEntry = {
     token: "t".repeat(255),
     id: "i".repeat(63),
+    nonce: "n".repeat(63),
     attempt: 1,
     payload: new Uint8Array(100),
     timeoutMs: 1,

@@ -5,7 +5,7 @@ import { headers, type Msg } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Confirmer, type UnconfirmedStore } from "../../mesh/link/confirmer.js";
 import { type Answer, Inbox } from "../../mesh/link/inbox.js";
-import { PROBE_AFTER_MS, PROBE_AGAIN_MS, Presence, STABLE_AFTER_MS } from "../../mesh/link/presence.js";
+import { GONE_AFTER_MS, PROBE_AFTER_MS, Presence, STABLE_AFTER_MS } from "../../mesh/link/presence.js";
 import { ReplyRouter } from "../../mesh/link/reply-router.js";
 import { ManualRuntime } from "../support/manual-runtime.js";
 import { gate } from "../support/wait.js";
@@ -17,6 +17,7 @@ class FakeBus {
   readonly published: { subject: string; reply: string }[] = [];
   connected = true;
   moving = false;
+  lameDuck = false;
   trips: ReturnType<typeof gate<boolean>>[] = [];
   #callback: (msg: Msg) => void = () => {};
   #onReconnect: () => void = () => {};
@@ -124,21 +125,21 @@ function presence(fake: FakeBus) {
   return { probe, gone, present, check };
 }
 
-test("presence - nobody at its subject twice, 300 ms apart, means that it is gone; once does not", async () => {
-  const fake = new FakeBus();
-  const { gone, check } = presence(fake);
-  check(PROBE_AFTER_MS - 1);
-  assert.equal(fake.published.length, 0);
-  check(PROBE_AFTER_MS);
-  fake.reply("nobody");
-  await fake.runtime.turn();
-  check(10_000);
-  assert.equal(fake.published.length, 1, "the second probe waits");
-  await fake.runtime.advance(PROBE_AGAIN_MS);
-  check(10_000);
-  fake.reply("nobody");
-  await fake.runtime.turn();
-  assert.deepEqual(gone, ["w"]);
+test("presence - nobody at its subject at every probe of 600 ms means that it is gone; a part that is back sooner is not", async () => {
+  for (const backAfterMs of [450, Number.POSITIVE_INFINITY]) {
+    const fake = new FakeBus();
+    const { gone, check } = presence(fake);
+    check(PROBE_AFTER_MS - 1);
+    assert.equal(fake.published.length, 0);
+    for (let ms = 0; ms <= GONE_AFTER_MS; ms += 50) {
+      const probes = fake.published.length;
+      check(1_000);
+      if (fake.published.length > probes) fake.reply(ms < backAfterMs ? "nobody" : "text");
+      await fake.runtime.advance(50);
+    }
+    assert.deepEqual(gone, backAfterMs === 450 ? [] : ["w"]);
+    assert.ok(fake.published.length >= 4 && fake.published.length <= 8, `${fake.published.length} probes`);
+  }
 });
 
 test("presence - any answer is a sign of life, and no answer decides nothing", async () => {
@@ -146,7 +147,7 @@ test("presence - any answer is a sign of life, and no answer decides nothing", a
   const { gone, present, check } = presence(fake);
   check(PROBE_AFTER_MS);
   fake.reply("nobody");
-  await fake.runtime.advance(PROBE_AGAIN_MS);
+  await fake.runtime.advance(PROBE_AFTER_MS);
   check(1_000);
   await fake.runtime.advance(7);
   fake.reply("text");
@@ -159,20 +160,21 @@ test("presence - any answer is a sign of life, and no answer decides nothing", a
   assert.deepEqual(gone, []);
 });
 
-test("presence - nobody is judged by one who cannot judge: disconnected, in a handover, or back for less than 3 s", async () => {
-  for (const why of ["moving", "reconnected"]) {
+test("presence - nobody is judged by one who cannot judge: in a handover, at a broker that leaves, or back for less than 3 s", async () => {
+  for (const why of ["moving", "lameDuck", "reconnected"] as const) {
     const fake = new FakeBus();
     const { probe, gone, check } = presence(fake);
-    fake.moving = why === "moving";
     if (why === "reconnected") probe.onReconnect(fake.runtime.now());
+    else fake[why] = true;
     assert.equal(probe.mayJudge(fake.runtime.now()), false, why);
-    for (let i = 0; i < 4; i += 1) {
+    for (let i = 0; i < 8; i += 1) {
       check(1_000);
       fake.reply("nobody");
-      await fake.runtime.advance(PROBE_AGAIN_MS);
+      await fake.runtime.advance(PROBE_AFTER_MS);
     }
     assert.deepEqual(gone, [], why);
     fake.moving = false;
+    fake.lameDuck = false;
     await fake.runtime.advance(STABLE_AFTER_MS);
     assert.equal(probe.mayJudge(fake.runtime.now()), true, why);
   }

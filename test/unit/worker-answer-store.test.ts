@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { PoolError } from "../../mesh/errors.js";
 import type { Ending } from "../../services/worker/handlers/runner.js";
 import { AnswerStore } from "../../services/worker/jobs/answer-store.js";
+import { jobKey } from "../../services/worker/jobs/order.js";
 import { seededRandom } from "../support/random.js";
 
 const LIMIT = 64;
@@ -14,25 +15,28 @@ describe("answer store", () => {
     const random = seededRandom(3);
     const upTo = (limit: number): number => Math.floor(random() * limit);
     const store = new AnswerStore(LIMIT);
-    const model: { id: string; attempt: number; reply: string; ending: Ending }[] = [];
+    const model: { id: string; nonce: string; attempt: number; reply: string; ending: Ending }[] = [];
     for (let number = 1; number <= 20_000; number += 1) {
       const id = "n".repeat(1 + upTo(60)) + upTo(40);
       const reply = `_INBOX.${"r".repeat(upTo(250))}${random() < 0.1 ? "é" : ""}`;
       const ending =
         random() < 0.1 ? { ok: false as const, error: new PoolError("job_failed", "no") } : ok(upTo(300), number);
-      model.push({ id, attempt: 1 + upTo(3), reply, ending });
+      const nonce = random() < 0.5 ? "" : `n${upTo(3)}`;
+      model.push({ id, nonce, attempt: 1 + upTo(3), reply, ending });
       store.put(number, model.at(-1) as (typeof model)[number], ending);
       const asked = 1 + Math.max(0, number - LIMIT) + upTo(Math.min(LIMIT, number));
       assert.deepEqual(store.get(asked), model[asked - 1]);
-      const { id: name, attempt } = model[upTo(number)] as (typeof model)[number];
-      const last = model.findLastIndex((each) => each.id === name && each.attempt === attempt) + 1;
-      assert.equal(store.find(name, attempt), last > number - LIMIT ? last : 0);
+      const { id: name, nonce: of, attempt } = model[upTo(number)] as (typeof model)[number];
+      const isSame = (each: (typeof model)[number]): boolean =>
+        each.id === name && each.nonce === of && each.attempt === attempt;
+      const last = model.findLastIndex(isSame) + 1;
+      assert.equal(store.find(jobKey(name, of), attempt), last > number - LIMIT ? last : 0);
     }
   });
 
   test("a released answer holds nothing, and its name is still found", () => {
     const store = new AnswerStore(LIMIT);
-    store.put(1, { id: "a", attempt: 1, reply: "_INBOX.x" }, ok(10_000));
+    store.put(1, { id: "a", nonce: "", attempt: 1, reply: "_INBOX.x" }, ok(10_000));
     assert.equal(store.size(1), 10_000);
     store.release(1);
     assert.deepEqual([store.size(1), store.find("a", 1), store.find("a", 2)], [0, 1, 0]);

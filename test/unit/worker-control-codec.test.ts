@@ -86,9 +86,11 @@ test("a heartbeat carries every figure and says when it leaves running jobs out"
       refusedTotal: 6,
       running: 3,
       runningIds: ["a", "b"],
+      runningNonces: ["", "n"],
       loopLagMs: 1.5,
     },
     9n,
+    1_700,
   );
   const { startedAt, $typeName, ...plain } = beat;
   assert.equal($typeName, HeartbeatSchema.typeName);
@@ -106,7 +108,10 @@ test("a heartbeat carries every figure and says when it leaves running jobs out"
     acceptedTotal: 15n,
     refusedTotal: 6n,
     runningJobs: ["a", "b"],
+    runningNonces: ["", "n"],
     runningTruncated: true,
+    protocolVersion: 2,
+    sentAtMs: 1_700n,
     loopLagMs: 1.5,
     isolation: Isolation.THREAD,
     host: "h",

@@ -12,7 +12,7 @@ import {
 } from "../../services/worker/jobs/results.js";
 
 const result = (bytes = 1) => ({ ok: true as const, payload: new Uint8Array(bytes) });
-const to = (id: string, attempt = 1) => ({ id, attempt, reply: "_INBOX.x" });
+const to = (id: string, attempt = 1) => ({ id, nonce: "", attempt, reply: "_INBOX.x" });
 const ids = (results: Results, nowMs: number): string[] => results.allUnconfirmed(nowMs).map((each) => each.id);
 
 describe("kept results", () => {
@@ -37,30 +37,41 @@ describe("kept results", () => {
     const results = new Results();
     results.keep(to("a"), { ok: false, error: new PoolError("job_failed", "no") }, 0);
     assert.deepEqual([ids(results, UNCONFIRMED_TTL_MS), ids(results, UNCONFIRMED_TTL_MS + 1)], [["a"], []]);
-    assert.equal(results.hasFinished("a", 1, FINISHED_TTL_MS), true);
-    assert.equal(results.hasFinished("a", 1, FINISHED_TTL_MS + 1), false);
+    assert.equal(results.hasFinished(to("a", 1), FINISHED_TTL_MS), true);
+    assert.equal(results.hasFinished(to("a", 1), FINISHED_TTL_MS + 1), false);
+  });
+
+  test("an id that is used again is another job: its results are kept by the nonce of the submission", () => {
+    const results = new Results();
+    results.keep({ ...to("a"), nonce: "n1" }, result(1), 0);
+    assert.equal(results.hasFinished({ ...to("a"), nonce: "n2" }, 0), false);
+    assert.equal(results.hasFinished(to("a"), 0), false);
+    assert.deepEqual(
+      results.findJobs(new Set(["a n1", "a"]), 0).map(({ nonce }) => nonce),
+      ["n1"],
+    );
   });
 
   test("attempts of one job are kept apart", () => {
     const results = new Results();
     results.keep(to("a", 1), result(1), 0);
     results.keep(to("a", 2), result(2), 0);
-    assert.equal(results.find("a", 2, 0)?.ending.ok, true);
-    assert.deepEqual([results.hasFinished("a", 3, 0), results.findJobs(new Set(["a"]), 0).length], [false, 2]);
+    assert.equal(results.find(to("a", 2), 0)?.ending.ok, true);
+    assert.deepEqual([results.hasFinished(to("a", 3), 0), results.findJobs(new Set(["a"]), 0).length], [false, 2]);
   });
 
   test("a result that is kept again for somebody else is published again to both", () => {
     const results = new Results();
     results.keep(to("a"), result(), 0);
     results.keep({ ...to("a"), reply: "_INBOX.y" }, result(), 1);
-    assert.deepEqual([results.find("a", 1, 1)?.reply, ids(results, 1)], ["_INBOX.y", ["a", "a"]]);
+    assert.deepEqual([results.find(to("a", 1), 1)?.reply, ids(results, 1)], ["_INBOX.y", ["a", "a"]]);
   });
 
   test("a small result does not hold the large buffer that it is part of", () => {
     const results = new Results();
     const message = new Uint8Array(2 ** 20);
     results.keep(to("a"), { ok: true, payload: message.subarray(0, 10) }, 0);
-    const ending = results.find("a", 1, 0)?.ending;
+    const ending = results.find(to("a", 1), 0)?.ending;
     assert.equal(ending?.ok && ending.payload.buffer.byteLength, 10);
   });
 

@@ -17,6 +17,9 @@ function start(): { job: RunningJob; seen: string[] } {
   };
   const order = {
     id: "j",
+    nonce: "",
+    ageMs: 0,
+    startWithinMs: undefined,
     attempt: 1,
     named: true,
     offered: true,
@@ -63,9 +66,17 @@ describe("running job", () => {
     assert.equal(job.signal.aborted, true);
   });
 
-  test("attempts of one job have different keys", () => {
-    assert.notEqual(attemptKey("j", 1), attemptKey("j", 2));
-    assert.notEqual(attemptKey("j", 12), attemptKey("j1", 2));
+  test("attempts and submissions have different keys, whatever their ids", () => {
+    const key = (id: string, nonce: string, attempt: number): string => attemptKey({ id, nonce, attempt });
+    const keys = [
+      key("j", "", 1),
+      key("j", "", 2),
+      key("j", "n", 1),
+      key("j", "n", 2),
+      key("j1", "", 2),
+      key("j", "", 12),
+    ];
+    assert.equal(new Set(keys).size, keys.length);
   });
 });
 

@@ -1,6 +1,7 @@
 /** Slots, the bounded memories, and the judgements of a worker: pure parts. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { FifoMap } from "../../mesh/job/fifo-map.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { StallDetector } from "../../mesh/link/stall.js";
 import {
@@ -9,8 +10,7 @@ import {
   SLOW_LOOP_MS,
   SLOW_SYNC_MS,
 } from "../../services/worker/jobs/accept-policy.js";
-import { FifoMap } from "../../services/worker/jobs/fifo-map.js";
-import { REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/jobs/revoked.js";
+import { CANCELED_ID_TTL_MS, REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/jobs/revoked.js";
 import { Slots } from "../../services/worker/jobs/slots.js";
 import { LOOP_TICK_MS, STALL_MS, Ticker } from "../../services/worker/ticker.js";
 import { ManualRuntime } from "../support/manual-runtime.js";
@@ -92,21 +92,47 @@ describe("fifo map", () => {
 });
 
 describe("revoked", () => {
+  const ALL = Number.POSITIVE_INFINITY;
+
   test("attempts up to the revoked one are held back, later ones are not, and a cancel holds back all", () => {
     const revoked = new Revoked();
-    revoked.add("a", 2, 0);
-    revoked.add("a", 1, 0);
-    revoked.add("b", Number.POSITIVE_INFINITY, 0);
-    const seen = [revoked.has("a", 2, 1), revoked.has("a", 3, 1), revoked.has("b", 999, 1), revoked.has("c", 1, 1)];
-    assert.deepEqual(seen, [true, false, true, false]);
+    revoked.add({ id: "a", nonce: "", upToAttempt: 2 }, 0);
+    revoked.add({ id: "a", nonce: "", upToAttempt: 1 }, 0);
+    revoked.add({ id: "b", nonce: "", upToAttempt: ALL }, 0);
+    const has = (id: string, attempt: number): boolean => revoked.has(id, "", attempt, 1);
+    assert.deepEqual([has("a", 2), has("a", 3), has("b", 999), has("c", 1)], [true, false, true, false]);
   });
 
-  test("it forgets by age and by number", () => {
+  test("what names a submission holds back that one alone, and what names none holds back every one of its id", () => {
     const revoked = new Revoked();
-    revoked.add("old", 1, 0);
-    assert.deepEqual([revoked.has("old", 1, REVOKED_TTL_MS), revoked.has("old", 1, REVOKED_TTL_MS + 1)], [true, false]);
-    for (let i = 0; i <= REVOKED_LIMIT; i += 1) revoked.add(`j${i}`, 1, 0);
-    assert.deepEqual([revoked.has("j0", 1, 0), revoked.has("j1", 1, 0)], [false, true]);
+    revoked.add({ id: "a", nonce: "n1", upToAttempt: ALL }, 0);
+    assert.deepEqual(
+      [revoked.has("a", "n1", 1, 1), revoked.has("a", "n2", 1, 1), revoked.has("a", "", 1, 1)],
+      [true, false, false],
+    );
+    revoked.add({ id: "a", nonce: "", upToAttempt: ALL }, 0);
+    assert.equal(revoked.has("a", "n2", 1, 1), true);
+  });
+
+  test("a canceled id can be used again soon, a revoked attempt is held back for long", () => {
+    const revoked = new Revoked();
+    revoked.add({ id: "canceled", nonce: "", upToAttempt: ALL }, 0);
+    revoked.add({ id: "revoked", nonce: "", upToAttempt: 1 }, 0);
+    const at = (nowMs: number): boolean[] => ["canceled", "revoked"].map((id) => revoked.has(id, "", 1, nowMs));
+    assert.deepEqual(
+      [at(CANCELED_ID_TTL_MS), at(CANCELED_ID_TTL_MS + 1)],
+      [
+        [true, true],
+        [false, true],
+      ],
+    );
+    assert.deepEqual(at(REVOKED_TTL_MS + 1), [false, false]);
+  });
+
+  test("it forgets the oldest when there are too many", () => {
+    const revoked = new Revoked();
+    for (let i = 0; i <= REVOKED_LIMIT; i += 1) revoked.add({ id: `j${i}`, nonce: "", upToAttempt: 1 }, 0);
+    assert.deepEqual([revoked.has("j0", "", 1, 0), revoked.has("j1", "", 1, 0)], [false, true]);
   });
 });
 
@@ -139,11 +165,13 @@ describe("accept policy", () => {
 describe("stall detector", () => {
   const [every, tolerance] = [LOOP_TICK_MS, STALL_MS];
 
-  test("regular signs are no stall, and their lag is reported once", () => {
+  test("regular signs are no stall, and their longest lag is remembered until it was told", () => {
     const detector = new StallDetector(0, every, tolerance);
     assert.equal(detector.sign(every), 0);
     assert.equal(detector.sign(2 * every + 30), 30);
-    assert.deepEqual([detector.stalls, detector.takeLongestLagMs(), detector.takeLongestLagMs()], [0, 30, 0]);
+    assert.deepEqual([detector.stalls, detector.longestLagMs], [0, 30]);
+    detector.resetLag();
+    assert.equal(detector.longestLagMs, 0);
   });
 
   test("a message finds the stall before the timer does, and it counts once", () => {

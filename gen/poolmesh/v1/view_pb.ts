@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/view.proto.
  */
 export const file_poolmesh_v1_view: GenFile = /*@__PURE__*/
-  fileDesc("ChZwb29sbWVzaC92MS92aWV3LnByb3RvEgtwb29sbWVzaC52MSKtAQoKV29ya2VyVmlldxIpCgloZWFydGJlYXQYASABKAsyFi5wb29sbWVzaC52MS5IZWFydGJlYXQSDgoGYWdlX21zGAIgASgBEg8KB2xhZ2dpbmcYAyABKAgSEQoJdW5oZWFsdGh5GAQgASgIEhAKCGNvbmZsaWN0GAUgASgIEi4KCmZpcnN0X3NlZW4YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsICCgxQb29sQ2FwYWNpdHkSDAoEcG9vbBgBIAEoCRINCgVzbG90cxgCIAEoDRIMCgRidXN5GAMgASgNEhMKC3V0aWxpemF0aW9uGAQgASgBEikKB3dvcmtlcnMYBSABKAsyGC5wb29sbWVzaC52MS5TdGF0ZUNvdW50cxIOCgZwYXJrZWQYBiABKA0SFAoMcGFya2VkX2xpbWl0GAcgASgNEhYKDm9sZGVzdF93YWl0X21zGAggASgBEhcKD2pvYnNfcGVyX3NlY29uZBgJIAEoARIRCglqb2JzX2RvbmUYCiABKAQSEwoLam9ic19mYWlsZWQYCyABKAQSEQoJY29uZmxpY3RzGAwgASgNEhAKCG1hbmFnZXJzGA0gASgNEhEKCWluX2ZsaWdodBgOIAEoDRIQCghidXN5X2FsbBgPIAEoDSJvCgtTdGF0ZUNvdW50cxIQCghzdGFydGluZxgBIAEoDRINCgVyZWFkeRgCIAEoDRIOCgZwYXVzZWQYAyABKA0SEAoIZHJhaW5pbmcYBCABKA0SDwoHc3RvcHBlZBgFIAEoDRIMCgRsb3N0GAYgASgNYgZwcm90bzM", [file_google_protobuf_timestamp, file_poolmesh_v1_heartbeat]);
+  fileDesc("ChZwb29sbWVzaC92MS92aWV3LnByb3RvEgtwb29sbWVzaC52MSLGAQoKV29ya2VyVmlldxIpCgloZWFydGJlYXQYASABKAsyFi5wb29sbWVzaC52MS5IZWFydGJlYXQSDgoGYWdlX21zGAIgASgBEg8KB2xhZ2dpbmcYAyABKAgSEQoJdW5oZWFsdGh5GAQgASgIEhAKCGNvbmZsaWN0GAUgASgIEi4KCmZpcnN0X3NlZW4YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD2Nsb2NrX29mZnNldF9tcxgHIAEoASLCAgoMUG9vbENhcGFjaXR5EgwKBHBvb2wYASABKAkSDQoFc2xvdHMYAiABKA0SDAoEYnVzeRgDIAEoDRITCgt1dGlsaXphdGlvbhgEIAEoARIpCgd3b3JrZXJzGAUgASgLMhgucG9vbG1lc2gudjEuU3RhdGVDb3VudHMSDgoGcGFya2VkGAYgASgNEhQKDHBhcmtlZF9saW1pdBgHIAEoDRIWCg5vbGRlc3Rfd2FpdF9tcxgIIAEoARIXCg9qb2JzX3Blcl9zZWNvbmQYCSABKAESEQoJam9ic19kb25lGAogASgEEhMKC2pvYnNfZmFpbGVkGAsgASgEEhEKCWNvbmZsaWN0cxgMIAEoDRIQCghtYW5hZ2VycxgNIAEoDRIRCglpbl9mbGlnaHQYDiABKA0SEAoIYnVzeV9hbGwYDyABKA0ibwoLU3RhdGVDb3VudHMSEAoIc3RhcnRpbmcYASABKA0SDQoFcmVhZHkYAiABKA0SDgoGcGF1c2VkGAMgASgNEhAKCGRyYWluaW5nGAQgASgNEg8KB3N0b3BwZWQYBSABKA0SDAoEbG9zdBgGIAEoDWIGcHJvdG8z", [file_google_protobuf_timestamp, file_poolmesh_v1_heartbeat]);
 
 /**
  * WorkerView is one worker as a reader of heartbeats sees it now.
@@ -61,6 +61,14 @@ export type WorkerView = Message<"poolmesh.v1.WorkerView"> & {
    * @generated from field: google.protobuf.Timestamp first_seen = 6;
    */
   firstSeen?: Timestamp | undefined;
+
+  /**
+   * How far the worker's wall clock is ahead of the reader's, in milliseconds, as its heartbeats tell; the way of a
+   * heartbeat is part of it. Nothing depends on it.
+   *
+   * @generated from field: double clock_offset_ms = 7;
+   */
+  clockOffsetMs: number;
 };
 
 /**

@@ -7,6 +7,7 @@ import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
+import type { Ages } from "../../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeJobHeaders,
@@ -15,6 +16,7 @@ import {
   type JobHeaders,
   type ReplyKind,
 } from "../../../mesh/wire/headers.js";
+import { splitReply } from "../../../mesh/wire/reply.js";
 import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Answers } from "../answers.js";
@@ -27,6 +29,8 @@ export interface NatsDoor {
   readonly answers: Answers;
   /** This manager's id. */
   readonly manager: string;
+  /** How old submissions are when they come. */
+  readonly ages: Ages;
 }
 
 /**
@@ -35,8 +39,8 @@ export interface NatsDoor {
  * run again: that is for its client to decide.
  */
 export function answerAgain(parts: NatsDoor, msg: Msg, findPool: () => Pool): void {
-  respond(parts, msg, ({ jobId = "" }, listener) => {
-    if (findPool().listen(jobId, listener)) return jobId;
+  respond(parts, msg, ({ jobId = "", nonce }, listener) => {
+    if (findPool().listen(jobId, nonce, listener)) return jobId;
     throw new PoolError("not_found", "the manager does not know the job any more", {
       field: "job",
       maybeExecuted: true,
@@ -50,9 +54,7 @@ export function answerAgain(parts: NatsDoor, msg: Msg, findPool: () => Pool): vo
  * @param findPool the pool of the message's subject; may throw a PoolError
  */
 export function answerSubmission(parts: NatsDoor, msg: Msg, findPool: () => Pool): void {
-  respond(parts, msg, ({ expiresAt: _expiresAt, offer: _offer, ...spec }, listener) =>
-    findPool().submit(msg.data.slice(), spec, listener),
-  );
+  respond(parts, msg, (said, listener) => findPool().submit(msg.data.slice(), said, listener));
 }
 
 /** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
@@ -61,7 +63,11 @@ function respond(parts: NatsDoor, msg: Msg, take: (said: JobHeaders, listener: J
   const answer = new Submission(parts, msg.reply ?? "");
   try {
     const said = decodeJobHeaders(headersOf(msg));
+    const ageMs = ageOf(parts, said, msg.reply);
+    // Its client has waited for a manager's word as long as it does, and has gone to another manager.
+    if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) return;
     const listener = {
+      nonce: said.nonce,
       onEnd: (outcome: Outcome) => answer.end(outcome),
       ...(said.offer
         ? {
@@ -73,10 +79,23 @@ function respond(parts: NatsDoor, msg: Msg, take: (said: JobHeaders, listener: J
         : {}),
     };
     answer.jobId = said.jobId ?? "";
-    answer.jobId = take(said, listener);
+    answer.jobId = take(withTimeLeft(said, ageMs), listener);
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }
+}
+
+function ageOf({ ages, bus }: NatsDoor, { clockMs }: JobHeaders, reply: string | undefined): number {
+  if (clockMs === undefined || !reply) return 0;
+  return ages.of(splitReply(reply)[0], clockMs, bus.runtime.now());
+}
+
+/** The time on the way counts: a submission says how long from its sending. @throws PoolError `deadline_exceeded` */
+function withTimeLeft(said: JobHeaders, ageMs: number): JobHeaders {
+  if (said.timeoutMs === undefined || ageMs === 0) return said;
+  const timeoutMs = said.timeoutMs - ageMs;
+  if (timeoutMs >= 1) return { ...said, timeoutMs };
+  throw new PoolError("deadline_exceeded", "the submission had expired before it came");
 }
 
 /** One submission, as its sender hears of it. */

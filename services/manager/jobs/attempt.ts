@@ -24,6 +24,8 @@ export class Attempt {
   token = "";
   /** All attempts that left in the same message, itself among them, until the first reply; the sender sets it. */
   bundle: readonly Attempt[] | undefined;
+  /** How long nobody may answer it before it is revoked, in milliseconds; set when it is opened (timeouts.ts). */
+  answerWithinMs = 0;
   /** Heartbeats of its worker in a row that did not list it as running. */
   unlisted = 0;
   /** Its place in the list of its worker (assignments.ts). */

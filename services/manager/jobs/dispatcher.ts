@@ -26,6 +26,8 @@ import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
 import type { Totals } from "./totals.js";
 import type { WorkerEntry, Workers } from "./workers.js";
 
+/** A job whose worker was lost so often has ended them, as far as anybody knows. */
+const MAX_LOST_WORKERS = 2;
 /** Offers that a pool without heartbeats may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
 
@@ -63,6 +65,10 @@ export interface DispatcherParts {
   readonly onBusy: (busy: boolean) => void;
   /** A worker's first reply to an attempt took this long, in milliseconds. */
   readonly onRoundTrip: (worker: string, ms: number) => void;
+  /** How long nobody may answer an attempt of this job, in milliseconds. */
+  readonly acceptTimeoutOf: (job: Job) => number;
+  /** A worker refused an attempt because it was this old when it came, in milliseconds. */
+  readonly onLate: (attempt: Attempt, ageMs: number) => void;
 }
 
 export class Dispatcher {
@@ -74,6 +80,8 @@ export class Dispatcher {
   readonly #admission: Admission;
   /** No worker listened to the last offer of a pool without heartbeats. */
   #nobodyListens = false;
+  /** A stream that answered in the place of a worker. */
+  #stream: string | undefined;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -95,6 +103,11 @@ export class Dispatcher {
   /** Whether heartbeats say nothing about the room in this pool. */
   get isBare(): boolean {
     return this.#parts.bare || !this.#parts.workers.everHeard;
+  }
+
+  /** A JetStream stream that captures this pool's subjects, since it answered an attempt; undefined when none has. */
+  get stream(): string | undefined {
+    return this.#stream;
   }
 
   live(id: string): Job | undefined {
@@ -164,20 +177,32 @@ export class Dispatcher {
   /** The worker of one attempt is lost, or does not know it any more. */
   attemptLost(attempt: Attempt, why: string): void {
     if (!attempt.isOpen) return;
-    const { job, state, worker = "unknown" } = attempt;
-    const isSafe = job.spec.idempotent || state !== "accepted";
-    if (isSafe && attempt.mayBeFollowed) {
+    const { job, worker = "unknown" } = attempt;
+    // Nobody has accepted it, but it may still arrive somewhere: the next attempt leaves when this one cannot start.
+    if (!job.spec.idempotent && isUnanswered(attempt) && attempt.node !== undefined) return;
+    job.lostWorkers += 1;
+    const isSafe = job.spec.idempotent || attempt.state !== "accepted";
+    const isPoison = job.lostWorkers >= MAX_LOST_WORKERS && attempt.state === "accepted";
+    if (isSafe && !isPoison && attempt.mayBeFollowed) {
       this.inFlight.close(attempt);
       return this.#sendNext(attempt);
     }
-    const options = { maybeExecuted: true, retryable: job.spec.idempotent };
-    this.fail(job, new PoolError("worker_lost", `worker ${worker} ${why} while it had the job`, options));
+    const options = { maybeExecuted: true, retryable: job.spec.idempotent && !isPoison };
+    const times = isPoison ? `; it was the job of ${job.lostWorkers} workers that were lost` : "";
+    this.fail(job, new PoolError("worker_lost", `worker ${worker} ${why} while it had the job${times}`, options));
   }
 
-  /** A worker says that it runs a job, in a heartbeat or when asked: it has accepted the attempt. */
-  runsAt(id: string, worker: string): void {
-    const attempt = this.#live.get(id)?.attempt;
-    if (attempt === undefined || !isUnanswered(attempt)) return;
+  /**
+   * A worker says that it runs a job, in a heartbeat or when asked: it has accepted the attempt.
+   *
+   * @param nonce of the submission, "" when the worker names none
+   */
+  runsAt(id: string, nonce: string, worker: string): void {
+    const job = this.#live.get(id);
+    const attempt = job?.attempt;
+    if (job === undefined || attempt === undefined || !isUnanswered(attempt)) return;
+    // A worker that lists no nonces may mean another submission of this id; it tells us nothing.
+    if (job.spec.nonce !== nonce) return;
     if (attempt.worker === undefined || attempt.worker === worker) {
       this.#accept(attempt, worker, undefined, this.#parts.now());
     }
@@ -191,11 +216,18 @@ export class Dispatcher {
   replied(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array, error?: PoolError): void {
     const nowMs = this.#parts.now();
     if (!attempt.isOpen) return this.#onLateReply(attempt, reply, nowMs);
+    if (reply.kind === "unknown" || (reply.bare && !this.isBare)) return this.#onStranger();
     if (attempt.node !== undefined && reply.worker !== undefined) {
       this.#parts.onRoundTrip(reply.worker, nowMs - attempt.sentAtMs);
     }
     if (attempt.isMeant(reply)) this.#handle(attempt, reply, payload, error, nowMs);
     else this.#parts.totals.late += 1;
+  }
+
+  /** A stream's acknowledgement came in the place of an answer. It decides nothing. */
+  streamAnswered(stream: string): void {
+    this.#stream = stream;
+    this.#onStranger();
   }
 
   /** Nobody listened to a message with these attempts. */
@@ -253,6 +285,8 @@ export class Dispatcher {
         return this.#onProgress(attempt, reply, payload, nowMs);
       case "result":
         return this.#onResult(attempt, reply, payload, nowMs);
+      case "unknown":
+        return this.#onStranger();
       case "error":
         return this.#onError(attempt, reply, error ?? new PoolError("job_failed", "the worker gave no reason"), nowMs);
     }
@@ -312,6 +346,7 @@ export class Dispatcher {
 
   #send(job: Job, worker: WorkerEntry | undefined, nowMs: number): void {
     job.attempt = this.inFlight.open(job, worker, nowMs, !this.isBare);
+    job.attempt.answerWithinMs = this.#parts.acceptTimeoutOf(job);
     job.state = "sent";
     this.#parts.sender.send(job.attempt, worker);
   }
@@ -323,16 +358,23 @@ export class Dispatcher {
     this.#assignOrPark(job);
   }
 
+  /** What is no answer of a worker of this mesh is counted and changes nothing. */
+  #onStranger(): void {
+    this.#parts.totals.strangers += 1;
+  }
+
   /** Dropped. A late reply to a revoked attempt tells how far away its worker is. */
-  #onLateReply(attempt: Attempt, { kind, worker }: ReplyHeaders, nowMs: number): void {
+  #onLateReply(attempt: Attempt, { kind, worker, ageMs }: ReplyHeaders, nowMs: number): void {
     this.#parts.totals.late += 1;
+    if (ageMs !== undefined) this.#parts.onLate(attempt, ageMs);
     // `busy` from a worker that stalled tells how long it stalled, not how far away it is.
     const tells = attempt.state === "revoked" && kind !== "busy" && worker !== undefined;
     if (tells) this.#parts.onRoundTrip(worker, nowMs - attempt.sentAtMs);
     this.inFlight.close(attempt);
   }
 
-  #onBusy(attempt: Attempt, { worker, free }: ReplyHeaders, nowMs: number): void {
+  #onBusy(attempt: Attempt, { worker, free, ageMs }: ReplyHeaders, nowMs: number): void {
+    if (ageMs !== undefined) this.#parts.onLate(attempt, ageMs);
     this.inFlight.refuse(attempt, worker, free, nowMs);
     this.#parts.totals.refused += 1;
     this.#assignOrPark(attempt.job);
@@ -343,8 +385,15 @@ export class Dispatcher {
     if (!isUnanswered(attempt)) return;
     this.inFlight.accept(attempt, worker, free, nowMs);
     for (const listener of attempt.job.listeners) listener.onAccepted?.(worker ?? "");
-    this.#parts.onStart?.(attempt.job, worker ?? "");
+    this.#onStart(attempt.job, worker);
     this.pump();
+  }
+
+  /** Told once for a job, so that every start has one finish. */
+  #onStart(job: Job, worker = ""): void {
+    if (job.started) return;
+    job.started = true;
+    this.#parts.onStart?.(job, worker);
   }
 
   #onProgress(attempt: Attempt, { worker, free }: ReplyHeaders, payload: Uint8Array, nowMs: number): void {
@@ -354,7 +403,7 @@ export class Dispatcher {
 
   #onResult(attempt: Attempt, { worker, free }: ReplyHeaders, payload: Uint8Array, nowMs: number): void {
     const { job } = attempt;
-    if (isUnanswered(attempt)) this.#parts.onStart?.(job, worker ?? "");
+    this.#onStart(job, worker);
     this.inFlight.end(attempt, worker, free, nowMs);
     this.#nobodyListens = false;
     const totalMs = nowMs - job.submittedAtMs;
@@ -367,6 +416,7 @@ export class Dispatcher {
     const { job } = attempt;
     this.inFlight.end(attempt, worker, free, nowMs);
     const isSafe = job.spec.idempotent || !error.maybeExecuted;
+    if (!isSafe || error.reason !== "draining") this.#onStart(job, worker);
     if (error.reason === "draining" && isSafe && attempt.mayBeFollowed) this.#sendNext(attempt);
     else this.#end(job, job.failure(error), nowMs);
   }
@@ -381,7 +431,7 @@ export class Dispatcher {
     this.#admission.ended(nowMs);
     this.#parts.totals.ended(outcome.ok ? "ok" : outcome.error.reason);
     for (const listener of job.listeners) listener.onEnd(outcome);
-    this.#parts.onFinish?.(outcome);
+    if (job.started) this.#parts.onFinish?.(outcome);
     if (this.#live.size === 0) this.#parts.onBusy(false);
     else this.pump();
   }

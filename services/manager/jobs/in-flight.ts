@@ -11,6 +11,8 @@ import { Fifo } from "./fifo.js";
 import type { Job } from "./job.js";
 import type { WorkerEntry, Workers } from "./workers.js";
 
+/** A payload over this takes time on a slow link, in bytes. */
+export const LARGE_PAYLOAD_BYTES = 16_384;
 /** Late replies that are waited for at once. */
 const MAX_LATE = 1_000;
 
@@ -19,6 +21,8 @@ export class InFlight {
   readonly assignments = new Assignments();
   /** Attempts that no worker has answered, oldest first; none of a pool without heartbeats. */
   readonly unanswered = new Fifo<Attempt>();
+  /** Those among them whose payload takes time on the wire. */
+  readonly unansweredLarge = new Fifo<Attempt>();
   /** Revoked attempts whose late reply is waited for, oldest first. */
   readonly #late = new Fifo<Attempt>();
   readonly #workers: Workers;
@@ -45,7 +49,7 @@ export class InFlight {
   open(job: Job, worker: WorkerEntry | undefined, sentAtMs: number, awaited: boolean): Attempt {
     const state = worker === undefined ? "offered" : "assigned";
     const attempt = new Attempt(job, job.attempts + 1, sentAtMs, state, worker?.id);
-    if (awaited) attempt.node = this.unanswered.push(attempt);
+    if (awaited) attempt.node = this.#unansweredWith(attempt).push(attempt);
     if (worker === undefined) this.#offers += 1;
     else this.assignments.add(worker.id, attempt);
     return attempt;
@@ -114,7 +118,7 @@ export class InFlight {
   #leave(attempt: Attempt, to: AttemptState): void {
     const { state, worker, node } = attempt;
     if (to !== "assigned" && node !== undefined) {
-      (state === "revoked" ? this.#late : this.unanswered).remove(node);
+      (state === "revoked" ? this.#late : this.#unansweredWith(attempt)).remove(node);
       attempt.node = undefined;
     }
     if (to !== "assigned") attempt.bundle = undefined;
@@ -124,6 +128,10 @@ export class InFlight {
       this.assignments.remove(worker, attempt);
       attempt.spot = -1;
     }
+  }
+
+  #unansweredWith({ job }: Attempt): Fifo<Attempt> {
+    return job.payloadBytes > LARGE_PAYLOAD_BYTES ? this.unansweredLarge : this.unanswered;
   }
 
   #closeOldestLate(): void {

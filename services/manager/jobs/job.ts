@@ -18,6 +18,8 @@ import type { Parkable, ParkedPlace } from "./parked-queue.js";
 
 /** Who hears what becomes of a job. */
 export interface JobListener {
+  /** The nonce of the submission that it hears for; undefined when its caller cannot name it. */
+  readonly nonce?: string | undefined;
   /** Called exactly once. */
   onEnd(outcome: Outcome): void;
   /** The job is held here from now on; called before anything is sent to a worker. */
@@ -36,6 +38,10 @@ export class Job implements Parkable {
   attempt: Attempt | undefined;
   /** Its tick among the deadlines (deadlines.ts). */
   deadlineTick = 0;
+  /** Whether `jobStart` was told to the program. */
+  started = false;
+  /** Workers that were lost while they had it. */
+  lostWorkers = 0;
   place: ParkedPlace | undefined;
 
   /** @param submittedAtMs monotonic milliseconds */
@@ -72,6 +78,12 @@ export class Job implements Parkable {
   /** Whether a worker may have begun the job: one that has it says so only after a while. */
   get mayHaveRun(): boolean {
     return this.attempts > this.spec.attemptsBefore || this.attempt?.isOpen === true;
+  }
+
+  /** Whether one of its callers submitted it under this nonce, or cannot say under which. */
+  isOf(nonce: string | undefined): boolean {
+    if (nonce === undefined || nonce === "" || this.spec.nonce === nonce) return true;
+    return this.listeners.some((listener) => listener.nonce === nonce);
   }
 
   /** One more caller with the same id. @throws PoolError `duplicate_job` when it has another payload */

@@ -1,15 +1,21 @@
 /**
  * Outcomes kept for a while after the end: for GetOutcome, and so that the same
- * id with the same payload, submitted again, hears the same outcome.
+ * id with the same payload and options, submitted again, hears the same outcome.
  *
- * Pure. Only jobs whose caller chose the id or detached are kept. Bounded in
+ * Pure. An id that is used again for another job never hears it. Only jobs whose caller chose the id or detached are kept. Bounded in
  * number, bytes and time; the oldest goes first.
  */
 import type { Outcome } from "../../../mesh/job/job.js";
+import type { JobSpec } from "../../../mesh/job/job-spec.js";
+
+/** What tells a repeat from another job. */
+export type KeptSpec = Pick<JobSpec, "payload" | "nonce" | "idempotent" | "priority" | "client">;
 
 interface Kept {
   readonly outcome: Outcome;
-  readonly payload: Uint8Array;
+  readonly spec: KeptSpec;
+  /** Of every submission that it is the outcome of. */
+  readonly nonces: string[];
   readonly bytes: number;
   readonly until: number;
 }
@@ -18,6 +24,8 @@ interface Kept {
 export const OUTCOME_KEEP_MS = 60_000;
 const MAX_OUTCOMES = 10_000;
 const MAX_BYTES = 64 * 1024 * 1024;
+/** Submissions that are remembered for one outcome. */
+const MAX_NONCES = 64;
 
 export class OutcomeStore {
   readonly #kept = new Map<string, Kept>();
@@ -27,31 +35,42 @@ export class OutcomeStore {
     return this.#kept.size;
   }
 
-  /** Keeps an outcome; `payload` is the job's, to tell a repeat from another job. */
-  keep(outcome: Outcome, payload: Uint8Array, now: number): void {
+  /** Keeps the outcome of a submission; several may share one. */
+  keep(outcome: Outcome, spec: KeptSpec, nowMs: number): void {
+    const known = this.#kept.get(outcome.id);
+    const nonces = known?.outcome === outcome ? known.nonces : [];
+    if (spec.nonce !== "" && nonces.length < MAX_NONCES) nonces.push(spec.nonce);
     this.#delete(outcome.id);
-    const bytes = payload.length + (outcome.ok ? outcome.result.payload.length : 0);
-    this.#kept.set(outcome.id, { outcome, payload, bytes, until: now + OUTCOME_KEEP_MS });
+    const bytes = spec.payload.length + (outcome.ok ? outcome.result.payload.length : 0);
+    this.#kept.set(outcome.id, { outcome, spec, nonces, bytes, until: nowMs + OUTCOME_KEEP_MS });
     this.#bytes += bytes;
-    this.#trim(now);
+    this.#trim(nowMs);
   }
 
   /** The outcome of a job that has ended. */
-  get(id: string, now: number): Outcome | undefined {
-    this.#trim(now);
+  get(id: string, nowMs: number): Outcome | undefined {
+    this.#trim(nowMs);
     return this.#kept.get(id)?.outcome;
   }
 
-  /** The outcome of a job that had this id and this payload. */
-  repeat(id: string, payload: Uint8Array, now: number): Outcome | undefined {
-    this.#trim(now);
+  /** The outcome of one submission. @param nonce undefined or "" for the last one of this id */
+  of(id: string, nonce: string | undefined, nowMs: number): Outcome | undefined {
+    this.#trim(nowMs);
     const kept = this.#kept.get(id);
-    return kept !== undefined && Buffer.compare(kept.payload, payload) === 0 ? kept.outcome : undefined;
+    const isMeant = nonce === undefined || nonce === "" || kept?.nonces.includes(nonce) === true;
+    return isMeant ? kept?.outcome : undefined;
   }
 
-  #trim(now: number): void {
+  /** The outcome of a job that had this id, this payload and these options. */
+  repeat(spec: KeptSpec & Pick<JobSpec, "id">, nowMs: number): Outcome | undefined {
+    this.#trim(nowMs);
+    const kept = this.#kept.get(spec.id);
+    return kept !== undefined && isSameJob(kept.spec, spec) ? kept.outcome : undefined;
+  }
+
+  #trim(nowMs: number): void {
     for (const [id, kept] of this.#kept) {
-      if (kept.until > now && this.#kept.size <= MAX_OUTCOMES && this.#bytes <= MAX_BYTES) return;
+      if (kept.until > nowMs && this.#kept.size <= MAX_OUTCOMES && this.#bytes <= MAX_BYTES) return;
       this.#delete(id);
     }
   }
@@ -62,4 +81,10 @@ export class OutcomeStore {
     this.#bytes -= kept.bytes;
     this.#kept.delete(id);
   }
+}
+
+/** Deadlines and trace headers differ from one try of a caller to the next, and make no other job. */
+function isSameJob(a: KeptSpec, b: KeptSpec): boolean {
+  const sameOptions = a.idempotent === b.idempotent && a.priority === b.priority && a.client === b.client;
+  return sameOptions && Buffer.compare(a.payload, b.payload) === 0;
 }

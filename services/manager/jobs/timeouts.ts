@@ -2,19 +2,43 @@
  * What has waited too long in one pool: jobs past their deadline, attempts that
  * no worker has accepted, late replies. Pure.
  *
- * Decided here: when each of these is over, and how long a worker has to accept.
- * It is called on a tick; it owns no timer.
+ * Decided here: when each of these is over, how long a worker has to accept, and
+ * how old an attempt may be when it is started. It is called on a tick; it owns
+ * no timer.
+ *
+ * An attempt is a lease: the next attempt leaves only when this one can no longer
+ * start. With T the accept timeout and L the lease,
+ *
+ *   L + E + D <= T
+ *
+ * where E is how much too low a worker may take the age of a message (the
+ * shortest way from here to there, at most the slowest round trip), and D allows
+ * for clocks that run at different speeds and for rounding.
  */
 import { PoolError } from "../../../mesh/errors.js";
+import type { Attempt } from "./attempt.js";
 import type { Dispatcher } from "./dispatcher.js";
+import { LARGE_PAYLOAD_BYTES } from "./in-flight.js";
+import type { Job } from "./job.js";
 import type { Workers } from "./workers.js";
 
-/** While no answer was measured, a worker has at least this long to accept, in milliseconds. */
+/** While a worker was not measured, workers have at least this long to accept, in milliseconds. */
 const UNMEASURED_TIMEOUT_MS = 1_000;
+/** What E is taken for while a worker was not measured, in milliseconds. */
+const UNMEASURED_WAY_MS = 500;
 /** A measured round trip raises the accept timeout to this at most, in milliseconds. */
 const MAX_MEASURED_TIMEOUT_MS = 3_000;
+/** D: rounding, and a thousandth of the timeout. */
+const ROUNDING_MS = 10;
+const DRIFT = 1e-3;
+/** The shortest lease, in milliseconds. */
+const MIN_LEASE_MS = 20;
 /** How long the late reply to a revoked attempt is waited for, in milliseconds. */
 const LATE_REPLY_MS = 2_000;
+/** Time on the wire that a payload is allowed at first, in milliseconds a byte: 1 MB a second. */
+const WIRE_MS_PER_BYTE = 1e-3;
+/** The slowest link that is learned, in milliseconds a byte: 20 kB a second. */
+const MAX_WIRE_MS_PER_BYTE = 5e-2;
 
 export class Timeouts {
   readonly #dispatcher: Dispatcher;
@@ -23,6 +47,8 @@ export class Timeouts {
   /** A round trip to the broker, and that to the slowest worker, in milliseconds. */
   #brokerMs = 0;
   #slowestMs: number | undefined;
+  #hasUnmeasured = true;
+  #wireMsPerByte = WIRE_MS_PER_BYTE;
 
   /** @param acceptTimeoutMs how long an attempt may stay unaccepted; raised to four round trips */
   constructor(dispatcher: Dispatcher, workers: Workers, acceptTimeoutMs: number) {
@@ -32,15 +58,32 @@ export class Timeouts {
   }
 
   /**
-   * The accept timeout in force: never less than four round trips as measured to
-   * the worker that is farthest. A round trip counts for 750 ms at most: a longer
-   * one tells of a process that stalled, and the jobs of a dead worker must not
-   * wait for that.
+   * The accept timeout in force, for a payload that takes no time on the wire:
+   * never less than four round trips as measured to the worker that is farthest. A
+   * round trip counts for 750 ms at most: a longer one tells of a process that
+   * stalled, and the jobs of a dead worker must not wait for that.
    */
   get acceptTimeoutMs(): number {
     const least = this.#slowestMs === undefined ? UNMEASURED_TIMEOUT_MS : 4 * this.#slowestMs;
     const measured = Math.min(Math.max(least, 4 * this.#brokerMs), MAX_MEASURED_TIMEOUT_MS);
     return Math.max(this.#leastAcceptMs, measured);
+  }
+
+  /** The accept timeout of one job: its payload's time on the wire counts. */
+  acceptTimeoutOf({ payloadBytes }: Job): number {
+    return this.acceptTimeoutMs + (payloadBytes > LARGE_PAYLOAD_BYTES ? payloadBytes * this.#wireMsPerByte : 0);
+  }
+
+  /**
+   * How old an attempt may be when it is started, milliseconds.
+   *
+   * @param nowMs when it leaves
+   */
+  leaseMs({ answerWithinMs, sentAtMs }: Attempt, nowMs: number): number {
+    const wayMs = this.#slowestMs === undefined || this.#hasUnmeasured ? UNMEASURED_WAY_MS : this.#slowestMs;
+    const errorMs = Math.min(wayMs, answerWithinMs / 2);
+    const driftMs = ROUNDING_MS + answerWithinMs * DRIFT;
+    return Math.max(MIN_LEASE_MS, answerWithinMs - (nowMs - sentAtMs) - errorMs - driftMs);
   }
 
   /** A round trip to a worker took this long, in milliseconds. */
@@ -55,46 +98,72 @@ export class Timeouts {
     this.#brokerMs = this.#brokerMs === 0 ? ms : this.#brokerMs * 0.7 + ms * 0.3;
   }
 
+  /** A worker refused an attempt because it was so old when it came: large payloads get more time. */
+  cameLate({ job }: Attempt, ageMs: number): void {
+    if (job.payloadBytes <= LARGE_PAYLOAD_BYTES) return;
+    const msPerByte = Math.min((2 * ageMs) / job.payloadBytes, MAX_WIRE_MS_PER_BYTE);
+    this.#wireMsPerByte = Math.max(this.#wireMsPerByte, msPerByte);
+  }
+
   /** Ends the jobs whose deadline has passed. */
   checkDeadlines(nowMs: number): void {
     for (const job of this.#dispatcher.deadlines.expired(nowMs)) {
-      const parked = job.state === "parked";
-      const message = parked ? "no slot came free before the deadline" : "no result before the deadline";
       const options = { maybeExecuted: job.mayHaveRun };
-      this.#dispatcher.cancel(job, new PoolError("deadline_exceeded", message, options));
+      this.#dispatcher.cancel(job, new PoolError("deadline_exceeded", this.#whyLate(job), options));
     }
   }
 
   /** Revokes the attempts that no worker has accepted in time. */
   checkUnanswered(nowMs: number): void {
-    const { unanswered } = this.#dispatcher.inFlight;
+    const { unanswered, unansweredLarge } = this.#dispatcher.inFlight;
     for (let oldest = unanswered.first; oldest !== undefined; oldest = unanswered.first) {
-      if (nowMs - oldest.sentAtMs < this.acceptTimeoutMs) return;
+      if (nowMs - oldest.sentAtMs < oldest.answerWithinMs) break;
       this.#dispatcher.acceptTimedOut(oldest);
     }
+    if (unansweredLarge.size === 0) return;
+    const isOver = ({ sentAtMs, answerWithinMs }: Attempt): boolean => nowMs - sentAtMs >= answerWithinMs;
+    for (const attempt of [...unansweredLarge].filter(isOver)) this.#dispatcher.acceptTimedOut(attempt);
   }
 
   /** Called every second: late replies are given up, and the slowest worker is looked up anew. */
   checkLate(nowMs: number): void {
     this.#slowestMs = this.#workers.slowestMs();
+    this.#hasUnmeasured = this.#workers.hasUnmeasured;
     this.#dispatcher.inFlight.closeLate(nowMs - LATE_REPLY_MS);
   }
 
   /** This manager stalled for `gapMs`: that time counts against no attempt and no worker. */
   excuseStall(gapMs: number, nowMs: number): void {
     this.#workers.excuseStall(gapMs, nowMs);
-    for (const attempt of this.#dispatcher.inFlight.unanswered) {
+    this.#eachUnanswered((attempt) => {
       attempt.sentAtMs = Math.min(nowMs, attempt.sentAtMs + gapMs);
-    }
+    });
   }
 
   /** The connection was away: what is unanswered has its time again from now on. */
   restartUnanswered(nowMs: number): void {
-    for (const attempt of this.#dispatcher.inFlight.unanswered) attempt.sentAtMs = nowMs;
+    this.#eachUnanswered((attempt) => {
+      attempt.sentAtMs = nowMs;
+    });
   }
 
   /** Gives up all late replies. */
   stop(): void {
     this.#dispatcher.inFlight.closeLate(Number.POSITIVE_INFINITY);
+  }
+
+  #eachUnanswered(visit: (attempt: Attempt) => void): void {
+    const { unanswered, unansweredLarge } = this.#dispatcher.inFlight;
+    for (const attempt of unanswered) visit(attempt);
+    for (const attempt of unansweredLarge) visit(attempt);
+  }
+
+  #whyLate(job: Job): string {
+    const { stream } = this.#dispatcher;
+    const answered = stream === undefined ? "" : `; stream ${stream} captures the pool's subjects`;
+    if (job.state === "parked" && !job.mayHaveRun) return `no slot came free before the deadline${answered}`;
+    const isLarge = job.payloadBytes > LARGE_PAYLOAD_BYTES && job.attempt?.state !== "accepted";
+    if (isLarge) return `no worker accepted a payload of ${job.payloadBytes} bytes before the deadline${answered}`;
+    return `no result before the deadline${answered}`;
   }
 }

@@ -8,6 +8,8 @@ export class Totals {
   refused = 0;
   /** Replies that came too late or for a stale attempt; dropped. */
   late = 0;
+  /** Replies that are no answer of a worker: unknown kinds, acknowledgements of streams; dropped. */
+  strangers = 0;
   readonly #outcomes = new Map<Reason | "ok", number>();
 
   ended(outcome: Reason | "ok"): void {

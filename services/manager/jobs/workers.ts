@@ -13,6 +13,7 @@
  */
 import type { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { intervalMs, isNewer, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 import { Fifo, type FifoNode } from "./fifo.js";
 
 /** A worker as its manager knows it. */
@@ -40,6 +41,8 @@ export interface WorkerEntry {
   isolation: Isolation;
   /** Several jobs may come to it in one message. */
   takesBundles: boolean;
+  /** 2 and up know nonces and leases. */
+  protocolVersion: number;
   /** Its node in the line of workers with a free slot; kept while it is not in line, to spare an object for each job. */
   node: FifoNode<WorkerEntry> | undefined;
 }
@@ -55,13 +58,12 @@ export interface WorkerHeartbeat {
   readonly heartbeatIntervalMs: number;
   readonly isolation: Isolation;
   readonly takesBundles?: boolean;
+  readonly protocolVersion?: number;
 }
 
 /** What a heartbeat meant: old ones are ignored; after a restart what ran before is gone. */
 export type HeartbeatMeaning = "joined" | "restarted" | "updated" | "left" | "ignored";
 
-/** A worker is LOST after this many of its heartbeat intervals without a sign of life. */
-export const LOST_AFTER_INTERVALS = 3;
 const TIMEOUTS_TO_BACK_OFF = 2;
 const BACK_OFF_MS = 5_000;
 
@@ -115,7 +117,7 @@ export class Workers {
   /** Takes in a heartbeat. What it lists as running must be accepted before (worker-list.ts). */
   heartbeat(heartbeat: WorkerHeartbeat, nowMs: number): HeartbeatMeaning {
     const known = this.#workers.get(heartbeat.worker);
-    if (known !== undefined && isOld(known, heartbeat)) return "ignored";
+    if (known !== undefined && !isNewer(heartbeat, known)) return "ignored";
     if (heartbeat.state === WorkerState.STOPPED) return this.remove(heartbeat.worker) ? "left" : "ignored";
     if (known === undefined && this.#workers.size >= this.#maxWorkers) return "ignored";
     this.#everHeard = true;
@@ -214,7 +216,7 @@ export class Workers {
   silent(nowMs: number): string[] {
     const ids: string[] = [];
     for (const worker of this.#workers.values()) {
-      if (nowMs - worker.lastHeardAtMs > worker.heartbeatIntervalMs * LOST_AFTER_INTERVALS) ids.push(worker.id);
+      if (nowMs - worker.lastHeardAtMs > lostAfterMs(worker.heartbeatIntervalMs)) ids.push(worker.id);
     }
     return ids;
   }
@@ -235,6 +237,14 @@ export class Workers {
   measured(id: string, ms: number): void {
     const worker = this.#workers.get(id);
     if (worker !== undefined) worker.roundTripMs = ms > worker.roundTripMs ? ms : worker.roundTripMs * 0.9 + ms * 0.1;
+  }
+
+  /** Whether a READY worker has never answered: nobody knows how far away it is. */
+  get hasUnmeasured(): boolean {
+    for (const { roundTripMs, state } of this.#workers.values()) {
+      if (roundTripMs === 0 && state === WorkerState.READY) return true;
+    }
+    return false;
   }
 
   /** The slowest round trip of all workers, in milliseconds; undefined while none was measured. */
@@ -268,11 +278,6 @@ function slotsOf({ state, slots }: WorkerEntry): number {
   return state === WorkerState.READY ? slots : 0;
 }
 
-function isOld(known: WorkerEntry, heartbeat: WorkerHeartbeat): boolean {
-  if (heartbeat.incarnation !== known.incarnation) return heartbeat.incarnation < known.incarnation;
-  return heartbeat.seq <= known.seq;
-}
-
 /** The estimate, moved into what the worker's own number allows. */
 function clamp(worker: WorkerEntry, said: number): number {
   return Math.min(Math.max(worker.free, said - worker.unanswered), said);
@@ -280,9 +285,9 @@ function clamp(worker: WorkerEntry, said: number): number {
 
 function fieldsOf(heartbeat: WorkerHeartbeat): Partial<WorkerEntry> {
   const { incarnation, seq, state, slots, busy, isolation } = heartbeat;
-  const heartbeatIntervalMs = Math.min(Math.max(heartbeat.heartbeatIntervalMs || 1_000, 100), 60_000);
-  const takesBundles = heartbeat.takesBundles === true;
-  return { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs, takesBundles };
+  const heartbeatIntervalMs = intervalMs(heartbeat.heartbeatIntervalMs);
+  const { takesBundles = false, protocolVersion = 0 } = heartbeat;
+  return { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs, takesBundles, protocolVersion };
 }
 
 function emptyEntry(id: string): WorkerEntry {
@@ -303,6 +308,7 @@ function emptyEntry(id: string): WorkerEntry {
     heartbeatIntervalMs: 1_000,
     isolation: 0,
     takesBundles: false,
+    protocolVersion: 0,
     node: undefined,
   };
 }

@@ -9,7 +9,7 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import type { Ending } from "../handlers/runner.js";
-import type { Addressee } from "./order.js";
+import { type Addressee, jobKey } from "./order.js";
 
 /** What was answered, and to whom. */
 export interface StoredAnswer extends Addressee {
@@ -23,7 +23,7 @@ interface Loose {
   readonly answer: Uint8Array | PoolError;
 }
 
-/** One place: the id, which has at most 63 characters, then reply subject and payload when they fit. */
+/** One place: the key, which has at most 127 characters, then reply subject and payload when they fit. */
 const PLACE_BYTES = 256;
 const NO_PLACE = -1;
 /** A payload that is part of a buffer larger than itself by this much is copied, so as not to hold all of it. */
@@ -37,7 +37,7 @@ export class AnswerStore {
   readonly #numbers: Float64Array;
   readonly #hashes: Int32Array;
   readonly #attempts: Int32Array;
-  readonly #idEnds: Uint16Array;
+  readonly #keyEnds: Uint16Array;
   readonly #replyEnds: Uint16Array;
   readonly #sizes: Int32Array;
   readonly #bytes: Uint8Array;
@@ -51,7 +51,7 @@ export class AnswerStore {
     this.#numbers = new Float64Array(limit);
     this.#hashes = new Int32Array(limit);
     this.#attempts = new Int32Array(limit);
-    this.#idEnds = new Uint16Array(limit);
+    this.#keyEnds = new Uint16Array(limit);
     this.#replyEnds = new Uint16Array(limit);
     this.#sizes = new Int32Array(limit);
     this.#bytes = new Uint8Array(limit * PLACE_BYTES);
@@ -63,36 +63,38 @@ export class AnswerStore {
    *
    * @param number counts the answers, from 1 without a gap
    */
-  put(number: number, { id, attempt, reply }: Addressee, ending: Ending): void {
+  put(number: number, { id, nonce, attempt, reply }: Addressee, ending: Ending): void {
     const place = this.#placeOf(number);
+    const key = jobKey(id, nonce);
     if (number > this.#limit) this.#unlink(place);
-    this.#link(place, hashOf(id, attempt));
+    this.#link(place, hashOf(key, attempt));
     this.#numbers[place] = number;
     this.#attempts[place] = attempt;
-    this.#idEnds[place] = id.length;
-    this.#write(place, 0, id);
-    this.#putAnswer(place, id.length, reply ?? "", ending);
+    this.#keyEnds[place] = key.length;
+    this.#write(place, 0, key);
+    this.#putAnswer(place, key.length, reply ?? "", ending);
   }
 
-  /** The number of the last answer under this name; 0 for none. */
-  find(id: string, attempt: number): number {
-    const hash = hashOf(id, attempt);
+  /** The number of the last answer under this key; 0 for none. */
+  find(key: string, attempt: number): number {
+    const hash = hashOf(key, attempt);
     let place = this.#heads[this.#headOf(hash)] as number;
-    while (place !== NO_PLACE && !this.#isOf(place, hash, id, attempt)) place = this.#older[place] as number;
+    while (place !== NO_PLACE && !this.#isOf(place, hash, key, attempt)) place = this.#older[place] as number;
     return place === NO_PLACE ? 0 : (this.#numbers[place] as number);
   }
 
   /** A stored answer that was not released. */
   get(number: number): StoredAnswer {
     const place = this.#placeOf(number);
-    const idEnd = this.#idEnds[place] as number;
+    const keyEnd = this.#keyEnds[place] as number;
     const replyEnd = this.#replyEnds[place] as number;
-    const about = { id: this.#text(place, 0, idEnd), attempt: this.#attempts[place] as number };
+    const [id = "", nonce = ""] = this.#text(place, 0, keyEnd).split(" ");
+    const about = { id, nonce, attempt: this.#attempts[place] as number };
     const loose = this.#loose[place];
     if (loose !== undefined) return { ...about, reply: loose.reply, ending: toEnding(loose.answer) };
     const from = place * PLACE_BYTES + replyEnd;
     const payload = this.#bytes.slice(from, from + (this.#sizes[place] as number));
-    return { ...about, reply: this.#text(place, idEnd, replyEnd), ending: { ok: true, payload } };
+    return { ...about, reply: this.#text(place, keyEnd, replyEnd), ending: { ok: true, payload } };
   }
 
   /** The bytes of a stored answer's payload; 0 once it is released. */
@@ -134,19 +136,19 @@ export class AnswerStore {
     this.#older[at] = NO_PLACE;
   }
 
-  #isOf(place: number, hash: number, id: string, attempt: number): boolean {
+  #isOf(place: number, hash: number, key: string, attempt: number): boolean {
     if (this.#hashes[place] !== hash || this.#attempts[place] !== attempt) return false;
-    if (this.#idEnds[place] !== id.length) return false;
+    if (this.#keyEnds[place] !== key.length) return false;
     const from = place * PLACE_BYTES;
-    for (let i = 0; i < id.length; i += 1) if (this.#bytes[from + i] !== id.charCodeAt(i)) return false;
+    for (let i = 0; i < key.length; i += 1) if (this.#bytes[from + i] !== key.charCodeAt(i)) return false;
     return true;
   }
 
-  #putAnswer(place: number, idEnd: number, reply: string, ending: Ending): void {
-    const replyEnd = idEnd + reply.length;
+  #putAnswer(place: number, keyEnd: number, reply: string, ending: Ending): void {
+    const replyEnd = keyEnd + reply.length;
     const size = ending.ok ? ending.payload.length : 0;
     this.#sizes[place] = size;
-    if (!ending.ok || replyEnd + size > PLACE_BYTES || !this.#write(place, idEnd, reply)) {
+    if (!ending.ok || replyEnd + size > PLACE_BYTES || !this.#write(place, keyEnd, reply)) {
       this.#loose[place] = { reply, answer: ending.ok ? compact(ending.payload) : ending.error };
       return;
     }
@@ -181,9 +183,9 @@ function compact(payload: Uint8Array): Uint8Array {
   return payload.buffer.byteLength - payload.length > MAX_HELD_BESIDES ? payload.slice() : payload;
 }
 
-/** FNV-1a over the id's characters and the attempt. */
-function hashOf(id: string, attempt: number): number {
+/** FNV-1a over the key's characters and the attempt. */
+function hashOf(key: string, attempt: number): number {
   let hash = 0x811c9dc5 ^ attempt;
-  for (let i = 0; i < id.length; i += 1) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < key.length; i += 1) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   return hash ^ (hash >>> 15);
 }

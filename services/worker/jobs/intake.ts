@@ -11,15 +11,13 @@ import type { Revoked } from "./revoked.js";
 import type { RunningJobs } from "./running-jobs.js";
 import type { Slots } from "./slots.js";
 
-/** How far the clocks of a sender and a worker may differ before a job expires early, in milliseconds. */
-export const CLOCK_TOLERANCE_MS = 2_000;
 /** When a plain job that found no slot may be tried again, in milliseconds. */
 const RETRY_AFTER_MS = 100;
 
 /** How refusals are said. */
 export interface RefusalPort {
-  /** The worker has no room, or cannot trust the offer. @param free its free slots */
-  busy(order: JobOrder, free: number): void;
+  /** The worker has no room, or cannot trust the offer. @param free its free slots @param ageMs why: it is so old */
+  busy(order: JobOrder, free: number, ageMs?: number): void;
   error(order: JobOrder, error: PoolError): void;
 }
 
@@ -50,17 +48,17 @@ export class Intake {
   /**
    * Starts, refuses or repeats a job.
    *
-   * @param expired whether its time had passed before it came
    * @param nowMs monotonic milliseconds
    */
-  decide(order: JobOrder, expired: boolean, nowMs: number): void {
-    const { revoked, refusals, jobs, slots } = this.#parts;
-    if (expired) {
+  decide(order: JobOrder, nowMs: number): void {
+    const { refusals, jobs, slots } = this.#parts;
+    if (nowMs >= order.deadlineAtMs) {
       return refusals.error(order, new PoolError("deadline_exceeded", "the job had expired before it came"));
     }
-    if (revoked.has(order.id, order.attempt, nowMs)) return;
+    if (this.#parts.revoked.has(order.id, order.nonce, order.attempt, nowMs)) return this.#refuseRevoked(order);
     if (order.named && this.#isRepeat(order, nowMs)) return;
     if (!this.#parts.isReady()) this.#refuse(order, notReady);
+    else if (isLate(order)) this.#busy(order, slots.free, order.ageMs);
     else if (order.offered && this.#parts.inputIsStale()) this.#busy(order, slots.free);
     else if (!jobs.start(order, nowMs)) this.#refuse(order, () => this.#full());
   }
@@ -71,22 +69,28 @@ export class Intake {
     else this.#parts.refusals.error(order, why());
   }
 
-  #busy(order: JobOrder, free: number): void {
+  #busy(order: JobOrder, free: number, ageMs?: number): void {
     this.refusedTotal += 1;
-    this.#parts.refusals.busy(order, free);
+    this.#parts.refusals.busy(order, free, ageMs);
+  }
+
+  /** A manager knows what it has revoked; a plain sender gets its one answer. */
+  #refuseRevoked(order: JobOrder): void {
+    if (order.offered) return;
+    this.#parts.refusals.error(order, new PoolError("canceled", "the job was canceled before it came"));
   }
 
   /** Whether this attempt runs here or has run here; its sender is answered. */
   #isRepeat(order: JobOrder, nowMs: number): boolean {
     const { jobs, results, refusals } = this.#parts;
-    const running = jobs.find(order.id, order.attempt);
+    const running = jobs.find(order);
     if (running !== undefined) {
       if (order.offered && running.join(order)) order.answerer.accepted(order);
       else refusals.error(order, new PoolError("duplicate_job", "this job is running"));
       return true;
     }
-    if (!results.hasFinished(order.id, order.attempt, nowMs)) return false;
-    const kept = results.find(order.id, order.attempt, nowMs);
+    if (!results.hasFinished(order, nowMs)) return false;
+    const kept = results.find(order, nowMs);
     if (kept !== undefined) order.answerer.end(order, kept.ending, nowMs);
     else refusals.error(order, new PoolError("duplicate_job", "this attempt has run; its result is no longer kept"));
     return true;
@@ -96,6 +100,11 @@ export class Intake {
     const message = `no slot is free here; submit to ${this.#parts.submitSubject} to wait for one`;
     return new PoolError("pool_full", message, { utilization: 1, parked: 0, retryAfterMs: RETRY_AFTER_MS });
   }
+}
+
+/** Whether the lease of an offer is over: its manager may have sent it to another worker. */
+function isLate({ offered, ageMs, startWithinMs }: JobOrder): boolean {
+  return offered && startWithinMs !== undefined && ageMs > startWithinMs;
 }
 
 function notReady(): PoolError {

@@ -4,6 +4,8 @@ import type { Ending } from "../handlers/runner.js";
 /** Which job a reply is about and where it goes. */
 export interface Addressee {
   readonly id: string;
+  /** The nonce of its submission; "" when its id is its own. */
+  readonly nonce: string;
   readonly attempt: number;
   /** Undefined: nobody waits. */
   readonly reply: string | undefined;
@@ -31,12 +33,20 @@ export interface JobOrder extends Addressee {
   readonly bytes: Uint8Array;
   /** Monotonic milliseconds. */
   readonly deadlineAtMs: number;
+  /** How old it is, in milliseconds, and how old it may be to be started; undefined when its sender sets no bound. */
+  readonly ageMs: number;
+  readonly startWithinMs: number | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
   readonly answerer: Answerer;
 }
 
-/** The key of one attempt of one job; names have no space. */
-export function attemptKey(id: string, attempt: number): string {
-  return attempt === 1 ? id : `${id} ${attempt}`;
+/** The key of one submission; names have no space. */
+export function jobKey(id: string, nonce: string): string {
+  return nonce === "" ? id : `${id} ${nonce}`;
+}
+
+/** The key of one attempt of one submission. */
+export function attemptKey({ id, nonce, attempt }: Pick<Addressee, "id" | "nonce" | "attempt">): string {
+  return attempt === 1 ? jobKey(id, nonce) : `${jobKey(id, nonce)}#${attempt}`;
 }

@@ -8,7 +8,7 @@
 
 import type { Ending } from "../handlers/runner.js";
 import { AnswerStore, type StoredAnswer } from "./answer-store.js";
-import type { Addressee } from "./order.js";
+import { type Addressee, jobKey } from "./order.js";
 
 export const KEPT_LIMIT = 4_096;
 export const KEPT_BYTES_LIMIT = 64 * 2 ** 20;
@@ -63,26 +63,27 @@ export class Results {
   }
 
   /** The kept result of one attempt. */
-  find(id: string, attempt: number, nowMs: number): KeptResult | undefined {
+  find(order: Pick<Addressee, "id" | "nonce" | "attempt">, nowMs: number): KeptResult | undefined {
     this.sweep(nowMs);
-    const seq = this.#store.find(id, attempt);
+    const seq = this.#store.find(jobKey(order.id, order.nonce), order.attempt);
     return seq < this.#oldest ? undefined : this.#get(seq);
   }
 
-  /** The kept results of any attempt of these jobs, oldest first; of one attempt the last. */
-  findJobs(ids: ReadonlySet<string>, nowMs: number): KeptResult[] {
+  /** The kept results of any attempt of these submissions, by their keys, oldest first; of one attempt the last. */
+  findJobs(keys: ReadonlySet<string>, nowMs: number): KeptResult[] {
     this.sweep(nowMs);
     const found: KeptResult[] = [];
     for (let seq = this.#oldest; seq <= this.#seq; seq += 1) {
       const kept = this.#get(seq);
-      if (ids.has(kept.id) && this.#store.find(kept.id, kept.attempt) === seq) found.push(kept);
+      const key = jobKey(kept.id, kept.nonce);
+      if (keys.has(key) && this.#store.find(key, kept.attempt) === seq) found.push(kept);
     }
     return found;
   }
 
   /** Whether this attempt finished here lately, its result kept or not. */
-  hasFinished(id: string, attempt: number, nowMs: number): boolean {
-    const seq = this.#store.find(id, attempt);
+  hasFinished({ id, nonce, attempt }: Pick<Addressee, "id" | "nonce" | "attempt">, nowMs: number): boolean {
+    const seq = this.#store.find(jobKey(id, nonce), attempt);
     return seq > 0 && nowMs - (this.#keptAtMs[seq % FINISHED_LIMIT] as number) <= FINISHED_TTL_MS;
   }
 

@@ -1,36 +1,52 @@
 /**
- * What was revoked or canceled, so that a job which comes late is not run.
+ * What was revoked or canceled, so that a job which comes late is not run. Pure.
  *
- * Pure. Bounded in number and age: 10,000 jobs, 10 minutes.
+ * Bounded in number and age. A cancel that names no submission means every job of
+ * its id: it is remembered for a short time only, since an id may be used again.
  */
-import { FifoMap } from "./fifo-map.js";
+import { FifoMap } from "../../../mesh/job/fifo-map.js";
+import { jobKey } from "./order.js";
 
 export const REVOKED_LIMIT = 10_000;
 export const REVOKED_TTL_MS = 600_000;
+/** For a cancel that names no submission, in milliseconds: the longest time that a job of that id is on its way. */
+export const CANCELED_ID_TTL_MS = 10_000;
+
+/** Which attempts must not run. */
+export interface Revoke {
+  readonly id: string;
+  /** The submission; "" for every job of this id. */
+  readonly nonce: string;
+  /** Infinity: no attempt may run. */
+  readonly upToAttempt: number;
+}
 
 interface Revocation {
   readonly upToAttempt: number;
-  readonly atMs: number;
+  readonly untilMs: number;
 }
 
-/** Remembers up to which attempt each job was revoked. */
+/** Remembers up to which attempt each submission was revoked. */
 export class Revoked {
   readonly #jobs = new FifoMap<Revocation>(REVOKED_LIMIT);
 
-  /** @param upToAttempt Infinity for a plain cancel: no attempt may run */
-  add(job: string, upToAttempt: number, nowMs: number): void {
-    const known = this.#live(job, nowMs)?.upToAttempt ?? 0;
-    this.#jobs.set(job, { upToAttempt: Math.max(known, upToAttempt), atMs: nowMs });
+  add({ id, nonce, upToAttempt }: Revoke, nowMs: number): void {
+    const key = jobKey(id, nonce);
+    const known = this.#live(key, nowMs)?.upToAttempt ?? 0;
+    const isOfWholeId = nonce === "" && upToAttempt === Number.POSITIVE_INFINITY;
+    const untilMs = nowMs + (isOfWholeId ? CANCELED_ID_TTL_MS : REVOKED_TTL_MS);
+    this.#jobs.set(key, { upToAttempt: Math.max(known, upToAttempt), untilMs });
   }
 
   /** Whether this attempt must not run. */
-  has(job: string, attempt: number, nowMs: number): boolean {
+  has(id: string, nonce: string, attempt: number, nowMs: number): boolean {
     if (this.#jobs.size === 0) return false;
-    return (this.#live(job, nowMs)?.upToAttempt ?? 0) >= attempt;
+    if ((this.#live(id, nowMs)?.upToAttempt ?? 0) >= attempt) return true;
+    return nonce !== "" && (this.#live(jobKey(id, nonce), nowMs)?.upToAttempt ?? 0) >= attempt;
   }
 
-  #live(job: string, nowMs: number): Revocation | undefined {
-    const found = this.#jobs.get(job);
-    return found !== undefined && nowMs - found.atMs <= REVOKED_TTL_MS ? found : undefined;
+  #live(key: string, nowMs: number): Revocation | undefined {
+    const found = this.#jobs.get(key);
+    return found !== undefined && nowMs <= found.untilMs ? found : undefined;
   }
 }

@@ -32,6 +32,7 @@ const ENDED: JobState = { at: "ended" };
 export class RunningJob implements Call {
   readonly key: string;
   readonly id: string;
+  readonly nonce: string;
   readonly attempt: number;
   readonly bytes: Uint8Array;
   readonly deadlineAtMs: number;
@@ -50,11 +51,12 @@ export class RunningJob implements Call {
     readonly ledger: JobLedger,
   ) {
     this.id = order.id;
+    this.nonce = order.nonce;
     this.attempt = order.attempt;
     this.bytes = order.bytes;
     this.deadlineAtMs = order.deadlineAtMs;
     this.accepted = !order.offered;
-    this.key = attemptKey(order.id, order.attempt);
+    this.key = attemptKey(order);
   }
 
   get traceparent(): string | undefined {

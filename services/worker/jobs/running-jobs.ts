@@ -10,6 +10,7 @@ import type { Ending, Runner } from "../handlers/runner.js";
 import type { AcceptPolicy } from "./accept-policy.js";
 import { Checks } from "./checks.js";
 import { attemptKey, type JobOrder } from "./order.js";
+import type { Revoke } from "./revoked.js";
 import { type JobLedger, RunningJob } from "./running-job.js";
 import type { Slots } from "./slots.js";
 
@@ -52,6 +53,7 @@ export interface JobTotals {
 export interface JobFigures {
   readonly running: number;
   readonly runningIds: readonly string[];
+  readonly runningNonces: readonly string[];
   readonly stuck: number;
   readonly acceptedTotal: number;
   readonly doneTotal: number;
@@ -80,25 +82,32 @@ export class RunningJobs implements JobLedger {
     return this.#totals;
   }
 
-  /** The running job of this id and attempt. */
-  find(id: string, attempt: number): RunningJob | undefined {
-    return this.#jobs.size === 0 ? undefined : this.#jobs.get(attemptKey(id, attempt));
+  /** The running job of this submission and attempt. */
+  find(order: JobOrder): RunningJob | undefined {
+    return this.#jobs.size === 0 ? undefined : this.#jobs.get(attemptKey(order));
   }
 
   /** What a heartbeat says of them. @param idsLimit at most so many ids */
   figures(idsLimit: number): JobFigures {
-    const runningIds = this.#jobs
-      .values()
-      .slice(0, idsLimit)
-      .map(({ id }) => id);
+    const listed = this.#jobs.values().slice(0, idsLimit);
+    const runningIds = listed.map(({ id }) => id);
+    const runningNonces = listed.map(({ nonce }) => nonce);
     const { acceptedTotal, doneTotal, failedTotal } = this.#totals;
-    return { running: this.#jobs.size, runningIds, stuck: this.#checks.stuck, acceptedTotal, doneTotal, failedTotal };
+    return {
+      running: this.#jobs.size,
+      runningIds,
+      runningNonces,
+      stuck: this.#checks.stuck,
+      acceptedTotal,
+      doneTotal,
+      failedTotal,
+    };
   }
 
-  /** Says `accepted` once more for every running attempt of a job; whether there was one. */
-  acceptAgain(id: string): boolean {
+  /** Says `accepted` once more for every running attempt of a submission; whether there was one. */
+  acceptAgain(id: string, nonce: string): boolean {
     let found = false;
-    for (const { running, order } of this.#attemptsOf(id)) {
+    for (const { running, order } of this.#attemptsOf(id, nonce)) {
       if (!running) continue;
       found = true;
       if (order.offered) order.answerer.accepted(order);
@@ -131,10 +140,10 @@ export class RunningJobs implements JobLedger {
     return this.#jobs.size;
   }
 
-  /** Aborts the attempts of a job up to a number; says whether there was one. */
-  cancel(id: string, upToAttempt: number, error: PoolError): boolean {
+  /** Aborts the attempts that are revoked; says whether there was one. */
+  cancel({ id, nonce, upToAttempt }: Revoke, error: PoolError): boolean {
     let found = false;
-    for (const job of this.#attemptsOf(id)) {
+    for (const job of this.#attemptsOf(id, nonce)) {
       if (job.attempt <= upToAttempt && job.abort(error, this.#parts.now())) found = true;
     }
     return found;
@@ -176,8 +185,9 @@ export class RunningJobs implements JobLedger {
     if (this.#jobs.size === 0 && this.#whenEmpty.length > 0) this.#announceEmpty();
   }
 
-  #attemptsOf(id: string): RunningJob[] {
-    return this.#jobs.values().filter((job) => job.id === id);
+  /** @param nonce "" for every submission of this id */
+  #attemptsOf(id: string, nonce: string): RunningJob[] {
+    return this.#jobs.values().filter((job) => job.id === id && (nonce === "" || job.nonce === nonce));
   }
 
   #answer({ order, others }: RunningJob, ending: Ending, nowMs: number): void {

@@ -8,13 +8,20 @@ import type { Msg } from "nats";
 import { toPoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
+import { Ages } from "../../../mesh/wire/ages.js";
 import { type BundleEntry, decodeBundle } from "../../../mesh/wire/bundle.js";
-import { decodeJobHeaders, decodeSentAt, isBundle, type JobHeaders } from "../../../mesh/wire/headers.js";
+import {
+  type BundleHeaders,
+  decodeJobHeaders,
+  decodeJobsHeaders,
+  isBundle,
+  type JobHeaders,
+} from "../../../mesh/wire/headers.js";
 import { splitReply } from "../../../mesh/wire/reply.js";
 import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Answers } from "../answers.js";
-import { CLOCK_TOLERANCE_MS, type Intake } from "../jobs/intake.js";
+import type { Intake } from "../jobs/intake.js";
 import type { JobOrder } from "../jobs/order.js";
 
 /** What the lane works with. */
@@ -30,8 +37,12 @@ export interface CoreLaneParts {
 /** The parts of a NATS message that are read. */
 export type JobMessage = Pick<Msg, "reply" | "headers" | "data">;
 
+/** How far the clocks of a plain sender and a worker may differ before its job expires early, in milliseconds. */
+export const CLOCK_TOLERANCE_MS = 2_000;
+
 export class CoreLane {
   readonly #parts: CoreLaneParts;
+  readonly #ages = new Ages();
   /** Jobs whose reply subject is no inbox, and bundles that were cut off. */
   droppedTotal = 0;
 
@@ -50,20 +61,22 @@ export class CoreLane {
     try {
       headers = decodeJobHeaders(headersOf(msg));
     } catch (thrown) {
-      return answers.error({ id: "invalid", attempt: 1, reply }, toPoolError(thrown));
+      return answers.error({ id: "invalid", nonce: "", attempt: 1, reply }, toPoolError(thrown));
     }
-    intake.decide(this.#toOrder(msg.data, headers, reply, nowMs), this.#isExpired(headers.expiresAt), nowMs);
+    intake.decide(this.#toOrder(msg.data, headers, reply, nowMs), nowMs);
   }
 
   /** A bundle whose answers nobody could hear is dropped, as is the rest of one that is cut off. */
   #receiveBundle(msg: JobMessage): void {
     if (!msg.reply || !this.#isAnswerable(msg.reply)) return;
     const [inbox] = splitReply(msg.reply);
-    const sentAtMs = decodeSentAt(headersOf(msg)) ?? this.#parts.runtime.wallNow();
+    const about = decodeJobsHeaders(headersOf(msg));
+    const cameAtMs = this.#parts.runtime.now();
+    const ageMs = about.clockMs === undefined ? 0 : this.#ages.of(inbox, about.clockMs, cameAtMs);
     const whole = decodeBundle(msg.data, (entry) => {
+      // The handlers of the entries before it may have taken their time.
       const nowMs = this.#now();
-      const isExpired = this.#isExpired(sentAtMs + entry.timeoutMs);
-      this.#parts.intake.decide(this.#fromBundle(entry, inbox, nowMs), isExpired, nowMs);
+      this.#parts.intake.decide(this.#fromBundle(entry, inbox, about, ageMs + nowMs - cameAtMs, nowMs), nowMs);
     });
     if (!whole) this.droppedTotal += 1;
   }
@@ -74,42 +87,57 @@ export class CoreLane {
     return nowMs;
   }
 
-  #isExpired(expiresAt: number | undefined): boolean {
-    return expiresAt !== undefined && this.#parts.runtime.wallNow() > expiresAt + CLOCK_TOLERANCE_MS;
-  }
-
   #isAnswerable(reply: string | undefined): boolean {
     if (reply === undefined || isAnswerable(reply, this.#parts.inboxPrefix)) return true;
     this.droppedTotal += 1;
     return false;
   }
 
+  #ageOf({ clockMs }: JobHeaders, reply: string | undefined, nowMs: number): number {
+    if (clockMs === undefined || reply === undefined) return 0;
+    return this.#ages.of(splitReply(reply)[0], clockMs, nowMs);
+  }
+
   #toOrder(bytes: Uint8Array, headers: JobHeaders, reply: string | undefined, nowMs: number): JobOrder {
+    const ageMs = this.#ageOf(headers, reply, nowMs);
     return {
       id: headers.jobId ?? this.#parts.runtime.newId(),
+      nonce: headers.nonce ?? "",
       attempt: headers.attempt ?? 1,
       named: headers.jobId !== undefined,
       offered: headers.offer === true,
       bundled: false,
       reply,
       bytes,
-      deadlineAtMs: nowMs + (headers.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+      ageMs,
+      startWithinMs: headers.startWithinMs,
+      deadlineAtMs: nowMs + this.#leftMs(headers, ageMs),
       traceparent: headers.traceparent,
       tracestate: headers.tracestate,
       answerer: this.#parts.answers,
     };
   }
 
-  #fromBundle(entry: BundleEntry, inbox: string, nowMs: number): JobOrder {
+  /** The time that a job has from now on. Wall clocks are compared only for a sender that gives nothing better. */
+  #leftMs({ timeoutMs, clockMs, expiresAt }: JobHeaders, ageMs: number): number {
+    const leftMs = (timeoutMs ?? DEFAULT_TIMEOUT_MS) - ageMs;
+    if (clockMs !== undefined || expiresAt === undefined) return leftMs;
+    return this.#parts.runtime.wallNow() > expiresAt + CLOCK_TOLERANCE_MS ? 0 : leftMs;
+  }
+
+  #fromBundle(entry: BundleEntry, inbox: string, about: BundleHeaders, ageMs: number, nowMs: number): JobOrder {
     return {
       id: entry.id,
+      nonce: entry.nonce,
       attempt: entry.attempt,
       named: true,
       offered: true,
       bundled: true,
       reply: inbox + entry.token,
       bytes: entry.payload,
-      deadlineAtMs: nowMs + entry.timeoutMs,
+      ageMs,
+      startWithinMs: about.startWithinMs,
+      deadlineAtMs: nowMs + entry.timeoutMs - ageMs,
       traceparent: entry.traceparent,
       tracestate: entry.tracestate,
       answerer: this.#parts.answers,

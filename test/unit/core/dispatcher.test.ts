@@ -66,9 +66,9 @@ test("accept timeout - an attempt that nobody accepts is revoked and the job sen
   const rig = new CoreRig();
   rig.heartbeat("a", 1);
   rig.heartbeat("b", 1);
-  rig.workers.measured("a", 1);
-  const id = rig.submit();
+  for (const worker of ["a", "b"]) rig.workers.measured(worker, 1);
   rig.timeouts.checkLate(0);
+  const id = rig.submit();
   rig.advance(249);
   assert.equal(rig.sender.revoked.length, 0);
   rig.advance(1);
@@ -156,33 +156,130 @@ test("lost worker - a job that it accepted ends as worker_lost, and may have run
   );
 });
 
-test("lost worker - a job that it never accepted, or that may run again, goes to another worker", () => {
+test("lost worker - a job that may run again goes to another worker at once", () => {
   const rig = new CoreRig();
-  rig.heartbeat("a", 2);
-  rig.heartbeat("b", 2);
-  const assigned = rig.submit();
-  rig.busy(assigned, "b", 2);
-  const repeatable = rig.submit({ idempotent: true });
-  rig.accepted(repeatable, "a");
-  assert.equal(rig.last(assigned).worker, "a");
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const id = rig.submit({ idempotent: true });
+  rig.accepted(id, "a", 0);
   rig.workers.remove("a");
   rig.dispatcher.workerLost("a", "is gone");
-  assert.deepEqual([rig.last(assigned).worker, rig.last(repeatable).worker], ["b", "b"]);
-  assert.deepEqual([rig.last(assigned).attempt.number, rig.last(repeatable).attempt.number], [2, 2]);
+  assert.deepEqual([rig.last(id).worker, rig.last(id).attempt.number], ["b", 2]);
 });
 
-test("attempt limit - a job that may run again gets five attempts at one manager and then ends as worker_lost", () => {
+test("lost worker - a job that it never accepted goes to another one when the first attempt can no longer start", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const id = rig.submit();
+  rig.busy(id, "b", 1);
+  assert.equal(rig.last(id).worker, "a");
+  rig.workers.remove("a");
+  rig.dispatcher.workerLost("a", "is gone");
+  assert.equal(rig.last(id).attempt.number, 1, "the message may still be on its way");
+  rig.advance(1_000);
+  assert.deepEqual([rig.last(id).worker, rig.last(id).attempt.number], ["b", 2]);
+});
+
+test("poison - a job whose worker was lost twice ends, and says so", () => {
   const rig = new CoreRig();
   const id = rig.submit({ idempotent: true });
-  let deaths = 0;
-  for (; rig.outcome(id) === undefined && deaths < 20; deaths += 1) {
-    const worker = `w${deaths}`;
+  for (const worker of ["w1", "w2"]) {
+    assert.equal(rig.outcome(id), undefined);
     rig.heartbeat(worker, 1);
     rig.accepted(id, worker, 0);
     rig.workers.remove(worker);
     rig.dispatcher.workerLost(worker, "is gone");
   }
-  assert.deepEqual([deaths, rig.outcome(id)], [5, "worker_lost"]);
+  const { reason, retryable, message } = rig.failure(id);
+  assert.deepEqual([reason, retryable], ["worker_lost", false]);
+  assert.match(message, /2 workers that were lost/);
+});
+
+test("attempt limit - a job gets five attempts at one manager, whatever its workers say", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit();
+  let attempts = 0;
+  for (; rig.outcome(id) === undefined && attempts < 20; attempts += 1) {
+    rig.heartbeat("a", 1);
+    rig.error(id, "a", new PoolError("draining", "leaves"));
+  }
+  assert.deepEqual([attempts, rig.outcome(id)], [5, "draining"]);
+});
+
+test("lease - the next attempt leaves only when the first can no longer start, whatever was measured", () => {
+  for (const slowestMs of [undefined, 1, 50, 200, 700, 2_000]) {
+    const rig = new CoreRig();
+    rig.heartbeat("a", 1);
+    if (slowestMs !== undefined) rig.timeouts.workerMeasured("a", slowestMs);
+    rig.timeouts.checkLate(0);
+    const { attempt } = rig.last(rig.submit());
+    const wayMs = Math.min(slowestMs ?? 500, attempt.answerWithinMs / 2);
+    for (const heldMs of [0, 5, 15]) {
+      const latestStartMs = heldMs + rig.timeouts.leaseMs(attempt, heldMs) + wayMs;
+      assert.ok(latestStartMs < attempt.answerWithinMs, `${slowestMs} ms away: ${latestStartMs}`);
+    }
+    rig.advance(attempt.answerWithinMs - 1);
+    assert.equal(attempt.state, "offered");
+  }
+});
+
+test("large payloads - the time on the wire counts, and what came late is learned from", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  rig.timeouts.workerMeasured("a", 1);
+  rig.timeouts.checkLate(0);
+  const small = rig.submit({ payload: new Uint8Array(100) });
+  const large = rig.submit({ payload: new Uint8Array(200_000) });
+  assert.deepEqual([rig.last(small).attempt.answerWithinMs, rig.last(large).attempt.answerWithinMs], [250, 450]);
+  rig.dispatcher.replied(rig.last(large).attempt, { kind: "busy", worker: "a", free: 2, ageMs: 800 }, new Uint8Array());
+  assert.equal(rig.last(large).attempt.answerWithinMs, 250 + 1_600);
+  assert.equal(rig.last(large).attempt.number, 1, "a refusal is no attempt");
+  rig.advance(250);
+  assert.deepEqual(rig.sender.revoked, [`${small} 1`], "a large payload before it delays no small one");
+});
+
+test("strangers - what is no answer of a worker decides nothing: an unknown kind, a stream, a bare answer where workers beat", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit({ timeoutMs: 400 });
+  const { attempt } = rig.last(id);
+  rig.dispatcher.replied(attempt, { kind: "unknown", worker: "a" }, new Uint8Array());
+  rig.dispatcher.replied(attempt, { kind: "result", bare: true }, new Uint8Array());
+  rig.dispatcher.streamAnswered("AUDIT");
+  assert.deepEqual([rig.outcome(id), rig.totals.strangers], [undefined, 3]);
+  rig.advance(410);
+  assert.match(rig.failure(id).message, /stream AUDIT captures/);
+});
+
+test("hooks - every start has one finish: a job that ends while it is parked has neither", () => {
+  const seen: string[] = [];
+  const rig = new CoreRig({
+    onStart: (job) => seen.push(`start ${job.id}`),
+    onFinish: (outcome) => seen.push(`finish ${outcome.id}`),
+  });
+  rig.heartbeat("a", 1);
+  const ran = rig.submit({ idempotent: true });
+  const parked = rig.submit({ timeoutMs: 100 });
+  rig.accepted(ran, "a", 0);
+  rig.advance(110);
+  rig.workers.remove("a");
+  rig.dispatcher.workerLost("a", "is gone");
+  rig.heartbeat("b", 1);
+  rig.accepted(ran, "b", 0);
+  rig.result(ran, "b", 1);
+  assert.deepEqual([seen, rig.outcome(parked)], [[`start ${ran}`, `finish ${ran}`], "deadline_exceeded"]);
+});
+
+test("identity - a worker that runs another submission of the same id has not accepted this one", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit({ id: "same", nonce: "n2" });
+  rig.dispatcher.runsAt(id, "n1", "a");
+  assert.equal(rig.last(id).attempt.state, "offered");
+  rig.dispatcher.runsAt(id, "n2", "a");
+  assert.equal(rig.last(id).attempt.state, "accepted");
 });
 
 test("attempt numbers - a job from another manager begins after that manager's block", () => {
@@ -288,7 +385,7 @@ test("a slot is counted once - whether the heartbeat or the accepted reply of a 
     const id = rig.submit();
     rig.nowMs += 5;
     const heartbeat = (): void => {
-      rig.dispatcher.runsAt(id, "a");
+      rig.dispatcher.runsAt(id, "", "a");
       rig.heartbeat("a", 2, 1);
     };
     if (order === "heartbeat first") heartbeat();

@@ -112,7 +112,8 @@ class Model {
   }
 
   heartbeat(worker: ModelWorker): void {
-    for (const { job, state } of worker.running) if (state !== "over") this.rig.dispatcher.runsAt(job.id, worker.id);
+    for (const { job, state } of worker.running)
+      if (state !== "over") this.rig.dispatcher.runsAt(job.id, job.spec.nonce, worker.id);
     this.rig.heartbeat(worker.id, worker.slots, worker.running.size, worker.incarnation);
   }
 

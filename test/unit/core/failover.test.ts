@@ -32,6 +32,10 @@ class Rig implements FailoverPorts {
     this.log.push(`revoke ${id} to ${upToAttempt}`);
   }
 
+  abandon({ id }: Submission): void {
+    this.log.push(`abandon ${id}`);
+  }
+
   watch(manager: string, watched: boolean): void {
     if (watched) this.watched.add(manager);
     else this.watched.delete(manager);
@@ -213,6 +217,21 @@ test("failover - a job that no manager took ends at its deadline and a little, a
   assert.equal(rig.outcomes.size, 0);
   rig.pass(40);
   assert.deepEqual([rig.failure("left").maybeExecuted, rig.failure("unsent").maybeExecuted], [true, false]);
+  assert.ok(rig.log.includes("abandon left"), "what expires at its client is not started any more");
+});
+
+test("failover - something that is no manager decides nothing, and is named when no manager answers", () => {
+  const rig = new Rig();
+  const [hidden, served] = [rig.submit("hidden"), rig.submit("served")];
+  rig.failover.strangerAnswered(hidden, "AUDIT");
+  rig.failover.strangerAnswered(served, "AUDIT");
+  rig.failover.taken(served, "m1");
+  assert.equal(rig.outcomes.size, 0);
+  rig.pass(2_600);
+  const { reason, message } = rig.failure("hidden");
+  assert.equal(reason, "bus_unavailable");
+  assert.match(message, /the stream AUDIT answers/);
+  assert.equal(rig.outcomes.size, 1);
 });
 
 test("failover - a payload that the broker does not take any more ends its job and no other", () => {

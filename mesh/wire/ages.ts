@@ -1,0 +1,62 @@
+/**
+ * How old a message is when it comes, without comparing clocks. Pure.
+ *
+ * A sender writes its monotonic clock into its messages. The difference to the
+ * receiver's clock is an unknown offset and the time on the way. The least
+ * difference that was seen from a sender stands for the offset and the shortest
+ * way; what a message has above it is its age. So the age is too low by the
+ * shortest time on the way, and never too high but for the drift of the clocks,
+ * which is allowed for.
+ */
+import { FifoMap } from "../job/fifo-map.js";
+
+/** How far two clocks may drift apart, as a part of the time that passes. */
+const DRIFT = 3e-4;
+/** When all messages for so long were slower, the way has become longer, in milliseconds. */
+const LONGER_WAY_MS = 15_000;
+/** Senders that are remembered. */
+const MAX_SENDERS = 10_000;
+
+interface Sender {
+  /** The least difference, and when it was seen. */
+  leastMs: number;
+  leastAtMs: number;
+  /** Since when all messages were slower, and the least difference among them. */
+  slowerFromMs: number;
+  slowerLeastMs: number;
+}
+
+export class Ages {
+  readonly #senders = new FifoMap<Sender>(MAX_SENDERS);
+
+  /**
+   * The age of a message, in milliseconds; 0 for the first of a sender.
+   *
+   * @param sender what names it, such as the prefix of its inbox
+   * @param sentMs the sender's monotonic clock when it was sent
+   * @param nowMs the receiver's monotonic clock
+   */
+  of(sender: string, sentMs: number, nowMs: number): number {
+    const differenceMs = nowMs - sentMs;
+    const known = this.#senders.get(sender);
+    if (known === undefined) {
+      const slower = { slowerFromMs: Number.POSITIVE_INFINITY, slowerLeastMs: Number.POSITIVE_INFINITY };
+      this.#senders.set(sender, { leastMs: differenceMs, leastAtMs: nowMs, ...slower });
+      return 0;
+    }
+    const allowedMs = known.leastMs + (nowMs - known.leastAtMs) * DRIFT;
+    if (differenceMs <= allowedMs) return this.#newLeast(known, differenceMs, nowMs);
+    if (known.slowerFromMs === Number.POSITIVE_INFINITY) known.slowerFromMs = nowMs;
+    known.slowerLeastMs = Math.min(known.slowerLeastMs, differenceMs);
+    if (nowMs - known.slowerFromMs > LONGER_WAY_MS) this.#newLeast(known, known.slowerLeastMs, nowMs);
+    return differenceMs - allowedMs;
+  }
+
+  #newLeast(known: Sender, differenceMs: number, nowMs: number): number {
+    known.leastMs = differenceMs;
+    known.leastAtMs = nowMs;
+    known.slowerFromMs = Number.POSITIVE_INFINITY;
+    known.slowerLeastMs = Number.POSITIVE_INFINITY;
+    return 0;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * What happened in one run, as the invariants see it: facts with their true time.
+ *
+ * Who writes it knows the truth (the simulator), so that no rule has to trust
+ * what the product says of itself.
+ */
+import { describeStep, type JobPlan, type Step } from "./plan.js";
+import type { SimWorld } from "./world-clock.js";
+
+/** One fact. */
+export type Fact =
+  /** A process is there; `slots` is 0 unless it is a worker. */
+  | { readonly kind: "born"; readonly actor: string; readonly process: string; readonly slots: number }
+  /** A process ended: it was killed, or left after SIGTERM. */
+  | { readonly kind: "died"; readonly actor: string; readonly process: string; readonly how: "killed" | "left" }
+  | { readonly kind: "step"; readonly step: Step }
+  | {
+      readonly kind: "submit";
+      readonly caller: string;
+      readonly process: string;
+      readonly submission: number;
+      readonly job: JobPlan;
+    }
+  | ({ readonly kind: "outcome"; readonly caller: string; readonly submission: number } & HeardOutcome)
+  | ({ readonly kind: "start"; readonly worker: string; readonly process: string } & RunFact)
+  | ({ readonly kind: "end"; readonly worker: string; readonly process: string } & RunFact)
+  /** Somebody says on the bus that attempts of a job up to this number are over. */
+  | { readonly kind: "revoke"; readonly by: string; readonly id: string; readonly upTo: number }
+  /** What was not clean, and what was still waited for, when all was quiet. */
+  | { readonly kind: "rest"; readonly unclean: readonly string[]; readonly awaited: readonly string[] };
+
+/** A handler's run. */
+export interface RunFact {
+  /** Counts all runs of the world. */
+  readonly run: number;
+  readonly id: string;
+  readonly attempt: number;
+  /** The payload's number. */
+  readonly number: number;
+}
+
+/** What a caller heard. */
+export interface HeardOutcome {
+  readonly ok: boolean;
+  readonly id: string;
+  /** "" when ok. */
+  readonly reason: string;
+  readonly message: string;
+  readonly worker: string;
+  readonly attempt: number;
+  /** What the result says of the run that made it; undefined for an error or a result that no handler made. */
+  readonly ran?: { readonly number: number; readonly run: number } | undefined;
+}
+
+/** A fact with its time. */
+export type Recorded<F extends Fact = Fact> = F & { readonly atMs: number };
+
+/** The facts of one run in their order. */
+export class History {
+  readonly facts: Recorded[] = [];
+  readonly #world: SimWorld;
+
+  constructor(world: SimWorld) {
+    this.#world = world;
+  }
+
+  record(fact: Fact): void {
+    this.facts.push({ ...fact, atMs: this.#world.now() });
+    if (this.#world.traced) this.#world.trace(describe(fact));
+  }
+}
+
+/** Width of the column that says who. */
+const WHO_WIDTH = 12;
+
+/** A line of the trace: who, and what. */
+export function traceText(who: string, what: string): string {
+  return `${who.padEnd(WHO_WIDTH)} ${what}`;
+}
+
+function describe(fact: Fact): string {
+  switch (fact.kind) {
+    case "born":
+      return traceText(fact.actor, `starts as ${fact.process}${fact.slots > 0 ? ` with ${fact.slots} slots` : ""}`);
+    case "died":
+      return traceText(fact.actor, fact.how === "killed" ? "is killed" : "has left");
+    case "step":
+      return traceText("PLAN", describeStep(fact.step));
+    case "submit":
+      return traceText(fact.caller, `submits submission ${fact.submission}: ${describeJob(fact.job)}`);
+    case "outcome":
+      return traceText(fact.caller, `hears of submission ${fact.submission}: ${describeOutcome(fact)}`);
+    case "start":
+      return traceText(
+        fact.worker,
+        `RUN ${fact.run} starts: job ${fact.id} attempt ${fact.attempt}, payload ${fact.number}`,
+      );
+    case "end":
+      return traceText(fact.worker, `RUN ${fact.run} ends: job ${fact.id} attempt ${fact.attempt}`);
+    case "revoke":
+      return traceText(fact.by, `revokes job ${fact.id} up to attempt ${fact.upTo}`);
+    case "rest":
+      return traceText("REST", [...fact.unclean, ...fact.awaited].join("; ") || "all is clean");
+  }
+}
+
+function describeJob({ number, ...rest }: JobPlan): string {
+  const words = Object.entries(rest).map(([name, value]) => `${name}=${value}`);
+  return [`payload ${number}`, ...words].join(" ");
+}
+
+function describeOutcome(heard: HeardOutcome): string {
+  const by = `${heard.worker === "" ? "" : ` from ${heard.worker}`}${heard.attempt === 0 ? "" : ` attempt ${heard.attempt}`}`;
+  if (!heard.ok) return `${heard.reason}${by} (${heard.message})`;
+  return heard.ran === undefined
+    ? `ok${by}, but no handler made it`
+    : `ok${by}, payload ${heard.ran.number} in run ${heard.ran.run}`;
+}

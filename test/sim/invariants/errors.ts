@@ -1,0 +1,117 @@
+/** Which errors callers may hear, and why. */
+import { isReason } from "../../../mesh/errors.js";
+import type { HeardOutcome } from "../history.js";
+import type { Found, Invariant } from "./invariants.js";
+import type { FaultStep, RunView, Submission } from "./run-view.js";
+
+/** A process that could not be heard for so long may be taken for dead, milliseconds. */
+const SILENCE_MS = 1_200;
+/** A fault explains errors for so long after its end, milliseconds. */
+const AFTERMATH_MS = 12_000;
+/** Clocks drift, and timers count whole milliseconds. */
+const EARLY_TOLERANCE_MS = 20;
+
+type Outcome = HeardOutcome & { readonly atMs: number };
+
+/** Deadlines are the caller's. */
+const deadlinesNotEarly: Invariant = {
+  name: "deadlines-are-not-early",
+  promise: "Nobody hears deadline_exceeded before the deadline, whatever the wall clocks say.",
+  check: (view) =>
+    eachError(view, "deadline_exceeded", (each, { atMs }) => {
+      const earlyMs = view.earliestDeadlineMs(each) - atMs;
+      if (earlyMs <= EARLY_TOLERANCE_MS) return [];
+      return [
+        { atMs, what: `submission ${each.submission} hears deadline_exceeded ${Math.round(earlyMs)} ms too early` },
+      ];
+    }),
+};
+
+/** Absence is not death. */
+const liveWorkersKeepJobs: Invariant = {
+  name: "live-workers-keep-their-jobs",
+  promise: "worker_lost is said only of a worker that died, left, or could not be heard for more than a second.",
+  check: (view) =>
+    eachError(view, "worker_lost", (each, { worker, atMs }) => {
+      const runners = view.runs.filter((run) => run.number === each.job.number).map((run) => run.worker);
+      const suspects = new Set([...runners, ...(worker === "" ? [] : [worker])]);
+      if ([...suspects].some((suspect) => mayBeLost(view, suspect, each.atMs, atMs))) return [];
+      const who = [...suspects].join(", ") || "somebody";
+      return [{ atMs, what: `submission ${each.submission} hears that ${who} is lost, and it lives` }];
+    }),
+};
+
+function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number): boolean {
+  const died = view.lives.some(
+    ({ actor, diedMs }) => actor === worker && diedMs <= toMs && diedMs >= fromMs - AFTERMATH_MS,
+  );
+  return died || view.silentMs(worker, fromMs - AFTERMATH_MS, toMs) >= SILENCE_MS;
+}
+
+/** Neither is a manager's. */
+const liveManagersKeepJobs: Invariant = {
+  name: "live-managers-keep-their-jobs",
+  promise:
+    "A caller gives up a job that runs only when a manager died, left, or could not be heard for more than a second.",
+  check: (view) =>
+    eachError(view, "bus_unavailable", (each, { atMs, message }) => {
+      if (!view.runs.some((run) => run.number === each.job.number && run.startMs <= atMs)) return [];
+      const suspects = [...view.plan.managers.map(({ name }) => name), each.caller];
+      if (suspects.some((suspect) => mayBeLost(view, suspect, each.atMs, atMs))) return [];
+      return [{ atMs, what: `submission ${each.submission} is given up, and its manager lives: ${message}` }];
+    }),
+};
+
+/** Each reason with what explains it; a reason that is missing is never heard by a correct caller. */
+const CAUSES: Readonly<Record<string, (view: RunView, each: Submission, heard: Outcome) => boolean>> = {
+  deadline_exceeded: () => true,
+  worker_lost: () => true,
+  job_failed: (_, each) => each.job.throws === true,
+  canceled: (view, each) => isCanceled(view, each) || view.faults.some(({ do: what }) => what === "term"),
+  draining: (view, each, { atMs }) => hadFault(view, each, atMs, ({ do: what }) => what === "term"),
+  duplicate_job: (view, each) => view.namesakes(each).length > 1,
+  no_workers: (view, each, { atMs }) => each.job.wait === false || hadFault(view, each, atMs, isOutage),
+  unknown_pool: (view, each, { atMs }) => each.job.wait === false || hadFault(view, each, atMs, isOutage),
+  pool_full: (view, each, { atMs }) => each.job.wait === false || hadFault(view, each, atMs, isOutage),
+  bus_unavailable: (view, each, { atMs }) => hadFault(view, each, atMs, isOutage),
+};
+
+function isCanceled(view: RunView, each: Submission): boolean {
+  const numbers = new Set(view.namesakes(each).map(({ job }) => job.number));
+  return view.plan.steps.some((step) => step.do === "cancel" && numbers.has(step.number));
+}
+
+function hadFault(view: RunView, each: Submission, atMs: number, counts: (step: FaultStep) => boolean): boolean {
+  return view.faultsDuring(each.atMs, atMs, AFTERMATH_MS).some(counts);
+}
+
+/** Whether somebody may be out of reach for a while. */
+function isOutage({ do: what }: FaultStep): boolean {
+  return what !== "set-clock" && what !== "stream" && what !== "stranger";
+}
+
+const errorsHaveCauses: Invariant = {
+  name: "errors-have-a-cause",
+  promise: "Every error is in the catalogue, and something has happened that explains it.",
+  check: (view) =>
+    view.submissions.flatMap((each) =>
+      each.outcomes.flatMap((heard): Found[] => {
+        const { ok, reason, atMs, message } = heard;
+        if (ok || (isReason(reason) && CAUSES[reason]?.(view, each, heard))) return [];
+        return [{ atMs, what: `submission ${each.submission} hears ${reason} without a cause: ${message}` }];
+      }),
+    ),
+};
+
+function eachError(view: RunView, reason: string, check: (each: Submission, heard: Outcome) => Found[]): Found[] {
+  return view.submissions.flatMap((each) =>
+    each.outcomes.filter((heard) => heard.reason === reason).flatMap((heard) => check(each, heard)),
+  );
+}
+
+export const errorInvariants: readonly Invariant[] = [
+  deadlinesNotEarly,
+  liveWorkersKeepJobs,
+  liveManagersKeepJobs,
+  errorsHaveCauses,
+];

@@ -1,0 +1,83 @@
+/** What callers hear. */
+import type { Found, Invariant } from "./invariants.js";
+import type { RunView, Submission } from "./run-view.js";
+
+/** How late an outcome may be, milliseconds after the deadline. */
+const LATE_LIMIT_MS = 1_000;
+
+/** One outcome each. A caller that was killed hears nothing, and that is nobody's fault. */
+const oneOutcome: Invariant = {
+  name: "one-outcome",
+  promise: "Every submission has exactly one outcome at its living caller, at most 1 s after its deadline.",
+  check: (view) => view.submissions.flatMap((each) => outcomeCount(view, each)),
+};
+
+function outcomeCount(view: RunView, each: Submission): Found[] {
+  const { submission, outcomes, deadlineMs, caller, process, atMs } = each;
+  const [first, second] = outcomes;
+  if (second !== undefined) {
+    return [{ atMs: second.atMs, what: `submission ${submission} has ${outcomes.length} outcomes` }];
+  }
+  if (first === undefined) {
+    if (view.diedMs(process) < Number.POSITIVE_INFINITY) return [];
+    return [{ atMs: deadlineMs + LATE_LIMIT_MS, what: `submission ${submission} has no outcome` }];
+  }
+  const lateMs = first.atMs - deadlineMs - view.silentMs(caller, atMs, first.atMs);
+  if (lateMs <= LATE_LIMIT_MS) return [];
+  return [{ atMs: first.atMs, what: `submission ${submission} ended ${Math.round(lateMs)} ms after its deadline` }];
+}
+
+/** A result is what a handler made: no acknowledgement, no answer of a stranger. */
+const resultsOfHandlers: Invariant = {
+  name: "results-come-from-handlers",
+  promise: "A result was made by a handler of the mesh, in the attempt and at the worker that the outcome names.",
+  check: (view) =>
+    view.submissions.flatMap(({ submission, outcomes }) =>
+      outcomes.flatMap(({ ok, ran, worker, attempt, atMs }) => {
+        if (!ok) return [];
+        if (ran === undefined)
+          return [{ atMs, what: `submission ${submission} is ok, and no handler made its result` }];
+        const run = view.runs.find((each) => each.run === ran.run);
+        // a bare worker says neither who it is nor which attempt it ran
+        const isTrue = run !== undefined && (worker === "" || (run.worker === worker && run.attempt === attempt));
+        if (isTrue) return [];
+        return [{ atMs, what: `submission ${submission} names ${worker} attempt ${attempt}, which did not make it` }];
+      }),
+    ),
+};
+
+/** Nobody hears of other work than its own. */
+const ownResult: Invariant = {
+  name: "own-result",
+  promise: "The result of a submission was computed from its own payload.",
+  check: (view) =>
+    view.submissions.flatMap(({ submission, outcomes, job }) =>
+      outcomes
+        .filter(({ ran }) => ran !== undefined && ran.number !== job.number)
+        .map(({ ran, atMs }) => ({
+          atMs,
+          what: `submission ${submission} has payload ${job.number} and heard the result of payload ${ran?.number}`,
+        })),
+    ),
+};
+
+/** What was taken back stays so. */
+const noRevokedAttempt: Invariant = {
+  name: "no-revoked-attempt",
+  promise: "The result of an attempt that was revoked never becomes the outcome.",
+  check: (view) =>
+    view.submissions.flatMap((each) => {
+      const [outcome] = each.outcomes;
+      // attempts of one id are told apart by nothing else when two callers use it
+      if (outcome?.ok !== true || view.namesakes(each).length > 1) return [];
+      const { id, attempt, atMs } = outcome;
+      const revoked = view.revocations.some(
+        (revocation) => revocation.id === id && revocation.upTo >= attempt && revocation.atMs < atMs,
+      );
+      return revoked
+        ? [{ atMs, what: `submission ${each.submission} ended with attempt ${attempt}, revoked before` }]
+        : [];
+    }),
+};
+
+export const outcomeInvariants: readonly Invariant[] = [oneOutcome, resultsOfHandlers, ownResult, noRevokedAttempt];

@@ -1,0 +1,157 @@
+/** The facts of one run, put together for the rules: submissions, handler runs, lives, and what was disturbed when. */
+import type { HeardOutcome, Recorded, RunFact } from "../history.js";
+import { endOf, type FaultKind, type JobPlan, type Plan, type Step } from "../plan.js";
+
+/** One submission and all that its caller heard. */
+export interface Submission {
+  readonly submission: number;
+  readonly caller: string;
+  readonly process: string;
+  readonly atMs: number;
+  /** True time of its deadline. */
+  readonly deadlineMs: number;
+  readonly job: JobPlan;
+  readonly outcomes: (HeardOutcome & { readonly atMs: number })[];
+}
+
+/** One run of a handler. */
+export interface HandlerRun extends RunFact {
+  readonly worker: string;
+  readonly process: string;
+  readonly startMs: number;
+  /** Infinity when it never ended: its process died. */
+  endMs: number;
+}
+
+/** The life of one process. */
+export interface Life {
+  readonly actor: string;
+  readonly process: string;
+  readonly slots: number;
+  readonly bornMs: number;
+  /** Infinity while it lives. */
+  diedMs: number;
+}
+
+/** A step that is a fault. */
+export type FaultStep = Extract<Step, { do: FaultKind }>;
+
+/** How long one attempt to connect may take, milliseconds. */
+const DIAL_TIMEOUT_MS = 5_000;
+/** Handlers that begin together block one after another, for so long at most, milliseconds. */
+const BLOCKS_MS = 10_000;
+
+/** What the rules look at. */
+export class RunView {
+  readonly plan: Plan;
+  readonly submissions: Submission[] = [];
+  readonly runs: HandlerRun[] = [];
+  readonly lives: Life[] = [];
+  readonly faults: FaultStep[] = [];
+  readonly revocations: { readonly id: string; readonly upTo: number; readonly atMs: number }[] = [];
+  readonly unclean: string[] = [];
+  readonly awaited: string[] = [];
+  readonly #blockOf = new Map<number, number>();
+  endMs = 0;
+
+  constructor(facts: readonly Recorded[], plan: Plan) {
+    this.plan = plan;
+    for (const fact of facts) this.#take(fact);
+  }
+
+  /** When a process died; Infinity while it lives. */
+  diedMs(process: string): number {
+    return this.lives.find((life) => life.process === process)?.diedMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Submissions of the same id, the given one included. */
+  namesakes({ job, submission }: Submission): Submission[] {
+    return this.submissions.filter((each) =>
+      job.id === undefined ? each.submission === submission : each.job.id === job.id,
+    );
+  }
+
+  /** Who submits what is under way joins it: its deadline is that of the first of them. */
+  earliestDeadlineMs(submission: Submission): number {
+    const same = this.namesakes(submission).filter(({ job }) => job.number === submission.job.number);
+    return Math.min(...same.map(({ deadlineMs }) => deadlineMs));
+  }
+
+  /** Faults whose effect overlaps a time; each is taken to last `afterMs` longer than it does. */
+  faultsDuring(fromMs: number, toMs: number, afterMs = 0): FaultStep[] {
+    return this.faults.filter((step) => step.atMs <= toMs && effectEndMs(step) + afterMs >= fromMs);
+  }
+
+  /** How long an actor could not run or not be heard within a time, milliseconds, at most. */
+  silentMs(actor: string, fromMs: number, toMs: number): number {
+    const faults = this.faults
+      .filter((step) => isSilence(step) && "process" in step && step.process === actor)
+      .reduce((sum, step) => sum + overlapMs(fromMs, toMs, step.atMs, effectEndMs(step)), 0);
+    return faults + this.#blockedMs(actor, fromMs, toMs);
+  }
+
+  /** How long handlers blocked a worker; one after another, so that it may be later than they began. */
+  #blockedMs(actor: string, fromMs: number, toMs: number): number {
+    return this.runs
+      .filter(({ worker, startMs }) => worker === actor && startMs <= toMs && startMs >= fromMs - BLOCKS_MS)
+      .reduce((sum, { number }) => sum + (this.#blockOf.get(number) ?? 0), 0);
+  }
+
+  #take(fact: Recorded): void {
+    this.endMs = fact.atMs;
+    switch (fact.kind) {
+      case "born":
+        this.lives.push({ ...fact, bornMs: fact.atMs, diedMs: Number.POSITIVE_INFINITY });
+        break;
+      case "died":
+        this.#die(fact.process, fact.atMs);
+        break;
+      case "step":
+        if (fact.step.do !== "submit" && fact.step.do !== "cancel") this.faults.push(fact.step);
+        break;
+      case "submit":
+        this.#blockOf.set(fact.job.number, fact.job.blockMs ?? 0);
+        this.submissions.push({ ...fact, deadlineMs: fact.atMs + fact.job.timeoutMs, outcomes: [] });
+        break;
+      case "outcome":
+        this.submissions[fact.submission - 1]?.outcomes.push(fact);
+        break;
+      case "start":
+        this.runs.push({ ...fact, startMs: fact.atMs, endMs: Number.POSITIVE_INFINITY });
+        break;
+      case "end": {
+        const run = this.runs.find((each) => each.run === fact.run);
+        if (run !== undefined) run.endMs = fact.atMs;
+        break;
+      }
+      case "revoke":
+        this.revocations.push(fact);
+        break;
+      case "rest":
+        this.unclean.push(...fact.unclean);
+        this.awaited.push(...fact.awaited);
+    }
+  }
+
+  #die(process: string, atMs: number): void {
+    const life = this.lives.find((each) => each.process === process);
+    if (life !== undefined) life.diedMs = atMs;
+  }
+}
+
+/**
+ * When a fault is over. What a slow link has taken keeps its pace when the link
+ * is fast again; an attempt to connect over a cut link waits out its time.
+ */
+function effectEndMs(step: FaultStep): number {
+  if (step.do === "slow") return Number.POSITIVE_INFINITY;
+  return step.do === "cut" ? endOf(step) + DIAL_TIMEOUT_MS : endOf(step);
+}
+
+function overlapMs(fromMs: number, toMs: number, beginMs: number, endMs: number): number {
+  return Math.max(0, Math.min(toMs, endMs) - Math.max(fromMs, beginMs));
+}
+
+function isSilence(step: FaultStep): boolean {
+  return ["pause", "block", "hold", "cut", "down", "slow", "delay"].includes(step.do);
+}

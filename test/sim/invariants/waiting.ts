@@ -1,0 +1,107 @@
+/** How long jobs wait, and what is left when all is over. */
+import { endOf } from "../plan.js";
+import type { Found, Invariant } from "./invariants.js";
+import type { RunView, Submission } from "./run-view.js";
+
+/** How long a job may wait beside an idle slot, milliseconds. */
+const IDLE_WAIT_LIMIT_MS = 200;
+/** A worker's slots count so long after its start, milliseconds. */
+const WARM_UP_MS = 1_200;
+/** The mesh may take so long to recover from a fault, milliseconds. */
+const RECOVERY_MS = 6_000;
+/** A result may take so long from its worker to its caller, milliseconds. */
+const RESULT_LIMIT_MS = 300;
+
+/** Nothing is left over. */
+const cleanAtRest: Invariant = {
+  name: "clean-at-rest",
+  promise: "When all is over nobody holds a slot, a job or an offer.",
+  check: (view) => view.unclean.map((what) => ({ atMs: view.endMs, what })),
+};
+
+/** A place costs memory, and an answer that comes to it later is taken for another. */
+const nothingAwaited: Invariant = {
+  name: "nothing-awaited-at-rest",
+  promise: "When all is over nobody keeps a place for an answer.",
+  check: (view) => view.awaited.map((what) => ({ atMs: view.endMs, what })),
+};
+
+/** The first rule of dispatch. */
+const noIdleWait: Invariant = {
+  name: "no-job-waits-beside-an-idle-slot",
+  promise: "While nothing is wrong, no job waits longer than 200 ms while a slot is idle.",
+  check: (view) => {
+    const found: Found[] = [];
+    let idleSinceMs: number | undefined;
+    for (const atMs of instants(view)) {
+      if (idleSinceMs !== undefined && atMs - idleSinceMs > IDLE_WAIT_LIMIT_MS) {
+        found.push({ atMs: idleSinceMs, what: `a job waits ${Math.round(atMs - idleSinceMs)} ms beside an idle slot` });
+        idleSinceMs = undefined;
+      }
+      if (!waitsBesideIdleSlot(view, atMs)) idleSinceMs = undefined;
+      else idleSinceMs ??= atMs;
+    }
+    return found.slice(0, 1);
+  },
+};
+
+/** The times at which something changes, in their order. */
+function instants(view: RunView): number[] {
+  const times = new Set<number>();
+  for (const { atMs, outcomes } of view.submissions) {
+    times.add(atMs);
+    for (const outcome of outcomes) times.add(outcome.atMs);
+  }
+  for (const { startMs, endMs } of view.runs) times.add(startMs).add(endMs);
+  for (const { bornMs, diedMs } of view.lives) times.add(bornMs + WARM_UP_MS).add(diedMs);
+  for (const step of view.faults) times.add(step.atMs).add(endOf(step) + RECOVERY_MS);
+  times.delete(Number.POSITIVE_INFINITY);
+  return [...times].sort((a, b) => a - b);
+}
+
+function waitsBesideIdleSlot(view: RunView, atMs: number): boolean {
+  return (
+    !isDisturbed(view, atMs, atMs) &&
+    idleSlots(view, atMs) > 0 &&
+    view.submissions.some((each) => waits(view, each, atMs))
+  );
+}
+
+function idleSlots(view: RunView, atMs: number): number {
+  const lives = view.lives.filter((life) => life.bornMs + WARM_UP_MS <= atMs && life.diedMs > atMs);
+  const slots = lives.reduce((sum, life) => sum + life.slots, 0);
+  return slots - view.runs.filter((run) => run.startMs <= atMs && run.endMs > atMs).length;
+}
+
+/** Whether a submission has been made, has not begun and has not ended. */
+function waits(view: RunView, each: Submission, atMs: number): boolean {
+  if (each.atMs > atMs || each.deadlineMs <= atMs || view.namesakes(each).length > 1) return false;
+  if (each.outcomes.some((outcome) => outcome.atMs <= atMs)) return false;
+  if (view.diedMs(each.process) <= atMs) return false;
+  return !view.runs.some((run) => run.number === each.job.number && run.startMs <= atMs);
+}
+
+/** Whether a fault, or a handler that blocks its worker, may still be felt. A wall clock that is off disturbs nobody. */
+function isDisturbed(view: RunView, fromMs: number, toMs: number): boolean {
+  if (view.faultsDuring(fromMs, toMs, RECOVERY_MS).some(({ do: what }) => what !== "set-clock")) return true;
+  return view.submissions.some(({ job, atMs }) => (job.blockMs ?? 0) > 0 && atMs <= toMs);
+}
+
+/** What has been computed in time is heard. */
+const resultsArrive: Invariant = {
+  name: "results-arrive",
+  promise: "While nothing is wrong, a result that is there well before the deadline is the outcome.",
+  check: (view) =>
+    view.submissions.flatMap((each) => {
+      const [outcome] = each.outcomes;
+      if (outcome === undefined || outcome.ok || outcome.reason !== "deadline_exceeded") return [];
+      if (isDisturbed(view, each.atMs, outcome.atMs)) return [];
+      const run = view.runs.find(
+        ({ id, endMs }) => id === outcome.id && endMs < view.earliestDeadlineMs(each) - RESULT_LIMIT_MS,
+      );
+      if (run === undefined || each.job.throws === true) return [];
+      return [{ atMs: outcome.atMs, what: `submission ${each.submission} never hears the result of run ${run.run}` }];
+    }),
+};
+
+export const waitInvariants: readonly Invariant[] = [cleanAtRest, nothingAwaited, noIdleWait, resultsArrive];

@@ -1,0 +1,69 @@
+/**
+ * The simulated handler: takes simulated time, blocks the simulated event loop,
+ * and reports each run. Its result says which payload and which run made it.
+ */
+import type { Job } from "../../../services/worker/worker.js";
+import type { History, RunFact } from "../history.js";
+import type { SimulatedProcess } from "../sim-process.js";
+
+/** The payload of every simulated job. */
+export interface SimPayload {
+  readonly number: number;
+  readonly durationMs: number;
+  readonly blockMs: number;
+  readonly throws: boolean;
+  /** Makes it larger. */
+  readonly pad: string;
+}
+
+/** The result of every simulated job. */
+export interface RunResult {
+  readonly number: number;
+  readonly run: number;
+}
+
+/** Runs one job. */
+export type Handle = (job: Job<SimPayload>) => RunResult | Promise<RunResult>;
+
+/** Counts the runs of one world. */
+export class RunCounter {
+  #last = 0;
+
+  next(): number {
+    this.#last += 1;
+    return this.#last;
+  }
+}
+
+/** Makes the handler of one worker process. */
+export function makeHandler(worker: string, process: SimulatedProcess, history: History, runs: RunCounter): Handle {
+  return (job) => {
+    const { number, durationMs, blockMs, throws } = job.payload;
+    const fact: RunFact = { run: runs.next(), id: job.id, attempt: job.attempt, number };
+    history.record({ kind: "start", worker, process: process.name, ...fact });
+    if (blockMs > 0) process.block(blockMs);
+    const end = (): RunResult => {
+      history.record({ kind: "end", worker, process: process.name, ...fact });
+      if (throws) throw new Error("this payload fails");
+      return { number, run: fact.run };
+    };
+    return durationMs === 0 ? end() : later(job, process, durationMs, end);
+  };
+}
+
+function later(job: Job<SimPayload>, process: SimulatedProcess, ms: number, end: () => RunResult): Promise<RunResult> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      try {
+        resolve(end());
+      } catch (thrown) {
+        reject(thrown);
+      }
+    };
+    const timer = process.runtime.after(ms, settle);
+    job.signal.addEventListener("abort", () => {
+      process.runtime.cancel(timer);
+      settle();
+    });
+  });
+}

@@ -1,0 +1,147 @@
+/**
+ * A client of a script: does its steps on a connection, real or modelled, and
+ * logs what it sees. It does not know which of the two it has.
+ */
+import { headers, type Msg, type Status, type Subscription } from "nats";
+import type { Connection } from "../../../../mesh/link/connection.js";
+import type { PublishStep, SubscribeOptions } from "./script.js";
+
+/** One client. */
+export class Actor {
+  /** What it has seen, in order. */
+  readonly lines: string[] = [];
+  readonly connection: Connection;
+  readonly #nameOf: (server: string) => string;
+  readonly #subscriptions = new Map<string, Subscription>();
+
+  /** @param nameOf gives a server's name in scripts, such as "b0" */
+  constructor(connection: Connection, nameOf: (server: string) => string) {
+    this.connection = connection;
+    this.#nameOf = nameOf;
+    void this.#watch();
+    void connection.closed().then((error) => this.#see(error === undefined ? "closed" : "closed with an error"));
+  }
+
+  subscribe(name: string, subject: string, { queue, max, leaveAfter }: SubscribeOptions): void {
+    let count = 0;
+    const callback = (error: Error | null, msg: Msg): void => {
+      if (error !== null) return this.#see(`${name} fails: ${error.message}`);
+      this.#see(`${name}: ${describe(msg)}`);
+      count += 1;
+      if (count === leaveAfter) subscription.unsubscribe();
+    };
+    const options = { callback, ...(queue === undefined ? {} : { queue }), ...(max === undefined ? {} : { max }) };
+    const subscription = this.connection.subscribe(subject, options);
+    this.#subscriptions.set(name, subscription);
+  }
+
+  publish(subject: string, { payload = "", bytes, reply, header, times }: PublishStep): void {
+    const options = {
+      ...(reply === undefined ? {} : { reply }),
+      ...(header === undefined ? {} : { headers: headersWith(header) }),
+    };
+    const data = bytes === undefined ? Buffer.from(payload) : new Uint8Array(bytes);
+    try {
+      if (times === undefined) this.connection.publish(subject, data, options);
+      else for (let i = 1; i <= times; i += 1) this.connection.publish(subject, Buffer.from(String(i)), options);
+    } catch (error) {
+      this.#see(`publish fails: ${messageOf(error)}`);
+    }
+  }
+
+  unsubscribe(name: string): void {
+    this.#subscription(name).unsubscribe();
+  }
+
+  drain(name: string): void {
+    this.#seeEnd(`drain of ${name}`, this.#subscription(name).drain());
+  }
+
+  flush(): void {
+    this.#seeEnd("flush", this.connection.flush());
+  }
+
+  reconnect(): void {
+    this.#seeEnd("reconnect()", this.connection.reconnect());
+  }
+
+  close(): void {
+    void this.connection.close();
+  }
+
+  info(): void {
+    const told = this.connection.info;
+    const urls = (told?.connect_urls ?? []).map((url) => this.#nameOf(url)).sort();
+    this.#see(`info: ${told?.max_payload} ${urls.join(",")}`);
+  }
+
+  #subscription(name: string): Subscription {
+    const subscription = this.#subscriptions.get(name);
+    if (subscription === undefined) throw new Error(`the script has no subscription ${name}`);
+    return subscription;
+  }
+
+  #seeEnd(what: string, end: Promise<unknown>): void {
+    void end.then(
+      () => this.#see(`${what} ends`),
+      (error) => this.#see(`${what} fails: ${messageOf(error)}`),
+    );
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.connection.status()) {
+      const line = describeStatus(status, this.#nameOf);
+      if (line !== undefined) this.#see(line);
+    }
+  }
+
+  #see(line: string): void {
+    this.lines.push(line);
+  }
+}
+
+function describe(msg: Msg): string {
+  const code = msg.headers?.code ?? 0;
+  if (code !== 0) return `${msg.subject} status ${code}`;
+  const parts = [msg.subject, textOf(msg)];
+  if (msg.reply) parts.push(`reply ${msg.reply}`);
+  const header = msg.headers?.get("Script") ?? "";
+  if (header !== "") parts.push(`header ${header}`);
+  return parts.join(" ");
+}
+
+/** The payload; of a stream's acknowledgement what all versions say. */
+function textOf(msg: Msg): string {
+  const text = msg.string();
+  if (!text.startsWith("{")) return text.length > 100 ? `${text.length} bytes` : text;
+  const { stream, seq } = JSON.parse(text) as { stream?: string; seq?: number };
+  return `acknowledged by ${stream} as ${seq}`;
+}
+
+/** How often a client tries, pings or learns of brokers depends on time: those are not part of a log. */
+function describeStatus(status: Status, nameOf: (server: string) => string): string | undefined {
+  switch (status.type) {
+    case "disconnect":
+    case "reconnect":
+    case "ldm":
+      return `${status.type} ${nameOf(status.server)}`;
+    case "forceReconnect":
+    case "staleConnection":
+    case "close":
+      return status.type;
+    case "error":
+      return `error ${status.error.message}`;
+    default:
+      return undefined;
+  }
+}
+
+function headersWith(value: string): ReturnType<typeof headers> {
+  const result = headers();
+  result.set("Script", value);
+  return result;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,70 @@
+import { connect, flush, publish, type Script, settle, shares, subscribe, together, until, wires } from "../script.js";
+
+/** Queue groups of one broker. */
+export const QUEUES: readonly Script[] = [
+  {
+    title: "of each queue group one member gets a message, and every plain subscriber too",
+    steps: [
+      connect("a"),
+      connect("b"),
+      subscribe("a", "a1", "x", { queue: "g" }),
+      subscribe("a", "a2", "x", { queue: "h" }),
+      subscribe("b", "b1", "x", { queue: "g" }),
+      subscribe("b", "b2", "x"),
+      flush("a"),
+      flush("b"),
+      settle,
+      publish("b", "x", { times: 20 }),
+      settle,
+    ],
+    view: together,
+  },
+  {
+    title: "the members of a queue group get equal shares, also two of one connection",
+    steps: [
+      connect("a"),
+      connect("b"),
+      subscribe("a", "a1", "x", { queue: "g" }),
+      subscribe("b", "b1", "x", { queue: "g" }),
+      subscribe("b", "b2", "x", { queue: "g" }),
+      flush("a"),
+      flush("b"),
+      settle,
+      publish("a", "x", { times: 4_000 }),
+      settle,
+    ],
+    view: shares({ a1: 1 / 3, b1: 1 / 3, b2: 1 / 3 }),
+  },
+  {
+    title: "members that listen by different patterns under one queue name are one group",
+    steps: [
+      connect("a"),
+      subscribe("a", "a1", "x.*", { queue: "g" }),
+      subscribe("a", "a2", "x.y", { queue: "g" }),
+      flush("a"),
+      settle,
+      publish("a", "x.y", { times: 20 }),
+      settle,
+    ],
+    view: together,
+  },
+  {
+    title: "a member whose bytes are held keeps its share of the group",
+    steps: [
+      connect("a", { wired: true }),
+      connect("b"),
+      subscribe("a", "a1", "x", { queue: "g" }),
+      subscribe("b", "b1", "x", { queue: "g" }),
+      flush("a"),
+      flush("b"),
+      settle,
+      wires("a", "hold"),
+      publish("b", "x", { times: 4_000 }),
+      flush("b"),
+      until("b", "flush ends"),
+      wires("a", "release"),
+      settle,
+    ],
+    view: shares({ a1: 1 / 2, b1: 1 / 2 }),
+  },
+];
