@@ -63,7 +63,7 @@ const FORMULAS: Readonly<Record<BinaryName, string>> = {
 function aptSteps(name: BinaryName, apt: string | undefined, isRoot: boolean): readonly Step[] | string {
   if (name !== "nats-server") return "has no such package";
   if (apt === undefined) return absent("apt-get");
-  if (!isRoot) return "needs root, and this process is not";
+  if (!isRoot) return "needs root; this process has another user";
   const step = { command: apt, env: { DEBIAN_FRONTEND: "noninteractive" } };
   const args = ["install", "-y", "--no-install-recommends", name];
   return [

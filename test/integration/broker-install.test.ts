@@ -85,7 +85,7 @@ test("install - what this machine has no way for is said too: no tool, and no ro
     assert.match(bare, new RegExp(`tried: .*: not possible: there is no ${tool} on the PATH`));
   }
   await program(join(tools, "apt-get"), "exit 0");
-  assert.match(await message(), /tried: apt: needs root, and this process is not/);
+  assert.match(await message(), /tried: apt: needs root; this process has another user/);
 });
 
 test("install lock - the second waits for the first, and the lock of a process that is gone counts for nothing", async (t) => {
