@@ -20,6 +20,8 @@ export interface InstallOptions extends FindOptions {
   pinned?: boolean;
   /** Where Go installs to; default the project's cache. */
   folder?: string;
+  /** Whether apt may be used; default whether this process is root. */
+  isRoot?: boolean;
 }
 
 /** How long one command may take, in milliseconds. */
@@ -57,7 +59,11 @@ async function ensureBinary(name: BinaryName, options: InstallOptions): Promise<
 async function install(name: BinaryName, folder: string, options: InstallOptions): Promise<FoundBinary> {
   const tried: string[] = [];
   const env = options.env ?? process.env;
-  for (const installer of await installersOf(name, folder, env)) {
+  for (const installer of await installersOf(name, folder, env, options.isRoot)) {
+    if (typeof installer.steps === "string") {
+      tried.push(`${installer.name}: ${installer.steps}`);
+      continue;
+    }
     options.onProgress?.(`${name} is missing: installing it with ${installer.name}`);
     const failure = await runSteps(installer.steps, env);
     const found = failure === undefined ? await findBinary(name, options) : undefined;

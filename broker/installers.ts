@@ -17,8 +17,8 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** One way to install, and how it is called. */
 export interface Installer {
   readonly name: string;
-  /** The commands to try in turn; empty when this machine has no such way. */
-  readonly steps: readonly Step[];
+  /** The commands to run in turn; or why this way cannot be gone here. */
+  readonly steps: readonly Step[] | string;
 }
 
 /** One command; its environment is added to the caller's. */
@@ -29,35 +29,51 @@ export interface Step {
 }
 
 /**
- * The ways that this machine has, best first.
+ * Every way, best first: the commands of those that this machine has, and of the
+ * others why not.
  *
  * @param folder where Go installs to
  * @param env PATH says which tools there are
+ * @param isRoot apt needs it; default whether this process is
  */
-export async function installersOf(name: BinaryName, folder: string, env: Env): Promise<Installer[]> {
+export async function installersOf(
+  name: BinaryName,
+  folder: string,
+  env: Env,
+  isRoot = process.getuid?.() === 0,
+): Promise<Installer[]> {
   const { module, version } = MODULES[name];
   const [go, apt, brew] = await Promise.all(["go", "apt-get", "brew"].map((each) => which(each, env)));
-  const result: Installer[] = [];
-  if (go !== undefined) {
-    const step = { command: go, args: ["install", `${module}@v${version}`], env: { GOBIN: folder } };
-    result.push({ name: "the Go toolchain", steps: [step] });
-  }
-  if (apt !== undefined && name === "nats-server" && process.getuid?.() === 0) {
-    const step = { command: apt, env: { DEBIAN_FRONTEND: "noninteractive" } };
-    const args = ["install", "-y", "--no-install-recommends", name];
-    result.push({
-      name: "apt",
-      steps: [
-        { ...step, args: ["update"] },
-        { ...step, args },
-      ],
-    });
-  }
-  if (brew !== undefined) {
-    const formula = name === "nats" ? "nats-io/nats-tools/nats" : name;
-    result.push({ name: "brew", steps: [{ command: brew, args: ["install", formula] }] });
-  }
-  return result;
+  const goStep = { args: ["install", `${module}@v${version}`], env: { GOBIN: folder } };
+  return [
+    { name: "the Go toolchain", steps: go === undefined ? absent("go") : [{ command: go, ...goStep }] },
+    { name: "apt", steps: aptSteps(name, apt, isRoot) },
+    {
+      name: "brew",
+      steps: brew === undefined ? absent("brew") : [{ command: brew, args: ["install", FORMULAS[name]] }],
+    },
+  ];
+}
+
+const FORMULAS: Readonly<Record<BinaryName, string>> = {
+  "nats-server": "nats-server",
+  nats: "nats-io/nats-tools/nats",
+};
+
+function aptSteps(name: BinaryName, apt: string | undefined, isRoot: boolean): readonly Step[] | string {
+  if (name !== "nats-server") return "has no such package";
+  if (apt === undefined) return absent("apt-get");
+  if (!isRoot) return "needs root; this process has another user";
+  const step = { command: apt, env: { DEBIAN_FRONTEND: "noninteractive" } };
+  const args = ["install", "-y", "--no-install-recommends", name];
+  return [
+    { ...step, args: ["update"] },
+    { ...step, args },
+  ];
+}
+
+function absent(tool: string): string {
+  return `not possible: there is no ${tool} on the PATH`;
 }
 
 async function which(name: string, env: Env): Promise<string | undefined> {

@@ -5,12 +5,15 @@
  * The only file of the command line that touches the process's signals and exit.
  */
 import { fileURLToPath } from "node:url";
+import { hasGone, hasNpmVariables, isOrphan, launchersOf, processTable } from "./launcher.js";
 import { Output } from "./output/output.js";
 import { runProgram } from "./program.js";
 import type { Shell, SignalListener } from "./shell.js";
 
 /** How long a service that has lost its parent may take to stop, in milliseconds. */
 const ORPHAN_LIMIT_MS = 30_000;
+/** How often to look whether npm is still there, in milliseconds. */
+const NPM_POLL_MS = 1_000;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 const shell: Shell = {
@@ -26,6 +29,7 @@ const shell: Shell = {
 };
 
 stopWithParent();
+stopWithNpm();
 process.stdout.on("error", onOutputError);
 process.stderr.on("error", onOutputError);
 await runProgram(shell);
@@ -58,4 +62,20 @@ function stopWithParent(): void {
     process.kill(process.pid, "SIGTERM");
   });
   process.channel?.unref();
+}
+
+/** Started by npm or npx, it stops as at SIGTERM when npm has gone: npm does not pass a signal on. */
+function stopWithNpm(): void {
+  if (!hasNpmVariables(process.env)) return;
+  const chain = launchersOf(process.ppid, processTable);
+  if (chain === undefined) {
+    if (process.env.npm_command === "exec" && isOrphan(process.ppid, processTable)) process.exit(1);
+    return;
+  }
+  const timer = setInterval(() => {
+    if (!hasGone(chain, process.ppid, processTable)) return;
+    clearInterval(timer);
+    process.kill(process.pid, "SIGTERM");
+  }, NPM_POLL_MS);
+  timer.unref();
 }

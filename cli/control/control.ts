@@ -1,36 +1,40 @@
 /**
  * drain, pause, resume, resize: what the four commands share.
  *
- * Decided here: whom a command means, and how its answers are shown. When only
- * some are wanted, idle workers go first, so that scaling in kills no work.
+ * Decided here: how a command names its workers, and how their answers are
+ * shown. Not decided here: which workers that are (mesh/wire/worker-selection.ts).
  */
 import { toJson } from "@bufbuild/protobuf";
 import type { Command } from "commander";
+import { plural } from "../../browser/format.js";
 import { type Heartbeat, HeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { askControl, type ControlQuestion } from "../../mesh/link/ask-control.js";
 import { checkName } from "../../mesh/names.js";
+import { nearest } from "../../mesh/process/config.js";
 import { OPTIONS } from "../../mesh/process/options.js";
+import {
+  type ControlVerb,
+  type Selected,
+  selectWorkers,
+  type WorkerSelector,
+} from "../../mesh/wire/worker-selection.js";
 import { EXIT, errorText } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
-import { rollCall } from "./roll-call.js";
+import { poolsOf, rollCall } from "./roll-call.js";
+import { unknownPool } from "./unknown-pool.js";
 
-/** Whom a command is for. */
-export interface Selection {
-  readonly worker?: string;
+/** Whom a command is for: workers of one pool, or of all. */
+export interface Selection extends WorkerSelector {
   readonly pool?: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** At most this many, the least busy first. */
-  readonly count?: number;
 }
 
 /** One of the four commands. */
-export interface ControlVerb {
+export interface ControlCommand {
+  readonly verb: ControlVerb;
   readonly request: ControlQuestion["request"];
-  /** Whether it can be asked of a worker in this state. */
-  readonly fits: (state: WorkerState) => boolean;
   /** How long each worker has to answer, in milliseconds. */
   readonly limitMs: number;
 }
@@ -62,12 +66,13 @@ export async function runControl(
   shell: Shell,
   worker: string | undefined,
   flags: ControlFlags,
-  verb: ControlVerb,
+  command: ControlCommand,
 ): Promise<void> {
   const selection = toSelection(worker, flags);
   await withLink(shell, { ...flags, pool: undefined }, async (link) => {
-    const chosen = select(await rollCall(link, selection.pool), selection, verb.fits);
-    const answers = await Promise.all(chosen.map((each) => ask(link, each, verb)));
+    const { matching, chosen } = await findWorkers(link, selection, command.verb);
+    if (chosen.length === 0) await shell.stderr.line(nothingToDo(matching, command.verb));
+    const answers = await Promise.all(chosen.map((each) => ask(link, each, command)));
     const states = answers.filter((each): each is Heartbeat => !(each instanceof PoolError));
     if (flags.json)
       await shell.stdout.line(
@@ -88,26 +93,46 @@ export async function runControl(
 }
 
 /**
+ * The workers that answer and are meant.
+ *
+ * @throws PoolError `unknown_pool`, `not_found` when nobody matches, `invalid_argument` when a name is in several pools
+ */
+export async function findWorkers(link: Link, selection: Selection, verb: ControlVerb): Promise<Selected> {
+  const workers = await rollCall(link, selection.pool);
+  if (workers.length > 0 || selection.pool === undefined) return select(workers, selection, verb);
+  throw unknownPool(selection.pool, poolsOf(await rollCall(link)));
+}
+
+/**
  * Whom a selection means among the workers that answered. Pure.
  *
  * @throws PoolError `not_found` when nobody matches, `invalid_argument` when a name is in several pools
  */
-export function select(
-  workers: readonly Heartbeat[],
-  selection: Selection,
-  fits: (state: WorkerState) => boolean,
-): Heartbeat[] {
-  const { worker, labels, count } = selection;
+export function select(workers: readonly Heartbeat[], selection: Selection, verb: ControlVerb): Selected {
+  const { worker } = selection;
   const named = workers.filter((each) => worker === undefined || each.worker === worker);
   if (worker !== undefined && named.length > 1) {
     const pools = named.map(({ pool }) => pool).join(", ");
     throw new PoolError("invalid_argument", `worker: the name is in pools ${pools}; add --pool`, { field: "worker" });
   }
-  const wanted = Object.entries(labels);
-  const matching = named.filter((each) => wanted.every(([key, value]) => each.labels[key] === value));
-  if (matching.length === 0) throw new PoolError("not_found", "no worker that answers matches", { field: "worker" });
-  const fit = worker === undefined ? matching.filter(({ state }) => fits(state)) : matching;
-  return [...fit].sort((a, b) => a.busy - b.busy).slice(0, count ?? fit.length);
+  const selected = selectWorkers(named, selection, verb);
+  if (selected.matching.length > 0) return selected;
+  throw new PoolError("not_found", whyNobody(workers, named, worker), { field: "worker" });
+}
+
+function whyNobody(workers: readonly Heartbeat[], named: readonly Heartbeat[], worker: string | undefined): string {
+  if (workers.length === 0) return "no worker answers";
+  if (named.length > 0 || worker === undefined) return "no worker that answers has these labels";
+  const near = nearest(
+    worker,
+    workers.map((each) => each.worker),
+  );
+  return `no worker ${worker} answers${near === undefined ? "" : `; did you mean ${near}?`}`;
+}
+
+function nothingToDo(matching: readonly Heartbeat[], verb: ControlVerb): string {
+  const states = [...new Set(matching.map(({ state }) => WorkerState[state] ?? "?"))].join(", ");
+  return `nothing to ${verb}: ${plural(matching.length, "worker")}, ${states}`;
 }
 
 /** @throws PoolError `invalid_argument` */
@@ -129,8 +154,8 @@ export function toSelection(worker: string | undefined, flags: ControlFlags): Se
   };
 }
 
-async function ask(link: Link, { pool, worker }: Heartbeat, verb: ControlVerb): Promise<Heartbeat | PoolError> {
-  const { request, limitMs } = verb;
+async function ask(link: Link, { pool, worker }: Heartbeat, command: ControlCommand): Promise<Heartbeat | PoolError> {
+  const { request, limitMs } = command;
   try {
     const response = await askControl(link.bus, link, { pool, worker, request, limitMs });
     return response.worker ?? new PoolError("internal", "the worker gave no state");

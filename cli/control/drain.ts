@@ -1,6 +1,5 @@
 /** `poolmesh drain`: workers take nothing new, finish what they have, and leave. */
 import type { Command } from "commander";
-import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Shell } from "../shell.js";
 import { ANSWER_LIMIT_MS, type ControlFlags, defineSelection, runControl } from "./control.js";
 
@@ -23,8 +22,8 @@ export function define(command: Command, shell: Shell): void {
   command.action((worker: string | undefined, flags: ControlFlags & { wait?: boolean }) => {
     const wait = flags.wait ?? true;
     return runControl(shell, worker, flags, {
+      verb: "drain",
       request: { case: "drain", value: { wait } },
-      fits: (state) => state !== WorkerState.DRAINING && state !== WorkerState.STOPPED,
       limitMs: wait ? DRAIN_LIMIT_MS : ANSWER_LIMIT_MS,
     });
   });

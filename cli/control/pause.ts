@@ -1,6 +1,5 @@
 /** `poolmesh pause`: workers take nothing new until they are resumed. */
 import type { Command } from "commander";
-import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Shell } from "../shell.js";
 import { ANSWER_LIMIT_MS, type ControlFlags, defineSelection, runControl } from "./control.js";
 
@@ -14,8 +13,8 @@ export function define(command: Command, shell: Shell): void {
   defineSelection(command);
   command.action((worker: string | undefined, flags: ControlFlags) =>
     runControl(shell, worker, flags, {
+      verb: "pause",
       request: { case: "pause", value: {} },
-      fits: (state) => state === WorkerState.READY,
       limitMs: ANSWER_LIMIT_MS,
     }),
   );

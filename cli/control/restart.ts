@@ -9,8 +9,7 @@ import { isNoResponders } from "../../mesh/wire/reply.js";
 import { EXIT, errorText } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import type { Shell } from "../shell.js";
-import { type ControlFlags, defineSelection, select, toSelection } from "./control.js";
-import { rollCall } from "./roll-call.js";
+import { type ControlFlags, defineSelection, findWorkers, toSelection } from "./control.js";
 
 const HELP = `
 Each worker is drained, started again by the \`poolmesh up\` that supervises it, and
@@ -34,7 +33,7 @@ async function runRestart(shell: Shell, worker: string | undefined, flags: Contr
   const selection = toSelection(worker, flags);
   const done: { pool: string; worker: string; ms: number }[] = [];
   await withLink(shell, { ...flags, pool: undefined }, async (link) => {
-    for (const each of select(await rollCall(link, selection.pool), selection, () => true)) {
+    for (const each of (await findWorkers(link, selection, "restart")).chosen) {
       const { pool, worker: name } = each;
       const begunAt = performance.now();
       try {

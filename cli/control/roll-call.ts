@@ -11,6 +11,7 @@ import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
 import { HEADER } from "../../mesh/wire/headers.js";
 import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
+import { compareNames } from "../../mesh/wire/worker-selection.js";
 import type { Link } from "../link.js";
 
 /** How long a pool that is asked has to answer, and all pools together, in milliseconds. */
@@ -42,7 +43,12 @@ export async function rollCall(link: Link, pool?: string): Promise<Heartbeat[]> 
   } else ask(pool);
   await delay(pool === undefined ? ALL_POOLS_MS : ONE_POOL_MS);
   for (const subscription of subscriptions) subscription.unsubscribe();
-  return [...heard.values()].sort((a, b) => compare(a.pool, b.pool) || compare(a.worker, b.worker));
+  return [...heard.values()].sort((a, b) => compareNames(a.pool, b.pool) || compareNames(a.worker, b.worker));
+}
+
+/** The pools of these workers, each once. */
+export function poolsOf(workers: readonly Heartbeat[]): string[] {
+  return [...new Set(workers.map(({ pool }) => pool))];
 }
 
 function decode({ subjects }: Link, msg: Msg): Heartbeat | undefined {
@@ -62,9 +68,4 @@ function keep(heard: Map<string, Heartbeat>, beat: Heartbeat): void {
 
 function isNewer(a: Heartbeat, b: Heartbeat): boolean {
   return a.incarnation === b.incarnation ? a.seq > b.seq : a.incarnation > b.incarnation;
-}
-
-/** By the numbers within names, so that w-2 comes before w-10. */
-function compare(a: string, b: string): number {
-  return a.localeCompare(b, "en", { numeric: true });
 }

@@ -1,6 +1,7 @@
 /** The one text for a pool that nobody serves, with the name that was perhaps meant. Pure. */
 import { PoolError } from "../../mesh/errors.js";
 import { nearest } from "../../mesh/process/config.js";
+import { compareNames } from "../../mesh/wire/worker-selection.js";
 
 /** How many pools are named at most. */
 const NAMED = 8;
@@ -16,7 +17,7 @@ export function unknownPool(pool: string, pools: readonly string[]): PoolError {
 
 function hint(pool: string, pools: readonly string[]): string {
   if (pools.length === 0) return ", and none of any other pool";
-  const sorted = [...pools].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const sorted = [...pools].sort(compareNames);
   const more = sorted.length > NAMED ? `, and ${sorted.length - NAMED} more` : "";
   const near = nearest(pool, sorted);
   const named = `pools with workers: ${sorted.slice(0, NAMED).join(", ")}${more}`;

@@ -4,23 +4,29 @@ import type { Command } from "commander";
 import { duration } from "../../browser/format.js";
 import { plainText } from "../../browser/plain-text.js";
 import { type Heartbeat, HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { PoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/names.js";
-import { EXIT } from "../exit-codes.js";
-import { withLink } from "../link.js";
+import { type Link, withLink } from "../link.js";
 import type { Output, Style } from "../output/output.js";
 import { type Cell, type Column, tableLines } from "../output/table.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
-import { rollCall } from "./roll-call.js";
+import { poolsOf, rollCall } from "./roll-call.js";
+import { unknownPool } from "./unknown-pool.js";
 
 const HELP = `
 Asks over NATS and lists who answers within a moment; a worker that is dead does not.
-\`poolmesh top\` and the meter's page also show LOST ones. With a POOL that nobody
-answers for it exits with 69.
+\`poolmesh top\` and the meter's page also show LOST ones. When nobody answers it exits
+with 69.
 
 Examples:
   poolmesh workers
   poolmesh workers adder --json | jq -r '.[].worker'`;
+
+interface WorkersFlags {
+  readonly pool?: string;
+  readonly json?: boolean;
+}
 
 const COLUMNS: readonly Column[] = [
   { title: "POOL" },
@@ -48,26 +54,32 @@ const STATE_STYLES: Partial<Record<WorkerState, Style>> = {
 export function define(command: Command, shell: Shell): void {
   command
     .argument("[POOL]", "only workers of this pool")
+    .option("--pool <NAME>", "the same")
     .option("--json", "print a JSON array")
     .addHelpText("after", HELP);
   addSpecs(command, BUS_SPECS);
-  command.action(async (pool: string | undefined, options: { json?: boolean }) => {
+  command.action(async (argument: string | undefined, flags: WorkersFlags) => {
+    const pool = argument ?? flags.pool;
     if (pool !== undefined) checkName("pool", pool);
-    const workers = await withLink(shell, { ...options }, (link) => rollCall(link, pool));
-    if (options.json)
-      await shell.stdout.line(
-        JSON.stringify(
-          workers.map((each) => toJson(HeartbeatSchema, each)),
-          null,
-          2,
-        ),
-      );
-    else if (workers.length > 0)
-      for (const line of workerLines(shell.stdout, workers, Date.now())) await shell.stdout.line(line);
-    if (workers.length > 0) return;
-    await shell.stderr.line(pool === undefined ? "no worker answers" : `no worker of pool ${pool} answers`);
-    if (pool !== undefined) shell.exitCode = EXIT.unavailable;
+    if (flags.pool !== undefined && flags.pool !== pool) {
+      throw new PoolError("invalid_argument", "pool: name one pool, as POOL or with --pool", { field: "pool" });
+    }
+    await withLink(shell, { ...flags, pool: undefined }, async (link) => {
+      const workers = await rollCall(link, pool);
+      if (flags.json) {
+        const states = workers.map((each) => toJson(HeartbeatSchema, each));
+        await shell.stdout.line(JSON.stringify(states, null, 2));
+      } else if (workers.length > 0) {
+        for (const line of workerLines(shell.stdout, workers, Date.now())) await shell.stdout.line(line);
+      }
+      if (workers.length === 0) throw await nobody(link, pool);
+    });
   });
+}
+
+async function nobody(link: Link, pool: string | undefined): Promise<PoolError> {
+  if (pool === undefined) return new PoolError("no_workers", "no worker answers");
+  return unknownPool(pool, poolsOf(await rollCall(link)));
 }
 
 /** The table. @param nowMs wall clock, milliseconds since the epoch */

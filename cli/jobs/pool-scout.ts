@@ -8,9 +8,9 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Msg } from "nats";
-import { type Heartbeat, type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolError } from "../../mesh/errors.js";
-import { rollCall } from "../control/roll-call.js";
+import { poolsOf, rollCall } from "../control/roll-call.js";
 import { unknownPool } from "../control/unknown-pool.js";
 import type { Link } from "../link.js";
 
@@ -82,10 +82,6 @@ export class PoolScout {
 /** Whether a manager has never given a job of its pool to a worker. Pure. */
 export function hasOnlyHeld({ inFlight, outcomes }: Pick<ManagerHeartbeat, "inFlight" | "outcomes">): boolean {
   return inFlight === 0 && Object.entries(outcomes).every(([reason, n]) => n === 0n || WITHOUT_WORKER.has(reason));
-}
-
-function poolsOf(workers: readonly Heartbeat[]): string[] {
-  return [...new Set(workers.map(({ pool }) => pool))];
 }
 
 function decode(data: Uint8Array): ManagerHeartbeat | undefined {

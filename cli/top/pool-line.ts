@@ -4,33 +4,39 @@ import { count, duration, percent, rate } from "../../browser/format.js";
 import { plainText } from "../../browser/plain-text.js";
 import type { PoolCapacity } from "../../browser.js";
 import { levelBar } from "./bar.js";
-import { fit, type Line, span, type Tone } from "./line.js";
+import { type TopColumn, TopTable, wholeSpans } from "./columns.js";
+import { fit, type Line, type Span, span, type Tone } from "./line.js";
 
-/** The head of the pools' table. */
-export function poolHead(columns: number): Line {
-  const { name, bar, wide } = widths(columns);
-  const numbers = [fit("BUSY", 11, "right"), fit("JOBS/S", 7, "right"), fit("PARKED", 7, "right")];
-  if (wide) numbers.push(fit("OLDEST", 10, "right"));
-  return [span([fit("POOL", name), fit("UTILIZATION", bar + 6), ...numbers, "WORKERS"].join("  "), "soft")];
+/** The pools' table for one width of the terminal; the pool without a name is all of them. */
+export function poolTable(columns: number): TopTable<PoolCapacity> {
+  const { name, bar, states } = widths(columns);
+  const number = (title: string, width: number, rank: number, of: (pool: PoolCapacity) => Span) => {
+    const cell = (pool: PoolCapacity): Line => [of(pool)];
+    return { title, width, rank, align: "right", cell } as const;
+  };
+  const table: TopColumn<PoolCapacity>[] = [
+    { title: "POOL", width: name, rank: 0, cell: ({ pool }) => [span(nameOf(pool, name), "strong")] },
+    { title: "UTILIZATION", width: bar + 6, rank: 1, cell: (pool) => utilization(pool, bar) },
+    number("BUSY", 11, 4, ({ busy, slots }) => span(fit(`${count(busy)}/${count(slots)}`, 11, "right"))),
+    number("JOBS/S", 7, 5, ({ jobsPerSecond }) => span(fit(rate(jobsPerSecond), 7, "right"))),
+    number("PARKED", 7, 2, ({ parked }) => span(fit(count(parked), 7, "right"), parked > 0 ? "amber" : "soft")),
+    number("OLDEST", 10, 6, ({ parked, oldestWaitMs }) =>
+      parked > 0 ? span(fit(duration(oldestWaitMs), 10, "right"), "amber") : span("–", "soft"),
+    ),
+    { title: "WORKERS", width: states, rank: 3, cell: (pool) => wholeSpans(stateSpans(pool), states) },
+  ];
+  return new TopTable(table, columns);
 }
 
-/** A pool; the one without a name is all of them. */
-export function poolLine(pool: PoolCapacity, columns: number): Line {
-  const { name, bar, wide } = widths(columns);
+function nameOf(pool: string, width: number): string {
+  return fit(pool === "" ? "all pools" : plainText(pool), width);
+}
+
+function utilization(pool: PoolCapacity, bar: number): Line {
   const none = pool.slots === 0;
   const [filled, rest] = levelBar(none ? 0 : pool.utilization, bar);
-  const parked: Tone = pool.parked > 0 ? "amber" : "soft";
-  const oldest = wide ? fit(pool.parked > 0 ? duration(pool.oldestWaitMs) : "–", 12, "right") : "";
-  return [
-    span(`${fit(pool.pool === "" ? "all pools" : plainText(pool.pool), name)}  `, "strong"),
-    span(filled, "water"),
-    span(rest, "soft"),
-    span(fit(none ? "none" : percent(pool.utilization), 6, "right"), "strong"),
-    span(fit(`${count(pool.busy)}/${count(pool.slots)}`, 13, "right")),
-    span(fit(rate(pool.jobsPerSecond), 9, "right")),
-    span(fit(count(pool.parked), 9, "right") + oldest, parked),
-    ...stateSpans(pool),
-  ];
+  const share = fit(none ? "none" : percent(pool.utilization), 6, "right");
+  return [span(filled, "water"), span(rest, "soft"), span(share, "strong")];
 }
 
 /** One pool as a line for a pipe: `name key=value …`, the same keys every time. */
@@ -61,12 +67,14 @@ function stateSpans(pool: PoolCapacity): Line {
     [counts?.starting ?? 0, "starting", "soft"],
     [counts?.ready ?? 0, "ready", "plain"],
   ];
-  return all.filter(([number]) => number > 0).map(([number, word, tone]) => span(`  ${number} ${word}`, tone));
+  return all.filter(([number]) => number > 0).map(([number, word, tone]) => span(`${number} ${word}`, tone));
 }
 
-/** What does not depend on the width takes 48 columns, and the states some 30 more. */
-function widths(columns: number): { name: number; bar: number; wide: boolean } {
-  const wide = columns >= 110;
-  const spare = Math.max(0, columns - 102 - (wide ? 12 : 0));
-  return { name: 12 + Math.min(12, Math.floor(spare / 3)), bar: 12 + Math.min(28, Math.floor(spare / 2)), wide };
+/** Without the bar the columns but OLDEST and their gaps take 53 characters; the states get 10 at least. */
+function widths(columns: number): { name: number; bar: number; states: number } {
+  const spare = Math.max(0, columns - 114);
+  const bar = Math.min(12, Math.max(5, columns - 64)) + Math.min(28, Math.floor(spare / 2));
+  const name = 12 + Math.min(12, Math.floor(spare / 3));
+  const oldest = columns >= 110 ? 12 : 0;
+  return { name, bar, states: Math.max(10, columns - (41 + name + bar + oldest)) };
 }

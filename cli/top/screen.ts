@@ -9,10 +9,11 @@ import { plural } from "../../browser/format.js";
 import { byName, isShown, sortRows } from "../../browser/order-workers.js";
 import { type WorkerRow, workerRow } from "../../browser/worker-row.js";
 import type { CapacityView, WorkersView } from "../../browser.js";
+import { wholeSpans } from "./columns.js";
 import { connectionSpan } from "./connection-span.js";
 import { clipLine, type Line, lineWidth, span } from "./line.js";
-import { poolHead, poolLine } from "./pool-line.js";
-import { workerHead, workerLine } from "./worker-line.js";
+import { poolTable } from "./pool-line.js";
+import { workerTable } from "./worker-line.js";
 
 /** What is known, and what was asked for. */
 export interface TopState {
@@ -53,10 +54,10 @@ export function workerRows(state: TopState, nowMs: number): WorkerRow[] {
 }
 
 function headLine(state: TopState, columns: number): Line {
-  const left = [span("poolmesh", "strong"), span(`  ${state.url}`, "soft")];
   const right = connectionSpan(state.capacity?.connection);
-  const room = Math.max(2, columns - lineWidth(left) - lineWidth([right]));
-  return [...left, span(" ".repeat(room)), right];
+  const room = Math.max(0, columns - lineWidth([right]) - 2);
+  const left = wholeSpans([span("poolmesh", "strong"), span(state.url, "soft"), span("q quits", "soft")], room);
+  return [...left, span(" ".repeat(Math.max(2, columns - lineWidth(left) - lineWidth([right])))), right];
 }
 
 function poolLines(state: TopState, size: TopSize): Line[] {
@@ -64,7 +65,8 @@ function poolLines(state: TopState, size: TopSize): Line[] {
   const total = state.capacity?.total;
   const listed = total !== undefined && pools.length > 1 ? [total, ...pools] : pools;
   const room = Math.max(3, Math.floor(size.rows / 2) - 3);
-  const lines = [poolHead(size.columns), ...listed.slice(0, room).map((pool) => poolLine(pool, size.columns))];
+  const table = poolTable(size.columns);
+  const lines = [table.head(), ...listed.slice(0, room).map((pool) => table.row(pool))];
   if (listed.length > room) lines.push([span(`… ${plural(listed.length - room, "more pool")}`, "soft")]);
   return lines;
 }
@@ -77,7 +79,8 @@ function workerLines(rows: readonly WorkerRow[], size: TopSize, height: number, 
     ];
   }
   const room = rows.length + 1 <= height ? rows.length : Math.max(0, height - 2);
-  const lines = [workerHead(size.columns), ...rows.slice(0, room).map((row) => workerLine(row, size.columns, nowMs))];
+  const table = workerTable(size.columns, nowMs);
+  const lines = [table.head(), ...rows.slice(0, room).map((row) => table.row(row))];
   if (rows.length > room) lines.push([span(`… ${plural(rows.length - room, "more worker")}`, "soft")]);
   return lines;
 }

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { checkName } from "../../mesh/names.js";
 import { METER_LISTEN } from "../../services/meter/config.js";
 import type { Shell } from "../shell.js";
+import { onQuitKey } from "./keys.js";
 import { runTop } from "./top.js";
 
 const DEFAULT_METER = `http://${METER_LISTEN.host}:${METER_LISTEN.port}`;
@@ -10,7 +11,8 @@ const DEFAULT_ROWS = 24;
 
 const HELP = `
 Pools with their utilization, parked jobs and throughput, and workers with their slots,
-as a meter sees them. Into a pipe go plain lines. Ctrl-C ends it.
+as a meter sees them; q or Ctrl-C ends it. A narrow terminal gets fewer columns. Into
+a pipe go plain lines. When no meter answers within a few seconds it exits with 69.
 
 Examples:
   poolmesh top
@@ -35,6 +37,8 @@ export function define(command: Command, shell: Shell): void {
     const abort = new AbortController();
     const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(130) : abort.abort()));
     const { stdout } = shell;
+    const isLive = stdout.isTerminal && flags.once !== true && flags.json !== true;
+    const offKeys = isLive ? onQuitKey(shell.stdin, () => abort.abort()) : () => {};
     try {
       await runTop({
         meterUrl: flags.meter,
@@ -49,6 +53,7 @@ export function define(command: Command, shell: Shell): void {
         ...(pool === undefined ? {} : { pool }),
       });
     } finally {
+      offKeys();
       offSignal();
     }
   });

@@ -29,6 +29,11 @@ export class TopFeed {
     return capacity?.total !== undefined && workers !== undefined && workers.version > 0n;
   }
 
+  /** Whether no meter has said anything yet. */
+  get heardNothing(): boolean {
+    return this.#state.capacity?.total === undefined;
+  }
+
   /**
    * Resolves when `signal` aborts.
    *

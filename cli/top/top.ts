@@ -3,7 +3,8 @@
  *
  * Decided here: when something is written. On a terminal the view is drawn in
  * place, four times a second at most; into a pipe go plain lines, or JSON
- * lines, once a second at most. What is written is in top/.
+ * lines, once a second at most. A meter that was never reached within four
+ * seconds ends the view; one that goes away later is waited for.
  */
 import type { Writable } from "node:stream";
 import { PoolError } from "../../browser.js";
@@ -32,45 +33,50 @@ export interface TopOptions {
   readonly noColor: boolean;
   /** Ends the view. */
   readonly signal: AbortSignal;
-  /** With `once`: how long to wait for the meter, in milliseconds; default 5,000. */
-  readonly onceLimitMs?: number;
+  /** How long the meter may take to answer for the first time, in milliseconds; default 4,000. */
+  readonly firstLimitMs?: number;
 }
 
 const DRAW_MS = 250;
 const LINES_MS = 1_000;
+const FIRST_LIMIT_MS = 4_000;
 
 /**
  * Shows the view until `signal` aborts, or once.
  *
- * @throws PoolError `invalid_argument` for a bad URL or pool name; with `once`,
- * `bus_unavailable` when the meter does not answer in time
+ * @throws PoolError `invalid_argument` for a bad URL or pool name, `bus_unavailable`
+ * when no meter answers in time
  */
 export async function runTop(options: TopOptions): Promise<void> {
   const controller = new AbortController();
   const end = (): void => controller.abort();
   options.signal.addEventListener("abort", end, { once: true });
   if (options.signal.aborted) end();
+  let hear: () => void = () => {};
+  const feed = new TopFeed(options.meterUrl, options.pool ?? "", () => hear());
+  const limitMs = options.firstLimitMs ?? FIRST_LIMIT_MS;
+  // No AbortSignal.timeout: one that nothing but AbortSignal.any holds may be collected and then never fires.
+  const timer = setTimeout(() => feed.heardNothing && end(), limitMs);
   try {
-    if (options.once) await showOnce(options, controller.signal);
-    else await showLive(options, controller.signal);
+    if (options.once) {
+      hear = () => feed.complete && end();
+      await feed.follow(controller.signal);
+    } else await showLive(options, feed, controller.signal, (listener) => (hear = listener));
+    if (options.signal.aborted) return;
+    if (feed.heardNothing) throw noMeter(feed, limitMs);
+    if (options.once) for (const line of onceLines(options, feed.state)) options.stdout.write(`${line}\n`);
   } finally {
+    clearTimeout(timer);
     options.signal.removeEventListener("abort", end);
     end();
   }
 }
 
-async function showOnce(options: TopOptions, signal: AbortSignal): Promise<void> {
-  const limitMs = options.onceLimitMs ?? 5_000;
-  const until = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
-  const enough = new AbortController();
-  const feed = new TopFeed(options.meterUrl, options.pool ?? "", () => {
-    if (feed.complete) enough.abort();
-  });
-  await feed.follow(AbortSignal.any([until, enough.signal]));
-  if (signal.aborted) return;
-  if (!feed.complete)
-    throw new PoolError("bus_unavailable", `no meter answers at ${feed.state.url} within ${limitMs} ms`);
-  for (const line of onceLines(options, feed.state)) options.stdout.write(`${line}\n`);
+function noMeter({ state }: TopFeed, limitMs: number): PoolError {
+  const { connection } = state.capacity ?? {};
+  const error = connection?.state === "disconnected" ? connection.error.message : `no answer within ${limitMs} ms`;
+  const why = error === "HTTP 404" ? "something else answers there (HTTP 404)" : error;
+  return new PoolError("bus_unavailable", `no meter at ${state.url}: ${why}; name one with --meter URL`);
 }
 
 function onceLines(options: TopOptions, state: TopState): string[] {
@@ -80,11 +86,16 @@ function onceLines(options: TopOptions, state: TopState): string[] {
   return renderScreen(state, size, performance.now()).map((line) => paintLine(line, color));
 }
 
-async function showLive(options: TopOptions, signal: AbortSignal): Promise<void> {
+async function showLive(
+  options: TopOptions,
+  feed: TopFeed,
+  signal: AbortSignal,
+  onHeard: (listener: () => void) => void,
+): Promise<void> {
   const onScreen = options.isTTY && !options.json;
   const terminal = new Terminal(options.stdout);
   let changed = true;
-  const feed = new TopFeed(options.meterUrl, options.pool ?? "", () => {
+  onHeard(() => {
     changed = true;
   });
   const write = (): void => {

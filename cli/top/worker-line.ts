@@ -4,7 +4,8 @@ import { age, count, duration } from "../../browser/format.js";
 import type { StateWord, WorkerRow } from "../../browser/worker-row.js";
 import { heartbeatAgeMs } from "../../browser.js";
 import { slotCells } from "./bar.js";
-import { fit, type Line, type Span, span, type Tone } from "./line.js";
+import { type TopColumn, TopTable, wholeSpans } from "./columns.js";
+import { fit, type Line, span, type Tone } from "./line.js";
 
 const LOOKS: Readonly<Record<StateWord, readonly [sign: string, tone: Tone]>> = {
   ready: ["●", "water"],
@@ -16,39 +17,55 @@ const LOOKS: Readonly<Record<StateWord, readonly [sign: string, tone: Tone]>> = 
   unknown: ["?", "soft"],
 };
 
-/** The head of the workers' table; what is on the right is the first to go on a narrow terminal. */
-export function workerHead(columns: number): Line {
-  const { name, slots } = widths(columns);
-  const numbers = [
-    fit("BUSY", 7, "right"),
-    fit("BEAT", 7, "right"),
-    fit("FAILED", 7, "right"),
-    fit("DONE", 7, "right"),
-    fit("LAG", 7, "right"),
+/**
+ * The workers' table for one width of the terminal.
+ *
+ * @param nowMs monotonic clock, in milliseconds
+ */
+export function workerTable(columns: number, nowMs: number): TopTable<WorkerRow> {
+  const { name, slots, host } = widths(columns);
+  const number = (title: string, rank: number, of: (row: WorkerRow) => readonly [text: string, tone: Tone]) => {
+    const cell = (row: WorkerRow): Line => {
+      const [text, tone] = of(row);
+      return [span(fit(text, NUMBER_WIDTH, "right"), tone)];
+    };
+    return { title, width: NUMBER_WIDTH, rank, align: "right", cell } as const;
+  };
+  const table: TopColumn<WorkerRow>[] = [
+    { title: "  STATE", width: 10, rank: 0, cell: stateCell },
+    { title: "WORKER", width: name, rank: 1, cell: ({ worker }) => [span(fit(worker, name), "strong")] },
+    { title: "SLOTS", width: slots, rank: 5, cell: (row) => slotsCell(row, slots) },
+    number("BUSY", 2, (row) => [`${row.busy}/${row.slots}`, "plain"]),
+    number("BEAT", 4, (row) => [age(heartbeatAgeMs(row.seen, nowMs)), row.state === "lost" ? "coral" : "soft"]),
+    number("FAILED", 3, ({ jobsFailed }) => (jobsFailed === 0 ? ["–", "soft"] : [count(jobsFailed), "coral"])),
+    number("DONE", 6, ({ jobsDone }) => [count(jobsDone), "plain"]),
+    number("LAG", 7, (row) => [
+      row.loopLagMs < 1 ? "–" : duration(row.loopLagMs),
+      row.marks.includes("lagging") ? "amber" : "soft",
+    ]),
+    { title: "HOST", width: host, rank: 8, cell: (row) => hostCell(row, host) },
   ];
-  return [span(["  STATE   ", fit("WORKER", name), fit("SLOTS", slots), ...numbers, "HOST"].join("  "), "soft")];
+  return new TopTable(table, columns);
 }
 
-/** @param nowMs monotonic clock, in milliseconds */
-export function workerLine(row: WorkerRow, columns: number, nowMs: number): Line {
-  const { name, slots } = widths(columns);
+const NUMBER_WIDTH = 7;
+
+function stateCell(row: WorkerRow): Line {
   const [sign, word, tone] = lookOf(row);
-  const [busy, free] = slotCells(row.busy, row.slots, slots);
-  const blank = " ".repeat(Math.max(0, slots - [...busy].length - [...free].length));
-  const number = (text: string, of: Tone): Span => span(fit(text, 9, "right"), of);
-  return [
-    span(`${sign} ${fit(word, 8)}  `, tone),
-    span(`${fit(row.worker, name)}  `, "strong"),
-    span(busy, tone),
-    span(free + blank, "soft"),
-    number(`${row.busy}/${row.slots}`, "plain"),
-    number(age(heartbeatAgeMs(row.seen, nowMs)), row.state === "lost" ? "coral" : "soft"),
-    number(row.jobsFailed === 0 ? "–" : count(row.jobsFailed), row.jobsFailed > 0 ? "coral" : "soft"),
-    number(count(row.jobsDone), "plain"),
-    number(row.loopLagMs < 1 ? "–" : duration(row.loopLagMs), row.marks.includes("lagging") ? "amber" : "soft"),
-    span(`  ${row.host}`, "soft"),
-    span(row.marks.length > 0 ? `  ${row.marks.join(", ")}` : "", "coral"),
-  ];
+  return [span(`${sign} ${fit(word, 8)}`, tone)];
+}
+
+function slotsCell(row: WorkerRow, width: number): Line {
+  const [busy, free] = slotCells(row.busy, row.slots, width);
+  return [span(busy, lookOf(row)[2]), span(free, "soft")];
+}
+
+/** What is wrong stands before the host's end: a long host name gives way. */
+function hostCell({ host, marks }: WorkerRow, width: number): Line {
+  const wrong = marks.length > 0 ? `  ${marks.join(", ")}` : "";
+  const room = width - [...wrong].length;
+  if (room < 4) return wholeSpans([span(wrong.trim(), "coral")], width);
+  return [span([...host].length > room ? fit(host, room) : host, "soft"), span(wrong, "coral")];
 }
 
 /** A conflict stands where the state does: it is the worse news, and there is always room for it. */
@@ -58,8 +75,10 @@ function lookOf(row: WorkerRow): readonly [sign: string, word: string, tone: Ton
   return [sign, row.state, tone];
 }
 
-/** What does not depend on the width takes 61 columns, and a host some 14 more. */
-function widths(columns: number): { name: number; slots: number } {
+/** Up to LAG the columns but WORKER and SLOTS take 61 characters with their gaps; a host gets what is left. */
+function widths(columns: number): { name: number; slots: number; host: number } {
   const spare = Math.max(0, columns - 99);
-  return { name: 12 + Math.min(16, Math.floor(spare / 3)), slots: 12 + Math.min(36, Math.floor(spare / 2)) };
+  const name = 12 + Math.min(16, Math.floor(spare / 3));
+  const slots = columns < 83 ? 8 : 12 + Math.min(36, Math.floor(spare / 2));
+  return { name, slots, host: Math.max(14, columns - (61 + name + slots)) };
 }

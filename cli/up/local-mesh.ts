@@ -113,21 +113,28 @@ export class LocalMesh extends Lifecycle {
   async #startServices(): Promise<void> {
     if (this.state !== "starting") throw new PoolError("canceled", "stopped while starting");
     const { own } = this.#options;
-    this.#manager = this.#service("manager", "manager", listenArgs(own.managerListen, MANAGER_LISTEN));
-    this.#meter = this.#service("meter", "meter", listenArgs(own.meterListen, METER_LISTEN));
+    const { managerListen, meterListen } = own;
+    this.#manager = this.#service(
+      "manager",
+      "manager",
+      listenArgs(managerListen, MANAGER_LISTEN),
+      isAny(managerListen),
+    );
+    this.#meter = this.#service("meter", "meter", listenArgs(meterListen, METER_LISTEN), isAny(meterListen));
     this.#workers = new Map(
       this.workerIds.map((id) => [id, this.#service("worker", `worker ${id}`, async () => ["--id", id])]),
     );
     await Promise.all([...this.#services()].map((service) => this.#watch(service)));
   }
 
-  #service(service: ServiceName, name: string, more: (lastUrl: string) => Promise<string[]>): Supervised {
+  #service(service: ServiceName, name: string, more: ServiceSpec["args"], mayMove = false): Supervised {
     const { self, env, flags, config, logLevel, onLine, onEvent } = this.#options;
     const fixed = [service, ...serviceArgs(service, flags), "--log-level", logLevel];
     const spec: ServiceSpec = {
       name,
       self,
-      args: async (lastUrl) => [...fixed, ...(await more(lastUrl))],
+      args: async (lastUrl, anyPort) => [...fixed, ...(await more(lastUrl, anyPort))],
+      mayMove,
       env: serviceEnv(env, flags, this.urls.nats),
       mayLeave: service === "worker",
       stopLimitMs: config.graceMs + STOP_SLACK_MS,
@@ -162,10 +169,16 @@ function withoutPid(id: string): string {
   return id.replace(/-\d+-(?=[^-]*$)/, "-");
 }
 
+/** Whether nobody has asked for a certain port. */
+function isAny(asked: Listen | undefined): boolean {
+  return asked === undefined || asked.port === 0;
+}
+
 /** The address that was asked for, or the default one when its port is free, else any port. */
-function listenArgs(asked: Listen | undefined, preferred: Listen): (lastUrl: string) => Promise<string[]> {
-  return async (lastUrl) => {
+function listenArgs(asked: Listen | undefined, preferred: Listen): ServiceSpec["args"] {
+  return async (lastUrl, anyPort) => {
     if (asked !== undefined && (asked.port !== 0 || lastUrl === "")) return ["--listen", address(asked, asked.port)];
+    if (anyPort) return ["--listen", address(asked ?? preferred, 0)];
     const host = asked?.host ?? preferred.host;
     const wanted = lastUrl === "" ? preferred.port : Number(new URL(lastUrl).port);
     return ["--listen", address({ host, port: 0 }, await freePort(host, wanted))];

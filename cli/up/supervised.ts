@@ -2,8 +2,9 @@
  * One service kept alive: started, started again when it dies, stopped.
  *
  * Decided here: what an exit means. A worker that was drained has left and is
- * not started again; a wrong configuration never heals; everything else is
- * tried again as the restart policy says.
+ * not started again; a wrong configuration never heals, but a port that another
+ * program has taken since it was looked at is given up for any other one;
+ * everything else is tried again as the restart policy says.
  */
 import { PoolError } from "../../mesh/errors.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
@@ -18,8 +19,13 @@ export interface ServiceSpec {
   /** For a person: "manager", "worker w-1". */
   readonly name: string;
   readonly self: Invocation;
-  /** Its command line, made anew for every start; gets the address of the last run, "" at first. */
-  readonly args: (lastUrl: string) => Promise<readonly string[]>;
+  /**
+   * Its command line, made anew for every start; gets the address of the last
+   * run, "" at first, and whether any port will do.
+   */
+  readonly args: (lastUrl: string, anyPort: boolean) => Promise<readonly string[]>;
+  /** Whether it goes to any port when another program takes its own just before it; default false. */
+  readonly mayMove?: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** It may be asked by others to leave for good, as a worker by drain. */
   readonly mayLeave: boolean;
@@ -40,6 +46,8 @@ export class Supervised extends Lifecycle {
   #url = "";
   #timer: NodeJS.Timeout | undefined;
   #replacing = false;
+  /** Its own port was taken. */
+  #anyPort = false;
   #nextReady!: Promise<void>;
   #settleReady: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
@@ -109,8 +117,11 @@ export class Supervised extends Lifecycle {
   }
 
   async #launch(): Promise<void> {
-    const { self, env, onLine } = this.#spec;
-    const args = await this.#spec.args(this.#url);
+    const { self, env } = this.#spec;
+    const args = await this.#spec.args(this.#url, this.#anyPort);
+    const onLine = (line: LogLine | string): void => {
+      if (!this.#willMove(typeof line === "string" ? line : String(line.fields.error))) this.#spec.onLine(line);
+    };
     if (this.#isStopping()) return;
     const run = new ServiceProcess({ self, env, args, onLine });
     const bornAt = performance.now();
@@ -132,9 +143,17 @@ export class Supervised extends Lifecycle {
     } else if (mayLeave && exit.asked) {
       onEvent(`${name} was drained and has left`);
       void this.stop();
+    } else if (exit.code === EXIT.config && this.#willMove(exit.why)) {
+      this.#anyPort = true;
+      this.#launchLater(0);
     } else if (exit.code === EXIT.config)
       this.#giveUp(new PoolError("invalid_argument", `configuration: ${name}: ${exit.why}`));
     else this.#onDeath(exit, aliveMs);
+  }
+
+  /** Whether this is about a port that is taken and need not be had. */
+  #willMove(text: string): boolean {
+    return this.#spec.mayMove === true && !this.#anyPort && /EADDRINUSE|the port is in use/.test(text);
   }
 
   #onDeath({ why }: ServiceExit, aliveMs: number): void {

@@ -22,6 +22,8 @@ export const UP_SPECS = pick([
   "parkedBytesLimit",
   "clientShare",
   "control",
+  "allowPublic",
+  "allowedHosts",
   "heartbeatIntervalMs",
   ...BUS_OPTIONS,
 ]);

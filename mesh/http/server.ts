@@ -111,7 +111,7 @@ export class HttpServer extends Lifecycle {
   protected override async onStart(): Promise<void> {
     const { listen, allowPublic } = this.#options;
     if (!isLoopback(listen.host) && allowPublic !== true) {
-      const text = `listen ${listen.host}: not a loopback address; set allowPublic to serve other machines`;
+      const text = `listen ${listen.host}: not a loopback address; --allow-public serves other machines (allowPublic in code)`;
       throw new PoolError("invalid_argument", text, { field: "listen" });
     }
     await this.#port.start();

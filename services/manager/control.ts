@@ -2,17 +2,16 @@
  * Drain, pause, resume and resize: of one worker, of those with a label, of a
  * pool, or of a number of them.
  *
- * Decided here: whom a selector means. When only some are wanted, idle workers
- * go first and the busiest last, so that scaling in never stops work that could
- * have been left alone.
+ * Not decided here: whom a selector means (mesh/wire/worker-selection.ts).
  */
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ControlRequestSchema } from "../../gen/poolmesh/v1/control_pb.js";
-import { type Heartbeat, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError, unknownPool } from "../../mesh/errors.js";
 import { askControl } from "../../mesh/link/ask-control.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { checkName } from "../../mesh/names.js";
+import { selectWorkers } from "../../mesh/wire/worker-selection.js";
 import type { Pools } from "./pools.js";
 
 /** Whom a control request is for. */
@@ -66,33 +65,24 @@ export class WorkerControl {
       limitMs,
       ...(signal ? { signal } : {}),
     });
-    if (response.worker === undefined) throw new PoolError("internal", `worker ${worker} gave no state`);
-    return response.worker;
+    return response.worker ?? this.#lastHeartbeat(pool, worker);
+  }
+
+  /** A worker in another language may answer with nothing: it has done it, and its heartbeat tells the rest. */
+  #lastHeartbeat(pool: string, worker: string): Heartbeat {
+    const listed = this.#pools.find(pool)?.list.get(worker);
+    return listed?.heartbeat ?? create(HeartbeatSchema, { pool, worker });
   }
 
   #select(selector: Selector, op: WorkerOp): string[] {
     const pool = this.#pools.find(selector.pool);
     if (selector.worker !== "") return [checkName("worker", selector.worker)];
     if (pool === undefined) throw unknownPool();
-    const matching = [...pool.list.all()]
-      .map(({ heartbeat }) => heartbeat)
-      .filter((heartbeat) => hasLabels(heartbeat, selector.labels) && isFit(heartbeat, op));
+    const heartbeats = [...pool.list.all()].map(({ heartbeat }) => heartbeat);
+    const { matching, chosen } = selectWorkers(heartbeats, { labels: selector.labels, count: selector.count }, op.op);
     if (matching.length === 0) throw new PoolError("not_found", "no worker matches", { field: "worker" });
-    matching.sort((a, b) => a.busy - b.busy);
-    return matching.slice(0, selector.count === 0 ? matching.length : selector.count).map(({ worker }) => worker);
+    return chosen.map(({ worker }) => worker);
   }
-}
-
-/** Whether a worker bears all of these labels. */
-export function hasLabels(heartbeat: Heartbeat, labels: Readonly<Record<string, string>>): boolean {
-  return Object.entries(labels).every(([key, value]) => heartbeat.labels[key] === value);
-}
-
-function isFit(heartbeat: Heartbeat, { op }: WorkerOp): boolean {
-  const { state } = heartbeat;
-  if (op === "resume") return state === WorkerState.PAUSED;
-  if (op === "pause") return state === WorkerState.READY;
-  return state !== WorkerState.DRAINING && state !== WorkerState.STOPPED;
 }
 
 function toRequest(op: WorkerOp): { request: NonNullable<MessageInitShape<typeof ControlRequestSchema>["op"]> } {

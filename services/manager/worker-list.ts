@@ -40,6 +40,10 @@ export class WorkerList {
     return this.#listed.values();
   }
 
+  get(id: string): ListedWorker | undefined {
+    return this.#listed.get(id);
+  }
+
   /** A heartbeat of one of this pool's workers; an old one is ignored. */
   onHeartbeat(heartbeat: Heartbeat, nowMs: number): void {
     const { workers, dispatcher, losses } = this.#parts;

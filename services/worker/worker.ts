@@ -29,6 +29,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   readonly #busOptions: BusOptions;
   readonly #runner: Runner;
   #bus: Bus | undefined;
+  #wasReady = false;
   #ownsBus = true;
   #session: Session | undefined;
   #workerState = WorkerState.STARTING;
@@ -136,6 +137,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#session.offers.join();
     await this.#bus.flush();
     this.#setState(WorkerState.READY);
+    this.#wasReady = true;
     this.#settings.log.info({ pool: this.pool, worker: this.id, slots: this.slots }, "worker ready");
   }
 
@@ -150,7 +152,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     } else await this.#runner.stop();
     this.#workerState = WorkerState.STOPPED;
     if (this.#ownsBus) await this.#bus?.close();
-    this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
+    if (this.#wasReady) this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
   }
 
   /** Offers the slots, without those whose thread or process cannot be loaded. */

@@ -76,6 +76,18 @@ test("install - a failure is one message with every way to get it and why the on
   });
 });
 
+test("install - what this machine has no way for is said too: no tool, and no root for apt", async (t) => {
+  const tools = await folder(t);
+  const options = { folder: await folder(t), folders: [], env: { PATH: tools }, isRoot: false };
+  const message = async (): Promise<string> => ensureServer(options).then(String, (error: Error) => error.message);
+  const bare = await message();
+  for (const tool of ["go", "apt-get", "brew"]) {
+    assert.match(bare, new RegExp(`tried: .*: not possible: there is no ${tool} on the PATH`));
+  }
+  await program(join(tools, "apt-get"), "exit 0");
+  assert.match(await message(), /tried: apt: needs root; this process has another user/);
+});
+
 test("install lock - the second waits for the first, and the lock of a process that is gone counts for nothing", async (t) => {
   const path = await folder(t);
   await writeFile(join(path, ".install.lock"), "2147483646");

@@ -16,7 +16,7 @@ await mesh.addWorker({
   pool: "fussy",
   id: "fussy-1",
   run: () => {
-    throw new PermanentError("no such card");
+    throw Object.assign(new PermanentError("no such card"), { code: "card.unknown" });
   },
 });
 await mesh.untilCapacity("echo", 4);
@@ -63,7 +63,12 @@ describe("submit - a failed job", () => {
     const { id, worker, attempt, waitMs, totalMs, error } = JSON.parse(stdout) as Record<string, unknown>;
     assert.deepEqual([code, id, worker, attempt], [1, "f-1", "fussy-1", 1]);
     assert.ok(Number(totalMs) > 0 && Number(waitMs) > 0 && Number(waitMs) <= Number(totalMs));
-    assert.deepEqual(error, { reason: "job_rejected", message: "no such card", retryable: false });
+    assert.deepEqual(error, {
+      reason: "job_rejected",
+      message: "no such card",
+      retryable: false,
+      code: "card.unknown",
+    });
   });
 
   test("--json has the same fields when the job was refused before it left", async () => {
@@ -80,7 +85,7 @@ describe("submit - a failed job", () => {
 
   test("into a pipe it is one line", async () => {
     const { stderr } = await poolmesh(["submit", "fussy", "1"]);
-    assert.equal(stderr, "poolmesh: job_rejected: no such card\n");
+    assert.equal(stderr, "poolmesh: job_rejected: no such card (code card.unknown)\n");
   });
 
   test("on a terminal it says what, where, whether it ran and what to do, within the width", async () => {
@@ -90,7 +95,7 @@ describe("submit - a failed job", () => {
       assert.equal(code, 1);
       assert.match(
         plain,
-        /^✖ job_rejected: no such card\n {2}job {6}f-3 of pool fussy\n {2}worker {3}fussy-1, attempt 1,/,
+        /^✖ job_rejected: no such card\n {2}code {5}card\.unknown\n {2}job {6}f-3 of pool fussy\n {2}worker {3}fussy-1, attempt 1,/,
       );
       assert.match(plain, /\n {2}it ran {3}yes\n {2}next {5}the handler will never/);
       for (const line of plain.split("\n")) assert.ok(line.length <= columns, line);

@@ -80,6 +80,29 @@ test("supervised - a wrong configuration is not tried again", async (t) => {
   assert.deepEqual(events, []);
 });
 
+const TAKEN = "cannot start: listen 127.0.0.1:8080: the port is in use: stop the other program";
+/** Finds its port taken, unless any port will do. */
+const NEEDS_ANY_PORT = `if (process.argv.includes("any")) { ${STEADY} } else {
+  console.log(JSON.stringify({ level: 50, msg: "cannot start", error: ${JSON.stringify(TAKEN)} }));
+  process.exit(78);
+}`;
+
+test("supervised - a port that another program takes at the last moment is given up for any other, without a word", async (t) => {
+  const lines: unknown[] = [];
+  const args = async (_lastUrl: string, anyPort: boolean): Promise<string[]> => [anyPort ? "any" : "8080"];
+  const onLine = (line: unknown): void => void lines.push(line);
+  const { service, events } = supervise(t, NEEDS_ANY_PORT, { mayMove: true, args, onLine });
+  await service.start();
+  assert.equal(service.url, "http://x");
+  assert.deepEqual(events, []);
+  assert.doesNotMatch(JSON.stringify(lines), /in use/);
+});
+
+test("supervised - a port that was asked for and is taken is a wrong configuration", async (t) => {
+  const { service } = supervise(t, NEEDS_ANY_PORT);
+  await assert.rejects(service.start(), { reason: "invalid_argument", message: /the port is in use/ });
+});
+
 test("supervised - who was drained has left; who only exits with 0 has died", async (t) => {
   const drained = supervise(t, DRAINS, { mayLeave: true });
   await drained.service.start();

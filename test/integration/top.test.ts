@@ -1,12 +1,16 @@
 /** `top` against a meter over HTTP: what it writes, where it ends, and what it leaves behind. */
 import assert from "node:assert/strict";
-import { Writable } from "node:stream";
+import { createServer } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { PassThrough, Writable } from "node:stream";
 import { type TestContext, test } from "node:test";
+import { onQuitKey } from "../../cli/top/keys.js";
 import { runTop, type TopOptions } from "../../cli/top/top.js";
 import { PoolError } from "../../mesh/errors.js";
 import { cleanUp } from "../support/clean-up.js";
 import { FakeFleet } from "../support/fake-fleet.js";
 import { FakeMeter } from "../support/fake-meter.js";
+import { runInShell } from "../support/fake-shell.js";
 import { eventually } from "../support/wait.js";
 
 class Screen extends Writable {
@@ -59,12 +63,61 @@ test("top --once --json prints one object", async (t) => {
 });
 
 test("top --once without a meter says so in time", async () => {
-  const options = { once: true, json: false, isTTY: false, noColor: true, columns: 80, rows: 24, onceLimitMs: 200 };
+  const options = { once: true, json: false, isTTY: false, noColor: true, columns: 80, rows: 24, firstLimitMs: 200 };
   const signal = new AbortController().signal;
   await assert.rejects(
     runTop({ ...options, meterUrl: "http://127.0.0.1:9", stdout: new Screen(), signal }),
     (error) => error instanceof PoolError && error.reason === "bus_unavailable",
   );
+});
+
+for (const once of [true, false]) {
+  const how = once ? "top --once" : "top in a pipe";
+  test(`${how} at what is no meter, or says nothing at all, exits with 69 and one line that names it`, async (t) => {
+    const other = createServer((_, response) => response.writeHead(404).end());
+    const silent = createTcpServer();
+    for (const server of [other, silent]) {
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      cleanUp(t, () => void server.close());
+    }
+    cleanUp(t, () => other.closeAllConnections());
+    silent.on("connection", (socket) => {
+      cleanUp(t, () => void socket.destroy());
+      socket.on("error", () => undefined);
+    });
+    const urls = [other, silent].map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const exits = await Promise.all(
+      [...urls, "http://127.0.0.1:9"].map((url) => runInShell(["top", "--meter", url, ...(once ? ["--once"] : [])])),
+    );
+    const whys = [/something else answers there \(HTTP 404\)/, /no answer within \d+ ms/, /ECONNREFUSED/];
+    for (const [i, { code, stdout, stderr }] of exits.entries()) {
+      assert.deepEqual([code, stdout], [69, ""]);
+      assert.match(stderr, /^poolmesh: bus_unavailable: no meter at http:.*; name one with --meter URL\n$/);
+      assert.match(stderr, whys[i] as RegExp);
+    }
+  });
+}
+
+test("q, Escape and Ctrl-C end the view; the terminal reads lines again afterwards", () => {
+  for (const [keys, quits] of [
+    ["q", 1],
+    ["Q", 1],
+    ["\u001b", 1],
+    ["\u0003", 1],
+    ["x", 0],
+    ["\u001b[A", 0],
+  ] as const) {
+    const modes: boolean[] = [];
+    const input = Object.assign(new PassThrough(), { isTTY: true, setRawMode: (on: boolean) => modes.push(on) });
+    let quit = 0;
+    const off = onQuitKey(input, () => {
+      quit += 1;
+    });
+    input.emit("data", Buffer.from(keys));
+    off();
+    input.emit("data", Buffer.from("q"));
+    assert.deepEqual([quit, modes], [quits, [true, false]], JSON.stringify(keys));
+  }
 });
 
 test("top refuses an address that is none, and a bad pool name", async () => {

@@ -110,9 +110,8 @@ describe("control - whom a command means", () => {
   const beat = (worker: string, busy: number, more: object = {}) =>
     create(HeartbeatSchema, { pool: "p", worker, busy, state: WorkerState.READY, ...more });
   const workers = [beat("a", 2), beat("b", 0), beat("c", 1, { labels: { zone: "x" } })];
-  const isReady = (state: WorkerState): boolean => state === WorkerState.READY;
   const names = (selection: Parameters<typeof select>[1]): string[] =>
-    select(workers, selection, isReady).map(({ worker }) => worker);
+    select(workers, selection, "pause").chosen.map(({ worker }) => worker);
 
   test("a number of workers means idle ones first", () => {
     assert.deepEqual(names({ pool: "p", labels: {}, count: 2 }), ["b", "c"]);
@@ -125,16 +124,24 @@ describe("control - whom a command means", () => {
 
   test("a name that is in two pools is refused until the pool is said", () => {
     const two = [...workers, beat("a", 0, { pool: "q" })];
-    assert.throws(() => select(two, { worker: "a", labels: {} }, isReady), {
+    assert.throws(() => select(two, { worker: "a", labels: {} }, "pause"), {
       reason: "invalid_argument",
       field: "worker",
     });
   });
 
+  test("a name that nobody bears is refused with the nearest one", () => {
+    const named = [beat("worker-1", 0), beat("worker-2", 0)];
+    assert.throws(() => select(named, { worker: "wroker-2", labels: {} }, "drain"), {
+      reason: "not_found",
+      message: "no worker wroker-2 answers; did you mean worker-2?",
+    });
+  });
+
   test("workers that are not in the right state are left out, unless named", () => {
     const paused = [beat("a", 0, { state: WorkerState.PAUSED })];
-    assert.deepEqual(select(paused, { pool: "p", labels: {} }, isReady), []);
-    assert.equal(select(paused, { worker: "a", labels: {} }, isReady).length, 1);
+    assert.deepEqual(select(paused, { pool: "p", labels: {} }, "pause").chosen, []);
+    assert.equal(select(paused, { worker: "a", labels: {} }, "pause").chosen.length, 1);
   });
 });
 

@@ -55,6 +55,42 @@ test("renderScreen - fits every size, down to nothing", () => {
   }
 });
 
+test("renderScreen - from 50 columns on no title and no word is cut, and what matters most is there", () => {
+  const fleet = mesh();
+  const lost = fleet.find("render-33")?.heartbeat;
+  assert.ok(lost);
+  lost.state = WorkerState.LOST;
+  const state = stateOf(fleet);
+  const titles = /^(POOL|UTILIZATION|BUSY|JOBS\/S|PARKED|OLDEST|WORKERS|STATE|WORKER|SLOTS|BEAT|FAILED|DONE|LAG|HOST)$/;
+  const words = /^(all|pools|lost|ready|in|conflict|paused|draining|starting|adder|render|live|poolmesh|q|quits)$/;
+  for (let columns = 50; columns <= 220; columns += 1) {
+    const text = textOf(state, columns, 30);
+    const heads = text.filter((line) => /POOL|STATE/.test(line));
+    assert.equal(heads.length, 2);
+    for (const title of heads.join(" ").trim().split(/\s+/)) assert.match(title, titles, `${columns}: ${title}`);
+    for (const word of text
+      .slice(2, 6)
+      .join(" ")
+      .match(/[a-z]+/g) ?? []) {
+      if (!["k", "m", "s", "ms", "none"].includes(word)) assert.match(word, words, `${columns}: ${word}`);
+    }
+    for (const title of ["POOL", "UTILIZATION", "PARKED", "WORKERS"])
+      assert.ok(heads[0]?.includes(title), `${columns}`);
+    for (const title of ["STATE", "WORKER", "BUSY", "FAILED"]) assert.ok(heads[1]?.includes(title), `${columns}`);
+    assert.match(text.join("\n"), /1 lost/);
+  }
+});
+
+test("renderScreen - columns stand under their titles at every width", () => {
+  const state = stateOf(mesh());
+  for (const columns of [50, 70, 80, 100, 132, 200]) {
+    const [head = "", row = ""] = textOf(state, columns, 40).filter((line) => /STATE|adder-1 /.test(line));
+    assert.equal(row.indexOf("adder-1"), head.indexOf("WORKER"), `${columns}`);
+    const end = head.indexOf("BUSY") + 4;
+    assert.match(row.slice(0, end), /\d+\/4$/, `${columns}`);
+  }
+});
+
 test("renderScreen - shows lost workers first and counts what does not fit", () => {
   const fleet = mesh();
   const lost = fleet.find("render-33")?.heartbeat;
