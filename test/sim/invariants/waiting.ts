@@ -104,8 +104,11 @@ const resultsArrive: Invariant = {
       const isLost = view.lives.some(({ diedMs }) => diedMs <= outcome.atMs);
       if (isLost || view.faultsDuring(outcome.atMs, outcome.atMs, RECOVERY_MS).some(mayHide)) return [];
       const run = view.runs.find(
-        ({ id, endMs, worker }) =>
-          id === outcome.id && view.isOurs(worker) && endMs < view.earliestDeadlineMs(each) - RESULT_LIMIT_MS,
+        ({ id, number, endMs, worker }) =>
+          id === outcome.id &&
+          number === each.job.number &&
+          view.isOurs(worker) &&
+          endMs < view.earliestDeadlineMs(each) - RESULT_LIMIT_MS,
       );
       if (run === undefined || each.job.throws === true) return [];
       return [{ atMs: outcome.atMs, what: `submission ${each.submission} never hears the result of run ${run.run}` }];
