@@ -41,6 +41,7 @@ export const knownKinds: readonly KnownKind[] = [
   { fault: "long-broker-pause", found: "paused-broker-condemns-live-workers" },
   { fault: "long-broker-pause", found: "offers-out-fall-below-zero" },
   { fault: "long-manager-pause", found: "paused-manager-starts-an-expired-job" },
+  { fault: "long-manager-pause", found: "malformed-attempt-is-not-answered-after-a-pause" },
   { fault: "long-manager-block", found: "blocked-manager-starts-an-expired-job" },
   { fault: "worker-clock", found: "wall-clock-of-a-worker-expires-jobs" },
   { fault: "manager-clock", found: "wall-clock-of-a-manager-expires-jobs" },
