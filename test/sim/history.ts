@@ -26,6 +26,9 @@ export type Fact =
   | ({ readonly kind: "end"; readonly worker: string; readonly process: string } & RunFact)
   /** Somebody says on the bus that attempts of a job up to this number are over. */
   | { readonly kind: "revoke"; readonly by: string; readonly id: string; readonly upTo: number }
+  /** A stranger sends a submission that makes no sense, and hears an answer. */
+  | { readonly kind: "asked"; readonly question: string }
+  | { readonly kind: "answered"; readonly question: string; readonly reason: string }
   /** What was not clean, and what was still waited for, when all was quiet. */
   | { readonly kind: "rest"; readonly unclean: readonly string[]; readonly awaited: readonly string[] };
 
@@ -99,6 +102,10 @@ function describe(fact: Fact): string {
       return traceText(fact.worker, `RUN ${fact.run} ends: job ${fact.id} attempt ${fact.attempt}`);
     case "revoke":
       return traceText(fact.by, `revokes job ${fact.id} up to attempt ${fact.upTo}`);
+    case "asked":
+      return traceText("stranger", `asks ${fact.question}`);
+    case "answered":
+      return traceText("stranger", `hears of ${fact.question}: ${fact.reason}`);
     case "rest":
       return traceText("REST", [...fact.unclean, ...fact.awaited].join("; ") || "all is clean");
   }

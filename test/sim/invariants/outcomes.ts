@@ -1,6 +1,7 @@
 /** What callers hear. */
+
 import type { Found, Invariant } from "./invariants.js";
-import type { RunView, Submission } from "./run-view.js";
+import type { FaultStep, RunView, Submission } from "./run-view.js";
 
 /** How late an outcome may be, milliseconds after the deadline. */
 const LATE_LIMIT_MS = 1_000;
@@ -81,4 +82,30 @@ const noRevokedAttempt: Invariant = {
     }),
 };
 
-export const outcomeInvariants: readonly Invariant[] = [oneOutcome, resultsOfHandlers, ownResult, noRevokedAttempt];
+/** Silence is no answer, least of all to a mistake. */
+const nonsenseAnswered: Invariant = {
+  name: "nonsense-is-answered",
+  promise:
+    "A submission that makes no sense is answered invalid_argument, unless somebody or a message on its way was lost.",
+  check: (view) => {
+    const died = view.lives.some(({ diedMs }) => diedMs < Number.POSITIVE_INFINITY);
+    if (died || view.plan.managers.length === 0 || view.faults.some(mayLose)) return [];
+    return [...view.questions].flatMap(([question, { atMs, reason }]) => {
+      if (reason === "invalid_argument") return [];
+      return [{ atMs, what: `question ${question} hears ${reason ?? "nothing"}` }];
+    });
+  },
+};
+
+/** Whether a fault may lose a message, or delay it until its stranger has left. */
+function mayLose({ do: what }: FaultStep): boolean {
+  return !["pause", "block", "set-clock", "stranger"].includes(what);
+}
+
+export const outcomeInvariants: readonly Invariant[] = [
+  nonsenseAnswered,
+  oneOutcome,
+  resultsOfHandlers,
+  ownResult,
+  noRevokedAttempt,
+];

@@ -49,6 +49,8 @@ export class RunView {
   readonly lives: Life[] = [];
   readonly faults: FaultStep[] = [];
   readonly revocations: { readonly id: string; readonly upTo: number; readonly atMs: number }[] = [];
+  /** Submissions of strangers that make no sense: when each was made, and the reason that it heard. */
+  readonly questions = new Map<string, { readonly atMs: number; reason: string | undefined }>();
   readonly unclean: string[] = [];
   readonly awaited: string[] = [];
   readonly #blockOf = new Map<number, number>();
@@ -132,6 +134,14 @@ export class RunView {
       case "revoke":
         this.revocations.push(fact);
         break;
+      case "asked":
+        this.questions.set(fact.question, { atMs: fact.atMs, reason: undefined });
+        break;
+      case "answered": {
+        const question = this.questions.get(fact.question);
+        if (question !== undefined) question.reason = fact.reason;
+        break;
+      }
       case "rest":
         this.unclean.push(...fact.unclean);
         this.awaited.push(...fact.awaited);

@@ -1,8 +1,10 @@
 /** Who is no part of the mesh and speaks on its subjects all the same. */
 import type { Msg } from "nats";
 import type { Connection } from "../../../mesh/link/connection.js";
+import type { Timer } from "../../../mesh/link/runtime.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
 import { wireHeaders } from "../../../mesh/wire/wire-headers.js";
+import type { History } from "../history.js";
 import { POOL, type Step, type StrangerAct } from "../plan.js";
 import { SimulatedProcess } from "../sim-process.js";
 import type { StageParts } from "./steps.js";
@@ -14,12 +16,16 @@ const garbage = new TextEncoder().encode("\u0001{]garbage");
 export function startStranger(parts: StageParts, step: Extract<Step, { do: "stranger" }>, count: number): void {
   const { world, network } = parts;
   const process = new SimulatedProcess(world, { name: `stranger#${count}`, seed: count });
+  let timer: Timer | undefined;
   void network.connect(process).then((connection) => {
-    const act = ACTS[step.says](connection);
+    const act = ACTS[step.says](connection, parts.history);
     act();
-    process.runtime.every(EVERY_MS, act);
+    timer = process.runtime.every(EVERY_MS, act);
   });
   world.at(step.atMs + step.forMs, () => {
+    process.runtime.cancel(timer);
+    // who has asked stays to hear the answer
+    if (step.says === "malformed-attempts") return;
     process.kill();
     network.killProcess(process);
   });
@@ -73,7 +79,7 @@ export class Operator {
 }
 
 /** Begins an act; what it returns is repeated. */
-const ACTS: Record<StrangerAct, (connection: Connection) => () => void> = {
+const ACTS: Record<StrangerAct, (connection: Connection, history: History) => () => void> = {
   "unknown-reply-kind": (connection) => {
     const headers = withHeader(HEADER.reply, "applause");
     const callback = (_error: Error | null, msg: Msg): void => {
@@ -84,11 +90,28 @@ const ACTS: Record<StrangerAct, (connection: Connection) => () => void> = {
   },
   "garbage-heartbeats": (connection) => () => connection.publish(`pool.${POOL}.heartbeat.worker-1`, garbage),
   "garbage-control": (connection) => () => connection.publish(`pool.${POOL}.control`, garbage),
-  "malformed-attempts": (connection) => () => {
-    connection.publish(`pool.${POOL}.cancel.nobody`, undefined, { headers: withHeader(HEADER.attempt, "x") });
-    connection.publish(`pool.${POOL}.submit`, garbage, { headers: withHeader(HEADER.attempt, "-1") });
-  },
+  "malformed-attempts": askNonsense,
 };
+
+/** Submissions and cancels whose attempt is no number; each submission has a reply subject of its own. */
+function askNonsense(connection: Connection, history: History): () => void {
+  const inbox = `_INBOX.stranger${history.facts.length}`;
+  let asked = 0;
+  connection.subscribe(`${inbox}.*`, {
+    callback: (_error, msg) => {
+      const reason = msg.headers?.get(HEADER.error) ?? "";
+      history.record({ kind: "answered", question: msg.subject.slice(inbox.length + 1), reason });
+    },
+  });
+  return () => {
+    asked += 1;
+    const question = `${history.facts.length}-${asked}`;
+    history.record({ kind: "asked", question });
+    connection.publish(`pool.${POOL}.cancel.nobody`, undefined, { headers: withHeader(HEADER.attempt, "x") });
+    const headers = withHeader(HEADER.attempt, "x");
+    connection.publish(`pool.${POOL}.submit`, garbage, { headers, reply: `${inbox}.${question}` });
+  };
+}
 
 function withHeader(name: string, value: string) {
   const headers = wireHeaders();

@@ -89,7 +89,7 @@ export const faultKinds: readonly FaultDraw[] = [
     draft.step({
       do: "stranger",
       says: draft.draw.one(["garbage-heartbeats", "garbage-control", "malformed-attempts"]),
-      forMs: draft.draw.size(200, 2_000),
+      forMs: draft.draw.size(200, 9_000),
     }),
   ),
 ];
