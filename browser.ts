@@ -1,6 +1,6 @@
 /**
  * `poolmesh/browser`: the live capacity of pools, for pages and for programs.
- * Runs in browsers and in Node; needs nothing but a meter's URL.
+ * It runs in browsers and in Node, and needs only a meter's URL.
  */
 export type { BackoffOptions } from "./browser/backoff.js";
 export type { Connection } from "./browser/connection.js";

@@ -2,8 +2,8 @@
  * The embedded broker: a nats-server on loopback that lives as long as this
  * object, and never longer than this process.
  *
- * Decided here: which port, where its files are, and what its death means. Not
- * decided here: how a run starts and ends (server-process.ts).
+ * Decided here: its port, where its files are, and what happens when it dies. Not
+ * decided here: how one run starts and ends (server-process.ts).
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,7 +23,7 @@ export interface BrokerOptions {
   binary?: string;
   serverName?: string;
   cluster?: BrokerCluster;
-  /** Default true, false in a cluster (it would need more than routes). */
+  /** Whether JetStream is on. Default true; false in a cluster, where JetStream needs more than routes. */
   jetStream?: boolean;
   /** Where JetStream stores; default a temporary folder that stop() removes. */
   storeFolder?: string;
@@ -36,7 +36,7 @@ export interface BrokerOptions {
 /** The port that the `nats` command tries by default. */
 export const DEFAULT_PORT = 4222;
 
-/** A broker of our own. `closed` settles with an error when it ends without being asked. */
+/** An embedded broker. `closed` settles with an error when it ends without a stop(). */
 export class Broker extends Lifecycle {
   readonly #options: BrokerOptions;
   readonly #abort = new AbortController();

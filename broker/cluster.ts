@@ -1,9 +1,9 @@
 /**
  * A cluster of embedded brokers, for tests and benchmarks.
  *
- * Decided here: who dials whom (each member dials all that came before it, so
- * that every pair meets again after any of the two restarts) and when it is
- * ready: a message from any member is heard at any other.
+ * Decided here: which member connects to which (each connects to all that were
+ * started before it, so every pair is connected again after one of them restarts),
+ * and when the cluster is ready: a message from any member arrives at any other.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, type NatsConnection } from "nats";
@@ -39,7 +39,7 @@ export class Cluster extends Lifecycle {
     return this.brokers.map((broker) => broker.url);
   }
 
-  /** Resolves when a message from any member is heard at any other, after a restart of one for example. */
+  /** Resolves when a message from any member arrives at any other; for example after one has restarted. */
   async ready(): Promise<void> {
     const connections: NatsConnection[] = [];
     try {
@@ -85,7 +85,8 @@ async function hearEachOther(connections: readonly NatsConnection[]): Promise<vo
   });
   const end = performance.now() + READY_LIMIT_MS;
   while (heard.some((from) => from.size < connections.length)) {
-    if (performance.now() > end) throw new PoolError("bus_unavailable", "the cluster's members do not hear each other");
+    if (performance.now() > end)
+      throw new PoolError("bus_unavailable", "messages do not arrive between the members of the cluster");
     for (const [from, connection] of connections.entries()) connection.publish(`${READY_SUBJECT}.${from}`);
     await Promise.all(connections.map((connection) => connection.flush()));
     await delay(READY_POLL_MS);

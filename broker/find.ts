@@ -1,9 +1,9 @@
 /**
  * Where nats-server and the `nats` command are on this machine.
  *
- * Decided here: the places that are searched, that the newest version found
- * wins, and that a path given by the user is taken as it is. Not decided here:
- * what to do when there is none (install.ts).
+ * Decided here: which places are searched, that the newest version is used, and
+ * that a path from the user is used without a search. Not decided here: what to
+ * do when there is none (install.ts).
  */
 import { execFile } from "node:child_process";
 import { accessSync, constants } from "node:fs";
@@ -16,16 +16,16 @@ import { packageRoot } from "../mesh/process/identity.js";
 /** The binaries that the project can use. */
 export type BinaryName = "nats-server" | "nats";
 
-/** A binary that ran and told its version. */
+/** A binary that runs, with its version. */
 export interface FoundBinary {
   readonly path: string;
-  /** Such as "2.15.2"; "0.0.0" for a build that tells none. */
+  /** Such as "2.15.2"; "0.0.0" for a build without a version. */
   readonly version: string;
 }
 
 /** How to search. */
 export interface FindOptions {
-  /** Take this one and look nowhere else. */
+  /** Use this path and search nowhere. */
   path?: string;
   /** Default `process.env`: PATH is read from it. */
   env?: Readonly<Record<string, string | undefined>>;
@@ -88,7 +88,7 @@ export function compareVersions(a: string, b: string): number {
   return preA < preB ? -1 : 1;
 }
 
-/** The version in what `-v` or `--version` prints, such as "nats-server: v2.9.10"; "0.0.0" when it tells none. */
+/** The version in what `-v` or `--version` prints, such as "nats-server: v2.9.10"; "0.0.0" when there is no version. */
 export function parseVersion(text: string): string {
   return /v?(\d+\.\d+\.\d+(?:-[\w.]+)?)/.exec(text)?.[1] ?? "0.0.0";
 }

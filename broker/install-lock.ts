@@ -1,6 +1,6 @@
 /**
- * One installer at a time in a folder: a lock file that holds its owner's
- * process id, so that the lock of a process that is gone counts for nothing.
+ * One installer at a time in a folder. The lock file holds the process id of its
+ * owner, so the lock of a process that has ended is ignored.
  */
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ const WAIT_LIMIT_MS = 10 * 60_000;
 const POLL_MS = 200;
 
 /**
- * Runs `work` while no other process does so for this folder.
+ * Runs `work` while no other process runs its own for this folder.
  *
  * @throws PoolError `bus_unavailable` when another one holds the lock for ten minutes
  */
@@ -32,7 +32,10 @@ async function take(file: string): Promise<void> {
     if (await isStale(file)) await rm(file, { force: true });
     else await delay(POLL_MS);
   }
-  throw new PoolError("bus_unavailable", "another process is installing nats-server and does not come to an end");
+  throw new PoolError(
+    "bus_unavailable",
+    "another process has been installing nats-server for ten minutes; remove its lock file if it hangs",
+  );
 }
 
 async function tryToTake(file: string): Promise<boolean> {

@@ -1,9 +1,9 @@
 /**
- * Getting nats-server (and, for tests, the `nats` command) onto this machine.
+ * Installs nats-server (and, for tests, the `nats` command) on this machine.
  *
- * Decided here: only package managers that check what they fetch (the Go
+ * Decided here: only package managers that check what they fetch are used (the Go
  * toolchain with a pinned version, apt as root, brew), in this order, one
- * installer at a time. Not decided here: when to install; a caller asks.
+ * installer at a time. Not decided here: when to install.
  */
 import { spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
@@ -14,7 +14,7 @@ import { missingBinary } from "./missing.js";
 
 /** How to install. */
 export interface InstallOptions extends FindOptions {
-  /** Hears one line for each step. */
+  /** Called with one line for each step. */
   onProgress?: (line: string) => void;
   /** Install the pinned version although another one is there; for tests that want the newest. */
   pinned?: boolean;
@@ -84,7 +84,7 @@ async function runSteps(steps: readonly Step[], env: Env): Promise<string | unde
   return undefined;
 }
 
-/** Runs a command; gives the end of what it said when it fails. */
+/** Runs a command. Returns the end of its output when it fails. */
 function runStep(step: Step, env: Env): Promise<string | undefined> {
   return new Promise((resolve) => {
     const child = spawn(step.command, step.args, {

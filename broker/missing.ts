@@ -15,7 +15,7 @@ const WAYS: Readonly<Record<BinaryName, readonly string[]>> = {
 /**
  * The error that says how to get a binary.
  *
- * @param tried what was tried to install it, and how each ended
+ * @param tried the ways of installing it that were tried, and how each failed
  */
 export function missingBinary(name: BinaryName, tried: readonly string[] = []): PoolError {
   const lines = [

@@ -1,15 +1,15 @@
 /**
  * The configuration file of an embedded nats-server.
  *
- * Pure. Decided here: loopback, where the ports are reported, and that secrets
- * stand in the file and never on a command line.
+ * Pure. Decided here: it listens on loopback, where it reports its ports, and that
+ * secrets are in the file and never on a command line.
  */
 import { PoolError } from "../mesh/errors.js";
 
 /** One user for everybody, or one token. */
 export type BrokerAuth = { readonly user: string; readonly password: string } | { readonly token: string };
 
-/** The place of a server in a cluster. */
+/** How a server joins a cluster. */
 export interface BrokerCluster {
   readonly name: string;
   /** Cluster URLs of other members, such as "nats://127.0.0.1:6222". */

@@ -41,7 +41,7 @@ const LOG_TAIL_LENGTH = 8_192;
 /** A server that is ready. */
 export class ServerProcess {
   readonly pid: number;
-  /** Settles when it has ended, with what it said last. Never rejects. */
+  /** Settles when it has ended, with its last log line. Never rejects. */
   readonly exited: Promise<string>;
   readonly #child: ChildProcess;
   readonly #watchdog: Watchdog;

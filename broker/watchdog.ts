@@ -1,9 +1,9 @@
 /**
  * Ends a child process when this process dies, however it dies.
  *
- * A small shell waits on a pipe that only this process holds. When the pipe
- * ends without a word, we are dead: it ends the child, then removes its folder.
- * Works wherever there is a POSIX shell, and for SIGKILL too.
+ * A small shell waits on a pipe that only this process holds. When the pipe is
+ * closed without a message, this process is dead: the shell ends the child, then
+ * removes its folder. It works wherever there is a POSIX shell, and for SIGKILL too.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 

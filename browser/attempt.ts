@@ -1,9 +1,9 @@
-/** One try to follow a stream: from the call to its end, whatever ends it. */
+/** One attempt to follow a stream, from the call to its end. */
 
 import { PoolError } from "../mesh/errors.js";
 import { fromConnectError } from "../mesh/wire/connect-errors.js";
 
-/** One try of one stream. */
+/** One attempt to follow one stream. */
 export class Attempt<M> {
   readonly #controller = new AbortController();
   readonly #end = (): void => this.#controller.abort();
@@ -28,7 +28,7 @@ export class Attempt<M> {
     return this.#firstAtMs === undefined ? 0 : performance.now() - this.#firstAtMs;
   }
 
-  /** Ends when the stream does; never throws what the stream throws. */
+  /** Ends when the stream ends. An error of the stream is not thrown: {@link error} has it. */
   async *messages(): AsyncGenerator<M, void> {
     try {
       const iterator = this.open(this.#controller.signal)[Symbol.asyncIterator]();

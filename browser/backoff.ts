@@ -1,15 +1,16 @@
 /**
- * When to try again: exponential, with jitter, bounded, and forgiving after a
- * healthy minute. Pure: the caller measures time and waits.
+ * How long to wait before the next attempt. The wait is exponential, has jitter
+ * and a bound, and starts anew after a healthy minute. Pure: the caller measures
+ * time and waits.
  */
 
-/** The curve of the waits. */
+/** The bounds of the waits. */
 export interface BackoffOptions {
   /** The first wait, in milliseconds; default 250. */
   readonly baseMs?: number;
   /** The longest wait, in milliseconds; default 10,000. */
   readonly maxMs?: number;
-  /** A connection that lasted this long starts the curve anew, in milliseconds; default 60,000. */
+  /** After a connection that lasted this long the waits start anew, in milliseconds; default 60,000. */
   readonly healthyMs?: number;
 }
 
@@ -32,11 +33,11 @@ export class Backoff {
   }
 
   /**
-   * Takes note of a failure.
+   * Counts a failure.
    *
    * @param livedMs how long the connection had been good before it failed, in milliseconds
-   * @param random 0 to 1; the wait lies between half of the curve's value and all of it
-   * @returns the wait before the next try, in milliseconds
+   * @param random 0 to 1; the wait lies between half of the computed wait and all of it
+   * @returns the wait before the next attempt, in milliseconds
    */
   failed(livedMs: number, random: number): number {
     this.#failures = livedMs >= this.#healthyMs ? 1 : this.#failures + 1;

@@ -1,6 +1,6 @@
-/** How values read, on the page and in the terminal alike. Pure. */
+/** How values are written, on the page and in the terminal alike. Pure. */
 
-/** 0.734 → "73 %"; a pool that is not quite full never reads "100 %", nor a busy one "0 %". */
+/** 0.734 → "73 %"; only a full pool reads "100 %", and only an idle one "0 %". */
 export function percent(share: number): string {
   const clamped = Math.min(1, Math.max(0, Number.isFinite(share) ? share : 1));
   const rounded = Math.round(clamped * 100);

@@ -1,13 +1,13 @@
 /**
  * Snapshot + changes = the capacity of all pools now. Pure.
  *
- * A snapshot replaces everything, also after a reconnect; a change touches only
- * the pools that it names. A view is never changed once it was handed out.
+ * A snapshot replaces everything, also after a reconnect. A change replaces only
+ * the pools that it names. A view that was given to a reader is never changed.
  */
 import type { Freshness, WatchCapacityResponse } from "../gen/poolmesh/v1/meter_pb.js";
 import type { PoolCapacity } from "../gen/poolmesh/v1/view_pb.js";
 
-/** What is known of the pools. */
+/** The capacity of the pools at one moment. */
 export interface CapacityData {
   /** Version of the newest message of this stream; 0 before the first. */
   readonly version: bigint;

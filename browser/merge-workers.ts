@@ -1,9 +1,9 @@
 /**
  * Snapshot + changes = every worker now. Pure.
  *
- * Two processes that claim one id differ in incarnation and stay two rows. A
- * worker that did not change keeps its object, so that a reader that draws
- * rows can skip it.
+ * Two processes with the same id differ in incarnation, so they are two rows. A
+ * worker that did not change keeps its object, so a reader that draws rows can
+ * skip it.
  */
 import type { Freshness, WatchWorkersResponse, WorkerKey } from "../gen/poolmesh/v1/meter_pb.js";
 import type { WorkerView } from "../gen/poolmesh/v1/view_pb.js";
@@ -17,7 +17,7 @@ export interface SeenWorker {
   readonly receivedAtMs: number;
 }
 
-/** What is known of the workers. */
+/** The workers at one moment. */
 export interface WorkersData {
   /** Version of the newest message of this stream; 0 before the first. */
   readonly version: bigint;

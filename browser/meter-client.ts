@@ -1,4 +1,4 @@
-/** A client of the meter, in a browser or in Node; which transport it takes is decided here. */
+/** A client of the meter, in a browser or in Node. Decided here: its transport. */
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { MeterService } from "../gen/poolmesh/v1/meter_pb.js";

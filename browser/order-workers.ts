@@ -1,7 +1,7 @@
 /** Which workers are shown, and in which order. Pure. */
 import type { StateWord, WorkerRow } from "./worker-row.js";
 
-/** What can be sorted by; "trouble" puts lost workers first. */
+/** The columns to sort by; "trouble" puts lost workers first. */
 export type SortColumn = "trouble" | "worker" | "host" | "busy" | "jobsDone" | "jobsFailed" | "loopLagMs" | "heartbeat";
 
 /** A column and a direction. */
@@ -10,7 +10,7 @@ export interface SortOrder {
   readonly descending: boolean;
 }
 
-/** What the reader asked to see. */
+/** The reader's filter. */
 export interface WorkerFilter {
   /** Empty for all pools. */
   readonly pool: string;
@@ -38,7 +38,7 @@ export function isShown(row: WorkerRow, filter: WorkerFilter): boolean {
 }
 
 /**
- * Sorts rows that are in order of name already; equal ones keep that order.
+ * Sorts rows that are sorted by name already. Rows that are equal keep that order.
  *
  * @param rows sorted by {@link byName}
  */

@@ -1,9 +1,9 @@
 /**
- * Strangers' text, made fit to be shown on one line.
+ * Text from other processes, made safe to show on one line.
  *
- * Pages set it as text, never as markup, and terminals would obey escape
- * sequences: so what could move a cursor, turn the reading direction or hide
- * is replaced here, for both.
+ * A page sets it as text, never as markup. A terminal would obey escape
+ * sequences. So characters that move the cursor, change the reading direction or
+ * are invisible are replaced here, for both.
  */
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out

@@ -1,25 +1,25 @@
 /**
  * The capacity of pools, live: in a browser or in Node 20 and later.
  *
- * What is decided here is only what is asked of the meter; following the
- * stream is watch-stream.ts, adding up its messages merge-capacity.ts.
+ * Decided here: what is asked of the meter. watch-stream.ts follows the stream,
+ * and merge-capacity.ts adds up its messages.
  */
 import { checkName } from "../mesh/names.js";
 import { type CapacityData, mergeCapacity, NO_CAPACITY } from "./merge-capacity.js";
 import { createMeterClient, type MeterAddress } from "./meter-client.js";
 import { type Watched, type WatchOptions, watchStream } from "./watch-stream.js";
 
-/** What {@link watchCapacity} takes; all of it optional. */
+/** The options of {@link watchCapacity}; all of them are optional. */
 export interface WatchCapacityOptions extends MeterAddress, WatchOptions {
   /** Only this pool; default all. */
   readonly pool?: string;
-  /** Count only workers that bear all of these labels. */
+  /** Count only workers that have all of these labels. */
   readonly labels?: Readonly<Record<string, string>>;
   /** At most one message in this time, in milliseconds; default the meter's (50). */
   readonly minIntervalMs?: number;
 }
 
-/** The capacity of all pools, and the way to the meter at that moment. */
+/** The capacity of all pools, and the connection to the meter at that moment. */
 export type CapacityView = Watched<CapacityData>;
 
 /**
@@ -35,7 +35,7 @@ export type CapacityView = Watched<CapacityData>;
  * ```
  *
  * @throws PoolError `invalid_argument` for a bad pool name, at once; otherwise only
- * what trying again cannot mend
+ * errors that another attempt cannot help
  */
 export function watchCapacity(options: WatchCapacityOptions = {}): AsyncGenerator<CapacityView, void> {
   if (options.pool !== undefined) checkName("pool", options.pool);

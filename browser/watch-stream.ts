@@ -1,9 +1,9 @@
 /**
- * Follows a stream of the meter for as long as it is wanted.
+ * Follows a stream of the meter until the caller ends it.
  *
- * Decided here: retries, silence, and that a slow reader holds the meter back
- * (which then sends only the newest) instead of growing a backlog. What the
- * messages mean is the caller's.
+ * Decided here: retries, how long silence may last, and back-pressure: a slow
+ * reader slows the meter down, which then sends only the newest values. Not decided
+ * here: what the messages mean.
  */
 import type { Freshness } from "../gen/poolmesh/v1/meter_pb.js";
 import type { PoolError } from "../mesh/errors.js";
@@ -14,13 +14,13 @@ import { type Connection, connectionOf } from "./connection.js";
 /** How long a stream may be silent; the meter says something every 15 seconds. */
 export const SILENCE_MS = 35_000;
 
-/** What every watcher takes. */
+/** The options of every watcher. */
 export interface WatchOptions {
   /** Ends the iteration, without an error. */
   readonly signal?: AbortSignal;
   /** Hears every change of the connection, also while the reader is busy. */
   readonly onState?: (connection: Connection) => void;
-  /** Waits between tries; default 250 ms to 10 s. */
+  /** Waits between attempts; default 250 ms to 10 s. */
   readonly backoff?: BackoffOptions;
   /** Silence that counts as a failure, in milliseconds; default 35,000. */
   readonly silenceMs?: number;
@@ -34,13 +34,13 @@ export interface StreamSource<M, D> {
   readonly freshnessOf: (data: D) => Freshness | undefined;
 }
 
-/** Data, and the way to the meter at that moment. */
+/** Data, and the connection to the meter at that moment. */
 export type Watched<D> = D & { readonly connection: Connection };
 
 /**
  * Yields at every message and at every change of the connection.
  *
- * @throws PoolError when trying again cannot help: `invalid_argument`,
+ * @throws PoolError when another attempt cannot help: `invalid_argument`,
  * `unauthenticated`, `permission_denied`
  */
 export async function* watchStream<M, D extends object>(

@@ -1,11 +1,11 @@
-/** Every worker, live: the same promises as watch-capacity.ts, a row for each worker. */
+/** Every worker, live, with a row for each. Retries and back-pressure are as in watch-capacity.ts. */
 import { checkName } from "../mesh/names.js";
 import { mergeWorkers, NO_WORKERS, type WorkersData } from "./merge-workers.js";
 import { createMeterClient } from "./meter-client.js";
 import type { WatchCapacityOptions } from "./watch-capacity.js";
 import { type Watched, watchStream } from "./watch-stream.js";
 
-/** All workers, and the way to the meter at that moment. */
+/** All workers, and the connection to the meter at that moment. */
 export type WorkersView = Watched<WorkersData>;
 
 /**
@@ -13,7 +13,7 @@ export type WorkersView = Watched<WorkersData>;
  * changes. Options and promises are those of `watchCapacity`.
  *
  * @throws PoolError `invalid_argument` for a bad pool name, at once; otherwise only
- * what trying again cannot mend
+ * errors that another attempt cannot help
  */
 export function watchWorkers(options: WatchCapacityOptions = {}): AsyncGenerator<WorkersView, void> {
   if (options.pool !== undefined) checkName("pool", options.pool);

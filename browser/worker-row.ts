@@ -1,8 +1,8 @@
 /**
  * One worker as a row to show: words, numbers and marks. Pure.
  *
- * Decided here: which word a state has and what counts as trouble. Page and
- * terminal draw the same row each in its own way.
+ * Decided here: the word for each state, and what counts as trouble. The page and
+ * the terminal draw the same row, each in its own way.
  */
 import { WorkerState } from "../gen/poolmesh/v1/heartbeat_pb.js";
 import type { SeenWorker } from "./merge-workers.js";
@@ -11,10 +11,10 @@ import { plainText } from "./plain-text.js";
 /** A state's word, in lower case. */
 export type StateWord = "unknown" | "starting" | "ready" | "paused" | "draining" | "stopped" | "lost";
 
-/** What is wrong with a worker besides its state. */
+/** A problem of a worker besides its state. */
 export type Mark = "conflict" | "takes nothing" | "lagging" | "stuck";
 
-/** What a row shows. All text is fit for one line. */
+/** What a row shows. All text is safe to show on one line. */
 export interface WorkerRow {
   readonly key: string;
   readonly pool: string;

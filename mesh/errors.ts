@@ -1,8 +1,9 @@
 /**
  * The error catalogue: every way in which Poolmesh says no.
  *
- * One class, one table. The two edges that translate it (NATS headers, Connect
- * codes) are in error-edges.ts; nothing else invents a code.
+ * One class, one table. It is translated in two places: for NATS headers in
+ * mesh/wire/error-headers.ts, for Connect codes in mesh/wire/connect-errors.ts.
+ * Nothing else makes up a code.
  */
 import { Code } from "@connectrpc/connect";
 
@@ -152,6 +153,12 @@ export function isPermanent(thrown: unknown): boolean {
 /** Whether a value can be the code of a failed job: 1 to 64 letters, digits, `_`, `.`, `:` and `-`. */
 export function isJobCode(value: unknown): value is string {
   return typeof value === "string" && /^[A-Za-z0-9_.:-]{1,64}$/.test(value);
+}
+
+/** The one text for a pool that there is not, whoever says it. @param retryAfterMs when to ask again, milliseconds */
+export function unknownPool(retryAfterMs?: number): PoolError {
+  const more = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return new PoolError("unknown_pool", CATALOGUE.unknown_pool.when, { field: "pool", ...more });
 }
 
 /** Whether `reason` is in the catalogue. */

@@ -16,7 +16,7 @@ export async function start(armName: string, setup: Setup): Promise<void> {
   if (setup.work === "echo") await checkEcho(role);
 }
 
-/** A fixed number of jobs under way, for a time. */
+/** A fixed number of jobs in flight, for a time. */
 export async function closed(options: ClosedOptions): Promise<LoopResult> {
   return closedLoop(connected(), options);
 }

@@ -22,7 +22,7 @@ export type ManagerClient = Client<typeof managerProto.ManagerService>;
 
 const clients = new Map<string, ManagerClient>();
 
-/** Unary Submit, a number of calls always under way. */
+/** Unary Submit, a number of calls always in flight. */
 export async function unary(load: DoorLoad): Promise<LoopResult> {
   const client = clientOf(load);
   const caller = {
@@ -39,7 +39,7 @@ export async function unary(load: DoorLoad): Promise<LoopResult> {
   return closedLoop(caller, load);
 }
 
-/** One SubmitMany stream, a number of jobs always under way. */
+/** One SubmitMany stream, a number of jobs always in flight. */
 export async function stream(load: DoorLoad): Promise<LoopResult> {
   return streamLoop(clientOf(load), load);
 }

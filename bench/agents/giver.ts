@@ -18,7 +18,7 @@ export async function untilSlots(slots: number): Promise<void> {
   await untilTrue(() => connected().capacity.slots === slots, `${slots} slots`);
 }
 
-/** Submits jobs; they are under way when this resolves. */
+/** Submits jobs; they are in flight when this resolves. */
 export async function give(count: number, bytes: number): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     const controller = new AbortController();

@@ -1,4 +1,4 @@
-/** A closed loop: a fixed number of jobs under way, each end starts the next. */
+/** A closed loop: a fixed number of jobs in flight, each end starts the next. */
 import type { CallerRole } from "./arm.js";
 
 /** What a loop did. */
@@ -18,7 +18,7 @@ export interface LoopOptions {
   readonly bulk?: boolean;
 }
 
-/** Runs for `ms`, and until the last job under way has ended. */
+/** Runs for `ms`, and until the last job in flight has ended. */
 export async function closedLoop(caller: CallerRole, options: LoopOptions): Promise<LoopResult> {
   const payload = caller.encode("x".repeat(options.bytes));
   const cpuBefore = process.cpuUsage();
@@ -60,7 +60,7 @@ function singles(
   });
 }
 
-/** Two batches of half the window each are under way, so that one is made while the other runs. */
+/** Two batches of half the window each are in flight, so that one is made while the other runs. */
 async function batches(
   caller: CallerRole,
   payload: unknown,

@@ -83,7 +83,7 @@ export class Fleet {
     return each.flat().sort((a, b) => a.startedAt - b.startedAt);
   }
 
-  /** The caller leaves first, so that nothing is under way. */
+  /** The caller leaves first, so that nothing is in flight. */
   async stop(): Promise<void> {
     await this.caller.ask("stop").catch(() => undefined);
     await this.caller.stop();

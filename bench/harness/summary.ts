@@ -22,7 +22,7 @@ const COLUMNS = ["Poolmesh", "NATS queue group", "Moleculer", "NestJS", "BullMQ"
 
 const LINES: readonly Line[] = [
   {
-    what: "empty jobs a second, 128 under way",
+    what: "empty jobs a second, 128 in flight",
     comparison: "1-throughput",
     condition: "window 128",
     arms: ["Poolmesh, 1 worker", "nats.js request()", "Moleculer", "NestJS", "BullMQ add and wait"],

@@ -11,7 +11,7 @@ const PISCINA = "piscina alone";
 const THREADS = "Poolmesh, threads";
 const PROCESSES = "Poolmesh, processes";
 const ARMS = [PISCINA, THREADS, PROCESSES];
-/** Jobs under way for each slot, so that a slot that gets free finds the next. */
+/** Jobs in flight for each slot, so that a slot that gets free finds the next. */
 const WINDOW_PER_SLOT = 3;
 /** Lengths of the jobs, in units of about ten milliseconds; a unit is a byte of the payload. */
 const LENGTHS = [1, 5];

@@ -93,9 +93,9 @@ function toDeath(samples: Samples): Comparison {
     conditions: [DEATH],
     series: samples.series([MEASURED, ...DOCUMENTED.map(([arm]) => arm)], [DEATH]),
     doesNotShow:
-      "A worker's host that loses its power or its network: nobody says then that the connection is gone, and silence " +
-      "of three heartbeats (3 s) tells. The peers' times are those of their defaults and documentation, not measured; " +
-      "nats.js request() and NestJS never hear of it, their own timeout ends the call.",
+      "A worker's host that loses its power or its network: then the broker does not notice that the connection " +
+      "is gone, and only three missing heartbeats (3 s) show it. The peers' times are those of their defaults and documentation, not measured; " +
+      "nats.js request() and NestJS do not notice it: their own timeout ends the call.",
   };
 }
 

@@ -31,7 +31,7 @@ interface Doors {
 /** The row. */
 export const doors: Row = {
   number: 4,
-  title: "Connect and gRPC doors",
+  title: "Connect and gRPC interfaces",
   measure: (run) => withDoors(run, (doors) => measure(run, doors)),
 };
 
@@ -83,14 +83,14 @@ function toUnary(samples: Samples): Comparison {
   const conditions = Object.values(PROTOCOLS);
   return {
     id: "4-unary",
-    title: `Unary Submit, ${UNARY_WINDOW} calls under way`,
+    title: `Unary Submit, ${UNARY_WINDOW} calls in flight`,
     unit: "calls/s",
     better: "higher",
     conditions,
     series: samples.series(ARMS, conditions),
     against: ECHO,
     doesNotShow:
-      "What the server alone could bear: the client, one process, is the larger part of every call. The echo answers " +
+      "What the server alone can do: the client, one process, is the larger part of every call. The echo answers " +
       "itself; Poolmesh's manager sends each job through NATS to a worker in another process, on the same cores.",
   };
 }
@@ -99,7 +99,7 @@ function toStreams(samples: Samples): Comparison {
   const conditions = STREAM_PROTOCOLS.map((protocol) => PROTOCOLS[protocol]);
   return {
     id: "4-stream",
-    title: `SubmitMany stream, ${STREAM_WINDOW} jobs under way`,
+    title: `SubmitMany stream, ${STREAM_WINDOW} jobs in flight`,
     unit: "jobs/s",
     better: "higher",
     conditions,

@@ -114,8 +114,8 @@ function toFresh(samples: Samples, scenes: readonly Scene[]): Comparison {
     conditions,
     series: samples.series(scenes.map(nameOf), conditions),
     doesNotShow:
-      `Clients' own work: ${NOTING} subscribers decode and note, the others only read the bytes. All workers beat ` +
-      `from one process; ${STARTS_PER_SECOND} jobs a second start at random ones.`,
+      `Clients' own work: ${NOTING} subscribers decode and record the messages, the others only read the bytes. ` +
+      `The heartbeats of all workers come from one process; ${STARTS_PER_SECOND} jobs a second start at random workers.`,
   };
 }
 

@@ -9,7 +9,7 @@ import { BARE, BULLMQ, ECHO_FLEETS, MOLECULER, NESTJS, PAYLOAD_BYTES, POOLMESH, 
 const ARMS = [BARE, POOLMESH, REQUEST, MOLECULER, NESTJS, BULLMQ];
 const QUANTILES = { p50: 0.5, p99: 0.99 } as const;
 const CONDITIONS = Object.keys(QUANTILES);
-/** With this many under way an arm shows what it can bear. */
+/** With this many in flight an arm shows what it can bear. */
 const FULL_WINDOW = 128;
 const LOAD = 0.5;
 

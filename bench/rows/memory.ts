@@ -90,7 +90,7 @@ async function workerBytes(run: Run, slots: number, round: number, samples: Samp
 function toEach(samples: Samples): Comparison {
   return {
     id: "7-memory-each",
-    title: "Memory of one more, after a collection",
+    title: "Memory of one more job or worker, after a garbage collection",
     unit: EACH,
     better: "lower",
     conditions: [EACH],

@@ -34,7 +34,7 @@ export async function measurePayloads(run: Run): Promise<Comparison[]> {
   return [
     {
       id: "7-payload",
-      title: `Throughput by payload, ${WINDOW} jobs under way; results are as large as jobs`,
+      title: `Throughput by payload, ${WINDOW} jobs in flight; results are as large as jobs`,
       unit: "jobs/s",
       better: "higher",
       conditions,

@@ -1,4 +1,4 @@
-/** Row 1: throughput of empty jobs with a number of them always under way, and the processor time of each. */
+/** Row 1: throughput of empty jobs with a number of them always in flight, and the processor time of each. */
 import { atLeast, type Comparison, figureOf, hasArm, type Target } from "../harness/comparison.js";
 import type { Fleet } from "../harness/fleet.js";
 import type { Row, Run } from "../harness/run.js";
@@ -87,7 +87,7 @@ async function measureLane(
 function toRates(rates: Samples, windows: readonly number[]): Comparison {
   return {
     id: "1-throughput",
-    title: "Empty jobs of 128 bytes, by number under way",
+    title: "Empty jobs of 128 bytes, by number in flight",
     unit: "jobs/s",
     better: "higher",
     conditions: windows.map(label),
@@ -95,7 +95,8 @@ function toRates(rates: Samples, windows: readonly number[]): Comparison {
     against: BARE,
     doesNotShow:
       "Jobs that do something: with work of a millisecond or more all arms are limited by the work. The bare loop has " +
-      "no timeout, no error and no notion of a busy worker, and loses jobs without a word; with headers as long as Poolmesh's, which it does not read, it shows what saying so much costs at least. BullMQ stores every job, " +
+      "no timeout and no errors, knows no busy workers, and loses jobs silently. With headers as long as Poolmesh's, " +
+      "which it does not read, it shows the least that such headers cost. BullMQ stores every job, " +
       "which the others do not; its Redis runs without persistence. Moleculer, NestJS and BullMQ carry JSON.",
   };
 }
@@ -104,7 +105,7 @@ function toCpu(cpu: Samples, windows: readonly number[]): Comparison {
   const at = windows.includes(CPU_WINDOW) ? CPU_WINDOW : "any number of";
   return {
     id: "1-cpu",
-    title: `Processor time of one empty job, ${at} under way`,
+    title: `Processor time of one empty job, ${at} in flight`,
     unit: "µs",
     better: "lower",
     conditions: PROCESSES,

@@ -1,9 +1,9 @@
 /**
  * Calls that end when they are aborted, even when their handler does not.
  *
- * A handler hears its signal and has a moment to end with its own answer; then
- * the abort reason is the answer. A stream that merely returns once aborted
- * ends as the abort reason too, since it would look complete otherwise.
+ * After the abort a handler has a short time to end with its own answer. Then the
+ * abort reason is the answer. A stream that just returns after the abort ends with
+ * the abort reason too; otherwise it would look complete.
  */
 
 /** The time that an aborted handler has to end by itself, in milliseconds. */
@@ -73,7 +73,7 @@ export class EndableStream<T> implements AsyncIterable<T>, AsyncIterator<T> {
     return { done: true, value };
   }
 
-  /** A write failed: the client left. The source may wait for what never comes, so it is not awaited. */
+  /** A write failed because the client left. The source may never end, so nobody waits for it. */
   async throw(error: unknown): Promise<IteratorResult<T>> {
     this.#leave();
     throw this.#translate(error);

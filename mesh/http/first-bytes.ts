@@ -1,10 +1,10 @@
-/** Which version of HTTP a connection speaks, told by its first bytes. */
+/** Finds out which version of HTTP a connection speaks, from its first bytes. */
 import type { Socket } from "node:net";
 
 /** How an HTTP/2 connection begins, as no HTTP/1.1 request does (RFC 9113 §3.4). */
 const PREFACE = Buffer.from("PRI ");
 
-/** The version that `first` begins; undefined while it can be either. */
+/** The version of HTTP that begins with `first`; undefined while both are possible. */
 export function versionOf(first: Buffer): "http1" | "http2" | undefined {
   const known = Math.min(first.length, PREFACE.length);
   if (!first.subarray(0, known).equals(PREFACE.subarray(0, known))) return "http1";

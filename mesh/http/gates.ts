@@ -12,7 +12,7 @@ import { answerText, authorityOf, type HttpRequest, type HttpResponse, isHttp2 }
 const OWN_HEADERS = ["authorization", "pool"];
 const PREFLIGHT_SECONDS = "7200";
 
-/** Passes a request or answers it: true means go on. */
+/** Checks a request. True: it may go on. False: it has been answered with a refusal or a preflight. */
 export function passGates(req: HttpRequest, res: HttpResponse, rule: OriginRule): boolean {
   const authority = authorityOf(req);
   if (!isOneHost(req, authority)) {
@@ -37,10 +37,11 @@ export function passGates(req: HttpRequest, res: HttpResponse, rule: OriginRule)
   return true;
 }
 
-/** Whether a request names one host, and names it well; a proxy before us may have looked at another one. */
+/** Whether a request has one well-formed host. With two, a proxy in front of this server may have checked the other one. */
 function isOneHost(req: HttpRequest, authority: string | undefined): boolean {
   const named = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
-  if (named > 1 || (isHttp2(req) && named === 1 && req.headers.host !== authority)) return false;
+  const host = req.headers.host?.toLowerCase();
+  if (named > 1 || (isHttp2(req) && host !== undefined && host !== authority?.toLowerCase())) return false;
   return authority === undefined || isWellFormed(authority);
 }
 

@@ -1,4 +1,4 @@
-/** Things that are open and close by themselves, and a way to wait until none is left. */
+/** A set of things that close by themselves, and a way to wait until all have closed. */
 import type { EventEmitter } from "node:events";
 
 /** A set whose members leave it at their "close" event. */

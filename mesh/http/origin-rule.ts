@@ -1,10 +1,10 @@
 /**
- * Who may speak to a port: the Host and Origin rules.
+ * Who may send requests to a port: the Host and Origin rules.
  *
- * Pure. A page of a stranger can reach a loopback port by a name that it makes
- * resolve to 127.0.0.1 (DNS rebinding) or by a cross-site request; the Host
- * rule ends the first, the Origin rule the second. An address in digits cannot
- * be rebound.
+ * Pure. A foreign web page can reach a loopback port in two ways: by a name that it
+ * makes resolve to 127.0.0.1 (DNS rebinding), or by a cross-site request. The Host
+ * rule stops the first, the Origin rule the second. An address in digits cannot be
+ * rebound.
  */
 
 /** Whom a port answers. */

@@ -4,9 +4,9 @@
 import type { Logger } from "../process/log.js";
 import { answerText, type HttpRequest, type HttpResponse, pathOf } from "./rpc/exchange.js";
 
-/** What the plain routes ask their server. */
+/** What the plain routes need of their server. */
 export interface PlainSources {
-  /** True, or why not. */
+  /** True, or the reason why it is not ready. */
   readonly isReady: () => true | string;
   /** Prometheus text. */
   readonly metrics?: (() => Promise<string>) | undefined;
@@ -16,7 +16,7 @@ export interface PlainSources {
 
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Answers a request that is no RPC. */
+/** Answers a request that is not an RPC. */
 export async function answerPlain(
   req: HttpRequest,
   res: HttpResponse,

@@ -4,8 +4,9 @@
  * Decided here: the limits of a connection, and how every connection ends. Not
  * decided here: what is answered.
  *
- * stop() listens no more, tells HTTP/2 clients to leave, answers what is still
- * on its way, waits for open calls, closes what is idle, and cuts the rest.
+ * stop() closes the listener, tells HTTP/2 clients to leave, answers requests that are
+ * still on their way, waits for open calls, closes idle connections, and then cuts the
+ * others.
  */
 import { createServer as createHttp1, type Server as Http1Server } from "node:http";
 import { constants, createServer as createHttp2, type Http2Server, type ServerHttp2Session } from "node:http2";
@@ -47,7 +48,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const HTTP2_SETTINGS = { maxConcurrentStreams: 100, maxHeaderListSize: MAX_HEADER_BYTES, enablePush: false };
 /** The id in a GOAWAY that announces the end and refuses nothing yet (RFC 9113 §6.8). */
 const LAST_STREAM_ID = 2 ** 31 - 1;
-/** How long a request that was on its way when the stop began is still answered, in milliseconds. */
+/** Requests that were on their way when the stop began are answered for this long, in milliseconds. */
 const ON_ITS_WAY_MS = 50;
 
 /** A TCP port that speaks both versions of HTTP. */
@@ -105,7 +106,7 @@ export class HttpPort extends Lifecycle {
   }
 
   protected override async onStop(): Promise<void> {
-    // A listener that is closed while it binds tells neither that it listens nor that it does not.
+    // A listener that is closed while it binds emits neither "listening" nor "error".
     await this.#bound?.catch(() => {});
     this.#tcp.close();
     for (const session of this.#sessions) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
@@ -142,9 +143,9 @@ export class HttpPort extends Lifecycle {
   }
 }
 
-/** HTTP/1.1 has time limits in Node, HTTP/2 has none: ends a session that asks for nothing within `limitMs`. */
+/** Node has time limits for HTTP/1.1 and none for HTTP/2. This ends a session without a request within `limitMs`. */
 function closeWhenUnused(session: ServerHttp2Session, limitMs: number): void {
-  const timer = setTimeout(() => session.destroy(), limitMs);
+  const timer = setTimeout(() => session.close(), limitMs);
   session.once("stream", () => clearTimeout(timer));
   session.once("close", () => clearTimeout(timer));
 }

@@ -1,6 +1,6 @@
 /**
- * The standard gRPC server reflection, v1 and v1alpha: what this server serves,
- * told to tools that have no .proto files.
+ * The standard gRPC server reflection, v1 and v1alpha: it describes the services
+ * of this server to tools that have no .proto files.
  */
 import {
   createRegistry,

@@ -36,7 +36,7 @@ export interface HttpServerOptions {
   routes: (router: ConnectRouter) => void;
   /** The same services, for reflection and health. */
   services: readonly DescService[];
-  /** True, or why it is not ready. */
+  /** True, or the reason why it is not ready. */
   isReady: () => true | string;
   /** Status by name; default: every service as isReady says. */
   health?: HealthSource;

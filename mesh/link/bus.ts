@@ -9,6 +9,7 @@
 import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
+import { tellOutageCauses } from "./broker/outage-cause.js";
 import { BrokerOptions, reconnectDelayMs } from "./broker-options.js";
 import type { Connection } from "./connection.js";
 import { Move, type PublishOptions } from "./handover.js";
@@ -33,6 +34,8 @@ export interface BusOptions {
   inboxPrefix?: string;
   /** Keep trying when there is no broker yet; default true for services. */
   waitOnFirstConnect?: boolean;
+  /** How long one try to connect may take, in milliseconds; default 5,000. */
+  connectTimeoutMs?: number;
   /** Ends the wait for a first connection; connect() then rejects with `canceled`. */
   signal?: AbortSignal;
   /** How often the broker is pinged, in milliseconds; default 5,000. Three unanswered end the connection. */
@@ -68,7 +71,9 @@ export class Bus {
     const broker = await BrokerOptions.read(options);
     for (let told = ""; ; ) {
       try {
-        return new Bus(await broker.connect(), options, systemRuntime);
+        const bus = new Bus(await broker.connect(), options, systemRuntime);
+        if (options.log !== undefined) tellOutageCauses(bus, broker, options.log);
+        return bus;
       } catch (error) {
         const failure = await broker.explain(error);
         if (options.waitOnFirstConnect === false || failure.reason !== "bus_unavailable") throw failure;
@@ -282,11 +287,14 @@ export class Bus {
 async function pause(signal: AbortSignal | undefined): Promise<void> {
   const canceled = (): PoolError => new PoolError("canceled", "stopped before there was a broker");
   if (signal?.aborted) throw canceled();
-  await new Promise<void>((resolve, reject) => {
-    const timer = systemRuntime.after(reconnectDelayMs(), resolve);
-    signal?.addEventListener("abort", () => {
+  await new Promise<void>((resolve) => {
+    const wake = (): void => {
       systemRuntime.cancel(timer);
-      reject(canceled());
-    });
+      signal?.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = systemRuntime.after(reconnectDelayMs(), wake);
+    signal?.addEventListener("abort", wake);
   });
+  if (signal?.aborted) throw canceled();
 }

@@ -1,5 +1,5 @@
 /**
- * Broker URLs: what they say, and how they may be shown.
+ * Broker URLs: what they mean, and which part of them may be shown.
  *
  * Pure. A URL is `nats://USER:PASSWORD@HOST:PORT`, `nats://TOKEN@HOST:PORT` or
  * `nats://HOST:PORT`; `tls://` demands TLS. Everything before the last `@` is
@@ -7,7 +7,7 @@
  */
 import { PoolError } from "../errors.js";
 
-/** What proves to a broker who connects. */
+/** The credentials for a broker. */
 export type BrokerCredential = { readonly user: string; readonly password: string } | { readonly token: string };
 
 /** One broker of a list. */
@@ -16,7 +16,7 @@ export interface BrokerAddress {
   readonly address: string;
   /** Whether the URL demands TLS. */
   readonly tls: boolean;
-  /** What the URL says about who connects; undefined when it says nothing. */
+  /** The credentials in the URL; undefined when there are none. */
   readonly credential: BrokerCredential | undefined;
 }
 
@@ -43,7 +43,7 @@ export function splitBrokerUrls(list: string): string[] {
 }
 
 /**
- * What one URL says. Without a scheme it is `nats://`, without a port 4222.
+ * The meaning of one URL. Without a scheme it is `nats://`, without a port 4222.
  *
  * @throws PoolError `invalid_argument`, field "servers"; the message shows nothing of the URL
  */

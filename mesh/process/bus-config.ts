@@ -5,7 +5,7 @@ import type { BUS_OPTIONS, OPTIONS } from "./options.js";
 
 type BusConfig = ConfigOf<Pick<typeof OPTIONS, (typeof BUS_OPTIONS)[number]>>;
 
-/** What of a configuration concerns the broker, without what was not set. */
+/** The options of a configuration that concern the broker; those that were not set are left out. */
 export function toBusOptions(config: BusConfig): BusOptions {
   const { servers, user, password, token, credsFile, tlsCaFile, tlsCertFile, tlsKeyFile, inboxPrefix } = config;
   const all = { servers, user, password, token, credsFile, tlsCaFile, tlsCertFile, tlsKeyFile, inboxPrefix };

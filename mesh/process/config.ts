@@ -13,7 +13,7 @@ import { conflictsOf } from "./conflicts.js";
 export interface OptionSpec<T> {
   /** Turns text into a value or throws an Error that says what is allowed. */
   readonly parse: (text: string) => T;
-  /** Undefined: not set unless said. */
+  /** Undefined: the option has no default. */
   readonly default: T | undefined;
   /** One line for `--help` and the README. */
   readonly help: string;
@@ -107,7 +107,7 @@ function unknownKeys(env: Readonly<Record<string, string | undefined>>, known: O
     });
 }
 
-/** The nearest of `names` by edit distance, when it is near enough to be meant. */
+/** The nearest of `names` by edit distance; undefined when none is near. */
 export function nearest(word: string, names: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(3, word.length / 3);

@@ -1,6 +1,6 @@
 /**
- * Settings that contradict each other: one of them would do nothing, without a
- * word. Pure; knows options by their names, so that it serves every program.
+ * Settings that contradict each other: without a refusal one of them would have no
+ * effect. Pure. Options are known by their names, so this serves every program.
  */
 
 type Settings = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-/** Who a service is: incarnations, and the version that it shows. */
+/** The identity of a service: its incarnation and its version. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

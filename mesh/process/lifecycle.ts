@@ -1,8 +1,8 @@
 /**
- * The life of everything that has one: start(), stop() and closed.
+ * Everything that starts and stops: start(), stop() and closed.
  *
  * States: idle → starting → running → stopping → stopped. `stop()` works before
- * `start()` and twice; `start()` works once. A failed start stops what it had
+ * `start()`, and twice. `start()` works once. A start that fails stops what it had
  * begun. One shared test proves this contract for every part.
  */
 
@@ -25,12 +25,12 @@ export abstract class Lifecycle {
     return this.#state;
   }
 
-  /** Settles when stopped for good; with an error when it was not asked to stop. Never rejects. */
+  /** Settles when it has stopped; with an error when nobody called stop(). Never rejects. */
   get closed(): Promise<Error | undefined> {
     return this.#closed;
   }
 
-  /** Resolves when truly ready. Rejects, and is stopped, when it cannot be. */
+  /** Resolves when it is ready. When it cannot start, it is stopped and this rejects. */
   start(): Promise<void> {
     if (this.#state === "stopping" || this.#state === "stopped") {
       return Promise.reject(new Error("start() after stop()"));
@@ -39,7 +39,7 @@ export abstract class Lifecycle {
     return this.#starting;
   }
 
-  /** Resolves when nothing of it is left. Never rejects for being called early or twice. */
+  /** Resolves when everything it started has ended. It may be called before start(), and twice. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;

@@ -13,7 +13,7 @@ export type { Logger };
 export const LOG_LEVELS = ["silent", "error", "warn", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What a library part logs to when its user gives none. */
+/** The logger of a library part whose user gives none. */
 export const silentLog: Logger = pino({ level: "silent" });
 
 /**

@@ -2,7 +2,7 @@
 import type { Bus } from "../link/bus.js";
 import type { Lifecycle } from "./lifecycle.js";
 
-/** A part of a pool that can share its manager's connection and life. */
+/** A part of a pool that can share its manager's connection, and starts and stops with it. */
 export interface PoolMember extends Lifecycle {
   readonly id: string;
   readonly pool: string;

@@ -10,7 +10,7 @@ import { EXIT_CONFIG } from "./config.js";
 import type { Lifecycle } from "./lifecycle.js";
 import { createLog, type Logger, type LogLevel } from "./log.js";
 
-/** A service as runService() knows it. */
+/** What runService() needs of a service. */
 export type NamedService = Lifecycle & { readonly id: string; readonly url?: string };
 
 /**

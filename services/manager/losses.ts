@@ -9,7 +9,7 @@
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
-import { Presence, STABLE_AFTER_MS } from "../../mesh/link/presence.js";
+import { Presence } from "../../mesh/link/presence.js";
 import { decodeControlResponse, encodeControl } from "../../mesh/wire/control-messages.js";
 import type { Reply } from "../../mesh/wire/reply.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
@@ -20,6 +20,8 @@ import type { Workers } from "./jobs/workers.js";
 
 /** Heartbeats without a job after which its outcome counts as lost on the way. */
 const UNLISTED_TO_ASK = 2;
+/** How long workers have to say which jobs they know, in milliseconds. */
+const OUTCOMES_WITHIN_MS = 1_000;
 /** Job ids in one question. */
 const IDS_PER_QUESTION = 500;
 /** How long the round trip before a verdict may take, and from when on it excuses everybody, in milliseconds. */
@@ -155,7 +157,7 @@ export class Losses {
       const asked = jobs.slice(from, from + IDS_PER_QUESTION);
       const jobIds = asked.map(({ id }) => id);
       const payload = encodeControl("owed", { jobIds, nonces: asked.map(({ spec }) => spec.nonce) });
-      void this.#parts.inbox.askAll({ subject, payload, limitMs: STABLE_AFTER_MS }, (msg) => this.#onOutcomes(msg));
+      void this.#parts.inbox.askAll({ subject, payload, limitMs: OUTCOMES_WITHIN_MS }, (msg) => this.#onOutcomes(msg));
     }
   }
 

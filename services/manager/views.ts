@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type WorkerView, WorkerViewSchema } from "../../gen/poolmesh/v1/view_pb.js";
-import { PoolError } from "../../mesh/errors.js";
+import { unknownPool } from "../../mesh/errors.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
 import { hasLabels } from "../../mesh/wire/worker-selection.js";
 import type { Pool } from "./pool.js";
@@ -21,7 +21,7 @@ export function listWorkers(pools: Pools, pool: string, labels: Readonly<Record<
   if (pool === "") return [...pools.known()].flatMap((each) => viewsOf(each, labels, pools.runtime));
   const known = pools.find(pool);
   if (known === undefined || !known.workers.everHeard) {
-    throw new PoolError("unknown_pool", "no worker has ever sent a heartbeat for this pool", { field: "pool" });
+    throw unknownPool();
   }
   return viewsOf(known, labels, pools.runtime);
 }

@@ -1,13 +1,13 @@
 /**
- * What happens once a second: rates fall, the history grows, and while the meter
- * is stale its readers hear how old its values are.
+ * What happens once a second: rates are computed anew, the history gets a point,
+ * and while the meter is stale its readers are told how old its values are.
  */
 import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
 import type { MeterState } from "./meter-state.js";
 import { HISTORY_STEP_MS, type HistoryPoint } from "./streams/history.js";
 import { ALL } from "./streams/view.js";
 
-/** The seconds of a meter. */
+/** Does what a meter does once a second. */
 export class ClockWork {
   readonly #state: MeterState;
   #timer: NodeJS.Timeout | undefined;

@@ -34,7 +34,7 @@ export function readMeterConfig(
   return config;
 }
 
-/** Control without a token would be control by anybody. @throws PoolError `invalid_argument` */
+/** With control enabled and no token, anybody could control workers. @throws PoolError `invalid_argument` */
 export function requireToken(config: { readonly control?: boolean; readonly controlToken?: string | undefined }): void {
   const { control, controlToken } = config;
   if (!control) return;

@@ -1,7 +1,7 @@
 /**
- * The meter's side of the bus: listening, judging, probing on one connection.
+ * What a meter does on its connection: it subscribes, judges silence and probes.
  *
- * One object, so that it can be had only when there is a connection.
+ * It is one object, so it exists only while there is a connection.
  */
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
@@ -12,7 +12,7 @@ import type { MeterState } from "./meter-state.js";
 import { Prober } from "./prober.js";
 import { Liveness } from "./registry/liveness.js";
 
-/** What is heard, and who judges it. */
+/** The heartbeat subscriber, the liveness judge and the prober of one connection. */
 export class Ears implements ControlLine {
   readonly bus: Bus;
   readonly inbox: Inbox;

@@ -1,10 +1,10 @@
 /**
- * The ears: heartbeats from the broker into the view.
+ * The heartbeat subscriber: heartbeats from the broker go into the view.
  *
- * Decided here: what is subscribed to, that every heartbeat is counted by what
- * became of it, and that a pool which is first heard shortly after a connect is
- * called to the roll, so that the view is whole within moments and not within an
- * interval. Not decided here: what silence means (liveness.ts).
+ * Decided here: which subjects are subscribed to; that every heartbeat is counted,
+ * taken or dropped; and that a pool that is first heard shortly after a connect gets
+ * a roll call, so the view is complete at once and not after an interval. Not decided
+ * here: what silence means (liveness.ts).
  */
 import type { Msg } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
@@ -16,7 +16,7 @@ import type { Subjects } from "../../mesh/wire/subjects.js";
 import { countOne, type Tally } from "./registry/counters.js";
 import type { View } from "./streams/view.js";
 
-/** Pools that are first heard within this time of a connect are called to the roll. */
+/** A pool that is first heard within this time after a connect gets a roll call, in milliseconds. */
 const ROLL_CALL_WINDOW_MS = 2_000;
 
 /** What a listener needs. */
@@ -43,7 +43,7 @@ export class Listener {
     this.#parts = parts;
   }
 
-  /** When anything was heard last. */
+  /** When the last heartbeat came. */
   get heardMs(): number {
     return this.#heardMs;
   }
@@ -65,7 +65,7 @@ export class Listener {
     this.#subscriptions = [];
   }
 
-  /** The connection is there, for the first time or again: known pools are called to the roll. */
+  /** The connection is there, for the first time or again: known pools get a roll call. */
   connected(): void {
     this.#connectedMs = this.#parts.nowMs();
     this.#called.clear();

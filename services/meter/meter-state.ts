@@ -1,9 +1,9 @@
 /**
- * What the faces of the meter share: the view, who is told of changes, how
- * fresh it is, what was counted.
+ * What the interfaces of the meter share: the view, the readers of changes, its
+ * freshness, and its counters.
  */
 import type { Freshness as FreshnessMessage } from "../../gen/poolmesh/v1/meter_pb.js";
-import { PoolError } from "../../mesh/errors.js";
+import { PoolError, unknownPool } from "../../mesh/errors.js";
 import { KEEP_ALIVE_MS } from "./doors/request.js";
 import { Tally } from "./registry/counters.js";
 import { Freshness } from "./registry/freshness.js";
@@ -12,17 +12,17 @@ import { Changes } from "./streams/changes.js";
 import { History } from "./streams/history.js";
 import { View } from "./streams/view.js";
 
-/** Bounds and times of what a meter keeps and tells. */
+/** Bounds and times of a meter. */
 export interface MeterStateOptions extends RowStoreOptions {
-  /** Changes are gathered for this long before readers are told, in milliseconds; default 50. */
+  /** Changes are collected for this long before they are sent to readers, in milliseconds; default 50. */
   readonly coalesceMs?: number;
-  /** Something flows on every stream at least so often, in milliseconds; default 14,500. */
+  /** Every stream sends a message at least this often, in milliseconds; default 14,500. */
   readonly keepAliveMs?: number;
   /** The same for solpipe.WorkerStatus; default 30,000. */
   readonly statusKeepAliveMs?: number;
 }
 
-/** What the faces share. */
+/** What the interfaces share. */
 export class MeterState {
   readonly nowMs = (): number => performance.now();
   readonly wallMs = (): number => Date.now();
@@ -52,16 +52,16 @@ export class MeterState {
   }
 
   /**
-   * @throws PoolError `unknown_pool` when nobody has beaten for it, `bus_unavailable` when the meter cannot know
+   * @throws PoolError `unknown_pool` when no worker has sent a heartbeat for it, `bus_unavailable` when the meter is stale
    */
   requirePool(pool: string): void {
     if (pool === "" || this.view.hasPool(pool)) return;
     if (this.freshness.stale) throw new PoolError("bus_unavailable", "not connected to the broker");
-    throw new PoolError("unknown_pool", `pool ${pool}: nobody has beaten for it`, { field: "pool" });
+    throw unknownPool();
   }
 
-  /** Old values must not scale anything. @throws PoolError `bus_unavailable` */
+  /** A stale meter gives no values to scale by. @throws PoolError `bus_unavailable` */
   requireFresh(): void {
-    if (this.freshness.stale) throw new PoolError("bus_unavailable", "not connected to the broker: values are old");
+    if (this.freshness.stale) throw new PoolError("bus_unavailable", "not connected to the broker: the values are old");
   }
 }

@@ -1,9 +1,9 @@
 /**
  * The meter: heartbeats in, a live view of every pool out.
  *
- * The composition root. HTTP is there first, so that probes and streams have an
- * answer (not ready, stale) while there is no broker yet; stopping ends streams
- * first, so that nobody sees a view that is being taken apart.
+ * The composition root. HTTP starts first, so probes and streams get an answer (not
+ * ready, stale) while there is no broker yet. Stopping ends the streams first, so no
+ * reader sees a view that is only half there.
  */
 import { join } from "node:path";
 import { HttpServer } from "../../mesh/http/server.js";
@@ -127,7 +127,7 @@ export class Meter extends Lifecycle {
     await this.#ownBus?.close();
   }
 
-  /** Waits for a broker, but not longer than it lives. */
+  /** Waits for a broker until the meter stops. */
   async #connect(): Promise<Bus> {
     const name = `poolmesh-meter-${this.id}`;
     const { signal } = this.#abandon;

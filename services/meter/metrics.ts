@@ -1,15 +1,16 @@
 /**
  * Prometheus metrics of the meter.
  *
- * The number of series is bounded: some for each pool (and pools are bounded),
- * none for a worker or a job. Values are read when they are asked for.
+ * The number of series is bounded: a few for each pool, of which there is a
+ * bounded number, and none for a worker or a job. Values are read when they are asked
+ * for.
  */
 import { Counter, Gauge, Registry } from "prom-client";
 import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
 import type { MeterState } from "./meter-state.js";
 import { ALL } from "./streams/view.js";
 
-/** What only the server knows. */
+/** What the HTTP server knows. */
 export interface ServerFigures {
   readonly streams: number;
   readonly connections: number;
@@ -17,7 +18,7 @@ export interface ServerFigures {
 
 const STATES = ["starting", "ready", "paused", "draining", "stopped", "lost"] as const;
 
-/** The figure of a pool that a gauge shows. */
+/** A gauge's value for a pool. */
 type PoolFigure = (pool: PoolCapacity) => number;
 
 /** name → help and figure, labelled by pool. */

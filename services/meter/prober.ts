@@ -1,10 +1,10 @@
 /**
- * Probes: a worker that is quiet for longer than its interval is asked.
+ * Presence probes: a worker that is silent for longer than its interval is asked.
  *
- * Decided here: nobody at its control subject, twice, is LOST at once; any answer
- * is a sign of life, so that lost heartbeats make nobody flap; no answer decides
- * nothing, silence does. Shortly after a reconnect of our own nobody is judged,
- * since workers may still be on their way back.
+ * Decided here: when nobody listens at its control subject, twice, the worker is LOST
+ * at once. Any answer is a sign of life, so lost heartbeats do not make a worker LOST.
+ * A probe without an answer decides nothing; only silence does. Shortly after this
+ * meter's own reconnect no worker is judged, since workers may still be reconnecting.
  */
 import { setMaxListeners } from "node:events";
 import { toBinary } from "@bufbuild/protobuf";
@@ -19,12 +19,12 @@ import { countOne, type Tally } from "./registry/counters.js";
 import type { WorkerRow } from "./registry/worker-row.js";
 import type { View } from "./streams/view.js";
 
-/** Time between the two probes that nobody answers, and how long an answer may take. */
+/** The time between two probes without a listener, and how long an answer may take, in milliseconds. */
 const SECOND_PROBE_MS = 300;
 const ANSWER_LIMIT_MS = 1_000;
 /** Probes under way at once. */
 const MAX_PROBES = 64;
-/** Our own connection must have been stable for this long. */
+/** This meter's own connection must have been stable for this long, in milliseconds. */
 export const STABLE_AFTER_MS = 3_000;
 
 /** What a prober needs. */
@@ -41,11 +41,11 @@ interface Suspect {
   asking: boolean;
   /** When it was asked last. */
   askedMs: number;
-  /** The heartbeat that was the newest when nobody was at its control subject. */
+  /** The newest heartbeat at the time when nobody listened at its control subject. */
   absentSince: Heartbeat | undefined;
 }
 
-/** Asks quiet workers whether they are there. */
+/** Asks silent workers whether they are there. */
 export class Prober {
   readonly #parts: ProberParts;
   readonly #suspects = new Map<WorkerRow, Suspect>();
@@ -59,9 +59,9 @@ export class Prober {
   }
 
   /**
-   * Asks those of `quiet` that are due, and forgets those that are not quiet any more.
+   * Asks the workers of `quiet` that are due, and forgets those that are not quiet any more.
    *
-   * @param judging false: an answer is a sign of life, but nobody's absence proves anything yet
+   * @param judging false: an answer is a sign of life, but an absence does not count yet
    */
   consider(quiet: readonly WorkerRow[], nowMs: number, { judging }: { readonly judging: boolean }): void {
     this.#judging = judging;
@@ -78,7 +78,7 @@ export class Prober {
     }
   }
 
-  /** Forgets every suspicion: what was seen before a disconnect proves nothing. */
+  /** Forgets all absences: what was seen before a disconnect does not count. */
   reset(): void {
     for (const suspect of this.#suspects.values()) suspect.absentSince = undefined;
   }

@@ -14,7 +14,7 @@ import { findCli } from "../../broker/find.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../support/packed.js";
-import { type RunOptions, run, startProcess, type TestProcess } from "../support/process.js";
+import { type Exit, run, startProcess, type TestProcess } from "../support/process.js";
 import { nameOf, type Snippet, snippetsOf, stepsOf } from "../support/snippets.js";
 import { without } from "../support/tools.js";
 import { exitOfStep, type Step } from "../support/transcript.js";
@@ -28,6 +28,9 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "docs/protocol.md python": "test/e2e/docs-protocol.test.ts",
 };
 const DRAWING = "text";
+const READY_LINE = /^ready nats=(\S+) manager=(\S+) meter=(\S+)/;
+/** What production starts instead of npx, from the project's folder. */
+const ENTRY = "node_modules/poolmesh/dist/cli/main.js";
 
 const files = [
   "README.md",
@@ -98,53 +101,57 @@ interface Mesh {
   readonly nats: string;
   readonly manager: string;
   readonly meter: string;
+  /** The id of one of its workers. */
+  readonly worker: string;
   readonly env: Record<string, string>;
 }
 
 /** Starts `up` as the README does. npx would not pass on SIGTERM, so the command is called directly. */
 async function startMesh(t: TestContext, command: string): Promise<Mesh> {
   const [, ...args] = command.replace(/ +#.*/, "").split(" ").slice(1);
-  const binary = join(project, "node_modules", ".bin", "poolmesh");
-  const env = { NATS_URL: undefined, PATH: await pathWithNats() };
-  const child = startProcess(t, binary, args, { cwd: project, env });
-  const [, nats = "", manager = "", meter = ""] = await child.line(
-    /^ready nats=(\S+) manager=(\S+) meter=(\S+)/,
-    60_000,
-  );
-  return { process: child, nats, manager, meter, env: { NATS_URL: nats, PATH: env.PATH } };
+  const PATH = await pathWithNats();
+  const child = startProcess(t, process.execPath, [ENTRY, ...args], {
+    cwd: project,
+    env: { NATS_URL: undefined, PATH },
+  });
+  const [, nats = "", manager = "", meter = ""] = await child.line(READY_LINE, 60_000);
+  const env = { NATS_URL: nats, PATH };
+  const { stdout } = await poolmesh(t, env, ["workers", "--json"]);
+  const [first] = JSON.parse(stdout) as { worker: string }[];
+  return { process: child, nats, manager, meter, worker: first?.worker ?? "", env };
 }
 
 /** Runs one command of a document and compares what it prints. */
 async function runShown(t: TestContext, mesh: Mesh, snippet: Snippet, step: Step): Promise<void> {
   const missing = without(...(["nats", "curl"] as const).filter((tool) => step.command.startsWith(`${tool} `)));
   if (missing !== false) return t.diagnostic(`not run here: ${placeOf(snippet)}: ${missing}`);
-  const worker = step.command.includes("WORKER") ? await anyWorker(t, mesh) : "";
   const command = step.command
     .replace("localhost:8080", new URL(mesh.manager).host)
     .replace("top --once", `top --once --meter ${mesh.meter}`)
-    .replace("WORKER", worker);
+    .replace("WORKER", mesh.worker);
   const { code, stderr } = await exitOfStep(t, { ...step, command }, mesh.env, project).catch((error: Error) => {
     throw new Error(`${placeOf(snippet)}: ${error.message}`, { cause: error });
   });
   assert.equal(code, 0, `${placeOf(snippet)}: $ ${command}\n${stderr}`);
 }
 
-async function anyWorker(t: TestContext, mesh: Mesh): Promise<string> {
-  const { stdout } = await run(t, "npx", ["poolmesh", "workers", "--json"], options(mesh));
-  const [first] = JSON.parse(stdout) as { worker: string }[];
-  return first?.worker ?? "";
+/** Runs `poolmesh ARGS` of the project. */
+function poolmesh(t: TestContext, env: Mesh["env"], args: readonly string[]): Promise<Exit> {
+  return run(t, process.execPath, [ENTRY, ...args], { cwd: project, env, limitMs: 60_000 });
 }
 
 /** A worker that the README shows runs a job of its pool: the size of the meter's health page. */
 async function workerServes(t: TestContext, mesh: Mesh, command: string): Promise<void> {
   const [, ...args] = command.split(" ").slice(1);
-  const child = startProcess(t, join(project, "node_modules", ".bin", "poolmesh"), args, options(mesh));
+  assert.ok(readFileSync("README.md", "utf8").includes(`node ${ENTRY} worker`), "how to start it in production");
+  const child = startProcess(t, process.execPath, [ENTRY, ...args], { cwd: project, env: mesh.env });
+  await child.line(/"msg":"ready"/);
   const url = `${mesh.meter}/healthz`;
   const input = JSON.stringify({ url });
-  const submit = await run(t, "npx", ["poolmesh", "submit", "page-size", input], options(mesh));
+  const submit = await poolmesh(t, mesh.env, ["submit", "page-size", input]);
   const size = (await (await fetch(url)).arrayBuffer()).byteLength;
   assert.deepEqual([submit.code, submit.stdout], [0, String(size)], submit.stderr + child.stderr);
-  const refused = await run(t, "npx", ["poolmesh", "submit", "page-size", '{"url":"no"}'], options(mesh));
+  const refused = await poolmesh(t, mesh.env, ["submit", "page-size", '{"url":"no"}']);
   assert.match(refused.stderr, /job_rejected: url: not a URL/);
   assert.equal((await child.stop()).code, 0);
 }
@@ -154,14 +161,13 @@ async function programPrints(t: TestContext, mesh: Mesh): Promise<void> {
   const program = samples.find((sample) => nameOf(sample) === "program.ts");
   const code = program?.code.replace("nats://127.0.0.1:4222", mesh.nats) ?? "";
   await writeFile(join(project, "program.mts"), code);
-  const { stdout, stderr } = await run(t, "npx", ["tsx", "program.mts"], options(mesh));
+  const { stdout, stderr } = await run(t, process.execPath, ["--import", "tsx", "program.mts"], {
+    cwd: project,
+    env: mesh.env,
+  });
   assert.match(stdout, /^42\n/, stderr);
   assert.match(stdout, /^0 2\n/m);
   assert.match(stderr, /^2 \w+ (true|false)\n/);
-}
-
-function options(mesh: Mesh): RunOptions & { limitMs: number } {
-  return { cwd: project, env: mesh.env, limitMs: 60_000 };
 }
 
 async function pathWithNats(): Promise<string> {

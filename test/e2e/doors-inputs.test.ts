@@ -132,7 +132,7 @@ for (const [what, name] of Object.entries(BAD_NAMES)) {
 test("SubmitMany: a bad name is the outcome of its job, and the stream goes on", async () => {
   for (const [name, rpc] of rpcs.filter(([each]) => each === "gRPC" || each === "Connect over HTTP/2")) {
     check(await streamError(rpc, { pool: "a b" }), "invalid_argument", "pool");
-    check(await streamError(rpc, { pool: POOL, jobId: "*" }), "invalid_argument", "job");
+    check(await streamError(rpc, { pool: POOL, jobId: "*", input: EMPTY_INPUT }), "invalid_argument", "job");
     check(await streamError(rpc, undefined as never), "invalid_argument", "job");
     assert.ok(name);
   }

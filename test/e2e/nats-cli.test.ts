@@ -83,7 +83,7 @@ test("`nats reply` is a worker: it gets jobs, and answers even when its command 
   const args = ["reply", "pool.bare.job", "--queue", "workers", "--command", "sh -c 'expr {{.Request}} + 1'"];
   startProcess(t, nats, args, { env });
   const submit = (text: string) =>
-    mesh.client.submit({ pool: "bare", timeoutMs: 20_000n, input: { case: "text", value: text } });
+    mesh.client.submit({ pool: "bare", waitForPool: true, timeoutMs: 20_000n, input: { case: "text", value: text } });
   const results = await Promise.all([1, 2, 3, 41].map((value) => submit(String(value))));
   assert.deepEqual(
     results.map(({ output }) => String(output.value).trim()),

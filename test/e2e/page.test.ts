@@ -80,7 +80,7 @@ describe("live page", { skip }, () => {
     const host = '<img src=x onerror="alert(1)">';
     generator.workers[0]?.change({ host, busy: 1, runningJobs: ["<b>job</b>"] });
     const watched = await openPage(t, browser, meter.url, { hash: `#${encodeURIComponent("<img src=x>")}` });
-    await watched.page.getByText("Nobody has spoken for <img src=x>").waitFor();
+    await watched.page.getByText("No worker or manager has named pool <img src=x>").waitFor();
     await watched.page.getByRole("link", { name: /evil/ }).click();
     await watched.rowSays("w0", host);
     await watched.rowSays("w0", "<b>job</b>");

@@ -1,5 +1,6 @@
 /** How a connection to a broker is made: whose credentials, which certificates, and why there is none. */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { test } from "node:test";
 import type { Broker } from "../../broker/broker.js";
 import type { PoolError } from "../../mesh/errors.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import type { Logger } from "../../mesh/process/log.js";
 import { connectBus, startBroker } from "../support/broker.js";
 import { makeCertificates } from "../support/certificates.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
@@ -120,6 +122,43 @@ test("broker access - the cause of no connection is in the line", { skip }, asyn
     assert.equal(errors[i]?.reason, "bus_unavailable");
     assert.match(errors[i]?.message ?? "", what);
   }
+});
+
+test("broker access - a long wait for a broker tells each cause once and leaves nothing behind at its signal", async (t) => {
+  let dials = 0;
+  const closed = createServer((socket) => {
+    dials += 1;
+    socket.on("error", () => {}).destroy();
+  });
+  cleanUp(t, () => closed.close());
+  await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
+  const { port } = closed.address() as { port: number };
+  const leave = new AbortController();
+  const lines: unknown[] = [];
+  const log = { warn: (line: unknown) => lines.push(line) } as unknown as Logger;
+  const waiting = Bus.connect({ servers: `nats://127.0.0.1:${port}`, signal: leave.signal, log }).catch((e) => e);
+  await eventually(() => dials >= 4, { what: "four tries" });
+  assert.ok(getEventListeners(leave.signal, "abort").length <= 1);
+  assert.equal(lines.length, 1, JSON.stringify(lines));
+  leave.abort();
+  assert.equal((await waiting).reason, "canceled");
+});
+
+test("broker access - the cause of an outage is told, and again when it changes", async (t) => {
+  const lines: string[] = [];
+  const note = (line: { reason?: string }): number => lines.push(line.reason ?? "");
+  const log = { warn: note, info: note, error: note } as unknown as Logger;
+  const broker = await startBroker(t);
+  const bus = await connectBus(t, broker, { log });
+  const { port } = broker;
+  await broker.crash();
+  await eventually(() => lines.some((line) => line.includes("connection refused")), { what: "the first cause" });
+  const stranger = createServer((socket) => socket.on("error", () => {}).end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  await new Promise<void>((resolve) => stranger.listen(port, "127.0.0.1", resolve));
+  await eventually(() => lines.some((line) => line.includes("no NATS broker")), { what: "the second cause" });
+  await new Promise((resolve) => stranger.close(resolve));
+  await broker.revive();
+  await eventually(() => bus.connected, { what: "the connection" });
 });
 
 test("broker access - a file that is not what its option says is refused by name", { skip }, async (t) => {

@@ -79,7 +79,9 @@ test("a Host that is none is 400, as are two of them", async () => {
   }
   assert.equal(await askHttp2({ ":authority": "localhost:99999" }), 400);
   assert.equal(await askHttp2({ ":authority": "localhost:1", host: "localhost:2" }), 400);
-  assert.equal(await askHttp2({ ":authority": "localhost:1", host: "localhost:1" }), 200);
+  assert.equal(await askHttp2({ ":authority": "localhost:1", host: "LOCALHOST:1" }), 200);
+  assert.equal(await askHttp2({ host: "localhost:1" }), 200);
+  assert.equal(await askHttp2({ host: "evil.example" }), 403);
 });
 
 test("a request of HTTP/1.0 without a Host is refused, not a crash", async () => {

@@ -246,7 +246,7 @@ test("a call past its own deadline ends with our detail, whether its handler lis
   for (const pool of ["polite", "forever"]) {
     const answer = await askHttp1(timeout("20", JSON.stringify({ pool })), false);
     const { message, details } = JSON.parse(answer.text) as { message: string; details: { type: string }[] };
-    assert.equal(message, "the call's own deadline");
+    assert.equal(message, "the call's own deadline has passed");
     assert.equal(details[0]?.type, "poolmesh.v1.ErrorDetail");
   }
 });

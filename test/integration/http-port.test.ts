@@ -103,6 +103,23 @@ test("an HTTP/2 connection that asks for nothing is ended, with its settings or 
   }
 });
 
+test("an HTTP/2 connection that has asked once may rest", async () => {
+  const session = connectHttp2(server.url);
+  const ask = (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const stream = session.request({ ":path": "/healthz" });
+      stream.on("response", (head) => resolve(head[":status"] ?? 0));
+      stream.on("error", reject);
+      stream.resume();
+    });
+  assert.equal(await ask(), 200);
+  const unused = await dial();
+  unused.write(Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1"));
+  await within(readAll(unused), { what: "the end of one that came later and never asked" });
+  assert.equal(await ask(), 200);
+  session.destroy();
+});
+
 test("garbage after the preface ends that connection only", async () => {
   const socket = await dial();
   socket.write(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${"garbage".repeat(20)}`);

@@ -222,12 +222,12 @@ test("history - is the last 15 minutes of a pool and of all pools", async (t) =>
   assert.equal((await errorOf(client.getHistory({ pool: "a b" }))).code, Code.InvalidArgument);
 });
 
-test("GetCapacity and ListWorkers say that nobody has beaten for a pool", async (t) => {
+test("GetCapacity and ListWorkers say that no worker has sent a heartbeat for a pool", async (t) => {
   const client = meterClient(await startMeter(t, broker));
   for (const call of [client.getCapacity({ pool: "unheard" }), client.listWorkers({ pool: "unheard" })]) {
     const error = await errorOf(call);
     assert.equal(error.code, Code.NotFound);
-    assert.match(error.message, /unknown_pool: pool unheard/);
+    assert.match(error.message, /unknown_pool: no worker has ever sent a heartbeat for this pool/);
   }
 });
 

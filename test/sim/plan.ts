@@ -88,6 +88,9 @@ export type Step =
   | { readonly do: "kill-broker"; readonly atMs: number; readonly broker: number; readonly forMs: number }
   | { readonly do: "pause-broker"; readonly atMs: number; readonly broker: number; readonly forMs: number }
   | { readonly do: "lame-duck"; readonly atMs: number; readonly broker: number; readonly restartAfterMs: number }
+  /** Somebody tells a worker to drain, or to pause for a time. */
+  | { readonly do: "drain"; readonly atMs: number; readonly process: string; readonly restartAfterMs?: number }
+  | { readonly do: "pause-taking"; readonly atMs: number; readonly process: string; readonly forMs: number }
   | { readonly do: "stream"; readonly atMs: number; readonly subjects: readonly string[]; readonly forMs: number }
   | { readonly do: "stranger"; readonly atMs: number; readonly says: StrangerAct; readonly forMs: number };
 

@@ -10,6 +10,16 @@ import { type WorkerHeartbeat, Workers } from "../../services/manager/jobs/worke
 const root = packageRoot();
 const documents = ["README.md", "CHANGELOG.md", ...markdownUnder("docs")];
 const decisions = readdirSync(join(root, "docs/adr")).filter((name) => /^\d/.test(name));
+const SOURCE_FOLDERS = [
+  "mesh/http",
+  "mesh/process",
+  "mesh/link",
+  "mesh/job",
+  "services",
+  "client",
+  "broker",
+  "browser",
+];
 const TOP_FOLDERS = /^(mesh|services|client|broker|browser|cli|proto|gen|test|scripts|examples|bench)\//;
 
 test("documents - every decision has a status, a date, a context, a decision and consequences", () => {
@@ -52,6 +62,19 @@ test("documents - every file and folder that a document names is there", () => {
   const missing = documents.flatMap((file) =>
     [...withoutCode(read(file)).matchAll(/`([\w./-]+\/[\w./-]*)`/g)].flatMap(([, path = ""]) =>
       !TOP_FOLDERS.test(path) || existsSync(join(root, path)) ? [] : [`${file} names ${path}, which is not there`],
+    ),
+  );
+  assert.equal(missing.join("\n"), "");
+});
+
+test("documents - every source file that a comment names is there", () => {
+  const sources = SOURCE_FOLDERS.flatMap((folder) => filesUnder(folder, ".ts"));
+  const known = ["mesh", "cli", "test", "scripts", ...SOURCE_FOLDERS].flatMap((folder) =>
+    filesUnder(folder, ".ts").map((path) => `/${path}`),
+  );
+  const missing = sources.flatMap((file) =>
+    [...commentsOf(read(file)).matchAll(/(?<![\w./-])[\w-][\w./-]*\.ts\b/g)].flatMap(([name]) =>
+      known.some((path) => path.endsWith(`/${name}`)) ? [] : [`${file} names ${name}, which is not there`],
     ),
   );
   assert.equal(missing.join("\n"), "");
@@ -133,7 +156,16 @@ function headingsOf(file: string): string[] {
 }
 
 function markdownUnder(folder: string): string[] {
+  return filesUnder(folder, ".md");
+}
+
+function filesUnder(folder: string, ending: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".md"))
+    .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+}
+
+/** What the comments of a source file say. */
+function commentsOf(code: string): string {
+  return [...code.matchAll(/\/\*\*?[\s\S]*?\*\/|^\s*\/\/.*$/gm)].map(([comment]) => comment).join("\n");
 }

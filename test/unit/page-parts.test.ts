@@ -132,7 +132,7 @@ test("statusWords - say what to think of what is seen", () => {
   assert.deepEqual(statusWords({ state: "live" }, 0, 0), { pill: "live", notice: "" });
   assert.equal(statusWords({ state: "stale", staleAgeMs: 3_000 }, 2_000, 0).pill, "stale for 5 s");
   const lost = statusWords({ state: "disconnected", attempt: 2, retryInMs: 4_000, error }, 500, 7_000);
-  assert.match(lost.notice, /Trying again in 4 s\. What you see is 7 s old\./);
+  assert.match(lost.notice, /Trying again in 4 s\. The values are 7 s old\./);
   const refused = { state: "disconnected", attempt: 1, retryInMs: Number.POSITIVE_INFINITY, error } as const;
   assert.match(statusWords(refused, 0, 0).notice, /refuses: away/);
 });

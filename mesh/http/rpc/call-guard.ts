@@ -1,8 +1,8 @@
 /**
- * The guard around every RPC: who is let in, and how a call ends.
+ * The guard around every RPC: which calls may begin, and how a call ends.
  *
- * Decided here: no new call once stopping, a bound on open streams, every error
- * translated by the catalogue, and that an aborted call ends whatever its
+ * Decided here: no new call begins once the server stops; open streams are bounded;
+ * every error is translated by the catalogue; an aborted call ends, whatever its
  * handler does. Not decided here: what a call answers.
  */
 import { setMaxListeners } from "node:events";
@@ -95,9 +95,11 @@ export class CallGuard {
     if (this.#stop.signal.aborted) return stopError(maybeExecuted);
     const code = reason instanceof ConnectError ? reason.code : Code.Canceled;
     if (code === Code.DeadlineExceeded) {
-      return toConnectError(new PoolError("deadline_exceeded", "the call's own deadline", { maybeExecuted }));
+      return toConnectError(
+        new PoolError("deadline_exceeded", "the call's own deadline has passed", { maybeExecuted }),
+      );
     }
-    return toConnectError(new PoolError("canceled", "the client left", { maybeExecuted }));
+    return toConnectError(new PoolError("canceled", "the client ended the call", { maybeExecuted }));
   }
 }
 

@@ -1,10 +1,10 @@
 /**
- * Our detail on errors that Connect makes by itself, before a call reaches its
- * handler: a body that is too large, garbage, a timeout that is no timeout.
+ * Adds our detail to errors that Connect makes by itself, before a call reaches its
+ * handler: the body is too large, its bytes do not parse, or the timeout is invalid.
  *
- * A call with streams reads its request inside the interceptors, so that the
- * guard sees its errors. A unary call does not: its answer is corrected here,
- * in the form of its protocol.
+ * A call with streams reads its request inside the interceptors, so the guard sees
+ * its errors. A unary call does not: its answer is corrected here, in the form of its
+ * protocol.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
@@ -14,17 +14,27 @@ import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect
 import { ErrorDetailSchema } from "../../../gen/poolmesh/v1/error_pb.js";
 import { PoolError, type Reason } from "../../errors.js";
 import { toConnectError } from "../../wire/connect-errors.js";
+import { serverGzip } from "./gzip.js";
 
 /** How Connect's messages begin when a request's bytes do not parse. */
 const UNPARSABLE = "parse binary: ";
 const TOO_LARGE = /larger than|exceeds/;
+const UNKNOWN_FIELD = /^cannot decode [^"]* from JSON: key "(.*)" is unknown$/s;
+const FIELD_NAME = /^[A-Za-z_]\w{0,62}$/;
 const HEAD_BYTES = 5;
+/** Thrown for an answer that is no error of Connect, which does not happen. */
+const NO_ERROR = new ConnectError("internal error", Code.Internal);
+/** An error that Connect made is not larger than the request it is about. */
+const MAX_ERROR_BYTES = 64 * 1024 * 1024;
 
 /** An error with our detail where the catalogue has a reason for it, else as it is. */
 export function withDetail(error: ConnectError): ConnectError {
   if (error.findDetails(ErrorDetailSchema).length > 0) return error;
   const reason = reasonOf(error);
-  return reason === undefined ? error : toConnectError(new PoolError(reason, textOf(error), { cause: error }));
+  if (reason === undefined) return error;
+  const unknown = unknownField(error);
+  if (unknown === undefined) return toConnectError(new PoolError(reason, textOf(error), { cause: error }));
+  return toConnectError(new PoolError("invalid_argument", `${unknown}: there is no such field`, { field: unknown }));
 }
 
 /** The same, and bytes that do not parse are the caller's mistake, which Connect calls `internal`. */
@@ -46,11 +56,10 @@ async function correctJson(
   response: UniversalServerResponse,
   body: AsyncIterable<Uint8Array>,
 ): Promise<UniversalServerResponse> {
-  const bytes = await all(body);
-  const said = errorFromJsonBytes(bytes, undefined, new ConnectError("internal error", Code.Internal));
+  const bytes = await plainBytes(response, body);
+  const said = errorFromJsonBytes(bytes, undefined, NO_ERROR);
   const error = asCallersMistake(said);
-  if (error === said) return { ...response, body: once(bytes) };
-  const corrected = errorToJsonBytes(error, undefined);
+  const corrected = error === said ? bytes : errorToJsonBytes(error, undefined);
   response.header?.set("content-length", String(corrected.length));
   return { ...response, status: codeToHttpStatus(error.code), body: once(corrected) };
 }
@@ -95,6 +104,21 @@ function textOf({ code, rawMessage }: ConnectError): string {
   if (code !== Code.ResourceExhausted) return rawMessage;
   const [said, limit] = rawMessage.match(/\d+/g) ?? [];
   return limit === undefined ? "the request is too large" : `the request has ${said} bytes, more than ${limit}`;
+}
+
+/** The name of a field in JSON that the message does not have: told when it looks like a name, never echoed when not. */
+function unknownField({ code, rawMessage }: ConnectError): string | undefined {
+  const said = code === Code.InvalidArgument ? UNKNOWN_FIELD.exec(rawMessage) : null;
+  if (said === null) return undefined;
+  return FIELD_NAME.test(said[1] ?? "") ? said[1] : "a field";
+}
+
+/** A long answer comes compressed. */
+async function plainBytes(response: UniversalServerResponse, body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const bytes = await all(body);
+  if (response.header?.get("content-encoding") !== serverGzip.name) return bytes;
+  response.header.delete("content-encoding");
+  return serverGzip.decompress(bytes, MAX_ERROR_BYTES);
 }
 
 async function all(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

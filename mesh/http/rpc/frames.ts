@@ -1,10 +1,11 @@
 /**
- * Frames: messages of a stream that were encoded before, once for many streams.
+ * Frames: messages that were encoded once for many streams.
  *
- * Connect encodes, wraps and hands on each message of each stream by itself; a
- * stream that says the same to hundreds of readers sends its first message that
- * way, which begins the response, and the others straight to the wire. Connect
- * still ends the call. The envelope is the same in Connect, gRPC and gRPC-Web.
+ * Connect encodes and wraps each message of each stream by itself. A stream that
+ * sends the same to hundreds of readers sends its first message through Connect,
+ * which begins the response, and writes the others directly to the response.
+ * Connect still ends the call. The envelope is the same in Connect, gRPC and
+ * gRPC-Web.
  */
 import type { Writable } from "node:stream";
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
@@ -13,7 +14,7 @@ import type { HttpResponse } from "./exchange.js";
 
 const NOT_COMPRESSED = 0;
 
-/** Where frames of one call go. */
+/** Takes the frames of one call. */
 export class FrameSink {
   readonly #res: Writable;
 
@@ -21,7 +22,7 @@ export class FrameSink {
     this.#res = res;
   }
 
-  /** Sends one message; false when the client reads more slowly than it is written to: wait for {@link drained}. */
+  /** Sends one message. False when the client reads too slowly: wait for {@link drained}. */
   write(message: Uint8Array): boolean {
     if (this.#res.destroyed || this.#res.writableEnded) return false;
     return this.#res.write(encodeEnvelope(NOT_COMPRESSED, message));
@@ -48,7 +49,7 @@ export const frameSinkKey = createContextKey<FrameSink | undefined>(undefined, {
   description: "where frames of this call go",
 });
 
-/** The sink of a call whose messages are binary; undefined where each has to go through Connect. */
+/** The sink of a call with binary messages; undefined for a call whose messages must go through Connect. */
 export function binarySink(context: HandlerContext): FrameSink | undefined {
   const type = context.requestHeader.get("content-type") ?? "";
   return /json/i.test(type) ? undefined : context.values.get(frameSinkKey);

@@ -1,8 +1,8 @@
-/** Gzip whose every decompression failure but "too large" is the caller's mistake. */
+/** Gzip in which a decompression failure is `invalid_argument`, unless the content is too large. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
 
-/** Gzip for servers: bounded by readMaxBytes, `invalid_argument` for what is not gzip or is cut off. */
+/** Gzip for servers: bounded by readMaxBytes; `invalid_argument` for bytes that are not gzip or are truncated. */
 export const serverGzip: typeof compressionGzip = {
   ...compressionGzip,
   async decompress(bytes, readMaxBytes) {

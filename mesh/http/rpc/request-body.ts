@@ -1,8 +1,8 @@
 /**
  * The bytes of a request.
  *
- * Decided here: a time limit, and that leaving the iteration early leaves the
- * connection open, so that a refusal can still be written.
+ * Decided here: a time limit. Ending the iteration early keeps the
+ * connection open, so a refusal can still be written.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { HttpRequest } from "./exchange.js";

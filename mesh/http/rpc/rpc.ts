@@ -1,9 +1,9 @@
 /**
  * RPCs from HTTP requests: Connect, gRPC and gRPC-Web on either HTTP version.
  *
- * The adapter that Connect ships prints to the console, and its way to read a
- * body cuts the connection before a refusal of that body is written; so the few
- * lines between its universal handlers and Node are ours.
+ * The adapter that Connect ships prints to the console. It also cuts the connection
+ * before the refusal of a body is written. So the adapter between Connect's universal
+ * handlers and Node is our own (docs/adr/0024).
  */
 import { constants } from "node:http2";
 import { Code, ConnectError, type ConnectRouter, type ContextValues, createContextValues } from "@connectrpc/connect";
@@ -19,7 +19,7 @@ import { headerMistake, spoilHugeTimeouts } from "./wire-mistakes.js";
 
 type RpcHandler = ConnectRouter["handlers"][number];
 
-/** What is said of a refused content type, and how much of it. */
+/** How a content type is refused, and how many characters of it are shown. */
 const ACCEPTED_TYPES = "application/json, application/proto, application/grpc, application/grpc-web";
 const MAX_TYPE_LENGTH = 100;
 /** How long the rest of a refused HTTP/1.1 body is read and dropped, so that the refusal arrives. */
@@ -70,7 +70,7 @@ export class Rpcs {
 
   /** The response could not be written: the client left, or a bug. */
   #broken(error: unknown, handler: RpcHandler, res: HttpResponse): void {
-    this.#log.debug({ call: handler.requestPath, error: ConnectError.from(error).message }, "call broke off");
+    this.#log.debug({ call: handler.requestPath, error: ConnectError.from(error).message }, "call ended early");
     if (res.headersSent || res.destroyed) {
       res.destroy();
       return;

@@ -16,11 +16,14 @@ const ANSWER_LIMIT_MS = 500;
 /** A worker sends a heartbeat every second unless told otherwise. */
 const FIRST_HEARTBEAT_MS = 1_100;
 const LOOK_INTERVAL_MS = 10;
+/** What a roll call told is true for this long, in milliseconds: many jobs for one name do not wait one after another. */
+const TRUE_FOR_MS = 1_000;
 
 export class RollCall {
   readonly #bus: Bus;
   readonly #pools: Pools;
   readonly #startedAtMs: number;
+  readonly #settledAtMs = new WeakMap<Pool, number>();
 
   constructor(bus: Bus, pools: Pools) {
     this.#bus = bus;
@@ -31,15 +34,18 @@ export class RollCall {
   /** Resolves when a worker of the pool was heard, or when it is clear that none will be. */
   async settle(pool: Pool, signal: AbortSignal): Promise<void> {
     const { runtime } = this.#bus;
+    if (runtime.now() - (this.#settledAtMs.get(pool) ?? Number.NEGATIVE_INFINITY) < TRUE_FOR_MS) return;
     const { inbox, subjects } = this.#pools;
+    const subject = subjects.controlAll(pool.name);
     let endAtMs = runtime.now() + ANSWER_LIMIT_MS;
-    // Only the broker answers: nobody is there. Workers send a heartbeat instead.
-    const token = inbox.open({ onReply: () => (endAtMs = this.#startedAtMs + FIRST_HEARTBEAT_MS) });
-    const reply = inbox.subject(token);
-    this.#bus.publish(subjects.controlAll(pool.name), encodeControl("rollCall", {}), { reply });
+    // Workers send a heartbeat instead of an answer; the broker says when nobody hears the question.
+    const question = { subject, payload: encodeControl("rollCall", {}), limitMs: ANSWER_LIMIT_MS, signal };
+    void inbox.ask(question).then(({ kind }) => {
+      if (kind === "absent") endAtMs = this.#startedAtMs + FIRST_HEARTBEAT_MS;
+    });
     while (!pool.workers.everHeard && !signal.aborted && runtime.now() < endAtMs) {
       await delay(runtime, LOOK_INTERVAL_MS);
     }
-    inbox.close(token);
+    if (!signal.aborted) this.#settledAtMs.set(pool, runtime.now());
   }
 }

@@ -56,7 +56,17 @@ export class RpcJobs {
   async detach(job: SubmitRequest | undefined, signal: AbortSignal): Promise<string> {
     const request = requireJob(job);
     const pool = await this.#poolOf(request, signal);
-    return this.#take(pool, request, this.#optionsOf(pool, request), () => {}, true);
+    let ended: Outcome | undefined;
+    const onEnd = (outcome: Outcome): void => {
+      ended = outcome;
+    };
+    const id = this.#take(pool, request, this.#optionsOf(pool, request), onEnd, true);
+    if (isKnownPool(pool.facts)) return id;
+    // The job leaves at the end of this turn; the broker says that nobody listens before it answers a flush.
+    await new Promise<void>((resolve) => this.#bus.runtime.endOfTurn(resolve));
+    await this.#bus.flush();
+    if (ended?.ok === false && ended.error.reason === "unknown_pool") throw ended.error;
+    return id;
   }
 
   /** The outcome of a job that is here or was. @throws PoolError `not_found`, `canceled` */

@@ -4,7 +4,7 @@
  * Pure. Overload is told honestly: with the pool's utilization, how many jobs
  * are parked, and when to come back.
  */
-import { PoolError } from "../../../mesh/errors.js";
+import { PoolError, unknownPool } from "../../../mesh/errors.js";
 import type { InFlight } from "./in-flight.js";
 import type { Job } from "./job.js";
 import type { ParkedQueue } from "./parked-queue.js";
@@ -85,7 +85,7 @@ function noSlot(pressure: Pressure): PoolError {
   if (pressure.capacity > 0) return poolFull("slots", pressure);
   const retry = { retryAfterMs: NOBODY_RETRY_MS };
   if (pressure.everHeard) return new PoolError("no_workers", "the pool has no READY worker", retry);
-  return new PoolError("unknown_pool", "no worker has ever sent a heartbeat for this pool", retry);
+  return unknownPool(NOBODY_RETRY_MS);
 }
 
 function poolFull(bound: Bound | "slots", pressure: Pressure): PoolError {

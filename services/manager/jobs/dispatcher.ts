@@ -310,7 +310,7 @@ export class Dispatcher {
   #sendFirst(job: Job, nowMs: number): void {
     const { sender, workers } = this.#parts;
     if (!sender.holds) return this.#send(job, undefined, nowMs);
-    if (workers.free > 0) for (const offer of sender.takeOffers()) this.#assignOffer(offer, nowMs);
+    if (workers.free > 0) for (const offer of sender.takeOffers()) if (offer.isOpen) this.#assignOffer(offer, nowMs);
     if (!this.#assign(job, nowMs)) this.#send(job, undefined, nowMs);
   }
 

@@ -105,6 +105,7 @@ export class InFlight {
 
   /** The one place where an attempt changes its state. */
   #move(attempt: Attempt, to: AttemptState, worker = attempt.worker): void {
+    if (attempt.state === "over") return;
     this.#leave(attempt, to);
     const isAtWorker = to === "assigned" || to === "accepted";
     const wasAtWorker = attempt.spot >= 0;

@@ -1,10 +1,10 @@
 /**
  * Control through the meter: drain, pause, resume one worker.
  *
- * Decided here: who may. Refused unless the meter was started with control
- * enabled and a token, and the caller bears that token; both are compared by
- * their digests in constant time. A wrong token is logged with its source, never
- * with its text, and whoever guesses has to wait (guesses.ts).
+ * Decided here: who may control workers. A request is refused unless the meter was
+ * started with control enabled and a token, and the caller sends that token. Tokens are
+ * compared by their digests in constant time. A wrong token is logged with its source, never
+ * with its text, and a source of wrong tokens has to wait (guesses.ts).
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
@@ -98,7 +98,7 @@ export class WorkerControl {
     if (said !== undefined) {
       log.warn({ source, wrong: this.#guesses.wrong(source, nowMs()) }, "a control request with a wrong token");
     }
-    throw unauthenticated("bear the meter's control token");
+    throw unauthenticated("send the meter's control token as a bearer token");
   }
 }
 

@@ -1,10 +1,10 @@
 /**
- * Wrong tokens by the address they came from: who guesses has to wait.
+ * Counts wrong tokens by source address and makes the source wait.
  *
- * Pure; `nowMs` is a monotonic clock. After a few wrong tokens from an address
- * no token of that address is looked at for a second, then for two, four and up
- * to thirty; parallel requests therefore guess no faster than one after another.
- * A right token, or ten minutes without a wrong one, clears the address.
+ * Pure; `nowMs` is a monotonic clock. After a few wrong tokens from an address, tokens
+ * from that address are not checked for one second, then for two, four and up to
+ * thirty. So parallel requests guess no faster than requests one after another. A
+ * right token, or ten minutes without a wrong one, resets the address.
  */
 
 /** Wrong tokens that cost no wait: a person may mistype. */
@@ -12,7 +12,7 @@ const FREE_GUESSES = 3;
 const FIRST_WAIT_MS = 1_000;
 const MAX_WAIT_MS = 30_000;
 const FORGET_AFTER_MS = 600_000;
-/** Addresses remembered at once; the one that is silent for longest gives way. */
+/** Addresses remembered at once; beyond that the one that was silent for longest is forgotten. */
 const MAX_SOURCES = 10_000;
 
 interface Guesser {
@@ -25,7 +25,7 @@ interface Guesser {
 export class Guesses {
   readonly #bySource = new Map<string, Guesser>();
 
-  /** How long this address has to wait before a token of it is looked at, in milliseconds; 0 for not at all. */
+  /** How long this address has to wait before its next token is checked, in milliseconds; 0 when it need not wait. */
   waitMs(source: string, nowMs: number): number {
     return Math.max(0, (this.#bySource.get(networkOf(source))?.untilMs ?? 0) - nowMs);
   }
@@ -48,7 +48,7 @@ export class Guesses {
   }
 }
 
-/** One machine has as many IPv6 addresses as it likes within a /64, so that counts as one. */
+/** A machine can use any IPv6 address within its /64, so all of a /64 count as one source. */
 function networkOf(source: string): string {
   if (!source.includes(":") || source.startsWith("::ffff:")) return source;
   const [head = "", tail = ""] = source.split("%", 1)[0]?.split("::") ?? [];

@@ -2,8 +2,8 @@
  * The health of the meter, its services and its pools.
  *
  * "" and every service are SERVING while the meter hears the broker; "pool/NAME"
- * is SERVING when the pool has a READY worker, and unknown when nobody has named
- * it. While the meter is stale everything is NOT_SERVING.
+ * is SERVING when the pool has a READY worker, and unknown when no worker or manager
+ * has named the pool. While the meter is stale everything is NOT_SERVING.
  */
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { type HealthSource, ServingStatus } from "../../../mesh/http/health.js";

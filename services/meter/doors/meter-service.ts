@@ -1,4 +1,4 @@
-/** poolmesh.v1.MeterService: what every pool can take right now. */
+/** poolmesh.v1.MeterService: the capacity of every pool now. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -41,7 +41,7 @@ export function listWorkers(state: MeterState, request: ListWorkersRequest): Lis
   });
 }
 
-/** The last 15 minutes. Empty for a pool of which nothing is kept. @throws PoolError `invalid_argument` */
+/** The last 15 minutes. Empty for a pool that has no history. @throws PoolError `invalid_argument` */
 export function getHistory(state: MeterState, clock: ClockWork, request: GetHistoryRequest): GetHistoryResponse {
   if (request.pool !== "") checkName("pool", request.pool);
   const series = state.history.series(request.pool);

@@ -1,12 +1,12 @@
-/** What requests ask for, checked: filters and paces. Pure. */
+/** Checks the filters and paces of requests. Pure. */
 import { PoolError } from "../../../mesh/errors.js";
 import { checkName } from "../../../mesh/names.js";
 import type { Pace } from "../streams/reader.js";
 import type { Filter } from "../streams/view.js";
 
-/** Something flows on a stream of ours at least so often, in milliseconds. */
+/** Every stream sends a message at least this often, in milliseconds. */
 const MAX_SILENCE_MS = 15_000;
-/** When a stream is given a sign of life: early enough to be there in time. */
+/** When a keep-alive is sent: early enough to arrive in time, in milliseconds. */
 export const KEEP_ALIVE_MS = MAX_SILENCE_MS - 500;
 const MAX_LABELS = 32;
 const MAX_LABEL_LENGTH = 63;

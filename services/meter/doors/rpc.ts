@@ -1,4 +1,4 @@
-/** The meter's RPCs, each passed to whoever answers it. Decides nothing. */
+/** The meter's RPCs. Each call is passed to the part that answers it. Nothing is decided here. */
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js";

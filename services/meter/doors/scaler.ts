@@ -1,10 +1,10 @@
 /**
  * KEDA's external scaler: how many workers a pool needs.
  *
- * Decided here: the metric is busy slots + parked jobs, its target the slots of
- * one worker, so that KEDA asks for (busy + parked) ÷ slots workers. A pool that
- * nobody has named yet is at rest. A meter that is cut off from the broker
- * answers with an error, so that nothing is scaled by old values.
+ * Decided here: the metric is busy slots + parked jobs, and its target is the slots
+ * of one worker. So KEDA asks for (busy + parked) ÷ slots workers. A pool that no
+ * worker or manager has named yet is inactive. A meter that is cut off from the
+ * broker answers with an error, so nothing is scaled by old values.
  * Metadata: `pool` (required), `slotsPerWorker` (default: the mean of its READY
  * workers, 1 when there is none).
  */
@@ -35,7 +35,7 @@ export function isActive(state: MeterState, ref: ScaledObjectRef): IsActiveRespo
   return create(IsActiveResponseSchema, { result: hasWork(capacityOf(state, pool)) });
 }
 
-/** The same at once, at every change, and as a sign of life. */
+/** The same as a stream: at once, at every change, and as a keep-alive. */
 export async function* streamIsActive(
   state: MeterState,
   ref: ScaledObjectRef,
@@ -70,7 +70,7 @@ export function getMetrics(state: MeterState, request: GetMetricsRequest): GetMe
   const pool = poolOf(request.scaledObjectRef);
   const name = metricName(pool);
   if (request.metricName !== "" && request.metricName !== name) {
-    throw new PoolError("invalid_argument", `metricName: this pool's is ${name}`, { field: "metricName" });
+    throw new PoolError("invalid_argument", `metricName: the metric of this pool is ${name}`, { field: "metricName" });
   }
   state.requireFresh();
   const { busy, parked } = capacityOf(state, pool);

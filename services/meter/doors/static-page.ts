@@ -1,9 +1,9 @@
 /**
- * The live page's files, under a policy that lets in nothing from elsewhere.
+ * The live page's files, with a content policy that allows nothing from other origins.
  *
- * Decided here: the headers, what may be kept by a browser, and that only files
- * which were there when the folder was read are served: no path is ever built
- * from a request. Not decided here: what the page shows.
+ * Decided here: the headers, what a browser may cache, and that only files that were
+ * there when the folder was read are served. No path is built from a request. Not
+ * decided here: what the page shows.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join, relative, sep } from "node:path";
@@ -40,7 +40,7 @@ Build it with "npm run build", then reload. The meter itself works:
 
   curl -H "content-type: application/json" -d "{}" http://HOST:PORT/poolmesh.v1.MeterService/GetCapacity`;
 
-/** What the meter says of itself to the page. */
+/** What the page is told about its meter. */
 export interface PageConfig {
   /** Whether it takes control requests. */
   readonly control: boolean;

@@ -2,9 +2,10 @@
  * solpipe.WorkerStatus and relay.Capacity: the stream that existing clients have
  * compiled in, under two names.
  *
- * To the byte: one message at once, one on every change (coalesced), and one
- * every 30 seconds although nothing changed; busy divided by total, 1 when there
- * is no worker. A request header `pool` narrows it to one pool.
+ * Its wire form is kept to the byte. It sends one message at once, one on every change
+ * (coalesced), and one every 30 seconds although nothing changed. The value is busy
+ * divided by total, and 1 when there is no worker. A request header `pool` narrows it
+ * to one pool.
  */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";

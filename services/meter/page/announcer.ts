@@ -1,11 +1,11 @@
-/** Tells screen readers what changed in kind, never every number: the connection, and workers in trouble. */
+/** Tells screen readers what matters: changes of the connection and workers in trouble, not every number. */
 import { plural } from "../../../browser/format.js";
 import type { StateWord, WorkerRow } from "../../../browser/worker-row.js";
 import { byId, setText } from "./element.js";
 
 const TOLD: readonly StateWord[] = ["lost", "draining", "paused"];
 
-/** What happened to workers between two looks, in one sentence; empty for nothing worth saying. Pure. */
+/** What happened to workers between two snapshots, in one sentence; empty when nothing is worth saying. Pure. */
 export function changesSaid(before: ReadonlyMap<string, StateWord>, rows: readonly WorkerRow[]): string {
   const news = new Map<StateWord, string[]>();
   for (const row of rows) {
@@ -20,7 +20,7 @@ export function changesSaid(before: ReadonlyMap<string, StateWord>, rows: readon
   return parts.join("; ");
 }
 
-/** Speaks at most once a second, when told to. */
+/** Announces at most once a second. */
 export class Announcer {
   readonly #root = byId("announcer");
   #states = new Map<string, StateWord>();

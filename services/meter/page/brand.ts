@@ -1,11 +1,11 @@
-/** The mark in the head of the page, in the tab's icon and title: nine cells, as full as the pool. */
+/** The logo in the head of the page, and the tab's icon and title: nine cells, filled by the pool's utilization. */
 import { percent } from "../../../browser/format.js";
 import { byId, element, setAttribute } from "./element.js";
 
 const CELLS = 9;
 const COLORS = { live: "#12a08f", other: "#8a9a98", lost: "#d2543d" } as const;
 
-/** What the mark shows. */
+/** What the logo shows. */
 export interface BrandLevel {
   /** 0 to 1; undefined when unknown. */
   readonly utilization: number | undefined;
@@ -21,7 +21,7 @@ export function filledCells(utilization: number): number {
   return Math.min(CELLS - 1, Math.max(1, Math.round(utilization * CELLS)));
 }
 
-/** Draws the mark. */
+/** Draws the logo. */
 export class Brand {
   readonly #cells = Array.from({ length: CELLS }, () => element("span"));
   readonly #icon = byId<HTMLLinkElement>("favicon");
@@ -48,7 +48,7 @@ export class Brand {
   }
 }
 
-/** Cells fill from the bottom row up, left to right, like water. */
+/** Cells fill from the bottom row up, and from left to right. */
 function isFilled(index: number, filled: number): boolean {
   const fromBottom = (2 - Math.floor(index / 3)) * 3 + (index % 3);
   return fromBottom < filled;

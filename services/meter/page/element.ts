@@ -19,7 +19,7 @@ export function byId<E extends HTMLElement = HTMLElement>(id: string): E {
   return found as E;
 }
 
-/** Sets text only when it differs: what did not change costs nothing. */
+/** Sets text only when it differs, so that the browser does not draw it again. */
 export function setText(node: Node, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }

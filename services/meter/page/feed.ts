@@ -1,23 +1,22 @@
 /**
  * The page's two streams, and when they are open.
  *
- * A browser opens at most six HTTP/1.1 connections to one origin, for all of
- * its tabs together. Capacity (parked jobs, rates, totals) and workers (rows)
- * are two streams of the meter, so an open page holds two of the six. That is
- * why a page that nobody sees holds none: both end when the page is left, and
- * half a minute after it is hidden; both start afresh, snapshot first, when it
- * is seen again.
+ * A browser opens at most six HTTP/1.1 connections to one origin, for all of its
+ * tabs together. Capacity (parked jobs, rates, totals) and workers (rows) are two
+ * streams of the meter, so a visible page holds two of the six. A hidden page holds
+ * none: both streams end when the page is left, and half a minute after it is hidden.
+ * When it is visible again both start anew with a snapshot.
  */
 import { type CapacityView, type WorkersView, watchCapacity, watchWorkers } from "../../../browser.js";
 
 /** How long a hidden page keeps its streams, in milliseconds. */
 const HIDDEN_GRACE_MS = 30_000;
 
-/** Who hears the streams. */
+/** Who gets the messages of the streams. */
 export interface FeedListener {
   readonly onCapacity: (view: CapacityView) => void;
   readonly onWorkers: (view: WorkersView) => void;
-  /** Streams begin anew: what was drawn over time has a gap. */
+  /** The streams begin anew, so charts have a gap. */
   readonly onOpen: () => void;
 }
 
@@ -52,7 +51,7 @@ export class Feed {
     this.#controller = undefined;
   }
 
-  /** Does not wait for the next try. */
+  /** Tries again now, without the rest of the wait. */
   retryNow(): void {
     this.close();
     this.open();

@@ -1,6 +1,6 @@
 /**
- * Puts the page together: streams in, one drawing per frame out, one tick a
- * second for what ages. Decides nothing about looks or words.
+ * Puts the page together: messages come in, each frame is drawn once, and a tick a
+ * second updates ages. Not decided here: looks and words.
  */
 import { plainText } from "../../../browser/plain-text.js";
 import { Announcer } from "./announcer.js";

@@ -1,4 +1,4 @@
-/** What the meter says of itself to the page: its version, and whether it takes control requests. */
+/** What the page is told about its meter: the version, and whether it takes control requests. */
 
 /** The answer of page-config.json. */
 export interface PageConfig {
@@ -6,7 +6,7 @@ export interface PageConfig {
   readonly version: string;
 }
 
-/** Reads it; a meter that does not answer, or answers nonsense, is read-only. */
+/** Reads it. A meter that does not answer, or whose answer is invalid, counts as read-only. */
 export async function readPageConfig(): Promise<PageConfig> {
   try {
     const response = await fetch("./page-config.json", { cache: "no-store" });

@@ -15,7 +15,7 @@ export interface PageState {
   order: SortOrder;
   /** Whether the meter takes control requests. */
   control: boolean;
-  /** The meter's version, when it told. */
+  /** The meter's version; empty when it is not known. */
   version: string;
 }
 
@@ -33,7 +33,7 @@ export function initialState(): PageState {
   };
 }
 
-/** The way to the meter now. */
+/** The connection to the meter now. */
 export function connectionNow(state: PageState): Connection {
   return state.capacity?.connection ?? { state: "connecting", attempt: 1 };
 }

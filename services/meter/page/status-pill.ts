@@ -1,14 +1,14 @@
-/** Says in the head of the page whether what is seen is live, and below it what to think of it when it is not. */
+/** Says in the head of the page whether the values are live, and below it what it means when they are not. */
 
 import { age } from "../../../browser/format.js";
 import type { Connection } from "../../../browser.js";
 import { byId, element, setAttribute, setText } from "./element.js";
 
-/** What the page says of its connection. */
+/** The words for a connection. */
 export interface StatusWords {
   /** Short, for the pill. */
   readonly pill: string;
-  /** A sentence for the notice; empty when all is well. */
+  /** A sentence for the notice; empty while the values are live. */
   readonly notice: string;
 }
 
@@ -19,7 +19,7 @@ export interface StatusWords {
  * @param heardMs time since anything was heard, in milliseconds; undefined for never
  */
 export function statusWords(connection: Connection, sinceMs: number, heardMs: number | undefined): StatusWords {
-  const asOf = heardMs === undefined ? "" : ` What you see is ${age(Math.max(1_000, heardMs))} old.`;
+  const asOf = heardMs === undefined ? "" : ` The values are ${age(Math.max(1_000, heardMs))} old.`;
   switch (connection.state) {
     case "live":
       return { pill: "live", notice: "" };
@@ -30,7 +30,7 @@ export function statusWords(connection: Connection, sinceMs: number, heardMs: nu
       const staleFor = age(Math.max(1_000, connection.staleAgeMs + sinceMs));
       return {
         pill: `stale for ${staleFor}`,
-        notice: `The meter is cut off from the broker. What you see was true ${staleFor} ago; jobs may well go on.`,
+        notice: `The meter is cut off from the broker. The values are ${staleFor} old. Jobs may still run.`,
       };
     }
     case "disconnected": {
@@ -50,7 +50,7 @@ export class StatusPill {
   #state = "";
   #sinceMs = 0;
 
-  /** @param onRetry called when the reader does not want to wait */
+  /** @param onRetry called when the reader asks for an attempt now */
   constructor(onRetry: () => void) {
     const retry = element("button", "quiet", "Try now");
     retry.type = "button";

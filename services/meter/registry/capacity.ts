@@ -1,9 +1,9 @@
 /**
  * The arithmetic of capacity.
  *
- * Pure. Only the slots of READY workers are capacity: what is starting, paused,
- * draining, stopped or lost is counted by state and in nothing else, since a
- * worker that is not heard is not an idle one. No capacity is full: utilization 1.
+ * Pure. Only the slots of READY workers are capacity. Workers that are starting,
+ * paused, draining, stopped or lost are counted by state only, since a worker that is
+ * not heard is not idle. Without capacity the utilization is 1.
  */
 import { create } from "@bufbuild/protobuf";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
@@ -27,13 +27,13 @@ export interface ManagerSums {
 /** What managers report when there are none. */
 export const NO_MANAGERS: ManagerSums = { managers: 0, parked: 0, parkedLimit: 0, oldestWaitMs: 0, inFlight: 0 };
 
-/** What a pool's capacity is made of. */
+/** What a pool's capacity is computed from. */
 export interface CapacityParts {
   readonly pool: string;
   readonly rows: Iterable<WorkerRow>;
   readonly managers: ManagerSums;
   readonly jobsPerSecond: number;
-  /** Jobs of processes that are gone. */
+  /** Jobs done and failed of processes that are gone. */
   readonly goneDone: number;
   readonly goneFailed: number;
 }
@@ -41,13 +41,13 @@ export interface CapacityParts {
 /** The largest value of a protobuf uint32. */
 const MAX_UINT32 = 4_294_967_295;
 
-/** Busy divided by slots, always within 0 and 1; 1 when there are no slots or the counts make no sense. */
+/** Busy divided by slots, always within 0 and 1; 1 when there are no slots or the counts are out of range. */
 export function utilization(busy: number, slots: number): number {
   const ratio = busy / slots;
   return ratio >= 0 && ratio <= 1 ? ratio : 1;
 }
 
-/** What one pool can take right now. */
+/** The capacity of one pool now. */
 export function capacityOf(parts: CapacityParts): PoolCapacity {
   const sum = { slots: 0, busy: 0, busyAll: 0, done: parts.goneDone, failed: parts.goneFailed };
   const workers = create(StateCountsSchema);

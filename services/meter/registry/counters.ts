@@ -2,7 +2,7 @@
 import { GARBAGE_KINDS, type GarbageKind } from "../../../mesh/wire/heartbeat-codec.js";
 import { VERDICTS, type Verdict } from "./registry.js";
 
-/** What became of a heartbeat, taken or dropped. */
+/** Whether a heartbeat was taken, or why it was dropped. */
 export type Fate = Verdict | GarbageKind;
 
 /** How a probe ended. */

@@ -1,14 +1,14 @@
 /**
- * How far the meter can be trusted at this moment.
+ * Whether the meter's values are current.
  *
- * Pure. Stale: cut off from the broker, or nothing of it is heard; values are
- * then the last known ones, and nobody is LOST for being silent.
+ * Pure. The meter is stale when it is cut off from the broker or hears nothing from
+ * it. Its values are then the last known ones, and no worker becomes LOST by silence.
  */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Freshness as FreshnessMessage, FreshnessSchema } from "../../../gen/poolmesh/v1/meter_pb.js";
 
-/** Fresh or stale, and since when. A meter is born stale. */
+/** Fresh or stale, and since when. A meter starts stale. */
 export class Freshness {
   #staleFromMs: number | undefined;
 
@@ -21,14 +21,14 @@ export class Freshness {
     return this.#staleFromMs !== undefined;
   }
 
-  /** Nothing has been heard since `fromMs`; whether that is news. */
+  /** Nothing has been heard since `fromMs`. Returns whether the meter was fresh before. */
   lose(fromMs: number): boolean {
     if (this.stale) return false;
     this.#staleFromMs = fromMs;
     return true;
   }
 
-  /** The broker is heard again; whether that is news. */
+  /** The broker is heard again. Returns whether the meter was stale before. */
   regain(): boolean {
     const news = this.stale;
     this.#staleFromMs = undefined;

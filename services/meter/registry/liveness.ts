@@ -1,11 +1,11 @@
 /**
- * The judge of silence: a steady look at who is heard, and whether we can hear.
+ * Judges silence, after a check that this meter itself can hear.
  *
- * Decided here: silence counts only while our own link is known to be good. When
- * nothing at all is heard, a round trip to the broker is made first; until it
- * ends nobody is judged, and after a second of it the meter calls itself stale.
- * So a meter that was cut off, paused or slow shows old values as old, not as
- * LOST; afterwards every worker has three of its intervals to be heard.
+ * Decided here: silence counts only while this meter's own connection is known to be
+ * good. When nothing at all is heard, a round trip to the broker is made first. Until
+ * it ends no worker is judged, and after a second without its end the meter is stale.
+ * So a meter that was cut off, suspended or slow shows old values as old, and not
+ * workers as LOST. Afterwards every worker has three of its intervals to be heard.
  */
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Listener } from "../listener.js";
@@ -13,11 +13,11 @@ import { type Prober, STABLE_AFTER_MS } from "../prober.js";
 import type { View } from "../streams/view.js";
 import type { Freshness } from "./freshness.js";
 
-/** How often it looks. */
+/** The time between two checks, in milliseconds. */
 const LOOK_MS = 100;
-/** Nothing heard for this long: a round trip to the broker before anybody is judged. */
+/** After this long without any message, a round trip to the broker comes before any judgement, in milliseconds. */
 const CHECK_LINK_AFTER_MS = 200;
-/** Neither heartbeat nor round trip for this long: stale. */
+/** After this long without a heartbeat or a round trip the meter is stale, in milliseconds. */
 const STALE_AFTER_MS = 1_000;
 const ROUND_TRIP_LIMIT_MS = 1_000;
 

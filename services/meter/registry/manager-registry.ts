@@ -1,15 +1,15 @@
 /**
- * What managers say of each pool: jobs parked, the oldest wait, jobs in flight.
+ * What managers report of each pool: jobs parked, the oldest wait, jobs in flight.
  *
- * Pure; `nowMs` is a monotonic clock. A manager is known by its newest
- * heartbeat and forgotten with its last one, or after three of its own intervals
- * of silence: what it held is then no longer counted as waiting.
+ * Pure; `nowMs` is a monotonic clock. The newest heartbeat of a manager counts. A
+ * manager is forgotten with its last heartbeat, or after three of its own intervals of
+ * silence. Its parked jobs are then no longer counted.
  */
 import type { ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { isNewer, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 import { type ManagerSums, NO_MANAGERS } from "./capacity.js";
 
-/** What became of a manager's heartbeat. */
+/** What a manager's heartbeat changed, or why it was dropped. */
 export type ManagerVerdict = "new" | "changed" | "unchanged" | "old_seq" | "full";
 
 /** Bounds. */
@@ -96,7 +96,7 @@ export class ManagerRegistry {
     }
   }
 
-  /** The reader was deaf until now: silence is counted from here. */
+  /** The meter could not hear until now: silence is counted from here. */
   forgiveSilence(nowMs: number): void {
     for (const { managers } of this.#pools.values()) {
       for (const entry of managers.values()) entry.quietFromMs = nowMs;

@@ -1,9 +1,9 @@
 /**
  * The rows of one pool, by worker id and process.
  *
- * Pure. Keeps what outlives a row: jobs of processes that are gone, so that a
- * pool's counters never fall while the pool is known; and which ids more than
- * one live process claims.
+ * Pure. Two facts are kept longer than a row: the job counts of processes that are
+ * gone, so a pool's counters never fall while the pool is known; and which ids more
+ * than one live process uses.
  */
 import type { Rivals } from "./rivals.js";
 import { isLive, type WorkerRow } from "./worker-row.js";
@@ -21,10 +21,10 @@ export interface WorkerId {
 export class PoolRows {
   readonly ids = new Map<string, WorkerId>();
   readonly rows = new Set<WorkerRow>();
-  /** Jobs of processes that are gone. */
+  /** Jobs done and failed of processes that are gone. */
   goneDone = 0;
   goneFailed = 0;
-  /** Ids that more than one live process claims. */
+  /** Ids that more than one live process uses. */
   conflicts = 0;
 
   constructor(readonly name: string) {}

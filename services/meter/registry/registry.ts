@@ -4,11 +4,11 @@
  * Pure; `nowMs` is a monotonic clock and every judgement is made from it.
  * Decided here:
  * - one writer per process: a heartbeat counts only when its number rises;
- * - a newer incarnation takes the place of an older one at once, and a live
- *   older one comes back as a row of its own (rivals.ts): a conflict;
+ * - a newer incarnation replaces an older one at once; an older one that is still
+ *   alive comes back as a row of its own (rivals.ts), which is a conflict;
  * - LOST after three of the worker's own intervals without a sign of life, or
- *   when nobody is at its control subject.
- * Not decided here: what is garbage (mesh/heartbeat-codec.ts), how many rows there
+ *   when nobody listens at its control subject.
+ * Not decided here: which messages are invalid (mesh/wire/heartbeat-codec.ts), how many rows there
  * may be and how long a gone one is kept (row-store.ts), what a pool's sums are
  * (capacity.ts).
  */
@@ -24,7 +24,7 @@ import { applyBeat, changesCapacity, changesLook, isLive, type WorkerRow } from 
 export const VERDICTS = ["new", "changed", "unchanged", "old_seq", "old_incarnation", "counts", "full"] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
-/** Who wants to know. Called while a heartbeat is taken, so: mark and return. */
+/** Who hears of changes. Called while a heartbeat is taken in, so a listener only marks what changed. */
 export interface RegistryEvents extends RowEvents {
   /** Jobs of a process ended since its heartbeat of `sinceMs`. What it did before it was first heard is not among them. */
   jobsEnded(row: WorkerRow, count: number, sinceMs: number): void;
@@ -97,7 +97,7 @@ export class Registry {
     return quiet;
   }
 
-  /** Nobody is at its control subject. */
+  /** Nobody listens at its control subject. */
   markLost(row: WorkerRow, nowMs: number): void {
     if (isLive(row) && this.#store.has(row)) this.#store.setState(row, WorkerState.LOST, nowMs);
   }
@@ -107,7 +107,7 @@ export class Registry {
     row.quietFromMs = nowMs;
   }
 
-  /** The reader was deaf until now: silence is counted from here. */
+  /** The meter could not hear until now: silence is counted from here. */
   forgiveSilence(nowMs: number): void {
     for (const row of this.rows()) row.quietFromMs = nowMs;
   }

@@ -1,10 +1,11 @@
 /**
- * Two processes under one worker id: which is a late echo, which is alive.
+ * Two processes under one worker id: whether the older one is alive.
  *
- * Pure. A process older than the newest known one is an echo (duplicates,
- * reordering, the last words of a restart) until it proves to be alive: two
- * heartbeats with rising numbers, at least one interval apart, after the newer
- * one appeared. Only then are both kept, and the conflict is shown.
+ * Pure. Heartbeats of a process that is older than the newest known one may be late
+ * messages (duplicates, reordering, the last heartbeat before a restart). The older
+ * process counts as alive after two heartbeats with rising numbers, at least one
+ * interval apart, that came after the newer process appeared. Only then are both
+ * kept, and the conflict is shown.
  */
 import type { Heartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { intervalMs, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
@@ -28,7 +29,7 @@ export class Rivals {
     this.#keep(incarnation, { seq, rising: 0, firstMs: nowMs, lastMs: nowMs });
   }
 
-  /** Weighs a heartbeat of an older process; true when it is proven alive. */
+  /** Evaluates a heartbeat of an older process. True when that process counts as alive. */
   proves(beat: Heartbeat, nowMs: number): boolean {
     const known = this.#byIncarnation.get(beat.incarnation);
     if (known === undefined || nowMs - known.lastMs > lostAfterMs(beat.heartbeatIntervalMs)) {
@@ -44,7 +45,7 @@ export class Rivals {
     return known.rising >= 2 && nowMs - known.firstMs >= intervalMs(beat.heartbeatIntervalMs);
   }
 
-  /** Forgets one that is alive, or said that it stopped. */
+  /** Forgets a process that counts as alive, or that said STOPPED. */
   drop(incarnation: bigint): void {
     this.#byIncarnation.delete(incarnation);
   }

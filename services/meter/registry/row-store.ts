@@ -1,15 +1,16 @@
 /**
  * The rows that are kept: how many, and for how long.
  *
- * Pure. The number of rows and pools has a bound: beyond it nothing is added,
- * except that the row that is gone for longest makes room. STOPPED rows are
- * forgotten after a minute, LOST ones after ten. Every change is announced.
+ * Pure. The number of rows and pools is bounded. Beyond the bound a new row takes the
+ * place of the row that has been STOPPED or LOST for longest; if there is none, it is
+ * not added. STOPPED rows are forgotten after a minute, LOST ones after ten. Every
+ * change is announced.
  */
 import { type Heartbeat, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolRows } from "./pool-rows.js";
 import { isLive, newRow, type WorkerRow } from "./worker-row.js";
 
-/** How much of a row changed: its pool's sums, only its looks, or nothing but its age. */
+/** How much of a row changed: its pool's sums, only what the row shows, or only its age. */
 export type RowChange = "capacity" | "look" | "age";
 
 /** Who wants to know of rows. */
@@ -65,7 +66,7 @@ export class RowStore {
     return this.replace(beat, nowMs);
   }
 
-  /** The same for a process whose elder is about to be removed: it needs no room. */
+  /** The same for a process that replaces an older one: it needs no room. */
   replace(beat: Heartbeat, nowMs: number): WorkerRow | undefined {
     let pool = this.pools.get(beat.pool);
     if (pool === undefined) {
@@ -111,7 +112,7 @@ export class RowStore {
     this.#events.rowChanged(row, "look");
   }
 
-  /** Forgets the rows that are gone for long enough. */
+  /** Forgets the rows that have been STOPPED or LOST for long enough. */
   forget(nowMs: number): void {
     for (const row of this.#gone) {
       const limitMs = row.state === WorkerState.STOPPED ? this.#options.forgetStoppedMs : this.#options.forgetLostMs;

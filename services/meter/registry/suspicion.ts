@@ -1,16 +1,16 @@
 /**
- * A worker that beats but takes nothing that is offered.
+ * A worker that sends heartbeats but takes no job.
  *
- * Pure. The mark is worked out anew each time from what is known now, so that
- * it clears by itself: when the worker takes a job, is full, leaves READY, or
- * nothing waits any more.
+ * Pure. Whether a worker is unhealthy is computed each time from what is known now.
+ * So it ends by itself when the worker takes a job, is full, leaves READY, or no job
+ * waits any more.
  */
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { WorkerRow } from "./worker-row.js";
 
-/** How long it must have taken nothing although it could have. */
+/** How long it must have taken no job although it had a free slot, in milliseconds. */
 export const UNHEALTHY_AFTER_MS = 5_000;
-/** Refusals in that time that are no accident. */
+/** So many refusals in that time make it unhealthy. */
 const MIN_REFUSALS = 3n;
 
 /**

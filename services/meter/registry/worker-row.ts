@@ -2,9 +2,9 @@
  * One row of the view: one process under a worker id, and what its reader
  * judges of it.
  *
- * Pure; `nowMs` is a monotonic clock. States as shown: what the worker says
- * (STARTING, READY, PAUSED, DRAINING, STOPPED), or LOST when it says nothing; a
- * newer heartbeat brings a LOST row back. Which rows exist is the registry's.
+ * Pure; `nowMs` is a monotonic clock. A row shows the state that the worker says
+ * (STARTING, READY, PAUSED, DRAINING, STOPPED), or LOST when the worker is silent. A
+ * newer heartbeat ends LOST. The registry decides which rows exist.
  */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -29,7 +29,7 @@ export interface WorkerRow {
   readonly firstSeenMs: number;
   /** When the newest heartbeat came. */
   lastBeatMs: number;
-  /** Silence is counted from here: the newest heartbeat, or the end of a time in which the reader was deaf. */
+  /** Silence is counted from here: the newest heartbeat, or the end of a time in which the meter could not hear. */
   quietFromMs: number;
   conflict: boolean;
   unhealthy: boolean;
@@ -38,7 +38,7 @@ export interface WorkerRow {
   failed: number;
   /** When it last took a job, was full, or was not READY. */
   tookMs: number;
-  /** Offers refused up to then, and when it first refused one after that. */
+  /** Offers refused before that, and when it refused the first one after it. */
   refusedBefore: bigint;
   refusesFromMs: number | undefined;
 }
@@ -82,7 +82,7 @@ export function changesCapacity(before: Heartbeat, after: Heartbeat): boolean {
   );
 }
 
-/** Whether they differ in what a person looks at, besides the age and the lag. */
+/** Whether they differ in what a row shows, besides its age and lag. */
 export function changesLook(before: Heartbeat, after: Heartbeat): boolean {
   return (
     changesCapacity(before, after) ||

@@ -1,10 +1,10 @@
 /**
- * Changes: from heartbeats taken to readers told.
+ * Changes: from heartbeats that were taken in to messages to readers.
  *
- * Decided here: marks are gathered and worked out once a tick for all readers of
- * the same view; the first change after a quiet time goes out at once; whoever
- * heard nothing for its keep-alive time hears something. Not decided here: what
- * a view is (topic.ts), what a reader is owed (reader.ts), how it is sent.
+ * Decided here: changes are collected and computed once a tick for all readers of the
+ * same view. The first change after a quiet time goes out at once. A reader that got
+ * nothing for its keep-alive time gets a message. Not decided here: what a view is
+ * (topic.ts), which changes a reader has not seen (reader.ts), how they are sent.
  */
 import type { PoolCapacity } from "../../../gen/poolmesh/v1/view_pb.js";
 import type { RowChange } from "../registry/row-store.js";
@@ -23,7 +23,7 @@ export interface ChangesOptions {
   readonly nowMs?: () => number;
 }
 
-/** Readers are told at least so often of what changed, however many they are, in milliseconds. */
+/** The longest tick, however many readers there are, in milliseconds. */
 const MAX_TICK_MS = 500;
 
 /** A topic and its readers. */
@@ -42,7 +42,7 @@ export interface Subscription<V, T> {
   readonly topic: T;
 }
 
-/** Tells readers what changed in a view. */
+/** Sends the changes of a view to its readers. */
 export class Changes implements ViewEvents {
   readonly nowMs: () => number;
   readonly #coalesceMs: number;
@@ -183,7 +183,7 @@ export class Changes implements ViewEvents {
     else this.#immediate = setImmediate(() => this.#run());
   }
 
-  /** Signs of life and ages; a tick that is due anyway sees to them, and readers keep its step. */
+  /** Keep-alives and ages. When a tick is due anyway, they are left to that tick, so readers follow its pace. */
   #lookAround(): void {
     if (this.#tick !== undefined || this.#immediate !== undefined) return;
     this.#tickedMs = this.nowMs();

@@ -1,8 +1,8 @@
 /**
  * Fan-out: one message for all readers of a topic that are in step.
  *
- * What a delta says is encoded once; a stream adds its own version and sends it.
- * Streams that cannot take frames (JSON) get a message of their own each time.
+ * A delta is encoded once. Each stream puts its own version in front and sends it.
+ * Streams that cannot take frames (JSON) encode a message of their own each time.
  */
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
@@ -11,7 +11,7 @@ import { binarySink } from "../../../mesh/http/rpc/frames.js";
 import type { Delta } from "./feed.js";
 import type { Reader } from "./reader.js";
 
-/** Readers that come for a delta within this time hear the same clock, in milliseconds. */
+/** Readers that ask for a delta within this time get the same clock reading, in milliseconds. */
 const SHARED_MS = 20;
 /** The field `version` of every message that is fanned out. */
 const VERSION_FIELD = 1;

@@ -1,16 +1,15 @@
 /**
- * A set of named values and its versions: what any reader has not yet seen.
+ * A set of named values with versions: what a reader has not yet seen.
  *
- * Pure. A reader holds nothing but the version that it saw last. It gets the
- * newest value of each name that changed since, so a slow one leaves no backlog.
- * Removed names are remembered up to a bound; a reader that is older than that
- * gets everything anew.
+ * Pure. A reader holds only the version that it saw last. It gets the newest value of
+ * each name that changed since, so a slow reader causes no backlog. Removed names are
+ * remembered up to a bound. A reader with an older version gets everything anew.
  */
 
 /** What happened since a version. */
 export interface Delta<V> {
   readonly version: bigint;
-  /** True: `changed` is everything there is. */
+  /** True when `changed` has all values. */
   readonly snapshot: boolean;
   readonly changed: readonly V[];
   readonly removed: readonly string[];
@@ -29,11 +28,11 @@ const MAX_DELTAS = 16;
 export class Feed<V> {
   readonly #entries = new Map<string, Entry<V>>();
   readonly #removed = new Map<string, bigint>();
-  /** Deltas up to the current version, by the version they start from: readers in step share one. */
+  /** Deltas up to the current version, by the version they start from. Readers with the same version share one. */
   readonly #deltas = new Map<bigint, Delta<V>>();
   #version = 1n;
   #dirty = false;
-  /** Readers older than this have missed removals that are forgotten. */
+  /** A reader with an older version has missed removals that are forgotten. */
   #oldest = 1n;
 
   /** The version of the last commit. */
@@ -71,7 +70,7 @@ export class Feed<V> {
     this.#dirty = true;
   }
 
-  /** Makes what was set visible; whether there was anything. */
+  /** Makes the changes visible to readers. Returns whether there were any. */
   commit(): boolean {
     if (!this.#dirty) return false;
     this.#dirty = false;

@@ -1,9 +1,10 @@
 /**
- * The last 15 minutes, a point a second, so that a chart is full when opened.
+ * The last 15 minutes, a point a second, so that a chart is full when it is opened.
  *
- * Pure. A ring for each pool and one for all of them; the number of pools that
- * have one is bounded (about 14 kB each), later pools have none until another
- * is forgotten. A second in which the meter was cut off is a point "not known".
+ * Pure. There is a ring for each pool and one for all pools together. A ring takes about
+ * 14 kB, so the number of pools with a ring is bounded. A pool beyond the bound has none
+ * until another pool is forgotten. A second in which the meter was cut off is a point
+ * "not known".
  */
 
 /** Points kept, and the time between two. */

@@ -1,13 +1,13 @@
 /**
- * One reader of a topic: what it has seen, and when it is told again.
+ * One reader of a topic: what it has seen, and when it gets the next message.
  *
- * It holds a version and two instants, never a message: a reader that does not
- * come back for long gets the newest values when it does. States: reading (its
- * stream is busy with what it got) and waiting (in next()).
+ * It holds a version and two instants, never a message. So a reader that comes back
+ * late gets the newest values. States: reading (its stream still writes the last
+ * message) and waiting (in next()).
  */
 import type { Delta, Feed } from "./feed.js";
 
-/** How often a reader wants to be told, in milliseconds. */
+/** How often a reader wants a message, in milliseconds. */
 export interface Pace {
   /** At most one message in this time. */
   readonly minIntervalMs: number;
@@ -15,13 +15,13 @@ export interface Pace {
   readonly keepAliveMs: number;
 }
 
-/** A timer of so many milliseconds may fire so much earlier by a finer clock. */
+/** By a finer clock a timer may fire this much early, in milliseconds. */
 const ROUNDING_MS = 1;
 
-/** What a reader needs of whoever keeps its topic current. */
+/** What a reader needs of changes.ts. */
 export interface ReaderHost {
   nowMs(): number;
-  /** There is something for a waiting reader that is not due yet: pulse it later. */
+  /** A waiting reader has changes and is not due yet: call pulse() later. */
   behind(): void;
   left(reader: Reader<unknown>): void;
 }
@@ -35,7 +35,7 @@ export class Reader<V> {
   readonly #onAbort = (): void => this.#close();
   #seen = 0n;
   #sentMs = Number.NEGATIVE_INFINITY;
-  /** The tick that woke it last: its time counts from there, or it would miss every other one. */
+  /** The tick that woke it last. Its pace is counted from there; otherwise it would miss every second tick. */
   #wokenMs: number | undefined;
   #wake: (() => void) | undefined;
 
@@ -49,8 +49,8 @@ export class Reader<V> {
   }
 
   /**
-   * Resolves with what is new, as soon as the pace allows: at first everything,
-   * later perhaps nothing, as a sign of life.
+   * Resolves with the changes as soon as the pace allows: at first everything, later
+   * perhaps nothing, as a keep-alive.
    *
    * @throws the signal's reason
    */
@@ -74,12 +74,12 @@ export class Reader<V> {
     return this.#host.nowMs() - this.#sentMs >= this.#pace.keepAliveMs;
   }
 
-  /** The stream sends a message now: both times count from here. */
+  /** The stream sends a message now. Both times are counted from here. */
   sent(): void {
     this.#sentMs = this.#wokenMs ?? this.#host.nowMs();
   }
 
-  /** Wakes it when it waits and is due; false when it has to wait although there is something new. */
+  /** Wakes it when it waits and is due. False when it has changes and must still wait. */
   pulse(nowMs: number): boolean {
     if (this.#wake === undefined) return true;
     if (!this.#isDue(nowMs)) return this.#feed.version === this.#seen;

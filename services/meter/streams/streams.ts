@@ -1,9 +1,9 @@
 /**
- * The meter's own streams: a snapshot, then what changed, then a sign of life.
+ * The meter's streams: first a snapshot, then changes and keep-alives.
  *
- * Each ends when its signal aborts, by throwing the signal's reason: a stream
- * that returned would look like a success. Its reader is closed by the signal
- * too, since a generator's `finally` does not run while a write waits.
+ * When its signal aborts, a stream throws the signal's reason; a stream that returned
+ * would look like a success. The signal also closes the reader, since a generator's
+ * `finally` does not run while a write waits.
  */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
@@ -52,7 +52,7 @@ export class Streams {
     return fanOut(reader, this.#capacities, toMessage, context);
   }
 
-  /** Rows: all at first, then those that changed or beat. */
+  /** Rows: all at first, then those that changed or had a heartbeat. */
   watchWorkers(request: WatchWorkersRequest, context: HandlerContext): AsyncGenerator<WatchWorkersResponse> {
     const { changes, view, coalesceMs, keepAliveMs } = this.#state;
     const pace = toPace(request.minIntervalMs, coalesceMs, keepAliveMs);

@@ -1,9 +1,9 @@
 /**
  * A topic: one filtered view, kept current once for all its readers.
  *
- * Pure but for being told the time. There are two kinds, with the same face:
- * capacities by pool, and rows by process. Marks are made while heartbeats are
- * taken and cost nothing; refresh() does the work, once for a tick.
+ * Pure; time is an argument. There are two kinds with the same methods: capacities by
+ * pool, and rows by process. A heartbeat only marks what changed, which is cheap.
+ * refresh() does the work, once a tick.
  */
 import type { PoolCapacity } from "../../../gen/poolmesh/v1/view_pb.js";
 import { addUp, sameCapacity } from "../registry/capacity.js";
@@ -12,14 +12,14 @@ import { includesLabels, type WorkerRow } from "../registry/worker-row.js";
 import { Feed } from "./feed.js";
 import type { Filter, View } from "./view.js";
 
-/** What changes.ts does with every topic. */
+/** What changes.ts needs of every topic. */
 export interface Topic<V> {
   readonly feed: Feed<V>;
   /** Note what changed, for refresh(). */
   rowChanged(row: WorkerRow, change: RowChange): void;
   rowRemoved(row: WorkerRow): void;
   poolChanged(pool: string): void;
-  /** Works out what was noted and makes it visible; whether there was anything. */
+  /** Computes what was noted and makes it visible. Returns whether anything changed. */
   refresh(nowMs: number): boolean;
 }
 

@@ -1,8 +1,8 @@
 /**
- * The view: what is known of every pool, from workers and managers together.
+ * The view: every pool as the heartbeats of its workers and managers show it.
  *
  * Pure; `nowMs` is a monotonic clock. A pool is known while it has a row or a
- * manager. Answers questions; who is told of changes is changes.ts's.
+ * manager. Not decided here: who is told of changes (changes.ts).
  */
 import type { Heartbeat, ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolCapacity } from "../../../gen/poolmesh/v1/view_pb.js";
@@ -30,7 +30,7 @@ export interface ViewEvents extends RowEvents {
   poolChanged(pool: string): void;
 }
 
-/** What is known of every pool. */
+/** Every pool as its heartbeats show it. */
 export class View {
   readonly registry: Registry;
   readonly managers: ManagerRegistry;
@@ -51,13 +51,13 @@ export class View {
     );
   }
 
-  /** Takes a worker's heartbeat. */
+  /** Takes in a worker's heartbeat. */
   observe(beat: Heartbeat, nowMs: number): Verdict {
     this.#nowMs = nowMs;
     return this.registry.observe(beat, nowMs);
   }
 
-  /** Takes a manager's heartbeat. */
+  /** Takes in a manager's heartbeat. */
   observeManager(beat: ManagerHeartbeat, nowMs: number): ManagerVerdict {
     return this.managers.observe(beat, nowMs);
   }
@@ -68,13 +68,13 @@ export class View {
     return this.registry.sweep(nowMs);
   }
 
-  /** The reader was deaf until now: silence is counted from here. */
+  /** The meter could not hear until now: silence is counted from here. */
   forgiveSilence(nowMs: number): void {
     this.managers.forgiveSilence(nowMs);
     this.registry.forgiveSilence(nowMs);
   }
 
-  /** Once a second: rates fall although nobody beats. */
+  /** Called once a second: rates fall also without a heartbeat. */
   advanceRates(nowMs: number): void {
     for (const pool of this.#rates.moving(nowMs)) this.#events.poolChanged(pool);
   }
@@ -89,7 +89,7 @@ export class View {
     return [...new Set([...this.registry.pools.keys(), ...this.managers.pools()])].sort();
   }
 
-  /** What a pool's workers can take right now; undefined when it is not known. */
+  /** The capacity of a pool now; undefined when the pool is not known. */
   capacity(pool: string, labels: Filter["labels"], nowMs: number): PoolCapacity | undefined {
     if (!this.hasPool(pool)) return undefined;
     const rows = this.registry.pools.get(pool);

@@ -43,8 +43,11 @@ export function makeRunner<I, O>(options: WorkerOptions<I, O>, settings: WorkerS
     handlerFile === undefined
       ? { run: run as Handler, codecs: toCodecs(codec ?? json) }
       : loadHandlerFile(handlerFile, codec);
-  if (handlerFile === undefined) toCodecs(codec ?? json);
-  return new InlineRunner({ load, context, report, ...lifeOptions(settings) });
+  const life = lifeOptions(settings);
+  if (handlerFile !== undefined) return new InlineRunner({ load, context, report, ...life });
+  toCodecs(codec ?? json);
+  // A function of this program is there already: nothing is waited for.
+  return new InlineRunner({ load, context, report, ...life, loadTimeoutMs: Number.POSITIVE_INFINITY });
 }
 
 type IsolatedChoice = Pick<ConstructorParameters<typeof IsolatedRunner>[0], "kind" | "source" | "recycleAfter">;

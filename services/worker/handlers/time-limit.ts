@@ -3,6 +3,7 @@
 /**
  * The value of `work`, with a limit that starts anew at each call of `again`.
  *
+ * @param limitMs in milliseconds; infinity for none
  * @param onLimit the error to reject with when the limit is over
  * @throws what `work` or `onLimit` gives
  */
@@ -18,7 +19,7 @@ export async function withinLimit<T>(
   });
   const again = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => reject(onLimit()), limitMs);
+    if (limitMs !== Number.POSITIVE_INFINITY) timer = setTimeout(() => reject(onLimit()), limitMs);
   };
   again();
   try {

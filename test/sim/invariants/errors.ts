@@ -67,8 +67,8 @@ const CAUSES: Readonly<Record<string, (view: RunView, each: Submission, heard: O
   deadline_exceeded: () => true,
   worker_lost: () => true,
   job_failed: (_, each) => each.job.throws === true,
-  canceled: (view, each) => isCanceled(view, each) || view.faults.some(({ do: what }) => what === "term"),
-  draining: (view, each, { atMs }) => hadFault(view, each, atMs, ({ do: what }) => what === "term"),
+  canceled: (view, each) => isCanceled(view, each) || view.faults.some(isLeaving),
+  draining: (view, each, { atMs }) => hadFault(view, each, atMs, isLeaving),
   duplicate_job: (view, each) => view.namesakes(each).length > 1,
   no_workers: (view, each, { atMs }) => each.job.wait === false || hadFault(view, each, atMs, isOutage),
   unknown_pool: (view, each, { atMs }) => each.job.wait === false || hadFault(view, each, atMs, isOutage),
@@ -83,6 +83,11 @@ function isCanceled(view: RunView, each: Submission): boolean {
 
 function hadFault(view: RunView, each: Submission, atMs: number, counts: (step: FaultStep) => boolean): boolean {
   return view.faultsDuring(each.atMs, atMs, AFTERMATH_MS).some(counts);
+}
+
+/** Whether somebody is told to end. */
+function isLeaving({ do: what }: FaultStep): boolean {
+  return what === "term" || what === "drain";
 }
 
 /** Whether somebody may be out of reach for a while. */

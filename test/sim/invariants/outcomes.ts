@@ -64,15 +64,16 @@ const ownResult: Invariant = {
 /** What was taken back stays so. */
 const noRevokedAttempt: Invariant = {
   name: "no-revoked-attempt",
-  promise: "The result of an attempt that was revoked never becomes the outcome.",
+  promise: "The result of an attempt that was revoked before it ended never becomes the outcome.",
   check: (view) =>
     view.submissions.flatMap((each) => {
       const [outcome] = each.outcomes;
       // attempts of one id are told apart by nothing else when two callers use it
       if (outcome?.ok !== true || view.namesakes(each).length > 1) return [];
       const { id, attempt, atMs } = outcome;
+      const endedMs = view.runs.find((run) => run.id === id && run.attempt === attempt)?.endMs ?? atMs;
       const revoked = view.revocations.some(
-        (revocation) => revocation.id === id && revocation.upTo >= attempt && revocation.atMs < atMs,
+        (revocation) => revocation.id === id && revocation.upTo >= attempt && revocation.atMs < Math.min(atMs, endedMs),
       );
       return revoked
         ? [{ atMs, what: `submission ${each.submission} ended with attempt ${attempt}, revoked before` }]

@@ -5,6 +5,7 @@
  * leave (SIGTERM), and says at rest what is not clean.
  */
 import { Client } from "../../../client/client.js";
+import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { toPoolError } from "../../../mesh/errors.js";
 import type { Outcome, Submitter } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
@@ -27,6 +28,8 @@ const VERSION = "0.0.0";
 export interface Actor {
   /** Resolves when it is ready. */
   start(): Promise<void>;
+  /** Resolves when it ends by itself, as a worker does that was drained; it would exit then. */
+  readonly ended: Promise<unknown>;
   /** SIGTERM; resolves when it would exit. */
   leave(): Promise<void>;
   /** What is not as it is at rest; empty when all is clean. */
@@ -62,6 +65,7 @@ export function makeManager(bus: Bus, id: string): Actor {
     endpoints: () => [],
   });
   return {
+    ended: pools.closed,
     start: async () => {
       await pools.start();
       await service.start();
@@ -81,6 +85,7 @@ export function makeWorker(bus: Bus, id: string, slots: number, handle: Handle):
   const worker = new Worker<SimPayload, RunResult>({ pool: POOL, id, slots, graceMs: GRACE_MS, run: handle });
   worker.useBus(bus);
   return {
+    ended: worker.closed,
     start: () => worker.start(),
     leave: async () => {
       await worker.stop();
@@ -109,10 +114,11 @@ export function makeEmbedded(bus: Bus, id: string): CallerActor {
 
 function caller(
   bus: Bus,
-  submitter: Submitter & { start(): Promise<void>; stop(): Promise<void> },
+  submitter: Submitter & { start(): Promise<void>; stop(): Promise<void>; readonly closed: Promise<unknown> },
   unclean: () => string[],
 ): CallerActor {
   return {
+    ended: submitter.closed,
     start: () => submitter.start(),
     leave: async () => {
       await submitter.stop();
@@ -179,10 +185,11 @@ function uncleanPools(id: string, pools: Pools): string[] {
   for (const pool of pools.known()) {
     complain(pool.dispatcher.liveJobs, "live jobs");
     complain(pool.dispatcher.parked.size, "jobs parked");
-    complain(pool.dispatcher.bookings.offersOut, "offers out");
-    for (const worker of pool.roster.workers()) {
-      if (worker.free !== worker.slots)
-        found.push(`${id} counts ${worker.free} of ${worker.slots} slots free at ${worker.id}`);
+    complain(pool.dispatcher.inFlight.offers, "offers out");
+    for (const worker of pool.workers.all()) {
+      const wanted = worker.state === WorkerState.READY ? worker.slots : 0;
+      if (worker.free !== wanted)
+        found.push(`${id} counts ${worker.free} instead of ${wanted} slots free at ${worker.id}`);
     }
   }
   return found;

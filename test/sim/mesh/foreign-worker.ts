@@ -21,6 +21,9 @@ const BEAT_MS = 1_000;
 /** It says `accepted` so long after its heartbeat has listed the job, milliseconds. */
 const ACCEPT_AFTER_MS = 50;
 
+/** They end when they are told to, and not by themselves. */
+const NEVER = new Promise<never>(() => undefined);
+
 /** What both kinds have. */
 export interface ForeignParts {
   readonly connection: Connection;
@@ -35,6 +38,7 @@ export interface ForeignParts {
 export function makeForeignWorker(parts: ForeignParts): Actor {
   const worker = new ForeignWorker(parts);
   return {
+    ended: NEVER,
     start: async () => worker.start(),
     leave: () => worker.leave(),
     unclean: () => (worker.busy === 0 ? [] : [`${parts.id} has ${worker.busy} busy slots`]),
@@ -57,7 +61,7 @@ export function makeBareWorker(parts: ForeignParts): Actor {
     });
     await connection.flush();
   };
-  return { start, leave: () => connection.close(), unclean: () => [], awaited: () => [] };
+  return { ended: NEVER, start, leave: () => connection.close(), unclean: () => [], awaited: () => [] };
 }
 
 interface Run {

@@ -89,11 +89,18 @@ export class SimMesh {
     // one that is not connected yet has nothing to finish
     if (actor === undefined) return this.#end(name, "left");
     process.receive(() => {
-      void actor.leave().then(
-        () => resident?.process === process && this.#end(name, "left"),
-        (error: unknown) => this.#complain(name, error),
-      );
+      if (resident !== undefined) this.#leave(resident);
     });
+  }
+
+  /** Lets an actor finish, and ends its process. */
+  #leave(resident: Resident): void {
+    const { process, actor } = resident;
+    const { name } = resident.plan;
+    actor?.leave().then(
+      () => resident.process === process && this.#end(name, "left"),
+      (error: unknown) => this.#complain(name, error),
+    );
   }
 
   /** The caller of this name, if it runs. */
@@ -121,6 +128,7 @@ export class SimMesh {
     const actor = resident.plan.name;
     tapConnection(connection, { world: this.#world, history: this.#history, actor, process });
     resident.actor = resident.make({ process, connection });
+    void resident.actor.ended.then(() => resident.process === process && this.#leave(resident));
     await resident.actor.start();
   }
 

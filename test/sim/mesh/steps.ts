@@ -6,7 +6,7 @@ import { describeStep, endOf, type JobPlan, type Plan, type Step } from "../plan
 import type { SimulatedProcess } from "../sim-process.js";
 import type { SimWorld } from "../world-clock.js";
 import type { SimMesh } from "./sim-mesh.js";
-import { startStranger } from "./strangers.js";
+import { Operator, startStranger } from "./strangers.js";
 
 /** A lame duck closes its first client after so long, and the next ones after so long, milliseconds. */
 const LAME_DUCK = { graceMs: 1_000, closeEveryMs: 1_000 };
@@ -28,6 +28,7 @@ export interface StageParts {
 /** The stage on which a plan is played. */
 export class Stage {
   readonly #parts: StageParts;
+  readonly #operator: Operator;
   /** The id of the last submission of each payload number, to cancel it. */
   readonly #ids = new Map<string, string>();
   #submissions = 0;
@@ -36,6 +37,7 @@ export class Stage {
 
   constructor(parts: StageParts) {
     this.#parts = parts;
+    this.#operator = new Operator(parts);
   }
 
   /** Schedules all steps. */
@@ -65,6 +67,12 @@ export class Stage {
       case "term":
         mesh.term(step.process);
         return this.#restart(step);
+      case "drain":
+        this.#operator.tell(step.process, "drain");
+        return this.#restart(step);
+      case "pause-taking":
+        this.#operator.tell(step.process, "pause");
+        return this.#at(endOf(step), () => this.#operator.tell(step.process, "resume"));
       case "stream":
         return this.#stream(step);
       case "stranger":
@@ -152,7 +160,7 @@ export class Stage {
     this.#parts.mesh.residents.get(caller)?.process?.receive(() => actor.cancel(id));
   }
 
-  #restart(step: StepOf<"kill" | "term">): void {
+  #restart(step: StepOf<"kill" | "term" | "drain">): void {
     if (step.restartAfterMs === undefined) return;
     this.#at(endOf(step), () => {
       this.#parts.mesh.kill(step.process);

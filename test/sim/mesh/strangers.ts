@@ -25,6 +25,53 @@ export function startStranger(parts: StageParts, step: Extract<Step, { do: "stra
   });
 }
 
+/** How often an operator says a word again that nobody answers, milliseconds. */
+const ASK_AGAIN_MS = 300;
+
+/** What an operator can say to a worker. */
+export type ControlWord = "drain" | "pause" | "resume";
+
+/** An operator at the `nats` command, who says words to workers until each has been answered. */
+export class Operator {
+  readonly #parts: StageParts;
+  #process: SimulatedProcess | undefined;
+  #connection: Promise<Connection> | undefined;
+  /** Words wait for the answer to those before them. */
+  readonly #last = new Map<string, Promise<void>>();
+
+  constructor(parts: StageParts) {
+    this.#parts = parts;
+  }
+
+  /** Says a word, after those that were said to this worker before. */
+  tell(worker: string, word: ControlWord): void {
+    const before = this.#last.get(worker) ?? Promise.resolve();
+    this.#last.set(
+      worker,
+      before.then(() => this.#ask(worker, word)),
+    );
+  }
+
+  /** Resolves when the worker has answered, or has gone. */
+  async #ask(worker: string, word: ControlWord): Promise<void> {
+    const { world, network } = this.#parts;
+    // there is nobody unless there is something to say
+    const process = this.#process ?? new SimulatedProcess(world, { name: "operator#1", seed: 0 });
+    this.#process = process;
+    this.#connection ??= network.connect(process);
+    const connection = await this.#connection;
+    while (this.#parts.mesh.residents.get(worker)?.process?.alive) {
+      const answer = connection.request(`pool.${POOL}.control.${worker}`, word, { timeout: ASK_AGAIN_MS });
+      const answered = await answer.then(
+        () => true,
+        () => false,
+      );
+      if (answered) return;
+      await new Promise<void>((resolve) => void process.runtime.after(ASK_AGAIN_MS, resolve));
+    }
+  }
+}
+
 /** Begins an act; what it returns is repeated. */
 const ACTS: Record<StrangerAct, (connection: Connection) => () => void> = {
   "unknown-reply-kind": (connection) => {

@@ -31,6 +31,10 @@ export const faultKinds: readonly FaultDraw[] = [
   fault("caller-kill", 1, (draft) => draft.step({ do: "kill", process: draft.caller(), ...restart(draft) })),
   fault("worker-term", 3, (draft) => draft.step({ do: "term", process: draft.worker(), ...restart(draft) })),
   fault("manager-term", 2, (draft) => draft.step({ do: "term", process: draft.manager(), ...restart(draft) })),
+  fault("worker-drain", 2, (draft) => draft.step({ do: "drain", process: draft.worker(), ...restart(draft) })),
+  fault("worker-pauses-taking", 2, (draft) =>
+    draft.step({ do: "pause-taking", process: draft.worker(), forMs: draft.draw.size(50, 3_000) }),
+  ),
   fault("clock-a-little-off", 1, (draft) => draft.clock(draft.anybody(), draft.draw.int(-900, 900))),
   fault("worker-clock", 2, (draft) => draft.clock(draft.worker(), clockOffset(draft))),
   fault("manager-clock", 2, (draft) => draft.clock(draft.manager(), clockOffset(draft))),

@@ -5,7 +5,7 @@ import { oncePerFrame } from "../frame.js";
 import { type FieldLayout, layoutField, workerAt } from "./field-layout.js";
 import { onSchemeChange, type Palette, readPalette } from "./palette.js";
 
-/** Draws workers as cells; tells which one is pointed at. */
+/** Draws workers as cells, and finds the worker under the pointer. */
 export class FieldCanvas {
   readonly root = element("div", "field");
   readonly #canvas = element("canvas");

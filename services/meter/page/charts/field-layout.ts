@@ -2,9 +2,9 @@
  * Where each slot of each worker lies in the field: the whole mesh at a glance.
  * Pure: sizes in, places out.
  *
- * Each worker is a small tank of cells that fills from the bottom; all tanks
- * are equally high, so they line up in bands. Cells are as large as the room
- * allows. Where there is no room for slots, each worker is one cell.
+ * Each worker is a small tank of cells that fills from the bottom. All tanks have the
+ * same height, so they form bands. Cells are as large as the space allows. When there
+ * is no space for slots, each worker is one cell.
  */
 
 /** Places of all cells. */

@@ -1,4 +1,4 @@
-/** The chosen pool in one look: how full, of what, how fast, and what waits. */
+/** The head of the page: the chosen pool's utilization, slots, rate and parked jobs. */
 import { count, duration, percent, plural, rate } from "../../../../browser/format.js";
 import { plainText } from "../../../../browser/plain-text.js";
 import type { WorkerRow } from "../../../../browser/worker-row.js";

@@ -1,8 +1,8 @@
 /**
  * The last 15 minutes, a point a second, newest last. Pure.
  *
- * Time is counted back from now, so the meter's clock and the reader's need
- * not agree. A second of which nothing is known is a gap, not a zero.
+ * Time is counted back from now, so the clocks of the meter and of the reader may
+ * differ. A second of which nothing is known is a gap, not a zero.
  */
 
 /** Points kept: 15 minutes of seconds. */
@@ -65,7 +65,7 @@ export class HistoryRing {
     this.#lastAtMs = nowMs;
   }
 
-  /** Puts another point in the place of the newest, so that it shows what is true now. */
+  /** Replaces the newest point, so that it shows the current value. */
   amend(point: HistoryPoint): void {
     if (this.#lastAtMs === undefined) return;
     for (const lane of LANES) this.#values[lane][HISTORY_POINTS - 1] = point[lane];

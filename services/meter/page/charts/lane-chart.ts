@@ -14,7 +14,7 @@ export interface LaneOptions {
   /** Top of the scale for the largest value shown. */
   readonly top: (largest: number) => number;
   readonly format: (value: number) => string;
-  /** Seconds that the line is a mean of; the single seconds stay as its wash. 1 for none. */
+  /** The line is a mean over so many seconds; the single seconds are drawn pale behind it. 1 for no mean. */
   readonly meanSeconds: number;
   /** Whether it bears the time axis. */
   readonly timeAxis: boolean;

@@ -14,7 +14,7 @@ export interface Palette {
   readonly iris: string;
 }
 
-/** The colours that hold now. */
+/** The colours of the current scheme. */
 export function readPalette(): Palette {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string): string => style.getPropertyValue(name).trim();

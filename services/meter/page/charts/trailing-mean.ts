@@ -1,6 +1,6 @@
-/** Calms a line without hiding gaps. Pure. */
+/** Smooths a line without hiding gaps. Pure. */
 
-/** The mean of each value and up to `many` − 1 before it; unknown where the value is, and unknown ones do not count. */
+/** The mean of each value and up to `many` − 1 before it. An unknown value stays unknown and counts in no mean. */
 export function trailingMean(values: readonly (number | null)[], many: number): (number | null)[] {
   return values.map((value, i) => {
     if (value === null) return null;

@@ -1,7 +1,7 @@
 /**
  * Asks before a worker is drained, paused or resumed, and carries it out.
  *
- * The token lives in this object only: it is gone when the page is.
+ * The token is kept in this object only, until the page is closed.
  */
 
 import type { WorkerRow } from "../../../../browser/worker-row.js";

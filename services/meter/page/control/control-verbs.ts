@@ -1,10 +1,10 @@
-/** What may be asked of a worker in which state, and what it means. Pure. */
+/** Which control verbs a worker's state allows, and what they do. Pure. */
 import type { StateWord } from "../../../../browser/worker-row.js";
 
 /** The words on the buttons. */
 export type ControlVerb = "Drain" | "Pause" | "Resume";
 
-/** What makes sense in this state. */
+/** The verbs that this state allows. */
 export function verbsFor(state: StateWord): readonly ControlVerb[] {
   if (state === "ready" || state === "starting") return ["Pause", "Drain"];
   if (state === "paused") return ["Resume", "Drain"];

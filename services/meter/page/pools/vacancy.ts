@@ -1,12 +1,12 @@
-/** What is shown when there is nothing to show: not yet connected, nobody there, or an unknown pool. */
+/** What is shown while there are no workers to show: not yet connected, no workers, or an unknown pool. */
 import { plainText } from "../../../../browser/plain-text.js";
 import { byId, element, setAttribute } from "../element.js";
 import { chosenCapacity, connectionNow, hasData, type PageState, workerCount } from "../page-state.js";
 
-/** Which of them it is; undefined: there is something to show. */
+/** The case; undefined when there are workers to show. */
 export type Vacancy = "connecting" | "unreachable" | "no workers" | "no such pool" | undefined;
 
-/** Decides what is lacking. Pure. */
+/** Decides the case. Pure. */
 export function vacancyOf(state: PageState): Vacancy {
   if (!hasData(state)) {
     const connection = connectionNow(state);
@@ -41,19 +41,19 @@ function draw(vacancy: Exclude<Vacancy, undefined>, pool: string): Node[] {
     case "connecting":
       return [
         mesh(),
-        element("h2", "", "Listening for the meter"),
+        element("h2", "", "Connecting to the meter"),
         element("p", "", "The first heartbeats arrive within a second."),
       ];
     case "unreachable":
       return [
         mesh(),
         element("h2", "", "The meter does not answer"),
-        element("p", "", "This page keeps trying, and fills by itself as soon as the meter is there."),
+        element("p", "", "This page keeps trying and shows the pools as soon as the meter answers."),
       ];
     case "no such pool":
       return [
         mesh(),
-        element("h2", "", `Nobody has spoken for ${plainText(pool)}`),
+        element("h2", "", `No worker or manager has named pool ${plainText(pool)}`),
         element("p", "", "A pool appears with its first worker or its first parked job. Start a worker with"),
         command(`poolmesh worker --pool ${plainText(pool)} --handler ./handler.ts --slots 4`),
       ];
@@ -63,7 +63,7 @@ function draw(vacancy: Exclude<Vacancy, undefined>, pool: string): Node[] {
         element("h2", "", "No workers yet"),
         element("p", "", "Start one with"),
         command(`poolmesh worker --pool ${pool === "" ? "adder" : plainText(pool)} --handler ./handler.ts --slots 4`),
-        element("p", "aside", "It shows up here with its first heartbeat. In any language, the nats CLI included."),
+        element("p", "aside", "It appears here with its first heartbeat. Workers may be written in any language."),
       ];
   }
 }

@@ -8,7 +8,7 @@ export interface StateFilterListener {
   readonly onStates: (states: ReadonlySet<StateWord>) => void;
 }
 
-/** Draws the filter and tells what is chosen. */
+/** Draws the filter and reports what the reader chose. */
 export class StateFilter {
   readonly root = element("div", "filter");
   readonly #input = element("input", "filter-box");

@@ -1,4 +1,4 @@
-/** Which rows of a long table are worth an element. Pure. */
+/** Which rows of a long table get an element. Pure. */
 
 /** Rows first to last − 1 are drawn; the space of the others is kept free above and below. */
 export interface VirtualWindow {

@@ -1,4 +1,4 @@
-/** One row of the workers' table; it is told what to show and touches only what differs. */
+/** One row of the workers' table. It updates only what differs. */
 
 import { age, count, duration } from "../../../../browser/format.js";
 import type { StateWord, WorkerRow } from "../../../../browser/worker-row.js";
@@ -12,7 +12,7 @@ import { WORKER_COLUMNS, type WorkerColumn } from "./worker-columns.js";
 /** What the reader may ask of a worker. */
 export type ControlAsk = (verb: ControlVerb, row: WorkerRow) => void;
 
-/** A row that is used again for other workers as the table scrolls. */
+/** A row, reused for other workers as the table scrolls. */
 export class WorkerRowElement {
   readonly root = element("tr", "worker");
   readonly #cells: Readonly<Record<WorkerColumn["id"], HTMLTableCellElement>>;

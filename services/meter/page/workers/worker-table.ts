@@ -1,7 +1,7 @@
 /**
- * The workers' table: only the rows in view exist as elements, each is used
- * again for whatever worker scrolls into its place, and order changes at most
- * once a second, so that rows can be read while values move.
+ * The workers' table. Only the rows in view exist as elements, and each is reused for
+ * the worker that scrolls into its place. The order changes at most once a second, so
+ * that rows can be read while values change.
  */
 import type { SortOrder } from "../../../../browser/order-workers.js";
 import type { WorkerRow } from "../../../../browser/worker-row.js";
@@ -19,7 +19,7 @@ export interface WorkerTableData {
   readonly withControl: boolean;
 }
 
-/** Draws workers, smooth with thousands of them. */
+/** Draws workers, also thousands of them. */
 export class WorkerTable {
   readonly root = element("table", "worker-table");
   readonly #body = element("tbody");

@@ -1,4 +1,4 @@
-/** The workers of the chosen pool: title, filter, table, and what is said when none passes the filter. */
+/** The workers of the chosen pool: title, filter, table, and a notice when no worker passes the filter. */
 
 import { count } from "../../../../browser/format.js";
 import { byName, isShown, type SortOrder, sortRows } from "../../../../browser/order-workers.js";
@@ -10,7 +10,7 @@ import { StateFilter } from "./state-filter.js";
 import type { ControlAsk } from "./worker-row-element.js";
 import { WorkerTable, type WorkerTableData } from "./worker-table.js";
 
-/** What the reader does here. */
+/** What the reader may do here. */
 export interface WorkersListener {
   readonly onText: (text: string) => void;
   readonly onStates: (states: ReadonlySet<StateWord>) => void;

@@ -1,0 +1,38 @@
+/**
+ * Why a lost connection does not come back: the NATS client tries again for
+ * ever and tells nobody why it fails. A certificate that was changed, a broker
+ * that is full and a broker that is gone are different work for a person.
+ */
+import type { Logger } from "../../process/log.js";
+import type { BrokerOptions } from "../broker-options.js";
+import type { Bus } from "../bus.js";
+import type { Timer } from "../runtime.js";
+
+/** An outage that lasts longer than this is explained, and looked at again after as long, in milliseconds. */
+const LOOK_INTERVAL_MS = 2_000;
+
+/** Logs the cause of each outage of `bus`, and again when it changes. Ends with the connection. */
+export function tellOutageCauses(bus: Bus, broker: BrokerOptions, log: Logger): void {
+  const { runtime, nc } = bus;
+  let timer: Timer | undefined;
+  let told = "";
+  const isOver = (): boolean => bus.connected || nc.isClosed();
+  const look = async (): Promise<void> => {
+    if (isOver()) return;
+    const { message } = await broker.explain(new Error("timeout"));
+    if (isOver()) return;
+    if (message !== told) log.warn({ reason: message }, "waiting for the broker");
+    told = message;
+    wait();
+  };
+  const wait = (): void => {
+    runtime.cancel(timer);
+    timer = runtime.after(LOOK_INTERVAL_MS, () => void look(), "background");
+  };
+  bus.on("disconnect", () => {
+    told = "";
+    wait();
+  });
+  bus.on("reconnect", () => runtime.cancel(timer));
+  void nc.closed().then(() => runtime.cancel(timer));
+}
