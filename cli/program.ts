@@ -5,6 +5,7 @@
  * Only the chosen command's file is loaded, so that help comes at once.
  */
 import { Command, CommanderError } from "commander";
+import { plainText } from "../browser/plain-text.js";
 import { nearest } from "../mesh/process/config.js";
 import { packageVersion } from "../mesh/process/identity.js";
 import { COMMANDS } from "./commands.js";
@@ -12,6 +13,8 @@ import { EXIT, errorText, exitCodeOf } from "./exit-codes.js";
 import type { Output } from "./output/output.js";
 import type { Shell } from "./shell.js";
 
+/** The longest line of a message, in characters. */
+const MAX_LINE_LENGTH = 2_000;
 const EXAMPLES = `Examples:
   poolmesh up --pool adder --handler adder.ts --workers 2
   poolmesh submit adder 41
@@ -27,7 +30,7 @@ export async function runProgram(shell: Shell): Promise<void> {
   try {
     const program = await makeProgram(shell);
     if (shell.argv.length === 0) return program.outputHelp();
-    refuseUnknown(program, shell.argv[0] ?? "");
+    refuseUnknown(program, (shell.argv[0] === "help" ? shell.argv[1] : shell.argv[0]) ?? "help");
     await program.parseAsync([...shell.argv], { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -35,7 +38,7 @@ export async function runProgram(shell: Shell): Promise<void> {
       return;
     }
     shell.exitCode = exitCodeOf(error);
-    await shell.stderr.line(failureLine(shell.stderr, errorText(error)));
+    await shell.stderr.line(failureLine(shell.stderr, printable(errorText(error))));
   }
 }
 
@@ -85,7 +88,7 @@ function outputs(shell: Shell) {
     getOutHasColors: () => shell.stdout.color,
     getErrHasColors: () => shell.stderr.color,
     outputError: (text: string, write: (text: string) => void) => {
-      write(`${failureLine(shell.stderr, text.replace(/^error: /, "").trimEnd())}\n`);
+      write(`${failureLine(shell.stderr, printable(text.replace(/^error: /, "").trimEnd()))}\n`);
     },
   };
 }
@@ -103,6 +106,20 @@ function helpStyles(out: Output) {
 function failureLine(out: Output, text: string): string {
   return `${out.style("red", "poolmesh:")} ${text}`;
 }
+
+/**
+ * What was typed comes back without control characters and without what may be
+ * secret: the value of `--name=value` that is quoted, and the user of a URL.
+ */
+function printable(text: string): string {
+  return text
+    .replace(/unknown option '(-[^=']*)=[\s\S]*?'(?=\n|$)/, "unknown option '$1'")
+    .split("\n")
+    .map((line) => plainText(line.replace(QUOTED_FLAG, "$1$2$1").replace(/\/\/\S*@/g, "//"), MAX_LINE_LENGTH))
+    .join("\n");
+}
+
+const QUOTED_FLAG = /(['"])(-{1,2}[\w-]+)=.*\1/g;
 
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;

@@ -15,6 +15,8 @@ import type { Shell } from "./shell.js";
 /** The broker's options as declarations. */
 export const BUS_SPECS = pick(BUS_OPTIONS);
 
+/** With the question why, and the start of the process, a command that reaches nobody ends within five seconds. */
+const CONNECT_TIMEOUT_MS = 2_500;
 const BROKER_GROUP = "Broker:";
 const SECRETS_HELP = "\nSecrets come from the environment only: POOLMESH_PASSWORD, POOLMESH_TOKEN.";
 const isBusOption = new Set<string>(BUS_OPTIONS.filter((name) => name !== "logLevel"));
@@ -55,9 +57,10 @@ export function readOptions<S extends OptionSpecs>(
   return readConfig(specs, shell.env, toFlags(options), OPTIONS);
 }
 
-/** How a command connects: it does not wait for a broker that is not there. */
+/** How a command connects: it does not wait for a broker that is not there, and not long for one that says nothing. */
 export function toCliBus(config: ConfigOf<typeof BUS_SPECS>): BusOptions {
-  return { name: "poolmesh-cli", ...toBusOptions(config), waitOnFirstConnect: false };
+  const impatience = { waitOnFirstConnect: false, connectTimeoutMs: CONNECT_TIMEOUT_MS };
+  return { name: "poolmesh-cli", ...toBusOptions(config), ...impatience };
 }
 
 /** For a flag of the command line alone: a whole number within bounds. */

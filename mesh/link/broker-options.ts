@@ -14,7 +14,7 @@ import type { BusOptions } from "./bus.js";
 import { systemRuntime } from "./runtime.js";
 
 const DEFAULT_URL = "nats://127.0.0.1:4222";
-/** How long the client waits for a broker's greeting, in milliseconds. */
+/** How long the client waits for a broker's greeting by default, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000;
 
 /** The broker's part of a program's options, read and checked. */
@@ -93,7 +93,7 @@ export class BrokerOptions {
       reconnectTimeWait: 20,
       pingInterval: pingIntervalMs ?? 5_000,
       maxPingOut: 2,
-      timeout: CONNECT_LIMIT_MS,
+      timeout: this.#options.connectTimeoutMs ?? CONNECT_LIMIT_MS,
       ignoreAuthErrorAbort: false,
       ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
       ...(tls === undefined ? {} : { tls }),

@@ -34,6 +34,8 @@ export interface BusOptions {
   inboxPrefix?: string;
   /** Keep trying when there is no broker yet; default true for services. */
   waitOnFirstConnect?: boolean;
+  /** How long one try to connect may take, in milliseconds; default 5,000. */
+  connectTimeoutMs?: number;
   /** Ends the wait for a first connection; connect() then rejects with `canceled`. */
   signal?: AbortSignal;
   /** How often the broker is pinged, in milliseconds; default 5,000. Three unanswered end the connection. */

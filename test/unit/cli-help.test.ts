@@ -56,6 +56,7 @@ describe("help", () => {
 describe("mistakes", () => {
   const cases: readonly [argv: string[], stderr: RegExp][] = [
     [["submitt", "p"], /^poolmesh: unknown command "submitt"; did you mean submit\?\n$/],
+    [["help", "submitt"], /^poolmesh: unknown command "submitt"; did you mean submit\?\n$/],
     [["xyzzy"], /^poolmesh: unknown command "xyzzy"; see poolmesh --help\n$/],
     [["map", "p", "--orderd"], /unknown option '--orderd'\n\(Did you mean --ordered\?\)\n$/],
     [["submit"], /missing required argument 'POOL'/],

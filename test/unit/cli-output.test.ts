@@ -65,6 +65,13 @@ describe("cli - exit codes", () => {
     assert.equal(exitCodeOf(new PoolError("invalid_argument", "configuration:\n  --slots: no")), 78);
   });
 
+  test("a reason is said once, also when the message of another program begins with it", () => {
+    const error = new PoolError("invalid_argument", "invalid_argument: payload: not valid json");
+    assert.equal(errorText(error), "invalid_argument: payload: not valid json");
+    const coded = new PoolError("job_failed", "declined", { jobCode: "card.declined" });
+    assert.equal(errorText(coded), "job_failed: declined (code card.declined)");
+  });
+
   test("an error reads reason, message, and what else matters", () => {
     const full = new PoolError("pool_full", "no room", { retryAfterMs: 120.4 });
     assert.equal(errorText(full), "pool_full: no room (try again in 121 ms)");
