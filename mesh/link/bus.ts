@@ -51,6 +51,7 @@ export class Bus {
   readonly nc: Connection;
   readonly runtime: Runtime;
   readonly inboxPrefix: string;
+  readonly #id: string;
   readonly #log: Logger;
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
   readonly #move: Move;
@@ -59,6 +60,7 @@ export class Bus {
   #connected = true;
   #closing = false;
   #lameDuck = false;
+  #inboxes = 0;
 
   /**
    * Connects.
@@ -92,6 +94,7 @@ export class Bus {
     this.nc = nc;
     this.runtime = runtime;
     this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
+    this.#id = runtime.newId();
     this.#log = options.log ?? silentLog;
     this.#move = new Move(nc, runtime, {
       leaveQueues: () => this.#leaveQueues(),
@@ -111,6 +114,12 @@ export class Bus {
   /** Whether what is published now waits for the end of a move to another broker. */
   get moving(): boolean {
     return this.#move.underWay;
+  }
+
+  /** The prefix of one more inbox of this connection, with its last dot. All of them begin with the same two tokens. */
+  newInbox(): string {
+    this.#inboxes += 1;
+    return `${this.inboxPrefix}.${this.#id}.${this.#inboxes.toString(36)}.`;
   }
 
   /** Whether the broker is about to leave: others may have lost their connection to it already. */

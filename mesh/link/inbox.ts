@@ -5,6 +5,7 @@
  * Every question of the house goes through {@link Inbox.ask}, which has one time
  * limit and one answer. {@link Inbox.open} is for several answers.
  */
+import { encodeJobHeaders } from "../wire/headers.js";
 import { isNoResponders, type Reply } from "../wire/reply.js";
 import type { Bus } from "./bus.js";
 import { ReplyRouter } from "./reply-router.js";
@@ -63,14 +64,14 @@ export class Inbox {
       const timer = this.#bus.runtime.after(limitMs, giveUp, "background");
       if (signal?.aborted) return giveUp();
       signal?.addEventListener("abort", giveUp);
-      this.#bus.publish(subject, payload, { reply: this.#router.subject(token) });
+      this.#publish(subject, payload, token);
     });
   }
 
   /** Asks many at once and hears their replies for a time; "nobody listens" is not passed on. */
   async askAll(question: Omit<Question, "signal">, onReply: (msg: Reply) => void): Promise<void> {
     const token = this.#router.open({ onReply: (msg) => void (isNoResponders(msg) || onReply(msg)) });
-    this.#bus.publish(question.subject, question.payload, { reply: this.#router.subject(token) });
+    this.#publish(question.subject, question.payload, token);
     await delay(this.#bus.runtime, question.limitMs);
     this.#router.close(token);
   }
@@ -87,6 +88,12 @@ export class Inbox {
 
   close(token: string): void {
     this.#router.close(token);
+  }
+
+  /** Every question says when it left, so that whoever hears it learns how far away this process is. */
+  #publish(subject: string, payload: Uint8Array | undefined, token: string): void {
+    const headers = encodeJobHeaders({ clockMs: this.#bus.runtime.now() });
+    this.#bus.publish(subject, payload, { headers, reply: this.#router.subject(token) });
   }
 
   /** Ends the subscription. */

@@ -37,7 +37,7 @@ export class ReplyRouter<E> {
   #counter = 0;
 
   constructor(bus: Bus, listener: ReplyListener<E>) {
-    this.#prefix = `${bus.inboxPrefix}.${bus.runtime.newId()}.`;
+    this.#prefix = bus.newInbox();
     this.#listener = listener;
     this.#subscription = bus.subscribe(`${this.#prefix}*`, (msg) => this.#dispatch(msg));
   }

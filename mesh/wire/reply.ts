@@ -14,6 +14,12 @@ export function splitReply(reply: string): readonly [prefix: string, token: stri
   return [reply.slice(0, at), reply.slice(at)];
 }
 
+/** The connection that a reply subject belongs to: all inboxes of one begin alike. */
+export function senderOf(reply: string): string {
+  const inbox = reply.slice(0, Math.max(0, reply.lastIndexOf(".")));
+  return inbox.slice(0, Math.max(0, inbox.lastIndexOf("."))) || inbox;
+}
+
 /** Where results for several correlation ids of one inbox go together. */
 export function bundleSubject(prefix: string): string {
   return prefix + BUNDLE_TOKEN;

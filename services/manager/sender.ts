@@ -88,7 +88,7 @@ export class Sender implements SenderPort {
   }
 
   /** What has not left yet leaves first, so that no worker hears of a revocation before its job. */
-  revoke({ id, spec }: Job, upToAttempt?: number): void {
+  revoke({ id, spec }: Job, upToAttempt: number): void {
     const { bus, subjects, pool } = this.#parts;
     this.#batcher.flush();
     const headers = encodeRevocation({ upToAttempt, nonce: spec.nonce });

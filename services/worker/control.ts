@@ -11,8 +11,10 @@ import { type ControlRequest, type ControlResponse, ControlResponseSchema } from
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
+import type { Ages } from "../../mesh/wire/ages.js";
 import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
-import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { decodeJobsHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { senderOf } from "../../mesh/wire/reply.js";
 import { isAnswerable } from "../../mesh/wire/subjects.js";
 import { controlErrorReply } from "./replies.js";
 
@@ -41,15 +43,20 @@ export class Control {
   readonly #bus: Bus;
   readonly #worker: string;
   readonly #actions: ControlActions;
+  readonly #ages: Ages;
 
-  constructor(bus: Bus, worker: string, actions: ControlActions) {
+  /** @param ages learns how far away a manager is from what it asks */
+  constructor(bus: Bus, worker: string, actions: ControlActions, ages: Ages) {
     this.#bus = bus;
+    this.#ages = ages;
     this.#worker = worker;
     this.#actions = actions;
   }
 
   /** Takes a control message. Never throws. */
   readonly receive = (msg: Msg): void => {
+    const { clockMs } = decodeJobsHeaders(msg.headers);
+    if (clockMs !== undefined && msg.reply) this.#ages.of(senderOf(msg.reply), clockMs, this.#bus.runtime.now());
     void this.#receive(msg);
   };
 

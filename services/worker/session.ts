@@ -10,6 +10,7 @@ import type { Bus } from "../../mesh/link/bus.js";
 import { within } from "../../mesh/link/runtime.js";
 import type { ServiceApi } from "../../mesh/link/service-api.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
+import { Ages } from "../../mesh/wire/ages.js";
 import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 import { Answers } from "./answers.js";
 import { Cancels } from "./cancels.js";
@@ -55,6 +56,7 @@ export class Session {
   readonly #lane: CoreLane;
   readonly #service: ServiceApi;
   readonly #revoked = new Revoked();
+  readonly #ages = new Ages();
   readonly #subscriptions: Subscription[] = [];
 
   constructor(bus: Bus, runner: Runner, host: SessionHost) {
@@ -102,6 +104,7 @@ export class Session {
       intake: this.#intake,
       answers: this.#answers,
       runtime,
+      ages: this.#ages,
       inboxPrefix: bus.inboxPrefix,
       onMessage: (nowMs) => this.#ticker.onMessage(nowMs),
     });
@@ -122,7 +125,7 @@ export class Session {
       revoked: this.#revoked,
       now: this.#bus.runtime.now,
     });
-    const control = new Control(this.#bus, id, this.#actions());
+    const control = new Control(this.#bus, id, this.#actions(), this.#ages);
     this.#subscriptions.push(
       // In the queue group: if two live workers claim one id, an assignment still runs once.
       this.#bus.subscribe(subjects.jobFor(pool, id), (msg) => this.#lane.receive(msg), QUEUE_WORKERS),

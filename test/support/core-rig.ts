@@ -55,9 +55,9 @@ class RecordingSender implements SenderPort {
     this.#held = [];
   }
 
-  revoke(job: Job, upToAttempt?: number): void {
+  revoke(job: Job, upToAttempt: number): void {
     this.flush();
-    this.revoked.push(`${job.id} ${upToAttempt ?? "all"}`);
+    this.revoked.push(`${job.id} ${upToAttempt}`);
   }
 
   forget(attempt: Attempt): void {

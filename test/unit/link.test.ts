@@ -22,6 +22,10 @@ class FakeBus {
   #callback: (msg: Msg) => void = () => {};
   #onReconnect: () => void = () => {};
 
+  newInbox(): string {
+    return `${this.inboxPrefix}.bus.1.`;
+  }
+
   subscribe(_subject: string, callback: (msg: Msg) => void) {
     this.#callback = callback;
     return { unsubscribe: () => {} };

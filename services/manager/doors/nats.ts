@@ -16,7 +16,7 @@ import {
   type JobHeaders,
   type ReplyKind,
 } from "../../../mesh/wire/headers.js";
-import { splitReply } from "../../../mesh/wire/reply.js";
+import { senderOf } from "../../../mesh/wire/reply.js";
 import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Answers } from "../answers.js";
@@ -87,7 +87,7 @@ function respond(parts: NatsDoor, msg: Msg, take: (said: JobHeaders, listener: J
 
 function ageOf({ ages, bus }: NatsDoor, { clockMs }: JobHeaders, reply: string | undefined): number {
   if (clockMs === undefined || !reply) return 0;
-  return ages.of(splitReply(reply)[0], clockMs, bus.runtime.now());
+  return ages.of(senderOf(reply), clockMs, bus.runtime.now());
 }
 
 /** The time on the way counts: a submission says how long from its sending. @throws PoolError `deadline_exceeded` */

@@ -15,7 +15,7 @@ import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap } from "../../../mesh/job/churn-map.js";
 import { Deadlines } from "../../../mesh/job/deadlines.js";
 import { JobResult, type Outcome } from "../../../mesh/job/job.js";
-import type { JobSpec } from "../../../mesh/job/job-spec.js";
+import { ATTEMPTS_PER_MANAGER, type JobSpec } from "../../../mesh/job/job-spec.js";
 import type { ReplyHeaders } from "../../../mesh/wire/headers.js";
 import { jobRefusal } from "../../../mesh/wire/payload-limit.js";
 import { Admission } from "./admission.js";
@@ -41,8 +41,8 @@ export interface SenderPort {
   takeOffers(): readonly Attempt[];
   /** Sends now what waits for the end of this turn. */
   flush(): void;
-  /** Tells all workers that attempts of a job up to a number are not wanted any more; all attempts without a number. */
-  revoke(job: Job, upToAttempt?: number): void;
+  /** Tells all workers that attempts of a job up to a number are not wanted any more. */
+  revoke(job: Job, upToAttempt: number): void;
   /** No reply to this attempt is waited for any more. */
   forget(attempt: Attempt): void;
   /** The largest payload that can be sent now, in bytes. */
@@ -143,7 +143,8 @@ export class Dispatcher {
   /** Ends a live job as its caller wished; its worker is told. */
   cancel(job: Job, error: PoolError): void {
     if (job.state === "ended") return;
-    if (job.attempt?.isOpen) this.#parts.sender.revoke(job);
+    // All attempts of this manager; those of another that has the job after it are its own.
+    if (job.attempt?.isOpen) this.#parts.sender.revoke(job, job.spec.attemptsBefore + ATTEMPTS_PER_MANAGER);
     this.fail(job, error);
   }
 

@@ -8,7 +8,7 @@ import type { Msg } from "nats";
 import { toPoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
-import { Ages } from "../../../mesh/wire/ages.js";
+import type { Ages } from "../../../mesh/wire/ages.js";
 import { type BundleEntry, decodeBundle } from "../../../mesh/wire/bundle.js";
 import {
   type BundleHeaders,
@@ -17,7 +17,7 @@ import {
   isBundle,
   type JobHeaders,
 } from "../../../mesh/wire/headers.js";
-import { splitReply } from "../../../mesh/wire/reply.js";
+import { senderOf, splitReply } from "../../../mesh/wire/reply.js";
 import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Answers } from "../answers.js";
@@ -29,6 +29,8 @@ export interface CoreLaneParts {
   readonly intake: Intake;
   readonly answers: Answers;
   readonly runtime: Runtime;
+  /** How old messages are when they come. */
+  readonly ages: Ages;
   readonly inboxPrefix: string;
   /** Called before each job of a message: it may find that this process stalled. */
   readonly onMessage: (nowMs: number) => void;
@@ -42,7 +44,6 @@ export const CLOCK_TOLERANCE_MS = 2_000;
 
 export class CoreLane {
   readonly #parts: CoreLaneParts;
-  readonly #ages = new Ages();
   /** Jobs whose reply subject is no inbox, and bundles that were cut off. */
   droppedTotal = 0;
 
@@ -72,7 +73,7 @@ export class CoreLane {
     const [inbox] = splitReply(msg.reply);
     const about = decodeJobsHeaders(headersOf(msg));
     const cameAtMs = this.#parts.runtime.now();
-    const ageMs = about.clockMs === undefined ? 0 : this.#ages.of(inbox, about.clockMs, cameAtMs);
+    const ageMs = about.clockMs === undefined ? 0 : this.#parts.ages.of(senderOf(msg.reply), about.clockMs, cameAtMs);
     const whole = decodeBundle(msg.data, (entry) => {
       // The handlers of the entries before it may have taken their time.
       const nowMs = this.#now();
@@ -95,7 +96,7 @@ export class CoreLane {
 
   #ageOf({ clockMs }: JobHeaders, reply: string | undefined, nowMs: number): number {
     if (clockMs === undefined || reply === undefined) return 0;
-    return this.#ages.of(splitReply(reply)[0], clockMs, nowMs);
+    return this.#parts.ages.of(senderOf(reply), clockMs, nowMs);
   }
 
   #toOrder(bytes: Uint8Array, headers: JobHeaders, reply: string | undefined, nowMs: number): JobOrder {

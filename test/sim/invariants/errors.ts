@@ -6,6 +6,8 @@ import type { FaultStep, RunView, Submission } from "./run-view.js";
 
 /** A process that could not be heard for so long may be taken for dead, milliseconds. */
 const SILENCE_MS = 550;
+/** A worker that is silent for this long is LOST, milliseconds. */
+const THREE_INTERVALS_MS = 2_500;
 /** A fault explains errors for so long after its end, milliseconds. */
 const AFTERMATH_MS = 12_000;
 /** Clocks drift, and timers count whole milliseconds. */
@@ -45,7 +47,21 @@ function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number):
   const died = view.lives.some(
     ({ actor, diedMs }) => actor === worker && diedMs <= toMs && diedMs >= fromMs - AFTERMATH_MS,
   );
-  return died || view.silentMs(worker, fromMs - AFTERMATH_MS, toMs) >= SILENCE_MS;
+  return (
+    died ||
+    view.silentMs(worker, fromMs - AFTERMATH_MS, toMs) >= SILENCE_MS ||
+    isBehindStoppedBroker(view, fromMs, toMs)
+  );
+}
+
+/** In a cluster one broker may stand still with a worker behind it: nobody hears the worker for three of its intervals. */
+function isBehindStoppedBroker(view: RunView, fromMs: number, toMs: number): boolean {
+  return (
+    view.plan.brokers > 1 &&
+    view
+      .faultsDuring(fromMs, toMs, AFTERMATH_MS)
+      .some((step) => step.do === "pause-broker" && step.forMs >= THREE_INTERVALS_MS)
+  );
 }
 
 /** Neither is a manager's. */

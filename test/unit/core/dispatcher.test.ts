@@ -373,7 +373,7 @@ test("deadline - a parked job ends with deadline_exceeded and cannot have run, a
   rig.advance(510);
   assert.deepEqual([rig.failure(sent).maybeExecuted, rig.failure(parked).maybeExecuted], [true, false]);
   assert.deepEqual([rig.outcome(sent), rig.outcome(parked)], ["deadline_exceeded", "deadline_exceeded"]);
-  assert.deepEqual(rig.sender.revoked, [`${sent} all`]);
+  assert.deepEqual(rig.sender.revoked, [`${sent} 1000`]);
 });
 
 test("overload - past its bound the pool says pool_full with figures, and takes what it took before", () => {
@@ -468,5 +468,5 @@ test("cancel - a parked job is simply gone, a sent one is revoked at its worker,
     if (job !== undefined) rig.dispatcher.cancel(job, new PoolError("canceled", "no"));
   }
   assert.deepEqual([rig.outcome(sent), rig.outcome(parked)], ["canceled", "canceled"]);
-  assert.deepEqual(rig.sender.revoked, [`${sent} all`]);
+  assert.deepEqual(rig.sender.revoked, [`${sent} 1000`]);
 });

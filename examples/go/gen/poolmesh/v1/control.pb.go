@@ -548,7 +548,9 @@ func (x *ControlRequest_Pace) GetCoalesceMs() uint32 {
 type ControlRequest_Owed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Ids of the jobs whose outcome a manager waits for.
-	JobIds        []string `protobuf:"bytes,1,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	JobIds []string `protobuf:"bytes,1,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	// For each of job_ids, in their order, the nonce of its submission; "" for a job without one.
+	Nonces        []string `protobuf:"bytes,2,rep,name=nonces,proto3" json:"nonces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,11 +592,18 @@ func (x *ControlRequest_Owed) GetJobIds() []string {
 	return nil
 }
 
+func (x *ControlRequest_Owed) GetNonces() []string {
+	if x != nil {
+		return x.Nonces
+	}
+	return nil
+}
+
 var File_poolmesh_v1_control_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"\x19poolmesh/v1/control.proto\x12\vpoolmesh.v1\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xa7\x05\n" +
+	"\x19poolmesh/v1/control.proto\x12\vpoolmesh.v1\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xbf\x05\n" +
 	"\x0eControlRequest\x129\n" +
 	"\x05drain\x18\x01 \x01(\v2!.poolmesh.v1.ControlRequest.DrainH\x00R\x05drain\x129\n" +
 	"\x05pause\x18\x02 \x01(\v2!.poolmesh.v1.ControlRequest.PauseH\x00R\x05pause\x12<\n" +
@@ -615,9 +624,10 @@ const file_poolmesh_v1_control_proto_rawDesc = "" +
 	"\bRollCall\x1a'\n" +
 	"\x04Pace\x12\x1f\n" +
 	"\vcoalesce_ms\x18\x01 \x01(\rR\n" +
-	"coalesceMs\x1a\x1f\n" +
+	"coalesceMs\x1a7\n" +
 	"\x04Owed\x12\x17\n" +
-	"\ajob_ids\x18\x01 \x03(\tR\x06jobIdsB\x04\n" +
+	"\ajob_ids\x18\x01 \x03(\tR\x06jobIds\x12\x16\n" +
+	"\x06nonces\x18\x02 \x03(\tR\x06noncesB\x04\n" +
 	"\x02op\"\x8d\x01\n" +
 	"\x0fControlResponse\x12.\n" +
 	"\x06worker\x18\x01 \x01(\v2\x16.poolmesh.v1.HeartbeatR\x06worker\x12\"\n" +

@@ -186,7 +186,13 @@ type Heartbeat struct {
 	Stuck     uint32                 `protobuf:"varint,21,opt,name=stuck,proto3" json:"stuck,omitempty"`
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	// Understands bundles: several jobs in one message.
-	TakesBundles  bool `protobuf:"varint,23,opt,name=takes_bundles,json=takesBundles,proto3" json:"takes_bundles,omitempty"`
+	TakesBundles bool `protobuf:"varint,23,opt,name=takes_bundles,json=takesBundles,proto3" json:"takes_bundles,omitempty"`
+	// The version of the protocol that the worker speaks: 2 knows nonces and leases; 0 or 1 knows neither.
+	ProtocolVersion uint32 `protobuf:"varint,24,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
+	// For each of running_jobs, in their order, the nonce of its submission; "" for a job without one.
+	RunningNonces []string `protobuf:"bytes,25,rep,name=running_nonces,json=runningNonces,proto3" json:"running_nonces,omitempty"`
+	// The sender's wall clock when it sent this, in milliseconds since the epoch. For people: nothing is decided by it.
+	SentAtMs      int64 `protobuf:"varint,26,opt,name=sent_at_ms,json=sentAtMs,proto3" json:"sent_at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -382,6 +388,27 @@ func (x *Heartbeat) GetTakesBundles() bool {
 	return false
 }
 
+func (x *Heartbeat) GetProtocolVersion() uint32 {
+	if x != nil {
+		return x.ProtocolVersion
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetRunningNonces() []string {
+	if x != nil {
+		return x.RunningNonces
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetSentAtMs() int64 {
+	if x != nil {
+		return x.SentAtMs
+	}
+	return 0
+}
+
 // ManagerHeartbeat is published on pool.P.manager.M every second and on change (coalesced).
 type ManagerHeartbeat struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -565,7 +592,7 @@ var File_poolmesh_v1_heartbeat_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\n" +
-	"\x1bpoolmesh/v1/heartbeat.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x06\n" +
+	"\x1bpoolmesh/v1/heartbeat.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\a\n" +
 	"\tHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12 \n" +
@@ -592,7 +619,11 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x05stuck\x18\x15 \x01(\rR\x05stuck\x129\n" +
 	"\n" +
 	"started_at\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12#\n" +
-	"\rtakes_bundles\x18\x17 \x01(\bR\ftakesBundles\x1a9\n" +
+	"\rtakes_bundles\x18\x17 \x01(\bR\ftakesBundles\x12)\n" +
+	"\x10protocol_version\x18\x18 \x01(\rR\x0fprotocolVersion\x12%\n" +
+	"\x0erunning_nonces\x18\x19 \x03(\tR\rrunningNonces\x12\x1c\n" +
+	"\n" +
+	"sent_at_ms\x18\x1a \x01(\x03R\bsentAtMs\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf1\x04\n" +

@@ -34,8 +34,11 @@ type WorkerView struct {
 	// Beats, but takes nothing that is offered to it.
 	Unhealthy bool `protobuf:"varint,4,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
 	// Two live processes claim this id.
-	Conflict      bool                   `protobuf:"varint,5,opt,name=conflict,proto3" json:"conflict,omitempty"`
-	FirstSeen     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=first_seen,json=firstSeen,proto3" json:"first_seen,omitempty"`
+	Conflict  bool                   `protobuf:"varint,5,opt,name=conflict,proto3" json:"conflict,omitempty"`
+	FirstSeen *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=first_seen,json=firstSeen,proto3" json:"first_seen,omitempty"`
+	// How far the worker's wall clock is ahead of the reader's, in milliseconds, as its heartbeats tell; the way of a
+	// heartbeat is part of it. Nothing depends on it.
+	ClockOffsetMs float64 `protobuf:"fixed64,7,opt,name=clock_offset_ms,json=clockOffsetMs,proto3" json:"clock_offset_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -110,6 +113,13 @@ func (x *WorkerView) GetFirstSeen() *timestamppb.Timestamp {
 		return x.FirstSeen
 	}
 	return nil
+}
+
+func (x *WorkerView) GetClockOffsetMs() float64 {
+	if x != nil {
+		return x.ClockOffsetMs
+	}
+	return 0
 }
 
 // PoolCapacity is what one pool can take right now.
@@ -366,7 +376,7 @@ var File_poolmesh_v1_view_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_view_proto_rawDesc = "" +
 	"\n" +
-	"\x16poolmesh/v1/view.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xe8\x01\n" +
+	"\x16poolmesh/v1/view.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpoolmesh/v1/heartbeat.proto\"\x90\x02\n" +
 	"\n" +
 	"WorkerView\x124\n" +
 	"\theartbeat\x18\x01 \x01(\v2\x16.poolmesh.v1.HeartbeatR\theartbeat\x12\x15\n" +
@@ -375,7 +385,8 @@ const file_poolmesh_v1_view_proto_rawDesc = "" +
 	"\tunhealthy\x18\x04 \x01(\bR\tunhealthy\x12\x1a\n" +
 	"\bconflict\x18\x05 \x01(\bR\bconflict\x129\n" +
 	"\n" +
-	"first_seen\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstSeen\"\xdb\x03\n" +
+	"first_seen\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstSeen\x12&\n" +
+	"\x0fclock_offset_ms\x18\a \x01(\x01R\rclockOffsetMs\"\xdb\x03\n" +
 	"\fPoolCapacity\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\rR\x05slots\x12\x12\n" +

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from poolmesh.v1 import heartbeat_pb2 as poolmesh_dot_v1_dot_heartbeat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16poolmesh/v1/view.proto\x12\x0bpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xad\x01\n\nWorkerView\x12)\n\theartbeat\x18\x01 \x01(\x0b\x32\x16.poolmesh.v1.Heartbeat\x12\x0e\n\x06\x61ge_ms\x18\x02 \x01(\x01\x12\x0f\n\x07lagging\x18\x03 \x01(\x08\x12\x11\n\tunhealthy\x18\x04 \x01(\x08\x12\x10\n\x08\x63onflict\x18\x05 \x01(\x08\x12.\n\nfirst_seen\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x02\n\x0cPoolCapacity\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x0c\n\x04\x62usy\x18\x03 \x01(\r\x12\x13\n\x0butilization\x18\x04 \x01(\x01\x12)\n\x07workers\x18\x05 \x01(\x0b\x32\x18.poolmesh.v1.StateCounts\x12\x0e\n\x06parked\x18\x06 \x01(\r\x12\x14\n\x0cparked_limit\x18\x07 \x01(\r\x12\x16\n\x0eoldest_wait_ms\x18\x08 \x01(\x01\x12\x17\n\x0fjobs_per_second\x18\t \x01(\x01\x12\x11\n\tjobs_done\x18\n \x01(\x04\x12\x13\n\x0bjobs_failed\x18\x0b \x01(\x04\x12\x11\n\tconflicts\x18\x0c \x01(\r\x12\x10\n\x08managers\x18\r \x01(\r\x12\x11\n\tin_flight\x18\x0e \x01(\r\x12\x10\n\x08\x62usy_all\x18\x0f \x01(\r\"o\n\x0bStateCounts\x12\x10\n\x08starting\x18\x01 \x01(\r\x12\r\n\x05ready\x18\x02 \x01(\r\x12\x0e\n\x06paused\x18\x03 \x01(\r\x12\x10\n\x08\x64raining\x18\x04 \x01(\r\x12\x0f\n\x07stopped\x18\x05 \x01(\r\x12\x0c\n\x04lost\x18\x06 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16poolmesh/v1/view.proto\x12\x0bpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xc6\x01\n\nWorkerView\x12)\n\theartbeat\x18\x01 \x01(\x0b\x32\x16.poolmesh.v1.Heartbeat\x12\x0e\n\x06\x61ge_ms\x18\x02 \x01(\x01\x12\x0f\n\x07lagging\x18\x03 \x01(\x08\x12\x11\n\tunhealthy\x18\x04 \x01(\x08\x12\x10\n\x08\x63onflict\x18\x05 \x01(\x08\x12.\n\nfirst_seen\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x63lock_offset_ms\x18\x07 \x01(\x01\"\xc2\x02\n\x0cPoolCapacity\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x0c\n\x04\x62usy\x18\x03 \x01(\r\x12\x13\n\x0butilization\x18\x04 \x01(\x01\x12)\n\x07workers\x18\x05 \x01(\x0b\x32\x18.poolmesh.v1.StateCounts\x12\x0e\n\x06parked\x18\x06 \x01(\r\x12\x14\n\x0cparked_limit\x18\x07 \x01(\r\x12\x16\n\x0eoldest_wait_ms\x18\x08 \x01(\x01\x12\x17\n\x0fjobs_per_second\x18\t \x01(\x01\x12\x11\n\tjobs_done\x18\n \x01(\x04\x12\x13\n\x0bjobs_failed\x18\x0b \x01(\x04\x12\x11\n\tconflicts\x18\x0c \x01(\r\x12\x10\n\x08managers\x18\r \x01(\r\x12\x11\n\tin_flight\x18\x0e \x01(\r\x12\x10\n\x08\x62usy_all\x18\x0f \x01(\r\"o\n\x0bStateCounts\x12\x10\n\x08starting\x18\x01 \x01(\r\x12\r\n\x05ready\x18\x02 \x01(\r\x12\x0e\n\x06paused\x18\x03 \x01(\r\x12\x10\n\x08\x64raining\x18\x04 \x01(\r\x12\x0f\n\x07stopped\x18\x05 \x01(\r\x12\x0c\n\x04lost\x18\x06 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'poolmesh.v1.view_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WORKERVIEW']._serialized_start=102
-  _globals['_WORKERVIEW']._serialized_end=275
-  _globals['_POOLCAPACITY']._serialized_start=278
-  _globals['_POOLCAPACITY']._serialized_end=600
-  _globals['_STATECOUNTS']._serialized_start=602
-  _globals['_STATECOUNTS']._serialized_end=713
+  _globals['_WORKERVIEW']._serialized_end=300
+  _globals['_POOLCAPACITY']._serialized_start=303
+  _globals['_POOLCAPACITY']._serialized_end=625
+  _globals['_STATECOUNTS']._serialized_start=627
+  _globals['_STATECOUNTS']._serialized_end=738
 # @@protoc_insertion_point(module_scope)
