@@ -2,8 +2,8 @@
  * What JSON.stringify would lose without a word: a Map becomes `{}`, NaN becomes
  * null. Finds the first such value inside a value, and says what to do instead.
  *
- * Pure. Not lost, so not looked for: what has its own `toJSON`, an `undefined`
- * field, and a function beside other fields.
+ * Pure. Taken as they are: objects with their own `toJSON`. Left out, as always
+ * in JSON: fields that are `undefined` or a function.
  */
 
 const TEXT_OR_BYTES = 'read it first, or return bytes with codec "bytes"';

@@ -4,9 +4,9 @@
  *
  * Not decided here: whom a selector means (mesh/wire/worker-selection.ts).
  */
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ControlRequestSchema } from "../../gen/poolmesh/v1/control_pb.js";
-import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError, unknownPool } from "../../mesh/errors.js";
 import { askControl } from "../../mesh/link/ask-control.js";
 import type { Bus } from "../../mesh/link/bus.js";
@@ -65,8 +65,13 @@ export class WorkerControl {
       limitMs,
       ...(signal ? { signal } : {}),
     });
-    if (response.worker === undefined) throw new PoolError("internal", `worker ${worker} gave no state`);
-    return response.worker;
+    return response.worker ?? this.#lastHeartbeat(pool, worker);
+  }
+
+  /** A worker in another language may answer with nothing: it has done it, and its heartbeat tells the rest. */
+  #lastHeartbeat(pool: string, worker: string): Heartbeat {
+    const listed = this.#pools.find(pool)?.list.get(worker);
+    return listed?.heartbeat ?? create(HeartbeatSchema, { pool, worker });
   }
 
   #select(selector: Selector, op: WorkerOp): string[] {

@@ -13,9 +13,10 @@ import { Presence } from "../../mesh/link/presence.js";
 import { decodeControlResponse, encodeControl } from "../../mesh/wire/control-messages.js";
 import type { Reply } from "../../mesh/wire/reply.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
+import type { Attempt } from "./jobs/attempt.js";
 import type { Dispatcher } from "./jobs/dispatcher.js";
 import type { Job } from "./jobs/job.js";
-import type { Timeouts } from "./jobs/timeouts.js";
+import { INQUIRY_MS, type Timeouts } from "./jobs/timeouts.js";
 import type { Workers } from "./jobs/workers.js";
 
 /** Heartbeats without a job after which its outcome counts as lost on the way. */
@@ -132,6 +133,33 @@ export class Losses {
     this.#askForOutcomes(subjects.control(pool, worker), due);
   }
 
+  /**
+   * Asks all workers whether they have these attempts, before their jobs are sent
+   * again. When all have said that they do not, the jobs are sent at once; workers
+   * that say nothing are suspects.
+   */
+  inquire(attempts: readonly Attempt[]): void {
+    const { workers, dispatcher, subjects, pool } = this.#parts;
+    for (let from = 0; from < attempts.length; from += IDS_PER_QUESTION) {
+      const asked = attempts.slice(from, from + IDS_PER_QUESTION);
+      const expected = new Set(workers.answering());
+      const resend = (): void => {
+        for (const attempt of asked) dispatcher.neverArrived(attempt);
+      };
+      if (expected.size === 0) return resend();
+      const payload = askForOutcomes(asked.map(({ job }) => job));
+      const onReply = (msg: Reply): void => {
+        const worker = this.#onOutcomes(msg);
+        if (worker !== undefined && expected.delete(worker) && expected.size === 0) resend();
+      };
+      void this.#parts.inbox
+        .askAll({ subject: subjects.controlAll(pool), payload, limitMs: INQUIRY_MS }, onReply)
+        .then(() => {
+          for (const worker of expected) workers.didNotAnswer(worker);
+        });
+    }
+  }
+
   /** A worker has left. */
   onLeft(worker: string): void {
     this.#presence.forget(worker);
@@ -154,23 +182,28 @@ export class Losses {
 
   #askForOutcomes(subject: string, jobs: readonly Job[]): void {
     for (let from = 0; from < jobs.length; from += IDS_PER_QUESTION) {
-      const asked = jobs.slice(from, from + IDS_PER_QUESTION);
-      const jobIds = asked.map(({ id }) => id);
-      const payload = encodeControl("owed", { jobIds, nonces: asked.map(({ spec }) => spec.nonce) });
-      void this.#parts.inbox.askAll({ subject, payload, limitMs: OUTCOMES_WITHIN_MS }, (msg) => this.#onOutcomes(msg));
+      const payload = askForOutcomes(jobs.slice(from, from + IDS_PER_QUESTION));
+      const onReply = (msg: Reply): void => void this.#onOutcomes(msg);
+      void this.#parts.inbox.askAll({ subject, payload, limitMs: OUTCOMES_WITHIN_MS }, onReply);
     }
   }
 
-  /** The worker sends the outcomes that it knows by itself; here it says which jobs it knows. */
-  #onOutcomes(msg: Reply): void {
+  /** The worker sends the outcomes that it knows by itself; here it says which jobs it knows. Returns who it is. */
+  #onOutcomes(msg: Reply): string | undefined {
     const { dispatcher } = this.#parts;
     const response = decodeControlResponse(msg);
     const worker = response?.worker?.worker;
-    if (response === undefined || worker === undefined) return;
+    if (response === undefined || worker === undefined) return undefined;
     for (const id of response.knownJobIds) dispatcher.runsAt(id, dispatcher.live(id)?.spec.nonce ?? "", worker);
     for (const id of response.unknownJobIds) {
       const attempt = dispatcher.live(id)?.attempt;
       if (attempt?.worker === worker) dispatcher.attemptLost(attempt, "has forgotten it");
     }
+    return worker;
   }
+}
+
+/** The question for the outcomes of these jobs. */
+function askForOutcomes(jobs: readonly Job[]): Uint8Array {
+  return encodeControl("owed", { jobIds: jobs.map(({ id }) => id), nonces: jobs.map(({ spec }) => spec.nonce) });
 }

@@ -97,7 +97,8 @@ export class Ticker {
     pool.timeouts.checkDeadlines(nowMs);
     // During a handover messages are held, and a broker that stands still delivers none: no worker can have answered.
     if (!bus.connected || bus.moving || nowMs - this.#askedBrokerAtMs > BROKER_STALL_MS) return;
-    pool.timeouts.checkUnanswered(nowMs);
+    const due = pool.timeouts.checkUnanswered(nowMs);
+    if (due.length > 0) pool.losses.inquire(due);
     if (!isPresenceDue) return;
     pool.losses.checkPresence(nowMs);
     pool.losses.checkSilence(nowMs);

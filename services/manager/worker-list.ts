@@ -40,6 +40,10 @@ export class WorkerList {
     return this.#listed.values();
   }
 
+  get(id: string): ListedWorker | undefined {
+    return this.#listed.get(id);
+  }
+
   /** A heartbeat of one of this pool's workers; an old one is ignored. */
   onHeartbeat(heartbeat: Heartbeat, nowMs: number): void {
     const { workers, dispatcher, losses } = this.#parts;
@@ -66,7 +70,8 @@ export class WorkerList {
   }
 
   #acceptRunning({ worker, runningJobs, runningNonces }: Heartbeat): void {
-    runningJobs.forEach((job, i) => this.#parts.dispatcher.runsAt(job, runningNonces[i] ?? "", worker));
+    const { dispatcher } = this.#parts;
+    for (const [i, job] of runningJobs.entries()) dispatcher.runsAt(job, runningNonces[i] ?? "", worker);
   }
 
   #onMeaning(meaning: HeartbeatMeaning, heartbeat: Heartbeat): void {

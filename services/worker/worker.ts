@@ -155,7 +155,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     if (this.#wasReady) this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
   }
 
-  /** A slot whose thread or process cannot be loaded is not offered. */
+  /** Offers the slots, without those whose thread or process cannot be loaded. */
   #offerSlots(): void {
     this.#session?.slots.resize(Math.min(this.#slots, this.#usable));
     this.#session?.heartbeats.changed();

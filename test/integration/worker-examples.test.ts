@@ -19,6 +19,15 @@ describe("worker examples", () => {
     assert.equal((await caller.sendPlain('"a"').outcome()).error?.reason, "job_rejected");
   });
 
+  test("lookup answers from the table that its setup has loaded, and gives a code for what it does not know", async (t) => {
+    for (const isolation of ["inline", "thread", "process"] as const) {
+      const { caller } = await startWorker(t, broker, { handlerFile: `${EXAMPLES}lookup.ts`, isolation });
+      assert.equal((await caller.sendPlain('"one"').outcome()).text, '"uno"');
+      const { error } = await caller.sendPlain('"ten"').outcome();
+      assert.deepEqual([error?.reason, error?.jobCode], ["job_failed", "word.unknown"]);
+    }
+  });
+
   test("digest gives SHA-256, size and gzip size of a file, from a thread", async (t) => {
     const { caller } = await startWorker(t, broker, { handlerFile: `${EXAMPLES}digest.ts`, isolation: "thread" });
     const file = `${EXAMPLES}digest.ts`;

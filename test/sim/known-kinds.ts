@@ -19,9 +19,6 @@ export type KnownKind = { readonly found: string } & (
 /** All of them. A kind stands once for each found plan that keeps it out. */
 export const knownKinds: readonly KnownKind[] = [
   { fault: "id-twice", found: "id-at-two-managers-runs-twice" },
-  { fault: "long-hold", found: "held-link-runs-a-job-twice" },
-  { fault: "long-delay", found: "delayed-link-runs-a-job-twice" },
-  { fault: "link-cut", found: "lost-acceptance-runs-a-job-twice" },
 ];
 
 /** Names of faults that the default run leaves out. */

@@ -77,6 +77,8 @@ export class CoreRig {
   readonly dispatcher: Dispatcher;
   readonly timeouts: Timeouts;
   readonly outcomes = new Map<string, Outcome[]>();
+  /** Jobs whose workers were to be asked whether they have them. */
+  readonly inquired: string[] = [];
   #jobs = 0;
   #seq = 0n;
 
@@ -146,7 +148,7 @@ export class CoreRig {
   advance(ms: number): void {
     this.nowMs += ms;
     this.timeouts.checkDeadlines(this.nowMs);
-    this.timeouts.checkUnanswered(this.nowMs);
+    for (const attempt of this.timeouts.checkUnanswered(this.nowMs)) this.inquired.push(attempt.job.id);
   }
 
   /** "ok", or the reason of the error; undefined while there is no outcome. Throws for more than one. */

@@ -6,7 +6,7 @@ import { EXIT, errorText, exitCodeOf } from "../../cli/exit-codes.js";
 import { indentedJson, JsonText, jsonLine, oneLineJson } from "../../cli/output/json-text.js";
 import { Output } from "../../cli/output/output.js";
 import { type Progress, progressLine } from "../../cli/output/progress-bar.js";
-import { resultFields } from "../../cli/output/result-fields.js";
+import { errorFields, resultFields } from "../../cli/output/result-fields.js";
 import { tableLines } from "../../cli/output/table.js";
 import { CATALOGUE, PoolError, type Reason } from "../../mesh/errors.js";
 import { seededRandom } from "../support/random.js";
@@ -81,6 +81,12 @@ describe("cli - exit codes", () => {
 });
 
 describe("cli - results", () => {
+  test("a failed job's line has the handler's code beside its reason", () => {
+    const failed = errorFields(new PoolError("job_failed", "declined", { jobCode: "card.declined" }));
+    assert.deepEqual([failed.reason, failed.code, failed.message], ["job_failed", "card.declined", "declined"]);
+    assert.ok(!("code" in errorFields(new PoolError("job_failed", "declined"))));
+  });
+
   test("a result is JSON when it is JSON, else text, else base64", () => {
     assert.deepEqual(resultFields(Buffer.from('{"a":1}'), "auto"), { result: new JsonText('{"a":1}') });
     assert.deepEqual(resultFields(Buffer.from("hello"), "auto"), { result: "hello" });

@@ -16,6 +16,8 @@ import type { Job } from "./job.js";
 /** Where an attempt stands. */
 export type AttemptState = "offered" | "assigned" | "accepted" | "revoked" | "over";
 
+/** A payload over this takes time on a slow link, in bytes. */
+export const LARGE_PAYLOAD_BYTES = 16_384;
 /** How many attempts one manager makes of a job that may run again. */
 const MAX_ATTEMPTS = 5;
 
@@ -26,6 +28,10 @@ export class Attempt {
   bundle: readonly Attempt[] | undefined;
   /** How long nobody may answer it before it is revoked, in milliseconds; set when it is opened (timeouts.ts). */
   answerWithinMs = 0;
+  /** Its time to be answered is its own: a large payload, or its workers were asked about it (in-flight.ts). */
+  ownTime: boolean;
+  /** The workers were asked whether they have it. */
+  inquired = false;
   /** Heartbeats of its worker in a row that did not list it as running. */
   unlisted = 0;
   /** Its place in the list of its worker (assignments.ts). */
@@ -48,6 +54,7 @@ export class Attempt {
   ) {
     this.#state = state;
     this.#worker = worker;
+    this.ownTime = job.payloadBytes > LARGE_PAYLOAD_BYTES;
   }
 
   get state(): AttemptState {

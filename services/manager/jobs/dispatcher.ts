@@ -168,6 +168,11 @@ export class Dispatcher {
     this.#sendNext(attempt);
   }
 
+  /** No worker that answers has got an attempt: the job is sent again. */
+  neverArrived(attempt: Attempt): void {
+    if (isUnanswered(attempt)) this.acceptTimedOut(attempt);
+  }
+
   /** A worker is lost: what it had runs elsewhere where that is safe, else it ends. */
   workerLost(id: string, why: string): void {
     for (const attempt of this.inFlight.assignments.at(id)) this.attemptLost(attempt, why);
@@ -306,10 +311,11 @@ export class Dispatcher {
   /**
    * Sent alone: publish to the queue group. Sent with others in this turn: assign
    * each to a worker that has a free slot, those included that were to be offered.
+   * While a worker answers nothing, no job is left to the broker's choice.
    */
   #sendFirst(job: Job, nowMs: number): void {
     const { sender, workers } = this.#parts;
-    if (!sender.holds) return this.#send(job, undefined, nowMs);
+    if (!sender.holds && !workers.hasSuspects) return this.#send(job, undefined, nowMs);
     if (workers.free > 0) for (const offer of sender.takeOffers()) if (offer.isOpen) this.#assignOffer(offer, nowMs);
     if (!this.#assign(job, nowMs)) this.#send(job, undefined, nowMs);
   }

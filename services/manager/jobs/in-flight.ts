@@ -11,8 +11,6 @@ import { Fifo } from "./fifo.js";
 import type { Job } from "./job.js";
 import type { WorkerEntry, Workers } from "./workers.js";
 
-/** A payload over this takes time on a slow link, in bytes. */
-export const LARGE_PAYLOAD_BYTES = 16_384;
 /** Late replies that are waited for at once. */
 const MAX_LATE = 1_000;
 
@@ -21,8 +19,8 @@ export class InFlight {
   readonly assignments = new Assignments();
   /** Attempts that no worker has answered, oldest first; none of a pool without heartbeats. */
   readonly unanswered = new Fifo<Attempt>();
-  /** Those among them whose payload takes time on the wire. */
-  readonly unansweredLarge = new Fifo<Attempt>();
+  /** Those among them that have a time of their own; in no order of their times. */
+  readonly unansweredOwnTime = new Fifo<Attempt>();
   /** Revoked attempts whose late reply is waited for, oldest first. */
   readonly #late = new Fifo<Attempt>();
   readonly #workers: Workers;
@@ -84,6 +82,15 @@ export class InFlight {
     if (worker !== undefined) this.#workers.said(worker, free, nowMs);
   }
 
+  /** An unanswered attempt gets more time; its lease does not. */
+  extend(attempt: Attempt, moreMs: number): void {
+    if (attempt.node === undefined || attempt.state === "revoked") return;
+    this.#unansweredWith(attempt).remove(attempt.node);
+    attempt.ownTime = true;
+    attempt.answerWithinMs += moreMs;
+    attempt.node = this.#unansweredWith(attempt).push(attempt);
+  }
+
   /** Nobody has answered in time. A late reply is still waited for. */
   revoke(attempt: Attempt): void {
     this.#move(attempt, "revoked");
@@ -131,8 +138,8 @@ export class InFlight {
     }
   }
 
-  #unansweredWith({ job }: Attempt): Fifo<Attempt> {
-    return job.payloadBytes > LARGE_PAYLOAD_BYTES ? this.unansweredLarge : this.unanswered;
+  #unansweredWith({ ownTime }: Attempt): Fifo<Attempt> {
+    return ownTime ? this.unansweredOwnTime : this.unanswered;
   }
 
   #closeOldestLate(): void {

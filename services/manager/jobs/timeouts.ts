@@ -14,11 +14,16 @@
  * where E is how much too low a worker may take the age of a message (the
  * shortest way from here to there, at most the slowest round trip), and D allows
  * for clocks that run at different speeds and for rounding.
+ *
+ * That it can no longer start does not mean that it has not: a worker may have
+ * begun, and its word may be late. So before a job that may run once only is sent
+ * again, all workers are asked whether they have it (losses.ts). A worker answers
+ * in order: when it says that it does not know the job, its word was not on the
+ * way. One that says nothing at all is taken for stopped.
  */
 import { PoolError } from "../../../mesh/errors.js";
-import type { Attempt } from "./attempt.js";
+import { type Attempt, LARGE_PAYLOAD_BYTES } from "./attempt.js";
 import type { Dispatcher } from "./dispatcher.js";
-import { LARGE_PAYLOAD_BYTES } from "./in-flight.js";
 import type { Job } from "./job.js";
 import type { Workers } from "./workers.js";
 
@@ -33,6 +38,9 @@ const ROUNDING_MS = 10;
 const DRIFT = 1e-3;
 /** The shortest lease, in milliseconds. */
 const MIN_LEASE_MS = 20;
+/** How long workers have to say whether they have a job that may run once only, in milliseconds. */
+export const INQUIRY_MS = 500;
+const NONE: readonly Attempt[] = [];
 /** How long the late reply to a revoked attempt is waited for, in milliseconds. */
 const LATE_REPLY_MS = 2_000;
 /** Time on the wire that a payload is allowed at first, in milliseconds a byte: 1 MB a second. */
@@ -113,16 +121,40 @@ export class Timeouts {
     }
   }
 
-  /** Revokes the attempts that no worker has accepted in time. */
-  checkUnanswered(nowMs: number): void {
-    const { unanswered, unansweredLarge } = this.#dispatcher.inFlight;
+  /**
+   * Revokes the attempts that no worker has accepted in time. An attempt of a job
+   * that may run once only gets {@link INQUIRY_MS} more: its worker may have begun,
+   * and its word may be on the way.
+   *
+   * @returns the attempts that workers have to be asked about now
+   */
+  checkUnanswered(nowMs: number): readonly Attempt[] {
+    const { unanswered, unansweredOwnTime } = this.#dispatcher.inFlight;
+    let due: Attempt[] | undefined;
     for (let oldest = unanswered.first; oldest !== undefined; oldest = unanswered.first) {
       if (nowMs - oldest.sentAtMs < oldest.answerWithinMs) break;
-      this.#dispatcher.acceptTimedOut(oldest);
+      due ??= [];
+      if (this.#isOver(oldest)) due.push(oldest);
     }
-    if (unansweredLarge.size === 0) return;
-    const isOver = ({ sentAtMs, answerWithinMs }: Attempt): boolean => nowMs - sentAtMs >= answerWithinMs;
-    for (const attempt of [...unansweredLarge].filter(isOver)) this.#dispatcher.acceptTimedOut(attempt);
+    if (unansweredOwnTime.size > 0) {
+      const isDue = ({ sentAtMs, answerWithinMs }: Attempt): boolean => nowMs - sentAtMs >= answerWithinMs;
+      for (const attempt of [...unansweredOwnTime].filter(isDue)) {
+        due ??= [];
+        if (this.#isOver(attempt)) due.push(attempt);
+      }
+    }
+    return due ?? NONE;
+  }
+
+  /** Revokes an attempt whose time is over, or gives it more; true when workers have to be asked about it. */
+  #isOver(attempt: Attempt): boolean {
+    if (attempt.inquired || attempt.job.spec.idempotent) {
+      this.#dispatcher.acceptTimedOut(attempt);
+      return false;
+    }
+    attempt.inquired = true;
+    this.#dispatcher.inFlight.extend(attempt, INQUIRY_MS);
+    return true;
   }
 
   /** Called every second: late replies are given up, and the slowest worker is looked up anew. */
@@ -153,9 +185,9 @@ export class Timeouts {
   }
 
   #eachUnanswered(visit: (attempt: Attempt) => void): void {
-    const { unanswered, unansweredLarge } = this.#dispatcher.inFlight;
+    const { unanswered, unansweredOwnTime } = this.#dispatcher.inFlight;
     for (const attempt of unanswered) visit(attempt);
-    for (const attempt of unansweredLarge) visit(attempt);
+    for (const attempt of unansweredOwnTime) visit(attempt);
   }
 
   #whyLate(job: Job): string {

@@ -39,14 +39,18 @@ async function importFile(file: string, shown: string): Promise<Record<string, u
     return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (thrown) {
     const { message, stack } = readThrown(thrown);
-    throw refuse("handler", `cannot load ${shown}: ${message}${placeOf(stack)}`, thrown);
+    throw refuse("handler", `cannot load ${shown}: ${message}${placeOf(message, stack)}`, thrown);
   }
 }
 
-/** Where it was thrown, such as " (at /app/handler.ts:3:7)": the first line of the stack that names a file of the user's. */
-function placeOf(stack: string | undefined): string {
+/**
+ * Where it was thrown, such as " (at /app/handler.ts:3:7)": the first line of the stack that names a file, unless the
+ * message names one.
+ */
+function placeOf(message: string, stack: string | undefined): string {
+  if (/[\\/][^\s:]+:\d+/.test(message)) return "";
   for (const line of stack?.split("\n") ?? []) {
-    const place = /(?:file:\/\/)?((?:\/|[A-Za-z]:[\\/])[^():]*:\d+(?::\d+)?)\)?$/.exec(line.trim())?.[1];
+    const place = /(?:^|\(|at )(?:file:\/\/)?((?:\/|[A-Za-z]:[\\/])[^():]*:\d+(?::\d+)?)\)?$/.exec(line.trim())?.[1];
     if (place !== undefined && !/[\\/]node_modules[\\/]/.test(place)) return ` (at ${place})`;
   }
   return "";

@@ -7,8 +7,11 @@
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isMainThread } from "node:worker_threads";
+import { OWN_LOADER } from "./isolated/child-file.js";
 
 const TSCONFIG = "tsconfig.json";
+/** Where tsx's loader of CommonJS looks for its settings. */
+const SETTINGS_VARIABLE = "TSX_TSCONFIG_PATH";
 
 /**
  * Makes `import` take TypeScript, by tsx, with the settings of the file's own project.
@@ -16,17 +19,15 @@ const TSCONFIG = "tsconfig.json";
  * @param file absolute path of the handler file
  */
 export async function registerTypeScript(file: string): Promise<void> {
-  // a main thread that runs our own sources has a loader already
-  if (isMainThread && import.meta.url.endsWith(".ts") && !process.send) return;
+  const takeAway = (globalThis as { [OWN_LOADER]?: () => Promise<void> })[OWN_LOADER];
+  // a process that was started from our own sources has a loader already
+  if (takeAway === undefined && isMainThread && import.meta.url.endsWith(".ts")) return;
   const tsconfig = await nearestTsconfig(dirname(file));
   const [commonJs, modules] = await Promise.all([import("tsx/cjs/api"), import("tsx/esm/api")]);
-  // a .ts file in a folder without "type": "module" is CommonJS, whose loader takes its settings from the environment
-  const before = process.env.TSX_TSCONFIG_PATH;
-  process.env.TSX_TSCONFIG_PATH = tsconfig ?? "";
-  commonJs.register();
+  await takeAway?.();
   modules.register({ tsconfig: tsconfig ?? false });
-  if (before === undefined) delete process.env.TSX_TSCONFIG_PATH;
-  else process.env.TSX_TSCONFIG_PATH = before;
+  // a .ts file in a folder without "type": "module" is CommonJS
+  withSettings(tsconfig ?? "", () => commonJs.register());
 }
 
 /** The tsconfig.json in this folder or in the nearest one above it. */
@@ -35,5 +36,16 @@ export async function nearestTsconfig(folder: string): Promise<string | undefine
     const file = join(each, TSCONFIG);
     if ((await stat(file).catch(() => undefined))?.isFile()) return file;
     if (each === dirname(each)) return undefined;
+  }
+}
+
+function withSettings(tsconfig: string, work: () => void): void {
+  const before = process.env[SETTINGS_VARIABLE];
+  process.env[SETTINGS_VARIABLE] = tsconfig;
+  try {
+    work();
+  } finally {
+    if (before === undefined) delete process.env[SETTINGS_VARIABLE];
+    else process.env[SETTINGS_VARIABLE] = before;
   }
 }

@@ -5,7 +5,7 @@ import type { Found, Invariant } from "./invariants.js";
 import type { FaultStep, RunView, Submission } from "./run-view.js";
 
 /** A process that could not be heard for so long may be taken for dead, milliseconds. */
-const SILENCE_MS = 1_200;
+const SILENCE_MS = 550;
 /** A fault explains errors for so long after its end, milliseconds. */
 const AFTERMATH_MS = 12_000;
 /** Clocks drift, and timers count whole milliseconds. */
@@ -30,7 +30,7 @@ const deadlinesNotEarly: Invariant = {
 /** Absence is not death. */
 const liveWorkersKeepJobs: Invariant = {
   name: "live-workers-keep-their-jobs",
-  promise: "worker_lost is said only of a worker that died, left, or could not be heard for more than a second.",
+  promise: "worker_lost is said only of a worker that died, left, or could not be heard for more than half a second.",
   check: (view) =>
     eachError(view, "worker_lost", (each, { worker, atMs }) => {
       const runners = view.runs.filter((run) => run.number === each.job.number).map((run) => run.worker);
@@ -52,7 +52,7 @@ function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number):
 const liveManagersKeepJobs: Invariant = {
   name: "live-managers-keep-their-jobs",
   promise:
-    "A caller gives up a job that runs only when a manager died, left, or could not be heard for more than a second.",
+    "A caller gives up a job that runs only when a manager died, left, or could not be heard for more than half a second.",
   check: (view) =>
     eachError(view, "bus_unavailable", (each, { atMs, message }) => {
       if (!view.runs.some((run) => run.number === each.job.number && run.startMs <= atMs)) return [];

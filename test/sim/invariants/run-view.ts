@@ -59,6 +59,11 @@ export class RunView {
     for (const fact of facts) this.#take(fact);
   }
 
+  /** Whether a worker is the product's own, and no other that speaks its protocol. */
+  isOurs(worker: string): boolean {
+    return this.plan.workers.some(({ name, kind = "poolmesh" }) => name === worker && kind === "poolmesh");
+  }
+
   /** When a process died; Infinity while it lives. */
   diedMs(process: string): number {
     return this.lives.find((life) => life.process === process)?.diedMs ?? Number.POSITIVE_INFINITY;

@@ -35,11 +35,8 @@ const startsInTime: Invariant = {
   promise: "No handler of ours starts after its caller's deadline.",
   check: (view) => {
     const callers = groupBy(view.submissions, ({ job }) => job.number);
-    const ours = new Set(
-      view.plan.workers.filter(({ kind }) => (kind ?? "poolmesh") === "poolmesh").map(({ name }) => name),
-    );
     return view.runs.flatMap(({ number, startMs, worker }) => {
-      if (!ours.has(worker)) return [];
+      if (!view.isOurs(worker)) return [];
       const deadlineMs = Math.max(...(callers.get(number) ?? []).map((each) => each.deadlineMs));
       const lateMs = startMs - deadlineMs;
       if (!(lateMs > START_TOLERANCE_MS)) return [];

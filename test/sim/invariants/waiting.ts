@@ -1,7 +1,7 @@
 /** How long jobs wait, and what is left when all is over. */
 import { endOf } from "../plan.js";
 import type { Found, Invariant } from "./invariants.js";
-import type { RunView, Submission } from "./run-view.js";
+import type { FaultStep, RunView, Submission } from "./run-view.js";
 
 /** How long a job may wait beside an idle slot, milliseconds. */
 const IDLE_WAIT_LIMIT_MS = 200;
@@ -83,21 +83,32 @@ function waits(view: RunView, each: Submission, atMs: number): boolean {
 
 /** Whether a fault, or a handler that blocks its worker, may still be felt. A wall clock that is off disturbs nobody. */
 function isDisturbed(view: RunView, fromMs: number, toMs: number): boolean {
-  if (view.faultsDuring(fromMs, toMs, RECOVERY_MS).some(({ do: what }) => what !== "set-clock")) return true;
+  if (view.faultsDuring(fromMs, toMs, RECOVERY_MS).some(mayHide)) return true;
   return view.submissions.some(({ job, atMs }) => (job.blockMs ?? 0) > 0 && atMs <= toMs);
+}
+
+/** Whether a fault may keep a result from its caller for a while. */
+function mayHide({ do: what }: FaultStep): boolean {
+  return what !== "set-clock";
 }
 
 /** What has been computed in time is heard. */
 const resultsArrive: Invariant = {
   name: "results-arrive",
-  promise: "While nothing is wrong, a result that is there well before the deadline is the outcome.",
+  promise:
+    "A result of a worker of ours that is there well before the deadline is the outcome, once all faults are over and if nobody died.",
   check: (view) =>
     view.submissions.flatMap((each) => {
       const [outcome] = each.outcomes;
       if (outcome === undefined || outcome.ok || outcome.reason !== "deadline_exceeded") return [];
-      if (isDisturbed(view, each.atMs, outcome.atMs)) return [];
+      const isLost = view.lives.some(({ diedMs }) => diedMs <= outcome.atMs);
+      if (isLost || view.faultsDuring(outcome.atMs, outcome.atMs, RECOVERY_MS).some(mayHide)) return [];
       const run = view.runs.find(
-        ({ id, endMs }) => id === outcome.id && endMs < view.earliestDeadlineMs(each) - RESULT_LIMIT_MS,
+        ({ id, number, endMs, worker }) =>
+          id === outcome.id &&
+          number === each.job.number &&
+          view.isOurs(worker) &&
+          endMs < view.earliestDeadlineMs(each) - RESULT_LIMIT_MS,
       );
       if (run === undefined || each.job.throws === true) return [];
       return [{ atMs: outcome.atMs, what: `submission ${each.submission} never hears the result of run ${run.run}` }];

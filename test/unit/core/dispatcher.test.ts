@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
+import { INQUIRY_MS } from "../../../services/manager/jobs/timeouts.js";
 import { CoreRig } from "../../support/core-rig.js";
 
 /** Who got each message, an offer as "any". */
@@ -68,7 +69,7 @@ test("accept timeout - an attempt that nobody accepts is revoked and the job sen
   rig.heartbeat("b", 1);
   for (const worker of ["a", "b"]) rig.workers.measured(worker, 1);
   rig.timeouts.checkLate(0);
-  const id = rig.submit();
+  const id = rig.submit({ idempotent: true });
   rig.advance(249);
   assert.equal(rig.sender.revoked.length, 0);
   rig.advance(1);
@@ -92,7 +93,7 @@ test("accept timeout - it is four round trips to the farthest worker, and a seco
 test("accept timeout - time in which this manager stalled counts against no attempt", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 1);
-  rig.submit();
+  rig.submit({ idempotent: true });
   rig.nowMs = 5_000;
   rig.timeouts.excuseStall(4_990, rig.nowMs);
   rig.advance(900);
@@ -104,7 +105,7 @@ test("accept timeout - time in which this manager stalled counts against no atte
 test("accept timeout - a worker that answers no assignment is out of the line until it speaks", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 1);
-  const id = rig.submit();
+  const id = rig.submit({ idempotent: true });
   rig.busy(id, "a", 1);
   assert.equal(rig.last(id).worker, "a");
   rig.advance(1_000);
@@ -118,7 +119,7 @@ test("accept timeout - a late reply to a revoked attempt is dropped, counted, an
   const rig = new CoreRig();
   rig.heartbeat("a", 1);
   rig.heartbeat("b", 1);
-  const id = rig.submit();
+  const id = rig.submit({ idempotent: true });
   const { attempt } = rig.last(id);
   rig.advance(1_000);
   rig.nowMs += 100;
@@ -132,7 +133,7 @@ test("accept timeout - a late reply to a revoked attempt is dropped, counted, an
 test("accept timeout - late replies are waited for two seconds, and no longer", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 1);
-  const { attempt } = rig.last(rig.submit());
+  const { attempt } = rig.last(rig.submit({ idempotent: true }));
   rig.advance(1_000);
   assert.equal(attempt.state, "revoked");
   rig.timeouts.checkLate(1_999);
@@ -140,6 +141,43 @@ test("accept timeout - late replies are waited for two seconds, and no longer", 
   rig.timeouts.checkLate(2_001);
   assert.equal(attempt.state, "over");
   assert.ok(rig.sender.forgotten.includes(attempt));
+});
+
+test("inquiry - before a job that may run once only is sent again, its workers are asked and have half a second", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const once = rig.submit();
+  const again = rig.submit({ idempotent: true });
+  rig.advance(1_000);
+  assert.deepEqual([rig.inquired, rig.sender.revoked], [[once], [`${again} 1`]]);
+  rig.advance(INQUIRY_MS - 1);
+  assert.equal(rig.last(once).attempt.number, 1);
+  rig.advance(1);
+  assert.deepEqual([rig.inquired, rig.sender.revoked], [[once], [`${again} 1`, `${once} 1`]]);
+});
+
+test("inquiry - a job that no worker knows is sent again at once, one whose acceptance comes late is not", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  const [lost, late] = [rig.submit(), rig.submit()];
+  rig.advance(1_000);
+  rig.accepted(late, "a", 1);
+  for (const id of [lost, late]) rig.dispatcher.neverArrived(rig.last(id).attempt);
+  assert.deepEqual([rig.last(lost).attempt.number, rig.last(late).attempt.number], [2, 1]);
+  assert.deepEqual(rig.sender.revoked, [`${lost} 1`]);
+});
+
+test("suspects - while a worker answers nothing, jobs are assigned to the others and not left to the broker's choice", () => {
+  const rig = new CoreRig();
+  for (const id of ["a", "b"]) rig.heartbeat(id, 4);
+  rig.workers.didNotAnswer("a");
+  assert.deepEqual(rig.workers.answering(), ["b"]);
+  rig.submit();
+  assert.notEqual(rig.sender.sent.at(-1)?.worker, undefined);
+  rig.heartbeat("a", 4);
+  rig.submit();
+  assert.equal(rig.sender.sent.at(-1)?.worker, undefined, "it speaks again");
 });
 
 test("lost worker - a job that it accepted ends as worker_lost, and may have run", () => {
@@ -178,6 +216,7 @@ test("lost worker - a job that it never accepted goes to another one when the fi
   rig.dispatcher.workerLost("a", "is gone");
   assert.equal(rig.last(id).attempt.number, 1, "the message may still be on its way");
   rig.advance(1_000);
+  rig.dispatcher.neverArrived(rig.last(id).attempt);
   assert.deepEqual([rig.last(id).worker, rig.last(id).attempt.number], ["b", 2]);
 });
 
@@ -237,7 +276,7 @@ test("large payloads - the time on the wire counts, and what came late is learne
   assert.equal(rig.last(large).attempt.answerWithinMs, 250 + 1_600);
   assert.equal(rig.last(large).attempt.number, 1, "a refusal is no attempt");
   rig.advance(250);
-  assert.deepEqual(rig.sender.revoked, [`${small} 1`], "a large payload before it delays no small one");
+  assert.deepEqual(rig.inquired, [small], "a large payload before it delays no small one");
 });
 
 test("strangers - what is no answer of a worker decides nothing: an unknown kind, a stream, a bare answer where workers beat", () => {

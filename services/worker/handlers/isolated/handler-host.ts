@@ -71,7 +71,7 @@ export class HandlerHost {
       onMessage: (message) => this.#onMessage(message),
       onGone: (how) => this.#onExit(how),
     });
-    this.#limit(BOOT_LIMIT_MS, () => this.#refuse(stageTooLong("loading", BOOT_LIMIT_MS)));
+    this.#limit(BOOT_LIMIT_MS, () => this.#refuse(this.#notStarted()));
     this.#channel.send({ say: "load", source: options.source });
   }
 
@@ -138,6 +138,13 @@ export class HandlerHost {
     this.#events.onLoaded(this);
   }
 
+  #notStarted(): PoolError {
+    return new PoolError(
+      "internal",
+      `the handler's ${this.#options.kind.name} did not start within ${BOOT_LIMIT_MS} ms`,
+    );
+  }
+
   /** It cannot run a job. */
   #refuse(error: PoolError): void {
     this.#loadError ??= error;
@@ -171,7 +178,7 @@ export class HandlerHost {
     current.call.signal.removeEventListener("abort", current.onAbort);
     this.#current = undefined;
     if (!ending.ok) this.#options.report(current.call, ending);
-    // first, so that the next job finds it idle
+    // before the call ends, so that the next job finds it idle
     if (this.#state === "running") {
       this.#state = "idle";
       this.#events.onIdle(this);

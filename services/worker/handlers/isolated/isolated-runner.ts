@@ -11,7 +11,6 @@ import { PoolError, safeMessage } from "../../../../mesh/errors.js";
 import type { Call, Runner } from "../runner.js";
 import { HandlerHost, type HostEvents, type HostOptions } from "./handler-host.js";
 
-/** How long one that is idle stays, in milliseconds; one always does. */
 const IDLE_MS = 30_000;
 /** The pause before the second try to load, in milliseconds; it doubles with each further try. */
 const FIRST_RETRY_MS = 100;
@@ -21,6 +20,8 @@ export interface IsolatedRunnerOptions extends HostOptions {
   readonly slots: number;
   /** One is replaced after this many jobs; undefined: never. */
   readonly recycleAfter: number | undefined;
+  /** How long one that is idle stays, in milliseconds; one always does. Default 30,000. */
+  readonly idleMs?: number;
   /** Hears that one could not be loaded, and when the next try is. */
   readonly onBroken: (error: PoolError, retryInMs: number) => void;
   /** Hears how many jobs can run at once now, when that changes; infinity: as many as there are slots. */
@@ -32,14 +33,17 @@ export class IsolatedRunner implements Runner, HostEvents {
   readonly #options: IsolatedRunnerOptions;
   readonly #hosts = new Set<HandlerHost>();
   readonly #loading = new Set<HandlerHost>();
-  /** The one that was used last is used first. */
+  /** The one that was used last runs the next job. */
   readonly #idle: { host: HandlerHost; sinceMs: number }[] = [];
-  /** On their way out. */
+  /** Those that were told to stop and are not gone yet. */
   readonly #leaving = new Set<HandlerHost>();
   /** Jobs that wait for one to be loaded. */
   readonly #waiting: Call[] = [];
+  readonly #idleMs: number;
   #slots: number;
-  /** Tries to load that failed since the last that did not. */
+  /** The last one that was tried cannot be loaded. */
+  #broken = false;
+  /** How many could not be loaded, or died before their first job, since one has done a job. */
   #failures = 0;
   #started: { resolve: () => void; reject: (error: PoolError) => void } | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
@@ -49,6 +53,7 @@ export class IsolatedRunner implements Runner, HostEvents {
   constructor(options: IsolatedRunnerOptions) {
     this.#options = options;
     this.#slots = options.slots;
+    this.#idleMs = options.idleMs ?? IDLE_MS;
   }
 
   get isolation(): Isolation {
@@ -69,7 +74,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     if (idle !== undefined) return idle.host.run(call);
     this.#waiting.push(call);
     call.signal.addEventListener("abort", () => this.#forget(call), { once: true });
-    if (this.#failures === 0 && this.#loading.size < this.#waiting.length && this.#hosts.size < this.#slots) {
+    if (!this.#broken && this.#loading.size < this.#waiting.length && this.#hosts.size < this.#slots) {
       this.#spawn();
     }
   }
@@ -93,10 +98,10 @@ export class IsolatedRunner implements Runner, HostEvents {
     this.#loading.delete(host);
     this.#started?.resolve();
     this.#started = undefined;
-    const wereFailures = this.#failures > 0;
-    this.#failures = 0;
+    const wasBroken = this.#broken;
+    this.#broken = false;
     this.#serve(host);
-    if (wereFailures) {
+    if (wasBroken) {
       this.#options.onUsable(Number.POSITIVE_INFINITY);
       this.#spawnForWaiting();
     }
@@ -104,8 +109,9 @@ export class IsolatedRunner implements Runner, HostEvents {
 
   onIdle(host: HandlerHost): void {
     const { recycleAfter } = this.#options;
+    this.#failures = 0;
     // while none can be loaded, one that works is kept
-    if (recycleAfter !== undefined && host.calls >= recycleAfter && this.#failures === 0) {
+    if (recycleAfter !== undefined && host.calls >= recycleAfter && !this.#broken) {
       this.#retire(host);
       this.#spawn();
     } else if (this.#hosts.size > this.#slots) this.#retire(host);
@@ -123,7 +129,7 @@ export class IsolatedRunner implements Runner, HostEvents {
       this.#started.reject(error);
       this.#started = undefined;
     } else if (wasLoading || host.calls === 0) this.#onBroken(error);
-    else if (this.#failures > 0) this.#offerWhatLives(error);
+    else if (this.#broken) this.#offerWhatLives(error);
     else if (this.#hosts.size < this.#slots) this.#spawn();
   }
 
@@ -143,7 +149,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     const next = this.#waiting.shift();
     if (next !== undefined) return host.run(next);
     this.#idle.push({ host, sinceMs: performance.now() });
-    if (this.#idle.length > 1) this.#idleTimer ??= setTimeout(() => this.#endIdle(), IDLE_MS).unref();
+    if (this.#idle.length > 1) this.#idleTimer ??= setTimeout(() => this.#endIdle(), this.#idleMs).unref();
   }
 
   #retire(host: HandlerHost): void {
@@ -153,18 +159,19 @@ export class IsolatedRunner implements Runner, HostEvents {
     void host.stop();
   }
 
-  /** Those that others are enough without. */
+  /** Ends those that have been idle for too long; one always stays. */
   #endIdle(): void {
     this.#idleTimer = undefined;
-    const untilMs = performance.now() - IDLE_MS;
+    const untilMs = performance.now() - this.#idleMs;
     while (this.#idle.length > 1 && (this.#idle[0]?.sinceMs ?? 0) <= untilMs) {
       this.#retire((this.#idle.shift() as { host: HandlerHost }).host);
     }
-    if (this.#idle.length > 1) this.#idleTimer = setTimeout(() => this.#endIdle(), IDLE_MS).unref();
+    if (this.#idle.length > 1) this.#idleTimer = setTimeout(() => this.#endIdle(), this.#idleMs).unref();
   }
 
   /** It cannot be loaded: it is tried again after a pause. */
   #onBroken(error: PoolError): void {
+    this.#broken = true;
     this.#failures += 1;
     const retryInMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), LONGEST_RETRY_MS);
     this.#options.onBroken(error, retryInMs);
@@ -182,7 +189,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     if (live === 0 && this.#loading.size === 0) this.#failWaiting(error);
   }
 
-  /** Nobody is there who could run them soon. */
+  /** No thread or process is left that could run the waiting jobs: they fail with the reason. */
   #failWaiting(error: PoolError): void {
     const what = `the handler's ${this.#options.kind.name} could not be loaded: ${error.message}`;
     for (const call of this.#waiting.splice(0)) {
@@ -192,7 +199,7 @@ export class IsolatedRunner implements Runner, HostEvents {
     }
   }
 
-  /** A job that waits is aborted: it has not begun. */
+  /** A job was aborted while it waited: it ends, and it has not begun. */
   #forget(call: Call): void {
     const at = this.#waiting.indexOf(call);
     if (at < 0) return;

@@ -1,10 +1,10 @@
 /** Starts a child process and speaks with it by its IPC channel. */
 import { type ChildProcess, fork } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { readThrown } from "../thrown.js";
 import type { Channel, ChannelEvents, ChannelKind } from "./channel.js";
-import { childFile } from "./child-file.js";
+import { childFile, ownLoader } from "./child-file.js";
 import type { Envelope } from "./process-child.js";
 import type { FromHost, ToHost } from "./wire.js";
 
@@ -15,21 +15,24 @@ const LAST_MESSAGES_MS = 200;
 export const PROCESSES: ChannelKind = { name: "process", open };
 
 function open(events: ChannelEvents): Channel {
-  const token = randomUUID();
+  const token = randomBytes(6).toString("base64");
+  const loader = ownLoader();
   const child = fork(fileURLToPath(childFile("process-child")), [], {
+    ...(loader === undefined ? {} : { execArgv: ["--import", loader] }),
     serialization: "advanced",
     env: { ...process.env, HANDLER_CHILD: "1" },
   });
   child.on("message", (envelope) => {
-    const { token: theirs, message } = (envelope ?? {}) as Partial<Envelope<FromHost>>;
-    // the handler itself may send what it likes
-    if (theirs === token && message !== undefined) events.onMessage(message);
+    // a handler may send messages of its own: they are ignored
+    if (!Array.isArray(envelope)) return;
+    const [theirs, message] = envelope as unknown as Envelope<FromHost>;
+    if (theirs === token) events.onMessage(message);
   });
   whenGone(child, events);
   return {
     send: (message) => {
       // the callback takes the error of a channel that closes now
-      if (child.connected) child.send({ token, message } satisfies Envelope<ToHost>, () => undefined);
+      if (child.connected) child.send([token, message] satisfies Envelope<ToHost>, () => undefined);
     },
     release: () => {
       if (child.connected) child.disconnect();

@@ -9,25 +9,24 @@
 import { FarSide } from "./far-side.js";
 import type { FromHost, ToHost } from "./wire.js";
 
-/** A message with the token of its channel. */
-export interface Envelope<T> {
-  readonly token: string;
-  readonly message: T;
-}
+/** A message behind the token of its channel. */
+export type Envelope<T> = readonly [token: string, message: T];
 
 /** Serves one worker until the channel closes. */
 export function serveWorker(): void {
   let token: string | undefined;
   const far = new FarSide((message) => {
-    if (token !== undefined) process.send?.({ token, message } satisfies Envelope<FromHost>);
+    if (token === undefined || !process.connected) return;
+    // the callback takes the error of a channel that closes now
+    process.send?.([token, message] satisfies Envelope<FromHost>, undefined, undefined, () => undefined);
   });
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
   process.on("uncaughtExceptionMonitor", (error) => far.uncaught(error));
   process.on("disconnect", () => process.exit(0));
-  process.on("message", (envelope: Envelope<ToHost>) => {
-    token ??= envelope.token;
-    far.receive(envelope.message);
+  process.on("message", ([theirs, message]: Envelope<ToHost>) => {
+    token ??= theirs;
+    far.receive(message);
   });
 }
 
