@@ -154,11 +154,14 @@ export function toSelection(worker: string | undefined, flags: ControlFlags): Se
   };
 }
 
-async function ask(link: Link, { pool, worker }: Heartbeat, command: ControlCommand): Promise<Heartbeat | PoolError> {
+/** A worker in another language may answer with nothing: done, see my heartbeat. */
+async function ask(link: Link, known: Heartbeat, command: ControlCommand): Promise<Heartbeat | PoolError> {
   const { request, limitMs } = command;
+  const { pool, worker } = known;
   try {
     const response = await askControl(link.bus, link, { pool, worker, request, limitMs });
-    return response.worker ?? new PoolError("internal", "the worker gave no state");
+    if (response.worker !== undefined) return response.worker;
+    return (await rollCall(link, pool)).find((each) => each.worker === worker) ?? known;
   } catch (error) {
     return error instanceof PoolError ? error : new PoolError("internal", "internal error", { cause: error });
   }

@@ -44,6 +44,13 @@ describe("up - ready", () => {
     assert.deepEqual(rows.map(({ worker }) => worker).sort(), [...(ready.workers ?? [])].sort());
   });
 
+  test("several at once all get ports: the default ones for one of them, any for the others", async (t) => {
+    const meshes = await Promise.all([1, 2, 3].map(() => startUp(t, [])));
+    const urls = meshes.flatMap(({ ready }) => [ready.nats, ready.manager, ready.meter]);
+    assert.equal(new Set(urls).size, 9);
+    for (const { ready } of meshes) assert.equal((await fetch(`${ready.manager}/readyz`)).status, 200);
+  });
+
   test("without --json it is one line that begins with ready, and nothing else is on stdout", async (t) => {
     const up = startCli(t, ["up"], { env: NO_BROKER_ENV });
     await up.line(/^ready nats=nats:\/\/\S+ manager=http:\/\/\S+ meter=http:\/\/\S+$/, 60_000);

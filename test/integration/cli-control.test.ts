@@ -1,6 +1,9 @@
 /** The commands that ask something of workers: whom they mean, and what they say when nobody is meant. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { fromBinary } from "@bufbuild/protobuf";
+import { ControlRequestSchema } from "../../gen/poolmesh/v1/control_pb.js";
+import { connectBus } from "../support/broker.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { runInShell, type ShellExit } from "../support/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";
@@ -24,6 +27,26 @@ describe("resize", () => {
     assert.equal((await poolmesh("resize", "digest-2", "--slots", "5")).code, 0);
     await mesh.untilCapacity("digest", 8);
   });
+});
+
+test("a worker in another language that answers with nothing is shown as its heartbeat tells", async (t) => {
+  const bus = await connectBus(t, mesh.broker);
+  let [state, seq] = ["WORKER_STATE_READY", 0];
+  const beat = (): void => {
+    seq += 1;
+    const heartbeat = { pool: "foreign", worker: "f-1", incarnation: "1", seq: String(seq), state, slots: 3 };
+    bus.publish("pool.foreign.heartbeat.f-1", Buffer.from(JSON.stringify(heartbeat)));
+  };
+  bus.subscribe("pool.foreign.control", beat);
+  bus.subscribe("pool.foreign.control.f-1", (msg) => {
+    if (fromBinary(ControlRequestSchema, msg.data).op.case === "pause") state = "WORKER_STATE_PAUSED";
+    msg.respond();
+    beat();
+  });
+  await bus.flush();
+  beat();
+  const { code, stdout, stderr } = await poolmesh("pause", "--pool", "foreign");
+  assert.deepEqual([code, stdout, stderr], [0, "foreign/f-1  PAUSED  0 of 3 slots busy\n", ""]);
 });
 
 describe("nobody is meant", () => {
