@@ -11,6 +11,8 @@
 export { Client, type ClientOptions } from "./client/client.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
 export { CATALOGUE, PermanentError, PoolError, type PoolErrorOptions, type Reason } from "./mesh/errors.js";
+/** How payloads become values: JSON is the default. */
+export { bytes, type Codec, json, protobuf, text } from "./mesh/job/codec.js";
 /** What a caller hands in and what it hears; the same for Manager and Client. */
 export {
   type IndexedOutcome,
@@ -28,8 +30,6 @@ export { Bus, type BusOptions } from "./mesh/link/bus.js";
 export { checkName, isName, MAX_NAME_LENGTH } from "./mesh/names.js";
 /** What has a life: start(), stop(), closed. */
 export { Lifecycle, type LifecycleState } from "./mesh/process/lifecycle.js";
-/** How payloads become values: JSON is the default. */
-export { bytes, type Codec, json, protobuf, text } from "./mesh/wire/codec.js";
 /** Dispatches the jobs of one pool from within a program, without a service in between. */
 export { Manager, type ManagerHooks, type ManagerOptions } from "./services/manager/manager.js";
 /** Runs the jobs of one pool: a function, a handler file in threads or processes, or a command. */

@@ -152,7 +152,7 @@ export class Failover {
   }
 
   /** The connection is about to be handed over to another broker: what is sent from now on is held. */
-  moving(nowMs: number): void {
+  handoverBegins(nowMs: number): void {
     this.#heldFromMs = nowMs;
   }
 

@@ -52,7 +52,7 @@ export class ClientLink implements FailoverPorts {
     });
     this.#offBus = [
       bus.stayWhile(() => this.#failover.isOwedAnswers),
-      bus.on("moving", () => this.#failover.moving(bus.runtime.now())),
+      bus.on("handover", () => this.#failover.handoverBegins(bus.runtime.now())),
       bus.on("disconnect", () => this.#failover.disconnected()),
       bus.on("reconnect", () => this.#onReconnect()),
     ];

@@ -2,10 +2,11 @@
  * Watches the managers that have a client's jobs, so that the death of one is
  * heard at once and not at the deadline.
  */
+
+import { json } from "../mesh/job/codec.js";
 import type { Bus } from "../mesh/link/bus.js";
 import type { Inbox } from "../mesh/link/inbox.js";
 import { Presence } from "../mesh/link/presence.js";
-import { json } from "../mesh/wire/codec.js";
 import type { Reply } from "../mesh/wire/reply.js";
 import { SERVICE_NAMES, servicePing } from "../mesh/wire/subjects.js";
 

@@ -1,7 +1,7 @@
 /** Payloads and errors as fields of a JSON line. Pure. */
 
 import type { PoolError } from "../../mesh/errors.js";
-import { CODECS, type CodecName } from "../../mesh/wire/codec.js";
+import { CODECS, type CodecName } from "../../mesh/job/codec.js";
 import { isJson, JsonText, oneLineJson, utf8Text } from "./json-text.js";
 
 /** "auto": JSON when it is JSON, else text, else base64. */

@@ -6,8 +6,8 @@
  */
 
 import type { PoolError } from "../errors.js";
-import { type Codec, json, text } from "../wire/codec.js";
 import type { Priority } from "../wire/headers.js";
+import { type Codec, json, text } from "./codec.js";
 
 export type { Priority };
 

@@ -12,7 +12,7 @@ import { type Logger, redactUrls, silentLog } from "../process/log.js";
 import { tellOutageCauses } from "./broker/outage-cause.js";
 import { BrokerOptions, reconnectDelayMs } from "./broker-options.js";
 import type { Connection } from "./connection.js";
-import { Move, type PublishOptions } from "./handover.js";
+import { Handover, type PublishOptions } from "./handover.js";
 import { type Runtime, systemRuntime, within } from "./runtime.js";
 import { Subscription } from "./subscription.js";
 
@@ -43,8 +43,8 @@ export interface BusOptions {
   log?: Logger;
 }
 
-/** What happens to a connection; from "moving" to "reconnect" what is published is held. */
-export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "moving" | "error";
+/** What happens to a connection; from "handover" to "reconnect" what is published is held. */
+export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "handover" | "error";
 
 /** One connection, shared by every part of a process. */
 export class Bus {
@@ -54,7 +54,7 @@ export class Bus {
   readonly #id: string;
   readonly #log: Logger;
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
-  readonly #move: Move;
+  readonly #handover: Handover;
   readonly #members = new Set<Subscription>();
   readonly #reasonsToStay = new Set<() => boolean>();
   #connected = true;
@@ -96,24 +96,24 @@ export class Bus {
     this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
     this.#id = runtime.newId();
     this.#log = options.log ?? silentLog;
-    this.#move = new Move(nc, runtime, {
+    this.#handover = new Handover(nc, runtime, {
       leaveQueues: () => this.#leaveQueues(),
       send: ({ subject, payload, options }) => this.#send(subject, payload, options),
-      onHold: () => this.#emit("moving", ""),
+      onHold: () => this.#emit("handover", ""),
       mayGo: () => [...this.#reasonsToStay].every((stays) => !stays()),
       onFailed: () => this.#disconnected(),
     });
     void this.#watch();
   }
 
-  /** Whether a publish would reach the broker now, or as soon as a move to another one has ended. */
+  /** Whether a publish would reach the broker now, or as soon as a handover to another one has ended. */
   get connected(): boolean {
     return this.#connected && !this.nc.isClosed();
   }
 
-  /** Whether what is published now waits for the end of a move to another broker. */
-  get moving(): boolean {
-    return this.#move.underWay;
+  /** Whether what is published now waits for the end of a handover to another broker. */
+  get handingOver(): boolean {
+    return this.#handover.underWay;
   }
 
   /** The prefix of one more inbox of this connection, with its last dot. All of them begin with the same two tokens. */
@@ -156,7 +156,7 @@ export class Bus {
   }
 
   /**
-   * Asks before a move whether there is a reason to stay a little, such as an
+   * Asks before a handover whether there is a reason to stay a little, such as an
    * answer that is due from the broker we are at; heeded for a second at most.
    *
    * @returns the function that stops it
@@ -169,7 +169,7 @@ export class Bus {
   /**
    * Subscribes with a callback that may throw without harm.
    *
-   * @param queue the queue group, if any; it is left before a move, and joined again after it
+   * @param queue the queue group, if any; it is left before a handover, and joined again after it
    */
   subscribe(subject: string, callback: (msg: Msg) => void, queue?: string): Subscription {
     const options = { callback: this.#guarded(subject, callback), ...(queue === undefined ? {} : { queue }) };
@@ -178,17 +178,17 @@ export class Bus {
     return subscription;
   }
 
-  /** Publishes when connected; says whether it did, or will after a move. Never throws: what the broker cannot take is logged. */
+  /** Publishes when connected; says whether it did, or will after a handover. Never throws: what the broker cannot take is logged. */
   publish(subject: string, payload?: Uint8Array, options?: PublishOptions): boolean {
     if (!this.connected || this.nc.isDraining()) return false;
-    if (this.#move.underWay) return this.#move.hold({ subject, payload, options });
+    if (this.#handover.underWay) return this.#handover.hold({ subject, payload, options });
     return this.#send(subject, payload, options);
   }
 
   /** A round trip to the broker; false when it did not end within `limitMs`. */
   async flush(limitMs = 2_000): Promise<boolean> {
     if (!this.connected) return false;
-    const arrived = this.#move.ended
+    const arrived = this.#handover.ended
       .then(() => this.nc.flush())
       .then(
         () => true,
@@ -201,7 +201,7 @@ export class Bus {
   async close(): Promise<void> {
     this.#closing = true;
     if (this.nc.isClosed()) return;
-    this.#move.end();
+    this.#handover.end();
     await this.flush(1_000);
     await this.nc.close();
   }
@@ -256,15 +256,15 @@ export class Bus {
     for await (const status of this.nc.status()) {
       switch (status.type) {
         case "disconnect":
-          if (this.#move.underWay) break;
-          this.#move.forget();
+          if (this.#handover.underWay) break;
+          this.#handover.forget();
           this.#disconnected();
           break;
         case "reconnect":
           this.#connected = true;
           this.#lameDuck = false;
           for (const member of this.#members) member.rejoin();
-          this.#move.end();
+          this.#handover.end();
           this.#log.info({ server: redactUrls([status.server])[0] }, "reconnected to the broker");
           this.#emit("reconnect", status.server);
           break;
@@ -272,7 +272,7 @@ export class Bus {
           this.#log.info("the broker enters lame duck mode");
           this.#lameDuck = true;
           this.#emit("lame-duck", status.server);
-          if (!this.#closing) void this.#move.begin();
+          if (!this.#closing) void this.#handover.begin();
           break;
         case "error":
           this.#log.warn({ error: status.error.message }, "the broker reports an error");

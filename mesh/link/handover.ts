@@ -1,8 +1,8 @@
 /**
- * A move to another broker before this one goes: what lame duck mode asks for.
+ * The handover to another broker before this one goes: what lame duck mode asks for.
  *
  * First the queue groups are left, so that nothing new comes this way. Then what
- * is published is held, to be sent afterwards in its order: a move loses nothing
+ * is published is held, to be sent afterwards in its order: a handover loses nothing
  * that goes out. Whoever waits for an answer to what it sent has a moment to hear
  * it. What else was on its way in is lost, as in any outage; whoever hears of the
  * reconnect asks for it. Not decided here: what counts as connected.
@@ -11,12 +11,12 @@ import type { MsgHdrs } from "nats";
 import type { Connection } from "./connection.js";
 import { delay, type Runtime, type Timer, within } from "./runtime.js";
 
-/** Everybody on a broker hears of its end at once: moves are spread over this, in milliseconds. */
+/** Everybody on a broker hears of its end at once: handovers are spread over this, in milliseconds. */
 const SPREAD_MS = 500;
 /** How long each part of the farewell may take, in milliseconds. */
 const FAREWELL_LIMIT_MS = 1_000;
 const ASK_EVERY_MS = 5;
-/** A move that takes longer is an outage, in milliseconds. */
+/** A handover that takes longer is an outage, in milliseconds. */
 const MOVE_LIMIT_MS = 3_000;
 /** What is held at most; more is refused as in an outage. */
 const MAX_HELD = 10_000;
@@ -28,15 +28,15 @@ export interface PublishOptions {
   reply?: string;
 }
 
-/** A message that waits for the end of a move. */
+/** A message that waits for the end of a handover. */
 export interface HeldMessage {
   readonly subject: string;
   readonly payload: Uint8Array | undefined;
   readonly options: PublishOptions | undefined;
 }
 
-/** What a move asks of its connection. */
-export interface MoveHost {
+/** What a handover asks of its connection. */
+export interface HandoverHost {
   /** Resolves when nothing more comes from queue groups. */
   leaveQueues(): Promise<void>;
   /** Sends what was held. */
@@ -45,15 +45,15 @@ export interface MoveHost {
   onHold(): void;
   /** Whether nobody waits for an answer to what was sent before the hold. */
   mayGo(): boolean;
-  /** The move has become an outage; what was held is dropped. */
+  /** The handover has become an outage; what was held is dropped. */
   onFailed(): void;
 }
 
-/** The moves of one connection, one at a time. */
-export class Move {
+/** The handovers of one connection, one at a time. */
+export class Handover {
   readonly #nc: Connection;
   readonly #runtime: Runtime;
-  readonly #host: MoveHost;
+  readonly #host: HandoverHost;
   #held: HeldMessage[] = [];
   #heldBytes = 0;
   #underWay = false;
@@ -62,7 +62,7 @@ export class Move {
   #ended: Promise<void> = Promise.resolve();
   #settle: () => void = () => {};
 
-  constructor(nc: Connection, runtime: Runtime, host: MoveHost) {
+  constructor(nc: Connection, runtime: Runtime, host: HandoverHost) {
     this.#nc = nc;
     this.#runtime = runtime;
     this.#host = host;
@@ -73,12 +73,12 @@ export class Move {
     return this.#underWay;
   }
 
-  /** Settles when no move is under way. */
+  /** Settles when no handover is under way. */
   get ended(): Promise<void> {
     return this.#ended;
   }
 
-  /** Moves, when the broker knows another one to go to. */
+  /** Begins, when the broker knows another one to go to. */
   async begin(): Promise<void> {
     if (this.#planned || (this.#nc.info?.connect_urls ?? []).length === 0) return;
     this.#planned = true;
@@ -92,7 +92,7 @@ export class Move {
     if (this.#underWay) await this.#nc.reconnect().catch(() => this.#fail());
   }
 
-  /** The broker was quicker: no move, an outage. */
+  /** The broker was quicker: no handover, an outage. */
   forget(): void {
     this.#planned = false;
   }

@@ -62,7 +62,7 @@ export class Presence {
   /** Whether somebody's absence or silence counts now. */
   mayJudge(nowMs: number): boolean {
     const { bus } = this.#parts;
-    return bus.connected && !bus.moving && !bus.lameDuck && nowMs >= this.#judgeFromMs;
+    return bus.connected && !bus.handingOver && !bus.lameDuck && nowMs >= this.#judgeFromMs;
   }
 
   /** Probes `id` when it is due. @param silentMs how long it has not been heard */

@@ -15,7 +15,7 @@ import { isAnswerable, QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/sub
 import type { Answers } from "./answers.js";
 import { answerAgain, answerSubmission } from "./doors/nats.js";
 import type { HeldSubmissions } from "./held-submissions.js";
-import type { Pool } from "./pool.js";
+import type { Pool } from "./pool/pool.js";
 
 /** What it works with. */
 export interface HearingParts {

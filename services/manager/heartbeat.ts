@@ -6,7 +6,7 @@ import type { Bus } from "../../mesh/link/bus.js";
 import type { Timer } from "../../mesh/link/runtime.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
-import type { Pool } from "./pool.js";
+import type { Pool } from "./pool/pool.js";
 
 /** The time between two heartbeats, in milliseconds. */
 export const HEARTBEAT_INTERVAL_MS = 1_000;

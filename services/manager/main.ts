@@ -2,7 +2,7 @@
 import { toBusOptions } from "../../mesh/process/bus-config.js";
 import { runService } from "../../mesh/process/process.js";
 import { MANAGER_LISTEN, type ManagerConfig, readManagerConfig } from "./config.js";
-import type { ManagerHooks } from "./pool-settings.js";
+import type { ManagerHooks } from "./pool/pool-settings.js";
 import { ManagerService, type ManagerServiceOptions } from "./service.js";
 
 /**

@@ -22,11 +22,11 @@ import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { checkName } from "../../mesh/names.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
-import type { Pool } from "./pool.js";
-import type { ManagerHooks, PoolSettings } from "./pool-settings.js";
+import type { Pool } from "./pool/pool.js";
+import type { ManagerHooks, PoolSettings } from "./pool/pool-settings.js";
 import { newManagerId, Pools } from "./pools.js";
 
-export type { ManagerHooks } from "./pool-settings.js";
+export type { ManagerHooks } from "./pool/pool-settings.js";
 
 /** How a manager is made. */
 export interface ManagerOptions extends BusOptions {

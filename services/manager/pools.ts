@@ -18,8 +18,8 @@ import { isShownPool } from "./doors/unknown-pool.js";
 import { Hearing } from "./hearing.js";
 import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
-import { Pool } from "./pool.js";
-import type { PoolSettings } from "./pool-settings.js";
+import { Pool } from "./pool/pool.js";
+import type { PoolSettings } from "./pool/pool-settings.js";
 import { Ticker } from "./ticker.js";
 
 export interface PoolsOptions {

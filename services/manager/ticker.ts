@@ -8,7 +8,7 @@ import type { Bus } from "../../mesh/link/bus.js";
 import { PROBE_AFTER_MS } from "../../mesh/link/presence.js";
 import type { Timer } from "../../mesh/link/runtime.js";
 import { StallDetector } from "../../mesh/link/stall.js";
-import type { Pool } from "./pool.js";
+import type { Pool } from "./pool/pool.js";
 
 const TICK_MS = 10;
 const SECOND_MS = 1_000;
@@ -96,7 +96,7 @@ export class Ticker {
     const { bus } = this.#parts;
     pool.timeouts.checkDeadlines(nowMs);
     // During a handover messages are held, and a broker that stands still delivers none: no worker can have answered.
-    if (!bus.connected || bus.moving || nowMs - this.#askedBrokerAtMs > BROKER_STALL_MS) return;
+    if (!bus.connected || bus.handingOver || nowMs - this.#askedBrokerAtMs > BROKER_STALL_MS) return;
     const due = pool.timeouts.checkUnanswered(nowMs);
     if (due.length > 0) pool.losses.inquire(due);
     if (!isPresenceDue) return;

@@ -5,7 +5,7 @@ import { type WorkerView, WorkerViewSchema } from "../../gen/poolmesh/v1/view_pb
 import { unknownPool } from "../../mesh/errors.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
 import { hasLabels } from "../../mesh/wire/worker-selection.js";
-import type { Pool } from "./pool.js";
+import type { Pool } from "./pool/pool.js";
 import type { Pools } from "./pools.js";
 
 /** A worker's event loop later than this is lagging, in milliseconds. */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { bytes } from "../../mesh/job/codec.js";
 import { MAX_NAME_LENGTH } from "../../mesh/names.js";
-import { bytes } from "../../mesh/wire/codec.js";
 import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { connectBus } from "../support/broker.js";
 import { WHOLE_FILE } from "../support/clean-up.js";

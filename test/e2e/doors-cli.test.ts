@@ -1,7 +1,7 @@
 /** The command line as a door: bytes, cancel, deadline and bad input, as on every other door. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes } from "../../mesh/wire/codec.js";
+import { bytes } from "../../mesh/job/codec.js";
 import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { type HeldJob, heldJob } from "../support/held-job.js";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { bytes } from "../../mesh/wire/codec.js";
+import { bytes } from "../../mesh/job/codec.js";
 import { Manager } from "../../services/manager/manager.js";
 import { Worker } from "../../services/worker/worker.js";
 import { startBroker } from "../support/broker.js";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { PermanentError } from "../../mesh/errors.js";
-import { bytes } from "../../mesh/wire/codec.js";
+import { bytes } from "../../mesh/job/codec.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../support/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";

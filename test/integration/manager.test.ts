@@ -326,7 +326,7 @@ test("manager - close waits for live jobs up to the grace, then they end as drai
 test("manager - a payload of the limit round-trips, one byte over is refused before publishing", async (t) => {
   const manager = await startManager(t, "limit");
   await startWorker(t, "limit", (job) => job.bytes.slice(), {
-    codec: (await import("../../mesh/wire/codec.js")).bytes,
+    codec: (await import("../../mesh/job/codec.js")).bytes,
   });
   const limit = manager.maxPayloadBytes - HEADER_RESERVE_BYTES;
   const payload = new Uint8Array(limit).map((_, i) => i * 7);

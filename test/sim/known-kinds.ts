@@ -17,7 +17,10 @@ export type KnownKind = { readonly found: string } & (
 );
 
 /** All of them. A kind stands once for each found plan that keeps it out. */
-export const knownKinds: readonly KnownKind[] = [{ fault: "id-twice", found: "id-at-two-managers-runs-twice" }];
+export const knownKinds: readonly KnownKind[] = [
+  { fault: "id-twice", found: "id-at-two-managers-runs-twice" },
+  { fault: "long-hold", found: "held-answers-run-a-job-twice" },
+];
 
 /** Names of faults that the default run leaves out. */
 export function knownFaults(): string[] {

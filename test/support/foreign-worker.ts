@@ -1,7 +1,7 @@
 /** What any worker must do, whatever its language: the same tests for the programs of examples/. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { json } from "../../mesh/wire/codec.js";
+import { json } from "../../mesh/job/codec.js";
 import { connectBus } from "./broker.js";
 import { JobCaller } from "./job-caller.js";
 import type { Mesh } from "./mesh.js";

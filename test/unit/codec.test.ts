@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { create } from "@bufbuild/protobuf";
 import { HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { bytes, json, protobuf, text } from "../../mesh/wire/codec.js";
+import { bytes, json, protobuf, text } from "../../mesh/job/codec.js";
 
 const utf8 = (s: string): Uint8Array => new TextEncoder().encode(s);
 const refusal = { reason: "invalid_argument", field: "payload" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, json, text } from "../../mesh/wire/codec.js";
+import { bytes, json, text } from "../../mesh/job/codec.js";
 import type { Job } from "../../services/worker/handlers/handler.js";
 import { readExports } from "../../services/worker/handlers/handler-exports.js";
 import { settle } from "../../services/worker/worker-options.js";

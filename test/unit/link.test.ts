@@ -16,7 +16,7 @@ class FakeBus {
   readonly inboxPrefix = "_INBOX";
   readonly published: { subject: string; reply: string }[] = [];
   connected = true;
-  moving = false;
+  handingOver = false;
   lameDuck = false;
   trips: ReturnType<typeof gate<boolean>>[] = [];
   #callback: (msg: Msg) => void = () => {};
@@ -165,7 +165,7 @@ test("presence - any answer is a sign of life, and no answer decides nothing", a
 });
 
 test("presence - nobody is judged by one who cannot judge: in a handover, at a broker that leaves, or back for less than 3 s", async () => {
-  for (const why of ["moving", "lameDuck", "reconnected"] as const) {
+  for (const why of ["handingOver", "lameDuck", "reconnected"] as const) {
     const fake = new FakeBus();
     const { probe, gone, check } = presence(fake);
     if (why === "reconnected") probe.onReconnect(fake.runtime.now());
@@ -177,7 +177,7 @@ test("presence - nobody is judged by one who cannot judge: in a handover, at a b
       await fake.runtime.advance(PROBE_AFTER_MS);
     }
     assert.deepEqual(gone, [], why);
-    fake.moving = false;
+    fake.handingOver = false;
     fake.lameDuck = false;
     await fake.runtime.advance(STABLE_AFTER_MS);
     assert.equal(probe.mayJudge(fake.runtime.now()), true, why);

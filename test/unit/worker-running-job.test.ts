@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { PermanentError, PoolError } from "../../mesh/errors.js";
-import { bytes, json } from "../../mesh/wire/codec.js";
+import { bytes, json } from "../../mesh/job/codec.js";
 import { type Handler, invoke } from "../../services/worker/handlers/handler.js";
 import type { Ending } from "../../services/worker/handlers/runner.js";
 import { attemptKey } from "../../services/worker/jobs/order.js";

@@ -2,7 +2,7 @@
 import { PoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import type { JobListener } from "../jobs/job.js";
-import type { Pool } from "../pool.js";
+import type { Pool } from "../pool/pool.js";
 
 /**
  * @param nowMs monotonic milliseconds

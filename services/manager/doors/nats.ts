@@ -21,7 +21,7 @@ import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Answers } from "../answers.js";
 import type { JobListener } from "../jobs/job.js";
-import type { Pool } from "../pool.js";
+import type { Pool } from "../pool/pool.js";
 
 /** What answers go through. */
 export interface NatsDoor {

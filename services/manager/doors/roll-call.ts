@@ -8,7 +8,7 @@
 import type { Bus } from "../../../mesh/link/bus.js";
 import { delay } from "../../../mesh/link/runtime.js";
 import { encodeControl } from "../../../mesh/wire/control-messages.js";
-import type { Pool } from "../pool.js";
+import type { Pool } from "../pool/pool.js";
 import type { Pools } from "../pools.js";
 
 /** How long workers have to answer, in milliseconds. */

@@ -22,7 +22,7 @@ import { jobFlow } from "../../../mesh/job/job-flow.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { checkName, isName } from "../../../mesh/names.js";
 import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
-import type { Pool } from "../pool.js";
+import type { Pool } from "../pool/pool.js";
 import type { Pools } from "../pools.js";
 import { awaitOutcome } from "./await-outcome.js";
 import { RollCall } from "./roll-call.js";

@@ -6,7 +6,7 @@
  */
 import { types } from "node:util";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
-import type { Codec } from "../../../mesh/wire/codec.js";
+import type { Codec } from "../../../mesh/job/codec.js";
 import type { Ending, Failure } from "./runner.js";
 import { readThrown, type Thrown } from "./thrown.js";
 

@@ -6,7 +6,7 @@
  * `export default new Handler()` finds its `this`.
  */
 import { PoolError } from "../../../mesh/errors.js";
-import { CODECS, type Codec, json } from "../../../mesh/wire/codec.js";
+import { CODECS, type Codec, json } from "../../../mesh/job/codec.js";
 import type { CodecPair, Handler } from "./handler.js";
 import type { HandlerContext } from "./handler-life.js";
 

@@ -4,7 +4,7 @@
  *
  * The same for every isolation: inline it runs here, else in a thread or child.
  */
-import type { Codec } from "../../../mesh/wire/codec.js";
+import type { Codec } from "../../../mesh/job/codec.js";
 import { decodeWith, encodeWith, failure, payloadRefusal, success } from "./endings.js";
 import type { Call, Ending, Report } from "./runner.js";
 

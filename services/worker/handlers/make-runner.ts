@@ -1,7 +1,7 @@
 /** Which runner a worker's options ask for. */
 
 import { PoolError } from "../../../mesh/errors.js";
-import { json } from "../../../mesh/wire/codec.js";
+import { json } from "../../../mesh/job/codec.js";
 import type { WorkerOptions, WorkerSettings } from "../worker-options.js";
 import { ExecRunner } from "./exec-runner.js";
 import type { Handler } from "./handler.js";

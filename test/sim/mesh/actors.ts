@@ -7,11 +7,11 @@
 import { Client } from "../../../client/client.js";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { toPoolError } from "../../../mesh/errors.js";
+import { json } from "../../../mesh/job/codec.js";
 import type { Outcome, Submitter } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { ServiceApi } from "../../../mesh/link/service-api.js";
 import { newIncarnation } from "../../../mesh/process/identity.js";
-import { json } from "../../../mesh/wire/codec.js";
 import { SERVICE_NAMES } from "../../../mesh/wire/subjects.js";
 import { Manager, toPoolSettings } from "../../../services/manager/manager.js";
 import { Pools } from "../../../services/manager/pools.js";

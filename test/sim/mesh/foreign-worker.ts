@@ -7,9 +7,9 @@
  * its answers to control are empty.
  */
 import type { Msg } from "nats";
+import { json } from "../../../mesh/job/codec.js";
 import type { Connection } from "../../../mesh/link/connection.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
-import { json } from "../../../mesh/wire/codec.js";
 import { encodeReplyHeaders, HEADER, type ReplyKind } from "../../../mesh/wire/headers.js";
 import type { History, RunFact } from "../history.js";
 import { POOL } from "../plan.js";

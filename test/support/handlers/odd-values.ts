@@ -5,7 +5,7 @@
 
 import { type Job, PermanentError } from "../../../index.js";
 import { PoolError } from "../../../mesh/errors.js";
-import { type Codec, json } from "../../../mesh/wire/codec.js";
+import { type Codec, json } from "../../../mesh/job/codec.js";
 
 const lazy = (get: () => unknown): object => Object.defineProperty({}, "message", { get });
 const withMessage = (message: unknown): Error => Object.assign(new Error("x"), { message });

@@ -197,7 +197,7 @@ test("failover - what the bus held during a handover is not in doubt: it left af
     const rig = new Rig();
     rig.submit("before");
     rig.nowMs += 10;
-    rig.failover.moving(rig.nowMs);
+    rig.failover.handoverBegins(rig.nowMs);
     assert.equal(rig.failover.isOwedAnswers, true, "the answer to what left before is due");
     const held = rig.submit("held");
     if (end === "outage") rig.failover.disconnected();

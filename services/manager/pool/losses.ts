@@ -6,18 +6,18 @@
  * for jobs that a worker no longer lists, it asks for the outcomes that are due.
  * Not decided here: what becomes of the jobs (dispatcher.ts).
  */
-import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/link/bus.js";
-import type { Inbox } from "../../mesh/link/inbox.js";
-import { Presence } from "../../mesh/link/presence.js";
-import { decodeControlResponse, encodeControl } from "../../mesh/wire/control-messages.js";
-import type { Reply } from "../../mesh/wire/reply.js";
-import type { Subjects } from "../../mesh/wire/subjects.js";
-import type { Attempt } from "./jobs/attempt.js";
-import type { Dispatcher } from "./jobs/dispatcher.js";
-import type { Job } from "./jobs/job.js";
-import { INQUIRY_MS, type Timeouts } from "./jobs/timeouts.js";
-import type { Workers } from "./jobs/workers.js";
+import type { Heartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import type { Inbox } from "../../../mesh/link/inbox.js";
+import { Presence } from "../../../mesh/link/presence.js";
+import { decodeControlResponse, encodeControl } from "../../../mesh/wire/control-messages.js";
+import type { Reply } from "../../../mesh/wire/reply.js";
+import type { Subjects } from "../../../mesh/wire/subjects.js";
+import type { Attempt } from "../jobs/attempt.js";
+import type { Dispatcher } from "../jobs/dispatcher.js";
+import type { Job } from "../jobs/job.js";
+import { INQUIRY_MS, type Timeouts } from "../jobs/timeouts.js";
+import type { Workers } from "../jobs/workers.js";
 
 /** Heartbeats without a job after which its outcome counts as lost on the way. */
 const UNLISTED_TO_ASK = 2;

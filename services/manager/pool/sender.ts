@@ -6,28 +6,28 @@
  * bundle, if that worker takes bundles. A reply finds its attempt by correlation
  * id and goes to the dispatcher. Not decided here: which worker gets what.
  */
-import { Batcher } from "../../mesh/link/batcher.js";
-import type { Bus } from "../../mesh/link/bus.js";
-import { ReplyRouter } from "../../mesh/link/reply-router.js";
-import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../mesh/wire/bundle.js";
-import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
+import { Batcher } from "../../../mesh/link/batcher.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { ReplyRouter } from "../../../mesh/link/reply-router.js";
+import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../../mesh/wire/bundle.js";
+import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
   encodeJobHeaders,
   encodeJobsHeaders,
   encodeRevocation,
   type ReplyHeaders,
-} from "../../mesh/wire/headers.js";
-import { payloadLimit } from "../../mesh/wire/payload-limit.js";
-import { streamOf } from "../../mesh/wire/pub-ack.js";
-import { isNoResponders, type Reply } from "../../mesh/wire/reply.js";
-import type { Subjects } from "../../mesh/wire/subjects.js";
-import { headersOf } from "../../mesh/wire/wire-headers.js";
-import type { Attempt } from "./jobs/attempt.js";
-import type { Dispatcher, SenderPort } from "./jobs/dispatcher.js";
-import type { Job } from "./jobs/job.js";
-import type { Totals } from "./jobs/totals.js";
-import type { WorkerEntry } from "./jobs/workers.js";
+} from "../../../mesh/wire/headers.js";
+import { payloadLimit } from "../../../mesh/wire/payload-limit.js";
+import { streamOf } from "../../../mesh/wire/pub-ack.js";
+import { isNoResponders, type Reply } from "../../../mesh/wire/reply.js";
+import type { Subjects } from "../../../mesh/wire/subjects.js";
+import { headersOf } from "../../../mesh/wire/wire-headers.js";
+import type { Attempt } from "../jobs/attempt.js";
+import type { Dispatcher, SenderPort } from "../jobs/dispatcher.js";
+import type { Job } from "../jobs/job.js";
+import type { Totals } from "../jobs/totals.js";
+import type { WorkerEntry } from "../jobs/workers.js";
 
 /** What a sender works with. */
 export interface SenderParts {

@@ -76,7 +76,7 @@ test("moves - a member of a queue group leaves it first, so that no message is o
     return heard.mover > 0;
   });
   let before = -1;
-  bus.on("moving", () => {
+  bus.on("handover", () => {
     before = heard.mover;
     send();
   });
@@ -100,7 +100,7 @@ test("moves - a client waits for the answer to what it sent before it leaves", a
   const client = await Client.connect("p", { bus });
   cleanUp(t, () => client.close());
   const begun = gate();
-  bus.on("moving", () => begun.open());
+  bus.on("handover", () => begun.open());
   const job = client.submit("1");
   await eventually(() => submissions.length === 1);
   leaving.signal("SIGUSR2");
@@ -121,7 +121,7 @@ test("moves - a job that was sent during a move is not in doubt after it: it goe
   const client = await Client.connect("p", { bus });
   cleanUp(t, () => client.close());
   const submitted = gate<Promise<unknown>>();
-  bus.on("moving", () => {
+  bus.on("handover", () => {
     submitted.open(client.submit("1", { idempotent: true }).then((result) => result.json()));
   });
   leaving.signal("SIGUSR2");

@@ -5,9 +5,9 @@
  * as running are accepted before its counts are taken in, so that a slot is
  * counted once whether the heartbeat or the `accepted` reply comes first.
  */
-import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Dispatcher } from "./jobs/dispatcher.js";
-import type { HeartbeatMeaning, Workers } from "./jobs/workers.js";
+import type { Heartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Dispatcher } from "../jobs/dispatcher.js";
+import type { HeartbeatMeaning, Workers } from "../jobs/workers.js";
 import type { Losses } from "./losses.js";
 import type { ManagerHooks } from "./pool-settings.js";
 

@@ -1,7 +1,7 @@
 /** Turns the outcome of one job into a promise's. */
-import type { PoolError } from "../../mesh/errors.js";
-import type { JobResult, Outcome } from "../../mesh/job/job.js";
-import type { JobListener } from "./jobs/job.js";
+import type { PoolError } from "../../../mesh/errors.js";
+import type { JobResult, Outcome } from "../../../mesh/job/job.js";
+import type { JobListener } from "../jobs/job.js";
 
 /** A class, because a parked job keeps it: an object with a closure is three times as large. */
 export class PromiseListener implements JobListener {

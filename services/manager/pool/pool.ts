@@ -5,21 +5,21 @@
  * signal, and kept. It subscribes to nothing but replies and owns no timer.
  */
 
-import { PoolError, type Reason } from "../../mesh/errors.js";
-import type { JobResult, Outcome, SubmitOptions } from "../../mesh/job/job.js";
-import { ATTEMPTS_PER_MANAGER, type JobSpec, toJobSpec } from "../../mesh/job/job-spec.js";
-import type { Bus } from "../../mesh/link/bus.js";
-import type { Inbox } from "../../mesh/link/inbox.js";
-import type { JobHeaders, Revocation } from "../../mesh/wire/headers.js";
-import { payloadLimit } from "../../mesh/wire/payload-limit.js";
-import type { Subjects } from "../../mesh/wire/subjects.js";
-import type { PoolFacts } from "./doors/unknown-pool.js";
-import { Dispatcher } from "./jobs/dispatcher.js";
-import type { Job, JobListener } from "./jobs/job.js";
-import { OutcomeStore } from "./jobs/outcomes.js";
-import { Timeouts } from "./jobs/timeouts.js";
-import { Totals } from "./jobs/totals.js";
-import { Workers } from "./jobs/workers.js";
+import { PoolError, type Reason } from "../../../mesh/errors.js";
+import type { JobResult, Outcome, SubmitOptions } from "../../../mesh/job/job.js";
+import { ATTEMPTS_PER_MANAGER, type JobSpec, toJobSpec } from "../../../mesh/job/job-spec.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import type { Inbox } from "../../../mesh/link/inbox.js";
+import type { JobHeaders, Revocation } from "../../../mesh/wire/headers.js";
+import { payloadLimit } from "../../../mesh/wire/payload-limit.js";
+import type { Subjects } from "../../../mesh/wire/subjects.js";
+import type { PoolFacts } from "../doors/unknown-pool.js";
+import { Dispatcher } from "../jobs/dispatcher.js";
+import type { Job, JobListener } from "../jobs/job.js";
+import { OutcomeStore } from "../jobs/outcomes.js";
+import { Timeouts } from "../jobs/timeouts.js";
+import { Totals } from "../jobs/totals.js";
+import { Workers } from "../jobs/workers.js";
 import { Losses } from "./losses.js";
 import type { PoolSettings } from "./pool-settings.js";
 import { PromiseListener } from "./promise-listener.js";

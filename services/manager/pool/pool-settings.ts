@@ -1,6 +1,6 @@
 /** The settings of every pool of a manager, and what a manager tells the program that embeds it. */
-import type { Outcome } from "../../mesh/job/job.js";
-import type { ParkedLimits } from "./jobs/parked-queue.js";
+import type { Outcome } from "../../../mesh/job/job.js";
+import type { ParkedLimits } from "../jobs/parked-queue.js";
 
 /** What a manager tells the program that embeds it. All are called synchronously; they must not throw. */
 export interface ManagerHooks {
