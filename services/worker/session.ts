@@ -15,6 +15,7 @@ import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 import { Answers } from "./answers.js";
 import { Cancels } from "./cancels.js";
 import { Control, type ControlActions, type SubmissionName } from "./control.js";
+import { reportTo } from "./handlers/job-report.js";
 import type { Runner } from "./handlers/runner.js";
 import type { Heartbeats } from "./heartbeat.js";
 import { type HeartbeatFigures, RUNNING_IDS_LIMIT } from "./heartbeat-message.js";
@@ -66,6 +67,7 @@ export class Session {
     this.#host = host;
     this.slots = new Slots(settings.slots);
     const acceptPolicy = new AcceptPolicy();
+    const report = reportTo(settings.log);
     const results = new Results();
     const replies = new Replies(bus, settings.id, () => this.slots.free);
     this.#answers = new Answers(bus, results, replies);
@@ -87,6 +89,7 @@ export class Session {
       now: runtime.now,
       sendable: (ending) => replies.sendable(ending),
       flush: () => replies.flush(),
+      onFailed: (job, error) => report(job, { ok: false, error }),
       onStarted: () => this.#ticker.onJobStarted(),
       onChange: this.heartbeats.changed,
     });

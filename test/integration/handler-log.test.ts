@@ -108,3 +108,22 @@ for (const isolation of ["inline", "thread", "process"] as const) {
     });
   });
 }
+
+test("handler log - a job whose handler outlives its deadline, and one whose result is too large, have one line each", async (t) => {
+  const { log, named } = readableLog();
+  const { caller } = await startWorker<Uint8Array, Uint8Array>(t, mesh.broker, {
+    slots: 2,
+    log,
+    codec: "bytes",
+    run: ({ payload, signal }) =>
+      payload.length === 0
+        ? new Uint8Array(2_000_000)
+        : new Promise((resolve) => signal.addEventListener("abort", () => resolve(new Uint8Array()))),
+  });
+  await Promise.all([
+    caller.send("long", { jobId: "long", timeoutMs: 100 }).outcome(),
+    caller.send("", { jobId: "large" }).outcome(),
+  ]);
+  const reasons = named("job failed").map(({ job, reason }) => `${job} ${reason}`);
+  assert.deepEqual(reasons.sort(), ["large payload_too_large", "long deadline_exceeded"]);
+});

@@ -33,14 +33,16 @@ test("handler report - a failed job's line has what a person needs, and no paylo
   });
 });
 
-test("handler report - what the caller is the reason of is logged at info, all else at warn", () => {
+test("handler report - what the caller is the reason of is logged at info, all else at warn, and an aborted job once", () => {
   const { log, lines } = readableLog();
   const report = reportTo(log);
   const reasons: Reason[] = ["job_failed", "internal", "job_rejected", "invalid_argument"];
   for (const reason of reasons) report(makeCall(), { ok: false, error: new PoolError(reason, "x") });
   for (const reason of ["deadline_exceeded", "canceled", "draining"] as const) {
     const controller = new AbortController();
-    controller.abort(new PoolError(reason, "x"));
+    const error = new PoolError(reason, "x");
+    controller.abort(error);
+    report(makeCall(controller.signal), { ok: false, error });
     report(makeCall(controller.signal), { ok: false, error: new PoolError("job_failed", "AbortError") });
   }
   assert.deepEqual(

@@ -8,13 +8,13 @@ import type { Thrown } from "./thrown.js";
 const OF_THE_CALLER = new Set<string>(["job_rejected", "invalid_argument", "canceled", "draining"]);
 
 /**
- * Logs each failed job at "warn", or at "info" when the caller is the reason.
- *
- * A job that was aborted failed for the reason of the abort, whatever its handler
- * threw after that. The payload is never logged.
+ * Logs each failed job at "warn", or at "info" when the caller is the reason: one
+ * line a job. A job that was aborted is logged at its abort, so what its handler
+ * throws after that is not. The payload is never logged.
  */
 export function reportTo(log: Logger): Report {
   return (call, failure) => {
+    if (call.signal.aborted && call.signal.reason !== failure.error) return;
     const line = failedJob(call, failure);
     if (OF_THE_CALLER.has(line.reason)) log.info(line, "job failed");
     else log.warn(line, "job failed");

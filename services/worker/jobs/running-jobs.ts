@@ -32,6 +32,8 @@ export interface RunningJobsParts {
   readonly sendable: (ending: Ending) => Ending;
   /** Sends now what waits for the end of the turn. */
   readonly flush: () => void;
+  /** A job has failed for a reason that its handler does not know: it was aborted, or its result is not sendable. */
+  readonly onFailed: (job: RunningJob, error: PoolError) => void;
   /** A job has started. */
   readonly onStarted: () => void;
   /** Called whenever a heartbeat would say something new. */
@@ -166,6 +168,7 @@ export class RunningJobs implements JobLedger {
 
   onAborted(job: RunningJob, error: PoolError, nowMs: number): void {
     this.#totals.failedTotal += 1;
+    this.#parts.onFailed(job, error);
     this.#answer(job, { ok: false, error }, nowMs);
     this.#parts.onChange();
   }
@@ -179,6 +182,7 @@ export class RunningJobs implements JobLedger {
       const sendable = this.#parts.sendable(ending);
       if (sendable.ok) this.#totals.doneTotal += 1;
       else this.#countFailure(sendable.error);
+      if (ending.ok && !sendable.ok) this.#parts.onFailed(job, sendable.error);
       this.#answer(job, sendable, nowMs);
     }
     this.#parts.onChange();
