@@ -19,8 +19,7 @@ import {
   type ReplyHeaders,
 } from "../mesh/wire/headers.js";
 import { jobRefusal, payloadLimit } from "../mesh/wire/payload-limit.js";
-import { streamOf } from "../mesh/wire/pub-ack.js";
-import { isNoResponders, type Reply } from "../mesh/wire/reply.js";
+import { isNoResponders, type Reply, streamOf } from "../mesh/wire/reply.js";
 import type { Subjects } from "../mesh/wire/subjects.js";
 import { headersOf } from "../mesh/wire/wire-headers.js";
 import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";

@@ -6,6 +6,7 @@ import { plainText } from "../../browser/plain-text.js";
 import { type Heartbeat, HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/names.js";
+import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { type Link, withLink } from "../link.js";
 import type { Output, Style } from "../output/output.js";
 import { type Cell, type Column, tableLines } from "../output/table.js";
@@ -88,7 +89,17 @@ export function workerLines(out: Output, workers: readonly Heartbeat[], nowMs: n
     COLUMNS,
     workers.map((worker) => cells(out, worker, nowMs)),
   );
-  return [out.style("bold", titles), ...rows];
+  return [out.style("bold", titles), ...rows, ...clockLines(out, workers, nowMs)];
+}
+
+/** A line for each worker whose clock is off. Nothing depends on it but what people read. */
+function clockLines(out: Output, workers: readonly Heartbeat[], nowMs: number): string[] {
+  return workers.flatMap((worker) => {
+    const offsetMs = clockOffsetMs(worker, nowMs);
+    if (Math.abs(offsetMs) <= CLOCK_OFF_MS) return [];
+    const how = `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? "ahead" : "behind"}`;
+    return [out.style("yellow", `The clock of ${worker.worker} is ${how}. Jobs run all the same.`)];
+  });
 }
 
 function cells(out: Output, worker: Heartbeat, nowMs: number): Cell[] {

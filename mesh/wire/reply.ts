@@ -1,4 +1,7 @@
-/** Replies as they cross the wire: their subject, and the broker's word that nobody listens. Pure. */
+/**
+ * Replies as they cross the wire: their subject, the broker's word that nobody
+ * listens, and what looks like an answer and is none. Pure.
+ */
 import type { Msg } from "nats";
 import { headersOf } from "./wire-headers.js";
 
@@ -28,4 +31,22 @@ export function bundleSubject(prefix: string): string {
 /** Whether this is the broker's word that nobody listens to a subject (status 503 without a payload). */
 export function isNoResponders(msg: Reply): boolean {
   return msg.data.length === 0 && headersOf(msg)?.code === 503;
+}
+
+/** No acknowledgement is longer, in bytes. */
+const MAX_BYTES = 1_024;
+const BRACE = 0x7b;
+
+/**
+ * The name of the JetStream stream whose acknowledgement this is; undefined when it is none. A stream that captures a
+ * subject acknowledges each request on it, which looks like an answer.
+ */
+export function streamOf({ data }: Pick<Reply, "data">): string | undefined {
+  if (data.length > MAX_BYTES || data[0] !== BRACE) return undefined;
+  try {
+    const { stream, seq } = JSON.parse(Buffer.from(data).toString()) as { stream?: unknown; seq?: unknown };
+    return typeof stream === "string" && typeof seq === "number" ? stream : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -4,6 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type WorkerView, WorkerViewSchema } from "../../gen/poolmesh/v1/view_pb.js";
 import { unknownPool } from "../../mesh/errors.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
+import { clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { hasLabels } from "../../mesh/wire/worker-selection.js";
 import type { Pool } from "./pool/pool.js";
 import type { Pools } from "./pools.js";
@@ -34,6 +35,7 @@ function viewsOf(pool: Pool, labels: Readonly<Record<string, string>>, runtime: 
       create(WorkerViewSchema, {
         heartbeat,
         ageMs: nowMs - atMs,
+        clockOffsetMs: clockOffsetMs(heartbeat, runtime.wallNow() - (nowMs - atMs)),
         lagging: heartbeat.loopLagMs > LAGGING_MS,
         unhealthy: (pool.workers.get(heartbeat.worker)?.backOffUntilMs ?? 0) > nowMs,
         firstSeen: timestampFromMs(Math.round(runtime.wallNow() - (nowMs - firstAtMs))),

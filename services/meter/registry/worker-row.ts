@@ -11,6 +11,8 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Heartbeat, HeartbeatSchema, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { type WorkerView, WorkerViewSchema } from "../../../gen/poolmesh/v1/view_pb.js";
 
+import { clockOffsetMs } from "../../../mesh/wire/clock-offset.js";
+
 /** An event loop that was late by more than this is lagging. */
 export const LAGGING_MS = 200;
 
@@ -123,9 +125,11 @@ export function includesLabels(
 /** The row as it goes to clients. */
 export function toWorkerView(row: WorkerRow, nowMs: number, wallMs: number): WorkerView {
   const shown = row.state === row.beat.state ? row.beat : create(HeartbeatSchema, { ...row.beat, state: row.state });
+  const ageMs = Math.max(0, nowMs - row.lastBeatMs);
   return create(WorkerViewSchema, {
     heartbeat: shown,
-    ageMs: Math.max(0, nowMs - row.lastBeatMs),
+    ageMs,
+    clockOffsetMs: clockOffsetMs(row.beat, wallMs - ageMs),
     lagging: isLagging(row.beat),
     unhealthy: row.unhealthy,
     conflict: row.conflict,
