@@ -16,8 +16,8 @@ import type { Link } from "../link.js";
 
 /** How long a job may take before anybody asks whether its pool is served, in milliseconds. */
 const PATIENCE_MS = 150;
-/** The time between two roll calls that told nothing, in milliseconds. */
-const AGAIN_MS = 1_000;
+/** The time between two roll calls that told nothing, in milliseconds: it doubles from the one to the other. */
+const AGAIN_MS = { least: 1_000, most: 16_000 } as const;
 /** Outcomes that no worker had a part in. */
 const WITHOUT_WORKER = new Set(["deadline_exceeded", "canceled", "unknown_pool", "no_workers", "pool_full"]);
 
@@ -26,6 +26,7 @@ export class PoolScout {
   readonly #pool: string;
   readonly #onUnknown: (error: PoolError) => void;
   #timer: NodeJS.Timeout | undefined;
+  #againMs: number = AGAIN_MS.least;
   #begun = false;
   #stopped = false;
 
@@ -47,7 +48,8 @@ export class PoolScout {
   async confirm(): Promise<void> {
     if (this.#stopped) return;
     this.stop();
-    this.#onUnknown(unknownPool(this.#pool, poolsOf(await rollCall(this.#link))));
+    const workers = await rollCall(this.#link).catch(() => []);
+    this.#onUnknown(unknownPool(this.#pool, poolsOf(workers)));
   }
 
   /** Nobody needs to know any more: a job has ended, or none is waited for. */
@@ -57,8 +59,15 @@ export class PoolScout {
   }
 
   #askAfter(delayMs: number): void {
-    this.#timer = setTimeout(() => void this.#ask().catch(() => undefined), delayMs);
+    this.#timer = setTimeout(() => void this.#ask().catch(() => this.#askAgain()), delayMs);
     this.#timer.unref();
+  }
+
+  /** Nothing can be concluded yet: a manager was not heard, or it has an offer on its way. */
+  #askAgain(): void {
+    if (this.#stopped) return;
+    this.#askAfter(this.#againMs);
+    this.#againMs = Math.min(2 * this.#againMs, AGAIN_MS.most);
   }
 
   async #ask(): Promise<void> {
@@ -69,13 +78,11 @@ export class PoolScout {
       if (heartbeat !== undefined) managers.push(heartbeat);
     };
     const subscription = bus.subscribe(subjects.every.managerHeartbeat(this.#pool), onManager);
-    const workers = await rollCall(this.#link);
-    subscription.unsubscribe();
-    const pools = poolsOf(workers);
+    const pools = poolsOf(await rollCall(this.#link).finally(() => subscription.unsubscribe()));
     if (this.#stopped || pools.includes(this.#pool)) return this.stop();
-    if (managers.length === 0) return this.#askAfter(AGAIN_MS);
+    if (managers.length === 0 || !managers.every(hasOnlyHeld)) return this.#askAgain();
     this.stop();
-    if (managers.every(hasOnlyHeld)) this.#onUnknown(unknownPool(this.#pool, pools));
+    this.#onUnknown(unknownPool(this.#pool, pools));
   }
 }
 

@@ -11,6 +11,7 @@ import { type BrokerAddress, type BrokerCredential, parseBrokerUrl, splitBrokerU
 import { type BrokerFiles, readBrokerFiles } from "./broker/files.js";
 import { askBroker, isTimeout, whyNoConnection } from "./broker/probe.js";
 import type { BusOptions } from "./bus.js";
+import { ReconnectDelays } from "./reconnect-delays.js";
 import { systemRuntime } from "./runtime.js";
 
 const DEFAULT_URL = "nats://127.0.0.1:4222";
@@ -45,13 +46,13 @@ export class BrokerOptions {
   async connect(): Promise<NatsConnection> {
     const addresses = shuffled(this.#addresses);
     const credentials = new Credentials(addresses, toCredential(this.#options));
-    const delays = new ReconnectDelays();
+    const delays = new ReconnectDelays(systemRuntime);
     const connection = await connect({
       ...this.#toNats(addresses),
       // The client calls this before each broker that it tries.
       reconnectDelayHandler: () => {
         credentials.onNextBroker();
-        return delays.next(systemRuntime.now());
+        return delays.next();
       },
       ...(this.#files.authenticator === undefined
         ? { authenticator: () => credentials.current() }
@@ -103,29 +104,6 @@ export class BrokerOptions {
   /** With a value the NATS client takes TLS or nothing. */
   #tls(): BrokerFiles["tls"] {
     return this.#files.tls ?? (this.#addresses.some(({ tls }) => tls) ? {} : undefined);
-  }
-}
-
-/** The time between two tries for a first connection, in milliseconds: 100 to 300 at random. */
-export function reconnectDelayMs(): number {
-  return 100 + systemRuntime.random() * 200;
-}
-
-/** So many tries after a connection ended are quick: a link that was only reset is there again before anybody misses it. */
-const QUICK_TRIES = 8;
-/** Tries that are farther apart than this belong to two outages, in milliseconds. */
-const OUTAGE_MS = 2_000;
-
-/** The time between two tries to come back: 20 to 80 ms at first, then 100 to 300, at random, so that many do not return at once. */
-export class ReconnectDelays {
-  #tries = 0;
-  #triedAtMs = Number.NEGATIVE_INFINITY;
-
-  /** The time until the next try, in milliseconds. @param nowMs monotonic milliseconds */
-  next(nowMs: number): number {
-    this.#tries = nowMs - this.#triedAtMs > OUTAGE_MS ? 1 : this.#tries + 1;
-    this.#triedAtMs = nowMs;
-    return this.#tries <= QUICK_TRIES ? 20 + systemRuntime.random() * 60 : reconnectDelayMs();
   }
 }
 

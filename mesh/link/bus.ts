@@ -10,9 +10,10 @@ import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
 import { tellOutageCauses } from "./broker/outage-cause.js";
-import { BrokerOptions, reconnectDelayMs } from "./broker-options.js";
+import { BrokerOptions } from "./broker-options.js";
 import type { Connection } from "./connection.js";
 import { Handover, type PublishOptions } from "./handover.js";
+import { reconnectDelayMs } from "./reconnect-delays.js";
 import { type Runtime, systemRuntime, within } from "./runtime.js";
 import { Subscription } from "./subscription.js";
 
@@ -302,7 +303,7 @@ async function pause(signal: AbortSignal | undefined): Promise<void> {
       signal?.removeEventListener("abort", wake);
       resolve();
     };
-    const timer = systemRuntime.after(reconnectDelayMs(), wake);
+    const timer = systemRuntime.after(reconnectDelayMs(systemRuntime), wake);
     signal?.addEventListener("abort", wake);
   });
   if (signal?.aborted) throw canceled();

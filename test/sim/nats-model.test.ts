@@ -184,7 +184,7 @@ suite("deaths and silences", () => {
     rig.network.resetLink(a.process);
     await rig.run(1);
     rig.network.setLink(a.process, { toBroker: { delayMs: 200 } });
-    await rig.run(450);
+    await rig.run(150);
     rig.network.resetLink(a.process);
     await rig.run(1_000);
     rig.network.setLink(a.process, { toBroker: { delayMs: 0.2 } });
@@ -220,15 +220,15 @@ suite("deaths and silences", () => {
     assert.deepEqual(a.texts, ["disconnect", "reconnecting", "reconnecting", "reconnect"]);
   });
 
-  test("a wall clock that is set back delays the reconnect, as with nats.js", async () => {
-    const rig = new Rig();
-    const a = await rig.client("a");
-    a.process.stepWallClock(-60_000);
-    rig.network.resetLink(a.process);
-    await rig.run(50_000);
-    assert.ok(!a.texts.includes("reconnecting"), "nothing is tried while the clock is behind the last attempt");
-    await rig.run(20_000);
-    assert.equal(a.texts.at(-1), "reconnect");
+  test("a wall clock that is set back delays no reconnect", async () => {
+    for (const brokers of [1, 3]) {
+      const rig = new Rig({ brokers });
+      const a = await rig.client("a");
+      a.process.stepWallClock(-60_000);
+      rig.network.resetLink(a.process);
+      await rig.run(1_000);
+      assert.equal(a.texts.at(-1), "reconnect");
+    }
   });
 
   test("a member that leaves while the route is held is unknown to the other broker: its message is lost, and nobody is told", async () => {

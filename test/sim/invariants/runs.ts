@@ -1,6 +1,6 @@
 /** What handlers do. */
 import type { Invariant } from "./invariants.js";
-import type { HandlerRun, Submission } from "./run-view.js";
+import type { HandlerRun, RunView, Submission } from "./run-view.js";
 
 /** How late a start may be, milliseconds after the caller's deadline: what a message takes on a good link, and a tolerance. */
 const START_TOLERANCE_MS = 300;
@@ -29,15 +29,28 @@ function newTries(submissions: readonly Submission[]): number {
   ).length;
 }
 
+/**
+ * Whether nobody could measure how late a submission arrived: a manager takes the
+ * quickest message of a caller for its measure, and all that this caller has sent
+ * until then was delayed.
+ */
+function isWithoutMeasure(view: RunView, { caller, atMs }: Submission): boolean {
+  const delays = view.faultsDuring(atMs, atMs).filter((step) => step.do === "delay" && step.process === caller);
+  return delays.some((step) => !view.submissions.some((each) => each.caller === caller && each.atMs < step.atMs));
+}
+
 /** Nobody waits for it any more. */
 const startsInTime: Invariant = {
   name: "starts-before-its-deadline",
-  promise: "No handler of ours starts after its caller's deadline.",
+  promise:
+    "No handler of ours starts after its caller's deadline, unless all messages of that caller were delayed from the first on.",
   check: (view) => {
     const callers = groupBy(view.submissions, ({ job }) => job.number);
     return view.runs.flatMap(({ number, startMs, worker }) => {
       if (!view.isOurs(worker)) return [];
-      const deadlineMs = Math.max(...(callers.get(number) ?? []).map((each) => each.deadlineMs));
+      const submissions = callers.get(number) ?? [];
+      if (submissions.some((each) => isWithoutMeasure(view, each))) return [];
+      const deadlineMs = Math.max(...submissions.map((each) => each.deadlineMs));
       const lateMs = startMs - deadlineMs;
       if (!(lateMs > START_TOLERANCE_MS)) return [];
       return [

@@ -1,9 +1,10 @@
 /**
- * How a client gets a connection and gets it back: nats.js' own loop.
+ * How a client gets a connection and gets it back: nats.js' own loop, with the mesh's delays.
  *
  * Decided here: which broker is tried when. Like nats.js, it reads the wall
  * clock for that. Not decided here: what a connection is (sim-connection.ts).
  */
+import { ReconnectDelays } from "../../../../mesh/link/reconnect-delays.js";
 import type { Runtime } from "../../../../mesh/link/runtime.js";
 import type { KnownServer, ServerList } from "./server-list.js";
 
@@ -16,21 +17,19 @@ export interface DialHost {
   onConnected(): void;
 }
 
-/** Bounds of the wait between two attempts at one broker, in milliseconds: what the bus asks nats.js for. */
-const WAIT_MS = 100;
-const WAIT_SPREAD_MS = 200;
-
 /** Tries the known brokers in turn, for ever. */
 export class Dialer {
   readonly #runtime: Runtime;
   readonly #servers: ServerList;
   readonly #host: DialHost;
+  readonly #delays: ReconnectDelays;
   #underWay = false;
 
   constructor(runtime: Runtime, servers: ServerList, host: DialHost) {
     this.#runtime = runtime;
     this.#servers = servers;
     this.#host = host;
+    this.#delays = new ReconnectDelays(runtime);
   }
 
   /** Begins unless it is under way. */
@@ -45,7 +44,7 @@ export class Dialer {
       this.#underWay = false;
       return;
     }
-    const waitMs = WAIT_MS + this.#runtime.random() * WAIT_SPREAD_MS;
+    const waitMs = this.#delays.next();
     const server = this.#servers.next();
     const now = this.#runtime.wallNow();
     const readyAtMs = server.lastTriedAtMs + waitMs;

@@ -180,6 +180,18 @@ export function until(client: string, line: string): Step {
 /** Waits until nothing more comes; the logs are compared then. */
 export const settle: Step = { do: "settle" };
 
+/** View: what came to each subscription, in order. Which of two on one connection is first, is the broker's choice. */
+export function bySubscription(log: Log): Record<string, readonly string[]> {
+  const lines = new Map<string, string[]>();
+  for (const [client, seen] of Object.entries(log)) {
+    for (const line of seen) {
+      const name = /^\S+(?=: )/.exec(line)?.[0] ?? client;
+      lines.set(name, [...(lines.get(name) ?? []), line]);
+    }
+  }
+  return Object.fromEntries(lines);
+}
+
 /** View: what came to anybody, whoever got it. */
 export function together(log: Log): readonly string[] {
   const withoutName = (line: string): string => line.replace(/^\S+: /, "");

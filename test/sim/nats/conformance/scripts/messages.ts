@@ -1,4 +1,4 @@
-import { connect, flush, info, publish, type Script, settle, subscribe, together } from "../script.js";
+import { bySubscription, connect, flush, info, publish, type Script, settle, subscribe, together } from "../script.js";
 
 /** What travels, to whom, in which order. */
 export const MESSAGES: readonly Script[] = [
@@ -15,6 +15,7 @@ export const MESSAGES: readonly Script[] = [
       publish("b", "x", { times: 50 }),
       settle,
     ],
+    view: bySubscription,
   },
   {
     title: "a wildcard stands for one token, or for the rest",

@@ -1,0 +1,68 @@
+/**
+ * How long a connection waits before it tries a broker again.
+ *
+ * Decided here: the delays, and that a wall clock that somebody sets back
+ * delays nothing. Not decided here: which broker is next (the NATS client).
+ */
+import type { Runtime } from "./runtime.js";
+
+/** The time between two tries for a first connection, in milliseconds: 100 to 300 at random. */
+export function reconnectDelayMs({ random }: Pick<Runtime, "random">): number {
+  return 100 + random() * 200;
+}
+
+/** So many tries after a connection ended are quick: a link that was only reset is there again before anybody misses it. */
+const QUICK_TRIES = 16;
+/** Tries that are farther apart than this belong to two outages, in milliseconds. */
+const OUTAGE_MS = 2_000;
+/** A wall clock that lost less than this was corrected, not set back, in milliseconds. */
+const SET_BACK_MS = 20;
+/** So many tries are corrected after a clock was set back: one for each broker of a cluster. */
+const CORRECTED_TRIES = 8;
+/** More than all roundings of clocks together, in milliseconds. */
+const AT_ONCE_MS = 1_000;
+
+/** The time between two tries to come back: 20 to 80 ms at first, then 100 to 300, at random, so that many do not return at once. */
+export class ReconnectDelays {
+  readonly #runtime: Pick<Runtime, "now" | "wallNow" | "random">;
+  #tries = 0;
+  #triedAtMs = Number.NEGATIVE_INFINITY;
+  #wallAheadMs: number;
+  #lostMs = 0;
+  #corrected = CORRECTED_TRIES;
+
+  constructor(runtime: Pick<Runtime, "now" | "wallNow" | "random">) {
+    this.#runtime = runtime;
+    this.#wallAheadMs = runtime.wallNow() - runtime.now();
+  }
+
+  /**
+   * The time from the last try at a broker until the next, in milliseconds.
+   *
+   * The NATS client adds it to the wall clock of the last try. When that clock
+   * was set back since then, the result is less than minus what it lost, and
+   * the broker is tried at once.
+   */
+  next(): number {
+    const nowMs = this.#runtime.now();
+    this.#tries = nowMs - this.#triedAtMs > OUTAGE_MS ? 1 : this.#tries + 1;
+    this.#triedAtMs = nowMs;
+    const lostMs = this.#lost(nowMs);
+    if (lostMs > 0) return -lostMs - AT_ONCE_MS;
+    const { random } = this.#runtime;
+    return this.#tries <= QUICK_TRIES ? 20 + random() * 60 : reconnectDelayMs(this.#runtime);
+  }
+
+  #lost(nowMs: number): number {
+    const aheadMs = this.#runtime.wallNow() - nowMs;
+    const lostMs = this.#wallAheadMs - aheadMs;
+    this.#wallAheadMs = aheadMs;
+    this.#corrected += 1;
+    if (this.#corrected > CORRECTED_TRIES) this.#lostMs = 0;
+    if (lostMs > SET_BACK_MS) {
+      this.#lostMs += lostMs;
+      this.#corrected = 1;
+    }
+    return this.#lostMs;
+  }
+}
