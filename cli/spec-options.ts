@@ -1,7 +1,7 @@
 /**
  * Declared options as flags of a command, and flags as a configuration.
  *
- * The declarations are in mesh/options.ts; here they get their place in
+ * The declarations are in mesh/process/options.ts; here they get their place in
  * `--help`. A secret has no flag.
  */
 import { type Command, InvalidArgumentError, Option } from "commander";

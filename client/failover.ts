@@ -98,7 +98,9 @@ export class Failover {
     if (submission.isTaken || submission.state === "ended") return;
     this.#move(submission, "unsent");
     if (nowMs - submission.submittedAtMs > NO_MANAGER_LIMIT_MS || submission.headers.wait === false) {
-      const error = new PoolError("bus_unavailable", "no manager serves the pool", { retryAfterMs: 1_000 });
+      const maybeExecuted = submission.managersBefore > 0;
+      const more = { retryAfterMs: 1_000, maybeExecuted };
+      const error = new PoolError("bus_unavailable", "no manager serves the pool", more);
       return this.fail(submission, error);
     }
     this.#retries.set(submission, nowMs + NO_MANAGER_RETRY_MS);

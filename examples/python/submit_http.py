@@ -31,8 +31,9 @@ def main() -> int:
     try:
         print(json.dumps(submit(args.url, args.pool, args.value, args.timeout)))
     except urllib.error.HTTPError as error:
-        answer = json.load(error)  # {"code": "…", "message": "reason: …", "details": […]}
-        print(answer["message"], file=sys.stderr)
+        answer = json.load(error)  # {"code": "…", "message": "…", "details": [{"debug": {"reason": "…", …}}]}
+        detail = answer["details"][0]["debug"]
+        print(f"{detail['reason']}: {detail['message']}", file=sys.stderr)
         return 1
     return 0
 

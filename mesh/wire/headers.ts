@@ -111,7 +111,7 @@ export interface ReplyHeaders {
   attempt?: number | undefined;
   worker?: string;
   free?: number | undefined;
-  /** On `busy`: the message was too old, by this many milliseconds; it was not acted on. */
+  /** On `busy`: how old the message was, in milliseconds; it was too old to act on. */
   ageMs?: number | undefined;
 }
 

@@ -42,7 +42,7 @@ export class Attempt {
   #worker: string | undefined;
 
   /**
-   * @param number 1 for the first attempt of a job; never used twice for one job
+   * @param number 1 for the first attempt of a job; after a refusal the next attempt has the same one
    * @param sentAtMs monotonic milliseconds
    */
   constructor(
@@ -69,6 +69,11 @@ export class Attempt {
   /** Whether a reply to it can still decide something. */
   get isOpen(): boolean {
     return this.#state === "offered" || this.#state === "assigned" || this.#state === "accepted";
+  }
+
+  /** Whether no worker has answered it yet. */
+  get isUnanswered(): boolean {
+    return this.#state === "offered" || this.#state === "assigned";
   }
 
   /** Whether another attempt may follow when its worker is lost. */

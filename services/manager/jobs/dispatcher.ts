@@ -9,7 +9,7 @@
  *
  * Not decided here: who goes next (parked-queue.ts), who has room (workers.ts),
  * how an attempt is counted (in-flight.ts), when waiting has lasted too long
- * (timeouts.ts).
+ * (timeouts.ts), whether a job that may have begun is sent again (retries.ts).
  */
 import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap } from "../../../mesh/job/churn-map.js";
@@ -23,31 +23,13 @@ import type { Attempt } from "./attempt.js";
 import { InFlight } from "./in-flight.js";
 import { Job, type JobListener } from "./job.js";
 import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
+import { isSafeAfter, Retries } from "./retries.js";
+import type { SenderPort } from "./sender-port.js";
 import type { Totals } from "./totals.js";
 import type { WorkerEntry, Workers } from "./workers.js";
 
-/** A job whose worker was lost so often has ended them, as far as anybody knows. */
-const MAX_LOST_WORKERS = 2;
 /** Offers that a pool without heartbeats may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
-
-/** What the dispatcher asks of the link. */
-export interface SenderPort {
-  /** Sends an attempt to one worker or to the queue group, at the latest at the end of this turn. */
-  send(attempt: Attempt, worker: WorkerEntry | undefined): void;
-  /** Whether something waits for the end of this turn. */
-  readonly holds: boolean;
-  /** Takes back the offers that have not left yet. */
-  takeOffers(): readonly Attempt[];
-  /** Sends now what waits for the end of this turn. */
-  flush(): void;
-  /** Tells all workers that attempts of a job up to a number are not wanted any more. */
-  revoke(job: Job, upToAttempt: number): void;
-  /** No reply to this attempt is waited for any more. */
-  forget(attempt: Attempt): void;
-  /** The largest payload that can be sent now, in bytes. */
-  payloadLimit(): number;
-}
 
 /** What a dispatcher works with. */
 export interface DispatcherParts {
@@ -74,6 +56,7 @@ export interface DispatcherParts {
 export class Dispatcher {
   readonly parked: ParkedQueue<Job>;
   readonly inFlight: InFlight;
+  readonly retries: Retries;
   readonly deadlines = new Deadlines<Job>();
   readonly #parts: DispatcherParts;
   readonly #live = new ChurnMap<Job>();
@@ -87,6 +70,14 @@ export class Dispatcher {
     this.#parts = parts;
     this.parked = new ParkedQueue(parts.limits);
     this.inFlight = new InFlight(parts.workers, (attempt) => parts.sender.forget(attempt));
+    this.retries = new Retries({
+      inFlight: this.inFlight,
+      workers: parts.workers,
+      now: parts.now,
+      revoke: (job, upTo) => parts.sender.revoke(job, upTo),
+      assignOrPark: (job) => this.#assignOrPark(job),
+      fail: (job, error) => this.fail(job, error),
+    });
     this.#admission = new Admission({ workers: parts.workers, parked: this.parked, inFlight: this.inFlight });
   }
 
@@ -161,41 +152,10 @@ export class Dispatcher {
     this.#end(job, job.failure(error), this.#parts.now());
   }
 
-  /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
-  acceptTimedOut(attempt: Attempt): void {
-    const { worker } = attempt;
-    if (worker !== undefined) this.#parts.workers.timedOut(worker, this.#parts.now());
-    this.inFlight.revoke(attempt);
-    this.#sendNext(attempt);
-  }
-
-  /** No worker that answers has got an attempt: the job is sent again. */
-  neverArrived(attempt: Attempt): void {
-    if (isUnanswered(attempt)) this.acceptTimedOut(attempt);
-  }
-
   /** A worker is lost: what it had runs elsewhere where that is safe, else it ends. */
   workerLost(id: string, why: string): void {
-    for (const attempt of this.inFlight.assignments.at(id)) this.attemptLost(attempt, why);
+    for (const attempt of this.inFlight.assignments.at(id)) this.retries.attemptLost(attempt, why);
     this.pump();
-  }
-
-  /** The worker of one attempt is lost, or does not know it any more. */
-  attemptLost(attempt: Attempt, why: string): void {
-    if (!attempt.isOpen) return;
-    const { job, worker = "unknown" } = attempt;
-    // Nobody has accepted it, but it may still arrive somewhere: the next attempt leaves when this one cannot start.
-    if (!job.spec.idempotent && isUnanswered(attempt) && attempt.node !== undefined) return;
-    job.lostWorkers += 1;
-    const isSafe = job.spec.idempotent || attempt.state !== "accepted";
-    const isPoison = job.lostWorkers >= MAX_LOST_WORKERS && attempt.state === "accepted";
-    if (isSafe && !isPoison && attempt.mayBeFollowed) {
-      this.inFlight.close(attempt);
-      return this.#sendNext(attempt);
-    }
-    const options = { maybeExecuted: true, retryable: job.spec.idempotent && !isPoison };
-    const times = isPoison ? `; it was the job of ${job.lostWorkers} workers that were lost` : "";
-    this.fail(job, new PoolError("worker_lost", `worker ${worker} ${why} while it had the job${times}`, options));
   }
 
   /**
@@ -206,7 +166,7 @@ export class Dispatcher {
   runsAt(id: string, nonce: string, worker: string): void {
     const job = this.#live.get(id);
     const attempt = job?.attempt;
-    if (job === undefined || attempt === undefined || !isUnanswered(attempt)) return;
+    if (job === undefined || attempt === undefined || !attempt.isUnanswered) return;
     // A worker that lists no nonces may mean another submission of this id; it tells us nothing.
     if (job.spec.nonce !== nonce) return;
     if (attempt.worker === undefined || attempt.worker === worker) {
@@ -316,7 +276,7 @@ export class Dispatcher {
    */
   #sendFirst(job: Job, nowMs: number): void {
     const { sender, workers } = this.#parts;
-    if (!sender.holds && !workers.hasSuspects) return this.#send(job, undefined, nowMs);
+    if (!sender.holds && !workers.hasUnresponsive) return this.#send(job, undefined, nowMs);
     if (workers.free > 0) for (const offer of sender.takeOffers()) if (offer.isOpen) this.#assignOffer(offer, nowMs);
     if (!this.#assign(job, nowMs)) this.#send(job, undefined, nowMs);
   }
@@ -358,13 +318,6 @@ export class Dispatcher {
     this.#parts.sender.send(job.attempt, worker);
   }
 
-  /** The next attempt of a job whose last one may have run. */
-  #sendNext({ job, number }: Attempt): void {
-    job.attempts = number;
-    this.#parts.sender.revoke(job, number);
-    this.#assignOrPark(job);
-  }
-
   /** What is no answer of a worker of this mesh is counted and changes nothing. */
   #onStranger(): void {
     this.#parts.totals.strangers += 1;
@@ -389,7 +342,7 @@ export class Dispatcher {
   }
 
   #accept(attempt: Attempt, worker: string | undefined, free: number | undefined, nowMs: number): void {
-    if (!isUnanswered(attempt)) return;
+    if (!attempt.isUnanswered) return;
     this.inFlight.accept(attempt, worker, free, nowMs);
     for (const listener of attempt.job.listeners) listener.onAccepted?.(worker ?? "");
     this.#onStart(attempt.job, worker);
@@ -422,10 +375,8 @@ export class Dispatcher {
   #onError(attempt: Attempt, { worker, free }: ReplyHeaders, error: PoolError, nowMs: number): void {
     const { job } = attempt;
     this.inFlight.end(attempt, worker, free, nowMs);
-    const isSafe = job.spec.idempotent || !error.maybeExecuted;
-    if (!isSafe || error.reason !== "draining") this.#onStart(job, worker);
-    if (error.reason === "draining" && isSafe && attempt.mayBeFollowed) this.#sendNext(attempt);
-    else this.#end(job, job.failure(error), nowMs);
+    if (error.reason !== "draining" || !isSafeAfter(job, error)) this.#onStart(job, worker);
+    if (!this.retries.failed(attempt, error)) this.#end(job, job.failure(error), nowMs);
   }
 
   #end(job: Job, outcome: Outcome, nowMs: number): void {
@@ -442,9 +393,4 @@ export class Dispatcher {
     if (this.#live.size === 0) this.#parts.onBusy(false);
     else this.pump();
   }
-}
-
-/** Whether no worker has answered an attempt yet. */
-function isUnanswered({ state }: Attempt): boolean {
-  return state === "offered" || state === "assigned";
 }

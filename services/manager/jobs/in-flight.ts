@@ -2,7 +2,7 @@
  * What is in flight: attempts that were sent and are not over. Pure.
  *
  * Decided here: how each change of an attempt's state is counted, so that every
- * slot is counted once whatever comes first. All changes go through `#move`.
+ * slot is counted once whatever comes first. All changes after the first state go through `#move`.
  * Not decided here: what becomes of the job (dispatcher.ts).
  */
 import { Assignments } from "./assignments.js";

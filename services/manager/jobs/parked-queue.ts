@@ -122,7 +122,7 @@ export class ParkedQueue<J extends Parkable> {
     this.#add(job, false);
   }
 
-  /** Puts back a job that was taken and refused by its worker: it goes next. */
+  /** Puts back a job that was taken and refused by its worker: it goes next among those of its client. */
   putBack(job: J): void {
     this.#add(job, true);
   }

@@ -18,8 +18,8 @@
  * That it can no longer start does not mean that it has not: a worker may have
  * begun, and its word may be late. So before a job that may run once only is sent
  * again, all workers are asked whether they have it (losses.ts). A worker answers
- * in order: when it says that it does not know the job, its word was not on the
- * way. One that says nothing at all is taken for stopped.
+ * in order: when it says that it does not know the job, no `accepted` of it is on
+ * the way. A worker that answers nothing is taken for suspended.
  */
 import { PoolError } from "../../../mesh/errors.js";
 import { type Attempt, LARGE_PAYLOAD_BYTES } from "./attempt.js";
@@ -27,7 +27,7 @@ import type { Dispatcher } from "./dispatcher.js";
 import type { Job } from "./job.js";
 import type { Workers } from "./workers.js";
 
-/** While a worker was not measured, workers have at least this long to accept, in milliseconds. */
+/** While no worker was measured, workers have at least this long to accept, in milliseconds. */
 const UNMEASURED_TIMEOUT_MS = 1_000;
 /** What E is taken for while a worker was not measured, in milliseconds. */
 const UNMEASURED_WAY_MS = 500;
@@ -149,7 +149,7 @@ export class Timeouts {
   /** Revokes an attempt whose time is over, or gives it more; true when workers have to be asked about it. */
   #isOver(attempt: Attempt): boolean {
     if (attempt.inquired || attempt.job.spec.idempotent) {
-      this.#dispatcher.acceptTimedOut(attempt);
+      this.#dispatcher.retries.acceptTimedOut(attempt);
       return false;
     }
     attempt.inquired = true;

@@ -31,7 +31,7 @@ export interface WorkerEntry {
   /** Assignments in a row that timed out without an answer. */
   timeouts: number;
   /** It did not answer when it was asked about a job: it has stopped, or its words do not arrive. */
-  suspect: boolean;
+  unresponsive: boolean;
   /** Nothing is assigned to it before this instant, monotonic milliseconds. */
   backOffUntilMs: number;
   lastHeardAtMs: number;
@@ -77,7 +77,7 @@ export class Workers {
   #free = 0;
   #capacity = 0;
   #everHeard = false;
-  #suspects = 0;
+  #unresponsive = 0;
 
   /** @param maxWorkers known at once; the heartbeat of one more is ignored */
   constructor(maxWorkers = 20_000) {
@@ -128,7 +128,7 @@ export class Workers {
     const worker = known ?? emptyEntry(heartbeat.worker);
     this.#workers.set(heartbeat.worker, worker);
     if (restarted) worker.timeouts = 0;
-    if (worker.suspect) this.#setSuspect(worker, false);
+    if (worker.unresponsive) this.#setUnresponsive(worker, false);
     this.#capacity -= slotsOf(worker);
     Object.assign(worker, fieldsOf(heartbeat), { lastHeardAtMs: nowMs, countedAtMs: nowMs });
     this.#capacity += slotsOf(worker);
@@ -178,7 +178,7 @@ export class Workers {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     worker.lastHeardAtMs = nowMs;
-    if (worker.suspect) this.#setSuspect(worker, false);
+    if (worker.unresponsive) this.#setUnresponsive(worker, false);
     worker.timeouts = 0;
     worker.backOffUntilMs = 0;
     if (free !== undefined) this.#setFree(worker, clamp(worker, free), nowMs);
@@ -198,27 +198,25 @@ export class Workers {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     worker.lastHeardAtMs = nowMs;
-    this.#setSuspect(worker, false);
+    this.#setUnresponsive(worker, false);
   }
 
   /** Whether an offer to the queue group may go to a worker that answers nothing. */
-  get hasSuspects(): boolean {
-    return this.#suspects > 0;
+  get hasUnresponsive(): boolean {
+    return this.#unresponsive > 0;
   }
 
-  /** The READY workers that an answer can be expected of. */
+  /** The workers that an answer can be expected of; one that drains or is paused may have begun a job before. */
   answering(): string[] {
     const ids: string[] = [];
-    for (const { id, state, suspect } of this.#workers.values()) {
-      if (state === WorkerState.READY && !suspect) ids.push(id);
-    }
+    for (const { id, unresponsive } of this.#workers.values()) if (!unresponsive) ids.push(id);
     return ids;
   }
 
   /** A worker did not answer a question. */
   didNotAnswer(id: string): void {
     const worker = this.#workers.get(id);
-    if (worker !== undefined) this.#setSuspect(worker, true);
+    if (worker !== undefined) this.#setUnresponsive(worker, true);
   }
 
   /** Nobody listened at its subject: nothing can be assigned to it until its next heartbeat. */
@@ -235,7 +233,7 @@ export class Workers {
     if (worker === undefined) return false;
     this.#free -= worker.free;
     this.#capacity -= slotsOf(worker);
-    this.#setSuspect(worker, false);
+    this.#setUnresponsive(worker, false);
     if (worker.free > 0) this.#leaveLine(worker);
     return this.#workers.delete(id);
   }
@@ -282,10 +280,10 @@ export class Workers {
     return slowest === 0 ? undefined : slowest;
   }
 
-  #setSuspect(worker: WorkerEntry, suspect: boolean): void {
-    if (worker.suspect === suspect) return;
-    worker.suspect = suspect;
-    this.#suspects += suspect ? 1 : -1;
+  #setUnresponsive(worker: WorkerEntry, unresponsive: boolean): void {
+    if (worker.unresponsive === unresponsive) return;
+    worker.unresponsive = unresponsive;
+    this.#unresponsive += unresponsive ? 1 : -1;
   }
 
   #setFree(worker: WorkerEntry, wanted: number, nowMs: number): void {
@@ -335,7 +333,7 @@ function emptyEntry(id: string): WorkerEntry {
     free: 0,
     unanswered: 0,
     timeouts: 0,
-    suspect: false,
+    unresponsive: false,
     backOffUntilMs: 0,
     lastHeardAtMs: 0,
     countedAtMs: 0,

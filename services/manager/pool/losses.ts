@@ -4,6 +4,8 @@
  * Decided here: a worker is lost when it is gone (presence.ts) or has been silent
  * for three of its heartbeat intervals while the broker answers; after this manager's own reconnect, and
  * for jobs that a worker no longer lists, it asks for the outcomes that are due.
+ * Before a job that may run once only is sent again, all workers are asked whether
+ * they have it.
  * Not decided here: what becomes of the jobs (dispatcher.ts).
  */
 import type { Heartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
@@ -136,7 +138,7 @@ export class Losses {
   /**
    * Asks all workers whether they have these attempts, before their jobs are sent
    * again. When all have said that they do not, the jobs are sent at once; workers
-   * that say nothing are suspects.
+   * that say nothing are unresponsive.
    */
   inquire(attempts: readonly Attempt[]): void {
     const { workers, dispatcher, subjects, pool } = this.#parts;
@@ -144,7 +146,7 @@ export class Losses {
       const asked = attempts.slice(from, from + IDS_PER_QUESTION);
       const expected = new Set(workers.answering());
       const resend = (): void => {
-        for (const attempt of asked) dispatcher.neverArrived(attempt);
+        for (const attempt of asked) dispatcher.retries.neverArrived(attempt);
       };
       if (expected.size === 0) return resend();
       const payload = askForOutcomes(asked.map(({ job }) => job));
@@ -197,7 +199,7 @@ export class Losses {
     for (const id of response.knownJobIds) dispatcher.runsAt(id, dispatcher.live(id)?.spec.nonce ?? "", worker);
     for (const id of response.unknownJobIds) {
       const attempt = dispatcher.live(id)?.attempt;
-      if (attempt?.worker === worker) dispatcher.attemptLost(attempt, "has forgotten it");
+      if (attempt?.worker === worker) dispatcher.retries.attemptLost(attempt, "has forgotten it");
     }
     return worker;
   }

@@ -23,8 +23,9 @@ import { isNoResponders, type Reply, streamOf } from "../../../mesh/wire/reply.j
 import type { Subjects } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Attempt } from "../jobs/attempt.js";
-import type { Dispatcher, SenderPort } from "../jobs/dispatcher.js";
+import type { Dispatcher } from "../jobs/dispatcher.js";
 import type { Job } from "../jobs/job.js";
+import type { SenderPort } from "../jobs/sender-port.js";
 import type { Totals } from "../jobs/totals.js";
 import type { WorkerEntry } from "../jobs/workers.js";
 

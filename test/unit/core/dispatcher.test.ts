@@ -163,12 +163,12 @@ test("inquiry - a job that no worker knows is sent again at once, one whose acce
   const [lost, late] = [rig.submit(), rig.submit()];
   rig.advance(1_000);
   rig.accepted(late, "a", 1);
-  for (const id of [lost, late]) rig.dispatcher.neverArrived(rig.last(id).attempt);
+  for (const id of [lost, late]) rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
   assert.deepEqual([rig.last(lost).attempt.number, rig.last(late).attempt.number], [2, 1]);
   assert.deepEqual(rig.sender.revoked, [`${lost} 1`]);
 });
 
-test("suspects - while a worker answers nothing, jobs are assigned to the others and not left to the broker's choice", () => {
+test("unresponsive workers - while a worker answers nothing, jobs are assigned to the others and not left to the broker's choice", () => {
   const rig = new CoreRig();
   for (const id of ["a", "b"]) rig.heartbeat(id, 4);
   rig.workers.didNotAnswer("a");
@@ -216,7 +216,7 @@ test("lost worker - a job that it never accepted goes to another one when the fi
   rig.dispatcher.workerLost("a", "is gone");
   assert.equal(rig.last(id).attempt.number, 1, "the message may still be on its way");
   rig.advance(1_000);
-  rig.dispatcher.neverArrived(rig.last(id).attempt);
+  rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
   assert.deepEqual([rig.last(id).worker, rig.last(id).attempt.number], ["b", 2]);
 });
 

@@ -1,0 +1,102 @@
+/**
+ * When a job is sent again, and when it ends instead. Pure.
+ *
+ * Decided here: every second sending of a job that may have begun.
+ *
+ *   nobody accepted it in time          the attempt is revoked, and the next one leaves
+ *   its worker is lost, not accepted    the same, at once when it is idempotent; else when the attempt cannot start any more
+ *   its worker is lost, accepted        again when it is idempotent, else `worker_lost`
+ *   its worker drains                   again when it has not begun, or is idempotent
+ *
+ * A job that may run once only is not sent again before all workers were asked
+ * about it. Not decided here: when waiting has lasted too long (timeouts.ts), who
+ * is asked and who has to answer (losses.ts). A refusal is no attempt: what
+ * becomes of a refused job is decided in dispatcher.ts.
+ */
+import { PoolError } from "../../../mesh/errors.js";
+import type { Attempt } from "./attempt.js";
+import type { InFlight } from "./in-flight.js";
+import type { Job } from "./job.js";
+import type { Workers } from "./workers.js";
+
+/** After so many lost workers a job is taken for what ends them. */
+const MAX_LOST_WORKERS = 2;
+
+/** What it works with. */
+export interface RetryParts {
+  readonly inFlight: InFlight;
+  readonly workers: Workers;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Tells all workers that attempts of a job up to a number are not wanted any more. */
+  readonly revoke: (job: Job, upToAttempt: number) => void;
+  /** Gives a job to a worker that is known to be free, or parks it. */
+  readonly assignOrPark: (job: Job) => void;
+  /** Ends a job with an error. */
+  readonly fail: (job: Job, error: PoolError) => void;
+}
+
+export class Retries {
+  readonly #parts: RetryParts;
+
+  constructor(parts: RetryParts) {
+    this.#parts = parts;
+  }
+
+  /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
+  acceptTimedOut(attempt: Attempt): void {
+    const { inFlight, workers, now } = this.#parts;
+    if (attempt.worker !== undefined) workers.timedOut(attempt.worker, now());
+    inFlight.revoke(attempt);
+    this.#sendNext(attempt);
+  }
+
+  /** No worker that answers has got an attempt: the job is sent again. */
+  neverArrived(attempt: Attempt): void {
+    if (attempt.isUnanswered) this.acceptTimedOut(attempt);
+  }
+
+  /** The worker of one attempt is lost, or does not know it any more. */
+  attemptLost(attempt: Attempt, why: string): void {
+    if (!attempt.isOpen) return;
+    const { job, worker = "unknown" } = attempt;
+    // Nobody has accepted it, but it may still arrive somewhere: the next attempt leaves when this one cannot start.
+    if (!job.spec.idempotent && attempt.isUnanswered && attempt.node !== undefined) return;
+    job.lostWorkers += 1;
+    const isSafe = job.spec.idempotent || attempt.state !== "accepted";
+    const isPoison = job.lostWorkers >= MAX_LOST_WORKERS && attempt.state === "accepted";
+    if (isSafe && !isPoison && attempt.mayBeFollowed) {
+      this.#parts.inFlight.close(attempt);
+      return this.#sendNext(attempt);
+    }
+    const options = { maybeExecuted: true, retryable: job.spec.idempotent && !isPoison };
+    const times = isPoison ? `; it was the job of ${job.lostWorkers} workers that were lost` : "";
+    this.#parts.fail(
+      job,
+      new PoolError("worker_lost", `worker ${worker} ${why} while it had the job${times}`, options),
+    );
+  }
+
+  /**
+   * A worker ended an attempt with an error.
+   *
+   * @returns whether the job was sent again; its attempt is over in any case
+   */
+  failed(attempt: Attempt, error: PoolError): boolean {
+    const isAgain = error.reason === "draining" && isSafeAfter(attempt.job, error) && attempt.mayBeFollowed;
+    if (isAgain) this.#sendNext(attempt);
+    return isAgain;
+  }
+
+  /** The next attempt of a job whose last one may have run. */
+  #sendNext({ job, number }: Attempt): void {
+    job.attempts = number;
+    this.#parts.revoke(job, number);
+    this.#parts.assignOrPark(job);
+  }
+}
+
+/** Whether a job may run again after this error. */
+export function isSafeAfter({ spec }: Job, error: PoolError): boolean {
+  return spec.idempotent || !error.maybeExecuted;
+}
