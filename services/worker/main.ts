@@ -27,7 +27,7 @@ export async function main(flags: Readonly<Record<string, string | undefined>>):
     crashed = true;
     log?.error(lineOf(thrown), "an exception that nobody caught: the worker stops");
     if (worker === undefined) process.exit(1);
-    void worker.stop();
+    void worker.stopAfterCrash();
   };
   process.on("unhandledRejection", onRejection);
   process.on("uncaughtException", onException);

@@ -145,11 +145,12 @@ export class Session {
     return within(this.#bus.runtime, limitMs, emptied, false);
   }
 
-  /** Answers what still runs with `draining` and fires its AbortSignal. */
-  abortRunning(): void {
-    this.jobs.abortAll(
-      new PoolError("draining", "the worker stopped before the job was done", { maybeExecuted: true }),
-    );
+  /** Answers what still runs, `draining` or `worker_lost` after a crash, and fires its AbortSignal. */
+  abortRunning(hasCrashed: boolean): void {
+    const [reason, why] = hasCrashed
+      ? (["worker_lost", "an exception that nobody caught ended the worker"] as const)
+      : (["draining", "the worker stopped"] as const);
+    this.jobs.abortAll(new PoolError(reason, `${why} before the job was done`, { maybeExecuted: true }));
   }
 
   /** Ends listening; results are confirmed, and the last heartbeat tells the state that the worker has set. */

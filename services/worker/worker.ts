@@ -28,6 +28,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   readonly #settings: WorkerSettings;
   readonly #busOptions: BusOptions;
   readonly #runner: Runner;
+  #hasCrashed = false;
   #bus: Bus | undefined;
   #wasReady = false;
   #ownsBus = true;
@@ -87,6 +88,12 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   /** Takes nothing new, finishes what runs, then ends. Resolves when it has ended. */
   async drain(): Promise<void> {
     await this.#drainJobs();
+    await this.stop();
+  }
+
+  /** As stop(), after an exception that nobody caught: what does not end within the grace is `worker_lost`. */
+  async stopAfterCrash(): Promise<void> {
+    this.#hasCrashed = true;
     await this.stop();
   }
 
@@ -166,7 +173,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     const graceEnds = session.empty(this.#settings.graceMs);
     void this.#drainJobs();
     if (await graceEnds) return;
-    session.abortRunning();
+    session.abortRunning(this.#hasCrashed);
     await session.empty(Math.min(ABORT_SETTLE_MS, this.#settings.abortGraceMs));
   }
 

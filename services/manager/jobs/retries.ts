@@ -6,7 +6,7 @@
  *   nobody accepted it in time          the attempt is revoked, and the next one leaves
  *   its worker is lost, not accepted    the same, at once when it is idempotent; else when the attempt cannot start any more
  *   its worker is lost, accepted        again when it is idempotent, else `worker_lost`
- *   its worker drains                   again when it has not begun, or is idempotent
+ *   its worker drains or crashes        again when it has not begun, or is idempotent
  *
  * A job that may run once only is not sent again before all workers were asked
  * about it. Not decided here: when waiting has lasted too long (timeouts.ts), who
@@ -83,7 +83,11 @@ export class Retries {
    * @returns whether the job was sent again; its attempt is over in any case
    */
   failed(attempt: Attempt, error: PoolError): boolean {
-    const isAgain = error.reason === "draining" && isSafeAfter(attempt.job, error) && attempt.mayBeFollowed;
+    const { job } = attempt;
+    const hasCrashed = error.reason === "worker_lost";
+    if (hasCrashed) job.lostWorkers += 1;
+    const isOfWorker = error.reason === "draining" || (hasCrashed && job.lostWorkers < MAX_LOST_WORKERS);
+    const isAgain = isOfWorker && isSafeAfter(job, error) && attempt.mayBeFollowed;
     if (isAgain) this.#sendNext(attempt);
     return isAgain;
   }

@@ -339,6 +339,21 @@ test("draining - a job that a leaving worker did not run goes to another, one th
   assert.equal(rig.last(unstarted).attempt.number, 2);
 });
 
+test("crashes - an idempotent job of a worker that says that it crashed goes to another, once; any other ends", () => {
+  const crash = new PoolError("worker_lost", "crashed", { maybeExecuted: true });
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  rig.heartbeat("b", 2);
+  const idempotent = rig.submit({ idempotent: true });
+  const other = rig.submit();
+  for (const id of [idempotent, other]) rig.accepted(id, "a", 0);
+  for (const id of [idempotent, other]) rig.error(id, "a", crash);
+  assert.deepEqual([rig.outcome(idempotent), rig.outcome(other)], [undefined, "worker_lost"]);
+  rig.accepted(idempotent, "b", 0);
+  rig.error(idempotent, "b", crash);
+  assert.equal(rig.outcome(idempotent), "worker_lost");
+});
+
 test("not delivered - a worker that does not listen gets nothing until its next heartbeat, its job goes on at once", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 1);
