@@ -9,11 +9,11 @@
 import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
+import { BrokerOptions } from "./broker/options.js";
 import { tellOutageCauses } from "./broker/outage-cause.js";
-import { BrokerOptions } from "./broker-options.js";
+import { reconnectDelayMs } from "./broker/reconnect-delays.js";
 import type { Connection } from "./connection.js";
 import { Handover, type PublishOptions } from "./handover.js";
-import { reconnectDelayMs } from "./reconnect-delays.js";
 import { type Runtime, systemRuntime, within } from "./runtime.js";
 import { Subscription } from "./subscription.js";
 

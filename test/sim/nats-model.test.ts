@@ -184,7 +184,7 @@ suite("deaths and silences", () => {
     rig.network.resetLink(a.process);
     await rig.run(1);
     rig.network.setLink(a.process, { toBroker: { delayMs: 200 } });
-    await rig.run(150);
+    await rig.run(350);
     rig.network.resetLink(a.process);
     await rig.run(1_000);
     rig.network.setLink(a.process, { toBroker: { delayMs: 0.2 } });

@@ -4,9 +4,9 @@
  * that is full and a broker that is gone are different work for a person.
  */
 import type { Logger } from "../../process/log.js";
-import type { BrokerOptions } from "../broker-options.js";
 import type { Bus } from "../bus.js";
 import type { Timer } from "../runtime.js";
+import type { BrokerOptions } from "./options.js";
 
 /** An outage that lasts longer than this is explained, and looked at again after as long, in milliseconds. */
 const LOOK_INTERVAL_MS = 2_000;

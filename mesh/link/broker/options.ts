@@ -6,13 +6,18 @@
  * of it can show a secret. Not decided here: how often a connection is tried.
  */
 import { type ConnectionOptions, connect, type NatsConnection } from "nats";
-import { PoolError } from "../errors.js";
-import { type BrokerAddress, type BrokerCredential, parseBrokerUrl, splitBrokerUrls } from "../process/broker-urls.js";
-import { type BrokerFiles, readBrokerFiles } from "./broker/files.js";
-import { askBroker, isTimeout, whyNoConnection } from "./broker/probe.js";
-import type { BusOptions } from "./bus.js";
+import { PoolError } from "../../errors.js";
+import {
+  type BrokerAddress,
+  type BrokerCredential,
+  parseBrokerUrl,
+  splitBrokerUrls,
+} from "../../process/broker-urls.js";
+import type { BusOptions } from "../bus.js";
+import { systemRuntime } from "../runtime.js";
+import { type BrokerFiles, readBrokerFiles } from "./files.js";
+import { askBroker, isTimeout, whyNoConnection } from "./probe.js";
 import { ReconnectDelays } from "./reconnect-delays.js";
-import { systemRuntime } from "./runtime.js";
 
 const DEFAULT_URL = "nats://127.0.0.1:4222";
 /** How long the client waits for a broker's greeting by default, in milliseconds. */

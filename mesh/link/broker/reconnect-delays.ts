@@ -4,7 +4,7 @@
  * Decided here: the delays, and that a wall clock that somebody sets back
  * delays nothing. Not decided here: which broker is next (the NATS client).
  */
-import type { Runtime } from "./runtime.js";
+import type { Runtime } from "../runtime.js";
 
 /** The time between two tries for a first connection, in milliseconds: 100 to 300 at random. */
 export function reconnectDelayMs({ random }: Pick<Runtime, "random">): number {

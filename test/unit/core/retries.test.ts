@@ -1,0 +1,217 @@
+/** When a job is sent again and when it ends instead, on a number for a clock. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PoolError } from "../../../mesh/errors.js";
+import { INQUIRY_MS } from "../../../services/manager/jobs/timeouts.js";
+import { CoreRig } from "../../support/core-rig.js";
+
+test("accept timeout - an attempt that nobody accepts is revoked and the job sent again as the next attempt", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  for (const worker of ["a", "b"]) rig.workers.measured(worker, 1);
+  rig.timeouts.checkLate(0);
+  const id = rig.submit({ idempotent: true });
+  rig.advance(249);
+  assert.equal(rig.sender.revoked.length, 0);
+  rig.advance(1);
+  assert.deepEqual(rig.sender.revoked, ["j1 1"]);
+  assert.equal(rig.last(id).attempt.number, 2);
+});
+
+test("accept timeout - it is four round trips to the farthest worker, and a second until one was measured", () => {
+  const rig = new CoreRig();
+  assert.equal(rig.timeouts.acceptTimeoutMs, 1_000);
+  rig.heartbeat("near", 1);
+  rig.heartbeat("far", 1);
+  rig.timeouts.workerMeasured("near", 1);
+  assert.equal(rig.timeouts.acceptTimeoutMs, 250);
+  rig.timeouts.workerMeasured("far", 200);
+  assert.equal(rig.timeouts.acceptTimeoutMs, 800);
+  rig.timeouts.workerMeasured("far", 2_000);
+  assert.equal(rig.timeouts.acceptTimeoutMs, 3_000, "a longer round trip tells of a process that stalled");
+});
+
+test("accept timeout - time in which this manager stalled counts against no attempt", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.submit({ idempotent: true });
+  rig.nowMs = 5_000;
+  rig.timeouts.excuseStall(4_990, rig.nowMs);
+  rig.advance(900);
+  assert.equal(rig.sender.revoked.length, 0);
+  rig.advance(100);
+  assert.equal(rig.sender.revoked.length, 1);
+});
+
+test("accept timeout - a worker that answers no assignment is out of the line until it speaks", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit({ idempotent: true });
+  rig.busy(id, "a", 1);
+  assert.equal(rig.last(id).worker, "a");
+  rig.advance(1_000);
+  assert.equal(rig.workers.free, 0);
+  assert.equal(rig.dispatcher.parked.size, 1);
+  rig.heartbeat("a", 1);
+  assert.deepEqual([rig.last(id).worker, rig.last(id).attempt.number], ["a", 2]);
+});
+
+test("accept timeout - a late reply to a revoked attempt is dropped, counted, and tells how far away its worker is", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const id = rig.submit({ idempotent: true });
+  const { attempt } = rig.last(id);
+  rig.advance(1_000);
+  rig.nowMs += 100;
+  rig.dispatcher.replied(attempt, { kind: "result", worker: "a" }, new Uint8Array());
+  assert.equal(rig.outcome(id), undefined);
+  assert.deepEqual([rig.totals.late, rig.workers.get("a")?.roundTripMs], [1, 1_100]);
+  rig.result(id, rig.last(id).worker ?? "");
+  assert.equal(rig.outcome(id), "ok");
+});
+
+test("accept timeout - late replies are waited for two seconds, and no longer", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const { attempt } = rig.last(rig.submit({ idempotent: true }));
+  rig.advance(1_000);
+  assert.equal(attempt.state, "revoked");
+  rig.timeouts.checkLate(1_999);
+  assert.equal(attempt.state, "revoked");
+  rig.timeouts.checkLate(2_001);
+  assert.equal(attempt.state, "over");
+  assert.ok(rig.sender.forgotten.includes(attempt));
+});
+
+test("inquiry - before a job that may run once only is sent again, its workers are asked and have half a second", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const once = rig.submit();
+  const again = rig.submit({ idempotent: true });
+  rig.advance(1_000);
+  assert.deepEqual([rig.inquired, rig.sender.revoked], [[once], [`${again} 1`]]);
+  rig.advance(INQUIRY_MS - 1);
+  assert.equal(rig.last(once).attempt.number, 1);
+  rig.advance(1);
+  assert.deepEqual([rig.inquired, rig.sender.revoked], [[once], [`${again} 1`, `${once} 1`]]);
+});
+
+test("inquiry - a job that no worker knows is sent again at once, one whose acceptance comes late is not", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  const [lost, late] = [rig.submit(), rig.submit()];
+  rig.advance(1_000);
+  rig.accepted(late, "a", 1);
+  for (const id of [lost, late]) rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
+  assert.deepEqual([rig.last(lost).attempt.number, rig.last(late).attempt.number], [2, 1]);
+  assert.deepEqual(rig.sender.revoked, [`${lost} 1`]);
+});
+
+test("unresponsive workers - while a worker answers nothing, jobs are assigned to the others and not left to the broker's choice", () => {
+  const rig = new CoreRig();
+  for (const id of ["a", "b"]) rig.heartbeat(id, 4);
+  rig.workers.didNotAnswer("a");
+  assert.deepEqual(rig.workers.answering(), ["b"]);
+  rig.submit();
+  assert.notEqual(rig.sender.sent.at(-1)?.worker, undefined);
+  rig.heartbeat("a", 4);
+  rig.submit();
+  assert.equal(rig.sender.sent.at(-1)?.worker, undefined, "it speaks again");
+});
+
+test("lost worker - a job that it accepted ends as worker_lost, and may have run", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit();
+  rig.accepted(id, "a", 0);
+  rig.workers.remove("a");
+  rig.dispatcher.workerLost("a", "is gone");
+  const { reason, maybeExecuted, retryable } = rig.failure(id);
+  assert.deepEqual(
+    { reason, maybeExecuted, retryable },
+    { reason: "worker_lost", maybeExecuted: true, retryable: false },
+  );
+});
+
+test("lost worker - a job that may run again goes to another worker at once", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const id = rig.submit({ idempotent: true });
+  rig.accepted(id, "a", 0);
+  rig.workers.remove("a");
+  rig.dispatcher.workerLost("a", "is gone");
+  assert.deepEqual([rig.last(id).worker, rig.last(id).attempt.number], ["b", 2]);
+});
+
+test("lost worker - a job that it never accepted goes to another one when the first attempt can no longer start", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  rig.heartbeat("b", 1);
+  const id = rig.submit();
+  rig.busy(id, "b", 1);
+  assert.equal(rig.last(id).worker, "a");
+  rig.workers.remove("a");
+  rig.dispatcher.workerLost("a", "is gone");
+  assert.equal(rig.last(id).attempt.number, 1, "the message may still be on its way");
+  rig.advance(1_000);
+  rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
+  assert.deepEqual([rig.last(id).worker, rig.last(id).attempt.number], ["b", 2]);
+});
+
+test("poison - a job whose worker was lost twice ends, and says so", () => {
+  const rig = new CoreRig();
+  const id = rig.submit({ idempotent: true });
+  for (const worker of ["w1", "w2"]) {
+    assert.equal(rig.outcome(id), undefined);
+    rig.heartbeat(worker, 1);
+    rig.accepted(id, worker, 0);
+    rig.workers.remove(worker);
+    rig.dispatcher.workerLost(worker, "is gone");
+  }
+  const { reason, retryable, message } = rig.failure(id);
+  assert.deepEqual([reason, retryable], ["worker_lost", false]);
+  assert.match(message, /2 workers that were lost/);
+});
+
+test("attempt limit - a job gets five attempts at one manager, whatever its workers say", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit();
+  let attempts = 0;
+  for (; rig.outcome(id) === undefined && attempts < 20; attempts += 1) {
+    rig.heartbeat("a", 1);
+    rig.error(id, "a", new PoolError("draining", "leaves"));
+  }
+  assert.deepEqual([attempts, rig.outcome(id)], [5, "draining"]);
+});
+
+test("draining - a job that a leaving worker did not run goes to another, one that may have run ends", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  rig.heartbeat("b", 2);
+  const unstarted = rig.submit();
+  const started = rig.submit();
+  rig.error(unstarted, "a", new PoolError("draining", "leaves"));
+  rig.error(started, "a", new PoolError("draining", "leaves", { maybeExecuted: true }));
+  assert.deepEqual([rig.outcome(unstarted), rig.outcome(started)], [undefined, "draining"]);
+  assert.equal(rig.last(unstarted).attempt.number, 2);
+});
+
+test("crashes - an idempotent job of a worker that says that it crashed goes to another, once; any other ends", () => {
+  const crash = new PoolError("worker_lost", "crashed", { maybeExecuted: true });
+  const rig = new CoreRig();
+  rig.heartbeat("a", 2);
+  rig.heartbeat("b", 2);
+  const idempotent = rig.submit({ idempotent: true });
+  const other = rig.submit();
+  for (const id of [idempotent, other]) rig.accepted(id, "a", 0);
+  for (const id of [idempotent, other]) rig.error(id, "a", crash);
+  assert.deepEqual([rig.outcome(idempotent), rig.outcome(other)], [undefined, "worker_lost"]);
+  rig.accepted(idempotent, "b", 0);
+  rig.error(idempotent, "b", crash);
+  assert.equal(rig.outcome(idempotent), "worker_lost");
+});
