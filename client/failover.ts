@@ -22,7 +22,7 @@ const DEADLINE_SLACK_MS = 250;
 /** How long a submission is repeated while no manager listens, and how often, in milliseconds. */
 const NO_MANAGER_LIMIT_MS = 2_000;
 const NO_MANAGER_RETRY_MS = 100;
-/** After a reconnect a manager has this long to answer for a job before its word counts as lost, in milliseconds. */
+/** After a reconnect a manager has this long to answer for a job before its answer counts as lost, in milliseconds. */
 const DOUBT_LIMIT_MS = 1_000;
 /** How often a manager is asked again for a job that it should have, in milliseconds. */
 const ASK_AGAIN_MS = 500;

@@ -1,8 +1,8 @@
 /**
  * The inbox for a part's own questions: to a worker's control subject, to a
- * manager's ping, to everybody who may have a job.
+ * manager's ping, to all workers or managers of a pool.
  *
- * Every question of the house goes through {@link Inbox.ask}, which has one time
+ * Every question is asked by {@link Inbox.ask}, which has one time
  * limit and one answer. {@link Inbox.open} is for several answers.
  */
 import { encodeJobHeaders } from "../wire/headers.js";

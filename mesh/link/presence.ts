@@ -1,5 +1,5 @@
 /**
- * The one presence probe of the house: is the other side there?
+ * The presence probe of managers and clients: is the other side there?
  *
  * A part is asked at a subject that only it listens to. "Nobody listens", at every
  * probe of {@link GONE_AFTER_MS}, means that it is gone: a part whose connection

@@ -6,7 +6,7 @@ import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import { type HeartbeatParts, Heartbeats } from "./heartbeat.js";
 import type { WorkerSettings } from "./worker-options.js";
 
-/** Makes the beater of one process start: a new incarnation. */
+/** Makes the sender of heartbeats of one process start: a new incarnation. */
 export function makeHeartbeats(
   bus: Bus,
   settings: WorkerSettings,

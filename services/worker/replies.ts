@@ -44,7 +44,7 @@ export class Replies {
     this.#publish(to, EMPTY, this.#headers("accepted", to));
   }
 
-  /** A refusal of an offer; `free` is 0 unless the worker has room but cannot trust the offer. */
+  /** A refusal of an offer; `free` is 0 unless the worker has room, and the offer is too old. */
   busy({ id: jobId, attempt, reply }: Addressee, free: number, ageMs?: number): void {
     if (reply === undefined) return;
     const headers = encodeReplyHeaders({ kind: "busy", jobId, attempt, worker: this.#worker, free, ageMs });

@@ -1,5 +1,5 @@
 /**
- * The worker: owns slots, takes offers and hand-offs, and answers each.
+ * The worker: owns slots, takes offers and assignments, and answers each.
  *
  * States: STARTING → READY ⇄ PAUSED; READY or PAUSED → DRAINING → STOPPED.
  * Decided here: the states and the order of starting and stopping. Everything

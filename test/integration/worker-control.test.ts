@@ -109,7 +109,7 @@ describe("worker control", () => {
     await within(worker.closed);
   });
 
-  test("a paused worker refuses offers, hand-offs and plain jobs, and a resumed one takes them", async (t) => {
+  test("a paused worker refuses offers, assignments and plain jobs, and a resumed one takes them", async (t) => {
     const { caller } = await startWorker(t, broker, { run: () => "ran" });
     assert.equal((await json(caller.control("pause", "w1"))).worker.state, "WORKER_STATE_PAUSED");
     assert.equal((await caller.send("", { jobId: "a", to: "w1" }).first("busy")).free, 0);
@@ -183,7 +183,7 @@ describe("worker control", () => {
     await runs.outcome();
   });
 
-  test("a hand-off to an id that two live workers claim runs once", async (t) => {
+  test("an assignment to an id that two live workers claim runs once", async (t) => {
     let ran = 0;
     const run = (): number => {
       ran += 1;

@@ -44,7 +44,7 @@ export class SentJob {
 
 /** What to send besides the job's headers. */
 export interface SendOptions extends JobHeaders {
-  /** A hand-off to this worker instead of an offer to the pool. */
+  /** An assignment to this worker instead of an offer to the pool. */
   to?: string;
   /** Show it when a worker with room does not trust an offer after a stall, instead of sending it again; default false. */
   once?: boolean;

@@ -16,7 +16,7 @@
  * for clocks that run at different speeds and for rounding.
  *
  * That it can no longer start does not mean that it has not: a worker may have
- * begun, and its word may be late. So before a job that may run once only is sent
+ * begun, and its `accepted` may be late. So before a job that may run once only is sent
  * again, all workers are asked whether they have it (losses.ts). A worker answers
  * in order: when it says that it does not know the job, no `accepted` of it is on
  * the way. A worker that answers nothing is taken for suspended.
@@ -124,7 +124,7 @@ export class Timeouts {
   /**
    * Revokes the attempts that no worker has accepted in time. An attempt of a job
    * that may run once only gets {@link INQUIRY_MS} more: its worker may have begun,
-   * and its word may be on the way.
+   * and its `accepted` may be on the way.
    *
    * @returns the attempts that workers have to be asked about now
    */

@@ -30,7 +30,7 @@ export interface WorkerEntry {
   unanswered: number;
   /** Assignments in a row that timed out without an answer. */
   timeouts: number;
-  /** It did not answer when it was asked about a job: it has stopped, or its words do not arrive. */
+  /** It did not answer when it was asked about a job: it is suspended, or what it says does not arrive. */
   unresponsive: boolean;
   /** Nothing is assigned to it before this instant, monotonic milliseconds. */
   backOffUntilMs: number;

@@ -16,7 +16,7 @@ const RETRY_AFTER_MS = 100;
 
 /** How refusals are said. */
 export interface RefusalPort {
-  /** The worker has no room, or cannot trust the offer. @param free its free slots @param ageMs why: it is so old */
+  /** The worker has no free slot, is not READY, or the offer is too old or was read after a stall. @param free its free slots @param ageMs why: it is so old */
   busy(order: JobOrder, free: number, ageMs?: number): void;
   error(order: JobOrder, error: PoolError): void;
 }
