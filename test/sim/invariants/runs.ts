@@ -35,7 +35,9 @@ function newTries(submissions: readonly Submission[]): number {
  * until then was delayed.
  */
 function isWithoutMeasure(view: RunView, { caller, atMs }: Submission): boolean {
-  const delays = view.faultsDuring(atMs, atMs).filter((step) => step.do === "delay" && step.process === caller);
+  const delays = view
+    .faultsDuring(atMs, atMs)
+    .filter((step) => (step.do === "delay" || step.do === "slow" || step.do === "hold") && step.process === caller);
   return delays.some((step) => !view.submissions.some((each) => each.caller === caller && each.atMs < step.atMs));
 }
 
