@@ -73,7 +73,7 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
 }
 
 /** A default as `--help` and the README show it. */
-export function shownDefault(value: unknown): string {
+function shownDefault(value: unknown): string {
   const text = defaultText(value);
   return text === "" ? "" : ` (default ${text})`;
 }

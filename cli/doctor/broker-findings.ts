@@ -14,7 +14,7 @@ export interface BrokerFacts {
 }
 
 /** The oldest broker that everything is tested on. */
-export const OLDEST_VERSION = "2.9.10";
+const OLDEST_VERSION = "2.9.10";
 const USUAL_PAYLOAD_BYTES = 2 ** 20;
 const SMALL_PAYLOAD_BYTES = 64 * 1024;
 const SLOW_MS = 100;

@@ -93,7 +93,7 @@ async function installed(): Promise<Finding> {
 }
 
 /** Lines for a person. */
-export function findingLines(out: Output, findings: readonly Finding[]): string[] {
+function findingLines(out: Output, findings: readonly Finding[]): string[] {
   const width = Math.max(...findings.map(({ what }) => what.length));
   return findings.flatMap(({ state, what, found, advice }) => {
     const line = `${out.style(STYLES[state], SYMBOLS[state])} ${out.style("bold", what.padEnd(width))}  ${found}`;

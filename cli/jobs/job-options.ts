@@ -7,7 +7,7 @@ import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, readOptions } from "../spec-options.js";
 
 /** The declared options of a command with jobs. */
-export const JOB_SPECS = { ...pick(["timeoutMs"]), ...BUS_SPECS };
+const JOB_SPECS = { ...pick(["timeoutMs"]), ...BUS_SPECS };
 
 /** The flags, as commander gives them. */
 export interface JobFlags {

@@ -87,7 +87,7 @@ export class PoolScout {
 }
 
 /** Whether a manager has never given a job of its pool to a worker. Pure. */
-export function hasOnlyHeld({ inFlight, outcomes }: Pick<ManagerHeartbeat, "inFlight" | "outcomes">): boolean {
+function hasOnlyHeld({ inFlight, outcomes }: Pick<ManagerHeartbeat, "inFlight" | "outcomes">): boolean {
   return inFlight === 0 && Object.entries(outcomes).every(([reason, n]) => n === 0n || WITHOUT_WORKER.has(reason));
 }
 

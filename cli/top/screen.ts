@@ -47,7 +47,7 @@ export function renderScreen(state: TopState, size: TopSize, nowMs: number): Lin
 }
 
 /** The chosen pool's workers, those in trouble first. */
-export function workerRows(state: TopState, nowMs: number): WorkerRow[] {
+function workerRows(state: TopState, nowMs: number): WorkerRow[] {
   const filter = { pool: state.pool, text: "", states: new Set<never>() };
   const rows = [...(state.workers?.workers.values() ?? [])].map(workerRow).filter((row) => isShown(row, filter));
   return sortRows(rows.sort(byName), { column: "trouble", descending: false }, nowMs);

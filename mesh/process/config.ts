@@ -32,7 +32,7 @@ export type ConfigOf<S extends OptionSpecs> = {
   readonly [K in keyof S]: S[K] extends OptionSpec<infer T> ? T : never;
 };
 
-export const ENV_PREFIX = "POOLMESH_";
+const ENV_PREFIX = "POOLMESH_";
 /** The exit code of a process whose configuration is wrong (sysexits' EX_CONFIG). */
 export const EXIT_CONFIG = 78;
 

@@ -44,7 +44,7 @@ export async function runService<C extends { readonly logLevel: LogLevel }>(
  *
  * @param onReady called once start() has resolved
  */
-export async function runProcess(service: Lifecycle, log: Logger, onReady?: () => void): Promise<number> {
+async function runProcess(service: Lifecycle, log: Logger, onReady?: () => void): Promise<number> {
   let asked = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (asked) process.exit(130);

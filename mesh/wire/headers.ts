@@ -67,7 +67,7 @@ export type ReplyKind = "accepted" | "busy" | "progress" | "result" | "error";
 export type Priority = "high" | "normal" | "low";
 
 /** Limits on the headers of a job that comes from outside. */
-export const MAX_HEADERS = 64;
+const MAX_HEADERS = 64;
 export const MAX_HEADER_BYTES = 16 * 1024;
 /**
  * What our headers may take of the broker's max_payload, in bytes: a payload is
@@ -77,8 +77,6 @@ export const MAX_HEADER_BYTES = 16 * 1024;
 export const HEADER_RESERVE_BYTES = 512;
 /** The longest timeout, in milliseconds: 24 days, what a timer can hold. */
 export const MAX_TIMEOUT_MS = 2_147_483_647;
-/** The longest client identity, in characters. */
-export const MAX_CLIENT_LENGTH = 128;
 
 /** The data about a job, as read from its headers; `undefined` is "not said". */
 export interface JobHeaders {

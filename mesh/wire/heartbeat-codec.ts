@@ -16,7 +16,7 @@ import {
 import { isName } from "../names.js";
 
 /** The largest heartbeat, in bytes. */
-export const MAX_HEARTBEAT_BYTES = 64 * 1024;
+const MAX_HEARTBEAT_BYTES = 64 * 1024;
 /** The most slots one worker may claim, and the largest count of a manager. */
 export const MAX_SLOTS = 65_535;
 const MAX_RUNNING_JOBS = 64;

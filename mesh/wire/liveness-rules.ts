@@ -7,12 +7,12 @@
  */
 
 /** A sender that says no interval of its own sends a heartbeat every second. */
-export const DEFAULT_INTERVAL_MS = 1_000;
+const DEFAULT_INTERVAL_MS = 1_000;
 /** The bounds of an interval, in milliseconds: what a sender says beyond them is taken for the bound. */
-export const MIN_INTERVAL_MS = 100;
-export const MAX_INTERVAL_MS = 60_000;
+const MIN_INTERVAL_MS = 100;
+const MAX_INTERVAL_MS = 60_000;
 /** A sender is LOST after this many of its own intervals without a sign of life. */
-export const LOST_AFTER_INTERVALS = 3;
+const LOST_AFTER_INTERVALS = 3;
 
 /** Which process sent a heartbeat, and which of its heartbeats it is. */
 export interface HeartbeatOrder {

@@ -9,7 +9,7 @@ import type { Subjects } from "../../mesh/wire/subjects.js";
 import type { Pool } from "./pool/pool.js";
 
 /** The time between two heartbeats, in milliseconds. */
-export const HEARTBEAT_INTERVAL_MS = 1_000;
+const HEARTBEAT_INTERVAL_MS = 1_000;
 /** At most one heartbeat on change in this time, in milliseconds. */
 const COALESCE_MS = 250;
 

@@ -11,7 +11,7 @@ import {
 /** How many ids of running jobs a heartbeat carries. */
 export const RUNNING_IDS_LIMIT = 64;
 /** The protocol that this version speaks: nonces and leases. */
-export const PROTOCOL_VERSION = 2;
+const PROTOCOL_VERSION = 2;
 
 /** What stays the same for a worker's whole life. */
 export interface HeartbeatIdentity {

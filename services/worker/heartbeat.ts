@@ -11,7 +11,7 @@ import type { Timer } from "../../mesh/link/runtime.js";
 import { buildHeartbeat, type HeartbeatFigures, type HeartbeatIdentity } from "./heartbeat-message.js";
 
 /** How long a manager's or meter's wish for a slower pace holds, in milliseconds. */
-export const PACE_HOLDS_MS = 30_000;
+const PACE_HOLDS_MS = 30_000;
 /** The widest coalescing that may be asked for, in milliseconds. */
 const MAX_COALESCE_MS = 10_000;
 /** A roll call is answered within this, so that a pool does not answer at once, in milliseconds. */

@@ -8,7 +8,6 @@
  */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import type { TestContext } from "node:test";
 import { findCli } from "../../broker/find.js";
 
 /** What tests may ask for. */
@@ -42,19 +41,6 @@ export function toolPath(tool: Tool): string {
   const path = findTool(tool);
   if (path === undefined) throw new Error(`${tool} is required here and was not found`);
   return path;
-}
-
-/**
- * The path of a tool, from inside a test. Outside CI a missing one marks the
- * test as skipped and gives undefined: return then.
- *
- * @throws Error in CI when it is missing
- */
-export function requireTool(t: Pick<TestContext, "skip">, tool: Tool): string | undefined {
-  const reason = without(tool);
-  if (reason === false) return toolPath(tool);
-  t.skip(reason);
-  return undefined;
 }
 
 function findTool(tool: Tool): string | undefined {

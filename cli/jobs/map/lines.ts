@@ -14,7 +14,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 /** The longest line, in bytes: more than any broker takes by default. */
-export const MAX_LINE_BYTES = 64 * 2 ** 20;
+const MAX_LINE_BYTES = 64 * 2 ** 20;
 
 /** How lines are read. */
 export interface LinesOptions {

@@ -28,7 +28,7 @@ const NO_ERROR = new ConnectError("internal error", Code.Internal);
 const MAX_ERROR_BYTES = 64 * 1024 * 1024;
 
 /** An error with our detail where the catalogue has a reason for it, else as it is. */
-export function withDetail(error: ConnectError): ConnectError {
+function withDetail(error: ConnectError): ConnectError {
   if (error.findDetails(ErrorDetailSchema).length > 0) return error;
   const reason = reasonOf(error);
   if (reason === undefined) return error;

@@ -38,7 +38,7 @@ export interface ParkedLimits {
 }
 
 /** How much earlier each priority counts, in milliseconds: the aging rule. */
-export const PRIORITY_HEAD_START_MS = { high: 20_000, normal: 10_000, low: 0 } as const;
+const PRIORITY_HEAD_START_MS = { high: 20_000, normal: 10_000, low: 0 } as const;
 
 interface ClientQueue<J> {
   readonly client: string;

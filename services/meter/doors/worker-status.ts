@@ -15,7 +15,7 @@ import { checkName } from "../../../mesh/names.js";
 import type { MeterState } from "../meter-state.js";
 
 /** The request header that narrows the stream to one pool. */
-export const POOL_HEADER = "pool";
+const POOL_HEADER = "pool";
 
 /** Streams utilization until the call ends, as solpipe's clients read it. */
 export async function* onStatus(state: MeterState, context: HandlerContext): AsyncGenerator<CapacityResponse> {

@@ -6,7 +6,7 @@ import { VERDICTS, type Verdict } from "./registry.js";
 export type Fate = Verdict | GarbageKind;
 
 /** How a probe ended. */
-export const PROBE_ENDS = ["answered", "no_responders", "no_answer"] as const;
+const PROBE_ENDS = ["answered", "no_responders", "no_answer"] as const;
 export type ProbeEnd = (typeof PROBE_ENDS)[number];
 
 /** Counts by kind, since the start. */

@@ -10,7 +10,7 @@
 import { includesLabels, type WorkerRow } from "./worker-row.js";
 
 /** The window, in seconds. */
-export const WINDOW_S = 5;
+const WINDOW_S = 5;
 
 /** Heartbeats that are no further apart than this tell of jobs that ended now, in milliseconds. */
 const ADJACENT_MS = 1_500;

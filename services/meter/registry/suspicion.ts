@@ -9,7 +9,7 @@ import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { WorkerRow } from "./worker-row.js";
 
 /** How long it must have taken no job although it had a free slot, in milliseconds. */
-export const UNHEALTHY_AFTER_MS = 5_000;
+const UNHEALTHY_AFTER_MS = 5_000;
 /** So many refusals in that time make it unhealthy. */
 const MIN_REFUSALS = 3n;
 

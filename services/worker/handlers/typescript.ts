@@ -31,7 +31,7 @@ export async function registerTypeScript(file: string): Promise<void> {
 }
 
 /** The tsconfig.json in this folder or in the nearest one above it. */
-export async function nearestTsconfig(folder: string): Promise<string | undefined> {
+async function nearestTsconfig(folder: string): Promise<string | undefined> {
   for (let each = folder; ; each = dirname(each)) {
     const file = join(each, TSCONFIG);
     if ((await stat(file).catch(() => undefined))?.isFile()) return file;

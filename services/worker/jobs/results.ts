@@ -15,7 +15,7 @@ export const KEPT_BYTES_LIMIT = 64 * 2 ** 20;
 export const UNCONFIRMED_TTL_MS = 60_000;
 export const CONFIRMED_TTL_MS = 10_000;
 /** How many finished attempts are remembered by name only, and for how long. */
-export const FINISHED_LIMIT = 8_192;
+const FINISHED_LIMIT = 8_192;
 export const FINISHED_TTL_MS = 60_000;
 
 /** One finished attempt and its answer. */

@@ -3,7 +3,7 @@ import type { WorkerRow } from "../../../../browser/worker-row.js";
 import { element, setAttribute } from "../element.js";
 
 /** Up to this many slots are drawn one by one. */
-export const MOST_CELLS = 24;
+const MOST_CELLS = 24;
 
 /** A strip that only touches the cells that changed. */
 export class SlotStrip {

@@ -9,10 +9,10 @@ export interface VirtualWindow {
 }
 
 /** Rows drawn beyond each edge of the view, so that scrolling shows no blank. */
-export const OVERSCAN_ROWS = 8;
+const OVERSCAN_ROWS = 8;
 
 /** Tables up to this long are drawn whole, so that the browser's own search and printing see every row. */
-export const WHOLE_ROWS = 100;
+const WHOLE_ROWS = 100;
 
 /**
  * @param topPx where the view begins, from the top of the first row, in pixels; may be negative
