@@ -19,6 +19,25 @@ import { showFailure, showPlan } from "./seeds/show-seed.js";
 
 const SHOWN = 5;
 
+const HELP = `Plays seeds: small meshes on a simulated network and clock, with faults.
+
+  npm run test:sim -- [options]
+
+  --seeds N          how many; default 1000
+  --seed S           the first one; default 1
+  --minutes M        as many as fit, instead of --seeds
+  --only KIND,…      with these kinds of faults only
+  --all              with the faults that the product does not withstand yet
+  --shrink           makes a plan that fails as small as possible
+  --trace            prints what happened in it
+  --json             prints it as JSON
+  --invariant NAME   shows failures of this one only
+  --keep NAME        writes it to test/sim/found/NAME.json
+  --show             one plan and its trace, whether it fails or not
+  --found NAME       the same for a plan of test/sim/found
+
+Exits with 1 when an invariant did not hold. Kinds of faults:`;
+
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "1000" },
@@ -33,13 +52,19 @@ const { values } = parseArgs({
     only: { type: "string" },
     invariant: { type: "string" },
     keep: { type: "string" },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
 
 const without = leftOut();
 const unchecked = values.all || values.only !== undefined ? [] : knownInvariants();
 const first = Number(values.seed);
-process.exitCode = await play();
+process.exitCode = values.help ? help() : await play();
+
+function help(): number {
+  console.log([HELP, ...faultKinds.map(({ kind }) => `  ${kind}`)].join("\n"));
+  return 0;
+}
 
 function play(): Promise<number> {
   if (values.found !== undefined) return showPlan(foundPlan(values.found));
