@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { duration, plural } from "../../browser/format.js";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { streamsCovering } from "../../services/manager/stream-check.js";
 import { rollCall } from "../control/roll-call.js";
@@ -9,8 +10,8 @@ import type { Link } from "../link.js";
 import type { Finding } from "./finding.js";
 
 const PING_MS = 500;
-/** Clocks may differ by so much: an expired job is still told from a live one. */
-export const CLOCK_TOLERANCE_MS = 2_000;
+/** What clocks that are off cost: the mesh measures ages without them. */
+const CLOCK_COSTS = "times in logs differ, and so do deadlines of senders that only name an instant (Pool-Expires-At)";
 /** Where brokers from 2.10 on tell their time. */
 const SERVER_TIME = "$SYS.REQ.USER.INFO";
 
@@ -53,7 +54,7 @@ export async function serviceFindings(link: Link): Promise<Finding[]> {
     workers.length > 0
       ? { state: "ok", what: "workers", found: `${workers.length} in ${plural(pools, "pool")}` }
       : { state: "note", what: "workers", found: "none", advice: "poolmesh worker --pool NAME --handler FILE" },
-    ...futureFindings(workers, Date.now()),
+    ...workerClockFindings(workers, Date.now()),
   ];
 }
 
@@ -74,20 +75,20 @@ export function clockFinding(skewMs: number): Finding {
   const size = Math.abs(skewMs);
   const found =
     size < 50 ? "agrees with the broker's" : `${duration(size)} ${skewMs > 0 ? "ahead of" : "behind"} the broker's`;
-  if (size < CLOCK_TOLERANCE_MS) return { state: "ok", what: "clock", found };
-  const advice = "set the clock by NTP: jobs would expire too early or too late";
-  return { state: "bad", what: "clock", found, advice };
+  if (size < CLOCK_OFF_MS) return { state: "ok", what: "clock", found };
+  return { state: "note", what: "clock", found, advice: `set the clock by NTP: ${CLOCK_COSTS}` };
 }
 
-/** Workers whose start lies in our future. Pure. */
-export function futureFindings(workers: readonly Heartbeat[], nowMs: number): Finding[] {
-  const ahead = workers.filter(
-    ({ startedAt }) => Number(startedAt?.seconds ?? 0n) * 1_000 > nowMs + CLOCK_TOLERANCE_MS,
-  );
-  if (ahead.length === 0) return [];
-  const names = ahead.slice(0, 5).map(({ worker, host }) => `${worker} on ${JSON.stringify(host)}`);
-  const found = `${plural(ahead.length, "worker")} started in the future: ${names.join(", ")}`;
-  return [{ state: "bad", what: "workers' clocks", found, advice: "set the clocks of these hosts by NTP" }];
+/** Workers whose wall clock is not ours. Pure. @param nowMs our wall clock when they answered, milliseconds since the epoch */
+export function workerClockFindings(workers: readonly Heartbeat[], nowMs: number): Finding[] {
+  const off = workers.filter((worker) => Math.abs(clockOffsetMs(worker, nowMs)) > CLOCK_OFF_MS);
+  if (off.length === 0) return [];
+  const names = off.slice(0, 5).map((each) => {
+    const offsetMs = clockOffsetMs(each, nowMs);
+    return `${each.worker} on ${JSON.stringify(each.host)} ${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? "ahead" : "behind"}`;
+  });
+  const found = `${plural(off.length, "worker")} with another time than ours: ${names.join(", ")}`;
+  return [{ state: "note", what: "workers' clocks", found, advice: `set the clocks by NTP: ${CLOCK_COSTS}` }];
 }
 
 async function countServices({ bus, inbox }: Link): Promise<Map<string, number>> {

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { select } from "../../cli/control/control.js";
 import { brokerFindings } from "../../cli/doctor/broker-findings.js";
-import { clockFinding, futureFindings } from "../../cli/doctor/mesh-findings.js";
+import { clockFinding, workerClockFindings } from "../../cli/doctor/mesh-findings.js";
 import { judge } from "../../cli/doctor/permission-findings.js";
 import { isShown, logText, parseLogLine } from "../../cli/up/log-line.js";
 import { readyJson } from "../../cli/up/ready-line.js";
@@ -174,15 +174,21 @@ describe("doctor - judgements", () => {
     assert.equal(clockFinding(10).state, "ok");
     assert.equal(clockFinding(1_500).state, "ok");
     assert.match(clockFinding(5_000).found, /ahead/);
-    assert.equal(clockFinding(-5_000).state, "bad");
+    assert.equal(clockFinding(-5_000).state, "note");
   });
 
-  test("a worker that started in the future is named", () => {
-    const worker = create(HeartbeatSchema, { worker: "w", host: "h\u001b", startedAt: { seconds: 100n } });
-    assert.deepEqual(futureFindings([worker], 99_000), []);
-    const [finding] = futureFindings([worker], 90_000);
-    assert.equal(finding?.state, "bad");
-    assert.ok(!finding?.found.includes("\u001b"));
+  test("a worker whose clock is off in either direction is named, and how far", () => {
+    const at = (sentAtMs: bigint) => [create(HeartbeatSchema, { worker: "w", host: "h\u001b", sentAtMs })];
+    assert.deepEqual(workerClockFindings([...at(100_000n), ...at(0n)], 99_000), []);
+    for (const [sentAtMs, said] of [
+      [100_000n, /w on .* 10(\.0)? s ahead$/],
+      [80_000n, /w on .* 10(\.0)? s behind$/],
+    ] as const) {
+      const [finding] = workerClockFindings(at(sentAtMs), 90_000);
+      assert.equal(finding?.state, "note");
+      assert.match(finding.found, said);
+      assert.ok(!finding.found.includes("\u001b"));
+    }
   });
 
   test("an account for one role is well, an account for none is not", () => {
