@@ -9,8 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Msg } from "nats";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
-import { HEADER } from "../../mesh/wire/headers.js";
-import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
+import { decodeHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { compareNames } from "../../mesh/wire/worker-selection.js";
 import type { Link } from "../link.js";
 
@@ -52,9 +51,7 @@ export function poolsOf(workers: readonly Heartbeat[]): string[] {
 }
 
 function decode({ subjects }: Link, msg: Msg): Heartbeat | undefined {
-  const contentType = msg.headers?.get(HEADER.contentType) ?? "";
-  const pool = subjects.poolOf(msg.subject);
-  const decoded = decodeHeartbeat({ data: msg.data, contentType, pool, sender: subjects.lastOf(msg.subject) });
+  const decoded = decodeHeartbeat(rawHeartbeat(msg, subjects));
   return decoded.ok ? decoded.beat : undefined;
 }
 

@@ -6,10 +6,10 @@
  * ever. Without such a manager nothing is concluded: this account may not be
  * allowed to listen.
  */
-import { fromBinary } from "@bufbuild/protobuf";
 import type { Msg } from "nats";
-import { type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { ManagerHeartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolError } from "../../mesh/errors.js";
+import { decodeManagerHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { poolsOf, rollCall } from "../control/roll-call.js";
 import { unknownPool } from "../control/unknown-pool.js";
 import type { Link } from "../link.js";
@@ -74,8 +74,8 @@ export class PoolScout {
     const managers: ManagerHeartbeat[] = [];
     const { bus, subjects } = this.#link;
     const onManager = (msg: Msg): void => {
-      const heartbeat = decode(msg.data);
-      if (heartbeat !== undefined) managers.push(heartbeat);
+      const decoded = decodeManagerHeartbeat(rawHeartbeat(msg, subjects));
+      if (decoded.ok) managers.push(decoded.beat);
     };
     const subscription = bus.subscribe(subjects.every.managerHeartbeat(this.#pool), onManager);
     const pools = poolsOf(await rollCall(this.#link).finally(() => subscription.unsubscribe()));
@@ -89,12 +89,4 @@ export class PoolScout {
 /** Whether a manager has never given a job of its pool to a worker. Pure. */
 function hasOnlyHeld({ inFlight, outcomes }: Pick<ManagerHeartbeat, "inFlight" | "outcomes">): boolean {
   return inFlight === 0 && Object.entries(outcomes).every(([reason, n]) => n === 0n || WITHOUT_WORKER.has(reason));
-}
-
-function decode(data: Uint8Array): ManagerHeartbeat | undefined {
-  try {
-    return fromBinary(ManagerHeartbeatSchema, data);
-  } catch {
-    return undefined;
-  }
 }

@@ -6,6 +6,7 @@
  * compares with what came before; that is the registry's.
  */
 import { type DescMessage, fromBinary, fromJsonString, type MessageShape } from "@bufbuild/protobuf";
+import type { Msg } from "nats";
 import {
   type Heartbeat,
   HeartbeatSchema,
@@ -14,6 +15,8 @@ import {
   WorkerState,
 } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { isName } from "../names.js";
+import { HEADER } from "./headers.js";
+import type { Subjects } from "./subjects.js";
 
 /** The largest heartbeat, in bytes. */
 const MAX_HEARTBEAT_BYTES = 64 * 1024;
@@ -37,6 +40,15 @@ export interface RawHeartbeat {
   readonly pool: string;
   /** The subject's last token: a worker or a manager. */
   readonly sender: string;
+}
+
+/** A heartbeat as a message brings it. */
+export function rawHeartbeat(
+  { subject, headers, data }: Pick<Msg, "subject" | "headers" | "data">,
+  subjects: Subjects,
+): RawHeartbeat {
+  const contentType = headers?.get(HEADER.contentType) ?? "";
+  return { data, contentType, pool: subjects.poolOf(subject), sender: subjects.lastOf(subject) };
 }
 
 /** A checked message, or why there is none. */

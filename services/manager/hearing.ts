@@ -10,7 +10,7 @@ import type { Subscription } from "../../mesh/link/subscription.js";
 import { Ages } from "../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
-import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
+import { decodeHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { isAnswerable, QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
 import type { Answers } from "./answers.js";
 import { answerAgain, answerSubmission } from "./doors/nats.js";
@@ -67,15 +67,13 @@ export class Hearing {
 
   #onHeartbeat(msg: Msg): void {
     const { bus, subjects, heardOf } = this.#parts;
-    const pool = subjects.poolOf(msg.subject);
-    const contentType = msg.headers?.get(HEADER.contentType) ?? "";
-    const decoded = decodeHeartbeat({ data: msg.data, contentType, pool, sender: subjects.lastOf(msg.subject) });
+    const decoded = decodeHeartbeat(rawHeartbeat(msg, subjects));
     if (!decoded.ok) {
       this.garbage += 1;
       return;
     }
     const nowMs = bus.runtime.now();
-    const known = heardOf(pool);
+    const known = heardOf(decoded.beat.pool);
     if (known === undefined) return;
     known.lastUsedAtMs = nowMs;
     known.list.onHeartbeat(decoded.beat, nowMs);

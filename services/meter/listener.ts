@@ -10,8 +10,7 @@ import type { Msg } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
-import { HEADER } from "../../mesh/wire/headers.js";
-import { decodeHeartbeat, decodeManagerHeartbeat, type RawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
+import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
 import { countOne, type Tally } from "./registry/counters.js";
 import type { View } from "./streams/view.js";
@@ -75,7 +74,7 @@ export class Listener {
   #onWorker(msg: Msg): void {
     const { view, tally } = this.#parts;
     const nowMs = this.#hear();
-    const decoded = decodeHeartbeat(this.#raw(msg));
+    const decoded = decodeHeartbeat(rawHeartbeat(msg, this.#parts.subjects));
     if (!decoded.ok) {
       countOne(tally.workerBeats, decoded.kind);
       return;
@@ -87,7 +86,7 @@ export class Listener {
   #onManager(msg: Msg): void {
     const { view, tally } = this.#parts;
     const nowMs = this.#hear();
-    const decoded = decodeManagerHeartbeat(this.#raw(msg));
+    const decoded = decodeManagerHeartbeat(rawHeartbeat(msg, this.#parts.subjects));
     countOne(tally.managerBeats, decoded.ok ? view.observeManager(decoded.beat, nowMs) : decoded.kind);
   }
 
@@ -100,15 +99,5 @@ export class Listener {
     if (this.#called.has(pool)) return;
     this.#called.add(pool);
     this.#parts.bus.publish(this.#parts.subjects.controlAll(pool), this.#rollCall);
-  }
-
-  #raw(msg: Msg): RawHeartbeat {
-    const { subjects } = this.#parts;
-    return {
-      data: msg.data,
-      contentType: msg.headers?.get(HEADER.contentType) ?? "",
-      pool: subjects.poolOf(msg.subject),
-      sender: subjects.lastOf(msg.subject),
-    };
   }
 }

@@ -40,7 +40,7 @@ export interface CoreLaneParts {
 export type JobMessage = Pick<Msg, "reply" | "headers" | "data">;
 
 /** How far the clocks of a plain sender and a worker may differ before its job expires early, in milliseconds. */
-export const CLOCK_TOLERANCE_MS = 2_000;
+const CLOCK_TOLERANCE_MS = 2_000;
 
 export class CoreLane {
   readonly #parts: CoreLaneParts;
