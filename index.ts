@@ -26,10 +26,10 @@ export {
 } from "./mesh/job/job.js";
 /** One connection to the broker, to share between the parts of a program. */
 export { Bus, type BusOptions } from "./mesh/link/bus.js";
-/** What pools, workers and jobs may be called. */
-export { checkName, isName, MAX_NAME_LENGTH } from "./mesh/names.js";
 /** What has a life: start(), stop(), closed. */
 export { Lifecycle, type LifecycleState } from "./mesh/process/lifecycle.js";
+/** What pools, workers and jobs may be called. */
+export { checkName, isName, MAX_NAME_LENGTH } from "./mesh/wire/subjects.js";
 /** Dispatches the jobs of one pool from within a program, without a service in between. */
 export { Manager, type ManagerHooks, type ManagerOptions } from "./services/manager/manager.js";
 /** Runs the jobs of one pool: a function, a handler file in threads or processes, or a command. */

@@ -4,7 +4,7 @@
  * Decided here: what is asked of the meter. watch-stream.ts follows the stream,
  * and merge-capacity.ts adds up its messages.
  */
-import { checkName } from "../mesh/names.js";
+import { checkName } from "../mesh/wire/subjects.js";
 import { type CapacityData, mergeCapacity, NO_CAPACITY } from "./merge-capacity.js";
 import { createMeterClient, type MeterAddress } from "./meter-client.js";
 import { type Watched, type WatchOptions, watchStream } from "./watch-stream.js";

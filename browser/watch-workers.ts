@@ -1,5 +1,5 @@
 /** Every worker, live, with a row for each. Retries and back-pressure are as in watch-capacity.ts. */
-import { checkName } from "../mesh/names.js";
+import { checkName } from "../mesh/wire/subjects.js";
 import { mergeWorkers, NO_WORKERS, type WorkersData } from "./merge-workers.js";
 import { createMeterClient } from "./meter-client.js";
 import type { WatchCapacityOptions } from "./watch-capacity.js";

@@ -11,22 +11,22 @@ import {
   DEFAULT_TIMEOUT_MS,
   type IndexedOutcome,
   type JobResult,
+  type JobSpec,
   type Outcome,
   type Payload,
   type SubmitManyOptions,
   type SubmitOptions,
   type Submitter,
   toBytes,
+  toJobSpec,
 } from "../mesh/job/job.js";
-import { type JobSpec, toJobSpec } from "../mesh/job/job-spec.js";
 import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
 import { askCancel } from "../mesh/link/ask-cancel.js";
 import { Bus, type BusOptions } from "../mesh/link/bus.js";
-import { checkName } from "../mesh/names.js";
 import { Lifecycle } from "../mesh/process/lifecycle.js";
 import type { JobHeaders } from "../mesh/wire/headers.js";
-import { payloadLimit } from "../mesh/wire/payload-limit.js";
-import { Subjects } from "../mesh/wire/subjects.js";
+import { payloadLimit } from "../mesh/wire/payloads.js";
+import { checkName, Subjects } from "../mesh/wire/subjects.js";
 import { ClientLink } from "./link.js";
 import { Submission } from "./submission.js";
 

@@ -9,10 +9,8 @@
  * another manager once one may have run it.
  */
 import { PoolError } from "../mesh/errors.js";
-import { ChurnMap } from "../mesh/job/churn-map.js";
-import { Deadlines } from "../mesh/job/deadlines.js";
-import type { Outcome } from "../mesh/job/job.js";
-import { ATTEMPTS_PER_MANAGER } from "../mesh/job/job-spec.js";
+import { ChurnMap, Deadlines } from "../mesh/job/containers.js";
+import { ATTEMPTS_PER_MANAGER, type Outcome } from "../mesh/job/job.js";
 import type { Submission, SubmissionState } from "./submission.js";
 
 /** How often tick() is to be called while submissions are live, in milliseconds. */

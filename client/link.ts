@@ -4,8 +4,7 @@
  * It owns the ticker and hears the connection's events; failover.ts decides.
  */
 import { PoolError } from "../mesh/errors.js";
-import { JobResult } from "../mesh/job/job.js";
-import { ATTEMPTS_PER_MANAGER } from "../mesh/job/job-spec.js";
+import { ATTEMPTS_PER_MANAGER, JobResult } from "../mesh/job/job.js";
 import type { Bus } from "../mesh/link/bus.js";
 import { Inbox } from "../mesh/link/inbox.js";
 import { ReplyRouter } from "../mesh/link/reply-router.js";
@@ -18,10 +17,9 @@ import {
   HEADER,
   type ReplyHeaders,
 } from "../mesh/wire/headers.js";
-import { jobRefusal, payloadLimit } from "../mesh/wire/payload-limit.js";
-import { isNoResponders, type Reply, streamOf } from "../mesh/wire/reply.js";
+import { jobRefusal, payloadLimit } from "../mesh/wire/payloads.js";
 import type { Subjects } from "../mesh/wire/subjects.js";
-import { headersOf } from "../mesh/wire/wire-headers.js";
+import { headersOf, isNoResponders, type Reply, streamOf } from "../mesh/wire/wire-headers.js";
 import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";
 import { Managers } from "./managers.js";
 import type { Submission } from "./submission.js";

@@ -7,8 +7,8 @@ import { json } from "../mesh/job/codec.js";
 import type { Bus } from "../mesh/link/bus.js";
 import type { Inbox } from "../mesh/link/inbox.js";
 import { Presence } from "../mesh/link/presence.js";
-import type { Reply } from "../mesh/wire/reply.js";
 import { SERVICE_NAMES, servicePing } from "../mesh/wire/subjects.js";
+import type { Reply } from "../mesh/wire/wire-headers.js";
 
 interface Watched {
   /** When it answered last, or when watching began; monotonic milliseconds. */

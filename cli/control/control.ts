@@ -10,9 +10,9 @@ import { plural } from "../../browser/format.js";
 import { type Heartbeat, HeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { askControl, type ControlQuestion } from "../../mesh/link/ask-control.js";
-import { checkName } from "../../mesh/names.js";
 import { nearest } from "../../mesh/process/config.js";
 import { OPTIONS } from "../../mesh/process/options.js";
+import { checkName } from "../../mesh/wire/subjects.js";
 import {
   type ControlVerb,
   type Selected,

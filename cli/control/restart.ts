@@ -5,7 +5,7 @@ import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders } from "../../mesh/wire/headers.js";
-import { isNoResponders } from "../../mesh/wire/reply.js";
+import { isNoResponders } from "../../mesh/wire/wire-headers.js";
 import { EXIT, errorText } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import type { Shell } from "../shell.js";

@@ -1,7 +1,7 @@
 /** `poolmesh map`: a job for each line or file, an NDJSON line for each outcome. */
 import type { Command } from "commander";
 import { Client } from "../../client/client.js";
-import { checkName } from "../../mesh/names.js";
+import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT_CODES_HELP } from "../exit-codes.js";
 import { withLink } from "../link.js";
 import type { Shell } from "../shell.js";

@@ -4,7 +4,7 @@ import { Client, type ClientOptions } from "../../client/client.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import { CODECS } from "../../mesh/job/codec.js";
 import type { Submitter } from "../../mesh/job/job.js";
-import { checkName } from "../../mesh/names.js";
+import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT, EXIT_CODES_HELP, exitCodeOf } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import { failureLines } from "../output/failure-report.js";

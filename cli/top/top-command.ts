@@ -1,6 +1,6 @@
 /** `poolmesh top`: the meter's live view in a terminal. */
 import type { Command } from "commander";
-import { checkName } from "../../mesh/names.js";
+import { checkName } from "../../mesh/wire/subjects.js";
 import { METER_LISTEN } from "../../services/meter/config.js";
 import type { Shell } from "../shell.js";
 import { onQuitKey } from "./keys.js";

@@ -1,7 +1,6 @@
 /** Cancels a job that another manager or a worker has: asks all, waits for the one that has it. */
 import { PoolError } from "../errors.js";
-import { checkName } from "../names.js";
-import type { Subjects } from "../wire/subjects.js";
+import { checkName, type Subjects } from "../wire/subjects.js";
 import type { Bus } from "./bus.js";
 import type { Inbox } from "./inbox.js";
 

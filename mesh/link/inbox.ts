@@ -6,7 +6,7 @@
  * limit and one answer. {@link Inbox.open} is for several answers.
  */
 import { encodeJobHeaders } from "../wire/headers.js";
-import { isNoResponders, type Reply } from "../wire/reply.js";
+import { isNoResponders, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import { ReplyRouter } from "./reply-router.js";
 import { delay } from "./runtime.js";

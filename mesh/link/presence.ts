@@ -11,7 +11,7 @@
  * been back for less than {@link STABLE_AFTER_MS}, absence is not counted, since
  * the others are reconnecting too.
  */
-import type { Reply } from "../wire/reply.js";
+import type { Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import type { Inbox } from "./inbox.js";
 

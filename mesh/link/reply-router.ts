@@ -7,10 +7,9 @@
  * earlier one of the same slot. Deadlines are the owner's matter.
  */
 import type { Msg } from "nats";
-import { type BundleEntry, decodeBundle } from "../wire/bundle.js";
 import { decodeReplyHeaders, isBundle, type ReplyHeaders } from "../wire/headers.js";
-import type { Reply } from "../wire/reply.js";
-import { headersOf } from "../wire/wire-headers.js";
+import { type BundleEntry, decodeBundle } from "../wire/payloads.js";
+import { headersOf, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import type { Subscription } from "./subscription.js";
 

@@ -5,8 +5,8 @@
  * made from the same declarations.
  */
 
-import { isName } from "../names.js";
 import { MAX_TIMEOUT_MS } from "../wire/headers.js";
+import { isName } from "../wire/subjects.js";
 import { parseBrokerUrl, splitBrokerUrls } from "./broker-urls.js";
 import type { OptionSpec } from "./config.js";
 import { LOG_LEVELS, type LogLevel } from "./log.js";

@@ -8,6 +8,8 @@
  * shortest time on the way, and never too high but for the drift of the clocks,
  * which is allowed for.
  */
+
+import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { FifoMap } from "../job/fifo-map.js";
 
 /** How far two clocks may drift apart, as a part of the time that passes. */
@@ -59,4 +61,20 @@ export class Ages {
     known.slowerLeastMs = Number.POSITIVE_INFINITY;
     return 0;
   }
+}
+
+/**
+ * How far a worker's wall clock is from a reader's, for people to see. Nothing is decided by it. Pure.
+ */
+
+/** A clock that is off by more than this is shown, in milliseconds; less may be the heartbeat's way. */
+export const CLOCK_OFF_MS = 2_000;
+
+/**
+ * How far the worker's clock is ahead, in milliseconds; 0 for a worker that does not tell its clock.
+ *
+ * @param receivedAtMs the reader's wall clock when the heartbeat came, milliseconds since the epoch
+ */
+export function clockOffsetMs({ sentAtMs }: Pick<Heartbeat, "sentAtMs">, receivedAtMs: number): number {
+  return sentAtMs === 0n ? 0 : Number(sentAtMs) - receivedAtMs;
 }

@@ -4,7 +4,7 @@ import { ControlRequestSchema, type ControlResponse, ControlResponseSchema } fro
 import { PoolError } from "../errors.js";
 import { readErrorHeaders } from "./error-headers.js";
 import { decodeReplyHeaders } from "./headers.js";
-import { isNoResponders, type Reply } from "./reply.js";
+import { isNoResponders, type Reply } from "./wire-headers.js";
 
 type Op = NonNullable<Exclude<MessageInitShape<typeof ControlRequestSchema>["op"], undefined>>;
 type OpCase = NonNullable<Op["case"]>;

@@ -6,7 +6,7 @@
  */
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
-import { checkName } from "../names.js";
+import { checkName } from "./subjects.js";
 import { eachHeader, firstHeaderIs, type HeaderReader, wireHeaders } from "./wire-headers.js";
 
 /** Header names, in their canonical form. */

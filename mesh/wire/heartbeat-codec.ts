@@ -14,9 +14,8 @@ import {
   ManagerHeartbeatSchema,
   WorkerState,
 } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { isName } from "../names.js";
 import { HEADER } from "./headers.js";
-import type { Subjects } from "./subjects.js";
+import { isName, type Subjects } from "./subjects.js";
 
 /** The largest heartbeat, in bytes. */
 const MAX_HEARTBEAT_BYTES = 64 * 1024;

@@ -6,10 +6,10 @@
  */
 import type { MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
-import { Confirmer, type UnconfirmedStore } from "../../mesh/link/confirmer.js";
+import { Confirmer, type UnconfirmedStore } from "../../mesh/link/delivery.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { payloadLimit, resultRefusal } from "../../mesh/wire/payload-limit.js";
+import { payloadLimit, resultRefusal } from "../../mesh/wire/payloads.js";
 
 const MAX_ANSWERS = 10_000;
 const MAX_BYTES = 64 * 2 ** 20;

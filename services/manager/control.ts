@@ -10,7 +10,7 @@ import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat
 import { PoolError, unknownPool } from "../../mesh/errors.js";
 import { askControl } from "../../mesh/link/ask-control.js";
 import type { Bus } from "../../mesh/link/bus.js";
-import { checkName } from "../../mesh/names.js";
+import { checkName } from "../../mesh/wire/subjects.js";
 import { selectWorkers } from "../../mesh/wire/worker-selection.js";
 import type { Pools } from "./pools.js";
 

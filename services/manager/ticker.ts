@@ -6,8 +6,7 @@
  */
 import type { Bus } from "../../mesh/link/bus.js";
 import { PROBE_AFTER_MS } from "../../mesh/link/presence.js";
-import type { Timer } from "../../mesh/link/runtime.js";
-import { StallDetector } from "../../mesh/link/stall.js";
+import { StallDetector, type Timer } from "../../mesh/link/runtime.js";
 import type { Pool } from "./pool/pool.js";
 
 const TICK_MS = 10;

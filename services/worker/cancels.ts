@@ -2,10 +2,9 @@
 import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
-import { isName } from "../../mesh/names.js";
 import { decodeRevocation, encodeReplyHeaders } from "../../mesh/wire/headers.js";
-import { isAnswerable, type Subjects } from "../../mesh/wire/subjects.js";
-import type { Revoke, Revoked } from "./jobs/revoked.js";
+import { isAnswerable, isName, type Subjects } from "../../mesh/wire/subjects.js";
+import type { Revoke, Revoked } from "./jobs/intake.js";
 import type { RunningJobs } from "./jobs/running-jobs.js";
 import { controlErrorReply } from "./replies.js";
 

@@ -14,8 +14,8 @@ import type { Bus } from "../../mesh/link/bus.js";
 import type { Ages } from "../../mesh/wire/ages.js";
 import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
 import { decodeJobsHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { senderOf } from "../../mesh/wire/reply.js";
 import { isAnswerable } from "../../mesh/wire/subjects.js";
+import { senderOf } from "../../mesh/wire/wire-headers.js";
 import { controlErrorReply } from "./replies.js";
 
 /** Which submission a manager asks for. */

@@ -4,11 +4,20 @@
  *
  * The one writer of a worker's heartbeats; `seq` rises with each.
  */
-import { toBinary } from "@bufbuild/protobuf";
-import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+
+import { hostname } from "node:os";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type Heartbeat,
+  HeartbeatSchema,
+  type Isolation,
+  type WorkerState,
+} from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Timer } from "../../mesh/link/runtime.js";
-import { buildHeartbeat, type HeartbeatFigures, type HeartbeatIdentity } from "./heartbeat-message.js";
+import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
+import type { WorkerSettings } from "./worker-options.js";
 
 /** How long a manager's or meter's wish for a slower pace holds, in milliseconds. */
 const PACE_HOLDS_MS = 30_000;
@@ -113,4 +122,108 @@ export class Heartbeats {
       ? Math.max(this.#parts.coalesceMs, this.#pace.coalesceMs)
       : this.#parts.coalesceMs;
   }
+}
+
+/** What a heartbeat says. Pure: figures in, message out. */
+
+/** How many ids of running jobs a heartbeat carries. */
+export const RUNNING_IDS_LIMIT = 64;
+/** The protocol that this version speaks: nonces and leases. */
+const PROTOCOL_VERSION = 2;
+
+/** What stays the same for a worker's whole life. */
+export interface HeartbeatIdentity {
+  readonly pool: string;
+  readonly worker: string;
+  readonly incarnation: bigint;
+  readonly isolation: Isolation;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly heartbeatIntervalMs: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAtMs: number;
+}
+
+/** What changes from one heartbeat to the next. */
+export interface HeartbeatFigures {
+  readonly state: WorkerState;
+  readonly slots: number;
+  readonly busy: number;
+  readonly stuck: number;
+  readonly doneTotal: number;
+  readonly failedTotal: number;
+  readonly acceptedTotal: number;
+  readonly refusedTotal: number;
+  readonly running: number;
+  /** At most {@link RUNNING_IDS_LIMIT}. */
+  readonly runningIds: readonly string[];
+  /** For each id, the nonce of its submission, or "". */
+  readonly runningNonces: readonly string[];
+  readonly loopLagMs: number;
+}
+
+/** Builds one heartbeat. @param sentAtMs wall clock, milliseconds since the epoch */
+export function buildHeartbeat(
+  who: HeartbeatIdentity,
+  now: HeartbeatFigures,
+  seq: bigint,
+  sentAtMs: number,
+): Heartbeat {
+  return create(HeartbeatSchema, {
+    pool: who.pool,
+    worker: who.worker,
+    incarnation: who.incarnation,
+    seq,
+    state: now.state,
+    slots: now.slots,
+    busy: now.busy,
+    jobsDone: BigInt(now.doneTotal),
+    jobsFailed: BigInt(now.failedTotal),
+    acceptedTotal: BigInt(now.acceptedTotal),
+    refusedTotal: BigInt(now.refusedTotal),
+    runningJobs: [...now.runningIds],
+    runningTruncated: now.running > now.runningIds.length,
+    loopLagMs: now.loopLagMs,
+    isolation: who.isolation,
+    host: who.host,
+    pid: who.pid,
+    version: who.version,
+    labels: { ...who.labels },
+    heartbeatIntervalMs: who.heartbeatIntervalMs,
+    stuck: now.stuck,
+    startedAt: timestampFromMs(who.startedAtMs),
+    takesBundles: true,
+    protocolVersion: PROTOCOL_VERSION,
+    runningNonces: now.runningNonces.some((nonce) => nonce !== "") ? [...now.runningNonces] : [],
+    sentAtMs: BigInt(Math.round(sentAtMs)),
+  });
+}
+
+/** Where the figures in a worker's heartbeats come from. */
+
+/** Makes the sender of heartbeats of one process start: a new incarnation. */
+export function makeHeartbeats(
+  bus: Bus,
+  settings: WorkerSettings,
+  isolation: Isolation,
+  source: Pick<HeartbeatParts, "figures" | "onSent">,
+): Heartbeats {
+  return new Heartbeats({
+    bus,
+    subject: settings.subjects.heartbeat(settings.pool, settings.id),
+    coalesceMs: settings.coalesceMs,
+    ...source,
+    identity: {
+      ...settings,
+      worker: settings.id,
+      incarnation: newIncarnation(bus.runtime.wallNow(), bus.runtime.random),
+      isolation,
+      host: hostname(),
+      pid: process.pid,
+      version: packageVersion(),
+      startedAtMs: bus.runtime.wallNow(),
+    },
+  });
 }

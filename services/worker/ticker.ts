@@ -6,8 +6,7 @@
  * stale until a round trip to the broker that began after the stall has ended.
  */
 import type { Bus } from "../../mesh/link/bus.js";
-import { delay, type Timer } from "../../mesh/link/runtime.js";
-import { StallDetector } from "../../mesh/link/stall.js";
+import { delay, StallDetector, type Timer } from "../../mesh/link/runtime.js";
 
 /** How often the event loop shows that it runs, and how late is a stall, in milliseconds. */
 export const LOOP_TICK_MS = 50;

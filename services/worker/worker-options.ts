@@ -5,12 +5,11 @@
 import { PoolError } from "../../mesh/errors.js";
 import type { Codec, CodecName } from "../../mesh/job/codec.js";
 import type { BusOptions } from "../../mesh/link/bus.js";
-import { checkName } from "../../mesh/names.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
 import type { IsolationName } from "../../mesh/process/options.js";
 import { defaultId } from "../../mesh/process/process.js";
 import { MAX_SLOTS } from "../../mesh/wire/heartbeat-codec.js";
-import { DEFAULT_PREFIX, Subjects } from "../../mesh/wire/subjects.js";
+import { checkName, DEFAULT_PREFIX, Subjects } from "../../mesh/wire/subjects.js";
 import type { CodecPair, Handler } from "./handlers/handler.js";
 import { refuseClass } from "./handlers/handler-exports.js";
 

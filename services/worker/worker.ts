@@ -10,7 +10,7 @@ import { PoolError } from "../../mesh/errors.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
-import { payloadLimit } from "../../mesh/wire/payload-limit.js";
+import { payloadLimit } from "../../mesh/wire/payloads.js";
 import { makeRunner } from "./handlers/make-runner.js";
 import type { Runner } from "./handlers/runner.js";
 import { Session } from "./session.js";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { Client } from "../../client/client.js";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
-import { isName } from "../../mesh/names.js";
+import { isName } from "../../mesh/wire/subjects.js";
 import { Manager } from "../../services/manager/manager.js";
 import { Worker } from "../../services/worker/worker.js";
 import { startCanary } from "../support/canary.js";

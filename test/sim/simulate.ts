@@ -3,7 +3,7 @@
  *
  * The whole run is one macrotask: nothing of the real machine gets in between.
  */
-import { fixChurnOrder } from "../../mesh/job/churn-map.js";
+import { fixChurnOrder } from "../../mesh/job/containers.js";
 import { inMacrotask } from "./clock/microtasks.js";
 import { sealed } from "./clock/surroundings.js";
 import { History } from "./history.js";

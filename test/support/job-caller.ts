@@ -11,8 +11,8 @@ import {
   type JobHeaders,
   type ReplyHeaders,
 } from "../../mesh/wire/headers.js";
-import type { Reply } from "../../mesh/wire/reply.js";
 import { Subjects } from "../../mesh/wire/subjects.js";
+import type { Reply } from "../../mesh/wire/wire-headers.js";
 import { eventually } from "./wait.js";
 
 /** One reply. */

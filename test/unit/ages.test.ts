@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Ages } from "../../mesh/wire/ages.js";
-import { streamOf } from "../../mesh/wire/reply.js";
+import { streamOf } from "../../mesh/wire/wire-headers.js";
 import { seededRandom } from "../support/random.js";
 
 test("ages - a message is as old as its way took longer than the quickest one from the same sender", () => {

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Batcher } from "../../mesh/link/batcher.js";
+import { Batcher } from "../../mesh/link/delivery.js";
 import { systemRuntime } from "../../mesh/link/runtime.js";
-import { type BundleEntry, decodeBundle, encodeBundle, MAX_BUNDLE_ENTRIES, mostBytes } from "../../mesh/wire/bundle.js";
 import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
+import {
+  type BundleEntry,
+  decodeBundle,
+  encodeBundle,
+  MAX_BUNDLE_ENTRIES,
+  mostBytes,
+} from "../../mesh/wire/payloads.js";
 import { seededRandom } from "../support/random.js";
 
 function entry(more: Partial<BundleEntry> = {}): BundleEntry {

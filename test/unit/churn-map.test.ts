@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ChurnMap } from "../../mesh/job/churn-map.js";
+import { ChurnMap } from "../../mesh/job/containers.js";
 import { seededRandom } from "../support/random.js";
 
 test("churn map - does what a Map does, whatever comes and goes", () => {

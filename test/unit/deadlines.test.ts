@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Deadlines } from "../../mesh/job/deadlines.js";
+import { Deadlines } from "../../mesh/job/containers.js";
 import { seededRandom } from "../support/random.js";
 
 test("deadlines - nothing expires early, everything within a tick", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { headers, type Msg } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
-import { Confirmer, type UnconfirmedStore } from "../../mesh/link/confirmer.js";
+import { Confirmer, type UnconfirmedStore } from "../../mesh/link/delivery.js";
 import { type Answer, Inbox } from "../../mesh/link/inbox.js";
 import { GONE_AFTER_MS, PROBE_AFTER_MS, Presence, STABLE_AFTER_MS } from "../../mesh/link/presence.js";
 import { ReplyRouter } from "../../mesh/link/reply-router.js";

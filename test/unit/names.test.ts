@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkName, isName } from "../../mesh/names.js";
-import { isAnswerable, Subjects } from "../../mesh/wire/subjects.js";
+import { checkName, isAnswerable, isName, Subjects } from "../../mesh/wire/subjects.js";
 import { seededRandom } from "../support/random.js";
 
 const BAD = [

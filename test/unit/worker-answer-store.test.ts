@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { PoolError } from "../../mesh/errors.js";
 import type { Ending } from "../../services/worker/handlers/runner.js";
-import { AnswerStore } from "../../services/worker/jobs/answer-store.js";
-import { jobKey } from "../../services/worker/jobs/order.js";
+import { AnswerStore } from "../../services/worker/jobs/results.js";
+import { jobKey } from "../../services/worker/jobs/running-job.js";
 import { seededRandom } from "../support/random.js";
 
 const LIMIT = 64;

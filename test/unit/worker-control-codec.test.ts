@@ -7,7 +7,7 @@ import { HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/h
 import { CONTROL_BYTES_LIMIT, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
 import { encodeControl as encodeRequest } from "../../mesh/wire/control-messages.js";
 import { jobEnvironment } from "../../services/worker/handlers/job-environment.js";
-import { buildHeartbeat } from "../../services/worker/heartbeat-message.js";
+import { buildHeartbeat } from "../../services/worker/heartbeat.js";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

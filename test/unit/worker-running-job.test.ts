@@ -5,8 +5,7 @@ import { PermanentError, PoolError } from "../../mesh/errors.js";
 import { bytes, json } from "../../mesh/job/codec.js";
 import { type Handler, invoke } from "../../services/worker/handlers/handler.js";
 import type { Ending } from "../../services/worker/handlers/runner.js";
-import { attemptKey } from "../../services/worker/jobs/order.js";
-import { type JobLedger, RunningJob } from "../../services/worker/jobs/running-job.js";
+import { attemptKey, type JobLedger, RunningJob } from "../../services/worker/jobs/running-job.js";
 
 function start(): { job: RunningJob; seen: string[] } {
   const seen: string[] = [];

@@ -3,15 +3,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { FifoMap } from "../../mesh/job/fifo-map.js";
 import type { Bus } from "../../mesh/link/bus.js";
-import { StallDetector } from "../../mesh/link/stall.js";
-import {
-  AcceptPolicy,
-  QUICK_JOBS_NEEDED,
-  SLOW_LOOP_MS,
-  SLOW_SYNC_MS,
-} from "../../services/worker/jobs/accept-policy.js";
-import { CANCELED_ID_TTL_MS, REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/jobs/revoked.js";
-import { Slots } from "../../services/worker/jobs/slots.js";
+import { StallDetector } from "../../mesh/link/runtime.js";
+import { CANCELED_ID_TTL_MS, REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/jobs/intake.js";
+import { AcceptPolicy, QUICK_JOBS_NEEDED, SLOW_LOOP_MS, SLOW_SYNC_MS } from "../../services/worker/jobs/running-job.js";
+import { Slots } from "../../services/worker/jobs/running-jobs.js";
 import { LOOP_TICK_MS, STALL_MS, Ticker } from "../../services/worker/ticker.js";
 import { ManualRuntime } from "../support/manual-runtime.js";
 import { gate } from "../support/wait.js";

@@ -16,9 +16,8 @@ import {
   type JobHeaders,
   type ReplyKind,
 } from "../../../mesh/wire/headers.js";
-import { senderOf } from "../../../mesh/wire/reply.js";
 import { isAnswerable } from "../../../mesh/wire/subjects.js";
-import { headersOf } from "../../../mesh/wire/wire-headers.js";
+import { headersOf, senderOf } from "../../../mesh/wire/wire-headers.js";
 import type { Answers } from "../answers.js";
 import type { JobListener } from "../jobs/job.js";
 import type { Pool } from "../pool/pool.js";

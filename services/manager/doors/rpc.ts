@@ -4,7 +4,7 @@ import { ManagerService, type WorkerSelector } from "../../../gen/poolmesh/v1/ma
 import { PoolError } from "../../../mesh/errors.js";
 import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
-import { checkName } from "../../../mesh/names.js";
+import { checkName } from "../../../mesh/wire/subjects.js";
 import type { Selector, WorkerControl } from "../control.js";
 import type { Pools } from "../pools.js";
 import { listWorkers } from "../views.js";

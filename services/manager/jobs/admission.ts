@@ -8,7 +8,7 @@ import { PoolError, unknownPool } from "../../../mesh/errors.js";
 import type { InFlight } from "./in-flight.js";
 import type { Job } from "./job.js";
 import type { ParkedQueue } from "./parked-queue.js";
-import { ServiceRate } from "./service-rate.js";
+import { ServiceRate } from "./totals.js";
 import type { Workers } from "./workers.js";
 
 /** The state of a pool at the moment of a submission. */

@@ -12,16 +12,13 @@
  * (timeouts.ts), whether a job that may have begun is sent again (retries.ts).
  */
 import { PoolError } from "../../../mesh/errors.js";
-import { ChurnMap } from "../../../mesh/job/churn-map.js";
-import { Deadlines } from "../../../mesh/job/deadlines.js";
-import { JobResult, type Outcome } from "../../../mesh/job/job.js";
-import { ATTEMPTS_PER_MANAGER, type JobSpec } from "../../../mesh/job/job-spec.js";
+import { ChurnMap, Deadlines } from "../../../mesh/job/containers.js";
+import { ATTEMPTS_PER_MANAGER, JobResult, type JobSpec, type Outcome } from "../../../mesh/job/job.js";
 import type { ReplyHeaders } from "../../../mesh/wire/headers.js";
-import { jobRefusal } from "../../../mesh/wire/payload-limit.js";
+import { jobRefusal } from "../../../mesh/wire/payloads.js";
 import { Admission } from "./admission.js";
-import type { Attempt } from "./attempt.js";
 import { InFlight } from "./in-flight.js";
-import { Job, type JobListener } from "./job.js";
+import { type Attempt, Job, type JobListener } from "./job.js";
 import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
 import { isSafeAfter, Retries } from "./retries.js";
 import type { SenderPort } from "./sender-port.js";

@@ -5,10 +5,9 @@
  * slot is counted once whatever comes first. All changes after the first state go through `#move`.
  * Not decided here: what becomes of the job (dispatcher.ts).
  */
-import { Assignments } from "./assignments.js";
-import { Attempt, type AttemptState } from "./attempt.js";
-import { Fifo } from "./fifo.js";
-import type { Job } from "./job.js";
+
+import { Fifo } from "../../../mesh/job/containers.js";
+import { Attempt, type AttemptState, type Job } from "./job.js";
 import type { WorkerEntry, Workers } from "./workers.js";
 
 /** Late replies that are waited for at once. */
@@ -145,5 +144,48 @@ export class InFlight {
   #closeOldestLate(): void {
     const attempt = this.#late.first;
     if (attempt !== undefined) this.#move(attempt, "over");
+  }
+}
+
+/** Assignments: which attempts are known to be at which worker. Pure. */
+
+/** So many empty lists are kept: making a list for each job costs more than the job's place in it. */
+const MAX_LISTS = 1_000;
+
+export class Assignments {
+  /** In no order: the last attempt takes the spot of one that leaves. */
+  readonly #byWorker = new Map<string, Attempt[]>();
+
+  add(worker: string, attempt: Attempt): void {
+    let list = this.#byWorker.get(worker);
+    if (list === undefined) {
+      list = [];
+      this.#byWorker.set(worker, list);
+    }
+    attempt.spot = list.push(attempt) - 1;
+  }
+
+  remove(worker: string, attempt: Attempt): void {
+    const list = this.#byWorker.get(worker);
+    const { spot } = attempt;
+    if (list === undefined || list[spot] !== attempt) return;
+    const last = list.pop() as Attempt;
+    if (last !== attempt) {
+      list[spot] = last;
+      last.spot = spot;
+    }
+    if (list.length === 0 && this.#byWorker.size > MAX_LISTS) this.#byWorker.delete(worker);
+  }
+
+  /** The attempts at one worker, as of now. */
+  at(worker: string): Attempt[] {
+    return [...(this.#byWorker.get(worker) ?? [])];
+  }
+
+  /** The workers that have at least one attempt. */
+  workers(): string[] {
+    const workers: string[] = [];
+    for (const [worker, list] of this.#byWorker) if (list.length > 0) workers.push(worker);
+    return workers;
   }
 }

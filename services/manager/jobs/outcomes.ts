@@ -5,8 +5,7 @@
  * Pure. An id that is used again for another job never hears it. Only jobs whose caller chose the id or detached are kept. Bounded in
  * number, bytes and time; the oldest goes first.
  */
-import type { Outcome } from "../../../mesh/job/job.js";
-import type { JobSpec } from "../../../mesh/job/job-spec.js";
+import type { JobSpec, Outcome } from "../../../mesh/job/job.js";
 
 /** What tells a repeat from another job. */
 export type KeptSpec = Pick<JobSpec, "payload" | "nonce" | "idempotent" | "priority" | "client">;

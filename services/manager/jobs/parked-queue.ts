@@ -7,8 +7,9 @@
  * waited less than ten seconds longer, so nobody starves. Bounded in number,
  * in bytes, and in what one client may hold.
  */
+
+import { Fifo, type FifoNode } from "../../../mesh/job/containers.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
-import { Fifo, type FifoNode } from "./fifo.js";
 
 /** What the queue needs to know of a job. */
 export interface Parkable {

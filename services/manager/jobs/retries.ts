@@ -14,9 +14,8 @@
  * becomes of a refused job is decided in dispatcher.ts.
  */
 import { PoolError } from "../../../mesh/errors.js";
-import type { Attempt } from "./attempt.js";
 import type { InFlight } from "./in-flight.js";
-import type { Job } from "./job.js";
+import type { Attempt, Job } from "./job.js";
 import type { Workers } from "./workers.js";
 
 /** After so many lost workers a job is taken for what ends them. */

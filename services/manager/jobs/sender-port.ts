@@ -1,6 +1,5 @@
 /** How attempts leave: what the dispatcher asks of the link. Pure. */
-import type { Attempt } from "./attempt.js";
-import type { Job } from "./job.js";
+import type { Attempt, Job } from "./job.js";
 import type { WorkerEntry } from "./workers.js";
 
 /** The way out of the core; pool/sender.ts is the real one. */

@@ -22,9 +22,8 @@
  * the way. A worker that answers nothing is taken for suspended.
  */
 import { PoolError } from "../../../mesh/errors.js";
-import { type Attempt, LARGE_PAYLOAD_BYTES } from "./attempt.js";
 import type { Dispatcher } from "./dispatcher.js";
-import type { Job } from "./job.js";
+import { type Attempt, type Job, LARGE_PAYLOAD_BYTES } from "./job.js";
 import type { Workers } from "./workers.js";
 
 /** While no worker was measured, workers have at least this long to accept, in milliseconds. */

@@ -13,8 +13,8 @@
  */
 import type { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { Fifo, type FifoNode } from "../../../mesh/job/containers.js";
 import { intervalMs, isNewer, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
-import { Fifo, type FifoNode } from "./fifo.js";
 
 /** A worker as its manager knows it. */
 export interface WorkerEntry {

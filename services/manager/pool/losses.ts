@@ -13,11 +13,10 @@ import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
 import { Presence } from "../../../mesh/link/presence.js";
 import { decodeControlResponse, encodeControl } from "../../../mesh/wire/control-messages.js";
-import type { Reply } from "../../../mesh/wire/reply.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
-import type { Attempt } from "../jobs/attempt.js";
+import type { Reply } from "../../../mesh/wire/wire-headers.js";
 import type { Dispatcher } from "../jobs/dispatcher.js";
-import type { Job } from "../jobs/job.js";
+import type { Attempt, Job } from "../jobs/job.js";
 import { INQUIRY_MS, type Timeouts } from "../jobs/timeouts.js";
 import type { Workers } from "../jobs/workers.js";
 

@@ -4,14 +4,19 @@
  * Decided here: how a submission is checked, repeated, watched by its caller's
  * signal, and kept. It subscribes to nothing but replies and owns no timer.
  */
-
 import { PoolError, type Reason } from "../../../mesh/errors.js";
-import type { JobResult, Outcome, SubmitOptions } from "../../../mesh/job/job.js";
-import { ATTEMPTS_PER_MANAGER, type JobSpec, toJobSpec } from "../../../mesh/job/job-spec.js";
+import {
+  ATTEMPTS_PER_MANAGER,
+  type JobResult,
+  type JobSpec,
+  type Outcome,
+  type SubmitOptions,
+  toJobSpec,
+} from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
 import type { JobHeaders, Revocation } from "../../../mesh/wire/headers.js";
-import { payloadLimit } from "../../../mesh/wire/payload-limit.js";
+import { payloadLimit } from "../../../mesh/wire/payloads.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
 import type { PoolFacts } from "../doors/unknown-pool.js";
 import { Dispatcher } from "../jobs/dispatcher.js";
@@ -22,7 +27,6 @@ import { Totals } from "../jobs/totals.js";
 import { Workers } from "../jobs/workers.js";
 import { Losses } from "./losses.js";
 import type { PoolSettings } from "./pool-settings.js";
-import { PromiseListener } from "./promise-listener.js";
 import { Sender } from "./sender.js";
 import { WorkerList } from "./worker-list.js";
 
@@ -235,4 +239,28 @@ export class Pool {
 
 function canceled(job?: Job): PoolError {
   return new PoolError("canceled", "the caller canceled the job", { maybeExecuted: job?.mayHaveRun ?? false });
+}
+
+/** Turns the outcome of one job into a promise's. */
+
+/** A class, because a parked job keeps it: an object with a closure is three times as large. */
+export class PromiseListener implements JobListener {
+  readonly #resolve: (result: JobResult) => void;
+  readonly #reject: (error: PoolError) => void;
+  readonly onProgress: JobListener["onProgress"];
+
+  constructor(
+    resolve: (result: JobResult) => void,
+    reject: (error: PoolError) => void,
+    onProgress: JobListener["onProgress"],
+  ) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.onProgress = onProgress;
+  }
+
+  onEnd(outcome: Outcome): void {
+    if (outcome.ok) this.#resolve(outcome.result);
+    else this.#reject(outcome.error);
+  }
 }

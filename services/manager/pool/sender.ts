@@ -6,10 +6,10 @@
  * bundle, if that worker takes bundles. A reply finds its attempt by correlation
  * id and goes to the dispatcher. Not decided here: which worker gets what.
  */
-import { Batcher } from "../../../mesh/link/batcher.js";
+
 import type { Bus } from "../../../mesh/link/bus.js";
+import { Batcher } from "../../../mesh/link/delivery.js";
 import { ReplyRouter } from "../../../mesh/link/reply-router.js";
-import { type BundleEntry, encodeBundle, MAX_BUNDLED_BYTES, mostBytes } from "../../../mesh/wire/bundle.js";
 import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
@@ -18,13 +18,17 @@ import {
   encodeRevocation,
   type ReplyHeaders,
 } from "../../../mesh/wire/headers.js";
-import { payloadLimit } from "../../../mesh/wire/payload-limit.js";
-import { isNoResponders, type Reply, streamOf } from "../../../mesh/wire/reply.js";
+import {
+  type BundleEntry,
+  encodeBundle,
+  MAX_BUNDLED_BYTES,
+  mostBytes,
+  payloadLimit,
+} from "../../../mesh/wire/payloads.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
-import { headersOf } from "../../../mesh/wire/wire-headers.js";
-import type { Attempt } from "../jobs/attempt.js";
+import { headersOf, isNoResponders, type Reply, streamOf } from "../../../mesh/wire/wire-headers.js";
 import type { Dispatcher } from "../jobs/dispatcher.js";
-import type { Job } from "../jobs/job.js";
+import type { Attempt, Job } from "../jobs/job.js";
 import type { SenderPort } from "../jobs/sender-port.js";
 import type { Totals } from "../jobs/totals.js";
 import type { WorkerEntry } from "../jobs/workers.js";

@@ -18,9 +18,8 @@ import { PoolError } from "../../../mesh/errors.js";
 import { askControl, type ControlQuestion } from "../../../mesh/link/ask-control.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
-import { checkName } from "../../../mesh/names.js";
 import type { Logger } from "../../../mesh/process/log.js";
-import type { Subjects } from "../../../mesh/wire/subjects.js";
+import { checkName, type Subjects } from "../../../mesh/wire/subjects.js";
 import { Guesses } from "./guesses.js";
 
 /** How long a worker has to answer, in milliseconds. */

@@ -12,7 +12,7 @@ import {
   type ListWorkersResponse,
   ListWorkersResponseSchema,
 } from "../../../gen/poolmesh/v1/meter_pb.js";
-import { checkName } from "../../../mesh/names.js";
+import { checkName } from "../../../mesh/wire/subjects.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
 import { toWorkerView } from "../registry/worker-row.js";

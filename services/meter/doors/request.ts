@@ -1,6 +1,6 @@
 /** Checks the filters and paces of requests. Pure. */
 import { PoolError } from "../../../mesh/errors.js";
-import { checkName } from "../../../mesh/names.js";
+import { checkName } from "../../../mesh/wire/subjects.js";
 import type { Pace } from "../streams/reader.js";
 import type { Filter } from "../streams/view.js";
 

@@ -22,7 +22,7 @@ import {
 } from "../../../gen/externalscaler/externalscaler_pb.js";
 import type { PoolCapacity } from "../../../gen/poolmesh/v1/view_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
-import { isName } from "../../../mesh/names.js";
+import { isName } from "../../../mesh/wire/subjects.js";
 import type { MeterState } from "../meter-state.js";
 import { addUp } from "../registry/capacity.js";
 

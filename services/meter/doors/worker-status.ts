@@ -11,7 +11,7 @@ import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { type CapacityStatus, CapacityStatusSchema } from "../../../gen/relay/relay_pb.js";
 import { type CapacityResponse, CapacityResponseSchema } from "../../../gen/solpipe/solpipe_pb.js";
-import { checkName } from "../../../mesh/names.js";
+import { checkName } from "../../../mesh/wire/subjects.js";
 import type { MeterState } from "../meter-state.js";
 
 /** The request header that narrows the stream to one pool. */

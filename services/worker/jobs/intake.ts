@@ -5,11 +5,10 @@
  * what it has run already.
  */
 import { PoolError } from "../../../mesh/errors.js";
-import type { JobOrder } from "./order.js";
+import { FifoMap } from "../../../mesh/job/fifo-map.js";
 import type { Results } from "./results.js";
-import type { Revoked } from "./revoked.js";
-import type { RunningJobs } from "./running-jobs.js";
-import type { Slots } from "./slots.js";
+import { type JobOrder, jobKey } from "./running-job.js";
+import type { RunningJobs, Slots } from "./running-jobs.js";
 
 /** When a plain job that found no slot may be tried again, in milliseconds. */
 const RETRY_AFTER_MS = 100;
@@ -109,4 +108,55 @@ function isLate({ offered, ageMs, startWithinMs }: JobOrder): boolean {
 
 function notReady(): PoolError {
   return new PoolError("draining", "this worker takes nothing new");
+}
+
+/**
+ * What was revoked or canceled, so that a job which comes late is not run. Pure.
+ *
+ * Bounded in number and age. A cancel that names no submission means every job of
+ * its id: it is remembered for a short time only, since an id may be used again.
+ */
+
+export const REVOKED_LIMIT = 10_000;
+export const REVOKED_TTL_MS = 600_000;
+/** For a cancel that names no submission, in milliseconds: the longest time that a job of that id is on its way. */
+export const CANCELED_ID_TTL_MS = 10_000;
+
+/** Which attempts must not run. */
+export interface Revoke {
+  readonly id: string;
+  /** The submission; "" for every job of this id. */
+  readonly nonce: string;
+  /** Infinity: no attempt may run. */
+  readonly upToAttempt: number;
+}
+
+interface Revocation {
+  readonly upToAttempt: number;
+  readonly untilMs: number;
+}
+
+/** Remembers up to which attempt each submission was revoked. */
+export class Revoked {
+  readonly #jobs = new FifoMap<Revocation>(REVOKED_LIMIT);
+
+  add({ id, nonce, upToAttempt }: Revoke, nowMs: number): void {
+    const key = jobKey(id, nonce);
+    const known = this.#live(key, nowMs)?.upToAttempt ?? 0;
+    const isOfWholeId = nonce === "" && upToAttempt === Number.POSITIVE_INFINITY;
+    const untilMs = nowMs + (isOfWholeId ? CANCELED_ID_TTL_MS : REVOKED_TTL_MS);
+    this.#jobs.set(key, { upToAttempt: Math.max(known, upToAttempt), untilMs });
+  }
+
+  /** Whether this attempt must not run. */
+  has(id: string, nonce: string, attempt: number, nowMs: number): boolean {
+    if (this.#jobs.size === 0) return false;
+    if ((this.#live(id, nowMs)?.upToAttempt ?? 0) >= attempt) return true;
+    return nonce !== "" && (this.#live(jobKey(id, nonce), nowMs)?.upToAttempt ?? 0) >= attempt;
+  }
+
+  #live(key: string, nowMs: number): Revocation | undefined {
+    const found = this.#jobs.get(key);
+    return found !== undefined && nowMs <= found.untilMs ? found : undefined;
+  }
 }

@@ -6,9 +6,9 @@
  * (answer-store.ts).
  */
 
+import { PoolError } from "../../../mesh/errors.js";
 import type { Ending } from "../handlers/runner.js";
-import { AnswerStore, type StoredAnswer } from "./answer-store.js";
-import { type Addressee, jobKey } from "./order.js";
+import { type Addressee, jobKey } from "./running-job.js";
 
 export const KEPT_LIMIT = 4_096;
 export const KEPT_BYTES_LIMIT = 64 * 2 ** 20;
@@ -127,4 +127,193 @@ export class Results {
     if (!Number.isNaN(confirmedAtMs)) return nowMs - confirmedAtMs > CONFIRMED_TTL_MS;
     return nowMs - (this.#keptAtMs[place] as number) > UNCONFIRMED_TTL_MS;
   }
+}
+
+/**
+ * The answers of the jobs that finished last, by number and by name.
+ *
+ * Pure. Every job leaves its answer here and hardly one is ever asked for, so
+ * storing has to be cheap: what is small is written into one byte array that
+ * stays, and found by hash chains in typed arrays. Some thousand objects, each
+ * living just long enough for the collector to move it twice, would cost a
+ * quarter of an empty job (see docs/adr).
+ */
+
+/** What was answered, and to whom. */
+export interface StoredAnswer extends Addressee {
+  readonly reply: string;
+  readonly ending: Ending;
+}
+
+/** An answer that does not fit into its place. */
+interface Loose {
+  readonly reply: string;
+  readonly answer: Uint8Array | PoolError;
+}
+
+/** One place: the key, which has at most 127 characters, then reply subject and payload when they fit. */
+const PLACE_BYTES = 256;
+const NO_PLACE = -1;
+/** A payload that is part of a buffer larger than itself by this much is copied, so as not to hold all of it. */
+const MAX_HELD_BESIDES = 64 * 2 ** 10;
+
+export class AnswerStore {
+  readonly #limit: number;
+  /** The newest place of each hash; and of each place the next older one with the same. */
+  readonly #heads: Int32Array;
+  readonly #older: Int32Array;
+  readonly #numbers: Float64Array;
+  readonly #hashes: Int32Array;
+  readonly #attempts: Int32Array;
+  readonly #keyEnds: Uint16Array;
+  readonly #replyEnds: Uint16Array;
+  readonly #sizes: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #loose: (Loose | undefined)[];
+
+  /** @param limit how many are stored; a power of two */
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.#heads = new Int32Array(2 * limit).fill(NO_PLACE);
+    this.#older = new Int32Array(limit);
+    this.#numbers = new Float64Array(limit);
+    this.#hashes = new Int32Array(limit);
+    this.#attempts = new Int32Array(limit);
+    this.#keyEnds = new Uint16Array(limit);
+    this.#replyEnds = new Uint16Array(limit);
+    this.#sizes = new Int32Array(limit);
+    this.#bytes = new Uint8Array(limit * PLACE_BYTES);
+    this.#loose = new Array<Loose | undefined>(limit).fill(undefined);
+  }
+
+  /**
+   * Stores an answer; the oldest goes when there is no place left.
+   *
+   * @param number counts the answers, from 1 without a gap
+   */
+  put(number: number, { id, nonce, attempt, reply }: Addressee, ending: Ending): void {
+    const place = this.#placeOf(number);
+    const key = jobKey(id, nonce);
+    if (number > this.#limit) this.#unlink(place);
+    this.#link(place, hashOf(key, attempt));
+    this.#numbers[place] = number;
+    this.#attempts[place] = attempt;
+    this.#keyEnds[place] = key.length;
+    this.#write(place, 0, key);
+    this.#putAnswer(place, key.length, reply ?? "", ending);
+  }
+
+  /** The number of the last answer under this key; 0 for none. */
+  find(key: string, attempt: number): number {
+    const hash = hashOf(key, attempt);
+    let place = this.#heads[this.#headOf(hash)] as number;
+    while (place !== NO_PLACE && !this.#isOf(place, hash, key, attempt)) place = this.#older[place] as number;
+    return place === NO_PLACE ? 0 : (this.#numbers[place] as number);
+  }
+
+  /** A stored answer that was not released. */
+  get(number: number): StoredAnswer {
+    const place = this.#placeOf(number);
+    const keyEnd = this.#keyEnds[place] as number;
+    const replyEnd = this.#replyEnds[place] as number;
+    const [id = "", nonce = ""] = this.#text(place, 0, keyEnd).split(" ");
+    const about = { id, nonce, attempt: this.#attempts[place] as number };
+    const loose = this.#loose[place];
+    if (loose !== undefined) return { ...about, reply: loose.reply, ending: toEnding(loose.answer) };
+    const from = place * PLACE_BYTES + replyEnd;
+    const payload = this.#bytes.slice(from, from + (this.#sizes[place] as number));
+    return { ...about, reply: this.#text(place, keyEnd, replyEnd), ending: { ok: true, payload } };
+  }
+
+  /** The bytes of a stored answer's payload; 0 once it is released. */
+  size(number: number): number {
+    return this.#sizes[this.#placeOf(number)] as number;
+  }
+
+  /** Forgets an answer, but not that there was one. */
+  release(number: number): void {
+    const place = this.#placeOf(number);
+    this.#sizes[place] = 0;
+    if (this.#loose[place] !== undefined) this.#loose[place] = undefined;
+  }
+
+  #placeOf(number: number): number {
+    return number & (this.#limit - 1);
+  }
+
+  #headOf(hash: number): number {
+    return hash & (2 * this.#limit - 1);
+  }
+
+  #link(place: number, hash: number): void {
+    const head = this.#headOf(hash);
+    this.#hashes[place] = hash;
+    this.#older[place] = this.#heads[head] as number;
+    this.#heads[head] = place;
+  }
+
+  /** The oldest of all places is the last of its chain. */
+  #unlink(place: number): void {
+    const head = this.#headOf(this.#hashes[place] as number);
+    let at = this.#heads[head] as number;
+    if (at === place) {
+      this.#heads[head] = NO_PLACE;
+      return;
+    }
+    while (this.#older[at] !== place) at = this.#older[at] as number;
+    this.#older[at] = NO_PLACE;
+  }
+
+  #isOf(place: number, hash: number, key: string, attempt: number): boolean {
+    if (this.#hashes[place] !== hash || this.#attempts[place] !== attempt) return false;
+    if (this.#keyEnds[place] !== key.length) return false;
+    const from = place * PLACE_BYTES;
+    for (let i = 0; i < key.length; i += 1) if (this.#bytes[from + i] !== key.charCodeAt(i)) return false;
+    return true;
+  }
+
+  #putAnswer(place: number, keyEnd: number, reply: string, ending: Ending): void {
+    const replyEnd = keyEnd + reply.length;
+    const size = ending.ok ? ending.payload.length : 0;
+    this.#sizes[place] = size;
+    if (!ending.ok || replyEnd + size > PLACE_BYTES || !this.#write(place, keyEnd, reply)) {
+      this.#loose[place] = { reply, answer: ending.ok ? compact(ending.payload) : ending.error };
+      return;
+    }
+    if (this.#loose[place] !== undefined) this.#loose[place] = undefined;
+    this.#replyEnds[place] = replyEnd;
+    this.#bytes.set(ending.payload, place * PLACE_BYTES + replyEnd);
+  }
+
+  /** False when the text is not ASCII. */
+  #write(place: number, at: number, text: string): boolean {
+    const from = place * PLACE_BYTES + at;
+    let all = 0;
+    for (let i = 0; i < text.length; i += 1) {
+      const code = text.charCodeAt(i);
+      all |= code;
+      this.#bytes[from + i] = code;
+    }
+    return all < 128;
+  }
+
+  #text(place: number, at: number, end: number): string {
+    const from = place * PLACE_BYTES;
+    return String.fromCharCode(...this.#bytes.subarray(from + at, from + end));
+  }
+}
+
+function toEnding(answer: Uint8Array | PoolError): Ending {
+  return answer instanceof PoolError ? { ok: false, error: answer } : { ok: true, payload: answer };
+}
+
+function compact(payload: Uint8Array): Uint8Array {
+  return payload.buffer.byteLength - payload.length > MAX_HELD_BESIDES ? payload.slice() : payload;
+}
+
+/** FNV-1a over the key's characters and the attempt. */
+function hashOf(key: string, attempt: number): number {
+  let hash = 0x811c9dc5 ^ attempt;
+  for (let i = 0; i < key.length; i += 1) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  return hash ^ (hash >>> 15);
 }

@@ -6,9 +6,8 @@
  * then aborted → ended when the handler is gone. The slot is given back on
  * entering `ended`, which happens once.
  */
-import type { PoolError } from "../../../mesh/errors.js";
+import { PoolError } from "../../../mesh/errors.js";
 import type { Call, Ending } from "../handlers/runner.js";
-import { attemptKey, type JobOrder } from "./order.js";
 
 /** Hears of every transition, once. */
 export interface JobLedger {
@@ -117,5 +116,142 @@ export class RunningJob implements Call {
 
   #setState(state: JobState): void {
     this.#state = state;
+  }
+}
+
+/** What a message said about a job, checked and completed; and how its sender hears of it. Pure. */
+
+/** Which job a reply is about and where it goes. */
+export interface Addressee {
+  readonly id: string;
+  /** The nonce of its submission; "" when its id is its own. */
+  readonly nonce: string;
+  readonly attempt: number;
+  /** Undefined: nobody waits. */
+  readonly reply: string | undefined;
+  /** The job came in a bundle: its result may go back in one. */
+  readonly bundled?: boolean;
+}
+
+/** How the sender of an order hears what becomes of it. Each lane by which jobs come has one. */
+export interface Answerer {
+  /** The job holds a slot and runs. */
+  accepted(order: JobOrder): void;
+  /** An intermediate value. */
+  progress(order: JobOrder, payload: Uint8Array): void;
+  /** The last word: a result or an error, kept until it has arrived. @param nowMs monotonic milliseconds */
+  end(order: JobOrder, ending: Ending, nowMs: number): void;
+}
+
+/** A job that a sender wants to be run. */
+export interface JobOrder extends Addressee {
+  /** Whether the sender gave the id, so that it can name the job again. */
+  readonly named: boolean;
+  /** Whether the sender understands `busy`, `accepted` and `progress`; else it gets one answer, the outcome. */
+  readonly offered: boolean;
+  readonly bundled: boolean;
+  readonly bytes: Uint8Array;
+  /** Monotonic milliseconds. */
+  readonly deadlineAtMs: number;
+  /** How old it is, in milliseconds, and how old it may be to be started; undefined when its sender sets no bound. */
+  readonly ageMs: number;
+  readonly startWithinMs: number | undefined;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+  readonly answerer: Answerer;
+}
+
+/** The key of one submission; names have no space. */
+export function jobKey(id: string, nonce: string): string {
+  return nonce === "" ? id : `${id} ${nonce}`;
+}
+
+/** The key of one attempt of one submission. */
+export function attemptKey({ id, nonce, attempt }: Pick<Addressee, "id" | "nonce" | "attempt">): string {
+  return attempt === 1 ? jobKey(id, nonce) : `${jobKey(id, nonce)}#${attempt}`;
+}
+
+/**
+ * What is due for the running jobs: acceptance to be said, a deadline that is
+ * over, an abort that is ignored. Pure; called on a tick while jobs run.
+ */
+
+/** What the checks work with. */
+export interface ChecksParts {
+  readonly acceptAfterMs: number;
+  readonly abortGraceMs: number;
+  readonly accept: (job: RunningJob) => void;
+  /** The number of handlers that ignore their abort has changed. */
+  readonly onStuckChange: () => void;
+}
+
+export class Checks {
+  readonly #parts: ChecksParts;
+  #stuck = 0;
+
+  constructor(parts: ChecksParts) {
+    this.#parts = parts;
+  }
+
+  /** How many slots are held by handlers that ignored their abort. */
+  get stuck(): number {
+    return this.#stuck;
+  }
+
+  /** Does what is due for each job. */
+  check(jobs: Iterable<RunningJob>, nowMs: number): void {
+    let stuck = 0;
+    for (const job of jobs) if (this.#checkOne(job, nowMs)) stuck += 1;
+    if (stuck === this.#stuck) return;
+    this.#stuck = stuck;
+    this.#parts.onStuckChange();
+  }
+
+  /** Does what is due for one job; true when its handler ignores its abort. */
+  #checkOne(job: RunningJob, nowMs: number): boolean {
+    const { acceptAfterMs, abortGraceMs, accept } = this.#parts;
+    if (job.abortedSinceMs !== undefined) return nowMs - job.abortedSinceMs > abortGraceMs;
+    if (nowMs >= job.deadlineAtMs) {
+      job.abort(new PoolError("deadline_exceeded", "the job ran out of time", { maybeExecuted: true }), nowMs);
+    } else if (!job.accepted && nowMs - job.startedAtMs >= acceptAfterMs) accept(job);
+    return false;
+  }
+}
+
+/**
+ * The accept policy of an inline worker: say `accepted` first, or let the result
+ * be the acceptance. Pure.
+ *
+ * A handler that blocks the event loop cannot say `accepted` in time, and its job
+ * would be offered a second time. So a worker says `accepted` before it runs a
+ * job until enough jobs in a row were quick. Then a result is its own acceptance,
+ * until a job is slow again.
+ *
+ * States: accept first → result only after a streak of quick jobs; result only →
+ * accept first at a slow synchronous part or a stall of the event loop.
+ */
+
+export const QUICK_JOBS_NEEDED = 100;
+export const SLOW_SYNC_MS = 5;
+export const SLOW_LOOP_MS = 25;
+
+/** Counts quick jobs in a row. */
+export class AcceptPolicy {
+  #streak = 0;
+
+  /** Whether a job may run before it is accepted. */
+  get resultIsEnough(): boolean {
+    return this.#streak >= QUICK_JOBS_NEEDED;
+  }
+
+  /** A job's synchronous part took this long. */
+  ran(syncMs: number): void {
+    if (syncMs >= SLOW_SYNC_MS) this.#streak = 0;
+    else if (this.#streak < QUICK_JOBS_NEEDED) this.#streak += 1;
+  }
+
+  /** The event loop was late by this much. */
+  lagged(lagMs: number): void {
+    if (lagMs > SLOW_LOOP_MS) this.#streak = 0;
   }
 }

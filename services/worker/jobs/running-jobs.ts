@@ -5,14 +5,10 @@
  * `onEnded`, nowhere else. Not decided here: whether a job may start (intake.ts).
  */
 import { PoolError } from "../../../mesh/errors.js";
-import { ChurnMap } from "../../../mesh/job/churn-map.js";
+import { ChurnMap } from "../../../mesh/job/containers.js";
 import type { Ending, Runner } from "../handlers/runner.js";
-import type { AcceptPolicy } from "./accept-policy.js";
-import { Checks } from "./checks.js";
-import { attemptKey, type JobOrder } from "./order.js";
-import type { Revoke } from "./revoked.js";
-import { type JobLedger, RunningJob } from "./running-job.js";
-import type { Slots } from "./slots.js";
+import type { Revoke } from "./intake.js";
+import { type AcceptPolicy, attemptKey, Checks, type JobLedger, type JobOrder, RunningJob } from "./running-job.js";
 
 /** A handler's synchronous part that the results of other jobs do not wait for, in milliseconds. */
 const LONG_TURN_MS = 1;
@@ -228,5 +224,53 @@ export class RunningJobs implements JobLedger {
     this.#parts.acceptPolicy.ran(syncMs);
     // What waits for the end of this turn has waited long enough.
     if (syncMs >= LONG_TURN_MS) this.#parts.flush();
+  }
+}
+
+/**
+ * Slots: room for running jobs, whatever lane they come by.
+ *
+ * Pure. Taken in one place and given back in one place (running-jobs.ts).
+ */
+
+/** A count of slots that never goes below zero or over its total by taking. */
+export class Slots {
+  #total: number;
+  #busy = 0;
+
+  /** @param total a whole number, at least 1 */
+  constructor(total: number) {
+    this.#total = total;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  get busy(): number {
+    return this.#busy;
+  }
+
+  /** Slots that a job could take now; 0 also when a resize left more busy than there are. */
+  get free(): number {
+    return Math.max(0, this.#total - this.#busy);
+  }
+
+  /** Takes one; false when none is free. */
+  take(): boolean {
+    if (this.#busy >= this.#total) return false;
+    this.#busy += 1;
+    return true;
+  }
+
+  /** Gives one back. */
+  give(): void {
+    if (this.#busy === 0) throw new Error("a slot was given back twice");
+    this.#busy -= 1;
+  }
+
+  /** Changes the total; running jobs keep theirs. */
+  resize(total: number): void {
+    this.#total = total;
   }
 }

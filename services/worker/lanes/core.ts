@@ -9,7 +9,6 @@ import { toPoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
 import type { Ages } from "../../../mesh/wire/ages.js";
-import { type BundleEntry, decodeBundle } from "../../../mesh/wire/bundle.js";
 import {
   type BundleHeaders,
   decodeJobHeaders,
@@ -17,12 +16,12 @@ import {
   isBundle,
   type JobHeaders,
 } from "../../../mesh/wire/headers.js";
-import { senderOf, splitReply } from "../../../mesh/wire/reply.js";
+import { type BundleEntry, decodeBundle } from "../../../mesh/wire/payloads.js";
 import { isAnswerable } from "../../../mesh/wire/subjects.js";
-import { headersOf } from "../../../mesh/wire/wire-headers.js";
-import type { Answers } from "../answers.js";
+import { headersOf, senderOf, splitReply } from "../../../mesh/wire/wire-headers.js";
 import type { Intake } from "../jobs/intake.js";
-import type { JobOrder } from "../jobs/order.js";
+import type { JobOrder } from "../jobs/running-job.js";
+import type { Answers } from "../replies.js";
 
 /** What the lane works with. */
 export interface CoreLaneParts {

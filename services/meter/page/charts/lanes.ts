@@ -2,7 +2,7 @@
 
 import { count, duration, percent, rate } from "../../../../browser/format.js";
 import { createMeterClient, type PoolCapacity } from "../../../../browser.js";
-import { isName } from "../../../../mesh/names.js";
+import { isName } from "../../../../mesh/wire/subjects.js";
 import { byId, element, setText } from "../element.js";
 import { chosenCapacity, connectionNow, type PageState } from "../page-state.js";
 import { type HistoryLane, type HistoryPoint, HistoryRing } from "./history-ring.js";

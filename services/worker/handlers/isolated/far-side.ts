@@ -3,7 +3,7 @@
  * messages. Loads the handler once, then runs one call at a time.
  */
 import { PoolError } from "../../../../mesh/errors.js";
-import { failure } from "../endings.js";
+import { failure } from "../handler.js";
 import type { LoadedHandler } from "../handler-exports.js";
 import { loadHandlerFile } from "../handler-file.js";
 import { HandlerLife } from "../handler-life.js";
