@@ -24,7 +24,7 @@ export type SubmissionState = "unsent" | "asking" | "doubtful" | "taken" | "aske
 export class Submission {
   /** The correlation id of its answers; belongs to the client's link. */
   token = "";
-  /** Its tick among the deadlines (deadlines.ts). */
+  /** Its tick among the deadlines (containers.ts). */
   deadlineTick = 0;
   /** When it was sent to a manager last, monotonic milliseconds. */
   sentAtMs = 0;

@@ -127,13 +127,7 @@ function refuse(why: string, cause?: unknown): PoolError {
   return new PoolError("invalid_argument", `payload: ${why}`, { field: "payload", cause });
 }
 
-/**
- * What JSON.stringify would lose without a word: a Map becomes `{}`, NaN becomes
- * null. Finds the first such value inside a value, and says what to do instead.
- *
- * Pure. Taken as they are: objects with their own `toJSON`. Left out, as always
- * in JSON: fields that are `undefined` or a function.
- */
+// What JSON.stringify would lose without a word: a Map becomes `{}`, NaN becomes null.
 
 const TEXT_OR_BYTES = 'read it first, or return bytes with codec "bytes"';
 const BYTES = 'use codec "bytes"';

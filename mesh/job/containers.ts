@@ -1,15 +1,12 @@
 /**
- * A map for entries that come and go all the time, such as jobs under way.
+ * Containers for jobs that come and go all the time: by key, in order of arrival,
+ * by deadline. Pure.
  *
- * Pure. JavaScript's Map begins a new table whenever its places are used up, and
- * each old table points to the next. Once one of them has lived long enough for
- * the collector to take it for permanent, it keeps alive all tables that follow,
- * with every entry that they had when they were given up: what lived for a
- * millisecond is collected like what lived for minutes (docs/adr/0011). Here
- * entries are put into and taken out of the same two arrays: open addressing,
- * linear probing, no marks of what was deleted.
+ * Each is made so that what has left it can be collected, and so that every
+ * operation takes constant time with ten thousand jobs in it.
  */
 
+/** A table of a {@link ChurnMap} has at least so many places. */
 const MIN_PLACES = 16;
 /** A table of so many places stays when it empties: bundles let hundreds of jobs come and go at once. */
 const KEPT_PLACES = 2_048;
@@ -21,6 +18,15 @@ export function fixChurnOrder(number: number): void {
   seed = number | 0;
 }
 
+/**
+ * A map by string keys. JavaScript's Map begins a new table whenever its places are used up, and
+ * each old table points to the next. Once one of them has lived long enough for
+ * the collector to take it for permanent, it keeps alive all tables that follow,
+ * with every entry that they had when they were given up: what lived for a
+ * millisecond is collected like what lived for minutes (docs/adr/0011). Here
+ * entries are put into and taken out of the same two arrays: open addressing,
+ * linear probing, no marks of what was deleted.
+ */
 export class ChurnMap<V> {
   #keys: (string | undefined)[] = [];
   #values: (V | undefined)[] = [];
@@ -135,20 +141,14 @@ function hashOf(key: string): number {
   return hash ^ (hash >>> 13);
 }
 
-/**
- * A first-in-first-out list whose members can leave from the middle.
- *
- * Pure. A doubly linked list: every operation takes constant time, which a
- * JavaScript array or Set does not give at ten thousand parked jobs.
- */
-
-/** A place in a list; keep it to remove its value later. */
+/** A place in a {@link Fifo}; keep it to remove its value later. */
 export interface FifoNode<T> {
   readonly value: T;
   previous: FifoNode<T> | undefined;
   next: FifoNode<T> | undefined;
 }
 
+/** A first-in-first-out list, doubly linked: a member can leave from the middle. */
 export class Fifo<T> {
   #first: FifoNode<T> | undefined;
   #last: FifoNode<T> | undefined;
@@ -213,9 +213,9 @@ export class Fifo<T> {
 }
 
 /**
- * Deadlines of many jobs without a timer per job.
+ * Deadlines of many jobs without a timer per job; time is an argument.
  *
- * Pure: time is an argument. Jobs are kept in buckets of one tick; one sweep
+ * Jobs are kept in buckets of one tick; one sweep
  * hands out those whose tick has passed, so a deadline is met within a tick
  * and a sweep interval.
  */

@@ -1,5 +1,6 @@
 /**
- * What a caller hands in and what it hears: options, results and outcomes.
+ * What a caller hands in and what it hears: options, the checked job that is made
+ * of them, results and outcomes.
  *
  * The same shapes for Manager, Client and the doors, so that they can be
  * swapped for each other.
@@ -125,9 +126,7 @@ export function toBytes(payload: Payload): Uint8Array {
   return typeof payload === "string" ? encoder.encode(payload) : payload;
 }
 
-/** Submit options become a checked job specification: the one gate for every door. */
-
-/** A job that is checked and has its defaults filled in. */
+/** A job that is checked and has its defaults filled in: what every way in makes of its options, by {@link toJobSpec}. */
 export interface JobSpec {
   readonly id: string;
   /** Names this submission when its caller chose the id; "" when the id was made for it and is its own. */

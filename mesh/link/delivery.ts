@@ -1,9 +1,11 @@
 /**
- * The batcher: what is sent to one place in one turn of the event loop leaves
- * together, at the end of the turn or when there is enough of it; what has no
- * company leaves as it is.
+ * How messages leave and how their sender knows that they have arrived.
  *
- * Not decided here: what may wait, and how several travel (bundle.ts).
+ * {@link Batcher}: what is sent to one subject in one turn of the event loop leaves
+ * together, at the end of the turn or when there is enough of it. {@link Confirmer}:
+ * what was published is kept until the broker has confirmed it, and published again
+ * after a reconnect. Not decided here: what may wait, how several travel in one
+ * message (wire/payloads.ts), how they are kept and for how long.
  */
 import { ChurnMap } from "../job/containers.js";
 import { HEADER_RESERVE_BYTES } from "../wire/headers.js";
@@ -28,6 +30,7 @@ interface Group<T> {
   bytes: number;
 }
 
+/** Sends together what is for one place and comes in one turn; an item without company leaves as it is. */
 export class Batcher<T> {
   readonly #bus: Pick<Bus, "maxPayloadBytes" | "runtime">;
   readonly #ways: BatcherWays<T>;
@@ -105,15 +108,6 @@ function empty<T>(group: Group<T>): T[] {
   return items;
 }
 
-/**
- * Sees to it that what was published has arrived.
- *
- * What is published at the moment in which a connection breaks is lost. So it is
- * kept until a round trip that began after it has ended, and published again
- * after a reconnect. The receiver drops the second one. Not decided here: how it
- * is kept, and for how long (the store's matter).
- */
-
 /** What was published and is not confirmed. */
 export interface UnconfirmedStore {
   /** The number of the newest message; numbers rise by one. */
@@ -134,6 +128,13 @@ const CONFIRM_AFTER_MS = 50;
 const CONFIRM_AT_COUNT = 1_024;
 const ROUND_TRIP_LIMIT_MS = 2_000;
 
+/**
+ * Sees to it that what was published has arrived.
+ *
+ * What is published at the moment in which a connection breaks is lost. So it is
+ * kept until a round trip that began after it has ended. The receiver drops the
+ * second one of two.
+ */
 export class Confirmer {
   readonly #bus: Bus;
   readonly #store: UnconfirmedStore;

@@ -51,12 +51,13 @@ export interface HandoverHost {
 
 /** The handovers of one connection, one at a time. */
 export class Handover {
+  /** Whether messages are to be held. Set here only; a field, because every publish reads it. */
+  underWay = false;
   readonly #nc: Connection;
   readonly #runtime: Runtime;
   readonly #host: HandoverHost;
   #held: HeldMessage[] = [];
   #heldBytes = 0;
-  #underWay = false;
   #planned = false;
   #limit: Timer | undefined;
   #ended: Promise<void> = Promise.resolve();
@@ -66,11 +67,6 @@ export class Handover {
     this.#nc = nc;
     this.#runtime = runtime;
     this.#host = host;
-  }
-
-  /** Whether messages are to be held. */
-  get underWay(): boolean {
-    return this.#underWay;
   }
 
   /** Settles when no handover is under way. */
@@ -89,7 +85,7 @@ export class Handover {
     this.#hold();
     // After this round trip all that was published is at the broker.
     await this.#within(Promise.all([this.#nc.flush(), this.#answersHeard()]));
-    if (this.#underWay) await this.#nc.reconnect().catch(() => this.#fail());
+    if (this.underWay) await this.#nc.reconnect().catch(() => this.#fail());
   }
 
   /** The broker was quicker: no handover, an outage. */
@@ -109,14 +105,14 @@ export class Handover {
   /** There is a connection again, or none is wanted: sends what was held. */
   end(): void {
     this.#planned = false;
-    if (!this.#underWay) return;
+    if (!this.underWay) return;
     const held = this.#held;
     this.#close();
     for (const message of held) this.#host.send(message);
   }
 
   #hold(): void {
-    this.#underWay = true;
+    this.underWay = true;
     this.#ended = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -125,7 +121,7 @@ export class Handover {
   }
 
   async #answersHeard(): Promise<void> {
-    while (this.#underWay && !this.#host.mayGo()) await delay(this.#runtime, ASK_EVERY_MS);
+    while (this.underWay && !this.#host.mayGo()) await delay(this.#runtime, ASK_EVERY_MS);
   }
 
   /** Waits for the end of `step`, whatever it is, and no longer than a part of the farewell may take. */
@@ -138,14 +134,14 @@ export class Handover {
   }
 
   #fail(): void {
-    if (!this.#underWay) return;
+    if (!this.underWay) return;
     this.#close();
     this.#host.onFailed();
   }
 
   #close(): void {
     this.#runtime.cancel(this.#limit);
-    this.#underWay = false;
+    this.underWay = false;
     this.#held = [];
     this.#heldBytes = 0;
     this.#settle();

@@ -1,5 +1,6 @@
 /**
- * What a part of the mesh has from its process: time, timers, chance and fresh ids.
+ * What a part of the mesh has from its process: time, timers, chance and fresh ids,
+ * and whether the process stood still.
  *
  * Every part takes them from its bus, so that the simulator (test/sim) can run
  * the same code on a simulated clock. Only this file and a process's main file

@@ -9,8 +9,8 @@
  * which is allowed for.
  */
 
+import { LRUCache } from "lru-cache";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { FifoMap } from "../job/fifo-map.js";
 
 /** How far two clocks may drift apart, as a part of the time that passes. */
 const DRIFT = 3e-4;
@@ -29,7 +29,7 @@ interface Sender {
 }
 
 export class Ages {
-  readonly #senders = new FifoMap<Sender>(MAX_SENDERS);
+  readonly #senders = new LRUCache<string, Sender>({ max: MAX_SENDERS });
 
   /**
    * The age of a message, in milliseconds; 0 for the first of a sender.
@@ -63,11 +63,7 @@ export class Ages {
   }
 }
 
-/**
- * How far a worker's wall clock is from a reader's, for people to see. Nothing is decided by it. Pure.
- */
-
-/** A clock that is off by more than this is shown, in milliseconds; less may be the heartbeat's way. */
+/** For people to see; nothing is decided by it. A clock that is off by more than this is shown, in milliseconds; less may be the heartbeat's way. */
 export const CLOCK_OFF_MS = 2_000;
 
 /**

@@ -133,7 +133,7 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
   return h;
 }
 
-/** Whether a message is a bundle of several (see bundle.ts). */
+/** Whether a message is a bundle of several (see payloads.ts). */
 export const isBundle = firstHeaderIs(HEADER.bundle);
 
 /** What a bundle of jobs says of all of them. */

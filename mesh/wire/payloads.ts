@@ -1,8 +1,8 @@
 /**
- * Bundles: several jobs, or several results, in one message, between a manager
- * and a worker that both understand it.
+ * Payloads in messages: how large one may be, and how several travel in one. Pure.
  *
- * Pure. A message costs both ends and the broker more than an empty job does,
+ * A **bundle** holds several jobs, or several results, between a manager and a
+ * worker that both understand it. A message costs both ends and the broker more than an empty job does,
  * and headers as text more than all else that crosses; so what is sent to one
  * place in one turn of the event loop travels together, in binary. An entry is,
  * big-endian: 1 with a trace, else 0; length of its token; length of its id;
@@ -144,12 +144,8 @@ function hasTrace({ traceparent, tracestate }: BundleEntry): boolean {
   return traceparent !== undefined || tracestate !== undefined;
 }
 
-/**
- * What the broker takes in one message beside our headers.
- *
- * A broker that comes back may take less than the one before; so this is asked
- * when a job or a result leaves, and not only when it comes.
- */
+// What the broker takes in one message beside our headers. A broker that comes back may take less than the one before.
+// So this is asked when a job or a result leaves, and not only when it comes.
 
 /** Headers that count besides ours. */
 export interface Trace {

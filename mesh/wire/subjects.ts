@@ -1,8 +1,10 @@
 /**
- * Every subject of the mesh, built and taken apart in one place.
+ * Every subject of the mesh, built and taken apart in one place, and the rule for
+ * the names in it. Pure.
  *
- * Pure. Names are checked by {@link checkName} when a `Subjects` is made or a
- * subject is built; nothing else in the project concatenates a subject.
+ * nats.js checks neither wildcards nor the names of queue groups: a CR LF in one
+ * would reach the broker as protocol. So each name is checked by {@link checkName}
+ * before it becomes part of a subject, and nothing else in the project concatenates one.
  */
 import { PoolError } from "../errors.js";
 
@@ -130,14 +132,6 @@ export function isAnswerable(reply: string | undefined, inboxPrefix?: string): r
   if (reply.startsWith(INBOX) || reply.startsWith(ACCOUNT_REPLY)) return true;
   return inboxPrefix !== undefined && reply.startsWith(`${inboxPrefix}.`);
 }
-
-/**
- * The name rule: what a pool, a worker, a job or a manager may be called.
- *
- * Decided here and nowhere else, because nats.js checks neither wildcards nor
- * queue-group names: a CR LF in one would reach the broker as protocol. Every
- * edge calls {@link checkName} before a name touches a subject.
- */
 
 /** What kinds of thing bear names. */
 export type NameKind = "pool" | "worker" | "job" | "manager" | "nonce";

@@ -1,7 +1,8 @@
 /**
- * NATS headers on the hot path: written once as text, read by search.
+ * A message as it crosses the wire: its headers, its reply subject, the broker's
+ * word that nobody listens, and what looks like an answer and is none. Pure.
  *
- * nats.js' own class keeps a map of arrays and canonicalizes every name; that
+ * Headers are written once as text and read by search. nats.js' own class keeps a map of arrays and canonicalizes every name; that
  * took a quarter of the time of an empty job (see docs/adr). This one has what
  * the mesh uses. What it reads is checked against nats.js' class by a test.
  */
@@ -115,11 +116,6 @@ export function headersOf(msg: Pick<Msg, "headers">): HeaderReader | undefined {
   if (_msg.hdr <= 0) return undefined;
   return new WireHeaders(Buffer.from(_rdata.buffer, _rdata.byteOffset, _msg.hdr).toString("latin1"));
 }
-
-/**
- * Replies as they cross the wire: their subject, the broker's word that nobody
- * listens, and what looks like an answer and is none. Pure.
- */
 
 /** The parts of a reply that are read. */
 export type Reply = Pick<Msg, "headers" | "data">;

@@ -12,9 +12,9 @@ import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
 import { decodeHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { isAnswerable, QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
-import type { Answers } from "./answers.js";
 import { answerAgain, answerSubmission } from "./doors/nats.js";
 import type { HeldSubmissions } from "./held-submissions.js";
+import type { OutcomeReplies } from "./outcome-replies.js";
 import type { Pool } from "./pool/pool.js";
 
 /** What it works with. */
@@ -25,7 +25,7 @@ export interface HearingParts {
   readonly manager: string;
   /** Also take jobs from `pool.P.submit`. */
   readonly servesSubmit: boolean;
-  readonly answers: Answers;
+  readonly answers: OutcomeReplies;
   readonly held: HeldSubmissions;
   /** A pool that is known. */
   readonly known: (name: string) => Pool | undefined;

@@ -78,6 +78,7 @@ export class Manager extends Lifecycle implements Submitter {
   readonly #members: PoolMember[] = [];
   #bus: Bus | undefined;
   #pools: Pools | undefined;
+  #engine: Pool | undefined;
 
   /**
    * Connects and is ready to take jobs.
@@ -103,7 +104,7 @@ export class Manager extends Lifecycle implements Submitter {
 
   /** Slots of READY workers, busy ones among them as their heartbeats say, and parked jobs. */
   get capacity(): { readonly slots: number; readonly busy: number; readonly parked: number; readonly workers: number } {
-    const { workers, dispatcher } = this.#engine();
+    const { workers, dispatcher } = this.#openPool();
     let busy = 0;
     for (const worker of workers.all()) busy += worker.busy;
     return { slots: workers.capacity, busy, parked: dispatcher.parked.size, workers: workers.size };
@@ -125,7 +126,7 @@ export class Manager extends Lifecycle implements Submitter {
 
   submit(payload: Payload, options: SubmitOptions = {}): Promise<JobResult> {
     try {
-      return this.#engine().run(toBytes(payload), options);
+      return this.#openPool().run(toBytes(payload), options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -135,7 +136,7 @@ export class Manager extends Lifecycle implements Submitter {
     payloads: Iterable<Payload> | AsyncIterable<Payload>,
     options: SubmitManyOptions = {},
   ): AsyncIterable<IndexedOutcome> {
-    const pool = this.#engine();
+    const pool = this.#openPool();
     const starter: PayloadStarter = {
       start: (payload, each, onEnd) => pool.submit(payload, each, { onEnd }),
       cancel: (id) => pool.cancel(id),
@@ -146,16 +147,16 @@ export class Manager extends Lifecycle implements Submitter {
   detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
     const { onOutcome, onProgress, ...rest } = options;
     const listener = { onEnd: onOutcome ?? (() => {}), ...(onProgress === undefined ? {} : { onProgress }) };
-    return this.#engine().submit(toBytes(payload), rest, listener, true);
+    return this.#openPool().submit(toBytes(payload), rest, listener, true);
   }
 
   /** The outcome of a job that was detached or whose id you chose, for a minute after its end. */
   outcome(id: string): Outcome | undefined {
-    return this.#engine().outcomes.get(checkName("job", id), this.#openBus().runtime.now());
+    return this.#openPool().outcomes.get(checkName("job", id), this.#openBus().runtime.now());
   }
 
   async cancel(id: string): Promise<void> {
-    if (this.#engine().cancel(checkName("job", id))) return;
+    if (this.#openPool().cancel(checkName("job", id))) return;
     await askCancel(this.#openBus(), this.#openPools(), this.pool, id);
   }
 
@@ -183,16 +184,19 @@ export class Manager extends Lifecycle implements Submitter {
     });
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
     await this.#pools.start();
+    this.#engine = this.#pools.get(this.pool);
   }
 
   protected async onStop(): Promise<void> {
+    this.#engine = undefined;
     await this.#pools?.stop();
     await Promise.all([...this.#members].map((worker) => worker.stop()));
     if (this.#options.bus === undefined) await this.#bus?.close();
   }
 
-  #engine(): Pool {
-    return this.#openPools().get(this.pool);
+  /** @throws PoolError `bus_unavailable` before the start, `draining` while it stops */
+  #openPool(): Pool {
+    return this.#engine ?? this.#openPools().get(this.pool);
   }
 
   #openPools(): Pools {

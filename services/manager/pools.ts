@@ -12,11 +12,11 @@ import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
 import { checkName, Subjects } from "../../mesh/wire/subjects.js";
-import { Answers } from "./answers.js";
 import { isShownPool } from "./doors/unknown-pool.js";
 import { Hearing } from "./hearing.js";
 import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
+import { OutcomeReplies } from "./outcome-replies.js";
 import { Pool } from "./pool/pool.js";
 import type { PoolSettings } from "./pool/pool-settings.js";
 import { Ticker } from "./ticker.js";
@@ -48,7 +48,7 @@ export class Pools extends Lifecycle {
   readonly #options: PoolsOptions;
   readonly #log: Logger;
   readonly #pools = new Map<string, Pool>();
-  readonly #answers: Answers;
+  readonly #answers: OutcomeReplies;
   readonly #held: HeldSubmissions;
   readonly #ticker: Ticker;
   readonly #hearing: Hearing;
@@ -64,10 +64,15 @@ export class Pools extends Lifecycle {
     this.#options = options;
     this.#log = log;
     this.subjects = new Subjects(prefix);
-    this.#answers = new Answers(bus);
+    this.#answers = new OutcomeReplies(bus);
     this.#held = new HeldSubmissions(bus, bus.runtime.now());
-    this.#ticker = new Ticker({ bus, pools: () => this.known(), onSecond: (nowMs) => this.#onSecond(nowMs) });
     this.#heartbeats = new Heartbeats({ bus, subjects: this.subjects, manager: id, pools: () => this.shown() });
+    this.#ticker = new Ticker({
+      bus,
+      heartbeats: this.#heartbeats,
+      pools: () => this.known(),
+      onSecond: (nowMs) => this.#onSecond(nowMs),
+    });
     this.#hearing = new Hearing({
       bus,
       subjects: this.subjects,
@@ -173,12 +178,8 @@ export class Pools extends Lifecycle {
   #add(name: string): Pool {
     const { bus, settings } = this.#options;
     const { inbox, subjects } = this;
-    const onBusy = (pool: Pool, busy: boolean): void => {
-      this.#ticker.onBusy(pool, busy);
-      this.#heartbeats.changed();
-    };
     const isNamed = this.#options.pools !== undefined;
-    const pool = new Pool(name, { bus, inbox, subjects, isNamed, onBusy }, settings);
+    const pool = new Pool(name, { bus, inbox, subjects, isNamed, ticker: this.#ticker }, settings);
     this.#pools.set(name, pool);
     bus.publish(subjects.controlAll(name), encodeControl("rollCall", {}));
     return pool;

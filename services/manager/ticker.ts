@@ -7,6 +7,7 @@
 import type { Bus } from "../../mesh/link/bus.js";
 import { PROBE_AFTER_MS } from "../../mesh/link/presence.js";
 import { StallDetector, type Timer } from "../../mesh/link/runtime.js";
+import type { Heartbeats } from "./heartbeat.js";
 import type { Pool } from "./pool/pool.js";
 
 const TICK_MS = 10;
@@ -26,6 +27,7 @@ const BROKER_STALL_MS = 300;
 export interface TickerParts {
   readonly bus: Bus;
   readonly pools: () => Iterable<Pool>;
+  readonly heartbeats: Pick<Heartbeats, "changed">;
   /** Called every second, after the checks. */
   readonly onSecond: (nowMs: number) => void;
 }
@@ -59,6 +61,7 @@ export class Ticker {
 
   /** A pool has its first live job, or has none any more. */
   onBusy(pool: Pool, busy: boolean): void {
+    this.#parts.heartbeats.changed();
     if (!busy) {
       this.#busy.delete(pool);
       return;

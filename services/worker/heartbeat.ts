@@ -1,6 +1,6 @@
 /**
- * When heartbeats go out: every interval, on every change (coalesced), after a
- * reconnect, and when told to.
+ * A worker's heartbeats: what they say, and when they go out: every interval, on
+ * every change (coalesced), after a reconnect, and when told to.
  *
  * The one writer of a worker's heartbeats; `seq` rises with each.
  */
@@ -124,8 +124,6 @@ export class Heartbeats {
   }
 }
 
-/** What a heartbeat says. Pure: figures in, message out. */
-
 /** How many ids of running jobs a heartbeat carries. */
 export const RUNNING_IDS_LIMIT = 64;
 /** The protocol that this version speaks: nonces and leases. */
@@ -200,8 +198,6 @@ export function buildHeartbeat(
     sentAtMs: BigInt(Math.round(sentAtMs)),
   });
 }
-
-/** Where the figures in a worker's heartbeats come from. */
 
 /** Makes the sender of heartbeats of one process start: a new incarnation. */
 export function makeHeartbeats(

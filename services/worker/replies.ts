@@ -1,7 +1,10 @@
 /**
- * Everything that a worker answers: builds the reply's headers and publishes it.
+ * What a worker replies for its jobs, and how it knows that a result has arrived.
  *
- * Not decided here: what is answered, and what is kept for a second sending.
+ * {@link Replies} builds the headers of a reply and publishes it. {@link KeptReplies}
+ * keeps results until a round trip has confirmed them, publishes again after a
+ * reconnect what was not confirmed, and resends what a manager misses. Not decided
+ * here: what is replied (jobs/), how results are stored (jobs/results.ts).
  */
 import type { MsgHdrs } from "nats";
 import type { PoolError } from "../../mesh/errors.js";
@@ -18,13 +21,14 @@ import {
   resultRefusal,
 } from "../../mesh/wire/payloads.js";
 import { bundleSubject, splitReply } from "../../mesh/wire/wire-headers.js";
-import type { Ending } from "./handlers/runner.js";
+import type { HandlerOutcome } from "./handlers/runner.js";
 import type { RefusalPort } from "./jobs/intake.js";
 import type { Results } from "./jobs/results.js";
 import { type Addressee, type Answerer, type JobOrder, jobKey } from "./jobs/running-job.js";
 
 const EMPTY = new Uint8Array(0);
 
+/** Builds and publishes replies; results of one turn for one manager leave in a bundle. */
 export class Replies {
   readonly #bus: Bus;
   readonly #worker: string;
@@ -69,8 +73,8 @@ export class Replies {
   }
 
   /** A result or an error; a result that is too large becomes an error, one of a bundle waits for the end of the turn. */
-  ending(to: Addressee, ending: Ending): void {
-    const sendable = this.sendable(ending);
+  outcome(to: Addressee, outcome: HandlerOutcome): void {
+    const sendable = this.sendable(outcome);
     if (!sendable.ok) return this.error(to, sendable.error);
     const { payload } = sendable;
     if (!to.bundled || to.reply === undefined || payload.length > MAX_BUNDLED_BYTES) return this.#result(to, payload);
@@ -94,10 +98,10 @@ export class Replies {
     this.#batcher.flush();
   }
 
-  /** The same ending, or `payload_too_large` when the broker would not take it. */
-  sendable(ending: Ending): Ending {
-    const error = ending.ok ? resultRefusal(ending.payload, this.maxBytes) : undefined;
-    return error === undefined ? ending : { ok: false, error };
+  /** The same outcome, or `payload_too_large` when the broker would not take it. */
+  sendable(outcome: HandlerOutcome): HandlerOutcome {
+    const error = outcome.ok ? resultRefusal(outcome.payload, this.maxBytes) : undefined;
+    return error === undefined ? outcome : { ok: false, error };
   }
 
   #sendResults(inbox: string, results: readonly BundleEntry[]): void {
@@ -128,15 +132,8 @@ function withError(headers: MsgHdrs, error: PoolError): MsgHdrs {
   return headers;
 }
 
-/**
- * What a worker answers for its jobs, with results kept until they have arrived.
- *
- * The answerer of the core lane. A result is published and kept (jobs/results.ts);
- * a round trip confirms it, a reconnect publishes again what was not confirmed
- * (confirmer.ts), and a manager may ask for results that it misses.
- */
-
-export class Answers implements Answerer, RefusalPort, UnconfirmedStore {
+/** The replies of the core lane, with results kept until they have arrived. */
+export class KeptReplies implements Answerer, RefusalPort, UnconfirmedStore {
   readonly #results: Results;
   readonly #replies: Replies;
   readonly #now: () => number;
@@ -173,17 +170,17 @@ export class Answers implements Answerer, RefusalPort, UnconfirmedStore {
     this.#replies.error(to, error);
   }
 
-  end(order: JobOrder, ending: Ending, nowMs: number): void {
-    this.#replies.ending(order, ending);
+  end(order: JobOrder, outcome: HandlerOutcome, nowMs: number): void {
+    this.#replies.outcome(order, outcome);
     if (order.reply === undefined) return;
-    this.#results.keep(order, ending, nowMs);
+    this.#results.keep(order, outcome, nowMs);
     this.#confirmer.published();
   }
 
   /** Publishes the kept results of these submissions again; returns the keys of those it had. */
   resend(keys: ReadonlySet<string>): Set<string> {
     const found = this.#results.findJobs(keys, this.#now());
-    for (const kept of found) this.#replies.ending(kept, kept.ending);
+    for (const kept of found) this.#replies.outcome(kept, kept.outcome);
     return new Set(found.map(({ id, nonce }) => jobKey(id, nonce)));
   }
 
@@ -192,7 +189,7 @@ export class Answers implements Answerer, RefusalPort, UnconfirmedStore {
   }
 
   publishAgain(): void {
-    for (const kept of this.#results.allUnconfirmed(this.#now())) this.#replies.ending(kept, kept.ending);
+    for (const kept of this.#results.allUnconfirmed(this.#now())) this.#replies.outcome(kept, kept.outcome);
   }
 
   flush(): void {

@@ -23,15 +23,20 @@ import { AcceptPolicy, jobKey } from "./jobs/running-job.js";
 import { RunningJobs, Slots } from "./jobs/running-jobs.js";
 import { CoreLane } from "./lanes/core.js";
 import { drainSubscription, Offers } from "./offers.js";
-import { Answers, Replies } from "./replies.js";
+import { KeptReplies, Replies } from "./replies.js";
 import { makeServiceEntry } from "./service-entry.js";
 import { Ticker } from "./ticker.js";
 import type { WorkerSettings } from "./worker-options.js";
 
+/** The state of a worker; the worker sets it (worker.ts). */
+export interface WorkerStatus {
+  state: WorkerState;
+}
+
 /** What the worker itself decides. */
 export interface SessionHost {
   readonly settings: WorkerSettings;
-  readonly state: () => WorkerState;
+  readonly status: Readonly<WorkerStatus>;
   readonly actions: Omit<ControlActions, "rollCall" | "setPace" | "resend" | "snapshot">;
 }
 
@@ -46,7 +51,7 @@ export class Session {
   readonly #bus: Bus;
   readonly #host: SessionHost;
   readonly #ticker: Ticker;
-  readonly #answers: Answers;
+  readonly #replies: KeptReplies;
   readonly #intake: Intake;
   readonly #lane: CoreLane;
   readonly #service: ServiceApi;
@@ -64,7 +69,7 @@ export class Session {
     const report = reportTo(settings.log);
     const results = new Results();
     const replies = new Replies(bus, settings.id, () => this.slots.free);
-    this.#answers = new Answers(bus, results, replies);
+    this.#replies = new KeptReplies(bus, results, replies);
     this.#ticker = new Ticker({
       bus,
       checkJobs: (nowMs) => this.jobs.check(nowMs),
@@ -81,7 +86,7 @@ export class Session {
       runner,
       acceptPolicy,
       now: runtime.now,
-      sendable: (ending) => replies.sendable(ending),
+      sendable: (outcome) => replies.sendable(outcome),
       flush: () => replies.flush(),
       onFailed: (job, error) => report(job, { ok: false, error }),
       onStarted: () => this.#ticker.onJobStarted(),
@@ -92,14 +97,14 @@ export class Session {
       jobs: this.jobs,
       results,
       revoked: this.#revoked,
-      refusals: this.#answers,
+      refusals: this.#replies,
       submitSubject: settings.subjects.submit(settings.pool),
-      isReady: () => host.state() === WorkerState.READY,
+      isReady: () => host.status.state === WorkerState.READY,
       inputIsStale: () => this.#ticker.inputIsStale,
     });
     this.#lane = new CoreLane({
       intake: this.#intake,
-      answers: this.#answers,
+      replies: this.#replies,
       runtime,
       ages: this.#ages,
       inboxPrefix: bus.inboxPrefix,
@@ -151,8 +156,8 @@ export class Session {
   async close(): Promise<void> {
     await this.#service.stop();
     await Promise.all(this.#subscriptions.map((each) => drainSubscription(this.#bus, each)));
-    await this.#answers.settle(SETTLE_LIMIT_MS);
-    this.#answers.stop();
+    await this.#replies.settle(SETTLE_LIMIT_MS);
+    this.#replies.stop();
     this.#ticker.stop();
     this.heartbeats.stop();
     this.heartbeats.send();
@@ -171,13 +176,13 @@ export class Session {
 
   #resend(submissions: readonly SubmissionName[]): readonly boolean[] {
     const keys = submissions.map(({ id, nonce }) => jobKey(id, nonce));
-    const finished = this.#answers.resend(new Set(keys));
+    const finished = this.#replies.resend(new Set(keys));
     return submissions.map(({ id, nonce }, i) => this.jobs.acceptAgain(id, nonce) || finished.has(keys[i] as string));
   }
 
   #figures(): HeartbeatFigures {
     return {
-      state: this.#host.state(),
+      state: this.#host.status.state,
       slots: this.slots.total,
       busy: this.slots.busy,
       ...this.jobs.figures(RUNNING_IDS_LIMIT),

@@ -13,7 +13,7 @@ import type { PoolMember } from "../../mesh/process/member.js";
 import { payloadLimit } from "../../mesh/wire/payloads.js";
 import { makeRunner } from "./handlers/make-runner.js";
 import type { Runner } from "./handlers/runner.js";
-import { Session } from "./session.js";
+import { Session, type WorkerStatus } from "./session.js";
 import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
 
 export type { Handler, Job } from "./handlers/handler.js";
@@ -33,7 +33,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   #wasReady = false;
   #ownsBus = true;
   #session: Session | undefined;
-  #workerState = WorkerState.STARTING;
+  readonly #status: WorkerStatus = { state: WorkerState.STARTING };
   #drained: Promise<void> | undefined;
   /** As asked for by options or resize(). */
   #slots: number;
@@ -66,7 +66,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   get workerState(): WorkerState {
-    return this.#workerState;
+    return this.#status.state;
   }
 
   get slots(): number {
@@ -99,14 +99,14 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
 
   /** Takes nothing new until resumed. */
   async pause(): Promise<void> {
-    if (this.#workerState !== WorkerState.READY) return;
+    if (this.#status.state !== WorkerState.READY) return;
     this.#setState(WorkerState.PAUSED);
     await this.#session?.offers.leave();
   }
 
   /** Takes jobs again after pause(). */
   async resume(): Promise<void> {
-    if (this.#workerState !== WorkerState.PAUSED) return;
+    if (this.#status.state !== WorkerState.PAUSED) return;
     this.#session?.offers.join();
     this.#setState(WorkerState.READY);
   }
@@ -129,7 +129,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#bus ??= await this.#connect();
     this.#session = new Session(this.#bus, this.#runner, {
       settings: this.#settings,
-      state: () => this.#workerState,
+      status: this.#status,
       actions: {
         drain: () => this.#startDrain(),
         pause: () => this.pause(),
@@ -157,7 +157,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
       this.#setState(WorkerState.STOPPED, "silently");
       await session.close();
     } else await this.#runner.stop();
-    this.#workerState = WorkerState.STOPPED;
+    this.#status.state = WorkerState.STOPPED;
     if (this.#ownsBus) await this.#bus?.close();
     if (this.#wasReady) this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
   }
@@ -216,8 +216,8 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   #setState(state: WorkerState, how: "announced" | "silently" = "announced"): void {
-    if (this.#workerState === state) return;
-    this.#workerState = state;
+    if (this.#status.state === state) return;
+    this.#status.state = state;
     if (how === "announced") this.#session?.heartbeats.send();
   }
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { ExecRunner } from "../../services/worker/handlers/exec-runner.js";
-import type { Call, Ending } from "../../services/worker/handlers/runner.js";
+import type { Call, HandlerOutcome } from "../../services/worker/handlers/runner.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
@@ -61,7 +61,7 @@ describe("handler exec", () => {
   test("an environment that cannot be passed on ends its own job", async () => {
     const { log } = readableLog();
     const options = { command: "cat", abortGraceMs: 0, maxBytes: () => 100, report: () => undefined, log };
-    const ending = await new Promise<Ending>((end) => {
+    const ending = await new Promise<HandlerOutcome>((end) => {
       const call = {
         id: "a",
         bytes: new Uint8Array(),

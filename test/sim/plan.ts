@@ -96,7 +96,7 @@ export type Step =
 
 /** What somebody who is no part of the mesh may do. */
 export type StrangerAct =
-  /** Answers every job with a `Pool-Reply` that nobody knows. */
+  /** OutcomeReplies every job with a `Pool-Reply` that nobody knows. */
   | "unknown-reply-kind"
   /** Publishes heartbeats that are garbage. */
   | "garbage-heartbeats"

@@ -5,7 +5,7 @@ import { PoolError } from "../../mesh/errors.js";
 import type { Channel, ChannelEvents, ChannelKind } from "../../services/worker/handlers/isolated/channel.js";
 import { IsolatedRunner, type IsolatedRunnerOptions } from "../../services/worker/handlers/isolated/isolated-runner.js";
 import type { FromHost, ToHost } from "../../services/worker/handlers/isolated/wire.js";
-import type { Call, Ending } from "../../services/worker/handlers/runner.js";
+import type { Call, HandlerOutcome } from "../../services/worker/handlers/runner.js";
 import { eventually, settled, within } from "../support/wait.js";
 
 /** One thread that a test plays. */
@@ -42,7 +42,7 @@ class PlayedThread implements Channel {
   answer(): void {
     const run = this.heard.filter((each) => each.say === "run").at(-1);
     assert.ok(run !== undefined);
-    this.say({ say: "answer", call: run.wire.call, ending: { ok: true, payload: new Uint8Array() } });
+    this.say({ say: "answer", call: run.wire.call, outcome: { ok: true, payload: new Uint8Array() } });
   }
 
   release(): void {
@@ -88,8 +88,8 @@ function rig(options: Partial<IsolatedRunnerOptions> = {}): Rig {
   return { runner, threads, usable, reported };
 }
 
-function makeCall(id: string): { call: Call; endings: Ending[]; abort: (error: PoolError) => void } {
-  const endings: Ending[] = [];
+function makeCall(id: string): { call: Call; endings: HandlerOutcome[]; abort: (error: PoolError) => void } {
+  const endings: HandlerOutcome[] = [];
   const controller = new AbortController();
   const call: Call = {
     ...{
@@ -104,7 +104,7 @@ function makeCall(id: string): { call: Call; endings: Ending[]; abort: (error: P
     deadlineAtMs: performance.now() + 60_000,
     signal: controller.signal,
     progress: () => undefined,
-    end: (ending) => endings.push(ending),
+    end: (outcome) => endings.push(outcome),
   };
   return { call, endings, abort: (error) => controller.abort(error) };
 }
@@ -233,12 +233,12 @@ describe("isolated runner", () => {
     const { runner, first } = await started();
     const { call, endings } = makeCall("a");
     runner.run(call);
-    first.say({ say: "answer", call: 99, ending: { ok: true, payload: new Uint8Array() } });
+    first.say({ say: "answer", call: 99, outcome: { ok: true, payload: new Uint8Array() } });
     first.say({ say: "loaded", error: undefined });
     first.say({ say: "stopped", thrown: undefined });
     assert.equal(endings.length, 0);
     first.answer();
-    first.say({ say: "answer", call: 1, ending: { ok: true, payload: new Uint8Array() } });
+    first.say({ say: "answer", call: 1, outcome: { ok: true, payload: new Uint8Array() } });
     assert.equal(endings.length, 1);
     await runner.stop();
     await runner.stop();

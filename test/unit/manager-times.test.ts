@@ -7,9 +7,9 @@ import type { Bus } from "../../mesh/link/bus.js";
 import { systemRuntime } from "../../mesh/link/runtime.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { Answers } from "../../services/manager/answers.js";
 import { HeldSubmissions, LONG_STALL_MS } from "../../services/manager/held-submissions.js";
 import { Workers } from "../../services/manager/jobs/workers.js";
+import { OutcomeReplies } from "../../services/manager/outcome-replies.js";
 import { eventually, gate } from "../support/wait.js";
 
 function workersOf(...ids: string[]): Workers {
@@ -106,7 +106,7 @@ test("held submissions - are taken at once, and after a long stall only when a r
 
 test("answers - what no round trip has confirmed is sent again after a reconnect, the rest is not", async (t) => {
   const { bus, published, flushes, confirm, reconnect } = fakeBus();
-  const answers = new Answers(bus);
+  const answers = new OutcomeReplies(bus);
   t.after(() => answers.stop());
   answers.send("first", EMPTY, headers());
   await eventually(() => flushes() === 1);
@@ -119,7 +119,7 @@ test("answers - what no round trip has confirmed is sent again after a reconnect
 
 test("answers - a result that the broker does not take any more is answered as payload_too_large", (t) => {
   const { bus, said, reconnect, setMaxPayloadBytes } = fakeBus();
-  const answers = new Answers(bus);
+  const answers = new OutcomeReplies(bus);
   t.after(() => answers.stop());
   const result = encodeReplyHeaders({ kind: "result", jobId: "j1", attempt: 1, worker: "w1" });
   result.append(HEADER.manager, "m1");

@@ -56,7 +56,7 @@ describe("kept results", () => {
     const results = new Results();
     results.keep(to("a", 1), result(1), 0);
     results.keep(to("a", 2), result(2), 0);
-    assert.equal(results.find(to("a", 2), 0)?.ending.ok, true);
+    assert.equal(results.find(to("a", 2), 0)?.outcome.ok, true);
     assert.deepEqual([results.hasFinished(to("a", 3), 0), results.findJobs(new Set(["a"]), 0).length], [false, 2]);
   });
 
@@ -71,8 +71,8 @@ describe("kept results", () => {
     const results = new Results();
     const message = new Uint8Array(2 ** 20);
     results.keep(to("a"), { ok: true, payload: message.subarray(0, 10) }, 0);
-    const ending = results.find(to("a", 1), 0)?.ending;
-    assert.equal(ending?.ok && ending.payload.buffer.byteLength, 10);
+    const outcome = results.find(to("a", 1), 0)?.outcome;
+    assert.equal(outcome?.ok && outcome.payload.buffer.byteLength, 10);
   });
 
   test("number and bytes are bounded, the oldest go first, and the bytes are counted right", () => {

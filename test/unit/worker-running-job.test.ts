@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { PermanentError, PoolError } from "../../mesh/errors.js";
 import { bytes, json } from "../../mesh/job/codec.js";
 import { type Handler, invoke } from "../../services/worker/handlers/handler.js";
-import type { Ending } from "../../services/worker/handlers/runner.js";
+import type { HandlerOutcome } from "../../services/worker/handlers/runner.js";
 import { attemptKey, type JobLedger, RunningJob } from "../../services/worker/jobs/running-job.js";
 
 function start(): { job: RunningJob; seen: string[] } {
@@ -12,7 +12,7 @@ function start(): { job: RunningJob; seen: string[] } {
   const ledger: JobLedger = {
     onProgress: (_, payload) => seen.push(`progress ${payload.length}`),
     onAborted: (_, error) => seen.push(`aborted ${error.reason}`),
-    onEnded: (_, ending, answered) => seen.push(`ended ${ending.ok ? "ok" : ending.error.reason} ${answered}`),
+    onEnded: (_, outcome, answered) => seen.push(`ended ${outcome.ok ? "ok" : outcome.error.reason} ${answered}`),
   };
   const order = {
     id: "j",
@@ -33,7 +33,7 @@ function start(): { job: RunningJob; seen: string[] } {
   return { job: new RunningJob(order, "p", "w", 0, ledger), seen };
 }
 
-const ok: Ending = { ok: true, payload: new Uint8Array() };
+const ok: HandlerOutcome = { ok: true, payload: new Uint8Array() };
 const canceled = new PoolError("canceled", "no more");
 
 describe("running job", () => {
@@ -83,12 +83,12 @@ describe("invoke", () => {
   const codecs = { input: json, output: json };
   async function endingOf(run: Handler, pair = codecs): Promise<string> {
     const { job } = start();
-    const ended = new Promise<Ending>((resolve) => {
+    const ended = new Promise<HandlerOutcome>((resolve) => {
       job.end = resolve;
     });
     invoke(run, pair, job);
-    const ending = await ended;
-    return ending.ok ? new TextDecoder().decode(ending.payload) : `${ending.error.reason}: ${ending.error.message}`;
+    const outcome = await ended;
+    return outcome.ok ? new TextDecoder().decode(outcome.payload) : `${outcome.error.reason}: ${outcome.error.message}`;
   }
 
   test("a synchronous handler ends before invoke returns", () => {

@@ -1,7 +1,6 @@
 /** Slots, the bounded memories, and the judgements of a worker: pure parts. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FifoMap } from "../../mesh/job/fifo-map.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { StallDetector } from "../../mesh/link/runtime.js";
 import { CANCELED_ID_TTL_MS, REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../services/worker/jobs/intake.js";
@@ -32,57 +31,6 @@ describe("slots", () => {
 
   test("a slot that is given back twice is a bug that is seen", () => {
     assert.throws(() => new Slots(1).give(), /twice/);
-  });
-});
-
-describe("fifo map", () => {
-  test("one entry over the limit drops the oldest", () => {
-    const dropped: number[] = [];
-    const map = new FifoMap<number>(3, (value) => dropped.push(value));
-    for (let i = 0; i < 5; i += 1) map.set(`k${i}`, i);
-    assert.deepEqual(
-      [[...map.values()], dropped, map.size, map.get("k1"), map.get("k4")],
-      [[2, 3, 4], [0, 1], 3, undefined, 4],
-    );
-  });
-
-  test("setting a key again makes it the newest and drops the value before", () => {
-    const dropped: string[] = [];
-    const map = new FifoMap<string>(3, (value) => dropped.push(value));
-    map.set("a", "a1");
-    map.set("b", "b1");
-    map.set("a", "a2");
-    assert.deepEqual([map.oldest(), [...map.values()], dropped], ["b1", ["b1", "a2"], ["a1"]]);
-    map.dropOldest();
-    assert.deepEqual([map.oldest(), map.size], ["a2", 1]);
-  });
-
-  test("it agrees with a plain list over many random steps", () => {
-    const map = new FifoMap<number>(5);
-    let model: [string, number][] = [];
-    let seed = 7;
-    const random = (below: number): number => {
-      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
-      return seed % below;
-    };
-    for (let step = 0; step < 5_000; step += 1) {
-      if (random(4) === 0) {
-        map.dropOldest();
-        model = model.slice(1);
-      } else {
-        const key = `k${random(9)}`;
-        map.set(key, step);
-        model = [...model.filter(([each]) => each !== key), [key, step]];
-      }
-      // a replaced entry still holds its place in the ring until it is the oldest
-      const seen = [...map.values()];
-      assert.deepEqual(
-        seen,
-        model.slice(model.length - seen.length).map(([, value]) => value),
-      );
-      assert.equal(map.size, seen.length);
-      model = model.slice(model.length - seen.length);
-    }
   });
 });
 

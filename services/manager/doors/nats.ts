@@ -18,14 +18,14 @@ import {
 } from "../../../mesh/wire/headers.js";
 import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf, senderOf } from "../../../mesh/wire/wire-headers.js";
-import type { Answers } from "../answers.js";
 import type { JobListener } from "../jobs/job.js";
+import type { OutcomeReplies } from "../outcome-replies.js";
 import type { Pool } from "../pool/pool.js";
 
 /** What answers go through. */
 export interface NatsDoor {
   readonly bus: Bus;
-  readonly answers: Answers;
+  readonly answers: OutcomeReplies;
   /** This manager's id. */
   readonly manager: string;
   /** How old submissions are when they come. */
@@ -33,7 +33,7 @@ export interface NatsDoor {
 }
 
 /**
- * Answers for a job that this manager has or had; its client missed the answer.
+ * OutcomeReplies for a job that this manager has or had; its client missed the answer.
  * It comes without the job's payload. What is not known here any more is not
  * run again: that is for its client to decide.
  */

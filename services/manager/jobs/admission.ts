@@ -8,7 +8,7 @@ import { PoolError, unknownPool } from "../../../mesh/errors.js";
 import type { InFlight } from "./in-flight.js";
 import type { Job } from "./job.js";
 import type { ParkedQueue } from "./parked-queue.js";
-import { ServiceRate } from "./totals.js";
+import type { Totals } from "./totals.js";
 import type { Workers } from "./workers.js";
 
 /** The state of a pool at the moment of a submission. */
@@ -39,19 +39,14 @@ export interface AdmissionParts {
   readonly workers: Workers;
   readonly parked: ParkedQueue<Job>;
   readonly inFlight: InFlight;
+  readonly totals: Totals;
 }
 
 export class Admission {
   readonly #parts: AdmissionParts;
-  readonly #rate = new ServiceRate();
 
   constructor(parts: AdmissionParts) {
     this.#parts = parts;
-  }
-
-  /** A job has ended. */
-  ended(now: number): void {
-    this.#rate.ended(now);
   }
 
   /** @throws PoolError `pool_full`, `no_workers`, `unknown_pool` when a job that cannot run now may not wait */
@@ -67,13 +62,13 @@ export class Admission {
   }
 
   #pressure(now: number): Pressure {
-    const { workers, parked, inFlight } = this.#parts;
+    const { workers, parked, inFlight, totals } = this.#parts;
     return {
       capacity: workers.capacity,
       free: workers.free - inFlight.offers,
       parked: parked.size,
       everHeard: workers.everHeard,
-      retryAfterMs: this.#rate.timeForMs(Math.max(1, parked.size), now),
+      retryAfterMs: totals.timeForMs(Math.max(1, parked.size), now),
     };
   }
 }

@@ -75,7 +75,8 @@ export class Dispatcher {
       assignOrPark: (job) => this.#assignOrPark(job),
       fail: (job, error) => this.fail(job, error),
     });
-    this.#admission = new Admission({ workers: parts.workers, parked: this.parked, inFlight: this.inFlight });
+    const { workers, totals } = parts;
+    this.#admission = new Admission({ workers, totals, parked: this.parked, inFlight: this.inFlight });
   }
 
   /** Jobs that have no outcome yet. */
@@ -383,8 +384,7 @@ export class Dispatcher {
     this.#live.delete(job.id);
     this.deadlines.delete(job, job.deadlineTick);
     if (job.attempt?.isOpen) this.inFlight.close(job.attempt);
-    this.#admission.ended(nowMs);
-    this.#parts.totals.ended(outcome.ok ? "ok" : outcome.error.reason);
+    this.#parts.totals.ended(outcome.ok ? "ok" : outcome.error.reason, nowMs);
     for (const listener of job.listeners) listener.onEnd(outcome);
     if (job.started) this.#parts.onFinish?.(outcome);
     if (this.#live.size === 0) this.#parts.onBusy(false);

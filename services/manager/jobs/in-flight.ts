@@ -147,11 +147,10 @@ export class InFlight {
   }
 }
 
-/** Assignments: which attempts are known to be at which worker. Pure. */
-
 /** So many empty lists are kept: making a list for each job costs more than the job's place in it. */
 const MAX_LISTS = 1_000;
 
+/** Which attempts are known to be at which worker. */
 export class Assignments {
   /** In no order: the last attempt takes the spot of one that leaves. */
   readonly #byWorker = new Map<string, Attempt[]>();

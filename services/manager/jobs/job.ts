@@ -1,7 +1,7 @@
 /**
- * A live job: one that was submitted and has no outcome yet. Pure.
+ * A live job, which was submitted and has no outcome yet, and its attempts. Pure.
  *
- * States: parked → sent → ended, and back from sent to parked when it was
+ * States of a job: parked → sent → ended, and back from sent to parked when it was
  * refused or when it may run again. `ended` is final: a job ends once.
  *
  *   (submitted) ─► sent ─► ended
@@ -35,7 +35,7 @@ export class Job implements Parkable {
   attempts: number;
   /** The last attempt that was sent. */
   attempt: Attempt | undefined;
-  /** Its tick among the deadlines (deadlines.ts). */
+  /** Its tick among the deadlines (containers.ts). */
   deadlineTick = 0;
   /** Whether `jobStart` was told to the program. */
   started = false;
@@ -108,9 +108,7 @@ export class Job implements Parkable {
 }
 
 /**
- * One attempt of a job, from its sending to its answer. Pure.
- *
- * States and who moves them: only `InFlight` (in-flight.ts) changes a state, and
+ * Where an attempt stands. Only `InFlight` (in-flight.ts) changes a state, and
  * every count of offers, slots and unanswered messages follows from the change.
  *
  *   offered ──► assigned        it had not left yet and a free worker was found
@@ -118,8 +116,6 @@ export class Job implements Parkable {
  *   offered, assigned ──► revoked     nobody accepted it in time; a late reply still tells how far away its worker is
  *   any ──► over                      a result, a refusal, a cancel, or its worker is lost; nothing more is heard of it
  */
-
-/** Where an attempt stands. */
 export type AttemptState = "offered" | "assigned" | "accepted" | "revoked" | "over";
 
 /** A payload over this takes time on a slow link, in bytes. */
@@ -127,6 +123,7 @@ export const LARGE_PAYLOAD_BYTES = 16_384;
 /** How many attempts one manager makes of a job that may run again. */
 const MAX_ATTEMPTS = 5;
 
+/** One attempt of a job, from its sending to its answer. */
 export class Attempt {
   /** The correlation id of its replies; belongs to the sender. */
   token = "";
@@ -140,7 +137,7 @@ export class Attempt {
   inquired = false;
   /** Heartbeats of its worker in a row that did not list it as running. */
   unlisted = 0;
-  /** Its place in the list of its worker (assignments.ts). */
+  /** Its place in the list of its worker (in-flight.ts). */
   spot = -1;
   /** Its place among the attempts that wait for a reply (in-flight.ts). */
   node: FifoNode<Attempt> | undefined;

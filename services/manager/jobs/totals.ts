@@ -1,4 +1,7 @@
-/** The totals of one pool at one manager, since the pool became known there. Pure. */
+/**
+ * What one pool has done at one manager since it became known there: counts, and
+ * how fast its jobs end. Pure.
+ */
 import type { Reason } from "../../../mesh/errors.js";
 
 export class Totals {
@@ -11,8 +14,11 @@ export class Totals {
   /** Replies that are no answer of a worker: unknown kinds, acknowledgements of streams; dropped. */
   strangers = 0;
   readonly #outcomes = new Map<Reason | "ok", number>();
+  readonly #rate = new ServiceRate();
 
-  ended(outcome: Reason | "ok"): void {
+  /** A job has its outcome. @param nowMs monotonic milliseconds */
+  ended(outcome: Reason | "ok", nowMs: number): void {
+    this.#rate.ended(nowMs);
     this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
   }
 
@@ -20,16 +26,18 @@ export class Totals {
   outcomes(): ReadonlyMap<Reason | "ok", number> {
     return this.#outcomes;
   }
+
+  /** When a caller that was refused may come back: the time until `jobs` will have ended, 50 to 30,000 milliseconds. */
+  timeForMs(jobs: number, nowMs: number): number {
+    return this.#rate.timeForMs(jobs, nowMs);
+  }
 }
 
-/**
- * How fast a pool ends jobs, to say when a refused caller may come back.
- *
- * Pure. An exponentially weighted rate with a time constant of five seconds.
- */
+/** The time constant of the rate. */
 const TIME_CONSTANT_MS = 5_000;
 
-export class ServiceRate {
+/** How fast jobs end: an exponentially weighted rate. */
+class ServiceRate {
   #perMs = 0;
   #lastAt: number | undefined;
 

@@ -25,6 +25,7 @@ import { OutcomeStore } from "../jobs/outcomes.js";
 import { Timeouts } from "../jobs/timeouts.js";
 import { Totals } from "../jobs/totals.js";
 import { Workers } from "../jobs/workers.js";
+import type { Ticker } from "../ticker.js";
 import { Losses } from "./losses.js";
 import type { PoolSettings } from "./pool-settings.js";
 import { Sender } from "./sender.js";
@@ -38,8 +39,8 @@ export interface PoolParts {
   readonly subjects: Subjects;
   /** Whether the manager's configuration names its pools. */
   readonly isNamed: boolean;
-  /** Called when the first job of a pool comes in and when the last has ended. */
-  readonly onBusy: (pool: Pool, busy: boolean) => void;
+  /** Hears when the pool has its first live job, and when it has none any more. */
+  readonly ticker: Pick<Ticker, "onBusy">;
 }
 
 export class Pool {
@@ -180,7 +181,7 @@ export class Pool {
     return { workers: this.workers, dispatcher: this.dispatcher };
   }
 
-  #makeDispatcher({ bus, onBusy }: PoolParts): Dispatcher {
+  #makeDispatcher({ bus, ticker }: PoolParts): Dispatcher {
     const { hooks, limits, bare } = this.settings;
     const pool = this.name;
     const onStart = ({ id, attempt }: Job, worker: string): void =>
@@ -192,7 +193,7 @@ export class Pool {
       limits,
       bare,
       now: bus.runtime.now,
-      onBusy: (busy) => onBusy(this, busy),
+      onBusy: (busy) => ticker.onBusy(this, busy),
       onRoundTrip: (worker, ms) => this.timeouts.workerMeasured(worker, ms),
       acceptTimeoutOf: (job) => this.timeouts.acceptTimeoutOf(job),
       onLate: (attempt, ageMs) => this.timeouts.cameLate(attempt, ageMs),
@@ -241,9 +242,7 @@ function canceled(job?: Job): PoolError {
   return new PoolError("canceled", "the caller canceled the job", { maybeExecuted: job?.mayHaveRun ?? false });
 }
 
-/** Turns the outcome of one job into a promise's. */
-
-/** A class, because a parked job keeps it: an object with a closure is three times as large. */
+/** Turns the outcome of one job into a promise's. A class, because a parked job keeps it: an object with a closure is three times as large. */
 export class PromiseListener implements JobListener {
   readonly #resolve: (result: JobResult) => void;
   readonly #reject: (error: PoolError) => void;

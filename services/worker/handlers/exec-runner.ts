@@ -6,7 +6,7 @@ import { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import { Execution } from "./execution.js";
-import type { Call, Ending, Report, Runner } from "./runner.js";
+import type { Call, HandlerOutcome, Report, Runner } from "./runner.js";
 import { readThrown } from "./thrown.js";
 
 export interface ExecRunnerOptions {
@@ -39,14 +39,14 @@ export class ExecRunner implements Runner {
   }
 
   run(call: Call): void {
-    const end = (ending: Ending): void => {
-      if (!ending.ok) this.#options.report(call, ending);
-      call.end(ending);
+    const end = (outcome: HandlerOutcome): void => {
+      if (!outcome.ok) this.#options.report(call, outcome);
+      call.end(outcome);
     };
     try {
-      const execution = new Execution(call, this.#options, (ending) => {
+      const execution = new Execution(call, this.#options, (outcome) => {
         this.#running.delete(execution);
-        end(ending);
+        end(outcome);
       });
       this.#running.add(execution);
     } catch (thrown) {

@@ -9,7 +9,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
 import { jobEnvironment } from "./job-environment.js";
-import type { Call, Ending } from "./runner.js";
+import type { Call, HandlerOutcome } from "./runner.js";
 
 /** How much of the end of stderr an error carries, in characters. */
 const STDERR_SHOWN = 400;
@@ -35,7 +35,7 @@ export class Execution {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #call: Call;
   readonly #options: ExecutionOptions;
-  readonly #end: (ending: Ending) => void;
+  readonly #end: (outcome: HandlerOutcome) => void;
   readonly #stdout: Buffer[] = [];
   #stdoutBytes = 0;
   #stderr = "";
@@ -46,7 +46,7 @@ export class Execution {
   #outputTimer: NodeJS.Timeout | undefined;
 
   /** @throws what spawn throws, such as for an environment that cannot be passed on */
-  constructor(call: Call, options: ExecutionOptions, end: (ending: Ending) => void) {
+  constructor(call: Call, options: ExecutionOptions, end: (outcome: HandlerOutcome) => void) {
     this.#call = call;
     this.#options = options;
     this.#end = end;
@@ -134,10 +134,10 @@ export class Execution {
     this.signal("SIGKILL");
     this.#child.stdout.destroy();
     this.#child.stderr.destroy();
-    this.#end(this.#ending(this.#exit ?? { code: this.#child.exitCode, signal: this.#child.signalCode }));
+    this.#end(this.#outcome(this.#exit ?? { code: this.#child.exitCode, signal: this.#child.signalCode }));
   }
 
-  #ending({ code, signal }: Exit): Ending {
+  #outcome({ code, signal }: Exit): HandlerOutcome {
     const limit = this.#options.maxBytes();
     if (this.#stdoutBytes > limit) {
       return failed(`the command wrote more than ${limit} bytes to stdout, the largest payload`);
@@ -147,7 +147,7 @@ export class Execution {
   }
 }
 
-function failed(message: string): Ending {
+function failed(message: string): HandlerOutcome {
   return { ok: false, error: new PoolError("job_failed", message, { maybeExecuted: true }) };
 }
 

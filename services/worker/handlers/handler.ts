@@ -1,14 +1,15 @@
 /**
  * The handler: the user's function, the job that it gets, and how what it
- * returns or throws becomes an ending.
+ * returns or throws becomes an outcome.
  *
  * The same for every isolation: inline it runs here, else in a thread or child.
+ * Whatever a handler or codec gives or throws, it ends its own job and nothing else.
  */
 
 import { types } from "node:util";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
 import type { Codec } from "../../../mesh/job/codec.js";
-import type { Call, Ending, Failure, Report } from "./runner.js";
+import type { Call, Failure, HandlerOutcome, Report } from "./runner.js";
 import { readThrown, type Thrown } from "./thrown.js";
 
 /** One job, as a handler sees it. */
@@ -53,9 +54,9 @@ export interface CodecPair {
  * @param report hears of a failure before the call ends
  */
 export function invoke(run: Handler, codecs: CodecPair, call: Call, report?: Report): void {
-  const end = (ending: Ending): void => {
-    if (!ending.ok) report?.(call, ending);
-    call.end(ending);
+  const end = (outcome: HandlerOutcome): void => {
+    if (!outcome.ok) report?.(call, outcome);
+    call.end(outcome);
   };
   let payload: unknown;
   try {
@@ -133,15 +134,8 @@ class HandlerJob implements Job {
   }
 }
 
-/**
- * How what a handler was given, returned or threw becomes an ending.
- *
- * Decided here: whatever the value is, it ends its own job and nothing else.
- * A codec is the user's code too, so what it gives is checked.
- */
-
-/** What a handler returned, as an ending. */
-export function success(value: unknown, output: Codec): Ending {
+/** What a handler returned, as an outcome. */
+export function success(value: unknown, output: Codec): HandlerOutcome {
   try {
     return { ok: true, payload: encodeWith(output, value) };
   } catch (thrown) {
@@ -151,14 +145,14 @@ export function success(value: unknown, output: Codec): Ending {
   }
 }
 
-/** What a handler threw, as an ending: `job_rejected` for a PermanentError, else `job_failed`. */
+/** What a handler threw, as an outcome: `job_rejected` for a PermanentError, else `job_failed`. */
 export function failure(thrown: unknown): Failure {
   const read = readThrown(thrown);
   const reason = read.permanent ? "job_rejected" : "job_failed";
   return failed(reason, safeMessage(read.message) || "the handler failed", read);
 }
 
-/** What the input codec threw, as an ending: the payload is refused. */
+/** What the input codec threw, as an outcome: the payload is refused. */
 export function payloadRefusal(thrown: unknown): Failure {
   const read = readThrown(thrown);
   const why = safeMessage(read.message.replace(/^payload: /, "")) || "the codec refuses it";

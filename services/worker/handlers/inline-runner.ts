@@ -52,7 +52,7 @@ export class InlineRunner implements Runner {
     // it has nothing for each slot
   }
 
-  /** A handler that ignored its abort cannot be ended; its ending is ignored. */
+  /** A handler that ignored its abort cannot be ended; its outcome is ignored. */
   async stop(): Promise<void> {
     const { loadTimeoutMs, onTeardownFailed } = this.#options;
     const thrown = await withinLimit(

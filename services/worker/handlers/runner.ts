@@ -17,7 +17,7 @@ export interface Failure {
 }
 
 /** How a handler ended. */
-export type Ending = { readonly ok: true; readonly payload: Uint8Array } | Failure;
+export type HandlerOutcome = { readonly ok: true; readonly payload: Uint8Array } | Failure;
 
 /** Hears of each failed job once, before its call is ended. Must not throw. */
 export type Report = (call: Call, failure: Failure) => void;
@@ -41,7 +41,7 @@ export interface Call extends CallData {
   readonly signal: AbortSignal;
   progress(payload: Uint8Array): void;
   /** To be called once the handler is truly gone. Only the first call counts. */
-  end(ending: Ending): void;
+  end(outcome: HandlerOutcome): void;
 }
 
 /** A way of running a handler. */

@@ -1,11 +1,11 @@
 /**
- * Whether a job starts here: the order of the checks. Pure.
+ * Whether a job starts here: the order of the checks, and what was revoked. Pure.
  *
  * A worker never queues: a job becomes a running job, a refusal, or a repeat of
  * what it has run already.
  */
+import { LRUCache } from "lru-cache";
 import { PoolError } from "../../../mesh/errors.js";
-import { FifoMap } from "../../../mesh/job/fifo-map.js";
 import type { Results } from "./results.js";
 import { type JobOrder, jobKey } from "./running-job.js";
 import type { RunningJobs, Slots } from "./running-jobs.js";
@@ -90,7 +90,7 @@ export class Intake {
     }
     if (!results.hasFinished(order, nowMs)) return false;
     const kept = results.find(order, nowMs);
-    if (kept !== undefined) order.answerer.end(order, kept.ending, nowMs);
+    if (kept !== undefined) order.answerer.end(order, kept.outcome, nowMs);
     else refusals.error(order, new PoolError("duplicate_job", "this attempt has run; its result is no longer kept"));
     return true;
   }
@@ -109,13 +109,6 @@ function isLate({ offered, ageMs, startWithinMs }: JobOrder): boolean {
 function notReady(): PoolError {
   return new PoolError("draining", "this worker takes nothing new");
 }
-
-/**
- * What was revoked or canceled, so that a job which comes late is not run. Pure.
- *
- * Bounded in number and age. A cancel that names no submission means every job of
- * its id: it is remembered for a short time only, since an id may be used again.
- */
 
 export const REVOKED_LIMIT = 10_000;
 export const REVOKED_TTL_MS = 600_000;
@@ -136,9 +129,16 @@ interface Revocation {
   readonly untilMs: number;
 }
 
-/** Remembers up to which attempt each submission was revoked. */
+/**
+ * Remembers up to which attempt each submission was revoked or canceled, so that a
+ * job which comes late is not run. Bounded in number and age.
+ *
+ * A cancel that names no submission means every job of its id: it is remembered for
+ * a short time only, since an id may be used again.
+ */
 export class Revoked {
-  readonly #jobs = new FifoMap<Revocation>(REVOKED_LIMIT);
+  /** The oldest entry leaves first: reading one does not make it newer. */
+  readonly #jobs = new LRUCache<string, Revocation>({ max: REVOKED_LIMIT });
 
   add({ id, nonce, upToAttempt }: Revoke, nowMs: number): void {
     const key = jobKey(id, nonce);
@@ -156,7 +156,7 @@ export class Revoked {
   }
 
   #live(key: string, nowMs: number): Revocation | undefined {
-    const found = this.#jobs.get(key);
+    const found = this.#jobs.peek(key);
     return found !== undefined && nowMs <= found.untilMs ? found : undefined;
   }
 }

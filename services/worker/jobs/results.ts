@@ -1,13 +1,12 @@
 /**
  * Finished results, kept until the broker has confirmed them and a little longer.
  *
- * Pure. Decided here: how long and how many; past a bound the oldest go first,
- * which are confirmed first too. Not decided here: how they are stored
- * (answer-store.ts).
+ * Pure. {@link Results} decides how long and how many; past a bound the oldest go
+ * first, which are confirmed first too. {@link ResultStore} stores them.
  */
 
 import { PoolError } from "../../../mesh/errors.js";
-import type { Ending } from "../handlers/runner.js";
+import type { HandlerOutcome } from "../handlers/runner.js";
 import { type Addressee, jobKey } from "./running-job.js";
 
 export const KEPT_LIMIT = 4_096;
@@ -19,13 +18,13 @@ const FINISHED_LIMIT = 8_192;
 export const FINISHED_TTL_MS = 60_000;
 
 /** One finished attempt and its answer. */
-export interface KeptResult extends StoredAnswer {
+export interface KeptResult extends StoredResult {
   /** Rises by one with every result kept. */
   readonly seq: number;
 }
 
 export class Results {
-  readonly #store = new AnswerStore(FINISHED_LIMIT);
+  readonly #store = new ResultStore(FINISHED_LIMIT);
   readonly #keptAtMs = new Float64Array(FINISHED_LIMIT);
   /** NaN until confirmed. */
   readonly #confirmedAtMs = new Float64Array(FINISHED_LIMIT);
@@ -51,12 +50,12 @@ export class Results {
   }
 
   /** Keeps the result of an attempt that has just finished, or of one that somebody else has asked for since. */
-  keep(to: Addressee, ending: Ending, nowMs: number): void {
+  keep(to: Addressee, outcome: HandlerOutcome, nowMs: number): void {
     this.#seq += 1;
     const place = this.#seq % FINISHED_LIMIT;
     this.#keptAtMs[place] = nowMs;
     this.#confirmedAtMs[place] = Number.NaN;
-    this.#store.put(this.#seq, to, ending);
+    this.#store.put(this.#seq, to, outcome);
     this.#bytes += this.#store.size(this.#seq);
     if (this.#seq - this.#oldest >= KEPT_LIMIT) this.#release();
     this.sweep(nowMs);
@@ -129,20 +128,10 @@ export class Results {
   }
 }
 
-/**
- * The answers of the jobs that finished last, by number and by name.
- *
- * Pure. Every job leaves its answer here and hardly one is ever asked for, so
- * storing has to be cheap: what is small is written into one byte array that
- * stays, and found by hash chains in typed arrays. Some thousand objects, each
- * living just long enough for the collector to move it twice, would cost a
- * quarter of an empty job (see docs/adr).
- */
-
 /** What was answered, and to whom. */
-export interface StoredAnswer extends Addressee {
+export interface StoredResult extends Addressee {
   readonly reply: string;
-  readonly ending: Ending;
+  readonly outcome: HandlerOutcome;
 }
 
 /** An answer that does not fit into its place. */
@@ -157,7 +146,16 @@ const NO_PLACE = -1;
 /** A payload that is part of a buffer larger than itself by this much is copied, so as not to hold all of it. */
 const MAX_HELD_BESIDES = 64 * 2 ** 10;
 
-export class AnswerStore {
+/**
+ * The results of the jobs that finished last, by number and by name.
+ *
+ * Every job leaves its result here and hardly one is ever asked for, so
+ * storing has to be cheap: what is small is written into one byte array that
+ * stays, and found by hash chains in typed arrays. Some thousand objects, each
+ * living just long enough for the collector to move it twice, would cost a
+ * quarter of an empty job (see docs/adr).
+ */
+export class ResultStore {
   readonly #limit: number;
   /** The newest place of each hash; and of each place the next older one with the same. */
   readonly #heads: Int32Array;
@@ -191,7 +189,7 @@ export class AnswerStore {
    *
    * @param number counts the answers, from 1 without a gap
    */
-  put(number: number, { id, nonce, attempt, reply }: Addressee, ending: Ending): void {
+  put(number: number, { id, nonce, attempt, reply }: Addressee, outcome: HandlerOutcome): void {
     const place = this.#placeOf(number);
     const key = jobKey(id, nonce);
     if (number > this.#limit) this.#unlink(place);
@@ -200,7 +198,7 @@ export class AnswerStore {
     this.#attempts[place] = attempt;
     this.#keyEnds[place] = key.length;
     this.#write(place, 0, key);
-    this.#putAnswer(place, key.length, reply ?? "", ending);
+    this.#putResult(place, key.length, reply ?? "", outcome);
   }
 
   /** The number of the last answer under this key; 0 for none. */
@@ -212,17 +210,17 @@ export class AnswerStore {
   }
 
   /** A stored answer that was not released. */
-  get(number: number): StoredAnswer {
+  get(number: number): StoredResult {
     const place = this.#placeOf(number);
     const keyEnd = this.#keyEnds[place] as number;
     const replyEnd = this.#replyEnds[place] as number;
     const [id = "", nonce = ""] = this.#text(place, 0, keyEnd).split(" ");
     const about = { id, nonce, attempt: this.#attempts[place] as number };
     const loose = this.#loose[place];
-    if (loose !== undefined) return { ...about, reply: loose.reply, ending: toEnding(loose.answer) };
+    if (loose !== undefined) return { ...about, reply: loose.reply, outcome: toEnding(loose.answer) };
     const from = place * PLACE_BYTES + replyEnd;
     const payload = this.#bytes.slice(from, from + (this.#sizes[place] as number));
-    return { ...about, reply: this.#text(place, keyEnd, replyEnd), ending: { ok: true, payload } };
+    return { ...about, reply: this.#text(place, keyEnd, replyEnd), outcome: { ok: true, payload } };
   }
 
   /** The bytes of a stored answer's payload; 0 once it is released. */
@@ -272,17 +270,17 @@ export class AnswerStore {
     return true;
   }
 
-  #putAnswer(place: number, keyEnd: number, reply: string, ending: Ending): void {
+  #putResult(place: number, keyEnd: number, reply: string, outcome: HandlerOutcome): void {
     const replyEnd = keyEnd + reply.length;
-    const size = ending.ok ? ending.payload.length : 0;
+    const size = outcome.ok ? outcome.payload.length : 0;
     this.#sizes[place] = size;
-    if (!ending.ok || replyEnd + size > PLACE_BYTES || !this.#write(place, keyEnd, reply)) {
-      this.#loose[place] = { reply, answer: ending.ok ? compact(ending.payload) : ending.error };
+    if (!outcome.ok || replyEnd + size > PLACE_BYTES || !this.#write(place, keyEnd, reply)) {
+      this.#loose[place] = { reply, answer: outcome.ok ? compact(outcome.payload) : outcome.error };
       return;
     }
     if (this.#loose[place] !== undefined) this.#loose[place] = undefined;
     this.#replyEnds[place] = replyEnd;
-    this.#bytes.set(ending.payload, place * PLACE_BYTES + replyEnd);
+    this.#bytes.set(outcome.payload, place * PLACE_BYTES + replyEnd);
   }
 
   /** False when the text is not ASCII. */
@@ -303,7 +301,7 @@ export class AnswerStore {
   }
 }
 
-function toEnding(answer: Uint8Array | PoolError): Ending {
+function toEnding(answer: Uint8Array | PoolError): HandlerOutcome {
   return answer instanceof PoolError ? { ok: false, error: answer } : { ok: true, payload: answer };
 }
 

@@ -1,20 +1,21 @@
 /**
- * One job that holds a slot. Pure.
+ * One job at the worker: as it was ordered, while it holds a slot, and what is due
+ * for it meanwhile. Pure.
  *
- * States: running → ended when its handler settles; running → aborted at its
+ * States of a job that holds a slot: running → ended when its handler settles; running → aborted at its
  * deadline, a cancel or the end of a drain (the caller is answered at once),
  * then aborted → ended when the handler is gone. The slot is given back on
  * entering `ended`, which happens once.
  */
 import { PoolError } from "../../../mesh/errors.js";
-import type { Call, Ending } from "../handlers/runner.js";
+import type { Call, HandlerOutcome } from "../handlers/runner.js";
 
 /** Hears of every transition, once. */
 export interface JobLedger {
   onProgress(job: RunningJob, payload: Uint8Array): void;
   onAborted(job: RunningJob, error: PoolError, nowMs: number): void;
   /** @param answered whether the caller was already answered, at the abort */
-  onEnded(job: RunningJob, ending: Ending, answered: boolean): void;
+  onEnded(job: RunningJob, outcome: HandlerOutcome, answered: boolean): void;
 }
 
 type JobState =
@@ -107,19 +108,17 @@ export class RunningJob implements Call {
   }
 
   /** The handler is gone. Only the first call counts. */
-  end(ending: Ending): void {
+  end(outcome: HandlerOutcome): void {
     if (this.#state.at === "ended") return;
     const answered = this.#state.at === "aborted";
     this.#setState(ENDED);
-    this.ledger.onEnded(this, ending, answered);
+    this.ledger.onEnded(this, outcome, answered);
   }
 
   #setState(state: JobState): void {
     this.#state = state;
   }
 }
-
-/** What a message said about a job, checked and completed; and how its sender hears of it. Pure. */
 
 /** Which job a reply is about and where it goes. */
 export interface Addressee {
@@ -140,7 +139,7 @@ export interface Answerer {
   /** An intermediate value. */
   progress(order: JobOrder, payload: Uint8Array): void;
   /** The last word: a result or an error, kept until it has arrived. @param nowMs monotonic milliseconds */
-  end(order: JobOrder, ending: Ending, nowMs: number): void;
+  end(order: JobOrder, outcome: HandlerOutcome, nowMs: number): void;
 }
 
 /** A job that a sender wants to be run. */
@@ -171,11 +170,6 @@ export function attemptKey({ id, nonce, attempt }: Pick<Addressee, "id" | "nonce
   return attempt === 1 ? jobKey(id, nonce) : `${jobKey(id, nonce)}#${attempt}`;
 }
 
-/**
- * What is due for the running jobs: acceptance to be said, a deadline that is
- * over, an abort that is ignored. Pure; called on a tick while jobs run.
- */
-
 /** What the checks work with. */
 export interface ChecksParts {
   readonly acceptAfterMs: number;
@@ -185,6 +179,10 @@ export interface ChecksParts {
   readonly onStuckChange: () => void;
 }
 
+/**
+ * What is due for the running jobs: acceptance to be said, a deadline that is
+ * over, an abort that is ignored. Called on a tick while jobs run.
+ */
 export class Checks {
   readonly #parts: ChecksParts;
   #stuck = 0;
@@ -218,9 +216,14 @@ export class Checks {
   }
 }
 
+export const QUICK_JOBS_NEEDED = 100;
+export const SLOW_SYNC_MS = 5;
+export const SLOW_LOOP_MS = 25;
+
+/** Counts quick jobs in a row. */
 /**
  * The accept policy of an inline worker: say `accepted` first, or let the result
- * be the acceptance. Pure.
+ * be the acceptance.
  *
  * A handler that blocks the event loop cannot say `accepted` in time, and its job
  * would be offered a second time. So a worker says `accepted` before it runs a
@@ -230,12 +233,6 @@ export class Checks {
  * States: accept first → result only after a streak of quick jobs; result only →
  * accept first at a slow synchronous part or a stall of the event loop.
  */
-
-export const QUICK_JOBS_NEEDED = 100;
-export const SLOW_SYNC_MS = 5;
-export const SLOW_LOOP_MS = 25;
-
-/** Counts quick jobs in a row. */
 export class AcceptPolicy {
   #streak = 0;
 

@@ -6,7 +6,7 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap } from "../../../mesh/job/containers.js";
-import type { Ending, Runner } from "../handlers/runner.js";
+import type { HandlerOutcome, Runner } from "../handlers/runner.js";
 import type { Revoke } from "./intake.js";
 import { type AcceptPolicy, attemptKey, Checks, type JobLedger, type JobOrder, RunningJob } from "./running-job.js";
 
@@ -24,8 +24,8 @@ export interface RunningJobsParts {
   readonly now: () => number;
   readonly acceptAfterMs: number;
   readonly abortGraceMs: number;
-  /** The same ending, or an error when the broker would not take the result. */
-  readonly sendable: (ending: Ending) => Ending;
+  /** The same outcome, or an error when the broker would not take the result. */
+  readonly sendable: (outcome: HandlerOutcome) => HandlerOutcome;
   /** Sends now what waits for the end of the turn. */
   readonly flush: () => void;
   /** A job has failed for a reason that its handler does not know: it was aborted, or its result is not sendable. */
@@ -169,16 +169,16 @@ export class RunningJobs implements JobLedger {
     this.#parts.onChange();
   }
 
-  onEnded(job: RunningJob, ending: Ending, answered: boolean): void {
+  onEnded(job: RunningJob, outcome: HandlerOutcome, answered: boolean): void {
     this.#jobs.delete(job.key);
     this.#parts.slots.give();
     const nowMs = this.#parts.now();
     this.#totals.busyMs += nowMs - job.startedAtMs;
     if (!answered) {
-      const sendable = this.#parts.sendable(ending);
+      const sendable = this.#parts.sendable(outcome);
       if (sendable.ok) this.#totals.doneTotal += 1;
       else this.#countFailure(sendable.error);
-      if (ending.ok && !sendable.ok) this.#parts.onFailed(job, sendable.error);
+      if (outcome.ok && !sendable.ok) this.#parts.onFailed(job, sendable.error);
       this.#answer(job, sendable, nowMs);
     }
     this.#parts.onChange();
@@ -190,9 +190,9 @@ export class RunningJobs implements JobLedger {
     return this.#jobs.values().filter((job) => job.id === id && (nonce === "" || job.nonce === nonce));
   }
 
-  #answer({ order, others }: RunningJob, ending: Ending, nowMs: number): void {
-    order.answerer.end(order, ending, nowMs);
-    for (const other of others) other.answerer.end(other, ending, nowMs);
+  #answer({ order, others }: RunningJob, outcome: HandlerOutcome, nowMs: number): void {
+    order.answerer.end(order, outcome, nowMs);
+    for (const other of others) other.answerer.end(other, outcome, nowMs);
   }
 
   #accept(job: RunningJob): void {
@@ -227,13 +227,7 @@ export class RunningJobs implements JobLedger {
   }
 }
 
-/**
- * Slots: room for running jobs, whatever lane they come by.
- *
- * Pure. Taken in one place and given back in one place (running-jobs.ts).
- */
-
-/** A count of slots that never goes below zero or over its total by taking. */
+/** Room for running jobs, whatever lane they come by: a count of slots that never goes below zero or over its total by taking. */
 export class Slots {
   #total: number;
   #busy = 0;

@@ -21,12 +21,12 @@ import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf, senderOf, splitReply } from "../../../mesh/wire/wire-headers.js";
 import type { Intake } from "../jobs/intake.js";
 import type { JobOrder } from "../jobs/running-job.js";
-import type { Answers } from "../replies.js";
+import type { KeptReplies } from "../replies.js";
 
 /** What the lane works with. */
 export interface CoreLaneParts {
   readonly intake: Intake;
-  readonly answers: Answers;
+  readonly replies: KeptReplies;
   readonly runtime: Runtime;
   /** How old messages are when they come. */
   readonly ages: Ages;
@@ -53,7 +53,7 @@ export class CoreLane {
   /** Takes a message with a job or a bundle of them, whichever subject it came by. */
   receive(msg: JobMessage): void {
     if (isBundle(msg)) return this.#receiveBundle(msg);
-    const { intake, answers } = this.#parts;
+    const { intake, replies } = this.#parts;
     const nowMs = this.#now();
     const reply = msg.reply || undefined;
     if (!this.#isAnswerable(reply)) return;
@@ -61,12 +61,12 @@ export class CoreLane {
     try {
       headers = decodeJobHeaders(headersOf(msg));
     } catch (thrown) {
-      return answers.error({ id: "invalid", nonce: "", attempt: 1, reply }, toPoolError(thrown));
+      return replies.error({ id: "invalid", nonce: "", attempt: 1, reply }, toPoolError(thrown));
     }
     intake.decide(this.#toOrder(msg.data, headers, reply, nowMs), nowMs);
   }
 
-  /** A bundle whose answers nobody could hear is dropped, as is the rest of one that is cut off. */
+  /** A bundle whose replies nobody could hear is dropped, as is the rest of one that is cut off. */
   #receiveBundle(msg: JobMessage): void {
     if (!msg.reply || !this.#isAnswerable(msg.reply)) return;
     const [inbox] = splitReply(msg.reply);
@@ -114,7 +114,7 @@ export class CoreLane {
       deadlineAtMs: nowMs + this.#leftMs(headers, ageMs),
       traceparent: headers.traceparent,
       tracestate: headers.tracestate,
-      answerer: this.#parts.answers,
+      answerer: this.#parts.replies,
     };
   }
 
@@ -140,7 +140,7 @@ export class CoreLane {
       deadlineAtMs: nowMs + entry.timeoutMs - ageMs,
       traceparent: entry.traceparent,
       tracestate: entry.tracestate,
-      answerer: this.#parts.answers,
+      answerer: this.#parts.replies,
     };
   }
 }

@@ -22,11 +22,11 @@ export class FarSide {
     this.#send = send;
     this.#calls = new IsolatedCalls({
       onProgress: (call, payload) => send({ say: "progress", call, payload }),
-      onEnded: (call, ending) => {
+      onEnded: (call, outcome) => {
         try {
-          send({ say: "answer", call, ending: toWireEnding(ending) });
+          send({ say: "answer", call, outcome: toWireEnding(outcome) });
         } catch (thrown) {
-          send({ say: "answer", call, ending: toWireEnding(failure(thrown)) });
+          send({ say: "answer", call, outcome: toWireEnding(failure(thrown)) });
         }
       },
     });

@@ -7,7 +7,7 @@
  */
 import { PoolError, safeMessage } from "../../../../mesh/errors.js";
 import { type LifeStage, stageTooLong, teardownTooLong } from "../handler-life.js";
-import type { Call, Ending, Report } from "../runner.js";
+import type { Call, HandlerOutcome, Report } from "../runner.js";
 import { readThrown, type Thrown } from "../thrown.js";
 import type { Channel, ChannelKind } from "./channel.js";
 import { type FromHost, fromWireEnding, fromWireError, type HandlerSource, toWireCall, toWireError } from "./wire.js";
@@ -113,7 +113,7 @@ export class HandlerHost {
         if (message.call === this.#current?.number) this.#current.call.progress(message.payload);
         break;
       case "answer":
-        if (message.call === this.#current?.number) this.#finish(fromWireEnding(message.ending));
+        if (message.call === this.#current?.number) this.#finish(fromWireEnding(message.outcome));
         break;
       case "uncaught":
         this.#uncaught = message.thrown;
@@ -171,19 +171,19 @@ export class HandlerHost {
     this.#killTimer = setTimeout(() => this.#channel.kill(), this.#options.abortGraceMs);
   }
 
-  #finish(ending: Ending): void {
+  #finish(outcome: HandlerOutcome): void {
     const current = this.#current;
     if (current === undefined) return;
     clearTimeout(this.#killTimer);
     current.call.signal.removeEventListener("abort", current.onAbort);
     this.#current = undefined;
-    if (!ending.ok) this.#options.report(current.call, ending);
+    if (!outcome.ok) this.#options.report(current.call, outcome);
     // before the call ends, so that the next job finds it idle
     if (this.#state === "running") {
       this.#state = "idle";
       this.#events.onIdle(this);
     }
-    current.call.end(ending);
+    current.call.end(outcome);
   }
 
   #onExit(how: string): void {

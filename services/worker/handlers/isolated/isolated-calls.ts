@@ -1,7 +1,7 @@
 /** The calls that run in this thread or child: made from what came over, ended by what goes back. */
 import { invoke } from "../handler.js";
 import type { LoadedHandler } from "../handler-exports.js";
-import type { Call, Ending } from "../runner.js";
+import type { Call, HandlerOutcome } from "../runner.js";
 import { fromWireError, type WireCall, type WireError } from "./wire.js";
 
 /** How many aborts are remembered whose call has not come yet. */
@@ -10,7 +10,7 @@ const EARLY_ABORTS_LIMIT = 1_000;
 /** Where progress and endings go. */
 export interface CallsPort {
   onProgress(call: number, payload: Uint8Array): void;
-  onEnded(call: number, ending: Ending): void;
+  onEnded(call: number, outcome: HandlerOutcome): void;
 }
 
 export class IsolatedCalls {
@@ -28,8 +28,8 @@ export class IsolatedCalls {
     this.#running.set(wire.call, controller);
     const early = this.#earlyAborts.get(wire.call);
     if (early !== undefined) controller.abort(fromWireError(early));
-    const call = new IsolatedCall(wire, controller.signal, this.#port, (ending) => {
-      if (this.#running.delete(wire.call)) this.#port.onEnded(wire.call, ending);
+    const call = new IsolatedCall(wire, controller.signal, this.#port, (outcome) => {
+      if (this.#running.delete(wire.call)) this.#port.onEnded(wire.call, outcome);
     });
     invoke(run, codecs, call);
   }
@@ -57,7 +57,7 @@ class IsolatedCall implements Call {
     wire: WireCall,
     readonly signal: AbortSignal,
     port: CallsPort,
-    readonly end: (ending: Ending) => void,
+    readonly end: (outcome: HandlerOutcome) => void,
   ) {
     this.id = wire.id;
     this.pool = wire.pool;

@@ -1,7 +1,7 @@
 /** What crosses between a worker and the thread or child process that runs its handler, and how errors become text. */
 import { isReason, PoolError } from "../../../../mesh/errors.js";
 import type { ContextData, LifeStage } from "../handler-life.js";
-import type { Call, CallData, Ending, Failure } from "../runner.js";
+import type { Call, CallData, Failure, HandlerOutcome } from "../runner.js";
 import type { Thrown } from "../thrown.js";
 
 /** Which handler a thread or child runs. */
@@ -27,7 +27,7 @@ export interface WireError {
   readonly jobCode: string | undefined;
 }
 
-/** An ending on its way back. */
+/** An outcome on its way back. */
 export type WireEnding =
   | { readonly ok: true; readonly payload: Uint8Array }
   | { readonly ok: false; readonly error: WireError; readonly thrown: Thrown | undefined };
@@ -45,7 +45,7 @@ export type FromHost =
   /** The handler is ready for its first job, unless there is an error. */
   | { readonly say: "loaded"; readonly error: WireError | undefined }
   | { readonly say: "progress"; readonly call: number; readonly payload: Uint8Array }
-  | { readonly say: "answer"; readonly call: number; readonly ending: WireEnding }
+  | { readonly say: "answer"; readonly call: number; readonly outcome: WireEnding }
   /** An exception that nobody caught; the thread or child is about to end. */
   | { readonly say: "uncaught"; readonly thrown: Thrown }
   /** Teardown has begun. */
@@ -78,11 +78,11 @@ export function fromWireError({ reason, message, field, jobCode }: WireError): P
   });
 }
 
-export function toWireEnding(ending: Ending): WireEnding {
-  return ending.ok ? ending : { ok: false, error: toWireError(ending.error), thrown: ending.thrown };
+export function toWireEnding(outcome: HandlerOutcome): WireEnding {
+  return outcome.ok ? outcome : { ok: false, error: toWireError(outcome.error), thrown: outcome.thrown };
 }
 
-export function fromWireEnding(ending: WireEnding): Ending {
-  if (ending.ok) return ending;
-  return { ok: false, error: fromWireError(ending.error), thrown: ending.thrown } satisfies Failure;
+export function fromWireEnding(outcome: WireEnding): HandlerOutcome {
+  if (outcome.ok) return outcome;
+  return { ok: false, error: fromWireError(outcome.error), thrown: outcome.thrown } satisfies Failure;
 }

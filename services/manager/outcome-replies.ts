@@ -1,5 +1,5 @@
 /**
- * Answers to submissions, kept until they have arrived (confirmer.ts).
+ * Outcomes replied to who submitted over NATS, kept until they have arrived.
  *
  * Decided here: a result that the broker does not take is answered as an error.
  * Bounded in number and bytes; the oldest goes first.
@@ -20,7 +20,7 @@ interface Answer {
   readonly headers: MsgHdrs;
 }
 
-export class Answers implements UnconfirmedStore {
+export class OutcomeReplies implements UnconfirmedStore {
   readonly #bus: Bus;
   readonly #confirmer: Confirmer;
   #unconfirmed: Answer[] = [];
