@@ -2,7 +2,7 @@
  * Prints the files that one job passes through: manager, worker and mesh in one process.
  *
  * Counted by the engine: which functions ran between the submission of a job and
- * its outcome. A file counts when it did so for each of twelve jobs, so that what
+ * its outcome. A file counts when it did so for each of forty jobs, so that what
  * a timer does beside them does not.
  *
  * Usage: node --import tsx scripts/job-path.ts [--json]
@@ -17,11 +17,11 @@ import { json, Manager, Worker } from "../index.js";
 
 const ROOT = pathToFileURL(path.resolve(fileURLToPath(import.meta.url), "../..")).href;
 const COUNTED = /^\/(mesh|services)\//;
-const JOBS = 12;
+const JOBS = 40;
 /** Jobs before the first one that is counted: after them the worker is known to be quick, as in a running system. */
 const WARM_UP_JOBS = 150;
-/** The time between two jobs, in milliseconds; no multiple of a timer's. */
-const PAUSE_MS = 137;
+/** Before a job, in milliseconds: different each time, so that no timer or heartbeat falls into every job. */
+const pauseMs = (job: number): number => (job % 2) * ((job * 37) % 150);
 
 async function filesOf(session: Session, job: () => Promise<unknown>): Promise<Set<string>> {
   await session.post("Profiler.takePreciseCoverage");
@@ -48,7 +48,7 @@ async function pathOfAJob(servers: readonly string[]): Promise<string[]> {
     await session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: false });
     let common: Set<string> | undefined;
     for (let i = 0; i < JOBS; i += 1) {
-      await delay(PAUSE_MS);
+      await delay(pauseMs(i));
       const files = await filesOf(session, submit);
       common = new Set([...files].filter((file) => common === undefined || common.has(file)));
     }
