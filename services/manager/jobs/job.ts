@@ -13,7 +13,7 @@ import { PoolError } from "../../../mesh/errors.js";
 import type { FifoNode } from "../../../mesh/job/containers.js";
 import type { JobSpec, Outcome } from "../../../mesh/job/job.js";
 import type { Priority, ReplyHeaders } from "../../../mesh/wire/headers.js";
-import type { Parkable, ParkedPlace } from "./parked-queue.js";
+import type { Parkable } from "./parked-queue.js";
 
 /** Who hears what becomes of a job. */
 export interface JobListener {
@@ -41,7 +41,7 @@ export class Job implements Parkable {
   started = false;
   /** Workers that were lost while they had it. */
   lostWorkers = 0;
-  place: ParkedPlace | undefined;
+  place: FifoNode<Parkable> | undefined;
 
   /** @param submittedAtMs monotonic milliseconds */
   constructor(

@@ -19,13 +19,8 @@ export interface Parkable {
   readonly client: string;
   /** When it was submitted, monotonic milliseconds. */
   readonly submittedAtMs: number;
-  /** Where it is parked; the queue's own note on the job. */
-  place: ParkedPlace | undefined;
-}
-
-/** A job's place in the queue, opaque to all but the queue. */
-export interface ParkedPlace {
-  readonly parkedIn: unknown;
+  /** Where it is parked: its place among the jobs of its client; undefined when it is not. Set by the queue only. */
+  place: FifoNode<Parkable> | undefined;
 }
 
 /** The bounds of the queue. */
@@ -47,11 +42,6 @@ interface ClientQueue<J> {
   turn: FifoNode<ClientQueue<J>>;
 }
 
-interface Place<J> extends ParkedPlace {
-  readonly queue: ClientQueue<J>;
-  readonly node: FifoNode<J>;
-}
-
 class Level<J extends Parkable> {
   readonly turns = new Fifo<ClientQueue<J>>();
   readonly #clients = new Map<string, ClientQueue<J>>();
@@ -61,7 +51,7 @@ class Level<J extends Parkable> {
     return this.turns.first?.jobs.first;
   }
 
-  add(job: J, front: boolean): Place<J> {
+  add(job: J, front: boolean): FifoNode<J> {
     let queue = this.#clients.get(job.client);
     if (queue === undefined) {
       const fresh = { client: job.client, jobs: new Fifo<J>() } as ClientQueue<J>;
@@ -69,18 +59,21 @@ class Level<J extends Parkable> {
       this.#clients.set(job.client, fresh);
       queue = fresh;
     }
-    return { parkedIn: this, queue, node: front ? queue.jobs.unshift(job) : queue.jobs.push(job) };
+    return front ? queue.jobs.unshift(job) : queue.jobs.push(job);
   }
 
-  remove(place: Place<J>): void {
-    place.queue.jobs.remove(place.node);
-    if (place.queue.jobs.size > 0) return;
-    this.turns.remove(place.queue.turn);
-    this.#clients.delete(place.queue.client);
+  /** @param served whether it was its client's turn, which then ends */
+  remove({ client }: J, place: FifoNode<J>, served: boolean): void {
+    const queue = this.#clients.get(client) as ClientQueue<J>;
+    if (served && queue.jobs.size > 1) this.#rotate();
+    queue.jobs.remove(place);
+    if (queue.jobs.size > 0) return;
+    this.turns.remove(queue.turn);
+    this.#clients.delete(client);
   }
 
   /** Ends the turn of the client at the head. */
-  rotate(): void {
+  #rotate(): void {
     const queue = this.turns.shift();
     if (queue !== undefined) queue.turn = this.turns.push(queue);
   }
@@ -167,12 +160,10 @@ export class ParkedQueue<J extends Parkable> {
   }
 
   #forget(job: J, served = true): void {
-    const place = job.place as Place<J>;
-    const level = this.#levels[job.priority];
+    const place = job.place as FifoNode<J>;
     job.place = undefined;
     this.#size -= 1;
-    if (served && place.queue.jobs.size > 1) level.rotate();
-    level.remove(place);
+    this.#levels[job.priority].remove(job, place, served);
     this.#bytes -= job.payloadBytes;
     const held = this.#held.get(job.client) as { jobs: number; bytes: number };
     held.jobs -= 1;

@@ -107,7 +107,7 @@ export class Pool {
   run(payload: Uint8Array, options: SubmitOptions): Promise<JobResult> {
     return new Promise((resolve, reject) => {
       try {
-        this.submit(payload, options, new PromiseListener(resolve, reject, options.onProgress));
+        this.submit(payload, options, new PromiseListener(resolve, options.onProgress));
       } catch (error) {
         reject(error);
       }
@@ -242,24 +242,20 @@ function canceled(job?: Job): PoolError {
   return new PoolError("canceled", "the caller canceled the job", { maybeExecuted: job?.mayHaveRun ?? false });
 }
 
-/** Turns the outcome of one job into a promise's. A class, because a parked job keeps it: an object with a closure is three times as large. */
-export class PromiseListener implements JobListener {
-  readonly #resolve: (result: JobResult) => void;
-  readonly #reject: (error: PoolError) => void;
+/**
+ * Turns the outcome of one job into a promise's. A parked job keeps it, so it is small: a class, since an object with a
+ * closure is three times as large; and without the promise's `reject`, which is a closure of its own.
+ */
+class PromiseListener implements JobListener {
+  readonly #resolve: (result: JobResult | Promise<never>) => void;
   readonly onProgress: JobListener["onProgress"];
 
-  constructor(
-    resolve: (result: JobResult) => void,
-    reject: (error: PoolError) => void,
-    onProgress: JobListener["onProgress"],
-  ) {
+  constructor(resolve: (result: JobResult | Promise<never>) => void, onProgress: JobListener["onProgress"]) {
     this.#resolve = resolve;
-    this.#reject = reject;
     this.onProgress = onProgress;
   }
 
   onEnd(outcome: Outcome): void {
-    if (outcome.ok) this.#resolve(outcome.result);
-    else this.#reject(outcome.error);
+    this.#resolve(outcome.ok ? outcome.result : Promise.reject(outcome.error));
   }
 }
