@@ -1,11 +1,9 @@
 /** `poolmesh restart`: workers of `poolmesh up`, one by one, losing nothing. */
 import type { Command } from "commander";
-import type { Msg } from "nats";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders } from "../../mesh/wire/headers.js";
-import { isNoResponders } from "../../mesh/wire/wire-headers.js";
 import { EXIT, errorText } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import type { Shell } from "../shell.js";
@@ -50,26 +48,13 @@ async function runRestart(shell: Shell, worker: string | undefined, flags: Contr
 }
 
 /** Resolves when the worker is READY again. @throws PoolError `not_found`, `deadline_exceeded`, what its supervisor says */
-function askRestart({ bus, inbox, subjects }: Link, { pool, worker }: Heartbeat): Promise<void> {
+async function askRestart({ bus, inbox, subjects }: Link, { pool, worker }: Heartbeat): Promise<void> {
   bus.requireConnected();
-  return new Promise((resolve, reject) => {
-    const end = (work: () => void): void => {
-      clearTimeout(timer);
-      inbox.close(token);
-      work();
-    };
-    const onReply = (msg: Msg): void => {
-      const { kind } = decodeReplyHeaders(msg.headers);
-      if (isNoResponders(msg)) end(() => reject(notSupervised()));
-      else if (kind === "result") end(resolve);
-      else if (kind === "error")
-        end(() => reject(msg.headers === undefined ? notSupervised() : readErrorHeaders(msg.headers)));
-    };
-    const onLimit = (): void => end(() => reject(new PoolError("deadline_exceeded", "it was not READY again in time")));
-    const timer = setTimeout(onLimit, RESTART_LIMIT_MS);
-    const token = inbox.open({ onReply });
-    bus.publish(subjects.restart(pool, worker), undefined, { reply: inbox.subject(token) });
-  });
+  const answer = await inbox.ask({ subject: subjects.restart(pool, worker), limitMs: RESTART_LIMIT_MS });
+  if (answer.kind === "absent") throw notSupervised();
+  if (answer.kind === "silent") throw new PoolError("deadline_exceeded", "it was not READY again in time");
+  const { headers } = answer.msg;
+  if (headers !== undefined && decodeReplyHeaders(headers).kind === "error") throw readErrorHeaders(headers);
 }
 
 function notSupervised(): PoolError {

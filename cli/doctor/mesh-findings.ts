@@ -1,5 +1,4 @@
 /** Who is on the bus, what captures its subjects, and whether clocks agree. */
-import { setTimeout as delay } from "node:timers/promises";
 import { duration, plural } from "../../browser/format.js";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/ages.js";
@@ -91,17 +90,12 @@ export function workerClockFindings(workers: readonly Heartbeat[], nowMs: number
   return [{ state: "note", what: "workers' clocks", found, advice: `set the clocks by NTP: ${CLOCK_COSTS}` }];
 }
 
-async function countServices({ bus, inbox }: Link): Promise<Map<string, number>> {
+async function countServices({ inbox }: Link): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  const token = inbox.open({
-    onReply: (msg) => {
-      const name = nameIn(Buffer.from(msg.data).toString());
-      if (name !== "") counts.set(name, (counts.get(name) ?? 0) + 1);
-    },
+  await inbox.askAll({ subject: "$SRV.PING", limitMs: PING_MS }, ({ data }) => {
+    const name = nameIn(Buffer.from(data).toString());
+    if (name !== "") counts.set(name, (counts.get(name) ?? 0) + 1);
   });
-  bus.publish("$SRV.PING", undefined, { reply: inbox.subject(token) });
-  await delay(PING_MS);
-  inbox.close(token);
   return counts;
 }
 

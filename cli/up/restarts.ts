@@ -58,7 +58,6 @@ export class Restarts {
   }
 
   async #onRequest(id: string, worker: Supervised, msg: Msg): Promise<void> {
-    this.#answer(msg, id, "accepted");
     try {
       await this.#restartOnce(id, worker);
       this.#answer(msg, id, "result");
@@ -85,7 +84,7 @@ export class Restarts {
     await this.#awaitReady(id);
   }
 
-  #answer(msg: Msg, worker: string, kind: "accepted" | "result" | "error", error?: PoolError): void {
+  #answer(msg: Msg, worker: string, kind: "result" | "error", error?: PoolError): void {
     const { bus } = this.#link;
     if (!isAnswerable(msg.reply, bus.inboxPrefix)) return;
     const headers = encodeReplyHeaders({ kind, worker });

@@ -151,7 +151,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /** Why a value has no JSON form, such as "a Map at .rows[2] has no JSON form: …"; undefined when nothing is lost. */
-export function jsonLoss(value: unknown): string | undefined {
+function jsonLoss(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null) return lossOfPrimitive(value)?.concat(" has no JSON form");
   // bytes as the whole value are meant as bytes, even where they have a toJSON
   if (ArrayBuffer.isView(value)) return `${withArticle(value)} has no JSON form: ${BYTES}`;

@@ -1,5 +1,5 @@
 /**
- * The presence probe of managers and clients: is the other side there?
+ * The presence probe of managers, meters and clients: is the other side there?
  *
  * A part is asked at a subject that only it listens to. "Nobody listens", at every
  * probe of {@link GONE_AFTER_MS}, means that it is gone: a part whose connection
@@ -34,6 +34,8 @@ export interface PresenceParts {
   readonly question: (id: string) => { readonly subject: string; readonly payload?: Uint8Array };
   /** It is there. @param roundTripMs how long the answer took */
   readonly onPresent: (id: string, reply: Reply, roundTripMs: number) => void;
+  /** It did not answer in time. This decides nothing. */
+  readonly onSilent?: () => void;
   /** Nobody listened at its subject, for the first time or again. */
   readonly onAbsent?: (id: string) => void;
   /** Nobody has listened for {@link GONE_AFTER_MS}: it is gone. */
@@ -109,6 +111,7 @@ export class Presence {
     if (this.#stopped || this.#probes.get(id) !== probe) return;
     const nowMs = bus.runtime.now();
     if (answer.kind === "absent") this.#onAbsent(id, probe, nowMs);
+    if (answer.kind === "silent") this.#parts.onSilent?.();
     if (answer.kind !== "reply") return;
     this.#probes.delete(id);
     this.#parts.onPresent(id, answer.msg, nowMs - probe.askedAtMs);

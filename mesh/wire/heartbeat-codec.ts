@@ -61,11 +61,16 @@ const BRACE = 0x7b;
 export function decodeHeartbeat(raw: RawHeartbeat): Decoded<Heartbeat> {
   const decoded = decode(HeartbeatSchema, raw);
   if (!decoded.ok) return decoded;
-  const { beat } = decoded;
-  if (beat.pool !== raw.pool || beat.worker !== raw.sender || !isIdentified(beat)) return garbage("identity");
-  if (beat.state < WorkerState.STARTING || beat.state > WorkerState.STOPPED) return garbage("state");
-  if (!hasSaneCounts(beat)) return garbage("counts");
-  return hasSaneText(beat) ? decoded : garbage("text");
+  const kind = checkHeartbeat(decoded.beat, raw);
+  return kind === undefined ? decoded : garbage(kind);
+}
+
+/** What is wrong with a worker's heartbeat; undefined when nothing is. @param from who should have sent it */
+export function checkHeartbeat(beat: Heartbeat, from: Pick<RawHeartbeat, "pool" | "sender">): GarbageKind | undefined {
+  if (beat.pool !== from.pool || beat.worker !== from.sender || !isIdentified(beat)) return "identity";
+  if (beat.state < WorkerState.STARTING || beat.state > WorkerState.STOPPED) return "state";
+  if (!hasSaneCounts(beat)) return "counts";
+  return hasSaneText(beat) ? undefined : "text";
 }
 
 /** Decodes and checks a manager's heartbeat. */

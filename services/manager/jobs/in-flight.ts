@@ -151,7 +151,7 @@ export class InFlight {
 const MAX_LISTS = 1_000;
 
 /** Which attempts are known to be at which worker. */
-export class Assignments {
+class Assignments {
   /** In no order: the last attempt takes the spot of one that leaves. */
   readonly #byWorker = new Map<string, Attempt[]>();
 

@@ -9,7 +9,7 @@
  */
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Listener } from "../listener.js";
-import { type Prober, STABLE_AFTER_MS } from "../prober.js";
+import type { Prober } from "../prober.js";
 import type { View } from "../streams/view.js";
 import type { Freshness } from "./freshness.js";
 
@@ -39,7 +39,6 @@ export class Liveness {
   readonly #off: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #linkMs = Number.NEGATIVE_INFINITY;
-  #connectedMs = 0;
   #checking = false;
 
   constructor(parts: LivenessParts) {
@@ -65,8 +64,7 @@ export class Liveness {
   }
 
   async #onReconnect(): Promise<void> {
-    this.#connectedMs = this.#parts.nowMs();
-    this.#parts.prober.reset();
+    this.#parts.prober.onReconnect();
     this.#parts.listener.connected();
     await this.#checkLink();
   }
@@ -85,8 +83,7 @@ export class Liveness {
       void this.#checkLink();
       return;
     }
-    const quiet = view.sweep(now);
-    prober.consider(quiet, now, { judging: now - this.#connectedMs >= STABLE_AFTER_MS });
+    prober.check(view.sweep(now), now);
   }
 
   async #checkLink(): Promise<void> {

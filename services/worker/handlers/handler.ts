@@ -135,7 +135,7 @@ class HandlerJob implements Job {
 }
 
 /** What a handler returned, as an outcome. */
-export function success(value: unknown, output: Codec): HandlerOutcome {
+function success(value: unknown, output: Codec): HandlerOutcome {
   try {
     return { ok: true, payload: encodeWith(output, value) };
   } catch (thrown) {
@@ -153,7 +153,7 @@ export function failure(thrown: unknown): Failure {
 }
 
 /** What the input codec threw, as an outcome: the payload is refused. */
-export function payloadRefusal(thrown: unknown): Failure {
+function payloadRefusal(thrown: unknown): Failure {
   const read = readThrown(thrown);
   const why = safeMessage(read.message.replace(/^payload: /, "")) || "the codec refuses it";
   const error = new PoolError("invalid_argument", `payload: ${why}`, { field: "payload" });
@@ -165,7 +165,7 @@ export function payloadRefusal(thrown: unknown): Failure {
  *
  * @throws PoolError `invalid_argument`, field "payload", and whatever the codec throws
  */
-export function encodeWith(codec: Codec, value: unknown): Uint8Array {
+function encodeWith(codec: Codec, value: unknown): Uint8Array {
   const encoded: unknown = codec.encode(value);
   if (types.isUint8Array(encoded)) return asPlainBytes(encoded);
   leaveAlone(encoded);
@@ -178,7 +178,7 @@ export function encodeWith(codec: Codec, value: unknown): Uint8Array {
  *
  * @throws whatever the codec throws
  */
-export function decodeWith(codec: Codec, payload: Uint8Array): unknown {
+function decodeWith(codec: Codec, payload: Uint8Array): unknown {
   const decoded = codec.decode(payload);
   // one that a handler does not await must not end the process
   leaveAlone(decoded);
