@@ -5,6 +5,7 @@
  * Every question is asked by {@link Inbox.ask}, which has one time
  * limit and one answer. {@link Inbox.open} is for several answers.
  */
+import type { MsgHdrs } from "nats";
 import { encodeJobHeaders } from "../wire/headers.js";
 import { isNoResponders, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
@@ -26,6 +27,8 @@ export type Answer =
 export interface Question {
   readonly subject: string;
   readonly payload?: Uint8Array;
+  /** Default: the time at which the question leaves. */
+  readonly headers?: MsgHdrs;
   /** How long the answer may take, in milliseconds. */
   readonly limitMs: number;
   /** Gives up: the answer is then "silent". */
@@ -50,7 +53,7 @@ export class Inbox {
   }
 
   /** Asks one question. Never rejects. */
-  ask({ subject, payload, limitMs, signal }: Question): Promise<Answer> {
+  ask({ subject, payload, headers, limitMs, signal }: Question): Promise<Answer> {
     return new Promise((resolve) => {
       const settle = (answer: Answer): void => {
         this.#router.close(token);
@@ -64,7 +67,7 @@ export class Inbox {
       const timer = this.#bus.runtime.after(limitMs, giveUp, "background");
       if (signal?.aborted) return giveUp();
       signal?.addEventListener("abort", giveUp);
-      this.#publish(subject, payload, token);
+      this.#publish(subject, payload, token, headers);
     });
   }
 
@@ -91,8 +94,12 @@ export class Inbox {
   }
 
   /** Every question says when it left, so that whoever hears it learns how far away this process is. */
-  #publish(subject: string, payload: Uint8Array | undefined, token: string): void {
-    const headers = encodeJobHeaders({ clockMs: this.#bus.runtime.now() });
+  #publish(
+    subject: string,
+    payload: Uint8Array | undefined,
+    token: string,
+    headers = encodeJobHeaders({ clockMs: this.#bus.runtime.now() }),
+  ): void {
     this.#bus.publish(subject, payload, { headers, reply: this.#router.subject(token) });
   }
 

@@ -27,6 +27,8 @@ export const HEADER = {
   offer: "Pool-Offer",
   reply: "Pool-Reply",
   worker: "Pool-Worker",
+  /** On a submission that one manager passes on to another: where its sender waits for the answer. */
+  replyTo: "Pool-Reply-To",
   /** On a reply to a submission: the manager that answers. */
   manager: "Pool-Manager",
   free: "Pool-Free",

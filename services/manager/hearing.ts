@@ -6,15 +6,19 @@
 import type { Msg } from "nats";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
+import type { Inbox } from "../../mesh/link/inbox.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
 import { Ages } from "../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
-import { decodeHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
+import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { isAnswerable, QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
+import { headersOf } from "../../mesh/wire/wire-headers.js";
 import { answerAgain, answerSubmission } from "./doors/nats.js";
+import { chosenIdOf, NO_REPLY, passOn } from "./doors/pass-on.js";
 import type { HeldSubmissions } from "./held-submissions.js";
 import type { OutcomeReplies } from "./outcome-replies.js";
+import type { Peers } from "./peers.js";
 import type { Pool } from "./pool/pool.js";
 
 /** What it works with. */
@@ -27,6 +31,9 @@ export interface HearingParts {
   readonly servesSubmit: boolean;
   readonly answers: OutcomeReplies;
   readonly held: HeldSubmissions;
+  readonly peers: Peers;
+  /** For passing on submissions. */
+  readonly inbox: () => Inbox;
   /** A pool that is known. */
   readonly known: (name: string) => Pool | undefined;
   /** A pool that a worker has sent a heartbeat for; undefined when there is no room for one more. */
@@ -56,8 +63,9 @@ export class Hearing {
     );
     if (!servesSubmit) return;
     this.#subscriptions.push(
-      bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg, answerSubmission), QUEUE_MANAGERS),
-      bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmit(msg, answerAgain)),
+      bus.subscribe(every.managerHeartbeat(pool), (msg) => this.#onManagerHeartbeat(msg)),
+      bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg), QUEUE_MANAGERS),
+      bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg)),
     );
   }
 
@@ -104,15 +112,47 @@ export class Hearing {
     bus.publish(reply, errorText(error), { headers });
   }
 
-  #onSubmit(msg: Msg, answer: typeof answerSubmission): void {
+  #onManagerHeartbeat(msg: Msg): void {
+    const { bus, subjects, peers } = this.#parts;
+    const decoded = decodeManagerHeartbeat(rawHeartbeat(msg, subjects));
+    if (decoded.ok) peers.onHeartbeat(decoded.beat, bus.runtime.now());
+    else this.garbage += 1;
+  }
+
+  /** To any manager: an id that its caller chose goes to the manager that owns it. */
+  #onSubmit(msg: Msg): void {
+    const { subjects, manager, peers } = this.#parts;
+    const id = chosenIdOf(headersOf(msg));
+    const owner = id === undefined ? manager : peers.ownerOf(subjects.poolOf(msg.subject), id);
+    if (owner === manager) this.#take(msg, msg.reply, answerSubmission);
+    else void this.#passOn(msg, owner);
+  }
+
+  /** To this manager: another one passes a submission on, or a client asks again for an outcome. */
+  #onSubmitToMe(msg: Msg): void {
+    const replyTo = headersOf(msg)?.get(HEADER.replyTo) ?? "";
+    if (replyTo === "") return this.#take(msg, msg.reply, answerAgain);
+    if (msg.reply) this.#parts.bus.publish(msg.reply);
+    this.#take(msg, replyTo === NO_REPLY ? "" : replyTo, answerSubmission);
+  }
+
+  /** When the owner is not there any more, the next one owns the id. */
+  async #passOn(msg: Msg, owner: string): Promise<void> {
+    const { inbox, subjects, peers } = this.#parts;
+    const isThere = await passOn(inbox(), subjects.submitTo(subjects.poolOf(msg.subject), owner), msg);
+    if (isThere) return;
+    peers.onGone(owner);
+    this.#onSubmit(msg);
+  }
+
+  #take(msg: Msg, reply: string | undefined, answer: typeof answerSubmission): void {
     const { bus, subjects, manager, answers, held, get } = this.#parts;
     const name = subjects.poolOf(msg.subject);
     const door = { bus, answers, manager, ages: this.#ages };
     held.sign(bus.runtime.now());
-    const job = `${msg.headers?.get(HEADER.jobId) ?? ""} ${msg.headers?.get(HEADER.nonce) ?? ""}`;
-    const attempt = Number(msg.headers?.get(HEADER.attempt)) || 1;
-    if (held.submit(job, attempt, () => answer(door, msg, () => get(name)))) return;
-    answer(door, msg, () => {
+    const take = (): void => answer(door, msg, reply, () => get(name));
+    if (held.submit(headersOf(msg), take)) return;
+    answer(door, msg, reply, () => {
       throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
     });
   }

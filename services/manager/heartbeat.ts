@@ -13,8 +13,17 @@ const HEARTBEAT_INTERVAL_MS = 1_000;
 /** At most one heartbeat on change in this time, in milliseconds. */
 const COALESCE_MS = 250;
 
+/** What a manager says of itself to the others. */
+export interface ManagerScope {
+  /** It takes jobs from `pool.P.submit`. */
+  readonly takesSubmissions: boolean;
+  /** It serves every pool. */
+  readonly allPools: boolean;
+}
+
 /** What it works with. */
 export interface HeartbeatParts {
+  readonly scope: ManagerScope;
   readonly bus: Bus;
   readonly subjects: Subjects;
   /** This manager's id. */
@@ -28,6 +37,7 @@ export class Heartbeats {
   #seq = 0n;
   #early: Timer | undefined;
   #stopped = false;
+  #draining = false;
 
   constructor(parts: HeartbeatParts) {
     const { wallNow, random } = parts.bus.runtime;
@@ -55,6 +65,12 @@ export class Heartbeats {
     });
   }
 
+  /** Tells the others that it takes no submissions any more. */
+  drain(): void {
+    this.#draining = true;
+    this.send();
+  }
+
   /** Sends the last ones. */
   stop(): void {
     this.#stopped = true;
@@ -63,7 +79,7 @@ export class Heartbeats {
   }
 
   #sendOne(pool: Pool): void {
-    const { bus, subjects, manager } = this.#parts;
+    const { bus, subjects, manager, scope } = this.#parts;
     this.#seq += 1n;
     const heartbeat = create(ManagerHeartbeatSchema, {
       ...this.#identity,
@@ -72,6 +88,8 @@ export class Heartbeats {
       seq: this.#seq,
       stopped: this.#stopped,
       heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+      takesSubmissions: scope.takesSubmissions && !this.#draining,
+      allPools: scope.allPools,
     });
     bus.publish(subjects.managerHeartbeat(pool.name, manager), toBinary(ManagerHeartbeatSchema, heartbeat));
   }

@@ -7,6 +7,8 @@
  * the broker has ended, and those that were revoked meanwhile are not taken.
  */
 import type { Bus } from "../../mesh/link/bus.js";
+import { HEADER } from "../../mesh/wire/headers.js";
+import type { HeaderReader } from "../../mesh/wire/wire-headers.js";
 
 /** A stall of this length makes a client go elsewhere, in milliseconds; a shorter one holds nothing. */
 export const LONG_STALL_MS = 1_400;
@@ -18,6 +20,12 @@ interface Held {
   readonly job: string;
   readonly attempt: number;
   readonly take: () => void;
+}
+
+/** What a revocation names: a job with its nonce, and an attempt. */
+function submissionOf(headers: HeaderReader | undefined): Pick<Held, "job" | "attempt"> {
+  const job = `${headers?.get(HEADER.jobId) ?? ""} ${headers?.get(HEADER.nonce) ?? ""}`;
+  return { job, attempt: Number(headers?.get(HEADER.attempt)) || 1 };
 }
 
 export class HeldSubmissions {
@@ -41,10 +49,10 @@ export class HeldSubmissions {
   }
 
   /** Takes a submission: at once, or after the round trip. False when too many are held. */
-  submit(job: string, attempt: number, take: () => void): boolean {
+  submit(headers: HeaderReader | undefined, take: () => void): boolean {
     if (this.#held === undefined) take();
     else if (this.#held.length >= MAX_HELD) return false;
-    else this.#held.push({ job, attempt, take });
+    else this.#held.push({ ...submissionOf(headers), take });
     return true;
   }
 

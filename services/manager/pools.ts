@@ -17,6 +17,7 @@ import { Hearing } from "./hearing.js";
 import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
 import { OutcomeReplies } from "./outcome-replies.js";
+import { Peers } from "./peers.js";
 import { Pool } from "./pool/pool.js";
 import type { PoolSettings } from "./pool/pool-settings.js";
 import { Ticker } from "./ticker.js";
@@ -45,6 +46,8 @@ const IDLE_CHECK_MS = 20;
 
 export class Pools extends Lifecycle {
   readonly subjects: Subjects;
+  /** The other managers, and who owns which id. */
+  readonly peers: Peers;
   readonly #options: PoolsOptions;
   readonly #log: Logger;
   readonly #pools = new Map<string, Pool>();
@@ -66,7 +69,14 @@ export class Pools extends Lifecycle {
     this.subjects = new Subjects(prefix);
     this.#answers = new OutcomeReplies(bus);
     this.#held = new HeldSubmissions(bus, bus.runtime.now());
-    this.#heartbeats = new Heartbeats({ bus, subjects: this.subjects, manager: id, pools: () => this.shown() });
+    this.#heartbeats = new Heartbeats({
+      bus,
+      subjects: this.subjects,
+      manager: id,
+      scope: { takesSubmissions: servesSubmit, allPools: options.pools === undefined },
+      pools: () => this.shown(),
+    });
+    this.peers = new Peers(id, () => this.#heartbeats.send());
     this.#ticker = new Ticker({
       bus,
       heartbeats: this.#heartbeats,
@@ -80,6 +90,8 @@ export class Pools extends Lifecycle {
       servesSubmit,
       answers: this.#answers,
       held: this.#held,
+      peers: this.peers,
+      inbox: () => this.inbox,
       known: (name) => this.#pools.get(name),
       heardOf: (name) => this.#pools.get(name) ?? (this.#makeRoom() ? this.#add(name) : undefined),
       get: (name) => this.get(name),
@@ -150,6 +162,8 @@ export class Pools extends Lifecycle {
   protected async onStop(): Promise<void> {
     const { bus } = this.#options;
     this.#stopping = true;
+    this.peers.drain();
+    this.#heartbeats.drain();
     await this.#idle();
     for (const pool of this.#pools.values()) {
       pool.endAll("draining", "the manager stopped before the job ended");
@@ -202,6 +216,7 @@ export class Pools extends Lifecycle {
   #onReconnect(): void {
     this.#log.info("reconnected: asking workers for outcomes that are due");
     const nowMs = this.#options.bus.runtime.now();
+    this.peers.onReconnect(nowMs);
     for (const pool of this.#pools.values()) pool.losses.onReconnect(nowMs);
   }
 

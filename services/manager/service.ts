@@ -14,6 +14,7 @@ import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { Listen } from "../../mesh/process/options.js";
 import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { WorkerControl } from "./control.js";
+import { AwayJobs } from "./doors/away-jobs.js";
 import { managerRoutes } from "./doors/rpc.js";
 import { type ManagerOptions, toPoolSettings } from "./manager.js";
 import { managerMetrics } from "./metrics.js";
@@ -44,6 +45,7 @@ export class ManagerService extends Lifecycle {
   readonly #givingUp = new AbortController();
   #bus: Bus | undefined;
   #pools: Pools | undefined;
+  #away: AwayJobs | undefined;
   #http: HttpServer | undefined;
   #serviceApi: ServiceApi | undefined;
 
@@ -51,6 +53,10 @@ export class ManagerService extends Lifecycle {
     super();
     this.#options = options;
     this.id = options.id ?? newManagerId();
+  }
+
+  get #graceMs(): number {
+    return this.#options.graceMs ?? 10_000;
   }
 
   /** Where it serves HTTP. After start(). */
@@ -71,14 +77,15 @@ export class ManagerService extends Lifecycle {
       servesSubmit: true,
       settings: toPoolSettings(this.#options),
       maxPools: this.#options.maxPools ?? 1_000,
-      graceMs: this.#options.graceMs ?? 10_000,
+      graceMs: this.#graceMs,
       ...(this.#options.pools === undefined ? {} : { pools: this.#options.pools }),
       ...(prefix === undefined ? {} : { prefix }),
       ...shared,
     });
     this.#pools = pools;
     await pools.start();
-    this.#http = this.#makeHttp(bus, pools);
+    this.#away = new AwayJobs(bus, pools, this.id);
+    this.#http = this.#makeHttp(bus, pools, this.#away);
     await this.#http.start();
     this.#serviceApi = this.#makeServiceApi(bus, pools);
     await this.#serviceApi.start();
@@ -88,18 +95,18 @@ export class ManagerService extends Lifecycle {
   protected async onStop(): Promise<void> {
     this.#givingUp.abort();
     this.#http?.refuse();
-    await this.#pools?.stop();
+    await Promise.all([this.#away?.stop(this.#graceMs), this.#pools?.stop()]);
     await this.#serviceApi?.stop();
     await this.#http?.stop();
     await this.#bus?.close();
   }
 
-  #makeHttp(bus: Bus, pools: Pools): HttpServer {
+  #makeHttp(bus: Bus, pools: Pools, away: AwayJobs): HttpServer {
     const { listen, allowPublic, allowedHosts, maxStreams, log } = this.#options;
     const metrics = managerMetrics(pools);
     return new HttpServer({
       listen,
-      routes: (router) => managerRoutes(router, { bus, pools, control: new WorkerControl(bus, pools) }),
+      routes: (router) => managerRoutes(router, { bus, pools, away, control: new WorkerControl(bus, pools) }),
       services: [ManagerServiceDesc],
       isReady: () => (bus.connected ? true : "not connected to the broker"),
       metrics: () => metrics.metrics(),

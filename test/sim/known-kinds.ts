@@ -18,7 +18,6 @@ export type KnownKind = { readonly found: string } & (
 
 /** All of them. A kind stands once for each found plan that keeps it out. */
 export const knownKinds: readonly KnownKind[] = [
-  { fault: "id-twice", found: "id-at-two-managers-runs-twice" },
   { fault: "long-hold", found: "held-answers-run-a-job-twice" },
 ];
 

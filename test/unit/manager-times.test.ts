@@ -6,7 +6,7 @@ import { Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { systemRuntime } from "../../mesh/link/runtime.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
-import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { decodeReplyHeaders, encodeJobHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
 import { HeldSubmissions, LONG_STALL_MS } from "../../services/manager/held-submissions.js";
 import { Workers } from "../../services/manager/jobs/workers.js";
 import { OutcomeReplies } from "../../services/manager/outcome-replies.js";
@@ -87,7 +87,8 @@ test("held submissions - are taken at once, and after a long stall only when a r
   const { bus, confirm } = fakeBus();
   const held = new HeldSubmissions(bus, 0);
   const taken: string[] = [];
-  const submit = (job: string, attempt = 1) => held.submit(job, attempt, () => taken.push(`${job} ${attempt}`));
+  const submit = (job: string, attempt = 1) =>
+    held.submit(encodeJobHeaders({ jobId: job, attempt }), () => taken.push(`${job} ${attempt}`));
   held.sign(1_000);
   submit("a");
   assert.deepEqual(taken, ["a 1"]);

@@ -37,8 +37,8 @@ export interface NatsDoor {
  * It comes without the job's payload. What is not known here any more is not
  * run again: that is for its client to decide.
  */
-export function answerAgain(parts: NatsDoor, msg: Msg, findPool: () => Pool): void {
-  respond(parts, msg, ({ jobId = "", nonce }, listener) => {
+export function answerAgain(parts: NatsDoor, msg: Msg, reply: string | undefined, findPool: () => Pool): void {
+  respond(parts, msg, reply, ({ jobId = "", nonce }, listener) => {
     if (findPool().listen(jobId, nonce, listener)) return jobId;
     throw new PoolError("not_found", "the manager does not know the job any more", {
       field: "job",
@@ -50,19 +50,25 @@ export function answerAgain(parts: NatsDoor, msg: Msg, findPool: () => Pool): vo
 /**
  * Runs one submission and answers it.
  *
+ * @param reply where its sender waits for the answer; another manager may have passed the message on
  * @param findPool the pool of the message's subject; may throw a PoolError
  */
-export function answerSubmission(parts: NatsDoor, msg: Msg, findPool: () => Pool): void {
-  respond(parts, msg, (said, listener) => findPool().submit(msg.data.slice(), said, listener));
+export function answerSubmission(parts: NatsDoor, msg: Msg, reply: string | undefined, findPool: () => Pool): void {
+  respond(parts, msg, reply, (said, listener) => findPool().submit(msg.data.slice(), said, listener));
 }
 
 /** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
-function respond(parts: NatsDoor, msg: Msg, take: (said: JobHeaders, listener: JobListener) => string): void {
-  if (msg.reply !== "" && !isAnswerable(msg.reply, parts.bus.inboxPrefix)) return;
-  const answer = new Submission(parts, msg.reply ?? "");
+function respond(
+  parts: NatsDoor,
+  msg: Msg,
+  reply: string | undefined,
+  take: (said: JobHeaders, listener: JobListener) => string,
+): void {
+  if (reply !== "" && !isAnswerable(reply, parts.bus.inboxPrefix)) return;
+  const answer = new Submission(parts, reply ?? "");
   try {
     const said = decodeJobHeaders(headersOf(msg));
-    const ageMs = ageOf(parts, said, msg.reply);
+    const ageMs = ageOf(parts, said, reply);
     // Its client has waited for a manager's word as long as it does, and has gone to another manager.
     if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) return;
     const listener = {

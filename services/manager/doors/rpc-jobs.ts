@@ -25,6 +25,7 @@ import { checkName, isName } from "../../../mesh/wire/subjects.js";
 import type { Pool } from "../pool/pool.js";
 import type { Pools } from "../pools.js";
 import { awaitOutcome } from "./await-outcome.js";
+import type { AwayJobs } from "./away-jobs.js";
 import { RollCall } from "./roll-call.js";
 import { type Form, toPayload, toResponse, toSubmitOptions } from "./rpc-messages.js";
 import { isKnownPool, mayWait } from "./unknown-pool.js";
@@ -34,13 +35,15 @@ export class RpcJobs {
   readonly #bus: Bus;
   readonly #pools: Pools;
   readonly #rollCall: RollCall;
+  readonly #away: AwayJobs;
   /** In which form the job of an outcome came. */
   readonly #forms = new WeakMap<Outcome, Form>();
 
-  constructor(bus: Bus, pools: Pools) {
+  constructor(bus: Bus, pools: Pools, away: AwayJobs) {
     this.#bus = bus;
     this.#pools = pools;
     this.#rollCall = new RollCall(bus, pools);
+    this.#away = away;
   }
 
   /** Runs one job. @throws PoolError its typed outcome, or why it was refused */
@@ -72,7 +75,9 @@ export class RpcJobs {
   /** The outcome of a job that is here or was. @throws PoolError `not_found`, `canceled` */
   async outcome(pool: string, jobId: string, signal: AbortSignal): Promise<GetOutcomeResponse> {
     const id = checkName("job", jobId);
-    const outcome = await awaitOutcome(this.#pools.find(pool), id, signal, this.#bus.runtime.now());
+    const known = this.#pools.find(pool);
+    const outcome = await (this.#awayOutcome(known, id, signal) ??
+      awaitOutcome(known, id, signal, this.#bus.runtime.now()));
     return create(GetOutcomeResponseSchema, { outcome: toOutcome(this.#forms.get(outcome), outcome) });
   }
 
@@ -94,7 +99,8 @@ export class RpcJobs {
         return id;
       },
       cancel: (id: string): void => {
-        poolOf.get(id)?.cancel(id);
+        const pool = poolOf.get(id);
+        if (pool?.cancel(id) === false) this.#away.cancel(pool, id);
       },
     };
     const options = { signal: context.signal, timeoutMs: context.timeoutMs() };
@@ -144,7 +150,19 @@ export class RpcJobs {
         onEnd(outcome);
       },
     };
-    return pool.submit(toPayload(request.input), options, listener, keep);
+    const payload = toPayload(request.input);
+    if (this.#away.isAway(pool, options.id)) return this.#away.submit(pool, payload, options, listener.onEnd, keep);
+    return pool.submit(payload, options, listener, keep);
+  }
+
+  /** The outcome of a job that came here and is at the owner of its id; undefined when there is none. */
+  #awayOutcome(pool: Pool | undefined, id: string, signal: AbortSignal): Promise<Outcome> | undefined {
+    if (pool === undefined || !this.#away.isAway(pool, id)) return undefined;
+    let isLive = false;
+    const outcome = new Promise<Outcome>((resolve) => {
+      isLive = this.#away.listen(pool, id, resolve, signal);
+    });
+    return isLive ? outcome : undefined;
   }
 }
 

@@ -8,12 +8,15 @@ import { checkName } from "../../../mesh/wire/subjects.js";
 import type { Selector, WorkerControl } from "../control.js";
 import type { Pools } from "../pools.js";
 import { listWorkers } from "../views.js";
+import type { AwayJobs } from "./away-jobs.js";
 import { RpcJobs } from "./rpc-jobs.js";
 
 /** What the routes speak for. */
 export interface ManagerRoutesParts {
   readonly bus: Bus;
   readonly pools: Pools;
+  /** Jobs whose ids other managers own. */
+  readonly away: AwayJobs;
   readonly control: WorkerControl;
 }
 
@@ -29,8 +32,9 @@ type Methods<K extends keyof ServiceImpl<typeof ManagerService>> = Pick<ServiceI
 function jobMethods({
   bus,
   pools,
+  away,
 }: ManagerRoutesParts): Methods<"submit" | "submitMany" | "detachSubmit" | "getOutcome" | "cancel"> {
-  const jobs = new RpcJobs(bus, pools);
+  const jobs = new RpcJobs(bus, pools, away);
   return {
     submit: (request, context) => jobs.submit(request, context),
     submitMany: (requests, context) => jobs.submitMany(requests, context),
