@@ -60,10 +60,10 @@ export class Hearing {
     this.#subscriptions.push(
       bus.subscribe(every.heartbeat(pool), (msg) => this.#onHeartbeat(msg)),
       bus.subscribe(every.cancel(pool), (msg) => this.#onCancel(msg)),
+      bus.subscribe(every.managerHeartbeat(pool), (msg) => this.#onManagerHeartbeat(msg)),
     );
     if (!servesSubmit) return;
     this.#subscriptions.push(
-      bus.subscribe(every.managerHeartbeat(pool), (msg) => this.#onManagerHeartbeat(msg)),
       bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg), QUEUE_MANAGERS),
       bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg)),
     );

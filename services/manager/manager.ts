@@ -22,6 +22,7 @@ import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
 import { checkName } from "../../mesh/wire/subjects.js";
+import { AwayJobs } from "./away-jobs.js";
 import type { Pool } from "./pool/pool.js";
 import type { ManagerHooks, PoolSettings } from "./pool/pool-settings.js";
 import { newManagerId, Pools } from "./pools.js";
@@ -52,6 +53,7 @@ export interface ManagerOptions extends BusOptions {
   maxWorkers?: number;
   /** How long close() waits for live jobs, in milliseconds; default 10,000. */
   graceMs?: number;
+  /** They tell of the jobs that this manager runs; an id that you choose may belong to another one. */
   hooks?: ManagerHooks;
 }
 
@@ -79,6 +81,7 @@ export class Manager extends Lifecycle implements Submitter {
   #bus: Bus | undefined;
   #pools: Pools | undefined;
   #engine: Pool | undefined;
+  #away: AwayJobs | undefined;
 
   /**
    * Connects and is ready to take jobs.
@@ -126,7 +129,12 @@ export class Manager extends Lifecycle implements Submitter {
 
   submit(payload: Payload, options: SubmitOptions = {}): Promise<JobResult> {
     try {
-      return this.#openPool().run(toBytes(payload), options);
+      const pool = this.#openPool();
+      if (options.id === undefined || !this.#isAway(pool, options.id)) return pool.run(toBytes(payload), options);
+      return new Promise((resolve, reject) => {
+        const onEnd = (outcome: Outcome): void => (outcome.ok ? resolve(outcome.result) : reject(outcome.error));
+        this.#submitAway(pool, payload, options, onEnd, false);
+      });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -147,7 +155,9 @@ export class Manager extends Lifecycle implements Submitter {
   detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
     const { onOutcome, onProgress, ...rest } = options;
     const listener = { onEnd: onOutcome ?? (() => {}), ...(onProgress === undefined ? {} : { onProgress }) };
-    return this.#openPool().submit(toBytes(payload), rest, listener, true);
+    const pool = this.#openPool();
+    if (!this.#isAway(pool, options.id)) return pool.submit(toBytes(payload), rest, listener, true);
+    return this.#submitAway(pool, payload, options, listener.onEnd, true);
   }
 
   /** The outcome of a job that was detached or whose id you chose, for a minute after its end. */
@@ -171,27 +181,48 @@ export class Manager extends Lifecycle implements Submitter {
     this.#bus =
       bus ??
       (await Bus.connect({ name: `poolmesh-manager-${this.pool}`, waitOnFirstConnect: false, ...this.#options }));
+    const id = this.#options.id ?? newManagerId(this.#bus.runtime);
     this.#pools = new Pools({
       bus: this.#bus,
-      id: this.#options.id ?? newManagerId(this.#bus.runtime),
+      id,
       pools: [this.pool],
       servesSubmit: false,
       settings,
       maxPools: 1,
-      graceMs: this.#options.graceMs ?? 10_000,
+      graceMs: this.#graceMs,
       ...(prefix === undefined ? {} : { prefix }),
       ...(log === undefined ? {} : { log }),
     });
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
     await this.#pools.start();
     this.#engine = this.#pools.get(this.pool);
+    this.#away = new AwayJobs(this.#bus, this.#pools, id);
   }
 
   protected async onStop(): Promise<void> {
     this.#engine = undefined;
-    await this.#pools?.stop();
+    await Promise.all([this.#away?.stop(this.#graceMs), this.#pools?.stop()]);
     await Promise.all([...this.#members].map((worker) => worker.stop()));
     if (this.#options.bus === undefined) await this.#bus?.close();
+  }
+
+  get #graceMs(): number {
+    return this.#options.graceMs ?? 10_000;
+  }
+
+  /** Whether another manager owns an id. */
+  #isAway(pool: Pool, id: string | undefined): boolean {
+    return this.#away?.isAway(pool, id) === true;
+  }
+
+  #submitAway(
+    pool: Pool,
+    payload: Payload,
+    options: SubmitOptions,
+    onEnd: (outcome: Outcome) => void,
+    detached: boolean,
+  ): string {
+    return (this.#away as AwayJobs).submit(pool, toBytes(payload), options, onEnd, detached);
   }
 
   /** @throws PoolError `bus_unavailable` before the start, `draining` while it stops */

@@ -27,11 +27,16 @@ export class Peers {
   readonly #onJoined: () => void;
   readonly #peers = new Map<string, Peer>();
   #newestAtMs = Number.NEGATIVE_INFINITY;
-  #draining = false;
+  /** Whether this manager owns ids: it takes submissions of others, and does not drain. */
+  #owns: boolean;
 
-  /** @param onJoined a manager was heard first: it should hear of this one soon */
-  constructor(self: string, onJoined: () => void) {
+  /**
+   * @param takesSubmissions whether this manager may own ids that come to others
+   * @param onJoined a manager was heard first: it should hear of this one soon
+   */
+  constructor(self: string, takesSubmissions: boolean, onJoined: () => void) {
     this.#self = self;
+    this.#owns = takesSubmissions;
     this.#onJoined = onJoined;
   }
 
@@ -61,13 +66,13 @@ export class Peers {
 
   /** This manager owns nothing any more when there is another one. */
   drain(): void {
-    this.#draining = true;
+    this.#owns = false;
   }
 
   /** The manager that owns an id of a pool: this one, or one that is there. */
   ownerOf(pool: string, id: string): string {
     if (this.#peers.size === 0) return this.#self;
-    const candidates = this.#draining ? [] : [this.#self];
+    const candidates = this.#owns ? [this.#self] : [];
     for (const [manager, peer] of this.#peers) if (this.#counts(peer, pool)) candidates.push(manager);
     return ownerOf(candidates, pool, id) ?? this.#self;
   }

@@ -76,7 +76,7 @@ export class Pools extends Lifecycle {
       scope: { takesSubmissions: servesSubmit, allPools: options.pools === undefined },
       pools: () => this.shown(),
     });
-    this.peers = new Peers(id, () => this.#heartbeats.send());
+    this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send());
     this.#ticker = new Ticker({
       bus,
       heartbeats: this.#heartbeats,

@@ -9,6 +9,7 @@ import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/mana
 import { encodeJobHeaders } from "../../mesh/wire/headers.js";
 import { ownerOf } from "../../mesh/wire/owner.js";
 import { Subjects } from "../../mesh/wire/subjects.js";
+import { Manager } from "../../services/manager/manager.js";
 import { ManagerService } from "../../services/manager/service.js";
 import { connectBus } from "../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
@@ -28,6 +29,8 @@ const second = new ManagerService({
 });
 cleanUp(WHOLE_FILE, () => second.stop());
 await second.start();
+const embedded = await Manager.connect("counted", { servers: mesh.natsUrl, graceMs: 0 });
+cleanUp(WHOLE_FILE, () => embedded.close());
 const bus = await connectBus(WHOLE_FILE, mesh.broker);
 const rpcs: Rpc<typeof ManagerServiceDesc>[] = [mesh.manager.url, second.url].map((baseUrl) =>
   createClient(ManagerServiceDesc, createConnectTransport({ baseUrl, httpVersion: "1.1" })),
@@ -55,6 +58,7 @@ await mesh.addWorker<string, string>({
 const DOORS: Record<string, (id: string, payload: string) => Promise<string>> = {
   "HTTP at m1": async (id, payload) => httpSubmit(first, id, payload),
   "HTTP at m2": async (id, payload) => httpSubmit(other, id, payload),
+  "an embedded Manager": async (id, payload) => (await embedded.submit(payload, { id })).text(),
   NATS: async (id, payload) => {
     const headers = encodeJobHeaders({ jobId: id });
     const reply = await bus.nc.request(subjects.submit("counted"), payload, { timeout: 20_000, headers });
@@ -93,12 +97,15 @@ test("managers that start find each other within a moment", async () => {
     const [a, b] = await Promise.all([httpSubmit(first, id, id), httpSubmit(other, id, id)]);
     return a === b && runs.get(id) === 1;
   });
+  await eventually(() => embedded.capacity.slots === 64);
 });
 
 for (const [a, b] of [
   ["HTTP at m1", "HTTP at m2"],
   ["HTTP at m2", "NATS"],
   ["NATS", "NATS"],
+  ["an embedded Manager", "HTTP at m2"],
+  ["NATS", "an embedded Manager"],
 ] as const) {
   test(`one id with one payload by ${a} and a moment later by ${b} runs once, and both callers hear the result`, async () => {
     hold = gate();
@@ -175,7 +182,7 @@ test("an owner that is gone is passed over: the job runs at once", async () => {
     );
     bus.publish(subjects.managerHeartbeat("counted", "ghost"), heartbeat);
     await bus.flush();
-    const door = Object.values(DOORS)[i % 3]!;
+    const door = Object.values(DOORS)[i % 4]!;
     assert.equal(await within(door(id, id), { limitMs: 2_000 }), `${id} run 1`);
   }
 });

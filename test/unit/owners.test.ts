@@ -54,12 +54,12 @@ describe("peers", () => {
   const ownersOf = (peers: Peers, pool = "adder"): Set<string> => new Set(IDS.map((id) => peers.ownerOf(pool, id)));
 
   test("a manager that is alone owns everything", () => {
-    assert.deepEqual(ownersOf(new Peers("m1", () => {})), new Set(["m1"]));
+    assert.deepEqual(ownersOf(new Peers("m1", true, () => {})), new Set(["m1"]));
   });
 
   test("those that are heard share the ids, and each new one is answered with a heartbeat at once", () => {
     let answered = 0;
-    const peers = new Peers("m1", () => {
+    const peers = new Peers("m1", true, () => {
       answered += 1;
     });
     for (const manager of ["m1", "m2", "m3", "m2"]) peers.onHeartbeat(heartbeat(manager), 0);
@@ -72,7 +72,7 @@ describe("peers", () => {
     ["has stopped", { stopped: true }],
   ] as const) {
     test(`a manager that ${what} owns nothing`, () => {
-      const peers = new Peers("m1", () => {});
+      const peers = new Peers("m1", true, () => {});
       peers.onHeartbeat(heartbeat("m2"), 0);
       peers.onHeartbeat(heartbeat("m2", { seq: 2n, ...said }), 1);
       assert.deepEqual(ownersOf(peers), new Set(["m1"]));
@@ -80,14 +80,14 @@ describe("peers", () => {
   }
 
   test("a manager that serves some pools only owns ids of those", () => {
-    const peers = new Peers("m1", () => {});
+    const peers = new Peers("m1", true, () => {});
     peers.onHeartbeat(heartbeat("m2", { allPools: false }), 0);
     assert.deepEqual(ownersOf(peers, "adder"), new Set(["m1", "m2"]));
     assert.deepEqual(ownersOf(peers, "digest"), new Set(["m1"]));
   });
 
   test("a manager that is silent for three intervals owns nothing, unless nobody is heard at all", () => {
-    const peers = new Peers("m1", () => {});
+    const peers = new Peers("m1", true, () => {});
     peers.onHeartbeat(heartbeat("m1"), 0);
     peers.onHeartbeat(heartbeat("m2"), 0);
     assert.deepEqual(ownersOf(peers), new Set(["m1", "m2"]), "this manager hears not even itself: it judges nobody");
@@ -97,8 +97,15 @@ describe("peers", () => {
     assert.deepEqual(ownersOf(peers), new Set(["m1", "m2"]));
   });
 
+  test("an embedded manager owns what comes to it only while there is no other one", () => {
+    const peers = new Peers("embedded", false, () => {});
+    assert.deepEqual(ownersOf(peers), new Set(["embedded"]));
+    peers.onHeartbeat(heartbeat("m1"), 0);
+    assert.deepEqual(ownersOf(peers), new Set(["m1"]));
+  });
+
   test("a manager that drains owns nothing while there is another one", () => {
-    const peers = new Peers("m1", () => {});
+    const peers = new Peers("m1", true, () => {});
     peers.drain();
     assert.deepEqual(ownersOf(peers), new Set(["m1"]));
     peers.onHeartbeat(heartbeat("m2"), 0);

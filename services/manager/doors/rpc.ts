@@ -5,10 +5,10 @@ import { PoolError } from "../../../mesh/errors.js";
 import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { checkName } from "../../../mesh/wire/subjects.js";
+import type { AwayJobs } from "../away-jobs.js";
 import type { Selector, WorkerControl } from "../control.js";
 import type { Pools } from "../pools.js";
 import { listWorkers } from "../views.js";
-import type { AwayJobs } from "./away-jobs.js";
 import { RpcJobs } from "./rpc-jobs.js";
 
 /** What the routes speak for. */
