@@ -97,7 +97,7 @@ export class Hearing {
       return this.#refuse(msg, toPoolError(thrown));
     }
     const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = revocation;
-    held.revoke(`${job} ${nonce}`, upToAttempt);
+    held.revoke(job, nonce, upToAttempt);
     if (known(subjects.poolOf(msg.subject))?.onCancel(job, revocation) !== true) return;
     if (isAnswerable(msg.reply, bus.inboxPrefix)) {
       bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });

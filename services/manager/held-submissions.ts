@@ -24,8 +24,12 @@ interface Held {
 
 /** What a revocation names: a job with its nonce, and an attempt. */
 function submissionOf(headers: HeaderReader | undefined): Pick<Held, "job" | "attempt"> {
-  const job = `${headers?.get(HEADER.jobId) ?? ""} ${headers?.get(HEADER.nonce) ?? ""}`;
+  const job = keyOf(headers?.get(HEADER.jobId) ?? "", headers?.get(HEADER.nonce) ?? "");
   return { job, attempt: Number(headers?.get(HEADER.attempt)) || 1 };
+}
+
+function keyOf(id: string, nonce: string): string {
+  return `${id} ${nonce}`;
 }
 
 export class HeldSubmissions {
@@ -57,8 +61,10 @@ export class HeldSubmissions {
   }
 
   /** Attempts up to this one are revoked by the client that submitted them. */
-  revoke(job: string, attempt: number): void {
-    if (this.#held !== undefined) this.#revoked.set(job, Math.max(attempt, this.#revoked.get(job) ?? 0));
+  revoke(id: string, nonce: string, attempt: number): void {
+    if (this.#held === undefined) return;
+    const job = keyOf(id, nonce);
+    this.#revoked.set(job, Math.max(attempt, this.#revoked.get(job) ?? 0));
   }
 
   async #release(held: readonly Held[]): Promise<void> {

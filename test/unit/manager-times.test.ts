@@ -95,7 +95,7 @@ test("held submissions - are taken at once, and after a long stall only when a r
   held.sign(1_000 + LONG_STALL_MS + 1);
   submit("b");
   submit("c");
-  held.revoke("b", 1_000);
+  held.revoke("b", "", 1_000);
   submit("b", 1_001);
   assert.deepEqual(taken, ["a 1"]);
   confirm(true);

@@ -138,7 +138,8 @@ function delay(draft: Draft, ms: number): Fault<"delay"> {
 function reuseId(draft: Draft, same: boolean): void {
   const { draw } = draft;
   const first = draft.anyJob();
-  if (first === undefined) return;
+  // An id is used twice by one kind only: after another payload, the first one again is a new job, as it should be.
+  if (first === undefined || first.job.id !== undefined) return;
   const id = `chosen-${first.job.number}`;
   draft.change(first, { id });
   const afterMs = same ? draw.int(0, 150) : draw.size(10, 6_000);
