@@ -5,6 +5,7 @@
  * the terminal draw the same row, each in its own way.
  */
 import { WorkerState } from "../gen/poolmesh/v1/heartbeat_pb.js";
+import { CLOCK_OFF_MS } from "../mesh/wire/clock-offset.js";
 import type { SeenWorker } from "./merge-workers.js";
 import { plainText } from "./plain-text.js";
 
@@ -12,7 +13,7 @@ import { plainText } from "./plain-text.js";
 export type StateWord = "unknown" | "starting" | "ready" | "paused" | "draining" | "stopped" | "lost";
 
 /** A problem of a worker besides its state. */
-export type Mark = "conflict" | "takes nothing" | "lagging" | "stuck";
+export type Mark = "conflict" | "takes nothing" | "lagging" | "stuck" | "clock off";
 
 /** What a row shows. All text is safe to show on one line. */
 export interface WorkerRow {
@@ -26,6 +27,8 @@ export interface WorkerRow {
   readonly jobsDone: number;
   readonly jobsFailed: number;
   readonly loopLagMs: number;
+  /** How far its wall clock is ahead of the meter's, in milliseconds; below 0 it is behind. */
+  readonly clockOffsetMs: number;
   readonly host: string;
   readonly version: string;
   /** Ids of running jobs, joined; an ellipsis when there are more. */
@@ -98,6 +101,7 @@ function makeRow(seen: SeenWorker): WorkerRow {
     jobsDone: Number(heartbeat?.jobsDone ?? 0n),
     jobsFailed: Number(heartbeat?.jobsFailed ?? 0n),
     loopLagMs: heartbeat?.loopLagMs ?? 0,
+    clockOffsetMs: view.clockOffsetMs,
     host: plainText(heartbeat?.host ?? ""),
     version: plainText(heartbeat?.version ?? "", 40),
     running: ids.join(" ") + (more ? " …" : ""),
@@ -112,5 +116,6 @@ function marksOf({ view }: SeenWorker): Mark[] {
   if (view.unhealthy) marks.push("takes nothing");
   if (view.lagging) marks.push("lagging");
   if ((view.heartbeat?.stuck ?? 0) > 0) marks.push("stuck");
+  if (Math.abs(view.clockOffsetMs) > CLOCK_OFF_MS) marks.push("clock off");
   return marks;
 }

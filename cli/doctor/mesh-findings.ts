@@ -1,7 +1,7 @@
 /** Who is on the bus, what captures its subjects, and whether clocks agree. */
 import { duration, plural } from "../../browser/format.js";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/ages.js";
+import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { streamsCovering } from "../../services/manager/stream-check.js";
 import { rollCall } from "../control/roll-call.js";

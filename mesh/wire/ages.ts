@@ -10,7 +10,6 @@
  */
 
 import { LRUCache } from "lru-cache";
-import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 
 /** How far two clocks may drift apart, as a part of the time that passes. */
 const DRIFT = 3e-4;
@@ -61,16 +60,4 @@ export class Ages {
     known.slowerLeastMs = Number.POSITIVE_INFINITY;
     return 0;
   }
-}
-
-/** For people to see; nothing is decided by it. A clock that is off by more than this is shown, in milliseconds; less may be the heartbeat's way. */
-export const CLOCK_OFF_MS = 2_000;
-
-/**
- * How far the worker's clock is ahead, in milliseconds; 0 for a worker that does not tell its clock.
- *
- * @param receivedAtMs the reader's wall clock when the heartbeat came, milliseconds since the epoch
- */
-export function clockOffsetMs({ sentAtMs }: Pick<Heartbeat, "sentAtMs">, receivedAtMs: number): number {
-  return sentAtMs === 0n ? 0 : Number(sentAtMs) - receivedAtMs;
 }

@@ -62,6 +62,25 @@ export function managerMetrics(pools: Pools): Registry {
     pools,
     ({ totals }) => totals.late,
   );
+  counter(
+    registers,
+    "poolmesh_manager_stranger_replies_total",
+    "Replies that are no answer of a worker, dropped.",
+    pools,
+    ({ totals }) => totals.strangers,
+  );
+  new Gauge({
+    name: "poolmesh_manager_covering_stream",
+    help: "1 for each JetStream stream that captures a pool's job subjects: it has answered in the place of a worker.",
+    labelNames: ["pool", "stream"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, dispatcher } of pools.known()) {
+        if (dispatcher.stream !== undefined) this.set({ pool: name, stream: dispatcher.stream }, 1);
+      }
+    },
+  });
   new Counter({
     name: "poolmesh_manager_jobs_total",
     help: "Jobs ended, by outcome: ok or the reason of the error.",

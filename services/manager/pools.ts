@@ -59,6 +59,8 @@ export class Pools extends Lifecycle {
   #inbox: Inbox | undefined;
   #offReconnect: () => void = () => {};
   #stopping = false;
+  /** Streams that were warned of, with their pools. */
+  readonly #warned = new Set<string>();
 
   constructor(options: PoolsOptions) {
     super();
@@ -208,9 +210,18 @@ export class Pools extends Lifecycle {
     this.#held.sign(nowMs);
     const all = this.#options.pools === undefined;
     for (const pool of this.#pools.values()) {
+      this.#warnOfStream(pool);
       if (all && isUnused(pool) && nowMs - pool.lastUsedAtMs > FORGET_AFTER_MS) this.#forget(pool);
     }
     this.#heartbeats.send();
+  }
+
+  /** Once for each stream and pool. */
+  #warnOfStream({ name, dispatcher: { stream } }: Pool): void {
+    const key = `${stream} ${name}`;
+    if (stream === undefined || this.#warned.has(key)) return;
+    this.#warned.add(key);
+    this.#log.warn({ stream, pool: name }, "a stream captures the job subjects of this pool; its answers are dropped");
   }
 
   #onReconnect(): void {

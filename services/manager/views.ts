@@ -4,7 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type WorkerView, WorkerViewSchema } from "../../gen/poolmesh/v1/view_pb.js";
 import { unknownPool } from "../../mesh/errors.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
-import { clockOffsetMs } from "../../mesh/wire/ages.js";
+import { clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { hasLabels } from "../../mesh/wire/worker-selection.js";
 import type { Pool } from "./pool/pool.js";
 import type { Pools } from "./pools.js";

@@ -7,7 +7,9 @@
  */
 import { Counter, Gauge, Registry } from "prom-client";
 import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
+import { clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import type { MeterState } from "./meter-state.js";
+import { isLive, type WorkerRow } from "./registry/worker-row.js";
 import { ALL } from "./streams/view.js";
 
 /** What the HTTP server knows. */
@@ -34,6 +36,15 @@ const POOL_GAUGES: Readonly<Record<string, readonly [help: string, figure: PoolF
   poolmesh_pool_conflicting_workers: ["Worker ids that two live processes claim.", (pool) => pool.conflicts],
 };
 
+function largestOffsetMs(rows: Iterable<WorkerRow>, { nowMs, wallMs }: MeterState): number {
+  let largestMs = 0;
+  for (const row of rows) {
+    const receivedAtMs = wallMs() - (nowMs() - row.lastBeatMs);
+    if (isLive(row)) largestMs = Math.max(largestMs, Math.abs(clockOffsetMs(row.beat, receivedAtMs)));
+  }
+  return largestMs;
+}
+
 /** The meter's metrics. */
 export class MeterMetrics {
   readonly #registry = new Registry();
@@ -44,6 +55,7 @@ export class MeterMetrics {
     this.#state = state;
     this.#addPools();
     this.#addHeartbeats();
+    this.#addClocks();
     this.#addMeter(server);
     this.#addProcess();
   }
@@ -89,6 +101,16 @@ export class MeterMetrics {
       for (const [fate, count] of workerBeats) beats.inc({ sender: "worker", fate }, count);
       for (const [fate, count] of managerBeats) beats.inc({ sender: "manager", fate }, count);
       for (const [end, count] of probes) probed.inc({ end }, count);
+    });
+  }
+
+  #addClocks(): void {
+    const name = "poolmesh_pool_clock_offset_max_seconds";
+    const offset = this.#gauge(name, "The largest difference of a live worker's wall clock to the meter's.", ["pool"]);
+    this.#collectors.push((pools) => {
+      offset.reset();
+      const { registry } = this.#state.view;
+      for (const { pool } of pools) offset.set({ pool }, largestOffsetMs(registry.rows(pool), this.#state) / 1_000);
     });
   }
 

@@ -3,12 +3,12 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { ExternalScaler, type IsActiveResponse } from "../../gen/externalscaler/externalscaler_pb.js";
 import { Health, type HealthCheckResponse } from "../../gen/grpc/health/v1/health_pb.js";
-import { ManagerHeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { HeartbeatSchema, ManagerHeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerOp } from "../../gen/poolmesh/v1/meter_pb.js";
 import { ServingStatus } from "../../mesh/http/health.js";
 import type { Logger } from "../../mesh/process/log.js";
@@ -115,6 +115,28 @@ test("metrics - are Prometheus text with series for pools, none for workers", as
   assert.match(text, /^poolmesh_meter_stale 0$/m);
   assert.doesNotMatch(text, /w0|host-/);
   for (const line of text.split("\n")) assert.match(line, /^$|^# (HELP|TYPE) \S+ .+$|^[a-z_]+(\{.*\})? -?[0-9.e+-]+$/);
+});
+
+test("metrics - tell how far the clock of a live worker is off at most", async (t) => {
+  const meter = await startMeter(t, broker, { pools: ["clocks"] });
+  const bus = await connectBus(t, broker);
+  const aheadMs = 3_600_000;
+  for (const [worker, offsetMs] of [
+    ["w1", 0],
+    ["w2", aheadMs],
+    ["w3", -5_000],
+  ] as const) {
+    const sentAtMs = BigInt(Date.now() + offsetMs);
+    const beat = { pool: "clocks", worker, incarnation: 1n, seq: 1n, state: WorkerState.READY, slots: 1, sentAtMs };
+    bus.publish(`pool.clocks.heartbeat.${worker}`, toBinary(HeartbeatSchema, create(HeartbeatSchema, beat)));
+  }
+  const seconds = await eventually(async () => {
+    const body = await (await fetch(`${meter.url}/metrics`)).text();
+    const said = /^poolmesh_pool_clock_offset_max_seconds\{pool="clocks"\} (\S+)$/m.exec(body)?.[1];
+    return Number(said) > 100 && Number(said);
+  });
+  // The heartbeat was on its way for a moment, which counts as an offset.
+  assert.ok(seconds > 3_540 && seconds <= 3_600, `${seconds} s`);
 });
 
 test("control - is refused unless it is enabled and the caller bears the token", async (t) => {

@@ -10,13 +10,20 @@ import { type WorkerRow, workerRow } from "../../browser/worker-row.js";
 import { type Heartbeat, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WatchWorkersResponseSchema } from "../../gen/poolmesh/v1/meter_pb.js";
 
+/** What the meter says of a worker beside its heartbeat. */
+interface Said {
+  conflict?: boolean;
+  clockOffsetMs?: number;
+}
+
 type Given = Partial<Pick<Heartbeat, "worker" | "pool" | "state" | "host" | "labels" | "busy" | "runningJobs">>;
 
-function rowsOf(...given: (Given & { conflict?: boolean })[]): WorkerRow[] {
+function rowsOf(...given: (Given & Said)[]): WorkerRow[] {
   const message = create(WatchWorkersResponseSchema, {
     snapshot: true,
-    changed: given.map(({ conflict, ...heartbeat }, i) => ({
-      conflict: conflict ?? false,
+    changed: given.map(({ conflict = false, clockOffsetMs = 0, ...heartbeat }, i) => ({
+      conflict,
+      clockOffsetMs,
       heartbeat: { pool: "p", slots: 4, incarnation: BigInt(i), state: WorkerState.READY, ...heartbeat },
     })),
   });
@@ -124,4 +131,13 @@ test("workerRow - is the same object as long as the worker is", () => {
   const [row] = rowsOf({ worker: "w-1" });
   assert.ok(row);
   assert.equal(workerRow(row.seen), row);
+});
+
+test("a row marks a worker whose clock is off by more than two seconds, in either direction", () => {
+  const offsets = [0, 1_999, -2_000, 2_001, -3_600_000];
+  const rows = rowsOf(...offsets.map((clockOffsetMs, i) => ({ worker: `w${i}`, clockOffsetMs })));
+  assert.deepEqual(
+    rows.map(({ marks, clockOffsetMs }) => [marks.join(), clockOffsetMs]),
+    offsets.map((offset, i) => [i > 2 ? "clock off" : "", offset]),
+  );
 });

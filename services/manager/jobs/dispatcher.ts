@@ -27,6 +27,8 @@ import type { WorkerEntry, Workers } from "./workers.js";
 
 /** Offers that a pool without heartbeats may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
+/** How long a stream that answered is told about, in milliseconds. */
+const STREAM_SHOWN_MS = 60_000;
 
 /** What a dispatcher works with. */
 export interface DispatcherParts {
@@ -60,8 +62,8 @@ export class Dispatcher {
   readonly #admission: Admission;
   /** No worker listened to the last offer of a pool without heartbeats. */
   #nobodyListens = false;
-  /** A stream that answered in the place of a worker. */
-  #stream: string | undefined;
+  /** A stream that answered in the place of a worker, and when it did so last. */
+  #stream: { readonly name: string; readonly atMs: number } | undefined;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -94,9 +96,10 @@ export class Dispatcher {
     return this.#parts.bare || !this.#parts.workers.everHeard;
   }
 
-  /** A JetStream stream that captures this pool's subjects, since it answered an attempt; undefined when none has. */
+  /** A JetStream stream that captures this pool's subjects: it answered an attempt within the last minute. */
   get stream(): string | undefined {
-    return this.#stream;
+    const { name, atMs } = this.#stream ?? {};
+    return atMs !== undefined && this.#parts.now() - atMs < STREAM_SHOWN_MS ? name : undefined;
   }
 
   live(id: string): Job | undefined {
@@ -190,7 +193,7 @@ export class Dispatcher {
 
   /** A stream's acknowledgement came in the place of an answer. It decides nothing. */
   streamAnswered(stream: string): void {
-    this.#stream = stream;
+    this.#stream = { name: stream, atMs: this.#parts.now() };
     this.#onStranger();
   }
 

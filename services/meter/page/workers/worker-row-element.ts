@@ -9,6 +9,12 @@ import { element, glyph, setAttribute, setText } from "../element.js";
 import { SlotStrip } from "./slot-strip.js";
 import { WORKER_COLUMNS, type WorkerColumn } from "./worker-columns.js";
 
+/** Says by how much a clock is off; undefined when it is not. */
+function clockTitle({ marks, clockOffsetMs }: WorkerRow): string | undefined {
+  if (!marks.includes("clock off")) return undefined;
+  return `clock ${duration(Math.abs(clockOffsetMs))} ${clockOffsetMs > 0 ? "ahead of" : "behind"} the meter's`;
+}
+
 /** What the reader may ask of a worker. */
 export type ControlAsk = (verb: ControlVerb, row: WorkerRow) => void;
 
@@ -68,6 +74,7 @@ export class WorkerRowElement {
       this.#marks.replaceChildren(
         ...row.marks.map((mark) => element("span", `mark mark-${mark.replace(" ", "-")}`, mark)),
       );
+      setAttribute(this.#marks, "title", clockTitle(row));
     }
     setAttribute(this.root, "data-conflict", row.marks.includes("conflict") ? "" : undefined);
     if (this.#state === row.state) return;
