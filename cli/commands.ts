@@ -79,4 +79,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "check broker, permissions and clocks",
     load: () => import("./doctor/doctor.js"),
   },
+  {
+    name: "conform",
+    group: LOOK,
+    summary: "check a worker in any language against the protocol",
+    load: () => import("./conform/conform.js"),
+  },
 ];

@@ -7,6 +7,7 @@ import { plainText } from "../../browser/plain-text.js";
 import type { PoolError } from "../../mesh/errors.js";
 import { advice } from "./advice.js";
 import type { Output } from "./output.js";
+import { wrap } from "./wrap.js";
 
 /** What is known of the job. */
 export interface FailedJob {
@@ -56,16 +57,4 @@ function row(out: Output, label: string, text: string): string[] {
     const head = (i === 0 ? label : "").padEnd(LABEL_WIDTH);
     return `  ${out.style("dim", head)}${label === "next" ? out.style("cyan", line) : line}`;
   });
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }
