@@ -2,11 +2,12 @@
 //
 //	go run ./cmd/worker -pool adder -slots 4
 //
-// It speaks the wire of docs/protocol.md with nothing but a NATS client and the code generated from proto/.
+// It speaks version 2 of the wire of docs/protocol.md with nothing but a NATS client and the code generated from proto/.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -58,18 +59,27 @@ func serve(url string, w *worker) error {
 	}
 }
 
+// job is what the handler takes besides a plain number: a number, and how long to wait before it is added to.
+type job struct {
+	Number *float64 `json:"number"`
+	WaitMs int64    `json:"waitMs"`
+}
+
 // addOne makes the handler: any function of a payload will do. It ends at once when ctx does.
 func addOne(delay time.Duration) handler {
-	return func(ctx context.Context, payload []byte) ([]byte, error) {
+	return func(ctx context.Context, payload []byte, progress func([]byte)) ([]byte, error) {
+		var wanted job
+		if json.Unmarshal(payload, &wanted) != nil && json.Unmarshal(payload, &wanted.Number) != nil || wanted.Number == nil {
+			return nil, errors.New("the payload is not a number")
+		}
+		if wanted.WaitMs > 0 {
+			progress(fmt.Appendf(nil, `{"waitMs":%d}`, wanted.WaitMs))
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(delay):
+		case <-time.After(delay + time.Duration(wanted.WaitMs)*time.Millisecond):
 		}
-		var number float64
-		if _, err := fmt.Sscan(string(payload), &number); err != nil {
-			return nil, errors.New("the payload is not a number")
-		}
-		return []byte(fmt.Sprint(number + 1)), nil
+		return []byte(fmt.Sprint(*wanted.Number + 1)), nil
 	}
 }
