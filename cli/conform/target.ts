@@ -31,7 +31,10 @@ export async function findTarget(link: Link, hearing: Hearing, wish: TargetWish,
   if (level === "bare") return bareTarget(link, pool, quick);
   hearing.callRoll();
   await hearing.until(() => (hearing.workers.length > 0 ? true : undefined), FIRST_BEAT_MS);
-  if (hearing.workers.length === 0 && wish.worker === undefined) return bareTarget(link, pool, quick);
+  if (hearing.workers.length === 0 && wish.worker === undefined) {
+    if (level === undefined) return bareTarget(link, pool, quick);
+    throw new PoolError("no_workers", `no worker of pool ${pool} sends heartbeats`);
+  }
   await hearing.until(() => undefined, OTHERS_MS);
   const worker = pickWorker(hearing.workers, wish);
   const last = hearing.last(worker);
