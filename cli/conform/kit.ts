@@ -61,6 +61,8 @@ export const SLOW_MS = { least: 150, most: 5_000 } as const;
 /** After a question that was answered in order, what should not come has had this time, in milliseconds. */
 const QUIET_MS = 60;
 const BARE_QUIET_MS = 250;
+/** What a canceled job may take to end, beside its own time, in milliseconds. */
+const CANCELED_MS = 500;
 const TIMEOUT_MS = 20_000;
 /** Refusals of a worker with a free slot after which an offer is not sent again. */
 const MAX_AGAIN = 5;
@@ -82,6 +84,7 @@ export class Kit {
   readonly #router: ReplyRouter<SentJob>;
   readonly #cleanUps: (() => Promise<unknown>)[] = [];
   #open: SentJob[] = [];
+  readonly #started = new Set<SentJob>();
 
   constructor(link: Link, target: Target, hearing: Hearing, payloads: Payloads, mayDrain: boolean) {
     this.link = link;
@@ -192,6 +195,7 @@ export class Kit {
     const first = await sent.any(this.answerLimitMs);
     const isTaken = first === undefined || first.kind === "accepted" || first.kind === "progress";
     if (!isTaken || sent.nobodyListens) throw new Failed(`a job to begin with was not taken: ${sent.summary}`);
+    this.#started.add(sent);
     return sent;
   }
 
@@ -241,15 +245,15 @@ export class Kit {
   /** Undoes what a scenario did: what it changed is put back, and its jobs end. */
   async cleanUp(): Promise<void> {
     for (const undo of this.#cleanUps.splice(0).reverse()) await undo();
-    const open = this.#open.filter(
-      ({ id, replies, outcomes }) => id !== "" && replies.length > 0 && outcomes.length === 0,
-    );
+    const running = this.#open.filter((each) => each.outcomes.length === 0 && this.#isTaken(each));
     this.#open = [];
-    const running = open.filter(({ replies }) =>
-      replies.some(({ kind }) => kind === "accepted" || kind === "progress"),
-    );
+    this.#started.clear();
     for (const { id } of running) this.cancel(id);
-    await Promise.all(running.map((each) => each.outcome(this.slowMs + PATIENCE_MS)));
+    await Promise.all(running.map((each) => each.outcome(this.slowMs + CANCELED_MS)));
+  }
+
+  #isTaken(sent: SentJob): boolean {
+    return this.#started.has(sent) || sent.replies.some(({ kind }) => kind === "accepted" || kind === "progress");
   }
 
   /** Hears no reply any more. */

@@ -1,32 +1,21 @@
 /** docs/protocol.md holds: its tables are the code's, and its two small workers work. */
 import assert from "node:assert/strict";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { CATALOGUE } from "../../mesh/errors.js";
 import { HEADER } from "../../mesh/wire/headers.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
+import { protocolCode } from "../support/docs-code.js";
 import { examplePython, goBuild } from "../support/example-programs.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { startProcess } from "../support/process.js";
 import { without } from "../support/tools.js";
 
-const CACHE = resolve(".cache/docs");
 leakGuard();
 const mesh = await startMesh(WHOLE_FILE);
 const text = await readFile("docs/protocol.md", "utf8");
-
-/** The first block of code in this language, written to a file. */
-async function codeFile(language: string, name: string): Promise<string> {
-  const code = text.split(`\`\`\`${language}\n`)[1]?.split("```")[0];
-  assert.ok(code, `a block of ${language}`);
-  await mkdir(CACHE, { recursive: true });
-  const path = join(CACHE, name);
-  await writeFile(path, code);
-  return path;
-}
 
 async function serves(t: Parameters<typeof startProcess>[0], worker: string, command: string, args: string[]) {
   const child = startProcess(t, command, args, { env: { NATS_URL: mesh.natsUrl } });
@@ -46,13 +35,13 @@ async function serves(t: Parameters<typeof startProcess>[0], worker: string, com
 }
 
 test("the small worker in Go of docs/protocol.md runs jobs", { skip: without("go") }, async (t) => {
-  const program = await goBuild(t, await codeFile("go", "worker.go"), "docs-worker");
+  const program = await goBuild(t, await protocolCode("go", "worker.go"), "docs-worker");
   await serves(t, "go", program, []);
 });
 
 test("the small worker in Python of docs/protocol.md runs jobs", { skip: without("python3") }, async (t) => {
   const python = await examplePython(t);
-  await serves(t, "py", python, [await codeFile("python", "worker.py")]);
+  await serves(t, "py", python, [await protocolCode("python", "worker.py")]);
 });
 
 test("docs/protocol.md names every header", () => {

@@ -5,7 +5,7 @@ import { PATIENCE_MS } from "../kit.js";
 import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
 import { SentJob } from "../sent-job.js";
 
-const JOBS = 3;
+const JOBS = 2;
 const TIMEOUT_MS = 20_000;
 
 const bundle: Scenario = {

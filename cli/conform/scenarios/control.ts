@@ -6,6 +6,9 @@ import { answerText, type ControlAnswer } from "../control-answer.js";
 import { type Kit, PATIENCE_MS } from "../kit.js";
 import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
 
+/** What has changed is said in a heartbeat this long after the interval at the latest, in milliseconds. */
+const SAID_MS = 500;
+
 type Verb = "pause" | "resume";
 
 const listens: Scenario = {
@@ -92,7 +95,7 @@ const pausedAnswers: Scenario = {
     await pauseUntilEnd(kit);
     const answer = await kit.control.ask(encodeControl("probe", {}));
     expect(answer.form !== "absent" && answer.form !== "silent", answerText(answer));
-    const heard = await kit.beatOf(WorkerState.PAUSED, interval(kit) + PATIENCE_MS);
+    const heard = await kit.beatOf(WorkerState.PAUSED, interval(kit) + SAID_MS);
     expect(heard !== undefined, "no heartbeat says PAUSED");
   },
 };
@@ -132,7 +135,7 @@ const resize: Scenario = {
     if (answer.error?.reason === "invalid_argument") return;
     expect(answer.form === "protobuf" || answer.form === "empty", answerText(answer));
     if (answer.response?.worker?.slots === wanted) return;
-    const heard = await kit.beat(({ beat }) => beat?.slots === wanted, interval(kit) + PATIENCE_MS, fromMs);
+    const heard = await kit.beat(({ beat }) => beat?.slots === wanted, interval(kit) + SAID_MS, fromMs);
     expect(heard !== undefined, `it has ${kit.slots()} slots after resize ${wanted}`);
   },
 };
@@ -144,7 +147,7 @@ async function expectState(kit: Kit, answer: ControlAnswer, state: WorkerState):
   expect(answer.form !== "malformed", answerText(answer));
   if (answer.response?.worker?.state === state) return;
   const isSaid = (): true | undefined => (kit.hearing.last(kit.target.worker)?.state === state ? true : undefined);
-  const heard = await kit.hearing.until(isSaid, interval(kit) + PATIENCE_MS);
+  const heard = await kit.hearing.until(isSaid, interval(kit) + SAID_MS);
   const last = kit.hearing.last(kit.target.worker)?.state ?? 0;
   expect(heard === true, `its heartbeats say ${WorkerState[last]} instead of ${name}`);
 }
@@ -185,7 +188,7 @@ const lastHeartbeat: Scenario = {
   sentence: "The last heartbeat says STOPPED, and nobody listens at `pool.P.control.W` after it.",
   async run(kit) {
     if (!kit.mayDrain) throw new NotTried("it ends the worker: --drain");
-    const stopped = await kit.beatOf(WorkerState.STOPPED, interval(kit) + PATIENCE_MS, 0);
+    const stopped = await kit.beatOf(WorkerState.STOPPED, interval(kit) + SAID_MS, 0);
     expect(stopped !== undefined, "no heartbeat says STOPPED");
     const untilMs = kit.now() + PATIENCE_MS;
     for (let gone = false; !gone; ) {
