@@ -8,7 +8,7 @@ import { SCENARIOS } from "../../cli/conform/scenarios/all.js";
 import { EXIT } from "../../cli/exit-codes.js";
 import type { SignalListener } from "../../cli/shell.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { startBroker, WHOLE_FILE } from "../support/broker.js";
+import { connectBus, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { jobFaults } from "../support/conform/job-faults.js";
 import { drainFaults, lifeFaults } from "../support/conform/life-faults.js";
 import { type Fault, SLOW_MS, startTampered, waiting } from "../support/conform/tampered-worker.js";
@@ -120,6 +120,17 @@ describe("conform", { concurrency: true }, () => {
     const { code, stdout } = await untilThere(() => conformAt(broker.url, "bare", ["--level", "bare"]));
     assert.deepEqual([named(stdout, "failed"), named(stdout, "not_tried"), code], [[], [], EXIT.ok], stdout);
     assert.equal(levelIn(stdout), "bare");
+  });
+
+  test("a worker that takes the jobs of other pools too is told", async (t) => {
+    const own = await startBroker(t);
+    await startTampered(t, own, "greedy");
+    const bus = await connectBus(t, own);
+    bus.subscribe("pool.*.job", ({ subject, reply }) => {
+      if (reply && subject !== "pool.greedy.job") bus.publish(reply, new TextEncoder().encode("42"));
+    });
+    const { code, stdout } = await conformAt(own.url, "greedy", ["--scenario", "own-pool", "--scenario", "result"]);
+    assert.deepEqual([named(stdout, "failed"), named(stdout, "passed"), code], [["own-pool"], ["result"], EXIT.failed]);
   });
 
   test("a worker is left READY and with its slots, and who is not there is told with 69", async (t) => {
