@@ -122,7 +122,7 @@ export class Kit {
   /** The slow payload. @throws NotTried when there is none */
   get slow(): Uint8Array {
     if (this.#slow !== undefined) return this.#slow;
-    throw new NotTried(`needs a slow job${this.#whyNoSlow}`);
+    throw new NotTried(`no slow job: --slow-payload ${this.#whyNoSlow}`);
   }
 
   /** The slow payload, or the quick one when there is none. */
@@ -136,14 +136,11 @@ export class Kit {
     const sent = this.target.level === "bare" ? this.sendPlain(payload) : this.send({ payload });
     const outcome = await sent.outcome(SLOW_MS.most + PATIENCE_MS);
     const tookMs = outcome?.afterMs ?? 0;
-    const how = this.payloads.slow === undefined ? ": --slow-payload TEXT" : "; the one of --slow-payload";
-    if (outcome?.kind !== "result") this.#whyNoSlow = `${how} got ${sent.summary}`;
-    else if (tookMs < SLOW_MS.least || tookMs > SLOW_MS.most) this.#whyNoSlow = `${how} took ${Math.round(tookMs)} ms`;
-    else {
+    if (outcome?.kind === "result" && tookMs >= SLOW_MS.least && tookMs <= SLOW_MS.most) {
       this.#slow = payload;
       this.slowMs = tookMs;
-    }
-    if (this.payloads.slow === undefined) this.#whyNoSlow = how;
+    } else if (this.payloads.slow === undefined) this.#whyNoSlow = "TEXT";
+    else this.#whyNoSlow = outcome?.kind === "result" ? `took ${Math.round(tookMs)} ms` : `got ${sent.summary}`;
   }
 
   /** Slots as the newest heartbeat says. @throws NotTried when that is less than `least` */

@@ -10,7 +10,7 @@ import type { SignalListener } from "../../cli/shell.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { connectBus, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { jobFaults } from "../support/conform/job-faults.js";
-import { drainFaults, lifeFaults } from "../support/conform/life-faults.js";
+import { drainFaults, lifeFaults, versionOne } from "../support/conform/life-faults.js";
 import { type Fault, SLOW_MS, startTampered, waiting } from "../support/conform/tampered-worker.js";
 import { protocolCode } from "../support/docs-code.js";
 import { examplePython, goBuild, goProgram } from "../support/example-programs.js";
@@ -143,6 +143,23 @@ describe("conform", { concurrency: true }, () => {
     assert.equal(nobody.stderr, "poolmesh: no_workers: worker w2 of pool left sends no heartbeats\n");
     const nowhere = await conform("nowhere", ["--level", "bare"]);
     assert.equal(nowhere.code, EXIT.unavailable);
+  });
+
+  test("a worker that says protocol_version 1 is checked for what that version has", async (t) => {
+    await startTampered(t, broker, "first", [versionOne]);
+    const { code, stdout } = await conform("first", ["--scenario", "cancel", "--scenario", "nonce"]);
+    assert.deepEqual([named(stdout, "passed"), levelIn(stdout), code], [["cancel"], "v1", EXIT.ok]);
+  });
+
+  test("of several workers one has to be named, and is told apart from the others", async (t) => {
+    await startTampered(t, broker, "two");
+    await startTampered(t, broker, "two", [{ what: "is another", fails: [], options: { id: "w2" } }]);
+    const unnamed = await conform("two", []);
+    assert.equal(unnamed.code, EXIT.usage);
+    assert.match(unnamed.stderr, /pool two has workers w1, w2: name one with --worker\n$/);
+    const chosen = await conform("two", ["--worker", "w2", "--scenario", "reply-names", "--scenario", "offer"]);
+    assert.deepEqual([named(chosen.stdout, "passed"), named(chosen.stdout, "not_tried")], [["reply-names"], ["offer"]]);
+    assert.match(chosen.stderr, /^warning: pool two has other workers: .*; use a pool of its own\n$/);
   });
 
   test("a signal ends it with 130, and a paused worker is resumed", async (t) => {

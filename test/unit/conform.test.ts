@@ -79,12 +79,12 @@ describe("lines", () => {
     const [passed, failed, notTried] = [
       verdict("result", "passed"),
       verdict("result", "failed", "no answer"),
-      verdict("busy", "not_tried", "needs a slow job: --slow-payload TEXT"),
+      verdict("busy", "not_tried", "no slow job: --slow-payload TEXT"),
     ].map((each) => verdictLines(output(120), each, ["result", "busy"]).join("\n"));
     const sentence = "The result of a job is the payload of one reply to the job's reply subject.";
     assert.equal(passed, `  ✔ result  ${sentence}`);
     assert.equal(failed, `  ✖ result  ${sentence}\n            → no answer`);
-    assert.match(notTried ?? "", /^ {2}– busy {4}.*\n {12}not tried: needs a slow job: --slow-payload TEXT$/);
+    assert.match(notTried ?? "", /^ {2}– busy {4}.*\n {12}not tried: no slow job: --slow-payload TEXT$/);
   });
 
   test("colours are for a terminal alone, and text of a worker moves no cursor", () => {

@@ -37,6 +37,13 @@ function beats(change: (beat: Heartbeat, count: number) => Heartbeat | Uint8Arra
   };
 }
 
+/** No fault: a worker from before nonces and leases. */
+export const versionOne: Fault = {
+  what: "says protocol_version 1",
+  fails: [],
+  outgoing: beats((beat) => ({ ...beat, protocolVersion: 1 })),
+};
+
 /** Each call makes the faults anew, since some remember what they saw. */
 export function lifeFaults(): Fault[] {
   return [
