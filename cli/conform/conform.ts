@@ -1,8 +1,8 @@
 /** `poolmesh conform`: does a worker in any language keep to the protocol? */
 import { type Command, Option } from "commander";
 import { PoolError } from "../../mesh/errors.js";
-import { checkName } from "../../mesh/names.js";
 import { nearest } from "../../mesh/process/config.js";
+import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import type { Shell } from "../shell.js";
@@ -11,7 +11,7 @@ import { Hearing } from "./hearing.js";
 import { Kit, type Payloads, type Target } from "./kit.js";
 import { claims, LEVELS, type Level } from "./level.js";
 import { type Counts, groupLines, headLine, listLines, summaryLine, verdictJson, verdictLines } from "./report.js";
-import { runScenarios, type Verdict } from "./run.js";
+import { measure, runScenarios, type Verdict } from "./run.js";
 import type { Scenario, ScenarioGroup } from "./scenario.js";
 import { GROUPS, SCENARIOS } from "./scenarios/all.js";
 import { findTarget } from "./target.js";
@@ -113,7 +113,7 @@ async function check(
   const counts: Counts = { passed: 0, failed: 0, notTried: 0 };
   const { stdout } = shell;
   if (!wish.json) await stdout.line(headLine(stdout, kit.target, wish.level !== undefined));
-  await kit.measure();
+  await measure(kit);
   let group: ScenarioGroup | undefined;
   for await (const verdict of runScenarios(kit, claimed, signal)) {
     count(counts, verdict);

@@ -2,10 +2,10 @@
 import { plainText } from "../../browser/plain-text.js";
 import type { PoolError } from "../../mesh/errors.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
-import type { BundleEntry } from "../../mesh/wire/bundle.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, type ReplyHeaders } from "../../mesh/wire/headers.js";
-import { isNoResponders, type Reply } from "../../mesh/wire/reply.js";
+import type { BundleEntry } from "../../mesh/wire/payloads.js";
+import { isNoResponders, type Reply } from "../../mesh/wire/wire-headers.js";
 import { Waiting } from "./waiting.js";
 
 /** One reply. */

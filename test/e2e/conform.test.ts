@@ -168,9 +168,9 @@ describe("conform", { concurrency: true }, () => {
     const onSignals = (listener: SignalListener): void => {
       signal = listener;
     };
-    const argv = ["conform", "--pool", "signal", "--slow-payload", waiting(2_000), "--scenario", "paused-finishes"];
+    const argv = ["conform", "--pool", "signal", "--slow-payload", waiting(800), "--scenario", "paused-finishes"];
     const ended = runInShell(argv, { NATS_URL: broker.url }, { onSignals });
-    await eventually(() => worker.workerState === WorkerState.PAUSED);
+    await eventually(() => worker.workerState === WorkerState.PAUSED, { limitMs: 30_000 });
     signal("SIGINT", 1);
     assert.equal((await ended).code, EXIT.interrupted);
     assert.equal(worker.workerState, WorkerState.READY);

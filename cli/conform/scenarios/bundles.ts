@@ -1,6 +1,7 @@
 /** Scenarios: several jobs in one message. */
-import { encodeBundle } from "../../../mesh/wire/bundle.js";
+
 import { encodeJobsHeaders } from "../../../mesh/wire/headers.js";
+import { encodeBundle } from "../../../mesh/wire/payloads.js";
 import { PATIENCE_MS } from "../kit.js";
 import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
 import { SentJob } from "../sent-job.js";

@@ -1,6 +1,6 @@
 /** Scenarios: a job comes, and its outcome goes back. */
 import { HEADER } from "../../../mesh/wire/headers.js";
-import { payloadLimit } from "../../../mesh/wire/payload-limit.js";
+import { payloadLimit } from "../../../mesh/wire/payloads.js";
 import { type Kit, PATIENCE_MS } from "../kit.js";
 import { expect, Failed, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
 import type { SeenReply, SentJob } from "../sent-job.js";
