@@ -92,6 +92,7 @@ async function conform(shell: Shell, link: Link, wish: Wish, chosen: ReadonlySet
     const kit = new Kit(link, target, hearing, payloads, wish.drain === true);
     await warn(shell, hearing, target);
     await check(shell, kit, wish, chosen, interrupted.signal).finally(() => kit.stop());
+    for (const what of kit.leftBehind) await tellLeft(shell, target, what);
     if (interrupted.signal.aborted) shell.exitCode = EXIT.interrupted;
   } finally {
     stopListening();
@@ -113,7 +114,7 @@ async function check(
   const counts: Counts = { passed: 0, failed: 0, notTried: 0 };
   const { stdout } = shell;
   if (!wish.json) await stdout.line(headLine(stdout, kit.target, wish.level !== undefined));
-  await measure(kit);
+  await measure(kit, signal);
   let group: ScenarioGroup | undefined;
   for await (const verdict of runScenarios(kit, claimed, signal)) {
     count(counts, verdict);
@@ -146,6 +147,12 @@ async function warn({ stderr }: Shell, hearing: Hearing, { pool, worker, alone }
   for (const text of [warning, sharing].filter((each) => each !== "")) {
     await stderr.line(`${stderr.style("yellow", "warning:")} ${text}; use a pool of its own`);
   }
+}
+
+/** The worker did not answer when it was to be put back as it was. */
+async function tellLeft({ stderr }: Shell, { worker }: Target, what: string): Promise<void> {
+  const text = `worker ${worker} may still be ${what}: poolmesh workers shows it, poolmesh resume and resize mend it`;
+  await stderr.line(`${stderr.style("yellow", "warning:")} ${text}`);
 }
 
 async function list({ stdout }: Shell, chosen: ReadonlySet<Scenario>): Promise<void> {

@@ -64,6 +64,7 @@ const BARE_QUIET_MS = 250;
 /** What a canceled job may take to end, beside its own time, in milliseconds. */
 const CANCELED_MS = 500;
 const TIMEOUT_MS = 20_000;
+const PUT_BACK_TRIES = 3;
 /** Refusals of a worker with a free slot after which an offer is not sent again. */
 const MAX_AGAIN = 5;
 
@@ -79,6 +80,8 @@ export class Kit {
   #whyNoSlow = "";
   /** Whether the worker may be asked to drain, which ends it. */
   readonly mayDrain: boolean;
+  /** What could not be put back at the worker, such as "PAUSED". */
+  readonly leftBehind: string[] = [];
   /** Every job that was sent since the start. */
   readonly sent: SentJob[] = [];
   readonly #router: ReplyRouter<SentJob>;
@@ -233,10 +236,27 @@ export class Kit {
     return this.beat(({ beat }) => beat?.state === state, limitMs, fromMs);
   }
 
-  /** Asks something of the worker, and `back` after the scenario however it ends. */
-  askUntilEnd(payload: Uint8Array | string, back: Uint8Array | string): Promise<ControlAnswer> {
-    this.#cleanUps.push(() => this.control.ask(back));
-    return this.control.ask(payload);
+  /**
+   * Asks something of the worker, and `back` after the scenario however it ends.
+   *
+   * @param what the worker is if that fails, for {@link leftBehind}
+   */
+  async askUntilEnd(payload: Uint8Array | string, back: Uint8Array | string, what: string): Promise<ControlAnswer> {
+    const undo = (): Promise<void> => this.#putBack(back, what);
+    this.#cleanUps.push(undo);
+    const answer = await this.control.ask(payload);
+    if (answer.form === "absent") this.#cleanUps.splice(this.#cleanUps.indexOf(undo), 1);
+    return answer;
+  }
+
+  /** Asks until the worker has answered: a link that is down for a moment must not leave it paused. */
+  async #putBack(back: Uint8Array | string, what: string): Promise<void> {
+    for (let tries = 0; tries < PUT_BACK_TRIES; tries += 1) {
+      const { form } = await this.control.ask(back);
+      if (form !== "absent" && form !== "silent") return;
+      if (form === "absent") await delay(this.link.bus.runtime, PATIENCE_MS / 2);
+    }
+    this.leftBehind.push(what);
   }
 
   /** Undoes what a scenario did: what it changed is put back, and its jobs end. */

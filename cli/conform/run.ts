@@ -44,7 +44,7 @@ export async function* runScenarios(
     const { status, detail } = await undisturbed(kit, async () => {
       const judgement = await judge(kit, scenario, aborted);
       await kit.cleanUp();
-      return { value: judgement, isSure: judgement.status !== "failed" };
+      return { value: judgement, isSure: judgement.status !== "failed" || signal.aborted };
     });
     yield { scenario, status, detail, tookMs: kit.now() - fromMs };
   }
@@ -53,8 +53,8 @@ export async function* runScenarios(
 /**
  * Runs the slow job, or the quick one, to know how long it takes, and keeps the shortest time: a stall makes it longer.
  */
-export async function measure(kit: Kit): Promise<void> {
-  await undisturbed(kit, async () => ({ value: await kit.measure(), isSure: false }));
+export async function measure(kit: Kit, signal: AbortSignal): Promise<void> {
+  await undisturbed(kit, async () => ({ value: await kit.measure(), isSure: signal.aborted }));
 }
 
 /** The value of `run`, which is run again while it is not sure and this process stood still. */

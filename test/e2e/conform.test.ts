@@ -10,7 +10,7 @@ import type { SignalListener } from "../../cli/shell.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { connectBus, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { jobFaults } from "../support/conform/job-faults.js";
-import { drainFaults, lifeFaults, versionOne } from "../support/conform/life-faults.js";
+import { deafWhenPaused, drainFaults, lifeFaults, versionOne } from "../support/conform/life-faults.js";
 import { type Fault, SLOW_MS, startTampered, waiting } from "../support/conform/tampered-worker.js";
 import { protocolCode } from "../support/docs-code.js";
 import { examplePython, goBuild, goProgram } from "../support/example-programs.js";
@@ -143,6 +143,13 @@ describe("conform", { concurrency: true }, () => {
     assert.equal(nobody.stderr, "poolmesh: no_workers: worker w2 of pool left sends no heartbeats\n");
     const nowhere = await conform("nowhere", ["--level", "bare"]);
     assert.equal(nowhere.code, EXIT.unavailable);
+  });
+
+  test("a worker that cannot be resumed is named", async (t) => {
+    const worker = await startTampered(t, broker, "deaf", [deafWhenPaused()]);
+    const { stderr } = await conform("deaf", ["--scenario", "paused-refuses"]);
+    assert.equal(worker.workerState, WorkerState.PAUSED);
+    assert.match(stderr, /^warning: worker w1 may still be PAUSED: .* poolmesh resume .*\n$/);
   });
 
   test("a worker that says protocol_version 1 is checked for what that version has", async (t) => {

@@ -65,7 +65,7 @@ const pauseJson: Scenario = {
 };
 
 async function pausesAndResumes(kit: Kit, request: (verb: Verb) => Uint8Array | string): Promise<void> {
-  const paused = await kit.askUntilEnd(request("pause"), request("resume"));
+  const paused = await kit.askUntilEnd(request("pause"), request("resume"), "PAUSED");
   await expectState(kit, paused, WorkerState.PAUSED);
   await expectState(kit, await kit.control.ask(request("resume")), WorkerState.READY);
   await kit.result();
@@ -115,7 +115,7 @@ const pausedFinishes: Scenario = {
 async function pauseUntilEnd(kit: Kit): Promise<void> {
   await expectState(
     kit,
-    await kit.askUntilEnd(encodeControl("pause", {}), encodeControl("resume", {})),
+    await kit.askUntilEnd(encodeControl("pause", {}), encodeControl("resume", {}), "PAUSED"),
     WorkerState.PAUSED,
   );
 }
@@ -131,6 +131,7 @@ const resize: Scenario = {
     const answer = await kit.askUntilEnd(
       encodeControl("resize", { slots: wanted }),
       encodeControl("resize", { slots }),
+      `of ${wanted} slots`,
     );
     if (answer.error?.reason === "invalid_argument") return;
     expect(answer.form === "protobuf" || answer.form === "empty", answerText(answer));

@@ -44,6 +44,21 @@ export const versionOne: Fault = {
   outgoing: beats((beat) => ({ ...beat, protocolVersion: 1 })),
 };
 
+/** It takes a pause and hears nothing at its control subject from then on. */
+export function deafWhenPaused(): Fault {
+  let deaf = false;
+  return {
+    what: "hears nothing when it is paused",
+    fails: [],
+    incoming: (mail) => {
+      if (!isControl(mail)) return [mail];
+      const isLost = deaf;
+      deaf ||= asked(mail) === "pause";
+      return isLost ? [] : [mail];
+    },
+  };
+}
+
 /** Each call makes the faults anew, since some remember what they saw. */
 export function lifeFaults(): Fault[] {
   return [
