@@ -81,7 +81,7 @@ export class Kit {
   /** Whether the worker may be asked to drain, which ends it. */
   readonly mayDrain: boolean;
   /** What could not be put back at the worker, such as "PAUSED". */
-  readonly leftBehind: string[] = [];
+  readonly leftBehind = new Set<string>();
   /** Every job that was sent since the start. */
   readonly sent: SentJob[] = [];
   readonly #router: ReplyRouter<SentJob>;
@@ -256,7 +256,7 @@ export class Kit {
       if (form !== "absent" && form !== "silent") return;
       if (form === "absent") await delay(this.link.bus.runtime, PATIENCE_MS / 2);
     }
-    this.leftBehind.push(what);
+    this.leftBehind.add(what);
   }
 
   /** Undoes what a scenario did: what it changed is put back, and its jobs end. */

@@ -28,7 +28,7 @@ const STALL_MS = 40;
 /** How often a scenario is run at most. */
 const MAX_RUNS = 5;
 
-/** Runs them in order; after `signal` the rest is left out. Never rejects. */
+/** Runs them in order; the rest is left out after `signal`, and when the worker could not be put back. Never rejects. */
 export async function* runScenarios(
   kit: Kit,
   scenarios: readonly Scenario[],
@@ -38,13 +38,14 @@ export async function* runScenarios(
     signal.addEventListener("abort", () => reject(new NotTried("interrupted")));
   });
   aborted.catch(() => undefined);
+  const isOver = (): boolean => signal.aborted || kit.leftBehind.size > 0;
   for (const scenario of scenarios) {
-    if (signal.aborted) return;
+    if (isOver()) return;
     const fromMs = kit.now();
     const { status, detail } = await undisturbed(kit, async () => {
       const judgement = await judge(kit, scenario, aborted);
       await kit.cleanUp();
-      return { value: judgement, isSure: judgement.status !== "failed" || signal.aborted };
+      return { value: judgement, isSure: judgement.status !== "failed" || isOver() };
     });
     yield { scenario, status, detail, tookMs: kit.now() - fromMs };
   }

@@ -7,7 +7,10 @@ import { type Kit, PATIENCE_MS } from "../kit.js";
 import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
 
 /** What has changed is said in a heartbeat this long after the interval at the latest, in milliseconds. */
-const SAID_MS = 500;
+const SAID_MS = 900;
+
+/** A worker that has said STOPPED is gone within this, in milliseconds. A question that comes meanwhile is not answered. */
+const GONE_MS = 5_000;
 
 type Verb = "pause" | "resume";
 
@@ -191,7 +194,7 @@ const lastHeartbeat: Scenario = {
     if (!kit.mayDrain) throw new NotTried("it ends the worker: --drain");
     const stopped = await kit.beatOf(WorkerState.STOPPED, interval(kit) + SAID_MS, 0);
     expect(stopped !== undefined, "no heartbeat says STOPPED");
-    const untilMs = kit.now() + PATIENCE_MS;
+    const untilMs = kit.now() + GONE_MS;
     for (let gone = false; !gone; ) {
       gone = (await kit.control.ask(encodeControl("probe", {}))).form === "absent";
       expect(gone || kit.now() < untilMs, "somebody still listens there");

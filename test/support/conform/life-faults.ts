@@ -131,7 +131,7 @@ export function lifeFaults(): Fault[] {
     {
       what: "promises more heartbeats than it sends",
       fails: ["heartbeat-interval"],
-      options: { heartbeatIntervalMs: 900 },
+      options: { heartbeatIntervalMs: 720 },
       outgoing: beats((beat) => ({ ...beat, heartbeatIntervalMs: 100 })),
     },
     {
