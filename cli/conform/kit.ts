@@ -61,6 +61,8 @@ export const SLOW_MS = { least: 150, most: 5_000 } as const;
 /** After a question that was answered in order, what should not come has had this time, in milliseconds. */
 const QUIET_MS = 60;
 const BARE_QUIET_MS = 250;
+/** How long the clock of the kit's messages ran before the process did, in milliseconds. */
+const CLOCK_BEGAN_MS = 3_600_000;
 /** What a canceled job may take to end, beside its own time, in milliseconds. */
 const CANCELED_MS = 500;
 const TIMEOUT_MS = 20_000;
@@ -117,6 +119,11 @@ export class Kit {
     return this.link.bus.runtime.now();
   }
 
+  /** The clock of the kit's messages, in milliseconds. Its zero is long ago, so that a message can be old. */
+  clock(): number {
+    return this.now() + CLOCK_BEGAN_MS;
+  }
+
   /** An id, or a nonce, that nobody else uses. */
   newId(): string {
     return `conform-${this.link.bus.runtime.newId()}`;
@@ -133,7 +140,7 @@ export class Kit {
     return this.#slow ?? this.payloads.quick;
   }
 
-  /** Runs the slow job once more, to know how long it takes at least. A quick job that takes long enough is the slow one too. */
+  /** Runs the slow job once more, to know how long it takes at least. A quick job that takes so long is the slow one too. */
   async measure(): Promise<void> {
     const payload = this.payloads.slow ?? this.payloads.quick;
     const sent = this.target.level === "bare" ? this.sendPlain(payload) : this.send({ payload });

@@ -3,7 +3,7 @@ import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 
 /** From the least to the most; each claims what those before it do. */
 export const LEVELS = ["bare", "v0", "v1", "v2"] as const;
-/** "bare": sends no heartbeats. "v0": its heartbeats say no `protocol_version`. "v1", "v2": they say 1, or 2 and more. */
+/** "bare": no heartbeats. "v0": heartbeats without `protocol_version`. "v1", "v2": they say 1, or 2 and more. */
 export type Level = (typeof LEVELS)[number];
 
 /** The level that a heartbeat claims. */

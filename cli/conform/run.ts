@@ -28,7 +28,7 @@ const STALL_MS = 40;
 /** How often a scenario is run at most. */
 const MAX_RUNS = 5;
 
-/** Runs them in order; the rest is left out after `signal`, and when the worker could not be put back. Never rejects. */
+/** Runs them in order; ends early after `signal`, and when the worker could not be put back. Never rejects. */
 export async function* runScenarios(
   kit: Kit,
   scenarios: readonly Scenario[],

@@ -24,7 +24,7 @@ const ANYBODY_MS = 2_000;
 /**
  * The worker that is meant.
  *
- * @throws PoolError `no_workers` when nobody is there or it takes no jobs, `invalid_argument` when several could be meant
+ * @throws PoolError `no_workers` when nobody is there or it is not READY, `invalid_argument` when several could be meant
  */
 export async function findTarget(link: Link, hearing: Hearing, wish: TargetWish, quick: Uint8Array): Promise<Target> {
   const { pool, level } = wish;

@@ -16,7 +16,7 @@ import { protocolCode } from "../support/docs-code.js";
 import { examplePython, goBuild, goProgram } from "../support/example-programs.js";
 import { runInShell, type ShellExit } from "../support/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { startProcess } from "../support/process.js";
+import { startCli, startProcess } from "../support/process.js";
 import { toolPath, without } from "../support/tools.js";
 import { eventually } from "../support/wait.js";
 
@@ -143,6 +143,17 @@ describe("conform", { concurrency: true }, () => {
     assert.equal(nobody.stderr, "poolmesh: no_workers: worker w2 of pool left sends no heartbeats\n");
     const nowhere = await conform("nowhere", ["--level", "bare"]);
     assert.equal(nowhere.code, EXIT.unavailable);
+  });
+
+  test("a command that has just started can tell old offers from new ones", async (t) => {
+    await startTampered(t, broker, "new");
+    const only = ["lease", "lease-holds", "age-counts"].flatMap((name) => ["--scenario", name]);
+    const { code, stdout } = await startCli(t, ["conform", "--pool", "new", ...only], {
+      env: { NATS_URL: broker.url },
+    }).exit();
+    assert.match(stdout, /^worker w1 of pool new, protocol version 2\n\nNonces and leases\n {2}✔ lease /);
+    assert.match(stdout, /\n3 passed, 0 failed, 0 not tried\n$/);
+    assert.equal(code, EXIT.ok);
   });
 
   test("a worker that cannot be resumed is named", async (t) => {

@@ -20,7 +20,7 @@ const bundle: Scenario = {
     const { runtime } = kit.link.bus;
     const jobs = Array.from({ length: JOBS }, () => new SentJob(kit.newId(), runtime));
     kit.sendBundle(jobs, (tokens) => ({
-      headers: encodeJobsHeaders(JOBS, { sentAt: runtime.wallNow(), clockMs: kit.now(), startWithinMs: TIMEOUT_MS }),
+      headers: encodeJobsHeaders(JOBS, { sentAt: runtime.wallNow(), clockMs: kit.clock(), startWithinMs: TIMEOUT_MS }),
       payload: encodeBundle(
         jobs.map(({ id }, i) => ({
           id,

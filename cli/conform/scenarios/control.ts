@@ -9,7 +9,7 @@ import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario
 /** What has changed is said in a heartbeat this long after the interval at the latest, in milliseconds. */
 const SAID_MS = 900;
 
-/** A worker that has said STOPPED is gone within this, in milliseconds. A question that comes meanwhile is not answered. */
+/** A worker that has said STOPPED is gone within this, in milliseconds. A question may stay unanswered meanwhile. */
 const GONE_MS = 5_000;
 
 type Verb = "pause" | "resume";

@@ -44,7 +44,7 @@ const lease: Scenario = {
     "An offer that is older than its `Pool-Start-Within-Ms` is not started: it is answered with `busy`, with its age in `Pool-Age-Ms`.",
   async run(kit) {
     await letMeasure(kit);
-    const sent = kit.send({ clockMs: kit.now() - OLD_MS, startWithinMs: 1_000 });
+    const sent = kit.send({ clockMs: kit.clock() - OLD_MS, startWithinMs: 1_000 });
     const reply = await sent.any(kit.answerLimitMs);
     expect(reply?.kind === "busy", `an offer that is ${OLD_MS} ms old got ${sent.summary}`);
     const isRight = Math.abs((reply.ageMs ?? 0) - OLD_MS) <= TOLERANCE_MS;
@@ -59,7 +59,7 @@ const leaseHolds: Scenario = {
   async run(kit) {
     await letMeasure(kit);
     const expiresAt = kit.link.bus.runtime.wallNow() - 3_600_000;
-    await kit.result({ clockMs: kit.now() - 500, startWithinMs: 10_000, expiresAt });
+    await kit.result({ clockMs: kit.clock() - 500, startWithinMs: 10_000, expiresAt });
   },
 };
 
@@ -69,7 +69,7 @@ const ageCounts: Scenario = {
   sentence: "The time that a job has left is `Pool-Timeout-Ms` less its age.",
   async run(kit) {
     await letMeasure(kit);
-    const sent = kit.send({ clockMs: kit.now() - OLD_MS, startWithinMs: 60_000, timeoutMs: OLD_MS - TOLERANCE_MS });
+    const sent = kit.send({ clockMs: kit.clock() - OLD_MS, startWithinMs: 60_000, timeoutMs: OLD_MS - TOLERANCE_MS });
     await sent.outcome(PATIENCE_MS + kit.slowMs);
     const reply = sent.replies[0];
     expect(reply?.error?.reason === "deadline_exceeded", `a job without time left got ${sent.summary}`);
@@ -78,7 +78,7 @@ const ageCounts: Scenario = {
 
 /** Lets the worker see how far away this sender is. */
 async function letMeasure(kit: Kit): Promise<void> {
-  await kit.result({ clockMs: kit.now() });
+  await kit.result({ clockMs: kit.clock() });
 }
 
 const owed: Scenario = {

@@ -57,9 +57,9 @@ func read(m *nats.Msg) (o order, err error) {
 		}
 		return text
 	}
-	// A plain request has no id, and its reply subject is as good.
+	plain := cmp.Or(m.Reply, nats.NewInbox()) // a plain request has no id, and its reply subject is as good
 	o = order{
-		attempt:       attempt{name("Pool-Job-Id", cmp.Or(m.Reply, nats.NewInbox())), name("Pool-Nonce", ""), int(integer("Pool-Attempt", 1, 1))},
+		attempt:       attempt{name("Pool-Job-Id", plain), name("Pool-Nonce", ""), int(integer("Pool-Attempt", 1, 1))},
 		named:         m.Header.Get("Pool-Job-Id") != "",
 		offered:       m.Header.Get("Pool-Offer") == "1",
 		reply:         m.Reply,
