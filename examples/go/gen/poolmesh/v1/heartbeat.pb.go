@@ -435,8 +435,13 @@ type ManagerHeartbeat struct {
 	Pid                 uint32 `protobuf:"varint,15,opt,name=pid,proto3" json:"pid,omitempty"`
 	Version             string `protobuf:"bytes,16,opt,name=version,proto3" json:"version,omitempty"`
 	HeartbeatIntervalMs uint32 `protobuf:"varint,17,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// It takes jobs from pool.P.submit, so it may own ids that callers choose; false while it stops, and for a manager that
+	// is embedded in a program.
+	TakesSubmissions bool `protobuf:"varint,18,opt,name=takes_submissions,json=takesSubmissions,proto3" json:"takes_submissions,omitempty"`
+	// It serves every pool, not only those that it sends heartbeats for.
+	AllPools      bool `protobuf:"varint,19,opt,name=all_pools,json=allPools,proto3" json:"all_pools,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ManagerHeartbeat) Reset() {
@@ -588,6 +593,20 @@ func (x *ManagerHeartbeat) GetHeartbeatIntervalMs() uint32 {
 	return 0
 }
 
+func (x *ManagerHeartbeat) GetTakesSubmissions() bool {
+	if x != nil {
+		return x.TakesSubmissions
+	}
+	return false
+}
+
+func (x *ManagerHeartbeat) GetAllPools() bool {
+	if x != nil {
+		return x.AllPools
+	}
+	return false
+}
+
 var File_poolmesh_v1_heartbeat_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
@@ -626,7 +645,7 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"sent_at_ms\x18\x1a \x01(\x03R\bsentAtMs\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf1\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x05\n" +
 	"\x10ManagerHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x18\n" +
 	"\amanager\x18\x02 \x01(\tR\amanager\x12 \n" +
@@ -646,7 +665,9 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x04host\x18\x0e \x01(\tR\x04host\x12\x10\n" +
 	"\x03pid\x18\x0f \x01(\rR\x03pid\x12\x18\n" +
 	"\aversion\x18\x10 \x01(\tR\aversion\x122\n" +
-	"\x15heartbeat_interval_ms\x18\x11 \x01(\rR\x13heartbeatIntervalMs\x1a;\n" +
+	"\x15heartbeat_interval_ms\x18\x11 \x01(\rR\x13heartbeatIntervalMs\x12+\n" +
+	"\x11takes_submissions\x18\x12 \x01(\bR\x10takesSubmissions\x12\x1b\n" +
+	"\tall_pools\x18\x13 \x01(\bR\ballPools\x1a;\n" +
 	"\rOutcomesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*\xc3\x01\n" +
