@@ -4,7 +4,9 @@
  * nats.js' request() makes a timer and a promise chain for every call and costs
  * three to four times as much. Here the last token of a reply's subject is a
  * correlation id: it names a slot in an array and cannot be mistaken for an
- * earlier one of the same slot. Deadlines are the owner's matter.
+ * earlier one of the same slot. It ends with a secret, so that only who was
+ * asked can answer: a worker may publish to the inboxes of all managers.
+ * Deadlines are the owner's matter.
  */
 import type { Msg } from "nats";
 import { decodeReplyHeaders, isBundle, type ReplyHeaders } from "../wire/headers.js";
@@ -28,6 +30,7 @@ const SEPARATOR = "_";
 export class ReplyRouter<E> {
   readonly #prefix: string;
   readonly #listener: ReplyListener<E>;
+  readonly #newSecret: () => string;
   readonly #subscription: Subscription;
   /** By slot: who waits, and under which correlation id. */
   readonly #entries: (E | undefined)[] = [];
@@ -38,6 +41,7 @@ export class ReplyRouter<E> {
   constructor(bus: Bus, listener: ReplyListener<E>) {
     this.#prefix = bus.newInbox();
     this.#listener = listener;
+    this.#newSecret = bus.runtime.newSecret;
     this.#subscription = bus.subscribe(`${this.#prefix}*`, (msg) => this.#dispatch(msg));
   }
 
@@ -50,7 +54,7 @@ export class ReplyRouter<E> {
   open(entry: E): string {
     const slot = this.#freeSlots.pop() ?? this.#entries.length;
     this.#counter += 1;
-    const token = slot.toString(36) + SEPARATOR + this.#counter.toString(36);
+    const token = slot.toString(36) + SEPARATOR + this.#counter.toString(36) + this.#newSecret();
     this.#entries[slot] = entry;
     this.#tokens[slot] = token;
     return token;

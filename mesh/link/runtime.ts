@@ -6,6 +6,7 @@
  * the same code on a simulated clock. Only this file and a process's main file
  * touch Node's timers.
  */
+import { randomBytes } from "node:crypto";
 import { nuid } from "nats";
 
 /** A timer that was started; give it to {@link Runtime.cancel}. */
@@ -27,8 +28,24 @@ export interface Runtime {
   cancel(timer: Timer | undefined): void;
   /** At least 0, below 1. */
   random(): number;
-  /** An id that nobody else makes: letters and digits. */
+  /** An id that nobody else makes: letters and digits. It may be guessed by who has seen another one. */
   newId(): string;
+  /** What nobody can guess: 11 letters and digits, 65 random bits. A simulated process has "": nobody guesses there. */
+  newSecret(): string;
+}
+
+const SECRET_LENGTH = 11;
+/** Random letters and digits, made for several hundred secrets at once: a call for each would cost more than a message. */
+let letters = "";
+let lettersUsed = 0;
+
+function newSecret(): string {
+  if (lettersUsed + SECRET_LENGTH > letters.length) {
+    letters = randomBytes(6_144).toString("base64url").replaceAll(/[-_]/g, "");
+    lettersUsed = 0;
+  }
+  lettersUsed += SECRET_LENGTH;
+  return letters.slice(lettersUsed - SECRET_LENGTH, lettersUsed);
 }
 
 const idPrefix = nuid.next().slice(0, 12);
@@ -50,6 +67,7 @@ export const systemRuntime: Runtime = {
     idCounter += 1;
     return idPrefix + idCounter.toString(36);
   },
+  newSecret,
 };
 
 /** Resolves after `ms` milliseconds; the wait does not keep the process alive. */

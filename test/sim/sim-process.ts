@@ -130,6 +130,7 @@ export class SimulatedProcess implements SimProcess {
         this.#ids += 1;
         return `${idPrefix}i${this.#ids.toString(36)}`;
       },
+      newSecret: () => "",
     };
   }
 

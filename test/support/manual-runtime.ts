@@ -21,6 +21,8 @@ export class ManualRuntime implements Runtime {
     return `id${this.#ids}`;
   };
 
+  readonly newSecret = (): string => "";
+
   after(ms: number, work: () => void): object {
     return this.#add({ atMs: this.#nowMs + ms, everyMs: undefined, work });
   }
