@@ -85,4 +85,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "check a worker in any language against the protocol",
     load: () => import("./conform/conform.js"),
   },
+  {
+    name: "permissions",
+    group: LOOK,
+    summary: "the least rights of one role on the broker",
+    load: () => import("./rights/permissions.js"),
+  },
 ];

@@ -110,8 +110,13 @@ export class Losses {
     dispatcher.refuseTooLarge();
     timeouts.restartUnanswered(nowMs);
     bus.publish(subjects.controlAll(pool), encodeControl("rollCall", {}));
-    const sent = dispatcher.liveJobsNow().filter((job) => job.state === "sent");
-    this.#askForOutcomes(subjects.controlAll(pool), sent);
+    const jobsAt = new Map<string | undefined, Job[]>();
+    for (const job of dispatcher.liveJobsNow().filter(({ state }) => state === "sent")) {
+      const jobs = jobsAt.get(job.attempt?.worker);
+      if (jobs === undefined) jobsAt.set(job.attempt?.worker, [job]);
+      else jobs.push(job);
+    }
+    for (const [worker, jobs] of jobsAt) this.#askForOutcomes(worker, jobs);
   }
 
   /**
@@ -119,7 +124,7 @@ export class Losses {
    * longer lists has ended there, and its outcome was lost on the way: we ask.
    */
   onRunningList({ worker, runningJobs, runningNonces }: Heartbeat): void {
-    const { dispatcher, subjects, pool } = this.#parts;
+    const { dispatcher } = this.#parts;
     const accepted = dispatcher.inFlight.assignments.at(worker).filter(({ state }) => state === "accepted");
     if (accepted.length === 0) return;
     const listed = new Set(runningJobs.map((id, i) => `${id} ${runningNonces[i] ?? ""}`));
@@ -131,7 +136,7 @@ export class Losses {
       attempt.unlisted = 0;
       due.push(attempt.job);
     }
-    this.#askForOutcomes(subjects.control(pool, worker), due);
+    this.#askForOutcomes(worker, due);
   }
 
   /**
@@ -149,15 +154,16 @@ export class Losses {
       };
       if (expected.size === 0) return resend();
       const payload = askForOutcomes(asked.map(({ job }) => job));
-      const onReply = (msg: Reply): void => {
-        const worker = this.#onOutcomes(msg);
-        if (worker !== undefined && expected.delete(worker) && expected.size === 0) resend();
+      const onReply = (worker: string, msg: Reply): void => {
+        if (this.#onOutcomes(msg, worker) && expected.delete(worker) && expected.size === 0) resend();
       };
-      void this.#parts.inbox
-        .askAll({ subject: subjects.controlAll(pool), payload, limitMs: INQUIRY_MS }, onReply)
-        .then(() => {
-          for (const worker of expected) workers.didNotAnswer(worker);
-        });
+      // Each by itself: the reply subject of a question to all of them would let one answer for another.
+      for (const { id } of [...workers.all()]) {
+        const question = { subject: subjects.control(pool, id), payload, limitMs: INQUIRY_MS };
+        void this.#parts.inbox
+          .askAll(question, (msg) => onReply(id, msg))
+          .then(() => expected.has(id) && workers.didNotAnswer(id));
+      }
     }
   }
 
@@ -181,26 +187,36 @@ export class Losses {
     this.#parts.dispatcher.workerLost(worker, why);
   }
 
-  #askForOutcomes(subject: string, jobs: readonly Job[]): void {
+  /** @param worker that has them; undefined when that is not known: all are asked */
+  #askForOutcomes(worker: string | undefined, jobs: readonly Job[]): void {
+    const { subjects, pool } = this.#parts;
+    const subject = worker === undefined ? subjects.controlAll(pool) : subjects.control(pool, worker);
     for (let from = 0; from < jobs.length; from += IDS_PER_QUESTION) {
       const payload = askForOutcomes(jobs.slice(from, from + IDS_PER_QUESTION));
-      const onReply = (msg: Reply): void => void this.#onOutcomes(msg);
+      const onReply = (msg: Reply): void => void this.#onOutcomes(msg, worker);
       void this.#parts.inbox.askAll({ subject, payload, limitMs: OUTCOMES_WITHIN_MS }, onReply);
     }
   }
 
-  /** The worker sends the outcomes that it knows by itself; here it says which jobs it knows. Returns who it is. */
-  #onOutcomes(msg: Reply): string | undefined {
+  /**
+   * The worker sends the outcomes that it knows by itself; here it says which jobs it knows.
+   *
+   * @param asked the one that was asked; undefined when all were: each of them knows the
+   * reply subject then, and whoever answers may say that it has a job, but not that another one has none
+   * @returns whether it was an answer
+   */
+  #onOutcomes(msg: Reply, asked: string | undefined): boolean {
     const { dispatcher } = this.#parts;
     const response = decodeControlResponse(msg);
-    const worker = response?.worker?.worker;
-    if (response === undefined || worker === undefined) return undefined;
+    const worker = asked ?? response?.worker?.worker;
+    if (response?.worker === undefined || worker === undefined) return false;
     for (const id of response.knownJobIds) dispatcher.runsAt(id, dispatcher.live(id)?.spec.nonce ?? "", worker);
+    if (asked === undefined) return true;
     for (const id of response.unknownJobIds) {
       const attempt = dispatcher.live(id)?.attempt;
       if (attempt?.worker === worker) dispatcher.retries.attemptLost(attempt, "has forgotten it");
     }
-    return worker;
+    return true;
   }
 }
 

@@ -1,0 +1,200 @@
+/**
+ * What each role of a mesh needs on the broker, and nothing more. Pure.
+ *
+ * The one table of rights: `poolmesh permissions`, `poolmesh doctor --as`,
+ * docs/permissions.md and the tests are made from it.
+ *
+ * Every holder has an inbox prefix of its own, `_INBOX.ROLE.NAME`, so nobody
+ * hears what was meant for another. A worker has none: it asks nothing. It may
+ * publish to the inboxes of all managers. There a reply subject ends with a
+ * secret that only the worker knows which was asked (mesh/link/reply-router.ts).
+ * Whoever else asks a worker, such as a meter, is answered by the broker's
+ * `allow_responses`, once a question.
+ */
+import { PoolError } from "../../mesh/errors.js";
+import {
+  checkName,
+  DEFAULT_PREFIX,
+  isName,
+  QUEUE_MANAGERS,
+  QUEUE_WORKERS,
+  SERVICE_NAMES,
+  Subjects,
+} from "../../mesh/wire/subjects.js";
+
+/** What an account may be for. */
+export const ROLES = ["client", "worker", "manager", "meter", "operator"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Who a set of rights is for. */
+export interface Holder {
+  readonly role: Role;
+  /** The pools it has to do with; undefined for all. A worker has one. */
+  readonly pools?: readonly string[] | undefined;
+  /** The id of a worker, manager or meter; any name for a client or an operator. */
+  readonly name: string;
+  /** First token of every subject; default "pool". */
+  readonly prefix?: string | undefined;
+}
+
+/** One subject that may be published or subscribed to. */
+export interface Right {
+  /** May have wildcards. */
+  readonly subject: string;
+  /** Of a subscription: in this queue group only. */
+  readonly queue?: string;
+  /** What for. */
+  readonly why: string;
+}
+
+/** Answers to the reply subject of a message that was received. */
+export interface Responses {
+  /** Answers to one message. */
+  readonly max: number;
+  /** How long after the message, in milliseconds. */
+  readonly withinMs: number;
+}
+
+/** All that one account may do. What is not listed is refused. */
+export interface Rights {
+  readonly holder: Holder;
+  /** For `--inbox-prefix`; undefined for a role that asks nothing. */
+  readonly inboxPrefix: string | undefined;
+  readonly publish: readonly Right[];
+  readonly subscribe: readonly Right[];
+  readonly responses: Responses | undefined;
+}
+
+/** Pings and the like, and the answers to cancels, come at once; a drain that waits takes ten minutes at most. */
+const ANSWERS_AT_ONCE: Responses = { max: 1, withinMs: 10_000 };
+const ANSWERS_AFTER_DRAIN: Responses = { max: 1, withinMs: 660_000 };
+
+/**
+ * The rights of one holder.
+ *
+ * @throws PoolError `invalid_argument` for a name that is none, a worker without its one pool, a client without a pool
+ */
+export function rightsOf(holder: Holder): Rights {
+  const { role, name, pools, prefix = DEFAULT_PREFIX } = holder;
+  if (!isName(name)) throw refused("name", 'use 1 to 63 letters, digits, "_" or "-"');
+  const subjects = new Subjects(prefix);
+  for (const pool of pools ?? []) checkName("pool", pool);
+  requirePools(holder);
+  const roots = (pools ?? ["*"]).map((pool) => `${subjects.prefix}.${pool}`);
+  const rights = SETS[role](roots, name);
+  const inboxPrefix = role === "worker" ? undefined : inboxOf(role, name);
+  const inbox = inboxPrefix === undefined ? [] : [right(`${inboxPrefix}.>`, "answers to its own questions")];
+  return { holder, inboxPrefix, ...rights, subscribe: [...rights.subscribe, ...inbox] };
+}
+
+type RightSet = Pick<Rights, "publish" | "subscribe" | "responses">;
+
+/** @param roots the first tokens of the subjects of each pool, such as "pool.adder" */
+const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => RightSet>> = {
+  client: (roots) => ({
+    publish: roots
+      .flatMap((root) => [
+        right(`${root}.submit`, "jobs, to any manager"),
+        right(`${root}.submit.*`, "a question after a job, to the manager that has it"),
+        right(`${root}.cancel.*`, "cancels"),
+      ])
+      .concat(right(`$SRV.PING.${SERVICE_NAMES.manager}.*`, "whether the manager of its jobs is there")),
+    subscribe: [],
+    responses: undefined,
+  }),
+  worker: (roots, worker) => ({
+    publish: roots
+      .map((root) => right(`${root}.heartbeat.${worker}`, "its own heartbeats"))
+      .concat(right(`${inboxOf("manager")}.>`, "what becomes of its jobs, to the managers that sent them")),
+    subscribe: roots
+      .flatMap((root) => [
+        right(`${root}.job`, "offers: each goes to one member of the group", QUEUE_WORKERS),
+        right(`${root}.job.${worker}`, "jobs that are assigned to it"),
+        right(`${root}.cancel.*`, "cancels and revocations"),
+        right(`${root}.control`, "questions to all workers"),
+        right(`${root}.control.${worker}`, "questions to it, such as drain"),
+      ])
+      .concat(service(SERVICE_NAMES.worker, worker)),
+    responses: ANSWERS_AFTER_DRAIN,
+  }),
+  manager: (roots, manager) => ({
+    publish: roots
+      .flatMap((root) => [
+        right(`${root}.job`, "offers"),
+        right(`${root}.job.*`, "assignments"),
+        right(`${root}.cancel.*`, "revocations and cancels"),
+        right(`${root}.control`, "questions to all workers"),
+        right(`${root}.control.*`, "questions to one worker"),
+        right(`${root}.manager.${manager}`, "its own heartbeats"),
+      ])
+      .concat(
+        right(`${inboxOf("client")}.>`, "outcomes, to the clients that submitted"),
+        right("$JS.API.STREAM.NAMES", "whether a stream captures its subjects"),
+      ),
+    subscribe: roots
+      .flatMap((root) => [
+        right(`${root}.submit`, "jobs: each goes to one member of the group", QUEUE_MANAGERS),
+        right(`${root}.submit.${manager}`, "questions after jobs that it has"),
+        right(`${root}.heartbeat.*`, "workers' heartbeats"),
+        right(`${root}.cancel.*`, "cancels"),
+      ])
+      .concat(service(SERVICE_NAMES.manager, manager)),
+    responses: ANSWERS_AT_ONCE,
+  }),
+  meter: (roots, meter) => ({
+    publish: roots.flatMap((root) => [
+      right(`${root}.control`, "roll calls"),
+      right(`${root}.control.*`, "whether a silent worker is there, and what callers with the control token ask"),
+    ]),
+    subscribe: roots.flatMap(heartbeats).concat(service(SERVICE_NAMES.meter, meter)),
+    responses: ANSWERS_AT_ONCE,
+  }),
+  operator: (roots) => ({
+    publish: roots
+      .flatMap((root) => [
+        right(`${root}.control`, "roll calls"),
+        right(`${root}.control.*`, "drain, pause, resume, resize"),
+        right(`${root}.restart.*`, "restart"),
+        right(`${root}.cancel.*`, "cancels"),
+      ])
+      .concat(
+        right("$SRV.PING", "who is there"),
+        right("$JS.API.STREAM.NAMES", "whether a stream captures subjects"),
+        right("$SYS.REQ.USER.INFO", "the broker's clock"),
+      ),
+    subscribe: roots.flatMap(heartbeats),
+    responses: undefined,
+  }),
+};
+
+/** Where replies to a holder go; of all holders of a role without a name. */
+function inboxOf(role: Role, name?: string): string {
+  return name === undefined ? `_INBOX.${role}` : `_INBOX.${role}.${name}`;
+}
+
+function heartbeats(root: string): Right[] {
+  return [right(`${root}.heartbeat.*`, "workers' heartbeats"), right(`${root}.manager.*`, "managers' heartbeats")];
+}
+
+/** What the NATS service API asks of one instance: PING, INFO and STATS. */
+function service(name: string, id: string): Right[] {
+  return ["$SRV.*", `$SRV.*.${name}`, `$SRV.*.${name}.${id}`].map((subject) =>
+    right(subject, "NATS service API: `nats micro ls`"),
+  );
+}
+
+function right(subject: string, why: string, queue?: string): Right {
+  return { subject, why, ...(queue === undefined ? {} : { queue }) };
+}
+
+function requirePools({ role, pools }: Holder): void {
+  if (pools !== undefined && pools.length === 0) throw refused("pool", "name at least one");
+  if (role === "worker" && pools?.length !== 1) throw refused("pool", "a worker has one: say --pool NAME");
+  if (role === "client" && pools === undefined) {
+    throw refused("pool", "say to which a client may submit: --pool NAME");
+  }
+}
+
+function refused(field: string, why: string): PoolError {
+  return new PoolError("invalid_argument", `${field}: ${why}`, { field });
+}
