@@ -13,6 +13,7 @@ import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
 import { type Kind, type RightsBroker, startRightsBroker } from "../support/rights-broker.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
+import { Thief } from "../support/thief.js";
 import { eventually, gate } from "../support/wait.js";
 
 leakGuard();
@@ -160,6 +161,57 @@ test("permissions - an operator's commands work with its set, and a client's sub
   assert.equal((await ops("drain", "w1", "--pool", "adder")).code, 0);
   await w1.closed;
   assert.deepEqual(mesh.refused, []);
+});
+
+/** Another pool's jobs, another worker's, what managers and clients hear, and all of it at once. */
+const NOT_TO_BE_READ = [
+  ...["pool.*.job", "pool.other.job", "pool.adder.job", "pool.adder.job.w2", "pool.adder.job.*", "pool.adder.submit"],
+  ...["pool.adder.control.w2", "pool.adder.heartbeat.*", "$SRV.PING.poolmesh-manager.m1", "_INBOX.>", ">"],
+  ...["_INBOX.manager.m1.>", "_INBOX.client.shop.>"],
+];
+const NOT_TO_BE_WRITTEN = [
+  ...["pool.adder.heartbeat.w2", "pool.adder.job.w2", "pool.adder.cancel.job-0", "pool.adder.submit"],
+  ...["pool.adder.manager.m1", "_INBOX.client.shop.1.1.x"],
+];
+
+test("permissions - who has a worker's credential forges none of six outcomes and reads no other pool and no job of another worker", async (t) => {
+  const mesh = await StrictMesh.start(t, "users");
+  const proxy = new TcpProxy(mesh.rights.broker.url);
+  cleanUp(t, () => proxy.stop());
+  await proxy.start();
+  await mesh.manager(RIGHTS.m1, proxy.url);
+  const worker = await mesh.worker(RIGHTS.w2, 6);
+  const client = await mesh.client();
+  const ids = Array.from({ length: 6 }, (_, i) => `job-${i}`);
+  const outcomes = Promise.allSettled(ids.map((id) => client.submit('"hold"', { id })));
+  await eventually(() => worker.busy === 6);
+
+  const thief = await Thief.connect(t, mesh.rights, RIGHTS.w1);
+  thief.subscribe(...NOT_TO_BE_READ);
+  thief.publish(...NOT_TO_BE_WRITTEN);
+  await eventually(() => thief.refused.length === NOT_TO_BE_READ.length + NOT_TO_BE_WRITTEN.length);
+  assert.equal(thief.heard.length, 0);
+
+  // It works for a moment, so that it learns what reply subjects look like, and lies when it is asked.
+  thief.lieAbout(ids, "w2");
+  thief.pretendToWork();
+  const own = client.submit('"for the thief"', { timeoutMs: 5_000 }).catch((error: Error) => error);
+  const { reply = "" } = await eventually(() =>
+    thief.heard.find(({ subject }) => subject.startsWith("pool.adder.job")),
+  );
+  thief.forge(reply, ids, "w2");
+  await thief.flush();
+  assert.ok(thief.forged > 1_000);
+  await eventually(() => thief.heard.some(({ subject, reply }) => subject.includes(".control") && reply));
+  // After a reconnect the manager asks for outcomes that it may have missed.
+  proxy.reset();
+  await eventually(() => thief.heard.filter(({ subject }) => subject === "pool.adder.control").length > 0);
+  await thief.flush();
+
+  mesh.held.open();
+  const texts = (await outcomes).map((each) => (each.status === "fulfilled" ? each.value.text() : String(each.reason)));
+  assert.deepEqual(texts, Array(6).fill('"hold"'));
+  await own;
 });
 
 async function meterSees(meter: Meter, slots: number): Promise<void> {
