@@ -139,6 +139,24 @@ export class Failover {
     this.ended(submission, submission.failure(error));
   }
 
+  /** The broker refuses submissions: what no manager has taken has not left, or is revoked. */
+  refused(error: PoolError): void {
+    for (const submission of this.all()) {
+      if (submission.isTaken) continue;
+      const maybeExecuted = submission.managersBefore > 0 || submission.state === "doubtful";
+      this.#ports.abandon(submission);
+      this.fail(submission, new PoolError(error.reason, error.message, { maybeExecuted }));
+    }
+  }
+
+  /** No answer can come any more. What was given to a manager may run all the same. */
+  deaf(error: PoolError): void {
+    for (const submission of this.all()) {
+      const maybeExecuted = submission.state !== "unsent";
+      this.fail(submission, new PoolError(error.reason, error.message, { maybeExecuted }));
+    }
+  }
+
   /** Nobody is at a manager's address any more. */
   managerGone(manager: string, nowMs: number): void {
     for (const submission of this.#takenBy(manager)) {

@@ -20,6 +20,7 @@ import {
 import { jobRefusal, payloadLimit } from "../mesh/wire/payloads.js";
 import type { Subjects } from "../mesh/wire/subjects.js";
 import { headersOf, isNoResponders, type Reply, streamOf } from "../mesh/wire/wire-headers.js";
+import { ClientRights } from "./client-rights.js";
 import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";
 import { Managers } from "./managers.js";
 import type { Submission } from "./submission.js";
@@ -33,6 +34,7 @@ export class ClientLink implements FailoverPorts {
   readonly #failover: Failover;
   readonly #managers: Managers;
   readonly #answers: ReplyRouter<Submission>;
+  readonly #rights: ClientRights;
   readonly #offBus: (() => void)[];
   #ticker: Timer | undefined;
 
@@ -46,6 +48,16 @@ export class ClientLink implements FailoverPorts {
     this.#managers = new Managers(bus, this.inbox, {
       onGone: (manager) => this.#failover.managerGone(manager, bus.runtime.now()),
       onRestarted: (manager) => this.#failover.managerRestarted(manager, bus.runtime.now()),
+    });
+    this.#rights = new ClientRights({
+      bus,
+      submitSubject: subjects.submit(pool),
+      onSubmitRefused: (error) => this.#failover.refused(error),
+      onInboxRefused: (error) => this.#failover.deaf(error),
+      subscribeAgain: () => {
+        this.#answers.retry();
+        this.inbox.retry();
+      },
     });
     this.#offBus = [
       bus.stayWhile(() => this.#failover.isOwedAnswers),
@@ -72,6 +84,7 @@ export class ClientLink implements FailoverPorts {
   stop(): void {
     for (const { id } of this.#failover.all()) this.cancel(id);
     for (const off of this.#offBus) off();
+    this.#rights.stop();
     this.#endTicker();
     this.#managers.stop();
     this.#answers.stop();
@@ -87,6 +100,7 @@ export class ClientLink implements FailoverPorts {
   }
 
   give(submission: Submission): boolean | PoolError {
+    if (this.#rights.denied !== undefined) return this.#rights.denied;
     const mayHaveRun = submission.state !== "unsent";
     const refusal = jobRefusal(submission.payload, submission.headers, payloadLimit(this.#bus), mayHaveRun);
     return refusal ?? this.#publish(submission, this.#subjects.submit(this.#pool), submission.payload);

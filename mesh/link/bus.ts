@@ -117,10 +117,15 @@ export class Bus {
     return this.#handover.underWay;
   }
 
+  /** How all inboxes of this connection begin: two tokens or more, without the last dot. */
+  get inboxRoot(): string {
+    return `${this.inboxPrefix}.${this.#id}`;
+  }
+
   /** The prefix of one more inbox of this connection, with its last dot. All of them begin with the same two tokens. */
   newInbox(): string {
     this.#inboxes += 1;
-    return `${this.inboxPrefix}.${this.#id}.${this.#inboxes.toString(36)}.`;
+    return `${this.inboxRoot}.${this.#inboxes.toString(36)}.`;
   }
 
   /** Whether the broker is about to leave: others may have lost their connection to it already. */

@@ -103,6 +103,11 @@ export class Inbox {
     this.#bus.publish(subject, payload, { headers, reply: this.#router.subject(token) });
   }
 
+  /** Subscribes again when the broker has refused it. */
+  retry(): void {
+    this.#router.retry();
+  }
+
   /** Ends the subscription. */
   stop(): void {
     this.#router.stop();

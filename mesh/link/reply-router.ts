@@ -74,6 +74,11 @@ export class ReplyRouter<E> {
     this.#freeSlots.push(slot);
   }
 
+  /** Subscribes again when the broker has refused it. */
+  retry(): void {
+    this.#subscription.retry();
+  }
+
   /** Ends the subscription. */
   stop(): void {
     this.#subscription.unsubscribe();

@@ -27,6 +27,16 @@ export class Subscription {
     return this.#ended || (!this.#away && this.#current.isClosed());
   }
 
+  /** Whether the broker ended it: it refused it, or took the permission away. */
+  get isRefused(): boolean {
+    return !this.#ended && !this.#away && this.#current.isClosed();
+  }
+
+  /** Tries again what the broker refused. */
+  retry(): void {
+    if (this.isRefused) this.#current = this.#open();
+  }
+
   /** Ends it; what is in flight is lost. */
   unsubscribe(): void {
     this.#ended = true;

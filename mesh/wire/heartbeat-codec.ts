@@ -26,6 +26,7 @@ const MAX_LABELS = 32;
 const MAX_LABEL_LENGTH = 63;
 const MAX_TEXT_LENGTH = 255;
 const MAX_OUTCOMES = 64;
+const MAX_MISSING = 16;
 
 /** Why a heartbeat was dropped, each a value of a metric's label. */
 export const GARBAGE_KINDS = ["subject", "too_large", "malformed", "identity", "state", "counts", "text"] as const;
@@ -119,6 +120,8 @@ function hasSaneText(beat: Heartbeat): boolean {
     isText(beat.host) &&
     isText(beat.version) &&
     beat.runningJobs.every((id) => id.length <= MAX_LABEL_LENGTH) &&
+    beat.missingPermissions.length <= MAX_MISSING &&
+    beat.missingPermissions.every(isText) &&
     hasSaneLabels(beat.labels)
   );
 }

@@ -160,6 +160,8 @@ export interface HeartbeatFigures {
   /** For each id, the nonce of its submission, or "". */
   readonly runningNonces: readonly string[];
   readonly loopLagMs: number;
+  /** What the broker refuses although the worker needs it; at most 16. */
+  readonly missing: readonly string[];
 }
 
 /** Builds one heartbeat. @param sentAtMs wall clock, milliseconds since the epoch */
@@ -195,6 +197,7 @@ export function buildHeartbeat(
     takesBundles: true,
     protocolVersion: PROTOCOL_VERSION,
     runningNonces: now.runningNonces.some((nonce) => nonce !== "") ? [...now.runningNonces] : [],
+    missingPermissions: [...now.missing],
     sentAtMs: BigInt(Math.round(sentAtMs)),
   });
 }

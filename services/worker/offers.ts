@@ -18,6 +18,8 @@ export class Offers {
   readonly #subject: string;
   readonly #receive: (msg: Msg) => void;
   #subscription: Subscription | undefined;
+  #isWanted = false;
+  #isHeld = false;
 
   constructor(bus: Bus, subject: string, receive: (msg: Msg) => void) {
     this.#bus = bus;
@@ -25,14 +27,33 @@ export class Offers {
     this.#receive = receive;
   }
 
-  /** Joins, unless it is a member already. */
+  /** The membership, while there is one. */
+  get subscription(): Subscription | undefined {
+    return this.#subscription;
+  }
+
+  /** Joins, unless it is a member already; later, when it is held. */
   join(): void {
-    this.#subscription ??= this.#bus.subscribe(this.#subject, this.#receive, QUEUE_WORKERS);
+    this.#isWanted = true;
+    if (!this.#isHeld) this.#subscription ??= this.#bus.subscribe(this.#subject, this.#receive, QUEUE_WORKERS);
   }
 
   /** Leaves; resolves when nothing more can come. */
   async leave(): Promise<void> {
+    this.#isWanted = false;
+    await this.#leave();
+  }
+
+  /** Held: no member until it is released, whoever joins. A membership that the broker refused stays, to be retried. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    if (isHeld) void this.#leave();
+    else if (this.#isWanted) this.join();
+  }
+
+  async #leave(): Promise<void> {
     const subscription = this.#subscription;
+    if (this.#isHeld && subscription?.isRefused) return;
     this.#subscription = undefined;
     if (subscription !== undefined) await drainSubscription(this.#bus, subscription);
   }

@@ -22,6 +22,7 @@ import { Results } from "./jobs/results.js";
 import { AcceptPolicy, jobKey } from "./jobs/running-job.js";
 import { RunningJobs, Slots } from "./jobs/running-jobs.js";
 import { CoreLane } from "./lanes/core.js";
+import { MissingRights } from "./missing-rights.js";
 import { drainSubscription, Offers } from "./offers.js";
 import { KeptReplies, Replies } from "./replies.js";
 import { makeServiceEntry } from "./service-entry.js";
@@ -55,6 +56,8 @@ export class Session {
   readonly #intake: Intake;
   readonly #lane: CoreLane;
   readonly #service: ServiceApi;
+  readonly #missing: MissingRights;
+  readonly #results = new Results();
   readonly #revoked = new Revoked();
   readonly #ages = new Ages();
   readonly #subscriptions: Subscription[] = [];
@@ -67,7 +70,7 @@ export class Session {
     this.slots = new Slots(settings.slots);
     const acceptPolicy = new AcceptPolicy();
     const report = reportTo(settings.log);
-    const results = new Results();
+    const results = this.#results;
     const replies = new Replies(bus, settings.id, () => this.slots.free);
     this.#replies = new KeptReplies(bus, results, replies);
     this.#ticker = new Ticker({
@@ -99,7 +102,7 @@ export class Session {
       revoked: this.#revoked,
       refusals: this.#replies,
       submitSubject: settings.subjects.submit(settings.pool),
-      isReady: () => host.status.state === WorkerState.READY,
+      isReady: () => this.state === WorkerState.READY,
       inputIsStale: () => this.#ticker.inputIsStale,
     });
     this.#lane = new CoreLane({
@@ -112,6 +115,13 @@ export class Session {
     });
     this.#service = makeServiceEntry(bus, settings, runner.isolation, () => this.jobs.totals);
     this.offers = new Offers(bus, settings.subjects.job(settings.pool), (msg) => this.#lane.receive(msg));
+    this.#missing = this.#watchRights();
+  }
+
+  /** The worker's state as others see it: without permissions that it needs it is PAUSED, whatever it was told. */
+  get state(): WorkerState {
+    const { state } = this.#host.status;
+    return state === WorkerState.READY && this.#missing.any ? WorkerState.PAUSED : state;
   }
 
   /** Sends the first heartbeat and listens to all but offers. */
@@ -154,6 +164,7 @@ export class Session {
 
   /** Ends listening; results are confirmed, and the last heartbeat tells the state that the worker has set. */
   async close(): Promise<void> {
+    this.#missing.stop();
     await this.#service.stop();
     await Promise.all(this.#subscriptions.map((each) => drainSubscription(this.#bus, each)));
     await this.#replies.settle(SETTLE_LIMIT_MS);
@@ -180,14 +191,46 @@ export class Session {
     return submissions.map(({ id, nonce }, i) => this.jobs.acceptAgain(id, nonce) || finished.has(keys[i] as string));
   }
 
+  #watchRights(): MissingRights {
+    const { settings } = this.#host;
+    const { subjects, pool, id } = settings;
+    const jobs = subjects.job(pool);
+    return new MissingRights({
+      bus: this.#bus,
+      log: settings.log,
+      heard: new Set([jobs, subjects.jobFor(pool, id), subjects.every.cancel(pool), subjects.control(pool, id)]),
+      heartbeat: { subject: subjects.heartbeat(pool, id), intervalMs: settings.heartbeatIntervalMs },
+      isSender: (root) => this.#lane.hasSender(root),
+      subscriptions: () => [...this.#subscriptions, this.offers.subscription].filter((each) => each !== undefined),
+      onChange: (isMissing) => {
+        this.offers.hold(isMissing);
+        this.heartbeats.changed();
+      },
+    });
+  }
+
   #figures(): HeartbeatFigures {
+    const missing = this.#missing.names;
     return {
-      state: this.#host.status.state,
+      state: this.state,
       slots: this.slots.total,
       busy: this.slots.busy,
-      ...this.jobs.figures(RUNNING_IDS_LIMIT),
+      ...(missing.length === 0 ? this.jobs.figures(RUNNING_IDS_LIMIT) : this.#jobsAndRefused()),
       refusedTotal: this.#intake.refusedTotal,
       loopLagMs: this.#ticker.longestLagMs,
+      missing,
+    };
+  }
+
+  /** A job whose result was refused by the broker is not over: its manager must not send it to another worker. */
+  #jobsAndRefused(): ReturnType<RunningJobs["figures"]> {
+    const figures = this.jobs.figures(RUNNING_IDS_LIMIT);
+    const refused = this.#results.sentTo((reply) => this.#missing.isRefused(reply), this.#bus.runtime.now());
+    return {
+      ...figures,
+      running: figures.running + refused.length,
+      runningIds: [...figures.runningIds, ...refused.map(({ id }) => id)].slice(0, RUNNING_IDS_LIMIT),
+      runningNonces: [...figures.runningNonces, ...refused.map(({ nonce }) => nonce)].slice(0, RUNNING_IDS_LIMIT),
     };
   }
 }

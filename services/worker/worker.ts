@@ -66,7 +66,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   get workerState(): WorkerState {
-    return this.#status.state;
+    return this.#session?.state ?? this.#status.state;
   }
 
   get slots(): number {
@@ -145,6 +145,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     await this.#bus.flush();
     this.#setState(WorkerState.READY);
     this.#wasReady = true;
+    if (this.workerState !== WorkerState.READY) return;
     this.#settings.log.info({ pool: this.pool, worker: this.id, slots: this.slots }, "worker ready");
   }
 

@@ -53,18 +53,18 @@ export async function startRightsBroker(t: Owner, kind: Kind, all: readonly Righ
       if (kind === "users") return usernamePasswordAuthenticator(userName(rights), PASSWORD);
       return nkeyAuthenticator(keys.get(rights)?.getSeed());
     },
-    busOptions: (rights) => ({
-      servers: broker.url,
-      user: userName(rights),
-      password: PASSWORD,
-      ...inboxOf(rights),
-    }),
+    busOptions: (rights) => passwordOptions(broker.url, rights),
   };
 }
 
+/** How a user of {@link usersConfig} connects. */
+export function passwordOptions(servers: string, rights: Rights): BusOptions {
+  return { servers, user: userName(rights), password: PASSWORD, ...inboxOf(rights) };
+}
+
 /** The part of a configuration that gives users these rights. @param nkeyOf of a user that has no password */
-export function usersConfig(all: readonly Rights[], nkeyOf: (rights: Rights) => string | undefined): string {
-  const users = all.flatMap((rights) => confUser(rights, nkeyOf(rights)));
+export function usersConfig(all: readonly Rights[], nkeyOf?: (rights: Rights) => string | undefined): string {
+  const users = all.flatMap((rights) => confUser(rights, nkeyOf?.(rights)));
   return ["authorization: { users: [", ...users, "] }"].join("\n").replaceAll(/\$[A-Z0-9_]+_PASSWORD/g, PASSWORD);
 }
 

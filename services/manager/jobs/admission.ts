@@ -58,7 +58,7 @@ export class Admission {
 
   /** The refusal of a job that does not want to wait. */
   noSlot(now: number): PoolError {
-    return noSlot(this.#pressure(now));
+    return noSlot(this.#pressure(now), this.#parts.workers.hindrance());
   }
 
   #pressure(now: number): Pressure {
@@ -76,10 +76,11 @@ export class Admission {
 /** When to ask again for a pool that has nobody, in milliseconds. */
 const NOBODY_RETRY_MS = 1_000;
 
-function noSlot(pressure: Pressure): PoolError {
+function noSlot(pressure: Pressure, hindrance: string | undefined): PoolError {
   if (pressure.capacity > 0) return poolFull("slots", pressure);
   const retry = { retryAfterMs: NOBODY_RETRY_MS };
-  if (pressure.everHeard) return new PoolError("no_workers", "the pool has no READY worker", retry);
+  const why = hindrance === undefined ? "" : `: ${hindrance}`;
+  if (pressure.everHeard) return new PoolError("no_workers", `the pool has no READY worker${why}`, retry);
   return unknownPool(NOBODY_RETRY_MS);
 }
 

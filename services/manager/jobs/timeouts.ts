@@ -192,7 +192,10 @@ export class Timeouts {
   #whyLate(job: Job): string {
     const { stream } = this.#dispatcher;
     const answered = stream === undefined ? "" : `; stream ${stream} captures the pool's subjects`;
-    if (job.state === "parked" && !job.mayHaveRun) return `no slot came free before the deadline${answered}`;
+    if (job.state === "parked" && !job.mayHaveRun) {
+      const hindrance = this.#workers.hindrance();
+      return `no slot came free before the deadline${answered}${hindrance === undefined ? "" : `; ${hindrance}`}`;
+    }
     const isLarge = job.payloadBytes > LARGE_PAYLOAD_BYTES && job.attempt?.state !== "accepted";
     if (isLarge) return `no worker accepted a payload of ${job.payloadBytes} bytes before the deadline${answered}`;
     return `no result before the deadline${answered}`;

@@ -45,6 +45,8 @@ export interface WorkerEntry {
   takesBundles: boolean;
   /** 2 and up know nonces and leases. */
   protocolVersion: number;
+  /** What the broker refuses to it although it needs it. */
+  missing: readonly string[];
   /** Its node in the line of workers with a free slot; kept while it is not in line, to spare an object for each job. */
   node: FifoNode<WorkerEntry> | undefined;
 }
@@ -61,7 +63,10 @@ export interface WorkerHeartbeat {
   readonly isolation: Isolation;
   readonly takesBundles?: boolean;
   readonly protocolVersion?: number;
+  readonly missingPermissions?: readonly string[];
 }
+
+const NOTHING: readonly string[] = [];
 
 /** What a heartbeat meant: old ones are ignored; after a restart what ran before is gone. */
 export type HeartbeatMeaning = "joined" | "restarted" | "updated" | "left" | "ignored";
@@ -201,6 +206,15 @@ export class Workers {
     this.#setUnresponsive(worker, false);
   }
 
+  /** Why a worker takes no jobs although it was not told so; undefined when there is none. */
+  hindrance(): string | undefined {
+    for (const { id, missing, state } of this.#workers.values()) {
+      if (state === WorkerState.PAUSED && missing.length > 0)
+        return `the broker refuses worker ${id}: ${missing.join(", ")}`;
+    }
+    return undefined;
+  }
+
   /** Whether an offer to the queue group may go to a worker that answers nothing. */
   get hasUnresponsive(): boolean {
     return this.#unresponsive > 0;
@@ -318,8 +332,19 @@ function clamp(worker: WorkerEntry, said: number): number {
 function fieldsOf(heartbeat: WorkerHeartbeat): Partial<WorkerEntry> {
   const { incarnation, seq, state, slots, busy, isolation } = heartbeat;
   const heartbeatIntervalMs = intervalMs(heartbeat.heartbeatIntervalMs);
-  const { takesBundles = false, protocolVersion = 0 } = heartbeat;
-  return { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs, takesBundles, protocolVersion };
+  const { takesBundles = false, protocolVersion = 0, missingPermissions: missing = NOTHING } = heartbeat;
+  return {
+    incarnation,
+    seq,
+    state,
+    slots,
+    busy,
+    isolation,
+    heartbeatIntervalMs,
+    takesBundles,
+    protocolVersion,
+    missing,
+  };
 }
 
 function emptyEntry(id: string): WorkerEntry {
@@ -342,6 +367,7 @@ function emptyEntry(id: string): WorkerEntry {
     isolation: 0,
     takesBundles: false,
     protocolVersion: 0,
+    missing: NOTHING,
     node: undefined,
   };
 }

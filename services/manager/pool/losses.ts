@@ -167,6 +167,17 @@ export class Losses {
     }
   }
 
+  /**
+   * The broker refuses what a worker answers to this manager: what it has is lost.
+   * It is asked until an answer comes, since it does not know when it may answer again.
+   */
+  onMissingPermissions({ worker, missingPermissions }: Heartbeat): void {
+    const refused = `publish ${this.#parts.bus.inboxRoot}.>`;
+    if (!missingPermissions.includes(refused)) return;
+    this.#parts.dispatcher.workerLost(worker, `lost its permission to answer (${refused})`);
+    this.#presence.probe(worker);
+  }
+
   /** A worker has left. */
   onLeft(worker: string): void {
     this.#presence.forget(worker);

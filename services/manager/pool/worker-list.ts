@@ -59,6 +59,7 @@ export class WorkerList {
     this.#listed.set(id, { heartbeat, atMs: nowMs, firstAtMs });
     this.#onMeaning(meaning, heartbeat);
     if (!heartbeat.runningTruncated) losses.onRunningList(heartbeat);
+    if (heartbeat.missingPermissions.length > 0) losses.onMissingPermissions(heartbeat);
     dispatcher.pump();
   }
 

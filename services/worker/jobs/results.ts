@@ -103,6 +103,17 @@ export class Results {
     return found;
   }
 
+  /** The kept results that were sent to such reply subjects. */
+  sentTo(isMeant: (reply: string) => boolean, nowMs: number): KeptResult[] {
+    this.sweep(nowMs);
+    const found: KeptResult[] = [];
+    for (let seq = this.#oldest; seq <= this.#seq; seq += 1) {
+      const kept = this.#get(seq);
+      if (isMeant(kept.reply)) found.push(kept);
+    }
+    return found;
+  }
+
   /** Drops what is too old or too much. */
   sweep(nowMs: number): void {
     while (this.#oldest <= this.#seq && (this.#bytes > KEPT_BYTES_LIMIT || this.#isStale(this.#oldest, nowMs))) {

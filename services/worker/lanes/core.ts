@@ -41,13 +41,24 @@ export type JobMessage = Pick<Msg, "reply" | "headers" | "data">;
 /** How far the clocks of a plain sender and a worker may differ before its job expires early, in milliseconds. */
 const CLOCK_TOLERANCE_MS = 2_000;
 
+/** So many connections of managers are remembered. */
+const MAX_SENDERS = 64;
+
 export class CoreLane {
   readonly #parts: CoreLaneParts;
   /** Jobs whose reply subject is no inbox, and bundles that were cut off. */
   droppedTotal = 0;
+  /** Whose jobs have come, by what all reply subjects of one connection begin with; the oldest are forgotten. */
+  readonly #senders = new Set<string>();
+  #lastSender = "";
 
   constructor(parts: CoreLaneParts) {
     this.#parts = parts;
+  }
+
+  /** Whether a manager has sent jobs from this connection. */
+  hasSender(root: string): boolean {
+    return this.#senders.has(root);
   }
 
   /** Takes a message with a job or a bundle of them, whichever subject it came by. */
@@ -72,7 +83,7 @@ export class CoreLane {
     const [inbox] = splitReply(msg.reply);
     const about = decodeJobsHeaders(headersOf(msg));
     const cameAtMs = this.#parts.runtime.now();
-    const ageMs = about.clockMs === undefined ? 0 : this.#parts.ages.of(senderOf(msg.reply), about.clockMs, cameAtMs);
+    const ageMs = this.#ageOf(about, msg.reply, cameAtMs);
     const whole = decodeBundle(msg.data, (entry) => {
       // The handlers of the entries before it may have taken their time.
       const nowMs = this.#now();
@@ -93,9 +104,21 @@ export class CoreLane {
     return false;
   }
 
-  #ageOf({ clockMs }: JobHeaders, reply: string | undefined, nowMs: number): number {
+  #ageOf({ clockMs }: Pick<JobHeaders, "clockMs">, reply: string | undefined, nowMs: number): number {
     if (clockMs === undefined || reply === undefined) return 0;
-    return this.#parts.ages.of(senderOf(reply), clockMs, nowMs);
+    const sender = senderOf(reply);
+    if (sender !== this.#lastSender) this.#remember(sender);
+    return this.#parts.ages.of(sender, clockMs, nowMs);
+  }
+
+  #remember(sender: string): void {
+    this.#lastSender = sender;
+    this.#senders.delete(sender);
+    this.#senders.add(sender);
+    for (const oldest of this.#senders) {
+      if (this.#senders.size <= MAX_SENDERS) break;
+      this.#senders.delete(oldest);
+    }
   }
 
   #toOrder(bytes: Uint8Array, headers: JobHeaders, reply: string | undefined, nowMs: number): JobOrder {

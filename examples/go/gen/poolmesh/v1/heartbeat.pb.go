@@ -192,9 +192,13 @@ type Heartbeat struct {
 	// For each of running_jobs, in their order, the nonce of its submission; "" for a job without one.
 	RunningNonces []string `protobuf:"bytes,25,rep,name=running_nonces,json=runningNonces,proto3" json:"running_nonces,omitempty"`
 	// The sender's wall clock when it sent this, in milliseconds since the epoch. For people: nothing is decided by it.
-	SentAtMs      int64 `protobuf:"varint,26,opt,name=sent_at_ms,json=sentAtMs,proto3" json:"sent_at_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SentAtMs int64 `protobuf:"varint,26,opt,name=sent_at_ms,json=sentAtMs,proto3" json:"sent_at_ms,omitempty"`
+	// What the broker refuses although the worker needs it, such as "publish _INBOX.manager.m1.x.>": then it
+	// is PAUSED until the broker allows it again. At most 16. Where it may not publish results, running_jobs
+	// also has the jobs whose results were refused.
+	MissingPermissions []string `protobuf:"bytes,27,rep,name=missing_permissions,json=missingPermissions,proto3" json:"missing_permissions,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Heartbeat) Reset() {
@@ -409,6 +413,13 @@ func (x *Heartbeat) GetSentAtMs() int64 {
 	return 0
 }
 
+func (x *Heartbeat) GetMissingPermissions() []string {
+	if x != nil {
+		return x.MissingPermissions
+	}
+	return nil
+}
+
 // ManagerHeartbeat is published on pool.P.manager.M every second and on change (coalesced).
 type ManagerHeartbeat struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -611,7 +622,7 @@ var File_poolmesh_v1_heartbeat_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\n" +
-	"\x1bpoolmesh/v1/heartbeat.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\a\n" +
+	"\x1bpoolmesh/v1/heartbeat.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\a\n" +
 	"\tHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12 \n" +
@@ -642,7 +653,8 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x10protocol_version\x18\x18 \x01(\rR\x0fprotocolVersion\x12%\n" +
 	"\x0erunning_nonces\x18\x19 \x03(\tR\rrunningNonces\x12\x1c\n" +
 	"\n" +
-	"sent_at_ms\x18\x1a \x01(\x03R\bsentAtMs\x1a9\n" +
+	"sent_at_ms\x18\x1a \x01(\x03R\bsentAtMs\x12/\n" +
+	"\x13missing_permissions\x18\x1b \x03(\tR\x12missingPermissions\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x05\n" +
