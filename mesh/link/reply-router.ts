@@ -76,7 +76,7 @@ export class ReplyRouter<E> {
 
   /** Subscribes again when the broker has refused it. */
   retry(): void {
-    this.#subscription.retry();
+    if (this.#subscription.isRefused) this.#subscription.retry();
   }
 
   /** Ends the subscription. */

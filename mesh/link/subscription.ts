@@ -27,14 +27,16 @@ export class Subscription {
     return this.#ended || (!this.#away && this.#current.isClosed());
   }
 
-  /** Whether the broker ended it: it refused it, or took the permission away. */
+  /** Whether the client ended it since the broker refused it. It does not notice when the broker ends a member of a queue group. */
   get isRefused(): boolean {
     return !this.#ended && !this.#away && this.#current.isClosed();
   }
 
-  /** Tries again what the broker refused. */
+  /** Subscribes again what the broker has ended. */
   retry(): void {
-    if (this.isRefused) this.#current = this.#open();
+    if (this.#ended || this.#away) return;
+    this.#current.unsubscribe();
+    this.#current = this.#open();
   }
 
   /** Ends it; what is in flight is lost. */

@@ -34,8 +34,8 @@ export interface MissingRightsParts {
   readonly isSender: (root: string) => boolean;
   /** What the broker may have ended. */
   readonly subscriptions: () => readonly Subscription[];
-  /** There is something missing now, or nothing any more; called again every second while something is. */
-  readonly onChange: (isMissing: boolean) => void;
+  /** Something more or less is missing; called again every second while something is. */
+  readonly onChange: () => void;
 }
 
 export class MissingRights {
@@ -61,8 +61,13 @@ export class MissingRights {
   }
 
   /** Whether replies to this subject are refused. */
-  isRefused(reply: string): boolean {
+  refusesReply(reply: string): boolean {
     return this.#refusedAtMs.has(toReplies(senderOf(reply)));
+  }
+
+  /** Whether this subject may not be heard. */
+  refusesToHear(subject: string): boolean {
+    return this.#refusedAtMs.has(`subscribe ${subject}`);
   }
 
   stop(): void {
@@ -81,7 +86,7 @@ export class MissingRights {
     if (!isNew) return;
     log.error({ missing: name }, "the broker refuses what this worker needs: it takes no jobs");
     this.#timer ??= bus.runtime.every(RETRY_EVERY_MS, () => void this.#retry());
-    onChange(true);
+    onChange();
   }
 
   /** Undefined for what the worker can do without. */
@@ -95,8 +100,9 @@ export class MissingRights {
 
   async #retry(): Promise<void> {
     const { bus, log, subscriptions, onChange } = this.#parts;
+    if (!bus.connected) return;
     const fromMs = bus.runtime.now();
-    for (const subscription of subscriptions()) subscription.retry();
+    for (const subscription of subscriptions()) if (this.refusesToHear(subscription.subject)) subscription.retry();
     if (!(await bus.flush()) || this.#stopped) return;
     for (const [name, refusedAtMs] of this.#refusedAtMs) {
       const isOver = name.startsWith("subscribe") ? refusedAtMs < fromMs : this.#isOld(refusedAtMs);
@@ -107,7 +113,7 @@ export class MissingRights {
       this.#timer = undefined;
       log.info("the broker allows again what this worker needs");
     }
-    onChange(this.any);
+    onChange();
   }
 
   /** Each heartbeat tries again: it is refused itself, or it makes a manager ask. */

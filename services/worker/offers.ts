@@ -35,7 +35,7 @@ export class Offers {
   /** Joins, unless it is a member already; later, when it is held. */
   join(): void {
     this.#isWanted = true;
-    if (!this.#isHeld) this.#subscription ??= this.#bus.subscribe(this.#subject, this.#receive, QUEUE_WORKERS);
+    if (!this.#isHeld) this.#join();
   }
 
   /** Leaves; resolves when nothing more can come. */
@@ -44,16 +44,23 @@ export class Offers {
     await this.#leave();
   }
 
-  /** Held: no member until it is released, whoever joins. A membership that the broker refused stays, to be retried. */
-  hold(isHeld: boolean): void {
+  /**
+   * Held: no member until it is released, whoever joins.
+   *
+   * @param isRefused the broker refuses the membership: it is kept, to be tried again
+   */
+  hold(isHeld: boolean, isRefused: boolean): void {
     this.#isHeld = isHeld;
-    if (isHeld) void this.#leave();
-    else if (this.#isWanted) this.join();
+    if (this.#isWanted && (isRefused || !isHeld)) this.#join();
+    else void this.#leave();
+  }
+
+  #join(): void {
+    this.#subscription ??= this.#bus.subscribe(this.#subject, this.#receive, QUEUE_WORKERS);
   }
 
   async #leave(): Promise<void> {
     const subscription = this.#subscription;
-    if (this.#isHeld && subscription?.isRefused) return;
     this.#subscription = undefined;
     if (subscription !== undefined) await drainSubscription(this.#bus, subscription);
   }

@@ -202,8 +202,8 @@ export class Session {
       heartbeat: { subject: subjects.heartbeat(pool, id), intervalMs: settings.heartbeatIntervalMs },
       isSender: (root) => this.#lane.hasSender(root),
       subscriptions: () => [...this.#subscriptions, this.offers.subscription].filter((each) => each !== undefined),
-      onChange: (isMissing) => {
-        this.offers.hold(isMissing);
+      onChange: () => {
+        this.offers.hold(this.#missing.any, this.#missing.refusesToHear(jobs));
         this.heartbeats.changed();
       },
     });
@@ -225,7 +225,7 @@ export class Session {
   /** A job whose result was refused by the broker is not over: its manager must not send it to another worker. */
   #jobsAndRefused(): ReturnType<RunningJobs["figures"]> {
     const figures = this.jobs.figures(RUNNING_IDS_LIMIT);
-    const refused = this.#results.sentTo((reply) => this.#missing.isRefused(reply), this.#bus.runtime.now());
+    const refused = this.#results.sentTo((reply) => this.#missing.refusesReply(reply), this.#bus.runtime.now());
     return {
       ...figures,
       running: figures.running + refused.length,
