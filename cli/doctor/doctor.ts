@@ -6,50 +6,65 @@ import { redactUrls } from "../../mesh/process/log.js";
 import { EXIT } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import type { Output } from "../output/output.js";
+import { addHolderFlags, type HolderFlags, toHolder } from "../rights/permissions.js";
+import { ROLES, type Role, rightsOf } from "../rights/table.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
 import { brokerFindings } from "./broker-findings.js";
 import { type Finding, SYMBOLS } from "./finding.js";
 import { clockFindings, serviceFindings, streamFindings } from "./mesh-findings.js";
-import { permissionFindings, ROLES, type Role } from "./permission-findings.js";
+import { holderFindings, permissionFindings } from "./permission-findings.js";
+import { tryAll } from "./trial.js";
 
 const HELP = `
 Looks at the broker (reachable, version, limits, JetStream), at what this account may
-publish and subscribe (for all pools), at streams that capture our subjects, at clocks,
+publish and subscribe (for all pools, or as one worker, client, …), at streams that capture our subjects, at clocks,
 and at who is there. ✔ is well, • is worth knowing, ✖ must be changed. Exits with 1 when
 there is a ✖.
 
 Examples:
   poolmesh doctor
-  NATS_URL=nats://broker:4222 poolmesh doctor --as worker --json`;
+  NATS_URL=nats://broker:4222 poolmesh doctor --as manager --json
+  NATS_CREDS=w1.creds poolmesh doctor --as worker --pool adder --name w1`;
 
 const STYLES = { ok: "green", note: "yellow", bad: "red" } as const;
 
 export function define(command: Command, shell: Shell): void {
   command
     .addOption(new Option("--as <ROLE>", "what this account is for; default any one of them").choices(ROLES))
-    .option("--json", "print the findings as a JSON array")
-    .addHelpText("after", HELP);
+    .option("--json", "print the findings as a JSON array");
+  addHolderFlags(command);
+  command.addHelpText("after", HELP);
   addSpecs(command, BUS_SPECS);
-  command.action(async (options: { json?: boolean; as?: Role }) => {
-    const findings = await examine(shell, { ...options }, options.as);
+  command.action(async (options: DoctorFlags) => {
+    const findings = await examine(shell, options);
     if (options.json) await shell.stdout.line(JSON.stringify(findings, null, 2));
     else for (const line of findingLines(shell.stdout, findings)) await shell.stdout.line(line);
     shell.exitCode = findings.some(({ state }) => state === "bad") ? EXIT.failed : EXIT.ok;
   });
 }
 
+interface DoctorFlags extends HolderFlags {
+  readonly json?: boolean;
+  readonly as?: Role;
+}
+
 /** @throws PoolError `invalid_argument` for a wrong configuration */
-async function examine(shell: Shell, options: Readonly<Record<string, unknown>>, role?: Role): Promise<Finding[]> {
+async function examine(shell: Shell, flags: DoctorFlags): Promise<Finding[]> {
+  const isNamed = flags.name !== undefined || flags.worker !== undefined || flags.pool !== undefined;
+  if (isNamed && flags.as === undefined) {
+    throw new PoolError("invalid_argument", "as: say what it is: --as ROLE", { field: "as" });
+  }
   try {
-    return await withLink(shell, options, (link) => examineLink(link, role));
+    const options = { ...flags, pool: undefined, name: undefined };
+    return await withLink(shell, options, (link) => examineLink(link, flags, isNamed));
   } catch (error) {
     if (!(error instanceof PoolError) || error.reason === "invalid_argument") throw error;
     return [unreachable(error), await installed()];
   }
 }
 
-async function examineLink(link: Link, role: Role | undefined): Promise<Finding[]> {
+async function examineLink(link: Link, flags: DoctorFlags, isNamed: boolean): Promise<Finding[]> {
   const { bus, subjects } = link;
   const { info } = bus.nc;
   const url = bus.nc.getServer();
@@ -62,13 +77,25 @@ async function examineLink(link: Link, role: Role | undefined): Promise<Finding[
     tls: info?.tls_required === true,
     loopback: /^(\[::1\]|127\.|localhost)/.test(url.replace(/^\w+:\/\//, "")),
   };
+  const rights = isNamed && flags.as ? rightsOf(toHolder(flags.as, flags, subjects.prefix)) : undefined;
   return [
     ...brokerFindings(facts),
-    ...(await permissionFindings(bus, subjects, role)),
-    ...(await streamFindings(link)),
-    ...(await clockFindings(link)),
-    ...(await serviceFindings(link)),
+    ...(rights ? await holderFindings(bus, rights) : await permissionFindings(bus, subjects, flags.as)),
+    ...(await meshFindings(link)),
   ];
+}
+
+/** Streams, clocks and services, where this account may ask for them. */
+async function meshFindings(link: Link): Promise<Finding[]> {
+  const { refused } = await tryAll(link.bus, [
+    { operation: "publish", subject: "$SRV.PING" },
+    { operation: "subscribe", subject: `${link.bus.inboxRoot}.>` },
+  ]);
+  if (refused.length > 0) {
+    const advice = "use an operator's account for streams, clocks, and who is there";
+    return [{ state: "note", what: "mesh", found: "this account may not look at it", advice }];
+  }
+  return [...(await streamFindings(link)), ...(await clockFindings(link)), ...(await serviceFindings(link))];
 }
 
 async function roundTripMs({ bus }: Link): Promise<number> {

@@ -1,26 +1,15 @@
 /**
- * Whether this connection may publish and subscribe what the mesh needs.
+ * Whether this connection may publish and subscribe what its role needs, and
+ * whether it may more than that.
  *
- * Publishes under a pool name that breaks the name rule: permissions match it,
- * while managers, workers and meters drop it without making an entry.
+ * What a role needs is in the table of rights (../rights/table.ts).
  */
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
+import { type Attempted, isAllowed } from "../rights/covers.js";
+import { NOBODY, type Rights, ROLES, type Role, rightsOf, rightsOfAny } from "../rights/table.js";
 import type { Finding } from "./finding.js";
-
-/** Matches `*` in a permission and is no name of ours. */
-const NOBODY = "-doctor";
-
-/** What one part of a mesh does, and on which subjects. */
-interface Need {
-  readonly role: Role;
-  readonly publish: readonly string[];
-  readonly subscribe: readonly string[];
-}
-
-/** What an account may be for. */
-export const ROLES = ["client", "worker", "manager", "meter"] as const;
-export type Role = (typeof ROLES)[number];
+import { attemptsOf, tryAll } from "./trial.js";
 
 /** What one role is refused. */
 export interface Refusal {
@@ -28,78 +17,94 @@ export interface Refusal {
   readonly subjects: readonly string[];
 }
 
+/** So many subjects are named in one line. */
+const NAMED = 4;
+
 /**
- * Tries everything and names what is refused.
+ * Tries what each role needs in all pools, and names what is refused.
  *
  * @param role what this account is for; undefined: any one of them is enough
  */
 export async function permissionFindings(bus: Bus, subjects: Subjects, role?: Role): Promise<Finding[]> {
   const refusals: Refusal[] = [];
-  for (const need of needs(subjects, bus.inboxPrefix)) {
-    refusals.push({ role: need.role, subjects: await tryNeed(bus, need) });
+  for (const each of ROLES) {
+    const inbox = each === "worker" ? [] : [{ operation: "subscribe" as const, subject: `${bus.inboxRoot}.>` }];
+    const { refused } = await tryAll(bus, [...attemptsOf(rightsOfAny(each, subjects.prefix)), ...inbox]);
+    refusals.push({ role: each, subjects: refused.map(({ subject }) => subject.replaceAll(NOBODY, "W")) });
   }
   return judge(refusals, role);
+}
+
+/** Tries what one holder needs, and what only others need, and names what is refused and what should be. */
+export async function holderFindings(bus: Bus, rights: Rights): Promise<Finding[]> {
+  const what = `as ${rights.holder.role} ${rights.holder.name}`;
+  const { refused, untried } = await tryAll(bus, attemptsOf(rights));
+  const excess = excessOf(rights);
+  const wider = await tryAll(bus, excess);
+  const allowed = excess.filter((each) => !wider.refused.includes(each) && !wider.untried.includes(each));
+  return [
+    ...inboxFinding(bus, rights),
+    ...(refused.length === 0
+      ? [{ state: "ok" as const, what, found: "all that it needs is allowed" }]
+      : [{ state: "bad" as const, what, found: `refused: ${list(refused)}`, advice: adviceFor(rights) }]),
+    ...(untried.length === 0
+      ? []
+      : [{ state: "note" as const, what, found: `not tried, since a worker would act on it: ${list(untried)}` }]),
+    ...(allowed.length === 0
+      ? [{ state: "ok" as const, what, found: "nothing more is allowed" }]
+      : [{ state: "note" as const, what, found: `more is allowed: ${list(allowed)}`, advice: adviceFor(rights) }]),
+  ];
 }
 
 /** Pure. A role that is refused something is bad when it is the one that is wanted, or when no role is left. */
 export function judge(refusals: readonly Refusal[], wanted?: Role): Finding[] {
   const isAny = refusals.some(({ subjects }) => subjects.length === 0);
   return refusals.map(({ role, subjects }) => {
-    const what = `as a ${role}`;
+    const what = `as ${role === "operator" ? "an" : "a"} ${role}`;
     if (subjects.length === 0) return { state: "ok", what, found: "all subjects are allowed" };
     const isBad = wanted === undefined ? !isAny : wanted === role;
     const found = `refused: ${subjects.join(", ")}`;
-    const advice = `allow ${subjects.length === 1 ? "it" : "them"} in the broker's permissions, if this account is to be a ${role}`;
+    const advice = `for all pools allow ${subjects.length === 1 ? "it" : "them"}; for one say --as ${role} --pool NAME --name NAME`;
     return { state: isBad ? "bad" : "note", what, found, advice };
   });
 }
 
-async function tryNeed(bus: Bus, { publish, subscribe }: Need): Promise<string[]> {
-  const errors: string[] = [];
-  const off = bus.on("error", (detail) => errors.push(detail));
-  const subscriptions = subscribe.map((subject) => bus.subscribe(subject, () => undefined));
-  for (const subject of publish) bus.publish(concrete(subject));
-  await bus.flush();
-  for (const subscription of subscriptions) if (!subscription.isClosed) subscription.unsubscribe();
-  await bus.flush();
-  off();
-  const refused = [
-    ...publish.filter((subject) => errors.some((each) => isAbout(each, "publish", concrete(subject)))),
-    ...subscribe.filter((subject) => errors.some((each) => isAbout(each, "subscription", subject))),
-  ];
-  return [...new Set(refused)].map((subject) => subject.replaceAll(NOBODY, "W"));
+/** What only other roles, pools and names need, and what is wider than all of that. */
+export function excessOf(rights: Rights): Attempted[] {
+  const { role, name, pools, prefix = "pool" } = rights.holder;
+  const found = new Map<string, Attempted>();
+  for (const other of ROLES) {
+    for (const pool of [...(pools ?? []), "other-pool"]) {
+      for (const each of [name, "other-name"]) {
+        const sets = rightsOf({ role: other, pools: [pool], name: each, prefix });
+        for (const { operation, subject } of attemptsOf(sets)) found.set(`${operation} ${subject}`, { operation, subject });
+      }
+    }
+  }
+  const isOwn = (attempt: Attempted): boolean => isAllowed(rights, attempt);
+  const wide = [">", `${prefix}.>`, "_INBOX.>", `${prefix}.*.job`, ...(role === "client" ? ["_INBOX.client.>"] : [])];
+  const subscriptions = wide.map((subject) => ({ operation: "subscribe" as const, subject }));
+  return [...subscriptions, ...found.values()].filter((attempt) => !isOwn(attempt) && isSafe(attempt));
 }
 
-function needs({ every, prefix }: Subjects, inboxPrefix: string): Need[] {
-  const job = `${prefix}.*.job`;
-  const control = `${prefix}.*.control`;
-  const inbox = `${inboxPrefix}.${NOBODY}.*`;
-  const services = "$SRV.PING";
-  return [
-    { role: "client", publish: [every.submit(), every.cancel()], subscribe: [inbox] },
-    {
-      role: "worker",
-      publish: [every.heartbeat(), inbox],
-      subscribe: [job, `${job}.${NOBODY}`, every.cancel(), control, `${control}.${NOBODY}`, services],
-    },
-    {
-      role: "manager",
-      publish: [job, `${job}.*`, every.cancel(), every.managerHeartbeat(), control, `${control}.*`],
-      subscribe: [every.heartbeat(), every.cancel(), inbox, services],
-    },
-    {
-      role: "meter",
-      publish: [control, `${control}.*`],
-      subscribe: [every.heartbeat(), every.managerHeartbeat(), inbox, services],
-    },
-  ];
+/** What others would act on, because it bears a name that may be theirs, is not tried for its own sake. */
+function isSafe({ operation, subject }: Attempted): boolean {
+  return operation === "subscribe" || !subject.startsWith("$") || subject.startsWith("$SRV.");
 }
 
-function concrete(subject: string): string {
-  return subject.replaceAll("*", NOBODY);
+function inboxFinding(bus: Bus, { inboxPrefix }: Rights): Finding[] {
+  if (inboxPrefix === undefined || bus.inboxPrefix === inboxPrefix) return [];
+  const found = `replies come to ${bus.inboxPrefix}, and its rights are for ${inboxPrefix}`;
+  return [{ state: "bad", what: "inbox prefix", found, advice: `start it with --inbox-prefix ${inboxPrefix}` }];
 }
 
-/** The broker's words: `Permissions Violation for Publish to "a.b"`, `… for Subscription to "a.*"`. */
-function isAbout(error: string, operation: "publish" | "subscription", subject: string): boolean {
-  return error.toLowerCase().includes(operation) && error.includes(`"${subject}"`);
+function adviceFor({ holder: { role, name, pools } }: Rights): string {
+  const pool = pools === undefined ? "" : pools.map((each) => ` --pool ${each}`).join("");
+  return `poolmesh permissions --role ${role}${pool} --name ${name} prints what it needs`;
+}
+
+function list(attempts: readonly Attempted[]): string {
+  const words = attempts.map(({ operation, subject }) => `${operation} ${subject.replaceAll(NOBODY, "*")}`);
+  const more = words.length > NAMED ? `, and ${words.length - NAMED} more` : "";
+  return words.slice(0, NAMED).join(", ") + more;
 }

@@ -65,6 +65,8 @@ export interface Rights {
   readonly responses: Responses | undefined;
 }
 
+/** Matches a `*` in a permission and is no name of a pool, worker or manager: nobody acts on it. */
+export const NOBODY = "-nobody";
 /** Pings and the like, and the answers to cancels, come at once; a drain that waits takes ten minutes at most. */
 const ANSWERS_AT_ONCE: Responses = { max: 1, withinMs: 10_000 };
 const ANSWERS_AFTER_DRAIN: Responses = { max: 1, withinMs: 660_000 };
@@ -87,7 +89,15 @@ export function rightsOf(holder: Holder): Rights {
   return { holder, inboxPrefix, ...rights, subscribe: [...rights.subscribe, ...inbox] };
 }
 
-type RightSet = Pick<Rights, "publish" | "subscribe" | "responses">;
+/**
+ * The rights of a role whatever its name and pools: of "-nobody" in all pools. Its
+ * inbox is not among them.
+ */
+export function rightsOfAny(role: Role, prefix: string): RightSet {
+  return SETS[role]([`${prefix}.*`], NOBODY);
+}
+
+export type RightSet = Pick<Rights, "publish" | "subscribe" | "responses">;
 
 /** @param roots the first tokens of the subjects of each pool, such as "pool.adder" */
 const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => RightSet>> = {

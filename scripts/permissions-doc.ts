@@ -1,0 +1,106 @@
+/**
+ * The generated part of docs/permissions.md: the table of rights, for people and
+ * for a broker.
+ *
+ * `node --import tsx scripts/permissions-doc.ts` prints it; with --write it is put
+ * between the document's markers.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { confUser } from "../cli/rights/formats.js";
+import { type Right, type Rights, type Role, rightsOf } from "../cli/rights/table.js";
+
+const BEGIN = "<!-- rights -->";
+const END = "<!-- /rights -->";
+const DOCUMENT = fileURLToPath(new URL("../docs/permissions.md", import.meta.url));
+
+/** One example of each role. */
+const EXAMPLES: readonly (readonly [role: Role, what: string, rights: Rights])[] = [
+  ["client", "A client `C` of pool `P`", rightsOf({ role: "client", pools: ["P"], name: "C" })],
+  ["worker", "A worker `W` of pool `P`", rightsOf({ role: "worker", pools: ["P"], name: "W" })],
+  ["manager", "A manager `M`", rightsOf({ role: "manager", name: "M" })],
+  ["meter", "A meter `T`", rightsOf({ role: "meter", name: "T" })],
+  ["operator", "An operator `O`: who runs commands such as `drain`", rightsOf({ role: "operator", name: "O" })],
+];
+
+/** A mesh whose users are in the example configuration. */
+const MESH: readonly Rights[] = [
+  rightsOf({ role: "client", pools: ["adder"], name: "shop" }),
+  rightsOf({ role: "worker", pools: ["adder"], name: "w1" }),
+  rightsOf({ role: "manager", name: "m1" }),
+  rightsOf({ role: "meter", name: "t1" }),
+  rightsOf({ role: "operator", name: "ops" }),
+];
+
+/** The generated part as Markdown, with a line end. */
+export function rightsMarkdown(): string {
+  const lines = EXAMPLES.flatMap(([role, what, rights]) => [
+    `### ${role}`,
+    "",
+    `${what}. ${inbox(rights)}`,
+    "",
+    ...table(rights),
+    "",
+  ]);
+  return [
+    ...lines,
+    "### All of them in one configuration",
+    "",
+    "<!-- not run: test/integration/permissions-mesh.test.ts starts a broker with such users -->",
+    "```",
+    "authorization {",
+    "  users = [",
+    ...MESH.flatMap((rights) => confUser(rights).map((line) => `    ${line}`)),
+    "  ]",
+    "}",
+    "```",
+    "",
+  ].join("\n");
+}
+
+/** What stands between the markers of the document; undefined when they are not there. */
+export function rightsIn(document: string): string | undefined {
+  const from = document.indexOf(BEGIN);
+  const to = document.indexOf(END);
+  return from === -1 || to < from ? undefined : document.slice(from + BEGIN.length + 2, to);
+}
+
+function inbox({ inboxPrefix }: Rights): string {
+  return inboxPrefix === undefined
+    ? "It asks nothing, so it has no inbox."
+    : `It runs with \`--inbox-prefix ${inboxPrefix}\`.`;
+}
+
+function table({ publish, subscribe, responses }: Rights): string[] {
+  return [
+    "| it may | subject | for |",
+    "| --- | --- | --- |",
+    ...publish.map((right) => row("publish", right)),
+    ...subscribe.map((right) => row("subscribe", right)),
+    ...(responses === undefined
+      ? []
+      : [
+          `| answer | \`allow_responses\`: ${responses.max}, within ${responses.withinMs / 1_000} s | questions that it received |`,
+        ]),
+  ];
+}
+
+function row(may: string, { subject, queue, why }: Right): string {
+  return `| ${may} | \`${subject}\`${queue === undefined ? "" : `, queue group \`${queue}\` only`} | ${why} |`;
+}
+
+function main(write: boolean): void {
+  if (!write) {
+    process.stdout.write(rightsMarkdown());
+    return;
+  }
+  const document = readFileSync(DOCUMENT, "utf8");
+  const old = rightsIn(document);
+  if (old === undefined) throw new Error(`docs/permissions.md has no ${BEGIN} … ${END}`);
+  writeFileSync(
+    DOCUMENT,
+    document.replace(`${BEGIN}\n\n${old}${END}`, () => `${BEGIN}\n\n${rightsMarkdown()}${END}`),
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.includes("--write"));
