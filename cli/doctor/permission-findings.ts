@@ -77,7 +77,8 @@ export function excessOf(rights: Rights): Attempted[] {
     for (const pool of [...(pools ?? []), "other-pool"]) {
       for (const each of [name, "other-name"]) {
         const sets = rightsOf({ role: other, pools: [pool], name: each, prefix });
-        for (const { operation, subject } of attemptsOf(sets)) found.set(`${operation} ${subject}`, { operation, subject });
+        for (const { operation, subject } of attemptsOf(sets))
+          found.set(`${operation} ${subject}`, { operation, subject });
       }
     }
   }

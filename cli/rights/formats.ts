@@ -61,8 +61,8 @@ export function nscCommand(rights: Rights): string[] {
 }
 
 /** The name of the user in what is printed. */
-export function userName({ holder: { role, name } }: Rights): string {
-  return `${role}-${name}`;
+export function userName({ holder: { role, name, pools } }: Rights): string {
+  return role === "worker" ? `${role}-${pools?.[0]}-${name}` : `${role}-${name}`;
 }
 
 /** For people: whose rights these are. */

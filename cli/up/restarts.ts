@@ -10,7 +10,6 @@ import { askControl } from "../../mesh/link/ask-control.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
 import { writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { encodeReplyHeaders } from "../../mesh/wire/headers.js";
-import { isAnswerable } from "../../mesh/wire/subjects.js";
 import type { Link } from "../link.js";
 import type { Supervised } from "./supervised.js";
 
@@ -86,7 +85,7 @@ export class Restarts {
 
   #answer(msg: Msg, worker: string, kind: "result" | "error", error?: PoolError): void {
     const { bus } = this.#link;
-    if (!isAnswerable(msg.reply, bus.inboxPrefix)) return;
+    if (!bus.replies.mayAnswer(msg.reply)) return;
     const headers = encodeReplyHeaders({ kind, worker });
     if (error !== undefined) writeErrorHeaders(headers, error);
     bus.publish(msg.reply, undefined, { headers });

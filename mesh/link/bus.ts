@@ -9,11 +9,13 @@
 import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
+import { refusalIn } from "../wire/refusals.js";
 import { BrokerOptions } from "./broker/options.js";
 import { tellOutageCauses } from "./broker/outage-cause.js";
 import { reconnectDelayMs } from "./broker/reconnect-delays.js";
 import type { Connection } from "./connection.js";
 import { Handover, type PublishOptions } from "./handover.js";
+import { ReplyGate } from "./reply-gate.js";
 import { type Runtime, systemRuntime, within } from "./runtime.js";
 import { Subscription } from "./subscription.js";
 
@@ -52,6 +54,8 @@ export class Bus {
   readonly nc: Connection;
   readonly runtime: Runtime;
   readonly inboxPrefix: string;
+  /** Which reply subjects are answered. */
+  readonly replies: ReplyGate;
   readonly #id: string;
   readonly #log: Logger;
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
@@ -62,6 +66,8 @@ export class Bus {
   #closing = false;
   #lameDuck = false;
   #inboxes = 0;
+  /** How often the broker has refused something. */
+  refusals = 0;
 
   /**
    * Connects.
@@ -97,6 +103,7 @@ export class Bus {
     this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
     this.#id = runtime.newId();
     this.#log = options.log ?? silentLog;
+    this.replies = new ReplyGate(this.inboxPrefix, this.#log, runtime.now);
     this.#handover = new Handover(nc, runtime, {
       leaveQueues: () => this.#leaveQueues(),
       send: ({ subject, payload, options }) => this.#send(subject, payload, options),
@@ -282,6 +289,7 @@ export class Bus {
           break;
         case "error":
           this.#log.warn({ error: status.error.message }, "the broker reports an error");
+          if (refusalIn(status.error.message) !== undefined) this.refusals += 1;
           this.#emit("error", status.error.message);
           break;
         default:

@@ -8,7 +8,6 @@
 import type { Msg } from "nats";
 import { PoolError } from "../errors.js";
 import { Lifecycle } from "../process/lifecycle.js";
-import { isAnswerable } from "../wire/subjects.js";
 import type { Bus } from "./bus.js";
 import type { Subscription } from "./subscription.js";
 
@@ -84,7 +83,7 @@ export class ServiceApi extends Lifecycle {
 
   #answer(verb: Verb, { reply }: Msg): void {
     const { bus } = this.#options;
-    if (!isAnswerable(reply, bus.inboxPrefix)) return;
+    if (!bus.replies.mayAnswer(reply)) return;
     const answer = {
       ...this.#identity(),
       type: `io.nats.micro.v1.${verb.toLowerCase()}_response`,

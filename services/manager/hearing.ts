@@ -12,7 +12,7 @@ import { Ages } from "../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
 import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
-import { isAnswerable, QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
+import { QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
 import { headersOf } from "../../mesh/wire/wire-headers.js";
 import { answerAgain, answerSubmission } from "./doors/nats.js";
 import { chosenIdOf, NO_REPLY, passOn } from "./doors/pass-on.js";
@@ -99,14 +99,14 @@ export class Hearing {
     const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = revocation;
     held.revoke(job, nonce, upToAttempt);
     if (known(subjects.poolOf(msg.subject))?.onCancel(job, revocation) !== true) return;
-    if (isAnswerable(msg.reply, bus.inboxPrefix)) {
+    if (bus.replies.mayAnswer(msg.reply)) {
       bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
     }
   }
 
   #refuse({ reply }: Msg, error: PoolError): void {
     const { bus } = this.#parts;
-    if (!isAnswerable(reply, bus.inboxPrefix)) return;
+    if (!bus.replies.mayAnswer(reply)) return;
     const headers = encodeReplyHeaders({ kind: "error" });
     writeErrorHeaders(headers, error);
     bus.publish(reply, errorText(error), { headers });
@@ -132,7 +132,8 @@ export class Hearing {
   #onSubmitToMe(msg: Msg): void {
     const replyTo = headersOf(msg)?.get(HEADER.replyTo) ?? "";
     if (replyTo === "") return this.#take(msg, msg.reply, answerAgain);
-    if (msg.reply) this.#parts.bus.publish(msg.reply);
+    const { bus } = this.#parts;
+    if (bus.replies.mayAnswer(msg.reply)) bus.publish(msg.reply);
     this.#take(msg, replyTo === NO_REPLY ? "" : replyTo, answerSubmission);
   }
 

@@ -3,11 +3,12 @@
  * never per job, worker or client.
  */
 import { Counter, Gauge, Registry } from "prom-client";
+import type { Bus } from "../../mesh/link/bus.js";
 import { figuresOf } from "./heartbeat.js";
 import type { Pools } from "./pools.js";
 
 /** A registry whose values are read from the pools when it is scraped. */
-export function managerMetrics(pools: Pools): Registry {
+export function managerMetrics(pools: Pools, bus: Pick<Bus, "replies" | "refusals">): Registry {
   const registry = new Registry();
   const registers = [registry];
   const perPool = { labelNames: ["pool"], registers };
@@ -100,6 +101,24 @@ export function managerMetrics(pools: Pools): Registry {
     collect() {
       this.reset();
       this.inc(pools.garbageHeartbeats);
+    },
+  });
+  new Counter({
+    name: "poolmesh_manager_dropped_replies_total",
+    help: "Messages dropped since their reply subject is no inbox.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(bus.replies.dropped);
+    },
+  });
+  new Counter({
+    name: "poolmesh_manager_refused_by_broker_total",
+    help: "Messages and subscriptions that the broker refused: a permission is missing.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(bus.refusals);
     },
   });
   return registry;

@@ -103,7 +103,7 @@ export class ManagerService extends Lifecycle {
 
   #makeHttp(bus: Bus, pools: Pools, away: AwayJobs): HttpServer {
     const { listen, allowPublic, allowedHosts, maxStreams, log } = this.#options;
-    const metrics = managerMetrics(pools);
+    const metrics = managerMetrics(pools, bus);
     return new HttpServer({
       listen,
       routes: (router) => managerRoutes(router, { bus, pools, away, control: new WorkerControl(bus, pools) }),

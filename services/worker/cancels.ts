@@ -3,7 +3,7 @@ import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { decodeRevocation, encodeReplyHeaders } from "../../mesh/wire/headers.js";
-import { isAnswerable, isName, type Subjects } from "../../mesh/wire/subjects.js";
+import { isName, type Subjects } from "../../mesh/wire/subjects.js";
 import type { Revoke, Revoked } from "./jobs/intake.js";
 import type { RunningJobs } from "./jobs/running-jobs.js";
 import { controlErrorReply } from "./replies.js";
@@ -44,6 +44,6 @@ export class Cancels {
 
   #answer({ reply }: Msg, { payload, headers }: { payload?: Uint8Array; headers: MsgHdrs }): void {
     const { bus } = this.#parts;
-    if (isAnswerable(reply, bus.inboxPrefix)) bus.publish(reply, payload, { headers });
+    if (bus.replies.mayAnswer(reply)) bus.publish(reply, payload, { headers });
   }
 }

@@ -14,7 +14,6 @@ import type { Bus } from "../../mesh/link/bus.js";
 import type { Ages } from "../../mesh/wire/ages.js";
 import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
 import { decodeJobsHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { isAnswerable } from "../../mesh/wire/subjects.js";
 import { senderOf } from "../../mesh/wire/wire-headers.js";
 import { controlErrorReply } from "./replies.js";
 
@@ -68,7 +67,7 @@ export class Control {
       const response = await this.#perform(decoded.request);
       if (response !== undefined) this.#answer(msg, encodeControl(response, form), form);
     } catch (thrown) {
-      if (!isAnswerable(msg.reply, this.#bus.inboxPrefix)) return;
+      if (!this.#bus.replies.mayAnswer(msg.reply)) return;
       const { payload, headers } = controlErrorReply(this.#worker, toPoolError(thrown));
       this.#bus.publish(msg.reply, payload, { headers });
     }
@@ -120,7 +119,7 @@ export class Control {
   }
 
   #answer(msg: Msg, payload: Uint8Array, form: ControlForm): void {
-    if (!isAnswerable(msg.reply, this.#bus.inboxPrefix)) return;
+    if (!this.#bus.replies.mayAnswer(msg.reply)) return;
     const headers = encodeReplyHeaders({ kind: "result", worker: this.#worker });
     if (form === "json") headers.append(HEADER.contentType, "application/json");
     this.#bus.publish(msg.reply, payload, { headers });

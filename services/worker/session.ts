@@ -110,7 +110,7 @@ export class Session {
       replies: this.#replies,
       runtime,
       ages: this.#ages,
-      inboxPrefix: bus.inboxPrefix,
+      mayAnswer: (reply) => bus.replies.mayAnswer(reply),
       onMessage: (nowMs) => this.#ticker.onMessage(nowMs),
     });
     this.#service = makeServiceEntry(bus, settings, runner.isolation, () => this.jobs.totals);

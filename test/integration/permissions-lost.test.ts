@@ -10,10 +10,11 @@ import { Client } from "../../client/client.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ManagerService } from "../../services/manager/service.js";
 import { Worker } from "../../services/worker/worker.js";
-import { startBroker } from "../support/broker.js";
+import { connectBus, startBroker } from "../support/broker.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
+import { startMesh } from "../support/mesh.js";
 import { passwordOptions, usersConfig } from "../support/rights-broker.js";
 import { eventually, gate } from "../support/wait.js";
 
@@ -191,4 +192,25 @@ test("lost permissions - a client that may not submit, or may not hear answers, 
   await eventually(denied(/^the broker refuses: subscribe _INBOX\.client\.shop\./));
   await mesh.without();
   await eventually(works);
+});
+
+test("dropped replies - a message whose reply subject is no inbox is a line and a count, at a manager and at a worker", async (t) => {
+  const { log, named } = readableLog();
+  const mesh = await startMesh(t, { manager: { log } });
+  const { log: workersLog, named: ofWorker } = readableLog();
+  await mesh.addWorker({ pool: "adder", id: "w1", run: () => 1, bus: { log: workersLog } });
+  const bus = await connectBus(t, mesh.broker);
+  for (const subject of ["pool.adder.submit", "pool.adder.job.w1"]) {
+    for (let i = 0; i < 3; i += 1) bus.publish(subject, undefined, { reply: "pool.adder.heartbeat.w2" });
+  }
+  const line = "dropped: the reply subject is no inbox that is answered";
+  await eventually(() => named(line).length === 1 && ofWorker(line).length === 1);
+  assert.equal(named(line)[0]?.reply, "pool.adder.heartbeat.w2");
+  await eventually(async () => {
+    const metrics = await (await fetch(`${mesh.manager.url}/metrics`)).text();
+    return /^poolmesh_manager_dropped_replies_total 3$/m.test(metrics);
+  });
+  const stats = await bus.nc.request("$SRV.STATS.poolmesh-worker.w1");
+  const { endpoints } = stats.json<{ endpoints: { data: { dropped_replies: number } }[] }>();
+  assert.equal(endpoints[0]?.data.dropped_replies, 3);
 });

@@ -16,7 +16,6 @@ import {
   type JobHeaders,
   type ReplyKind,
 } from "../../../mesh/wire/headers.js";
-import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf, senderOf } from "../../../mesh/wire/wire-headers.js";
 import type { JobListener } from "../jobs/job.js";
 import type { OutcomeReplies } from "../outcome-replies.js";
@@ -64,7 +63,7 @@ function respond(
   reply: string | undefined,
   take: (said: JobHeaders, listener: JobListener) => string,
 ): void {
-  if (reply !== "" && !isAnswerable(reply, parts.bus.inboxPrefix)) return;
+  if (reply !== "" && !parts.bus.replies.mayAnswer(reply)) return;
   const answer = new Submission(parts, reply ?? "");
   try {
     const said = decodeJobHeaders(headersOf(msg));

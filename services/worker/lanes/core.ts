@@ -17,7 +17,6 @@ import {
   type JobHeaders,
 } from "../../../mesh/wire/headers.js";
 import { type BundleEntry, decodeBundle } from "../../../mesh/wire/payloads.js";
-import { isAnswerable } from "../../../mesh/wire/subjects.js";
 import { headersOf, senderOf, splitReply } from "../../../mesh/wire/wire-headers.js";
 import type { Intake } from "../jobs/intake.js";
 import type { JobOrder } from "../jobs/running-job.js";
@@ -30,7 +29,8 @@ export interface CoreLaneParts {
   readonly runtime: Runtime;
   /** How old messages are when they come. */
   readonly ages: Ages;
-  readonly inboxPrefix: string;
+  /** Whether a reply subject is answered. */
+  readonly mayAnswer: (reply: string) => boolean;
   /** Called before each job of a message: it may find that this process stalled. */
   readonly onMessage: (nowMs: number) => void;
 }
@@ -99,7 +99,7 @@ export class CoreLane {
   }
 
   #isAnswerable(reply: string | undefined): boolean {
-    if (reply === undefined || isAnswerable(reply, this.#parts.inboxPrefix)) return true;
+    if (reply === undefined || this.#parts.mayAnswer(reply)) return true;
     this.droppedTotal += 1;
     return false;
   }
