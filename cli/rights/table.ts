@@ -136,16 +136,18 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
         right(`${root}.control`, "questions to all workers"),
         right(`${root}.control.*`, "questions to one worker"),
         right(`${root}.manager.${manager}`, "its own heartbeats"),
+        right(`${root}.submit.*`, "submissions, to the manager that owns their id"),
       ])
       .concat(
         right(`${inboxOf("client")}.>`, "outcomes, to the clients that submitted"),
+        right(`${inboxOf("manager")}.>`, "outcomes, to the managers that passed a submission on"),
         right("$JS.API.STREAM.NAMES", "whether a stream captures its subjects"),
       ),
     subscribe: roots
       .flatMap((root) => [
         right(`${root}.submit`, "jobs: each goes to one member of the group", QUEUE_MANAGERS),
-        right(`${root}.submit.${manager}`, "questions after jobs that it has"),
-        right(`${root}.heartbeat.*`, "workers' heartbeats"),
+        right(`${root}.submit.${manager}`, "submissions whose id it owns, and questions after jobs that it has"),
+        ...heartbeats(root),
         right(`${root}.cancel.*`, "cancels"),
       ])
       .concat(service(SERVICE_NAMES.manager, manager)),

@@ -135,6 +135,11 @@ for (const kind of ["users", "JWT"] as const) {
     const moved = client.submit('"hold"', { idempotent: true });
     await eventually(() => isBusy(meter));
     await mesh.manager(RIGHTS.m2);
+    const owned = Array.from({ length: 8 }, (_, i) => client.submit(String(i), { id: `chosen-${i}` }));
+    assert.deepEqual(
+      (await Promise.all(owned)).map((result) => result.json()),
+      [1, 2, 3, 4, 5, 6, 7, 8],
+    );
     proxy.reset({ refuse: true });
     mesh.held.open();
     assert.equal((await moved).json(), "hold");
