@@ -155,7 +155,8 @@ export class Losses {
       if (expected.size === 0) return resend();
       const payload = askForOutcomes(asked.map(({ job }) => job));
       const onReply = (worker: string, msg: Reply): void => {
-        if (this.#onOutcomes(msg, worker) && expected.delete(worker) && expected.size === 0) resend();
+        const isAnswer = this.#onOutcomes(msg, worker) === asked.length;
+        if (isAnswer && expected.delete(worker) && expected.size === 0) resend();
       };
       // Each by itself: the reply subject of a question to all of them would let one answer for another.
       for (const { id } of [...workers.all()]) {
@@ -214,20 +215,21 @@ export class Losses {
    *
    * @param asked the one that was asked; undefined when all were: each of them knows the
    * reply subject then, and whoever answers may say that it has a job, but not that another one has none
-   * @returns whether it was an answer
+   * @returns of how many jobs it told; 0 when it was no answer to this question
    */
-  #onOutcomes(msg: Reply, asked: string | undefined): boolean {
+  #onOutcomes(msg: Reply, asked: string | undefined): number {
     const { dispatcher } = this.#parts;
     const response = decodeControlResponse(msg);
     const worker = asked ?? response?.worker?.worker;
-    if (response?.worker === undefined || worker === undefined) return false;
+    if (response?.worker === undefined || worker === undefined) return 0;
+    const told = response.knownJobIds.length + response.unknownJobIds.length;
     for (const id of response.knownJobIds) dispatcher.runsAt(id, dispatcher.live(id)?.spec.nonce ?? "", worker);
-    if (asked === undefined) return true;
+    if (asked === undefined) return told;
     for (const id of response.unknownJobIds) {
       const attempt = dispatcher.live(id)?.attempt;
       if (attempt?.worker === worker) dispatcher.retries.attemptLost(attempt, "has forgotten it");
     }
-    return true;
+    return told;
   }
 }
 
