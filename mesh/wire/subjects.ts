@@ -107,6 +107,11 @@ export class Subjects {
     return subject.split(".")[this.#depth] ?? "";
   }
 
+  /** The tokens after the pool's name: what is said, and to whom if to one. */
+  afterPool(subject: string): string[] {
+    return subject.split(".").slice(this.#depth + 1);
+  }
+
   /** The last token: worker, job or manager. */
   lastOf(subject: string): string {
     return subject.slice(subject.lastIndexOf(".") + 1);

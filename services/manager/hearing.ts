@@ -69,6 +69,10 @@ export class Hearing {
     );
   }
 
+  get subscriptions(): readonly Subscription[] {
+    return this.#subscriptions;
+  }
+
   stop(): void {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }

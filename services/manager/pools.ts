@@ -7,6 +7,7 @@
 import { PoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
+import type { MissingRights } from "../../mesh/link/missing-rights.js";
 import { delay, type Runtime, systemRuntime } from "../../mesh/link/runtime.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
@@ -18,6 +19,7 @@ import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
 import { OutcomeReplies } from "./outcome-replies.js";
 import { Peers } from "./peers.js";
+import { watchManagerRights } from "./pool/manager-rights.js";
 import { Pool } from "./pool/pool.js";
 import type { PoolSettings } from "./pool/pool-settings.js";
 import { Ticker } from "./ticker.js";
@@ -57,6 +59,7 @@ export class Pools extends Lifecycle {
   readonly #hearing: Hearing;
   readonly #heartbeats: Heartbeats;
   #inbox: Inbox | undefined;
+  #rights: MissingRights | undefined;
   #offReconnect: () => void = () => {};
   #stopping = false;
   /** Streams that were warned of, with their pools. */
@@ -105,6 +108,11 @@ export class Pools extends Lifecycle {
     return this.#hearing.garbage;
   }
 
+  /** What the broker refuses although this manager needs it. */
+  get missingPermissions(): readonly string[] {
+    return this.#rights?.names ?? [];
+  }
+
   /** Time and chance of this manager's process. */
   get runtime(): Runtime {
     return this.#options.bus.runtime;
@@ -151,6 +159,13 @@ export class Pools extends Lifecycle {
   protected async onStart(): Promise<void> {
     const { bus, pools } = this.#options;
     this.#inbox = new Inbox(bus);
+    this.#rights = watchManagerRights({
+      bus,
+      subjects: this.subjects,
+      log: this.#log,
+      subscriptions: () => this.#hearing.subscriptions,
+      known: (name) => this.#pools.get(name),
+    });
     for (const pool of pools ?? [undefined]) this.#hearing.start(pool);
     for (const pool of pools ?? []) this.#add(pool);
     this.#offReconnect = bus.on("reconnect", () => this.#onReconnect());
@@ -174,6 +189,7 @@ export class Pools extends Lifecycle {
     this.#heartbeats.stop();
     this.#ticker.stop();
     this.#offReconnect();
+    this.#rights?.stop();
     this.#hearing.stop();
     this.#inbox?.stop();
     await bus.flush();

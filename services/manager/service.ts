@@ -108,7 +108,7 @@ export class ManagerService extends Lifecycle {
       listen,
       routes: (router) => managerRoutes(router, { bus, pools, away, control: new WorkerControl(bus, pools) }),
       services: [ManagerServiceDesc],
-      isReady: () => (bus.connected ? true : "not connected to the broker"),
+      isReady: () => whyNotReady(bus, pools) ?? true,
       metrics: () => metrics.metrics(),
       readMaxBytes: REQUEST_GROWTH * bus.maxPayloadBytes,
       ...(allowPublic === undefined ? {} : { allowPublic }),
@@ -136,6 +136,11 @@ export class ManagerService extends Lifecycle {
       ],
     });
   }
+}
+
+function whyNotReady(bus: Bus, { missingPermissions }: Pools): string | undefined {
+  if (!bus.connected) return "not connected to the broker";
+  return missingPermissions.length === 0 ? undefined : `the broker refuses: ${missingPermissions.join(", ")}`;
 }
 
 function jobTotals(pools: Pools): { requests: number; errors: number } {

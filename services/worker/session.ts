@@ -7,6 +7,7 @@
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
+import { MissingRights } from "../../mesh/link/missing-rights.js";
 import { within } from "../../mesh/link/runtime.js";
 import type { ServiceApi } from "../../mesh/link/service-api.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
@@ -22,12 +23,12 @@ import { Results } from "./jobs/results.js";
 import { AcceptPolicy, jobKey } from "./jobs/running-job.js";
 import { RunningJobs, Slots } from "./jobs/running-jobs.js";
 import { CoreLane } from "./lanes/core.js";
-import { MissingRights } from "./missing-rights.js";
 import { drainSubscription, Offers } from "./offers.js";
 import { KeptReplies, Replies } from "./replies.js";
 import { makeServiceEntry } from "./service-entry.js";
 import { Ticker } from "./ticker.js";
 import type { WorkerSettings } from "./worker-options.js";
+import { missingOf, refusedForMs, repliesTo } from "./worker-rights.js";
 
 /** The state of a worker; the worker sets it (worker.ts). */
 export interface WorkerStatus {
@@ -195,15 +196,20 @@ export class Session {
     const { settings } = this.#host;
     const { subjects, pool, id } = settings;
     const jobs = subjects.job(pool);
+    const needs = {
+      heard: new Set([jobs, subjects.jobFor(pool, id), subjects.every.cancel(pool), subjects.control(pool, id)]),
+      heartbeat: subjects.heartbeat(pool, id),
+      isSender: (root: string) => this.#lane.hasSender(root),
+    };
     return new MissingRights({
       bus: this.#bus,
       log: settings.log,
-      heard: new Set([jobs, subjects.jobFor(pool, id), subjects.every.cancel(pool), subjects.control(pool, id)]),
-      heartbeat: { subject: subjects.heartbeat(pool, id), intervalMs: settings.heartbeatIntervalMs },
-      isSender: (root) => this.#lane.hasSender(root),
+      needed: "this worker needs: it takes no jobs",
+      nameOf: (refusal) => missingOf(refusal, needs),
+      refusedForMs: refusedForMs(settings.heartbeatIntervalMs),
       subscriptions: () => [...this.#subscriptions, this.offers.subscription].filter((each) => each !== undefined),
       onChange: () => {
-        this.offers.hold(this.#missing.any, this.#missing.refusesToHear(jobs));
+        this.offers.hold(this.#missing.any, this.#missing.has(`subscribe ${jobs}`));
         this.heartbeats.changed();
       },
     });
@@ -225,7 +231,7 @@ export class Session {
   /** A job whose result was refused by the broker is not over: its manager must not send it to another worker. */
   #jobsAndRefused(): ReturnType<RunningJobs["figures"]> {
     const figures = this.jobs.figures(RUNNING_IDS_LIMIT);
-    const refused = this.#results.sentTo((reply) => this.#missing.refusesReply(reply), this.#bus.runtime.now());
+    const refused = this.#results.sentTo((reply) => this.#missing.has(repliesTo(reply)), this.#bus.runtime.now());
     return {
       ...figures,
       running: figures.running + refused.length,

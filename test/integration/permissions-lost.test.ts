@@ -96,7 +96,7 @@ async function startAll(t: Owner) {
   const client = await Client.connect("adder", mesh.bus(CLIENT));
   cleanUp(t, () => client.close());
   assert.equal((await client.submit("1")).json(), 1);
-  return { mesh, held, worker, client, named, runs };
+  return { mesh, held, manager, worker, client, named, runs };
 }
 
 interface Failure {
@@ -192,6 +192,25 @@ test("lost permissions - a client that may not submit, or may not hear answers, 
   await eventually(denied(/^the broker refuses: subscribe _INBOX\.client\.shop\./));
   await mesh.without();
   await eventually(works);
+});
+
+test("lost permissions - a manager that may not send jobs, or may not hear submissions, is not ready, and callers hear it at once", async (t) => {
+  const { mesh, manager, client } = await startAll(t);
+  const readiness = async (): Promise<string> => (await fetch(`${manager.url}/readyz`)).text();
+  await mesh.without(MANAGER, "publish", "pool.*.job", "pool.*.job.*");
+  const { reason, message } = await eventually(() =>
+    client.submit("2").then(
+      () => undefined,
+      (error: Failure) => error,
+    ),
+  );
+  assert.equal(reason, "permission_denied");
+  assert.match(message, /^the broker refuses this manager: publish pool\.adder\.job/);
+  assert.match(await readiness(), /the broker refuses: publish pool\.adder\.job/);
+  await mesh.without(MANAGER, "subscribe", "pool.*.submit");
+  await eventually(async () => (await readiness()).includes("subscribe pool.*.submit"));
+  await mesh.without();
+  await eventually(async () => (await client.submit("3", { timeoutMs: 1_000 }).catch(() => undefined))?.json() === 3);
 });
 
 test("dropped replies - a message whose reply subject is no inbox is a line and a count, at a manager and at a worker", async (t) => {

@@ -156,6 +156,14 @@ export class Pool {
     return true;
   }
 
+  /** The broker refused what was sent to one worker, or to the queue group: the jobs whose attempts nobody has answered end. */
+  onRefused(worker: string | undefined, error: PoolError): void {
+    for (const job of this.dispatcher.liveJobsNow()) {
+      const isMeant = job.state === "sent" && job.attempt?.isUnanswered === true && job.attempt.worker === worker;
+      if (isMeant) this.dispatcher.cancel(job, error);
+    }
+  }
+
   /** Ends every live job with this error. */
   endAll(reason: Reason, message: string): void {
     for (const job of this.dispatcher.liveJobsNow()) {
