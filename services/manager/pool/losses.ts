@@ -158,6 +158,8 @@ export class Losses {
         const isAnswer = this.#onOutcomes(msg, worker) === asked.length;
         if (isAnswer && expected.delete(worker) && expected.size === 0) resend();
       };
+      // A worker that is not known here may have it too, and says so.
+      this.#ask(undefined, payload, INQUIRY_MS);
       // Each by itself: the reply subject of a question to all of them would let one answer for another.
       for (const { id } of [...workers.all()]) {
         const question = { subject: subjects.control(pool, id), payload, limitMs: INQUIRY_MS };
@@ -201,13 +203,15 @@ export class Losses {
 
   /** @param worker that has them; undefined when that is not known: all are asked */
   #askForOutcomes(worker: string | undefined, jobs: readonly Job[]): void {
-    const { subjects, pool } = this.#parts;
-    const subject = worker === undefined ? subjects.controlAll(pool) : subjects.control(pool, worker);
     for (let from = 0; from < jobs.length; from += IDS_PER_QUESTION) {
-      const payload = askForOutcomes(jobs.slice(from, from + IDS_PER_QUESTION));
-      const onReply = (msg: Reply): void => void this.#onOutcomes(msg, worker);
-      void this.#parts.inbox.askAll({ subject, payload, limitMs: OUTCOMES_WITHIN_MS }, onReply);
+      this.#ask(worker, askForOutcomes(jobs.slice(from, from + IDS_PER_QUESTION)), OUTCOMES_WITHIN_MS);
     }
+  }
+
+  #ask(worker: string | undefined, payload: Uint8Array, limitMs: number): void {
+    const { subjects, pool, inbox } = this.#parts;
+    const subject = worker === undefined ? subjects.controlAll(pool) : subjects.control(pool, worker);
+    void inbox.askAll({ subject, payload, limitMs }, (msg) => void this.#onOutcomes(msg, worker));
   }
 
   /**
