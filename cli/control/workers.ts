@@ -89,7 +89,16 @@ export function workerLines(out: Output, workers: readonly Heartbeat[], nowMs: n
     COLUMNS,
     workers.map((worker) => cells(out, worker, nowMs)),
   );
-  return [out.style("bold", titles), ...rows, ...clockLines(out, workers, nowMs)];
+  return [out.style("bold", titles), ...rows, ...clockLines(out, workers, nowMs), ...permissionLines(out, workers)];
+}
+
+/** A line for each worker that the broker refuses what it needs. */
+function permissionLines(out: Output, workers: readonly Heartbeat[]): string[] {
+  return workers.flatMap(({ worker, missingPermissions }) => {
+    if (missingPermissions.length === 0) return [];
+    const missing = missingPermissions.map((each) => plainText(each, 120)).join(", ");
+    return [out.style("yellow", `${worker} takes no jobs: the broker refuses ${missing}.`)];
+  });
 }
 
 /** A line for each worker whose clock is off. Nothing depends on it but what people read. */

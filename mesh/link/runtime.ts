@@ -30,18 +30,23 @@ export interface Runtime {
   random(): number;
   /** An id that nobody else makes: letters and digits. It may be guessed by who has seen another one. */
   newId(): string;
-  /** What nobody can guess: 11 letters and digits, 65 random bits. A simulated process has "": nobody guesses there. */
+  /** What nobody can guess: 13 letters and digits, 65 random bits. A simulated process has "": nobody guesses there. */
   newSecret(): string;
 }
 
-const SECRET_LENGTH = 11;
-/** Random letters and digits, made for several hundred secrets at once: a call for each would cost more than a message. */
+/** Each letter has five random bits. */
+const LETTERS = Buffer.from("abcdefghijklmnopqrstuvwxyz234567");
+const SECRET_LENGTH = 13;
+/** Letters for several hundred secrets are made at once: a call for each would cost more than a message. */
+const LETTERS_AT_ONCE = 8_192;
 let letters = "";
 let lettersUsed = 0;
 
 function newSecret(): string {
   if (lettersUsed + SECRET_LENGTH > letters.length) {
-    letters = randomBytes(6_144).toString("base64url").replaceAll(/[-_]/g, "");
+    const bytes = randomBytes(LETTERS_AT_ONCE);
+    for (let i = 0; i < bytes.length; i += 1) bytes[i] = LETTERS[(bytes[i] as number) & 31] as number;
+    letters = bytes.toString("latin1");
     lettersUsed = 0;
   }
   lettersUsed += SECRET_LENGTH;

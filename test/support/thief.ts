@@ -69,7 +69,7 @@ export class Thief {
   forge(reply: string, jobs: readonly string[], inTheNameOf: string): void {
     const at = reply.lastIndexOf(".") + 1;
     const [inbox, token] = [reply.slice(0, at), reply.slice(at)];
-    const secrets = ["", token.slice(token.indexOf("_") + 2), token.slice(-11)];
+    const secrets = ["", token.slice(token.indexOf("_") + 2), token.slice(-13)];
     for (let slot = 0; slot < SLOTS; slot += 1) {
       for (let number = 1; number <= NUMBERS; number += 1) {
         for (const secret of secrets) {
