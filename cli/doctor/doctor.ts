@@ -19,8 +19,8 @@ import { tryAll } from "./trial.js";
 const HELP = `
 Looks at the broker (reachable, version, limits, JetStream), at what this account may
 publish and subscribe (for all pools, or as the one that is named), at streams that
-capture our subjects, at clocks, and at who is there. ✔ is well, • is worth knowing, ✖ must be changed. Exits with 1 when
-there is a ✖.
+capture our subjects, at clocks, and at who is there. ✔ is well, • is worth knowing, ✖
+must be changed. Exits with 1 when there is a ✖.
 
 Examples:
   poolmesh doctor
