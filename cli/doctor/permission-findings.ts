@@ -30,7 +30,7 @@ export async function permissionFindings(bus: Bus, subjects: Subjects, role?: Ro
   for (const each of ROLES) {
     const inbox = each === "worker" ? [] : [{ operation: "subscribe" as const, subject: `${bus.inboxRoot}.>` }];
     const { refused } = await tryAll(bus, [...attemptsOf(rightsOfAny(each, subjects.prefix)), ...inbox]);
-    refusals.push({ role: each, subjects: refused.map(({ subject }) => subject.replaceAll(NOBODY, "W")) });
+    refusals.push({ role: each, subjects: refused.map(({ subject }) => subject.replaceAll(NOBODY, "*")) });
   }
   return judge(refusals, role);
 }
