@@ -30,6 +30,8 @@ export interface BusOptions {
   token?: string;
   /** Path of a NATS .creds file. */
   credsFile?: string;
+  /** Path of a file with the seed of an nkey user. */
+  nkeyFile?: string;
   tlsCaFile?: string;
   tlsCertFile?: string;
   tlsKeyFile?: string;

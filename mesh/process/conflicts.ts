@@ -19,6 +19,9 @@ const CONFLICTS: readonly Conflict[] = [
   both("token", "user"),
   both("credsFile", "user"),
   both("credsFile", "token"),
+  both("nkeyFile", "user"),
+  both("nkeyFile", "token"),
+  both("nkeyFile", "credsFile"),
   needs("tlsCertFile", "tlsKeyFile"),
   needs("tlsKeyFile", "tlsCertFile"),
   {

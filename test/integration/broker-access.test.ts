@@ -177,6 +177,8 @@ test("broker access - a file that is not what its option says is refused by name
     ["tlsKeyFile", { tlsCertFile: cert, tlsKeyFile: cert }],
     ["tlsKeyFile", { tlsCertFile: cert, tlsKeyFile: files.server.key }],
     ["credsFile", { credsFile: text }],
+    ["nkeyFile", { nkeyFile: text }],
+    ["nkeyFile", { nkeyFile: join(files.folder, "none") }],
   ];
   for (const [field, options] of cases) {
     const error = await refusal({ servers: "nats://127.0.0.1:1", ...options });

@@ -95,12 +95,13 @@ class StrictMesh {
   }
 
   async poolmesh(rights: Rights, ...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-    const { user, password, credsFile, inboxPrefix } = this.rights.busOptions(rights);
+    const { user, password, credsFile, nkeyFile, inboxPrefix } = this.rights.busOptions(rights);
     const env = Object.entries({
       NATS_URL: this.rights.broker.url,
       POOLMESH_USER: user,
       POOLMESH_PASSWORD: password,
       NATS_CREDS: credsFile,
+      NATS_NKEY: nkeyFile,
       POOLMESH_INBOX_PREFIX: inboxPrefix,
     }).filter((each): each is [string, string] => each[1] !== undefined);
     return runInShell(argv, Object.fromEntries(env));
@@ -148,8 +149,8 @@ for (const kind of ["users", "JWT"] as const) {
   });
 }
 
-test("permissions - an operator's commands work with its set, and a client's submit with a client's", async (t) => {
-  const mesh = await StrictMesh.start(t, "users");
+test("permissions - an operator's commands work with its set, and a client's submit with a client's (nkeys)", async (t) => {
+  const mesh = await StrictMesh.start(t, "nkeys");
   await mesh.manager(RIGHTS.m1);
   const [w1] = await Promise.all([mesh.worker(RIGHTS.w1), mesh.worker(RIGHTS.w2)]);
   const ops = (...argv: string[]) => mesh.poolmesh(RIGHTS.ops, ...argv);

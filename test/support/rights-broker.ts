@@ -37,24 +37,39 @@ export interface RightsBroker {
   readonly broker: Broker;
   /** What the NATS client takes. */
   authenticator(rights: Rights): Authenticator;
-  /** What our parts take; not for nkeys. */
+  /** What our parts take. */
   busOptions(rights: Rights): BusOptions;
 }
 
 /** Starts one whose users are the holders of these rights; it is stopped when the test ends. */
 export async function startRightsBroker(t: Owner, kind: Kind, all: readonly Rights[]): Promise<RightsBroker> {
   if (kind === "JWT") return startOperatorMode(t, all);
-  const keys = new Map(all.map((rights) => [rights, createUser()]));
-  const extraConfig = usersConfig(all, (rights) => (kind === "nkeys" ? keys.get(rights)?.getPublicKey() : undefined));
-  const broker = await startBroker(t, { extraConfig });
+  if (kind === "nkeys") return startWithNkeys(t, all);
+  const broker = await startBroker(t, { extraConfig: usersConfig(all) });
   return {
     broker,
-    authenticator: (rights) => {
-      if (kind === "users") return usernamePasswordAuthenticator(userName(rights), PASSWORD);
-      return nkeyAuthenticator(keys.get(rights)?.getSeed());
-    },
+    authenticator: (rights) => usernamePasswordAuthenticator(userName(rights), PASSWORD),
     busOptions: (rights) => passwordOptions(broker.url, rights),
   };
+}
+
+async function startWithNkeys(t: Owner, all: readonly Rights[]): Promise<RightsBroker> {
+  const keys = new Map(all.map((rights) => [rights, createUser()]));
+  const folder = await secretsFolder(t);
+  const fileOf = (rights: Rights): string => join(folder, `${userName(rights)}.nk`);
+  for (const [rights, key] of keys) await writeFile(fileOf(rights), key.getSeed(), { mode: 0o600 });
+  const broker = await startBroker(t, { extraConfig: usersConfig(all, (rights) => keys.get(rights)?.getPublicKey()) });
+  return {
+    broker,
+    authenticator: (rights) => nkeyAuthenticator(keys.get(rights)?.getSeed()),
+    busOptions: (rights) => ({ servers: broker.url, nkeyFile: fileOf(rights), ...inboxOf(rights) }),
+  };
+}
+
+async function secretsFolder(t: Owner): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "poolmesh-secrets-"));
+  cleanUp(t, () => rm(folder, { recursive: true }));
+  return folder;
 }
 
 /** How a user of {@link usersConfig} connects. */
@@ -76,8 +91,7 @@ async function startOperatorMode(t: Owner, all: readonly Rights[]): Promise<Righ
     "resolver: MEMORY",
     `resolver_preload: { ${account.getPublicKey()}: ${accountJwt} }`,
   ].join("\n");
-  const folder = await mkdtemp(join(tmpdir(), "poolmesh-creds-"));
-  cleanUp(t, () => rm(folder, { recursive: true }));
+  const folder = await secretsFolder(t);
   const creds = new Map<Rights, { readonly bytes: Uint8Array; readonly file: string }>();
   for (const rights of all) {
     const bytes = await credsOf(rights, account);

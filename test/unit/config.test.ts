@@ -47,6 +47,8 @@ test("config - settings that contradict each other are refused, each by its name
     ["token", { POOLMESH_TOKEN: "t", POOLMESH_USER: "u" }],
     ["credsFile", { NATS_CREDS: "/f", POOLMESH_USER: "u" }],
     ["credsFile", { NATS_CREDS: "/f", POOLMESH_TOKEN: "t" }],
+    ["nkeyFile", { NATS_NKEY: "/f", POOLMESH_USER: "u" }],
+    ["nkeyFile", { NATS_NKEY: "/f", NATS_CREDS: "/f" }],
     ["tlsCertFile", { POOLMESH_TLS_CERT_FILE: "/f" }],
     ["tlsKeyFile", { POOLMESH_TLS_KEY_FILE: "/f" }],
     ["isolation", { POOLMESH_EXEC: "cat", POOLMESH_ISOLATION: "thread" }],

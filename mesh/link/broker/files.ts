@@ -8,7 +8,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
-import { type Authenticator, credsAuthenticator, type TlsOptions } from "nats";
+import { type Authenticator, credsAuthenticator, nkeyAuthenticator, type TlsOptions } from "nats";
 import { PoolError } from "../../errors.js";
 import type { BusOptions } from "../bus.js";
 
@@ -19,9 +19,10 @@ export interface BrokerFiles {
   readonly authenticator: Authenticator | undefined;
 }
 
-type FileOption = "credsFile" | "tlsCaFile" | "tlsCertFile" | "tlsKeyFile";
+type FileOption = "credsFile" | "nkeyFile" | "tlsCaFile" | "tlsCertFile" | "tlsKeyFile";
 
 const CERTIFICATE = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]+?-----END (?:TRUSTED )?CERTIFICATE-----/g;
+const USER_SEED = /\bSU[A-Z2-7]{56}\b/;
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/;
 
 /** @throws PoolError `invalid_argument` naming the option whose file is missing or is not what it should be */
@@ -39,7 +40,8 @@ export async function readBrokerFiles(options: BusOptions): Promise<BrokerFiles>
   if (cert !== undefined && key !== undefined) requirePair(cert, key);
   const all = Object.entries({ ca, cert, key }).filter(([, value]) => value !== undefined);
   const tls = all.length === 0 ? undefined : (Object.fromEntries(all) as TlsOptions);
-  return { tls, authenticator: toAuthenticator(await readText(options, "credsFile")) };
+  const creds = toAuthenticator(await readText(options, "credsFile"));
+  return { tls, authenticator: creds ?? toNkeyAuthenticator(await readText(options, "nkeyFile")) };
 }
 
 async function readText(options: BusOptions, field: FileOption): Promise<string | undefined> {
@@ -79,6 +81,19 @@ function toAuthenticator(creds: string | undefined): Authenticator | undefined {
     authenticator("nonce");
   } catch (error) {
     throw refused("credsFile", "the file holds no NATS user JWT and seed", error);
+  }
+  return authenticator;
+}
+
+/** The seed may stand among comments, as tools write it. */
+function toNkeyAuthenticator(text: string | undefined): Authenticator | undefined {
+  if (text === undefined) return undefined;
+  const seed = USER_SEED.exec(text)?.[0] ?? "";
+  const authenticator = nkeyAuthenticator(new TextEncoder().encode(seed));
+  try {
+    authenticator("nonce");
+  } catch (error) {
+    throw refused("nkeyFile", "the file holds no seed of an nkey user", error);
   }
   return authenticator;
 }

@@ -166,8 +166,8 @@ function withPassword(address: BrokerAddress, { user, password }: BusOptions): B
 
 /** @throws PoolError `invalid_argument`: of two ways to say who connects, one would be ignored without a word */
 function requireOneCredential(options: BusOptions, addresses: readonly BrokerAddress[]): void {
-  const { user, password, token, credsFile } = options;
-  const said = Object.entries({ user, token, credsFile }).filter(([, value]) => value !== undefined);
+  const { user, password, token, credsFile, nkeyFile } = options;
+  const said = Object.entries({ user, token, credsFile, nkeyFile }).filter(([, value]) => value !== undefined);
   const [first, second] = said.map(([field]) => field);
   if (second !== undefined) throw refused(second, `contradicts ${first}: say one of them`);
   const inUrls = addresses.map(({ credential }) => credential).filter((each) => each !== undefined);
