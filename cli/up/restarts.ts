@@ -85,7 +85,7 @@ export class Restarts {
 
   #answer(msg: Msg, worker: string, kind: "result" | "error", error?: PoolError): void {
     const { bus } = this.#link;
-    if (!bus.replies.mayAnswer(msg.reply)) return;
+    if (!bus.mayAnswer(msg.reply)) return;
     const headers = encodeReplyHeaders({ kind, worker });
     if (error !== undefined) writeErrorHeaders(headers, error);
     bus.publish(msg.reply, undefined, { headers });

@@ -10,12 +10,13 @@ import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
 import { refusalIn } from "../wire/refusals.js";
+import { isAnswerable } from "../wire/subjects.js";
 import { BrokerOptions } from "./broker/options.js";
 import { tellOutageCauses } from "./broker/outage-cause.js";
 import { reconnectDelayMs } from "./broker/reconnect-delays.js";
 import type { Connection } from "./connection.js";
+import { DroppedReplies } from "./dropped-replies.js";
 import { Handover, type PublishOptions } from "./handover.js";
-import { ReplyGate } from "./reply-gate.js";
 import { type Runtime, systemRuntime, within } from "./runtime.js";
 import { Subscription } from "./subscription.js";
 
@@ -56,8 +57,7 @@ export class Bus {
   readonly nc: Connection;
   readonly runtime: Runtime;
   readonly inboxPrefix: string;
-  /** Which reply subjects are answered. */
-  readonly replies: ReplyGate;
+  readonly droppedReplies: DroppedReplies;
   readonly #id: string;
   readonly #log: Logger;
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
@@ -105,7 +105,7 @@ export class Bus {
     this.inboxPrefix = options.inboxPrefix ?? "_INBOX";
     this.#id = runtime.newId();
     this.#log = options.log ?? silentLog;
-    this.replies = new ReplyGate(this.inboxPrefix, this.#log, runtime.now);
+    this.droppedReplies = new DroppedReplies(this.#log, runtime.now);
     this.#handover = new Handover(nc, runtime, {
       leaveQueues: () => this.#leaveQueues(),
       send: ({ subject, payload, options }) => this.#send(subject, payload, options),
@@ -160,6 +160,13 @@ export class Bus {
     if (!this.connected) {
       throw new PoolError("bus_unavailable", "not connected to the broker", { retryAfterMs: 500 });
     }
+  }
+
+  /** Whether there is a reply subject that may be answered; one that is no inbox is told and counted. */
+  mayAnswer(reply: string | undefined): reply is string {
+    if (isAnswerable(reply, this.inboxPrefix)) return true;
+    if (reply) this.droppedReplies.add(reply);
+    return false;
   }
 
   /** Calls `listener` on every such event; returns the function that stops it. */

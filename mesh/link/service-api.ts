@@ -83,7 +83,7 @@ export class ServiceApi extends Lifecycle {
 
   #answer(verb: Verb, { reply }: Msg): void {
     const { bus } = this.#options;
-    if (!bus.replies.mayAnswer(reply)) return;
+    if (!bus.mayAnswer(reply)) return;
     const answer = {
       ...this.#identity(),
       type: `io.nats.micro.v1.${verb.toLowerCase()}_response`,

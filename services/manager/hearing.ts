@@ -103,14 +103,14 @@ export class Hearing {
     const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = revocation;
     held.revoke(job, nonce, upToAttempt);
     if (known(subjects.poolOf(msg.subject))?.onCancel(job, revocation) !== true) return;
-    if (bus.replies.mayAnswer(msg.reply)) {
+    if (bus.mayAnswer(msg.reply)) {
       bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
     }
   }
 
   #refuse({ reply }: Msg, error: PoolError): void {
     const { bus } = this.#parts;
-    if (!bus.replies.mayAnswer(reply)) return;
+    if (!bus.mayAnswer(reply)) return;
     const headers = encodeReplyHeaders({ kind: "error" });
     writeErrorHeaders(headers, error);
     bus.publish(reply, errorText(error), { headers });
@@ -137,7 +137,7 @@ export class Hearing {
     const replyTo = headersOf(msg)?.get(HEADER.replyTo) ?? "";
     if (replyTo === "") return this.#take(msg, msg.reply, answerAgain);
     const { bus } = this.#parts;
-    if (bus.replies.mayAnswer(msg.reply)) bus.publish(msg.reply);
+    if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply);
     this.#take(msg, replyTo === NO_REPLY ? "" : replyTo, answerSubmission);
   }
 

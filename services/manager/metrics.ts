@@ -8,7 +8,7 @@ import { figuresOf } from "./heartbeat.js";
 import type { Pools } from "./pools.js";
 
 /** A registry whose values are read from the pools when it is scraped. */
-export function managerMetrics(pools: Pools, bus: Pick<Bus, "replies" | "refusals">): Registry {
+export function managerMetrics(pools: Pools, bus: Pick<Bus, "droppedReplies" | "refusals">): Registry {
   const registry = new Registry();
   const registers = [registry];
   const perPool = { labelNames: ["pool"], registers };
@@ -109,7 +109,7 @@ export function managerMetrics(pools: Pools, bus: Pick<Bus, "replies" | "refusal
     registers,
     collect() {
       this.reset();
-      this.inc(bus.replies.dropped);
+      this.inc(bus.droppedReplies.total);
     },
   });
   new Counter({

@@ -44,6 +44,6 @@ export class Cancels {
 
   #answer({ reply }: Msg, { payload, headers }: { payload?: Uint8Array; headers: MsgHdrs }): void {
     const { bus } = this.#parts;
-    if (bus.replies.mayAnswer(reply)) bus.publish(reply, payload, { headers });
+    if (bus.mayAnswer(reply)) bus.publish(reply, payload, { headers });
   }
 }

@@ -67,7 +67,7 @@ export class Control {
       const response = await this.#perform(decoded.request);
       if (response !== undefined) this.#answer(msg, encodeControl(response, form), form);
     } catch (thrown) {
-      if (!this.#bus.replies.mayAnswer(msg.reply)) return;
+      if (!this.#bus.mayAnswer(msg.reply)) return;
       const { payload, headers } = controlErrorReply(this.#worker, toPoolError(thrown));
       this.#bus.publish(msg.reply, payload, { headers });
     }
@@ -119,7 +119,7 @@ export class Control {
   }
 
   #answer(msg: Msg, payload: Uint8Array, form: ControlForm): void {
-    if (!this.#bus.replies.mayAnswer(msg.reply)) return;
+    if (!this.#bus.mayAnswer(msg.reply)) return;
     const headers = encodeReplyHeaders({ kind: "result", worker: this.#worker });
     if (form === "json") headers.append(HEADER.contentType, "application/json");
     this.#bus.publish(msg.reply, payload, { headers });

@@ -33,7 +33,7 @@ export function makeServiceEntry(
           errors: failedTotal,
           lastError,
           processingMs: busyMs,
-          data: { dropped_replies: bus.replies.dropped, refused_by_broker: bus.refusals },
+          data: { dropped_replies: bus.droppedReplies.total, refused_by_broker: bus.refusals },
         },
       ];
     },

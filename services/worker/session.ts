@@ -44,6 +44,7 @@ export interface SessionHost {
 
 /** The longest wait for kept results to be confirmed at the end, in milliseconds. */
 const SETTLE_LIMIT_MS = 500;
+const NOTHING: readonly string[] = [];
 
 export class Session {
   readonly slots: Slots;
@@ -58,6 +59,8 @@ export class Session {
   readonly #lane: CoreLane;
   readonly #service: ServiceApi;
   readonly #missing: MissingRights;
+  /** Whether a permission is missing. */
+  #isHindered = false;
   readonly #results = new Results();
   readonly #revoked = new Revoked();
   readonly #ages = new Ages();
@@ -111,7 +114,7 @@ export class Session {
       replies: this.#replies,
       runtime,
       ages: this.#ages,
-      mayAnswer: (reply) => bus.replies.mayAnswer(reply),
+      mayAnswer: (reply) => bus.mayAnswer(reply),
       onMessage: (nowMs) => this.#ticker.onMessage(nowMs),
     });
     this.#service = makeServiceEntry(bus, settings, runner.isolation, () => this.jobs.totals);
@@ -122,7 +125,7 @@ export class Session {
   /** The worker's state as others see it: without permissions that it needs it is PAUSED, whatever it was told. */
   get state(): WorkerState {
     const { state } = this.#host.status;
-    return state === WorkerState.READY && this.#missing.any ? WorkerState.PAUSED : state;
+    return state === WorkerState.READY && this.#isHindered ? WorkerState.PAUSED : state;
   }
 
   /** Sends the first heartbeat and listens to all but offers. */
@@ -209,19 +212,20 @@ export class Session {
       refusedForMs: refusedForMs(settings.heartbeatIntervalMs),
       subscriptions: () => [...this.#subscriptions, this.offers.subscription].filter((each) => each !== undefined),
       onChange: () => {
-        this.offers.hold(this.#missing.any, this.#missing.has(`subscribe ${jobs}`));
+        this.#isHindered = this.#missing.any;
+        this.offers.hold(this.#isHindered, this.#missing.has(`subscribe ${jobs}`));
         this.heartbeats.changed();
       },
     });
   }
 
   #figures(): HeartbeatFigures {
-    const missing = this.#missing.names;
+    const missing = this.#isHindered ? this.#missing.names : NOTHING;
     return {
       state: this.state,
       slots: this.slots.total,
       busy: this.slots.busy,
-      ...(missing.length === 0 ? this.jobs.figures(RUNNING_IDS_LIMIT) : this.#jobsAndRefused()),
+      ...(!this.#isHindered ? this.jobs.figures(RUNNING_IDS_LIMIT) : this.#jobsAndRefused()),
       refusedTotal: this.#intake.refusedTotal,
       loopLagMs: this.#ticker.longestLagMs,
       missing,

@@ -63,7 +63,7 @@ function respond(
   reply: string | undefined,
   take: (said: JobHeaders, listener: JobListener) => string,
 ): void {
-  if (reply !== "" && !parts.bus.replies.mayAnswer(reply)) return;
+  if (reply !== "" && !parts.bus.mayAnswer(reply)) return;
   const answer = new Submission(parts, reply ?? "");
   try {
     const said = decodeJobHeaders(headersOf(msg));
