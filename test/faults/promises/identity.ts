@@ -27,11 +27,13 @@ const usedAgain: Scenario = {
 
 const twoManagers: Scenario = {
   id: "X12",
-  fault: "one id that is submitted twice at once is one job at its manager, and both callers hear a result of it",
+  fault: "one id that two callers submit at once, to whichever of two managers, runs once and both hear its result",
   brokers: [1, 3],
   quickBrokers: [1],
   run: async (rig) => {
-    await Promise.all([rig.manager("m1"), rig.worker("w1", { slots: 4 })]);
+    await Promise.all([rig.manager("m1"), rig.manager("m2"), rig.worker("w1", { slots: 4 })]);
+    // Managers agree on owners once each has heard the other's heartbeat.
+    await delay(1_200);
     const [first, second] = [await rig.client(), await rig.client()];
     const times = rig.scale(10, 100);
     for (let i = 0; i < times; i += 1) {
