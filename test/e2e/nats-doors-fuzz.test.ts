@@ -140,7 +140,7 @@ test("random messages at every NATS subject end no process, lose no job and are 
   await running;
 
   t.diagnostic(`seed ${SEED}: ${sent} messages, ${answers.count} answers, ${beside.done} jobs beside`);
-  assert.ok(sent > 500, String(sent));
+  assert.ok(sent > 100, String(sent));
   assert.deepEqual(beside.failed, [], `seed ${SEED}`);
   assert.deepEqual([...new Set(answers.wrong)], [], `seed ${SEED}`);
   assert.ok(answers.count > sent / 20, String(answers.count));
