@@ -165,6 +165,7 @@ function toHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
   const { id, nonce, client, idempotent, priority, wait, traceparent, tracestate } = spec;
   const headers: JobHeaders & { readonly jobId: string } = { jobId: id, offer: true, idempotent, priority, wait };
   if (nonce !== "") headers.nonce = nonce;
+  if (spec.waitForPool) headers.waitForPool = true;
   if (client !== "") headers.client = client;
   if (traceparent !== undefined) headers.traceparent = traceparent;
   if (tracestate !== undefined) headers.tracestate = tracestate;

@@ -155,10 +155,16 @@ export function isJobCode(value: unknown): value is string {
   return typeof value === "string" && /^[A-Za-z0-9_.:-]{1,64}$/.test(value);
 }
 
-/** The one text for a pool that there is not, whoever says it. @param retryAfterMs when to ask again, milliseconds */
-export function unknownPool(retryAfterMs?: number): PoolError {
+/**
+ * The one text for a pool that there is not, whoever says it.
+ *
+ * @param near the pool that was perhaps meant
+ * @param retryAfterMs when to ask again, milliseconds
+ */
+export function unknownPool({ near, retryAfterMs }: { near?: string; retryAfterMs?: number } = {}): PoolError {
+  const hint = near === undefined ? "" : `; did you mean ${near}?`;
   const more = retryAfterMs === undefined ? {} : { retryAfterMs };
-  return new PoolError("unknown_pool", CATALOGUE.unknown_pool.when, { field: "pool", ...more });
+  return new PoolError("unknown_pool", `${CATALOGUE.unknown_pool.when}${hint}`, { field: "pool", ...more });
 }
 
 /** Whether `reason` is in the catalogue. */

@@ -51,6 +51,9 @@ for suite in "${suites[@]}"; do flags_of "$suite" >/dev/null || exit 64; done
 for suite in "${suites[@]}"; do
   if [ "$suite" != unit ]; then
     node --import tsx scripts/ensure-broker.ts || exit 1
+    # Tests that start `poolmesh` start what is built here: it is up sooner than the sources.
+    node scripts/build.js || exit 1
+    export TEST_BUILT_DIST=1
     break
   fi
 done

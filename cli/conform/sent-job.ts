@@ -5,7 +5,7 @@ import type { Runtime } from "../../mesh/link/runtime.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, type ReplyHeaders } from "../../mesh/wire/headers.js";
 import type { BundleEntry } from "../../mesh/wire/payloads.js";
-import { isNoResponders, type Reply } from "../../mesh/wire/wire-headers.js";
+import { headersOf, isNoResponders, type Reply } from "../../mesh/wire/wire-headers.js";
 import { Waiting } from "./waiting.js";
 
 /** One reply. */
@@ -50,7 +50,7 @@ export class SentJob {
   heard(msg: Reply): void {
     if (isNoResponders(msg)) this.nobodyListens = true;
     else {
-      const headers = decodeReplyHeaders(msg.headers);
+      const headers = decodeReplyHeaders(headersOf(msg));
       if (headers.kind !== "busy" || !this.onRefusal(headers)) this.#add(headers, msg);
       else this.#sentAtMs = this.#runtime.now();
     }

@@ -4,6 +4,7 @@ import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders } from "../../mesh/wire/headers.js";
+import { headersOf } from "../../mesh/wire/wire-headers.js";
 import { EXIT, errorText } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import type { Shell } from "../shell.js";
@@ -53,7 +54,7 @@ async function askRestart({ bus, inbox, subjects }: Link, { pool, worker }: Hear
   const answer = await inbox.ask({ subject: subjects.restart(pool, worker), limitMs: RESTART_LIMIT_MS });
   if (answer.kind === "absent") throw notSupervised();
   if (answer.kind === "silent") throw new PoolError("deadline_exceeded", "it was not READY again in time");
-  const { headers } = answer.msg;
+  const headers = headersOf(answer.msg);
   if (headers !== undefined && decodeReplyHeaders(headers).kind === "error") throw readErrorHeaders(headers);
 }
 

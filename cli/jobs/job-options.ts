@@ -47,6 +47,7 @@ export function toSubmitOptions(shell: Shell, flags: JobFlags): SubmitOptions & 
     priority: flags.priority ?? "normal",
     ...(flags.idempotent ? { idempotent: true } : {}),
     ...(flags.wait === false ? { wait: false } : {}),
+    ...(flags.waitForPool ? { waitForPool: true } : {}),
     ...(flags.client === undefined ? {} : { client: flags.client }),
   };
 }

@@ -35,6 +35,8 @@ export interface SubmitOptions {
   priority?: Priority;
   /** False: fail with `pool_full` or `no_workers` at once instead of parking; default true. */
   wait?: boolean;
+  /** Wait, until the deadline, for a pool that no worker serves yet; default false: `unknown_pool` at once. */
+  waitForPool?: boolean;
   /** Who submits: shares of the parked queue are counted by this name; default "". */
   client?: string;
   /** Cancels the job, parked or running; the outcome is `canceled`. */
@@ -136,6 +138,8 @@ export interface JobSpec {
   readonly idempotent: boolean;
   readonly priority: Priority;
   readonly wait: boolean;
+  /** Waits also for a pool that no worker serves yet. */
+  readonly waitForPool: boolean;
   /** Whose share of the parked queue it counts for; "" for nobody's. */
   readonly client: string;
   readonly traceparent: string | undefined;
@@ -182,6 +186,7 @@ export function toJobSpec(
     idempotent: options.idempotent ?? false,
     priority: options.priority === undefined ? "normal" : checkPriority(options.priority),
     wait: options.wait ?? true,
+    waitForPool: options.waitForPool ?? false,
     client: options.client === undefined || options.client === "" ? "" : checkClient(options.client),
     traceparent: traceparent === undefined ? undefined : checkTraceHeader("traceparent", traceparent),
     tracestate: tracestate === undefined ? undefined : checkTraceHeader("tracestate", tracestate),

@@ -9,6 +9,7 @@
 import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
+import { RepeatedLines } from "../process/repeated-lines.js";
 import { refusalIn } from "../wire/refusals.js";
 import { isAnswerable } from "../wire/subjects.js";
 import { BrokerOptions } from "./broker/options.js";
@@ -63,6 +64,7 @@ export class Bus {
   readonly #listeners = new Map<BusEvent, Set<(detail: string) => void>>();
   readonly #handover: Handover;
   readonly #members = new Set<Subscription>();
+  readonly #thrown = new RepeatedLines();
   readonly #reasonsToStay = new Set<() => boolean>();
   #connected = true;
   #closing = false;
@@ -238,7 +240,8 @@ export class Bus {
       try {
         callback(msg);
       } catch (thrown) {
-        this.#log.error({ subject, error: String(thrown) }, "message callback threw");
+        const times = this.#thrown.happened(subject, this.runtime.now());
+        if (times > 0) this.#log.error({ subject, times, error: String(thrown) }, "message callback threw");
       }
     };
   }

@@ -4,7 +4,7 @@ import { ControlRequestSchema, type ControlResponse, ControlResponseSchema } fro
 import { PoolError } from "../errors.js";
 import { readErrorHeaders } from "./error-headers.js";
 import { decodeReplyHeaders } from "./headers.js";
-import { isNoResponders, type Reply } from "./wire-headers.js";
+import { headersOf, isNoResponders, type Reply } from "./wire-headers.js";
 
 type Op = NonNullable<Exclude<MessageInitShape<typeof ControlRequestSchema>["op"], undefined>>;
 type OpCase = NonNullable<Op["case"]>;
@@ -22,8 +22,8 @@ export function encodeControl<C extends OpCase>(op: C, value: OpValue<C>): Uint8
  */
 export function decodeControlReply(worker: string, msg: Reply): ControlResponse {
   if (isNoResponders(msg)) throw new PoolError("not_found", `worker ${worker} is not there`, { field: "worker" });
-  if (msg.headers !== undefined && decodeReplyHeaders(msg.headers).kind === "error")
-    throw readErrorHeaders(msg.headers);
+  const headers = headersOf(msg);
+  if (headers !== undefined && decodeReplyHeaders(headers).kind === "error") throw readErrorHeaders(headers);
   const response = decodeControlResponse(msg);
   if (response !== undefined) return response;
   throw new PoolError("internal", `worker ${worker} gave an answer that is not a ControlResponse`);

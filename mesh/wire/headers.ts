@@ -50,6 +50,8 @@ export const HEADER = {
   priority: "Pool-Priority",
   /** On a submitted job: "0" to be refused at once instead of parked. */
   wait: "Pool-Wait",
+  /** On a submitted job: "1" to wait for a pool that no worker serves yet. */
+  waitForPool: "Pool-Wait-For-Pool",
   /** On a submitted job: whose share of the parked queue it counts for. */
   client: "Pool-Client",
   /** On an error: when to try again, whether the job may have run, which field was refused, and the overload's figures. */
@@ -96,6 +98,7 @@ export interface JobHeaders {
   idempotent?: boolean;
   priority?: Priority;
   wait?: boolean;
+  waitForPool?: boolean;
   client?: string;
   traceparent?: string | undefined;
   tracestate?: string | undefined;
@@ -129,6 +132,7 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
   if (job.idempotent) h.append(HEADER.idempotent, "1");
   if (job.priority !== undefined && job.priority !== "normal") h.append(HEADER.priority, job.priority);
   if (job.wait === false) h.append(HEADER.wait, "0");
+  if (job.waitForPool) h.append(HEADER.waitForPool, "1");
   if (job.client !== undefined) h.append(HEADER.client, job.client);
   if (job.traceparent !== undefined) h.append(HEADER.traceparent, job.traceparent);
   if (job.tracestate !== undefined) h.append(HEADER.tracestate, job.tracestate);
@@ -258,6 +262,9 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       break;
     case HEADER.wait:
       if (value === "0") job.wait = false;
+      break;
+    case HEADER.waitForPool:
+      if (value === "1") job.waitForPool = true;
       break;
     case HEADER.client:
       job.client = checkClient(value);

@@ -16,6 +16,7 @@ import {
 } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { HEADER } from "./headers.js";
 import { isName, type Subjects } from "./subjects.js";
+import { headersOf } from "./wire-headers.js";
 
 /** The largest heartbeat, in bytes. */
 const MAX_HEARTBEAT_BYTES = 64 * 1024;
@@ -43,11 +44,9 @@ export interface RawHeartbeat {
 }
 
 /** A heartbeat as a message brings it. */
-export function rawHeartbeat(
-  { subject, headers, data }: Pick<Msg, "subject" | "headers" | "data">,
-  subjects: Subjects,
-): RawHeartbeat {
-  const contentType = headers?.get(HEADER.contentType) ?? "";
+export function rawHeartbeat(msg: Pick<Msg, "subject" | "headers" | "data">, subjects: Subjects): RawHeartbeat {
+  const { subject, data } = msg;
+  const contentType = headersOf(msg)?.get(HEADER.contentType) ?? "";
   return { data, contentType, pool: subjects.poolOf(subject), sender: subjects.lastOf(subject) };
 }
 

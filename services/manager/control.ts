@@ -7,7 +7,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ControlRequestSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { type Heartbeat, HeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { PoolError, unknownPool } from "../../mesh/errors.js";
+import { PoolError } from "../../mesh/errors.js";
 import { askControl } from "../../mesh/link/ask-control.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -77,7 +77,7 @@ export class WorkerControl {
   #select(selector: Selector, op: WorkerOp): string[] {
     const pool = this.#pools.find(selector.pool);
     if (selector.worker !== "") return [checkName("worker", selector.worker)];
-    if (pool === undefined) throw unknownPool();
+    if (pool === undefined) throw this.#pools.unknown(selector.pool);
     const heartbeats = [...pool.list.all()].map(({ heartbeat }) => heartbeat);
     const { matching, chosen } = selectWorkers(heartbeats, { labels: selector.labels, count: selector.count }, op.op);
     if (matching.length === 0) throw new PoolError("not_found", "no worker matches", { field: "worker" });

@@ -14,8 +14,9 @@ import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from ".
 import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
 import { headersOf } from "../../mesh/wire/wire-headers.js";
-import { answerAgain, answerSubmission } from "./doors/nats.js";
+import { answerAgain, answerSubmission, type NatsDoor } from "./doors/nats.js";
 import { chosenIdOf, NO_REPLY, passOn } from "./doors/pass-on.js";
+import type { Unsettled } from "./doors/unsettled.js";
 import type { HeldSubmissions } from "./held-submissions.js";
 import type { OutcomeReplies } from "./outcome-replies.js";
 import type { Peers } from "./peers.js";
@@ -34,6 +35,7 @@ export interface HearingParts {
   readonly peers: Peers;
   /** For passing on submissions. */
   readonly inbox: () => Inbox;
+  readonly unsettled: Unsettled;
   /** A pool that is known. */
   readonly known: (name: string) => Pool | undefined;
   /** A pool that a worker has sent a heartbeat for; undefined when there is no room for one more. */
@@ -92,17 +94,20 @@ export class Hearing {
   }
 
   #onCancel(msg: Msg): void {
-    const { bus, subjects, held, known } = this.#parts;
+    const { bus, subjects, held, unsettled, known } = this.#parts;
     const job = subjects.lastOf(msg.subject);
     let revocation: Revocation;
     try {
-      revocation = decodeRevocation(msg.headers);
+      revocation = decodeRevocation(headersOf(msg));
     } catch (thrown) {
       return this.#refuse(msg, toPoolError(thrown));
     }
     const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = revocation;
     held.revoke(job, nonce, upToAttempt);
-    if (known(subjects.poolOf(msg.subject))?.onCancel(job, revocation) !== true) return;
+    const pool = known(subjects.poolOf(msg.subject));
+    if (pool === undefined) return;
+    const wasHeld = unsettled.revoke(pool, job, revocation);
+    if (!pool.onCancel(job, revocation) && !wasHeld) return;
     if (bus.mayAnswer(msg.reply)) {
       bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
     }
@@ -128,7 +133,7 @@ export class Hearing {
     const { subjects, manager, peers } = this.#parts;
     const id = chosenIdOf(headersOf(msg));
     const owner = id === undefined ? manager : peers.ownerOf(subjects.poolOf(msg.subject), id);
-    if (owner === manager) this.#take(msg, msg.reply, answerSubmission);
+    if (owner === manager) this.#takeSubmission(msg, msg.reply);
     else void this.#passOn(msg, owner);
   }
 
@@ -138,7 +143,7 @@ export class Hearing {
     if (replyTo === "") return this.#take(msg, msg.reply, answerAgain);
     const { bus } = this.#parts;
     if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply);
-    this.#take(msg, replyTo === NO_REPLY ? "" : replyTo, answerSubmission);
+    this.#takeSubmission(msg, replyTo === NO_REPLY ? "" : replyTo);
   }
 
   /** When the owner is not there any more, the next one owns the id. */
@@ -150,15 +155,54 @@ export class Hearing {
     this.#onSubmit(msg);
   }
 
+  #takeSubmission(msg: Msg, reply: string | undefined): void {
+    this.#take(msg, reply, (door, each, to, findPool) => this.#whenSettled(door, each, to, findPool));
+  }
+
   #take(msg: Msg, reply: string | undefined, answer: typeof answerSubmission): void {
     const { bus, subjects, manager, answers, held, get } = this.#parts;
     const name = subjects.poolOf(msg.subject);
-    const door = { bus, answers, manager, ages: this.#ages };
-    held.sign(bus.runtime.now());
+    const cameAtMs = bus.runtime.now();
+    const door = { bus, answers, manager, ages: this.#ages, cameAtMs };
+    held.sign(cameAtMs);
     const take = (): void => answer(door, msg, reply, () => get(name));
     if (held.submit(headersOf(msg), take)) return;
     answer(door, msg, reply, () => {
       throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
     });
   }
+
+  /** Answers a submission at once, or after a roll call when nobody has been heard of its pool. */
+  #whenSettled(door: NatsDoor, msg: Msg, reply: string | undefined, findPool: () => Pool): void {
+    const { unsettled } = this.#parts;
+    const pool = this.#poolOf(msg, findPool);
+    if (pool === undefined || unsettled.isSettled(pool)) return answerSubmission(door, msg, reply, findPool);
+    const take = (refusal?: PoolError): void =>
+      answerSubmission(door, msg, reply, () => {
+        if (refusal === undefined) return findPool();
+        throw refusal;
+      });
+    unsettled.hold(pool, { ...namesOf(msg), bytes: msg.data.length, take });
+  }
+
+  /** The pool whose workers matter; undefined when it does not matter or the pool is refused. */
+  #poolOf(msg: Msg, findPool: () => Pool): Pool | undefined {
+    try {
+      const pool = findPool();
+      return pool.isKnown || headersOf(msg)?.get(HEADER.waitForPool) === "1" ? undefined : pool;
+    } catch {
+      // The same refusal is the answer to the submission.
+      return undefined;
+    }
+  }
+}
+
+/** Which submission a message is, as far as it says so. */
+function namesOf(msg: Msg): { job: string; nonce: string; attempt: number } {
+  const headers = headersOf(msg);
+  return {
+    job: headers?.get(HEADER.jobId) ?? "",
+    nonce: headers?.get(HEADER.nonce) ?? "",
+    attempt: Number(headers?.get(HEADER.attempt)) || 1,
+  };
 }

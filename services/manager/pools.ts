@@ -4,7 +4,7 @@
  * Decided here: when a pool comes into being and when it is forgotten, and the
  * order in which a manager's parts start and stop.
  */
-import { PoolError } from "../../mesh/errors.js";
+import { PoolError, unknownPool } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
 import type { MissingRights } from "../../mesh/link/missing-rights.js";
@@ -13,7 +13,9 @@ import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
 import { checkName, Subjects } from "../../mesh/wire/subjects.js";
-import { isShownPool } from "./doors/unknown-pool.js";
+import { RollCall } from "./doors/roll-call.js";
+import { isShownPool, nearPool } from "./doors/unknown-pool.js";
+import { Unsettled } from "./doors/unsettled.js";
 import { Hearing } from "./hearing.js";
 import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
@@ -50,6 +52,9 @@ export class Pools extends Lifecycle {
   readonly subjects: Subjects;
   /** The other managers, and who owns which id. */
   readonly peers: Peers;
+  /** Tells whether a name has workers. */
+  readonly rollCall: RollCall;
+  readonly #unsettled: Unsettled;
   readonly #options: PoolsOptions;
   readonly #log: Logger;
   readonly #pools = new Map<string, Pool>();
@@ -72,6 +77,8 @@ export class Pools extends Lifecycle {
     this.#options = options;
     this.#log = log;
     this.subjects = new Subjects(prefix);
+    this.rollCall = new RollCall({ bus, subjects: this.subjects, inbox: () => this.inbox });
+    this.#unsettled = new Unsettled(this.rollCall);
     this.#answers = new OutcomeReplies(bus);
     this.#held = new HeldSubmissions(bus, bus.runtime.now());
     this.#heartbeats = new Heartbeats({
@@ -97,6 +104,7 @@ export class Pools extends Lifecycle {
       held: this.#held,
       peers: this.peers,
       inbox: () => this.inbox,
+      unsettled: this.#unsettled,
       known: (name) => this.#pools.get(name),
       heardOf: (name) => this.#pools.get(name) ?? (this.#makeRoom() ? this.#add(name) : undefined),
       get: (name) => this.get(name),
@@ -156,6 +164,12 @@ export class Pools extends Lifecycle {
     return this.#add(name);
   }
 
+  /** The error of a name that no worker serves, with the one that was perhaps meant. */
+  unknown(name: string): PoolError {
+    const near = this.#near(name);
+    return unknownPool(near === undefined ? {} : { near });
+  }
+
   protected async onStart(): Promise<void> {
     const { bus, pools } = this.#options;
     this.#inbox = new Inbox(bus);
@@ -170,6 +184,7 @@ export class Pools extends Lifecycle {
     for (const pool of pools ?? []) this.#add(pool);
     this.#offReconnect = bus.on("reconnect", () => this.#onReconnect());
     this.#held.sign(bus.runtime.now());
+    this.rollCall.listens();
     this.#ticker.start();
     this.#heartbeats.send();
     await bus.flush();
@@ -181,6 +196,7 @@ export class Pools extends Lifecycle {
     this.#stopping = true;
     this.peers.drain();
     this.#heartbeats.drain();
+    this.#unsettled.stop();
     await this.#idle();
     for (const pool of this.#pools.values()) {
       pool.endAll("draining", "the manager stopped before the job ended");
@@ -211,10 +227,19 @@ export class Pools extends Lifecycle {
     const { bus, settings } = this.#options;
     const { inbox, subjects } = this;
     const isNamed = this.#options.pools !== undefined;
-    const pool = new Pool(name, { bus, inbox, subjects, isNamed, ticker: this.#ticker }, settings);
+    const near = (of: string): string | undefined => this.#near(of);
+    const pool = new Pool(name, { bus, inbox, subjects, isNamed, ticker: this.#ticker, near }, settings);
     this.#pools.set(name, pool);
     bus.publish(subjects.controlAll(name), encodeControl("rollCall", {}));
     return pool;
+  }
+
+  #near(name: string): string | undefined {
+    const known = [...this.#pools.values()].filter((pool) => pool.isKnown);
+    return nearPool(
+      name,
+      known.map((pool) => pool.name),
+    );
   }
 
   #forget(pool: Pool): void {
@@ -244,6 +269,7 @@ export class Pools extends Lifecycle {
     this.#log.info("reconnected: asking workers for outcomes that are due");
     const nowMs = this.#options.bus.runtime.now();
     this.peers.onReconnect(nowMs);
+    this.rollCall.listens();
     for (const pool of this.#pools.values()) pool.losses.onReconnect(nowMs);
   }
 

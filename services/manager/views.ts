@@ -2,7 +2,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type WorkerView, WorkerViewSchema } from "../../gen/poolmesh/v1/view_pb.js";
-import { unknownPool } from "../../mesh/errors.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
 import { clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { hasLabels } from "../../mesh/wire/worker-selection.js";
@@ -22,7 +21,7 @@ export function listWorkers(pools: Pools, pool: string, labels: Readonly<Record<
   if (pool === "") return [...pools.known()].flatMap((each) => viewsOf(each, labels, pools.runtime));
   const known = pools.find(pool);
   if (known === undefined || !known.workers.everHeard) {
-    throw unknownPool();
+    throw pools.unknown(pool);
   }
   return viewsOf(known, labels, pools.runtime);
 }

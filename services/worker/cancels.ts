@@ -4,6 +4,7 @@ import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { decodeRevocation, encodeReplyHeaders } from "../../mesh/wire/headers.js";
 import { isName, type Subjects } from "../../mesh/wire/subjects.js";
+import { headersOf } from "../../mesh/wire/wire-headers.js";
 import type { Revoke, Revoked } from "./jobs/intake.js";
 import type { RunningJobs } from "./jobs/running-jobs.js";
 import { controlErrorReply } from "./replies.js";
@@ -31,7 +32,7 @@ export class Cancels {
     if (!isName(id)) return;
     let revoke: Revoke;
     try {
-      const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = decodeRevocation(msg.headers);
+      const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = decodeRevocation(headersOf(msg));
       revoke = { id, nonce, upToAttempt };
     } catch (thrown) {
       return this.#answer(msg, controlErrorReply(worker, toPoolError(thrown)));

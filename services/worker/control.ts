@@ -14,7 +14,7 @@ import type { Bus } from "../../mesh/link/bus.js";
 import type { Ages } from "../../mesh/wire/ages.js";
 import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
 import { decodeJobsHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { senderOf } from "../../mesh/wire/wire-headers.js";
+import { headersOf, senderOf } from "../../mesh/wire/wire-headers.js";
 import { controlErrorReply } from "./replies.js";
 
 /** Which submission a manager asks for. */
@@ -54,7 +54,7 @@ export class Control {
 
   /** Takes a control message. Never throws. */
   readonly receive = (msg: Msg): void => {
-    const { clockMs } = decodeJobsHeaders(msg.headers);
+    const { clockMs } = decodeJobsHeaders(headersOf(msg));
     if (clockMs !== undefined && msg.reply) this.#ages.of(senderOf(msg.reply), clockMs, this.#bus.runtime.now());
     void this.#receive(msg);
   };
@@ -62,7 +62,7 @@ export class Control {
   async #receive(msg: Msg): Promise<void> {
     let form: ControlForm = "json";
     try {
-      const decoded = decodeControl(msg.data, msg.headers?.get(HEADER.contentType) === "application/json");
+      const decoded = decodeControl(msg.data, headersOf(msg)?.get(HEADER.contentType) === "application/json");
       form = decoded.form;
       const response = await this.#perform(decoded.request);
       if (response !== undefined) this.#answer(msg, encodeControl(response, form), form);

@@ -7,6 +7,7 @@ import { before, describe, test } from "node:test";
 import { WHOLE_FILE } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";
+import { CLI } from "../support/process.js";
 import { scratchFolder, startUp, type UpMesh } from "../support/up.js";
 import { eventually } from "../support/wait.js";
 
@@ -177,7 +178,7 @@ describe("map - endless input", () => {
         yield chunk;
       }
     }
-    const child = spawn(process.execPath, ["--import", "tsx", "cli/main.ts", "map", ...args], {
+    const child = spawn(process.execPath, [...CLI, "map", ...args], {
       stdio: ["pipe", "pipe", "inherit"],
       env: { ...process.env, ...mesh.env },
     });

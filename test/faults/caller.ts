@@ -12,6 +12,12 @@ export interface Heard extends OutcomeEvent {
   readonly error: PoolError | undefined;
 }
 
+/** How a caller submits. */
+export interface CallerOptions extends SubmitOptions {
+  /** The id has had an outcome, and is used for other work now. */
+  readonly renews?: boolean;
+}
+
 /** A steady load. */
 export interface LoadOptions extends SubmitOptions {
   /** Jobs in all. */
@@ -46,12 +52,13 @@ export class Caller {
   }
 
   /** Submits one job and resolves with its outcome. Never rejects. */
-  async submit(order: Order, options: SubmitOptions = {}): Promise<Heard> {
+  async submit(order: Order, { renews, ...options }: CallerOptions = {}): Promise<Heard> {
     this.#jobs += 1;
     const id = options.id ?? `${this.#prefix}-${this.#jobs}`;
     const timeoutMs = options.timeoutMs ?? 30_000;
     const begunAt = machineNow();
-    this.#history.add({ kind: "submit", id, timeoutMs, idempotent: options.idempotent ?? false });
+    const again = renews === undefined ? {} : { renews };
+    this.#history.add({ kind: "submit", id, timeoutMs, idempotent: options.idempotent ?? false, ...again });
     this.#waiting += 1;
     const outcome = await this.#run(id, order, { ...options, id, timeoutMs });
     this.#waiting -= 1;

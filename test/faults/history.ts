@@ -31,6 +31,8 @@ export type FaultEvent =
       readonly id: string;
       readonly timeoutMs: number;
       readonly idempotent: boolean;
+      /** The id has had an outcome, and is used for other work now. */
+      readonly renews?: boolean;
     }
   | OutcomeEvent
   /** A handler begins and ends. */

@@ -29,6 +29,8 @@ export interface WorkerSetUp {
   /** Another address than the broker's own, such as a proxy's. */
   readonly via?: string;
   readonly graceMs?: number;
+  /** Of its Node, such as a module to load first. */
+  readonly nodeOptions?: string;
   readonly env?: ServiceEnv;
 }
 
@@ -92,17 +94,23 @@ export class Rig {
 
   /** A worker process, not ready yet. */
   spawnWorker(id: string, setUp: WorkerSetUp = {}): Service {
-    const { slots = 1, isolation = "inline", graceMs = 5_000, via, env } = setUp;
+    const { slots = 1, isolation = "inline", graceMs = 5_000, via, nodeOptions, env } = setUp;
     this.history.add({ kind: "worker", worker: id, slots });
     this.#slots.set(id, slots);
-    return this.#spawn("worker", id, via, {
-      POOL,
-      HANDLER,
-      SLOTS: String(slots),
-      ISOLATION: isolation,
-      GRACE_MS: String(graceMs),
-      ...env,
-    });
+    return this.#spawn(
+      "worker",
+      id,
+      via,
+      {
+        POOL,
+        HANDLER,
+        SLOTS: String(slots),
+        ISOLATION: isolation,
+        GRACE_MS: String(graceMs),
+        ...env,
+      },
+      nodeOptions,
+    );
   }
 
   /** A worker process that is ready. */
@@ -205,8 +213,9 @@ export class Rig {
     return url;
   }
 
-  #spawn(kind: ServiceKind, id: string, via: string | undefined, env: ServiceEnv): Service {
-    const service = new Service(this.owner, this.history, kind, id, { ID: id, SERVERS: via ?? this.nextUrl(), ...env });
+  #spawn(kind: ServiceKind, id: string, via: string | undefined, env: ServiceEnv, nodeOptions?: string): Service {
+    const all = { ID: id, SERVERS: via ?? this.nextUrl(), ...env };
+    const service = new Service(this.owner, this.history, kind, id, all, nodeOptions);
     this.#services.set(id, service);
     return service;
   }

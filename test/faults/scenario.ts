@@ -10,6 +10,8 @@ export interface Scenario {
   readonly fault: string;
   /** Numbers of brokers to run it on, each in a world of its own; 0 starts none. */
   readonly brokers: readonly (0 | 1 | 3)[];
+  /** Those of the quick form; default all. */
+  readonly quickBrokers?: readonly (0 | 1 | 3)[];
   /** Does it, and says what came of it. Throws when that is not what must happen. */
   run(rig: Rig): Promise<string>;
 }
@@ -41,6 +43,11 @@ export async function runScenario(
     throw new Error(`${violations.length} broken: ${lines.join("; ")}`);
   }
   return { outcome, checked, elapsedMs: performance.now() - begunAt };
+}
+
+/** Numbers of brokers that a row runs on. */
+export function brokersOf({ brokers, quickBrokers }: Scenario, quick: boolean): readonly (0 | 1 | 3)[] {
+  return quick ? (quickBrokers ?? brokers) : brokers;
 }
 
 /** The title of a row on a number of brokers. */

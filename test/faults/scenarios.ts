@@ -1,4 +1,8 @@
 /** Every row of the list of faults, in its order, and after it (X…) those that the list does not have. */
+import { authenticity } from "./promises/authenticity.js";
+import { foreign } from "./promises/foreign.js";
+import { identity } from "./promises/identity.js";
+import { lateness } from "./promises/lateness.js";
 import type { Scenario } from "./scenario.js";
 import { brokers } from "./scenarios/broker.js";
 import { brokerCrowd } from "./scenarios/broker-crowd.js";
@@ -31,4 +35,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...meterLinks,
   ...mixes,
   ...managerPause,
+  ...identity,
+  ...lateness,
+  ...authenticity,
+  ...foreign,
 ].sort((a, b) => (a.id < b.id ? -1 : 1));

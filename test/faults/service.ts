@@ -30,13 +30,13 @@ export class Service {
   readonly #history: History;
   url = "";
 
-  constructor(t: Owner, history: History, kind: ServiceKind, name: string, env: ServiceEnv) {
+  constructor(t: Owner, history: History, kind: ServiceKind, name: string, env: ServiceEnv, nodeOptions?: string) {
     this.name = name;
     this.#history = history;
     this.graceMs = Number(env.GRACE_MS ?? (kind === "meter" ? METER_GRACE_MS : 10_000));
     const named = Object.entries(env).map(([key, value]) => [`POOLMESH_${key}`, value] as const);
     this.process = startNode(t, FILE, [kind], {
-      env: { ...Object.fromEntries(named), [HISTORY_VARIABLE]: history.path, NODE_OPTIONS: undefined },
+      env: { ...Object.fromEntries(named), [HISTORY_VARIABLE]: history.path, NODE_OPTIONS: nodeOptions },
     });
   }
 

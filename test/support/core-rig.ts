@@ -174,6 +174,7 @@ const DEFAULT_SPEC: JobSpec = {
   idempotent: false,
   priority: "normal",
   wait: true,
+  waitForPool: false,
   client: "",
   traceparent: undefined,
   tracestate: undefined,

@@ -3,6 +3,7 @@ import { PassThrough, Readable } from "node:stream";
 import { Output } from "../../cli/output/output.js";
 import { runProgram } from "../../cli/program.js";
 import type { Shell, SignalListener } from "../../cli/shell.js";
+import { CLI } from "./process.js";
 
 /** How a command ended. */
 export interface ShellExit {
@@ -37,7 +38,7 @@ export async function runInShell(
     stdin: Readable.from(input === undefined ? [] : [Buffer.from(input)]),
     stdout: new Output(out, env),
     stderr: new Output(err, env),
-    self: { file: process.execPath, args: ["--import", "tsx", "cli/main.ts"] },
+    self: { file: process.execPath, args: [...CLI] },
     exitCode: 0,
     onSignal: (listener) => {
       options.onSignals?.(listener);

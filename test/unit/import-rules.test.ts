@@ -42,6 +42,15 @@ const root = packageRoot();
 const product = ["gen", "mesh", "client", "broker", "browser", "services", "cli"].flatMap(filesUnder);
 const files = [...product, "index.ts", "browser.ts"].filter((file) => read(file) !== "");
 
+test("import rules - headers of a message are read by headersOf(), which takes malformed ones too", () => {
+  report(product, (file) => {
+    if (file === "mesh/wire/wire-headers.ts") return [];
+    return /\bmsg\.headers\b|\{[^}]*\bheaders\b[^}]*\}: Msg\b/.test(read(file))
+      ? ["reads msg.headers: nats.js throws there"]
+      : [];
+  });
+});
+
 test("import rules - each part imports only what is below it", () => {
   report(files, (file) => {
     const rule = LAYERS.find((each) => each.part.test(file));

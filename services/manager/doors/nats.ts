@@ -20,6 +20,7 @@ import { headersOf, senderOf } from "../../../mesh/wire/wire-headers.js";
 import type { JobListener } from "../jobs/job.js";
 import type { OutcomeReplies } from "../outcome-replies.js";
 import type { Pool } from "../pool/pool.js";
+import { mayWait } from "./unknown-pool.js";
 
 /** What answers go through. */
 export interface NatsDoor {
@@ -29,6 +30,8 @@ export interface NatsDoor {
   readonly manager: string;
   /** How old submissions are when they come. */
   readonly ages: Ages;
+  /** When the message came, monotonic milliseconds. */
+  readonly cameAtMs: number;
 }
 
 /**
@@ -47,13 +50,21 @@ export function answerAgain(parts: NatsDoor, msg: Msg, reply: string | undefined
 }
 
 /**
- * Runs one submission and answers it.
+ * Runs one submission and answers it. For a pool that there is not it waits only when it says so.
  *
  * @param reply where its sender waits for the answer; another manager may have passed the message on
  * @param findPool the pool of the message's subject; may throw a PoolError
  */
 export function answerSubmission(parts: NatsDoor, msg: Msg, reply: string | undefined, findPool: () => Pool): void {
-  respond(parts, msg, reply, (said, listener) => findPool().submit(msg.data.slice(), said, listener));
+  respond(parts, msg, reply, (said, listener) => {
+    const pool = findPool();
+    return pool.submit(msg.data.slice(), pool.isKnown ? said : asFarAsItMayWait(pool, said), listener);
+  });
+}
+
+function asFarAsItMayWait(pool: Pool, said: JobHeaders): JobHeaders {
+  const { wait = true, waitForPool = false } = said;
+  return { ...said, wait: mayWait(pool.facts, { noWait: !wait, waitForPool }) };
 }
 
 /** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
@@ -89,9 +100,11 @@ function respond(
   }
 }
 
-function ageOf({ ages, bus }: NatsDoor, { clockMs }: JobHeaders, reply: string | undefined): number {
-  if (clockMs === undefined || !reply) return 0;
-  return ages.of(senderOf(reply), clockMs, bus.runtime.now());
+/** The time on the way, when the sender says its clock, and the time that it was held here. */
+function ageOf({ ages, bus, cameAtMs }: NatsDoor, { clockMs }: JobHeaders, reply: string | undefined): number {
+  const nowMs = bus.runtime.now();
+  const heldMs = Math.floor(nowMs - cameAtMs);
+  return clockMs === undefined || !reply ? heldMs : Math.max(heldMs, ages.of(senderOf(reply), clockMs, nowMs));
 }
 
 /** The time on the way counts: a submission says how long from its sending. @throws PoolError `deadline_exceeded` */

@@ -26,15 +26,13 @@ import type { AwayJobs } from "../away-jobs.js";
 import type { Pool } from "../pool/pool.js";
 import type { Pools } from "../pools.js";
 import { awaitOutcome } from "./await-outcome.js";
-import { RollCall } from "./roll-call.js";
 import { type Form, toPayload, toResponse, toSubmitOptions } from "./rpc-messages.js";
-import { isKnownPool, mayWait } from "./unknown-pool.js";
+import { mayWait } from "./unknown-pool.js";
 
 /** Takes jobs from RPCs. */
 export class RpcJobs {
   readonly #bus: Bus;
   readonly #pools: Pools;
-  readonly #rollCall: RollCall;
   readonly #away: AwayJobs;
   /** In which form the job of an outcome came. */
   readonly #forms = new WeakMap<Outcome, Form>();
@@ -42,7 +40,6 @@ export class RpcJobs {
   constructor(bus: Bus, pools: Pools, away: AwayJobs) {
     this.#bus = bus;
     this.#pools = pools;
-    this.#rollCall = new RollCall(bus, pools);
     this.#away = away;
   }
 
@@ -64,7 +61,7 @@ export class RpcJobs {
       ended = outcome;
     };
     const id = this.#take(pool, request, this.#optionsOf(pool, request), onEnd, true);
-    if (isKnownPool(pool.facts)) return id;
+    if (pool.isKnown) return id;
     // The job leaves at the end of this turn; the broker says that nobody listens before it answers a flush.
     await new Promise<void>((resolve) => this.#bus.runtime.endOfTurn(resolve));
     await this.#bus.flush();
@@ -124,17 +121,18 @@ export class RpcJobs {
   /** The pool of a request, after workers that were not heard yet had time to be heard. */
   async #poolOf(request: SubmitRequest, signal: AbortSignal): Promise<Pool> {
     const pool = this.#pools.get(request.pool);
-    if (!request.waitForPool && !isKnownPool(pool.facts)) await this.#rollCall.settle(pool, signal);
+    if (!request.waitForPool) await unlessAborted(this.#pools.rollCall.settle(pool), signal);
     return pool;
   }
 
   #isSettled({ pool, waitForPool }: SubmitRequest): boolean {
     const known = isName(pool) ? this.#pools.find(pool) : undefined;
-    return waitForPool || (known !== undefined && isKnownPool(known.facts));
+    return waitForPool || known?.isKnown === true;
   }
 
   #optionsOf(pool: Pool, request: SubmitRequest, callTimeoutMs?: number): SubmitOptions {
-    return { ...toSubmitOptions(request, callTimeoutMs), wait: mayWait(pool.facts, request) };
+    const { waitForPool } = request;
+    return { ...toSubmitOptions(request, callTimeoutMs), wait: mayWait(pool.facts, request), waitForPool };
   }
 
   #take(
@@ -170,6 +168,18 @@ function toOutcome(form: Form, outcome: Outcome): NonNullable<SubmitManyResponse
   return outcome.ok
     ? { case: "result", value: toResponse(form, outcome.result) }
     : { case: "error", value: toErrorDetail(outcome.error) };
+}
+
+/** Resolves when `work` does, or when the caller gives up. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  let giveUp = (): void => {};
+  const aborted = new Promise<void>((resolve) => {
+    giveUp = resolve;
+  });
+  signal.addEventListener("abort", giveUp);
+  await Promise.race([work, aborted]);
+  signal.removeEventListener("abort", giveUp);
 }
 
 function requireJob(job: SubmitRequest | undefined): SubmitRequest {

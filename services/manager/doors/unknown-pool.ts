@@ -7,6 +7,7 @@
  * unless a job waits for it.
  */
 import type { Reason } from "../../../mesh/errors.js";
+import { nearest } from "../../../mesh/process/config.js";
 
 /** What is known of a pool. */
 export interface PoolFacts {
@@ -40,4 +41,16 @@ export function isShownPool(facts: PoolFacts): boolean {
  */
 export function mayWait(facts: PoolFacts, asked: { readonly noWait: boolean; readonly waitForPool: boolean }): boolean {
   return !asked.noWait && (asked.waitForPool || isKnownPool(facts));
+}
+
+/** Names that a mistyped one is compared with: comparing is quick, and anybody can cause it. */
+const MOST_COMPARED = 100;
+
+/** The name that was perhaps meant; undefined when none is near. */
+export function nearPool(name: string, pools: Iterable<string>): string | undefined {
+  const compared: string[] = [];
+  for (const each of pools) {
+    if (each !== name && compared.push(each) === MOST_COMPARED) break;
+  }
+  return nearest(name, compared);
 }

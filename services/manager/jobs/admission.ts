@@ -40,6 +40,8 @@ export interface AdmissionParts {
   readonly parked: ParkedQueue<Job>;
   readonly inFlight: InFlight;
   readonly totals: Totals;
+  /** The pool that was perhaps meant, when nobody serves this one. */
+  readonly near?: (() => string | undefined) | undefined;
 }
 
 export class Admission {
@@ -58,7 +60,7 @@ export class Admission {
 
   /** The refusal of a job that does not want to wait. */
   noSlot(now: number): PoolError {
-    return noSlot(this.#pressure(now), this.#parts.workers.hindrance());
+    return noSlot(this.#pressure(now), this.#parts);
   }
 
   #pressure(now: number): Pressure {
@@ -76,12 +78,14 @@ export class Admission {
 /** When to ask again for a pool that has nobody, in milliseconds. */
 const NOBODY_RETRY_MS = 1_000;
 
-function noSlot(pressure: Pressure, hindrance: string | undefined): PoolError {
+function noSlot(pressure: Pressure, { workers, near: nearPool }: AdmissionParts): PoolError {
   if (pressure.capacity > 0) return poolFull("slots", pressure);
   const retry = { retryAfterMs: NOBODY_RETRY_MS };
+  const hindrance = workers.hindrance();
   const why = hindrance === undefined ? "" : `: ${hindrance}`;
   if (pressure.everHeard) return new PoolError("no_workers", `the pool has no READY worker${why}`, retry);
-  return unknownPool(NOBODY_RETRY_MS);
+  const near = nearPool?.();
+  return unknownPool({ ...retry, ...(near === undefined ? {} : { near }) });
 }
 
 function poolFull(bound: Bound | "slots", pressure: Pressure): PoolError {

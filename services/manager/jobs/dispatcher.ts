@@ -42,6 +42,8 @@ export interface DispatcherParts {
   readonly now: () => number;
   readonly onStart?: (job: Job, worker: string) => void;
   readonly onFinish?: (outcome: Outcome) => void;
+  /** The pool that was perhaps meant, when nobody serves this one. */
+  readonly near?: (() => string | undefined) | undefined;
   /** Called when the first job comes in and when the last has ended. */
   readonly onBusy: (busy: boolean) => void;
   /** A worker's first reply to an attempt took this long, in milliseconds. */
@@ -77,8 +79,8 @@ export class Dispatcher {
       assignOrPark: (job) => this.#assignOrPark(job),
       fail: (job, error) => this.fail(job, error),
     });
-    const { workers, totals } = parts;
-    this.#admission = new Admission({ workers, totals, parked: this.parked, inFlight: this.inFlight });
+    const { workers, totals, near } = parts;
+    this.#admission = new Admission({ workers, totals, parked: this.parked, inFlight: this.inFlight, near });
   }
 
   /** Jobs that have no outcome yet. */
@@ -120,7 +122,7 @@ export class Dispatcher {
     if (live !== undefined) return live.join(spec, listener);
     const nowMs = this.#parts.now();
     const job = new Job(spec, nowMs, listener);
-    const goesNow = this.parked.size === 0 && this.#hasRoom();
+    const goesNow = this.parked.size === 0 && this.#hasRoom(!spec.wait);
     if (!goesNow) this.#admission.checkParkable(job, nowMs);
     this.#live.set(job.id, job);
     if (this.#live.size === 1) this.#parts.onBusy(true);
@@ -259,10 +261,11 @@ export class Dispatcher {
     }
   }
 
-  #hasRoom(): boolean {
+  /** @param finds also where nobody listened to the last offer: a bare worker may have come since */
+  #hasRoom(finds = false): boolean {
     const { offers } = this.inFlight;
     if (this.#parts.workers.free > offers) return true;
-    return this.isBare && !this.#nobodyListens && offers < MAX_BARE_OFFERS;
+    return this.isBare && (finds || !this.#nobodyListens) && offers < MAX_BARE_OFFERS;
   }
 
   #park(job: Job): void {

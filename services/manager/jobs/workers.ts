@@ -122,6 +122,12 @@ export class Workers {
     return known !== undefined && known.incarnation === incarnation && seq > known.seq;
   }
 
+  /** Whether a heartbeat is of an earlier process than the one that is known under its id: both are alive. */
+  hasTwin({ worker, incarnation }: Pick<WorkerHeartbeat, "worker" | "incarnation">): boolean {
+    const known = this.#workers.get(worker);
+    return known !== undefined && incarnation < known.incarnation;
+  }
+
   /** Takes in a heartbeat. What it lists as running must be accepted before (worker-list.ts). */
   heartbeat(heartbeat: WorkerHeartbeat, nowMs: number): HeartbeatMeaning {
     const known = this.#workers.get(heartbeat.worker);

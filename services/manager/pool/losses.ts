@@ -22,6 +22,8 @@ import type { Workers } from "../jobs/workers.js";
 
 /** Heartbeats without a job after which its outcome counts as lost on the way. */
 const UNLISTED_TO_ASK = 2;
+/** A second process of one id is thought to be there for this long after its last heartbeat, in milliseconds. */
+const TWIN_FOR_MS = 5_000;
 /** How long workers have to say which jobs they know, in milliseconds. */
 const OUTCOMES_WITHIN_MS = 1_000;
 /** Job ids in one question. */
@@ -47,6 +49,8 @@ export class Losses {
   readonly #parts: LossesParts;
   readonly #presence: Presence;
   #confirming = false;
+  /** By worker id: when an earlier process of it was heard last. */
+  readonly #twinHeardAtMs = new Map<string, number>();
 
   constructor(parts: LossesParts) {
     this.#parts = parts;
@@ -181,8 +185,14 @@ export class Losses {
     this.#presence.probe(worker);
   }
 
+  /** Another process, which was started earlier, uses the same id: what the one does not know the other may have. */
+  onTwin(worker: string, nowMs: number): void {
+    this.#twinHeardAtMs.set(worker, nowMs);
+  }
+
   /** A worker has left. */
   onLeft(worker: string): void {
+    this.#twinHeardAtMs.delete(worker);
     this.#presence.forget(worker);
   }
 
@@ -214,6 +224,11 @@ export class Losses {
     void inbox.askAll({ subject, payload, limitMs }, (msg) => void this.#onOutcomes(msg, worker));
   }
 
+  #hasTwin(worker: string): boolean {
+    const heardAtMs = this.#twinHeardAtMs.get(worker) ?? Number.NEGATIVE_INFINITY;
+    return this.#parts.bus.runtime.now() - heardAtMs < TWIN_FOR_MS;
+  }
+
   /**
    * The worker sends the outcomes that it knows by itself; here it says which jobs it knows.
    *
@@ -229,7 +244,7 @@ export class Losses {
     const told = response.knownJobIds.length + response.unknownJobIds.length;
     for (const id of response.knownJobIds) dispatcher.runsAt(id, dispatcher.live(id)?.spec.nonce ?? "", worker);
     if (asked === undefined) return told;
-    for (const id of response.unknownJobIds) {
+    for (const id of this.#hasTwin(worker) ? [] : response.unknownJobIds) {
       const attempt = dispatcher.live(id)?.attempt;
       if (attempt?.worker === worker) dispatcher.retries.attemptLost(attempt, "has forgotten it");
     }

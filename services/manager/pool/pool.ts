@@ -18,7 +18,7 @@ import type { Inbox } from "../../../mesh/link/inbox.js";
 import type { JobHeaders, Revocation } from "../../../mesh/wire/headers.js";
 import { payloadLimit } from "../../../mesh/wire/payloads.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
-import type { PoolFacts } from "../doors/unknown-pool.js";
+import { isKnownPool, type PoolFacts } from "../doors/unknown-pool.js";
 import { Dispatcher } from "../jobs/dispatcher.js";
 import type { Job, JobListener } from "../jobs/job.js";
 import { OutcomeStore } from "../jobs/outcomes.js";
@@ -39,6 +39,8 @@ export interface PoolParts {
   readonly subjects: Subjects;
   /** Whether the manager's configuration names its pools. */
   readonly isNamed: boolean;
+  /** The pool that was perhaps meant by a name that nobody serves. */
+  readonly near?: (name: string) => string | undefined;
   /** Hears when the pool has its first live job, and when it has none any more. */
   readonly ticker: Pick<Ticker, "onBusy">;
 }
@@ -57,6 +59,7 @@ export class Pool {
   readonly #bus: Bus;
   /** Whether the manager's configuration names it. */
   readonly isNamed: boolean;
+  #isKnown = false;
   /** Monotonic milliseconds. */
   lastUsedAtMs: number;
 
@@ -178,6 +181,12 @@ export class Pool {
     return { isNamed, everHeard, outcomes: totals.outcomes(), liveJobs: dispatcher.liveJobs };
   }
 
+  /** Whether there is, or ever was, a worker of it, or its operator named it. What was known once stays known. */
+  get isKnown(): boolean {
+    this.#isKnown ||= isKnownPool(this.facts);
+    return this.#isKnown;
+  }
+
   /** Gives up what is still asked and heard. */
   stop(): void {
     this.timeouts.stop();
@@ -189,7 +198,7 @@ export class Pool {
     return { workers: this.workers, dispatcher: this.dispatcher };
   }
 
-  #makeDispatcher({ bus, ticker }: PoolParts): Dispatcher {
+  #makeDispatcher({ bus, ticker, near }: PoolParts): Dispatcher {
     const { hooks, limits, bare } = this.settings;
     const pool = this.name;
     const onStart = ({ id, attempt }: Job, worker: string): void =>
@@ -204,6 +213,7 @@ export class Pool {
       onBusy: (busy) => ticker.onBusy(this, busy),
       onRoundTrip: (worker, ms) => this.timeouts.workerMeasured(worker, ms),
       acceptTimeoutOf: (job) => this.timeouts.acceptTimeoutOf(job),
+      near: () => near?.(pool),
       onLate: (attempt, ageMs) => this.timeouts.cameLate(attempt, ageMs),
       ...(hooks.jobStart ? { onStart } : {}),
       ...(hooks.jobFinish ? { onFinish: (outcome: Outcome) => hooks.jobFinish?.({ ...outcome, pool }) } : {}),

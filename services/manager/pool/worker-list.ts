@@ -48,6 +48,7 @@ export class WorkerList {
   onHeartbeat(heartbeat: Heartbeat, nowMs: number): void {
     const { workers, dispatcher, losses } = this.#parts;
     const id = heartbeat.worker;
+    if (workers.hasTwin(heartbeat)) losses.onTwin(id, nowMs);
     if (workers.isCurrent(heartbeat)) this.#acceptRunning(heartbeat);
     const meaning = workers.heartbeat(heartbeat, nowMs);
     if (meaning === "ignored") return;

@@ -12,7 +12,8 @@ const atMostOnce: Rule = {
     const found: string[] = [];
     for (const [id, starts] of groupBy(pick(events, "start"), (event) => event.id)) {
       const attempts = starts.map((start) => start.attempt);
-      if (new Set(attempts).size < attempts.length)
+      const renewed = pick(events, "submit").filter((event) => event.id === id && event.renews).length;
+      if (new Set(attempts).size + renewed < attempts.length)
         found.push(`${id} ran twice as one attempt: ${attempts.join(", ")}`);
       if (idempotent.has(id)) continue;
       const last = Math.max(...attempts);

@@ -1,0 +1,86 @@
+/**
+ * Submissions over NATS whose pool nobody has been heard of.
+ *
+ * Each is held until a roll call has told whether the name has workers. What its
+ * caller cancels meanwhile is never taken.
+ */
+import { PoolError } from "../../../mesh/errors.js";
+import type { Revocation } from "../../../mesh/wire/headers.js";
+import type { Pool } from "../pool/pool.js";
+import type { RollCall } from "./roll-call.js";
+
+/** How many are held at most, and how many bytes of payload. */
+const MAX_HELD = 10_000;
+const MAX_BYTES = 64 * 2 ** 20;
+
+/** One that is held. */
+export interface UnsettledSubmission {
+  /** "" when its caller did not choose an id. */
+  readonly job: string;
+  readonly nonce: string;
+  readonly attempt: number;
+  readonly bytes: number;
+  /** Takes it, or answers with the error that ends it. */
+  readonly take: (refusal?: PoolError) => void;
+}
+
+export class Unsettled {
+  readonly #rollCall: RollCall;
+  readonly #held = new Map<Pool, Set<UnsettledSubmission>>();
+  #count = 0;
+  #bytes = 0;
+
+  constructor(rollCall: RollCall) {
+    this.#rollCall = rollCall;
+  }
+
+  /** Whether it is clear that the pool has workers, or that none answers. */
+  isSettled(pool: Pool): boolean {
+    return this.#rollCall.isSettled(pool);
+  }
+
+  /** Takes a submission when it is clear whether its pool has workers. */
+  hold(pool: Pool, submission: UnsettledSubmission): void {
+    if (this.#count >= MAX_HELD || this.#bytes + submission.bytes > MAX_BYTES) {
+      const message = "as many jobs of pools without workers are held as may be";
+      return submission.take(new PoolError("pool_full", message, { retryAfterMs: 1_000 }));
+    }
+    this.#count += 1;
+    this.#bytes += submission.bytes;
+    const held = this.#held.get(pool);
+    if (held !== undefined) return void held.add(submission);
+    this.#held.set(pool, new Set([submission]));
+    void this.#rollCall.settle(pool).then(() => this.#release(pool));
+  }
+
+  /** A cancel or revocation was heard; true when it ended a submission that is held. */
+  revoke(pool: Pool, job: string, { nonce, upToAttempt = Number.POSITIVE_INFINITY }: Revocation): boolean {
+    let ended = false;
+    for (const each of this.#held.get(pool) ?? []) {
+      if (each.job !== job || each.attempt > upToAttempt || (nonce !== undefined && nonce !== each.nonce)) continue;
+      this.#forget(pool, each);
+      each.take(new PoolError("canceled", "the caller canceled the job"));
+      ended = true;
+    }
+    return ended;
+  }
+
+  /** Takes what is held at once. */
+  stop(): void {
+    for (const pool of [...this.#held.keys()]) this.#release(pool);
+  }
+
+  #release(pool: Pool): void {
+    for (const each of this.#held.get(pool) ?? []) {
+      this.#forget(pool, each);
+      each.take();
+    }
+    this.#held.delete(pool);
+  }
+
+  #forget(pool: Pool, submission: UnsettledSubmission): void {
+    this.#held.get(pool)?.delete(submission);
+    this.#count -= 1;
+    this.#bytes -= submission.bytes;
+  }
+}
