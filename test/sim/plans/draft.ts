@@ -84,9 +84,12 @@ export class Draft {
     return some.length > 0 ? some : submits.slice(0, 1);
   }
 
-  /** Changes the job of a submission. */
+  /** Changes a job, in each of its submissions: the same number is the same payload. */
   change(submit: Submit, job: Partial<JobPlan>): void {
-    this.#steps = this.#steps.map((step) => (step === submit ? { ...submit, job: { ...submit.job, ...job } } : step));
+    const { number } = submit.job;
+    this.#steps = this.#steps.map((step) =>
+      step.do === "submit" && step.job.number === number ? { ...step, job: { ...step.job, ...job } } : step,
+    );
   }
 
   clock(name: string, clockOffsetMs: number): void {
