@@ -22,7 +22,7 @@ export const UP_SPECS = pick([
   "parkedBytesLimit",
   "clientShare",
   "control",
-  "allowPublic",
+  "insecure",
   "allowedHosts",
   "heartbeatIntervalMs",
   ...BUS_OPTIONS,

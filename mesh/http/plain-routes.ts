@@ -1,6 +1,11 @@
 /**
  * Plain HTTP besides the RPCs: /healthz, /readyz, /metrics, and what a program adds.
+ *
+ * Each route is a line in the table of rights (mesh/auth/rights.ts); there is no other.
  */
+import type { Gate } from "../auth/gate.js";
+import { type Route, routeOf } from "../auth/rights.js";
+import { CATALOGUE, PoolError } from "../errors.js";
 import type { Logger } from "../process/log.js";
 import { answerText, type HttpRequest, type HttpResponse, pathOf } from "./rpc/exchange.js";
 
@@ -16,29 +21,48 @@ export interface PlainSources {
 
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Answers a request that is not an RPC. */
+/** Answers a request that is not an RPC, when the gate lets its caller in. */
 export async function answerPlain(
   req: HttpRequest,
   res: HttpResponse,
-  sources: PlainSources,
+  sources: PlainSources & { readonly gate: Gate },
   log: Logger,
 ): Promise<void> {
   try {
-    const path = pathOf(req);
-    if (path === "/healthz" && reads(req, res)) answerText(res, 200, "ok");
-    else if (path === "/readyz" && reads(req, res)) answerReady(res, sources.isReady());
-    else if (path === "/metrics" && sources.metrics !== undefined && reads(req, res)) {
-      const text = await sources.metrics();
-      res.writeHead(200, { "content-type": METRICS_TYPE, "cache-control": "no-store" });
-      res.end(text);
-    } else if (!res.writableEnded && sources.plain?.(req, res) !== true) {
-      answerText(res, 404, "not_found: nothing is served at this path");
-    }
+    const asked = routeOf(pathOf(req));
+    const route = asked === "/metrics" && sources.metrics === undefined ? "page" : asked;
+    if (route !== "page" && !reads(req, res)) return;
+    await sources.gate.admitRoute(route, req);
+    await ANSWERS[route](req, res, sources);
   } catch (error) {
+    if (error instanceof PoolError) return refuse(res, error);
     log.error({ error: error instanceof Error ? error.stack : String(error) }, "request failed");
     if (res.headersSent) res.destroy();
     else answerText(res, 500, "internal: internal error");
   }
+}
+
+type Answer = (req: HttpRequest, res: HttpResponse, sources: PlainSources) => void | Promise<void>;
+
+const ANSWERS: Record<Route, Answer> = {
+  "/healthz": (_, res) => answerText(res, 200, "ok"),
+  "/readyz": (_, res, { isReady }) => answerReady(res, isReady()),
+  "/metrics": async (_, res, { metrics }) => {
+    const text = (await metrics?.()) ?? "";
+    res.writeHead(200, { "content-type": METRICS_TYPE, "cache-control": "no-store" });
+    res.end(text);
+  },
+  page: (req, res, { plain }) => {
+    if (!res.writableEnded && plain?.(req, res) !== true) {
+      answerText(res, 404, "not_found: nothing is served at this path");
+    }
+  },
+};
+
+function refuse(res: HttpResponse, error: PoolError): void {
+  const { number } = CATALOGUE[error.reason];
+  const headers = number === 401 ? { "www-authenticate": "Bearer" } : undefined;
+  answerText(res, number, `${error.reason}: ${error.message}`, headers);
 }
 
 function reads(req: HttpRequest, res: HttpResponse): boolean {

@@ -1,7 +1,8 @@
 /**
- * One listener for HTTP/1.1 and cleartext HTTP/2.
+ * One listener for HTTP/1.1 and HTTP/2, in the clear or over TLS.
  *
- * Decided here: the limits of a connection, and how every connection ends. Not
+ * In the clear the first bytes of a connection tell the version of HTTP, over TLS the
+ * protocol that the handshake has agreed on (ALPN). Decided here: the limits of a connection, and how every connection ends. Not
  * decided here: what is answered.
  *
  * stop() closes the listener, tells HTTP/2 clients to leave, answers requests that are
@@ -11,6 +12,7 @@
 import { createServer as createHttp1, type Server as Http1Server } from "node:http";
 import { constants, createServer as createHttp2, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTls, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { Lifecycle } from "../process/lifecycle.js";
 import { type Logger, silentLog } from "../process/log.js";
 import type { Listen } from "../process/options.js";
@@ -18,6 +20,7 @@ import { readVersion } from "./first-bytes.js";
 import { listenFailure } from "./listen-failure.js";
 import { OpenSet } from "./open-set.js";
 import type { HttpListener, HttpRequest, HttpResponse } from "./rpc/exchange.js";
+import type { TlsFiles } from "./tls/tls-files.js";
 
 /** The limits of a port. */
 export interface PortLimits {
@@ -51,10 +54,24 @@ const LAST_STREAM_ID = 2 ** 31 - 1;
 /** Requests that were on their way when the stop began are answered for this long, in milliseconds. */
 const ON_ITS_WAY_MS = 50;
 
+const TCP_OPTIONS = { keepAlive: true, keepAliveInitialDelay: TCP_PROBE_MS, noDelay: true };
+
+/** What a port is made of. */
+export interface PortParts {
+  readonly listen: Listen;
+  /** Answers every request of either version. */
+  readonly listener: HttpListener;
+  readonly limits?: PortLimits | undefined;
+  readonly log?: Logger;
+  /** The certificate to serve with; undefined: in the clear. */
+  readonly tls?: TlsFiles | undefined;
+}
+
 /** A TCP port that speaks both versions of HTTP. */
 export class HttpPort extends Lifecycle {
   readonly #listen: Listen;
   readonly #limits: Required<PortLimits>;
+  readonly #tls: TlsFiles | undefined;
   readonly #tcp: Server;
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
@@ -65,16 +82,17 @@ export class HttpPort extends Lifecycle {
   readonly #responses = new OpenSet<HttpResponse>();
   #bound: Promise<void> | undefined;
 
-  /** @param listener answers every request of either version */
-  constructor(listen: Listen, listener: HttpListener, limits: PortLimits = {}, log: Logger = silentLog) {
+  constructor(parts: PortParts) {
     super();
+    const { listen, listener, limits, log = silentLog, tls } = parts;
     this.#listen = listen;
+    this.#tls = tls;
     this.#limits = { ...DEFAULTS, ...limits };
     const answer = (req: HttpRequest, res: HttpResponse): void => {
       this.#responses.add(res);
       listener(req, res);
     };
-    this.#tcp = createServer({ keepAlive: true, keepAliveInitialDelay: TCP_PROBE_MS, noDelay: true });
+    this.#tcp = tls === undefined ? createServer(TCP_OPTIONS) : this.#makeSecure(tls, log);
     this.#tcp.maxConnections = this.#limits.maxConnections;
     this.#tcp.on("error", (error) => log.error({ error: error.message }, "listener failed"));
     this.#tcp.on("connection", (socket) => this.#accept(socket));
@@ -99,6 +117,7 @@ export class HttpPort extends Lifecycle {
   }
 
   protected override async onStart(): Promise<void> {
+    this.#tls?.start((context) => (this.#tcp as TlsServer).setSecureContext(context));
     this.#bound = this.#bind();
     await this.#bound;
     // Node starts the time limits of HTTP/1.1 requests with this event only.
@@ -108,6 +127,7 @@ export class HttpPort extends Lifecycle {
   protected override async onStop(): Promise<void> {
     // A listener that is closed while it binds emits neither "listening" nor "error".
     await this.#bound?.catch(() => {});
+    this.#tls?.stop();
     this.#tcp.close();
     for (const session of this.#sessions) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
     if (this.#sockets.size > 0) await new Promise((resolve) => setTimeout(resolve, ON_ITS_WAY_MS));
@@ -118,6 +138,33 @@ export class HttpPort extends Lifecycle {
     await this.#sockets.whenEmpty(this.#limits.closeMs);
     for (const socket of this.#sockets) socket.destroy();
     await this.#sockets.whenEmpty(this.#limits.closeMs);
+  }
+
+  #makeSecure(tls: TlsFiles, log: Logger): TlsServer {
+    const server = createTls({
+      ...TCP_OPTIONS,
+      ALPNProtocols: ["h2", "http/1.1"],
+      minVersion: "TLSv1.2",
+      handshakeTimeout: this.#limits.firstByteMs,
+      requestCert: tls.asksClients,
+      // A client without a certificate may have a token, and a probe needs neither.
+      rejectUnauthorized: false,
+    });
+    server.on("tlsClientError", (error, socket) => {
+      log.debug({ error: error.message }, "no TLS with a client");
+      socket.destroy();
+    });
+    server.on("secureConnection", (socket) => {
+      socket.on("error", () => socket.destroy());
+      if (isForeign(socket)) {
+        log.warn(
+          { from: socket.remoteAddress, why: String(socket.authorizationError) },
+          "a client certificate is refused",
+        );
+        socket.destroy();
+      } else (socket.alpnProtocol === "h2" ? this.#http2 : this.#http1).emit("connection", socket);
+    });
+    return server;
   }
 
   #bind(): Promise<void> {
@@ -135,6 +182,7 @@ export class HttpPort extends Lifecycle {
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on("error", () => socket.destroy());
+    if (this.#tls !== undefined) return void this.#known.add(socket);
     readVersion(socket, this.#limits.firstByteMs, (version) => {
       this.#known.add(socket);
       (version === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
@@ -148,6 +196,11 @@ function closeWhenUnused(session: ServerHttp2Session, limitMs: number): void {
   const timer = setTimeout(() => session.close(), limitMs);
   session.once("stream", () => clearTimeout(timer));
   session.once("close", () => clearTimeout(timer));
+}
+
+/** Whether a client shows a certificate that the client CA has not signed, or that is not valid now. */
+function isForeign(socket: TLSSocket): boolean {
+  return !socket.authorized && Object.keys(socket.getPeerCertificate() ?? {}).length > 0;
 }
 
 function http1Options(limits: Required<PortLimits>) {

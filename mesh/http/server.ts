@@ -8,7 +8,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
-import { PoolError } from "../errors.js";
+import { type AccessOptions, Gate } from "../auth/gate.js";
 import { Lifecycle } from "../process/lifecycle.js";
 import { type Logger, silentLog } from "../process/log.js";
 import type { Listen } from "../process/options.js";
@@ -18,22 +18,28 @@ import { type HealthSource, healthRoutes, ReadyHealth } from "./health.js";
 import { isLoopback, type OriginRule } from "./origin-rule.js";
 import { answerPlain } from "./plain-routes.js";
 import { HttpPort, type PortLimits } from "./port.js";
+import { requireSafe } from "./public-rule.js";
 import { reflectionRoutes } from "./reflection.js";
-import { CallGuard } from "./rpc/call-guard.js";
+import { CallGuard, type StreamLimits } from "./rpc/call-guard.js";
 import { type HttpRequest, type HttpResponse, isHttp2 } from "./rpc/exchange.js";
 import { serverGzip } from "./rpc/gzip.js";
 import { Rpcs } from "./rpc/rpc.js";
+import { TlsFiles, type TlsOptions } from "./tls/tls-files.js";
 
 /** How a program is served. */
 export interface HttpServerOptions {
-  /** Loopback unless allowPublic; port 0 is any free one. */
+  /** Beyond loopback it needs TLS and a policy, or `insecure`; port 0 is any free one. */
   listen: Listen;
-  /** Listen on an address that is not loopback; default false. */
-  allowPublic?: boolean;
+  /** The certificate to serve with; undefined: in the clear. */
+  tls?: TlsOptions;
+  /** Listen beyond loopback without TLS or without a policy; default false. */
+  insecure?: boolean;
   /** Host names to answer to besides loopback ones, and whose pages may call; lower case, without a port. */
   allowedHosts?: readonly string[];
-  /** Registers the program's services. */
-  routes: (router: ConnectRouter) => void;
+  /** Who may do what; by default everybody may view and submit, and nobody may control workers. */
+  access?: AccessOptions;
+  /** Registers the program's services. @param gate checks what only a handler can know */
+  routes: (router: ConnectRouter, gate: Gate) => void;
   /** The same services, for reflection and health. */
   services: readonly DescService[];
   /** True, or the reason why it is not ready. */
@@ -50,6 +56,8 @@ export interface HttpServerOptions {
   maxTimeoutMs?: number;
   /** Streams open at once; more are `resource_exhausted`. Default 5,000. */
   maxStreams?: number;
+  /** With a policy, streams open at once to one caller. Default 1,000. */
+  maxCallerStreams?: number;
   /** Limits of connections. */
   limits?: PortLimits;
   log?: Logger;
@@ -57,6 +65,7 @@ export interface HttpServerOptions {
 
 const DEFAULT_READ_MAX_BYTES = 4 * 1024 * 1024;
 const DEFAULT_MAX_STREAMS = 5_000;
+const DEFAULT_MAX_CALLER_STREAMS = 1_000;
 const DEFAULT_BODY_MS = 60_000;
 
 /** Serves a program over HTTP. */
@@ -64,6 +73,7 @@ export class HttpServer extends Lifecycle {
   readonly #options: HttpServerOptions;
   readonly #log: Logger;
   readonly #guard: CallGuard;
+  readonly #gate: Gate;
   readonly #rule: OriginRule;
   readonly #port: HttpPort;
   readonly #rpcs: Rpcs;
@@ -72,13 +82,20 @@ export class HttpServer extends Lifecycle {
     super();
     this.#options = options;
     this.#log = options.log ?? silentLog;
-    this.#guard = new CallGuard(options.maxStreams ?? DEFAULT_MAX_STREAMS, this.#log);
+    this.#gate = new Gate(options.access ?? {}, this.#log);
+    this.#guard = new CallGuard(this.#streamLimits(), this.#log);
     this.#rule = {
       allowedHosts: [...(options.allowedHosts ?? []), options.listen.host.toLowerCase()],
-      anyAddress: options.allowPublic ?? false,
+      anyAddress: !isLoopback(options.listen.host),
     };
-    this.#rpcs = new Rpcs(this.#router(), options.limits?.requestMs ?? DEFAULT_BODY_MS, this.#log);
-    this.#port = new HttpPort(options.listen, (req, res) => this.#answer(req, res), options.limits, this.#log);
+    this.#rpcs = new Rpcs(this.#router(), this.#gate, options.limits?.requestMs ?? DEFAULT_BODY_MS, this.#log);
+    this.#port = new HttpPort({
+      listen: options.listen,
+      listener: (req, res) => this.#answer(req, res),
+      limits: options.limits,
+      log: this.#log,
+      tls: options.tls === undefined ? undefined : new TlsFiles(options.tls, this.#log),
+    });
   }
 
   /** Where it listens; the real port after start(). */
@@ -89,8 +106,9 @@ export class HttpServer extends Lifecycle {
   /** Its address for a client on this machine, without a slash at the end. */
   get url(): string {
     const { host, port } = this.address;
-    if (host === "0.0.0.0" || host === "::") return `http://127.0.0.1:${port}`;
-    return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+    const scheme = this.#options.tls === undefined ? "http" : "https";
+    if (host === "0.0.0.0" || host === "::") return `${scheme}://127.0.0.1:${port}`;
+    return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
   /** Streams open now. */
@@ -109,11 +127,8 @@ export class HttpServer extends Lifecycle {
   }
 
   protected override async onStart(): Promise<void> {
-    const { listen, allowPublic } = this.#options;
-    if (!isLoopback(listen.host) && allowPublic !== true) {
-      const text = `listen ${listen.host}: not a loopback address; --allow-public serves other machines (allowPublic in code)`;
-      throw new PoolError("invalid_argument", text, { field: "listen" });
-    }
+    requireSafe(this.#options, this.#log);
+    this.#gate.start();
     await this.#port.start();
     this.#log.info({ url: this.url }, "listening");
   }
@@ -121,6 +136,7 @@ export class HttpServer extends Lifecycle {
   protected override async onStop(): Promise<void> {
     this.#guard.end();
     await this.#port.stop();
+    this.#gate.stop();
   }
 
   #answer(req: HttpRequest, res: HttpResponse): void {
@@ -130,7 +146,12 @@ export class HttpServer extends Lifecycle {
     if (!passGates(req, res, this.#rule)) return;
     if (this.#rpcs.answer(req, res)) return;
     const { metrics, plain } = this.#options;
-    void answerPlain(req, res, { isReady: () => this.#isReady(), metrics, plain }, this.#log);
+    void answerPlain(req, res, { gate: this.#gate, isReady: () => this.#isReady(), metrics, plain }, this.#log);
+  }
+
+  #streamLimits(): StreamLimits {
+    const { maxStreams = DEFAULT_MAX_STREAMS, maxCallerStreams = DEFAULT_MAX_CALLER_STREAMS } = this.#options;
+    return { all: maxStreams, ofOneCaller: this.#gate.hasPolicy ? maxCallerStreams : maxStreams };
   }
 
   #isReady(): true | string {
@@ -141,14 +162,14 @@ export class HttpServer extends Lifecycle {
     const { routes, services, readMaxBytes, maxTimeoutMs, health } = this.#options;
     const router = createConnectRouter({
       acceptCompression: [serverGzip],
-      interceptors: [this.#guard.interceptor],
+      interceptors: [this.#guard.interceptor, this.#gate.interceptor],
       // A field that is mistyped in JSON is refused by its name, and not left out of the request.
       jsonOptions: { ignoreUnknownFields: false },
       maxTimeoutMs: maxTimeoutMs ?? MAX_TIMEOUT_MS,
       readMaxBytes: readMaxBytes ?? DEFAULT_READ_MAX_BYTES,
       shutdownSignal: this.#guard.shutdownSignal,
     });
-    routes(router);
+    routes(router, this.#gate);
     const names = services.map((service) => service.typeName);
     healthRoutes(router, health ?? new ReadyHealth(names, () => this.#isReady() === true));
     reflectionRoutes(router, [...services, Health]);

@@ -7,8 +7,12 @@ type BusConfig = ConfigOf<Pick<typeof OPTIONS, (typeof BUS_OPTIONS)[number]>>;
 
 /** The options of a configuration that concern the broker; those that were not set are left out. */
 export function toBusOptions(config: BusConfig): BusOptions {
-  const { servers, user, password, token, credsFile, nkeyFile, tlsCaFile, tlsCertFile, tlsKeyFile, inboxPrefix } =
-    config;
-  const all = { servers, user, password, token, credsFile, nkeyFile, tlsCaFile, tlsCertFile, tlsKeyFile, inboxPrefix };
+  const { servers, user, password, token, credsFile, nkeyFile, inboxPrefix } = config;
+  const tls = {
+    tlsCaFile: config.natsTlsCaFile,
+    tlsCertFile: config.natsTlsCertFile,
+    tlsKeyFile: config.natsTlsKeyFile,
+  };
+  const all = { servers, user, password, token, credsFile, nkeyFile, ...tls, inboxPrefix };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as BusOptions;
 }

@@ -22,8 +22,13 @@ const CONFLICTS: readonly Conflict[] = [
   both("nkeyFile", "user"),
   both("nkeyFile", "token"),
   both("nkeyFile", "credsFile"),
+  needs("natsTlsCertFile", "natsTlsKeyFile"),
+  needs("natsTlsKeyFile", "natsTlsCertFile"),
   needs("tlsCertFile", "tlsKeyFile"),
   needs("tlsKeyFile", "tlsCertFile"),
+  needs("tlsClientCaFile", "tlsCertFile"),
+  { ...needs("tlsClientCaFile", "policyFile"), why: "needs policyFile, which says what each certificate may do" },
+  both("policyFile", "controlToken"),
   {
     option: "isolation",
     applies: (settings) => isSet(settings, "exec") && settings.isolation !== "inline",

@@ -29,9 +29,9 @@ export const OPTIONS = {
   token: option(nonEmpty, undefined, "", "NATS token", { secret: true }),
   credsFile: option(nonEmpty, undefined, "FILE", "NATS .creds file", { alias: "NATS_CREDS" }),
   nkeyFile: option(nonEmpty, undefined, "FILE", "file with the seed of an nkey user", { alias: "NATS_NKEY" }),
-  tlsCaFile: option(nonEmpty, undefined, "FILE", "CA certificates (PEM) the broker's certificate is checked against"),
-  tlsCertFile: option(nonEmpty, undefined, "FILE", "client certificate (PEM)"),
-  tlsKeyFile: option(nonEmpty, undefined, "FILE", "key of the client certificate (PEM)"),
+  natsTlsCaFile: option(nonEmpty, undefined, "FILE", "CA certificates (PEM) that the broker's is checked against"),
+  natsTlsCertFile: option(nonEmpty, undefined, "FILE", "certificate (PEM) that is shown to the broker"),
+  natsTlsKeyFile: option(nonEmpty, undefined, "FILE", "key of that certificate (PEM)"),
   inboxPrefix: option(subjectPrefix, undefined, "PREFIX", "prefix of reply inboxes, for restricted accounts"),
   prefix: option(subjectPrefix, "pool", "PREFIX", "first token of every subject"),
   logLevel: option(oneOf(LOG_LEVELS), "info" as LogLevel, "LEVEL", `one of ${LOG_LEVELS.join(", ")}`),
@@ -66,7 +66,31 @@ export const OPTIONS = {
   acceptAfterMs: option(integer(1, 60_000), 25, "MS", "say accepted when a job takes longer, milliseconds"),
   abortGraceMs: option(integer(0, 600_000), 2_000, "MS", "time an aborted handler has to settle, milliseconds"),
   listen: option(listen, undefined, "HOST:PORT", "address to serve HTTP on"),
-  allowPublic: option(bool, false, "", "listen on an address that is not loopback"),
+  tlsCertFile: option(
+    nonEmpty,
+    undefined,
+    "FILE",
+    "certificate (PEM) to serve HTTP over TLS with; read again when it changes",
+  ),
+  tlsKeyFile: option(nonEmpty, undefined, "FILE", "key of that certificate (PEM)"),
+  tlsClientCaFile: option(
+    nonEmpty,
+    undefined,
+    "FILE",
+    "CA certificates (PEM) that client certificates are checked against",
+  ),
+  policyFile: option(
+    nonEmpty,
+    undefined,
+    "FILE",
+    "who may do what (JSON); see docs/security.md; read again when it changes",
+  ),
+  insecure: option(
+    bool,
+    false,
+    "",
+    "listen beyond loopback without TLS or without a policy: anybody may read and submit",
+  ),
   allowedHosts: option(hosts, [], "HOST,…", "Host names to answer to besides loopback ones"),
   timeoutMs: option(
     integer(1, MAX_TIMEOUT_MS),
@@ -82,18 +106,25 @@ export const OPTIONS = {
   ),
   parkedLimit: option(integer(0, 10_000_000), 10_000, "N", "jobs held for a free slot, per pool"),
   parkedBytesLimit: option(integer(0, 64 * 2 ** 30), 256 * 2 ** 20, "BYTES", "payload bytes of jobs held, per pool"),
-  clientShare: option(fraction, 1, "0…1", "share of the parked queue that one client may hold"),
+  clientShare: option(
+    fraction,
+    undefined,
+    "0…1",
+    "share of the parked queue, in jobs and in bytes, that one client may hold; default 1, with a policy 0.5",
+  ),
   maxPools: option(integer(1, 100_000), 1_000, "N", "pools known at once"),
   bare: option(bool, false, "", "the pool has workers that send no heartbeats: no accept timeout"),
-  control: option(
-    bool,
-    false,
+  control: option(bool, false, "", "let the page and ControlWorker drain, pause and resume, for who may"),
+  controlToken: option(
+    nonEmpty,
+    undefined,
     "",
-    "let the page and ControlWorker drain, pause and resume (needs POOLMESH_CONTROL_TOKEN)",
+    "token that control of workers needs without a policy; default in a file of yours",
+    { secret: true },
   ),
-  controlToken: option(nonEmpty, undefined, "", "token that control requests must bear", { secret: true }),
   maxWorkers: option(integer(1, 1_000_000), 20_000, "N", "workers known at once"),
   maxStreams: option(integer(1, 100_000), 5_000, "N", "streams served at once"),
+  maxCallerStreams: option(integer(1, 100_000), 1_000, "N", "streams served at once to one caller, with a policy"),
 } as const;
 
 /** The names of all options. */
@@ -107,12 +138,26 @@ export const BUS_OPTIONS = [
   "token",
   "credsFile",
   "nkeyFile",
-  "tlsCaFile",
-  "tlsCertFile",
-  "tlsKeyFile",
+  "natsTlsCaFile",
+  "natsTlsCertFile",
+  "natsTlsKeyFile",
   "inboxPrefix",
   "prefix",
   "logLevel",
+] as const satisfies readonly OptionName[];
+
+/** The options of how a service is open to its callers. */
+export const EDGE_OPTIONS = [
+  "listen",
+  "tlsCertFile",
+  "tlsKeyFile",
+  "tlsClientCaFile",
+  "policyFile",
+  "insecure",
+  "allowedHosts",
+  "maxStreams",
+  "maxCallerStreams",
+  "controlToken",
 ] as const satisfies readonly OptionName[];
 
 /** The declarations of some options. */

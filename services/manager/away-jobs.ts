@@ -20,6 +20,8 @@ type OnEnd = (outcome: Outcome) => void;
 
 interface AwayJob {
   readonly payload: Uint8Array;
+  /** Whose share of the parked queue it counts for. */
+  readonly client: string;
   readonly waiting: Set<OnEnd>;
   /** It goes on when nobody waits for it. */
   detached: boolean;
@@ -64,6 +66,11 @@ export class AwayJobs {
     return id;
   }
 
+  /** For which client a job is that was submitted here and is live at its owner; undefined for any other. */
+  clientOf(pool: Pool, id: string): string | undefined {
+    return this.#jobs.get(keyOf(pool, id))?.client;
+  }
+
   /** One more waits for a job that is live at its owner; false when none of this id was submitted here. */
   listen(pool: Pool, id: string, onEnd: OnEnd, signal: AbortSignal): boolean {
     const job = this.#jobs.get(keyOf(pool, id));
@@ -89,7 +96,7 @@ export class AwayJobs {
   }
 
   #start(pool: Pool, id: string, payload: Uint8Array, options: SubmitOptions): AwayJob {
-    const job: AwayJob = { payload, waiting: new Set(), detached: false };
+    const job: AwayJob = { payload, client: options.client ?? "", waiting: new Set(), detached: false };
     const key = keyOf(pool, id);
     const onOutcome = (outcome: Outcome): void => {
       this.#jobs.delete(key);

@@ -1,15 +1,13 @@
 /** The manager service's configuration: which options it has and what they become. */
 import { type ConfigOf, readConfig } from "../../mesh/process/config.js";
-import { BUS_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
+import { BUS_OPTIONS, EDGE_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
 
 /** The options of `poolmesh manager`. */
 export const MANAGER_OPTIONS = pick([
   ...BUS_OPTIONS,
   "id",
   "pools",
-  "listen",
-  "allowPublic",
-  "allowedHosts",
+  ...EDGE_OPTIONS,
   "timeoutMs",
   "acceptTimeoutMs",
   "parkedLimit",
@@ -17,7 +15,6 @@ export const MANAGER_OPTIONS = pick([
   "clientShare",
   "maxPools",
   "maxWorkers",
-  "maxStreams",
   "bare",
   "graceMs",
 ]);

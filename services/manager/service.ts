@@ -6,12 +6,12 @@
  * order, so that live jobs can still be answered through the doors they came by.
  */
 import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/manager_pb.js";
+import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { ServiceApi } from "../../mesh/link/service-api.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
-import type { Listen } from "../../mesh/process/options.js";
 import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { AwayJobs } from "./away-jobs.js";
 import { WorkerControl } from "./control.js";
@@ -22,17 +22,13 @@ import { newManagerId, Pools } from "./pools.js";
 import { warnOfStreams } from "./stream-check.js";
 
 /** How the service is made: a manager's options, and where it listens. */
-export interface ManagerServiceOptions extends Omit<ManagerOptions, "bus" | keyof BusOptions> {
+export interface ManagerServiceOptions extends Omit<ManagerOptions, "bus" | keyof BusOptions>, EdgeOptions {
   bus?: BusOptions;
   log?: BusOptions["log"];
   /** The pools to serve; default all. */
   pools?: readonly string[];
   /** Pools known at once; default 1,000. */
   maxPools?: number;
-  listen: Listen;
-  allowPublic?: boolean;
-  allowedHosts?: readonly string[];
-  maxStreams?: number;
 }
 
 /** How much larger than its payload a request may be: JSON writes one byte of text in six, and there are other fields. */
@@ -102,18 +98,16 @@ export class ManagerService extends Lifecycle {
   }
 
   #makeHttp(bus: Bus, pools: Pools, away: AwayJobs): HttpServer {
-    const { listen, allowPublic, allowedHosts, maxStreams, log } = this.#options;
+    const { log } = this.#options;
     const metrics = managerMetrics(pools, bus);
+    const control = new WorkerControl(bus, pools);
     return new HttpServer({
-      listen,
-      routes: (router) => managerRoutes(router, { bus, pools, away, control: new WorkerControl(bus, pools) }),
+      ...edgeOf(this.#options),
+      routes: (router, gate) => managerRoutes(router, { bus, pools, away, gate, control }),
       services: [ManagerServiceDesc],
       isReady: () => whyNotReady(bus, pools) ?? true,
       metrics: () => metrics.metrics(),
       readMaxBytes: REQUEST_GROWTH * bus.maxPayloadBytes,
-      ...(allowPublic === undefined ? {} : { allowPublic }),
-      ...(allowedHosts === undefined ? {} : { allowedHosts }),
-      ...(maxStreams === undefined ? {} : { maxStreams }),
       ...(log === undefined ? {} : { log }),
     });
   }

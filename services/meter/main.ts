@@ -1,4 +1,6 @@
 /** The meter as a program: configuration in, a running service, an exit code out. */
+import { findControlToken } from "../../mesh/auth/control-token.js";
+import { edgeConfig } from "../../mesh/http/edge-options.js";
 import { toBusOptions } from "../../mesh/process/bus-config.js";
 import { runService } from "../../mesh/process/process.js";
 import { METER_LISTEN, readMeterConfig } from "./config.js";
@@ -15,15 +17,15 @@ export function main(flags: Readonly<Record<string, string | undefined>>): Promi
     "meter",
     () => readMeterConfig(process.env, flags),
     (config, log) => {
-      const { id, pools, controlToken, listen, ...rest } = config;
+      const { id, pools, prefix, maxPools, maxWorkers } = config;
+      const needsToken = config.control && config.policyFile === undefined;
+      const controlToken = needsToken ? findControlToken(process.env, config.controlToken, log) : undefined;
       return new Meter({
-        ...rest,
+        ...edgeConfig({ ...config, controlToken }, METER_LISTEN),
+        ...{ prefix, maxPools, maxWorkers, control: config.control, log },
         bus: toBusOptions(config),
-        log,
-        listen: listen ?? METER_LISTEN,
         ...(id === undefined ? {} : { id }),
         ...(pools === undefined ? {} : { pools }),
-        ...(controlToken === undefined ? {} : { controlToken }),
       });
     },
   );

@@ -6,13 +6,13 @@
  * reader sees a view that is only half there.
  */
 import { join } from "node:path";
+import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { ServiceApi } from "../../mesh/link/service-api.js";
 import { packageRoot, packageVersion } from "../../mesh/process/identity.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
-import type { Listen } from "../../mesh/process/options.js";
 import { defaultId } from "../../mesh/process/process.js";
 import { checkName, SERVICE_NAMES, Subjects } from "../../mesh/wire/subjects.js";
 import { ClockWork } from "./clock-work.js";
@@ -26,7 +26,7 @@ import { MeterState, type MeterStateOptions } from "./meter-state.js";
 import { MeterMetrics } from "./metrics.js";
 
 /** How a meter is made. */
-export interface MeterOptions extends MeterStateOptions {
+export interface MeterOptions extends MeterStateOptions, EdgeOptions {
   /** The broker; not used after useBus(). */
   readonly bus?: BusOptions;
   /** First token of every subject; default "pool". */
@@ -35,14 +35,8 @@ export interface MeterOptions extends MeterStateOptions {
   readonly id?: string;
   /** Pools to hear; default all. */
   readonly pools?: readonly string[];
-  readonly listen: Listen;
-  readonly allowPublic?: boolean;
-  readonly allowedHosts?: readonly string[];
-  /** Streams open at once; default 5,000. */
-  readonly maxStreams?: number;
-  /** Whether workers may be drained, paused and resumed through this meter; needs controlToken. Default false. */
+  /** Whether workers may be drained, paused and resumed through this meter; needs controlToken or policyFile. Default false. */
   readonly control?: boolean;
-  readonly controlToken?: string;
   /** Where the built page is; default dist/page of the package. */
   readonly pageFolder?: string;
   readonly log?: Logger;
@@ -76,10 +70,8 @@ export class Meter extends Lifecycle {
     this.#state = new MeterState(options);
     this.#clock = new ClockWork(this.#state);
     this.#control = new WorkerControl({
-      token: options.control ? options.controlToken : undefined,
+      enabled: options.control ?? false,
       line: () => this.#ears,
-      nowMs: this.#state.nowMs,
-      log: this.#log,
     });
     this.#http = this.#makeHttp();
   }
@@ -137,13 +129,13 @@ export class Meter extends Lifecycle {
   }
 
   #makeHttp(): HttpServer {
-    const { listen, allowPublic, allowedHosts, maxStreams, pageFolder } = this.#options;
+    const { pageFolder } = this.#options;
     const names = METER_SERVICES.map((service) => service.typeName);
     const metrics = new MeterMetrics(this.#state, () => this.#http);
     const config = { control: this.#control.enabled, version: packageVersion() };
     const page = new StaticPage(pageFolder ?? join(packageRoot(), "dist", "page"), config);
     return new HttpServer({
-      listen,
+      ...edgeOf(this.#options),
       routes: (router) => meterRoutes(router, this.#state, this.#clock, this.#control),
       services: METER_SERVICES,
       isReady: () => (this.#state.freshness.stale ? "not connected to the broker" : true),
@@ -152,9 +144,6 @@ export class Meter extends Lifecycle {
       plain: (req, res) => page.answer(req, res),
       readMaxBytes: 64 * 1024,
       log: this.#log,
-      ...(allowPublic === undefined ? {} : { allowPublic }),
-      ...(allowedHosts === undefined ? {} : { allowedHosts }),
-      ...(maxStreams === undefined ? {} : { maxStreams }),
     });
   }
 }

@@ -187,7 +187,7 @@ test("broker access - a file that is not what its option says is refused by name
 });
 
 test("broker access - a service whose CA file is no PEM exits with 78 and names the option", async (t) => {
-  const env = { NATS_URL: "nats://127.0.0.1:1", POOLMESH_TLS_CA_FILE: `${ROOT}package.json` };
+  const env = { NATS_URL: "nats://127.0.0.1:1", POOLMESH_NATS_TLS_CA_FILE: `${ROOT}package.json` };
   const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "meter", "--listen", "127.0.0.1:0"];
   const { code, stdout, stderr } = await startProcess(t, process.execPath, args, { cwd: ROOT, env }).exited;
   assert.equal(code, 78, stdout + stderr);

@@ -19,9 +19,9 @@ for (const argv of [
   test(`${argv.join(" ")}: the refusal names the flag that allows it, and the program has that flag`, async (t) => {
     const { code, stdout, stderr } = await startCli(t, argv, { env, input: "" }).exit(60_000);
     assert.equal(code, EXIT.config);
-    assert.match(stdout + stderr, /not a loopback address; --allow-public serves other machines/);
+    assert.match(stdout + stderr, /other machines can reach this address, so it needs --tls-cert-file .*--insecure/);
     const help = await startCli(t, [argv[0] ?? "", "--help"], { input: "" }).exit(60_000);
-    assert.match(help.stdout, /^ {2}--allow-public /m);
+    assert.match(help.stdout, /^ {2}--insecure /m);
   });
 }
 

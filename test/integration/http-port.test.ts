@@ -152,11 +152,11 @@ test("a port in use is a mistake of configuration that says what to do", async (
   assert.equal(second.state, "stopped");
 });
 
-test("an address that is not loopback needs allowPublic", async () => {
+test("an address that is not loopback needs TLS and a policy, or --insecure", async () => {
   const listen = { host: "0.0.0.0", port: 0 };
   const { server: refused } = echoServer({ listen });
   await assert.rejects(refused.start(), { reason: "invalid_argument", field: "listen" });
-  const { server: open } = echoServer({ listen, allowPublic: true });
+  const { server: open } = echoServer({ listen, insecure: true });
   await open.start();
   assert.equal((await fetch(`${open.url}/healthz`)).status, 200);
   await open.stop();

@@ -26,8 +26,8 @@ lifecycleContract(
 
 lifecycleContract(
   "HTTP port",
-  () => new HttpPort(ANY, (_, res) => answerText(res, 200, "ok")),
-  () => new HttpPort({ host: "203.0.113.1", port: 0 }, (_, res) => answerText(res, 200, "ok")),
+  () => new HttpPort({ listen: ANY, listener: (_, res) => answerText(res, 200, "ok") }),
+  () => new HttpPort({ listen: { host: "203.0.113.1", port: 0 }, listener: (_, res) => answerText(res, 200, "ok") }),
 );
 
 lifecycleContract("NATS service API", async (t) => {

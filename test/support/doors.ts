@@ -20,6 +20,7 @@ import { Subjects } from "../../mesh/wire/subjects.js";
 import { Manager } from "../../services/manager/manager.js";
 import { connectBus } from "./broker.js";
 import { cleanUp, type Owner } from "./clean-up.js";
+import { bearControl } from "./control-token.js";
 import type { Mesh } from "./mesh.js";
 
 /** What a door can be told about a job. */
@@ -60,12 +61,13 @@ export async function openDoors(t: Owner, mesh: Mesh, pool: string): Promise<Doo
 
 /** Every way to call ManagerService, by name. */
 export function rpcTransports(baseUrl: string): Record<string, Transport> {
+  const shared = { baseUrl, interceptors: [bearControl] };
   return {
-    "Connect JSON": createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
-    "Connect binary": createConnectTransport({ baseUrl, httpVersion: "1.1" }),
-    "Connect over HTTP/2": createConnectTransport({ baseUrl, httpVersion: "2" }),
-    gRPC: createGrpcTransport({ baseUrl }),
-    "gRPC-Web": createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+    "Connect JSON": createConnectTransport({ ...shared, httpVersion: "1.1", useBinaryFormat: false }),
+    "Connect binary": createConnectTransport({ ...shared, httpVersion: "1.1" }),
+    "Connect over HTTP/2": createConnectTransport({ ...shared, httpVersion: "2" }),
+    gRPC: createGrpcTransport(shared),
+    "gRPC-Web": createGrpcWebTransport({ ...shared, httpVersion: "1.1" }),
   };
 }
 

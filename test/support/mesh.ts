@@ -12,6 +12,7 @@ import { Meter, type MeterOptions } from "../../services/meter/meter.js";
 import { Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { startBroker } from "./broker.js";
 import { cleanUp, type Owner, WHOLE_FILE } from "./clean-up.js";
+import { bearControl, CONTROL_TOKEN } from "./control-token.js";
 import { eventually } from "./wait.js";
 
 /** What differs from the defaults. */
@@ -37,7 +38,7 @@ export class Mesh {
     this.broker = broker;
     this.manager = manager;
     this.meter = meter;
-    const transport = createConnectTransport({ baseUrl: manager.url, httpVersion: "1.1" });
+    const transport = createConnectTransport({ baseUrl: manager.url, httpVersion: "1.1", interceptors: [bearControl] });
     this.client = createClient(ManagerServiceDesc, transport);
   }
 
@@ -88,7 +89,13 @@ export class Mesh {
 export async function startMesh(t: Owner = WHOLE_FILE, options: MeshOptions = {}): Promise<Mesh> {
   const broker = await startBroker(t, options.broker);
   const bus = { servers: broker.url };
-  const manager = new ManagerService({ bus, listen: ANY_PORT, graceMs: 0, ...options.manager });
+  const manager = new ManagerService({
+    bus,
+    listen: ANY_PORT,
+    graceMs: 0,
+    controlToken: CONTROL_TOKEN,
+    ...options.manager,
+  });
   cleanUp(t, () => manager.stop());
   const meter = new Meter({ bus, listen: ANY_PORT, ...options.meter });
   cleanUp(t, () => meter.stop());

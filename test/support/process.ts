@@ -2,6 +2,8 @@
  * Child processes for tests: their output line by line, and an end that is certain.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { cleanUp, type Owner } from "./clean-up.js";
 import { eventually, within } from "./wait.js";
 
@@ -25,6 +27,9 @@ export interface Exit {
 /** The most output that is kept per stream, in characters. */
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 
+/** Where programs under test keep the tokens of their user: not among those of the person who runs the tests. */
+export const STATE_FOLDER = process.env.XDG_STATE_HOME ?? join(tmpdir(), `poolmesh-test-state-${process.getuid?.()}`);
+
 /** A process that a test has started. It is killed, at the latest, when the test ends. */
 export class TestProcess {
   /** Settles when it has ended and all its output is read. */
@@ -37,7 +42,7 @@ export class TestProcess {
 
   constructor(command: string, args: readonly string[], options: RunOptions = {}) {
     this.#command = [command, ...args].join(" ");
-    const env = { ...process.env, ...options.env };
+    const env = { XDG_STATE_HOME: STATE_FOLDER, ...process.env, ...options.env };
     this.#child = spawn(command, args, { stdio: "pipe", env, ...(options.cwd ? { cwd: options.cwd } : {}) });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.stdout = (this.stdout + text).slice(-OUTPUT_LIMIT);

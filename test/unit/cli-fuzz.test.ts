@@ -33,7 +33,17 @@ const ENDING = [
 const ANY_FLAGS = [
   ...["--json", "--no-wait", "--wait", "--idempotent", "--direct", "--ordered", "--paths", "--wait-for-pool", "--help"],
   ...["--pool", "--label", "--count", "--slots", "--window", "--skip", "--lines", "--files", "--timeout-ms", "--id"],
-  ...["--priority", "--client", "--codec", "--servers", "--user", "--creds-file", "--tls-ca-file", "--prefix", "--as"],
+  ...[
+    "--priority",
+    "--client",
+    "--codec",
+    "--servers",
+    "--user",
+    "--creds-file",
+    "--nats-tls-ca-file",
+    "--prefix",
+    "--as",
+  ],
   ...["--inbox-prefix", "--log-level", "--pasword", "--token", "--", "-", "-x", "--no-such-flag", "---", "--=", "-V"],
 ];
 const VALUES = [

@@ -6,23 +6,33 @@
  * handler does. Not decided here: what a call answers.
  */
 import { setMaxListeners } from "node:events";
-import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, type ContextValues, type Interceptor } from "@connectrpc/connect";
+import { callerKey } from "../../auth/gate.js";
 import { PoolError, toPoolError } from "../../errors.js";
 import type { Logger } from "../../process/log.js";
 import { toConnectError } from "../../wire/error-headers.js";
 import { EndableStream, untilAborted } from "../endable.js";
 import { asCallersMistake } from "./error-detail.js";
+import { peerKey } from "./peer.js";
+
+/** How many streams may be open at once. */
+export interface StreamLimits {
+  readonly all: number;
+  /** Callers that show nothing are told apart by their addresses. */
+  readonly ofOneCaller: number;
+}
 
 /** Guards the calls of one server. */
 export class CallGuard {
   readonly #stop = new AbortController();
-  readonly #maxStreams: number;
+  readonly #limits: StreamLimits;
   readonly #log: Logger;
+  readonly #streamsOf = new Map<string, number>();
   #streams = 0;
   #refusing = false;
 
-  constructor(maxStreams: number, log: Logger) {
-    this.#maxStreams = maxStreams;
+  constructor(limits: StreamLimits, log: Logger) {
+    this.#limits = limits;
     this.#log = log;
     // Every open call listens to it; Node would warn of a leak at the eleventh.
     setMaxListeners(0, this.#stop.signal);
@@ -58,7 +68,7 @@ export class CallGuard {
     const name = `${req.service.typeName}/${req.method.name}`;
     const translate = (error: unknown): ConnectError => this.#translate(error, req.signal, name);
     if (this.#refusing) throw stopError();
-    if (req.stream) this.#admitStream(req.signal);
+    if (req.stream) this.#admitStream(req.signal, ownerOf(req.contextValues));
     try {
       const res = await untilAborted(next(req), req.signal);
       return res.stream ? { ...res, message: new EndableStream(res.message, req.signal, translate) } : res;
@@ -67,14 +77,25 @@ export class CallGuard {
     }
   };
 
-  #admitStream(signal: AbortSignal): void {
+  #admitStream(signal: AbortSignal, owner: string): void {
     if (signal.aborted) return;
-    if (this.#streams >= this.#maxStreams) {
-      throw new ConnectError(`${this.#maxStreams} streams are open, the limit`, Code.ResourceExhausted);
+    const { all, ofOneCaller } = this.#limits;
+    const own = this.#streamsOf.get(owner) ?? 0;
+    if (this.#streams >= all) throw new ConnectError(`${all} streams are open, the limit`, Code.ResourceExhausted);
+    if (own >= ofOneCaller) {
+      throw new ConnectError(`${ofOneCaller} streams of this caller are open, the limit`, Code.ResourceExhausted);
     }
     this.#streams += 1;
+    this.#streamsOf.set(owner, own + 1);
     // Connect aborts a call's signal at its end too, and when a client leaves while a write waits.
-    signal.addEventListener("abort", () => (this.#streams -= 1), { once: true });
+    signal.addEventListener("abort", () => this.#streamEnded(owner), { once: true });
+  }
+
+  #streamEnded(owner: string): void {
+    this.#streams -= 1;
+    const left = (this.#streamsOf.get(owner) ?? 1) - 1;
+    if (left > 0) this.#streamsOf.set(owner, left);
+    else this.#streamsOf.delete(owner);
   }
 
   #translate(error: unknown, signal: AbortSignal, name: string): ConnectError {
@@ -101,6 +122,12 @@ export class CallGuard {
     }
     return toConnectError(new PoolError("canceled", "the client ended the call", { maybeExecuted }));
   }
+}
+
+/** Whose stream it is. */
+function ownerOf(values: ContextValues): string {
+  const caller = values.get(callerKey);
+  return caller.proof === "nothing" ? values.get(peerKey) : caller.name;
 }
 
 /** Whether a handler ended because it was aborted, rather than with an answer of its own. */

@@ -8,8 +8,11 @@
 import { constants } from "node:http2";
 import { Code, ConnectError, type ConnectRouter, type ContextValues, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
-import { safeMessage } from "../../errors.js";
+import type { Caller } from "../../auth/caller.js";
+import { callerKey, type Gate, lineOf } from "../../auth/gate.js";
+import { PoolError, safeMessage } from "../../errors.js";
 import type { Logger } from "../../process/log.js";
+import { toConnectError } from "../../wire/connect-errors.js";
 import { correctUnary } from "./error-detail.js";
 import { answerText, type HttpRequest, type HttpResponse, isHttp2, pathOf } from "./exchange.js";
 import { FrameSink, frameSinkKey } from "./frames.js";
@@ -28,12 +31,18 @@ const LINGER_MS = 500;
 /** The RPCs of a router. */
 export class Rpcs {
   readonly #handlers: ReadonlyMap<string, RpcHandler>;
+  readonly #gate: Gate;
   readonly #bodyMs: number;
   readonly #log: Logger;
 
-  /** @param bodyMs time for the body of a request that is not a stream, in milliseconds */
-  constructor(router: ConnectRouter, bodyMs: number, log: Logger) {
+  /**
+   * @param bodyMs time for the body of a request that is not a stream, in milliseconds
+   * @throws Error when an RPC has no line in the table of rights
+   */
+  constructor(router: ConnectRouter, gate: Gate, bodyMs: number, log: Logger) {
     this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+    for (const path of this.#handlers.keys()) lineOf(path);
+    this.#gate = gate;
     this.#bodyMs = bodyMs;
     this.#log = log;
   }
@@ -53,9 +62,10 @@ export class Rpcs {
   async #call(handler: RpcHandler, req: HttpRequest, res: HttpResponse): Promise<void> {
     res.once("finish", () => dropRest(req));
     try {
-      const request = universalRequestFromNodeRequest(req, res, undefined, contextOf(handler, req, res));
+      const values = contextOf(handler, req, res);
+      const request = universalRequestFromNodeRequest(req, res, undefined, values);
       spoilHugeTimeouts(request.header);
-      const mistake = headerMistake(request.header);
+      const mistake = headerMistake(request.header) ?? (await this.#admit(handler, req, values));
       const kind = handler.method.methodKind;
       const streams = kind === "client_streaming" || kind === "bidi_streaming";
       const body = mistake === undefined ? readBody(req, streams ? undefined : this.#bodyMs) : failing(mistake);
@@ -65,6 +75,18 @@ export class Rpcs {
       else await universalResponseToNodeResponse(response, res);
     } catch (error) {
       this.#broken(error, handler, res);
+    }
+  }
+
+  /** Puts the caller into the call's context, or says why it is refused. No byte of the body has been read yet. */
+  async #admit(handler: RpcHandler, req: HttpRequest, values: ContextValues): Promise<ConnectError | undefined> {
+    try {
+      const caller: Caller | Promise<Caller> = this.#gate.admitRpc(handler.requestPath, req);
+      values.set(callerKey, caller instanceof Promise ? await caller : caller);
+      return undefined;
+    } catch (error) {
+      if (error instanceof PoolError) return toConnectError(error);
+      throw error;
     }
   }
 

@@ -5,11 +5,10 @@
  * and the NATS client take a file that is none of these and fail much later
  * with a text that does not name it.
  */
-import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { createSecureContext } from "node:tls";
 import { type Authenticator, credsAuthenticator, nkeyAuthenticator, type TlsOptions } from "nats";
 import { PoolError } from "../../errors.js";
+import { certificatesMistake, isPair, keyMistake } from "../../process/pem.js";
 import type { BusOptions } from "../bus.js";
 
 /** What the files become. */
@@ -21,9 +20,7 @@ export interface BrokerFiles {
 
 type FileOption = "credsFile" | "nkeyFile" | "tlsCaFile" | "tlsCertFile" | "tlsKeyFile";
 
-const CERTIFICATE = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]+?-----END (?:TRUSTED )?CERTIFICATE-----/g;
 const USER_SEED = /\bSU[A-Z2-7]{56}\b/;
-const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/;
 
 /** @throws PoolError `invalid_argument` naming the option whose file is missing or is not what it should be */
 export async function readBrokerFiles(options: BusOptions): Promise<BrokerFiles> {
@@ -32,12 +29,14 @@ export async function readBrokerFiles(options: BusOptions): Promise<BrokerFiles>
     await readText(options, "tlsCertFile"),
     await readText(options, "tlsKeyFile"),
   ];
-  if (ca !== undefined) requireCertificates("tlsCaFile", ca);
-  if (cert !== undefined) requireCertificates("tlsCertFile", cert);
-  if (key !== undefined && !PRIVATE_KEY.test(key)) throw refused("tlsKeyFile", "the file holds no private key (PEM)");
+  refuseIf("tlsCaFile", ca === undefined ? undefined : certificatesMistake(ca));
+  refuseIf("tlsCertFile", cert === undefined ? undefined : certificatesMistake(cert));
+  refuseIf("tlsKeyFile", key === undefined ? undefined : keyMistake(key));
   if (cert !== undefined && key === undefined) throw refused("tlsCertFile", "needs tlsKeyFile, the certificate's key");
   if (key !== undefined && cert === undefined) throw refused("tlsKeyFile", "needs tlsCertFile, the key's certificate");
-  if (cert !== undefined && key !== undefined) requirePair(cert, key);
+  if (cert !== undefined && key !== undefined && !isPair(cert, key)) {
+    throw refused("tlsKeyFile", "the file is not the unencrypted key of the certificate in tlsCertFile");
+  }
   const all = Object.entries({ ca, cert, key }).filter(([, value]) => value !== undefined);
   const tls = all.length === 0 ? undefined : (Object.fromEntries(all) as TlsOptions);
   const creds = toAuthenticator(await readText(options, "credsFile"));
@@ -54,24 +53,8 @@ async function readText(options: BusOptions, field: FileOption): Promise<string 
   }
 }
 
-function requireCertificates(field: FileOption, text: string): void {
-  const blocks = text.match(CERTIFICATE) ?? [];
-  if (blocks.length === 0) throw refused(field, "the file holds no certificate (PEM)");
-  for (const block of blocks) {
-    try {
-      new X509Certificate(block);
-    } catch (error) {
-      throw refused(field, "a certificate in the file does not parse", error);
-    }
-  }
-}
-
-function requirePair(cert: string, key: string): void {
-  try {
-    createSecureContext({ cert, key });
-  } catch (error) {
-    throw refused("tlsKeyFile", "the file is not the unencrypted key of the certificate in tlsCertFile", error);
-  }
+function refuseIf(field: FileOption, mistake: string | undefined): void {
+  if (mistake !== undefined) throw refused(field, mistake);
 }
 
 function toAuthenticator(creds: string | undefined): Authenticator | undefined {

@@ -3,7 +3,8 @@
  *
  * Decided here: a job without an input is refused, a job for a pool that there
  * is not does not wait unless its caller says so, and an outcome comes back in
- * the form in which its job came, also when it is fetched later.
+ * the form in which its job came, also when it is fetched later. Under a policy a
+ * job counts for its caller, whatever client it names, and belongs to that caller.
  */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
@@ -16,6 +17,7 @@ import {
   type SubmitRequest,
   type SubmitResponse,
 } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { callerOf, type Gate } from "../../../mesh/auth/gate.js";
 import { PoolError } from "../../../mesh/errors.js";
 import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
 import { jobFlow } from "../../../mesh/job/job-flow.js";
@@ -33,34 +35,36 @@ import { mayWait } from "./unknown-pool.js";
 export class RpcJobs {
   readonly #bus: Bus;
   readonly #pools: Pools;
+  readonly #gate: Gate;
   readonly #away: AwayJobs;
   /** In which form the job of an outcome came. */
   readonly #forms = new WeakMap<Outcome, Form>();
 
-  constructor(bus: Bus, pools: Pools, away: AwayJobs) {
+  constructor(bus: Bus, pools: Pools, away: AwayJobs, gate: Gate) {
     this.#bus = bus;
     this.#pools = pools;
+    this.#gate = gate;
     this.#away = away;
   }
 
   /** Runs one job. @throws PoolError its typed outcome, or why it was refused */
   async submit(request: SubmitRequest, context: HandlerContext): Promise<SubmitResponse> {
     const pool = await this.#poolOf(request, context.signal);
-    const options = { ...this.#optionsOf(pool, request, context.timeoutMs()), signal: context.signal };
+    const options = { ...this.#optionsOf(pool, request, context, context.timeoutMs()), signal: context.signal };
     const outcome = await new Promise<Outcome>((resolve) => this.#take(pool, request, options, resolve));
     if (!outcome.ok) throw outcome.error;
     return toResponse(request.input.case, outcome.result);
   }
 
   /** Takes one job and answers with its id. @throws PoolError why it was refused */
-  async detach(job: SubmitRequest | undefined, signal: AbortSignal): Promise<string> {
+  async detach(job: SubmitRequest | undefined, context: HandlerContext): Promise<string> {
     const request = requireJob(job);
-    const pool = await this.#poolOf(request, signal);
+    const pool = await this.#poolOf(request, context.signal);
     let ended: Outcome | undefined;
     const onEnd = (outcome: Outcome): void => {
       ended = outcome;
     };
-    const id = this.#take(pool, request, this.#optionsOf(pool, request), onEnd, true);
+    const id = this.#take(pool, request, this.#optionsOf(pool, request, context), onEnd, true);
     if (pool.isKnown) return id;
     // The job leaves at the end of this turn; the broker says that nobody listens before it answers a flush.
     await new Promise<void>((resolve) => this.#bus.runtime.endOfTurn(resolve));
@@ -69,13 +73,21 @@ export class RpcJobs {
     return id;
   }
 
-  /** The outcome of a job that is here or was. @throws PoolError `not_found`, `canceled` */
-  async outcome(pool: string, jobId: string, signal: AbortSignal): Promise<GetOutcomeResponse> {
+  /** The outcome of a job that is here or was. @throws PoolError `not_found`, `canceled`, `permission_denied` */
+  async outcome(pool: string, jobId: string, context: HandlerContext): Promise<GetOutcomeResponse> {
     const id = checkName("job", jobId);
     const known = this.#pools.find(pool);
+    const owner = this.ownerOf(known, id);
+    if (owner !== undefined && owner !== callerOf(context).owner) this.#gate.require(context, "read", pool, id);
+    const { signal } = context;
     const outcome = await (this.#awayOutcome(known, id, signal) ??
       awaitOutcome(known, id, signal, this.#bus.runtime.now()));
     return create(GetOutcomeResponseSchema, { outcome: toOutcome(this.#forms.get(outcome), outcome) });
+  }
+
+  /** Whose job it is; undefined when it is neither here nor was submitted here. */
+  ownerOf(pool: Pool | undefined, id: string): string | undefined {
+    return pool === undefined ? undefined : (pool.clientOf(id) ?? this.#away.clientOf(pool, id));
   }
 
   /** Runs jobs as they come. */
@@ -87,8 +99,9 @@ export class RpcJobs {
     const starter = {
       start: ({ job }: SubmitManyRequest, leftMs: number, onEnd: (outcome: Outcome) => void): string => {
         const request = requireJob(job);
+        this.#gate.require(context, "submit", request.pool, request.jobId);
         const pool = this.#pools.get(request.pool);
-        const id = this.#take(pool, request, this.#optionsOf(pool, request, leftMs), (outcome) => {
+        const id = this.#take(pool, request, this.#optionsOf(pool, request, context, leftMs), (outcome) => {
           poolOf.delete(outcome.id);
           onEnd(outcome);
         });
@@ -101,7 +114,7 @@ export class RpcJobs {
       },
     };
     const options = { signal: context.signal, timeoutMs: context.timeoutMs() };
-    for await (const outcome of jobFlow(starter, this.#settled(requests, context.signal), options)) {
+    for await (const outcome of jobFlow(starter, this.#settled(requests, context), options)) {
       const form = outcome.input.job?.input.case;
       yield create(SubmitManyResponseSchema, { ref: outcome.input.ref, outcome: toOutcome(form, outcome) });
     }
@@ -109,11 +122,17 @@ export class RpcJobs {
   }
 
   /** Requests as they come, each after it is clear whether its pool has workers. */
-  async *#settled(requests: AsyncIterable<SubmitManyRequest>, signal: AbortSignal): AsyncGenerator<SubmitManyRequest> {
+  async *#settled(
+    requests: AsyncIterable<SubmitManyRequest>,
+    context: HandlerContext,
+  ): AsyncGenerator<SubmitManyRequest> {
+    const caller = callerOf(context);
     for await (const request of requests) {
       const { job } = request;
       // What is wrong with a request is told when it is started, as its own outcome.
-      if (job !== undefined && !this.#isSettled(job)) await this.#poolOf(job, signal).catch(() => {});
+      if (job !== undefined && !this.#isSettled(job) && caller.may("submit", job.pool)) {
+        await this.#poolOf(job, context.signal).catch(() => {});
+      }
       yield request;
     }
   }
@@ -130,9 +149,13 @@ export class RpcJobs {
     return waitForPool || known?.isKnown === true;
   }
 
-  #optionsOf(pool: Pool, request: SubmitRequest, callTimeoutMs?: number): SubmitOptions {
+  #optionsOf(pool: Pool, request: SubmitRequest, context: HandlerContext, callTimeoutMs?: number): SubmitOptions {
     const { waitForPool } = request;
-    return { ...toSubmitOptions(request, callTimeoutMs), wait: mayWait(pool.facts, request), waitForPool };
+    const options = { ...toSubmitOptions(request, callTimeoutMs), wait: mayWait(pool.facts, request), waitForPool };
+    const caller = callerOf(context);
+    if (caller.isUnbounded) return options;
+    if (request.jobId !== "") requireOwnId(this.ownerOf(pool, request.jobId), caller.owner);
+    return { ...options, client: caller.owner };
   }
 
   #take(
@@ -180,6 +203,12 @@ async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<
   signal.addEventListener("abort", giveUp);
   await Promise.race([work, aborted]);
   signal.removeEventListener("abort", giveUp);
+}
+
+/** With the id of somebody else's job a caller would hear that job's outcome. @throws PoolError `duplicate_job` */
+function requireOwnId(owner: string | undefined, caller: string): void {
+  if (owner === undefined || owner === caller) return;
+  throw new PoolError("duplicate_job", "the id is that of another caller's job: use one of your own", { field: "job" });
 }
 
 function requireJob(job: SubmitRequest | undefined): SubmitRequest {

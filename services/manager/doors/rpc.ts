@@ -1,6 +1,7 @@
 /** ManagerService over Connect, gRPC and gRPC-Web. Decides nothing: messages in, the pools' answers out. */
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { ManagerService, type WorkerSelector } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { callerOf, type Gate } from "../../../mesh/auth/gate.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
@@ -18,6 +19,7 @@ export interface ManagerRoutesParts {
   /** Jobs whose ids other managers own. */
   readonly away: AwayJobs;
   readonly control: WorkerControl;
+  readonly gate: Gate;
 }
 
 /** Registers ManagerService. */
@@ -33,16 +35,22 @@ function jobMethods({
   bus,
   pools,
   away,
+  gate,
 }: ManagerRoutesParts): Methods<"submit" | "submitMany" | "detachSubmit" | "getOutcome" | "cancel"> {
-  const jobs = new RpcJobs(bus, pools, away);
+  const jobs = new RpcJobs(bus, pools, away, gate);
   return {
     submit: (request, context) => jobs.submit(request, context),
     submitMany: (requests, context) => jobs.submitMany(requests, context),
-    detachSubmit: async ({ job }, { signal }) => ({ jobId: await jobs.detach(job, signal) }),
-    getOutcome: ({ pool, jobId }, { signal }) => jobs.outcome(pool, jobId, signal),
-    async cancel({ pool, jobId }) {
+    detachSubmit: async ({ job }, context) => ({ jobId: await jobs.detach(job, context) }),
+    getOutcome: ({ pool, jobId }, context) => jobs.outcome(pool, jobId, context),
+    async cancel({ pool, jobId }, context) {
       const known = pools.find(pool);
-      if (known?.cancel(checkName("job", jobId)) !== true) await askCancel(bus, pools, pool, jobId);
+      const owner = jobs.ownerOf(known, checkName("job", jobId));
+      const caller = callerOf(context);
+      // A job that another manager has could be anybody's.
+      if (owner === undefined && !caller.may("cancel", pool)) throw notHere();
+      if (owner !== caller.owner) gate.require(context, "cancel", pool, jobId);
+      if (known?.cancel(jobId) !== true) await askCancel(bus, pools, pool, jobId);
       return {};
     },
   };
@@ -67,6 +75,11 @@ function workerMethods({
       return { workers: await control.ask(toSelector(selector), { op: "resize", slots }, signal) };
     },
   };
+}
+
+function notHere(): PoolError {
+  const text = "no job of yours with this id is here; the manager that took it can cancel it";
+  return new PoolError("not_found", text, { field: "job" });
 }
 
 function toSelector(selector: WorkerSelector | undefined): Selector {

@@ -52,6 +52,12 @@ export class OutcomeStore {
     return this.#kept.get(id)?.outcome;
   }
 
+  /** For which client the job was that has ended; undefined when it is not kept. */
+  clientOf(id: string, nowMs: number): string | undefined {
+    this.#trim(nowMs);
+    return this.#kept.get(id)?.spec.client;
+  }
+
   /** The outcome of one submission. @param nonce undefined or "" for the last one of this id */
   of(id: string, nonce: string | undefined, nowMs: number): Outcome | undefined {
     this.#trim(nowMs);

@@ -134,6 +134,11 @@ export class Pool {
     return true;
   }
 
+  /** For which client a job is that is live here or whose outcome is kept; undefined for any other. */
+  clientOf(id: string): string | undefined {
+    return this.dispatcher.live(id)?.client ?? this.outcomes.clientOf(id, this.#bus.runtime.now());
+  }
+
   /** Cancels a job that is live here; false when it is not. */
   cancel(id: string): boolean {
     const job = this.dispatcher.live(id);

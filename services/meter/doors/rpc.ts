@@ -5,7 +5,6 @@ import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js
 import { MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
 import { Capacity } from "../../../gen/relay/relay_pb.js";
 import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
-import { peerOf } from "../../../mesh/http/rpc/peer.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
 import { Streams } from "../streams/streams.js";
@@ -26,10 +25,7 @@ export function meterRoutes(router: ConnectRouter, state: MeterState, clock: Clo
     listWorkers: (request) => listWorkers(state, request),
     watchWorkers: (request, context) => streams.watchWorkers(request, context),
     getHistory: (request) => getHistory(state, clock, request),
-    controlWorker: (request, context) => {
-      const caller = { authorization: context.requestHeader.get("authorization"), source: peerOf(context) };
-      return control.control(request, caller, context.signal);
-    },
+    controlWorker: (request, context) => control.control(request, context.signal),
   });
   router.service(WorkerStatus, { onStatus: (_, context) => onStatus(state, context) });
   router.service(Capacity, { onStatus: (_, context) => onRelayStatus(state, context) });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Guesses } from "../../services/meter/doors/guesses.js";
+import { Guesses } from "../../mesh/auth/guesses.js";
 
 const HOUR_MS = 3_600_000;
 

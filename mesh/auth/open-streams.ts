@@ -1,0 +1,47 @@
+/** Streams whose callers are known: one ends soon after its caller has lost the right to it. */
+import { EndableStream } from "../http/endable.js";
+import { unauthenticated } from "./refusals.js";
+
+/** How often rights are looked at again, in milliseconds. */
+const LOOK_INTERVAL_MS = 1_000;
+
+interface OpenStream {
+  readonly isAllowed: () => boolean;
+  readonly revoke: AbortController;
+}
+
+/** Watches over open streams. */
+export class OpenStreams {
+  readonly #open = new Set<OpenStream>();
+  readonly #intervalMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(intervalMs: number = LOOK_INTERVAL_MS) {
+    this.#intervalMs = intervalMs;
+  }
+
+  /** The same messages, until `isAllowed` says no. @param signal the call's own; it aborts when the call ends */
+  guard<T>(messages: AsyncIterable<T>, isAllowed: () => boolean, signal: AbortSignal): AsyncIterable<T> {
+    const stream = { isAllowed, revoke: new AbortController() };
+    this.#open.add(stream);
+    this.#timer ??= setInterval(() => this.#look(), this.#intervalMs);
+    if (signal.aborted) this.#leave(stream);
+    else signal.addEventListener("abort", () => this.#leave(stream), { once: true });
+    return new EndableStream(messages, stream.revoke.signal, (error) => error as Error);
+  }
+
+  #look(): void {
+    for (const stream of this.#open) {
+      if (stream.isAllowed()) continue;
+      this.#leave(stream);
+      stream.revoke.abort(unauthenticated("the caller has lost the right to this stream: its token or policy changed"));
+    }
+  }
+
+  #leave(stream: OpenStream): void {
+    this.#open.delete(stream);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,34 @@
+/** The texts of refusals. Pure. None repeats a token. */
+import { PoolError } from "../errors.js";
+import type { Caller } from "./caller.js";
+import type { Right } from "./rights.js";
+
+const VERBS: Record<Right, string> = {
+  open: "call",
+  view: "view",
+  submit: "submit jobs",
+  cancel: "cancel other callers' jobs",
+  read: "read outcomes of other callers' jobs",
+  control: "control workers",
+};
+/** How many pools and characters are named at most. */
+const MAX_NAMED = 8;
+const MAX_NAME_LENGTH = 100;
+
+/** A known caller wants what it may not do. @param pool "" for all pools */
+export function denied(caller: Caller, right: Right, pool: string): PoolError {
+  if (caller.isUnbounded && right === "control") {
+    return new PoolError("permission_denied", "no control of workers here: start it with a control token or a policy");
+  }
+  const where = pool === "" ? "all pools" : `pool ${pool.slice(0, MAX_NAME_LENGTH)}`;
+  const patterns = caller.poolsWith(right);
+  const may = patterns.length === 0 ? "" : `; only in: ${patterns.slice(0, MAX_NAMED).join(", ")}`;
+  const who = caller.name === "" ? "a caller without a token" : caller.label.slice(0, MAX_NAME_LENGTH);
+  return new PoolError("permission_denied", `${who} may not ${VERBS[right]} in ${where}${may}`);
+}
+
+/** Who it is has to be shown, or is shown wrongly. */
+export function unauthenticated(why: string, retryAfterMs?: number): PoolError {
+  const more = retryAfterMs === undefined ? {} : { retryAfterMs, retryable: true };
+  return new PoolError("unauthenticated", `authorization: ${why}`, { field: "authorization", ...more });
+}

@@ -1,0 +1,86 @@
+/** What a policy changes while it runs, and what one caller may take of what there is for all. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Code, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
+import { MeterService } from "../../gen/poolmesh/v1/meter_pb.js";
+import { WHOLE_FILE } from "../support/clean-up.js";
+import { bearing } from "../support/control-token.js";
+import { errorOf, rpcErrorOf } from "../support/http-service.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { readableLog } from "../support/log-lines.js";
+import { startMesh } from "../support/mesh.js";
+import { Stream } from "../support/meter-rig.js";
+import { makePolicy } from "../support/policy.js";
+import { eventually, within } from "../support/wait.js";
+
+leakGuard();
+const files = await makePolicy(WHOLE_FILE);
+const alice = files.token("alice", "submitter", ["*"]);
+const bob = files.token("bob", "submitter", ["*"]);
+const reader = files.token("reader", "viewer", ["*"]);
+files.write([]);
+const { log, named } = readableLog();
+const edge = { policyFile: files.file, policyIntervalMs: 20, controlToken: undefined as unknown as string, log };
+const mesh = await startMesh(WHOLE_FILE, {
+  manager: { ...edge, pools: ["idle"], parkedLimit: 4, clientShare: 0.5 },
+  meter: { ...edge, maxStreams: 5, maxCallerStreams: 2 },
+});
+
+const at = (baseUrl: string, token?: string) =>
+  createGrpcTransport({ baseUrl, interceptors: token === undefined ? [] : [bearing(token)] });
+const manager = (token?: string) => createClient(ManagerService, at(mesh.manager.url, token));
+const meter = (token?: string) => createClient(MeterService, at(mesh.meter.url, token));
+
+test("a caller holds its share of the parked jobs, whatever clients it names, and leaves room for others", async () => {
+  const park = (token: string, client: string) =>
+    manager(token).detachSubmit({
+      job: { pool: "idle", client, waitForPool: true, timeoutMs: 60_000n, input: { case: "text", value: "x" } },
+    });
+  const ids: { jobId: string }[] = [];
+  const error = await rpcErrorOf(
+    (async () => {
+      while (ids.length < 5) ids.push(await park(alice, `client-${ids.length}`));
+    })(),
+  );
+  assert.deepEqual([error.reason, /its share/.test(error.message)], ["pool_full", true], `${ids.length} parked`);
+  await manager(bob).cancel({ pool: "idle", jobId: (await park(bob, "client-0")).jobId });
+  for (const { jobId } of ids) await manager(alice).cancel({ pool: "idle", jobId });
+});
+
+test("a caller has its number of streams, and leaves room for others", async (t) => {
+  const open = async (token: string) => {
+    const stream = new Stream(t, (options) => meter(token).watchCapacity({}, options));
+    await stream.next();
+    return stream;
+  };
+  await open(alice);
+  const second = await open(alice);
+  assert.equal((await errorOf(open(alice))).code, Code.ResourceExhausted);
+  await open(bob);
+  second.leave();
+  await eventually(async () => (await errorOf(open(alice))).message.includes("it succeeded"));
+});
+
+test("an open stream ends when its caller's token is taken away, and no new one begins", async (t) => {
+  const stream = new Stream(t, (options) => meter(reader).watchCapacity({}, options));
+  await stream.next();
+  files.revoke("reader");
+  assert.equal((await errorOf(within(stream.until(() => false)))).code, Code.Unauthenticated);
+  assert.equal((await errorOf(meter(reader).getCapacity({}))).code, Code.Unauthenticated);
+});
+
+test("a new policy counts at once, a wrong one is told with every mistake and changes nothing", async () => {
+  const status = async (): Promise<number> => (await fetch(`${mesh.meter.url}/metrics`)).status;
+  assert.equal(await status(), 401);
+  files.write([{ who: "everyone", role: "viewer", pools: ["*"] }]);
+  await eventually(async () => (await status()) === 200);
+  files.writeText('{ "grant": [], "jwt": {} }');
+  await eventually(() => named("the policy is wrong; the one before it stays in force").length >= 2);
+  const [line] = named("the policy is wrong; the one before it stays in force");
+  assert.match(String(line?.error), /grant: unknown; did you mean grants\?\n {2}jwt\.jwks/);
+  assert.equal(await status(), 200);
+  files.write([]);
+  await eventually(async () => (await status()) === 401);
+});
