@@ -20,6 +20,7 @@ const RUN = "Run a mesh:";
 const JOBS = "Jobs:";
 const WORKERS = "Workers:";
 const LOOK = "Look:";
+const ACCESS = "Access:";
 
 /** In the order of `--help`. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -90,5 +91,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: LOOK,
     summary: "the least rights of one role on the broker",
     load: () => import("./rights/permissions.js"),
+  },
+  {
+    name: "token",
+    group: ACCESS,
+    summary: "make, list and revoke tokens of callers",
+    load: () => import("./access/token.js"),
   },
 ];

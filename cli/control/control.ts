@@ -21,6 +21,7 @@ import {
 } from "../../mesh/wire/worker-selection.js";
 import { EXIT, errorText } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
+import { addRemoteOptions, type RemoteFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { poolsOf, rollCall } from "./roll-call.js";
@@ -40,7 +41,8 @@ export interface ControlCommand {
 }
 
 /** The flags that select workers, as commander gives them. */
-export interface ControlFlags {
+export interface ControlFlags extends RemoteFlags {
+  readonly url?: string;
   readonly pool?: string;
   readonly label?: readonly string[];
   readonly count?: number;
@@ -61,6 +63,12 @@ export function defineSelection(command: Command): void {
   addSpecs(command, BUS_SPECS);
 }
 
+/** Adds what the four commands have besides: another way to the workers. */
+export function defineRemote(command: Command): void {
+  command.option("--url <URL>", "go through this manager over HTTP, with --pool");
+  addRemoteOptions(command);
+}
+
 /** Asks everyone meant and prints what became of each. Sets exit code 1 when one refused. */
 export async function runControl(
   shell: Shell,
@@ -69,19 +77,19 @@ export async function runControl(
   command: ControlCommand,
 ): Promise<void> {
   const selection = toSelection(worker, flags);
+  if (flags.url !== undefined) {
+    const { controlRemote } = await import("../remote/remote-control.js");
+    const states = await controlRemote(shell, flags.url, flags, selection, command);
+    if (flags.json) await shell.stdout.line(statesJson(states));
+    else for (const each of states) await shell.stdout.line(stateLine(each));
+    return;
+  }
   await withLink(shell, { ...flags, pool: undefined }, async (link) => {
     const { matching, chosen } = await findWorkers(link, selection, command.verb);
     if (chosen.length === 0) await shell.stderr.line(nothingToDo(matching, command.verb));
     const answers = await Promise.all(chosen.map((each) => ask(link, each, command)));
     const states = answers.filter((each): each is Heartbeat => !(each instanceof PoolError));
-    if (flags.json)
-      await shell.stdout.line(
-        JSON.stringify(
-          states.map((each) => toJson(HeartbeatSchema, each)),
-          null,
-          2,
-        ),
-      );
+    if (flags.json) await shell.stdout.line(statesJson(states));
     for (const [i, answer] of answers.entries()) {
       const { pool, worker: name } = chosen[i] as Heartbeat;
       if (answer instanceof PoolError) {
@@ -165,6 +173,11 @@ async function ask(link: Link, known: Heartbeat, command: ControlCommand): Promi
   } catch (error) {
     return error instanceof PoolError ? error : new PoolError("internal", "internal error", { cause: error });
   }
+}
+
+function statesJson(states: readonly Heartbeat[]): string {
+  const json = states.map((each) => toJson(HeartbeatSchema, each));
+  return JSON.stringify(json, null, 2);
 }
 
 function stateLine({ pool, worker, state, busy, slots }: Heartbeat): string {

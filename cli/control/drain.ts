@@ -1,7 +1,7 @@
 /** `poolmesh drain`: workers take nothing new, finish what they have, and leave. */
 import type { Command } from "commander";
 import type { Shell } from "../shell.js";
-import { ANSWER_LIMIT_MS, type ControlFlags, defineSelection, runControl } from "./control.js";
+import { ANSWER_LIMIT_MS, type ControlFlags, defineRemote, defineSelection, runControl } from "./control.js";
 
 /** How long a drain is waited for, in milliseconds. */
 const DRAIN_LIMIT_MS = 600_000;
@@ -19,6 +19,7 @@ export function define(command: Command, shell: Shell): void {
   command.addHelpText("after", HELP).option("--wait", "return when they are empty (the default)");
   command.option("--no-wait", "return as soon as they have agreed");
   defineSelection(command);
+  defineRemote(command);
   command.action((worker: string | undefined, flags: ControlFlags & { wait?: boolean }) => {
     const wait = flags.wait ?? true;
     return runControl(shell, worker, flags, {

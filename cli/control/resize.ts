@@ -4,7 +4,7 @@ import { PoolError } from "../../mesh/errors.js";
 import { MAX_SLOTS } from "../../mesh/wire/heartbeat-codec.js";
 import type { Shell } from "../shell.js";
 import { wholeNumber } from "../spec-options.js";
-import { ANSWER_LIMIT_MS, type ControlFlags, defineSelection, runControl } from "./control.js";
+import { ANSWER_LIMIT_MS, type ControlFlags, defineRemote, defineSelection, runControl } from "./control.js";
 
 const HELP = `
 Below what is busy nothing is killed: slots go as their jobs end.
@@ -21,6 +21,7 @@ interface ResizeFlags extends ControlFlags {
 export function define(command: Command, shell: Shell): void {
   command.addHelpText("after", HELP);
   defineSelection(command);
+  defineRemote(command);
   command.argument("[SLOTS]", "slots of each worker; the last word, or --slots");
   command.option("--slots <N>", "slots of each worker", wholeNumber(1, MAX_SLOTS));
   command.action((first: string | undefined, second: string | undefined, flags: ResizeFlags) => {

@@ -1,7 +1,7 @@
 /** `poolmesh resume`: paused workers take jobs again. */
 import type { Command } from "commander";
 import type { Shell } from "../shell.js";
-import { ANSWER_LIMIT_MS, type ControlFlags, defineSelection, runControl } from "./control.js";
+import { ANSWER_LIMIT_MS, type ControlFlags, defineRemote, defineSelection, runControl } from "./control.js";
 
 const HELP = `
 Examples:
@@ -11,6 +11,7 @@ Examples:
 export function define(command: Command, shell: Shell): void {
   command.addHelpText("after", HELP);
   defineSelection(command);
+  defineRemote(command);
   command.action((worker: string | undefined, flags: ControlFlags) =>
     runControl(shell, worker, flags, {
       verb: "resume",

@@ -10,6 +10,7 @@ import { type Link, withLink } from "../link.js";
 import { failureLines } from "../output/failure-report.js";
 import { indentedJson, isJson, jsonLine, utf8Text } from "../output/json-text.js";
 import { errorFields, resultFields, roundMs } from "../output/result-fields.js";
+import { addRemoteOptions, type RemoteFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addJobOptions, type JobFlags, toSubmitOptions } from "./job-options.js";
 import { type JobEnd, runOneJob } from "./one-job.js";
@@ -27,13 +28,15 @@ Examples:
   echo '{"url":"https://example.com"}' | poolmesh submit fetch -
   poolmesh submit thumb - < photo.jpg > thumb.jpg
   poolmesh submit slow 60000 --timeout-ms 90000 --id nightly --json
+  poolmesh submit adder 41 --url https://manager:8080 --ca-file ca.pem --token-file ci.token
 
 ${EXIT_CODES_HELP}`;
 
 /** The largest payload that is read from stdin, in bytes: more than any broker takes. */
 const MAX_STDIN_BYTES = 64 * 2 ** 20;
 
-interface SubmitFlags extends JobFlags {
+interface SubmitFlags extends JobFlags, RemoteFlags {
+  readonly url?: string;
   readonly id?: string;
   readonly json?: boolean;
   readonly direct?: boolean;
@@ -48,6 +51,8 @@ export function define(command: Command, shell: Shell): void {
     .option("--direct", "dispatch from this process instead of through a manager")
     .addHelpText("after", HELP);
   addJobOptions(command);
+  command.option("--url <URL>", "call this manager over HTTP; no connection to the broker is needed");
+  addRemoteOptions(command);
   command.action(async (pool: string, payload: string, flags: SubmitFlags) => {
     shell.exitCode = await runSubmit(shell, pool, payload, flags);
   });
@@ -61,9 +66,12 @@ async function runSubmit(shell: Shell, pool: string, argument: string, flags: Su
   const begunAt = performance.now();
   try {
     const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
-    const end = await withLink(shell, { ...flags, pool: undefined }, (link) =>
-      run(shell, link, pool, payload, flags, abort.signal),
-    );
+    const end =
+      flags.url === undefined
+        ? await withLink(shell, { ...flags, pool: undefined }, (link) =>
+            run(shell, link, pool, payload, flags, abort.signal),
+          )
+        : await runRemote(shell, flags.url, pool, payload, flags, abort.signal);
     if (abort.signal.aborted) return EXIT.interrupted;
     return end.error === undefined ? await printResult(shell, end, flags) : await printFailure(shell, pool, end, flags);
   } catch (error) {
@@ -94,6 +102,23 @@ async function run(
   } finally {
     await submitter.close();
   }
+}
+
+async function runRemote(
+  shell: Shell,
+  url: string,
+  pool: string,
+  payload: Uint8Array,
+  flags: SubmitFlags,
+  signal: AbortSignal,
+): Promise<JobEnd> {
+  if (flags.direct) {
+    throw new PoolError("invalid_argument", "direct: contradicts --url: say one of them", { field: "direct" });
+  }
+  const id = flags.id === undefined ? {} : { id: flags.id };
+  const options = { ...toSubmitOptions(shell, flags), ...id, signal };
+  const { submitRemote } = await import("../remote/remote-submit.js");
+  return submitRemote({ url, flags, pool, payload, options, waitForPool: flags.waitForPool ?? false });
 }
 
 async function connect(

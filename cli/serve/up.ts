@@ -1,6 +1,8 @@
 /** `poolmesh up`: a whole mesh on this machine, until it is told to stop. */
 import { type Command, InvalidArgumentError } from "commander";
-import type { LogLevel } from "../../mesh/process/log.js";
+import { findControlToken } from "../../mesh/auth/control-token.js";
+import { PoolError } from "../../mesh/errors.js";
+import { type LogLevel, silentLog } from "../../mesh/process/log.js";
 import { type Listen, OPTIONS } from "../../mesh/process/options.js";
 import { EXIT } from "../exit-codes.js";
 import type { Shell } from "../shell.js";
@@ -42,7 +44,14 @@ export function define(command: Command, shell: Shell): void {
   });
 }
 
+/** What `up` cannot serve with. Ignored, it would leave a mesh open that its owner takes for closed. */
+const NOT_FOR_UP = ["POOLMESH_POLICY_FILE", "POOLMESH_TLS_CERT_FILE", "POOLMESH_TLS_CLIENT_CA_FILE"];
+
 async function runUp(shell: Shell, options: UpFlags & Record<string, unknown>): Promise<number> {
+  for (const name of NOT_FOR_UP.filter((each) => isSet(shell, each))) {
+    const text = `${name}: not for up: it is for one machine; start manager and meter by themselves (docs/security.md)`;
+    throw new PoolError("invalid_argument", text, { field: name });
+  }
   const config = readOptions(shell, options, UP_SPECS);
   const log = new ServiceLog(shell.stderr, wantedLevel(shell, options, config));
   const mesh = makeMesh(shell, options, config, log);
@@ -96,7 +105,11 @@ function makeMesh(
 async function announce(shell: Shell, mesh: LocalMesh, config: UpConfig, json: boolean): Promise<void> {
   const facts = { urls: mesh.urls, pids: mesh.pids, workerIds: mesh.workerIds, pool: config.pool, slots: config.slots };
   await shell.stdout.line(json ? readyJson(facts) : readyLine(shell.stdout, facts));
-  if (!json) for (const line of hintLines(facts)) await shell.stderr.line(shell.stderr.style("dim", line));
+  if (json) return;
+  const { stderr } = shell;
+  const token = stderr.isTerminal ? findControlToken(shell.env, undefined, silentLog) : undefined;
+  const isOwn = !isSet(shell, "POOLMESH_CONTROL_TOKEN");
+  for (const line of hintLines(facts, isOwn ? token : undefined)) await stderr.line(stderr.style("dim", line));
 }
 
 /** Services are quiet unless a level was asked for. */

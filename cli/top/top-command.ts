@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { METER_LISTEN } from "../../services/meter/config.js";
+import { addRemoteOptions, type RemoteFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { onQuitKey } from "./keys.js";
 import { runTop } from "./top.js";
@@ -17,9 +18,10 @@ a pipe go plain lines. When no meter answers within a few seconds it exits with 
 Examples:
   poolmesh top
   poolmesh top digest --once
-  poolmesh top --meter http://meter:8090 --json | jq .total.utilization`;
+  poolmesh top --meter http://meter:8090 --json | jq .total.utilization
+  poolmesh top --meter https://meter:8090 --ca-file ca.pem --token-file viewer.token`;
 
-interface TopFlags {
+interface TopFlags extends RemoteFlags {
   readonly meter: string;
   readonly once?: boolean;
   readonly json?: boolean;
@@ -32,6 +34,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--once", "show it once and end")
     .option("--json", "a JSON object a line")
     .addHelpText("after", HELP);
+  addRemoteOptions(command);
   command.action(async (pool: string | undefined, flags: TopFlags) => {
     if (pool !== undefined) checkName("pool", pool);
     const abort = new AbortController();
@@ -42,6 +45,7 @@ export function define(command: Command, shell: Shell): void {
     try {
       await runTop({
         meterUrl: flags.meter,
+        remote: flags,
         once: flags.once ?? false,
         json: flags.json ?? false,
         stdout: stdout.stream,

@@ -1,21 +1,27 @@
 /** Both streams of a meter, kept as one state. */
-import { createConnectTransport } from "@connectrpc/connect-node";
+import type { Transport } from "@connectrpc/connect";
 import { PoolError, watchCapacity, watchWorkers } from "../../browser.js";
+import { type RemoteFlags, remoteTransport } from "../remote/remote-options.js";
 import type { TopState } from "./screen.js";
 
 /** Follows a meter until `signal` aborts. */
 export class TopFeed {
   #state: TopState;
   readonly #heard: () => void;
+  readonly #transport: Transport;
 
-  /** @param heard called whenever the state changed */
-  constructor(url: string, pool: string, heard: () => void) {
+  /**
+   * @param heard called whenever the state changed
+   * @throws PoolError `invalid_argument` for the URL and the flags
+   */
+  constructor(url: string, pool: string, flags: RemoteFlags, heard: () => void) {
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
       throw new PoolError("invalid_argument", "the meter's address: use a URL such as http://127.0.0.1:8090", {
         field: "meter",
       });
     }
     this.#state = { url: new URL(url).origin, pool, capacity: undefined, workers: undefined };
+    this.#transport = remoteTransport(url, "meter", flags);
     this.#heard = heard;
   }
 
@@ -40,7 +46,7 @@ export class TopFeed {
    * @throws PoolError what trying again cannot mend
    */
   async follow(signal: AbortSignal): Promise<void> {
-    const transport = createConnectTransport({ baseUrl: this.#state.url, httpVersion: "1.1" });
+    const transport = this.#transport;
     const pool = this.#state.pool === "" ? {} : { pool: this.#state.pool };
     const options = { ...pool, transport, signal, minIntervalMs: 200 };
     await Promise.all([this.#followCapacity(options), this.#followWorkers(options)]);

@@ -8,6 +8,7 @@
  */
 import type { Writable } from "node:stream";
 import { PoolError } from "../../browser.js";
+import type { RemoteFlags } from "../remote/remote-options.js";
 import { paintLine } from "./line.js";
 import { plainPoolLine } from "./pool-line.js";
 import { renderScreen, type TopSize, type TopState } from "./screen.js";
@@ -19,6 +20,8 @@ import { TopFeed } from "./top-feed.js";
 export interface TopOptions {
   /** The meter's URL. */
   readonly meterUrl: string;
+  /** How it is called: its CA, a token, a client certificate. */
+  readonly remote?: RemoteFlags;
   /** Only this pool; default all. */
   readonly pool?: string;
   /** One view, then the end. */
@@ -53,7 +56,7 @@ export async function runTop(options: TopOptions): Promise<void> {
   options.signal.addEventListener("abort", end, { once: true });
   if (options.signal.aborted) end();
   let hear: () => void = () => {};
-  const feed = new TopFeed(options.meterUrl, options.pool ?? "", () => hear());
+  const feed = new TopFeed(options.meterUrl, options.pool ?? "", options.remote ?? {}, () => hear());
   const limitMs = options.firstLimitMs ?? FIRST_LIMIT_MS;
   // No AbortSignal.timeout: one that nothing but AbortSignal.any holds may be collected and then never fires.
   const timer = setTimeout(() => feed.heardNothing && end(), limitMs);

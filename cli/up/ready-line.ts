@@ -40,8 +40,12 @@ export function readyLine(out: Output, facts: ReadyFacts): string {
   return [out.style("green", "ready"), ...addresses, ...workers].join(" ");
 }
 
-/** What to try next, for stderr. */
-export function hintLines(facts: ReadyFacts): string[] {
+/**
+ * What to try next, for stderr.
+ *
+ * @param controlToken shown to a person at a terminal; undefined where the lines may be kept
+ */
+export function hintLines(facts: ReadyFacts, controlToken?: string): string[] {
   const { pool } = facts;
   const { nats, meter } = withoutSecrets(facts).urls;
   const env = nats === DEFAULT_NATS ? "" : `NATS_URL=${nats} `;
@@ -49,7 +53,13 @@ export function hintLines(facts: ReadyFacts): string[] {
     pool === undefined
       ? `no workers yet; start one:  ${env}poolmesh worker --pool adder --handler adder.ts`
       : `submit a job:  ${env}poolmesh submit ${pool} PAYLOAD`;
-  return [next, `watch it live:  ${meter}/  or  ${env}poolmesh top --meter ${meter}`, "Ctrl-C drains and stops"];
+  const token = controlToken === undefined ? "poolmesh token control  prints it" : controlToken;
+  return [
+    next,
+    `watch it live:  ${meter}/  or  ${env}poolmesh top --meter ${meter}`,
+    `control token, for workers over HTTP:  ${token}`,
+    "Ctrl-C drains and stops",
+  ];
 }
 
 function withoutSecrets(facts: ReadyFacts): ReadyFacts {

@@ -7,6 +7,7 @@ import { connectBus, type Owner, startBroker } from "../support/broker.js";
 import { buildPage, openPage, startBrowser } from "../support/browser-page.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { HeartbeatGenerator } from "../support/heartbeat-generator.js";
+import { makePolicy } from "../support/policy.js";
 import { startWorker } from "../support/started-worker.js";
 import { without } from "../support/tools.js";
 import { eventually, gate } from "../support/wait.js";
@@ -156,6 +157,37 @@ describe("live page", { skip }, () => {
     assert.equal(await third.getByLabel("Control token").isVisible(), false);
     await third.getByRole("button", { name: "Resume" }).click();
     await watched.rowIs("w1", "ready");
+  });
+
+  test("a meter with a policy shows nothing until a token is typed, and the page keeps it in memory only", async (t) => {
+    const files = await makePolicy(t);
+    const token = files.token("reader", "operator", ["*"]);
+    files.write([]);
+    const { pool, worker } = await startWorker(t, broker, { run: () => 1 });
+    const meter = await startMeter(t, { policyFile: files.file, control: true });
+    const { page } = await openPage(t, browser, meter.url, { hash: `#${pool}` });
+    const dialog = page.getByRole("dialog", { name: "This meter asks for a token" });
+    await dialog.waitFor();
+    assert.equal(await page.getByRole("row").count(), 0);
+    await dialog.getByLabel("Token").fill("pm_wrong");
+    await page.keyboard.press("Enter");
+    await dialog.getByText("The meter does not accept this token").waitFor();
+    if (process.env.PAGE_SHOT !== undefined) await page.screenshot({ path: process.env.PAGE_SHOT });
+    await dialog.getByLabel("Token").fill(token);
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByRole("row").filter({ hasText: "w1" }).waitFor();
+    await page.getByRole("button", { name: "Pause w1" }).click();
+    const pause = page.getByRole("dialog", { name: "Pause w1?" });
+    assert.equal(await pause.getByLabel("Control token").isVisible(), false);
+    await pause.getByRole("button", { name: "Pause" }).click();
+    await eventually(() => worker.workerState === 3);
+    const kept = await page.evaluate(
+      "JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }, location.href])",
+    );
+    assert.ok(!String(kept).includes(token.slice(3)));
+    await page.reload();
+    await dialog.waitFor();
   });
 
   test("the keyboard filters and sorts, and a chosen pool is in the address", async (t) => {

@@ -8,6 +8,7 @@
  * When it is visible again both start anew with a snapshot.
  */
 import { type CapacityView, type WorkersView, watchCapacity, watchWorkers } from "../../../browser.js";
+import type { Session } from "./control/session.js";
 
 /** How long a hidden page keeps its streams, in milliseconds. */
 const HIDDEN_GRACE_MS = 30_000;
@@ -25,7 +26,10 @@ export class Feed {
   #controller: AbortController | undefined;
   #hiddenTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(readonly listener: FeedListener) {}
+  constructor(
+    readonly session: Session,
+    readonly listener: FeedListener,
+  ) {}
 
   /** Opens now, and follows the page's visibility from here on. */
   start(): void {
@@ -41,8 +45,10 @@ export class Feed {
     const controller = new AbortController();
     this.#controller = controller;
     this.listener.onOpen();
-    void this.#follow(watchCapacity({ signal: controller.signal, minIntervalMs: 100 }), this.listener.onCapacity);
-    void this.#follow(watchWorkers({ signal: controller.signal, minIntervalMs: 200 }), this.listener.onWorkers);
+    const { signal } = controller;
+    const { token } = this.session;
+    void this.#follow(watchCapacity({ signal, token, minIntervalMs: 100 }), this.listener.onCapacity);
+    void this.#follow(watchWorkers({ signal, token, minIntervalMs: 200 }), this.listener.onWorkers);
   }
 
   /** Closes both streams. */
@@ -59,9 +65,13 @@ export class Feed {
 
   async #follow<V>(views: AsyncIterable<V>, hear: (view: V) => void): Promise<void> {
     const controller = this.#controller;
-    for await (const view of views) {
-      if (this.#controller !== controller) return;
-      hear(view);
+    try {
+      for await (const view of views) {
+        if (this.#controller !== controller) return;
+        hear(view);
+      }
+    } catch {
+      // What another attempt cannot mend: the last view has said why.
     }
   }
 

@@ -8,6 +8,8 @@ import { Brand } from "./brand.js";
 import { Hero } from "./charts/hero.js";
 import { Lanes } from "./charts/lanes.js";
 import { ControlDialog } from "./control/control-dialog.js";
+import { Session } from "./control/session.js";
+import { TokenDialog } from "./control/token-dialog.js";
 import { byId, setText } from "./element.js";
 import { Feed } from "./feed.js";
 import { oncePerFrame } from "./frame.js";
@@ -21,12 +23,14 @@ import { WorkersSection } from "./workers/workers-section.js";
 /** The whole page. */
 export class PageApp {
   readonly #state: PageState = initialState();
-  readonly #feed = new Feed({
+  readonly #session = new Session();
+  readonly #feed = new Feed(this.#session, {
     onCapacity: (view) => this.#set({ capacity: view }),
     onWorkers: (view) => this.#set({ workers: view }),
     onOpen: () => void this.#lanes.refill(this.#state),
   });
-  readonly #dialog = new ControlDialog();
+  readonly #dialog = new ControlDialog(this.#session);
+  readonly #tokenDialog = new TokenDialog(this.#session, () => this.#feed.retryNow());
   readonly #workers = new WorkersSection({
     onText: (filterText) => this.#set({ filterText }),
     onStates: (filterStates) => this.#set({ filterStates }),
@@ -34,7 +38,7 @@ export class PageApp {
     onAsk: (verb, row) => this.#dialog.ask(verb, row),
   });
   readonly #hero = new Hero((row) => this.#workers.choose(row));
-  readonly #lanes = new Lanes();
+  readonly #lanes = new Lanes(this.#session.client);
   readonly #pools = new PoolList();
   readonly #pill = new StatusPill(() => this.#feed.retryNow());
   readonly #vacancy = new VacancyPanel();
@@ -83,6 +87,7 @@ export class PageApp {
     const nowMs = performance.now();
     const heardAtMs = hasData(state) ? state.capacity?.receivedAtMs : undefined;
     this.#pill.update(connectionNow(state), heardAtMs, nowMs);
+    this.#tokenDialog.update(connectionNow(state));
     this.#vacancy.update(state);
     this.#pools.update(state);
     this.#drawBrand();

@@ -1,7 +1,7 @@
 /** The last 15 minutes in three lanes: full at open from the meter's memory, then a point a second. */
 
 import { count, duration, percent, rate } from "../../../../browser/format.js";
-import { createMeterClient, type PoolCapacity } from "../../../../browser.js";
+import type { createMeterClient, PoolCapacity } from "../../../../browser.js";
 import { isName } from "../../../../mesh/wire/subjects.js";
 import { byId, element, setText } from "../element.js";
 import { chosenCapacity, connectionNow, type PageState } from "../page-state.js";
@@ -9,16 +9,19 @@ import { type HistoryLane, type HistoryPoint, HistoryRing } from "./history-ring
 import { LaneChart } from "./lane-chart.js";
 import { niceTop } from "./nice-top.js";
 
+type MeterClient = ReturnType<typeof createMeterClient>;
+
 /** The charts. */
 export class Lanes {
   readonly #ring = new HistoryRing();
   readonly #charts: Readonly<Record<HistoryLane, LaneChart>>;
   readonly #title = element("h3", "eyebrow");
-  readonly #client = createMeterClient();
+  readonly #client: Pick<MeterClient, "getHistory">;
   #pointed: number | undefined;
   #asked = 0;
 
-  constructor() {
+  constructor(client: Pick<MeterClient, "getHistory">) {
+    this.#client = client;
     this.#title.id = "lanes-title";
     const onPoint = (second: number | undefined): void => this.#show(second);
     this.#charts = {

@@ -1,15 +1,17 @@
 /**
  * Asks before a worker is drained, paused or resumed, and carries it out.
  *
- * The token is kept in this object only, until the page is closed.
+ * The reader's own token is tried first. Another one that has to be typed for control
+ * is kept in this object only, until the page is closed.
  */
 
 import type { WorkerRow } from "../../../../browser/worker-row.js";
-import { createMeterClient, PoolError } from "../../../../browser.js";
+import { PoolError } from "../../../../browser.js";
 import { WorkerOp } from "../../../../gen/poolmesh/v1/meter_pb.js";
 import { fromConnectError } from "../../../../mesh/wire/connect-errors.js";
 import { element, setText } from "../element.js";
 import { type ControlVerb, VERB_MEANING } from "./control-verbs.js";
+import type { Session } from "./session.js";
 
 const OPS: Readonly<Record<ControlVerb, WorkerOp>> = {
   Drain: WorkerOp.DRAIN,
@@ -19,7 +21,7 @@ const OPS: Readonly<Record<ControlVerb, WorkerOp>> = {
 
 /** One dialog, used for every confirmation. */
 export class ControlDialog {
-  readonly #client = createMeterClient();
+  readonly #client: Session["client"];
   readonly #dialog = element("dialog", "confirm");
   readonly #title = element("h2");
   readonly #meaning = element("p");
@@ -28,9 +30,14 @@ export class ControlDialog {
   readonly #failure = element("p", "failure");
   readonly #confirm = element("button", "primary");
   #token = "";
+  readonly #session: Session;
+  /** The reader's own token does not do for control. */
+  #wasRefused = false;
   #asked: { verb: ControlVerb; row: WorkerRow } | undefined;
 
-  constructor() {
+  constructor(session: Session) {
+    this.#session = session;
+    this.#client = session.client;
     this.#title.id = "confirm-title";
     this.#dialog.setAttribute("aria-labelledby", this.#title.id);
     this.#failure.setAttribute("role", "alert");
@@ -53,6 +60,7 @@ export class ControlDialog {
   /** Opens the confirmation. */
   ask(verb: ControlVerb, row: WorkerRow): void {
     this.#asked = { verb, row };
+    if (!this.#wasRefused && this.#token === "") this.#token = this.#session.token() ?? "";
     setText(this.#title, `${verb} ${row.worker}?`);
     setText(this.#meaning, VERB_MEANING[verb]);
     setText(this.#confirm, verb);
@@ -85,7 +93,10 @@ export class ControlDialog {
 
   #failed(error: PoolError): void {
     const refused = error.reason === "unauthenticated" || error.reason === "permission_denied";
-    if (refused) this.#token = "";
+    if (refused) {
+      this.#token = "";
+      this.#wasRefused = true;
+    }
     this.#tokenField.hidden = this.#token !== "";
     setText(this.#failure, refused ? "The meter does not accept this token." : error.message);
     if (refused) this.#tokenInput.select();

@@ -4,12 +4,13 @@ import { byId, element, setAttribute } from "../element.js";
 import { chosenCapacity, connectionNow, hasData, type PageState, workerCount } from "../page-state.js";
 
 /** The case; undefined when there are workers to show. */
-export type Vacancy = "connecting" | "unreachable" | "no workers" | "no such pool" | undefined;
+export type Vacancy = "connecting" | "refused" | "unreachable" | "no workers" | "no such pool" | undefined;
 
 /** Decides the case. Pure. */
 export function vacancyOf(state: PageState): Vacancy {
   if (!hasData(state)) {
     const connection = connectionNow(state);
+    if (connection.state === "disconnected" && !Number.isFinite(connection.retryInMs)) return "refused";
     const first = connection.state === "connecting" && connection.attempt === 1;
     return first || connection.state === "live" ? "connecting" : "unreachable";
   }
@@ -43,6 +44,12 @@ function draw(vacancy: Exclude<Vacancy, undefined>, pool: string): Node[] {
         mesh(),
         element("h2", "", "Connecting to the meter"),
         element("p", "", "The first heartbeats arrive within a second."),
+      ];
+    case "refused":
+      return [
+        mesh(),
+        element("h2", "", "The meter refuses this page"),
+        element("p", "", "With a token of the role viewer it shows the pools."),
       ];
     case "unreachable":
       return [

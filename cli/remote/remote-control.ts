@@ -1,0 +1,64 @@
+/** drain, pause, resume and resize through a manager's HTTP interface, for those who have no connection to the broker. */
+import { createClient, type Transport } from "@connectrpc/connect";
+import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
+import { controlTokenFile } from "../../mesh/auth/control-token.js";
+import { PoolError } from "../../mesh/errors.js";
+import { isLoopback } from "../../mesh/http/origin-rule.js";
+import { readPrivate } from "../../mesh/process/state-folder.js";
+import type { ControlCommand, Selection } from "../control/control.js";
+import type { Shell } from "../shell.js";
+import { remoteFailure } from "./remote-failure.js";
+import { checkUrl, type RemoteFlags, remoteTransport } from "./remote-options.js";
+
+/** Time on top of what a worker has, in milliseconds. */
+const SLACK_MS = 5_000;
+
+/**
+ * Asks the manager at `url` and resolves with the state of each worker that was asked.
+ *
+ * @throws PoolError `invalid_argument`, what the manager refuses, `bus_unavailable` when nobody answers
+ */
+export async function controlRemote(
+  shell: Shell,
+  url: string,
+  flags: RemoteFlags,
+  selection: Selection,
+  command: ControlCommand,
+): Promise<Heartbeat[]> {
+  const { pool, worker = "", labels, count = 0 } = selection;
+  if (pool === undefined) throw new PoolError("invalid_argument", "pool: say --pool too with --url", { field: "pool" });
+  const transport = remoteTransport(url, "url", flags, ownToken(shell, url, flags));
+  try {
+    return await ask(transport, { pool, worker, labels: { ...labels }, count }, command);
+  } catch (error) {
+    throw remoteFailure(error, url);
+  }
+}
+
+async function ask(
+  transport: Transport,
+  selector: { pool: string; worker: string; labels: Record<string, string>; count: number },
+  { request, limitMs }: ControlCommand,
+): Promise<Heartbeat[]> {
+  const manager = createClient(ManagerService, transport);
+  const options = { timeoutMs: limitMs + SLACK_MS };
+  switch (request.case) {
+    case "drain":
+      return (await manager.drainWorker({ selector, wait: request.value.wait ?? false }, options)).workers;
+    case "pause":
+      return (await manager.pauseWorker({ selector }, options)).workers;
+    case "resume":
+      return (await manager.resumeWorker({ selector }, options)).workers;
+    case "resize":
+      return (await manager.resizeWorker({ selector, slots: request.value.slots ?? 0 }, options)).workers;
+    default:
+      throw new PoolError("internal", `no remote ${request.case}`);
+  }
+}
+
+/** On this machine the control token of this user is borne, unless a file is named. It never leaves the machine. */
+function ownToken(shell: Shell, url: string, { tokenFile }: RemoteFlags): string | undefined {
+  if (tokenFile !== undefined || !isLoopback(checkUrl(url, "url").hostname)) return undefined;
+  return shell.env.POOLMESH_CONTROL_TOKEN || readPrivate(controlTokenFile(shell.env));
+}

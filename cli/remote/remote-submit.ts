@@ -1,0 +1,56 @@
+/** One job through a manager's HTTP interface, for those who have no connection to the broker. */
+import { createClient } from "@connectrpc/connect";
+import { ManagerService, Priority, type SubmitResponse } from "../../gen/poolmesh/v1/manager_pb.js";
+import type { SubmitOptions } from "../../mesh/job/job.js";
+import type { JobEnd } from "../jobs/one-job.js";
+import { remoteFailure } from "./remote-failure.js";
+import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+
+/** Time on top of the job's own, in milliseconds: the manager ends it and says why. */
+const SLACK_MS = 2_000;
+
+const PRIORITIES = { high: Priority.HIGH, normal: Priority.NORMAL, low: Priority.LOW } as const;
+
+/** A job, and where it goes. */
+export interface RemoteJob {
+  readonly url: string;
+  readonly flags: RemoteFlags;
+  readonly pool: string;
+  readonly payload: Uint8Array;
+  readonly options: SubmitOptions & { readonly timeoutMs: number };
+  readonly waitForPool: boolean;
+}
+
+/** Runs it. How it ends is an outcome too. @throws PoolError `invalid_argument` for the flags */
+export async function submitRemote(job: RemoteJob): Promise<JobEnd> {
+  const { options } = job;
+  const manager = createClient(ManagerService, remoteTransport(job.url, "url", job.flags));
+  const begunAt = performance.now();
+  try {
+    const call = { timeoutMs: options.timeoutMs + SLACK_MS, ...(options.signal ? { signal: options.signal } : {}) };
+    return toEnd(await manager.submit(toRequest(job), call));
+  } catch (thrown) {
+    const totalMs = performance.now() - begunAt;
+    const error = remoteFailure(thrown, job.url);
+    return { id: options.id ?? "", payload: undefined, error, worker: "", attempt: 0, waitMs: totalMs, totalMs };
+  }
+}
+
+function toRequest({ pool, payload, options, waitForPool }: RemoteJob) {
+  return {
+    pool,
+    jobId: options.id ?? "",
+    input: { case: "payload", value: payload },
+    timeoutMs: BigInt(options.timeoutMs),
+    idempotent: options.idempotent ?? false,
+    noWait: options.wait === false,
+    waitForPool,
+    priority: PRIORITIES[options.priority ?? "normal"],
+    client: options.client ?? "",
+  } as const;
+}
+
+function toEnd({ jobId, output, worker, attempt, waitMs, totalMs }: SubmitResponse): JobEnd {
+  const payload = output.case === "payload" ? output.value : new Uint8Array();
+  return { id: jobId, payload, error: undefined, worker, attempt, waitMs, totalMs };
+}
