@@ -1,6 +1,6 @@
 /** The table of rights has a line for everything that is served, and for nothing else. */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { DescMessage, DescService } from "@bufbuild/protobuf";
@@ -10,6 +10,7 @@ import { poolOf, type RightLine, ROUTE_RIGHTS, RPC_RIGHTS, routeOf } from "../..
 import { Rpcs } from "../../mesh/http/rpc/rpc.js";
 import { packageRoot } from "../../mesh/process/identity.js";
 import { silentLog } from "../../mesh/process/log.js";
+import { rightsTable, rightsTableIn, SECURITY_DOC } from "../../scripts/rights-table.js";
 
 /** Every service that any of our .proto files declares. */
 async function allServices(): Promise<DescService[]> {
@@ -33,6 +34,11 @@ const methods = services.flatMap((service) =>
 test("every RPC of every service has a line in the table of rights, and no line is left over", () => {
   assert.ok(services.length >= 8, String(services.length));
   assert.deepEqual(Object.keys(RPC_RIGHTS).sort(), methods.map(({ path }) => path).sort());
+});
+
+test("docs/security.md has the table as it is", () => {
+  const shown = rightsTableIn(readFileSync(SECURITY_DOC, "utf8"));
+  assert.equal(shown, rightsTable(), "run: node --import tsx scripts/rights-table.ts --write");
 });
 
 test("only health needs no right", () => {

@@ -1,6 +1,7 @@
-// Submit sends one job to a manager over gRPC (cleartext HTTP/2) and prints its result:
+// Submit sends one job to a manager over gRPC and prints its result:
 //
 //	go run ./cmd/submit adder 41
+//	go run ./cmd/submit -addr manager:8080 -ca ca.pem -token-file ci.token adder 41
 package main
 
 import (
@@ -12,21 +13,22 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"example.com/poolmesh/edge"
 	poolmeshv1 "example.com/poolmesh/gen/poolmesh/v1"
 )
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "host:port of a manager")
 	timeout := flag.Duration("timeout", 30*time.Second, "time to the job's deadline")
+	caller := edge.Flags()
 	flag.Parse()
 	if flag.NArg() != 2 {
-		fmt.Fprintln(os.Stderr, "usage: submit [-addr HOST:PORT] [-timeout 30s] POOL PAYLOAD")
+		fmt.Fprintln(os.Stderr, "usage: submit [-addr HOST:PORT] [-timeout 30s] [-ca FILE …] POOL PAYLOAD")
 		os.Exit(2)
 	}
-	result, err := submit(*addr, flag.Arg(0), []byte(flag.Arg(1)), *timeout)
+	result, err := submit(*addr, caller, flag.Arg(0), []byte(flag.Arg(1)), *timeout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, explain(err))
 		os.Exit(1)
@@ -34,8 +36,12 @@ func main() {
 	fmt.Printf("%s\n", result.GetPayload())
 }
 
-func submit(addr, pool string, payload []byte, timeout time.Duration) (*poolmeshv1.SubmitResponse, error) {
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+func submit(addr string, caller *edge.Caller, pool string, payload []byte, timeout time.Duration) (*poolmeshv1.SubmitResponse, error) {
+	options, err := caller.DialOptions()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(addr, options...)
 	if err != nil {
 		return nil, err
 	}

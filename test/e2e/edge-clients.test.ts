@@ -1,0 +1,73 @@
+/** Programs in other languages, and KEDA's scaler, over TLS with a token and with a client certificate. */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Code, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ExternalScaler } from "../../gen/externalscaler/externalscaler_pb.js";
+import { makeCertificates } from "../support/certificates.js";
+import { WHOLE_FILE } from "../support/clean-up.js";
+import { examplePython, goProgram } from "../support/example-programs.js";
+import { errorOf } from "../support/http-service.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { startMesh } from "../support/mesh.js";
+import { makePolicy } from "../support/policy.js";
+import { run } from "../support/process.js";
+import { without } from "../support/tools.js";
+import { eventually } from "../support/wait.js";
+
+leakGuard();
+const certificates = makeCertificates(WHOLE_FILE);
+const files = await makePolicy(WHOLE_FILE);
+const { ca, server, client: pair, folder } = certificates;
+const tokenFile = join(folder, "ci.token");
+writeFileSync(tokenFile, `${files.token("ci", "submitter", ["adder"])}\n`);
+files.write([{ who: "cert:client", role: "submitter", pools: ["adder"] }]);
+const edge = {
+  tlsCertFile: server.cert,
+  tlsKeyFile: server.key,
+  tlsClientCaFile: ca,
+  policyFile: files.file,
+  controlToken: undefined as unknown as string,
+};
+const mesh = await startMesh(WHOLE_FILE, { manager: edge, meter: edge });
+await mesh.addWorker<number, number>({ pool: "adder", run: ({ payload }) => payload + 1 });
+
+for (const [language, makeArgs] of Object.entries({
+  Go: async (flags: string[], pool: string) => [await goProgram(WHOLE_FILE, "submit"), ...flags, pool, "41"],
+  Python: async (flags: string[], pool: string) => {
+    const dashed = flags.map((each) => (each.startsWith("-") ? `-${each}` : each));
+    return [await examplePython(WHOLE_FILE), "examples/python/submit.py", ...dashed, pool, "41"];
+  },
+})) {
+  const skip = without(language === "Go" ? "go" : "python3");
+  test(`a ${language} program submits over TLS with a token, and with a certificate`, { skip }, async (t) => {
+    const submit = async (flags: string[], pool = "adder") => {
+      const [command = "", ...args] = await makeArgs(["-addr", mesh.managerAddress, "-ca", ca, ...flags], pool);
+      return run(t, command, args);
+    };
+    for (const flags of [
+      ["-token-file", tokenFile],
+      ["-cert", pair.cert, "-key", pair.key],
+    ]) {
+      const { code, stdout, stderr } = await submit(flags);
+      assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
+    }
+    const elsewhere = await submit(["-token-file", tokenFile], "other");
+    assert.match(elsewhere.stderr, /^permission_denied: token:ci may not submit jobs in pool other/);
+    assert.match((await submit([])).stderr, /^unauthenticated: authorization: send a bearer token/);
+  });
+}
+
+test("KEDA's scaler is served over mutual TLS, and to nobody without a certificate", async () => {
+  const shown = { ca: readFileSync(ca), cert: readFileSync(pair.cert), key: readFileSync(pair.key) };
+  const ref = { scalerMetadata: { pool: "adder" } };
+  const scaler = (nodeOptions: object) =>
+    createClient(ExternalScaler, createGrpcTransport({ baseUrl: mesh.meter.url, nodeOptions }));
+  await eventually(async () => {
+    const { metricSpecs } = await scaler(shown).getMetricSpec(ref);
+    return metricSpecs[0]?.metricName === "poolmesh-adder";
+  });
+  assert.equal((await errorOf(scaler({ ca: shown.ca }).isActive(ref))).code, Code.Unauthenticated);
+});
