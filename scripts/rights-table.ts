@@ -5,8 +5,8 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { grantOf, ROLES } from "../mesh/auth/policy/roles.js";
 import { type RightLine, ROUTE_RIGHTS, RPC_RIGHTS } from "../mesh/auth/rights.js";
-import { grantOf, ROLES } from "../mesh/auth/roles.js";
 
 export const SECURITY_DOC = fileURLToPath(new URL("../docs/security.md", import.meta.url));
 const [BEGIN, END] = ["<!-- rights -->", "<!-- /rights -->"];
@@ -45,6 +45,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   else {
     const text = readFileSync(SECURITY_DOC, "utf8");
     const old = rightsTableIn(text);
-    writeFileSync(SECURITY_DOC, text.replace(`${BEGIN}\n${old}${END}`, () => `${BEGIN}\n${rightsTable()}${END}`));
+    writeFileSync(
+      SECURITY_DOC,
+      text.replace(`${BEGIN}\n${old}${END}`, () => `${BEGIN}\n${rightsTable()}${END}`),
+    );
   }
 }

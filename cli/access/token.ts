@@ -1,12 +1,15 @@
 /** `poolmesh token`: static tokens for callers of manager and meter, and the control token of this user. */
 import type { Command } from "commander";
 import { controlTokenFile, findControlToken } from "../../mesh/auth/control-token.js";
-import { isPoolPattern, ROLES, type Role } from "../../mesh/auth/roles.js";
-import { hashToken, isTokenName, newToken, type TokenRecord } from "../../mesh/auth/tokens.js";
+import { isPoolPattern, ROLES, type Role } from "../../mesh/auth/policy/roles.js";
+import { hashToken, isTokenName, newToken, type TokenRecord } from "../../mesh/auth/policy/tokens.js";
 import { PoolError } from "../../mesh/errors.js";
+import { knownCredential } from "../../mesh/process/broker-file.js";
+import { parseBrokerUrl } from "../../mesh/process/broker-urls.js";
 import { silentLog } from "../../mesh/process/log.js";
 import { tableLines } from "../output/table.js";
 import type { Shell } from "../shell.js";
+import { BUS_SPECS, readOptions } from "../spec-options.js";
 import { changeTokens, loadTokens } from "./tokens-file.js";
 
 const HELP = `
@@ -16,6 +19,8 @@ list     shows the tokens of the file: names, roles, pools, ends
 revoke   takes the token NAME out of the file; open streams of its bearer end
 control  prints the token that control of workers needs when there is no policy: manager,
          meter and \`up\` of this user take it, and only this user can read its file
+broker   prints the URL, with its credential, of the broker that \`up\` of this user runs:
+         for \`nats\` and other programs. NATS_URL names one that is not on port 4222
 
 Roles, each with what the one before it may: viewer sees, submitter submits and has its own
 jobs, operator controls workers and cancels any job, admin reads any outcome.
@@ -25,9 +30,10 @@ Examples:
   poolmesh token new grafana --role viewer --pool "*" --days 365
   poolmesh token list
   poolmesh token revoke ci
-  poolmesh token control`;
+  poolmesh token control
+  export NATS_URL="$(poolmesh token broker)"`;
 
-const ACTIONS = ["new", "list", "revoke", "control"] as const;
+const ACTIONS = ["new", "list", "revoke", "control", "broker"] as const;
 const DAY_MS = 86_400_000;
 
 interface TokenFlags {
@@ -39,7 +45,7 @@ interface TokenFlags {
 
 export function define(command: Command, shell: Shell): void {
   command
-    .argument("<ACTION>", "new, list, revoke or control")
+    .argument("<ACTION>", "new, list, revoke, control or broker")
     .argument("[NAME]", "what the token is called: who bears it, in logs")
     .option("--role <ROLE>", `one of ${ROLES.join(", ")}`)
     .option("--pool <PATTERN>", 'a pool, "*" for any characters; may be repeated', collect, [])
@@ -56,6 +62,8 @@ export function define(command: Command, shell: Shell): void {
         return revokeToken(shell, name, flags);
       case "control":
         return printControlToken(shell);
+      case "broker":
+        return printBrokerUrl(shell);
       default:
         throw refuse("action", `use one of ${ACTIONS.join(", ")}`);
     }
@@ -103,6 +111,17 @@ async function printControlToken(shell: Shell): Promise<void> {
     throw new PoolError("permission_denied", `${controlTokenFile(shell.env)} cannot be made or is not private`);
   }
   await shell.stdout.line(token);
+}
+
+async function printBrokerUrl(shell: Shell): Promise<void> {
+  const { servers } = readOptions(shell, {}, BUS_SPECS);
+  const address = parseBrokerUrl(servers[0] ?? "");
+  const credential = knownCredential(shell.env, address);
+  if (credential === undefined || !("password" in credential)) {
+    const text = `no \`up\` of this user runs a broker at ${address.address}; NATS_URL names another port`;
+    throw new PoolError("not_found", text);
+  }
+  await shell.stdout.line(`nats://${credential.user}:${credential.password}@${address.address}`);
 }
 
 function toRecord(name: string | undefined, { role, pool = [], days }: TokenFlags, sha256: string): TokenRecord {

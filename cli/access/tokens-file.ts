@@ -1,7 +1,7 @@
 /** Reads and replaces a tokens file. */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { Mistakes } from "../../mesh/auth/mistakes.js";
-import { readTokenRecords, type TokenRecord, writeTokens } from "../../mesh/auth/tokens.js";
+import { Mistakes } from "../../mesh/auth/policy/mistakes.js";
+import { readTokenRecords, type TokenRecord, writeTokens } from "../../mesh/auth/policy/tokens.js";
 import { PoolError } from "../../mesh/errors.js";
 
 /** The records of a file; none when there is no file. @throws PoolError `invalid_argument` */

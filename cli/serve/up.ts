@@ -1,7 +1,9 @@
 /** `poolmesh up`: a whole mesh on this machine, until it is told to stop. */
 import { type Command, InvalidArgumentError } from "commander";
 import { findControlToken } from "../../mesh/auth/control-token.js";
+import { newToken } from "../../mesh/auth/policy/tokens.js";
 import { PoolError } from "../../mesh/errors.js";
+import { BROKER_USER } from "../../mesh/process/broker-file.js";
 import { type LogLevel, silentLog } from "../../mesh/process/log.js";
 import { type Listen, OPTIONS } from "../../mesh/process/options.js";
 import { EXIT } from "../exit-codes.js";
@@ -17,8 +19,10 @@ const HELP = `
 Starts a broker (unless NATS_URL or --servers names one), a manager, a meter and the
 workers, each as a process of its own, and starts again what dies. The manager
 listens on 8080, the meter on 8090 and the broker on 4222 when those are free, else
-on any port. When everything serves and all workers are READY it prints one line
-that begins with "ready"; with --json that line is one JSON object.
+on any port. The broker takes only programs of this user: those of Poolmesh find its
+credential, and \`poolmesh token broker\` prints it for others. When everything serves
+and all workers are READY it prints one line that begins with "ready"; with --json
+that line is one JSON object.
 
 Ctrl-C drains: workers finish what they run, then the rest stops. A second one kills.
 
@@ -85,7 +89,9 @@ function makeMesh(
   const hasBroker =
     options.broker === false || options.servers !== undefined || isSet(shell, "NATS_URL", "POOLMESH_SERVERS");
   const { storeDir } = options;
+  const auth = { user: BROKER_USER, password: newToken() };
   return new LocalMesh({
+    brokerPassword: auth.password,
     self: shell.self,
     env: shell.env,
     config,
@@ -94,7 +100,7 @@ function makeMesh(
     workers: workerCount(config, options),
     startBroker: hasBroker
       ? undefined
-      : (port) => startBroker(shell, { port, ...(storeDir === undefined ? {} : { storeFolder: storeDir }) }),
+      : (port) => startBroker(shell, { port, auth, ...(storeDir === undefined ? {} : { storeFolder: storeDir }) }),
     bus: toCliBus(config),
     logLevel: log.wanted === "debug" ? "debug" : "info",
     onLine: (service, line) => log.line(service, line),

@@ -9,6 +9,7 @@
 import { PoolError } from "../../mesh/errors.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
+import { BROKER_USER, keepBrokerPassword } from "../../mesh/process/broker-file.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { Listen } from "../../mesh/process/options.js";
 import { defaultId } from "../../mesh/process/process.js";
@@ -35,6 +36,8 @@ export interface LocalMeshOptions {
   readonly workers: number;
   /** Undefined: a broker runs already, at config.servers. */
   readonly startBroker: BrokerStarter | undefined;
+  /** Of the broker that is started: nobody without it is a member of the mesh. */
+  readonly brokerPassword: string;
   readonly bus: BusOptions;
   /** Log level of the services: "info" at least, since their readiness is read from it. */
   readonly logLevel: "info" | "debug";
@@ -57,6 +60,7 @@ export class LocalMesh extends Lifecycle {
   #meter: Supervised | undefined;
   #workers: ReadonlyMap<string, Supervised> = new Map();
   #restarts: Restarts | undefined;
+  #forgetPassword: () => void = () => {};
 
   constructor(options: LocalMeshOptions) {
     super();
@@ -88,12 +92,13 @@ export class LocalMesh extends Lifecycle {
   }
 
   protected override async onStart(): Promise<void> {
-    const { startBroker, onEvent, bus } = this.#options;
+    const { startBroker, onEvent } = this.#options;
     if (startBroker !== undefined) {
       this.#broker = new SupervisedBroker(startBroker, onEvent);
       await this.#watch(this.#broker);
+      this.#keepPassword(Number(new URL(this.#broker.url).port));
     }
-    this.#bus = await Bus.connect({ ...bus, servers: this.urls.nats, name: "poolmesh-up" });
+    this.#bus = await Bus.connect({ ...this.#busOptions(), servers: this.#servers, name: "poolmesh-up" });
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
     await this.#startServices();
     await awaitReadyWorkers(this.urls.manager, this.workerIds, SEEN_LIMIT_MS);
@@ -108,6 +113,31 @@ export class LocalMesh extends Lifecycle {
     await this.#meter?.stop();
     await this.#bus?.close();
     await this.#broker?.stop();
+    this.#forgetPassword();
+  }
+
+  /** Without a folder to keep it in the mesh works, and only its own services reach its broker. */
+  #keepPassword(port: number): void {
+    const { env, brokerPassword, onEvent } = this.#options;
+    try {
+      this.#forgetPassword = keepBrokerPassword(env, port, brokerPassword);
+    } catch (error) {
+      const why = (error as Error).message;
+      onEvent(`other programs do not find the broker's credential (${why}); name a folder in XDG_STATE_HOME`);
+    }
+  }
+
+  /** The broker's URLs, with its credential when it is embedded. */
+  get #servers(): string {
+    const { nats } = this.urls;
+    return this.#broker === undefined ? nats : nats.replace("//", `//${BROKER_USER}:${this.#options.brokerPassword}@`);
+  }
+
+  /** Credentials that were said are for another broker than an embedded one. */
+  #busOptions(): BusOptions {
+    if (this.#broker === undefined) return this.#options.bus;
+    const { user: _user, password: _password, token: _token, credsFile: _credsFile, ...rest } = this.#options.bus;
+    return rest;
   }
 
   async #startServices(): Promise<void> {
@@ -135,7 +165,7 @@ export class LocalMesh extends Lifecycle {
       self,
       args: async (lastUrl, anyPort) => [...fixed, ...(await more(lastUrl, anyPort))],
       mayMove,
-      env: serviceEnv(env, flags, this.urls.nats),
+      env: serviceEnv(env, flags, this.#servers, this.#broker !== undefined),
       mayLeave: service === "worker",
       stopLimitMs: config.graceMs + STOP_SLACK_MS,
       onLine: (line) => onLine(name, line),

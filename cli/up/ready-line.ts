@@ -57,6 +57,7 @@ export function hintLines(facts: ReadyFacts, controlToken?: string): string[] {
   return [
     next,
     `watch it live:  ${meter}/  or  ${env}poolmesh top --meter ${meter}`,
+    `other NATS programs:  export NATS_URL="$(${env}poolmesh token broker)"`,
     `control token, for workers over HTTP:  ${token}`,
     "Ctrl-C drains and stops",
   ];

@@ -73,15 +73,32 @@ export function serviceArgs(service: ServiceName, flags: Readonly<Record<string,
   });
 }
 
-/** The environment of the services: the connection to the broker is in it, so that no secret is in an argv. */
+/** Credentials that are meant for another broker than an embedded one, as variables. */
+const OTHER_CREDENTIALS = [...["user", "password", "token", "credsFile"].map(envName), "NATS_CREDS"];
+
+/**
+ * The environment of the services: the connection to the broker is in it, so that no secret is in an argv.
+ *
+ * @param servers the broker's URLs; those of an embedded broker bear its credential
+ * @param isEmbedded whether `up` has started the broker
+ */
 export function serviceEnv(
   env: Readonly<Record<string, string | undefined>>,
   flags: Readonly<Record<string, string | undefined>>,
   servers: string,
+  isEmbedded = false,
 ): Record<string, string | undefined> {
   const bus = BUS_OPTIONS.filter((name) => flags[name] !== undefined && name !== "logLevel");
   const said = Object.fromEntries(bus.map((name) => [envName(name), flags[name]]));
-  return { ...env, ...said, [envName("servers")]: servers, [envName("id")]: undefined, [envName("listen")]: undefined };
+  const unsaid = isEmbedded ? Object.fromEntries(OTHER_CREDENTIALS.map((name) => [name, undefined])) : {};
+  return {
+    ...env,
+    ...said,
+    ...unsaid,
+    [envName("servers")]: servers,
+    [envName("id")]: undefined,
+    [envName("listen")]: undefined,
+  };
 }
 
 function refuse(field: string, why: string): PoolError {

@@ -10,8 +10,8 @@ import type { Audit } from "./audit.js";
 import { Caller } from "./caller.js";
 import { Guesses } from "./guesses.js";
 import type { Identity } from "./identity.js";
+import { hashToken } from "./policy/tokens.js";
 import { unauthenticated } from "./refusals.js";
-import { hashToken } from "./tokens.js";
 
 const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/i;
 const MAX_KNOWN = 10_000;

@@ -5,8 +5,8 @@
  * read again and a token that expires count for calls that are open already.
  */
 import { createHash } from "node:crypto";
+import { type Grant, isGranted, isGrantedAnywhere, poolsWith } from "./policy/roles.js";
 import type { Right } from "./rights.js";
-import { type Grant, isGranted, isGrantedAnywhere, poolsWith } from "./roles.js";
 
 /** How a caller is known. */
 export type Proof = "nothing" | "token" | "jwt" | "certificate";

@@ -7,7 +7,7 @@
  */
 import type { Logger } from "../process/log.js";
 import { readOrMakePrivate, statePath } from "../process/state-folder.js";
-import { newToken } from "./tokens.js";
+import { newToken } from "./policy/tokens.js";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

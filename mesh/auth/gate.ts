@@ -17,7 +17,7 @@ import { Caller } from "./caller.js";
 import { certificateName } from "./certificate-name.js";
 import { type Identity, OpenIdentity, PolicyIdentity } from "./identity.js";
 import { OpenStreams } from "./open-streams.js";
-import { PolicyKeeper } from "./policy-keeper.js";
+import { PolicyKeeper } from "./policy/policy-keeper.js";
 import { denied, unauthenticated } from "./refusals.js";
 import { poolOf, type Right, type RightLine, ROUTE_RIGHTS, type Route, RPC_RIGHTS } from "./rights.js";
 
@@ -133,7 +133,7 @@ export class Gate {
       this.#audit.refused({ who: caller.label, ...wish }, error);
       throw error;
     }
-    if (line.right === "control") this.#audit.allowed({ who: caller.label, ...wish });
+    if (isAudited(caller, line.right)) this.#audit.allowed({ who: caller.label, ...wish });
   }
 
   #admit(what: string, line: RightLine, req: HttpRequest): Caller | Promise<Caller> {
@@ -178,6 +178,11 @@ export function lineOf(path: string): RightLine {
   const line = RPC_RIGHTS[path];
   if (line === undefined) throw new Error(`mesh/auth/rights.ts has no line for ${path}`);
   return line;
+}
+
+/** Control, and what somebody does with the jobs of others. Without a policy all callers are alike, and so are their jobs. */
+function isAudited(caller: Caller, right: Right): boolean {
+  return right === "control" || (!caller.isUnbounded && (right === "cancel" || right === "read"));
 }
 
 function isGranted(caller: Caller, line: RightLine, pool: string): boolean {

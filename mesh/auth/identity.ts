@@ -8,11 +8,11 @@ import { timingSafeEqual } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
 import { PoolError } from "../errors.js";
 import { Caller } from "./caller.js";
-import { grantsOfCertificate, grantsOfClaims, grantsOfEveryone } from "./policy.js";
-import type { PolicyKeeper } from "./policy-keeper.js";
+import { grantsOfCertificate, grantsOfClaims, grantsOfEveryone } from "./policy/policy.js";
+import type { PolicyKeeper } from "./policy/policy-keeper.js";
+import type { Grant } from "./policy/roles.js";
+import { hashToken } from "./policy/tokens.js";
 import { unauthenticated } from "./refusals.js";
-import type { Grant } from "./roles.js";
-import { hashToken } from "./tokens.js";
 
 /** How a signed token may be signed: with keys whose public half checks it. */
 const ALGORITHMS = [

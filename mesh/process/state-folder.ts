@@ -5,9 +5,9 @@
  * They are in $XDG_STATE_HOME/poolmesh, by default ~/.local/state/poolmesh. The folder
  * has mode 700 and each file 600. A file that somebody else owns or may read is refused.
  */
-import { linkSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -37,19 +37,33 @@ export function readPrivate(path: string): string | undefined {
 export function readOrMakePrivate(path: string, make: () => string): string {
   const known = readPrivate(path);
   if (known !== undefined) return known;
-  const folder = join(path, "..");
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const own = `${path}.${process.pid}`;
-  rmSync(own, { force: true });
-  writeFileSync(own, `${make()}\n`, { mode: 0o600, flag: "wx" });
+  const fresh = writeAside(path, make());
   try {
-    linkSync(own, path);
+    linkSync(fresh, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
-    rmSync(own, { force: true });
+    rmSync(fresh, { force: true });
   }
   return readPrivate(path) ?? "";
+}
+
+/** Makes a private file, in place of one that there is. */
+export function writePrivate(path: string, text: string): void {
+  renameSync(writeAside(path, text), path);
+}
+
+/** Removes it. */
+export function removePrivate(path: string): void {
+  rmSync(path, { force: true });
+}
+
+function writeAside(path: string, text: string): string {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const fresh = `${path}.${process.pid}`;
+  rmSync(fresh, { force: true });
+  writeFileSync(fresh, `${text}\n`, { mode: 0o600, flag: "wx" });
+  return fresh;
 }
 
 function requirePrivate(path: string): void {

@@ -74,8 +74,12 @@ test("the commands of the README work as they are, in an empty folder with the p
     1,
   );
   const mesh = await startMesh(t, up?.command ?? "");
+  let exported = "";
   for (const { snippet, ...step } of rest.filter(({ command }) => !/poolmesh worker /.test(command))) {
-    await runShown(t, mesh, snippet, step);
+    // What a line exports holds for those below it, as in the reader's own shell.
+    if (step.command.startsWith("export ")) exported = `${step.command.replace(/ +#.*/, "")} && `;
+    else if (!step.command.startsWith("nats ")) await runShown(t, mesh, snippet, step);
+    else await runShown(t, mesh, snippet, { ...step, command: exported + step.command });
   }
   for (const { command } of rest.filter((step) => /poolmesh worker /.test(step.command))) {
     await workerServes(t, mesh, command);
@@ -123,7 +127,9 @@ async function startMesh(t: TestContext, command: string): Promise<Mesh> {
 
 /** Runs one command of a document and compares what it prints. */
 async function runShown(t: TestContext, mesh: Mesh, snippet: Snippet, step: Step): Promise<void> {
-  const missing = without(...(["nats", "curl"] as const).filter((tool) => step.command.startsWith(`${tool} `)));
+  const missing = without(
+    ...(["nats", "curl"] as const).filter((tool) => new RegExp(`(^|&& )${tool} `).test(step.command)),
+  );
   if (missing !== false) return t.diagnostic(`not run here: ${placeOf(snippet)}: ${missing}`);
   const command = step.command
     .replace("localhost:8080", new URL(mesh.manager).host)

@@ -1,10 +1,12 @@
 /** `poolmesh up`: what it promises, with real processes. */
 import assert from "node:assert/strict";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { Bus } from "../../mesh/link/bus.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { startCli } from "../support/process.js";
+import { STATE_FOLDER, startCli } from "../support/process.js";
 import { allGone, isAlive, scratchFolder, startUp, type UpMesh } from "../support/up.js";
 import { eventually } from "../support/wait.js";
 
@@ -68,6 +70,32 @@ describe("up - ready", () => {
     await second.process.stop();
     assert.ok(isAlive(first.ready.pids.nats ?? 0));
     assert.equal((await fetch(`${first.ready.manager}/readyz`)).status, 200);
+  });
+
+  test("its broker takes only programs of its user, who find the credential, and nobody sees it", async (t) => {
+    const mesh = await startUp(t, ADDER);
+    const { nats } = mesh.ready;
+    const port = new URL(nats).port;
+    const secret = new URL(mesh.natsUrl).password;
+    assert.match(secret, /^pm_[\w-]{43}$/);
+    const found = await startCli(t, ["submit", "adder", "41"], { input: "", env: { NATS_URL: nats } }).exit(60_000);
+    assert.deepEqual([found.stdout, found.code], ["42", 0], found.stderr);
+    const elsewhere = { NATS_URL: nats, XDG_STATE_HOME: await scratchFolder(t) };
+    const stranger = await startCli(t, ["submit", "adder", "41"], { input: "", env: elsewhere }).exit(60_000);
+    assert.deepEqual([stranger.stdout, stranger.code], ["", 77], stranger.stderr);
+    const told = await startCli(t, ["token", "broker"], { input: "", env: { NATS_URL: nats } }).exit(60_000);
+    assert.equal(told.stdout, `${mesh.natsUrl}\n`);
+    const bus = await Bus.connect({ servers: mesh.natsUrl, waitOnFirstConnect: false });
+    await bus.close();
+    const file = join(STATE_FOLDER, "poolmesh", `broker-${port}`);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    for (const pid of mesh.pids) {
+      const argv = existsSync("/proc/self/cmdline") ? readFileSync(`/proc/${pid}/cmdline`, "utf8") : "";
+      assert.ok(!argv.includes(secret), argv);
+    }
+    await mesh.process.stop();
+    assert.ok(!(mesh.process.stdout + mesh.process.stderr).includes(secret));
+    assert.ok(!existsSync(file));
   });
 
   test("an address that was asked for and is taken ends it and is named", async (t) => {

@@ -147,6 +147,10 @@ test("somebody else's job is neither cancelled nor read, an operator cancels it,
   await client(tokens.operator).drainWorker({ selector: { pool: "adder", worker: "w2" }, wait: true });
   await client(tokens.operator).resumeWorker({ selector: { pool: "adder", worker: "w1" } });
   const allowed = lines.filter((line) => line.audit === "allowed");
+  const deeds = allowed
+    .filter(({ target }) => target === jobId)
+    .map(({ who, what }) => `${who} ${String(what).split("/")[2]}`);
+  assert.deepEqual(deeds, ["token:operator Cancel", "token:admin GetOutcome"]);
   assert.ok(
     allowed.some(({ who, what, target }) => who === "token:operator" && /Drain/.test(String(what)) && target === "w2"),
   );

@@ -1,18 +1,21 @@
 /** What a policy changes while it runs, and what one caller may take of what there is for all. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { MeterService } from "../../gen/poolmesh/v1/meter_pb.js";
-import { WHOLE_FILE } from "../support/clean-up.js";
+import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { bearing } from "../support/control-token.js";
 import { errorOf, rpcErrorOf } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
 import { startMesh } from "../support/mesh.js";
 import { Stream } from "../support/meter-rig.js";
-import { makePolicy } from "../support/policy.js";
+import { AUDIENCE, ISSUER, makePolicy } from "../support/policy.js";
 import { eventually, within } from "../support/wait.js";
 
 leakGuard();
@@ -83,4 +86,25 @@ test("a new policy counts at once, a wrong one is told with every mistake and ch
   assert.equal(await status(), 200);
   files.write([]);
   await eventually(async () => (await status()) === 401);
+});
+
+test("keys that are fetched from a URL check signed tokens, and an outage of theirs is no wrong token", async (t) => {
+  const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
+  const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "fetched" }] });
+  let isDown = true;
+  const idp = createServer((_, res) => (isDown ? res.writeHead(503).end() : res.end(keys)));
+  await new Promise<void>((resolve) => idp.listen(0, "127.0.0.1", resolve));
+  cleanUp(t, () => new Promise((resolve) => idp.close(resolve)));
+  const { port } = idp.address() as AddressInfo;
+  const jwt = { jwks: `http://127.0.0.1:${port}/keys`, issuer: ISSUER, audience: AUDIENCE };
+  files.write([{ who: "jwt:carol", role: "viewer", pools: ["*"] }], { jwt });
+  const signed = await new SignJWT({ sub: "carol", iss: ISSUER, aud: AUDIENCE })
+    .setProtectedHeader({ alg: "RS256", kid: "fetched" })
+    .setExpirationTime("5m")
+    .sign(privateKey);
+  const wrongBefore = named("a request with a wrong token").length;
+  await eventually(async () => (await rpcErrorOf(meter(signed).getCapacity({}))).message.includes("cannot be had now"));
+  isDown = false;
+  await eventually(async () => (await rpcErrorOf(meter(signed).getCapacity({}))).message.includes("it succeeded"));
+  assert.ok(named("a request with a wrong token").length - wrongBefore <= 3);
 });

@@ -4,8 +4,10 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { knownCredential } from "../../mesh/process/broker-file.js";
+import { parseBrokerUrl } from "../../mesh/process/broker-urls.js";
 import { cleanUp, type Owner } from "./clean-up.js";
-import { type Exit, type RunOptions, startCli, type TestProcess } from "./process.js";
+import { type Exit, type RunOptions, STATE_FOLDER, startCli, type TestProcess } from "./process.js";
 import { eventually } from "./wait.js";
 
 /** The ready line of `poolmesh up --json`. */
@@ -40,9 +42,16 @@ export class UpMesh {
     this.ready = ready;
   }
 
-  /** The environment in which other commands find this mesh. */
+  /** The environment in which other programs find this mesh. */
   get env(): Record<string, string> {
-    return { NATS_URL: this.ready.nats };
+    return { NATS_URL: this.natsUrl };
+  }
+
+  /** The broker's URL with the credential that only its user finds; without one when `up` has started none. */
+  get natsUrl(): string {
+    const { nats } = this.ready;
+    const known = knownCredential({ XDG_STATE_HOME: STATE_FOLDER }, parseBrokerUrl(nats));
+    return known === undefined || !("user" in known) ? nats : nats.replace("//", `//${known.user}:${known.password}@`);
   }
 
   /** Every process id of it. */

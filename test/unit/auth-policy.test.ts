@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PolicyIdentity } from "../../mesh/auth/identity.js";
-import { Mistakes } from "../../mesh/auth/mistakes.js";
-import { parsePolicy } from "../../mesh/auth/policy.js";
-import { PolicyKeeper } from "../../mesh/auth/policy-keeper.js";
-import { grantOf, isGranted, ROLES } from "../../mesh/auth/roles.js";
-import { newToken, readTokenRecords } from "../../mesh/auth/tokens.js";
+import { Mistakes } from "../../mesh/auth/policy/mistakes.js";
+import { parsePolicy } from "../../mesh/auth/policy/policy.js";
+import { PolicyKeeper } from "../../mesh/auth/policy/policy-keeper.js";
+import { grantOf, isGranted, ROLES } from "../../mesh/auth/policy/roles.js";
+import { newToken, readTokenRecords } from "../../mesh/auth/policy/tokens.js";
 import { silentLog } from "../../mesh/process/log.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { makePolicy } from "../support/policy.js";

@@ -7,6 +7,7 @@
  */
 import { type ConnectionOptions, connect, type NatsConnection } from "nats";
 import { PoolError } from "../../errors.js";
+import { knownCredential } from "../../process/broker-file.js";
 import {
   type BrokerAddress,
   type BrokerCredential,
@@ -36,8 +37,9 @@ export class BrokerOptions {
    * contradict each other; names the option
    */
   static async read(options: BusOptions): Promise<BrokerOptions> {
-    const addresses = readAddresses(options.servers).map((each) => withPassword(each, options));
-    requireOneCredential(options, addresses);
+    const said = readAddresses(options.servers).map((each) => withPassword(each, options));
+    requireOneCredential(options, said);
+    const addresses = hasCredential(options) ? said : said.map(withKnownCredential);
     return new BrokerOptions(options, addresses, await readBrokerFiles(options));
   }
 
@@ -162,6 +164,16 @@ function withPassword(address: BrokerAddress, { user, password }: BusOptions): B
     return address;
   }
   return { ...address, credential: { user: credential.token, password } };
+}
+
+function hasCredential({ user, token, credsFile, tlsCertFile }: BusOptions): boolean {
+  return [user, token, credsFile, tlsCertFile].some((each) => each !== undefined);
+}
+
+/** A broker that `poolmesh up` of this user has started is reached without being told how. */
+function withKnownCredential(address: BrokerAddress): BrokerAddress {
+  if (address.credential !== undefined) return address;
+  return { ...address, credential: knownCredential(process.env, address) };
 }
 
 /** @throws PoolError `invalid_argument`: of two ways to say who connects, one would be ignored without a word */

@@ -4,8 +4,8 @@
  * Pure. Each mistake says where it is, such as `grants[2].role`, and what is allowed
  * there. No value of the file is repeated: it may be a secret.
  */
-import { PoolError } from "../errors.js";
-import { nearest } from "../process/config.js";
+import { PoolError } from "../../errors.js";
+import { nearest } from "../../process/config.js";
 
 /** The mistakes of one file. */
 export class Mistakes {

@@ -3,7 +3,7 @@
  *
  * Pure. Each role may do what the one before it may.
  */
-import type { Right } from "./rights.js";
+import type { Right } from "../rights.js";
 
 /** The roles, from the least to the most. */
 export const ROLES = ["viewer", "submitter", "operator", "admin"] as const;

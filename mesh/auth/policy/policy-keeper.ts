@@ -7,9 +7,9 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
-import { PoolError } from "../errors.js";
-import type { Logger } from "../process/log.js";
-import { WatchedFiles } from "../process/watched-files.js";
+import { PoolError } from "../../errors.js";
+import type { Logger } from "../../process/log.js";
+import { WatchedFiles } from "../../process/watched-files.js";
 import { Mistakes } from "./mistakes.js";
 import { isUrl, type JwtRules, type Policy, parsePolicy } from "./policy.js";
 import { readTokenRecords, type TokenEntry, tokensByHash } from "./tokens.js";

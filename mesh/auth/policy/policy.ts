@@ -3,7 +3,7 @@
  *
  * Pure: text in, a checked policy out, or one error that lists every mistake.
  */
-import { isLoopback } from "../http/origin-rule.js";
+import { isLoopback } from "../../http/origin-rule.js";
 import { Mistakes } from "./mistakes.js";
 import { type Grant, grantOf, isPoolPattern, ROLES, type Role } from "./roles.js";
 
