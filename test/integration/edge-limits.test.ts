@@ -8,6 +8,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { MeterService } from "../../gen/poolmesh/v1/meter_pb.js";
+import { ManagerService as ManagerProgram } from "../../services/manager/service.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { bearing } from "../support/control-token.js";
 import { errorOf, rpcErrorOf } from "../support/http-service.js";
@@ -16,7 +17,7 @@ import { readableLog } from "../support/log-lines.js";
 import { startMesh } from "../support/mesh.js";
 import { Stream } from "../support/meter-rig.js";
 import { AUDIENCE, ISSUER, makePolicy } from "../support/policy.js";
-import { eventually, within } from "../support/wait.js";
+import { eventually, gate, within } from "../support/wait.js";
 
 leakGuard();
 const files = await makePolicy(WHOLE_FILE);
@@ -27,13 +28,14 @@ files.write([]);
 const { log, named } = readableLog();
 const edge = { policyFile: files.file, policyIntervalMs: 20, controlToken: undefined as unknown as string, log };
 const mesh = await startMesh(WHOLE_FILE, {
-  manager: { ...edge, pools: ["idle"], parkedLimit: 4, clientShare: 0.5 },
+  manager: { ...edge, pools: ["idle", "shared"], parkedLimit: 4, clientShare: 0.5 },
   meter: { ...edge, maxStreams: 5, maxCallerStreams: 2 },
 });
 
 const at = (baseUrl: string, token?: string) =>
   createGrpcTransport({ baseUrl, interceptors: token === undefined ? [] : [bearing(token)] });
-const manager = (token?: string) => createClient(ManagerService, at(mesh.manager.url, token));
+const client = (url: string, token?: string) => createClient(ManagerService, at(url, token));
+const manager = (token?: string) => client(mesh.manager.url, token);
 const meter = (token?: string) => createClient(MeterService, at(mesh.meter.url, token));
 
 test("a caller holds its share of the parked jobs, whatever clients it names, and leaves room for others", async () => {
@@ -50,6 +52,37 @@ test("a caller holds its share of the parked jobs, whatever clients it names, an
   assert.deepEqual([error.reason, /its share/.test(error.message)], ["pool_full", true], `${ids.length} parked`);
   await manager(bob).cancel({ pool: "idle", jobId: (await park(bob, "client-0")).jobId });
   for (const { jobId } of ids) await manager(alice).cancel({ pool: "idle", jobId });
+});
+
+test("a job belongs to its caller at every manager, and its id brings nobody else its outcome", async (t) => {
+  const second = new ManagerProgram({
+    bus: { servers: mesh.natsUrl },
+    listen: { host: "127.0.0.1", port: 0 },
+    ...edge,
+  });
+  cleanUp(t, () => second.stop());
+  await second.start();
+  const held = gate();
+  await mesh.addWorker({ pool: "shared", slots: 8, codec: "text", run: () => held.promise.then(() => "secret") }, t);
+  const urls = [mesh.manager.url, second.url];
+  for (const url of urls) {
+    await eventually(async () => (await client(url, alice).listWorkers({ pool: "shared" })).workers.length === 1);
+  }
+  const job = { pool: "shared", input: { case: "text", value: "same" }, timeoutMs: 20_000n } as const;
+  for (const [index, first] of [...urls, ...urls].entries()) {
+    const jobId = `shared-${index}`;
+    await client(first, alice).detachSubmit({ job: { ...job, jobId } });
+    for (const url of urls) {
+      const bobs = client(url, bob);
+      assert.equal((await rpcErrorOf(bobs.submit({ ...job, jobId }))).reason, "duplicate_job");
+      for (const work of [bobs.cancel({ pool: "shared", jobId }), bobs.getOutcome({ pool: "shared", jobId })]) {
+        const { reason } = await rpcErrorOf(work);
+        assert.ok(reason === "permission_denied" || reason === "not_found", reason);
+      }
+    }
+    await client(first, alice).cancel({ pool: "shared", jobId });
+  }
+  held.open();
 });
 
 test("a caller has its number of streams, and leaves room for others", async (t) => {

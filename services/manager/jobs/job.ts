@@ -85,9 +85,13 @@ export class Job implements Parkable {
     return this.listeners.some((listener) => listener.nonce === nonce);
   }
 
-  /** One more caller with the same id. @throws PoolError `duplicate_job` when it has another payload */
+  /** One more caller with the same id. @throws PoolError `duplicate_job` when it has another payload, or is another client */
   join(spec: JobSpec, listener: JobListener): this {
-    const { payload } = this.spec;
+    const { payload, client } = this.spec;
+    // Under a policy a client is a caller, and nobody hears the outcome of another caller's job.
+    if (client !== spec.client) {
+      throw new PoolError("duplicate_job", "a job with this id is live for another client", { field: "job" });
+    }
     if (payload.length !== spec.payload.length || Buffer.compare(payload, spec.payload) !== 0) {
       throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
     }
