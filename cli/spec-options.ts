@@ -7,7 +7,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { BusOptions } from "../mesh/link/bus.js";
 import { toBusOptions } from "../mesh/process/bus-config.js";
-import { type ConfigOf, flagName, type OptionSpecs, readConfig } from "../mesh/process/config.js";
+import { type ConfigOf, envName, flagName, type OptionSpecs, readConfig } from "../mesh/process/config.js";
 import type { Listen } from "../mesh/process/options.js";
 import { BUS_OPTIONS, OPTIONS, pick } from "../mesh/process/options.js";
 import type { Shell } from "./shell.js";
@@ -18,7 +18,6 @@ export const BUS_SPECS = pick(BUS_OPTIONS);
 /** With the question why, and the start of the process, a command that reaches nobody ends within five seconds. */
 const CONNECT_TIMEOUT_MS = 2_500;
 const BROKER_GROUP = "Broker:";
-const SECRETS_HELP = "\nSecrets come from the environment only: POOLMESH_PASSWORD, POOLMESH_TOKEN.";
 const isBusOption = new Set<string>(BUS_OPTIONS.filter((name) => name !== "logLevel"));
 
 /** Adds a flag for each declared option: those of the broker last, in a group of their own. */
@@ -26,7 +25,10 @@ export function addSpecs(command: Command, specs: OptionSpecs): void {
   const names = Object.keys(specs);
   const ordered = [...names.filter((name) => !isBusOption.has(name)), ...names.filter((name) => isBusOption.has(name))];
   for (const name of ordered) addSpec(command, specs, name);
-  if (names.includes("password")) command.addHelpText("after", SECRETS_HELP);
+  const secrets = names.filter((name) => specs[name]?.secret).map(envName);
+  if (secrets.length > 0) {
+    command.addHelpText("after", `\nSecrets come from the environment only: ${secrets.join(", ")}.`);
+  }
 }
 
 function addSpec(command: Command, specs: OptionSpecs, name: string): void {

@@ -40,19 +40,23 @@ interface TokenFlags {
   readonly role?: string;
   readonly pool?: readonly string[];
   readonly days?: string;
-  readonly file: string;
+  readonly file?: string;
 }
+
+type FileFlags = TokenFlags & { readonly file: string };
+const DEFAULT_FILE = "tokens.json";
 
 export function define(command: Command, shell: Shell): void {
   command
     .argument("<ACTION>", "new, list, revoke, control or broker")
     .argument("[NAME]", "what the token is called: who bears it, in logs")
     .option("--role <ROLE>", `one of ${ROLES.join(", ")}`)
-    .option("--pool <PATTERN>", 'a pool, "*" for any characters; may be repeated', collect, [])
+    .option("--pool <PATTERN>", 'a pool, "*" for any characters; may be repeated', collect)
     .option("--days <N>", "how long it is good for; default for ever")
-    .option("--file <FILE>", "the tokens file", "tokens.json")
+    .option("--file <FILE>", "the tokens file (default tokens.json)")
     .addHelpText("after", HELP);
-  command.action(async (action: string, name: string | undefined, flags: TokenFlags) => {
+  command.action(async (action: string, name: string | undefined, said: TokenFlags) => {
+    const flags = { file: DEFAULT_FILE, ...said };
     switch (ACTIONS.find((each) => each === action)) {
       case "new":
         return makeToken(shell, name, flags);
@@ -70,7 +74,7 @@ export function define(command: Command, shell: Shell): void {
   });
 }
 
-async function makeToken(shell: Shell, name: string | undefined, flags: TokenFlags): Promise<void> {
+async function makeToken(shell: Shell, name: string | undefined, flags: FileFlags): Promise<void> {
   const token = newToken();
   const record = toRecord(name, flags, hashToken(token));
   changeTokens(flags.file, (records) => {
@@ -88,7 +92,7 @@ async function makeToken(shell: Shell, name: string | undefined, flags: TokenFla
   );
 }
 
-async function listTokens(shell: Shell, { file }: TokenFlags): Promise<void> {
+async function listTokens(shell: Shell, { file }: FileFlags): Promise<void> {
   const columns = [{ title: "NAME" }, { title: "ROLE" }, { title: "POOLS" }, { title: "ENDS" }];
   const rows = loadTokens(file).map(({ name, role, pools, expires }) =>
     [name, role, pools.join(","), expires ?? "never"].map((text) => ({ text })),
@@ -96,7 +100,7 @@ async function listTokens(shell: Shell, { file }: TokenFlags): Promise<void> {
   for (const line of tableLines(columns, rows)) await shell.stdout.line(line);
 }
 
-async function revokeToken(shell: Shell, name: string | undefined, { file }: TokenFlags): Promise<void> {
+async function revokeToken(shell: Shell, name: string | undefined, { file }: FileFlags): Promise<void> {
   changeTokens(file, (records) => {
     const rest = records.filter((each) => each.name !== name);
     if (rest.length === records.length) throw new PoolError("not_found", `${file} has no token of this name`);
@@ -139,7 +143,7 @@ function endAfter(days: string): string {
   return new Date(Date.now() + count * DAY_MS).toISOString();
 }
 
-function collect(value: string, before: readonly string[]): string[] {
+function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
 

@@ -6,12 +6,15 @@ import { addSpecs, toFlags } from "../spec-options.js";
 
 const HELP = `
 Serves the live page, MeterService, solpipe.WorkerStatus, the KEDA external scaler,
-health, reflection and /metrics on one port (default 127.0.0.1:8090).
+health, reflection and /metrics on one port (default 127.0.0.1:8090). An address that
+is not loopback needs TLS and a policy: docs/security.md.
 
 Examples:
   poolmesh meter
   poolmesh meter --listen 127.0.0.1:0 --pools adder
-  POOLMESH_CONTROL_TOKEN=… poolmesh meter --control`;
+  poolmesh meter --control
+  poolmesh meter --listen 0.0.0.0:8090 --tls-cert-file cert.pem --tls-key-file key.pem \\
+    --policy-file policy.json`;
 
 /** Adds the service's own options; its main() reads and checks them. */
 export function define(command: Command, shell: Shell): void {
