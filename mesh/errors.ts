@@ -67,7 +67,7 @@ export const CATALOGUE = {
     code: Code.AlreadyExists,
     number: 409,
     retryable: false,
-    when: "the id is live with another payload",
+    when: "the id is live with another payload, or for another client",
   },
   not_found: { code: Code.NotFound, number: 404, retryable: false, when: "the job or worker id is unknown" },
   bus_unavailable: { code: Code.Unavailable, number: 503, retryable: true, when: "not connected to the broker" },
