@@ -11,20 +11,10 @@ from pathlib import Path
 import grpc
 from grpc_status import rpc_status
 
+import edge
+
 sys.path.insert(0, str(Path(__file__).parent / "gen"))
 from poolmesh.v1 import error_pb2, manager_pb2, manager_pb2_grpc  # noqa: E402
-
-
-def open_channel(args: argparse.Namespace) -> grpc.Channel:
-    """In the clear, or over TLS with a token or a client certificate."""
-    if args.ca is None:
-        return grpc.insecure_channel(args.addr)
-    key, cert = (path and path.read_bytes() for path in (args.key, args.cert))
-    secure = grpc.ssl_channel_credentials(args.ca.read_bytes(), key, cert)
-    if args.token_file is not None:
-        token = grpc.access_token_call_credentials(args.token_file.read_text().strip())
-        secure = grpc.composite_channel_credentials(secure, token)
-    return grpc.secure_channel(args.addr, secure)
 
 
 def submit(channel: grpc.Channel, pool: str, payload: bytes, timeout_s: float) -> bytes:
@@ -49,17 +39,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--addr", default="127.0.0.1:8080", help="host:port of a manager")
     parser.add_argument("--timeout", type=float, default=30, help="seconds to the job's deadline")
-    parser.add_argument("--ca", type=Path, help="CA certificates (PEM) of the server; without it the call is in the clear")
-    parser.add_argument("--cert", type=Path, help="client certificate (PEM)")
-    parser.add_argument("--key", type=Path, help="key of the client certificate (PEM)")
-    parser.add_argument("--token-file", type=Path, help="file with the bearer token; needs --ca")
+    edge.add_arguments(parser)
     parser.add_argument("pool")
     parser.add_argument("payload")
     args = parser.parse_args()
-    if args.token_file is not None and args.ca is None:
-        parser.error("--token-file needs --ca: a token in the clear can be read on the way")
     try:
-        print(submit(open_channel(args), args.pool, args.payload.encode(), args.timeout).decode())
+        print(submit(edge.open_channel(args), args.pool, args.payload.encode(), args.timeout).decode())
     except grpc.RpcError as error:
         print(explain(error), file=sys.stderr)
         return 1

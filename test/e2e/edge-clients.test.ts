@@ -14,7 +14,7 @@ import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { makePolicy } from "../support/policy.js";
 import { run } from "../support/process.js";
-import { without } from "../support/tools.js";
+import { toolPath, without } from "../support/tools.js";
 import { eventually } from "../support/wait.js";
 
 leakGuard();
@@ -59,6 +59,38 @@ for (const [language, makeArgs] of Object.entries({
     assert.match((await submit([])).stderr, /^unauthenticated: authorization: send a bearer token/);
   });
 }
+
+test("a Python program without grpc submits over https with a token", { skip: without("python3") }, async (t) => {
+  const url = mesh.manager.url;
+  const args = ["examples/python/submit_http.py", "--url", url, "--ca", ca, "--token-file", tokenFile, "adder", "41"];
+  const { code, stdout, stderr } = await run(t, toolPath("python3"), ["-I", ...args]);
+  assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
+});
+
+test("Go and Python programs hear capacity over TLS with a certificate", {
+  skip: without("go", "python3"),
+}, async (t) => {
+  const words = [
+    "addr",
+    mesh.meterAddress,
+    "ca",
+    ca,
+    "cert",
+    pair.cert,
+    "key",
+    pair.key,
+    "pool",
+    "adder",
+    "count",
+    "1",
+  ];
+  const flags = (dash: string): string[] => words.map((each, i) => (i % 2 === 0 ? dash + each : each));
+  const byGo = await run(t, await goProgram(t, "capacity"), flags("-"));
+  assert.match(byGo.stdout, /^capacity [01]\.\d{3}\n$/, byGo.stderr);
+  const python = await examplePython(t);
+  const byPython = await run(t, python, ["examples/python/capacity.py", ...flags("--")]);
+  assert.match(byPython.stdout, /^capacity [01]\.\d{3}\n$/, byPython.stderr);
+});
 
 test("KEDA's scaler is served over mutual TLS, and to nobody without a certificate", async () => {
   const shown = { ca: readFileSync(ca), cert: readFileSync(pair.cert), key: readFileSync(pair.key) };

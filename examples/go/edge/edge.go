@@ -31,8 +31,16 @@ func Flags() *Caller {
 	return c
 }
 
-// DialOptions are what grpc.NewClient needs.
-func (c *Caller) DialOptions() ([]grpc.DialOption, error) {
+// Dial opens a connection to addr, host:port.
+func (c *Caller) Dial(addr string) (*grpc.ClientConn, error) {
+	options, err := c.dialOptions()
+	if err != nil {
+		return nil, err
+	}
+	return grpc.NewClient(addr, options...)
+}
+
+func (c *Caller) dialOptions() ([]grpc.DialOption, error) {
 	if c.caFile == "" {
 		if c.tokenFile != "" {
 			return nil, errors.New("-token-file needs -ca: a token in the clear can be read on the way")

@@ -3,6 +3,7 @@
 //	go run ./cmd/capacity              # solpipe.WorkerStatus: all pools
 //	go run ./cmd/capacity -pool adder  # one pool
 //	go run ./cmd/capacity -watch       # poolmesh.v1.MeterService: every pool by name
+//	go run ./cmd/capacity -addr meter:8090 -ca ca.pem -token-file viewer.token
 package main
 
 import (
@@ -13,9 +14,9 @@ import (
 	"os"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
+	"example.com/poolmesh/edge"
 	poolmeshv1 "example.com/poolmesh/gen/poolmesh/v1"
 	"example.com/poolmesh/gen/solpipe"
 )
@@ -25,8 +26,9 @@ func main() {
 	pool := flag.String("pool", "", "one pool; empty for all")
 	count := flag.Int("count", 0, "end after this many messages; 0 for never")
 	watch := flag.Bool("watch", false, "use MeterService instead of WorkerStatus")
+	caller := edge.Flags()
 	flag.Parse()
-	conn, err := grpc.NewClient(*addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := caller.Dial(*addr)
 	if err == nil {
 		defer conn.Close()
 		follow := status

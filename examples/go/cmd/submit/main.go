@@ -12,7 +12,6 @@ import (
 	"os"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	"example.com/poolmesh/edge"
@@ -37,11 +36,7 @@ func main() {
 }
 
 func submit(addr string, caller *edge.Caller, pool string, payload []byte, timeout time.Duration) (*poolmeshv1.SubmitResponse, error) {
-	options, err := caller.DialOptions()
-	if err != nil {
-		return nil, err
-	}
-	conn, err := grpc.NewClient(addr, options...)
+	conn, err := caller.Dial(addr)
 	if err != nil {
 		return nil, err
 	}
