@@ -136,7 +136,9 @@ export class LocalMesh extends Lifecycle {
   /** Credentials that were said are for another broker than an embedded one. */
   #busOptions(): BusOptions {
     if (this.#broker === undefined) return this.#options.bus;
-    const { user: _user, password: _password, token: _token, credsFile: _credsFile, ...rest } = this.#options.bus;
+    const { servers: _servers, user, password, token, credsFile, nkeyFile, ...rest } = this.#options.bus;
+    const wasSaid = [user, password, token, credsFile, nkeyFile].some((each) => each !== undefined);
+    if (wasSaid) this.#options.onEvent("the credential that was named is not used: this broker has one of its own");
     return rest;
   }
 

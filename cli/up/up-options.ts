@@ -74,7 +74,10 @@ export function serviceArgs(service: ServiceName, flags: Readonly<Record<string,
 }
 
 /** Credentials that are meant for another broker than an embedded one, as variables. */
-const OTHER_CREDENTIALS = [...["user", "password", "token", "credsFile"].map(envName), "NATS_CREDS"];
+const OTHER_CREDENTIALS = [
+  ...["user", "password", "token", "credsFile", "nkeyFile"].map(envName),
+  ...["NATS_CREDS", "NATS_NKEY"],
+];
 
 /**
  * The environment of the services: the connection to the broker is in it, so that no secret is in an argv.

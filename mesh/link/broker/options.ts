@@ -166,8 +166,8 @@ function withPassword(address: BrokerAddress, { user, password }: BusOptions): B
   return { ...address, credential: { user: credential.token, password } };
 }
 
-function hasCredential({ user, token, credsFile, tlsCertFile }: BusOptions): boolean {
-  return [user, token, credsFile, tlsCertFile].some((each) => each !== undefined);
+function hasCredential({ user, token, credsFile, nkeyFile, tlsCertFile }: BusOptions): boolean {
+  return [user, token, credsFile, nkeyFile, tlsCertFile].some((each) => each !== undefined);
 }
 
 /** A broker that `poolmesh up` of this user has started is reached without being told how. */
