@@ -21,6 +21,7 @@ import { callerOf, type Gate } from "../../../mesh/auth/gate.js";
 import { PoolError } from "../../../mesh/errors.js";
 import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
 import { jobFlow } from "../../../mesh/job/job-flow.js";
+import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
 import { checkName, isName } from "../../../mesh/wire/subjects.js";
@@ -77,7 +78,7 @@ export class RpcJobs {
   async outcome(pool: string, jobId: string, context: HandlerContext): Promise<GetOutcomeResponse> {
     const id = checkName("job", jobId);
     const known = this.#pools.find(pool);
-    const owner = this.ownerOf(known, id);
+    const owner = this.#ownerOf(known, id);
     if (owner !== undefined && owner !== callerOf(context).owner) this.#gate.require(context, "read", pool, id);
     const { signal } = context;
     const outcome = await (this.#awayOutcome(known, id, signal) ??
@@ -85,8 +86,28 @@ export class RpcJobs {
     return create(GetOutcomeResponseSchema, { outcome: toOutcome(this.#forms.get(outcome), outcome) });
   }
 
+  /**
+   * Cancels a job. Who may cancel their own jobs only reach those that they gave to this manager:
+   * an id that is live elsewhere can be anybody's.
+   *
+   * @throws PoolError `not_found`, `permission_denied`, `bus_unavailable`
+   */
+  async cancel(pool: string, jobId: string, context: HandlerContext): Promise<void> {
+    const id = checkName("job", jobId);
+    const known = this.#pools.find(pool);
+    const owner = this.#ownerOf(known, id);
+    const caller = callerOf(context);
+    const isOwn = owner === caller.owner;
+    const mayAny = caller.may("cancel", pool);
+    if (!isOwn && (mayAny || owner !== undefined)) this.#gate.require(context, "cancel", pool, id);
+    if (known?.cancel(id) === true) return;
+    if (mayAny) return askCancel(this.#bus, this.#pools, pool, id);
+    if (known === undefined || this.#away.clientOf(known, id) !== caller.owner) throw notHere();
+    this.#away.cancel(known, id);
+  }
+
   /** Whose job it is; undefined when it is neither here nor was submitted here. */
-  ownerOf(pool: Pool | undefined, id: string): string | undefined {
+  #ownerOf(pool: Pool | undefined, id: string): string | undefined {
     return pool === undefined ? undefined : (pool.clientOf(id) ?? this.#away.clientOf(pool, id));
   }
 
@@ -154,7 +175,7 @@ export class RpcJobs {
     const options = { ...toSubmitOptions(request, callTimeoutMs), wait: mayWait(pool.facts, request), waitForPool };
     const caller = callerOf(context);
     if (caller.isUnbounded) return options;
-    if (request.jobId !== "") requireOwnId(this.ownerOf(pool, request.jobId), caller.owner);
+    if (request.jobId !== "") requireOwnId(this.#ownerOf(pool, request.jobId), caller.owner);
     return { ...options, client: caller.owner };
   }
 
@@ -209,6 +230,11 @@ async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<
 function requireOwnId(owner: string | undefined, caller: string): void {
   if (owner === undefined || owner === caller) return;
   throw new PoolError("duplicate_job", "the id is that of another caller's job: use one of your own", { field: "job" });
+}
+
+function notHere(): PoolError {
+  const text = "no job of yours with this id is here; the manager that took it can cancel it";
+  return new PoolError("not_found", text, { field: "job" });
 }
 
 function requireJob(job: SubmitRequest | undefined): SubmitRequest {

@@ -1,9 +1,8 @@
 /** ManagerService over Connect, gRPC and gRPC-Web. Decides nothing: messages in, the pools' answers out. */
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { ManagerService, type WorkerSelector } from "../../../gen/poolmesh/v1/manager_pb.js";
-import { callerOf, type Gate } from "../../../mesh/auth/gate.js";
+import type { Gate } from "../../../mesh/auth/gate.js";
 import { PoolError } from "../../../mesh/errors.js";
-import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { checkName } from "../../../mesh/wire/subjects.js";
 import type { AwayJobs } from "../away-jobs.js";
@@ -44,13 +43,7 @@ function jobMethods({
     detachSubmit: async ({ job }, context) => ({ jobId: await jobs.detach(job, context) }),
     getOutcome: ({ pool, jobId }, context) => jobs.outcome(pool, jobId, context),
     async cancel({ pool, jobId }, context) {
-      const known = pools.find(pool);
-      const owner = jobs.ownerOf(known, checkName("job", jobId));
-      const caller = callerOf(context);
-      // A job that another manager has could be anybody's.
-      if (owner === undefined && !caller.may("cancel", pool)) throw notHere();
-      if (owner !== caller.owner) gate.require(context, "cancel", pool, jobId);
-      if (known?.cancel(jobId) !== true) await askCancel(bus, pools, pool, jobId);
+      await jobs.cancel(pool, jobId, context);
       return {};
     },
   };
@@ -75,11 +68,6 @@ function workerMethods({
       return { workers: await control.ask(toSelector(selector), { op: "resize", slots }, signal) };
     },
   };
-}
-
-function notHere(): PoolError {
-  const text = "no job of yours with this id is here; the manager that took it can cancel it";
-  return new PoolError("not_found", text, { field: "job" });
 }
 
 function toSelector(selector: WorkerSelector | undefined): Selector {
