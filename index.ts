@@ -9,6 +9,10 @@
 
 /** Submits jobs through any manager; hears no heartbeat, fit for any program. */
 export { Client, type ClientOptions } from "./client/client.js";
+/** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
+export type { Enqueued, EnqueueManyOptions } from "./client/durable/client-lane.js";
+export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
+export type { Receipt } from "./client/durable/receipt.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
 export { CATALOGUE, PermanentError, PoolError, type PoolErrorOptions, type Reason } from "./mesh/errors.js";
 /** How payloads become values: JSON is the default. */

@@ -7,10 +7,12 @@ import { addSpecs, toFlags } from "../spec-options.js";
 const HELP = `
 Serves poolmesh.v1.ManagerService over Connect, gRPC and gRPC-Web on one port
 (default 127.0.0.1:8080), with health, reflection, /metrics, /healthz and /readyz,
-and takes jobs from the NATS subject pool.P.submit. Run any number of them.
+and takes jobs from the NATS subject pool.P.submit. Run any number of them. With
+--durable it also creates the streams of its pools, and runs what is enqueued there.
 
 Examples:
   poolmesh manager
+  poolmesh manager --durable
   poolmesh manager --pools adder,digest --listen 127.0.0.1:0
   NATS_URL=nats://broker:4222 poolmesh manager --parked-limit 100000`;
 

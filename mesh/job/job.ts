@@ -135,6 +135,8 @@ export interface JobSpec {
   readonly nonce: string;
   readonly payload: Uint8Array;
   readonly timeoutMs: number;
+  /** From the sending of each attempt to its end, milliseconds; undefined when the time since submit is all that counts. */
+  readonly runTimeoutMs: number | undefined;
   readonly idempotent: boolean;
   readonly priority: Priority;
   readonly wait: boolean;
@@ -183,6 +185,7 @@ export function toJobSpec(
     id: id === undefined ? newId() : checkName("job", id),
     payload,
     timeoutMs: options.timeoutMs === undefined ? defaultTimeoutMs : checkTimeoutMs(options.timeoutMs),
+    runTimeoutMs: undefined,
     idempotent: options.idempotent ?? false,
     priority: options.priority === undefined ? "normal" : checkPriority(options.priority),
     wait: options.wait ?? true,

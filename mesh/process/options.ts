@@ -85,6 +85,7 @@ export const OPTIONS = {
   clientShare: option(fraction, 1, "0…1", "share of the parked queue that one client may hold"),
   maxPools: option(integer(1, 100_000), 1_000, "N", "pools known at once"),
   bare: option(bool, false, "", "the pool has workers that send no heartbeats: no accept timeout"),
+  durable: option(bool, false, "", "also run the jobs that are enqueued, from streams of the broker's JetStream"),
   control: option(
     bool,
     false,

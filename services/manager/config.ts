@@ -19,6 +19,7 @@ export const MANAGER_OPTIONS = pick([
   "maxWorkers",
   "maxStreams",
   "bare",
+  "durable",
   "graceMs",
 ]);
 

@@ -167,6 +167,7 @@ export class CoreRig {
 }
 
 const DEFAULT_SPEC: JobSpec = {
+  runTimeoutMs: undefined,
   id: "",
   nonce: "",
   payload: EMPTY,

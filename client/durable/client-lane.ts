@@ -1,0 +1,185 @@
+/**
+ * The durable verbs of a client: enqueue, enqueueMany, outcome.
+ *
+ * Decided here: how options, notice and receipt go together. How a job is stored
+ * is in mesh/durable/enqueue.ts, how an outcome is awaited in outcome-wait.ts.
+ */
+import { enqueue, type StoredJob } from "../../mesh/durable/enqueue.js";
+import { DurableNames, LEVELS } from "../../mesh/durable/names.js";
+import { decodeOutcome } from "../../mesh/durable/outcome.js";
+import { StreamPublisher } from "../../mesh/durable/publisher.js";
+import { LaneStore } from "../../mesh/durable/store.js";
+import { PoolError, toPoolError } from "../../mesh/errors.js";
+import { type Outcome, type Payload, toBytes } from "../../mesh/job/job.js";
+import type { Bus } from "../../mesh/link/bus.js";
+import { checkName } from "../../mesh/wire/subjects.js";
+import { type CheckedOptions, checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
+import { type Notice, Notices } from "./notices.js";
+import { type Awaited, notFound, OutcomeWait, type WaitOptions } from "./outcome-wait.js";
+import { Receipt } from "./receipt.js";
+
+/** One job of a stream of jobs, with its place in that stream, from 0. */
+export type Enqueued =
+  | { readonly index: number; readonly ok: true; readonly receipt: Receipt }
+  | { readonly index: number; readonly ok: false; readonly error: PoolError };
+
+/** How a stream of jobs is enqueued. */
+export interface EnqueueManyOptions extends Omit<EnqueueOptions, "id"> {
+  /** The id of each job; default made for you. */
+  ids?: (index: number) => string;
+  /** Jobs under way at once, 1 to 1,024; default 256. Inputs are read no faster. */
+  window?: number;
+}
+
+const DEFAULT_WINDOW = 256;
+const MAX_WINDOW = 1_024;
+
+export class ClientLane {
+  readonly #bus: Bus;
+  readonly #pool: string;
+  readonly #defaultTimeoutMs: number;
+  readonly #names: DurableNames;
+  readonly #store: LaneStore;
+  readonly #publisher: StreamPublisher;
+  readonly #notices: Notices;
+  readonly #waits = new Set<OutcomeWait>();
+
+  constructor(bus: Bus, prefix: string, pool: string, defaultTimeoutMs: number) {
+    this.#bus = bus;
+    this.#pool = pool;
+    this.#defaultTimeoutMs = defaultTimeoutMs;
+    this.#names = new DurableNames(prefix);
+    this.#store = new LaneStore(bus);
+    this.#publisher = new StreamPublisher(bus);
+    this.#notices = new Notices(bus);
+  }
+
+  /** Stores a job. @throws PoolError */
+  async enqueue(payload: Payload, options: EnqueueOptions): Promise<Receipt> {
+    const { runtime } = this.#bus;
+    const checked = checkEnqueueOptions(options, this.#defaultTimeoutMs, runtime.wallNow());
+    const bytes = checkPayload(payload);
+    this.#bus.requireConnected();
+    const id = checked.id ?? runtime.newId();
+    const after = checked.rerun ? await this.#lastOutcome(id) : 0;
+    const notice = this.#notices.open(id);
+    try {
+      const stored = await this.#storeJob(id, bytes, checked, notice, after);
+      return this.#receipt(stored, checked, notice, after);
+    } catch (thrown) {
+      this.#notices.close(notice);
+      throw thrown;
+    }
+  }
+
+  /** Stores a stream of jobs; a failure is told in its place. Throws only what the inputs throw. */
+  async *enqueueMany(
+    payloads: Iterable<Payload> | AsyncIterable<Payload>,
+    options: EnqueueManyOptions,
+  ): AsyncGenerator<Enqueued> {
+    const { window = DEFAULT_WINDOW, ids, ...each } = options;
+    if (!Number.isInteger(window) || window < 1 || window > MAX_WINDOW) {
+      throw new PoolError("invalid_argument", `window: use a whole number from 1 to ${MAX_WINDOW}`, {
+        field: "window",
+      });
+    }
+    const underWay: Promise<Enqueued>[] = [];
+    let index = 0;
+    for await (const payload of payloads) {
+      underWay.push(this.#enqueueAt(index, payload, ids === undefined ? each : { ...each, id: ids(index) }));
+      index += 1;
+      if (underWay.length >= window) yield (await underWay.shift()) as Enqueued;
+    }
+    for (const one of underWay) yield await one;
+  }
+
+  /** @throws PoolError `not_found` when no live job has this id and no outcome is kept, `invalid_argument` */
+  async outcome(id: string, waitMs: number): Promise<Outcome | undefined> {
+    const subject = this.#names.outcome(this.#pool, checkName("job", id));
+    const stored = await this.#store.lastShown(this.#names.outcomesStream, subject);
+    const decoded = stored === undefined ? undefined : decodeOutcome(id, stored.headers, stored.payload);
+    const isLive = await this.#isLive(id);
+    // A live job wins over the outcome of an earlier job of its id.
+    if (decoded !== undefined && !isLive) return decoded.outcome;
+    const after = isLive ? (stored?.sequence ?? 0) : 0;
+    if (waitMs > 0) return this.#await({ id, levels: LEVELS, after }, { timeoutMs: waitMs }).catch(undefinedWhenLate);
+    if (isLive) return undefined;
+    // It may have ended between the two looks.
+    const again = await this.#store.lastShown(this.#names.outcomesStream, subject);
+    const late = again === undefined ? undefined : decodeOutcome(id, again.headers, again.payload);
+    if (late === undefined) throw notFound();
+    return late.outcome;
+  }
+
+  /** Ends all waits; the jobs go on. */
+  stop(): void {
+    for (const wait of this.#waits) wait.stop();
+    this.#notices.stop();
+    this.#publisher.stop();
+  }
+
+  async #enqueueAt(index: number, payload: Payload, options: EnqueueOptions): Promise<Enqueued> {
+    try {
+      return { index, ok: true, receipt: await this.enqueue(payload, options) };
+    } catch (thrown) {
+      return { index, ok: false, error: toPoolError(thrown) };
+    }
+  }
+
+  #storeJob(
+    id: string,
+    payload: Uint8Array,
+    { id: named, level, job, limitMs, rerun }: CheckedOptions,
+    notice: Notice,
+    afterOutcome: number,
+  ): Promise<StoredJob> {
+    const parts = { bus: this.#bus, names: this.#names, store: this.#store, publisher: this.#publisher };
+    return enqueue(parts, {
+      pool: this.#pool,
+      id,
+      isNamed: named !== undefined || rerun,
+      level,
+      payload,
+      job: { ...job, notify: notice.subject, afterOutcome },
+      limitMs,
+    });
+  }
+
+  #receipt(stored: StoredJob, { level }: CheckedOptions, notice: Notice, after: number): Receipt {
+    // The manager notifies who enqueued the job first.
+    if (stored.duplicate) this.#notices.close(notice);
+    const levels = stored.duplicate ? LEVELS : [level];
+    const awaited = { id: stored.id, levels, after, ...(stored.duplicate ? {} : { notice }) };
+    return new Receipt(stored, (options) => this.#await(awaited, options));
+  }
+
+  async #await(job: Awaited, options: WaitOptions): Promise<Outcome> {
+    const wait = new OutcomeWait({ bus: this.#bus, names: this.#names, store: this.#store, pool: this.#pool }, job);
+    this.#waits.add(wait);
+    try {
+      return await wait.run(options);
+    } finally {
+      this.#waits.delete(wait);
+    }
+  }
+
+  async #isLive(id: string): Promise<boolean> {
+    const stream = this.#names.jobsStream(this.#pool);
+    const looks = LEVELS.map((level) => this.#store.lastShown(stream, this.#names.job(this.#pool, level, id)));
+    return (await Promise.all(looks)).some((job) => job !== undefined);
+  }
+
+  async #lastOutcome(id: string): Promise<number> {
+    return (await this.#store.last(this.#names.outcomesStream, this.#names.outcome(this.#pool, id)))?.sequence ?? 0;
+  }
+}
+
+function checkPayload(payload: unknown): Uint8Array {
+  if (typeof payload === "string" || payload instanceof Uint8Array) return toBytes(payload);
+  throw new PoolError("invalid_argument", "payload: use a Uint8Array or a string", { field: "payload" });
+}
+
+function undefinedWhenLate(error: unknown): undefined {
+  if (error instanceof PoolError && error.reason === "deadline_exceeded") return undefined;
+  throw error;
+}

@@ -1,0 +1,200 @@
+/**
+ * The durable lane of one manager: the lanes of its pools, and where jobs are enqueued through it.
+ *
+ * Decided here: which pools have one, when streams are created, and the order in
+ * which the lane stops: no new pulls, what runs ends within the grace, what is
+ * left goes back, and then the open pulls run out.
+ */
+import { DurableNames } from "../../../mesh/durable/names.js";
+import { StreamPublisher } from "../../../mesh/durable/publisher.js";
+import { LaneStore } from "../../../mesh/durable/store.js";
+import { toPoolError, unknownPool } from "../../../mesh/errors.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { delay, type Timer } from "../../../mesh/link/runtime.js";
+import type { Logger } from "../../../mesh/process/log.js";
+import { isShownPool } from "../doors/unknown-pool.js";
+import type { Pool } from "../pool/pool.js";
+import { EnqueueDoor } from "./enqueue-door.js";
+import { PoolLane } from "./pool-lane.js";
+import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
+
+/** What it works with. */
+export interface DurableLaneParts {
+  readonly bus: Bus;
+  readonly prefix: string;
+  /** This manager's id. */
+  readonly manager: string;
+  readonly pools: () => Iterable<Pool>;
+  /** The pools that it serves; undefined for all. */
+  readonly served: readonly string[] | undefined;
+  /** Also take jobs from `pool.P.enqueue`. */
+  readonly servesEnqueue: boolean;
+  /** A pool by name. @throws PoolError */
+  readonly get: (name: string) => Pool;
+  readonly log: Logger;
+}
+
+const TICK_MS = 100;
+/** After a failure to create streams, in milliseconds. */
+const RETRY_MS = 1_000;
+/** How long what has ended may take to be stored at the end, in milliseconds. */
+const SETTLE_LIMIT_MS = 3_000;
+const SETTLE_CHECK_MS = 20;
+/** Copies of a stream where the brokers form a cluster. */
+const CLUSTER_REPLICAS = 3;
+
+export class DurableLane {
+  readonly names: DurableNames;
+  readonly store: LaneStore;
+  readonly publisher: StreamPublisher;
+  readonly #parts: DurableLaneParts;
+  readonly #lanes = new Map<Pool, PoolLane>();
+  /** Pools whose streams are being created. */
+  readonly #opening = new Set<Pool>();
+  readonly #offBus: (() => void)[];
+  readonly #door: EnqueueDoor;
+  #ticker: Timer | undefined;
+  #retryAtMs = 0;
+  #stopping = false;
+
+  constructor(parts: DurableLaneParts) {
+    const { bus, prefix } = parts;
+    this.#parts = parts;
+    this.names = new DurableNames(prefix);
+    this.store = new LaneStore(bus);
+    this.publisher = new StreamPublisher(bus);
+    const { names, store, publisher } = this;
+    this.#door = new EnqueueDoor({ bus, names, store, publisher, open: (pool) => this.#ensure(pool) });
+    this.#offBus = [
+      bus.on("reconnect", () => this.#each((lane) => lane.onReconnect())),
+      bus.on("disconnect", () => this.#each((lane) => lane.onDisconnect())),
+    ];
+  }
+
+  /** The lane of one pool; undefined when it has none yet. */
+  of(pool: Pool): PoolLane | undefined {
+    return this.#lanes.get(pool);
+  }
+
+  /** Creates what is missing. @throws PoolError `bus_unavailable` when the broker has no JetStream */
+  async start(): Promise<void> {
+    await this.#provision(provisionShared);
+    await Promise.all([...this.#parts.pools()].filter(isServed).map((pool) => this.#open(pool)));
+    if (this.#parts.servesEnqueue) this.#door.start(this.#parts.served);
+    this.#ticker = this.#parts.bus.runtime.every(TICK_MS, () => this.#tick());
+  }
+
+  /** Stops pulling, and gives back what no worker has. */
+  drain(): void {
+    this.#stopping = true;
+    this.#door.stop();
+    this.#each((lane) => lane.drain());
+  }
+
+  /** Ends it; what has ended is stored first, within a limit. */
+  async stop(): Promise<void> {
+    const { runtime } = this.#parts.bus;
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.finish()));
+    const endAtMs = runtime.now() + SETTLE_LIMIT_MS;
+    while (this.#heldJobs() > 0 && runtime.now() < endAtMs && this.#parts.bus.connected) {
+      await delay(runtime, SETTLE_CHECK_MS);
+    }
+    runtime.cancel(this.#ticker);
+    for (const off of this.#offBus) off();
+    this.publisher.stop();
+  }
+
+  /** Opens the lane of a pool, if it has none yet. @throws PoolError */
+  async #ensure(name: string): Promise<void> {
+    const pool = this.#parts.get(name);
+    if (!isServed(pool)) throw unknownPool(RETRY_MS);
+    if (!this.#lanes.has(pool)) await this.#open(pool);
+  }
+
+  #heldJobs(): number {
+    let held = 0;
+    this.#each((lane) => {
+      held += lane.held;
+    });
+    return held;
+  }
+
+  #each(work: (lane: PoolLane) => void): void {
+    for (const lane of this.#lanes.values()) work(lane);
+  }
+
+  #tick(): void {
+    const nowMs = this.#parts.bus.runtime.now();
+    this.#each((lane) => lane.tick(nowMs));
+    if (this.#stopping || !this.#parts.bus.connected || nowMs < this.#retryAtMs) return;
+    const current = new Set(this.#parts.pools());
+    for (const [pool, lane] of this.#lanes) if (!current.has(pool)) this.#close(pool, lane);
+    for (const pool of current) {
+      if (!isServed(pool) || this.#lanes.has(pool) || this.#opening.has(pool)) continue;
+      void this.#open(pool).catch((thrown: unknown) => this.#onFailure(pool.name, thrown));
+    }
+  }
+
+  async #open(pool: Pool): Promise<void> {
+    this.#opening.add(pool);
+    try {
+      const ackWaitMs = await this.#provision((parts) => provisionPool(parts, pool.name));
+      if (this.#stopping) return;
+      const { bus, manager, log } = this.#parts;
+      const { names, store, publisher } = this;
+      const onMissing = (): void => void this.#restore(pool);
+      this.#lanes.set(pool, new PoolLane({ pool, manager, bus, names, store, publisher, ackWaitMs, onMissing, log }));
+    } finally {
+      this.#opening.delete(pool);
+    }
+  }
+
+  /** A pool that the manager has forgotten: it has no workers and no jobs. */
+  #close(pool: Pool, lane: PoolLane): void {
+    this.#lanes.delete(pool);
+    lane.drain();
+    void lane.finish();
+  }
+
+  /** The stream of a pool is gone: it is created again, empty. */
+  async #restore(pool: Pool): Promise<void> {
+    const { bus, log } = this.#parts;
+    log.error({ pool: pool.name }, "the stream of this pool is not there; it is created again, empty");
+    for (;;) {
+      await delay(bus.runtime, RETRY_MS);
+      const lane = this.#lanes.get(pool);
+      if (this.#stopping || lane === undefined) return;
+      try {
+        await this.#provision(provisionShared);
+        await this.#provision((parts) => provisionPool(parts, pool.name));
+        return lane.suspend(false);
+      } catch (thrown) {
+        this.#onFailure(pool.name, thrown);
+      }
+    }
+  }
+
+  #onFailure(pool: string, thrown: unknown): void {
+    this.#retryAtMs = this.#parts.bus.runtime.now() + RETRY_MS;
+    this.#parts.log.error({ pool, why: toPoolError(thrown).message }, "the durable lane of this pool cannot open");
+  }
+
+  /** With as many copies as the cluster can hold. */
+  async #provision<T>(work: (parts: Provisioning) => Promise<T>): Promise<T> {
+    const { bus, log } = this.#parts;
+    const parts = { store: this.store, names: this.names, log };
+    const isCluster = bus.nc.info?.cluster !== undefined;
+    if (!isCluster) return work({ ...parts, replicas: 1 });
+    try {
+      return await work({ ...parts, replicas: CLUSTER_REPLICAS });
+    } catch (thrown) {
+      if (!/peers|replicas/.test(toPoolError(thrown).message)) throw thrown;
+      return work({ ...parts, replicas: 1 });
+    }
+  }
+}
+
+/** A name that was only mistyped gets no streams. */
+function isServed({ facts }: Pool): boolean {
+  return facts.isNamed || facts.everHeard || isShownPool(facts);
+}
