@@ -98,9 +98,10 @@ export class ClientLane {
     const subject = this.#names.outcome(this.#pool, checkName("job", id));
     const stored = await this.#store.lastShown(this.#names.outcomesStream, subject);
     const decoded = stored === undefined ? undefined : decodeOutcome(id, stored.headers, stored.payload);
-    const isLive = await this.#isLive(id);
-    // A live job wins over the outcome of an earlier job of its id.
-    if (decoded !== undefined && !isLive) return decoded.outcome;
+    const live = await this.#liveSequence(id);
+    const isLive = live > 0;
+    // A live job wins over the outcome of an earlier job of its id, but not over its own.
+    if (decoded !== undefined && decoded.facts.sequence >= live) return decoded.outcome;
     const after = isLive ? (stored?.sequence ?? 0) : 0;
     if (waitMs > 0) return this.#await({ id, levels: LEVELS, after }, { timeoutMs: waitMs }).catch(undefinedWhenLate);
     if (isLive) return undefined;
@@ -163,10 +164,11 @@ export class ClientLane {
     }
   }
 
-  async #isLive(id: string): Promise<boolean> {
+  /** The sequence of the live job with this id; 0 for none. */
+  async #liveSequence(id: string): Promise<number> {
     const stream = this.#names.jobsStream(this.#pool);
     const looks = LEVELS.map((level) => this.#store.lastShown(stream, this.#names.job(this.#pool, level, id)));
-    return (await Promise.all(looks)).some((job) => job !== undefined);
+    return Math.max(0, ...(await Promise.all(looks)).map((job) => job?.sequence ?? 0));
   }
 
   async #lastOutcome(id: string): Promise<number> {

@@ -79,6 +79,12 @@ export class LaneStore {
     return this.#ask(({ streams }) => streams.info(stream));
   }
 
+  /** Messages of a subject, wildcards allowed. @throws PoolError */
+  async count(stream: string, subject: string): Promise<number> {
+    const info = await this.#ask(({ streams }) => streams.info(stream, { subjects_filter: subject }));
+    return Object.values(info?.state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
+  }
+
   /** @returns undefined when it is not there. @throws PoolError */
   consumerInfo(stream: string, consumer: string): Promise<ConsumerInfo | undefined> {
     return this.#ask(({ consumers }) => consumers.info(stream, consumer));

@@ -138,6 +138,8 @@ export interface JobSpec {
   /** From the sending of each attempt to its end, milliseconds; undefined when the time since submit is all that counts. */
   readonly runTimeoutMs: number | undefined;
   readonly idempotent: boolean;
+  /** It is sent again only when it is certain that it has not begun; a job of the durable lane that may run once. */
+  readonly once: boolean;
   readonly priority: Priority;
   readonly wait: boolean;
   /** Waits also for a pool that no worker serves yet. */
@@ -187,6 +189,7 @@ export function toJobSpec(
     timeoutMs: options.timeoutMs === undefined ? defaultTimeoutMs : checkTimeoutMs(options.timeoutMs),
     runTimeoutMs: undefined,
     idempotent: options.idempotent ?? false,
+    once: false,
     priority: options.priority === undefined ? "normal" : checkPriority(options.priority),
     wait: options.wait ?? true,
     waitForPool: options.waitForPool ?? false,

@@ -168,6 +168,7 @@ export class CoreRig {
 
 const DEFAULT_SPEC: JobSpec = {
   runTimeoutMs: undefined,
+  once: false,
   id: "",
   nonce: "",
   payload: EMPTY,

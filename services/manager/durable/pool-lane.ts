@@ -27,6 +27,7 @@ import { type Act, type Known, mustLook, onDelivery, onOutcome } from "./decide.
 import { Ends } from "./ends.js";
 import { Delivery, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
+import { Leftovers } from "./leftovers.js";
 import { LevelPuller } from "./level-puller.js";
 import { shares, wantHeld } from "./share.js";
 
@@ -59,6 +60,7 @@ export class PoolLane {
   readonly #held: Held;
   readonly #ends: Ends;
   readonly #pullers: readonly LevelPuller[];
+  readonly #leftovers: Leftovers;
   #suspended = false;
   #draining = false;
   #refillDue = false;
@@ -76,6 +78,7 @@ export class PoolLane {
       pool: pool.name,
       holdsLease: (delivery) => this.#held.hasLease(delivery, bus.runtime.now()),
     });
+    this.#leftovers = new Leftovers({ ...parts, pool: pool.name }, bus.runtime.now());
     const stream = names.jobsStream(pool.name);
     this.#pullers = LEVELS.map(
       (level) =>
@@ -100,6 +103,7 @@ export class PoolLane {
     if (nowMs - this.#rateAtMs >= RATE_EVERY_MS) this.#measureRate(nowMs);
     for (const delivery of this.#held.toSign(nowMs)) this.#sign(delivery, nowMs);
     for (const puller of this.#pullers) puller.check(nowMs);
+    if (!this.#draining && !this.#suspended && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
     this.#refill();
   }
 
@@ -108,6 +112,7 @@ export class PoolLane {
     const nowMs = this.#parts.bus.runtime.now();
     for (const delivery of this.#held.all()) this.#sign(delivery, nowMs);
     for (const puller of this.#pullers) puller.forget();
+    this.#leftovers.onReconnect(nowMs);
     this.#refill();
   }
 

@@ -157,6 +157,7 @@ export class Dispatcher {
 
   /** A worker is lost: what it had runs elsewhere where that is safe, else it ends. */
   workerLost(id: string, why: string): void {
+    this.retries.workerLost();
     for (const attempt of this.inFlight.assignments.at(id)) this.retries.attemptLost(attempt, why);
     this.pump();
   }

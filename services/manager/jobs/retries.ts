@@ -37,13 +37,24 @@ export interface RetryParts {
 
 export class Retries {
   readonly #parts: RetryParts;
+  #lostAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RetryParts) {
     this.#parts = parts;
   }
 
+  /** A worker is lost: it cannot be asked any more about what was sent before. */
+  workerLost(): void {
+    this.#lostAtMs = this.#parts.now();
+  }
+
   /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
   acceptTimedOut(attempt: Attempt): void {
+    if (attempt.job.spec.once) this.#failUncertain(attempt);
+    else this.#revokeAndSend(attempt);
+  }
+
+  #revokeAndSend(attempt: Attempt): void {
     const { inFlight, workers, now } = this.#parts;
     if (attempt.worker !== undefined) workers.timedOut(attempt.worker, now());
     inFlight.revoke(attempt);
@@ -52,7 +63,16 @@ export class Retries {
 
   /** No worker that answers has got an attempt: the job is sent again. */
   neverArrived(attempt: Attempt): void {
-    if (attempt.isUnanswered) this.acceptTimedOut(attempt);
+    if (!attempt.isUnanswered) return;
+    if (attempt.job.spec.once && attempt.sentAtMs <= this.#lostAtMs) this.#failUncertain(attempt);
+    else this.#revokeAndSend(attempt);
+  }
+
+  /** Nobody can say whether a job has begun that must not begin twice. */
+  #failUncertain({ job, number }: Attempt): void {
+    this.#parts.revoke(job, number);
+    const message = "no worker says whether it has begun the job, which may run once only";
+    this.#parts.fail(job, new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false }));
   }
 
   /** The worker of one attempt is lost, or does not know it any more. */

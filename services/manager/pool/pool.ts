@@ -117,7 +117,7 @@ export class Pool {
     this.lastUsedAtMs = this.#bus.runtime.now();
     const { runTimeoutMs, ...said } = headers;
     const spec = toJobSpec(payload, said, runTimeoutMs, payloadLimit(this.#bus), this.#bus.runtime.newId);
-    return this.#take({ ...spec, runTimeoutMs }, listener);
+    return this.#take({ ...spec, runTimeoutMs, once: !spec.idempotent }, listener);
   }
 
   /** The outcome of a job by promise. Rejects with a PoolError. */
