@@ -10,7 +10,7 @@
 /** Submits jobs through any manager; hears no heartbeat, fit for any program. */
 export { Client, type ClientOptions } from "./client/client.js";
 /** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
-export type { Enqueued, EnqueueManyOptions } from "./client/durable/client-lane.js";
+export type { Enqueued, EnqueueManyOptions, JobLookup } from "./client/durable/client-lane.js";
 export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-letters.js";
 export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */

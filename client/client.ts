@@ -27,7 +27,7 @@ import { Lifecycle } from "../mesh/process/lifecycle.js";
 import type { JobHeaders } from "../mesh/wire/headers.js";
 import { payloadLimit } from "../mesh/wire/payloads.js";
 import { checkName, Subjects } from "../mesh/wire/subjects.js";
-import { ClientLane, type Enqueued, type EnqueueManyOptions } from "./durable/client-lane.js";
+import { ClientLane, type Enqueued, type EnqueueManyOptions, type JobLookup } from "./durable/client-lane.js";
 import type { EnqueueOptions } from "./durable/enqueue-options.js";
 import type { Receipt } from "./durable/receipt.js";
 import { ClientLink } from "./link.js";
@@ -137,6 +137,15 @@ export class Client extends Lifecycle implements Submitter {
     return this.#openLane().outcome(id, waitMs);
   }
 
+  /**
+   * Where a durable job stands.
+   *
+   * @throws PoolError `not_found` when no live job has this id and no outcome is kept
+   */
+  async lookup(id: string): Promise<JobLookup> {
+    return this.#openLane().lookup(id);
+  }
+
   /** Ends it: jobs under way end as `canceled`, its own connection is closed. */
   close(): Promise<void> {
     return this.stop();
@@ -158,9 +167,9 @@ export class Client extends Lifecycle implements Submitter {
   }
 
   #openLane(): ClientLane {
-    const { bus } = this.#open();
+    const { bus, link } = this.#open();
     const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#lane ??= new ClientLane(bus, this.#subjects.prefix, this.pool, timeoutMs);
+    this.#lane ??= new ClientLane(bus, link.inbox, this.#subjects.prefix, this.pool, timeoutMs);
     return this.#lane;
   }
 

@@ -5,6 +5,7 @@
  * is in mesh/durable/enqueue.ts, how an outcome is awaited in outcome-wait.ts.
  */
 import { enqueue, type StoredJob } from "../../mesh/durable/enqueue.js";
+import { decodeHeldJob } from "../../mesh/durable/held-job.js";
 import { DurableNames, LEVELS } from "../../mesh/durable/names.js";
 import { decodeOutcome } from "../../mesh/durable/outcome.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
@@ -12,6 +13,7 @@ import { LaneStore } from "../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import { type Outcome, type Payload, toBytes } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
+import type { Inbox } from "../../mesh/link/inbox.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { type CheckedOptions, checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
 import { type Notice, Notices } from "./notices.js";
@@ -31,6 +33,21 @@ export interface EnqueueManyOptions extends Omit<EnqueueOptions, "id"> {
   window?: number;
 }
 
+/** Where a durable job stands. */
+export interface JobLookup {
+  readonly id: string;
+  /** "held": at a manager, for a slot. "retrying": it failed and is not yet due. "ended": it has its outcome. */
+  readonly state: "queued" | "held" | "running" | "retrying" | "ended";
+  /** The delivery; 1 for the first, 0 while it is queued. */
+  readonly attempt: number;
+  /** Who runs it or ran it; "" for nobody. */
+  readonly worker: string;
+  /** Once it has ended. */
+  readonly outcome?: Outcome;
+}
+
+/** How long the manager that holds a job has to say so, in milliseconds. */
+const LOOKUP_LIMIT_MS = 150;
 const DEFAULT_WINDOW = 256;
 const MAX_WINDOW = 1_024;
 
@@ -42,9 +59,10 @@ export class ClientLane {
   readonly #store: LaneStore;
   readonly #publisher: StreamPublisher;
   readonly #notices: Notices;
+  readonly #inbox: Inbox;
   readonly #waits = new Set<OutcomeWait>();
 
-  constructor(bus: Bus, prefix: string, pool: string, defaultTimeoutMs: number) {
+  constructor(bus: Bus, inbox: Inbox, prefix: string, pool: string, defaultTimeoutMs: number) {
     this.#bus = bus;
     this.#pool = pool;
     this.#defaultTimeoutMs = defaultTimeoutMs;
@@ -52,6 +70,7 @@ export class ClientLane {
     this.#store = new LaneStore(bus);
     this.#publisher = new StreamPublisher(bus);
     this.#notices = new Notices(bus);
+    this.#inbox = inbox;
   }
 
   /** Stores a job. @throws PoolError */
@@ -110,6 +129,18 @@ export class ClientLane {
     const late = again === undefined ? undefined : decodeOutcome(id, again.headers, again.payload);
     if (late === undefined) throw notFound();
     return late.outcome;
+  }
+
+  /** @throws PoolError `not_found` when no live job has this id and no outcome is kept, `invalid_argument` */
+  async lookup(id: string): Promise<JobLookup> {
+    const live = await this.#liveSequence(checkName("job", id));
+    const ended = live === 0 ? await this.outcome(id, 0) : await this.#endedSince(id, live);
+    if (ended !== undefined)
+      return { id, state: "ended", attempt: attemptOf(ended), worker: workerOf(ended), outcome: ended };
+    const subject = this.#names.lookup(this.#pool);
+    const answer = await this.#inbox.ask({ subject, payload: Buffer.from(id), limitMs: LOOKUP_LIMIT_MS });
+    const held = answer.kind === "reply" ? decodeHeldJob(answer.msg.data) : undefined;
+    return { id, ...(held ?? { state: "queued", attempt: 0, worker: "" }) };
   }
 
   /** Ends all waits; the jobs go on. */
@@ -171,9 +202,24 @@ export class ClientLane {
     return Math.max(0, ...(await Promise.all(looks)).map((job) => job?.sequence ?? 0));
   }
 
+  /** The outcome of the live job itself: a broker that was killed may have kept the job. */
+  async #endedSince(id: string, sequence: number): Promise<Outcome | undefined> {
+    const stored = await this.#store.lastShown(this.#names.outcomesStream, this.#names.outcome(this.#pool, id));
+    const decoded = stored === undefined ? undefined : decodeOutcome(id, stored.headers, stored.payload);
+    return decoded !== undefined && decoded.facts.sequence >= sequence ? decoded.outcome : undefined;
+  }
+
   async #lastOutcome(id: string): Promise<number> {
     return (await this.#store.last(this.#names.outcomesStream, this.#names.outcome(this.#pool, id)))?.sequence ?? 0;
   }
+}
+
+function attemptOf(outcome: Outcome): number {
+  return outcome.ok ? outcome.result.attempt : outcome.attempt;
+}
+
+function workerOf(outcome: Outcome): string {
+  return outcome.ok ? outcome.result.worker : outcome.worker;
 }
 
 function checkPayload(payload: unknown): Uint8Array {

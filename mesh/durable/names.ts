@@ -74,6 +74,16 @@ export class DurableNames {
     return `${this.prefix}.${checkName("pool", pool)}.enqueue`;
   }
 
+  /** To every manager: who holds this job? */
+  lookup(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.lookup`;
+  }
+
+  /** To one manager: end this stored job, which nobody holds. */
+  discard(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.discard`;
+  }
+
   outcome(pool: string, id: string): string {
     return `${this.prefix}.${checkName("pool", pool)}.outcome.${checkName("job", id)}`;
   }
@@ -96,9 +106,27 @@ export class DurableNames {
     return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.${kind}.*`;
   }
 
+  /** Which deliveries manager M holds. */
+  held(pool: string, manager: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.held.${checkName("manager", manager)}`;
+  }
+
+  /** To one manager: are you there? */
+  probe(pool: string, manager: string): string {
+    return `${this.lookup(pool)}.${checkName("manager", manager)}`;
+  }
+
+  everyHeld(pool?: string): string {
+    return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.held.*`;
+  }
+
+  everyProbe(manager: string, pool?: string): string {
+    return `${this.everyDoor("lookup", pool)}.${checkName("manager", manager)}`;
+  }
+
   /** What a manager subscribes to; without a pool it hears all of them. */
-  everyEnqueue(pool?: string): string {
-    return pool === undefined ? `${this.prefix}.*.enqueue` : this.enqueue(pool);
+  everyDoor(door: "enqueue" | "lookup" | "discard", pool?: string): string {
+    return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.${door}`;
   }
 
   /** What the outcomes' stream publishes again, and as what. */

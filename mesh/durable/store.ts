@@ -138,10 +138,16 @@ function isNotFound(thrown: unknown): boolean {
   return (thrown as { code?: unknown } | undefined)?.code === NOT_FOUND_STATUS;
 }
 
+const OFF = "JetStream is off at this broker, or not for this account";
+
+/** Whether a failure says that there is no JetStream, which does not pass by itself. */
+export function isOff(thrown: unknown): boolean {
+  return thrown instanceof PoolError && thrown.message.includes(OFF);
+}
+
 function storeError(thrown: unknown): PoolError {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
-  const isOff = /jetstream.*not enabled|no responders/i.test(text);
-  const message = isOff ? "JetStream is off at this broker, or not for this account" : `the broker's store: ${text}`;
+  const message = /jetstream.*not enabled|no responders/i.test(text) ? OFF : `the broker's store: ${text}`;
   return new PoolError("bus_unavailable", message, { retryAfterMs: 1_000, cause: thrown });
 }
 

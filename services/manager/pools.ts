@@ -118,6 +118,7 @@ export class Pools extends Lifecycle {
       bus,
       prefix: this.subjects.prefix,
       manager: id,
+      inbox: () => this.inbox,
       pools: () => this.known(),
       served: options.pools,
       servesEnqueue: servesSubmit,

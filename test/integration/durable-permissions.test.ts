@@ -61,6 +61,8 @@ test("permissions - durable jobs and dead letters work with the documented sets,
   const receipt = await client.enqueue("7", { id: "seven", idempotent: false });
   assert.equal((await receipt.result({ timeoutMs: 5_000 })).json(), 7);
   assert.ok((await client.outcome("seven", { waitMs: 5_000 }))?.ok);
+  assert.equal((await client.lookup("seven")).state, "ended");
+  assert.equal((await failure(client.cancel("nobody"))).reason, "not_found");
   await failure((await client.enqueue("13", { id: "unlucky" })).result({ timeoutMs: 5_000 }));
   await client.enqueue("7", { id: "seven", rerun: true }).then((again) => again.result({ timeoutMs: 5_000 }));
   await eventually(async () => (await lane.figures()).dead === 1);

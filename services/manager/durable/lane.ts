@@ -5,18 +5,24 @@
  * which the lane stops: no new pulls, what runs ends within the grace, what is
  * left goes back, and then the open pulls run out.
  */
+
+import type { HeldJob } from "../../../mesh/durable/held-job.js";
+import type { HeldList } from "../../../mesh/durable/held-list.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
-import { LaneStore } from "../../../mesh/durable/store.js";
+import { isOff, LaneStore } from "../../../mesh/durable/store.js";
 import { toPoolError, unknownPool } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";
+import type { Inbox } from "../../../mesh/link/inbox.js";
 import { delay, type Timer } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import { isShownPool } from "../doors/unknown-pool.js";
 import type { Pool } from "../pool/pool.js";
-import { EnqueueDoor } from "./enqueue-door.js";
+import { discard } from "./discard.js";
+import { enqueueHere, LaneDoors } from "./lane-doors.js";
 import { PoolLane } from "./pool-lane.js";
 import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
+import { Takeover } from "./takeover.js";
 
 /** What it works with. */
 export interface DurableLaneParts {
@@ -24,6 +30,8 @@ export interface DurableLaneParts {
   readonly prefix: string;
   /** This manager's id. */
   readonly manager: string;
+  /** For this manager's own questions; once it has started. */
+  readonly inbox: () => Inbox;
   readonly pools: () => Iterable<Pool>;
   /** The pools that it serves; undefined for all. */
   readonly served: readonly string[] | undefined;
@@ -35,6 +43,8 @@ export interface DurableLaneParts {
 }
 
 const TICK_MS = 100;
+/** How long the start tries to create streams, in milliseconds. */
+const START_LIMIT_MS = 15_000;
 /** After a failure to create streams, in milliseconds. */
 const RETRY_MS = 1_000;
 /** How long what has ended may take to be stored at the end, in milliseconds. */
@@ -52,7 +62,8 @@ export class DurableLane {
   /** Pools whose streams are being created. */
   readonly #opening = new Set<Pool>();
   readonly #offBus: (() => void)[];
-  readonly #door: EnqueueDoor;
+  readonly #doors: LaneDoors;
+  #takeover: Takeover | undefined;
   #ticker: Timer | undefined;
   #retryAtMs = 0;
   #stopping = false;
@@ -64,7 +75,16 @@ export class DurableLane {
     this.store = new LaneStore(bus);
     this.publisher = new StreamPublisher(bus);
     const { names, store, publisher } = this;
-    this.#door = new EnqueueDoor({ bus, names, store, publisher, open: (pool) => this.#ensure(pool) });
+    this.#doors = new LaneDoors({
+      bus,
+      names,
+      enqueue: async (pool, headers, payload) => {
+        await this.#ensure(pool);
+        return enqueueHere({ bus, names, store, publisher }, pool, headers, payload);
+      },
+      discard: (pool, id) => discard({ bus, names, store, publisher, manager: parts.manager }, pool, id),
+      find: (pool, id) => this.#find(pool, id),
+    });
     this.#offBus = [
       bus.on("reconnect", () => this.#each((lane) => lane.onReconnect())),
       bus.on("disconnect", () => this.#each((lane) => lane.onDisconnect())),
@@ -76,18 +96,39 @@ export class DurableLane {
     return this.#lanes.get(pool);
   }
 
+  /** A cluster may need a moment for an election; a broker without JetStream stays without. */
+  async #provisionAtStart(): Promise<void> {
+    const { runtime } = this.#parts.bus;
+    const endAtMs = runtime.now() + START_LIMIT_MS;
+    for (;;) {
+      try {
+        return await this.#provision(provisionShared);
+      } catch (thrown) {
+        if (isOff(thrown) || runtime.now() >= endAtMs || this.#stopping) throw thrown;
+        await delay(runtime, RETRY_MS);
+      }
+    }
+  }
+
+  /** How many jobs of a pool another manager says that it holds. */
+  knowsHeld(pool: string, manager: string): number {
+    return this.#takeover?.knowsHeld(pool, manager) ?? 0;
+  }
+
   /** Creates what is missing. @throws PoolError `bus_unavailable` when the broker has no JetStream */
   async start(): Promise<void> {
-    await this.#provision(provisionShared);
+    await this.#provisionAtStart();
     await Promise.all([...this.#parts.pools()].filter(isServed).map((pool) => this.#open(pool)));
-    if (this.#parts.servesEnqueue) this.#door.start(this.#parts.served);
+    this.#doors.start(this.#parts.served, this.#parts.servesEnqueue);
+    this.#takeover = this.#makeTakeover();
+    this.#takeover.start();
     this.#ticker = this.#parts.bus.runtime.every(TICK_MS, () => this.#tick());
   }
 
   /** Stops pulling, and gives back what no worker has. */
   drain(): void {
     this.#stopping = true;
-    this.#door.stop();
+    this.#doors.stop();
     this.#each((lane) => lane.drain());
   }
 
@@ -100,6 +141,7 @@ export class DurableLane {
       await delay(runtime, SETTLE_CHECK_MS);
     }
     runtime.cancel(this.#ticker);
+    this.#takeover?.stop();
     for (const off of this.#offBus) off();
     this.publisher.stop();
   }
@@ -109,6 +151,22 @@ export class DurableLane {
     const pool = this.#parts.get(name);
     if (!isServed(pool)) throw unknownPool(RETRY_MS);
     if (!this.#lanes.has(pool)) await this.#open(pool);
+  }
+
+  #makeTakeover(): Takeover {
+    const { bus, manager, served, log, inbox } = this.#parts;
+    const { names, store } = this;
+    const held = (): Iterable<readonly [string, HeldList]> => this.#heldLists();
+    return new Takeover({ bus, manager, served, log, inbox: inbox(), names, store, held });
+  }
+
+  *#heldLists(): Generator<readonly [string, HeldList]> {
+    for (const [pool, lane] of this.#lanes) yield [pool.name, lane.heldList];
+  }
+
+  #find(name: string, id: string): HeldJob | undefined {
+    for (const [pool, lane] of this.#lanes) if (pool.name === name) return lane.find(id);
+    return undefined;
   }
 
   #heldJobs(): number {
@@ -126,6 +184,7 @@ export class DurableLane {
   #tick(): void {
     const nowMs = this.#parts.bus.runtime.now();
     this.#each((lane) => lane.tick(nowMs));
+    this.#takeover?.tick(nowMs);
     if (this.#stopping || !this.#parts.bus.connected || nowMs < this.#retryAtMs) return;
     const current = new Set(this.#parts.pools());
     for (const [pool, lane] of this.#lanes) if (!current.has(pool)) this.#close(pool, lane);
@@ -167,7 +226,7 @@ export class DurableLane {
       try {
         await this.#provision(provisionShared);
         await this.#provision((parts) => provisionPool(parts, pool.name));
-        return lane.suspend(false);
+        return lane.resume();
       } catch (thrown) {
         this.#onFailure(pool.name, thrown);
       }

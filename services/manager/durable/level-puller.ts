@@ -4,7 +4,7 @@
  * Decided here: one pull is open at a time, when it is over, and when it is taken
  * for lost. An open pull is a promise to take what comes: who stops must keep the
  * subscription until the pull is over, and give back what arrives
- * ({@link LevelPuller.finish}). Not decided here: how much is pulled (pool-lane.ts).
+ * ({@link LevelPuller.finish}). Not decided here: how much is pulled (share.ts).
  *
  * A pulled message has the job's own subject, so a subscription cannot be shared.
  */

@@ -3,13 +3,15 @@
  * the pool's dispatcher as it gives any job, and settles them.
  *
  * Decided here: in which order an ending is stored, acknowledged and told. Not
- * decided here: what becomes of a job (decide.ts), how much is pulled (share.ts),
+ * decided here: what becomes of a job (decide.ts), how much is pulled (pulls.ts),
  * who takes and frees slots (the dispatcher, for all lanes).
  */
 import type { Msg } from "nats";
 import { ACK, type DeliveryFacts, giveBack, IN_PROGRESS } from "../../../mesh/durable/ack-subject.js";
+import type { HeldJob } from "../../../mesh/durable/held-job.js";
+import type { HeldList } from "../../../mesh/durable/held-list.js";
 import { DURABLE_CLIENT, decodeDurableJob, durablePayloadLimit } from "../../../mesh/durable/job.js";
-import { type DurableNames, LEVELS } from "../../../mesh/durable/names.js";
+import type { DurableNames } from "../../../mesh/durable/names.js";
 import { encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { StreamPublisher } from "../../../mesh/durable/publisher.js";
 import type { LaneStore, Stored } from "../../../mesh/durable/store.js";
@@ -28,8 +30,7 @@ import { Ends } from "./ends.js";
 import { Delivery, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
 import { Leftovers } from "./leftovers.js";
-import { LevelPuller } from "./level-puller.js";
-import { shares, wantHeld } from "./share.js";
+import { Pulls } from "./pulls.js";
 
 /** What it works with. */
 export interface PoolLaneParts {
@@ -47,50 +48,40 @@ export interface PoolLaneParts {
   readonly log: Logger;
 }
 
-/** Payload bytes that one manager holds of one pool. */
-const MAX_HELD_BYTES = 64 * 2 ** 20;
-/** What a message of the largest payload takes beside it, in bytes. */
-const MESSAGE_SLACK = 4_096;
-/** How often the rate of ended jobs is measured, in milliseconds. */
-const RATE_EVERY_MS = 250;
+/** Jobs that are remembered until they are due again. */
+const MAX_GIVEN_BACK = 10_000;
+/** When a job is delivered again whose outcome could not be looked for, in milliseconds. */
+const LOOK_AGAIN_MS = 250;
 
 export class PoolLane {
   readonly totals = new LaneTotals();
   readonly #parts: PoolLaneParts;
   readonly #held: Held;
   readonly #ends: Ends;
-  readonly #pullers: readonly LevelPuller[];
+  readonly #pulls: Pulls;
   readonly #leftovers: Leftovers;
-  #suspended = false;
+  /** Jobs that wait after a failure which was seen here, oldest first. */
+  readonly #givenBack = new Map<string, { readonly dueAtMs: number; readonly attempt: number }>();
   #draining = false;
-  #refillDue = false;
-  #endedPerSecond = 0;
-  #endedLately = 0;
-  #rateAtMs: number;
 
   constructor(parts: PoolLaneParts) {
     const { pool, bus, names, ackWaitMs } = parts;
     this.#parts = parts;
     this.#held = new Held(ackWaitMs);
-    this.#rateAtMs = bus.runtime.now();
     this.#ends = new Ends({
       ...parts,
       pool: pool.name,
       holdsLease: (delivery) => this.#held.hasLease(delivery, bus.runtime.now()),
     });
     this.#leftovers = new Leftovers({ ...parts, pool: pool.name }, bus.runtime.now());
-    const stream = names.jobsStream(pool.name);
-    this.#pullers = LEVELS.map(
-      (level) =>
-        new LevelPuller({
-          bus,
-          stream,
-          level,
-          onDelivery: (msg, facts) => this.#onDelivery(msg, facts, level),
-          onOver: () => this.#refillSoon(),
-          onMissing: () => this.#onMissing(),
-        }),
-    );
+    this.#pulls = new Pulls({
+      bus,
+      pool,
+      stream: names.jobsStream(pool.name),
+      held: this.#held,
+      onDelivery: (msg, facts, level) => this.#onDelivery(msg, facts, level),
+      onMissing: parts.onMissing,
+    });
   }
 
   /** Jobs that this manager holds: parked, running, or about to be stored. */
@@ -98,38 +89,57 @@ export class PoolLane {
     return this.#held.size;
   }
 
+  /** What this manager holds, for the others. */
+  get heldList(): HeldList {
+    const list: Record<Priority, number[]> = { high: [], normal: [], low: [] };
+    for (const { level, sequence } of this.#held.all()) list[level].push(sequence);
+    return list;
+  }
+
+  /** A job that this manager holds, or has given back to be delivered later; undefined when it knows nothing of it. */
+  find(id: string): HeldJob | undefined {
+    for (const delivery of this.#held.all()) {
+      if (delivery.id !== id) continue;
+      const job = this.#parts.pool.dispatcher.live(id);
+      const attempt = job?.spec.nonce === nonceOf(delivery) ? job.attempt : undefined;
+      const runs = attempt?.state === "accepted";
+      return { state: runs ? "running" : "held", attempt: delivery.deliveries, worker: (runs && attempt.worker) || "" };
+    }
+    const note = this.#givenBack.get(id);
+    if (note === undefined || note.dueAtMs < this.#parts.bus.runtime.now()) return undefined;
+    return { state: "retrying", attempt: note.attempt, worker: "" };
+  }
+
   /** Called every 100 milliseconds. */
   tick(nowMs: number): void {
-    if (nowMs - this.#rateAtMs >= RATE_EVERY_MS) this.#measureRate(nowMs);
     for (const delivery of this.#held.toSign(nowMs)) this.#sign(delivery, nowMs);
-    for (const puller of this.#pullers) puller.check(nowMs);
-    if (!this.#draining && !this.#suspended && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
-    this.#refill();
+    if (this.#pulls.areOpen && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
+    this.#pulls.tick(nowMs);
   }
 
   /** The connection is back: the broker has forgotten the open pulls, and must hear of what is held. */
   onReconnect(): void {
     const nowMs = this.#parts.bus.runtime.now();
     for (const delivery of this.#held.all()) this.#sign(delivery, nowMs);
-    for (const puller of this.#pullers) puller.forget();
     this.#leftovers.onReconnect(nowMs);
-    this.#refill();
+    this.#pulls.forget();
+    this.#pulls.tick(nowMs);
   }
 
   /** The connection is gone, and the open pulls with it. */
   onDisconnect(): void {
-    for (const puller of this.#pullers) puller.forget();
+    this.#pulls.forget();
   }
 
-  /** Stops pulling while its stream is not there. */
-  suspend(suspended: boolean): void {
-    this.#suspended = suspended;
-    if (!suspended) this.#refill();
+  /** The stream, which was not there, is there again. */
+  resume(): void {
+    this.#pulls.resume();
   }
 
   /** Takes nothing new and gives back what has not been sent to a worker. */
   drain(): void {
     this.#draining = true;
+    this.#pulls.stop();
     const { dispatcher } = this.#parts.pool;
     for (const delivery of [...this.#held.all()]) {
       const job = dispatcher.live(delivery.id);
@@ -138,53 +148,13 @@ export class PoolLane {
     }
   }
 
-  /** Resolves when the open pulls are over and all that has ended is stored, or the limit is reached. */
-  async finish(): Promise<void> {
-    await Promise.all(this.#pullers.map((puller) => puller.finish()));
-  }
-
-  #onMissing(): void {
-    if (this.#suspended || this.#draining) return;
-    this.#suspended = true;
-    this.#parts.onMissing();
-  }
-
-  #measureRate(nowMs: number): void {
-    const rate = (this.#endedLately * 1_000) / (nowMs - this.#rateAtMs);
-    this.#endedPerSecond = (this.#endedPerSecond + rate) / 2;
-    this.#endedLately = 0;
-    this.#rateAtMs = nowMs;
+  /** Resolves when the open pulls are over. */
+  finish(): Promise<void> {
+    return this.#pulls.finish();
   }
 
   #sign(delivery: Delivery, nowMs: number): void {
     if (this.#parts.bus.publish(delivery.ackSubject, IN_PROGRESS)) delivery.sign(nowMs);
-  }
-
-  /** Many jobs end in one turn of the event loop: they are replaced together. */
-  #refillSoon(): void {
-    if (this.#refillDue) return;
-    this.#refillDue = true;
-    this.#parts.bus.runtime.endOfTurn(() => {
-      this.#refillDue = false;
-      this.#refill();
-    });
-  }
-
-  #refill(): void {
-    const { pool, bus } = this.#parts;
-    if (this.#draining || this.#suspended || !bus.connected || bus.handingOver) return;
-    const { workers, dispatcher, settings } = pool;
-    if (workers.capacity === 0 && !dispatcher.isBare) return;
-    const demand = { capacity: workers.capacity, endedPerSecond: this.#endedPerSecond };
-    const want = wantHeld({ ...demand, parkedLimit: settings.limits.jobs });
-    const room = want - this.#held.size;
-    const bytes = MAX_HELD_BYTES - this.#held.bytes;
-    // One pull brings several: it is not worth a round trip for one job while others are held.
-    if (room < Math.max(1, want / 8) || bytes <= 0) return;
-    const maxBytes = Math.max(bytes, bus.maxPayloadBytes + MESSAGE_SLACK);
-    for (const [index, batch] of shares(room, this.#pullers).entries()) {
-      if (batch > 0) this.#pullers[index]?.pull(batch, maxBytes);
-    }
   }
 
   #onDelivery(msg: Msg, facts: DeliveryFacts, level: Priority): void {
@@ -202,6 +172,7 @@ export class PoolLane {
     const job = this.#read(said, headers);
     const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
     this.#held.add(delivery);
+    this.#givenBack.delete(id);
     if (mustLook(delivery)) void this.#look(delivery);
     else this.#begin(delivery, {});
   }
@@ -223,7 +194,7 @@ export class PoolLane {
     } catch (thrown) {
       const why = toPoolError(thrown).message;
       this.#parts.log.warn({ pool: this.#parts.pool.name, job: delivery.id, why }, "the outcomes cannot be read");
-      return this.#giveBack(delivery, RATE_EVERY_MS);
+      return this.#giveBack(delivery, LOOK_AGAIN_MS);
     }
     this.#begin(delivery, known);
   }
@@ -345,7 +316,17 @@ export class PoolLane {
   #giveBack(delivery: Delivery, delayMs: number): void {
     if (!this.#end(delivery)) return;
     this.totals.givenBack += 1;
+    if (delayMs > 0) this.#remember(delivery, delayMs);
     this.#parts.bus.publish(delivery.ackSubject, giveBack(delayMs));
+  }
+
+  #remember({ id, deliveries }: Delivery, delayMs: number): void {
+    this.#givenBack.delete(id);
+    this.#givenBack.set(id, { dueAtMs: this.#parts.bus.runtime.now() + delayMs, attempt: deliveries });
+    for (const oldest of this.#givenBack.keys()) {
+      if (this.#givenBack.size <= MAX_GIVEN_BACK) return;
+      this.#givenBack.delete(oldest);
+    }
   }
 
   /** Somebody else may have it: the broker decides when it is delivered again. */
@@ -355,8 +336,7 @@ export class PoolLane {
 
   #end(delivery: Delivery): boolean {
     if (!this.#held.remove(delivery)) return false;
-    this.#endedLately += 1;
-    this.#refillSoon();
+    this.#pulls.ended();
     return true;
   }
 }
