@@ -78,7 +78,7 @@ test("durable - what a dead manager held is at another one in seconds, long befo
   const orphans = lane(doomed)?.held ?? 0;
   const begunAtMs = performance.now();
   await link.stop();
-  await eventually(() => (lane(survivor)?.held ?? 0) >= 0.9 * orphans, { what: "the jobs at the survivor" });
+  await eventually(() => (lane(survivor)?.held ?? 0) >= 0.8 * orphans, { what: "the jobs at the survivor" });
   const tookMs = performance.now() - begunAtMs;
   assert.ok(tookMs < 10_000, `${tookMs} ms`);
   held.open();

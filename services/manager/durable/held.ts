@@ -21,6 +21,8 @@ const MAX_MARGIN_MS = 5_000;
 
 /** One delivered message. */
 export class Delivery implements DeliveredJob {
+  /** It has ended, and is being stored: it waits for no slot any more. */
+  isEnding = false;
   /** The claim that was stored for it; 0 for none. */
   claim = 0;
   /** A later delivery of the same message takes the place of an earlier one. */
@@ -74,6 +76,7 @@ export class Held {
   readonly #signEveryMs: number;
   readonly #leaseMs: number;
   #bytes = 0;
+  #ending = 0;
 
   /** @param ackWaitMs of the consumers, in milliseconds */
   constructor(ackWaitMs: number) {
@@ -83,6 +86,11 @@ export class Held {
 
   get size(): number {
     return this.#bySequence.size;
+  }
+
+  /** Those among them that have ended and are being stored. */
+  get ending(): number {
+    return this.#ending;
   }
 
   /** Payload bytes. */
@@ -103,10 +111,18 @@ export class Held {
     this.#bytes += delivery.payload.length;
   }
 
+  /** It has ended; its outcome is being stored. */
+  beginEnd(delivery: Delivery): void {
+    if (delivery.isEnding || this.#bySequence.get(delivery.sequence) !== delivery) return;
+    delivery.isEnding = true;
+    this.#ending += 1;
+  }
+
   /** False when it was not held any more. */
   remove(delivery: Delivery): boolean {
     if (this.#bySequence.get(delivery.sequence) !== delivery) return false;
     this.#bytes -= delivery.payload.length;
+    if (delivery.isEnding) this.#ending -= 1;
     return this.#bySequence.delete(delivery.sequence);
   }
 

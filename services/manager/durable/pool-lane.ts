@@ -213,6 +213,10 @@ export class PoolLane {
       wallNowMs: bus.runtime.wallNow(),
       resultLimitBytes: durablePayloadLimit(bus),
     });
+    if (act.do === "store" || act.do === "bury") {
+      this.#held.beginEnd(delivery);
+      this.#pulls.ended();
+    }
     this.#do(delivery, act);
   }
 
@@ -336,7 +340,7 @@ export class PoolLane {
 
   #end(delivery: Delivery): boolean {
     if (!this.#held.remove(delivery)) return false;
-    this.#pulls.ended();
+    if (!delivery.isEnding) this.#pulls.ended();
     return true;
   }
 }

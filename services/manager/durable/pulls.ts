@@ -25,6 +25,8 @@ export interface PullsParts {
   readonly onMissing: () => void;
 }
 
+/** Jobs that one manager holds of one pool, those included whose outcome is being stored. */
+const MAX_HELD = 1_536;
 /** Payload bytes that one manager holds of one pool. */
 const MAX_HELD_BYTES = 64 * 2 ** 20;
 /** What a message of the largest payload takes beside it, in bytes. */
@@ -127,7 +129,8 @@ export class Pulls {
     if (workers.capacity === 0 && !dispatcher.isBare) return;
     const demand = { capacity: workers.capacity, endedPerSecond: this.#endedPerSecond };
     const want = wantHeld({ ...demand, parkedLimit: settings.limits.jobs });
-    const room = want - held.size;
+    // What has ended waits for the stream and not for a slot. It is bounded too.
+    const room = Math.min(want - (held.size - held.ending), MAX_HELD - held.size);
     const bytes = MAX_HELD_BYTES - held.bytes;
     // One pull brings several: it is not worth a round trip for one job while others are held.
     if (room < Math.max(1, want / 8) || bytes <= 0) return;

@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { headers as natsHeaders } from "nats";
 import { giveBack, readAckSubject } from "../../../mesh/durable/ack-subject.js";
 import { enqueueRefusal, isFenced, isTaken, readPublishAnswer } from "../../../mesh/durable/answers.js";
+import { decodeHeldJob, encodeHeldJob } from "../../../mesh/durable/held-job.js";
+import { decodeHeldList, encodeHeldList, sizeOf } from "../../../mesh/durable/held-list.js";
 import { type DurableJob, decodeDurableJob, durableDefaults, encodeDurableJob } from "../../../mesh/durable/job.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import { decodeDeath, decodeOutcome, encodeDeath, encodeOutcome, jobHeadersOf } from "../../../mesh/durable/outcome.js";
@@ -168,6 +170,22 @@ test("durable - a manager holds what its workers take soon, and levels share it 
   assert.deepEqual(shares(1, [busy, busy, busy]), [1, 1, 1], "nobody starves");
 });
 
+test("durable - what managers tell each other is read back, and garbage is not", () => {
+  const list = { high: [1], normal: [2, 3], low: [] };
+  assert.deepEqual(decodeHeldList(encodeHeldList(list)), list);
+  assert.equal(sizeOf(list), 3);
+  const long = { ...list, normal: Array.from({ length: 5_000 }, (_, i) => i + 1) };
+  assert.equal(sizeOf(decodeHeldList(encodeHeldList(long)) ?? list), 4_096, "bounded");
+  for (const text of ["", "null", "[]x", '{"high":1}', '{"high":["a"]}', '{"high":[-1]}', '{"high":[1.5]}']) {
+    assert.equal(decodeHeldList(Buffer.from(text)), undefined, text);
+  }
+  const job = { state: "running", attempt: 2, worker: "w" } as const;
+  assert.deepEqual(decodeHeldJob(encodeHeldJob(job)), job);
+  for (const text of ["", "{}", "null", '{"state":"gone","attempt":1,"worker":""}']) {
+    assert.equal(decodeHeldJob(Buffer.from(text)), undefined, text);
+  }
+});
+
 test("durable - a lease ends before the broker delivers again, and signs of life renew it", () => {
   const held = new Held(30_000);
   const facts = { stream: "s", consumer: "high", deliveries: 1, sequence: 1, pending: 0 };
@@ -175,7 +193,13 @@ test("durable - a lease ends before the broker delivers again, and signs of life
   held.add(delivery);
   assert.deepEqual([held.size, held.bytes, held.toSign(9_999).length, held.toSign(10_000).length], [1, 3, 0, 1]);
   assert.deepEqual([held.hasLease(delivery, 24_999), held.hasLease(delivery, 25_000)], [true, false]);
+  held.beginEnd(delivery);
+  held.beginEnd(delivery);
+  assert.equal(held.ending, 1, "counted once");
   delivery.sign(10_000);
   assert.equal(held.hasLease(delivery, 34_000), true);
-  assert.deepEqual([held.remove(delivery), held.remove(delivery), held.size, held.bytes], [true, false, 0, 0]);
+  assert.deepEqual(
+    [held.remove(delivery), held.remove(delivery), held.size, held.bytes, held.ending],
+    [true, false, 0, 0, 0],
+  );
 });
