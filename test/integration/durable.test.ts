@@ -302,6 +302,16 @@ test("durable - a job that is stored while everything is down runs when all are 
   assert.ok(outcome?.ok && outcome.result.json() === 42);
 });
 
+test("durable - a stream that somebody deletes is there again in seconds, and new jobs run", async (t) => {
+  const client = await startPool(t, "d-deleted", increment);
+  assert.equal((await (await client.enqueue("1")).result({ timeoutMs: 5_000 })).json(), 2);
+  const nc = await connect({ servers });
+  cleanUp(t, () => nc.close());
+  await nc.request("$JS.API.STREAM.DELETE.pool-jobs-d-deleted");
+  const receipt = await eventually(() => client.enqueue("2").catch(() => undefined), { limitMs: 15_000 });
+  assert.equal((await receipt.result({ timeoutMs: 15_000 })).json(), 3);
+});
+
 test("durable - a manager without JetStream at its broker says so and does not start", async (t) => {
   const plain = await startBroker(t, { jetStream: false });
   const error = await failure(Manager.connect("d-none", { servers: plain.url, durable: true }));

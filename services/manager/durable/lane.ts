@@ -60,7 +60,7 @@ export class DurableLane {
   readonly #parts: DurableLaneParts;
   readonly #lanes = new Map<Pool, PoolLane>();
   /** Pools whose streams are being created. */
-  readonly #opening = new Set<Pool>();
+  readonly #opening = new Map<Pool, Promise<void>>();
   readonly #offBus: (() => void)[];
   readonly #doors: LaneDoors;
   #takeover: Takeover | undefined;
@@ -194,18 +194,21 @@ export class DurableLane {
     }
   }
 
-  async #open(pool: Pool): Promise<void> {
-    this.#opening.add(pool);
-    try {
-      const ackWaitMs = await this.#provision((parts) => provisionPool(parts, pool.name));
-      if (this.#stopping) return;
-      const { bus, manager, log } = this.#parts;
-      const { names, store, publisher } = this;
-      const onMissing = (): void => void this.#restore(pool);
-      this.#lanes.set(pool, new PoolLane({ pool, manager, bus, names, store, publisher, ackWaitMs, onMissing, log }));
-    } finally {
-      this.#opening.delete(pool);
-    }
+  #open(pool: Pool): Promise<void> {
+    const underWay = this.#opening.get(pool);
+    if (underWay !== undefined) return underWay;
+    const opening = this.#openNow(pool).finally(() => this.#opening.delete(pool));
+    this.#opening.set(pool, opening);
+    return opening;
+  }
+
+  async #openNow(pool: Pool): Promise<void> {
+    const ackWaitMs = await this.#provision((parts) => provisionPool(parts, pool.name));
+    if (this.#stopping) return;
+    const { bus, manager, log } = this.#parts;
+    const { names, store, publisher } = this;
+    const onMissing = (): void => void this.#restore(pool);
+    this.#lanes.set(pool, new PoolLane({ pool, manager, bus, names, store, publisher, ackWaitMs, onMissing, log }));
   }
 
   /** A pool that the manager has forgotten: it has no workers and no jobs. */
@@ -215,15 +218,16 @@ export class DurableLane {
     void lane.finish();
   }
 
-  /** The stream of a pool is gone: it is created again, empty. */
+  /** The stream of a pool does not answer. If it is gone, it is created again, empty. */
   async #restore(pool: Pool): Promise<void> {
     const { bus, log } = this.#parts;
-    log.error({ pool: pool.name }, "the stream of this pool is not there; it is created again, empty");
     for (;;) {
       await delay(bus.runtime, RETRY_MS);
       const lane = this.#lanes.get(pool);
       if (this.#stopping || lane === undefined) return;
       try {
+        const isThere = (await this.store.streamInfo(this.names.jobsStream(pool.name))) !== undefined;
+        if (!isThere) log.error({ pool: pool.name }, "the stream of this pool is gone; it is created again, empty");
         await this.#provision(provisionShared);
         await this.#provision((parts) => provisionPool(parts, pool.name));
         return lane.resume();

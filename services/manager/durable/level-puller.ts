@@ -33,7 +33,7 @@ export interface LevelPullerParts {
   readonly onDelivery: (msg: Msg, facts: DeliveryFacts) => void;
   /** The open pull is over. */
   readonly onOver: () => void;
-  /** The stream or the consumer is not there. */
+  /** The stream or the consumer is not there, or perhaps is not: nobody answers. */
   readonly onMissing: () => void;
 }
 
@@ -92,7 +92,9 @@ export class LevelPuller {
 
   /** Gives up a pull of which nothing is heard any more. */
   check(nowMs: number): void {
-    if (this.#asked > 0 && nowMs - this.#heardAtMs > LOST_AFTER_MS) this.#over();
+    if (this.#asked === 0 || nowMs - this.#heardAtMs <= LOST_AFTER_MS) return;
+    this.#over();
+    this.#parts.onMissing();
   }
 
   /** Resolves when the open pull is over; what comes until then is still delivered. */

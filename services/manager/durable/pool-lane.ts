@@ -201,6 +201,7 @@ export class PoolLane {
 
   #begin(delivery: Delivery, known: Known): void {
     if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
     this.#do(delivery, onDelivery(delivery, known, this.#parts.bus.runtime.wallNow()), known.outcome as Stored);
   }
 
@@ -254,6 +255,7 @@ export class PoolLane {
   async #claim(delivery: Delivery, over: number): Promise<void> {
     const end = await this.#ends.claim(delivery, over);
     if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (end.kind === "stored" && this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
     if (end.kind === "stored") return this.#run(delivery);
     if (end.kind === "lost") return this.#letGo(delivery);
     const { sequence, headers } = end.stored;
