@@ -4,13 +4,7 @@
  * Decided here: what decides something is read from the stream's leader, what is
  * only shown may come from any replica. Not decided here: what is read means.
  */
-import {
-  type ConsumerInfo,
-  JetStreamApiError,
-  type JetStreamManager,
-  jetstreamManager,
-  type StreamInfo,
-} from "@nats-io/jetstream";
+import type { ConsumerInfo, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "nats";
 import { PoolError } from "../errors.js";
 import type { Bus } from "../link/bus.js";
@@ -114,7 +108,9 @@ export class LaneStore {
     return this.#direct;
   }
 
-  #open(timeout: number): Promise<JetStreamManager> {
+  /** The library is loaded when it is needed first: most clients never do. */
+  async #open(timeout: number): Promise<JetStreamManager> {
+    const { jetstreamManager } = await import("@nats-io/jetstream");
     return jetstreamManager(this.#bus.nc as NatsConnection, { checkAPI: false, timeout });
   }
 
@@ -133,9 +129,10 @@ export class LaneStore {
   }
 }
 
+/** The library's errors have JetStream's own code, and a status or a code that is like one of HTTP. */
 function isNotFound(thrown: unknown): boolean {
-  if (thrown instanceof JetStreamApiError) return NOT_FOUND.has(thrown.code) || thrown.status === NOT_FOUND_STATUS;
-  return (thrown as { code?: unknown } | undefined)?.code === NOT_FOUND_STATUS;
+  const { code, status } = (thrown ?? {}) as { code?: unknown; status?: unknown };
+  return NOT_FOUND.has(Number(code)) || code === NOT_FOUND_STATUS || status === NOT_FOUND_STATUS;
 }
 
 const OFF = "JetStream is off at this broker, or not for this account";
