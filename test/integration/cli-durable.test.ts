@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PermanentError } from "../../mesh/errors.js";
-import { WHOLE_FILE } from "../support/clean-up.js";
+import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../support/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
@@ -21,6 +21,9 @@ await mesh.addWorker({
 for (const pool of ["adder", "fussy"]) {
   await eventually(() => mesh.manager.pools?.durable?.of(mesh.manager.pools.get(pool)) !== undefined);
 }
+
+// The broker goes first: a manager that still has it waits until its open pulls are over.
+cleanUp(WHOLE_FILE, () => mesh.broker.stop());
 
 function poolmesh(argv: readonly string[], options: ShellOptions = {}): Promise<ShellExit> {
   return runInShell(argv, { NATS_URL: mesh.natsUrl }, options);

@@ -19,6 +19,8 @@ const listen = { host: "127.0.0.1", port: 0 };
 const service = new ManagerService({ bus: { servers }, listen, graceMs: 100, durable: true });
 cleanUp(WHOLE_FILE, () => service.stop());
 await service.start();
+// The broker goes first: a manager that still has it waits until its open pulls are over.
+cleanUp(WHOLE_FILE, () => broker.stop());
 
 async function startPool(t: Owner, pool: string, run: Handler<unknown, unknown>): Promise<[Client, DurableLane]> {
   const worker = new Worker({ pool, id: `${pool}-worker`, run, slots: 1, graceMs: 0, bus: { servers } });

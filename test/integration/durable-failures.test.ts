@@ -27,6 +27,8 @@ const service = new ManagerService({
 });
 cleanUp(WHOLE_FILE, () => service.stop());
 await service.start();
+// The broker goes first: a manager that still has it waits until its open pulls are over.
+cleanUp(WHOLE_FILE, () => broker.stop());
 
 const QUICK = { baseMs: 10, capMs: 20 };
 

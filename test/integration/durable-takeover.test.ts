@@ -76,6 +76,8 @@ test("durable - what a dead manager held is at another one in seconds, long befo
   });
 
   const orphans = lane(doomed)?.held ?? 0;
+  // The broker goes first: a manager that still has it waits until its open pulls are over.
+  cleanUp(t, () => broker.stop());
   const begunAtMs = performance.now();
   await link.stop();
   await eventually(() => (lane(survivor)?.held ?? 0) >= 0.8 * orphans, { what: "the jobs at the survivor" });

@@ -19,10 +19,12 @@ const broker = await startBroker(WHOLE_FILE);
 const servers = broker.url;
 
 const LISTEN = { host: "127.0.0.1", port: 0 };
-/** One manager for most tests: the stop of a durable lane waits until its open pulls are over. */
+/** One manager for most tests. */
 const service = new ManagerService({ bus: { servers }, listen: LISTEN, graceMs: 100, durable: true });
 cleanUp(WHOLE_FILE, () => service.stop());
 await service.start();
+// The broker goes first: a manager that still has it waits until its open pulls are over.
+cleanUp(WHOLE_FILE, () => broker.stop());
 
 async function startWorker(t: Owner, pool: string, run: Handler<unknown, unknown>, slots = 4): Promise<Worker> {
   const worker = new Worker({ pool, run, slots, graceMs: 100, bus: { servers } });
