@@ -86,7 +86,7 @@ export class LaneStore {
 
   /** @throws PoolError */
   async addStream(settings: StreamSettings): Promise<StreamInfo> {
-    const added = await this.#ask(({ streams }) => streams.add(settings));
+    const added = await this.#ask(({ streams }) => streams.add({ ...settings }));
     if (added === undefined) throw new PoolError("bus_unavailable", `stream ${settings.name} could not be created`);
     return added;
   }

@@ -4,11 +4,16 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, headers as natsHeaders } from "nats";
 import { Client } from "../../client/client.js";
+import { DurableNames } from "../../mesh/durable/names.js";
+import { LaneStore } from "../../mesh/durable/store.js";
+import { jobsStream } from "../../mesh/durable/streams.js";
+import { silentLog } from "../../mesh/process/log.js";
 import { HEADER } from "../../mesh/wire/headers.js";
+import { provisionPool, provisionShared } from "../../services/manager/durable/provision.js";
 import { Manager } from "../../services/manager/manager.js";
 import { ManagerService } from "../../services/manager/service.js";
 import { type Handler, Worker } from "../../services/worker/worker.js";
-import { type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
+import { connectBus, type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
 import { failure } from "../support/failure.js";
 import { leakGuard } from "../support/leak-guard.js";
@@ -302,6 +307,30 @@ test("durable - a job that is stored while everything is down runs when all are 
   cleanUp(t, () => reader.close());
   const outcome = await reader.outcome(receipt.id, { waitMs: 10_000 });
   assert.ok(outcome?.ok && outcome.result.json() === 42);
+});
+
+test("durable - a stream that an operator has made otherwise is reported and left as it is, and its bound is pool_full", async (t) => {
+  const bus = await connectBus(t, broker);
+  const store = new LaneStore(bus);
+  const names = new DurableNames();
+  await store.addStream({ ...jobsStream(names, "d-drift", 1), max_msgs: 3 });
+  const told: object[] = [];
+  const log = {
+    ...silentLog,
+    warn: (fields: object) => void told.push(fields),
+    info: () => undefined,
+  } as typeof silentLog;
+  await provisionPool({ store, names, replicas: 1, log }, "d-drift");
+  assert.deepEqual(told, [{ stream: "pool-jobs-d-drift", differences: ["max_msgs: 1000000 expected, 3 found"] }]);
+  await provisionShared({ store, names, replicas: 1, log });
+  assert.equal(told.length, 1, "what was created as it should be is not reported");
+  const held = gate();
+  const client = await startPool(t, "d-drift", () => held.promise.then(() => 1));
+  const receipts = await Promise.all(["1", "2", "3"].map((each) => client.enqueue(each)));
+  const error = await failure(client.enqueue("4"));
+  assert.deepEqual([error.reason, error.retryable, (error.retryAfterMs ?? 0) > 0], ["pool_full", true, true]);
+  held.open();
+  await Promise.all(receipts.map((each) => each.result({ timeoutMs: 5_000 })));
 });
 
 test("durable - a stream that somebody deletes is there again in seconds, and new jobs run", async (t) => {

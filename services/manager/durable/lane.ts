@@ -232,7 +232,7 @@ export class DurableLane {
         await this.#provision((parts) => provisionPool(parts, pool.name));
         return lane.resume();
       } catch (thrown) {
-        this.#onFailure(pool.name, thrown);
+        if (bus.connected) this.#onFailure(pool.name, thrown);
       }
     }
   }
