@@ -15,7 +15,7 @@ import { enqueueRefusal, isTaken, type PublishAnswer } from "./answers.js";
 import { type DurableJob, durablePayloadLimit, encodeDurableJob } from "./job.js";
 import { type DurableNames, LEVELS, NATS_HEADER } from "./names.js";
 import type { StreamPublisher } from "./publisher.js";
-import type { LaneStore } from "./store.js";
+import { isOff, type LaneStore } from "./store.js";
 
 /** A job to store. */
 export interface NewJob {
@@ -52,8 +52,8 @@ export const ENQUEUE_TIMEOUT_MS = 15_000;
 /** How long an acknowledgement may take before the job is published again, and the wait between two tries, in milliseconds. */
 const ACK_LIMIT_MS = 2_000;
 const RETRY_MS = 250;
-/** How long a stream that is not there is waited for, in milliseconds: its leader may be on its way. */
-const ABSENT_LIMIT_MS = 1_000;
+/** How long nobody takes the job until the broker is asked whether there is such a stream, in milliseconds. */
+const ABSENT_LIMIT_MS = 500;
 
 /** @throws PoolError why it is not stored; with `maybeExecuted` when it may be stored all the same */
 export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<StoredJob> {
@@ -77,8 +77,11 @@ export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<Store
       const live = await liveJob(parts, given, given.level);
       if (live !== undefined) return live;
     } else if (answer.kind === "silent") maybeStored = true;
-    else if (!mayPass(answer, runtime.now() - begunAtMs)) throw enqueueRefusal(answer, given.pool);
+    else if (!(await mayPass(parts, given, answer, runtime.now() - begunAtMs))) {
+      throw enqueueRefusal(answer, given.pool);
+    }
     if (runtime.now() - begunAtMs + RETRY_MS >= given.limitMs) {
+      if (!maybeStored && !(answer instanceof PoolError) && answer.kind === "absent") throw noLeader();
       throw enqueueRefusal(maybeStored || answer instanceof PoolError ? { kind: "silent" } : answer, given.pool);
     }
     await delay(runtime, RETRY_MS);
@@ -93,9 +96,30 @@ function refuseTooLarge(bus: Bus, { payload }: NewJob): void {
   throw new PoolError("payload_too_large", message, { field: "payload" });
 }
 
-/** Whether the cause may go by itself: no leader yet, or the id was free a moment ago. */
-function mayPass(answer: Exclude<PublishAnswer, { kind: "stored" }>, sinceMs: number): boolean {
-  return answer.kind === "absent" && sinceMs < ABSENT_LIMIT_MS;
+/**
+ * Whether nobody takes the job only for a while: the brokers elect a leader of its stream.
+ *
+ * @throws PoolError when the broker has no JetStream
+ */
+async function mayPass(
+  { names, store }: EnqueueParts,
+  { pool, level, id }: NewJob,
+  answer: Exclude<PublishAnswer, { kind: "stored" }>,
+  sinceMs: number,
+): Promise<boolean> {
+  if (answer.kind !== "absent") return false;
+  if (sinceMs < ABSENT_LIMIT_MS) return true;
+  try {
+    return await store.hasStream(names.jobsStream(pool), names.job(pool, level, id));
+  } catch (thrown) {
+    if (isOff(thrown)) throw thrown;
+    return true;
+  }
+}
+
+function noLeader(): PoolError {
+  const message = "the stream of this pool has no leader among the brokers";
+  return new PoolError("bus_unavailable", message, { retryAfterMs: RETRY_MS });
 }
 
 async function tryOnce(

@@ -22,7 +22,8 @@ export interface Stored {
 /** How long the broker may take to answer, in milliseconds. */
 const TIMEOUT_MS = 5_000;
 const DIRECT_TIMEOUT_MS = 1_000;
-const NOT_FOUND: ReadonlySet<number> = new Set([10_014, 10_037, 10_059]);
+const STREAM_NOT_FOUND = 10_059;
+const NOT_FOUND: ReadonlySet<number> = new Set([10_014, 10_037, STREAM_NOT_FOUND]);
 const NOT_FOUND_STATUS = 404;
 
 export class LaneStore {
@@ -48,6 +49,26 @@ export class LaneStore {
     } catch {
       // Nobody answers for a stream that is not there. The broker's management says which it is.
       return this.last(stream, subject);
+    }
+  }
+
+  /**
+   * Whether a stream is there. One whose leader is being elected does not answer: that is an error.
+   *
+   * @param subject any that it takes
+   * @throws PoolError
+   */
+  async hasStream(stream: string, subject: string): Promise<boolean> {
+    const { streams } = await this.#decisive();
+    this.#bus.requireConnected();
+    try {
+      await streams.getMessage(stream, { last_by_subj: subject });
+      return true;
+    } catch (thrown) {
+      const code = Number((thrown as { code?: unknown } | undefined)?.code);
+      if (code === STREAM_NOT_FOUND) return false;
+      if (isNotFound(thrown)) return true;
+      throw storeError(thrown);
     }
   }
 
