@@ -149,7 +149,7 @@ export class DurableLane {
   /** Opens the lane of a pool, if it has none yet. @throws PoolError */
   async #ensure(name: string): Promise<void> {
     const pool = this.#parts.get(name);
-    if (!isServed(pool)) throw unknownPool(RETRY_MS);
+    if (!isServed(pool)) throw unknownPool({ retryAfterMs: RETRY_MS });
     if (!this.#lanes.has(pool)) await this.#open(pool);
   }
 
