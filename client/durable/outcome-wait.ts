@@ -105,7 +105,8 @@ export class OutcomeWait {
       return this.#lookLater(FIRST_LOOK_MS);
     }
     const subscription = bus.subscribe(names.ended(pool, id), (msg) => {
-      this.#onStored(headersOf(msg), msg.data.slice(), Number(msg.headers?.get("Nats-Sequence") || Number.NaN));
+      const headers = headersOf(msg);
+      this.#onStored(headers, msg.data.slice(), Number(headers?.get("Nats-Sequence") || Number.NaN));
     });
     this.#off.push(() => subscription.unsubscribe());
     void bus.flush().then(() => this.#look());

@@ -22,7 +22,7 @@ const IDLE_HEARTBEAT_MS = 1_000;
 const LOST_AFTER_MS = 2_500;
 const FINISH_CHECK_MS = 20;
 const NANOS = 1e6;
-const STATUS = { heartbeat: 100, noResponders: 503 } as const;
+const STATUS = { heartbeat: 100, ended: 409, noResponders: 503 } as const;
 
 /** What it works with. */
 export interface LevelPullerParts {
@@ -47,6 +47,8 @@ export class LevelPuller {
   /** Messages that the open pull may still bring; 0 when none is open. */
   #asked = 0;
   #heardAtMs = 0;
+  /** Whether the open pull has brought a message. */
+  #hasBrought = false;
   #waiting = 0;
 
   constructor(parts: LevelPullerParts) {
@@ -82,6 +84,7 @@ export class LevelPuller {
     const reply = this.#prefix + this.#counter.toString(36);
     if (!bus.publish(this.#subject, Buffer.from(JSON.stringify(request)), { reply })) return;
     this.#asked = batch;
+    this.#hasBrought = false;
     this.#heardAtMs = bus.runtime.now();
   }
 
@@ -112,6 +115,7 @@ export class LevelPuller {
     if (facts === undefined) return this.#onStatus(msg);
     this.#heardAtMs = this.#parts.bus.runtime.now();
     this.#waiting = facts.pending;
+    this.#hasBrought = true;
     this.#asked = Math.max(0, this.#asked - 1);
     this.#parts.onDelivery(msg, facts);
     if (this.#asked === 0) this.#parts.onOver();
@@ -122,7 +126,8 @@ export class LevelPuller {
     if (msg.subject !== this.#prefix + this.#counter.toString(36)) return;
     this.#heardAtMs = this.#parts.bus.runtime.now();
     if (code === STATUS.heartbeat) return;
-    const isMissing = code === STATUS.noResponders || /deleted/i.test(msg.headers?.description ?? "");
+    // A pull that was ended before it brought anything: its consumer was deleted, or has another leader.
+    const isMissing = code === STATUS.noResponders || (code === STATUS.ended && !this.#hasBrought);
     // The pull found fewer than it asked for: nothing more waits there.
     this.#waiting = 0;
     this.#over();
