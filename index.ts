@@ -9,6 +9,13 @@
 
 /** Submits jobs through any manager; hears no heartbeat, fit for any program. */
 export { Client, type ClientOptions } from "./client/client.js";
+/** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
+export type { Enqueued, EnqueueManyOptions, JobLookup } from "./client/durable/client-lane.js";
+export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-letters.js";
+export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
+/** For operators: how a lane stands, and its dead letters. */
+export { DurableLane, type DurableLaneOptions, type LaneFigures } from "./client/durable/operator.js";
+export type { Receipt } from "./client/durable/receipt.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
 export { CATALOGUE, PermanentError, PoolError, type PoolErrorOptions, type Reason } from "./mesh/errors.js";
 /** How payloads become values: JSON is the default. */

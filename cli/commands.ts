@@ -51,6 +51,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "a job for each line or file, results as NDJSON",
     load: () => import("./jobs/map.js"),
   },
+  {
+    name: "enqueue",
+    group: JOBS,
+    summary: "store a job that outlives its caller",
+    load: () => import("./durable/enqueue.js"),
+  },
+  {
+    name: "dead",
+    group: JOBS,
+    summary: "list, show, retry or purge dead letters",
+    load: () => import("./durable/dead.js"),
+  },
   { name: "cancel", group: JOBS, summary: "cancel a job, parked or running", load: () => import("./jobs/cancel.js") },
   { name: "workers", group: WORKERS, summary: "list workers", load: () => import("./control/workers.js") },
   {

@@ -27,6 +27,9 @@ import { Lifecycle } from "../mesh/process/lifecycle.js";
 import type { JobHeaders } from "../mesh/wire/headers.js";
 import { payloadLimit } from "../mesh/wire/payloads.js";
 import { checkName, Subjects } from "../mesh/wire/subjects.js";
+import { ClientLane, type Enqueued, type EnqueueManyOptions, type JobLookup } from "./durable/client-lane.js";
+import type { EnqueueOptions } from "./durable/enqueue-options.js";
+import type { Receipt } from "./durable/receipt.js";
 import { ClientLink } from "./link.js";
 import { Submission } from "./submission.js";
 
@@ -46,6 +49,7 @@ export class Client extends Lifecycle implements Submitter {
   readonly #subjects: Subjects;
   #bus: Bus | undefined;
   #link: ClientLink | undefined;
+  #lane: ClientLane | undefined;
 
   /**
    * Connects to the broker.
@@ -104,6 +108,44 @@ export class Client extends Lifecycle implements Submitter {
     }
   }
 
+  /**
+   * Stores a job in the pool's stream, for a manager with `durable` to run. No manager needs to be there now.
+   *
+   * @throws PoolError `unknown_pool` when the pool has no durable lane, `pool_full`, `duplicate_job`,
+   * `payload_too_large`, `invalid_argument`, `bus_unavailable`; with `maybeExecuted` it may be stored all the same
+   */
+  async enqueue(payload: Payload, options: EnqueueOptions = {}): Promise<Receipt> {
+    return this.#openLane().enqueue(payload, options);
+  }
+
+  /** Stores a stream of jobs with back-pressure, in the order of the inputs. Failures are told in their place. */
+  enqueueMany(
+    payloads: Iterable<Payload> | AsyncIterable<Payload>,
+    options: EnqueueManyOptions = {},
+  ): AsyncIterable<Enqueued> {
+    return this.#openLane().enqueueMany(payloads, options);
+  }
+
+  /**
+   * The outcome of a durable job, kept for 24 hours.
+   *
+   * @param options `waitMs`: how long to wait for it, in milliseconds; default 0
+   * @returns undefined when the job is live
+   * @throws PoolError `not_found` when no live job has this id and no outcome is kept
+   */
+  async outcome(id: string, { waitMs = 0 }: { readonly waitMs?: number } = {}): Promise<Outcome | undefined> {
+    return this.#openLane().outcome(id, waitMs);
+  }
+
+  /**
+   * Where a durable job stands.
+   *
+   * @throws PoolError `not_found` when no live job has this id and no outcome is kept
+   */
+  async lookup(id: string): Promise<JobLookup> {
+    return this.#openLane().lookup(id);
+  }
+
   /** Ends it: jobs under way end as `canceled`, its own connection is closed. */
   close(): Promise<void> {
     return this.stop();
@@ -120,7 +162,15 @@ export class Client extends Lifecycle implements Submitter {
 
   protected async onStop(): Promise<void> {
     this.#link?.stop();
+    this.#lane?.stop();
     if (this.#options.bus === undefined) await this.#bus?.close();
+  }
+
+  #openLane(): ClientLane {
+    const { bus, link } = this.#open();
+    const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#lane ??= new ClientLane(bus, link.inbox, this.#subjects.prefix, this.pool, timeoutMs);
+    return this.#lane;
   }
 
   #open(): { bus: Bus; link: ClientLink } {

@@ -131,12 +131,18 @@ async function connect(
   return Manager.connect(pool, options);
 }
 
-function checked(payload: Uint8Array, { codec }: SubmitFlags): Uint8Array {
+/** The payload as it was given, if it is what --codec says. @throws PoolError `invalid_argument` */
+export function checked(payload: Uint8Array, { codec }: Pick<SubmitFlags, "codec">): Uint8Array {
   if (codec === "json" || codec === "text") CODECS[codec].decode(payload);
   return payload;
 }
 
-async function printResult(shell: Shell, end: JobEnd, flags: SubmitFlags): Promise<number> {
+/** Prints the result of one job. @returns the exit code */
+export async function printResult(
+  shell: Shell,
+  end: JobEnd,
+  flags: Pick<SubmitFlags, "codec" | "json">,
+): Promise<number> {
   const { stdout } = shell;
   const payload = end.payload ?? new Uint8Array();
   if (flags.json) {
@@ -155,7 +161,13 @@ async function printResult(shell: Shell, end: JobEnd, flags: SubmitFlags): Promi
   return EXIT.ok;
 }
 
-async function printFailure(shell: Shell, pool: string, end: JobEnd, flags: SubmitFlags): Promise<number> {
+/** Prints how one job failed. @returns the exit code. @throws PoolError the failure itself, where it is one line */
+export async function printFailure(
+  shell: Shell,
+  pool: string,
+  end: JobEnd,
+  flags: Pick<SubmitFlags, "json">,
+): Promise<number> {
   const error = end.error ?? new PoolError("internal", "no result");
   if (flags.json) await shell.stdout.line(jsonLine({ id: end.id, error: errorFields(error), ...knownOf(end) }));
   else if (!shell.stderr.isTerminal) throw error;
@@ -167,7 +179,8 @@ function knownOf({ worker, attempt, waitMs, totalMs }: JobEnd): Record<string, u
   return { worker, attempt, waitMs: roundMs(waitMs), totalMs: roundMs(totalMs) };
 }
 
-async function readAll({ stdin }: Shell): Promise<Uint8Array> {
+/** Reads stdin to its end. @throws PoolError `payload_too_large` */
+export async function readAll({ stdin }: Shell): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stdin as AsyncIterable<Buffer>) {

@@ -21,6 +21,7 @@ export const UP_SPECS = pick([
   "parkedLimit",
   "parkedBytesLimit",
   "clientShare",
+  "durable",
   "control",
   "insecure",
   "allowedHosts",

@@ -135,7 +135,11 @@ export interface JobSpec {
   readonly nonce: string;
   readonly payload: Uint8Array;
   readonly timeoutMs: number;
+  /** From the sending of each attempt to its end, milliseconds; undefined when the time since submit is all that counts. */
+  readonly runTimeoutMs: number | undefined;
   readonly idempotent: boolean;
+  /** It is sent again only when it is certain that it has not begun; a job of the durable lane that may run once. */
+  readonly once: boolean;
   readonly priority: Priority;
   readonly wait: boolean;
   /** Waits also for a pool that no worker serves yet. */
@@ -183,7 +187,9 @@ export function toJobSpec(
     id: id === undefined ? newId() : checkName("job", id),
     payload,
     timeoutMs: options.timeoutMs === undefined ? defaultTimeoutMs : checkTimeoutMs(options.timeoutMs),
+    runTimeoutMs: undefined,
     idempotent: options.idempotent ?? false,
+    once: false,
     priority: options.priority === undefined ? "normal" : checkPriority(options.priority),
     wait: options.wait ?? true,
     waitForPool: options.waitForPool ?? false,

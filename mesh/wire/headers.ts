@@ -62,6 +62,26 @@ export const HEADER = {
   errorCode: "Pool-Error-Code",
   utilization: "Pool-Utilization",
   parked: "Pool-Parked",
+  /** On a job of the durable lane: failures after which it is given up. */
+  maxAttempts: "Pool-Max-Attempts",
+  /** The wait before the second attempt and the longest one, milliseconds: "1000-600000". */
+  backoff: "Pool-Backoff",
+  /** An inbox that hears the outcome once it is stored. */
+  notify: "Pool-Notify",
+  /** When the job was enqueued, milliseconds since the epoch. */
+  enqueuedAt: "Pool-Enqueued-At",
+  /** "0": no outcome is kept. */
+  keep: "Pool-Keep",
+  /** "1": look for an outcome before the job runs. */
+  check: "Pool-Check",
+  /** Run again over the outcome with this sequence. */
+  afterOutcome: "Pool-After-Outcome",
+  /** On an outcome, a dead letter or a claim: the job's sequence in its stream. */
+  sequence: "Pool-Sequence",
+  /** On an outcome: when the job was enqueued and when it ended, milliseconds since the epoch: "1700000000000-1700000000100". */
+  times: "Pool-Times",
+  /** On a dead letter: when it was given up, milliseconds since the epoch. */
+  diedAt: "Pool-Died-At",
 } as const;
 
 /** What a reply says it is. */

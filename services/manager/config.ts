@@ -16,6 +16,7 @@ export const MANAGER_OPTIONS = pick([
   "maxPools",
   "maxWorkers",
   "bare",
+  "durable",
   "graceMs",
 ]);
 

@@ -53,6 +53,8 @@ export interface ManagerOptions extends BusOptions {
   maxWorkers?: number;
   /** How long close() waits for live jobs, in milliseconds; default 10,000. */
   graceMs?: number;
+  /** Also run the jobs that are enqueued, from streams of the broker's JetStream; default false. */
+  durable?: boolean;
   /** They tell of the jobs that this manager runs; an id that you choose may belong to another one. */
   hooks?: ManagerHooks;
 }
@@ -189,6 +191,7 @@ export class Manager extends Lifecycle implements Submitter {
       servesSubmit: false,
       settings,
       maxPools: 1,
+      durable: this.#options.durable ?? false,
       graceMs: this.#graceMs,
       ...(prefix === undefined ? {} : { prefix }),
       ...(log === undefined ? {} : { log }),

@@ -16,6 +16,7 @@ import { checkName, Subjects } from "../../mesh/wire/subjects.js";
 import { RollCall } from "./doors/roll-call.js";
 import { isShownPool, nearPool } from "./doors/unknown-pool.js";
 import { Unsettled } from "./doors/unsettled.js";
+import { DurableLane } from "./durable/lane.js";
 import { Hearing } from "./hearing.js";
 import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
@@ -40,6 +41,8 @@ export interface PoolsOptions {
   readonly maxPools: number;
   /** How long stop() waits for live jobs, in milliseconds. */
   readonly graceMs: number;
+  /** Also run the jobs that are stored in streams; default false. */
+  readonly durable?: boolean;
   readonly log?: Logger;
 }
 
@@ -63,6 +66,7 @@ export class Pools extends Lifecycle {
   readonly #ticker: Ticker;
   readonly #hearing: Hearing;
   readonly #heartbeats: Heartbeats;
+  readonly #durable: DurableLane | undefined;
   #inbox: Inbox | undefined;
   #rights: MissingRights | undefined;
   #offReconnect: () => void = () => {};
@@ -109,6 +113,23 @@ export class Pools extends Lifecycle {
       heardOf: (name) => this.#pools.get(name) ?? (this.#makeRoom() ? this.#add(name) : undefined),
       get: (name) => this.get(name),
     });
+    if (!options.durable) return;
+    this.#durable = new DurableLane({
+      bus,
+      prefix: this.subjects.prefix,
+      manager: id,
+      inbox: () => this.inbox,
+      pools: () => this.known(),
+      served: options.pools,
+      servesEnqueue: servesSubmit,
+      get: (name) => this.get(name),
+      log,
+    });
+  }
+
+  /** The durable lane; undefined when this manager has none. */
+  get durable(): DurableLane | undefined {
+    return this.#durable;
   }
 
   /** Heartbeats that were garbage and were dropped. */
@@ -188,12 +209,14 @@ export class Pools extends Lifecycle {
     this.#ticker.start();
     this.#heartbeats.send();
     await bus.flush();
+    await this.#durable?.start();
   }
 
   /** Waits for live jobs up to the grace, then ends the rest as `draining`. */
   protected async onStop(): Promise<void> {
     const { bus } = this.#options;
     this.#stopping = true;
+    this.#durable?.drain();
     this.peers.drain();
     this.#heartbeats.drain();
     this.#unsettled.stop();
@@ -202,6 +225,7 @@ export class Pools extends Lifecycle {
       pool.endAll("draining", "the manager stopped before the job ended");
       pool.stop();
     }
+    await this.#durable?.stop();
     this.#heartbeats.stop();
     this.#ticker.stop();
     this.#offReconnect();

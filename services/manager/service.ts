@@ -60,6 +60,11 @@ export class ManagerService extends Lifecycle {
     return this.#http?.url ?? "";
   }
 
+  /** All pools of this manager; undefined before start(). */
+  get pools(): Pools | undefined {
+    return this.#pools;
+  }
+
   protected async onStart(): Promise<void> {
     const { log, prefix } = this.#options;
     const shared = log === undefined ? {} : { log };
@@ -74,6 +79,7 @@ export class ManagerService extends Lifecycle {
       settings: toPoolSettings(this.#options),
       maxPools: this.#options.maxPools ?? 1_000,
       graceMs: this.#graceMs,
+      durable: this.#options.durable ?? false,
       ...(this.#options.pools === undefined ? {} : { pools: this.#options.pools }),
       ...(prefix === undefined ? {} : { prefix }),
       ...shared,

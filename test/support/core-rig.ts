@@ -167,6 +167,8 @@ export class CoreRig {
 }
 
 const DEFAULT_SPEC: JobSpec = {
+  runTimeoutMs: undefined,
+  once: false,
   id: "",
   nonce: "",
   payload: EMPTY,

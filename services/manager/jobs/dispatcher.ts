@@ -157,6 +157,7 @@ export class Dispatcher {
 
   /** A worker is lost: what it had runs elsewhere where that is safe, else it ends. */
   workerLost(id: string, why: string): void {
+    this.retries.workerLost();
     for (const attempt of this.inFlight.assignments.at(id)) this.retries.attemptLost(attempt, why);
     this.pump();
   }
@@ -307,6 +308,7 @@ export class Dispatcher {
     const nowMs = this.#parts.now();
     if (this.#assign(job, nowMs)) return;
     if (!job.spec.wait) return this.fail(job, this.#admission.noSlot(nowMs));
+    if (job.spec.runTimeoutMs !== undefined) job.restartDeadline(this.deadlines, undefined);
     job.state = "parked";
     this.parked.putBack(job);
   }
@@ -317,6 +319,7 @@ export class Dispatcher {
 
   #send(job: Job, worker: WorkerEntry | undefined, nowMs: number): void {
     job.attempt = this.inFlight.open(job, worker, nowMs, !this.isBare);
+    if (job.spec.runTimeoutMs !== undefined) job.restartDeadline(this.deadlines, nowMs);
     job.attempt.answerWithinMs = this.#parts.acceptTimeoutOf(job);
     job.state = "sent";
     this.#parts.sender.send(job.attempt, worker);

@@ -10,7 +10,7 @@
  *             └────────────────┘  deadline, cancel
  */
 import { PoolError } from "../../../mesh/errors.js";
-import type { FifoNode } from "../../../mesh/job/containers.js";
+import type { Deadlines, FifoNode } from "../../../mesh/job/containers.js";
 import type { JobSpec, Outcome } from "../../../mesh/job/job.js";
 import type { Priority, ReplyHeaders } from "../../../mesh/wire/headers.js";
 import type { Parkable } from "./parked-queue.js";
@@ -42,6 +42,8 @@ export class Job implements Parkable {
   /** Workers that were lost while they had it. */
   lostWorkers = 0;
   place: FifoNode<Parkable> | undefined;
+  /** Monotonic milliseconds. */
+  deadlineAtMs: number;
 
   /** @param submittedAtMs monotonic milliseconds */
   constructor(
@@ -50,16 +52,12 @@ export class Job implements Parkable {
     listener: JobListener,
   ) {
     this.listeners = [listener];
+    this.deadlineAtMs = submittedAtMs + spec.timeoutMs;
     this.attempts = spec.attemptsBefore;
   }
 
   get id(): string {
     return this.spec.id;
-  }
-
-  /** Monotonic milliseconds. */
-  get deadlineAtMs(): number {
-    return this.submittedAtMs + this.spec.timeoutMs;
   }
 
   get payloadBytes(): number {
@@ -77,6 +75,19 @@ export class Job implements Parkable {
   /** Whether a worker may have begun the job: one that has it says so only after a while. */
   get mayHaveRun(): boolean {
     return this.attempts > this.spec.attemptsBefore || this.attempt?.isOpen === true;
+  }
+
+  /**
+   * Where each attempt has its own time, it begins when the attempt is sent, and ends when the job is parked again.
+   *
+   * @param sentAtMs monotonic milliseconds; undefined when it is parked
+   */
+  restartDeadline(deadlines: Deadlines<Job>, sentAtMs: number | undefined): void {
+    const { runTimeoutMs = 0, timeoutMs } = this.spec;
+    deadlines.delete(this, this.deadlineTick);
+    const lastMs = this.submittedAtMs + timeoutMs;
+    this.deadlineAtMs = sentAtMs === undefined ? lastMs : Math.min(lastMs, sentAtMs + runTimeoutMs);
+    this.deadlineTick = deadlines.add(this, this.deadlineAtMs);
   }
 
   /** Whether one of its callers submitted it under this nonce, or cannot say under which. */

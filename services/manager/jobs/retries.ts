@@ -9,7 +9,8 @@
  *   its worker drains or crashes        again when it has not begun, or is idempotent
  *
  * A job that may run once only is not sent again before all workers were asked
- * about it. Not decided here: when waiting has lasted too long (timeouts.ts), who
+ * about it. A stored job that may run once (`once`) is not sent again in doubt: it
+ * ends when a worker that could have had it is lost, or says nothing. Not decided here: when waiting has lasted too long (timeouts.ts), who
  * is asked and who has to answer (losses.ts). A refusal is no attempt: what
  * becomes of a refused job is decided in dispatcher.ts.
  */
@@ -37,13 +38,24 @@ export interface RetryParts {
 
 export class Retries {
   readonly #parts: RetryParts;
+  #lostAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RetryParts) {
     this.#parts = parts;
   }
 
+  /** A worker is lost: it cannot be asked any more about what was sent before. */
+  workerLost(): void {
+    this.#lostAtMs = this.#parts.now();
+  }
+
   /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
   acceptTimedOut(attempt: Attempt): void {
+    if (attempt.job.spec.once) this.#failUncertain(attempt);
+    else this.#revokeAndSend(attempt);
+  }
+
+  #revokeAndSend(attempt: Attempt): void {
     const { inFlight, workers, now } = this.#parts;
     if (attempt.worker !== undefined) workers.timedOut(attempt.worker, now());
     inFlight.revoke(attempt);
@@ -52,7 +64,16 @@ export class Retries {
 
   /** No worker that answers has got an attempt: the job is sent again. */
   neverArrived(attempt: Attempt): void {
-    if (attempt.isUnanswered) this.acceptTimedOut(attempt);
+    if (!attempt.isUnanswered) return;
+    if (attempt.job.spec.once && attempt.sentAtMs <= this.#lostAtMs) this.#failUncertain(attempt);
+    else this.#revokeAndSend(attempt);
+  }
+
+  /** Nobody can say whether a job has begun that must not begin twice. */
+  #failUncertain({ job, number }: Attempt): void {
+    this.#parts.revoke(job, number);
+    const message = "no worker says whether it has begun the job, which may run once only";
+    this.#parts.fail(job, new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false }));
   }
 
   /** The worker of one attempt is lost, or does not know it any more. */

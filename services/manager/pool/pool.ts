@@ -106,6 +106,20 @@ export class Pool {
     return spec.id;
   }
 
+  /**
+   * Takes a job of the durable lane. Its outcome is stored by the lane, so it is
+   * neither repeated nor kept here.
+   *
+   * @param headers with the time of each attempt from its sending, milliseconds
+   * @throws PoolError for what is refused at once
+   */
+  submitStored(payload: Uint8Array, headers: JobHeaders & { runTimeoutMs: number }, listener: JobListener): Job {
+    this.lastUsedAtMs = this.#bus.runtime.now();
+    const { runTimeoutMs, ...said } = headers;
+    const spec = toJobSpec(payload, said, runTimeoutMs, payloadLimit(this.#bus), this.#bus.runtime.newId);
+    return this.#take({ ...spec, runTimeoutMs, once: !spec.idempotent }, listener);
+  }
+
   /** The outcome of a job by promise. Rejects with a PoolError. */
   run(payload: Uint8Array, options: SubmitOptions): Promise<JobResult> {
     return new Promise((resolve, reject) => {

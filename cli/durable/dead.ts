@@ -1,0 +1,176 @@
+/** `poolmesh dead`: the dead letters of one pool, to look at, to run again, or to delete. */
+import { type Command, InvalidArgumentError } from "commander";
+import { duration } from "../../browser/format.js";
+import { plainText } from "../../browser/plain-text.js";
+import type { DeadFilter, DeadLetter } from "../../client/durable/dead-letters.js";
+import { DurableLane } from "../../client/durable/operator.js";
+import { isReason, PoolError, toPoolError } from "../../mesh/errors.js";
+import { checkName } from "../../mesh/wire/subjects.js";
+import { EXIT } from "../exit-codes.js";
+import { withLink } from "../link.js";
+import { jsonLine } from "../output/json-text.js";
+import { errorFields, inputFields } from "../output/result-fields.js";
+import { tableLines } from "../output/table.js";
+import type { Shell } from "../shell.js";
+import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+
+const HELP = `
+A job of the durable lane becomes a dead letter after its last failure. Actions:
+  list    the dead letters, oldest first (the default)
+  show    one of them, with its payload
+  retry   run it again, as it was; its attempts begin anew
+  purge   delete it
+
+retry and purge take ids, or --reason, --older-than-ms or --all.
+
+Examples:
+  poolmesh dead invoice
+  poolmesh dead invoice show invoice-7
+  poolmesh dead invoice retry invoice-7 invoice-8
+  poolmesh dead invoice purge --reason job_rejected --older-than-ms 86400000`;
+
+const ACTIONS = ["list", "show", "retry", "purge"] as const;
+type Action = (typeof ACTIONS)[number];
+
+interface DeadFlags {
+  readonly reason?: string;
+  readonly olderThanMs?: number;
+  readonly all?: boolean;
+  readonly limit?: number;
+  readonly json?: boolean;
+  readonly [name: string]: unknown;
+}
+
+export function define(command: Command, shell: Shell): void {
+  command
+    .argument("<POOL>", "the jobs' pool")
+    .argument("[ACTION]", "list, show, retry or purge", action, "list")
+    .argument("[JOB...]", "ids of jobs")
+    .option("--reason <REASON>", "only those given up for this reason, such as job_failed", reason)
+    .option("--older-than-ms <MS>", "only those given up at least so long ago", wholeNumber(0, 2 ** 42))
+    .option("--all", "retry or purge all of them")
+    .option("--limit <N>", "at most so many (default 1000)", wholeNumber(1, 100_000))
+    .option("--json", "print a JSON object for each")
+    .addHelpText("after", HELP);
+  addSpecs(command, BUS_SPECS);
+  command.action(async (pool: string, what: Action, ids: string[], flags: DeadFlags) => {
+    checkName("pool", pool);
+    shell.exitCode = await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
+      const lane = await DurableLane.open(pool, { bus, prefix: subjects.prefix });
+      try {
+        return await run(shell, lane, what, ids, flags);
+      } finally {
+        await lane.close();
+      }
+    });
+  });
+}
+
+function run(shell: Shell, lane: DurableLane, what: Action, ids: string[], flags: DeadFlags): Promise<number> {
+  const filter: DeadFilter = {
+    ...(ids.length === 0 ? {} : { ids }),
+    ...(flags.reason === undefined ? {} : { reason: flags.reason }),
+    ...(flags.olderThanMs === undefined ? {} : { olderThanMs: flags.olderThanMs }),
+    ...(flags.limit === undefined ? {} : { limit: flags.limit }),
+  };
+  switch (what) {
+    case "list":
+      return list(shell, lane, filter, flags);
+    case "show":
+      return show(shell, lane, ids, flags);
+    case "retry":
+    case "purge":
+      if (ids.length === 0 && flags.reason === undefined && flags.olderThanMs === undefined && !flags.all) {
+        throw new PoolError("invalid_argument", `${what}: name jobs, or say --reason, --older-than-ms or --all`);
+      }
+      return change(shell, lane, what, filter, flags);
+  }
+}
+
+async function list(shell: Shell, lane: DurableLane, filter: DeadFilter, flags: DeadFlags): Promise<number> {
+  const letters: DeadLetter[] = [];
+  for await (const letter of lane.dead.list(filter)) {
+    if (flags.json) await shell.stdout.line(jsonLine(fieldsOf(letter)));
+    else letters.push(letter);
+  }
+  if (flags.json || letters.length === 0) return EXIT.ok;
+  const nowMs = Date.now();
+  const columns = [{ title: "JOB" }, { title: "DIED" }, { title: "ATTEMPT", align: "right" as const }];
+  const rows = letters.map(({ id, diedAt, attempt, error }) =>
+    [id, `${duration(nowMs - diedAt.getTime())} ago`, String(attempt), error.reason, plainText(error.message, 60)].map(
+      (text) => ({ text }),
+    ),
+  );
+  for (const line of tableLines([...columns, { title: "REASON" }, { title: "MESSAGE" }], rows)) {
+    await shell.stdout.line(line);
+  }
+  return EXIT.ok;
+}
+
+async function show(shell: Shell, lane: DurableLane, ids: readonly string[], flags: DeadFlags): Promise<number> {
+  if (ids.length === 0) throw new PoolError("invalid_argument", "show: name a job", { field: "job" });
+  for (const id of ids) {
+    const letter = await lane.dead.get(id);
+    if (letter === undefined) throw new PoolError("not_found", `no dead letter has the id ${id}`, { field: "job" });
+    if (flags.json) {
+      await shell.stdout.line(jsonLine({ ...fieldsOf(letter), ...inputFields(letter.payload) }));
+      continue;
+    }
+    const { error, attempt, priority, diedAt, payload } = letter;
+    const rows = [
+      ["job", id],
+      ["died", diedAt.toISOString()],
+      ["attempt", String(attempt)],
+      ["priority", priority],
+      ["reason", error.reason],
+      ["message", plainText(error.message, 600)],
+      ["it ran", error.maybeExecuted ? "perhaps" : "to its error"],
+      ["payload", plainText(Buffer.from(payload).toString(), 2_000)],
+    ];
+    for (const [label = "", text = ""] of rows) await shell.stdout.line(`${label.padEnd(9)} ${text}`);
+  }
+  return EXIT.ok;
+}
+
+/** What is to be changed is listed first, so that what dies meanwhile is left alone. */
+async function change(
+  shell: Shell,
+  lane: DurableLane,
+  what: "retry" | "purge",
+  filter: DeadFilter,
+  flags: DeadFlags,
+): Promise<number> {
+  const ids = [...(filter.ids ?? [])];
+  if (filter.ids === undefined) for await (const { id } of lane.dead.list(filter)) ids.push(id);
+  let code: number = EXIT.ok;
+  for (const id of ids) {
+    try {
+      if (what === "retry") await lane.dead.retry(id);
+      else await lane.dead.purge(id);
+      await shell.stdout.line(flags.json ? jsonLine({ id, [what]: true }) : id);
+    } catch (thrown) {
+      const error = toPoolError(thrown);
+      code = EXIT.failed;
+      if (flags.json) await shell.stdout.line(jsonLine({ id, error: errorFields(error) }));
+      else await shell.stderr.line(`poolmesh: ${id}: ${error.reason}: ${error.message}`);
+    }
+  }
+  return code;
+}
+
+function fieldsOf({ id, diedAt, attempt, priority, error }: DeadLetter): Record<string, unknown> {
+  return { id, diedAt: diedAt.toISOString(), attempt, priority, error: errorFields(error) };
+}
+
+/** @throws InvalidArgumentError */
+function action(text: string): Action {
+  const found = ACTIONS.find((each) => each === text);
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`Use one of ${ACTIONS.join(", ")}.`);
+}
+
+/** @throws InvalidArgumentError */
+function reason(text: string): string {
+  if (isReason(text)) return text;
+  throw new InvalidArgumentError("Use a reason of the catalogue, such as job_failed.");
+}

@@ -1,0 +1,135 @@
+/** `poolmesh enqueue`: stores one job in the durable lane, and waits for its result when asked to. */
+import { type Command, Option } from "commander";
+import { Client } from "../../client/client.js";
+import type { EnqueueOptions } from "../../client/durable/enqueue-options.js";
+import type { Receipt } from "../../client/durable/receipt.js";
+import { toPoolError } from "../../mesh/errors.js";
+import { checkName } from "../../mesh/wire/subjects.js";
+import { EXIT, EXIT_CODES_HELP } from "../exit-codes.js";
+import type { JobEnd } from "../jobs/one-job.js";
+import { checked, printFailure, printResult, readAll } from "../jobs/submit.js";
+import { withLink } from "../link.js";
+import { jsonLine } from "../output/json-text.js";
+import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
+import type { Shell } from "../shell.js";
+import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+
+const HELP = `
+The job is stored when this prints its id: it survives this command, every manager and
+every worker, and the broker's process. It needs a manager with --durable to run; none
+has to be there now. A job whose handler fails is run again, after a wait that doubles;
+after its last failure it is a dead letter (see poolmesh dead). A handler must bear to
+run twice, unless --once is given.
+
+Examples:
+  poolmesh enqueue adder 41
+  poolmesh enqueue adder 41 --wait
+  poolmesh enqueue invoice - --id invoice-2026-0817 --max-attempts 10 < invoice.json
+
+${EXIT_CODES_HELP}`;
+
+const MAX_MS = 2_147_483_647;
+
+interface EnqueueFlags {
+  readonly id?: string;
+  readonly wait?: boolean;
+  readonly waitMs?: number;
+  readonly json?: boolean;
+  readonly codec: ResultForm;
+  readonly priority: "high" | "normal" | "low";
+  readonly timeoutMs?: number;
+  readonly expiresInMs?: number;
+  readonly maxAttempts?: number;
+  readonly backoff?: EnqueueOptions["backoff"];
+  readonly once?: boolean;
+  readonly rerun?: boolean;
+  readonly client?: string;
+  readonly [name: string]: unknown;
+}
+
+export function define(command: Command, shell: Shell): void {
+  const levels = ["high", "normal", "low"];
+  command
+    .argument("<POOL>", "the pool that is to run it")
+    .argument("<PAYLOAD>", 'the payload, or "-" for stdin')
+    .option("--id <ID>", "the job's id: a second job with it is the same job; default made for it")
+    .option("--wait", "wait for the outcome and print it, as submit does")
+    .option("--wait-ms <MS>", "wait so long at most, milliseconds; the job goes on", wholeNumber(1, MAX_MS))
+    .addOption(new Option("--priority <WHICH>", "who goes first").choices(levels).default("normal"))
+    .option("--timeout-ms <MS>", "time of one attempt, milliseconds (default 30000)", wholeNumber(1, 86_400_000))
+    .option("--expires-in-ms <MS>", "not started later than this, milliseconds; default never", wholeNumber(1, MAX_MS))
+    .option("--max-attempts <N>", "failures until it is a dead letter (default 5)", wholeNumber(1, 100))
+    .option("--backoff <BASE-CAP>", "wait after the first failure and longest wait, ms (default 1000-600000)", backoff)
+    .option("--once", "never run it a second time once it may have begun")
+    .option("--rerun", "run it again although an outcome is kept under its id")
+    .option("--client <NAME>", "whose turn it is among parked jobs")
+    .option("--json", "print one JSON object: the receipt, or with --wait the outcome")
+    .addOption(new Option("--codec <FORM>", "how payloads are read and shown").choices(RESULT_FORMS).default("auto"))
+    .addHelpText("after", HELP);
+  addSpecs(command, BUS_SPECS);
+  command.action(async (pool: string, payload: string, flags: EnqueueFlags) => {
+    shell.exitCode = await runEnqueue(shell, pool, payload, flags);
+  });
+}
+
+async function runEnqueue(shell: Shell, pool: string, argument: string, flags: EnqueueFlags): Promise<number> {
+  checkName("pool", pool);
+  const abort = new AbortController();
+  const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(EXIT.interrupted) : abort.abort()));
+  try {
+    const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
+    return await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
+      const client = await Client.connect(pool, { bus, prefix: subjects.prefix });
+      try {
+        const receipt = await client.enqueue(payload, toOptions(flags));
+        return await report(shell, pool, receipt, flags, abort.signal);
+      } finally {
+        await client.close();
+      }
+    });
+  } finally {
+    offSignal();
+  }
+}
+
+async function report(
+  shell: Shell,
+  pool: string,
+  receipt: Receipt,
+  flags: EnqueueFlags,
+  signal: AbortSignal,
+): Promise<number> {
+  const { id, sequence, duplicate } = receipt;
+  if (!flags.wait && flags.waitMs === undefined) {
+    await shell.stdout.line(flags.json ? jsonLine({ id, sequence, duplicate }) : id);
+    return EXIT.ok;
+  }
+  const begunAt = performance.now();
+  const limit = flags.waitMs === undefined ? {} : { timeoutMs: flags.waitMs };
+  try {
+    const result = await receipt.result({ ...limit, signal });
+    const { payload, worker, attempt, waitMs, totalMs } = result;
+    const end: JobEnd = { id, payload, error: undefined, worker, attempt, waitMs, totalMs };
+    return await printResult(shell, end, flags);
+  } catch (thrown) {
+    if (signal.aborted) return EXIT.interrupted;
+    const totalMs = performance.now() - begunAt;
+    const error = toPoolError(thrown);
+    const end: JobEnd = { id, payload: undefined, error, worker: "", attempt: 0, waitMs: totalMs, totalMs };
+    return printFailure(shell, pool, end, flags);
+  }
+}
+
+function toOptions(flags: EnqueueFlags): EnqueueOptions {
+  const { id, priority, timeoutMs, expiresInMs, maxAttempts, backoff: wait, once, rerun, client } = flags;
+  const said = { id, timeoutMs, expiresInMs, maxAttempts, backoff: wait, rerun, client };
+  const given = Object.entries(said).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(given), priority, idempotent: !once };
+}
+
+/** @throws InvalidArgumentError */
+function backoff(text: string): EnqueueOptions["backoff"] {
+  const [base = "", cap = ""] = text.split("-");
+  const ms = wholeNumber(0, MAX_MS);
+  return { baseMs: ms(base), capMs: ms(cap) };
+}

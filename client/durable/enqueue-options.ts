@@ -1,0 +1,99 @@
+/** How a durable job is enqueued, and what its options become. Pure. */
+import {
+  type Backoff,
+  checkAttemptTimeoutMs,
+  checkBackoff,
+  checkMaxAttempts,
+  type DurableJob,
+  durableDefaults,
+} from "../../mesh/durable/job.js";
+import { PoolError } from "../../mesh/errors.js";
+import { checkClient, checkPriority, checkTraceHeader, type Priority } from "../../mesh/wire/headers.js";
+import { checkName } from "../../mesh/wire/subjects.js";
+
+/** How one durable job is enqueued. */
+export interface EnqueueOptions {
+  /** Unique among live jobs of the pool, and among kept outcomes; default: made for you. */
+  id?: string;
+  /** Who goes first; default "normal". */
+  priority?: Priority;
+  /** Time of one attempt from its start, in milliseconds, 1 to 86,400,000; default 30,000. */
+  timeoutMs?: number;
+  /** Nobody starts the job after this time from now, in milliseconds; default never. */
+  expiresInMs?: number;
+  /** Failures after which the job becomes a dead letter, 1 to 100; default 5. */
+  maxAttempts?: number;
+  /** The wait after the first failure, doubled after each, up to a cap, in milliseconds; default 1,000 and 600,000. */
+  backoff?: Backoff;
+  /** It may run a second time when whoever has it dies; default true. False: it runs at most once after it may have begun. */
+  idempotent?: boolean;
+  /** Keep the outcome for 24 hours; default true. False costs less, and who misses the outcome never hears it. */
+  keepOutcome?: boolean;
+  /** Run again although an outcome is kept under this id; default false. */
+  rerun?: boolean;
+  /** Whose turn it is among parked jobs; default "durable". */
+  client?: string;
+  /** How long the stream may take to acknowledge, in milliseconds; default 15,000. */
+  enqueueTimeoutMs?: number;
+  /** W3C trace context, passed through to the handler. */
+  traceparent?: string;
+  tracestate?: string;
+}
+
+/** Options that are checked. */
+export interface CheckedOptions {
+  readonly id: string | undefined;
+  readonly level: Priority;
+  readonly job: DurableJob;
+  readonly rerun: boolean;
+  readonly limitMs: number;
+}
+
+/** The longest time to expiry: ten years, in milliseconds. */
+const MAX_EXPIRY_MS = 10 * 365 * 86_400_000;
+const DEFAULT_LIMIT_MS = 15_000;
+const MAX_LIMIT_MS = 600_000;
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @param wallNowMs milliseconds since the epoch
+ * @throws PoolError `invalid_argument` naming the field
+ */
+export function checkEnqueueOptions(
+  options: EnqueueOptions,
+  defaultTimeoutMs: number,
+  wallNowMs: number,
+): CheckedOptions {
+  const defaults = durableDefaults(checkAttemptTimeoutMs(options.timeoutMs ?? defaultTimeoutMs));
+  const { traceparent, tracestate, expiresInMs, rerun = false } = options;
+  const keepOutcome = boolean("keepOutcome", options.keepOutcome ?? true);
+  return {
+    id: options.id === undefined ? undefined : checkName("job", options.id),
+    level: options.priority === undefined ? "normal" : checkPriority(options.priority),
+    rerun: boolean("rerun", rerun),
+    limitMs: between("enqueueTimeoutMs", options.enqueueTimeoutMs ?? DEFAULT_LIMIT_MS, MAX_LIMIT_MS),
+    job: {
+      ...defaults,
+      keepOutcome,
+      enqueuedAt: wallNowMs,
+      expiresAt: expiresInMs === undefined ? undefined : wallNowMs + between("expiresInMs", expiresInMs, MAX_EXPIRY_MS),
+      idempotent: boolean("idempotent", options.idempotent ?? true),
+      ...(options.maxAttempts === undefined ? {} : { maxAttempts: checkMaxAttempts(options.maxAttempts) }),
+      ...(options.backoff === undefined ? {} : { backoff: checkBackoff(options.backoff) }),
+      ...(options.client === undefined || options.client === "" ? {} : { client: checkClient(options.client) }),
+      ...(traceparent === undefined ? {} : { traceparent: checkTraceHeader("traceparent", traceparent) }),
+      ...(tracestate === undefined ? {} : { tracestate: checkTraceHeader("tracestate", tracestate) }),
+    },
+  };
+}
+
+function between(field: string, ms: unknown, max: number): number {
+  if (typeof ms === "number" && ms >= 1 && ms <= max) return ms;
+  throw new PoolError("invalid_argument", `${field}: use a number from 1 to ${max}`, { field });
+}
+
+function boolean(field: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new PoolError("invalid_argument", `${field}: use true or false`, { field });
+}

@@ -1,0 +1,85 @@
+/** The durable lane of one pool, for operators: its figures and its dead letters. */
+import { DurableNames } from "../../mesh/durable/names.js";
+import { StreamPublisher } from "../../mesh/durable/publisher.js";
+import { LaneStore } from "../../mesh/durable/store.js";
+import { PoolError } from "../../mesh/errors.js";
+import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import { checkName } from "../../mesh/wire/subjects.js";
+import { DeadLetters } from "./dead-letters.js";
+
+/** Where the lane is. */
+export interface DurableLaneOptions extends BusOptions {
+  /** A connection to share; it is not closed by close(). Default: one of its own. */
+  bus?: Bus;
+  /** First token of every subject; default "pool". */
+  prefix?: string;
+}
+
+/** How the lane stands. */
+export interface LaneFigures {
+  /** Jobs that wait in the stream. */
+  readonly queued: number;
+  /** Jobs that managers hold, and those that wait after a failure. */
+  readonly delivered: number;
+  /** Jobs in the stream. For a while after a broker was killed, some of them may have ended. */
+  readonly stored: number;
+  /** When the oldest of them was enqueued; undefined when there is none. */
+  readonly oldestAt: Date | undefined;
+  /** Dead letters of this pool. */
+  readonly dead: number;
+}
+
+export class DurableLane {
+  readonly pool: string;
+  readonly dead: DeadLetters;
+  readonly #bus: Bus;
+  readonly #ownsBus: boolean;
+  readonly #names: DurableNames;
+  readonly #store: LaneStore;
+  readonly #publisher: StreamPublisher;
+
+  /** @throws PoolError `invalid_argument`, `bus_unavailable`, `unauthenticated` */
+  static async open(pool: string, options: DurableLaneOptions = {}): Promise<DurableLane> {
+    checkName("pool", pool);
+    const connecting = { name: `poolmesh-durable-${pool}`, waitOnFirstConnect: false, ...options };
+    return new DurableLane(pool, options.bus ?? (await Bus.connect(connecting)), options);
+  }
+
+  private constructor(pool: string, bus: Bus, options: DurableLaneOptions) {
+    this.pool = pool;
+    this.#bus = bus;
+    this.#ownsBus = options.bus === undefined;
+    this.#names = new DurableNames(options.prefix);
+    this.#store = new LaneStore(bus);
+    this.#publisher = new StreamPublisher(bus);
+    const { names, store, publisher } = { names: this.#names, store: this.#store, publisher: this.#publisher };
+    this.dead = new DeadLetters({ pool, bus, names, store, publisher });
+  }
+
+  /** How the lane stands now. @throws PoolError `unknown_pool` when the pool has no durable lane */
+  async figures(): Promise<LaneFigures> {
+    const stream = this.#names.jobsStream(this.pool);
+    const jobs = await this.#store.streamInfo(stream);
+    if (jobs === undefined) {
+      throw new PoolError("unknown_pool", `pool ${this.pool} has no durable lane`, { field: "pool" });
+    }
+    const consumers = await Promise.all(
+      (["high", "normal", "low"] as const).map((level) => this.#store.consumerInfo(stream, level)),
+    );
+    const queued = consumers.reduce((sum, consumer) => sum + (consumer?.num_pending ?? 0), 0);
+    const delivered = consumers.reduce((sum, consumer) => sum + (consumer?.num_ack_pending ?? 0), 0);
+    return {
+      queued,
+      delivered,
+      stored: jobs.state.messages,
+      oldestAt: jobs.state.messages === 0 ? undefined : new Date(jobs.state.first_ts),
+      dead: await this.#store.count(this.#names.deadStream, this.#names.every("dead", this.pool)),
+    };
+  }
+
+  /** Closes its own connection. */
+  async close(): Promise<void> {
+    this.#publisher.stop();
+    if (this.#ownsBus) await this.#bus.close();
+  }
+}

@@ -1,0 +1,48 @@
+/** The subject at which a delivered message is acknowledged, taken apart, and what is said there. Pure. */
+
+/** What the subject tells of a delivery. */
+export interface DeliveryFacts {
+  readonly stream: string;
+  readonly consumer: string;
+  /** How often the message was delivered; 1 for the first time. */
+  readonly deliveries: number;
+  /** Its sequence in the stream. */
+  readonly sequence: number;
+  /** Messages that wait behind it. */
+  readonly pending: number;
+}
+
+const START = "$JS.ACK.";
+/** Tokens without, and with, the domain and the account. */
+const SHORT = 9;
+const LONG = 11;
+
+/** Undefined for a subject that is none. */
+export function readAckSubject(subject: string | undefined): DeliveryFacts | undefined {
+  if (subject?.startsWith(START) !== true) return undefined;
+  const tokens = subject.split(".");
+  const from = tokens.length >= LONG ? 4 : 2;
+  if (tokens.length !== SHORT && tokens.length < LONG) return undefined;
+  const [stream = "", consumer = "", deliveries, sequence, , , pending] = tokens.slice(from);
+  const facts = {
+    stream,
+    consumer,
+    deliveries: Number(deliveries),
+    sequence: Number(sequence),
+    pending: Number(pending),
+  };
+  const isWhole = [facts.deliveries, facts.sequence, facts.pending].every(Number.isInteger);
+  return isWhole && stream !== "" && consumer !== "" ? facts : undefined;
+}
+
+const encoder = new TextEncoder();
+
+/** It is done: the stream deletes it. */
+export const ACK = encoder.encode("+ACK");
+/** It is still worked on. */
+export const IN_PROGRESS = encoder.encode("+WPI");
+
+/** It is to be delivered again. @param delayMs not before so many milliseconds */
+export function giveBack(delayMs: number): Uint8Array {
+  return encoder.encode(delayMs <= 0 ? "-NAK" : `-NAK {"delay": ${Math.ceil(delayMs) * 1_000_000}}`);
+}

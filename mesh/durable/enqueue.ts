@@ -1,0 +1,161 @@
+/**
+ * Stores one job: published until the stream has acknowledged it.
+ *
+ * Decided here: a publish without an answer is repeated under the same message
+ * id, so that it is stored once; a stream remembers ids for two minutes, so a
+ * repeated job also says that its outcome must be looked for. An id that is taken
+ * by a live job with the same payload is that job. Used by clients and by the
+ * manager's enqueue subject.
+ */
+import { PoolError, toPoolError } from "../errors.js";
+import type { Bus } from "../link/bus.js";
+import { delay } from "../link/runtime.js";
+import type { Priority } from "../wire/headers.js";
+import { enqueueRefusal, isTaken, type PublishAnswer } from "./answers.js";
+import { type DurableJob, durablePayloadLimit, encodeDurableJob } from "./job.js";
+import { type DurableNames, LEVELS, NATS_HEADER } from "./names.js";
+import type { StreamPublisher } from "./publisher.js";
+import { isOff, type LaneStore } from "./store.js";
+
+/** A job to store. */
+export interface NewJob {
+  readonly pool: string;
+  readonly id: string;
+  /** Its caller chose the id, so other jobs may have it. */
+  readonly isNamed: boolean;
+  readonly level: Priority;
+  readonly payload: Uint8Array;
+  readonly job: DurableJob;
+  /** How long to try, in milliseconds. */
+  readonly limitMs: number;
+}
+
+/** A job that is stored. */
+export interface StoredJob {
+  readonly id: string;
+  /** Its sequence in the pool's stream. */
+  readonly sequence: number;
+  /** A live job with this id and payload was there already: it is this one. */
+  readonly duplicate: boolean;
+}
+
+/** What it works with. */
+export interface EnqueueParts {
+  readonly bus: Bus;
+  readonly names: DurableNames;
+  readonly store: LaneStore;
+  readonly publisher: StreamPublisher;
+}
+
+/** How long to try by default, in milliseconds: longer than an election among brokers. */
+export const ENQUEUE_TIMEOUT_MS = 15_000;
+/** How long an acknowledgement may take before the job is published again, and the wait between two tries, in milliseconds. */
+const ACK_LIMIT_MS = 2_000;
+const RETRY_MS = 250;
+/** How long nobody takes the job until the broker is asked whether there is such a stream, in milliseconds. */
+const ABSENT_LIMIT_MS = 500;
+
+/** @throws PoolError why it is not stored; with `maybeExecuted` when it may be stored all the same */
+export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<StoredJob> {
+  const { bus } = parts;
+  const { runtime } = bus;
+  bus.requireConnected();
+  refuseTooLarge(bus, given);
+  const begunAtMs = runtime.now();
+  const elsewhere = given.isNamed ? await liveElsewhere(parts, given) : undefined;
+  if (elsewhere !== undefined) return elsewhere;
+  const messageId = `${given.id}.${runtime.newId()}`;
+  let maybeStored = false;
+  for (;;) {
+    const leftMs = given.limitMs - (runtime.now() - begunAtMs);
+    const answer = await tryOnce(parts, given, messageId, maybeStored, Math.min(ACK_LIMIT_MS, leftMs));
+    if (answer instanceof PoolError) {
+      if (!maybeStored) throw answer;
+    } else if (answer.kind === "stored") {
+      return { id: given.id, sequence: answer.sequence, duplicate: false };
+    } else if (isTaken(answer)) {
+      const live = await liveJob(parts, given, given.level);
+      if (live !== undefined) return live;
+    } else if (answer.kind === "silent") maybeStored = true;
+    else if (!(await mayPass(parts, given, answer, runtime.now() - begunAtMs))) {
+      throw enqueueRefusal(answer, given.pool);
+    }
+    if (runtime.now() - begunAtMs + RETRY_MS >= given.limitMs) {
+      if (!maybeStored && !(answer instanceof PoolError) && answer.kind === "absent") throw noLeader();
+      throw enqueueRefusal(maybeStored || answer instanceof PoolError ? { kind: "silent" } : answer, given.pool);
+    }
+    await delay(runtime, RETRY_MS);
+  }
+}
+
+/** A payload that leaves no room for headers, its own and those of its outcome. @throws PoolError */
+function refuseTooLarge(bus: Bus, { payload }: NewJob): void {
+  const limit = durablePayloadLimit(bus);
+  if (payload.length <= limit) return;
+  const message = `payload: ${payload.length} bytes, the durable lane takes ${limit}`;
+  throw new PoolError("payload_too_large", message, { field: "payload" });
+}
+
+/**
+ * Whether nobody takes the job only for a while: the brokers elect a leader of its stream.
+ *
+ * @throws PoolError when the broker has no JetStream
+ */
+async function mayPass(
+  { names, store }: EnqueueParts,
+  { pool, level, id }: NewJob,
+  answer: Exclude<PublishAnswer, { kind: "stored" }>,
+  sinceMs: number,
+): Promise<boolean> {
+  if (answer.kind !== "absent") return false;
+  if (sinceMs < ABSENT_LIMIT_MS) return true;
+  try {
+    return await store.hasStream(names.jobsStream(pool), names.job(pool, level, id));
+  } catch (thrown) {
+    if (isOff(thrown)) throw thrown;
+    return true;
+  }
+}
+
+function noLeader(): PoolError {
+  const message = "the stream of this pool has no leader among the brokers";
+  return new PoolError("bus_unavailable", message, { retryAfterMs: RETRY_MS });
+}
+
+async function tryOnce(
+  { names, publisher }: EnqueueParts,
+  { pool, level, id, payload, job, isNamed }: NewJob,
+  messageId: string,
+  isRepeated: boolean,
+  limitMs: number,
+): Promise<PublishAnswer | PoolError> {
+  const headers = encodeDurableJob({ ...job, check: job.check || isNamed || isRepeated });
+  headers.append(NATS_HEADER.messageId, messageId);
+  headers.append(NATS_HEADER.expectedStream, names.jobsStream(pool));
+  try {
+    return await publisher.publish({ subject: names.job(pool, level, id), payload, headers }, Math.max(1, limitMs));
+  } catch (thrown) {
+    return toPoolError(thrown);
+  }
+}
+
+/** A live job with this id at another level. @throws PoolError `duplicate_job` */
+async function liveElsewhere(parts: EnqueueParts, given: NewJob): Promise<StoredJob | undefined> {
+  const others = LEVELS.filter((level) => level !== given.level);
+  const found = await Promise.all(others.map((level) => liveJob(parts, given, level)));
+  return found.find((each) => each !== undefined);
+}
+
+/** The live job with this id, if its payload is the same. @throws PoolError `duplicate_job` */
+async function liveJob(
+  { names, store }: EnqueueParts,
+  { pool, id, payload }: NewJob,
+  level: Priority,
+): Promise<StoredJob | undefined> {
+  const stored = await store.lastShown(names.jobsStream(pool), names.job(pool, level, id)).catch(() => undefined);
+  if (stored === undefined) return undefined;
+  if (Buffer.compare(stored.payload, payload) !== 0) {
+    throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
+  }
+  return { id, sequence: stored.sequence, duplicate: true };
+}

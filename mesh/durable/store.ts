@@ -1,0 +1,183 @@
+/**
+ * Reads and manages the lane's streams, through the library of NATS.
+ *
+ * Decided here: what decides something is read from the stream's leader, what is
+ * only shown may come from any replica. Not decided here: what is read means.
+ */
+import type { ConsumerInfo, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
+import type { NatsConnection } from "nats";
+import { PoolError } from "../errors.js";
+import type { Bus } from "../link/bus.js";
+import type { HeaderReader } from "../wire/wire-headers.js";
+import type { ConsumerSettings, StreamSettings } from "./streams.js";
+
+/** A message of a stream. */
+export interface Stored {
+  readonly sequence: number;
+  readonly subject: string;
+  readonly headers: HeaderReader | undefined;
+  readonly payload: Uint8Array;
+}
+
+/** How long the broker may take to answer, in milliseconds. */
+const TIMEOUT_MS = 5_000;
+const DIRECT_TIMEOUT_MS = 1_000;
+const STREAM_NOT_FOUND = 10_059;
+const NOT_FOUND: ReadonlySet<number> = new Set([10_014, 10_037, STREAM_NOT_FOUND]);
+const NOT_FOUND_STATUS = 404;
+
+export class LaneStore {
+  readonly #bus: Bus;
+  #manager: Promise<JetStreamManager> | undefined;
+  #direct: Promise<JetStreamManager> | undefined;
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+  }
+
+  /** The last message of a subject as the stream's leader has it; undefined when there is none. @throws PoolError */
+  last(stream: string, subject: string): Promise<Stored | undefined> {
+    return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, { last_by_subj: subject })));
+  }
+
+  /** The same from any replica: it may be a moment old. @throws PoolError */
+  async lastShown(stream: string, subject: string): Promise<Stored | undefined> {
+    try {
+      return await this.#ask(async ({ direct }) => {
+        return toStored(await direct.getMessage(stream, { last_by_subj: subject }));
+      }, this.#shown());
+    } catch {
+      // Nobody answers for a stream that is not there. The broker's management says which it is.
+      return this.last(stream, subject);
+    }
+  }
+
+  /**
+   * Whether a stream is there. One whose leader is being elected does not answer: that is an error.
+   *
+   * @param subject any that it takes
+   * @throws PoolError
+   */
+  async hasStream(stream: string, subject: string): Promise<boolean> {
+    const { streams } = await this.#decisive();
+    this.#bus.requireConnected();
+    try {
+      await streams.getMessage(stream, { last_by_subj: subject });
+      return true;
+    } catch (thrown) {
+      const code = Number((thrown as { code?: unknown } | undefined)?.code);
+      if (code === STREAM_NOT_FOUND) return false;
+      if (isNotFound(thrown)) return true;
+      throw storeError(thrown);
+    }
+  }
+
+  /** The first message of a subject (wildcards allowed) from this sequence on; undefined at the end. @throws PoolError */
+  next(stream: string, subject: string, fromSequence: number): Promise<Stored | undefined> {
+    return this.#ask(async ({ direct }) =>
+      toStored(await direct.getMessage(stream, { seq: fromSequence, next_by_subj: subject })),
+    );
+  }
+
+  /** Deletes one message; false when it is not there. @throws PoolError */
+  async delete(stream: string, sequence: number): Promise<boolean> {
+    return (await this.#ask(({ streams }) => streams.deleteMessage(stream, sequence, false))) ?? false;
+  }
+
+  /** Deletes the messages of a subject; how many. @throws PoolError */
+  async purge(stream: string, subject: string): Promise<number> {
+    return (await this.#ask(async ({ streams }) => (await streams.purge(stream, { filter: subject })).purged)) ?? 0;
+  }
+
+  /** @returns undefined when it is not there. @throws PoolError */
+  streamInfo(stream: string): Promise<StreamInfo | undefined> {
+    return this.#ask(({ streams }) => streams.info(stream));
+  }
+
+  /** Messages of a subject, wildcards allowed. @throws PoolError */
+  async count(stream: string, subject: string): Promise<number> {
+    const info = await this.#ask(({ streams }) => streams.info(stream, { subjects_filter: subject }));
+    return Object.values(info?.state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** @returns undefined when it is not there. @throws PoolError */
+  consumerInfo(stream: string, consumer: string): Promise<ConsumerInfo | undefined> {
+    return this.#ask(({ consumers }) => consumers.info(stream, consumer));
+  }
+
+  /** @throws PoolError */
+  async addStream(settings: StreamSettings): Promise<StreamInfo> {
+    const added = await this.#ask(({ streams }) => streams.add({ ...settings }));
+    if (added === undefined) throw new PoolError("bus_unavailable", `stream ${settings.name} could not be created`);
+    return added;
+  }
+
+  /** @throws PoolError */
+  async addConsumer(stream: string, settings: ConsumerSettings): Promise<ConsumerInfo> {
+    const added = await this.#ask(({ consumers }) => consumers.add(stream, settings));
+    if (added === undefined) throw new PoolError("bus_unavailable", `stream ${stream} is not there`);
+    return added;
+  }
+
+  #decisive(): Promise<JetStreamManager> {
+    this.#manager ??= this.#open(TIMEOUT_MS);
+    return this.#manager;
+  }
+
+  #shown(): Promise<JetStreamManager> {
+    this.#direct ??= this.#open(DIRECT_TIMEOUT_MS);
+    return this.#direct;
+  }
+
+  /** The library is loaded when it is needed first: most clients never do. */
+  async #open(timeout: number): Promise<JetStreamManager> {
+    const { jetstreamManager } = await import("@nats-io/jetstream");
+    return jetstreamManager(this.#bus.nc as NatsConnection, { checkAPI: false, timeout });
+  }
+
+  /** Asks the broker, and turns "not found" into undefined and every other failure into a PoolError. */
+  async #ask<T>(
+    question: (manager: JetStreamManager) => Promise<T>,
+    manager = this.#decisive(),
+  ): Promise<T | undefined> {
+    this.#bus.requireConnected();
+    try {
+      return await question(await manager);
+    } catch (thrown) {
+      if (isNotFound(thrown)) return undefined;
+      throw storeError(thrown);
+    }
+  }
+}
+
+/** The library's errors have JetStream's own code, and a status or a code that is like one of HTTP. */
+function isNotFound(thrown: unknown): boolean {
+  const { code, status } = (thrown ?? {}) as { code?: unknown; status?: unknown };
+  return NOT_FOUND.has(Number(code)) || code === NOT_FOUND_STATUS || status === NOT_FOUND_STATUS;
+}
+
+const OFF = "JetStream is off at this broker, or not for this account";
+
+/** Whether a failure says that there is no JetStream, which does not pass by itself. */
+export function isOff(thrown: unknown): boolean {
+  return thrown instanceof PoolError && thrown.message.includes(OFF);
+}
+
+function storeError(thrown: unknown): PoolError {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = /jetstream.*not enabled|no responders/i.test(text) ? OFF : `the broker's store: ${text}`;
+  return new PoolError("bus_unavailable", message, { retryAfterMs: 1_000, cause: thrown });
+}
+
+function toStored(msg: StoredLike | null): Stored | undefined {
+  if (msg === null) return undefined;
+  const { seq, subject, header, data } = msg;
+  return { sequence: seq, subject, headers: header, payload: data };
+}
+
+interface StoredLike {
+  readonly seq: number;
+  readonly subject: string;
+  readonly header: HeaderReader;
+  readonly data: Uint8Array;
+}

@@ -1,0 +1,119 @@
+/**
+ * The streams and consumers of the durable lane, as they are created. Pure.
+ *
+ * Decided here: every setting that the lane relies on, and which of a stream's
+ * settings count as a difference. Not decided here: who creates them
+ * (services/manager/durable/provision.ts).
+ */
+import type { ConsumerConfig, ConsumerInfo, StreamConfig } from "@nats-io/jetstream";
+import type { Priority } from "../wire/headers.js";
+import { type DurableNames, LEVELS } from "./names.js";
+
+/** A stream to create. */
+export type StreamSettings = Partial<StreamConfig> & { readonly name: string };
+/** A consumer to create. */
+export type ConsumerSettings = Partial<ConsumerConfig> & { readonly durable_name: string; readonly ack_wait: number };
+
+/** How long a job may be held without a sign of life before it is delivered again, in milliseconds. */
+export const ACK_WAIT_MS = 30_000;
+const NANOS = 1e6;
+const GIB = 2 ** 30;
+const HOUR_MS = 3_600_000;
+
+/** The stream of one pool's jobs: at most one live job an id, and it refuses what is too much. */
+export function jobsStream(names: DurableNames, pool: string, replicas: number): StreamSettings {
+  return settings({
+    name: names.jobsStream(pool),
+    subjects: LEVELS.map((level) => names.jobsOf(pool, level)),
+    retention: "workqueue",
+    num_replicas: replicas,
+    discard: "new",
+    max_msgs_per_subject: 1,
+    discard_new_per_subject: true,
+    max_msgs: 1_000_000,
+    max_bytes: GIB,
+    duplicate_window: 120_000 * NANOS,
+    allow_direct: true,
+  });
+}
+
+/** The streams that all pools of a mesh share. */
+export function sharedStreams(names: DurableNames, replicas: number): StreamSettings[] {
+  const shared = {
+    retention: "limits",
+    num_replicas: replicas,
+    discard: "old",
+    max_msgs_per_subject: 1,
+    allow_direct: true,
+  };
+  return [
+    settings({
+      ...shared,
+      name: names.outcomesStream,
+      subjects: [names.every("outcome")],
+      max_age: 24 * HOUR_MS * NANOS,
+      max_msgs: 1_000_000,
+      max_bytes: 4 * GIB,
+      republish: names.republish,
+    }),
+    settings({
+      ...shared,
+      name: names.deadStream,
+      subjects: [names.every("dead")],
+      max_age: 30 * 24 * HOUR_MS * NANOS,
+      max_msgs: 100_000,
+      max_bytes: GIB,
+    }),
+    settings({
+      ...shared,
+      name: names.claimsStream,
+      subjects: [names.every("claim")],
+      max_age: 30 * 24 * HOUR_MS * NANOS,
+    }),
+  ];
+}
+
+/** The consumer of one level. All managers pull from it. */
+export function levelConsumer(names: DurableNames, pool: string, level: Priority): ConsumerSettings {
+  return {
+    durable_name: level,
+    filter_subject: names.jobsOf(pool, level),
+    ack_policy: "explicit",
+    ack_wait: ACK_WAIT_MS * NANOS,
+    max_deliver: -1,
+    max_ack_pending: 50_000,
+    max_waiting: 64,
+    deliver_policy: "all",
+    replay_policy: "instant",
+  } as ConsumerSettings;
+}
+
+/** How long a job of this consumer may be held without a sign of life, in milliseconds. */
+export function ackWaitMs({ config }: Pick<ConsumerInfo, "config">): number {
+  return (config.ack_wait ?? ACK_WAIT_MS * NANOS) / NANOS;
+}
+
+/**
+ * The settings that differ, such as "max_msgs: 1000000 expected, 5000 found"; empty when none does.
+ *
+ * Only what was asked for is compared: a newer broker reports settings that it made up itself. The number of
+ * copies is the operator's.
+ */
+export function differences(wanted: object, found: object): string[] {
+  const there = found as Record<string, unknown>;
+  return Object.entries(wanted)
+    .filter(([key, value]) => key !== "num_replicas" && !sameSetting(value, there[key]))
+    .map(([key, value]) => `${key}: ${JSON.stringify(value)} expected, ${JSON.stringify(there[key])} found`);
+}
+
+/** A broker leaves out what is false, 0 or unlimited. */
+function sameSetting(wanted: unknown, found: unknown): boolean {
+  if (found === undefined || found === null) return wanted === false || wanted === 0 || wanted === -1;
+  if (typeof wanted !== "object" || wanted === null) return wanted === found;
+  return Object.entries(wanted).every(([key, value]) => sameSetting(value, (found as Record<string, unknown>)[key]));
+}
+
+/** The library's enumerations are these texts. */
+function settings(all: Record<string, unknown> & { readonly name: string }): StreamSettings {
+  return { storage: "file", ...all } as unknown as StreamSettings;
+}

@@ -1,0 +1,165 @@
+/**
+ * What becomes of a durable job: when it is delivered, and when it has ended. Pure.
+ *
+ * Decided here, as two tables: whether a delivered job runs, and what follows from
+ * how it ended. Who stores, acknowledges and gives back is lane.ts.
+ *
+ *   a delivery                                   what is done
+ *   an outcome of it is stored                   settle: acknowledge
+ *   a dead letter of it is stored                bury: store its outcome, acknowledge
+ *   its headers are wrong                        bury, invalid_argument
+ *   its time is over                             store deadline_exceeded
+ *   it may run once, and a claim of it is stored bury, worker_lost: it may have run
+ *   delivered far more often than it may fail    bury, worker_lost: it ends those who have it
+ *   it may run once                              claim, then run
+ *   anything else                                run
+ *
+ *   an outcome                                   what is done
+ *   a result, canceled, the job's time is over   store
+ *   the pool had no room, the manager stops      giveBack, it does not count
+ *   it will never succeed                        bury
+ *   it may run once, and it may have run         bury
+ *   failures left                                giveBack, after a wait
+ *   no failures left                             bury
+ */
+
+import type { DurableJob } from "../../../mesh/durable/job.js";
+import { PoolError, type Reason } from "../../../mesh/errors.js";
+import type { Outcome } from "../../../mesh/job/job.js";
+import { backoffMs } from "./backoff.js";
+
+/** A delivered job, as far as it matters here. */
+export interface DeliveredJob {
+  readonly id: string;
+  /** Its sequence in the stream. */
+  readonly sequence: number;
+  /** How often it was delivered; 1 for the first time. */
+  readonly deliveries: number;
+  /** What it says of itself; an error when its headers are wrong. */
+  readonly job: DurableJob | PoolError;
+}
+
+/** What the streams say of a job's id. Undefined: nothing is stored, or nobody looked. */
+export interface Known {
+  /** The outcome's own sequence. */
+  readonly outcome?: { readonly sequence: number } | undefined;
+  /** A dead letter, and the sequence of the job that it is of. */
+  readonly dead?: { readonly job: number; readonly error: PoolError } | undefined;
+  /** A claim's own sequence, and that of the job that it is of. */
+  readonly claim?: { readonly sequence: number; readonly job: number } | undefined;
+}
+
+/** What is to be done. */
+export type Act =
+  | { readonly do: "run" }
+  /** Store a claim over the one with this sequence, 0 for none; then run. */
+  | { readonly do: "claim"; readonly over: number }
+  /** An outcome is stored: acknowledge. */
+  | { readonly do: "settle" }
+  | { readonly do: "store"; readonly outcome: Outcome }
+  /** Store a dead letter and an outcome with this error. */
+  | { readonly do: "bury"; readonly error: PoolError }
+  | { readonly do: "giveBack"; readonly delayMs: number }
+  /** Somebody else may have it by now: say nothing. */
+  | { readonly do: "letGo" };
+
+/** So many deliveries over the bound of failures a job may have: managers that drain give it back. */
+const DELIVERIES_OVER_ATTEMPTS = 10;
+/** The wait when the pool or the manager was in the way, in milliseconds. */
+const NO_FAULT_DELAY_MS = 1_000;
+
+/** Whether a delivery needs to look for an outcome before it runs. */
+export function mustLook({ deliveries, job }: DeliveredJob): boolean {
+  return !(job instanceof PoolError) && (deliveries > 1 || job.check);
+}
+
+/** @param wallNowMs milliseconds since the epoch */
+export function onDelivery(delivered: DeliveredJob, known: Known, wallNowMs: number): Act {
+  const { job, sequence, deliveries } = delivered;
+  if (job instanceof PoolError) return { do: "bury", error: job };
+  if (known.outcome !== undefined && known.outcome.sequence > job.afterOutcome) return { do: "settle" };
+  if (known.dead?.job === sequence) return { do: "bury", error: known.dead.error };
+  if (job.expiresAt !== undefined && wallNowMs >= job.expiresAt) {
+    return { do: "store", outcome: failed(delivered, expired()) };
+  }
+  if (!job.idempotent && known.claim?.job === sequence) return { do: "bury", error: claimed() };
+  if (deliveries > job.maxAttempts + DELIVERIES_OVER_ATTEMPTS) return { do: "bury", error: poison(deliveries) };
+  return job.idempotent ? { do: "run" } : { do: "claim", over: known.claim?.sequence ?? 0 };
+}
+
+/** What the manager can do at the moment. */
+export interface Standing {
+  /** Nobody else can have the job: the broker has heard of it in time. */
+  readonly holdsLease: boolean;
+  /** At least 0, below 1: spreads the waits. */
+  readonly chance: number;
+  /** Milliseconds since the epoch. */
+  readonly wallNowMs: number;
+  /** The largest result that can be stored, in bytes. */
+  readonly resultLimitBytes: number;
+}
+
+/** Not the job's fault, and it has not run. */
+const NO_FAULT: ReadonlySet<Reason> = new Set([
+  "draining",
+  "pool_full",
+  "no_workers",
+  "unknown_pool",
+  "bus_unavailable",
+  "duplicate_job",
+]);
+/** It will never succeed. */
+const HOPELESS: ReadonlySet<Reason> = new Set(["job_rejected", "invalid_argument", "payload_too_large"]);
+
+export function onOutcome(delivered: DeliveredJob, outcome: Outcome, standing: Standing): Act {
+  if (outcome.ok) return onResult(outcome, standing);
+  const { error } = outcome;
+  const { job } = delivered;
+  if (job instanceof PoolError) return { do: "bury", error: job };
+  if (error.reason === "canceled") return { do: "store", outcome };
+  if (job.expiresAt !== undefined && standing.wallNowMs >= job.expiresAt) {
+    return { do: "store", outcome: failed(delivered, expired(error.maybeExecuted)) };
+  }
+  return ifHeld(standing, onFailure(delivered, job, error, standing));
+}
+
+/** A manager that may have lost a job to another may store its outcome, and nothing else. */
+function ifHeld({ holdsLease }: Standing, act: Act): Act {
+  return holdsLease ? act : { do: "letGo" };
+}
+
+function onResult(outcome: Outcome & { readonly ok: true }, standing: Standing): Act {
+  const bytes = outcome.result.payload.length;
+  if (bytes <= standing.resultLimitBytes) return { do: "store", outcome };
+  const message = `the result has ${bytes} bytes; at most ${standing.resultLimitBytes} can be stored`;
+  const error = new PoolError("payload_too_large", message, { maybeExecuted: true });
+  return ifHeld(standing, { do: "bury", error });
+}
+
+function onFailure({ deliveries }: DeliveredJob, job: DurableJob, error: PoolError, { chance }: Standing): Act {
+  const mayRunAgain = job.idempotent || !error.maybeExecuted;
+  if (!mayRunAgain || HOPELESS.has(error.reason)) return { do: "bury", error };
+  if (NO_FAULT.has(error.reason))
+    return { do: "giveBack", delayMs: error.reason === "draining" ? 0 : NO_FAULT_DELAY_MS };
+  if (deliveries >= job.maxAttempts) return { do: "bury", error };
+  const delayMs = error.retryAfterMs ?? backoffMs(job.backoff, deliveries, chance);
+  return { do: "giveBack", delayMs };
+}
+
+function failed({ id, deliveries }: DeliveredJob, error: PoolError): Outcome {
+  return { ok: false, id, error, worker: "", attempt: deliveries };
+}
+
+function expired(maybeExecuted = false): PoolError {
+  return new PoolError("deadline_exceeded", "the job expired before it ended", { maybeExecuted });
+}
+
+function claimed(): PoolError {
+  const message = "whoever had the job is lost; it may run once only";
+  return new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false });
+}
+
+function poison(deliveries: number): PoolError {
+  const message = `delivered ${deliveries} times without an outcome`;
+  return new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false });
+}

@@ -1,0 +1,138 @@
+/**
+ * The deliveries that one manager holds of one pool, and for how long it may. Pure.
+ *
+ * Decided here: when a delivery's lease is over. The broker delivers a message
+ * again when it has heard nothing of it for the consumer's ack wait. So a manager
+ * says regularly that it works on it, and gives nothing back when it last said so too long
+ * ago. Nothing is sent here.
+ */
+import type { DeliveryFacts } from "../../../mesh/durable/ack-subject.js";
+import type { DurableJob } from "../../../mesh/durable/job.js";
+import type { PoolError } from "../../../mesh/errors.js";
+import type { Priority } from "../../../mesh/wire/headers.js";
+import type { HeaderReader } from "../../../mesh/wire/wire-headers.js";
+import type { DeliveredJob } from "./decide.js";
+
+/** Told to the broker so many times within an ack wait. */
+const SIGNS_PER_WAIT = 3;
+/** The part of the ack wait that is left for messages on their way, and its bound, in milliseconds. */
+const MARGIN = 1 / 6;
+const MAX_MARGIN_MS = 5_000;
+
+/** One delivered message. */
+export class Delivery implements DeliveredJob {
+  /** It has ended, and is being stored: it waits for no slot any more. */
+  isEnding = false;
+  /** The claim that was stored for it; 0 for none. */
+  claim = 0;
+  /** A later delivery of the same message takes the place of an earlier one. */
+  facts: DeliveryFacts;
+  ackSubject: string;
+  /** When the broker heard of it last, monotonic milliseconds. */
+  #signedAtMs: number;
+
+  constructor(
+    readonly id: string,
+    readonly level: Priority,
+    facts: DeliveryFacts,
+    ackSubject: string,
+    readonly headers: HeaderReader | undefined,
+    readonly payload: Uint8Array,
+    readonly job: DurableJob | PoolError,
+    nowMs: number,
+  ) {
+    this.facts = facts;
+    this.ackSubject = ackSubject;
+    this.#signedAtMs = nowMs;
+  }
+
+  get sequence(): number {
+    return this.facts.sequence;
+  }
+
+  get deliveries(): number {
+    return this.facts.deliveries;
+  }
+
+  get signedAtMs(): number {
+    return this.#signedAtMs;
+  }
+
+  /** The broker hears of it now. */
+  sign(nowMs: number): void {
+    this.#signedAtMs = nowMs;
+  }
+
+  /** It came again, to the same manager. */
+  again(facts: DeliveryFacts, ackSubject: string, nowMs: number): void {
+    this.facts = facts;
+    this.ackSubject = ackSubject;
+    this.#signedAtMs = nowMs;
+  }
+}
+
+export class Held {
+  readonly #bySequence = new Map<number, Delivery>();
+  readonly #signEveryMs: number;
+  readonly #leaseMs: number;
+  #bytes = 0;
+  #ending = 0;
+
+  /** @param ackWaitMs of the consumers, in milliseconds */
+  constructor(ackWaitMs: number) {
+    this.#signEveryMs = ackWaitMs / SIGNS_PER_WAIT;
+    this.#leaseMs = ackWaitMs - Math.min(MAX_MARGIN_MS, ackWaitMs * MARGIN);
+  }
+
+  get size(): number {
+    return this.#bySequence.size;
+  }
+
+  /** Those among them that have ended and are being stored. */
+  get ending(): number {
+    return this.#ending;
+  }
+
+  /** Payload bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  all(): Iterable<Delivery> {
+    return this.#bySequence.values();
+  }
+
+  of(sequence: number): Delivery | undefined {
+    return this.#bySequence.get(sequence);
+  }
+
+  add(delivery: Delivery): void {
+    this.#bySequence.set(delivery.sequence, delivery);
+    this.#bytes += delivery.payload.length;
+  }
+
+  /** It has ended; its outcome is being stored. */
+  beginEnd(delivery: Delivery): void {
+    if (delivery.isEnding || this.#bySequence.get(delivery.sequence) !== delivery) return;
+    delivery.isEnding = true;
+    this.#ending += 1;
+  }
+
+  /** False when it was not held any more. */
+  remove(delivery: Delivery): boolean {
+    if (this.#bySequence.get(delivery.sequence) !== delivery) return false;
+    this.#bytes -= delivery.payload.length;
+    if (delivery.isEnding) this.#ending -= 1;
+    return this.#bySequence.delete(delivery.sequence);
+  }
+
+  /** Whether nobody else can have got it. */
+  hasLease(delivery: Delivery, nowMs: number): boolean {
+    return nowMs - delivery.signedAtMs < this.#leaseMs;
+  }
+
+  /** Those that the broker must hear of now. */
+  toSign(nowMs: number): Delivery[] {
+    return [...this.#bySequence.values()].filter(({ signedAtMs }) => nowMs - signedAtMs >= this.#signEveryMs);
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * What a manager of the durable lane answers on NATS:
+ *
+ *   pool.P.enqueue   one manager stores the job, and answers with its receipt
+ *   pool.P.discard   one manager ends a stored job that nobody holds
+ *   pool.P.lookup    the manager that holds the job says what it does with it; the others say nothing
+ */
+import type { Msg } from "nats";
+import { ENQUEUE_TIMEOUT_MS, type EnqueueParts, enqueue, type StoredJob } from "../../../mesh/durable/enqueue.js";
+import { encodeHeldJob, type HeldJob } from "../../../mesh/durable/held-job.js";
+import { decodeDurableJob } from "../../../mesh/durable/job.js";
+import type { DurableNames } from "../../../mesh/durable/names.js";
+import { PoolError, toPoolError } from "../../../mesh/errors.js";
+import { json } from "../../../mesh/job/codec.js";
+import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import type { Subscription } from "../../../mesh/link/subscription.js";
+import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
+import { decodeJobHeaders, encodeReplyHeaders } from "../../../mesh/wire/headers.js";
+import { checkName, isAnswerable, QUEUE_MANAGERS } from "../../../mesh/wire/subjects.js";
+import { type HeaderReader, headersOf } from "../../../mesh/wire/wire-headers.js";
+
+/** What it works with. */
+export interface LaneDoorsParts {
+  readonly bus: Bus;
+  readonly names: DurableNames;
+  /** @throws PoolError */
+  readonly enqueue: (pool: string, headers: HeaderReader | undefined, payload: Uint8Array) => Promise<StoredJob>;
+  /** @throws PoolError */
+  readonly discard: (pool: string, id: string) => Promise<void>;
+  readonly find: (pool: string, id: string) => HeldJob | undefined;
+}
+
+/** Requests that are worked on at once. */
+const MAX_UNDER_WAY = 1_024;
+const EMPTY = new Uint8Array();
+
+export class LaneDoors {
+  readonly #parts: LaneDoorsParts;
+  readonly #subscriptions: Subscription[] = [];
+  #underWay = 0;
+
+  constructor(parts: LaneDoorsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param pools those that the manager serves; undefined for all
+   * @param isService whether it works for others, as a manager that is embedded in a program does not
+   */
+  start(pools: readonly string[] | undefined, isService: boolean): void {
+    const { bus, names } = this.#parts;
+    for (const pool of pools ?? [undefined]) {
+      this.#subscriptions.push(bus.subscribe(names.everyDoor("lookup", pool), (msg) => this.#onLookup(msg)));
+      if (!isService) continue;
+      const onEnqueue = (msg: Msg): void => void this.#serve(msg, () => this.#enqueue(msg));
+      const onDiscard = (msg: Msg): void => void this.#serve(msg, () => this.#discard(msg));
+      this.#subscriptions.push(
+        bus.subscribe(names.everyDoor("enqueue", pool), onEnqueue, QUEUE_MANAGERS),
+        bus.subscribe(names.everyDoor("discard", pool), onDiscard, QUEUE_MANAGERS),
+      );
+    }
+  }
+
+  stop(): void {
+    for (const subscription of this.#subscriptions) void subscription.drain();
+  }
+
+  #onLookup(msg: Msg): void {
+    const job = this.#parts.find(this.#parts.names.poolOf(msg.subject), msg.string());
+    if (job !== undefined) this.#answer(msg, encodeHeldJob(job), encodeReplyHeaders({ kind: "result" }));
+  }
+
+  async #serve(msg: Msg, work: () => Promise<Uint8Array>): Promise<void> {
+    try {
+      if (this.#underWay >= MAX_UNDER_WAY) {
+        throw new PoolError("pool_full", "the manager works on too many requests", { retryAfterMs: 1_000 });
+      }
+      this.#underWay += 1;
+      try {
+        this.#answer(msg, await work(), encodeReplyHeaders({ kind: "result" }));
+      } finally {
+        this.#underWay -= 1;
+      }
+    } catch (thrown) {
+      const error = toPoolError(thrown);
+      const headers = encodeReplyHeaders({ kind: "error" });
+      writeErrorHeaders(headers, error);
+      this.#answer(msg, errorText(error), headers);
+    }
+  }
+
+  async #enqueue(msg: Msg): Promise<Uint8Array> {
+    const { names, enqueue: store } = this.#parts;
+    return json.encode(await store(names.poolOf(msg.subject), headersOf(msg), msg.data.slice()));
+  }
+
+  async #discard(msg: Msg): Promise<Uint8Array> {
+    const { names, discard } = this.#parts;
+    await discard(names.poolOf(msg.subject), checkName("job", msg.string()));
+    return EMPTY;
+  }
+
+  #answer({ reply }: Msg, payload: Uint8Array, headers: ReturnType<typeof encodeReplyHeaders>): void {
+    const { bus } = this.#parts;
+    if (isAnswerable(reply, bus.inboxPrefix)) bus.publish(reply, payload, { headers });
+  }
+}
+
+/** Stores a job whose sender asked a manager to. @throws PoolError */
+export function enqueueHere(
+  parts: EnqueueParts,
+  pool: string,
+  headers: HeaderReader | undefined,
+  payload: Uint8Array,
+): Promise<StoredJob> {
+  const { runtime, inboxPrefix } = parts.bus;
+  const { jobId, priority = "normal" } = decodeJobHeaders(headers);
+  const job = decodeDurableJob(headers, DEFAULT_TIMEOUT_MS, inboxPrefix);
+  return enqueue(parts, {
+    pool,
+    id: jobId ?? runtime.newId(),
+    isNamed: jobId !== undefined,
+    level: priority,
+    payload,
+    job: { ...job, enqueuedAt: runtime.wallNow() },
+    limitMs: ENQUEUE_TIMEOUT_MS,
+  });
+}

@@ -1,0 +1,263 @@
+/**
+ * The durable lane of one manager: the lanes of its pools, and where jobs are enqueued through it.
+ *
+ * Decided here: which pools have one, when streams are created, and the order in
+ * which the lane stops: no new pulls, what runs ends within the grace, what is
+ * left goes back, and then the open pulls run out.
+ */
+
+import type { HeldJob } from "../../../mesh/durable/held-job.js";
+import type { HeldList } from "../../../mesh/durable/held-list.js";
+import { DurableNames } from "../../../mesh/durable/names.js";
+import { StreamPublisher } from "../../../mesh/durable/publisher.js";
+import { isOff, LaneStore } from "../../../mesh/durable/store.js";
+import { toPoolError, unknownPool } from "../../../mesh/errors.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import type { Inbox } from "../../../mesh/link/inbox.js";
+import { delay, type Timer } from "../../../mesh/link/runtime.js";
+import type { Logger } from "../../../mesh/process/log.js";
+import { isShownPool } from "../doors/unknown-pool.js";
+import type { Pool } from "../pool/pool.js";
+import { discard } from "./discard.js";
+import { enqueueHere, LaneDoors } from "./lane-doors.js";
+import { PoolLane } from "./pool-lane.js";
+import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
+import { Takeover } from "./takeover.js";
+
+/** What it works with. */
+export interface DurableLaneParts {
+  readonly bus: Bus;
+  readonly prefix: string;
+  /** This manager's id. */
+  readonly manager: string;
+  /** For this manager's own questions; once it has started. */
+  readonly inbox: () => Inbox;
+  readonly pools: () => Iterable<Pool>;
+  /** The pools that it serves; undefined for all. */
+  readonly served: readonly string[] | undefined;
+  /** Also take jobs from `pool.P.enqueue`. */
+  readonly servesEnqueue: boolean;
+  /** A pool by name. @throws PoolError */
+  readonly get: (name: string) => Pool;
+  readonly log: Logger;
+}
+
+const TICK_MS = 100;
+/** How long the start tries to create streams, in milliseconds. */
+const START_LIMIT_MS = 15_000;
+/** After a failure to create streams, in milliseconds. */
+const RETRY_MS = 1_000;
+/** How long what has ended may take to be stored at the end, in milliseconds. */
+const SETTLE_LIMIT_MS = 3_000;
+const SETTLE_CHECK_MS = 20;
+/** Copies of a stream where the brokers form a cluster. */
+const CLUSTER_REPLICAS = 3;
+
+export class DurableLane {
+  readonly names: DurableNames;
+  readonly store: LaneStore;
+  readonly publisher: StreamPublisher;
+  readonly #parts: DurableLaneParts;
+  readonly #lanes = new Map<Pool, PoolLane>();
+  /** Pools whose streams are being created. */
+  readonly #opening = new Map<Pool, Promise<void>>();
+  readonly #offBus: (() => void)[];
+  readonly #doors: LaneDoors;
+  #takeover: Takeover | undefined;
+  #ticker: Timer | undefined;
+  #retryAtMs = 0;
+  #stopping = false;
+
+  constructor(parts: DurableLaneParts) {
+    const { bus, prefix } = parts;
+    this.#parts = parts;
+    this.names = new DurableNames(prefix);
+    this.store = new LaneStore(bus);
+    this.publisher = new StreamPublisher(bus);
+    const { names, store, publisher } = this;
+    this.#doors = new LaneDoors({
+      bus,
+      names,
+      enqueue: async (pool, headers, payload) => {
+        await this.#ensure(pool);
+        return enqueueHere({ bus, names, store, publisher }, pool, headers, payload);
+      },
+      discard: (pool, id) => discard({ bus, names, store, publisher, manager: parts.manager }, pool, id),
+      find: (pool, id) => this.#find(pool, id),
+    });
+    this.#offBus = [
+      bus.on("reconnect", () => this.#each((lane) => lane.onReconnect())),
+      bus.on("disconnect", () => this.#each((lane) => lane.onDisconnect())),
+    ];
+  }
+
+  /** The lane of one pool; undefined when it has none yet. */
+  of(pool: Pool): PoolLane | undefined {
+    return this.#lanes.get(pool);
+  }
+
+  /** A cluster may need a moment for an election; a broker without JetStream stays without. */
+  async #provisionAtStart(): Promise<void> {
+    const { runtime } = this.#parts.bus;
+    const endAtMs = runtime.now() + START_LIMIT_MS;
+    for (;;) {
+      try {
+        return await this.#provision(provisionShared);
+      } catch (thrown) {
+        if (isOff(thrown) || runtime.now() >= endAtMs || this.#stopping) throw thrown;
+        await delay(runtime, RETRY_MS);
+      }
+    }
+  }
+
+  /** How many jobs of a pool another manager says that it holds. */
+  knowsHeld(pool: string, manager: string): number {
+    return this.#takeover?.knowsHeld(pool, manager) ?? 0;
+  }
+
+  /** Creates what is missing. @throws PoolError `bus_unavailable` when the broker has no JetStream */
+  async start(): Promise<void> {
+    await this.#provisionAtStart();
+    await Promise.all([...this.#parts.pools()].filter(isServed).map((pool) => this.#open(pool)));
+    this.#doors.start(this.#parts.served, this.#parts.servesEnqueue);
+    this.#takeover = this.#makeTakeover();
+    this.#takeover.start();
+    this.#ticker = this.#parts.bus.runtime.every(TICK_MS, () => this.#tick());
+  }
+
+  /** Stops pulling, and gives back what no worker has. */
+  drain(): void {
+    this.#stopping = true;
+    this.#doors.stop();
+    this.#each((lane) => lane.drain());
+  }
+
+  /** Ends it; what has ended is stored first, within a limit. */
+  async stop(): Promise<void> {
+    const { runtime } = this.#parts.bus;
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.finish()));
+    const endAtMs = runtime.now() + SETTLE_LIMIT_MS;
+    while (this.#heldJobs() > 0 && runtime.now() < endAtMs && this.#parts.bus.connected) {
+      await delay(runtime, SETTLE_CHECK_MS);
+    }
+    runtime.cancel(this.#ticker);
+    this.#takeover?.stop();
+    for (const off of this.#offBus) off();
+    this.publisher.stop();
+  }
+
+  /** Opens the lane of a pool, if it has none yet. @throws PoolError */
+  async #ensure(name: string): Promise<void> {
+    const pool = this.#parts.get(name);
+    if (!isServed(pool)) throw unknownPool({ retryAfterMs: RETRY_MS });
+    if (!this.#lanes.has(pool)) await this.#open(pool);
+  }
+
+  #makeTakeover(): Takeover {
+    const { bus, manager, served, log, inbox } = this.#parts;
+    const { names, store } = this;
+    const held = (): Iterable<readonly [string, HeldList]> => this.#heldLists();
+    return new Takeover({ bus, manager, served, log, inbox: inbox(), names, store, held });
+  }
+
+  *#heldLists(): Generator<readonly [string, HeldList]> {
+    for (const [pool, lane] of this.#lanes) yield [pool.name, lane.heldList];
+  }
+
+  #find(name: string, id: string): HeldJob | undefined {
+    for (const [pool, lane] of this.#lanes) if (pool.name === name) return lane.find(id);
+    return undefined;
+  }
+
+  #heldJobs(): number {
+    let held = 0;
+    this.#each((lane) => {
+      held += lane.held;
+    });
+    return held;
+  }
+
+  #each(work: (lane: PoolLane) => void): void {
+    for (const lane of this.#lanes.values()) work(lane);
+  }
+
+  #tick(): void {
+    const nowMs = this.#parts.bus.runtime.now();
+    this.#each((lane) => lane.tick(nowMs));
+    this.#takeover?.tick(nowMs);
+    if (this.#stopping || !this.#parts.bus.connected || nowMs < this.#retryAtMs) return;
+    const current = new Set(this.#parts.pools());
+    for (const [pool, lane] of this.#lanes) if (!current.has(pool)) this.#close(pool, lane);
+    for (const pool of current) {
+      if (!isServed(pool) || this.#lanes.has(pool) || this.#opening.has(pool)) continue;
+      void this.#open(pool).catch((thrown: unknown) => this.#onFailure(pool.name, thrown));
+    }
+  }
+
+  #open(pool: Pool): Promise<void> {
+    const underWay = this.#opening.get(pool);
+    if (underWay !== undefined) return underWay;
+    const opening = this.#openNow(pool).finally(() => this.#opening.delete(pool));
+    this.#opening.set(pool, opening);
+    return opening;
+  }
+
+  async #openNow(pool: Pool): Promise<void> {
+    const ackWaitMs = await this.#provision((parts) => provisionPool(parts, pool.name));
+    if (this.#stopping) return;
+    const { bus, manager, log } = this.#parts;
+    const { names, store, publisher } = this;
+    const onMissing = (): void => void this.#restore(pool);
+    this.#lanes.set(pool, new PoolLane({ pool, manager, bus, names, store, publisher, ackWaitMs, onMissing, log }));
+  }
+
+  /** A pool that the manager has forgotten: it has no workers and no jobs. */
+  #close(pool: Pool, lane: PoolLane): void {
+    this.#lanes.delete(pool);
+    lane.drain();
+    void lane.finish();
+  }
+
+  /** The stream of a pool does not answer. If it is gone, it is created again, empty. */
+  async #restore(pool: Pool): Promise<void> {
+    const { bus, log } = this.#parts;
+    for (;;) {
+      await delay(bus.runtime, RETRY_MS);
+      const lane = this.#lanes.get(pool);
+      if (this.#stopping || lane === undefined) return;
+      try {
+        const isThere = (await this.store.streamInfo(this.names.jobsStream(pool.name))) !== undefined;
+        if (!isThere) log.error({ pool: pool.name }, "the stream of this pool is gone; it is created again, empty");
+        await this.#provision(provisionShared);
+        await this.#provision((parts) => provisionPool(parts, pool.name));
+        return lane.resume();
+      } catch (thrown) {
+        if (bus.connected) this.#onFailure(pool.name, thrown);
+      }
+    }
+  }
+
+  #onFailure(pool: string, thrown: unknown): void {
+    this.#retryAtMs = this.#parts.bus.runtime.now() + RETRY_MS;
+    this.#parts.log.error({ pool, why: toPoolError(thrown).message }, "the durable lane of this pool cannot open");
+  }
+
+  /** With as many copies as the cluster can hold. */
+  async #provision<T>(work: (parts: Provisioning) => Promise<T>): Promise<T> {
+    const { bus, log } = this.#parts;
+    const parts = { store: this.store, names: this.names, log };
+    const isCluster = bus.nc.info?.cluster !== undefined;
+    if (!isCluster) return work({ ...parts, replicas: 1 });
+    try {
+      return await work({ ...parts, replicas: CLUSTER_REPLICAS });
+    } catch (thrown) {
+      if (!/peers|replicas/.test(toPoolError(thrown).message)) throw thrown;
+      return work({ ...parts, replicas: 1 });
+    }
+  }
+}
+
+/** A name that was only mistyped gets no streams. */
+function isServed({ facts }: Pool): boolean {
+  return facts.isNamed || facts.everHeard || isShownPool(facts);
+}

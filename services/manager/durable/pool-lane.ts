@@ -1,0 +1,371 @@
+/**
+ * The durable lane of one pool at one manager: pulls stored jobs, gives them to
+ * the pool's dispatcher as it gives any job, and settles them.
+ *
+ * Decided here: in which order an ending is stored, acknowledged and told. Not
+ * decided here: what becomes of a job (decide.ts), how much is pulled (pulls.ts),
+ * who takes and frees slots (the dispatcher, for all lanes).
+ */
+import type { Msg } from "nats";
+import { ACK, type DeliveryFacts, giveBack, IN_PROGRESS } from "../../../mesh/durable/ack-subject.js";
+import type { HeldJob } from "../../../mesh/durable/held-job.js";
+import type { HeldList } from "../../../mesh/durable/held-list.js";
+import { DURABLE_CLIENT, decodeDurableJob, durablePayloadLimit } from "../../../mesh/durable/job.js";
+import type { DurableNames } from "../../../mesh/durable/names.js";
+import { encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
+import type { StreamPublisher } from "../../../mesh/durable/publisher.js";
+import type { LaneStore, Stored } from "../../../mesh/durable/store.js";
+import { PoolError, toPoolError } from "../../../mesh/errors.js";
+import type { Outcome } from "../../../mesh/job/job.js";
+import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import type { Logger } from "../../../mesh/process/log.js";
+import type { JobHeaders, Priority } from "../../../mesh/wire/headers.js";
+import { MAX_TIMEOUT_MS } from "../../../mesh/wire/headers.js";
+import { isName } from "../../../mesh/wire/subjects.js";
+import { headersOf } from "../../../mesh/wire/wire-headers.js";
+import type { Pool } from "../pool/pool.js";
+import { type Act, type Known, mustLook, onDelivery, onOutcome } from "./decide.js";
+import { Ends } from "./ends.js";
+import { Delivery, Held } from "./held.js";
+import { LaneTotals } from "./lane-totals.js";
+import { Leftovers } from "./leftovers.js";
+import { Pulls } from "./pulls.js";
+
+/** What it works with. */
+export interface PoolLaneParts {
+  readonly pool: Pool;
+  /** This manager's id. */
+  readonly manager: string;
+  readonly bus: Bus;
+  readonly names: DurableNames;
+  readonly store: LaneStore;
+  readonly publisher: StreamPublisher;
+  /** How long a job may be held without a sign of life, in milliseconds. */
+  readonly ackWaitMs: number;
+  /** The stream or a consumer is not there any more. */
+  readonly onMissing: () => void;
+  readonly log: Logger;
+}
+
+/** Jobs that are remembered until they are due again. */
+const MAX_GIVEN_BACK = 10_000;
+/** When a job is delivered again whose outcome could not be looked for, in milliseconds. */
+const LOOK_AGAIN_MS = 250;
+
+export class PoolLane {
+  readonly totals = new LaneTotals();
+  readonly #parts: PoolLaneParts;
+  readonly #held: Held;
+  readonly #ends: Ends;
+  readonly #pulls: Pulls;
+  readonly #leftovers: Leftovers;
+  /** Jobs that wait after a failure which was seen here, oldest first. */
+  readonly #givenBack = new Map<string, { readonly dueAtMs: number; readonly attempt: number }>();
+  #draining = false;
+
+  constructor(parts: PoolLaneParts) {
+    const { pool, bus, names, ackWaitMs } = parts;
+    this.#parts = parts;
+    this.#held = new Held(ackWaitMs);
+    this.#ends = new Ends({
+      ...parts,
+      pool: pool.name,
+      holdsLease: (delivery) => this.#held.hasLease(delivery, bus.runtime.now()),
+    });
+    this.#leftovers = new Leftovers({ ...parts, pool: pool.name }, bus.runtime.now());
+    this.#pulls = new Pulls({
+      bus,
+      pool,
+      stream: names.jobsStream(pool.name),
+      held: this.#held,
+      onDelivery: (msg, facts, level) => this.#onDelivery(msg, facts, level),
+      onMissing: parts.onMissing,
+    });
+  }
+
+  /** Jobs that this manager holds: parked, running, or about to be stored. */
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** What this manager holds, for the others. */
+  get heldList(): HeldList {
+    const list: Record<Priority, number[]> = { high: [], normal: [], low: [] };
+    for (const { level, sequence } of this.#held.all()) list[level].push(sequence);
+    return list;
+  }
+
+  /** A job that this manager holds, or has given back to be delivered later; undefined when it knows nothing of it. */
+  find(id: string): HeldJob | undefined {
+    for (const delivery of this.#held.all()) {
+      if (delivery.id !== id) continue;
+      const job = this.#parts.pool.dispatcher.live(id);
+      const attempt = job?.spec.nonce === nonceOf(delivery) ? job.attempt : undefined;
+      const runs = attempt?.state === "accepted";
+      return { state: runs ? "running" : "held", attempt: delivery.deliveries, worker: (runs && attempt.worker) || "" };
+    }
+    const note = this.#givenBack.get(id);
+    if (note === undefined || note.dueAtMs < this.#parts.bus.runtime.now()) return undefined;
+    return { state: "retrying", attempt: note.attempt, worker: "" };
+  }
+
+  /** Called every 100 milliseconds. */
+  tick(nowMs: number): void {
+    for (const delivery of this.#held.toSign(nowMs)) this.#sign(delivery, nowMs);
+    if (this.#pulls.areOpen && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
+    this.#pulls.tick(nowMs);
+  }
+
+  /** The connection is back: the broker has forgotten the open pulls, and must hear of what is held. */
+  onReconnect(): void {
+    const nowMs = this.#parts.bus.runtime.now();
+    for (const delivery of this.#held.all()) this.#sign(delivery, nowMs);
+    this.#leftovers.onReconnect(nowMs);
+    this.#pulls.forget();
+    this.#pulls.tick(nowMs);
+  }
+
+  /** The connection is gone, and the open pulls with it. */
+  onDisconnect(): void {
+    this.#pulls.forget();
+  }
+
+  /** The stream, which was not there, is there again. */
+  resume(): void {
+    this.#pulls.resume();
+  }
+
+  /** Takes nothing new and gives back what has not been sent to a worker. */
+  drain(): void {
+    this.#draining = true;
+    this.#pulls.stop();
+    const { dispatcher } = this.#parts.pool;
+    for (const delivery of [...this.#held.all()]) {
+      const job = dispatcher.live(delivery.id);
+      if (job?.state !== "parked" || job.spec.nonce !== nonceOf(delivery)) continue;
+      dispatcher.cancel(job, new PoolError("draining", "the manager stops"));
+    }
+  }
+
+  /** Resolves when the open pulls are over. */
+  finish(): Promise<void> {
+    return this.#pulls.finish();
+  }
+
+  #sign(delivery: Delivery, nowMs: number): void {
+    if (this.#parts.bus.publish(delivery.ackSubject, IN_PROGRESS)) delivery.sign(nowMs);
+  }
+
+  #onDelivery(msg: Msg, facts: DeliveryFacts, level: Priority): void {
+    const { bus, names } = this.#parts;
+    const nowMs = bus.runtime.now();
+    const known = this.#held.of(facts.sequence);
+    // It was not heard of in time, and came again to the same manager: it goes on as it is.
+    if (known !== undefined) return known.again(facts, msg.reply ?? "", nowMs);
+    if (this.#draining) return void bus.publish(msg.reply ?? "", giveBack(0));
+    this.totals.delivered += 1;
+    const said = names.readJob(msg.subject)?.id ?? "";
+    const headers = headersOf(msg);
+    // What cannot be a subject cannot be stored under its own id.
+    const id = isName(said) ? said : `invalid-${facts.sequence}`;
+    const job = this.#read(said, headers);
+    const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
+    this.#held.add(delivery);
+    this.#givenBack.delete(id);
+    if (mustLook(delivery)) void this.#look(delivery);
+    else this.#begin(delivery, {});
+  }
+
+  #read(id: string, headers: ReturnType<typeof headersOf>): Delivery["job"] {
+    const { bus, pool } = this.#parts;
+    try {
+      if (!isName(id)) throw new PoolError("invalid_argument", "job: the id is no name", { field: "job" });
+      return decodeDurableJob(headers, pool.settings.timeoutMs, bus.inboxPrefix);
+    } catch (thrown) {
+      return toPoolError(thrown);
+    }
+  }
+
+  async #look(delivery: Delivery): Promise<void> {
+    let known: Known;
+    try {
+      known = await this.#ends.known(delivery);
+    } catch (thrown) {
+      const why = toPoolError(thrown).message;
+      this.#parts.log.warn({ pool: this.#parts.pool.name, job: delivery.id, why }, "the outcomes cannot be read");
+      return this.#giveBack(delivery, LOOK_AGAIN_MS);
+    }
+    this.#begin(delivery, known);
+  }
+
+  #begin(delivery: Delivery, known: Known): void {
+    if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
+    this.#do(delivery, onDelivery(delivery, known, this.#parts.bus.runtime.wallNow()), known.outcome as Stored);
+  }
+
+  #onEnd(delivery: Delivery, outcome: Outcome): void {
+    if (this.#held.of(delivery.sequence) !== delivery) return;
+    const { bus } = this.#parts;
+    const act = onOutcome(delivery, outcome, {
+      holdsLease: this.#held.hasLease(delivery, bus.runtime.now()),
+      chance: bus.runtime.random(),
+      wallNowMs: bus.runtime.wallNow(),
+      resultLimitBytes: durablePayloadLimit(bus),
+    });
+    if (act.do === "store" || act.do === "bury") {
+      this.#held.beginEnd(delivery);
+      this.#pulls.ended();
+    }
+    this.#do(delivery, act);
+  }
+
+  #do(delivery: Delivery, act: Act, stored?: Stored): void {
+    switch (act.do) {
+      case "run":
+        return this.#run(delivery);
+      case "claim":
+        return void this.#claim(delivery, act.over);
+      case "settle":
+        return this.#settle(delivery, stored);
+      case "store":
+        return void this.#store(delivery, act.outcome);
+      case "bury":
+        return void this.#bury(delivery, act.error);
+      case "giveBack":
+        return void this.#giveBackUnclaimed(delivery, act.delayMs);
+      case "letGo":
+        return this.#letGo(delivery);
+    }
+  }
+
+  #run(delivery: Delivery): void {
+    const { pool } = this.#parts;
+    try {
+      pool.submitStored(delivery.payload, toHeaders(delivery, this.#parts.bus.runtime.wallNow()), {
+        onEnd: (outcome: Outcome) => this.#onEnd(delivery, outcome),
+      });
+    } catch (thrown) {
+      const error = toPoolError(thrown);
+      this.#onEnd(delivery, { ok: false, id: delivery.id, error, worker: "", attempt: 0 });
+    }
+  }
+
+  async #claim(delivery: Delivery, over: number): Promise<void> {
+    const end = await this.#ends.claim(delivery, over);
+    if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (end.kind === "stored" && this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
+    if (end.kind === "stored") return this.#run(delivery);
+    if (end.kind === "lost") return this.#letGo(delivery);
+    const { sequence, headers } = end.stored;
+    this.#begin(delivery, { claim: { sequence, job: sequenceOf(headers) } });
+  }
+
+  async #store(delivery: Delivery, outcome: Outcome): Promise<void> {
+    const { job } = delivery;
+    const isKept = job instanceof PoolError || job.keepOutcome || delivery.claim > 0;
+    const end = isKept ? await this.#ends.storeOutcome(delivery, outcome) : undefined;
+    if (end?.kind === "lost") return this.#letGo(delivery);
+    if (end?.kind === "another") {
+      this.totals.late += 1;
+      return this.#settle(delivery, end.stored);
+    }
+    if (outcome.ok) this.totals.succeeded += 1;
+    this.#settle(delivery, undefined, outcome);
+  }
+
+  /** The dead letter first: a job that has an outcome is never delivered again. */
+  async #bury(delivery: Delivery, error: PoolError): Promise<void> {
+    const { id, deliveries } = delivery;
+    const death = await this.#ends.storeDeath(delivery, error);
+    if (death.kind !== "stored") return this.#letGo(delivery);
+    const outcome: Outcome = { ok: false, id, error, worker: "", attempt: deliveries };
+    const end = await this.#ends.storeOutcome(delivery, outcome);
+    if (end.kind === "lost") return this.#letGo(delivery);
+    if (end.kind === "another") {
+      this.totals.late += 1;
+      if (sequenceOf(end.stored.headers) === delivery.sequence) await this.#ends.forgetDeath(delivery).catch(() => {});
+      return this.#settle(delivery, end.stored);
+    }
+    this.totals.dead += 1;
+    const { log, pool } = this.#parts;
+    log.warn({ pool: pool.name, job: id, attempt: deliveries, reason: error.reason }, "job given up: dead letter");
+    this.#settle(delivery, undefined, outcome);
+  }
+
+  /** Its outcome is stored: the stream may forget the job, and its caller hears. */
+  #settle(delivery: Delivery, stored: Stored | undefined, outcome?: Outcome): void {
+    const { bus, manager } = this.#parts;
+    if (!this.#end(delivery)) return;
+    bus.publish(delivery.ackSubject, ACK);
+    void this.#ends.unclaim(delivery);
+    const { job } = delivery;
+    if (job instanceof PoolError || job.notify === undefined) return;
+    if (outcome !== undefined) {
+      const endedAt = bus.runtime.wallNow();
+      const { sequence, deliveries } = delivery;
+      const enqueuedAt = job.enqueuedAt ?? endedAt;
+      const facts = { sequence, manager, attempt: deliveries, enqueuedAt, endedAt };
+      const { headers, payload } = encodeOutcome(outcome, facts);
+      bus.publish(job.notify, payload, { headers });
+    } else if (stored?.headers !== undefined) {
+      bus.publish(job.notify, stored.payload, { headers: stored.headers as never });
+    }
+  }
+
+  async #giveBackUnclaimed(delivery: Delivery, delayMs: number): Promise<void> {
+    if (!(await this.#ends.unclaim(delivery))) return this.#letGo(delivery);
+    this.#giveBack(delivery, delayMs);
+  }
+
+  #giveBack(delivery: Delivery, delayMs: number): void {
+    if (!this.#end(delivery)) return;
+    this.totals.givenBack += 1;
+    if (delayMs > 0) this.#remember(delivery, delayMs);
+    this.#parts.bus.publish(delivery.ackSubject, giveBack(delayMs));
+  }
+
+  #remember({ id, deliveries }: Delivery, delayMs: number): void {
+    this.#givenBack.delete(id);
+    this.#givenBack.set(id, { dueAtMs: this.#parts.bus.runtime.now() + delayMs, attempt: deliveries });
+    for (const oldest of this.#givenBack.keys()) {
+      if (this.#givenBack.size <= MAX_GIVEN_BACK) return;
+      this.#givenBack.delete(oldest);
+    }
+  }
+
+  /** Somebody else may have it: the broker decides when it is delivered again. */
+  #letGo(delivery: Delivery): void {
+    if (this.#end(delivery)) this.totals.letGo += 1;
+  }
+
+  #end(delivery: Delivery): boolean {
+    if (!this.#held.remove(delivery)) return false;
+    if (!delivery.isEnding) this.#pulls.ended();
+    return true;
+  }
+}
+
+/** One delivery is one submission to the dispatcher: an id that is used again is another job. */
+function nonceOf({ sequence }: Delivery): string {
+  return `durable-${sequence}`;
+}
+
+/** A stored job as the dispatcher takes it. */
+function toHeaders(delivery: Delivery, wallNowMs: number): JobHeaders & { readonly runTimeoutMs: number } {
+  const { id, job, deliveries, level } = delivery;
+  if (job instanceof PoolError) throw job;
+  return {
+    jobId: id,
+    nonce: nonceOf(delivery),
+    attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + 1,
+    timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
+    runTimeoutMs: job.timeoutMs,
+    idempotent: job.idempotent,
+    priority: level,
+    client: job.client === "" ? DURABLE_CLIENT : job.client,
+    traceparent: job.traceparent,
+    tracestate: job.tracestate,
+  };
+}
