@@ -5,8 +5,8 @@
  * Usage: node --import tsx scripts/dispatch-trace.ts [jobs] [nodes] [load]
  */
 import { Cluster } from "../broker/cluster.js";
-import { idealWaits, makeTrace, measuredWaits, type Waits } from "../test/support/arrival-trace.js";
-import { runPoolmesh, runQueueGroup } from "../test/support/trace-arms.js";
+import { idealWaits, makeTrace, measuredWaits, type Waits } from "../test/support/core/arrival-trace.js";
+import { runPoolmesh, runQueueGroup } from "../test/support/core/trace-arms.js";
 
 const SLOTS = 8;
 const jobs = Number(process.argv[2] ?? 3_000);

@@ -11,7 +11,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Broker } from "../broker/broker.js";
 import { Bus } from "../mesh/link/bus.js";
-import { HeartbeatGenerator } from "../test/support/heartbeat-generator.js";
+import { HeartbeatGenerator } from "../test/support/meter/heartbeat-generator.js";
 import { seededRandom } from "../test/support/random.js";
 import { forkMeter } from "./meter-child.js";
 import { forkReaders, machineMs, type Sightings } from "./meter-readers.js";

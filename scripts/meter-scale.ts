@@ -11,7 +11,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Broker } from "../broker/broker.js";
 import { MeterService } from "../gen/poolmesh/v1/meter_pb.js";
 import { Bus } from "../mesh/link/bus.js";
-import { HeartbeatGenerator } from "../test/support/heartbeat-generator.js";
+import { HeartbeatGenerator } from "../test/support/meter/heartbeat-generator.js";
 import { forkMeter, type MeterProcess, type Usage } from "./meter-child.js";
 
 const [workers = 10_000, seconds = 10, streams = 2_000, cycles = 10_000] = process.argv.slice(2).map(Number);

@@ -14,7 +14,7 @@ import { build } from "vite";
 import { Broker } from "../broker/broker.js";
 import { Bus } from "../mesh/link/bus.js";
 import { packageRoot } from "../mesh/process/identity.js";
-import { HeartbeatGenerator } from "../test/support/heartbeat-generator.js";
+import { HeartbeatGenerator } from "../test/support/meter/heartbeat-generator.js";
 import { toolPath } from "../test/support/tools.js";
 import { forkMeter } from "./meter-child.js";
 

@@ -1,10 +1,10 @@
 /** examples/curl/session.txt, command by command. */
 import { test } from "node:test";
 import { WHOLE_FILE } from "../support/clean-up.js";
+import { readTranscript, runStep } from "../support/docs/transcript.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { without } from "../support/tools.js";
-import { readTranscript, runStep } from "../support/transcript.js";
 
 leakGuard();
 const mesh = await startMesh(WHOLE_FILE);

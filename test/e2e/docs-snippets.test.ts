@@ -12,12 +12,12 @@ import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { findCli } from "../../broker/find.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
+import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../support/docs/packed.js";
+import { nameOf, type Snippet, snippetsOf, stepsOf } from "../support/docs/snippets.js";
+import { exitOfStep, type Step } from "../support/docs/transcript.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../support/packed.js";
 import { type Exit, run, startProcess, type TestProcess } from "../support/process.js";
-import { nameOf, type Snippet, snippetsOf, stepsOf } from "../support/snippets.js";
 import { without } from "../support/tools.js";
-import { exitOfStep, type Step } from "../support/transcript.js";
 import { scratchFolder } from "../support/up.js";
 
 leakGuard();

@@ -7,7 +7,7 @@ import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { MAX_NAME_LENGTH } from "../../mesh/wire/subjects.js";
 import { connectBus } from "../support/broker.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { type Door, openDoors, poolErrorOf } from "../support/doors.js";
+import { type Door, openDoors, poolErrorOf } from "../support/doors/doors.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { type Mesh, startMesh } from "../support/mesh.js";
 import { seededRandom } from "../support/random.js";

@@ -7,7 +7,7 @@ import { createClient } from "@connectrpc/connect";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { fromConnectError } from "../../mesh/wire/error-headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { EMPTY_INPUT, openDoors, poolErrorOf, rpcTransports } from "../support/doors.js";
+import { EMPTY_INPUT, openDoors, poolErrorOf, rpcTransports } from "../support/doors/doors.js";
 import { type HeldJob, heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
-import { FuzzRequests } from "../support/fuzz-requests.js";
+import { FuzzRequests } from "../support/doors/fuzz-requests.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startCli, type TestProcess } from "../support/process.js";
 import { seededRandom } from "../support/random.js";

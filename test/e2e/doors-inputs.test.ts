@@ -9,10 +9,10 @@ import type { PoolError, Reason } from "../../mesh/errors.js";
 import { fromConnectError, fromErrorDetail, readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { Manager } from "../../services/manager/manager.js";
 import { Worker } from "../../services/worker/worker.js";
-import { BAD_NAMES, BAD_TIMEOUT_TEXTS, BAD_TIMEOUTS } from "../support/bad-input.js";
 import { connectBus } from "../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { EMPTY_INPUT, poolErrorOf, rpcTransports } from "../support/doors.js";
+import { BAD_NAMES, BAD_TIMEOUT_TEXTS, BAD_TIMEOUTS } from "../support/doors/bad-input.js";
+import { EMPTY_INPUT, poolErrorOf, rpcTransports } from "../support/doors/doors.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 

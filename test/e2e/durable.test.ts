@@ -5,10 +5,10 @@ import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { findCli } from "../../broker/find.js";
+import { snippetsOf, stepsOf } from "../support/docs/snippets.js";
+import { runStep } from "../support/docs/transcript.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { snippetsOf, stepsOf } from "../support/snippets.js";
 import { without } from "../support/tools.js";
-import { runStep } from "../support/transcript.js";
 import { scratchFolder, startUp } from "../support/up.js";
 
 leakGuard();

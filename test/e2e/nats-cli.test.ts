@@ -4,14 +4,14 @@ import { dirname } from "node:path";
 import { test } from "node:test";
 import { HEADER_RESERVE_BYTES } from "../../mesh/wire/headers.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { EMPTY_INPUT } from "../support/doors.js";
+import { readTranscript, runStep } from "../support/docs/transcript.js";
+import { EMPTY_INPUT } from "../support/doors/doors.js";
 import { heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { run, startProcess } from "../support/process.js";
 import { seededRandom } from "../support/random.js";
 import { toolPath, without } from "../support/tools.js";
-import { readTranscript, runStep } from "../support/transcript.js";
 import { eventually, gate, within } from "../support/wait.js";
 
 const skip = without("nats");

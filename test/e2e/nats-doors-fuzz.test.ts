@@ -12,11 +12,11 @@ import { headersOf } from "../../mesh/wire/wire-headers.js";
 import { memoryMib } from "../faults/resources.js";
 import { connectBus, startBroker } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
-import { FuzzMessages } from "../support/fuzz-messages.js";
+import { FuzzMessages } from "../support/doors/fuzz-messages.js";
+import { RawNats } from "../support/doors/raw-nats.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startCli, type TestProcess } from "../support/process.js";
 import { seededRandom } from "../support/random.js";
-import { RawNats } from "../support/raw-nats.js";
 import { eventually } from "../support/wait.js";
 
 const SEED = Number(process.env.FUZZ_SEED ?? 20_261_128);

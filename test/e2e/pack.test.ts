@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../support/docs/packed.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../support/packed.js";
 import { run, startProcess } from "../support/process.js";
 import { scratchFolder } from "../support/up.js";
 

@@ -1,10 +1,10 @@
 /** The live page with a thousand workers, against a meter without a broker. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildPage, openPage, startBrowser } from "../support/browser-page.js";
 import { cleanUp } from "../support/clean-up.js";
-import { FakeFleet } from "../support/fake-fleet.js";
-import { FakeMeter } from "../support/fake-meter.js";
+import { buildPage, openPage, startBrowser } from "../support/meter/browser-page.js";
+import { FakeFleet } from "../support/meter/fake-fleet.js";
+import { FakeMeter } from "../support/meter/fake-meter.js";
 import { without } from "../support/tools.js";
 
 const skip = without("chromium");

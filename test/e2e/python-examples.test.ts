@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { EMPTY_INPUT } from "../support/doors.js";
-import { examplePython } from "../support/example-programs.js";
-import { foreignWorkerTests } from "../support/foreign-worker.js";
+import { foreignWorkerTests } from "../support/core/foreign-worker.js";
+import { examplePython } from "../support/docs/example-programs.js";
+import { EMPTY_INPUT } from "../support/doors/doors.js";
 import { heldJob } from "../support/held-job.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";

@@ -7,8 +7,8 @@ import { type TestContext, test } from "node:test";
 import { Broker, type BrokerOptions } from "../../broker/broker.js";
 import { connectBus, startBroker } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
+import { lifecycleContract } from "../support/core/lifecycle-contract.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { lifecycleContract } from "../support/lifecycle-contract.js";
 import { startNode } from "../support/process.js";
 import { eventually, settled, within } from "../support/wait.js";
 

@@ -5,7 +5,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { ControlRequestSchema } from "../../gen/poolmesh/v1/control_pb.js";
 import { connectBus } from "../support/broker.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { runInShell, type ShellExit } from "../support/fake-shell.js";
+import { runInShell, type ShellExit } from "../support/docs/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 

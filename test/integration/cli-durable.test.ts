@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PermanentError } from "../../mesh/errors.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { runInShell, type ShellExit, type ShellOptions } from "../support/fake-shell.js";
+import { runInShell, type ShellExit, type ShellOptions } from "../support/docs/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { eventually } from "../support/wait.js";

@@ -5,7 +5,7 @@ import { stripVTControlCharacters } from "node:util";
 import { PermanentError } from "../../mesh/errors.js";
 import { bytes } from "../../mesh/job/codec.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { runInShell, type ShellExit, type ShellOptions } from "../support/fake-shell.js";
+import { runInShell, type ShellExit, type ShellOptions } from "../support/docs/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 

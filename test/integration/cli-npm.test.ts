@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startBroker } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
-import { runInShell } from "../support/fake-shell.js";
+import { runInShell } from "../support/docs/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startProcess } from "../support/process.js";
 import { allGone } from "../support/up.js";

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { type ServiceSpec, Supervised } from "../../cli/up/supervised.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
+import { lifecycleContract } from "../support/core/lifecycle-contract.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { lifecycleContract } from "../support/lifecycle-contract.js";
 import { isAlive } from "../support/up.js";
 import { eventually, within } from "../support/wait.js";
 

@@ -5,9 +5,9 @@ import { Client } from "../../client/client.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { connectBus, type Owner, startBroker } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
+import { answerAs, playManager } from "../support/core/played-manager.js";
 import { failure } from "../support/failure.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { answerAs, playManager } from "../support/played-manager.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "../support/wait.js";
 

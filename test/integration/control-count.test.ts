@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { EMPTY_INPUT } from "../support/doors.js";
+import { EMPTY_INPUT } from "../support/doors/doors.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { type Mesh, startMesh } from "../support/mesh.js";
 import { eventually, gate, settled, within } from "../support/wait.js";

@@ -7,8 +7,8 @@ import { ManagerService } from "../../services/manager/service.js";
 import { type Handler, Worker } from "../../services/worker/worker.js";
 import { type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
+import { runInShell } from "../support/docs/fake-shell.js";
 import { failure } from "../support/failure.js";
-import { runInShell } from "../support/fake-shell.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually, gate } from "../support/wait.js";
 

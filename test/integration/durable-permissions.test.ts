@@ -9,9 +9,9 @@ import { PermanentError } from "../../mesh/errors.js";
 import { ManagerService } from "../../services/manager/service.js";
 import { Worker } from "../../services/worker/worker.js";
 import { cleanUp } from "../support/clean-up.js";
+import { startRightsBroker } from "../support/doors/rights-broker.js";
 import { failure } from "../support/failure.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { startRightsBroker } from "../support/rights-broker.js";
 import { eventually } from "../support/wait.js";
 
 leakGuard();

@@ -7,13 +7,13 @@ import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ManagerService, type SubmitManyResponse } from "../../gen/poolmesh/v1/manager_pb.js";
 import { type RightLine, RPC_RIGHTS } from "../../mesh/auth/rights.js";
 import { WHOLE_FILE } from "../support/clean-up.js";
-import { bearing } from "../support/control-token.js";
-import { EDGE_CALLS, type EdgeCall } from "../support/edge-calls.js";
-import { errorOf } from "../support/http-service.js";
+import { bearing } from "../support/doors/control-token.js";
+import { EDGE_CALLS, type EdgeCall } from "../support/doors/edge-calls.js";
+import { errorOf } from "../support/doors/http-service.js";
+import { makePolicy } from "../support/doors/policy.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
 import { startMesh } from "../support/mesh.js";
-import { makePolicy } from "../support/policy.js";
 import { eventually } from "../support/wait.js";
 
 leakGuard();

@@ -10,13 +10,13 @@ import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { MeterService } from "../../gen/poolmesh/v1/meter_pb.js";
 import { ManagerService as ManagerProgram } from "../../services/manager/service.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { bearing } from "../support/control-token.js";
-import { errorOf, rpcErrorOf } from "../support/http-service.js";
+import { bearing } from "../support/doors/control-token.js";
+import { errorOf, rpcErrorOf } from "../support/doors/http-service.js";
+import { AUDIENCE, ISSUER, makePolicy } from "../support/doors/policy.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
 import { startMesh } from "../support/mesh.js";
-import { Stream } from "../support/meter-rig.js";
-import { AUDIENCE, ISSUER, makePolicy } from "../support/policy.js";
+import { Stream } from "../support/meter/meter-rig.js";
 import { eventually, within } from "../support/wait.js";
 
 leakGuard();

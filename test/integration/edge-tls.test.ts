@@ -11,13 +11,13 @@ import { promisify } from "node:util";
 import { Code, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import type { HttpServer, HttpServerOptions } from "../../mesh/http/server.js";
-import { makeCertificates } from "../support/certificates.js";
 import { cleanUp, type Owner, WHOLE_FILE } from "../support/clean-up.js";
-import { bearing } from "../support/control-token.js";
-import { echoServer, errorOf, managerClient } from "../support/http-service.js";
+import { makeCertificates } from "../support/doors/certificates.js";
+import { bearing } from "../support/doors/control-token.js";
+import { echoServer, errorOf, managerClient } from "../support/doors/http-service.js";
+import { makePolicy } from "../support/doors/policy.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
-import { makePolicy } from "../support/policy.js";
 import { toolPath } from "../support/tools.js";
 import { eventually } from "../support/wait.js";
 

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
-import { HandlerFolder } from "../support/handler-folder.js";
+import { HandlerFolder } from "../support/core/handler-folder.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
 import { startWorker } from "../support/started-worker.js";

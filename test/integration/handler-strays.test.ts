@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { connectBus, startBroker, WHOLE_FILE } from "../support/broker.js";
 import type { Owner } from "../support/clean-up.js";
-import { HandlerFolder } from "../support/handler-folder.js";
-import { JobCaller } from "../support/job-caller.js";
+import { HandlerFolder } from "../support/core/handler-folder.js";
+import { JobCaller } from "../support/core/job-caller.js";
 import { startProcess, type TestProcess } from "../support/process.js";
 
 const broker = await startBroker(WHOLE_FILE);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
-import { HandlerFolder } from "../support/handler-folder.js";
+import { HandlerFolder } from "../support/core/handler-folder.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startWorker } from "../support/started-worker.js";
 

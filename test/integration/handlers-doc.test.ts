@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { flagName } from "../../mesh/process/config.js";
 import { OPTIONS } from "../../mesh/process/options.js";
-import { HandlerFolder } from "../support/handler-folder.js";
+import { HandlerFolder } from "../support/core/handler-folder.js";
 import { run } from "../support/process.js";
 
 const ROOT = new URL("../../", import.meta.url).pathname;

@@ -6,8 +6,8 @@ import { Client } from "../../client/client.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { connectBus, type Owner, startCluster } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
+import { answerAs, playManager } from "../support/core/played-manager.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { answerAs, playManager } from "../support/played-manager.js";
 import { eventually, gate } from "../support/wait.js";
 
 leakGuard();

@@ -5,7 +5,7 @@ import { connect as dial } from "node:net";
 import { before, test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/http-service.js";
+import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
 

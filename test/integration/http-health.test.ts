@@ -9,7 +9,7 @@ import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflec
 import { type HealthSource, ServingStatus } from "../../mesh/http/health.js";
 import { packageRoot } from "../../mesh/process/identity.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { echoServer, errorOf, TRANSPORTS } from "../support/http-service.js";
+import { echoServer, errorOf, TRANSPORTS } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
 

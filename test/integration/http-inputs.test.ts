@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { Code } from "@connectrpc/connect";
 import { ErrorDetailSchema } from "../../gen/poolmesh/v1/error_pb.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { echoServer, errorOf, managerClient, TRANSPORTS } from "../support/http-service.js";
+import { echoServer, errorOf, managerClient, TRANSPORTS } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
 

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { before, test } from "node:test";
 import { PoolError } from "../../mesh/errors.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { echoServer } from "../support/http-service.js";
+import { echoServer } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually, within } from "../support/wait.js";
 

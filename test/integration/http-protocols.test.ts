@@ -3,7 +3,7 @@ import { before, test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { fromConnectError } from "../../mesh/wire/error-headers.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/http-service.js";
+import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 
 leakGuard();

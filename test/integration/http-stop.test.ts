@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import type { HttpServer } from "../../mesh/http/server.js";
-import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/http-service.js";
+import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { eventually } from "../support/wait.js";
 

@@ -5,9 +5,9 @@ import { answerText } from "../../mesh/http/rpc/exchange.js";
 import { ServiceApi } from "../../mesh/link/service-api.js";
 import { connectBus, startBroker } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
-import { echoServer } from "../support/http-service.js";
+import { lifecycleContract } from "../support/core/lifecycle-contract.js";
+import { echoServer } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { lifecycleContract } from "../support/lifecycle-contract.js";
 
 leakGuard();
 

@@ -14,13 +14,13 @@ import { ServingStatus } from "../../mesh/http/health.js";
 import type { Logger } from "../../mesh/process/log.js";
 import { Meter } from "../../services/meter/meter.js";
 import { Worker } from "../../services/worker/worker.js";
-import { managerBeatOf } from "../support/beats.js";
 import { connectBus, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
-import { errorOf } from "../support/http-service.js";
+import { lifecycleContract } from "../support/core/lifecycle-contract.js";
+import { errorOf } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { lifecycleContract } from "../support/lifecycle-contract.js";
-import { meterClient, Stream, startBeating, startMeter } from "../support/meter-rig.js";
+import { managerBeatOf } from "../support/meter/beats.js";
+import { meterClient, Stream, startBeating, startMeter } from "../support/meter/meter-rig.js";
 import { eventually, within } from "../support/wait.js";
 
 leakGuard();

@@ -6,12 +6,12 @@ import { HeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb
 import type { WatchCapacityResponse, WatchWorkersResponse } from "../../gen/poolmesh/v1/meter_pb.js";
 import type { WorkerView } from "../../gen/poolmesh/v1/view_pb.js";
 import { Meter } from "../../services/meter/meter.js";
-import { beatOf } from "../support/beats.js";
 import { connectBus, type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
-import type { BeatingWorker } from "../support/heartbeat-generator.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { meterClient, Stream, startBeating, startMeter } from "../support/meter-rig.js";
+import { beatOf } from "../support/meter/beats.js";
+import type { BeatingWorker } from "../support/meter/heartbeat-generator.js";
+import { meterClient, Stream, startBeating, startMeter } from "../support/meter/meter-rig.js";
 import { seededRandom } from "../support/random.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually, within } from "../support/wait.js";

@@ -8,7 +8,7 @@ import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js"
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { startBeating, startMeter } from "../support/meter-rig.js";
+import { startBeating, startMeter } from "../support/meter/meter-rig.js";
 import { eventually } from "../support/wait.js";
 
 leakGuard();

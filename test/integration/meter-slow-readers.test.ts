@@ -8,7 +8,7 @@ import { type WatchCapacityResponse, WatchWorkersRequestSchema } from "../../gen
 import { type Owner, startBroker, WHOLE_FILE } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { meterClient, Stream, startBeating, startMeter } from "../support/meter-rig.js";
+import { meterClient, Stream, startBeating, startMeter } from "../support/meter/meter-rig.js";
 import { eventually, within } from "../support/wait.js";
 
 leakGuard();

@@ -6,9 +6,9 @@ import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { WatchCapacityResponse, WatchWorkersResponse } from "../../gen/poolmesh/v1/meter_pb.js";
 import type { CapacityResponse } from "../../gen/solpipe/solpipe_pb.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
-import { errorOf, TRANSPORTS } from "../support/http-service.js";
+import { errorOf, TRANSPORTS } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { meterClient, Stream, startBeating, startMeter, workerStatusClient } from "../support/meter-rig.js";
+import { meterClient, Stream, startBeating, startMeter, workerStatusClient } from "../support/meter/meter-rig.js";
 import { eventually, within } from "../support/wait.js";
 
 leakGuard();

@@ -13,7 +13,7 @@ import { Manager } from "../../services/manager/manager.js";
 import { ManagerService } from "../../services/manager/service.js";
 import { connectBus } from "../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { rpcErrorOf } from "../support/http-service.js";
+import { rpcErrorOf } from "../support/doors/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { eventually, gate, within } from "../support/wait.js";

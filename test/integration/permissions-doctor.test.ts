@@ -5,10 +5,10 @@ import type { Finding } from "../../cli/doctor/finding.js";
 import { type Rights, ROLES, rightsOf } from "../../cli/rights/table.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { BusOptions } from "../../mesh/link/bus.js";
-import { runInShell } from "../support/fake-shell.js";
+import { runInShell } from "../support/docs/fake-shell.js";
+import { startRightsBroker } from "../support/doors/rights-broker.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
-import { startRightsBroker } from "../support/rights-broker.js";
 
 leakGuard();
 

@@ -12,10 +12,10 @@ import { ManagerService } from "../../services/manager/service.js";
 import { Worker } from "../../services/worker/worker.js";
 import { connectBus, startBroker } from "../support/broker.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
+import { passwordOptions, usersConfig } from "../support/doors/rights-broker.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
 import { startMesh } from "../support/mesh.js";
-import { passwordOptions, usersConfig } from "../support/rights-broker.js";
 import { eventually, gate } from "../support/wait.js";
 
 leakGuard();

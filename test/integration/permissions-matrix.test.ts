@@ -5,7 +5,7 @@ import { connect, PermissionViolationError } from "nats";
 import { type Attempted, isAllowed } from "../../cli/rights/covers.js";
 import { type Rights, ROLES, type Role, rightsOf } from "../../cli/rights/table.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
-import { KINDS, type RightsBroker, startRightsBroker } from "../support/rights-broker.js";
+import { KINDS, type RightsBroker, startRightsBroker } from "../support/doors/rights-broker.js";
 
 /** One holder of each role, of pool "a", and a manager of all pools. */
 const HOLDERS: readonly Rights[] = [

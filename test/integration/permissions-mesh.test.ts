@@ -8,12 +8,12 @@ import { Meter } from "../../services/meter/meter.js";
 import type { Job } from "../../services/worker/worker.js";
 import { Worker } from "../../services/worker/worker.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
-import { runInShell } from "../support/fake-shell.js";
+import { runInShell } from "../support/docs/fake-shell.js";
+import { type Kind, type RightsBroker, startRightsBroker } from "../support/doors/rights-broker.js";
+import { Thief } from "../support/doors/thief.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { readableLog } from "../support/log-lines.js";
-import { type Kind, type RightsBroker, startRightsBroker } from "../support/rights-broker.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
-import { Thief } from "../support/thief.js";
 import { eventually, gate } from "../support/wait.js";
 
 leakGuard();

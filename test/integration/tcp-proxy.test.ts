@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { cleanUp } from "../support/clean-up.js";
+import { lifecycleContract } from "../support/core/lifecycle-contract.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { lifecycleContract } from "../support/lifecycle-contract.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "../support/wait.js";
 

@@ -8,9 +8,9 @@ import { onQuitKey } from "../../cli/top/keys.js";
 import { runTop, type TopOptions } from "../../cli/top/top.js";
 import { PoolError } from "../../mesh/errors.js";
 import { cleanUp } from "../support/clean-up.js";
-import { FakeFleet } from "../support/fake-fleet.js";
-import { FakeMeter } from "../support/fake-meter.js";
-import { runInShell } from "../support/fake-shell.js";
+import { runInShell } from "../support/docs/fake-shell.js";
+import { FakeFleet } from "../support/meter/fake-fleet.js";
+import { FakeMeter } from "../support/meter/fake-meter.js";
 import { eventually } from "../support/wait.js";
 
 class Screen extends Writable {

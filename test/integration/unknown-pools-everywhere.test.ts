@@ -11,7 +11,7 @@ import { headersOf } from "../../mesh/wire/wire-headers.js";
 import { ManagerService as ManagerServer } from "../../services/manager/service.js";
 import { connectBus } from "../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { EMPTY_INPUT, openDoors, poolErrorOf, rpcTransports } from "../support/doors.js";
+import { EMPTY_INPUT, openDoors, poolErrorOf, rpcTransports } from "../support/doors/doors.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
 import { eventually, within } from "../support/wait.js";

@@ -6,12 +6,12 @@ import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { ManagerService as ManagerServer } from "../../services/manager/service.js";
 import { connectBus } from "../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../support/clean-up.js";
-import { EMPTY_INPUT, rpcTransports } from "../support/doors.js";
+import { EMPTY_INPUT, rpcTransports } from "../support/doors/doors.js";
+import { rpcErrorOf } from "../support/doors/http-service.js";
 import { heldJob } from "../support/held-job.js";
-import { rpcErrorOf } from "../support/http-service.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
-import { meterClient } from "../support/meter-rig.js";
+import { meterClient } from "../support/meter/meter-rig.js";
 import { eventually, within } from "../support/wait.js";
 
 leakGuard();

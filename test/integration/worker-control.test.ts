@@ -7,7 +7,7 @@ import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolError } from "../../mesh/errors.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
-import type { SentJob } from "../support/job-caller.js";
+import type { SentJob } from "../support/core/job-caller.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startWorker } from "../support/started-worker.js";
 import { eventually, gate, settled, within } from "../support/wait.js";

@@ -5,9 +5,9 @@ import { type Heartbeat, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.
 import { decodeHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { Worker } from "../../services/worker/worker.js";
 import { startBroker, WHOLE_FILE } from "../support/broker.js";
-import type { JobCaller } from "../support/job-caller.js";
+import type { JobCaller } from "../support/core/job-caller.js";
+import { lifecycleContract } from "../support/core/lifecycle-contract.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { lifecycleContract } from "../support/lifecycle-contract.js";
 import { startWorker } from "../support/started-worker.js";
 import { eventually, gate, within } from "../support/wait.js";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { connectBus, startBroker, WHOLE_FILE } from "../support/broker.js";
-import { JobCaller } from "../support/job-caller.js";
+import { JobCaller } from "../support/core/job-caller.js";
 import { startProcess, type TestProcess } from "../support/process.js";
 import { eventually } from "../support/wait.js";
 

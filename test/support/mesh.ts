@@ -12,7 +12,7 @@ import { Meter, type MeterOptions } from "../../services/meter/meter.js";
 import { Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { startBroker } from "./broker.js";
 import { cleanUp, type Owner, WHOLE_FILE } from "./clean-up.js";
-import { bearControl, CONTROL_TOKEN } from "./control-token.js";
+import { bearControl, CONTROL_TOKEN } from "./doors/control-token.js";
 import { eventually } from "./wait.js";
 
 /** What differs from the defaults. */

@@ -1,7 +1,7 @@
 /** A started worker of its own pool, and a caller to it; both end with the test. */
 import { Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { connectBus, type Owner } from "./broker.js";
-import { JobCaller } from "./job-caller.js";
+import { JobCaller } from "./core/job-caller.js";
 
 let pools = 0;
 

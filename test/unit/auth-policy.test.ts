@@ -8,8 +8,8 @@ import { PolicyKeeper } from "../../mesh/auth/policy/policy-keeper.js";
 import { grantOf, isGranted, ROLES } from "../../mesh/auth/policy/roles.js";
 import { newToken, readTokenRecords } from "../../mesh/auth/policy/tokens.js";
 import { silentLog } from "../../mesh/process/log.js";
+import { makePolicy } from "../support/doors/policy.js";
 import { leakGuard } from "../support/leak-guard.js";
-import { makePolicy } from "../support/policy.js";
 
 leakGuard();
 

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMMANDS } from "../../cli/commands.js";
 import { EXIT } from "../../cli/exit-codes.js";
-import { BAD_NAMES } from "../support/bad-input.js";
-import { runInShell } from "../support/fake-shell.js";
+import { runInShell } from "../support/docs/fake-shell.js";
+import { BAD_NAMES } from "../support/doors/bad-input.js";
 import { startCli } from "../support/process.js";
 import { seededRandom } from "../support/random.js";
 

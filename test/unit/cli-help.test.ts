@@ -8,7 +8,7 @@ import { OPTIONS, type OptionName } from "../../mesh/process/options.js";
 import { MANAGER_OPTIONS } from "../../services/manager/config.js";
 import { METER_OPTIONS } from "../../services/meter/config.js";
 import { WORKER_CONFIG } from "../../services/worker/config.js";
-import { runInShell } from "../support/fake-shell.js";
+import { runInShell } from "../support/docs/fake-shell.js";
 
 describe("help", () => {
   test("without a command it lists every one in its group", async () => {

@@ -11,7 +11,7 @@ import { EXIT } from "../../cli/exit-codes.js";
 import { Output } from "../../cli/output/output.js";
 import { jobFaults } from "../support/conform/job-faults.js";
 import { drainFaults, lifeFaults } from "../support/conform/life-faults.js";
-import { runInShell } from "../support/fake-shell.js";
+import { runInShell } from "../support/docs/fake-shell.js";
 
 const document = readFileSync(new URL("../../docs/protocol.md", import.meta.url), "utf8");
 const names = SCENARIOS.map(({ name }) => name);

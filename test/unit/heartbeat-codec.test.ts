@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { toBinary, toJsonString } from "@bufbuild/protobuf";
 import { HeartbeatSchema, ManagerHeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { decodeHeartbeat, decodeManagerHeartbeat, type GarbageKind } from "../../mesh/wire/heartbeat-codec.js";
-import { beatOf, managerBeatOf } from "../support/beats.js";
+import { beatOf, managerBeatOf } from "../support/meter/beats.js";
 import { seededRandom } from "../support/random.js";
 
 const SUBJECT = { pool: "adder", sender: "w1", contentType: "" };

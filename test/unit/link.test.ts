@@ -7,7 +7,7 @@ import { Confirmer, type UnconfirmedStore } from "../../mesh/link/delivery.js";
 import { type Answer, Inbox } from "../../mesh/link/inbox.js";
 import { GONE_AFTER_MS, PROBE_AFTER_MS, Presence, STABLE_AFTER_MS } from "../../mesh/link/presence.js";
 import { ReplyRouter } from "../../mesh/link/reply-router.js";
-import { ManualRuntime } from "../support/manual-runtime.js";
+import { ManualRuntime } from "../support/core/manual-runtime.js";
 import { gate } from "../support/wait.js";
 
 /** A bus that hears what the test says. */

@@ -5,7 +5,7 @@ import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolCapacity } from "../../gen/poolmesh/v1/view_pb.js";
 import { addUp, utilization } from "../../services/meter/registry/capacity.js";
 import { View } from "../../services/meter/streams/view.js";
-import { beatOf, managerBeatOf } from "../support/beats.js";
+import { beatOf, managerBeatOf } from "../support/meter/beats.js";
 
 const { READY, STARTING, PAUSED, DRAINING, STOPPED } = WorkerState;
 

@@ -4,7 +4,7 @@ import { Changes } from "../../services/meter/streams/changes.js";
 import type { Delta } from "../../services/meter/streams/feed.js";
 import type { Reader } from "../../services/meter/streams/reader.js";
 import { View } from "../../services/meter/streams/view.js";
-import { beatOf } from "../support/beats.js";
+import { beatOf } from "../support/meter/beats.js";
 import { settled, within } from "../support/wait.js";
 
 const PACE = { minIntervalMs: 1, keepAliveMs: 60_000 };

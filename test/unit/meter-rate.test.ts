@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Rate, Rates } from "../../services/meter/registry/rate.js";
 import { newRow } from "../../services/meter/registry/worker-row.js";
 import { HISTORY_POINTS, History, UNKNOWN } from "../../services/meter/streams/history.js";
-import { beatOf } from "../support/beats.js";
+import { beatOf } from "../support/meter/beats.js";
 
 describe("rate", () => {
   it("is the mean of the last five full seconds", () => {

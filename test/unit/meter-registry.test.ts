@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { Registry, type RegistryEvents, type RegistryOptions } from "../../services/meter/registry/registry.js";
-import { beatOf, shown } from "../support/beats.js";
+import { beatOf, shown } from "../support/meter/beats.js";
 import { seededRandom } from "../support/random.js";
 
 const QUIET: RegistryEvents = { rowChanged() {}, rowRemoved() {}, jobsEnded() {} };

@@ -8,7 +8,7 @@ import { confPermissions, confUser, flagsOf, jwtPermissions, nscCommand } from "
 import { type Holder, ROLES, rightsOf } from "../../cli/rights/table.js";
 import { packageRoot } from "../../mesh/process/identity.js";
 import { rightsIn, rightsMarkdown } from "../../scripts/permissions-doc.js";
-import { runInShell } from "../support/fake-shell.js";
+import { runInShell } from "../support/docs/fake-shell.js";
 
 const worker = rightsOf({ role: "worker", pools: ["adder"], name: "w1" });
 

@@ -9,7 +9,7 @@ import { renderScreen, type TopState } from "../../cli/top/screen.js";
 import { snapshotJson } from "../../cli/top/snapshot-json.js";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WatchCapacityResponseSchema, WatchWorkersResponseSchema } from "../../gen/poolmesh/v1/meter_pb.js";
-import { FakeFleet } from "../support/fake-fleet.js";
+import { FakeFleet } from "../support/meter/fake-fleet.js";
 
 const live = { state: "live" } as const;
 

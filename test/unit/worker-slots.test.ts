@@ -7,7 +7,7 @@ import { CANCELED_ID_TTL_MS, REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../.
 import { AcceptPolicy, QUICK_JOBS_NEEDED, SLOW_LOOP_MS, SLOW_SYNC_MS } from "../../services/worker/jobs/running-job.js";
 import { Slots } from "../../services/worker/jobs/running-jobs.js";
 import { LOOP_TICK_MS, STALL_MS, Ticker } from "../../services/worker/ticker.js";
-import { ManualRuntime } from "../support/manual-runtime.js";
+import { ManualRuntime } from "../support/core/manual-runtime.js";
 import { gate } from "../support/wait.js";
 
 describe("slots", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
-import { CoreRig } from "../../support/core-rig.js";
+import { CoreRig } from "../../support/core/core-rig.js";
 
 /** Who got each message, an offer as "any". */
 function route(rig: CoreRig): string[] {

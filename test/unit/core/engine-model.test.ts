@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolError } from "../../../mesh/errors.js";
 import type { Attempt } from "../../../services/manager/jobs/job.js";
-import { CoreRig } from "../../support/core-rig.js";
+import { CoreRig } from "../../support/core/core-rig.js";
 import { seededRandom } from "../../support/random.js";
 
 const EMPTY = new Uint8Array(0);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolError } from "../../../mesh/errors.js";
 import { INQUIRY_MS } from "../../../services/manager/jobs/timeouts.js";
-import { CoreRig } from "../../support/core-rig.js";
+import { CoreRig } from "../../support/core/core-rig.js";
 
 test("accept timeout - an attempt that nobody accepts is revoked and the job sent again as the next attempt", () => {
   const rig = new CoreRig();

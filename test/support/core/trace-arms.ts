@@ -1,10 +1,10 @@
 /** The two arms of the dispatch comparison: our pool, and a plain NATS queue group, on the same trace. */
 import { setTimeout as delay } from "node:timers/promises";
 import { connect, type NatsConnection } from "nats";
-import { Manager, type ManagerOptions } from "../../services/manager/manager.js";
-import { Worker } from "../../services/worker/worker.js";
+import { Manager, type ManagerOptions } from "../../../services/manager/manager.js";
+import { Worker } from "../../../services/worker/worker.js";
+import { eventually } from "../wait.js";
 import { type Arrival, replay, type Served } from "./arrival-trace.js";
-import { eventually } from "./wait.js";
 
 /** What one arm did. */
 export interface ArmRun {

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { build } from "vite";
-import { packageRoot } from "../../mesh/process/identity.js";
-import { cleanUp, type Owner, WHOLE_FILE } from "./clean-up.js";
-import { toolPath } from "./tools.js";
+import { packageRoot } from "../../../mesh/process/identity.js";
+import { cleanUp, type Owner, WHOLE_FILE } from "../clean-up.js";
+import { toolPath } from "../tools.js";
 
 const ARGS = [
   "--no-sandbox",

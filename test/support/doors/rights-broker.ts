@@ -16,12 +16,12 @@ import {
   type KeyPair,
 } from "@nats-io/jwt";
 import { type Authenticator, credsAuthenticator, nkeyAuthenticator, usernamePasswordAuthenticator } from "nats";
-import type { Broker } from "../../broker/broker.js";
-import { confUser, jwtPermissions, userName } from "../../cli/rights/formats.js";
-import type { Rights } from "../../cli/rights/table.js";
-import type { BusOptions } from "../../mesh/link/bus.js";
-import { startBroker } from "./broker.js";
-import { cleanUp, type Owner } from "./clean-up.js";
+import type { Broker } from "../../../broker/broker.js";
+import { confUser, jwtPermissions, userName } from "../../../cli/rights/formats.js";
+import type { Rights } from "../../../cli/rights/table.js";
+import type { BusOptions } from "../../../mesh/link/bus.js";
+import { startBroker } from "../broker.js";
+import { cleanUp, type Owner } from "../clean-up.js";
 
 export const KINDS = ["users", "nkeys", "JWT"] as const;
 /** How the broker knows its users. */

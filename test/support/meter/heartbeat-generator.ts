@@ -5,11 +5,11 @@
  * the coalescing time, else at its end. They answer probes while they are there.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ControlRequestSchema, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
-import { type Heartbeat, HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../mesh/link/bus.js";
-import type { Subscription } from "../../mesh/link/subscription.js";
-import { Subjects } from "../../mesh/wire/subjects.js";
+import { ControlRequestSchema, ControlResponseSchema } from "../../../gen/poolmesh/v1/control_pb.js";
+import { type Heartbeat, HeartbeatSchema, Isolation, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import type { Subscription } from "../../../mesh/link/subscription.js";
+import { Subjects } from "../../../mesh/wire/subjects.js";
 
 /** How they are made. */
 export interface GeneratorOptions {

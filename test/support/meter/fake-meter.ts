@@ -9,11 +9,11 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { type Freshness, FreshnessSchema, MeterService, WorkerOp } from "../../gen/poolmesh/v1/meter_pb.js";
-import type { WorkerView } from "../../gen/poolmesh/v1/view_pb.js";
-import { packageRoot, packageVersion } from "../../mesh/process/identity.js";
-import { StaticPage } from "../../services/meter/doors/static-page.js";
+import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { type Freshness, FreshnessSchema, MeterService, WorkerOp } from "../../../gen/poolmesh/v1/meter_pb.js";
+import type { WorkerView } from "../../../gen/poolmesh/v1/view_pb.js";
+import { packageRoot, packageVersion } from "../../../mesh/process/identity.js";
+import { StaticPage } from "../../../services/meter/doors/static-page.js";
 import type { FakeFleet } from "./fake-fleet.js";
 
 /** What a fake meter may be told. */

@@ -1,5 +1,5 @@
 /** A runtime whose time is a number: it moves when the test says so. */
-import type { Runtime } from "../../mesh/link/runtime.js";
+import type { Runtime } from "../../../mesh/link/runtime.js";
 
 interface Due {
   atMs: number;

@@ -2,7 +2,7 @@
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { cleanUp, type Owner } from "./clean-up.js";
+import { cleanUp, type Owner } from "../clean-up.js";
 
 /** A folder that goes when its owner ends. */
 export class HandlerFolder {

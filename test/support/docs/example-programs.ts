@@ -7,9 +7,9 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { Owner } from "./clean-up.js";
-import { run } from "./process.js";
-import { toolPath } from "./tools.js";
+import type { Owner } from "../clean-up.js";
+import { run } from "../process.js";
+import { toolPath } from "../tools.js";
 
 /** Go commands run where the module is. */
 const GO_FOLDER = resolve("examples/go");

@@ -3,9 +3,9 @@
  */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { Lifecycle } from "../../mesh/process/lifecycle.js";
-import { cleanUp } from "./clean-up.js";
-import { within } from "./wait.js";
+import type { Lifecycle } from "../../../mesh/process/lifecycle.js";
+import { cleanUp } from "../clean-up.js";
+import { within } from "../wait.js";
 
 /** Makes one that has not been started. */
 export type Make = (t: TestContext) => Lifecycle | Promise<Lifecycle>;

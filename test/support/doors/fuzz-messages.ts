@@ -1,8 +1,8 @@
 /** NATS messages that no part of a mesh would send, from a seeded source. */
 import { type DescMessage, toBinary, toJsonString } from "@bufbuild/protobuf";
-import { HeartbeatSchema, ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { decodeControl } from "../../mesh/wire/control-codec.js";
-import { beatOf, managerBeatOf } from "./beats.js";
+import { HeartbeatSchema, ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { decodeControl } from "../../../mesh/wire/control-codec.js";
+import { beatOf, managerBeatOf } from "../meter/beats.js";
 
 /** Those who listen. */
 export interface FuzzTargets {

@@ -1,12 +1,12 @@
 /** What any worker must do, whatever its language: the same tests for the programs of examples/. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { json } from "../../mesh/job/codec.js";
-import { connectBus } from "./broker.js";
+import { json } from "../../../mesh/job/codec.js";
+import { connectBus } from "../broker.js";
+import type { Mesh } from "../mesh.js";
+import { startProcess, type TestProcess } from "../process.js";
+import { eventually } from "../wait.js";
 import { JobCaller } from "./job-caller.js";
-import type { Mesh } from "./mesh.js";
-import { startProcess, type TestProcess } from "./process.js";
-import { eventually } from "./wait.js";
 
 /** How to start a worker program. */
 export interface WorkerProgram {

@@ -9,13 +9,13 @@ import type {
 } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
-import { ExternalScaler } from "../../gen/externalscaler/externalscaler_pb.js";
-import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
-import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
-import { MeterService, WorkerOp } from "../../gen/poolmesh/v1/meter_pb.js";
-import { Capacity } from "../../gen/relay/relay_pb.js";
-import { WorkerStatus } from "../../gen/solpipe/solpipe_pb.js";
+import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js";
+import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
+import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { MeterService, WorkerOp } from "../../../gen/poolmesh/v1/meter_pb.js";
+import { Capacity } from "../../../gen/relay/relay_pb.js";
+import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
 
 /** Whom a call is about. */
 export interface Target {

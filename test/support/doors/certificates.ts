@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cleanUpLast, type Owner } from "./clean-up.js";
-import { toolPath } from "./tools.js";
+import { cleanUpLast, type Owner } from "../clean-up.js";
+import { toolPath } from "../tools.js";
 
 /** Paths of PEM files. */
 export interface Certificates {

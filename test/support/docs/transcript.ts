@@ -7,8 +7,8 @@
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import type { Owner } from "./clean-up.js";
-import { type Exit, run } from "./process.js";
+import type { Owner } from "../clean-up.js";
+import { type Exit, run } from "../process.js";
 
 /** One command and what it prints. */
 export interface Step {

@@ -4,13 +4,13 @@
  * Seeded, so that a run can be repeated; step() lets one tick of work pass.
  */
 import { create } from "@bufbuild/protobuf";
-import { HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { HeartbeatSchema, Isolation, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import {
   type PoolCapacity,
   PoolCapacitySchema,
   type WorkerView,
   WorkerViewSchema,
-} from "../../gen/poolmesh/v1/view_pb.js";
+} from "../../../gen/poolmesh/v1/view_pb.js";
 
 /** One pool to make up. */
 export interface FakePool {

@@ -1,11 +1,11 @@
 /** A meter on a broker of its own test, and clients of it. */
 import { createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { MeterService } from "../../gen/poolmesh/v1/meter_pb.js";
-import { WorkerStatus } from "../../gen/solpipe/solpipe_pb.js";
-import { Meter, type MeterOptions } from "../../services/meter/meter.js";
-import { connectBus, type Owner } from "./broker.js";
-import { cleanUp } from "./clean-up.js";
+import { MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
+import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
+import { Meter, type MeterOptions } from "../../../services/meter/meter.js";
+import { connectBus, type Owner } from "../broker.js";
+import { cleanUp } from "../clean-up.js";
 import { type GeneratorOptions, HeartbeatGenerator } from "./heartbeat-generator.js";
 
 /** A meter that is ready, on a free port. It is stopped when the test `t` ends. */

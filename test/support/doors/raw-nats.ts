@@ -1,6 +1,6 @@
 /** A connection to a broker that publishes header blocks as they are, malformed ones too. */
 import { connect, type Socket } from "node:net";
-import { cleanUp, type Owner } from "./clean-up.js";
+import { cleanUp, type Owner } from "../clean-up.js";
 import type { FuzzMessage } from "./fuzz-messages.js";
 
 export class RawNats {

@@ -1,9 +1,9 @@
 /** A shell for commands that run within the test: what they write is kept. */
 import { PassThrough, Readable } from "node:stream";
-import { Output } from "../../cli/output/output.js";
-import { runProgram } from "../../cli/program.js";
-import type { Shell, SignalListener } from "../../cli/shell.js";
-import { CLI } from "./process.js";
+import { Output } from "../../../cli/output/output.js";
+import { runProgram } from "../../../cli/program.js";
+import type { Shell, SignalListener } from "../../../cli/shell.js";
+import { CLI } from "../process.js";
 
 /** How a command ended. */
 export interface ShellExit {

@@ -1,19 +1,19 @@
 /** Speaks to workers as a manager does, one message at a time, and shows every reply. */
 import type { MsgHdrs } from "nats";
-import type { PoolError } from "../../mesh/errors.js";
-import type { Bus } from "../../mesh/link/bus.js";
-import { Inbox } from "../../mesh/link/inbox.js";
-import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
+import type { PoolError } from "../../../mesh/errors.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { Inbox } from "../../../mesh/link/inbox.js";
+import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
   encodeJobHeaders,
   encodeRevocation,
   type JobHeaders,
   type ReplyHeaders,
-} from "../../mesh/wire/headers.js";
-import { Subjects } from "../../mesh/wire/subjects.js";
-import type { Reply } from "../../mesh/wire/wire-headers.js";
-import { eventually } from "./wait.js";
+} from "../../../mesh/wire/headers.js";
+import { Subjects } from "../../../mesh/wire/subjects.js";
+import type { Reply } from "../../../mesh/wire/wire-headers.js";
+import { eventually } from "../wait.js";
 
 /** One reply. */
 export interface SeenReply extends ReplyHeaders {

@@ -1,14 +1,14 @@
 /** The pure core of a manager's pool on a number for a clock: what it sends is a list, what workers say is a call. */
-import { Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { PoolError, Reason } from "../../mesh/errors.js";
-import type { JobSpec, Outcome } from "../../mesh/job/job.js";
-import { Dispatcher } from "../../services/manager/jobs/dispatcher.js";
-import type { Attempt, Job } from "../../services/manager/jobs/job.js";
-import type { ParkedLimits } from "../../services/manager/jobs/parked-queue.js";
-import type { SenderPort } from "../../services/manager/jobs/sender-port.js";
-import { Timeouts } from "../../services/manager/jobs/timeouts.js";
-import { Totals } from "../../services/manager/jobs/totals.js";
-import { type WorkerEntry, Workers } from "../../services/manager/jobs/workers.js";
+import { Isolation, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { PoolError, Reason } from "../../../mesh/errors.js";
+import type { JobSpec, Outcome } from "../../../mesh/job/job.js";
+import { Dispatcher } from "../../../services/manager/jobs/dispatcher.js";
+import type { Attempt, Job } from "../../../services/manager/jobs/job.js";
+import type { ParkedLimits } from "../../../services/manager/jobs/parked-queue.js";
+import type { SenderPort } from "../../../services/manager/jobs/sender-port.js";
+import { Timeouts } from "../../../services/manager/jobs/timeouts.js";
+import { Totals } from "../../../services/manager/jobs/totals.js";
+import { type WorkerEntry, Workers } from "../../../services/manager/jobs/workers.js";
 
 const EMPTY = new Uint8Array(0);
 

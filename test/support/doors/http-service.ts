@@ -1,11 +1,11 @@
 /** A small program to serve in tests of the HTTP face: it echoes, streams and waits. */
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
-import { WorkerStatus } from "../../gen/solpipe/solpipe_pb.js";
-import { PoolError } from "../../mesh/errors.js";
-import { HttpServer, type HttpServerOptions } from "../../mesh/http/server.js";
-import { fromConnectError } from "../../mesh/wire/error-headers.js";
+import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
+import { PoolError } from "../../../mesh/errors.js";
+import { HttpServer, type HttpServerOptions } from "../../../mesh/http/server.js";
+import { fromConnectError } from "../../../mesh/wire/error-headers.js";
 
 /** What the handlers of an echo server saw. */
 export interface Seen {

@@ -1,8 +1,8 @@
 /** A manager that a test plays: it hears submissions, and answers when it is told to. */
 import type { Msg } from "nats";
-import type { Bus } from "../../mesh/link/bus.js";
-import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { QUEUE_MANAGERS } from "../../mesh/wire/subjects.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { encodeReplyHeaders, HEADER } from "../../../mesh/wire/headers.js";
+import { QUEUE_MANAGERS } from "../../../mesh/wire/subjects.js";
 
 /** Serves a pool; resolves with the list that its submissions are added to. */
 export async function playManager(bus: Bus, pool: string): Promise<Msg[]> {

@@ -5,7 +5,7 @@
  * The mix that queue groups do worst: 90 % of the jobs take 5 ms, 10 % take 200 ms.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { seededRandom } from "./random.js";
+import { seededRandom } from "../random.js";
 
 export interface Arrival {
   /** Milliseconds after the start of the trace. */

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from "jose";
-import type { Role } from "../../mesh/auth/policy/roles.js";
-import { hashToken, newToken, type TokenRecord, writeTokens } from "../../mesh/auth/policy/tokens.js";
-import { cleanUpLast, type Owner } from "./clean-up.js";
+import type { Role } from "../../../mesh/auth/policy/roles.js";
+import { hashToken, newToken, type TokenRecord, writeTokens } from "../../../mesh/auth/policy/tokens.js";
+import { cleanUpLast, type Owner } from "../clean-up.js";
 
 export const ISSUER = "https://idp.test";
 export const AUDIENCE = "poolmesh";

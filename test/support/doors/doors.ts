@@ -6,22 +6,22 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { Client } from "../../client/client.js";
+import { Client } from "../../../client/client.js";
 import {
   ManagerService,
   type SubmitManyResponse,
   type SubmitRequestSchema,
   type SubmitResponse,
-} from "../../gen/poolmesh/v1/manager_pb.js";
-import { PoolError } from "../../mesh/errors.js";
-import { fromConnectError, fromErrorDetail, readErrorHeaders } from "../../mesh/wire/error-headers.js";
-import { decodeReplyHeaders, encodeJobHeaders } from "../../mesh/wire/headers.js";
-import { Subjects } from "../../mesh/wire/subjects.js";
-import { Manager } from "../../services/manager/manager.js";
-import { connectBus } from "./broker.js";
-import { cleanUp, type Owner } from "./clean-up.js";
+} from "../../../gen/poolmesh/v1/manager_pb.js";
+import { PoolError } from "../../../mesh/errors.js";
+import { fromConnectError, fromErrorDetail, readErrorHeaders } from "../../../mesh/wire/error-headers.js";
+import { decodeReplyHeaders, encodeJobHeaders } from "../../../mesh/wire/headers.js";
+import { Subjects } from "../../../mesh/wire/subjects.js";
+import { Manager } from "../../../services/manager/manager.js";
+import { connectBus } from "../broker.js";
+import { cleanUp, type Owner } from "../clean-up.js";
+import type { Mesh } from "../mesh.js";
 import { bearControl } from "./control-token.js";
-import type { Mesh } from "./mesh.js";
 
 /** What a door can be told about a job. */
 /** The input of a job that needs none; a submission without any input is refused. */

@@ -6,8 +6,8 @@ import {
   type ManagerHeartbeat,
   ManagerHeartbeatSchema,
   WorkerState,
-} from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Registry } from "../../services/meter/registry/registry.js";
+} from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Registry } from "../../../services/meter/registry/registry.js";
 
 /** A READY worker "w1" of pool "adder" with four free slots; `fields` say otherwise. */
 export function beatOf(fields: Omit<MessageInitShape<typeof HeartbeatSchema>, "$typeName"> = {}): Heartbeat {

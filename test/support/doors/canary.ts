@@ -1,8 +1,8 @@
 /** A canary on every subject: hears what the broker carries beside what a mesh says of its own accord. */
-import { SERVICE_NAMES, servicePing } from "../../mesh/wire/subjects.js";
-import { connectBus } from "./broker.js";
-import type { Owner } from "./clean-up.js";
-import type { Mesh } from "./mesh.js";
+import { SERVICE_NAMES, servicePing } from "../../../mesh/wire/subjects.js";
+import { connectBus } from "../broker.js";
+import type { Owner } from "../clean-up.js";
+import type { Mesh } from "../mesh.js";
 
 /** Listens from now on; the function gives the subjects heard so far, but for those of a mesh that serves `pool`. */
 export async function startCanary(t: Owner, mesh: Mesh, pool: string): Promise<() => Promise<string[]>> {
