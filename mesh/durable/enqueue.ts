@@ -52,8 +52,11 @@ export const ENQUEUE_TIMEOUT_MS = 15_000;
 /** How long an acknowledgement may take before the job is published again, and the wait between two tries, in milliseconds. */
 const ACK_LIMIT_MS = 2_000;
 const RETRY_MS = 250;
-/** How long nobody takes the job until the broker is asked whether there is such a stream, in milliseconds. */
-const ABSENT_LIMIT_MS = 500;
+/**
+ * How long nobody takes the job until the broker is asked whether there is such a stream, in milliseconds: a manager
+ * that has just started is still making it.
+ */
+const ABSENT_LIMIT_MS = 3_000;
 
 /** @throws PoolError why it is not stored; with `maybeExecuted` when it may be stored all the same */
 export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<StoredJob> {

@@ -30,8 +30,18 @@ export async function goBuild(t: Owner, source: string, name: string): Promise<s
   return program;
 }
 
+/** The environment that is being made: tests of one file may want it at once. */
+let making: Promise<string> | undefined;
+
 /** The Python interpreter that has what the examples need; made once for each content of requirements.txt. */
-export async function examplePython(t: Owner): Promise<string> {
+export function examplePython(t: Owner): Promise<string> {
+  making ??= makePython(t).finally(() => {
+    making = undefined;
+  });
+  return making;
+}
+
+async function makePython(t: Owner): Promise<string> {
   const wanted = createHash("sha256")
     .update(await readFile(REQUIREMENTS))
     .digest("hex")
@@ -41,11 +51,11 @@ export async function examplePython(t: Owner): Promise<string> {
   if (existsSync(python)) return python;
   await mkdir(join(CACHE, "venv"), { recursive: true });
   // Made aside and moved into place whole, since several test files may want it at once.
-  const making = `${folder}.${process.pid}`;
+  const aside = `${folder}.${process.pid}`;
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS];
-  await mustRun(t, toolPath("python3"), ["-m", "venv", making]);
-  await mustRun(t, join(making, "bin", "python"), pip);
-  await rename(making, folder).catch(() => rm(making, { recursive: true }));
+  await mustRun(t, toolPath("python3"), ["-m", "venv", aside]);
+  await mustRun(t, join(aside, "bin", "python"), pip);
+  await rename(aside, folder).catch(() => rm(aside, { recursive: true }));
   return python;
 }
 
