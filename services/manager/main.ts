@@ -28,11 +28,22 @@ export function main(flags: Readonly<Record<string, string | undefined>>, hooks:
 
 function toServiceOptions(config: ManagerConfig, log: Logger): ManagerServiceOptions {
   const { pools, id, timeoutMs, acceptTimeoutMs, parkedLimit, parkedBytesLimit } = config;
-  const { maxPools, maxWorkers, bare, graceMs, prefix, policyFile } = config;
+  const { maxPools, maxWorkers, bare, durable, graceMs, prefix, policyFile } = config;
   const controlToken = policyFile === undefined ? findControlToken(process.env, config.controlToken, log) : undefined;
   return {
     ...edgeConfig({ ...config, controlToken }, MANAGER_LISTEN),
-    ...{ timeoutMs, acceptTimeoutMs, parkedLimit, parkedBytesLimit, maxPools, maxWorkers, bare, graceMs, prefix },
+    ...{
+      timeoutMs,
+      acceptTimeoutMs,
+      parkedLimit,
+      parkedBytesLimit,
+      maxPools,
+      maxWorkers,
+      bare,
+      durable,
+      graceMs,
+      prefix,
+    },
     clientShare: config.clientShare ?? (policyFile === undefined ? 1 : SHARE_WITH_POLICY),
     bus: toBusOptions(config),
     ...(pools === undefined ? {} : { pools }),
