@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { connectBus } from "../../support/broker.js";
+import { CONTROL_TOKEN } from "../../support/doors/control-token.js";
 import { eventually } from "../../support/wait.js";
 import { assertEnded } from "../caller.js";
 import type { Order } from "../handler.js";
@@ -111,12 +112,13 @@ const control: Scenario = {
   quickBrokers: [1],
   run: async (rig) => {
     let says = "";
-    const manager = await rig.manager("m1");
+    const manager = await rig.manager("m1", { env: { CONTROL_TOKEN } });
     await startForeign(rig, 1, () => says);
     const pause = async (): Promise<string> => {
       const url = `${manager.url}/poolmesh.v1.ManagerService/PauseWorker`;
       const body = JSON.stringify({ selector: { pool: POOL, worker: "f1" } });
-      const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+      const headers = { "content-type": "application/json", authorization: `Bearer ${CONTROL_TOKEN}` };
+      const answer = await fetch(url, { method: "POST", headers, body });
       return `${answer.status} ${await answer.text()}`;
     };
     await eventually(async () => (await pause()).startsWith("200"), { what: "the worker to be known" });
