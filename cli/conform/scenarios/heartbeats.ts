@@ -64,6 +64,7 @@ const interval: Scenario = {
     if (everyMs > MAX_WATCHED_MS)
       throw new NotTried(`its interval is ${everyMs} ms; at most ${MAX_WATCHED_MS} are watched`);
     const allowedMs = LONGEST_GAP * everyMs + GAP_TOLERANCE_MS;
+    await kit.quiet();
     const fromMs = kit.now();
     // For two gaps: one heartbeat in the middle does not hide that the others are missing.
     await kit.hearing.until(() => undefined, 2 * allowedMs);

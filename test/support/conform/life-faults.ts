@@ -131,7 +131,7 @@ export function lifeFaults(): Fault[] {
     {
       what: "promises more heartbeats than it sends",
       fails: ["heartbeat-interval"],
-      options: { heartbeatIntervalMs: 5_000 },
+      options: { heartbeatIntervalMs: 950 },
       outgoing: beats((beat) => ({ ...beat, heartbeatIntervalMs: 100 })),
     },
     {
