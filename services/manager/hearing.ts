@@ -15,11 +15,11 @@ import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mes
 import { QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
 import { headersOf } from "../../mesh/wire/wire-headers.js";
 import { answerAgain, answerSubmission, type NatsDoor } from "./doors/nats.js";
-import { chosenIdOf, NO_REPLY, passOn } from "./doors/pass-on.js";
 import type { Unsettled } from "./doors/unsettled.js";
 import type { HeldSubmissions } from "./held-submissions.js";
 import type { OutcomeReplies } from "./outcome-replies.js";
-import type { Peers } from "./peers.js";
+import { chosenIdOf, NO_REPLY, passOn } from "./owners/pass-on.js";
+import type { Peers } from "./owners/peers.js";
 import type { Pool } from "./pool/pool.js";
 
 /** What it works with. */

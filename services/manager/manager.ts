@@ -22,7 +22,7 @@ import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
 import { checkName } from "../../mesh/wire/subjects.js";
-import { AwayJobs } from "./away-jobs.js";
+import { AwayJobs } from "./owners/away-jobs.js";
 import type { Pool } from "./pool/pool.js";
 import type { ManagerHooks, PoolSettings } from "./pool/pool-settings.js";
 import { newManagerId, Pools } from "./pools.js";

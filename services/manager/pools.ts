@@ -21,7 +21,7 @@ import { Hearing } from "./hearing.js";
 import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
 import { OutcomeReplies } from "./outcome-replies.js";
-import { Peers } from "./peers.js";
+import { Peers } from "./owners/peers.js";
 import { watchManagerRights } from "./pool/manager-rights.js";
 import { Pool } from "./pool/pool.js";
 import type { PoolSettings } from "./pool/pool-settings.js";

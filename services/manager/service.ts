@@ -13,11 +13,11 @@ import { ServiceApi } from "../../mesh/link/service-api.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/wire/subjects.js";
-import { AwayJobs } from "./away-jobs.js";
 import { WorkerControl } from "./control.js";
 import { managerRoutes } from "./doors/rpc.js";
 import { type ManagerOptions, toPoolSettings } from "./manager.js";
 import { managerMetrics } from "./metrics.js";
+import { AwayJobs } from "./owners/away-jobs.js";
 import { newManagerId, Pools } from "./pools.js";
 import { warnOfStreams } from "./stream-check.js";
 

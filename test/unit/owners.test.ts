@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ownerOf } from "../../mesh/wire/owner.js";
-import { Peers } from "../../services/manager/peers.js";
+import { Peers } from "../../services/manager/owners/peers.js";
 
 const MANAGERS = ["m1", "m2", "m3", "m4"];
 const IDS = Array.from({ length: 4_000 }, (_, i) => `job-${i}`);

@@ -25,7 +25,7 @@ import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
 import { checkName, isName } from "../../../mesh/wire/subjects.js";
-import type { AwayJobs } from "../away-jobs.js";
+import type { AwayJobs } from "../owners/away-jobs.js";
 import type { Pool } from "../pool/pool.js";
 import type { Pools } from "../pools.js";
 import { awaitOutcome } from "./await-outcome.js";

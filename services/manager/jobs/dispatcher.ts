@@ -27,8 +27,6 @@ import type { WorkerEntry, Workers } from "./workers.js";
 
 /** Offers that a pool without heartbeats may have out at once. */
 const MAX_BARE_OFFERS = 1_024;
-/** How long a stream that answered is told about, in milliseconds. */
-const STREAM_SHOWN_MS = 60_000;
 
 /** What a dispatcher works with. */
 export interface DispatcherParts {
@@ -64,8 +62,6 @@ export class Dispatcher {
   readonly #admission: Admission;
   /** No worker listened to the last offer of a pool without heartbeats. */
   #nobodyListens = false;
-  /** A stream that answered in the place of a worker, and when it did so last. */
-  #stream: { readonly name: string; readonly atMs: number } | undefined;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -100,8 +96,7 @@ export class Dispatcher {
 
   /** A JetStream stream that captures this pool's subjects: it answered an attempt within the last minute. */
   get stream(): string | undefined {
-    const { name, atMs } = this.#stream ?? {};
-    return atMs !== undefined && this.#parts.now() - atMs < STREAM_SHOWN_MS ? name : undefined;
+    return this.#parts.totals.stream(this.#parts.now());
   }
 
   live(id: string): Job | undefined {
@@ -196,7 +191,7 @@ export class Dispatcher {
 
   /** A stream's acknowledgement came in the place of an answer. It decides nothing. */
   streamAnswered(stream: string): void {
-    this.#stream = { name: stream, atMs: this.#parts.now() };
+    this.#parts.totals.streamAnswered(stream, this.#parts.now());
     this.#onStranger();
   }
 

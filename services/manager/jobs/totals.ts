@@ -14,6 +14,8 @@ export class Totals {
   /** Replies that are no answer of a worker: unknown kinds, acknowledgements of streams; dropped. */
   strangers = 0;
   readonly #outcomes = new Map<Reason | "ok", number>();
+  /** A stream that answered in the place of a worker, and when it did so last. */
+  #stream: { readonly name: string; readonly atMs: number } | undefined;
   readonly #rate = new ServiceRate();
 
   /** A job has its outcome. @param nowMs monotonic milliseconds */
@@ -27,12 +29,25 @@ export class Totals {
     return this.#outcomes;
   }
 
+  /** A stream's acknowledgement came in the place of an answer. */
+  streamAnswered(name: string, nowMs: number): void {
+    this.#stream = { name, atMs: nowMs };
+  }
+
+  /** The stream that answered within the last minute. */
+  stream(nowMs: number): string | undefined {
+    const { name, atMs } = this.#stream ?? {};
+    return atMs !== undefined && nowMs - atMs < STREAM_SHOWN_MS ? name : undefined;
+  }
+
   /** When a caller that was refused may come back: the time until `jobs` will have ended, 50 to 30,000 milliseconds. */
   timeForMs(jobs: number, nowMs: number): number {
     return this.#rate.timeForMs(jobs, nowMs);
   }
 }
 
+/** How long a stream that answered is told about, in milliseconds. */
+const STREAM_SHOWN_MS = 60_000;
 /** The time constant of the rate. */
 const TIME_CONSTANT_MS = 5_000;
 

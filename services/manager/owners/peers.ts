@@ -7,9 +7,9 @@
  * manager, this one's own among them: a manager that hears nothing at all, or that
  * stalled, judges nobody.
  */
-import type { ManagerHeartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { isNewer, lostAfterMs } from "../../mesh/wire/liveness-rules.js";
-import { ownerOf } from "../../mesh/wire/owner.js";
+import type { ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { isNewer, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
+import { ownerOf } from "../../../mesh/wire/owner.js";
 
 /** Managers that are remembered, and pools of one that serves some only. */
 const MAX_PEERS = 1_000;

@@ -5,13 +5,13 @@
  * owner, their callers hear one outcome. Several callers with the same id and
  * payload wait for one job.
  */
-import { Client } from "../../client/client.js";
-import { PoolError } from "../../mesh/errors.js";
-import type { Outcome, SubmitOptions } from "../../mesh/job/job.js";
-import type { Bus } from "../../mesh/link/bus.js";
-import { delay } from "../../mesh/link/runtime.js";
-import type { Pool } from "./pool/pool.js";
-import type { Pools } from "./pools.js";
+import { Client } from "../../../client/client.js";
+import { PoolError } from "../../../mesh/errors.js";
+import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { delay } from "../../../mesh/link/runtime.js";
+import type { Pool } from "../pool/pool.js";
+import type { Pools } from "../pools.js";
 
 /** How often stop() looks whether jobs are still live, in milliseconds. */
 const IDLE_CHECK_MS = 20;
