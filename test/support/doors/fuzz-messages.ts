@@ -1,8 +1,10 @@
 /** NATS messages that no part of a mesh would send, from a seeded source. */
+
 import { type DescMessage, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { HeartbeatSchema, ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { decodeControl } from "../../../mesh/wire/control-codec.js";
 import { beatOf, managerBeatOf } from "../meter/beats.js";
+import { FuzzDraw } from "../random.js";
 
 /** Those who listen. */
 export interface FuzzTargets {
@@ -72,6 +74,7 @@ const REPLY = "_INBOX.fuzz.";
 /** One kind of odd message after another. */
 export class FuzzMessages {
   readonly #random: () => number;
+  readonly #draw: FuzzDraw;
   readonly #targets: FuzzTargets;
   /** Inboxes that were seen in use; what goes there is never an answer. */
   readonly inboxes: string[] = [];
@@ -80,16 +83,17 @@ export class FuzzMessages {
   /** @param random 0 to 1, such as seededRandom() makes it */
   constructor(random: () => number, targets: FuzzTargets) {
     this.#random = random;
+    this.#draw = new FuzzDraw(random);
     this.#targets = targets;
   }
 
   next(): FuzzMessage {
     this.#count += 1;
     const { pool, worker, manager } = this.#targets;
-    const other = `fuzz${this.#whole(8)}`;
-    switch (this.#whole(12)) {
+    const other = `fuzz${this.#draw.whole(8)}`;
+    switch (this.#draw.whole(12)) {
       case 0:
-        return this.#job(`pool.${this.#pick([pool, pool, other])}.submit`);
+        return this.#job(`pool.${this.#draw.pick([pool, pool, other])}.submit`);
       case 1:
         return this.#job(`pool.${pool}.submit.${manager}`);
       case 2:
@@ -97,9 +101,11 @@ export class FuzzMessages {
       case 3:
         return this.#job(`pool.${pool}.job.${worker}`);
       case 4:
-        return this.#job(`pool.${this.#pick([pool, other])}.cancel.${this.#pick(["x".repeat(80), "nobody", "%20"])}`);
+        return this.#job(
+          `pool.${this.#draw.pick([pool, other])}.cancel.${this.#draw.pick(["x".repeat(80), "nobody", "%20"])}`,
+        );
       case 5:
-        return this.#control(`pool.${pool}.${this.#pick([`control.${worker}`, "control", `restart.${worker}`])}`);
+        return this.#control(`pool.${pool}.${this.#draw.pick([`control.${worker}`, "control", `restart.${worker}`])}`);
       case 6:
         return this.#badBeat(`pool.${pool}.heartbeat.${worker}`, HeartbeatSchema, beatOf({ pool, worker }));
       case 7:
@@ -111,21 +117,21 @@ export class FuzzMessages {
       case 8:
         return this.#anyBeat(other);
       case 9:
-        return this.#message(`$SRV.${this.#pick(SERVICES)}`, this.#reply(), this.#headers(), this.#bytes(40));
+        return this.#message(`$SRV.${this.#draw.pick(SERVICES)}`, this.#reply(), this.#headers(), this.#draw.bytes(40));
       default:
         return this.#stray();
     }
   }
 
   #job(subject: string): FuzzMessage {
-    const payload = this.#random() < 0.5 ? Buffer.from(this.#pick(BODIES)) : this.#bytes(300);
+    const payload = this.#random() < 0.5 ? Buffer.from(this.#draw.pick(BODIES)) : this.#draw.bytes(300);
     return this.#message(subject, this.#random() < 0.9 ? this.#reply() : "not.an.inbox", this.#headers(), payload);
   }
 
   /** A request that is not understood, or changes nothing. */
   #control(subject: string): FuzzMessage {
     for (;;) {
-      const payload = this.#random() < 0.5 ? Buffer.from(this.#pick(BODIES)) : this.#bytes(60);
+      const payload = this.#random() < 0.5 ? Buffer.from(this.#draw.pick(BODIES)) : this.#draw.bytes(60);
       if (!changesWorker(payload)) return this.#message(subject, this.#reply(), this.#headers(), payload);
     }
   }
@@ -134,43 +140,51 @@ export class FuzzMessages {
   #badBeat<D extends DescMessage>(subject: string, schema: D, beat: Parameters<typeof toBinary<D>>[1]): FuzzMessage {
     const binary = Buffer.from(toBinary(schema, beat));
     const json = toJsonString(schema, beat);
-    const payload = this.#pick([
-      binary.subarray(0, binary.length - 1 - this.#whole(3)),
+    const payload = this.#draw.pick([
+      binary.subarray(0, binary.length - 1 - this.#draw.whole(3)),
       Buffer.from(json.replace(/"pool":"/, '"pool":"x')),
       Buffer.from(json.replace(/"incarnation":"\d+"/, '"incarnation":"0"')),
-      Buffer.from(json.slice(0, -1 - this.#whole(20))),
+      Buffer.from(json.slice(0, -1 - this.#draw.whole(20))),
       Buffer.concat([binary, Buffer.alloc(70_000)]),
-      this.#bytes(200),
+      this.#draw.bytes(200),
     ]);
     return this.#message(subject, "", this.#headers(), payload);
   }
 
   /** A worker or manager that there is not, in a pool that there is not; well formed at times. */
   #anyBeat(pool: string): FuzzMessage {
-    const worker = `ghost${this.#whole(4)}`;
-    const number = (): number => this.#pick([0, 1, 2, 65_535, 65_536, 4_000_000_000]);
+    const worker = `ghost${this.#draw.whole(4)}`;
+    const number = (): number => this.#draw.pick([0, 1, 2, 65_535, 65_536, 4_000_000_000]);
     const beat = beatOf({ pool, worker, seq: BigInt(this.#count), slots: number(), busy: number() });
     const payload = Buffer.from(toBinary(HeartbeatSchema, beat));
-    return this.#message(`pool.${pool}.heartbeat.${worker}`, "", this.#headers(), this.#spoil(payload));
+    return this.#message(
+      `pool.${pool}.heartbeat.${worker}`,
+      "",
+      this.#headers(),
+      this.#draw.spoil(payload, this.#draw.whole(6)),
+    );
   }
 
   /** To an inbox in use, or beside one. */
   #stray(): FuzzMessage {
-    const inbox = this.inboxes[this.#whole(this.inboxes.length)];
-    if (inbox === undefined) return this.#message("_INBOX.nobody", "", this.#headers(), this.#bytes(20));
-    const beside = inbox.slice(0, inbox.lastIndexOf(".") + 1) + this.#pick(["0_0", "bundle", "zz_zz", "999999_1"]);
-    return this.#message(this.#pick([inbox, beside]), "", this.#headers(), this.#bytes(200));
+    const inbox = this.inboxes[this.#draw.whole(this.inboxes.length)];
+    if (inbox === undefined) return this.#message("_INBOX.nobody", "", this.#headers(), this.#draw.bytes(20));
+    const beside = inbox.slice(0, inbox.lastIndexOf(".") + 1) + this.#draw.pick(["0_0", "bundle", "zz_zz", "999999_1"]);
+    return this.#message(this.#draw.pick([inbox, beside]), "", this.#headers(), this.#draw.bytes(200));
   }
 
   #headers(): Buffer | undefined {
     const kind = this.#random();
     if (kind < 0.1) return undefined;
-    if (kind < 0.2) return Buffer.from(this.#pick(["NATS/1.0\r\n", "NATS/9.9\r\nA: b\r\n\r\n", "\r\n\r\n", "x"]));
+    if (kind < 0.2) return Buffer.from(this.#draw.pick(["NATS/1.0\r\n", "NATS/9.9\r\nA: b\r\n\r\n", "\r\n\r\n", "x"]));
     const lines = ["NATS/1.0"];
-    for (let i = this.#whole(6); i > 0; i -= 1) lines.push(`${this.#pick(NAMES)}: ${this.#pick(VALUES)}`);
-    if (this.#random() < 0.5) lines.push(`Pool-Reply: ${this.#pick(NO_KINDS)}`);
+    for (let i = this.#draw.whole(6); i > 0; i -= 1)
+      lines.push(`${this.#draw.pick(NAMES)}: ${this.#draw.pick(VALUES)}`);
+    if (this.#random() < 0.5) lines.push(`Pool-Reply: ${this.#draw.pick(NO_KINDS)}`);
     const block = Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
-    return kind < 0.4 ? Buffer.concat([block.subarray(0, 10), this.#spoil(block.subarray(10))]) : block;
+    return kind < 0.4
+      ? Buffer.concat([block.subarray(0, 10), this.#draw.spoil(block.subarray(10), this.#draw.whole(6))])
+      : block;
   }
 
   #message(subject: string, reply: string, headers: Buffer | undefined, payload: Buffer): FuzzMessage {
@@ -179,27 +193,6 @@ export class FuzzMessages {
 
   #reply(): string {
     return `${REPLY}${this.#count}`;
-  }
-
-  /** A few bytes changed, put in or taken out. */
-  #spoil(block: Buffer): Buffer {
-    const bytes = [...block];
-    for (let i = this.#whole(6); i > 0; i -= 1) {
-      bytes.splice(this.#whole(bytes.length), this.#whole(3), ...this.#bytes(3));
-    }
-    return Buffer.from(bytes);
-  }
-
-  #bytes(most: number): Buffer {
-    return Buffer.from(Array.from({ length: 1 + this.#whole(most) }, () => this.#whole(256)));
-  }
-
-  #pick<T>(from: readonly T[]): T {
-    return from[this.#whole(from.length)] as T;
-  }
-
-  #whole(below: number): number {
-    return Math.floor(this.#random() * below);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Requests that no client of ours would send, from a seeded source. */
+import { FuzzDraw } from "../random.js";
 
 const PATHS = [
   "/",
@@ -78,39 +79,52 @@ const BODIES = [
 /** One kind of odd request after another. */
 export class FuzzRequests {
   readonly #random: () => number;
+  readonly #draw: FuzzDraw;
 
   /** @param random 0 to 1, such as seededRandom() makes it */
   constructor(random: () => number) {
     this.#random = random;
+    this.#draw = new FuzzDraw(random);
   }
 
   /** The bytes of one connection. */
   next(): Buffer {
     const kind = this.#random();
-    if (kind < 0.15) return this.#bytes(400);
+    if (kind < 0.15) return this.#draw.bytes(400);
     if (kind < 0.3) return this.#http2();
     const request = this.#http1();
-    return kind < 0.6 ? this.#spoil(request) : request;
+    return kind < 0.6 ? this.#draw.spoil(request, 1 + this.#draw.whole(8)) : request;
   }
 
   #http1(): Buffer {
-    const body = this.#random() < 0.6 ? Buffer.from(this.#pick(BODIES)) : this.#envelope();
+    const body = this.#random() < 0.6 ? Buffer.from(this.#draw.pick(BODIES)) : this.#envelope();
     const lines = [
-      `${this.#pick(METHODS)} ${this.#path()} HTTP/1.${this.#random() < 0.9 ? 1 : 0}`,
-      `Host: ${this.#random() < 0.7 ? "localhost" : this.#pick(HOSTS)}`,
-      `Content-Type: ${this.#pick(TYPES)}`,
-      `Content-Length: ${this.#random() < 0.9 ? body.length : this.#whole(1e9)}`,
+      `${this.#draw.pick(METHODS)} ${this.#path()} HTTP/1.${this.#random() < 0.9 ? 1 : 0}`,
+      `Host: ${this.#random() < 0.7 ? "localhost" : this.#draw.pick(HOSTS)}`,
+      `Content-Type: ${this.#draw.pick(TYPES)}`,
+      `Content-Length: ${this.#random() < 0.9 ? body.length : this.#draw.whole(1e9)}`,
       "Connection: close",
     ];
-    for (let i = this.#whole(4); i > 0; i -= 1) lines.push(`${this.#pick(HEADERS)}: ${this.#pick(VALUES)}`);
+    for (let i = this.#draw.whole(4); i > 0; i -= 1)
+      lines.push(`${this.#draw.pick(HEADERS)}: ${this.#draw.pick(VALUES)}`);
     return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), body]);
   }
 
   /** The preface, settings, and frames of random types, flags and contents. */
   #http2(): Buffer {
-    const frames = Array.from({ length: 1 + this.#whole(6) }, () => {
-      const data = this.#bytes(60);
-      const head = Buffer.from([0, 0, data.length, this.#whole(12), this.#whole(256), 0, 0, 0, this.#whole(4)]);
+    const frames = Array.from({ length: 1 + this.#draw.whole(6) }, () => {
+      const data = this.#draw.bytes(60);
+      const head = Buffer.from([
+        0,
+        0,
+        data.length,
+        this.#draw.whole(12),
+        this.#draw.whole(256),
+        0,
+        0,
+        0,
+        this.#draw.whole(4),
+      ]);
       return Buffer.concat([head, data]);
     });
     const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0", "latin1");
@@ -118,39 +132,19 @@ export class FuzzRequests {
   }
 
   #envelope(): Buffer {
-    const data = this.#bytes(80);
+    const data = this.#draw.bytes(80);
     const head = Buffer.alloc(5);
-    head.writeUInt8(this.#random() < 0.7 ? 0 : this.#whole(256), 0);
-    head.writeUInt32BE(this.#random() < 0.7 ? data.length : this.#whole(2 ** 32), 1);
+    head.writeUInt8(this.#random() < 0.7 ? 0 : this.#draw.whole(256), 0);
+    head.writeUInt32BE(this.#random() < 0.7 ? data.length : this.#draw.whole(2 ** 32), 1);
     return Buffer.concat([head, data]);
   }
 
   #path(): string {
-    const path = this.#pick(PATHS);
+    const path = this.#draw.pick(PATHS);
     const kind = this.#random();
     if (kind < 0.7) return path;
-    if (kind < 0.8) return `${path}?${this.#pick(["connect=v9", "encoding=json&message=%7B", "message=%", "&&=="])}`;
-    return kind < 0.9 ? `${path}/../..%2f${this.#whole(9)}` : `//${path}`;
-  }
-
-  /** A few bytes changed, put in or taken out. */
-  #spoil(request: Buffer): Buffer {
-    const bytes = [...request];
-    for (let i = 1 + this.#whole(8); i > 0; i -= 1) {
-      bytes.splice(this.#whole(bytes.length), this.#whole(3), ...this.#bytes(3));
-    }
-    return Buffer.from(bytes);
-  }
-
-  #bytes(most: number): Buffer {
-    return Buffer.from(Array.from({ length: 1 + this.#whole(most) }, () => this.#whole(256)));
-  }
-
-  #pick<T>(from: readonly T[]): T {
-    return from[this.#whole(from.length)] as T;
-  }
-
-  #whole(below: number): number {
-    return Math.floor(this.#random() * below);
+    if (kind < 0.8)
+      return `${path}?${this.#draw.pick(["connect=v9", "encoding=json&message=%7B", "message=%", "&&=="])}`;
+    return kind < 0.9 ? `${path}/../..%2f${this.#draw.whole(9)}` : `//${path}`;
   }
 }
