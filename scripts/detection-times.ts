@@ -10,9 +10,9 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { ManagerService } from "../gen/poolmesh/v1/manager_pb.js";
 import { writeBlock } from "../test/faults/doc-block.js";
 import { machineNow } from "../test/faults/history.js";
-import { cleanUpNow, ownOwner } from "../test/faults/owner.js";
-import { POOL, Rig } from "../test/faults/rig.js";
-import type { Service } from "../test/faults/service.js";
+import { cleanUpNow, ownOwner } from "../test/faults/rig/owner.js";
+import { POOL, Rig } from "../test/faults/rig/rig.js";
+import type { Service } from "../test/faults/rig/service.js";
 import type { TcpProxy } from "../test/support/tcp-proxy.js";
 import { eventually } from "../test/support/wait.js";
 

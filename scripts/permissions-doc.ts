@@ -46,7 +46,7 @@ export function rightsMarkdown(): string {
     ...lines,
     "### All of them in one configuration",
     "",
-    "<!-- not run: test/integration/permissions-mesh.test.ts starts a broker with such users -->",
+    "<!-- not run: test/integration/edge/permissions-mesh.test.ts starts a broker with such users -->",
     "```",
     "authorization {",
     "  users = [",

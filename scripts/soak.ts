@@ -8,8 +8,8 @@ import { copyFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { checkHistory } from "../test/faults/invariants.js";
 import { runMix } from "../test/faults/mix.js";
-import { cleanUpNow, ownOwner } from "../test/faults/owner.js";
-import { Rig } from "../test/faults/rig.js";
+import { cleanUpNow, ownOwner } from "../test/faults/rig/owner.js";
+import { Rig } from "../test/faults/rig/rig.js";
 
 const { values } = parseArgs({
   options: {

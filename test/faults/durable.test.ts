@@ -21,7 +21,7 @@ import { cleanUp, type Owner } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startCli, type TestProcess } from "../support/process.js";
 import { eventually } from "../support/wait.js";
-import type { Work } from "./durable-handler.js";
+import type { Work } from "./rig/durable-handler.js";
 
 leakGuard();
 const POOL = "work";
@@ -68,7 +68,17 @@ test("durable - kill -9 of workers, managers and the broker under load: nothing 
   const manager = (): Promise<TestProcess> =>
     start("manager", "--durable", "--pools", POOL, "--listen", "127.0.0.1:0", "--grace-ms", "1000");
   const worker = (): Promise<TestProcess> =>
-    start("worker", "--pool", POOL, "--handler", "test/faults/durable-handler.ts", "--slots", "4", "--grace-ms", "0");
+    start(
+      "worker",
+      "--pool",
+      POOL,
+      "--handler",
+      "test/faults/rig/durable-handler.ts",
+      "--slots",
+      "4",
+      "--grace-ms",
+      "0",
+    );
   const [managers, workers] = await Promise.all([
     Promise.all([manager(), manager()]),
     Promise.all([worker(), worker(), worker()]),

@@ -19,7 +19,7 @@ import { count, leakGuard, leaks, subscriptionCount } from "../support/leak-guar
 import { startMesh } from "../support/mesh.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "../support/wait.js";
-import { descriptors } from "./resources.js";
+import { descriptors } from "./rig/resources.js";
 
 leakGuard();
 

@@ -10,11 +10,11 @@ import { cleanUp } from "../support/clean-up.js";
 import { seededRandom } from "../support/random.js";
 import type { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "../support/wait.js";
-import type { Caller, Heard } from "./caller.js";
-import type { Order } from "./handler.js";
 import { type TotalQueue, totalQueue } from "./invariants/outcome-rules.js";
-import type { Rig } from "./rig.js";
-import type { Service } from "./service.js";
+import type { Caller, Heard } from "./rig/caller.js";
+import type { Order } from "./rig/handler.js";
+import type { Rig } from "./rig/rig.js";
+import type { Service } from "./rig/service.js";
 
 /** How long, and which. */
 export interface MixOptions {

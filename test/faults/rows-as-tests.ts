@@ -4,7 +4,7 @@
  * FAULTS=full runs the full loads; `npm run test:faults` prints the table instead.
  */
 import { test } from "node:test";
-import { brokersOf, runScenario, type Scenario, titleOf } from "./scenario.js";
+import { brokersOf, runScenario, type Scenario, titleOf } from "./rig/scenario.js";
 import { SCENARIOS } from "./scenarios.js";
 
 /** Declares one test for each of these rows and each number of brokers it runs on. */

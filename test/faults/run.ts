@@ -7,8 +7,8 @@
  */
 import { parseArgs } from "node:util";
 import { writeBlock } from "./doc-block.js";
-import { cleanUpNow, ownOwner } from "./owner.js";
-import { brokersOf, runScenario, type Scenario, titleOf } from "./scenario.js";
+import { cleanUpNow, ownOwner } from "./rig/owner.js";
+import { brokersOf, runScenario, type Scenario, titleOf } from "./rig/scenario.js";
 import { SCENARIOS } from "./scenarios.js";
 
 const { values } = parseArgs({

@@ -3,7 +3,7 @@ import { authenticity } from "./promises/authenticity.js";
 import { foreign } from "./promises/foreign.js";
 import { identity } from "./promises/identity.js";
 import { lateness } from "./promises/lateness.js";
-import type { Scenario } from "./scenario.js";
+import type { Scenario } from "./rig/scenario.js";
 import { brokers } from "./scenarios/broker.js";
 import { brokerCrowd } from "./scenarios/broker-crowd.js";
 import { callers } from "./scenarios/callers.js";

@@ -1,9 +1,9 @@
 /** Who is no part of the mesh decides nothing. */
 import assert from "node:assert/strict";
 import { connectBus } from "../../support/broker.js";
-import { assertEnded } from "../caller.js";
-import { POOL } from "../rig.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import { POOL } from "../rig/rig.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const STREAM_ACK = '{"stream":"AUDIT","seq":7}';
 

@@ -5,10 +5,10 @@ import type { Bus } from "../../../mesh/link/bus.js";
 import { connectBus } from "../../support/broker.js";
 import { CONTROL_TOKEN } from "../../support/doors/control-token.js";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
-import type { Order } from "../handler.js";
-import { POOL, type Rig } from "../rig.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Order } from "../rig/handler.js";
+import { POOL, type Rig } from "../rig/rig.js";
+import type { Scenario } from "../rig/scenario.js";
 
 /** A worker as another language would write it: JSON heartbeats that list a job before it is accepted. */
 class Foreign {

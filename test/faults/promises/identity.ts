@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const usedAgain: Scenario = {
   id: "X11",

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
-import type { Rig } from "../rig.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Rig } from "../rig/rig.js";
+import type { Scenario } from "../rig/scenario.js";
 
 /** How often each job ran, at most. */
 function mostRuns(rig: Rig): number {

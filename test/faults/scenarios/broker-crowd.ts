@@ -6,10 +6,10 @@ import { Bus } from "../../../mesh/link/bus.js";
 import { startBroker, startCluster } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
-import type { Rig } from "../rig.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Rig } from "../rig/rig.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const LAME_DUCK = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"';
 

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Scenario } from "../rig/scenario.js";
 
 /** A refusal is made without waiting; a busy machine may add the rest. */
 const AT_ONCE_MS = 100 + 400;

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import type { PoolError } from "../../../mesh/errors.js";
 import type { Manager } from "../../../services/manager/manager.js";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
-import type { Rig } from "../rig.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Rig } from "../rig/rig.js";
+import type { Scenario } from "../rig/scenario.js";
 import { CANCEL_DOORS } from "./cancel-doors.js";
 
 /** A cancel reaches the handler within 200 ms; a busy machine may add the rest. */

@@ -6,9 +6,9 @@ import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { fromConnectError } from "../../../mesh/wire/error-headers.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";
-import type { Caller } from "../caller.js";
-import { POOL, type Rig } from "../rig.js";
-import type { Service } from "../service.js";
+import type { Caller } from "../rig/caller.js";
+import { POOL, type Rig } from "../rig/rig.js";
+import type { Service } from "../rig/service.js";
 
 /** A call that runs. */
 export interface OpenCall {

@@ -1,9 +1,9 @@
 /** Fleets that change while they work. */
 import assert from "node:assert/strict";
-import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
-import type { Scenario } from "../scenario.js";
-import type { Service } from "../service.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Scenario } from "../rig/scenario.js";
+import type { Service } from "../rig/service.js";
 
 /** A machine that is busy with starting processes is no reason to offer a job twice. */
 const PATIENT = { env: { ACCEPT_TIMEOUT_MS: "5000" } };

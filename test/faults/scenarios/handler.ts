@@ -1,8 +1,8 @@
 /** Handlers that misbehave. */
 import assert from "node:assert/strict";
 import { eventually } from "../../support/wait.js";
-import type { Order } from "../handler.js";
-import type { Scenario } from "../scenario.js";
+import type { Order } from "../rig/handler.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const throws: Scenario = {
   id: "F06",

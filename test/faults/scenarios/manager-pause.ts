@@ -1,10 +1,10 @@
 /** Managers that stand still. */
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
-import type { Rig } from "../rig.js";
-import type { Scenario } from "../scenario.js";
-import type { Service } from "../service.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Rig } from "../rig/rig.js";
+import type { Scenario } from "../rig/scenario.js";
+import type { Service } from "../rig/service.js";
 
 const PAUSE_MS = 4_000;
 

@@ -1,9 +1,9 @@
 /** Managers that die. */
 import assert from "node:assert/strict";
 import { eventually } from "../../support/wait.js";
-import { assertEnded, countBy } from "../caller.js";
 import { machineNow } from "../history.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded, countBy } from "../rig/caller.js";
+import type { Scenario } from "../rig/scenario.js";
 import { DEATH_KNOWN_MS } from "./worker-death.js";
 
 /** A busy machine may add this. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { eventually } from "../../support/wait.js";
-import type { Scenario } from "../scenario.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const stopMeter: Scenario = {
   id: "F79",

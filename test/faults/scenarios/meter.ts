@@ -8,11 +8,11 @@ import { Subjects } from "../../../mesh/wire/subjects.js";
 import { connectBus } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
-import { descriptors, memoryMib } from "../resources.js";
-import { POOL, type Rig } from "../rig.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import { descriptors, memoryMib } from "../rig/resources.js";
+import { POOL, type Rig } from "../rig/rig.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const killMeter: Scenario = {
   id: "F69",

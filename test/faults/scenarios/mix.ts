@@ -1,7 +1,7 @@
 /** A random mix of all faults. */
 import assert from "node:assert/strict";
 import { runMix } from "../mix.js";
-import type { Scenario } from "../scenario.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const mix: Scenario = {
   id: "F81",

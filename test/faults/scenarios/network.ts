@@ -6,11 +6,11 @@ import { connectBus } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { seededRandom } from "../../support/random.js";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
-import { memoryMib } from "../resources.js";
-import { POOL } from "../rig.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import { memoryMib } from "../rig/resources.js";
+import { POOL } from "../rig/rig.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const deafSocket: Scenario = {
   id: "F38",

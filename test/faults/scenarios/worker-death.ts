@@ -1,9 +1,9 @@
 /** Workers that die: killed while busy and idle, by their own handler, and back under the same id. */
 import assert from "node:assert/strict";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Scenario } from "../rig/scenario.js";
 
 /** Death of a process is known to its callers within this, in milliseconds. */
 export const DEATH_KNOWN_MS = 1_000;

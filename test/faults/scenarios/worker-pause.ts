@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { eventually } from "../../support/wait.js";
-import { assertEnded } from "../caller.js";
 import { machineNow } from "../history.js";
-import type { Scenario } from "../scenario.js";
+import { assertEnded } from "../rig/caller.js";
+import type { Scenario } from "../rig/scenario.js";
 
 const pauseUnderLoad: Scenario = {
   id: "F03",

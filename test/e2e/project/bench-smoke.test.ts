@@ -1,0 +1,23 @@
+/** The benchmark's smoke: as little as shows that every arm of every row works. No figure is looked at. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { run } from "../../support/process.js";
+
+const LIMIT_MS = 400_000;
+const ROWS = 8;
+/** One arm of each kind; those on Redis are there where Redis is, and in CI. */
+const ARMS = [
+  ...["bare loop, 2 workers", "Poolmesh, 2 workers", "nats.js request()", "Moleculer", "NestJS"],
+  ...["ideal central queue", "plain queue group", "bare echo", "piscina alone", "Poolmesh, threads"],
+  ...["Poolmesh, processes", "poolmesh up → first result"],
+];
+
+test("the benchmark's smoke runs every arm of every row and ends by itself", { timeout: LIMIT_MS }, async (t) => {
+  const { code, stdout, stderr } = await run(t, process.execPath, ["scripts/bench.js", "--quick"], {
+    limitMs: LIMIT_MS,
+  });
+  assert.equal(code, 0, stderr.slice(-4_000));
+  assert.match(stdout, new RegExp(`^${ROWS} rows in`, "m"));
+  for (const arm of ARMS) assert.ok(stdout.includes(`\n${arm}`), `no line of ${arm}`);
+  if (process.env.CI !== undefined) assert.match(stdout, /\nBullMQ add and wait/);
+});

@@ -1,0 +1,186 @@
+/**
+ * Every command and code sample of README.md and docs/ works with the packed package.
+ *
+ * The README is followed as a newcomer does: an empty folder, its install line,
+ * its files, its commands. Addresses that may be taken on this machine are
+ * replaced by those that `poolmesh up` prints, and WORKER by the id of a worker.
+ */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { findCli } from "../../../broker/find.js";
+import { WHOLE_FILE } from "../../support/clean-up.js";
+import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../../support/docs/packed.js";
+import { nameOf, type Snippet, snippetsOf, stepsOf } from "../../support/docs/snippets.js";
+import { exitOfStep, type Step } from "../../support/docs/transcript.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { type Exit, run, startProcess, type TestProcess } from "../../support/process.js";
+import { without } from "../../support/tools.js";
+import { scratchFolder } from "../../support/up.js";
+
+leakGuard();
+
+/** Blocks in these languages that other tests run: the language's first block of the file. */
+const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
+  "docs/protocol.md go": "test/e2e/project/docs-protocol.test.ts",
+  "docs/protocol.md python": "test/e2e/project/docs-protocol.test.ts",
+};
+const DRAWING = "text";
+const READY_LINE = /^ready nats=(\S+) manager=(\S+) meter=(\S+)/;
+/** What production starts instead of npx, from the project's folder. */
+const ENTRY = "node_modules/poolmesh/dist/cli/main.js";
+
+const files = [
+  "README.md",
+  ...readdirSync("docs", { recursive: true, encoding: "utf8" }).map((name) => `docs/${name}`),
+];
+const snippets = files
+  .filter((file) => file.endsWith(".md"))
+  .flatMap((file) => snippetsOf(file, readFileSync(file, "utf8")));
+const live = snippets.filter(({ notRun, language }) => notRun === undefined && language !== DRAWING);
+const samples = live.filter(({ language }) => language === "ts");
+const commands = live.filter(({ language }) => language === "sh" || language === "console");
+const steps = commands.flatMap((snippet) => stepsOf(snippet).map((step) => ({ ...step, snippet })));
+
+const project = await scratchFolder(WHOLE_FILE);
+
+test("every block of README.md and docs/ is run, compiled, or says why not", (t) => {
+  const counted = new Map<string, number>();
+  for (const snippet of snippets) {
+    if (snippet.notRun !== undefined) t.diagnostic(`not run: ${placeOf(snippet)}: ${snippet.notRun}`);
+    if (snippet.notRun !== undefined || snippet.language === DRAWING) continue;
+    if (samples.includes(snippet) || commands.includes(snippet)) continue;
+    const kind = `${snippet.file} ${snippet.language}`;
+    counted.set(kind, (counted.get(kind) ?? 0) + 1);
+    assert.ok(RUN_ELSEWHERE[kind], `${placeOf(snippet)} is in no language that is run`);
+    assert.equal(counted.get(kind), 1, `${placeOf(snippet)}: only the first block of its language is run`);
+  }
+  for (const snippet of samples) assert.ok(nameOf(snippet), `${placeOf(snippet)} does not begin with // NAME.ts`);
+});
+
+test("the commands of the README work as they are, in an empty folder with the packed package", async (t) => {
+  const { path: tarball } = await packTarball(t);
+  for (const sample of samples) await writeFile(join(project, nameOf(sample) ?? ""), sample.code);
+  const rest = steps.filter(({ command }) => !/^npm install /.test(command));
+  assert.equal(steps.length - rest.length, 1, "one install line");
+  const install = (steps[0]?.command ?? "").replace("install poolmesh", `install --prefer-offline ${tarball}`);
+  const installed = await run(t, "bash", ["-c", install], { cwd: project, limitMs: STEP_LIMIT_MS });
+  assert.equal(installed.code, 0, installed.stderr);
+
+  const [up] = rest.splice(
+    rest.findIndex(({ command }) => command.includes("poolmesh up ")),
+    1,
+  );
+  const mesh = await startMesh(t, up?.command ?? "");
+  let exported = "";
+  for (const { snippet, ...step } of rest.filter(({ command }) => !/poolmesh worker /.test(command))) {
+    // What a line exports holds for those below it, as in the reader's own shell.
+    if (step.command.startsWith("export ")) exported = `${step.command.replace(/ +#.*/, "")} && `;
+    else if (!step.command.startsWith("nats ")) await runShown(t, mesh, snippet, step);
+    else await runShown(t, mesh, snippet, { ...step, command: exported + step.command });
+  }
+  for (const { command } of rest.filter((step) => /poolmesh worker /.test(step.command))) {
+    await workerServes(t, mesh, command);
+  }
+  await programPrints(t, mesh);
+  assert.equal((await mesh.process.stop()).code, 0);
+});
+
+test("the TypeScript samples compile with tsc --strict against the packed package", async (t) => {
+  await run(t, "npm", ["pkg", "set", "type=module"], { cwd: project });
+  const { code, stdout } = await compileStrictly(
+    t,
+    project,
+    samples.map((sample) => nameOf(sample) ?? ""),
+    ["--noEmit"],
+  );
+  assert.equal(code, 0, stdout);
+});
+
+/** A running `poolmesh up` and its addresses. */
+interface Mesh {
+  readonly process: TestProcess;
+  readonly nats: string;
+  readonly manager: string;
+  readonly meter: string;
+  /** The id of one of its workers. */
+  readonly worker: string;
+  readonly env: Record<string, string>;
+}
+
+/** Starts `up` as the README does. npx would not pass on SIGTERM, so the command is called directly. */
+async function startMesh(t: TestContext, command: string): Promise<Mesh> {
+  const [, ...args] = command.replace(/ +#.*/, "").split(" ").slice(1);
+  const PATH = await pathWithNats();
+  const child = startProcess(t, process.execPath, [ENTRY, ...args], {
+    cwd: project,
+    env: { NATS_URL: undefined, PATH },
+  });
+  const [, nats = "", manager = "", meter = ""] = await child.line(READY_LINE, 60_000);
+  const env = { NATS_URL: nats, PATH };
+  const { stdout } = await poolmesh(t, env, ["workers", "--json"]);
+  const [first] = JSON.parse(stdout) as { worker: string }[];
+  return { process: child, nats, manager, meter, worker: first?.worker ?? "", env };
+}
+
+/** Runs one command of a document and compares what it prints. */
+async function runShown(t: TestContext, mesh: Mesh, snippet: Snippet, step: Step): Promise<void> {
+  const missing = without(
+    ...(["nats", "curl"] as const).filter((tool) => new RegExp(`(^|&& )${tool} `).test(step.command)),
+  );
+  if (missing !== false) return t.diagnostic(`not run here: ${placeOf(snippet)}: ${missing}`);
+  const command = step.command
+    .replace("localhost:8080", new URL(mesh.manager).host)
+    .replace("top --once", `top --once --meter ${mesh.meter}`)
+    .replace("WORKER", mesh.worker);
+  const { code, stderr } = await exitOfStep(t, { ...step, command }, mesh.env, project).catch((error: Error) => {
+    throw new Error(`${placeOf(snippet)}: ${error.message}`, { cause: error });
+  });
+  assert.equal(code, 0, `${placeOf(snippet)}: $ ${command}\n${stderr}`);
+}
+
+/** Runs `poolmesh ARGS` of the project. */
+function poolmesh(t: TestContext, env: Mesh["env"], args: readonly string[]): Promise<Exit> {
+  return run(t, process.execPath, [ENTRY, ...args], { cwd: project, env, limitMs: 60_000 });
+}
+
+/** A worker that the README shows runs a job of its pool: the size of the meter's health page. */
+async function workerServes(t: TestContext, mesh: Mesh, command: string): Promise<void> {
+  const [, ...args] = command.split(" ").slice(1);
+  assert.ok(readFileSync("README.md", "utf8").includes(`node ${ENTRY} worker`), "how to start it in production");
+  const child = startProcess(t, process.execPath, [ENTRY, ...args], { cwd: project, env: mesh.env });
+  await child.line(/"msg":"ready"/);
+  const url = `${mesh.meter}/healthz`;
+  const input = JSON.stringify({ url });
+  const submit = await poolmesh(t, mesh.env, ["submit", "page-size", input]);
+  const size = (await (await fetch(url)).arrayBuffer()).byteLength;
+  assert.deepEqual([submit.code, submit.stdout], [0, String(size)], submit.stderr + child.stderr);
+  const refused = await poolmesh(t, mesh.env, ["submit", "page-size", '{"url":"no"}']);
+  assert.match(refused.stderr, /job_rejected: url: not a URL/);
+  assert.equal((await child.stop()).code, 0);
+}
+
+/** The program of the README prints what it says. */
+async function programPrints(t: TestContext, mesh: Mesh): Promise<void> {
+  const program = samples.find((sample) => nameOf(sample) === "program.ts");
+  const code = program?.code.replace("nats://127.0.0.1:4222", mesh.nats) ?? "";
+  await writeFile(join(project, "program.mts"), code);
+  const { stdout, stderr } = await run(t, process.execPath, ["--import", "tsx", "program.mts"], {
+    cwd: project,
+    env: mesh.env,
+  });
+  assert.match(stdout, /^42\n/, stderr);
+  assert.match(stdout, /^0 2\n/m);
+  assert.match(stderr, /^2 \w+ (true|false)\n/);
+}
+
+async function pathWithNats(): Promise<string> {
+  const nats = await findCli();
+  return [process.env.PATH ?? "", ...(nats === undefined ? [] : [dirname(nats.path)])].join(":");
+}
+
+function placeOf({ file, line }: Snippet): string {
+  return `${file}:${line}`;
+}

@@ -1,0 +1,71 @@
+/** The package: what `npm pack` makes can be installed, imported with types, and run. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../../support/docs/packed.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { run, startProcess } from "../../support/process.js";
+import { scratchFolder } from "../../support/up.js";
+
+leakGuard();
+
+const USER_PROGRAM = `
+import { json, Manager, PoolError, Worker, type Job } from "poolmesh";
+import { watchCapacity } from "poolmesh/browser";
+const worker = new Worker<number, number>({ pool: "adder", run: (job: Job<number>) => job.payload + 1 });
+const manager = await Manager.connect("adder", { servers: process.env.NATS_URL ?? "" });
+await manager.add(worker);
+const result = await manager.submit(json.encode(41));
+const answer: number = result.json<number>();
+const retryable: boolean = new PoolError("pool_full", "no room").retryable;
+process.stdout.write(\`\${answer} \${retryable} \${typeof watchCapacity}\\n\`);
+await manager.close();
+`;
+
+const HANDLER = "export const run = (job: { payload: number }): number => job.payload + 1;\n";
+
+test("a scratch project installs the package, imports it with types, and runs a mesh with it", async (t) => {
+  const [tarball, project] = [await packTarball(t), await scratchFolder(t)];
+  const packed = tarball.files;
+  for (const path of [
+    "dist/index.js",
+    "dist/index.d.ts",
+    "dist/browser.js",
+    "dist/cli/main.js",
+    "dist/page/index.html",
+    "LICENSE",
+  ]) {
+    assert.ok(packed.includes(path), path);
+  }
+  assert.ok(!packed.some((path) => /^(test|bench|cli|services)\/|\.test\./.test(path)));
+
+  const npmFlags = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
+  await writeFile(join(project, "package.json"), '{"name":"user","private":true,"type":"module"}');
+  const install = await run(t, "npm", ["install", ...npmFlags, tarball.path], { cwd: project, limitMs: STEP_LIMIT_MS });
+  assert.equal(install.code, 0, install.stderr);
+
+  await writeFile(join(project, "user.ts"), USER_PROGRAM);
+  await writeFile(join(project, "adder.ts"), HANDLER);
+  const types = await compileStrictly(t, project, ["user.ts"]);
+  assert.equal(types.code, 0, types.stdout);
+
+  const help = await run(t, "npx", ["--no-install", "poolmesh", "--help"], {
+    cwd: project,
+    limitMs: STEP_LIMIT_MS,
+  });
+  assert.match(help.stdout, /^Usage: poolmesh COMMAND/);
+
+  const command = join(project, "node_modules", ".bin", "poolmesh");
+  const upArgs = ["up", "--json", "--pool", "adder", "--handler", "adder.ts"];
+  const up = startProcess(t, command, upArgs, { cwd: project, env: { NATS_URL: undefined } });
+  const [line] = await up.line(/^\{.*"ready":true.*$/, 60_000);
+  const { nats, page } = JSON.parse(line) as { nats: string; page: string };
+  assert.match(await (await fetch(page)).text(), /<html/);
+  const env = { NATS_URL: nats };
+  const submit = await run(t, command, ["submit", "adder", "1"], { cwd: project, env });
+  assert.deepEqual([submit.code, submit.stdout], [0, "2"]);
+  const program = await run(t, process.execPath, ["user.js"], { cwd: project, env });
+  assert.deepEqual([program.code, program.stdout], [0, "42 true function\n"], program.stderr);
+  assert.equal((await up.stop()).code, 0);
+});

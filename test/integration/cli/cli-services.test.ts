@@ -1,0 +1,38 @@
+/** Services that cannot start: what they say, once, in words that lead on. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EXIT } from "../../../cli/exit-codes.js";
+import { startBroker, WHOLE_FILE } from "../../support/broker.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { startCli } from "../../support/process.js";
+import { scratchFolder } from "../../support/up.js";
+
+leakGuard();
+const broker = await startBroker(WHOLE_FILE);
+const env = { NATS_URL: broker.url };
+
+for (const argv of [
+  ["manager", "--listen", "0.0.0.0:0"],
+  ["meter", "--listen", "0.0.0.0:0"],
+  ["up", "--no-broker", "--manager-listen", "0.0.0.0:0"],
+]) {
+  test(`${argv.join(" ")}: the refusal names the flag that allows it, and the program has that flag`, async (t) => {
+    const { code, stdout, stderr } = await startCli(t, argv, { env, input: "" }).exit(60_000);
+    assert.equal(code, EXIT.config);
+    assert.match(stdout + stderr, /other machines can reach this address, so it needs --tls-cert-file .*--insecure/);
+    const help = await startCli(t, [argv[0] ?? "", "--help"], { input: "" }).exit(60_000);
+    assert.match(help.stdout, /^ {2}--insecure /m);
+  });
+}
+
+test("a handler that throws when it is loaded shows file and line, and nothing has stopped that never was ready", async (t) => {
+  const folder = await scratchFolder(t, {
+    "boom.mjs": 'const key = "";\n\nif (!key) throw new Error("no API_KEY");\n',
+  });
+  const argv = ["worker", "--pool", "p", "--handler", `${folder}/boom.mjs`];
+  const { code, stdout } = await startCli(t, argv, { env, input: "" }).exit(60_000);
+  assert.equal(code, EXIT.config);
+  assert.match(stdout, /cannot start/);
+  assert.match(stdout, /no API_KEY \(at [^ ]*boom\.mjs:3:\d+\)/);
+  assert.doesNotMatch(stdout, /worker stopped/);
+});

@@ -1,0 +1,66 @@
+/** `poolmesh doctor --as` compares an account with the table of rights: enough, and not more. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Finding } from "../../../cli/doctor/finding.js";
+import { type Rights, ROLES, rightsOf } from "../../../cli/rights/table.js";
+import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { BusOptions } from "../../../mesh/link/bus.js";
+import { runInShell } from "../../support/docs/fake-shell.js";
+import { startRightsBroker } from "../../support/doors/rights-broker.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { startMesh } from "../../support/mesh.js";
+
+leakGuard();
+
+const HOLDERS = ROLES.map((role) => rightsOf({ role, pools: ["adder"], name: "own" }));
+const [CLIENT, WORKER] = HOLDERS as [Rights, Rights];
+
+async function doctor(bus: BusOptions, { holder: { role, name } }: Rights): Promise<[number, Finding[]]> {
+  const { servers, user, password, credsFile, inboxPrefix } = bus;
+  const env = { NATS_URL: servers, POOLMESH_USER: user, POOLMESH_PASSWORD: password, NATS_CREDS: credsFile };
+  const all = Object.entries({ ...env, POOLMESH_INBOX_PREFIX: inboxPrefix }).filter(([, value]) => value !== undefined);
+  const argv = ["doctor", "--json", "--as", role, "--pool", "adder", "--name", name];
+  const { code, stdout, stderr } = await runInShell(argv, Object.fromEntries(all) as Record<string, string>);
+  assert.equal(stderr, "");
+  return [code, JSON.parse(stdout) as Finding[]];
+}
+
+test("doctor - an account that has the rights of the table is well: all that it needs, and nothing more", async (t) => {
+  const mesh = await startRightsBroker(t, "JWT", HOLDERS);
+  for (const rights of HOLDERS) {
+    const [code, findings] = await doctor(mesh.busOptions(rights), rights);
+    const about = findings.filter(({ what }) => what === `as ${rights.holder.role} own`);
+    const found = about.filter(({ state }) => state === "ok").map((each) => each.found);
+    assert.deepEqual(found, ["all that it needs is allowed", "nothing more is allowed"], rights.holder.role);
+    assert.equal(code, 0);
+  }
+});
+
+test("doctor - an account for something else, and one whose replies come elsewhere, are bad and say what to do", async (t) => {
+  const mesh = await startRightsBroker(t, "users", HOLDERS);
+  const [code, findings] = await doctor(mesh.busOptions(CLIENT), WORKER);
+  assert.equal(code, 1);
+  const bad = findings.find(({ state }) => state === "bad");
+  assert.match(bad?.found ?? "", /^refused: publish pool\.adder\.heartbeat\.own, publish _INBOX\.manager\.\*, /);
+  assert.equal(bad?.advice, "poolmesh permissions --role worker --pool adder --name own prints what it needs");
+  const [, others] = await doctor({ ...mesh.busOptions(CLIENT), inboxPrefix: "_WRONG" }, CLIENT);
+  const inbox = others.find(({ what }) => what === "inbox prefix");
+  assert.deepEqual([inbox?.state, inbox?.advice], ["bad", "start it with --inbox-prefix _INBOX.client.own"]);
+});
+
+test("doctor - an account that may do everything is told so, and nobody acts on what is tried", async (t) => {
+  const mesh = await startMesh(t);
+  let runs = 0;
+  const run = (): void => {
+    runs += 1;
+  };
+  const worker = await mesh.addWorker({ pool: "adder", id: "own", run }, t);
+  const examine = async (rights: Rights): Promise<void> => {
+    const { inboxPrefix = "_INBOX" } = rights;
+    const [code, findings] = await doctor({ servers: mesh.natsUrl, inboxPrefix }, rights);
+    assert.equal(code, 0, JSON.stringify(findings));
+    assert.ok(findings.some(({ state, found }) => state === "note" && /^more is allowed: subscribe >, /.test(found)));
+  };
+  await Promise.all(HOLDERS.map(examine));
+  assert.deepEqual([worker.workerState, worker.busy, runs], [WorkerState.READY, 0, 0]);
+});

@@ -1,0 +1,69 @@
+/** A client whose link to the broker is cut: what it may do again, and what it must not. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Client } from "../../../client/client.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { connectBus, type Owner, startBroker } from "../../support/broker.js";
+import { cleanUp } from "../../support/clean-up.js";
+import { answerAs, playManager } from "../../support/core/played-manager.js";
+import { failure } from "../../support/failure.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { TcpProxy } from "../../support/tcp-proxy.js";
+import { eventually } from "../../support/wait.js";
+
+leakGuard();
+
+/** A client behind a link that can be cut. */
+async function startClient(t: Owner) {
+  const broker = await startBroker(t, { jetStream: false });
+  const proxy = new TcpProxy(broker.url);
+  cleanUp(t, () => proxy.stop());
+  await proxy.start();
+  const bus = await connectBus(t, { url: proxy.url });
+  const client = await Client.connect("p", { bus });
+  cleanUp(t, () => client.close());
+  return { broker, proxy, bus, client };
+}
+
+test("client outages - a job that could not be sent is sent when the broker is back", async (t) => {
+  const { broker, proxy, bus, client } = await startClient(t);
+  const publish = bus.publish.bind(bus);
+  const left: boolean[] = [];
+  t.mock.method(bus, "publish", (...message: Parameters<Bus["publish"]>) => {
+    left.push(publish(...message));
+    return left.at(-1);
+  });
+  const job = client.submit("1");
+  await eventually(() => left.length > 0);
+  // after this round trip it has heard that nobody serves the pool
+  await bus.flush();
+  proxy.reset({ refuse: true });
+  await eventually(() => left.at(-1) === false, { what: "a second try, in the outage" });
+  const manager = await connectBus(t, broker);
+  const submissions = await playManager(manager, "p");
+  proxy.heal();
+  const submission = await eventually(() => submissions[0]);
+  answerAs(manager, submission, "result");
+  assert.equal((await job).json(), 7);
+});
+
+test("client outages - a job whose answer an outage may have swallowed is not given to another manager, however long it lasted", async (t) => {
+  const { broker, proxy, bus, client } = await startClient(t);
+  const manager = await connectBus(t, broker);
+  const submissions = await playManager(manager, "p");
+  const job = failure(client.submit("1", { timeoutMs: 60_000 }));
+  await eventually(() => submissions.length === 1);
+  proxy.reset({ refuse: true });
+  await eventually(() => !bus.connected);
+  // the outage lasts longer than a manager may be silent
+  const now = performance.now.bind(performance);
+  t.mock.method(performance, "now", () => now() + 10_000);
+  proxy.heal();
+  const { reason, maybeExecuted, retryable } = await job;
+  assert.deepEqual(
+    { reason, maybeExecuted, retryable },
+    { reason: "bus_unavailable", maybeExecuted: true, retryable: false },
+  );
+  await Promise.all([bus.flush(), manager.flush()]);
+  assert.equal(submissions.length, 1);
+});

@@ -1,0 +1,98 @@
+/** The durable lane: where a job stands, and how it is canceled wherever it is. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Client } from "../../../client/client.js";
+import { DurableLane } from "../../../client/durable/operator.js";
+import { ManagerService } from "../../../services/manager/service.js";
+import { type Handler, Worker } from "../../../services/worker/worker.js";
+import { type Owner, startBroker, WHOLE_FILE } from "../../support/broker.js";
+import { cleanUp } from "../../support/clean-up.js";
+import { runInShell } from "../../support/docs/fake-shell.js";
+import { failure } from "../../support/failure.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { eventually, gate } from "../../support/wait.js";
+
+leakGuard();
+const broker = await startBroker(WHOLE_FILE);
+const servers = broker.url;
+const listen = { host: "127.0.0.1", port: 0 };
+const service = new ManagerService({ bus: { servers }, listen, graceMs: 100, durable: true });
+cleanUp(WHOLE_FILE, () => service.stop());
+await service.start();
+// The broker goes first: a manager that still has it waits until its open pulls are over.
+cleanUp(WHOLE_FILE, () => broker.stop());
+
+async function startPool(t: Owner, pool: string, run: Handler<unknown, unknown>): Promise<[Client, DurableLane]> {
+  const worker = new Worker({ pool, id: `${pool}-worker`, run, slots: 1, graceMs: 0, bus: { servers } });
+  cleanUp(t, () => worker.stop());
+  await worker.start();
+  const client = await Client.connect(pool, { servers });
+  cleanUp(t, () => client.close());
+  const lane = await DurableLane.open(pool, { servers });
+  cleanUp(t, () => lane.close());
+  await eventually(() => service.pools?.durable?.of(service.pools?.get(pool)) !== undefined);
+  return [client, lane];
+}
+
+test("durable - a job is running, held, queued, retrying or ended, and lookup says which and where", async (t) => {
+  const held = gate();
+  const started = gate();
+  const [client] = await startPool(t, "l-states", async (job) => {
+    if (job.payload === "fail") throw new Error("later");
+    started.open();
+    await held.promise;
+    return job.payload;
+  });
+  const failing = await client.enqueue('"fail"', { backoff: { baseMs: 60_000, capMs: 60_000 } });
+  await eventually(async () => (await client.lookup(failing.id)).state === "retrying");
+  const first = await client.enqueue("1");
+  await started.promise;
+  const others = await Promise.all(Array.from({ length: 40 }, (_, i) => client.enqueue(String(i + 2))));
+  await eventually(async () => {
+    const { state, worker } = await client.lookup(first.id);
+    return state === "running" && worker === "l-states-worker";
+  });
+  const states = await Promise.all(others.map(async ({ id }) => (await client.lookup(id)).state));
+  assert.deepEqual([...new Set(states)].sort(), ["held", "queued"]);
+  held.open();
+  await Promise.all(others.map((each) => each.result({ timeoutMs: 10_000 })));
+  const ended = await client.lookup(first.id);
+  assert.deepEqual([ended.state, ended.attempt, ended.outcome?.ok], ["ended", 1, true]);
+  assert.equal((await failure(client.lookup("nobody"))).reason, "not_found");
+});
+
+test("durable - cancel ends a job that runs, one that is held, one that is queued and one that waits after a failure", async (t) => {
+  const held = gate();
+  t.after(() => held.open());
+  const started = gate();
+  const [client, lane] = await startPool(t, "l-cancel", async (job) => {
+    if (job.payload === "fail") throw new Error("later");
+    started.open();
+    await Promise.race([held.promise, new Promise((resolve) => job.signal.addEventListener("abort", resolve))]);
+    return "too late";
+  });
+  const failing = await client.enqueue('"fail"', { backoff: { baseMs: 60_000, capMs: 60_000 } });
+  await eventually(async () => (await client.lookup(failing.id)).state === "retrying");
+  const jobs = await Promise.all(Array.from({ length: 40 }, (_, i) => client.enqueue(String(i))));
+  await started.promise;
+  await eventually(async () => (await lane.figures()).queued > 0);
+  const states = await Promise.all(jobs.map(async ({ id }) => (await client.lookup(id)).state));
+  const chosen = (["running", "held", "queued"] as const).map(
+    (state) => jobs[states.indexOf(state)] ?? assert.fail(state),
+  );
+  for (const job of [...chosen, failing]) {
+    await client.cancel(job.id);
+    assert.equal((await failure(job.result({ timeoutMs: 5_000 }))).reason, "canceled");
+    const outcome = await client.outcome(job.id, { waitMs: 5_000 });
+    assert.equal(outcome?.ok, false);
+  }
+  const more = jobs.find((job) => !chosen.includes(job) && states[jobs.indexOf(job)] === "queued") ?? assert.fail();
+  assert.equal((await runInShell(["cancel", "l-cancel", more.id], { NATS_URL: servers })).code, 0);
+  assert.equal((await failure(more.result({ timeoutMs: 5_000 }))).reason, "canceled");
+  held.open();
+  const rest = jobs.filter((job) => job !== more && !chosen.includes(job));
+  await Promise.all(rest.map((each) => each.result({ timeoutMs: 10_000 })));
+  await eventually(async () => (await lane.figures()).stored === 0);
+  assert.equal((await lane.figures()).dead, 0);
+  assert.equal((await failure(client.cancel(failing.id))).reason, "not_found");
+});

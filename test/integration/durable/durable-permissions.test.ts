@@ -1,0 +1,85 @@
+/** The permission sets of docs/permissions.md with those for the durable lane are enough for it. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { type Right, type Rights, type Role, rightsOf } from "../../../cli/rights/table.js";
+import { Client } from "../../../client/client.js";
+import { DurableLane } from "../../../client/durable/operator.js";
+import { PermanentError } from "../../../mesh/errors.js";
+import { ManagerService } from "../../../services/manager/service.js";
+import { Worker } from "../../../services/worker/worker.js";
+import { cleanUp } from "../../support/clean-up.js";
+import { startRightsBroker } from "../../support/doors/rights-broker.js";
+import { failure } from "../../support/failure.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { eventually } from "../../support/wait.js";
+
+leakGuard();
+const POOL = "strict";
+const text = readFileSync(new URL("../../../docs/permissions.md", import.meta.url), "utf8");
+
+/** The subjects of one cell of the durable table, for one pool. */
+function rightsIn(role: string, column: 1 | 2): Right[] {
+  const row = new RegExp(`^\\| ${role} \\|(.*)\\|(.*)\\|$`, "m").exec(text) ?? assert.fail(role);
+  return [...(row[column] ?? "").matchAll(/`([^`]+)`/g)].map(([, subject = ""]) => {
+    const [name = "", queue] = subject.replace(/^pool\.\*/, `pool.${POOL}`).split(" ");
+    return { subject: name, why: "the durable lane", ...(queue === undefined ? {} : { queue }) };
+  });
+}
+
+/** What a holder may do, and what the durable lane needs besides. */
+function rightsFor(role: Role, ...rows: string[]): Rights {
+  const base = rightsOf({ role, name: `the-${role}`, pools: [POOL] });
+  return {
+    ...base,
+    subscribe: [...base.subscribe, ...rows.flatMap((row) => rightsIn(row, 1))],
+    publish: [...base.publish, ...rows.flatMap((row) => rightsIn(row, 2))],
+  };
+}
+
+test("permissions - durable jobs and dead letters work with the documented sets, without a violation", async (t) => {
+  const sets = {
+    manager: rightsFor("manager", "manager"),
+    worker: rightsFor("worker"),
+    client: rightsFor("client", "client"),
+    operator: rightsFor("operator", "client", "operator"),
+  };
+  const { broker, busOptions } = await startRightsBroker(t, "users", Object.values(sets));
+  const as = (role: keyof typeof sets) => busOptions(sets[role]);
+  const listen = { host: "127.0.0.1", port: 0 };
+  const manager = new ManagerService({
+    id: "the-manager",
+    bus: as("manager"),
+    listen,
+    graceMs: 100,
+    durable: true,
+    pools: [POOL],
+  });
+  const run = (job: { payload: unknown }): unknown => {
+    if (job.payload === 13) throw new PermanentError("unlucky");
+    return job.payload;
+  };
+  const worker = new Worker({ id: "the-worker", pool: POOL, run, slots: 2, bus: as("worker") });
+  for (const part of [manager, worker]) {
+    cleanUp(t, () => part.stop());
+    await part.start();
+  }
+  // The broker goes first: a manager that still has it waits until its open pulls are over.
+  cleanUp(t, () => broker.stop());
+  const client = await Client.connect(POOL, as("client"));
+  cleanUp(t, () => client.close());
+  const lane = await DurableLane.open(POOL, as("operator"));
+  cleanUp(t, () => lane.close());
+
+  const receipt = await client.enqueue("7", { id: "seven", idempotent: false });
+  assert.equal((await receipt.result({ timeoutMs: 5_000 })).json(), 7);
+  assert.ok((await client.outcome("seven", { waitMs: 5_000 }))?.ok);
+  assert.equal((await client.lookup("seven")).state, "ended");
+  assert.equal((await failure(client.cancel("nobody"))).reason, "not_found");
+  await failure((await client.enqueue("13", { id: "unlucky" })).result({ timeoutMs: 5_000 }));
+  await client.enqueue("7", { id: "seven", rerun: true }).then((again) => again.result({ timeoutMs: 5_000 }));
+  await eventually(async () => (await lane.figures()).dead === 1);
+  await lane.dead.retry("unlucky");
+  await eventually(async () => (await lane.dead.get("unlucky"))?.attempt === 1);
+  await lane.dead.purge("unlucky");
+});

@@ -1,0 +1,58 @@
+/** Errors of an inline handler that belong to no job: the worker's other jobs are not lost. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
+import type { Owner } from "../../support/clean-up.js";
+import { HandlerFolder } from "../../support/core/handler-folder.js";
+import { JobCaller } from "../../support/core/job-caller.js";
+import { startProcess, type TestProcess } from "../../support/process.js";
+
+const broker = await startBroker(WHOLE_FILE);
+const ROOT = new URL("../../../", import.meta.url).pathname;
+
+const HANDLER = `
+import { existsSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+export async function run(job) {
+  if (job.payload === "reject") void Promise.reject(new Error("forgotten", { cause: new Error("deeper") }));
+  if (job.payload === "throw") setTimeout(() => { throw new Error("from a timer"); }, 1);
+  while (job.payload === "hold" && !existsSync(FOLDER + "/go")) await wait(5);
+  return job.payload;
+}`;
+
+async function start(t: Owner): Promise<{ program: TestProcess; caller: JobCaller; folder: HandlerFolder }> {
+  const folder = new HandlerFolder(t);
+  const flags = ["--handler", folder.write("handler.mjs", HANDLER), "--pool", "strays", "--id", "w1", "--slots", "2"];
+  const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", ...flags];
+  const program = startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url } });
+  await program.line(/worker ready/);
+  return { program, folder, caller: new JobCaller(await connectBus(t, broker), "strays") };
+}
+
+describe("handler strays", () => {
+  test("a rejection that nobody handles is a line in the log, and the worker goes on", async (t) => {
+    const { program, caller, folder } = await start(t);
+    const held = caller.send('"hold"', { jobId: "held" });
+    await held.first("accepted");
+    assert.equal((await caller.send('"reject"', { jobId: "a" }).outcome()).text, '"reject"');
+    const [line] = await program.line(/^.*nobody handled it.*$/);
+    const { level, error, stack, cause } = JSON.parse(line);
+    assert.deepEqual([level, error], [50, "forgotten (cause: deeper)"]);
+    assert.match(`${stack} ${cause}`, /handler\.mjs:\d+.*Error: deeper/s);
+    folder.write("go", "");
+    assert.equal((await held.outcome()).text, '"hold"');
+    assert.equal((await program.stop()).code, 0);
+  });
+
+  test("an exception that nobody catches lets the other jobs finish; then the program ends with 1", async (t) => {
+    const { program, caller, folder } = await start(t);
+    const held = caller.send('"hold"', { jobId: "held" });
+    await held.first("accepted");
+    const thrower = caller.send('"throw"', { jobId: "a" });
+    assert.equal((await thrower.outcome()).text, '"throw"');
+    await program.line(/from a timer.*an exception that nobody caught: the worker stops/);
+    folder.write("go", "");
+    assert.equal((await held.outcome()).text, '"hold"');
+    assert.equal((await program.exit()).code, 1);
+  });
+});

@@ -1,0 +1,172 @@
+/** The manager's HTTP door: forms of payloads, streams of jobs, and callers that leave. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { ManagerService, type SubmitManyRequestSchema } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { fromErrorDetail } from "../../../mesh/wire/error-headers.js";
+import { WHOLE_FILE } from "../../support/clean-up.js";
+import { EMPTY_INPUT, rpcTransports } from "../../support/doors/doors.js";
+import { rpcErrorOf } from "../../support/doors/http-service.js";
+import { heldJob } from "../../support/held-job.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { startMesh } from "../../support/mesh.js";
+import { gate, within } from "../../support/wait.js";
+
+leakGuard();
+const mesh = await startMesh(WHOLE_FILE);
+const doors = rpcTransports(mesh.manager.url);
+const clientOf = (name: string) => createClient(ManagerService, doors[name]!);
+await mesh.addWorker<number, number>({ pool: "adder", id: "adder-1", slots: 4, run: ({ payload }) => payload + 1 });
+await mesh.addWorker<string, string>({
+  pool: "picky",
+  codec: "text",
+  run: ({ payload }) => {
+    if (payload === '"raw"') return "{";
+    throw new Error(`no ${payload}`);
+  },
+});
+
+type Job = MessageInitShape<typeof SubmitManyRequestSchema>;
+
+async function postJson(method: string, body: unknown): Promise<{ status: number; body: Record<string, unknown> }> {
+  const answer = await fetch(`${mesh.manager.url}/poolmesh.v1.ManagerService/${method}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+async function* each(jobs: Iterable<Job>): AsyncGenerator<Job> {
+  yield* jobs;
+}
+
+const emptyJob = (pool: string) => ({ pool, input: EMPTY_INPUT });
+const numberJob = (pool: string, n: number) => ({ pool, input: { case: "text", value: String(n) } }) as const;
+
+test("plain HTTP and JSON are enough, and the output comes in the form of the input", async () => {
+  assert.deepEqual((await postJson("Submit", { pool: "adder", json: 41 })).body.json, 42);
+  assert.deepEqual((await postJson("Submit", { pool: "adder", text: "1" })).body.text, "2");
+  const payload = Buffer.from("7").toString("base64");
+  const { body } = await postJson("Submit", { pool: "adder", payload });
+  assert.equal(Buffer.from(String(body.payload), "base64").toString(), "8");
+  assert.equal(body.worker, "adder-1");
+  assert.equal(body.attempt, 1);
+});
+
+test("an output that has no such form comes as bytes", async () => {
+  const { body } = await postJson("Submit", { pool: "picky", json: "raw" });
+  assert.equal(Buffer.from(String(body.payload), "base64").toString(), "{");
+});
+
+test("an error in JSON has a status, a reason and no stack", async () => {
+  const { status, body } = await postJson("Submit", { pool: "picky", text: "way" });
+  assert.equal(status, 500);
+  assert.equal(body.code, "unknown");
+  assert.equal(body.message, "job_failed: no way");
+  assert.equal((body.details as { type: string }[])[0]?.type, "poolmesh.v1.ErrorDetail");
+});
+
+for (const name of Object.keys(doors)) {
+  test(`${name} - a job's result comes back`, async () => {
+    const { output } = await clientOf(name).submit(numberJob("adder", 41));
+    assert.deepEqual(output, { case: "text", value: "42" });
+  });
+
+  test(`${name} - what is refused names its field`, async () => {
+    const client = clientOf(name);
+    const refused: [Parameters<typeof client.submit>[0], string][] = [
+      [{ pool: "" }, "pool"],
+      [{ pool: "a.*" }, "pool"],
+      [{ pool: "a\r\nPUB x 0\r\n" }, "pool"],
+      [{ pool: "adder", jobId: "a b" }, "job"],
+      [{ pool: "adder", timeoutMs: -1n }, "timeoutMs"],
+      [{ pool: "adder", timeoutMs: 9_999_999_999n }, "timeoutMs"],
+    ];
+    for (const [request, field] of refused) {
+      const error = await rpcErrorOf(client.submit({ ...emptyJob(""), ...request }));
+      assert.equal(error.reason, "invalid_argument", error.message);
+      assert.equal(error.field, field);
+    }
+  });
+
+  test(`${name} - the call's own deadline is the job's`, async (t) => {
+    const held = heldJob();
+    const pool = `held-${name.replace(/\W/g, "-")}`;
+    await mesh.addWorker({ pool, run: held.run }, t);
+    const work = rpcErrorOf(clientOf(name).submit(emptyJob(pool), { timeoutMs: 300 }));
+    await within(held.started, { what: "the job runs" });
+    assert.equal((await work).reason, "deadline_exceeded");
+    await within(held.aborted, { what: "the handler hears it" });
+  });
+
+  test(`${name} - a caller that leaves cancels its job`, async (t) => {
+    const held = heldJob();
+    const pool = `left-${name.replace(/\W/g, "-")}`;
+    await mesh.addWorker({ pool, run: held.run }, t);
+    const leave = new AbortController();
+    const work = rpcErrorOf(clientOf(name).submit(emptyJob(pool), { signal: leave.signal }));
+    await within(held.started, { what: "the job runs" });
+    leave.abort();
+    assert.equal((await work).reason, "canceled");
+    await within(held.aborted, { what: "the handler hears it" });
+    await mesh.untilCapacity(pool, 1, 0);
+  });
+}
+
+for (const name of ["Connect over HTTP/2", "gRPC"]) {
+  test(`${name} - SubmitMany answers every job by its ref, errors among them`, async () => {
+    const jobs = Array.from({ length: 200 }, (_, i) => ({
+      ref: BigInt(i),
+      job: numberJob(i % 50 === 7 ? "picky" : i % 50 === 8 ? "a.b" : "adder", i),
+    }));
+    const answers = new Map<bigint, string>();
+    for await (const { ref, outcome } of clientOf(name).submitMany(each(jobs))) {
+      assert.ok(!answers.has(ref), `one answer for ${ref}`);
+      if (outcome.case === "result") answers.set(ref, String(outcome.value.output.value));
+      else if (outcome.case === "error") answers.set(ref, fromErrorDetail(outcome.value).reason);
+    }
+    assert.equal(answers.size, 200);
+    for (const [ref, answer] of answers) {
+      const wanted = ref % 50n === 7n ? "job_failed" : ref % 50n === 8n ? "invalid_argument" : String(ref + 1n);
+      assert.equal(answer, wanted, `ref ${ref}`);
+    }
+  });
+
+  test(`${name} - SubmitMany answers a job before the next one is asked`, async () => {
+    let answered = gate();
+    async function* ask(): AsyncGenerator<Job> {
+      for (let ref = 0; ref < 5; ref += 1) {
+        yield { ref: BigInt(ref), job: numberJob("adder", ref) };
+        await answered.promise;
+      }
+    }
+    const refs: bigint[] = [];
+    for await (const { ref } of clientOf(name).submitMany(ask())) {
+      refs.push(ref);
+      const { open } = answered;
+      answered = gate();
+      open();
+    }
+    assert.deepEqual(refs, [0n, 1n, 2n, 3n, 4n]);
+  });
+
+  test(`${name} - a caller that leaves SubmitMany cancels what is under way`, async (t) => {
+    const held = heldJob();
+    const pool = `many-${name.replace(/\W/g, "-")}`;
+    await mesh.addWorker({ pool, run: held.run }, t);
+    const leave = new AbortController();
+    const jobs = [{ ref: 1n, job: emptyJob(pool) }];
+    const work = rpcErrorOf(
+      (async () => {
+        for await (const _ of clientOf(name).submitMany(each(jobs), { signal: leave.signal }));
+      })(),
+    );
+    await within(held.started, { what: "the job runs" });
+    leave.abort();
+    assert.equal((await work).reason, "canceled");
+    await within(held.aborted, { what: "the handler hears it" });
+    await mesh.untilCapacity(pool, 1, 0);
+  });
+}

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { mergeCapacity, NO_CAPACITY } from "../../../browser/merge-capacity.js";
+import { mergeWorkers, NO_WORKERS } from "../../../browser/merge-workers.js";
+import { levelBar, slotCells } from "../../../cli/top/bar.js";
+import { clipLine, fit, lineWidth, paintLine, span } from "../../../cli/top/line.js";
+import { renderScreen, type TopState } from "../../../cli/top/screen.js";
+import { snapshotJson } from "../../../cli/top/snapshot-json.js";
+import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { WatchCapacityResponseSchema, WatchWorkersResponseSchema } from "../../../gen/poolmesh/v1/meter_pb.js";
+import { FakeFleet } from "../../support/meter/fake-fleet.js";
+
+const live = { state: "live" } as const;
+
+function stateOf(fleet: FakeFleet, pool = ""): TopState {
+  for (let i = 0; i < 5; i += 1) fleet.step();
+  const pools = fleet.pools.map(({ name }) => fleet.capacity(name));
+  const capacity = create(WatchCapacityResponseSchema, {
+    version: 1n,
+    snapshot: true,
+    pools,
+    total: fleet.capacity(""),
+  });
+  const workers = create(WatchWorkersResponseSchema, {
+    version: 1n,
+    snapshot: true,
+    changed: [...fleet.views.values()],
+  });
+  return {
+    url: "http://127.0.0.1:8090",
+    pool,
+    capacity: { ...mergeCapacity(NO_CAPACITY, capacity, 0), connection: live },
+    workers: { ...mergeWorkers(NO_WORKERS, workers, 0), connection: live },
+  };
+}
+
+const mesh = () =>
+  new FakeFleet([
+    { name: "adder", workers: 3, slots: 4, load: 0.7 },
+    { name: "render", workers: 40, slots: 100, load: 1.2 },
+  ]);
+
+const textOf = (state: TopState, columns: number, rows: number) =>
+  renderScreen(state, { columns, rows }, 0).map((line) => paintLine(line, false));
+
+test("renderScreen - fits every size, down to nothing", () => {
+  const state = stateOf(mesh());
+  for (const columns of [1, 20, 80, 120, 400]) {
+    for (const rows of [1, 5, 24, 200]) {
+      const lines = renderScreen(state, { columns, rows }, 0);
+      assert.ok(lines.length <= rows, `${lines.length} lines in ${rows}`);
+      for (const line of lines) assert.ok(lineWidth(line) <= columns);
+    }
+  }
+});
+
+test("renderScreen - from 50 columns on no title and no word is cut, and what matters most is there", () => {
+  const fleet = mesh();
+  const lost = fleet.find("render-33")?.heartbeat;
+  assert.ok(lost);
+  lost.state = WorkerState.LOST;
+  const state = stateOf(fleet);
+  const titles = /^(POOL|UTILIZATION|BUSY|JOBS\/S|PARKED|OLDEST|WORKERS|STATE|WORKER|SLOTS|BEAT|FAILED|DONE|LAG|HOST)$/;
+  const words = /^(all|pools|lost|ready|in|conflict|paused|draining|starting|adder|render|live|poolmesh|q|quits)$/;
+  for (let columns = 50; columns <= 220; columns += 1) {
+    const text = textOf(state, columns, 30);
+    const heads = text.filter((line) => /POOL|STATE/.test(line));
+    assert.equal(heads.length, 2);
+    for (const title of heads.join(" ").trim().split(/\s+/)) assert.match(title, titles, `${columns}: ${title}`);
+    for (const word of text
+      .slice(2, 6)
+      .join(" ")
+      .match(/[a-z]+/g) ?? []) {
+      if (!["k", "m", "s", "ms", "none"].includes(word)) assert.match(word, words, `${columns}: ${word}`);
+    }
+    for (const title of ["POOL", "UTILIZATION", "PARKED", "WORKERS"])
+      assert.ok(heads[0]?.includes(title), `${columns}`);
+    for (const title of ["STATE", "WORKER", "BUSY", "FAILED"]) assert.ok(heads[1]?.includes(title), `${columns}`);
+    assert.match(text.join("\n"), /1 lost/);
+  }
+});
+
+test("renderScreen - columns stand under their titles at every width", () => {
+  const state = stateOf(mesh());
+  for (const columns of [50, 70, 80, 100, 132, 200]) {
+    const [head = "", row = ""] = textOf(state, columns, 40).filter((line) => /STATE|adder-1 /.test(line));
+    assert.equal(row.indexOf("adder-1"), head.indexOf("WORKER"), `${columns}`);
+    const end = head.indexOf("BUSY") + 4;
+    assert.match(row.slice(0, end), /\d+\/4$/, `${columns}`);
+  }
+});
+
+test("renderScreen - shows lost workers first and counts what does not fit", () => {
+  const fleet = mesh();
+  const lost = fleet.find("render-33")?.heartbeat;
+  assert.ok(lost);
+  lost.state = WorkerState.LOST;
+  const text = textOf(stateOf(fleet), 120, 24);
+  const head = text.findIndex((line) => line.includes("WORKER "));
+  assert.match(text[head + 1] ?? "", /✕ lost {6}render-33/);
+  const shown = text.slice(head + 1, -1).length;
+  assert.equal(text.at(-1), `… ${43 - shown} more workers`);
+});
+
+test("renderScreen - narrows workers to the chosen pool", () => {
+  const text = textOf(stateOf(mesh(), "adder"), 120, 40).join("\n");
+  assert.match(text, /adder-1/);
+  assert.doesNotMatch(text, /render-1 /);
+});
+
+test("renderScreen - an empty mesh says how to start a worker", () => {
+  assert.match(textOf(stateOf(new FakeFleet([])), 100, 24).join("\n"), /poolmesh worker --pool/);
+});
+
+test("renderScreen - before anything was heard it says so", () => {
+  const state = { url: "http://x", pool: "", capacity: undefined, workers: undefined };
+  assert.match(textOf(state, 80, 24).join("\n"), /connecting[\s\S]*Listening/);
+});
+
+test("renderScreen - no escape sequence of a stranger reaches the terminal", () => {
+  const fleet = mesh();
+  fleet.add("adder", "evil\u001b[2J\u0007", 4, "host\u001b]0;title\u0007\r\n");
+  for (const line of textOf(stateOf(fleet), 200, 100)) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    assert.doesNotMatch(line, /[\u0000-\u001f]/);
+  }
+});
+
+test("paintLine - colour adds no column, and none is added without it", () => {
+  const line = [span("ab", "coral"), span("cd")];
+  assert.equal(paintLine(line, true), "\u001b[31mab\u001b[0mcd");
+  assert.equal(paintLine(line, false), "abcd");
+  assert.equal(lineWidth(clipLine(line, 3)), 3);
+});
+
+test("fit - gives exactly the columns that were asked for", () => {
+  assert.deepEqual(
+    [fit("abc", 5), fit("abc", 5, "right"), fit("abcdef", 4), fit("abc", 0)],
+    ["abc  ", "  abc", "abc…", ""],
+  );
+});
+
+test("levelBar and slotCells - take the width they were given", () => {
+  for (const share of [-1, 0, 0.03, 0.5, 0.999, 1, 2]) {
+    assert.equal([...levelBar(share, 12).join("")].length, 12);
+  }
+  assert.deepEqual(slotCells(3, 4, 16), ["■■■", "□"]);
+  assert.equal([...slotCells(50, 100, 16).join("")].length, 16);
+});
+
+test("snapshotJson - is one line with the words of the protocol", () => {
+  const text = snapshotJson(stateOf(mesh(), "adder"), 0);
+  assert.doesNotMatch(text, /\n/);
+  const snapshot = JSON.parse(text);
+  assert.equal(snapshot.at, "1970-01-01T00:00:00.000Z");
+  assert.equal(snapshot.connection, "live");
+  assert.equal(snapshot.workers.length, 3);
+  assert.equal(snapshot.workers[0].heartbeat.state, "WORKER_STATE_READY");
+  assert.equal(snapshot.pools.length, 2);
+});

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { JobResult, type Outcome } from "../../../mesh/job/job.js";
+import { type KeptSpec, OUTCOME_KEEP_MS, OutcomeStore } from "../../../services/manager/jobs/outcomes.js";
+
+function spec(text: string, more: Partial<KeptSpec> = {}): KeptSpec {
+  return {
+    payload: new TextEncoder().encode(text),
+    nonce: "",
+    idempotent: false,
+    priority: "normal",
+    client: "",
+    ...more,
+  };
+}
+
+function done(id: string, size = 1): Outcome {
+  return { ok: true, id, result: new JobResult(id, new Uint8Array(size), "w", 1, 0, 0) };
+}
+
+test("outcomes - are kept for a minute", () => {
+  const store = new OutcomeStore();
+  const outcome = done("a");
+  store.keep(outcome, spec("in"), 0);
+  assert.equal(store.get("a", OUTCOME_KEEP_MS - 1), outcome);
+  assert.equal(store.get("a", OUTCOME_KEEP_MS), undefined);
+});
+
+test("outcomes - a repeat has the same id, payload and options; an id that is used again for another job never hears it", () => {
+  const store = new OutcomeStore();
+  store.keep(done("a"), spec("in"), 0);
+  assert.equal(store.repeat({ id: "a", ...spec("in", { nonce: "n2" }) }, 1)?.id, "a");
+  assert.equal(store.repeat({ id: "a", ...spec("other") }, 1), undefined);
+  for (const other of [{ idempotent: true }, { priority: "high" as const }, { client: "c" }]) {
+    assert.equal(store.repeat({ id: "a", ...spec("in", other) }, 1), undefined);
+  }
+});
+
+test("outcomes - a submission that is asked for by its nonce hears its own outcome, also when others share it, and no other's", () => {
+  const store = new OutcomeStore();
+  const shared = done("a");
+  store.keep(shared, spec("in", { nonce: "n1" }), 0);
+  store.keep(shared, spec("in", { nonce: "n2" }), 0);
+  assert.deepEqual(
+    ["n1", "n2", "n3", undefined].map((nonce) => store.of("a", nonce, 1)),
+    [shared, shared, undefined, shared],
+  );
+  store.keep(done("a"), spec("in", { nonce: "n3" }), 1);
+  assert.equal(store.of("a", "n1", 1), undefined);
+});
+
+test("outcomes - are bounded in number and in bytes, oldest first", () => {
+  const store = new OutcomeStore();
+  for (let i = 0; i < 10_050; i += 1) store.keep(done(`n${i}`), spec(""), 0);
+  assert.equal(store.size, 10_000);
+  assert.equal(store.get("n0", 0), undefined);
+  for (let i = 0; i < 70; i += 1) store.keep(done(`b${i}`, 1024 * 1024), spec(""), 0);
+  assert.ok(store.size <= 64);
+  assert.equal(store.get("b69", 0)?.id, "b69");
+});

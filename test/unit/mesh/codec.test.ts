@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { Readable } from "node:stream";
+import { test } from "node:test";
+import { runInNewContext } from "node:vm";
+import { create } from "@bufbuild/protobuf";
+import { HeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { bytes, json, protobuf, text } from "../../../mesh/job/codec.js";
+
+const utf8 = (s: string): Uint8Array => new TextEncoder().encode(s);
+const refusal = { reason: "invalid_argument", field: "payload" };
+
+test("codec - json round-trips values, and nothing is the empty payload", () => {
+  for (const value of [null, 0, "", "ü", [1, { a: true }], { b: null }])
+    assert.deepEqual(json.decode(json.encode(value)), value);
+  assert.equal(json.encode(undefined).length, 0);
+  assert.equal(json.decode(new Uint8Array()), undefined);
+});
+
+test("codec - what has no json form, and what is not json, is refused by field", () => {
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+  for (const value of [circular, 10n, () => 1]) assert.throws(() => json.encode(value), refusal);
+  for (const payload of ["{", "NaN", "\ufeff1"]) assert.throws(() => json.decode(utf8(payload)), refusal);
+  assert.throws(() => json.decode(new Uint8Array([0xff, 0xfe])), refusal);
+});
+
+test("codec - json names what it cannot hold, where it is and what to do instead", () => {
+  class Secret {
+    #inside = 1;
+    read = (): number => this.#inside;
+  }
+  const circle: Record<string, unknown> = {};
+  circle.self = circle;
+  const table: [unknown, RegExp][] = [
+    [new Map([[1, 2]]), /^payload: a Map has no JSON form: make it an array or a plain object/],
+    [{ rows: [1, new Set([1])] }, /^payload: a Set at \.rows\[1\] has no JSON form/],
+    [new Response("x"), /^payload: a Response .*codec "bytes"/],
+    [new Blob([]), /codec "bytes"/],
+    [new Uint8Array(2), /codec "bytes"/],
+    [Buffer.from("x"), /codec "bytes"/],
+    [{ data: new ArrayBuffer(1) }, /an ArrayBuffer at \.data .*codec "bytes"/],
+    [Readable.from(["x"]), /a Readable .*codec "bytes"/],
+    [new ReadableStream(), /a ReadableStream .*codec "bytes"/],
+    [[new Error("no")], /an Error at \[0\] has no JSON form: throw it/],
+    [{ late: Promise.resolve(1) }, /a Promise at \.late has no JSON form: await it/],
+    // biome-ignore lint/suspicious/noThenProperty: what looks like a promise is meant
+    [{ a: { then: () => 1 } }, /a promise at \.a/],
+    [(function* () {})(), /Generator has no JSON form/],
+    [(async function* () {})(), /AsyncGenerator has no JSON form/],
+    [/x/, /RegExp/],
+    [new Secret(), /a Secret has no JSON form/],
+    [new URLSearchParams("a=1"), /a URLSearchParams/],
+    [Number.NaN, /NaN has no JSON form/],
+    [{ ratio: 1 / 0 }, /Infinity at \.ratio/],
+    [{ when: new Date("never") }, /an invalid date at \.when/],
+    [{ n: 10n }, /not valid json: .*BigInt/],
+    [circle, /not valid json: .*circular/],
+    [{ toJSON: () => assert.fail("as it says") }, /not valid json: as it says/],
+    [() => 1, /a function has no JSON form/],
+    [Symbol("s"), /a symbol has no JSON form/],
+  ];
+  for (const [value, message] of table) assert.throws(() => json.encode(value), { ...refusal, message });
+});
+
+test("codec - json takes what has a form of its own, and plain values of other realms", () => {
+  class Point {
+    x = 1;
+    move = (): number => (this.x += 1);
+  }
+  const shared = { a: 1 };
+  const deep = Array.from({ length: 500 }).reduce((inner: unknown) => ({ inner }), 1);
+  for (const value of [
+    new Date(0),
+    new URL("http://a/"),
+    { data: Buffer.from("x") },
+    new Point(),
+    Object.create(null),
+    runInNewContext("({ a: [{}], b: {} })"),
+    [undefined, shared, shared],
+    { gone: undefined, call: () => 1 },
+    [new String("a"), new Number(1), new Boolean(false)],
+    deep,
+  ]) {
+    assert.equal(new TextDecoder().decode(json.encode(value)), JSON.stringify(value));
+  }
+});
+
+test("codec - a value that throws when it is looked at is refused", () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  let reads = 0;
+  const moody = {
+    get later(): number {
+      reads += 1;
+      if (reads > 1) throw new Error("moody");
+      return 1;
+    },
+  };
+  for (const value of [proxy, { inner: proxy }, moody]) assert.throws(() => json.encode(value), refusal);
+  for (const codec of [text, bytes]) assert.throws(() => codec.encode(proxy as never), refusal);
+});
+
+test("codec - text is UTF-8 and says so when it is not", () => {
+  assert.equal(text.decode(text.encode("grüße")), "grüße");
+  assert.throws(() => text.decode(new Uint8Array([0xc3])), refusal);
+  for (const value of [7, 7n, true]) assert.equal(text.decode(text.encode(value as never)), String(value));
+  assert.equal(text.encode(undefined as never).length, 0);
+  for (const value of [{}, [], new Map(), () => 1, Symbol("s"), "half \ud800"]) {
+    assert.throws(() => text.encode(value as never), { ...refusal, message: /codec "json"/ });
+  }
+});
+
+test("codec - bytes pass untouched", () => {
+  const payload = new Uint8Array([0, 255, 1]);
+  assert.equal(bytes.decode(payload), payload);
+  assert.equal(bytes.encode(payload), payload);
+  for (const value of [7, null, {}, [1]]) {
+    assert.throws(() => bytes.encode(value as never), { ...refusal, message: /codec "json"/ });
+  }
+});
+
+test("codec - protobuf messages round-trip, and a truncated one is refused", () => {
+  const codec = protobuf(HeartbeatSchema);
+  const beat = create(HeartbeatSchema, { pool: "p", worker: "w", slots: 3 });
+  const payload = codec.encode(beat);
+  assert.equal((codec.decode(payload) as typeof beat).slots, 3);
+  assert.throws(() => codec.decode(payload.subarray(0, payload.length - 1)), refusal);
+});

@@ -1,0 +1,133 @@
+/** The states of one job, and what a handler's end becomes. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { PermanentError, PoolError } from "../../../mesh/errors.js";
+import { bytes, json } from "../../../mesh/job/codec.js";
+import { type Handler, invoke } from "../../../services/worker/handlers/handler.js";
+import type { HandlerOutcome } from "../../../services/worker/handlers/runner.js";
+import { attemptKey, type JobLedger, RunningJob } from "../../../services/worker/jobs/running-job.js";
+
+function start(): { job: RunningJob; seen: string[] } {
+  const seen: string[] = [];
+  const ledger: JobLedger = {
+    onProgress: (_, payload) => seen.push(`progress ${payload.length}`),
+    onAborted: (_, error) => seen.push(`aborted ${error.reason}`),
+    onEnded: (_, outcome, answered) => seen.push(`ended ${outcome.ok ? "ok" : outcome.error.reason} ${answered}`),
+  };
+  const order = {
+    id: "j",
+    nonce: "",
+    ageMs: 0,
+    startWithinMs: undefined,
+    attempt: 1,
+    named: true,
+    offered: true,
+    bundled: false,
+    reply: "_INBOX.a",
+    bytes: new TextEncoder().encode("2"),
+    deadlineAtMs: 1_000,
+    traceparent: undefined,
+    tracestate: undefined,
+    answerer: { accepted: () => {}, progress: () => {}, end: () => {} },
+  };
+  return { job: new RunningJob(order, "p", "w", 0, ledger), seen };
+}
+
+const ok: HandlerOutcome = { ok: true, payload: new Uint8Array() };
+const canceled = new PoolError("canceled", "no more");
+
+describe("running job", () => {
+  test("it ends once, whatever comes after", () => {
+    const { job, seen } = start();
+    job.progress(new Uint8Array(3));
+    job.end(ok);
+    job.end({ ok: false, error: canceled });
+    job.progress(new Uint8Array(3));
+    assert.equal(job.abort(canceled, 5), false);
+    assert.deepEqual(seen, ["progress 3", "ended ok false"]);
+  });
+
+  test("an abort answers at once, fires the signal with its reason, and the end that follows is not an answer", () => {
+    const { job, seen } = start();
+    const { signal } = job;
+    assert.equal(job.abort(canceled, 5), true);
+    assert.equal(job.abort(canceled, 6), false);
+    assert.deepEqual([signal.aborted, signal.reason, job.abortedSinceMs, job.running], [true, canceled, 5, false]);
+    job.progress(new Uint8Array(1));
+    job.end(ok);
+    assert.deepEqual(seen, ["aborted canceled", "ended ok true"]);
+    assert.equal(job.abortedSinceMs, undefined);
+  });
+
+  test("a signal that is asked for after the abort is aborted already", () => {
+    const { job } = start();
+    job.abort(canceled, 5);
+    assert.equal(job.signal.aborted, true);
+  });
+
+  test("attempts and submissions have different keys, whatever their ids", () => {
+    const key = (id: string, nonce: string, attempt: number): string => attemptKey({ id, nonce, attempt });
+    const keys = [
+      key("j", "", 1),
+      key("j", "", 2),
+      key("j", "n", 1),
+      key("j", "n", 2),
+      key("j1", "", 2),
+      key("j", "", 12),
+    ];
+    assert.equal(new Set(keys).size, keys.length);
+  });
+});
+
+describe("invoke", () => {
+  const codecs = { input: json, output: json };
+  async function endingOf(run: Handler, pair = codecs): Promise<string> {
+    const { job } = start();
+    const ended = new Promise<HandlerOutcome>((resolve) => {
+      job.end = resolve;
+    });
+    invoke(run, pair, job);
+    const outcome = await ended;
+    return outcome.ok ? new TextDecoder().decode(outcome.payload) : `${outcome.error.reason}: ${outcome.error.message}`;
+  }
+
+  test("a synchronous handler ends before invoke returns", () => {
+    const { job, seen } = start();
+    invoke(({ payload }) => (payload as number) * 2, codecs, job);
+    assert.deepEqual(seen, ["ended ok false"]);
+  });
+
+  test("values, promises and thenables are results; undefined is the empty payload", async () => {
+    assert.equal(await endingOf(({ payload }) => payload), "2");
+    assert.equal(await endingOf(async () => ({ a: 1 })), '{"a":1}');
+    assert.equal(await endingOf(() => undefined), "");
+  });
+
+  test("what is thrown decides between job_failed and job_rejected", async () => {
+    const thrown: [unknown, string][] = [
+      [new Error("at /opt/app/x.js:1"), "job_failed: at …"],
+      [new TypeError(""), "job_failed: TypeError"],
+      [new PermanentError("never"), "job_rejected: never"],
+      [new PoolError("pool_full", "inner"), "job_failed: inner"],
+      ["text", 'job_failed: the handler threw "text"'],
+      [undefined, "job_failed: the handler threw undefined"],
+      [{ a: 1 }, 'job_failed: the handler threw {"a":1}'],
+    ];
+    for (const [value, text] of thrown) {
+      const sync: Handler = () => {
+        throw value;
+      };
+      assert.equal(await endingOf(sync), text);
+      assert.equal(await endingOf(() => Promise.reject(value)), text);
+    }
+  });
+
+  test("a result that the codec refuses is job_failed, a payload that it refuses is invalid_argument", async () => {
+    assert.equal(
+      await endingOf(() => 5, { input: json, output: bytes as never }),
+      'job_failed: result: a number is no bytes: use a Uint8Array or a string, or codec "json"',
+    );
+    const broken = { ...json, decode: () => assert.fail("no") };
+    assert.match(await endingOf(() => 5, { input: broken, output: json }), /^invalid_argument: payload/);
+  });
+});
