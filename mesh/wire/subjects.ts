@@ -104,7 +104,9 @@ export class Subjects {
 
   /** The pool's name in a subject of this mesh (`prefix.POOL.…`). */
   poolOf(subject: string): string {
-    return subject.split(".")[this.#depth] ?? "";
+    const from = this.prefix.length + 1;
+    const to = subject.indexOf(".", from);
+    return to === -1 ? subject.slice(from) : subject.slice(from, to);
   }
 
   /** The tokens after the pool's name: what is said, and to whom if to one. */

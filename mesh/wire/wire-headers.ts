@@ -38,11 +38,14 @@ class WireHeaders implements HeaderReader {
   }
 
   get(name: string): string {
-    let found = "";
-    this.each((each, value) => {
-      if (found === "" && each === name) found = value;
-    });
-    return found;
+    const text = this.#text;
+    const start = `${END}${name}:`;
+    for (let at = text.indexOf(start); at !== -1; at = text.indexOf(start, at + END.length)) {
+      const from = at + start.length;
+      const value = utf8(text.slice(from, text.indexOf(END, from)).trim());
+      if (value !== "") return value;
+    }
+    return "";
   }
 
   get code(): number {

@@ -13,8 +13,8 @@ import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
 import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
-import { headersOf } from "../../mesh/wire/wire-headers.js";
-import { answerAgain, answerSubmission, type NatsDoor } from "./doors/nats.js";
+import { type HeaderReader, headersOf } from "../../mesh/wire/wire-headers.js";
+import { answerAgain, answerSubmission, type Heard, type NatsDoor } from "./doors/nats.js";
 import type { Unsettled } from "./doors/unsettled.js";
 import type { HeldSubmissions } from "./held-submissions.js";
 import type { OutcomeReplies } from "./outcome-replies.js";
@@ -131,19 +131,21 @@ export class Hearing {
   /** To any manager: an id that its caller chose goes to the manager that owns it. */
   #onSubmit(msg: Msg): void {
     const { subjects, manager, peers } = this.#parts;
-    const id = chosenIdOf(headersOf(msg));
+    const headers = headersOf(msg);
+    const id = chosenIdOf(headers);
     const owner = id === undefined ? manager : peers.ownerOf(subjects.poolOf(msg.subject), id);
-    if (owner === manager) this.#takeSubmission(msg, msg.reply);
+    if (owner === manager) this.#takeSubmission({ msg, headers, reply: msg.reply });
     else void this.#passOn(msg, owner);
   }
 
   /** To this manager: another one passes a submission on, or a client asks again for an outcome. */
   #onSubmitToMe(msg: Msg): void {
-    const replyTo = headersOf(msg)?.get(HEADER.replyTo) ?? "";
-    if (replyTo === "") return this.#take(msg, msg.reply, answerAgain);
+    const headers = headersOf(msg);
+    const replyTo = headers?.get(HEADER.replyTo) ?? "";
+    if (replyTo === "") return this.#take({ msg, headers, reply: msg.reply }, answerAgain);
     const { bus } = this.#parts;
     if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply);
-    this.#takeSubmission(msg, replyTo === NO_REPLY ? "" : replyTo);
+    this.#takeSubmission({ msg, headers, reply: replyTo === NO_REPLY ? "" : replyTo });
   }
 
   /** When the owner is not there any more, the next one owns the id. */
@@ -155,41 +157,41 @@ export class Hearing {
     this.#onSubmit(msg);
   }
 
-  #takeSubmission(msg: Msg, reply: string | undefined): void {
-    this.#take(msg, reply, (door, each, to, findPool) => this.#whenSettled(door, each, to, findPool));
+  #takeSubmission(heard: Heard): void {
+    this.#take(heard, (door, each, findPool) => this.#whenSettled(door, each, findPool));
   }
 
-  #take(msg: Msg, reply: string | undefined, answer: typeof answerSubmission): void {
+  #take(heard: Heard, answer: typeof answerSubmission): void {
     const { bus, subjects, manager, answers, held, get } = this.#parts;
-    const name = subjects.poolOf(msg.subject);
+    const name = subjects.poolOf(heard.msg.subject);
     const cameAtMs = bus.runtime.now();
     const door = { bus, answers, manager, ages: this.#ages, cameAtMs };
     held.sign(cameAtMs);
-    const take = (): void => answer(door, msg, reply, () => get(name));
-    if (held.submit(headersOf(msg), take)) return;
-    answer(door, msg, reply, () => {
+    const take = (): void => answer(door, heard, () => get(name));
+    if (held.submit(heard.headers, take)) return;
+    answer(door, heard, () => {
       throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
     });
   }
 
   /** Answers a submission at once, or after a roll call when nobody has been heard of its pool. */
-  #whenSettled(door: NatsDoor, msg: Msg, reply: string | undefined, findPool: () => Pool): void {
+  #whenSettled(door: NatsDoor, heard: Heard, findPool: () => Pool): void {
     const { unsettled } = this.#parts;
-    const pool = this.#poolOf(msg, findPool);
-    if (pool === undefined || unsettled.isSettled(pool)) return answerSubmission(door, msg, reply, findPool);
+    const pool = this.#poolOf(heard, findPool);
+    if (pool === undefined || unsettled.isSettled(pool)) return answerSubmission(door, heard, findPool);
     const take = (refusal?: PoolError): void =>
-      answerSubmission(door, msg, reply, () => {
+      answerSubmission(door, heard, () => {
         if (refusal === undefined) return findPool();
         throw refusal;
       });
-    unsettled.hold(pool, { ...namesOf(msg), bytes: msg.data.length, take });
+    unsettled.hold(pool, { ...namesOf(heard.headers), bytes: heard.msg.data.length, take });
   }
 
   /** The pool whose workers matter; undefined when it does not matter or the pool is refused. */
-  #poolOf(msg: Msg, findPool: () => Pool): Pool | undefined {
+  #poolOf({ headers }: Heard, findPool: () => Pool): Pool | undefined {
     try {
       const pool = findPool();
-      return pool.isKnown || headersOf(msg)?.get(HEADER.waitForPool) === "1" ? undefined : pool;
+      return pool.isKnown || headers?.get(HEADER.waitForPool) === "1" ? undefined : pool;
     } catch {
       // The same refusal is the answer to the submission.
       return undefined;
@@ -198,8 +200,7 @@ export class Hearing {
 }
 
 /** Which submission a message is, as far as it says so. */
-function namesOf(msg: Msg): { job: string; nonce: string; attempt: number } {
-  const headers = headersOf(msg);
+function namesOf(headers: HeaderReader | undefined): { job: string; nonce: string; attempt: number } {
   return {
     job: headers?.get(HEADER.jobId) ?? "",
     nonce: headers?.get(HEADER.nonce) ?? "",

@@ -16,7 +16,7 @@ import {
   type JobHeaders,
   type ReplyKind,
 } from "../../../mesh/wire/headers.js";
-import { headersOf, senderOf } from "../../../mesh/wire/wire-headers.js";
+import { type HeaderReader, senderOf } from "../../../mesh/wire/wire-headers.js";
 import type { JobListener } from "../jobs/job.js";
 import type { OutcomeReplies } from "../outcome-replies.js";
 import type { Pool } from "../pool/pool.js";
@@ -34,13 +34,21 @@ export interface NatsDoor {
   readonly cameAtMs: number;
 }
 
+/** A submission as it came. */
+export interface Heard {
+  readonly msg: Msg;
+  readonly headers: HeaderReader | undefined;
+  /** Where its sender waits for the answer; another manager may have passed the message on. */
+  readonly reply: string | undefined;
+}
+
 /**
- * OutcomeReplies for a job that this manager has or had; its client missed the answer.
+ * Answers for a job that this manager has or had; its client missed the answer.
  * It comes without the job's payload. What is not known here any more is not
  * run again: that is for its client to decide.
  */
-export function answerAgain(parts: NatsDoor, msg: Msg, reply: string | undefined, findPool: () => Pool): void {
-  respond(parts, msg, reply, ({ jobId = "", nonce }, listener) => {
+export function answerAgain(parts: NatsDoor, heard: Heard, findPool: () => Pool): void {
+  respond(parts, heard, ({ jobId = "", nonce }, listener) => {
     if (findPool().listen(jobId, nonce, listener)) return jobId;
     throw new PoolError("not_found", "the manager does not know the job any more", {
       field: "job",
@@ -52,13 +60,12 @@ export function answerAgain(parts: NatsDoor, msg: Msg, reply: string | undefined
 /**
  * Runs one submission and answers it. For a pool that there is not it waits only when it says so.
  *
- * @param reply where its sender waits for the answer; another manager may have passed the message on
  * @param findPool the pool of the message's subject; may throw a PoolError
  */
-export function answerSubmission(parts: NatsDoor, msg: Msg, reply: string | undefined, findPool: () => Pool): void {
-  respond(parts, msg, reply, (said, listener) => {
+export function answerSubmission(parts: NatsDoor, heard: Heard, findPool: () => Pool): void {
+  respond(parts, heard, (said, listener) => {
     const pool = findPool();
-    return pool.submit(msg.data.slice(), pool.isKnown ? said : asFarAsItMayWait(pool, said), listener);
+    return pool.submit(heard.msg.data.slice(), pool.isKnown ? said : asFarAsItMayWait(pool, said), listener);
   });
 }
 
@@ -70,14 +77,13 @@ function asFarAsItMayWait(pool: Pool, said: JobHeaders): JobHeaders {
 /** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
 function respond(
   parts: NatsDoor,
-  msg: Msg,
-  reply: string | undefined,
+  { headers, reply }: Heard,
   take: (said: JobHeaders, listener: JobListener) => string,
 ): void {
   if (reply !== "" && !parts.bus.mayAnswer(reply)) return;
   const answer = new Submission(parts, reply ?? "");
   try {
-    const said = decodeJobHeaders(headersOf(msg));
+    const said = decodeJobHeaders(headers);
     const ageMs = ageOf(parts, said, reply);
     // Its client has waited for a manager's word as long as it does, and has gone to another manager.
     if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) return;

@@ -5,6 +5,7 @@
  * Pure. An id that is used again for another job never hears it. Only jobs whose caller chose the id or detached are kept. Bounded in
  * number, bytes and time; the oldest goes first.
  */
+import { Fifo, type FifoNode } from "../../../mesh/job/containers.js";
 import type { JobSpec, Outcome } from "../../../mesh/job/job.js";
 
 /** What tells a repeat from another job. */
@@ -17,6 +18,8 @@ interface Kept {
   readonly nonces: string[];
   readonly bytes: number;
   readonly until: number;
+  /** Its place among those that are kept. */
+  node?: FifoNode<Kept>;
 }
 
 /** How long, how many, how much. */
@@ -28,6 +31,8 @@ const MAX_NONCES = 64;
 
 export class OutcomeStore {
   readonly #kept = new Map<string, Kept>();
+  /** Oldest first. Looking for the first entry of a Map passes all that were deleted before it. */
+  readonly #byAge = new Fifo<Kept>();
   #bytes = 0;
 
   get size(): number {
@@ -41,7 +46,9 @@ export class OutcomeStore {
     if (spec.nonce !== "" && nonces.length < MAX_NONCES) nonces.push(spec.nonce);
     this.#delete(outcome.id);
     const bytes = spec.payload.length + (outcome.ok ? outcome.result.payload.length : 0);
-    this.#kept.set(outcome.id, { outcome, spec, nonces, bytes, until: nowMs + OUTCOME_KEEP_MS });
+    const kept: Kept = { outcome, spec, nonces, bytes, until: nowMs + OUTCOME_KEEP_MS };
+    kept.node = this.#byAge.push(kept);
+    this.#kept.set(outcome.id, kept);
     this.#bytes += bytes;
     this.#trim(nowMs);
   }
@@ -74,15 +81,16 @@ export class OutcomeStore {
   }
 
   #trim(nowMs: number): void {
-    for (const [id, kept] of this.#kept) {
-      if (kept.until > nowMs && this.#kept.size <= MAX_OUTCOMES && this.#bytes <= MAX_BYTES) return;
-      this.#delete(id);
+    for (let oldest = this.#byAge.first; oldest !== undefined; oldest = this.#byAge.first) {
+      if (oldest.until > nowMs && this.#kept.size <= MAX_OUTCOMES && this.#bytes <= MAX_BYTES) return;
+      this.#delete(oldest.outcome.id);
     }
   }
 
   #delete(id: string): void {
     const kept = this.#kept.get(id);
-    if (kept === undefined) return;
+    if (kept?.node === undefined) return;
+    this.#byAge.remove(kept.node);
     this.#bytes -= kept.bytes;
     this.#kept.delete(id);
   }
