@@ -15,11 +15,11 @@ rows=()
 # How many files at once, and how long one file may take, in milliseconds.
 flags_of() {
   case "$1" in
-    unit) echo --test-timeout=60000 ;;
-    sim) echo --test-concurrency=1 --test-timeout=240000 ;;
-    integration) echo --test-concurrency=2 --test-timeout=240000 ;;
-    e2e) echo --test-concurrency=1 --test-timeout=420000 ;;
-    faults) echo --test-concurrency=1 --test-timeout=1500000 ;;
+    unit) echo --test-concurrency=2 --test-timeout=60000 ;;
+    sim) echo --test-concurrency=2 --test-timeout=240000 ;;
+    integration) echo --test-concurrency=3 --test-timeout=240000 ;;
+    e2e) echo --test-concurrency=2 --test-timeout=420000 ;;
+    faults) echo --test-concurrency=2 --test-timeout=1500000 ;;
     *)
       echo "unknown suite: $1 (unit, sim, integration, e2e or faults)" >&2
       return 1

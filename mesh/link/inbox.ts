@@ -10,7 +10,6 @@ import { encodeJobHeaders } from "../wire/headers.js";
 import { isNoResponders, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import { ReplyRouter } from "./reply-router.js";
-import { delay } from "./runtime.js";
 
 /** Who waits for replies under one correlation id. */
 export interface InboxEntry {
@@ -71,12 +70,22 @@ export class Inbox {
     });
   }
 
-  /** Asks many at once and hears their replies for a time; "nobody listens" is not passed on. */
-  async askAll(question: Omit<Question, "signal">, onReply: (msg: Reply) => void): Promise<void> {
-    const token = this.#router.open({ onReply: (msg) => void (isNoResponders(msg) || onReply(msg)) });
-    this.#publish(question.subject, question.payload, token);
-    await delay(this.#bus.runtime, question.limitMs);
-    this.#router.close(token);
+  /**
+   * Asks many at once and hears their replies for a time.
+   *
+   * @returns false, at once, when nobody listens
+   */
+  askAll({ subject, payload, headers, limitMs }: Omit<Question, "signal">, onReply: (msg: Reply) => void) {
+    return new Promise<boolean>((resolve) => {
+      const end = (somebodyListens: boolean): void => {
+        this.#router.close(token);
+        this.#bus.runtime.cancel(timer);
+        resolve(somebodyListens);
+      };
+      const token = this.#router.open({ onReply: (msg) => (isNoResponders(msg) ? end(false) : onReply(msg)) });
+      const timer = this.#bus.runtime.after(limitMs, () => end(true), "background");
+      this.#publish(subject, payload, token, headers);
+    });
   }
 
   /** Waits for replies under a new correlation id, until close(). */

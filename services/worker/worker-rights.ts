@@ -4,7 +4,7 @@
  * While something of it is missing the worker is not READY: nobody would hear what
  * it answers, or it does not hear what it must. That an answer was refused counts
  * for some heartbeats. A manager that hears of it in a heartbeat asks the worker
- * again (losses.ts), and that answer is refused or not.
+ * again (inquiries.ts), and that answer is refused or not.
  */
 import type { BrokerRefusal } from "../../mesh/wire/refusals.js";
 import { senderOf } from "../../mesh/wire/wire-headers.js";

@@ -148,8 +148,8 @@ export class Attempt {
   answerWithinMs = 0;
   /** Its time to be answered is its own: a large payload, or its workers were asked about it (in-flight.ts). */
   ownTime: boolean;
-  /** The workers were asked whether they have it. */
-  inquired = false;
+  /** Whether the workers were asked if they have it ("open"), and the question has reached them ("over"). */
+  inquiry: "none" | "open" | "over" = "none";
   /** Heartbeats of its worker in a row that did not list it as running. */
   unlisted = 0;
   /** Its place in the list of its worker (in-flight.ts). */

@@ -11,7 +11,7 @@
  * A job that may run once only is not sent again before all workers were asked
  * about it. A stored job that may run once (`once`) is not sent again in doubt: it
  * ends when a worker that could have had it is lost, or says nothing. Not decided here: when waiting has lasted too long (timeouts.ts), who
- * is asked and who has to answer (losses.ts). A refusal is no attempt: what
+ * is asked and who has to answer (inquiries.ts). A refusal is no attempt: what
  * becomes of a refused job is decided in dispatcher.ts.
  */
 import { PoolError } from "../../../mesh/errors.js";

@@ -17,7 +17,7 @@
  *
  * That it can no longer start does not mean that it has not: a worker may have
  * begun, and its `accepted` may be late. So before a job that may run once only is sent
- * again, all workers are asked whether they have it (losses.ts). A worker answers
+ * again, all workers are asked whether they have it (inquiries.ts). A worker answers
  * in order: when it says that it does not know the job, no `accepted` of it is on
  * the way. A worker that answers nothing is taken for suspended.
  */
@@ -123,7 +123,8 @@ export class Timeouts {
   /**
    * Revokes the attempts that no worker has accepted in time. An attempt of a job
    * that may run once only gets {@link INQUIRY_MS} more: its worker may have begun,
-   * and its `accepted` may be on the way.
+   * and its `accepted` may be on the way. It gets that again while the question has
+   * not reached the workers.
    *
    * @returns the attempts that workers have to be asked about now
    */
@@ -147,11 +148,11 @@ export class Timeouts {
 
   /** Revokes an attempt whose time is over, or gives it more; true when workers have to be asked about it. */
   #isOver(attempt: Attempt): boolean {
-    if (attempt.inquired || attempt.job.spec.idempotent) {
+    if (attempt.inquiry === "over" || attempt.job.spec.idempotent) {
       this.#dispatcher.retries.acceptTimedOut(attempt);
       return false;
     }
-    attempt.inquired = true;
+    attempt.inquiry = "open";
     this.#dispatcher.inFlight.extend(attempt, INQUIRY_MS);
     return true;
   }

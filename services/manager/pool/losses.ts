@@ -4,9 +4,8 @@
  * Decided here: a worker is lost when it is gone (presence.ts) or has been silent
  * for three of its heartbeat intervals while the broker answers; after this manager's own reconnect, and
  * for jobs that a worker no longer lists, it asks for the outcomes that are due.
- * Before a job that may run once only is sent again, all workers are asked whether
- * they have it.
- * Not decided here: what becomes of the jobs (dispatcher.ts).
+ * Not decided here: what becomes of the jobs (dispatcher.ts), who is asked before a
+ * job is sent again (inquiries.ts).
  */
 import type { Heartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../../mesh/link/bus.js";
@@ -17,8 +16,9 @@ import type { Subjects } from "../../../mesh/wire/subjects.js";
 import type { Reply } from "../../../mesh/wire/wire-headers.js";
 import type { Dispatcher } from "../jobs/dispatcher.js";
 import type { Attempt, Job } from "../jobs/job.js";
-import { INQUIRY_MS, type Timeouts } from "../jobs/timeouts.js";
+import type { Timeouts } from "../jobs/timeouts.js";
 import type { Workers } from "../jobs/workers.js";
+import { askForOutcomes, IDS_PER_QUESTION, Inquiries } from "./inquiries.js";
 
 /** Heartbeats without a job after which its outcome counts as lost on the way. */
 const UNLISTED_TO_ASK = 2;
@@ -26,8 +26,6 @@ const UNLISTED_TO_ASK = 2;
 const TWIN_FOR_MS = 5_000;
 /** How long workers have to say which jobs they know, in milliseconds. */
 const OUTCOMES_WITHIN_MS = 1_000;
-/** Job ids in one question. */
-const IDS_PER_QUESTION = 500;
 /** How long the round trip before a verdict may take, and from when on it excuses everybody, in milliseconds. */
 const ROUND_TRIP_LIMIT_MS = 1_000;
 const SLOW_ROUND_TRIP_MS = 500;
@@ -48,6 +46,7 @@ export interface LossesParts {
 export class Losses {
   readonly #parts: LossesParts;
   readonly #presence: Presence;
+  readonly #inquiries: Inquiries;
   #confirming = false;
   /** By worker id: when an earlier process of it was heard last. */
   readonly #twinHeardAtMs = new Map<string, number>();
@@ -55,6 +54,7 @@ export class Losses {
   constructor(parts: LossesParts) {
     this.#parts = parts;
     const { pool, subjects } = parts;
+    this.#inquiries = new Inquiries({ ...parts, onAnswer: (msg, worker) => this.#onOutcomes(msg, worker) });
     const payload = encodeControl("probe", {});
     this.#presence = new Presence({
       bus: parts.bus,
@@ -77,6 +77,7 @@ export class Losses {
       const heardAtMs = this.#parts.workers.get(id)?.lastHeardAtMs ?? Number.NEGATIVE_INFINITY;
       this.#presence.check(id, nowMs - heardAtMs, nowMs);
     }
+    for (const id of this.#inquiries.absent) this.#presence.check(id, Number.POSITIVE_INFINITY, nowMs);
   }
 
   /**
@@ -143,35 +144,9 @@ export class Losses {
     this.#askForOutcomes(worker, due);
   }
 
-  /**
-   * Asks all workers whether they have these attempts, before their jobs are sent
-   * again. When all have said that they do not, the jobs are sent at once; workers
-   * that say nothing are unresponsive.
-   */
+  /** Asks all workers whether they have these attempts, before their jobs are sent again. */
   inquire(attempts: readonly Attempt[]): void {
-    const { workers, dispatcher, subjects, pool } = this.#parts;
-    for (let from = 0; from < attempts.length; from += IDS_PER_QUESTION) {
-      const asked = attempts.slice(from, from + IDS_PER_QUESTION);
-      const expected = new Set(workers.answering());
-      const resend = (): void => {
-        for (const attempt of asked) dispatcher.retries.neverArrived(attempt);
-      };
-      if (expected.size === 0) return resend();
-      const payload = askForOutcomes(asked.map(({ job }) => job));
-      const onReply = (worker: string, msg: Reply): void => {
-        const isAnswer = this.#onOutcomes(msg, worker) === asked.length;
-        if (isAnswer && expected.delete(worker) && expected.size === 0) resend();
-      };
-      // A worker that is not known here may have it too, and says so.
-      this.#ask(undefined, payload, INQUIRY_MS);
-      // Each by itself: the reply subject of a question to all of them would let one answer for another.
-      for (const { id } of [...workers.all()]) {
-        const question = { subject: subjects.control(pool, id), payload, limitMs: INQUIRY_MS };
-        void this.#parts.inbox
-          .askAll(question, (msg) => onReply(id, msg))
-          .then(() => expected.has(id) && workers.didNotAnswer(id));
-      }
-    }
+    this.#inquiries.ask(attempts);
   }
 
   /**
@@ -194,6 +169,7 @@ export class Losses {
   onLeft(worker: string): void {
     this.#twinHeardAtMs.delete(worker);
     this.#presence.forget(worker);
+    this.#inquiries.onLost(worker);
   }
 
   stop(): void {
@@ -201,6 +177,7 @@ export class Losses {
   }
 
   #onPresent(worker: string, roundTripMs: number): void {
+    this.#inquiries.onPresent(worker);
     this.#parts.timeouts.workerMeasured(worker, roundTripMs);
     this.#parts.workers.heard(worker, this.#parts.bus.runtime.now());
   }
@@ -209,6 +186,7 @@ export class Losses {
     this.#presence.forget(worker);
     if (this.#parts.workers.remove(worker)) this.#parts.onLost(worker, why);
     this.#parts.dispatcher.workerLost(worker, why);
+    this.#inquiries.onLost(worker);
   }
 
   /** @param worker that has them; undefined when that is not known: all are asked */
@@ -250,9 +228,4 @@ export class Losses {
     }
     return told;
   }
-}
-
-/** The question for the outcomes of these jobs. */
-function askForOutcomes(jobs: readonly Job[]): Uint8Array {
-  return encodeControl("owed", { jobIds: jobs.map(({ id }) => id), nonces: jobs.map(({ spec }) => spec.nonce) });
 }

@@ -78,6 +78,8 @@ export class CoreRig {
   readonly outcomes = new Map<string, Outcome[]>();
   /** Jobs whose workers were to be asked whether they have them. */
   readonly inquired: string[] = [];
+  /** Whether questions reach the workers. */
+  reachesWorkers = true;
   #jobs = 0;
   #seq = 0n;
 
@@ -147,7 +149,10 @@ export class CoreRig {
   advance(ms: number): void {
     this.nowMs += ms;
     this.timeouts.checkDeadlines(this.nowMs);
-    for (const attempt of this.timeouts.checkUnanswered(this.nowMs)) this.inquired.push(attempt.job.id);
+    for (const attempt of this.timeouts.checkUnanswered(this.nowMs)) {
+      this.inquired.push(attempt.job.id);
+      if (this.reachesWorkers) attempt.inquiry = "over";
+    }
   }
 
   /** "ok", or the reason of the error; undefined while there is no outcome. Throws for more than one. */

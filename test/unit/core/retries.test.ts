@@ -99,6 +99,20 @@ test("inquiry - before a job that may run once only is sent again, its workers a
   assert.deepEqual([rig.inquired, rig.sender.revoked], [[once], [`${again} 1`, `${once} 1`]]);
 });
 
+test("inquiry - while the question does not reach the workers it is asked again, and no job is sent again", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const once = rig.submit();
+  rig.reachesWorkers = false;
+  rig.advance(1_000);
+  for (let i = 0; i < 4; i += 1) rig.advance(INQUIRY_MS);
+  assert.deepEqual([rig.inquired.length, rig.sender.revoked], [5, []]);
+  rig.reachesWorkers = true;
+  rig.advance(INQUIRY_MS);
+  rig.advance(INQUIRY_MS);
+  assert.deepEqual([rig.inquired.length, rig.sender.revoked], [6, [`${once} 1`]]);
+});
+
 test("inquiry - a job that no worker knows is sent again at once, one whose acceptance comes late is not", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 2);
