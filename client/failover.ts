@@ -26,15 +26,22 @@ const DOUBT_LIMIT_MS = 1_000;
 const ASK_AGAIN_MS = 500;
 /** A manager that says nothing to a new job for this long has stalled, in milliseconds. */
 const SILENT_MANAGER_MS = 2_500;
+/** After this long a client looks for managers that are awake, in milliseconds. */
+const LOOK_FOR_MANAGERS_MS = 1_500;
 /** A manager takes a submission only when it is no older than this, in milliseconds: it is not given to two managers. */
 export const TAKE_WITHIN_MS = 2_000;
 
 /** What the failover asks of the link. */
 export interface FailoverPorts {
-  /** Gives the job to whichever manager the broker picks. Says whether it left, or the error of what cannot leave. */
+  /**
+   * Gives the job to a manager: whichever the broker picks, or one that is awake
+   * when an earlier one said nothing. Says whether it left, or the error of what cannot leave.
+   */
   give(submission: Submission): boolean | PoolError;
   /** Asks one manager for a job that it took. Says whether the question left. */
   askAgain(submission: Submission): boolean;
+  /** Looks for managers that are awake. */
+  callRoll(): void;
   /** Its earlier attempts are not wanted any more, and answers to them are not heard. @param upToAttempt the last of them */
   revoke(submission: Submission, upToAttempt: number): void;
   /** Nobody waits for it any more: no attempt is wanted. */
@@ -274,13 +281,16 @@ export class Failover {
   /** Silence where a manager's word is due. */
   #checkSilence(nowMs: number): void {
     this.#askedAgainAtMs = nowMs;
+    let hasSilent = false;
     for (const submission of this.#awaiting) {
       const silentMs = nowMs - submission.sentAtMs;
       if (silentMs < ASK_AGAIN_MS) continue;
       if (submission.isTaken) this.#askAgain(submission, nowMs);
       else if (submission.stranger !== "" && silentMs >= NO_MANAGER_LIMIT_MS) this.#failByStranger(submission);
       else if (submission.state === "asking" && silentMs >= SILENT_MANAGER_MS) this.#submitElsewhere(submission, nowMs);
+      else hasSilent ||= submission.state === "asking" && silentMs >= LOOK_FOR_MANAGERS_MS;
     }
+    if (hasSilent) this.#ports.callRoll();
   }
 
   #failByStranger(submission: Submission): void {

@@ -3,6 +3,7 @@
  *
  * It owns the ticker and hears the connection's events; failover.ts decides.
  */
+import type { MsgHdrs } from "nats";
 import { PoolError } from "../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER, JobResult } from "../mesh/job/job.js";
 import type { Bus } from "../mesh/link/bus.js";
@@ -103,7 +104,11 @@ export class ClientLink implements FailoverPorts {
     if (this.#rights.denied !== undefined) return this.#rights.denied;
     const mayHaveRun = submission.state !== "unsent";
     const refusal = jobRefusal(submission.payload, submission.headers, payloadLimit(this.#bus), mayHaveRun);
-    return refusal ?? this.#publish(submission, this.#subjects.submit(this.#pool), submission.payload);
+    return refusal ?? (this.#giveToAwake(submission) || this.#giveToAny(submission));
+  }
+
+  callRoll(): void {
+    this.#managers.callRoll();
   }
 
   askAgain(submission: Submission): boolean {
@@ -134,17 +139,40 @@ export class ClientLink implements FailoverPorts {
     this.#bus.publish(this.#subjects.cancel(this.#pool, id), undefined, { headers });
   }
 
+  #giveToAny(submission: Submission): boolean {
+    return this.#publish(submission, this.#subjects.submit(this.#pool), submission.payload);
+  }
+
+  /** When a manager said nothing: to one that is awake. An id that its caller chose goes to the manager that owns it. */
+  #giveToAwake(submission: Submission): boolean {
+    const { headers, managersBefore, payload, token } = submission;
+    const manager =
+      managersBefore > 0 && !headers.nonce ? this.#managers.pickAwake(this.#bus.runtime.now()) : undefined;
+    if (manager === undefined || !this.#bus.connected) return false;
+    const said = this.#headersNow(submission);
+    said.append(HEADER.replyTo, this.#answers.subject(token));
+    const question = { subject: this.#subjects.submitTo(this.#pool, manager), payload, headers: said };
+    void this.inbox.ask({ ...question, limitMs: TAKE_WITHIN_MS }).then(({ kind }) => {
+      if (kind !== "absent") return;
+      this.#managers.isNotAwake(manager);
+      if (submission.token === token && submission.state === "asking") this.#giveToAny(submission);
+    });
+    return true;
+  }
+
   #publish(submission: Submission, subject: string, payload?: Uint8Array): boolean {
-    const { headers, managersBefore, deadlineAtMs, token } = submission;
+    const reply = this.#answers.subject(submission.token);
+    return this.#bus.publish(subject, payload, { headers: this.#headersNow(submission), reply });
+  }
+
+  /** What a submission says when it leaves now. */
+  #headersNow({ headers, managersBefore, deadlineAtMs }: Submission): MsgHdrs {
     const nowMs = this.#bus.runtime.now();
     headers.timeoutMs = Math.max(1, deadlineAtMs - nowMs);
     headers.clockMs = nowMs;
     headers.startWithinMs = TAKE_WITHIN_MS;
     if (managersBefore > 0) headers.attempt = managersBefore * ATTEMPTS_PER_MANAGER + 1;
-    return this.#bus.publish(subject, payload, {
-      headers: encodeJobHeaders(headers),
-      reply: this.#answers.subject(token),
-    });
+    return encodeJobHeaders(headers);
   }
 
   #tick(): void {

@@ -1,14 +1,18 @@
 /**
  * Watches the managers that have a client's jobs, so that the death of one is
- * heard at once and not at the deadline.
+ * heard at once and not at the deadline; and finds those that are awake, when one
+ * says nothing.
  */
-
 import { json } from "../mesh/job/codec.js";
 import type { Bus } from "../mesh/link/bus.js";
 import type { Inbox } from "../mesh/link/inbox.js";
 import { Presence } from "../mesh/link/presence.js";
-import { SERVICE_NAMES, servicePing } from "../mesh/wire/subjects.js";
+import { isName, SERVICE_NAMES, servicePing } from "../mesh/wire/subjects.js";
 import type { Reply } from "../mesh/wire/wire-headers.js";
+
+/** How long managers have to say that they are awake, and how long their word counts, in milliseconds. */
+const ROLL_CALL_MS = 1_000;
+const AWAKE_FOR_MS = 3_000;
 
 interface Watched {
   /** When it answered last, or when watching began; monotonic milliseconds. */
@@ -30,9 +34,13 @@ export class Managers {
   readonly #listener: ManagersListener;
   readonly #presence: Presence;
   readonly #watched = new Map<string, Watched>();
+  readonly #inbox: Inbox;
+  /** Managers that answered a roll call, and when. */
+  readonly #awakeAtMs = new Map<string, number>();
 
   constructor(bus: Bus, inbox: Inbox, listener: ManagersListener) {
     this.#bus = bus;
+    this.#inbox = inbox;
     this.#listener = listener;
     this.#presence = new Presence({
       bus,
@@ -52,6 +60,27 @@ export class Managers {
     }
   }
 
+  /** Asks all managers whether they are awake. */
+  callRoll(): void {
+    const question = { subject: servicePing(SERVICE_NAMES.manager), limitMs: ROLL_CALL_MS };
+    void this.#inbox.askAll(question, (msg) => {
+      const { id } = pongOf(msg);
+      if (typeof id === "string" && isName(id)) this.#awakeAtMs.set(id, this.#bus.runtime.now());
+    });
+  }
+
+  /** One of the managers that answered the last roll call; undefined when none did. */
+  pickAwake(nowMs: number): string | undefined {
+    for (const [manager, atMs] of this.#awakeAtMs) if (nowMs - atMs > AWAKE_FOR_MS) this.#awakeAtMs.delete(manager);
+    const awake = [...this.#awakeAtMs.keys()];
+    return awake[Math.floor(this.#bus.runtime.random() * awake.length)];
+  }
+
+  /** It does not take jobs of this pool, or has left since. */
+  isNotAwake(manager: string): void {
+    this.#awakeAtMs.delete(manager);
+  }
+
   onReconnect(nowMs: number): void {
     this.#presence.onReconnect(nowMs);
   }
@@ -68,7 +97,7 @@ export class Managers {
   #onPresent(manager: string, reply: Reply): void {
     const watched = this.#watched.get(manager);
     if (watched === undefined) return;
-    const incarnation = incarnationOf(reply);
+    const incarnation = pongOf(reply).metadata?.incarnation;
     const before = watched.incarnation;
     watched.presentAtMs = this.#bus.runtime.now();
     watched.incarnation = incarnation;
@@ -76,12 +105,16 @@ export class Managers {
   }
 }
 
-/** Which process of a manager answers a ping; undefined when it does not say. */
-function incarnationOf(reply: Reply): string | undefined {
+/** What a service says when it is pinged, as far as it is read here. */
+interface Pong {
+  readonly id?: unknown;
+  readonly metadata?: { readonly incarnation?: string };
+}
+
+function pongOf(reply: Reply): Pong {
   try {
-    const { metadata } = json.decode(reply.data) as { metadata?: { incarnation?: string } };
-    return metadata?.incarnation;
+    return (json.decode(reply.data) ?? {}) as Pong;
   } catch {
-    return undefined;
+    return {};
   }
 }

@@ -105,10 +105,16 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
     publish: roots
       .flatMap((root) => [
         right(`${root}.submit`, "jobs, to any manager"),
-        right(`${root}.submit.*`, "a question after a job, to the manager that has it"),
+        right(
+          `${root}.submit.*`,
+          "a job, to a manager that is awake, and a question after a job, to the one that has it",
+        ),
         right(`${root}.cancel.*`, "cancels"),
       ])
-      .concat(right(`$SRV.PING.${SERVICE_NAMES.manager}.*`, "whether the manager of its jobs is there")),
+      .concat(
+        right(`$SRV.PING.${SERVICE_NAMES.manager}.*`, "whether the manager of its jobs is there"),
+        right(`$SRV.PING.${SERVICE_NAMES.manager}`, "which managers are awake, when one says nothing"),
+      ),
     subscribe: [],
     responses: undefined,
   }),

@@ -17,9 +17,9 @@ export const DEFAULT_PREFIX = "pool";
 
 const PREFIX = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62}){0,3}$/;
 
-/** The subject where the NATS service API answers for one service; a sign of life. */
-export function servicePing(name: string, id: string): string {
-  return `$SRV.PING.${name}.${id}`;
+/** The subject where the NATS service API answers for one service, or for all of a name; a sign of life. */
+export function servicePing(name: string, id?: string): string {
+  return id === undefined ? `$SRV.PING.${name}` : `$SRV.PING.${name}.${id}`;
 }
 
 /** The names under which services register with the NATS service API. */

@@ -138,7 +138,7 @@ export class Hearing {
     else void this.#passOn(msg, owner);
   }
 
-  /** To this manager: another one passes a submission on, or a client asks again for an outcome. */
+  /** To this manager: another one passes a submission on, a client gives it one, or asks again for an outcome. */
   #onSubmitToMe(msg: Msg): void {
     const headers = headersOf(msg);
     const replyTo = headers?.get(HEADER.replyTo) ?? "";

@@ -3,6 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../../../client/client.js";
 import type { Bus } from "../../../mesh/link/bus.js";
+import { HEADER } from "../../../mesh/wire/headers.js";
+import { QUEUE_MANAGERS, QUEUE_WORKERS } from "../../../mesh/wire/subjects.js";
+import { headersOf } from "../../../mesh/wire/wire-headers.js";
+import { ManagerService } from "../../../services/manager/service.js";
 import { connectBus, type Owner, startBroker } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { answerAs, playManager } from "../../support/core/played-manager.js";
@@ -66,4 +70,27 @@ test("client outages - a job whose answer an outage may have swallowed is not gi
   );
   await Promise.all([bus.flush(), manager.flush()]);
   assert.equal(submissions.length, 1);
+});
+
+test("client outages - what a suspended manager does not take goes to one that is awake, and not to another suspended one", async (t) => {
+  const broker = await startBroker(t, { jetStream: false });
+  const [suspended, worker] = [await connectBus(t, broker), await connectBus(t, broker)];
+  const taken: string[] = [];
+  // Five of six members of the managers' queue group hear submissions and say nothing.
+  for (let i = 0; i < 5; i += 1) {
+    suspended.subscribe("pool.p.submit", (msg) => taken.push(headersOf(msg)?.get(HEADER.jobId) ?? ""), QUEUE_MANAGERS);
+  }
+  const service = new ManagerService({ bus: { servers: broker.url }, listen: { host: "127.0.0.1", port: 0 } });
+  cleanUp(t, () => service.stop());
+  await service.start();
+  worker.subscribe("pool.p.job", (msg) => void msg.respond("7"), QUEUE_WORKERS);
+  await Promise.all([suspended.flush(), worker.flush()]);
+  const client = await Client.connect("p", { servers: broker.url });
+  cleanUp(t, () => client.close());
+  const results = await Promise.all(
+    Array.from({ length: 12 }, () => client.submit("1", { idempotent: true, waitForPool: true })),
+  );
+  assert.ok(results.every((result) => result.text() === "7"));
+  assert.ok(taken.length > 0, "a suspended one was given a job");
+  assert.equal(new Set(taken).size, taken.length, "no job was given to two of them");
 });

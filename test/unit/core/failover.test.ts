@@ -28,6 +28,10 @@ class Rig implements FailoverPorts {
     return true;
   }
 
+  callRoll(): void {
+    this.log.push("call roll");
+  }
+
   revoke({ id }: Submission, upToAttempt: number): void {
     this.log.push(`revoke ${id} to ${upToAttempt}`);
   }
@@ -149,10 +153,11 @@ test("failover - a job that its manager has forgotten is submitted again only wh
   assert.equal(rig.failure("once").maybeExecuted, true);
 });
 
-test("failover - a manager that says nothing to a new job for 2.5 seconds has stalled: the job goes elsewhere", () => {
+test("failover - a manager that says nothing to a new job for 2.5 seconds has stalled: the job goes to one that is awake", () => {
   const rig = new Rig();
   rig.submit("a");
-  assert.deepEqual(rig.pass(2_480), []);
+  assert.deepEqual(rig.pass(1_480), []);
+  assert.deepEqual(rig.pass(1_000), ["call roll", "call roll"]);
   assert.deepEqual(rig.pass(520), ["revoke a to 1000", "give a again"]);
 });
 
