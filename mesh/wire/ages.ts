@@ -6,15 +6,19 @@
  * difference that was seen from a sender stands for the offset and the shortest
  * way; what a message has above it is its age. So the age is too low by the
  * shortest time on the way, and never too high but for the drift of the clocks,
- * which is allowed for.
+ * which is allowed for. Wall clocks are compared only where a sender gives nothing
+ * better.
  */
 
 import { LRUCache } from "lru-cache";
+import type { JobHeaders } from "./headers.js";
 
 /** How far two clocks may drift apart, as a part of the time that passes. */
 const DRIFT = 3e-4;
 /** When all messages for so long were slower, the way has become longer, in milliseconds. */
 const LONGER_WAY_MS = 15_000;
+/** How far apart wall clocks may be where they are compared, in milliseconds. */
+const CLOCK_TOLERANCE_MS = 2_000;
 /** Senders that are remembered. */
 const MAX_SENDERS = 10_000;
 
@@ -60,4 +64,13 @@ export class Ages {
     known.slowerLeastMs = Number.POSITIVE_INFINITY;
     return 0;
   }
+}
+
+/**
+ * Whether `Pool-Expires-At` has passed. It counts only for a sender that does not say its own clock.
+ *
+ * @param wallMs milliseconds since the epoch
+ */
+export function hasExpired({ clockMs, expiresAt }: Pick<JobHeaders, "clockMs" | "expiresAt">, wallMs: number): boolean {
+  return clockMs === undefined && expiresAt !== undefined && wallMs > expiresAt + CLOCK_TOLERANCE_MS;
 }

@@ -37,3 +37,24 @@ export function isNewer(heartbeat: HeartbeatOrder, known: HeartbeatOrder): boole
   if (heartbeat.incarnation !== known.incarnation) return heartbeat.incarnation > known.incarnation;
   return heartbeat.seq > known.seq;
 }
+
+/** A sender as {@link hasReplaced} looks at it. */
+export interface KnownSender extends HeartbeatOrder {
+  readonly heartbeatIntervalMs: number;
+  /** When its last heartbeat came, monotonic milliseconds. */
+  readonly beatAtMs: number;
+  /** The last heartbeat of a process that says it is an earlier one. */
+  rival: HeartbeatOrder | undefined;
+}
+
+/**
+ * Whether a process that says it is an earlier one has the id now: it was started while its clock was set back. The
+ * known one sends no heartbeats any more, and this one goes on.
+ */
+export function hasReplaced({ incarnation, seq }: HeartbeatOrder, known: KnownSender, nowMs: number): boolean {
+  if (incarnation >= known.incarnation) return false;
+  const { rival } = known;
+  known.rival = { incarnation, seq };
+  const goesOn = rival?.incarnation === incarnation && seq > rival.seq;
+  return goesOn && nowMs - known.beatAtMs > lostAfterMs(known.heartbeatIntervalMs);
+}

@@ -7,7 +7,7 @@ import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
-import type { Ages } from "../../../mesh/wire/ages.js";
+import { type Ages, hasExpired } from "../../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeJobHeaders,
@@ -100,7 +100,7 @@ function respond(
         : {}),
     };
     answer.jobId = said.jobId ?? "";
-    answer.jobId = take(withTimeLeft(said, ageMs), listener);
+    answer.jobId = take(withTimeLeft(said, ageMs, parts.bus.runtime.wallNow()), listener);
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }
@@ -113,12 +113,22 @@ function ageOf({ ages, bus, cameAtMs }: NatsDoor, { clockMs }: JobHeaders, reply
   return clockMs === undefined || !reply ? heldMs : Math.max(heldMs, ages.of(senderOf(reply), clockMs, nowMs));
 }
 
-/** The time on the way counts: a submission says how long from its sending. @throws PoolError `deadline_exceeded` */
-function withTimeLeft(said: JobHeaders, ageMs: number): JobHeaders {
+/**
+ * The time on the way counts: a submission says how long from its sending. Wall clocks are compared only for a sender
+ * that gives nothing better.
+ *
+ * @throws PoolError `deadline_exceeded`
+ */
+function withTimeLeft(said: JobHeaders, ageMs: number, wallMs: number): JobHeaders {
+  if (hasExpired(said, wallMs)) throw expired();
   if (said.timeoutMs === undefined || ageMs === 0) return said;
   const timeoutMs = said.timeoutMs - ageMs;
   if (timeoutMs >= 1) return { ...said, timeoutMs };
-  throw new PoolError("deadline_exceeded", "the submission had expired before it came");
+  throw expired();
+}
+
+function expired(): PoolError {
+  return new PoolError("deadline_exceeded", "the submission had expired before it came");
 }
 
 /** One submission, as its sender hears of it. */

@@ -14,7 +14,13 @@
 import type { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { Fifo, type FifoNode } from "../../../mesh/job/containers.js";
-import { intervalMs, isNewer, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
+import {
+  type HeartbeatOrder,
+  hasReplaced,
+  intervalMs,
+  isNewer,
+  lostAfterMs,
+} from "../../../mesh/wire/liveness-rules.js";
 
 /** A worker as its manager knows it. */
 export interface WorkerEntry {
@@ -37,6 +43,10 @@ export interface WorkerEntry {
   lastHeardAtMs: number;
   /** When its last heartbeat came: what it accepted before is part of its own count. */
   countedAtMs: number;
+  /** The same; time in which this manager heard nobody does not count. */
+  beatAtMs: number;
+  /** The last heartbeat of a process that says it is an earlier one. */
+  rival: HeartbeatOrder | undefined;
   /** From a message to its answer, in milliseconds: the slowest of late; 0 before it was measured. */
   roundTripMs: number;
   heartbeatIntervalMs: number;
@@ -131,7 +141,7 @@ export class Workers {
   /** Takes in a heartbeat. What it lists as running must be accepted before (worker-list.ts). */
   heartbeat(heartbeat: WorkerHeartbeat, nowMs: number): HeartbeatMeaning {
     const known = this.#workers.get(heartbeat.worker);
-    if (known !== undefined && !isNewer(heartbeat, known)) return "ignored";
+    if (known !== undefined && !isNewer(heartbeat, known) && !hasReplaced(heartbeat, known, nowMs)) return "ignored";
     if (heartbeat.state === WorkerState.STOPPED) return this.remove(heartbeat.worker) ? "left" : "ignored";
     if (known === undefined && this.#workers.size >= this.#maxWorkers) return "ignored";
     this.#everHeard = true;
@@ -141,7 +151,7 @@ export class Workers {
     if (restarted) worker.timeouts = 0;
     if (worker.unresponsive) this.#setUnresponsive(worker, false);
     this.#capacity -= slotsOf(worker);
-    Object.assign(worker, fieldsOf(heartbeat), { lastHeardAtMs: nowMs, countedAtMs: nowMs });
+    Object.assign(worker, fieldsOf(heartbeat), { lastHeardAtMs: nowMs, countedAtMs: nowMs, beatAtMs: nowMs });
     this.#capacity += slotsOf(worker);
     const said = Math.max(0, heartbeat.slots - heartbeat.busy);
     this.#setFree(worker, known === undefined || restarted ? said : clamp(worker, said), nowMs);
@@ -269,13 +279,17 @@ export class Workers {
 
   /** After an outage of this manager's own connection: no worker has been silent. */
   resetSilence(nowMs: number): void {
-    for (const worker of this.#workers.values()) worker.lastHeardAtMs = nowMs;
+    for (const worker of this.#workers.values()) {
+      worker.lastHeardAtMs = nowMs;
+      worker.beatAtMs = nowMs;
+    }
   }
 
   /** This manager stalled for `gapMs` and could hear nobody: that time is not a worker's silence. */
   excuseStall(gapMs: number, nowMs: number): void {
     for (const worker of this.#workers.values()) {
       worker.lastHeardAtMs = Math.min(nowMs, worker.lastHeardAtMs + gapMs);
+      worker.beatAtMs = Math.min(nowMs, worker.beatAtMs + gapMs);
     }
   }
 
@@ -350,6 +364,7 @@ function fieldsOf(heartbeat: WorkerHeartbeat): Partial<WorkerEntry> {
     takesBundles,
     protocolVersion,
     missing,
+    rival: undefined,
   };
 }
 
@@ -368,6 +383,8 @@ function emptyEntry(id: string): WorkerEntry {
     backOffUntilMs: 0,
     lastHeardAtMs: 0,
     countedAtMs: 0,
+    beatAtMs: 0,
+    rival: undefined,
     roundTripMs: 0,
     heartbeatIntervalMs: 1_000,
     isolation: 0,

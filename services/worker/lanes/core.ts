@@ -8,7 +8,7 @@ import type { Msg } from "nats";
 import { toPoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
-import type { Ages } from "../../../mesh/wire/ages.js";
+import { type Ages, hasExpired } from "../../../mesh/wire/ages.js";
 import {
   type BundleHeaders,
   decodeJobHeaders,
@@ -37,9 +37,6 @@ export interface CoreLaneParts {
 
 /** The parts of a NATS message that are read. */
 export type JobMessage = Pick<Msg, "reply" | "headers" | "data">;
-
-/** How far the clocks of a plain sender and a worker may differ before its job expires early, in milliseconds. */
-const CLOCK_TOLERANCE_MS = 2_000;
 
 /** So many connections of managers are remembered. */
 const MAX_SENDERS = 64;
@@ -142,10 +139,9 @@ export class CoreLane {
   }
 
   /** The time that a job has from now on. Wall clocks are compared only for a sender that gives nothing better. */
-  #leftMs({ timeoutMs, clockMs, expiresAt }: JobHeaders, ageMs: number): number {
-    const leftMs = (timeoutMs ?? DEFAULT_TIMEOUT_MS) - ageMs;
-    if (clockMs !== undefined || expiresAt === undefined) return leftMs;
-    return this.#parts.runtime.wallNow() > expiresAt + CLOCK_TOLERANCE_MS ? 0 : leftMs;
+  #leftMs(headers: JobHeaders, ageMs: number): number {
+    if (hasExpired(headers, this.#parts.runtime.wallNow())) return 0;
+    return (headers.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ageMs;
   }
 
   #fromBundle(entry: BundleEntry, inbox: string, about: BundleHeaders, ageMs: number, nowMs: number): JobOrder {

@@ -1,7 +1,7 @@
 /** The light client through a manager service. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connect } from "nats";
+import { connect, headers } from "nats";
 import { Client } from "../../../client/client.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
@@ -150,6 +150,28 @@ test("submit subject - a plain request hears exactly one reply, result or error"
   assert.equal(reply.headers?.get(HEADER.error), "job_failed");
   assert.equal(reply.headers?.get(HEADER.serviceErrorCode), "500");
   assert.match(reply.string(), /unlucky/);
+});
+
+test("submit subject - what expired before it came is not run, unless its sender says its own clock", async (t) => {
+  await startService(t);
+  let ran = 0;
+  await startPool(t, "c-expired", () => {
+    ran += 1;
+    return "ran";
+  });
+  const nc = await connect({ servers });
+  t.after(() => nc.close());
+  const submit = async (said: Record<string, string>): Promise<[string, string]> => {
+    const h = headers();
+    for (const [name, value] of Object.entries(said)) h.set(name, value);
+    const reply = await nc.request("pool.c-expired.submit", "1", { headers: h, timeout: 10_000 });
+    return [reply.headers?.get(HEADER.error) ?? "", reply.string()];
+  };
+  const minuteAgo = String(Date.now() - 60_000);
+  assert.equal((await submit({ [HEADER.expiresAt]: minuteAgo }))[0], "deadline_exceeded");
+  assert.equal(ran, 0);
+  assert.deepEqual(await submit({ [HEADER.expiresAt]: String(Date.now() + 60_000) }), ["", '"ran"']);
+  assert.deepEqual(await submit({ [HEADER.expiresAt]: minuteAgo, [HEADER.clock]: "1000" }), ["", '"ran"']);
 });
 
 test("submit subject - no answer is sent to a reply subject that is not an inbox", async (t) => {

@@ -101,6 +101,30 @@ test("workers - a restart under the same id is told apart and starts fresh", () 
   assert.equal(workers.size, 1);
 });
 
+test("workers - a worker that was started again with its clock set back takes its place once the earlier process is silent", () => {
+  const workers = new Workers();
+  const earlier = (seq: bigint): WorkerHeartbeat => heartbeat("a", { incarnation: 9n, seq });
+  const later = (seq: bigint): WorkerHeartbeat => heartbeat("a", { incarnation: 5n, seq });
+  workers.heartbeat(earlier(1n), 0);
+  assert.equal(workers.heartbeat(later(1n), 100), "ignored");
+  // A probe is answered by whoever has the id.
+  workers.heard("a", 2_900);
+  assert.equal(workers.heartbeat(later(2n), 3_000), "ignored");
+  assert.equal(workers.heartbeat(later(2n), 3_100), "ignored", "the same heartbeat once more");
+  assert.equal(workers.heartbeat(later(3n), 3_200), "restarted");
+  assert.equal(workers.heartbeat(later(4n), 4_200), "updated");
+  assert.equal(workers.heartbeat(later(2n), 4_300), "ignored");
+});
+
+test("workers - of two live processes with one id the later one keeps its place", () => {
+  const workers = new Workers();
+  for (let second = 0n; second < 10n; second += 1n) {
+    const nowMs = Number(second) * 1_000;
+    assert.notEqual(workers.heartbeat(heartbeat("a", { incarnation: 9n, seq: second + 1n }), nowMs), "restarted");
+    assert.equal(workers.heartbeat(heartbeat("a", { incarnation: 5n, seq: second + 1n }), nowMs + 500), "ignored");
+  }
+});
+
 test("workers - a last heartbeat removes the worker and its slots", () => {
   const workers = new Workers();
   workers.heartbeat(heartbeat("a"), 0);
