@@ -2,8 +2,8 @@
  * The inbox for a part's own questions: to a worker's control subject, to a
  * manager's ping, to all workers or managers of a pool.
  *
- * Every question is asked by {@link Inbox.ask}, which has one time
- * limit and one answer. {@link Inbox.open} is for several answers.
+ * A question to one has one time limit and one answer ({@link Inbox.ask}). A
+ * question to many hears all answers within its limit ({@link Inbox.askAll}).
  */
 import type { MsgHdrs } from "nats";
 import { encodeJobHeaders } from "../wire/headers.js";

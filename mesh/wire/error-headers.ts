@@ -1,7 +1,7 @@
 /**
- * The two edges of the error catalogue: NATS headers and Connect errors.
+ * An error as NATS headers. As a Connect error: connect-errors.ts.
  *
- * The Connect half is in connect-errors.ts. Every door uses these functions, so
+ * Every door uses these functions, so
  * an error has the same reason and the same words whichever way it leaves or
  * comes in.
  */

@@ -12,7 +12,9 @@ const DEFAULT_INTERVAL_MS = 1_000;
 const MIN_INTERVAL_MS = 100;
 const MAX_INTERVAL_MS = 60_000;
 /** A sender is LOST after this many of its own intervals without a sign of life. */
-const LOST_AFTER_INTERVALS = 3;
+export const LOST_AFTER_INTERVALS = 3;
+/** An event loop that was late by more than this is lagging, in milliseconds. */
+export const LAGGING_MS = 200;
 
 /** Which process sent a heartbeat, and which of its heartbeats it is. */
 export interface HeartbeatOrder {

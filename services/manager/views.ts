@@ -4,12 +4,10 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type WorkerView, WorkerViewSchema } from "../../gen/poolmesh/v1/view_pb.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
 import { clockOffsetMs } from "../../mesh/wire/clock-offset.js";
+import { LAGGING_MS } from "../../mesh/wire/liveness-rules.js";
 import { hasLabels } from "../../mesh/wire/worker-selection.js";
 import type { Pool } from "./pool/pool.js";
 import type { Pools } from "./pools.js";
-
-/** A worker's event loop later than this is lagging, in milliseconds. */
-const LAGGING_MS = 200;
 
 /**
  * The workers of one pool, or of all.

@@ -81,7 +81,7 @@ function respond(
   take: (said: JobHeaders, listener: JobListener) => string,
 ): void {
   if (reply !== "" && !parts.bus.mayAnswer(reply)) return;
-  const answer = new Submission(parts, reply ?? "");
+  const answer = new SubmissionReplies(parts, reply ?? "");
   try {
     const said = decodeJobHeaders(headers);
     const ageMs = ageOf(parts, said, reply);
@@ -131,8 +131,8 @@ function expired(): PoolError {
   return new PoolError("deadline_exceeded", "the submission had expired before it came");
 }
 
-/** One submission, as its sender hears of it. */
-class Submission {
+/** Where one sender hears of its submission. */
+class SubmissionReplies {
   jobId = "";
   readonly #parts: NatsDoor;
   readonly #reply: string;

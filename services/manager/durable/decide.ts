@@ -2,7 +2,7 @@
  * What becomes of a durable job: when it is delivered, and when it has ended. Pure.
  *
  * Decided here, as two tables: whether a delivered job runs, and what follows from
- * how it ended. Who stores, acknowledges and gives back is lane.ts.
+ * how it ended. Who stores, acknowledges and gives back is ends.ts, called by pool-lane.ts.
  *
  *   a delivery                                   what is done
  *   an outcome of it is stored                   settle: acknowledge
@@ -10,7 +10,7 @@
  *   its headers are wrong                        bury, invalid_argument
  *   its time is over                             store deadline_exceeded
  *   it may run once, and a claim of it is stored bury, worker_lost: it may have run
- *   delivered far more often than it may fail    bury, worker_lost: it ends those who have it
+ *   delivered far more often than it may fail    bury, worker_lost: whoever has it dies
  *   it may run once                              claim, then run
  *   anything else                                run
  *

@@ -3,7 +3,7 @@
  * the pool's dispatcher as it gives any job, and settles them.
  *
  * Decided here: in which order an ending is stored, acknowledged and told. Not
- * decided here: what becomes of a job (decide.ts), how much is pulled (pulls.ts),
+ * decided here: what becomes of a job (decide.ts), how much is pulled (share.ts),
  * who takes and frees slots (the dispatcher, for all lanes).
  */
 import type { Msg } from "nats";

@@ -21,7 +21,7 @@ import type { Subjects } from "../../../mesh/wire/subjects.js";
 import { isKnownPool, type PoolFacts } from "../doors/unknown-pool.js";
 import { Dispatcher } from "../jobs/dispatcher.js";
 import type { Job, JobListener } from "../jobs/job.js";
-import { OutcomeStore } from "../jobs/outcomes.js";
+import { OutcomeStore } from "../jobs/kept-outcomes.js";
 import { Timeouts } from "../jobs/timeouts.js";
 import { Totals } from "../jobs/totals.js";
 import { Workers } from "../jobs/workers.js";

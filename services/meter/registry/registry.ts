@@ -13,7 +13,7 @@
  * (capacity.ts).
  */
 import { type Heartbeat, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
-import { lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
+import { LOST_AFTER_INTERVALS, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 import type { WorkerId } from "./pool-rows.js";
 import { Rivals } from "./rivals.js";
 import { type RowEvents, RowStore, type RowStoreOptions } from "./row-store.js";
@@ -38,8 +38,9 @@ export interface RegistryOptions extends RowStoreOptions {
 
 /** Processes kept apart under one id. */
 const MAX_ROWS_PER_ID = 8;
-/** A worker is quiet after this share of the silence that makes it LOST: 1.3 of its intervals. */
-const QUIET_SHARE = 1.3 / 3;
+/** A worker is quiet after so many of its intervals without a heartbeat. */
+const QUIET_INTERVALS = 1.3;
+const QUIET_SHARE = QUIET_INTERVALS / LOST_AFTER_INTERVALS;
 
 /** The rows of all pools. */
 export class Registry {

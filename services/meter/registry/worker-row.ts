@@ -10,11 +10,8 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Heartbeat, HeartbeatSchema, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { type WorkerView, WorkerViewSchema } from "../../../gen/poolmesh/v1/view_pb.js";
-
 import { clockOffsetMs } from "../../../mesh/wire/clock-offset.js";
-
-/** An event loop that was late by more than this is lagging. */
-export const LAGGING_MS = 200;
+import { LAGGING_MS } from "../../../mesh/wire/liveness-rules.js";
 
 /** One process under a worker id. Only the registry writes to it. */
 export interface WorkerRow {

@@ -220,7 +220,6 @@ export const QUICK_JOBS_NEEDED = 100;
 export const SLOW_SYNC_MS = 5;
 export const SLOW_LOOP_MS = 25;
 
-/** Counts quick jobs in a row. */
 /**
  * The accept policy of an inline worker: say `accepted` first, or let the result
  * be the acceptance.

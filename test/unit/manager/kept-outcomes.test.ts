@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { JobResult, type Outcome } from "../../../mesh/job/job.js";
-import { type KeptSpec, OUTCOME_KEEP_MS, OutcomeStore } from "../../../services/manager/jobs/outcomes.js";
+import { type KeptSpec, OUTCOME_KEEP_MS, OutcomeStore } from "../../../services/manager/jobs/kept-outcomes.js";
 
 function spec(text: string, more: Partial<KeptSpec> = {}): KeptSpec {
   return {
