@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs the tests: scripts/test.sh [unit|sim|integration|e2e|faults]…
+# Runs the tests: scripts/test.sh [unit|sim|integration|e2e|timing|faults]…
 # Without an argument all suites that exist, in that order. Fails when any test of any suite does.
+# Two files run at once, since most tests wait most of the time; three of the integration suite.
 # With CI=true tools that tests need (Go, Python, the nats command, a browser) are required, not optional.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 suites=("$@")
-if [ ${#suites[@]} -eq 0 ]; then suites=(unit sim integration e2e faults); fi
+if [ ${#suites[@]} -eq 0 ]; then suites=(unit sim integration e2e timing faults); fi
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 failed=0
@@ -19,9 +20,11 @@ flags_of() {
     sim) echo --test-concurrency=2 --test-timeout=240000 ;;
     integration) echo --test-concurrency=3 --test-timeout=240000 ;;
     e2e) echo --test-concurrency=2 --test-timeout=420000 ;;
+    # What is compared here is how long things take: one file at a time, so that no other test is in the way.
+    timing) echo --test-concurrency=1 --test-timeout=420000 ;;
     faults) echo --test-concurrency=2 --test-timeout=1500000 ;;
     *)
-      echo "unknown suite: $1 (unit, sim, integration, e2e or faults)" >&2
+      echo "unknown suite: $1 (unit, sim, integration, e2e, timing or faults)" >&2
       return 1
       ;;
   esac

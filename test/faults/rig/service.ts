@@ -45,7 +45,7 @@ export class Service {
   }
 
   /** Resolves when it has said that it is ready. */
-  async ready(limitMs = 30_000): Promise<this> {
+  async ready(limitMs = 60_000): Promise<this> {
     const [line] = await this.process.line(/"msg":"(worker )?ready"/, limitMs).then((match) => [match.input]);
     this.url = (JSON.parse(line ?? "{}") as { url?: string }).url ?? "";
     return this;

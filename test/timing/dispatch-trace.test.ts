@@ -1,9 +1,9 @@
 /** The promise that the project stands on: no job waits while a slot is idle. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { startBroker, startCluster } from "../../support/broker.js";
-import { idealWaits, makeTrace, measuredWaits } from "../../support/core/arrival-trace.js";
-import { runPoolmesh, runQueueGroup } from "../../support/core/trace-arms.js";
+import { startBroker, startCluster } from "../support/broker.js";
+import { idealWaits, makeTrace, measuredWaits } from "../support/core/arrival-trace.js";
+import { runPoolmesh, runQueueGroup } from "../support/core/trace-arms.js";
 
 const SLOTS = 8;
 const JOBS = 1_200;

@@ -4,21 +4,21 @@
  */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { SCENARIOS } from "../../../cli/conform/scenarios/all.js";
-import { EXIT } from "../../../cli/exit-codes.js";
-import type { SignalListener } from "../../../cli/shell.js";
-import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
-import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
-import { jobFaults } from "../../support/conform/job-faults.js";
-import { deafWhenPaused, drainFaults, lifeFaults, versionOne } from "../../support/conform/life-faults.js";
-import { type Fault, SLOW_MS, startTampered, waiting } from "../../support/conform/tampered-worker.js";
-import { protocolCode } from "../../support/docs/docs-code.js";
-import { examplePython, goBuild, goProgram } from "../../support/docs/example-programs.js";
-import { runInShell, type ShellExit } from "../../support/docs/fake-shell.js";
-import { leakGuard } from "../../support/leak-guard.js";
-import { startCli, startProcess } from "../../support/process.js";
-import { toolPath, without } from "../../support/tools.js";
-import { eventually } from "../../support/wait.js";
+import { SCENARIOS } from "../../cli/conform/scenarios/all.js";
+import { EXIT } from "../../cli/exit-codes.js";
+import type { SignalListener } from "../../cli/shell.js";
+import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { connectBus, startBroker, WHOLE_FILE } from "../support/broker.js";
+import { jobFaults } from "../support/conform/job-faults.js";
+import { deafWhenPaused, drainFaults, lifeFaults, versionOne } from "../support/conform/life-faults.js";
+import { type Fault, SLOW_MS, startTampered, waiting } from "../support/conform/tampered-worker.js";
+import { protocolCode } from "../support/docs/docs-code.js";
+import { examplePython, goBuild, goProgram } from "../support/docs/example-programs.js";
+import { runInShell, type ShellExit } from "../support/docs/fake-shell.js";
+import { leakGuard } from "../support/leak-guard.js";
+import { startCli, startProcess } from "../support/process.js";
+import { toolPath, without } from "../support/tools.js";
+import { eventually } from "../support/wait.js";
 
 leakGuard();
 /** A small max_payload keeps the largest job small. */
