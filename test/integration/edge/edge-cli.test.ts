@@ -155,9 +155,3 @@ test("beyond loopback: refused with what is missing, allowed by --insecure, whic
   await open.line(/"msg":"insecure: whoever is on the way reads .*; whoever reaches this port sees every pool/, 60_000);
   await open.stop();
 });
-
-test("`up` refuses a policy that it would not serve with", async () => {
-  const { code, stderr } = await cli(["up", "--no-broker"], { POOLMESH_POLICY_FILE: file("policy.json") });
-  assert.equal(code, EXIT.usage);
-  assert.match(stderr, /POOLMESH_POLICY_FILE: not for up/);
-});
