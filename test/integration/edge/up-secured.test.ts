@@ -35,9 +35,12 @@ test("up with TLS and a policy serves https to who bears a token, restarts its w
   assert.equal(shy.code, EXIT.noPermission, shy.stderr);
   const listed = await runInShell(["workers", "--url", meter, ...remote], NO_BROKER);
   for (const id of workers) assert.match(listed.stdout, new RegExp(`adder +${id} +READY`), listed.stderr);
+  const { password } = new URL(mesh.natsUrl);
+  assert.ok(password.length > 20);
   for (const pid of mesh.pids) {
     const [argv, environment] = ["cmdline", "environ"].map((name) => readFileSync(`/proc/${pid}/${name}`, "utf8"));
     assert.ok(!argv?.includes(token) && !environment?.includes(token), `process ${pid}`);
+    assert.ok(!argv?.includes(password), `process ${pid}`);
   }
   const restarted = await mesh.run(["restart", "--pool", "adder"]);
   assert.deepEqual([restarted.code, restarted.stdout.trim().split("\n").length], [0, 2], restarted.stderr);
