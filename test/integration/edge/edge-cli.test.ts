@@ -77,6 +77,9 @@ test("on loopback without a policy everybody submits, and control needs the toke
   const { url, process } = await serve(["manager"]);
   const submitted = await cli(["submit", "adder", "41", "--url", url], { NATS_URL: "nats://127.0.0.1:1" });
   assert.deepEqual([submitted.code, submitted.stdout], [0, "42"], submitted.stderr);
+  const noBroker = { ...env, NATS_URL: "nats://127.0.0.1:1" };
+  const mapped = await runInShell(["map", "adder", "--url", url], noBroker, { input: "41\n" });
+  assert.deepEqual([mapped.code, /"result":42,/.test(mapped.stdout)], [0, true], mapped.stdout + mapped.stderr);
   const path = join(env.XDG_STATE_HOME, "poolmesh", "control-token");
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(join(path, "..")).mode & 0o777, 0o700);
