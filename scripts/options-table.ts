@@ -25,6 +25,9 @@ const PROGRAMS: readonly (readonly [name: string, specs: OptionSpecs])[] = [
   ["meter", METER_OPTIONS],
 ];
 
+/** What stands for the commands that call a manager or a meter over HTTP. */
+const callersOf = (name: string): string => `commands with \`--url\`${name === "url" ? "" : ", and `top`"}`;
+
 /** The table as Markdown, with a line end. */
 export function optionsTable(): string {
   const rows = Object.entries(OPTIONS).map(([name, spec]) => row(name, spec as OptionSpec<unknown>));
@@ -44,7 +47,7 @@ function row(name: string, spec: OptionSpec<unknown>): string {
     ? "none: a secret"
     : code(spec.value === "" ? flagName(name) : `${flagName(name)} ${spec.value}`);
   const used = PROGRAMS.filter(([, specs]) => name in specs).map(([program]) => program);
-  const shown = used.length === PROGRAMS.length ? "all" : used.join(", ");
+  const shown = used.length === PROGRAMS.length ? "all" : used.join(", ") || callersOf(name);
   return `| ${variables} | ${flag} | ${defaultOf(name, spec)} | ${spec.help} | ${shown} |`;
 }
 

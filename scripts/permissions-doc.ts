@@ -8,7 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { confUser } from "../cli/rights/formats.js";
-import { type Right, type Rights, type Role, rightsOf } from "../cli/rights/table.js";
+import { type Holder, type Right, type Rights, type Role, rightsOf } from "../cli/rights/table.js";
 
 const BEGIN = "<!-- rights -->";
 const END = "<!-- /rights -->";
@@ -21,6 +21,14 @@ const EXAMPLES: readonly (readonly [role: Role, what: string, rights: Rights])[]
   ["manager", "A manager `M`", rightsOf({ role: "manager", name: "M" })],
   ["meter", "A meter `T`", rightsOf({ role: "meter", name: "T" })],
   ["operator", "An operator `O`: who runs commands such as `drain`", rightsOf({ role: "operator", name: "O" })],
+];
+
+/** What the durable lane adds, for a pool and for all of them. */
+const DURABLE: readonly (readonly [what: string, holder: Holder])[] = [
+  ["client `C` of pool `P`", { role: "client", pools: ["P"], name: "C" }],
+  ["manager `M` of pool `P`", { role: "manager", pools: ["P"], name: "M" }],
+  ["manager `M` of all pools", { role: "manager", name: "M" }],
+  ["operator `O` of pool `P`", { role: "operator", pools: ["P"], name: "O" }],
 ];
 
 /** A mesh whose users are in the example configuration. */
@@ -44,6 +52,19 @@ export function rightsMarkdown(): string {
   ]);
   return [
     ...lines,
+    "### With the durable lane",
+    "",
+    ...wrapped(
+      "`--durable` adds what follows. A worker and a meter need nothing more: they do not know by which lane a job came. " +
+        "An operator of all pools has `*` in place of each stream, as the manager of all pools has.",
+    ),
+    "",
+    ...DURABLE.flatMap(([what, holder]) => [
+      `A ${what}:`.replace("A operator", "An operator"),
+      "",
+      ...added(holder),
+      "",
+    ]),
     "### All of them in one configuration",
     "",
     "<!-- not run: test/integration/edge/permissions-mesh.test.ts starts a broker with such users -->",
@@ -71,7 +92,27 @@ function inbox({ inboxPrefix }: Rights): string {
     : `It runs with \`--inbox-prefix ${inboxPrefix}\`.`;
 }
 
-function table({ publish, subscribe, responses }: Rights): string[] {
+/** What a holder has more in the durable lane. */
+function added(holder: Holder): string[] {
+  const [base, more] = [rightsOf(holder), rightsOf({ ...holder, durable: true })];
+  const isNew = (list: readonly Right[]) => (right: Right) => !list.some((each) => each.subject === right.subject);
+  const publish = more.publish.filter(isNew(base.publish));
+  const subscribe = more.subscribe.filter(isNew(base.subscribe));
+  return table({ publish, subscribe, responses: undefined });
+}
+
+/** Text in lines of at most 120 characters. */
+function wrapped(text: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + word.length >= 120) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
+function table({ publish, subscribe, responses }: Pick<Rights, "publish" | "subscribe" | "responses">): string[] {
   return [
     "| it may | subject | for |",
     "| --- | --- | --- |",

@@ -1,7 +1,8 @@
 /** A client of ManagerService, in its own process: unary calls and the stream, over each protocol. */
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { closedLoop, type LoopResult } from "../harness/closed-loop.js";
+import type { SecuredCaller } from "../harness/secured.js";
 import { managerProto } from "../harness/services.js";
 import { streamLoop } from "../harness/stream-loop.js";
 
@@ -16,6 +17,8 @@ export interface DoorLoad {
   readonly bytes: number;
   readonly window: number;
   readonly ms: number;
+  /** For a URL that begins with https. */
+  readonly secured?: SecuredCaller;
 }
 
 export type ManagerClient = Client<typeof managerProto.ManagerService>;
@@ -44,16 +47,28 @@ export async function stream(load: DoorLoad): Promise<LoopResult> {
   return streamLoop(clientOf(load), load);
 }
 
-function clientOf({ url, protocol }: DoorLoad): ManagerClient {
-  const key = `${protocol} ${url}`;
-  const client = clients.get(key) ?? createClient(managerProto.ManagerService, transportOf(url, protocol));
+function clientOf(load: DoorLoad): ManagerClient {
+  const key = `${load.protocol} ${load.url}`;
+  const client = clients.get(key) ?? createClient(managerProto.ManagerService, transportOf(load));
   clients.set(key, client);
   return client;
 }
 
-function transportOf(baseUrl: string, protocol: Protocol) {
-  if (protocol === "grpc") return createGrpcTransport({ baseUrl });
-  return createConnectTransport({ baseUrl, httpVersion: protocol === "connect-h1" ? "1.1" : "2" });
+function transportOf({ url, protocol, secured }: DoorLoad) {
+  const shared = {
+    baseUrl: url,
+    nodeOptions: secured === undefined ? {} : { ca: secured.ca },
+    interceptors: secured === undefined ? [] : [bear(secured.token)],
+  };
+  if (protocol === "grpc") return createGrpcTransport(shared);
+  return createConnectTransport({ ...shared, httpVersion: protocol === "connect-h1" ? "1.1" : "2" });
+}
+
+function bear(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set("authorization", `Bearer ${token}`);
+    return next(request);
+  };
 }
 
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {

@@ -1,12 +1,17 @@
 /** The manager as a service, in its own process. */
+import type { Secured } from "../harness/secured.js";
 import { ManagerService } from "../harness/services.js";
 
 let manager: InstanceType<typeof ManagerService> | undefined;
 
-/** Starts it on any port; its URL. */
-export async function start(servers: readonly string[]): Promise<string> {
+/** Starts it on any port, with TLS and a policy when files for that are given; its URL. */
+export async function start(servers: readonly string[], secured?: Secured): Promise<string> {
   const listen = { host: "127.0.0.1", port: 0 };
-  manager = new ManagerService({ bus: { servers: servers[0] as string }, listen });
+  const edge =
+    secured === undefined
+      ? {}
+      : { tlsCertFile: secured.certFile, tlsKeyFile: secured.keyFile, policyFile: secured.policyFile };
+  manager = new ManagerService({ bus: { servers: servers[0] as string }, listen, ...edge });
   await manager.start();
   return manager.url;
 }

@@ -21,7 +21,7 @@ import {
 } from "../../mesh/wire/worker-selection.js";
 import { EXIT, errorText } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
-import { addRemoteOptions, type RemoteFlags } from "../remote/remote-options.js";
+import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { poolsOf, rollCall } from "./roll-call.js";
@@ -41,8 +41,7 @@ export interface ControlCommand {
 }
 
 /** The flags that select workers, as commander gives them. */
-export interface ControlFlags extends RemoteFlags {
-  readonly url?: string;
+export interface ControlFlags extends UrlFlags {
   readonly pool?: string;
   readonly label?: readonly string[];
   readonly count?: number;
@@ -65,8 +64,7 @@ export function defineSelection(command: Command): void {
 
 /** Adds what the four commands have besides: another way to the workers. */
 export function defineRemote(command: Command): void {
-  command.option("--url <URL>", "go through this manager over HTTP, with --pool");
-  addRemoteOptions(command);
+  addUrlOptions(command, "go through this manager over HTTP, with --pool");
 }
 
 /** Asks everyone meant and prints what became of each. Sets exit code 1 when one refused. */
@@ -77,9 +75,10 @@ export async function runControl(
   command: ControlCommand,
 ): Promise<void> {
   const selection = toSelection(worker, flags);
-  if (flags.url !== undefined) {
+  const remote = readRemote(shell, flags);
+  if (remote.url !== undefined) {
     const { controlRemote } = await import("../remote/remote-control.js");
-    const states = await controlRemote(shell, flags.url, flags, selection, command);
+    const states = await controlRemote(shell, remote.url, remote, selection, command);
     if (flags.json) await shell.stdout.line(statesJson(states));
     else for (const each of states) await shell.stdout.line(stateLine(each));
     return;

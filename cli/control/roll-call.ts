@@ -20,7 +20,7 @@ const ALL_POOLS_MS = 1_300;
 const MAX_WORKERS = 100_000;
 
 /** The newest heartbeat of every worker heard, sorted by pool and worker. */
-export async function rollCall(link: Link, pool?: string): Promise<Heartbeat[]> {
+export async function rollCall(link: Pick<Link, "bus" | "subjects">, pool?: string): Promise<Heartbeat[]> {
   const { bus, subjects } = link;
   const heard = new Map<string, Heartbeat>();
   const asked = new Set<string>();
@@ -50,7 +50,7 @@ export function poolsOf(workers: readonly Heartbeat[]): string[] {
   return [...new Set(workers.map(({ pool }) => pool))];
 }
 
-function decode({ subjects }: Link, msg: Msg): Heartbeat | undefined {
+function decode({ subjects }: Pick<Link, "subjects">, msg: Msg): Heartbeat | undefined {
   const decoded = decodeHeartbeat(rawHeartbeat(msg, subjects));
   return decoded.ok ? decoded.beat : undefined;
 }

@@ -10,6 +10,7 @@ import { checkName } from "../../mesh/wire/subjects.js";
 import { type Link, withLink } from "../link.js";
 import type { Output, Style } from "../output/output.js";
 import { type Cell, type Column, tableLines } from "../output/table.js";
+import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
 import { poolsOf, rollCall } from "./roll-call.js";
@@ -18,13 +19,15 @@ import { unknownPool } from "./unknown-pool.js";
 const HELP = `
 Asks over NATS and lists who answers within a moment; a worker that is dead does not.
 \`poolmesh top\` and the meter's page also show LOST ones. When nobody answers it exits
-with 69.
+with 69. With --url it asks a meter, which knows LOST workers too, or a manager, which
+lists one POOL.
 
 Examples:
   poolmesh workers
-  poolmesh workers adder --json | jq -r '.[].worker'`;
+  poolmesh workers adder --json | jq -r '.[].worker'
+  poolmesh workers --url https://meter:8090 --ca-file ca.pem --token-file viewer.token`;
 
-interface WorkersFlags {
+interface WorkersFlags extends UrlFlags {
   readonly pool?: string;
   readonly json?: boolean;
 }
@@ -50,6 +53,7 @@ const STATE_STYLES: Partial<Record<WorkerState, Style>> = {
   [WorkerState.PAUSED]: "yellow",
   [WorkerState.DRAINING]: "yellow",
   [WorkerState.STOPPED]: "red",
+  [WorkerState.LOST]: "red",
 };
 
 export function define(command: Command, shell: Shell): void {
@@ -59,23 +63,37 @@ export function define(command: Command, shell: Shell): void {
     .option("--json", "print a JSON array")
     .addHelpText("after", HELP);
   addSpecs(command, BUS_SPECS);
+  addUrlOptions(command, "ask this meter, or with a POOL this manager, over HTTP");
   command.action(async (argument: string | undefined, flags: WorkersFlags) => {
     const pool = argument ?? flags.pool;
     if (pool !== undefined) checkName("pool", pool);
     if (flags.pool !== undefined && flags.pool !== pool) {
       throw new PoolError("invalid_argument", "pool: name one pool, as POOL or with --pool", { field: "pool" });
     }
+    const remote = readRemote(shell, flags);
+    if (remote.url !== undefined) {
+      const { listRemote } = await import("../remote/remote-calls.js");
+      const workers = await listRemote(remote.url, remote, pool);
+      await print(shell, workers, flags);
+      if (workers.length === 0)
+        throw new PoolError("no_workers", `no worker${pool === undefined ? "" : ` of pool ${pool}`} is known there`);
+      return;
+    }
     await withLink(shell, { ...flags, pool: undefined }, async (link) => {
       const workers = await rollCall(link, pool);
-      if (flags.json) {
-        const states = workers.map((each) => toJson(HeartbeatSchema, each));
-        await shell.stdout.line(JSON.stringify(states, null, 2));
-      } else if (workers.length > 0) {
-        for (const line of workerLines(shell.stdout, workers, Date.now())) await shell.stdout.line(line);
-      }
+      await print(shell, workers, flags);
       if (workers.length === 0) throw await nobody(link, pool);
     });
   });
+}
+
+async function print({ stdout }: Shell, workers: readonly Heartbeat[], { json }: WorkersFlags): Promise<void> {
+  if (json) {
+    const states = workers.map((each) => toJson(HeartbeatSchema, each));
+    await stdout.line(JSON.stringify(states, null, 2));
+  } else if (workers.length > 0) {
+    for (const line of workerLines(stdout, workers, Date.now())) await stdout.line(line);
+  }
 }
 
 async function nobody(link: Link, pool: string | undefined): Promise<PoolError> {

@@ -51,12 +51,13 @@ interface DoctorFlags extends HolderFlags {
 
 /** @throws PoolError `invalid_argument` for a wrong configuration */
 async function examine(shell: Shell, flags: DoctorFlags): Promise<Finding[]> {
-  const isNamed = flags.name !== undefined || flags.worker !== undefined || flags.pool !== undefined;
+  const isNamed =
+    flags.name !== undefined || flags.worker !== undefined || flags.pool !== undefined || flags.durable === true;
   if (isNamed && flags.as === undefined) {
     throw new PoolError("invalid_argument", "as: say what it is: --as ROLE", { field: "as" });
   }
   try {
-    const options = { ...flags, pool: undefined, name: undefined };
+    const options = { ...flags, pool: undefined, name: undefined, durable: undefined };
     return await withLink(shell, options, (link) => examineLink(link, flags, isNamed));
   } catch (error) {
     if (!(error instanceof PoolError) || error.reason === "invalid_argument") throw error;

@@ -49,7 +49,7 @@ export async function holderFindings(bus: Bus, rights: Rights): Promise<Finding[
       : [{ state: "bad" as const, what, found: `refused: ${list(refused)}`, advice: adviceFor(rights) }]),
     ...(untried.length === 0
       ? []
-      : [{ state: "note" as const, what, found: `not tried, since a worker would act on it: ${list(untried)}` }]),
+      : [{ state: "note" as const, what, found: `not tried, since somebody would act on it: ${list(untried)}` }]),
     ...(allowed.length === 0
       ? [{ state: "ok" as const, what, found: "nothing more is allowed" }]
       : [{ state: "note" as const, what, found: `more is allowed: ${list(allowed)}`, advice: adviceFor(rights) }]),
@@ -99,9 +99,9 @@ function inboxFinding(bus: Bus, { inboxPrefix }: Rights): Finding[] {
   return [{ state: "bad", what: "inbox prefix", found, advice: `start it with --inbox-prefix ${inboxPrefix}` }];
 }
 
-function adviceFor({ holder: { role, name, pools } }: Rights): string {
+function adviceFor({ holder: { role, name, pools, durable } }: Rights): string {
   const pool = pools === undefined ? "" : pools.map((each) => ` --pool ${each}`).join("");
-  return `poolmesh permissions --role ${role}${pool} --name ${name} prints what it needs`;
+  return `poolmesh permissions --role ${role}${pool} --name ${name}${durable ? " --durable" : ""} prints what it needs`;
 }
 
 function list(attempts: readonly Attempted[]): string {

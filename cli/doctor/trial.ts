@@ -5,7 +5,8 @@
  * it does not, the message is one that managers and workers drop. A subscription ends as soon as it
  * is made. What a worker would run as a job is not tried.
  */
-import { headers } from "nats";
+import { headers, type MsgHdrs } from "nats";
+import { NATS_HEADER } from "../../mesh/durable/names.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { PublishOptions } from "../../mesh/link/handover.js";
 import { HEADER } from "../../mesh/wire/headers.js";
@@ -50,10 +51,15 @@ export async function tryAll(bus: Bus, attempts: readonly Attempted[]): Promise<
   return { untried, refused: tried.filter((each) => refused.some((error) => isAbout(each, error))) };
 }
 
+/** What changes the streams that it names. */
+const ACTING = /^\$JS\.(ACK|API\.(STREAM\.(PURGE|CREATE|MSG\.DELETE)|CONSUMER\.(MSG\.NEXT|CREATE|DURABLE)))\./;
+/** What a stream would store. */
+const STORED = /\.(durable\.[^.]+|outcome|dead|claim)\.[^.]+$/;
+
 /** Whether nobody does anything about it. */
 function isHarmless({ operation, subject }: Attempted): boolean {
   if (operation === "subscribe" || subject.includes(NOBODY)) return true;
-  return !/\.job(\.[^.]*)?$/.test(subject);
+  return !/\.(job(\.[^.]*)?|enqueue)$/.test(subject) && !ACTING.test(subject);
 }
 
 function payloadFor(subject: string): Uint8Array | undefined {
@@ -62,10 +68,18 @@ function payloadFor(subject: string): Uint8Array | undefined {
 
 /** A manager drops a submission whose headers it cannot read, and without a reply subject it tells nobody. */
 function optionsFor(subject: string): PublishOptions | undefined {
+  if (STORED.test(subject)) return { headers: forNoStream() };
   if (!subject.endsWith(".submit")) return undefined;
   const unreadable = headers();
   unreadable.append(HEADER.attempt, "none");
   return { headers: unreadable };
+}
+
+/** A stream does not store what is meant for another one. */
+function forNoStream(): MsgHdrs {
+  const meant = headers();
+  meant.append(NATS_HEADER.expectedStream, NOBODY);
+  return meant;
 }
 
 function isAbout({ operation, subject }: Attempted, error: ReturnType<typeof refusalIn>): boolean {

@@ -1,14 +1,17 @@
 /** `poolmesh map`: a job for each line or file, an NDJSON line for each outcome. */
 import type { Command } from "commander";
 import { Client } from "../../client/client.js";
+import type { PoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT_CODES_HELP } from "../exit-codes.js";
 import { withLink } from "../link.js";
+import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { wholeNumber } from "../spec-options.js";
 import { addJobOptions, toSubmitOptions } from "./job-options.js";
 import { type MapFlags, MapRun } from "./map/map-run.js";
 import { openSource } from "./map/sources.js";
+import { PoolScout } from "./pool-scout.js";
 
 const HELP = `
 Each outcome is one line of JSON on stdout: index, input, result (or error), worker,
@@ -21,13 +24,15 @@ second one cancels what runs. Exits with 1 when a job failed, with 130 when stop
 
 A job that nobody could take, because the broker or every manager was away, is tried
 again until its deadline. A pool that no worker serves ends it at once, unless
---wait-for-pool is given.
+--wait-for-pool is given. With --url, jobs that are under way when the connection
+breaks fail, since they may have run.
 
 Examples:
   seq 1000 | poolmesh map adder > results.ndjson
   poolmesh map fetch --lines urls.txt --ordered --window 64
   poolmesh map digest --files "src/**/*.ts" --paths
   tail -f access.log | poolmesh map parse | jq .result
+  seq 1000 | poolmesh map adder --url https://manager:8080 --ca-file ca.pem --token-file ci.token
 
 ${EXIT_CODES_HELP}`;
 
@@ -42,14 +47,22 @@ export function define(command: Command, shell: Shell): void {
     .option("--window <N>", "jobs under way at once", wholeNumber(1, 65_536), 256)
     .addHelpText("after", HELP);
   addJobOptions(command);
-  command.action(async (pool: string, flags: MapFlags) => {
+  addUrlOptions(command, "call this manager over HTTP/2; no connection to the broker is needed");
+  command.action(async (pool: string, flags: MapFlags & UrlFlags) => {
     checkName("pool", pool);
     const submitOptions = toSubmitOptions(shell, flags);
     const source = await openSource(shell, flags);
+    const remote = readRemote(shell, flags);
+    if (remote.url !== undefined) {
+      const { mapRemote } = await import("../remote/remote-map.js");
+      shell.exitCode = await mapRemote({ shell, url: remote.url, remote, pool, flags, source, submitOptions });
+      return;
+    }
     await withLink(shell, { ...flags, pool: undefined }, async (link) => {
       const client = await Client.connect(pool, { bus: link.bus, prefix: link.subjects.prefix });
       try {
-        shell.exitCode = await new MapRun(shell, link, pool, flags, source).run(client, submitOptions);
+        const scoutOf = (onUnknown: (error: PoolError) => void) => new PoolScout(link, pool, onUnknown);
+        shell.exitCode = await new MapRun(shell, pool, flags, source, scoutOf).run(client, submitOptions);
       } finally {
         await client.close();
       }

@@ -21,7 +21,17 @@ const AGAIN_MS = { least: 1_000, most: 16_000 } as const;
 /** Outcomes that no worker had a part in. */
 const WITHOUT_WORKER = new Set(["deadline_exceeded", "canceled", "unknown_pool", "no_workers", "pool_full"]);
 
-export class PoolScout {
+/** Who finds out that nobody serves a pool. */
+export interface Scout {
+  /** A job has been submitted. */
+  begin(): void;
+  /** A manager has said that it has never heard of a worker of the pool. */
+  confirm(): Promise<void>;
+  /** Nobody needs to know any more. */
+  stop(): void;
+}
+
+export class PoolScout implements Scout {
   readonly #link: Link;
   readonly #pool: string;
   readonly #onUnknown: (error: PoolError) => void;

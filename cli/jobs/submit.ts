@@ -10,7 +10,7 @@ import { type Link, withLink } from "../link.js";
 import { failureLines } from "../output/failure-report.js";
 import { indentedJson, isJson, jsonLine, utf8Text } from "../output/json-text.js";
 import { errorFields, resultFields, roundMs } from "../output/result-fields.js";
-import { addRemoteOptions, type RemoteFlags } from "../remote/remote-options.js";
+import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addJobOptions, type JobFlags, toSubmitOptions } from "./job-options.js";
 import { type JobEnd, runOneJob } from "./one-job.js";
@@ -35,8 +35,7 @@ ${EXIT_CODES_HELP}`;
 /** The largest payload that is read from stdin, in bytes: more than any broker takes. */
 const MAX_STDIN_BYTES = 64 * 2 ** 20;
 
-interface SubmitFlags extends JobFlags, RemoteFlags {
-  readonly url?: string;
+interface SubmitFlags extends JobFlags, UrlFlags {
   readonly id?: string;
   readonly json?: boolean;
   readonly direct?: boolean;
@@ -51,8 +50,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--direct", "dispatch from this process instead of through a manager")
     .addHelpText("after", HELP);
   addJobOptions(command);
-  command.option("--url <URL>", "call this manager over HTTP; no connection to the broker is needed");
-  addRemoteOptions(command);
+  addUrlOptions(command, "call this manager over HTTP; no connection to the broker is needed");
   command.action(async (pool: string, payload: string, flags: SubmitFlags) => {
     shell.exitCode = await runSubmit(shell, pool, payload, flags);
   });
@@ -66,12 +64,13 @@ async function runSubmit(shell: Shell, pool: string, argument: string, flags: Su
   const begunAt = performance.now();
   try {
     const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
+    const remote = readRemote(shell, flags);
     const end =
-      flags.url === undefined
+      remote.url === undefined
         ? await withLink(shell, { ...flags, pool: undefined }, (link) =>
             run(shell, link, pool, payload, flags, abort.signal),
           )
-        : await runRemote(shell, flags.url, pool, payload, flags, abort.signal);
+        : await runRemote(shell, { ...flags, ...remote, url: remote.url }, pool, payload, abort.signal);
     if (abort.signal.aborted) return EXIT.interrupted;
     return end.error === undefined ? await printResult(shell, end, flags) : await printFailure(shell, pool, end, flags);
   } catch (error) {
@@ -106,10 +105,9 @@ async function run(
 
 async function runRemote(
   shell: Shell,
-  url: string,
+  flags: SubmitFlags & { readonly url: string },
   pool: string,
   payload: Uint8Array,
-  flags: SubmitFlags,
   signal: AbortSignal,
 ): Promise<JobEnd> {
   if (flags.direct) {
@@ -118,7 +116,7 @@ async function runRemote(
   const id = flags.id === undefined ? {} : { id: flags.id };
   const options = { ...toSubmitOptions(shell, flags), ...id, signal };
   const { submitRemote } = await import("../remote/remote-submit.js");
-  return submitRemote({ url, flags, pool, payload, options, waitForPool: flags.waitForPool ?? false });
+  return submitRemote({ url: flags.url, flags, pool, payload, options, waitForPool: flags.waitForPool ?? false });
 }
 
 async function connect(

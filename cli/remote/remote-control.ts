@@ -2,14 +2,11 @@
 import { createClient, type Transport } from "@connectrpc/connect";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
-import { controlTokenFile } from "../../mesh/auth/control-token.js";
 import { PoolError } from "../../mesh/errors.js";
-import { isLoopback } from "../../mesh/http/origin-rule.js";
-import { readPrivate } from "../../mesh/process/state-folder.js";
 import type { ControlCommand, Selection } from "../control/control.js";
 import type { Shell } from "../shell.js";
 import { remoteFailure } from "./remote-failure.js";
-import { checkUrl, type RemoteFlags, remoteTransport } from "./remote-options.js";
+import { ownToken, type RemoteFlags, remoteTransport } from "./remote-options.js";
 
 /** Time on top of what a worker has, in milliseconds. */
 const SLACK_MS = 5_000;
@@ -28,7 +25,7 @@ export async function controlRemote(
 ): Promise<Heartbeat[]> {
   const { pool, worker = "", labels, count = 0 } = selection;
   if (pool === undefined) throw new PoolError("invalid_argument", "pool: say --pool too with --url", { field: "pool" });
-  const transport = remoteTransport(url, "url", flags, ownToken(shell, url, flags));
+  const transport = remoteTransport(url, "url", flags, { ownToken: ownToken(shell, url, flags) });
   try {
     return await ask(transport, { pool, worker, labels: { ...labels }, count }, command);
   } catch (error) {
@@ -55,10 +52,4 @@ async function ask(
     default:
       throw new PoolError("internal", `no remote ${request.case}`);
   }
-}
-
-/** On this machine the control token of this user is borne, unless a file is named. It never leaves the machine. */
-function ownToken(shell: Shell, url: string, { tokenFile }: RemoteFlags): string | undefined {
-  if (tokenFile !== undefined || !isLoopback(checkUrl(url, "url").hostname)) return undefined;
-  return shell.env.POOLMESH_CONTROL_TOKEN || readPrivate(controlTokenFile(shell.env));
 }

@@ -3,49 +3,90 @@ import { readFileSync } from "node:fs";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { type Command, Option } from "commander";
+import { controlTokenFile } from "../../mesh/auth/control-token.js";
 import { PoolError } from "../../mesh/errors.js";
 import { isLoopback } from "../../mesh/http/origin-rule.js";
+import { flagName } from "../../mesh/process/config.js";
+import { CALLER_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
 import { certificatesMistake, isPair, keyMistake } from "../../mesh/process/pem.js";
+import { readPrivate } from "../../mesh/process/state-folder.js";
+import type { Shell } from "../shell.js";
+import { readOptions } from "../spec-options.js";
 
 /** The flags, as commander gives them. */
 export interface RemoteFlags {
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  readonly tokenFile?: string;
+  readonly caFile?: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly tokenFile?: string | undefined;
+}
+
+/** The flags of a command that can do without the broker. */
+export interface UrlFlags extends RemoteFlags {
+  readonly url?: string | undefined;
+}
+
+/** How a caller speaks. A stream in both directions needs HTTP/2. */
+export interface CallerOptions {
+  /** What to bear when no file is named; undefined: nothing. */
+  readonly ownToken?: string | undefined;
+  /** Default "1.1", which every proxy passes on. */
+  readonly httpVersion?: "1.1" | "2";
 }
 
 const GROUP = "HTTP:";
 
-/** Adds them. */
+/** Adds the flags of {@link RemoteFlags}. */
 export function addRemoteOptions(command: Command): void {
-  const options = [
-    ["--ca-file <FILE>", "CA certificates (PEM) that the server's certificate is checked against"],
-    ["--token-file <FILE>", "file with the bearer token to send"],
-    ["--cert-file <FILE>", "client certificate (PEM) to show"],
-    ["--key-file <FILE>", "key of the client certificate (PEM)"],
-  ] as const;
-  for (const [flags, text] of options) command.addOption(new Option(flags, text).helpGroup(GROUP));
+  for (const name of CALLER_OPTIONS) {
+    const { value, help } = OPTIONS[name];
+    command.addOption(new Option(`${flagName(name)} <${value}>`, help).helpGroup(GROUP));
+  }
+}
+
+/** Adds the flags of {@link UrlFlags}. @param what the URL is of, and what it does here */
+export function addUrlOptions(command: Command, what: string): void {
+  command.addOption(new Option("--url <URL>", what).helpGroup(GROUP));
+  addRemoteOptions(command);
 }
 
 /**
- * A transport for Connect over HTTP/1.1 to a server.
+ * The flags with what the environment says: POOLMESH_URL, POOLMESH_TOKEN_FILE and so on.
+ *
+ * @throws PoolError `invalid_argument`
+ */
+export function readRemote(shell: Shell, flags: UrlFlags): UrlFlags {
+  return readOptions(shell, { ...flags }, pick(["url", ...CALLER_OPTIONS]));
+}
+
+/** On this machine the control token of this user is borne, unless a file is named. It never leaves the machine. */
+export function ownToken(shell: Shell, url: string, { tokenFile }: RemoteFlags): string | undefined {
+  if (tokenFile !== undefined || !isLoopback(checkUrl(url, "url").hostname)) return undefined;
+  return shell.env.POOLMESH_CONTROL_TOKEN || readPrivate(controlTokenFile(shell.env));
+}
+
+/**
+ * A transport for Connect to a server.
  *
  * @param field the flag that names the URL
- * @param ownToken what to bear when no file is named; undefined: nothing
  * @throws PoolError `invalid_argument` naming the flag
  */
-export function remoteTransport(url: string, field: string, flags: RemoteFlags, ownToken?: string): Transport {
+export function remoteTransport(
+  url: string,
+  field: string,
+  flags: RemoteFlags,
+  { ownToken: own, httpVersion = "1.1" }: CallerOptions = {},
+): Transport {
   const { origin, protocol, hostname } = checkUrl(url, field);
   const { tokenFile } = flags;
   if (protocol === "http:" && !isLoopback(hostname) && tokenFile !== undefined) {
     throw refuse("token-file", "a token sent over http can be read on the way: use https");
   }
-  const token = tokenFile === undefined ? () => ownToken : () => tokenIn(tokenFile);
+  const token = tokenFile === undefined ? () => own : () => tokenIn(tokenFile);
   token();
   return createConnectTransport({
     baseUrl: origin,
-    httpVersion: "1.1",
+    httpVersion,
     nodeOptions: protocol === "https:" ? tlsOf(flags) : {},
     interceptors: [bear(token)],
   });

@@ -36,7 +36,13 @@ export async function submitRemote(job: RemoteJob): Promise<JobEnd> {
   }
 }
 
-function toRequest({ pool, payload, options, waitForPool }: RemoteJob) {
+/** A job as the manager takes it. */
+export function toRequest({
+  pool,
+  payload,
+  options,
+  waitForPool,
+}: Pick<RemoteJob, "pool" | "payload" | "options" | "waitForPool">) {
   return {
     pool,
     jobId: options.id ?? "",

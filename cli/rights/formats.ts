@@ -72,10 +72,11 @@ export function titleOf({ holder: { role, name, pools } }: Rights): string {
 }
 
 /** The flags that make a program use these rights. */
-export function flagsOf({ holder: { role, name, pools }, inboxPrefix }: Rights): string[] {
+export function flagsOf({ holder: { role, name, pools, durable }, inboxPrefix }: Rights): string[] {
   const isService = role === "worker" || role === "manager" || role === "meter";
   const pool = role === "worker" ? ` --pool ${pools?.[0]}` : pools === undefined ? "" : ` --pools ${pools.join(",")}`;
-  const own = isService ? [`--id ${name}${pool}`] : [];
+  const lane = durable && role === "manager" ? " --durable" : "";
+  const own = isService ? [`--id ${name}${pool}${lane}`] : [];
   return inboxPrefix === undefined ? own : [...own, `--inbox-prefix ${inboxPrefix}`];
 }
 

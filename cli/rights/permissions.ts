@@ -20,6 +20,7 @@ Formats:
 Examples:
   poolmesh permissions --role worker --pool adder --name w1
   poolmesh permissions --role manager --name m1 --format nsc
+  poolmesh permissions --role manager --name m1 --pool orders --durable
   poolmesh permissions --role client --pool adder --name shop --format jwt`;
 
 /** Flags that say whose rights are meant, as commander gives them. */
@@ -27,9 +28,11 @@ export interface HolderFlags {
   readonly pool?: readonly string[];
   readonly name?: string;
   readonly worker?: string;
+  readonly durable?: boolean;
 }
 
 interface PermissionsFlags extends HolderFlags {
+  readonly prefix?: string;
   readonly role: Role;
   readonly format: RightsFormat;
   readonly nkey?: string;
@@ -43,16 +46,17 @@ export function addHolderFlags(command: Command): void {
       value,
     ])
     .option("--name <NAME>", "the id of a worker, manager or meter; any name for a client or an operator")
-    .option("--worker <NAME>", "the same, of a worker");
+    .option("--worker <NAME>", "the same, of a worker")
+    .option("--durable", "with what the durable lane needs");
 }
 
 /** @throws PoolError `invalid_argument`, field "name" or "pool" */
-export function toHolder(role: Role, { pool, name, worker }: HolderFlags, prefix: string | undefined): Holder {
+export function toHolder(role: Role, { pool, name, worker, durable }: HolderFlags, prefix: string | undefined): Holder {
   if (name !== undefined && worker !== undefined && name !== worker) throw refused("contradicts --worker");
   if (worker !== undefined && role !== "worker") throw refused(`a ${role} is no worker: say --name`, "worker");
   const own = name ?? worker;
   if (own === undefined) throw refused("say whose rights: --name NAME");
-  return { role, name: own, pools: pool, prefix };
+  return { role, name: own, pools: pool, prefix, durable };
 }
 
 export function define(command: Command, shell: Shell): void {
@@ -64,7 +68,7 @@ export function define(command: Command, shell: Shell): void {
     .addHelpText("after", HELP);
   addSpecs(command, { prefix: OPTIONS.prefix });
   command.action(async (flags: PermissionsFlags) => {
-    const { prefix } = readOptions(shell, { ...flags, pool: undefined, name: undefined }, { prefix: OPTIONS.prefix });
+    const { prefix } = readOptions(shell, { prefix: flags.prefix }, { prefix: OPTIONS.prefix });
     if (flags.nkey !== undefined && !/^U[A-Z2-7]{55}$/.test(flags.nkey)) {
       throw refused("use the public key of a user: U and 55 more", "nkey");
     }

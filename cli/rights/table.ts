@@ -21,6 +21,7 @@ import {
   SERVICE_NAMES,
   Subjects,
 } from "../../mesh/wire/subjects.js";
+import { durableRights } from "./durable.js";
 
 /** What an account may be for. */
 export const ROLES = ["client", "worker", "manager", "meter", "operator"] as const;
@@ -35,6 +36,8 @@ export interface Holder {
   readonly name: string;
   /** First token of every subject; default "pool". */
   readonly prefix?: string | undefined;
+  /** Whether it takes part in the durable lane; default false. */
+  readonly durable?: boolean | undefined;
 }
 
 /** One subject that may be published or subscribed to. */
@@ -83,7 +86,13 @@ export function rightsOf(holder: Holder): Rights {
   for (const pool of pools ?? []) checkName("pool", pool);
   requirePools(holder);
   const roots = (pools ?? ["*"]).map((pool) => `${subjects.prefix}.${pool}`);
-  const rights = SETS[role](roots, name);
+  const base = SETS[role](roots, name);
+  const added = holder.durable ? durableRights(role, roots, name, subjects.prefix, pools) : undefined;
+  const rights = {
+    publish: [...base.publish, ...(added?.publish ?? [])],
+    subscribe: [...base.subscribe, ...(added?.subscribe ?? [])],
+    responses: base.responses,
+  };
   const inboxPrefix = role === "worker" ? undefined : inboxOf(role, name);
   const inbox = inboxPrefix === undefined ? [] : [right(`${inboxPrefix}.>`, "answers to its own questions")];
   return { holder, inboxPrefix, ...rights, subscribe: [...rights.subscribe, ...inbox] };

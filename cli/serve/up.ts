@@ -2,7 +2,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { findControlToken } from "../../mesh/auth/control-token.js";
 import { newToken } from "../../mesh/auth/policy/tokens.js";
-import { PoolError } from "../../mesh/errors.js";
 import { BROKER_USER } from "../../mesh/process/broker-file.js";
 import { type LogLevel, silentLog } from "../../mesh/process/log.js";
 import { type Listen, OPTIONS } from "../../mesh/process/options.js";
@@ -24,6 +23,10 @@ credential, and \`poolmesh token broker\` prints it for others. When everything 
 and all workers are READY it prints one line that begins with "ready"; with --json
 that line is one JSON object.
 
+Manager and meter listen on loopback. With --tls-cert-file, --tls-key-file and
+--policy-file they serve https to callers that the policy names, also beyond loopback:
+docs/security.md. --insecure does without, and every start says what that means.
+
 Ctrl-C drains: workers finish what they run, then the rest stops. A second one kills.
 
 Examples:
@@ -31,6 +34,8 @@ Examples:
   poolmesh up --pool adder --handler adder.ts --workers 2 --slots 4
   poolmesh up --pool digest --handler digest.ts --isolation thread
   poolmesh up --pool shout --exec "tr a-z A-Z" --json
+  poolmesh up --manager-listen 0.0.0.0:8080 --meter-listen 0.0.0.0:8090 \\
+    --tls-cert-file cert.pem --tls-key-file key.pem --policy-file policy.json
   NATS_URL=nats://broker:4222 poolmesh up --pool adder --handler adder.ts`;
 
 export function define(command: Command, shell: Shell): void {
@@ -48,14 +53,7 @@ export function define(command: Command, shell: Shell): void {
   });
 }
 
-/** What `up` cannot serve with. Ignored, it would leave a mesh open that its owner takes for closed. */
-const NOT_FOR_UP = ["POOLMESH_POLICY_FILE", "POOLMESH_TLS_CERT_FILE", "POOLMESH_TLS_CLIENT_CA_FILE"];
-
 async function runUp(shell: Shell, options: UpFlags & Record<string, unknown>): Promise<number> {
-  for (const name of NOT_FOR_UP.filter((each) => isSet(shell, each))) {
-    const text = `${name}: not for up: it is for one machine; start manager and meter by themselves (docs/security.md)`;
-    throw new PoolError("invalid_argument", text, { field: name });
-  }
   const config = readOptions(shell, options, UP_SPECS);
   const log = new ServiceLog(shell.stderr, wantedLevel(shell, options, config));
   const mesh = makeMesh(shell, options, config, log);
@@ -113,9 +111,10 @@ async function announce(shell: Shell, mesh: LocalMesh, config: UpConfig, json: b
   await shell.stdout.line(json ? readyJson(facts) : readyLine(shell.stdout, facts));
   if (json) return;
   const { stderr } = shell;
-  const token = stderr.isTerminal ? findControlToken(shell.env, undefined, silentLog) : undefined;
-  const isOwn = !isSet(shell, "POOLMESH_CONTROL_TOKEN");
-  for (const line of hintLines(facts, isOwn ? token : undefined)) await stderr.line(stderr.style("dim", line));
+  const isOwn = config.policyFile === undefined && !isSet(shell, "POOLMESH_CONTROL_TOKEN");
+  const token = stderr.isTerminal && isOwn ? findControlToken(shell.env, undefined, silentLog) : undefined;
+  const hints = hintLines(facts, { hasPolicy: config.policyFile !== undefined, controlToken: token });
+  for (const line of hints) await stderr.line(stderr.style("dim", line));
 }
 
 /** Services are quiet unless a level was asked for. */

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { METER_LISTEN } from "../../services/meter/config.js";
-import { addRemoteOptions, type RemoteFlags } from "../remote/remote-options.js";
+import { addRemoteOptions, type RemoteFlags, readRemote } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { onQuitKey } from "./keys.js";
 import { runTop } from "./top.js";
@@ -45,7 +45,7 @@ export function define(command: Command, shell: Shell): void {
     try {
       await runTop({
         meterUrl: flags.meter,
-        remote: flags,
+        remote: readRemote(shell, flags),
         once: flags.once ?? false,
         json: flags.json ?? false,
         stdout: stdout.stream,

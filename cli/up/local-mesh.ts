@@ -19,7 +19,7 @@ import { METER_LISTEN } from "../../services/meter/config.js";
 import type { Invocation } from "../shell.js";
 import { freePort } from "./free-port.js";
 import type { LogLine } from "./log-line.js";
-import { awaitReadyWorkers } from "./ready-workers.js";
+import { awaitReadyWorkers, readyAtManager, readyOnBroker } from "./ready-workers.js";
 import { Restarts } from "./restarts.js";
 import { type ServiceSpec, Supervised } from "./supervised.js";
 import { type BrokerStarter, SupervisedBroker } from "./supervised-broker.js";
@@ -101,7 +101,7 @@ export class LocalMesh extends Lifecycle {
     this.#bus = await Bus.connect({ ...this.#busOptions(), servers: this.#servers, name: "poolmesh-up" });
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
     await this.#startServices();
-    await awaitReadyWorkers(this.urls.manager, this.workerIds, SEEN_LIMIT_MS);
+    await this.#untilReady(this.#bus, this.workerIds);
     this.#restarts = this.#makeRestarts(this.#bus);
     this.#restarts?.open();
   }
@@ -186,7 +186,15 @@ export class LocalMesh extends Lifecycle {
     const { pool } = this.#options.config;
     if (pool === undefined) return undefined;
     const link = { bus, inbox: new Inbox(bus), subjects: this.#subjects };
-    return new Restarts(link, pool, this.#workers, (id) => awaitReadyWorkers(this.urls.manager, [id], SEEN_LIMIT_MS));
+    return new Restarts(link, pool, this.#workers, (id) => this.#untilReady(bus, [id]));
+  }
+
+  #untilReady(bus: Bus, ids: readonly string[]): Promise<void> {
+    const { policyFile, tlsCertFile, pool = "" } = this.#options.config;
+    const isOpen = policyFile === undefined && tlsCertFile === undefined;
+    const link = { bus, subjects: this.#subjects };
+    const ready = () => (isOpen ? readyAtManager(this.urls.manager) : readyOnBroker(link, pool));
+    return awaitReadyWorkers(ready, ids, SEEN_LIMIT_MS);
   }
 
   *#services(): Iterable<Supervised> {
@@ -212,9 +220,15 @@ function listenArgs(asked: Listen | undefined, preferred: Listen): ServiceSpec["
     if (asked !== undefined && (asked.port !== 0 || lastUrl === "")) return ["--listen", address(asked, asked.port)];
     if (anyPort) return ["--listen", address(asked ?? preferred, 0)];
     const host = asked?.host ?? preferred.host;
-    const wanted = lastUrl === "" ? preferred.port : Number(new URL(lastUrl).port);
+    const wanted = lastUrl === "" ? preferred.port : portOf(new URL(lastUrl));
     return ["--listen", address({ host, port: 0 }, await freePort(host, wanted))];
   };
+}
+
+/** A URL leaves out the port that is usual for its scheme. */
+function portOf({ protocol, port }: URL): number {
+  if (port !== "") return Number(port);
+  return protocol === "https:" ? 443 : 80;
 }
 
 function address({ host }: Listen, port: number): string {

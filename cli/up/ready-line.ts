@@ -40,12 +40,16 @@ export function readyLine(out: Output, facts: ReadyFacts): string {
   return [out.style("green", "ready"), ...addresses, ...workers].join(" ");
 }
 
-/**
- * What to try next, for stderr.
- *
- * @param controlToken shown to a person at a terminal; undefined where the lines may be kept
- */
-export function hintLines(facts: ReadyFacts, controlToken?: string): string[] {
+/** Who may call manager and meter. */
+export interface CallerFacts {
+  /** Whether callers need a token or a client certificate. */
+  readonly hasPolicy: boolean;
+  /** Shown to a person at a terminal; undefined where the lines may be kept. */
+  readonly controlToken?: string | undefined;
+}
+
+/** What to try next, for stderr. */
+export function hintLines(facts: ReadyFacts, callers: CallerFacts): string[] {
   const { pool } = facts;
   const { nats, meter } = withoutSecrets(facts).urls;
   const env = nats === DEFAULT_NATS ? "" : `NATS_URL=${nats} `;
@@ -53,14 +57,27 @@ export function hintLines(facts: ReadyFacts, controlToken?: string): string[] {
     pool === undefined
       ? `no workers yet; start one:  ${env}poolmesh worker --pool adder --handler adder.ts`
       : `submit a job:  ${env}poolmesh submit ${pool} PAYLOAD`;
-  const token = controlToken === undefined ? "poolmesh token control  prints it" : controlToken;
   return [
     next,
-    `watch it live:  ${meter}/  or  ${env}poolmesh top --meter ${meter}`,
+    `watch it live:  ${meter}/  or  ${env}poolmesh top --meter ${meter}${callerFlags(meter, callers)}`,
     `other NATS programs:  export NATS_URL="$(${env}poolmesh token broker)"`,
-    `control token, for workers over HTTP:  ${token}`,
+    ...overHttp(facts, callers),
     "Ctrl-C drains and stops",
   ];
+}
+
+/** How somebody calls who has no connection to the broker. */
+function overHttp({ urls, pool = "POOL" }: ReadyFacts, callers: CallerFacts): string[] {
+  const { hasPolicy, controlToken = "poolmesh token control  prints it" } = callers;
+  if (!hasPolicy) return [`control token, for workers over HTTP:  ${controlToken}`];
+  return [
+    `a token for a caller over HTTP:  poolmesh token new NAME --role submitter --pool ${pool} > NAME.token`,
+    `a job over HTTP:  poolmesh submit ${pool} PAYLOAD --url ${urls.manager}${callerFlags(urls.manager, callers)}`,
+  ];
+}
+
+function callerFlags(url: string, { hasPolicy }: CallerFacts): string {
+  return `${url.startsWith("https:") ? " --ca-file CA.pem" : ""}${hasPolicy ? " --token-file NAME.token" : ""}`;
 }
 
 function withoutSecrets(facts: ReadyFacts): ReadyFacts {

@@ -1,6 +1,14 @@
-/** Waits until a manager sees workers as READY: from then on they get jobs. */
+/**
+ * Waits until workers are READY: from then on they get jobs.
+ *
+ * A manager that serves everybody is asked whom it sees. One with TLS or a policy is
+ * not: the workers themselves are, and it hears the same heartbeats.
+ */
 import { setTimeout as delay } from "node:timers/promises";
+import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
+import { rollCall } from "../control/roll-call.js";
+import type { Link } from "../link.js";
 
 const POLL_MS = 25;
 const READY = "WORKER_STATE_READY";
@@ -9,26 +17,30 @@ interface ListAnswer {
   readonly workers?: readonly { readonly heartbeat?: { readonly worker?: string; readonly state?: string } }[];
 }
 
+/** Says which workers are READY now. */
+export type ReadyWorkers = () => Promise<ReadonlySet<string>>;
+
 /**
- * Resolves when every one of `ids` is READY at the manager.
+ * Resolves when every one of `ids` is READY.
  *
  * @throws PoolError `deadline_exceeded` naming who is missing
  */
-export async function awaitReadyWorkers(managerUrl: string, ids: readonly string[], limitMs: number): Promise<void> {
+export async function awaitReadyWorkers(ready: ReadyWorkers, ids: readonly string[], limitMs: number): Promise<void> {
   const endAt = performance.now() + limitMs;
   let missing = ids;
   while (missing.length > 0) {
-    const seen = await readyWorkers(managerUrl).catch(() => new Set<string>());
+    const seen = await ready().catch(() => new Set<string>());
     missing = ids.filter((id) => !seen.has(id));
     if (missing.length === 0) return;
     if (performance.now() > endAt) {
-      throw new PoolError("deadline_exceeded", `the manager does not see ${missing.slice(0, 5).join(", ")} as READY`);
+      throw new PoolError("deadline_exceeded", `nobody sees ${missing.slice(0, 5).join(", ")} as READY`);
     }
     await delay(POLL_MS);
   }
 }
 
-async function readyWorkers(managerUrl: string): Promise<Set<string>> {
+/** Those that the manager at this URL sees. */
+export async function readyAtManager(managerUrl: string): Promise<Set<string>> {
   const response = await fetch(`${managerUrl}/poolmesh.v1.ManagerService/ListWorkers`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -37,4 +49,10 @@ async function readyWorkers(managerUrl: string): Promise<Set<string>> {
   });
   const { workers = [] } = (await response.json()) as ListAnswer;
   return new Set(workers.filter((each) => each.heartbeat?.state === READY).map((each) => each.heartbeat?.worker ?? ""));
+}
+
+/** Those of a pool that answer on the broker. */
+export async function readyOnBroker(link: Pick<Link, "bus" | "subjects">, pool: string): Promise<Set<string>> {
+  const workers = await rollCall(link, pool);
+  return new Set(workers.filter(({ state }) => state === WorkerState.READY).map(({ worker }) => worker));
 }

@@ -112,7 +112,8 @@ export class Gate {
     const res = await next(line.perJob ? req : { ...req, message });
     if (!res.stream || !this.hasPolicy) return res;
     const isAllowed = (): boolean => (line.perJob ? caller.mayAnywhere(line.right) : isGranted(caller, line, pool));
-    return { ...res, message: this.#streams.guard(res.message, isAllowed, req.signal) };
+    const onRevoked = (error: PoolError): void => this.#audit.refused({ who: caller.label, what, pool, from }, error);
+    return { ...res, message: this.#streams.guard(res.message, isAllowed, req.signal, onRevoked) };
   };
 
   /**

@@ -1,4 +1,5 @@
 /** Streams whose callers are known: one ends soon after its caller has lost the right to it. */
+import type { PoolError } from "../errors.js";
 import { EndableStream } from "../http/endable.js";
 import { unauthenticated } from "./refusals.js";
 
@@ -7,6 +8,7 @@ const LOOK_INTERVAL_MS = 1_000;
 
 interface OpenStream {
   readonly isAllowed: () => boolean;
+  readonly onRevoked: (error: PoolError) => void;
   readonly revoke: AbortController;
 }
 
@@ -20,9 +22,19 @@ export class OpenStreams {
     this.#intervalMs = intervalMs;
   }
 
-  /** The same messages, until `isAllowed` says no. @param signal the call's own; it aborts when the call ends */
-  guard<T>(messages: AsyncIterable<T>, isAllowed: () => boolean, signal: AbortSignal): AsyncIterable<T> {
-    const stream = { isAllowed, revoke: new AbortController() };
+  /**
+   * The same messages, until `isAllowed` says no.
+   *
+   * @param signal the call's own; it aborts when the call ends
+   * @param onRevoked hears with what error the stream ends, when its caller has lost the right
+   */
+  guard<T>(
+    messages: AsyncIterable<T>,
+    isAllowed: () => boolean,
+    signal: AbortSignal,
+    onRevoked: (error: PoolError) => void,
+  ): AsyncIterable<T> {
+    const stream = { isAllowed, onRevoked, revoke: new AbortController() };
     this.#open.add(stream);
     this.#timer ??= setInterval(() => this.#look(), this.#intervalMs);
     if (signal.aborted) this.#leave(stream);
@@ -34,7 +46,9 @@ export class OpenStreams {
     for (const stream of this.#open) {
       if (stream.isAllowed()) continue;
       this.#leave(stream);
-      stream.revoke.abort(unauthenticated("the caller has lost the right to this stream: its token or policy changed"));
+      const error = unauthenticated("the caller has lost the right to this stream: its token or policy changed");
+      stream.onRevoked(error);
+      stream.revoke.abort(error);
     }
   }
 

@@ -9,8 +9,10 @@
 
 /** Whom a port answers. */
 export interface OriginRule {
-  /** Host names besides loopback ones, lower case, without a port. */
+  /** Host names besides loopback ones, lower case, without a port. Pages of these hosts may call, too. */
   readonly allowedHosts: readonly string[];
+  /** The host that is listened on. Other pages of that host may not call: they may be somebody else's. */
+  readonly listenHost?: string;
   /** Also answer to any address in digits: the port is public. */
   readonly anyAddress: boolean;
 }
@@ -34,7 +36,7 @@ export function isWellFormed(authority: string): boolean {
 export function isHostAllowed(authority: string | undefined, rule: OriginRule): boolean {
   const host = hostOf(authority);
   if (host === undefined) return false;
-  if (isLoopback(host) || rule.allowedHosts.includes(host)) return true;
+  if (isLoopback(host) || host === rule.listenHost || rule.allowedHosts.includes(host)) return true;
   return rule.anyAddress && (host.startsWith("[") || IPV4.test(host));
 }
 

@@ -155,6 +155,8 @@ export class HttpPort extends Lifecycle {
       socket.destroy();
     });
     server.on("secureConnection", (socket) => {
+      // Costly for the server, and its client might become somebody else. HTTP/2 forbids it (RFC 9113 §9.2.1).
+      socket.disableRenegotiation();
       socket.on("error", () => socket.destroy());
       if (isForeign(socket)) {
         log.warn(

@@ -85,7 +85,8 @@ export class HttpServer extends Lifecycle {
     this.#gate = new Gate(options.access ?? {}, this.#log);
     this.#guard = new CallGuard(this.#streamLimits(), this.#log);
     this.#rule = {
-      allowedHosts: [...(options.allowedHosts ?? []), options.listen.host.toLowerCase()],
+      allowedHosts: options.allowedHosts ?? [],
+      listenHost: options.listen.host.toLowerCase(),
       anyAddress: !isLoopback(options.listen.host),
     };
     this.#rpcs = new Rpcs(this.#router(), this.#gate, options.limits?.requestMs ?? DEFAULT_BODY_MS, this.#log);

@@ -34,13 +34,15 @@ const MAX_WINDOW = 65_536;
 export type FlowOutcome<T> = Outcome & { readonly index: number; readonly input: T };
 
 /** How a flow runs. */
-export interface JobFlowOptions {
+export interface JobFlowOptions<T = unknown> {
   /** Outcomes in the order of the inputs instead of as they come; default false. */
   readonly ordered?: boolean | undefined;
   /** At most this many jobs under way or not given out, 1 to 65,536; default 256. */
   readonly window?: number | undefined;
   /** Deadline of each job, milliseconds from its start; default 30,000. */
   readonly timeoutMs?: number | undefined;
+  /** The same for one job, in place of `timeoutMs`; must not throw. */
+  readonly timeoutOf?: ((input: T) => number) | undefined;
   /** False: a full pool is an outcome at once; default true. */
   readonly wait?: boolean | undefined;
   /** Cancels what is under way and reads no more. */
@@ -55,7 +57,7 @@ export interface JobFlowOptions {
 export async function* jobFlow<T>(
   starter: JobStarter<T>,
   inputs: Inputs<T>,
-  options: JobFlowOptions = {},
+  options: JobFlowOptions<T> = {},
 ): AsyncGenerator<FlowOutcome<T>> {
   const flow = new Flow(starter, inputs, options);
   try {
@@ -69,7 +71,7 @@ type Inputs<T> = Iterable<T> | AsyncIterable<T> | InputIterator<T>;
 
 class Flow<T> {
   readonly #starter: JobStarter<T>;
-  readonly #options: JobFlowOptions;
+  readonly #options: JobFlowOptions<T>;
   readonly #window: number;
   readonly #inputs: InputIterator<T>;
   /** Jobs that were read and are started at the end of this turn. */
@@ -91,7 +93,7 @@ class Flow<T> {
   #wake: () => void = () => {};
   readonly #onAbort = (): void => this.#abort();
 
-  constructor(starter: JobStarter<T>, inputs: Inputs<T>, options: JobFlowOptions) {
+  constructor(starter: JobStarter<T>, inputs: Inputs<T>, options: JobFlowOptions<T>) {
     const window = options.window ?? DEFAULT_WINDOW;
     if (!Number.isInteger(window) || window < 1 || window > MAX_WINDOW) {
       throw new PoolError("invalid_argument", `window: use a whole number from 1 to ${MAX_WINDOW}`, {
@@ -205,7 +207,7 @@ class Flow<T> {
   #submit(index: number, input: T, begunAt: number): void {
     if (this.#aborted) return this.#onOutcome(index, input, begunAt, gaveUp());
     try {
-      const id = this.#starter.start(input, this.#leftMs(begunAt), (outcome) => {
+      const id = this.#starter.start(input, this.#leftMs(input, begunAt), (outcome) => {
         this.#live.delete(outcome.id);
         this.#onOutcome(index, input, begunAt, outcome);
       });
@@ -218,7 +220,7 @@ class Flow<T> {
 
   #onOutcome(index: number, input: T, begunAt: number, outcome: Outcome): void {
     this.#underWay -= 1;
-    if (!outcome.ok && outcome.error.reason === "pool_full" && this.#mayTryAgain(begunAt, outcome.error)) {
+    if (!outcome.ok && outcome.error.reason === "pool_full" && this.#mayTryAgain(input, begunAt, outcome.error)) {
       this.#underWay += 1;
       setTimeout(() => this.#submit(index, input, begunAt), outcome.error.retryAfterMs ?? 100);
       return;
@@ -229,13 +231,14 @@ class Flow<T> {
     this.#wake();
   }
 
-  #mayTryAgain(begunAt: number, error: PoolError): boolean {
+  #mayTryAgain(input: T, begunAt: number, error: PoolError): boolean {
     if (this.#aborted || this.#options.wait === false) return false;
-    return this.#leftMs(begunAt) > (error.retryAfterMs ?? 100);
+    return this.#leftMs(input, begunAt) > (error.retryAfterMs ?? 100);
   }
 
-  #leftMs(begunAt: number): number {
-    return (this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS) - (performance.now() - begunAt);
+  #leftMs(input: T, begunAt: number): number {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, timeoutOf } = this.#options;
+    return (timeoutOf?.(input) ?? timeoutMs) - (performance.now() - begunAt);
   }
 
   #putInOrder(outcome: FlowOutcome<T>): void {

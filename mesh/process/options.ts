@@ -123,6 +123,11 @@ export const OPTIONS = {
     "token that control of workers needs without a policy; default in a file of yours",
     { secret: true },
   ),
+  url: option(nonEmpty, undefined, "URL", "manager to call over HTTP, instead of a connection to the broker"),
+  caFile: option(nonEmpty, undefined, "FILE", "CA certificates (PEM) that the server's certificate is checked against"),
+  certFile: option(nonEmpty, undefined, "FILE", "client certificate (PEM) to show"),
+  keyFile: option(nonEmpty, undefined, "FILE", "key of the client certificate (PEM)"),
+  tokenFile: option(nonEmpty, undefined, "FILE", "file with the bearer token to send"),
   maxWorkers: option(integer(1, 1_000_000), 20_000, "N", "workers known at once"),
   maxStreams: option(integer(1, 100_000), 5_000, "N", "streams served at once"),
   maxCallerStreams: option(integer(1, 100_000), 1_000, "N", "streams served at once to one caller, with a policy"),
@@ -160,6 +165,9 @@ export const EDGE_OPTIONS = [
   "maxCallerStreams",
   "controlToken",
 ] as const satisfies readonly OptionName[];
+
+/** The options of a command that calls a manager or a meter over HTTP, besides the URL. */
+export const CALLER_OPTIONS = ["caFile", "tokenFile", "certFile", "keyFile"] as const satisfies readonly OptionName[];
 
 /** The declarations of some options. */
 export function pick<N extends OptionName>(names: readonly N[]): { readonly [K in N]: (typeof OPTIONS)[K] } {

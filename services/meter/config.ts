@@ -1,9 +1,14 @@
 /** The meter's configuration: which options it has and what they become. */
 
+import { findControlToken } from "../../mesh/auth/control-token.js";
 import type { AccessOptions } from "../../mesh/auth/gate.js";
 import { PoolError } from "../../mesh/errors.js";
+import { edgeConfig } from "../../mesh/http/edge-options.js";
+import { toBusOptions } from "../../mesh/process/bus-config.js";
 import { type ConfigOf, readConfig } from "../../mesh/process/config.js";
+import type { Logger } from "../../mesh/process/log.js";
 import { BUS_OPTIONS, EDGE_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
+import type { MeterOptions } from "./meter.js";
 
 /** The options of `poolmesh meter`. */
 export const METER_OPTIONS = pick([
@@ -27,6 +32,20 @@ export function readMeterConfig(
   flags: Readonly<Record<string, string | undefined>>,
 ): MeterConfig {
   return readConfig(METER_OPTIONS, env, flags, OPTIONS);
+}
+
+/** A configuration as options of the service. */
+export function toMeterOptions(config: MeterConfig, log: Logger): MeterOptions {
+  const { id, pools, prefix, maxPools, maxWorkers, control, policyFile } = config;
+  const needsToken = control && policyFile === undefined;
+  const controlToken = needsToken ? findControlToken(process.env, config.controlToken, log) : undefined;
+  return {
+    ...edgeConfig({ ...config, controlToken }, METER_LISTEN),
+    ...{ prefix, maxPools, maxWorkers, control, log },
+    bus: toBusOptions(config),
+    ...(id === undefined ? {} : { id }),
+    ...(pools === undefined ? {} : { pools }),
+  };
 }
 
 /** Control that nobody could have is a mistake. @throws PoolError `invalid_argument` */

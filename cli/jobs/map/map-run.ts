@@ -1,21 +1,19 @@
 /** One run of `map`: inputs through jobs to lines. */
 import { plural } from "../../../browser/format.js";
-import type { Client } from "../../../client/client.js";
 import type { PoolError } from "../../../mesh/errors.js";
 import type { SubmitOptions } from "../../../mesh/job/job.js";
 import { type FlowOutcome, jobFlow } from "../../../mesh/job/job-flow.js";
 import { EXIT } from "../../exit-codes.js";
-import type { Link } from "../../link.js";
 import { LineBatch } from "../../output/line-batch.js";
 import { ProgressDisplay } from "../../output/progress-display.js";
 import type { Shell } from "../../shell.js";
 import type { JobFlags } from "../job-options.js";
-import { PoolScout } from "../pool-scout.js";
+import type { Scout } from "../pool-scout.js";
 import { Feed } from "./feed.js";
 import { againLines } from "./go-on.js";
 import type { MapInput } from "./map-input.js";
 import { outcomeLine } from "./outcome-line.js";
-import { PatientStarter } from "./patient-starter.js";
+import { type Jobs, PatientStarter } from "./patient-starter.js";
 import { DonePrefix } from "./prefix.js";
 import type { Source, SourceFlags } from "./sources.js";
 
@@ -36,7 +34,7 @@ export class MapRun {
   readonly #done: DonePrefix;
   readonly #lines: LineBatch;
   readonly #abort = new AbortController();
-  readonly #scout: PoolScout;
+  readonly #scout: Scout;
   #starter: PatientStarter | undefined;
   /** Nobody serves the pool. */
   #unknown: PoolError | undefined;
@@ -46,7 +44,14 @@ export class MapRun {
   #failed = 0;
   #interrupted = false;
 
-  constructor(shell: Shell, link: Link, pool: string, flags: MapFlags, source: Source) {
+  /** @param scoutOf makes who finds out that nobody serves the pool, and says so once */
+  constructor(
+    shell: Shell,
+    pool: string,
+    flags: MapFlags,
+    source: Source,
+    scoutOf: (onUnknown: (error: PoolError) => void) => Scout,
+  ) {
     this.#shell = shell;
     this.#flags = flags;
     this.#source = source;
@@ -54,10 +59,10 @@ export class MapRun {
     this.#bar = new ProgressDisplay(shell.stderr, pool);
     this.#done = new DonePrefix(flags.skip);
     this.#lines = new LineBatch(shell.stdout);
-    this.#scout = new PoolScout(link, pool, (error) => this.#giveUp(error));
+    this.#scout = scoutOf((error) => this.#giveUp(error));
   }
 
-  async run(client: Client, submitOptions: SubmitOptions): Promise<number> {
+  async run(client: Jobs, submitOptions: SubmitOptions): Promise<number> {
     const { ordered, window, waitForPool = false } = this.#flags;
     const { timeoutMs, wait } = submitOptions;
     const starter = new PatientStarter(client, submitOptions, waitForPool);

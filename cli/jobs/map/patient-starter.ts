@@ -1,11 +1,10 @@
 /**
- * Starts jobs through a Client and is patient with outages.
+ * Starts jobs and is patient with outages.
  *
  * A job that could not even be taken, because the broker or every manager was
  * away, is started again until its own deadline; with `waitForPool` also one of a
  * pool that nobody serves yet. One that may have run is not.
  */
-import type { Client } from "../../../client/client.js";
 import { type PoolError, type Reason, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
 import type { JobStarter } from "../../../mesh/job/job-flow.js";
@@ -13,8 +12,14 @@ import type { MapInput } from "./map-input.js";
 
 const RETRY_MS = 250;
 
+/** What runs jobs: a Client, or a manager over HTTP. */
+export interface Jobs {
+  detachSubmit(payload: Uint8Array, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void }): string;
+  cancel(id: string): Promise<void>;
+}
+
 export class PatientStarter implements JobStarter<MapInput> {
-  readonly #client: Pick<Client, "detachSubmit" | "cancel">;
+  readonly #client: Jobs;
   readonly #options: SubmitOptions;
   readonly #passing: ReadonlySet<Reason>;
   #counter = 0;
@@ -22,7 +27,7 @@ export class PatientStarter implements JobStarter<MapInput> {
   /** The client's id of each job by ours, which stays the same over tries. */
   readonly #ids = new Map<string, string>();
 
-  constructor(client: Pick<Client, "detachSubmit" | "cancel">, options: SubmitOptions, waitForPool = false) {
+  constructor(client: Jobs, options: SubmitOptions, waitForPool = false) {
     this.#client = client;
     this.#options = options;
     this.#passing = new Set<Reason>(["bus_unavailable", "draining", ...(waitForPool ? ["unknown_pool" as const] : [])]);

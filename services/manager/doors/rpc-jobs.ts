@@ -19,7 +19,7 @@ import {
 } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { callerOf, type Gate } from "../../../mesh/auth/gate.js";
 import { PoolError } from "../../../mesh/errors.js";
-import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
+import { DEFAULT_TIMEOUT_MS, type Outcome, type SubmitOptions } from "../../../mesh/job/job.js";
 import { jobFlow } from "../../../mesh/job/job-flow.js";
 import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
@@ -134,12 +134,21 @@ export class RpcJobs {
         if (pool?.cancel(id) === false) this.#away.cancel(pool, id);
       },
     };
-    const options = { signal: context.signal, timeoutMs: context.timeoutMs() };
+    const callTimeoutMs = context.timeoutMs();
+    const timeoutOf = ({ job }: SubmitManyRequest): number => this.#timeoutOf(job, callTimeoutMs);
+    const options = { signal: context.signal, timeoutOf };
     for await (const outcome of jobFlow(starter, this.#settled(requests, context), options)) {
       const form = outcome.input.job?.input.case;
       yield create(SubmitManyResponseSchema, { ref: outcome.input.ref, outcome: toOutcome(form, outcome) });
     }
     context.signal.throwIfAborted();
+  }
+
+  /** A job's own time, at most that of the call; the pool's for a job that names none. */
+  #timeoutOf(job: SubmitRequest | undefined, callTimeoutMs = Number.POSITIVE_INFINITY): number {
+    const own = Number(job?.timeoutMs ?? 0n);
+    const pool = job !== undefined && isName(job.pool) ? this.#pools.find(job.pool) : undefined;
+    return Math.min(own > 0 ? own : (pool?.settings.timeoutMs ?? DEFAULT_TIMEOUT_MS), callTimeoutMs);
   }
 
   /** Requests as they come, each after it is clear whether its pool has workers. */

@@ -5,6 +5,7 @@ import type { Browser } from "playwright-core";
 import { Meter, type MeterOptions } from "../../../services/meter/meter.js";
 import { connectBus, type Owner, startBroker } from "../../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
+import { makeCertificates } from "../../support/doors/certificates.js";
 import { makePolicy } from "../../support/doors/policy.js";
 import { buildPage, openPage, startBrowser } from "../../support/meter/browser-page.js";
 import { HeartbeatGenerator } from "../../support/meter/heartbeat-generator.js";
@@ -159,12 +160,14 @@ describe("live page", { skip }, () => {
     await watched.rowIs("w1", "ready");
   });
 
-  test("a meter with a policy shows nothing until a token is typed, and the page keeps it in memory only", async (t) => {
+  test("a meter with TLS and a policy shows nothing until a token is typed, and the page keeps it in memory only", async (t) => {
     const files = await makePolicy(t);
     const token = files.token("reader", "operator", ["*"]);
     files.write([]);
     const { pool, worker } = await startWorker(t, broker, { run: () => 1 });
-    const meter = await startMeter(t, { policyFile: files.file, control: true });
+    const { cert: tlsCertFile, key: tlsKeyFile } = makeCertificates(t).server;
+    const meter = await startMeter(t, { policyFile: files.file, control: true, tlsCertFile, tlsKeyFile });
+    assert.match(meter.url, /^https:/);
     const { page } = await openPage(t, browser, meter.url, { hash: `#${pool}` });
     const dialog = page.getByRole("dialog", { name: "This meter asks for a token" });
     await dialog.waitFor();

@@ -8,7 +8,15 @@ const ROWS = 8;
 /** One arm of each kind; those on Redis are there where Redis is, and in CI. */
 const ARMS = [
   ...["bare loop, 2 workers", "Poolmesh, 2 workers", "nats.js request()", "Moleculer", "NestJS"],
-  ...["ideal central queue", "plain queue group", "bare echo", "piscina alone", "Poolmesh, threads"],
+  ...[
+    "ideal central queue",
+    "plain queue group",
+    "bare echo",
+    "bare echo, TLS",
+    "Poolmesh, TLS and token",
+    "piscina alone",
+    "Poolmesh, threads",
+  ],
   ...["Poolmesh, processes", "poolmesh up → first result"],
 ];
 

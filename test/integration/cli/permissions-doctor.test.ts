@@ -1,25 +1,35 @@
 /** `poolmesh doctor --as` compares an account with the table of rights: enough, and not more. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "nats";
 import type { Finding } from "../../../cli/doctor/finding.js";
 import { type Rights, ROLES, rightsOf } from "../../../cli/rights/table.js";
+import { Client } from "../../../client/client.js";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { PermanentError } from "../../../mesh/errors.js";
 import type { BusOptions } from "../../../mesh/link/bus.js";
+import { cleanUp } from "../../support/clean-up.js";
 import { runInShell } from "../../support/docs/fake-shell.js";
 import { startRightsBroker } from "../../support/doors/rights-broker.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startMesh } from "../../support/mesh.js";
+import { eventually } from "../../support/wait.js";
 
 leakGuard();
 
 const HOLDERS = ROLES.map((role) => rightsOf({ role, pools: ["adder"], name: "own" }));
 const [CLIENT, WORKER] = HOLDERS as [Rights, Rights];
 
-async function doctor(bus: BusOptions, { holder: { role, name } }: Rights): Promise<[number, Finding[]]> {
+async function doctor(
+  bus: BusOptions,
+  { holder: { role, name } }: Rights,
+  more: readonly string[] = [],
+): Promise<[number, Finding[]]> {
   const { servers, user, password, credsFile, inboxPrefix } = bus;
   const env = { NATS_URL: servers, POOLMESH_USER: user, POOLMESH_PASSWORD: password, NATS_CREDS: credsFile };
   const all = Object.entries({ ...env, POOLMESH_INBOX_PREFIX: inboxPrefix }).filter(([, value]) => value !== undefined);
-  const argv = ["doctor", "--json", "--as", role, "--pool", "adder", "--name", name];
+  const argv = ["doctor", "--json", "--as", role, "--pool", "adder", "--name", name, ...more];
   const { code, stdout, stderr } = await runInShell(argv, Object.fromEntries(all) as Record<string, string>);
   assert.equal(stderr, "");
   return [code, JSON.parse(stdout) as Finding[]];
@@ -63,4 +73,39 @@ test("doctor - an account that may do everything is told so, and nobody acts on 
   };
   await Promise.all(HOLDERS.map(examine));
   assert.deepEqual([worker.workerState, worker.busy, runs], [WorkerState.READY, 0, 0]);
+});
+
+test("doctor - with --durable it tries what the lane needs, stores nothing, purges nothing, and says what it did not try", async (t) => {
+  const mesh = await startMesh(t, { manager: { durable: true, pools: ["adder"] } });
+  const run = ({ payload }: { payload: unknown }): unknown => {
+    if (payload === 13) throw new PermanentError("unlucky");
+    return payload;
+  };
+  await mesh.addWorker({ pool: "adder", id: "own", run }, t);
+  const client = await Client.connect("adder", { servers: mesh.natsUrl });
+  cleanUp(t, () => client.close());
+  for (const payload of ["7", "13"]) {
+    await client.enqueue(payload).then((receipt) => receipt.result({ timeoutMs: 20_000 }).catch(() => undefined));
+  }
+  const nc = await connect({ servers: mesh.natsUrl });
+  cleanUp(t, () => nc.close());
+  const jsm = await jetstreamManager(nc);
+  const stored = async (): Promise<string[]> => {
+    const streams: string[] = [];
+    for await (const { config, state } of jsm.streams.list())
+      streams.push(`${config.name} ${state.messages} ${state.last_seq}`);
+    return streams.sort();
+  };
+  await eventually(async () => /pool-dead 1 .*pool-jobs-adder 0 .*pool-outcomes 2 /.test((await stored()).join(", ")));
+  const before = await stored();
+  for (const role of ["client", "manager", "operator"] as const) {
+    const rights = rightsOf({ role, pools: ["adder"], name: "own", durable: true });
+    const { inboxPrefix = "_INBOX" } = rights;
+    const [code, findings] = await doctor({ servers: mesh.natsUrl, inboxPrefix }, rights, ["--durable"]);
+    assert.equal(code, 0, JSON.stringify(findings));
+    assert.ok(
+      findings.some(({ state, found }) => state === "note" && /^not tried, since somebody would act/.test(found)),
+    );
+  }
+  assert.deepEqual(await stored(), before);
 });

@@ -77,6 +77,9 @@ test("on loopback without a policy everybody submits, and control needs the toke
   const { url, process } = await serve(["manager"]);
   const submitted = await cli(["submit", "adder", "41", "--url", url], { NATS_URL: "nats://127.0.0.1:1" });
   assert.deepEqual([submitted.code, submitted.stdout], [0, "42"], submitted.stderr);
+  const noBroker = { ...env, NATS_URL: "nats://127.0.0.1:1" };
+  const mapped = await runInShell(["map", "adder", "--url", url], noBroker, { input: "41\n" });
+  assert.deepEqual([mapped.code, /"result":42,/.test(mapped.stdout)], [0, true], mapped.stdout + mapped.stderr);
   const path = join(env.XDG_STATE_HOME, "poolmesh", "control-token");
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(join(path, "..")).mode & 0o777, 0o700);
@@ -154,10 +157,4 @@ test("beyond loopback: refused with what is missing, allowed by --insecure, whic
   const open = startCli(t, ["meter", "--listen", "0.0.0.0:0", "--insecure"], { env });
   await open.line(/"msg":"insecure: whoever is on the way reads .*; whoever reaches this port sees every pool/, 60_000);
   await open.stop();
-});
-
-test("`up` refuses a policy that it would not serve with", async () => {
-  const { code, stderr } = await cli(["up", "--no-broker"], { POOLMESH_POLICY_FILE: file("policy.json") });
-  assert.equal(code, EXIT.usage);
-  assert.match(stderr, /POOLMESH_POLICY_FILE: not for up/);
 });

@@ -173,7 +173,9 @@ test("one job of a stream for another pool is refused, the others of the stream 
 });
 
 test("a caller who shows nothing, or a token that is false, is told so by every RPC, nothing happens, and it is written down", async () => {
-  const bad = { ...(await files.badJwts("alice")), unknown: "pm_made-up" };
+  const ended = files.token("ended", "admin", ["*"], new Date(Date.now() - 1_000).toISOString());
+  await eventually(async () => (await codeOf(guarded[0] as EdgeCall, bearer(ended))) === Code.Unauthenticated);
+  const bad = { ...(await files.badJwts("alice")), unknown: "pm_made-up", "static and expired": ended };
   const headers: [what: string, Record<string, string>][] = [
     ["nothing", {}],
     ["another scheme", { authorization: "Basic YWxpY2U6eA==" }],

@@ -7,10 +7,15 @@ import { type Rights, ROLES, type Role, rightsOf } from "../../../cli/rights/tab
 import { cleanUp, type Owner } from "../../support/clean-up.js";
 import { KINDS, type RightsBroker, startRightsBroker } from "../../support/doors/rights-broker.js";
 
-/** One holder of each role, of pool "a", and a manager of all pools. */
+/** Those to whom the durable lane gives more. */
+const DURABLE_ROLES = ["client", "manager", "operator"] as const satisfies readonly Role[];
+
+/** One holder of each role, of pool "a", and a manager of all pools; the same with the durable lane. */
 const HOLDERS: readonly Rights[] = [
   ...ROLES.map((role) => rightsOf({ role, pools: ["a"], name: "own" })),
   rightsOf({ role: "manager", name: "every" }),
+  ...DURABLE_ROLES.map((role) => rightsOf({ role, pools: ["a"], name: "lasting", durable: true })),
+  rightsOf({ role: "manager", name: "every-lasting", durable: true }),
 ];
 /** What nobody may subscribe to. */
 const WIDE = [">", "pool.>", "_INBOX.>", "_INBOX.*.>", "pool.*.job", "pool.a.job", "pool.a.job.*", "pool.a.control.*"];
@@ -23,7 +28,7 @@ test("permissions - each role may publish and subscribe what the table says and 
     for (const rights of HOLDERS) {
       const refused = await refusedOf(t, mesh, rights, attempts);
       const expected = attempts.filter((each) => !isAllowed(rights, each)).map(inWords);
-      assert.deepEqual(refused.sort(), expected.sort(), `${kind}, ${rights.holder.role}`);
+      assert.deepEqual(refused.sort(), expected.sort(), `${kind}, ${rights.holder.role} ${rights.holder.name}`);
       assert.ok(expected.length > 50 && expected.length < attempts.length);
     }
   }
@@ -77,6 +82,48 @@ test("permissions - no role reads other pools, other workers' jobs or the answer
   }
 });
 
+/** The same for those who take part in the durable lane. */
+const MUST_BE_REFUSED_DURABLE: Readonly<Record<(typeof DURABLE_ROLES)[number], readonly string[]>> = {
+  client: [
+    ...[
+      "publish pool.b.enqueue",
+      "publish pool.b.durable.normal.x",
+      "subscribe pool.b.ended.*",
+      "publish pool.a.dead.x",
+    ],
+    ...["publish pool.a.outcome.x", "publish $JS.API.STREAM.MSG.GET.pool-jobs-b", "publish $JS.ACK.pool-jobs-a.x"],
+    ...["publish $JS.API.STREAM.DELETE.pool-jobs-a", "publish $JS.API.STREAM.PURGE.pool-dead", "publish $JS.API.INFO"],
+    ...[
+      "publish $JS.API.DIRECT.GET.orders",
+      "publish $JS.API.STREAM.MSG.GET.orders",
+      "subscribe pool.a.durable.normal.x",
+    ],
+  ],
+  manager: [
+    ...["publish pool.b.outcome.x", "publish pool.a.held.other", "subscribe pool.b.enqueue managers"],
+    ...["subscribe pool.a.enqueue", "subscribe pool.a.lookup.other", "publish $JS.ACK.pool-jobs-b.x"],
+    ...["publish $JS.API.STREAM.MSG.DELETE.orders", "publish $JS.API.STREAM.DELETE.pool-jobs-a"],
+    ...["publish $JS.API.CONSUMER.MSG.NEXT.pool-jobs-b.normal", "publish $JS.API.STREAM.CREATE.orders"],
+    ...["publish $JS.API.STREAM.PURGE.pool-dead", "publish $JS.API.STREAM.PURGE.orders"],
+  ],
+  operator: [
+    ...["publish pool.b.enqueue", "publish $JS.API.STREAM.PURGE.pool-jobs-a", "publish $JS.API.STREAM.PURGE.orders"],
+    ...["publish $JS.API.STREAM.MSG.DELETE.pool-outcomes", "publish $JS.ACK.pool-jobs-a.x"],
+  ],
+};
+
+test("permissions - the durable lane gives nobody other pools' jobs, other streams of the account, or a stream's end", async (t) => {
+  for (const kind of KINDS) {
+    const mesh = await startRightsBroker(t, kind, HOLDERS);
+    for (const role of DURABLE_ROLES) {
+      const isIt = ({ holder }: Rights): boolean => holder.role === role && holder.name === "lasting";
+      const rights = HOLDERS.find(isIt) ?? assert.fail();
+      const refused = await refusedOf(t, mesh, rights, MUST_BE_REFUSED_DURABLE[role].map(fromWords));
+      assert.deepEqual(refused.sort(), [...MUST_BE_REFUSED_DURABLE[role]].sort(), `${kind}, ${role}`);
+    }
+  }
+});
+
 /** All that any role may do in this pool or another one, under this name or another one, and what is wider than that. */
 function everyAttempt(): Attempted[] {
   const attempts = new Map<string, Attempted>();
@@ -84,7 +131,7 @@ function everyAttempt(): Attempted[] {
   for (const role of ROLES) {
     for (const pool of ["a", "b"]) {
       for (const name of ["own", "other"]) {
-        const { publish, subscribe } = rightsOf({ role, pools: [pool], name });
+        const { publish, subscribe } = rightsOf({ role, pools: [pool], name, durable: true });
         for (const { subject } of publish) add({ operation: "publish", subject: concrete(subject) });
         for (const { subject, queue } of subscribe) {
           add({ operation: "subscribe", subject });

@@ -93,7 +93,7 @@ test("a request of HTTP/1.0 without a Host is refused, not a crash", async () =>
 });
 
 test("a foreign Origin is refused, also as null and in a preflight", async () => {
-  for (const origin of ["https://evil.example", "null", "http://localhost:1"]) {
+  for (const origin of ["https://evil.example", "null", "http://localhost:1", "http://127.0.0.1:1"]) {
     const { status, headers } = await ask("/healthz", { origin });
     assert.equal(status, 403, origin);
     assert.equal(headers["access-control-allow-origin"], undefined);

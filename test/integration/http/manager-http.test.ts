@@ -152,6 +152,22 @@ for (const name of ["Connect over HTTP/2", "gRPC"]) {
     assert.deepEqual(refs, [0n, 1n, 2n, 3n, 4n]);
   });
 
+  test(`${name} - a job of SubmitMany has its own deadline, also one that is longer than the default`, async (t) => {
+    const pool = `long-${name.replace(/\W/g, "-")}`;
+    await mesh.addWorker({ pool, slots: 9, codec: "text", run: ({ timeLeftMs }) => String(timeLeftMs) }, t);
+    const jobs = [90_000n, 5_000n, 0n].map((timeoutMs, i) => ({
+      ref: BigInt(i),
+      job: { ...emptyJob(pool), timeoutMs },
+    }));
+    const left: number[] = [];
+    for await (const { ref, outcome } of clientOf(name).submitMany(each(jobs))) {
+      const { output } = outcome.case === "result" ? outcome.value : assert.fail(JSON.stringify(outcome.value));
+      left[Number(ref)] = Number(output.case === "payload" ? Buffer.from(output.value).toString() : output.value);
+    }
+    const [long = 0, short = 0, usual = 0] = left;
+    assert.ok(long > 60_000 && long <= 90_000 && short <= 5_000 && usual > 5_000 && usual <= 30_000, String(left));
+  });
+
   test(`${name} - a caller that leaves SubmitMany cancels what is under way`, async (t) => {
     const held = heldJob();
     const pool = `many-${name.replace(/\W/g, "-")}`;

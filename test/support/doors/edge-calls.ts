@@ -40,6 +40,15 @@ export interface EdgeCall {
   readonly path: string;
   readonly server: "manager" | "meter";
   /** Resolves with the first answer. Rejects with the call's error, that of its one job included. */
+  /** Whether it answers with a stream. */
+  readonly isStream: boolean;
+  /** Opens the stream, whose one request does not end, until `signal` aborts. Not for a unary RPC. */
+  readonly open: (
+    transport: Transport,
+    target: Target,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ) => Promise<AsyncIterable<unknown>>;
   readonly call: (transport: Transport, target: Target, headers?: Readonly<Record<string, string>>) => Promise<unknown>;
 }
 
@@ -48,9 +57,30 @@ export const EDGE_CALLS: readonly EdgeCall[] = SERVICES.flatMap(([server, servic
   service.methods.map((method) => ({
     path: `/${service.typeName}/${method.name}`,
     server,
+    isStream: method.methodKind !== "unary",
+    open: (transport, target, headers, signal) =>
+      openStream(transport, method as DescMethodStreaming, target, headers, signal),
     call: (transport, target, headers = {}) => callOnce(transport, method, target, headers),
   })),
 );
+
+async function openStream(
+  transport: Transport,
+  method: DescMethodStreaming,
+  target: Target,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<AsyncIterable<unknown>> {
+  const withPool = { pool: target.pool, ...headers };
+  const request = requestOf(method, target) as Record<string, unknown>;
+  const requests = method.methodKind === "bidi_streaming" ? heldOpen(request, signal) : once(request);
+  return (await transport.stream(method, signal, undefined, withPool, requests)).message;
+}
+
+async function* heldOpen<T>(message: T, signal: AbortSignal): AsyncGenerator<T> {
+  yield message;
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
 
 async function callOnce(
   transport: Transport,

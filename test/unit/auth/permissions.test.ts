@@ -1,5 +1,6 @@
 /** The table of rights: pure data, its forms, and the document that is made from it. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -26,6 +27,37 @@ test("permissions - no right of a pool's holder reaches another pool, and none i
         /^(my\.mesh\.a\.|_INBOX\.[a-z]+\.|\$SRV\.|\$JS\.API\.STREAM\.NAMES$|\$SYS\.REQ\.USER\.INFO$)/,
       );
     }
+  }
+});
+
+test("permissions - for named pools the durable lane reaches the mesh's own streams only, and no other pool's jobs", () => {
+  const streams =
+    /^\$JS\.(ACK(\.\*\.\*)?|API\.(DIRECT|STREAM|CONSUMER)(\.[A-Z]+)+)\.my=mesh-(jobs-a|outcomes|dead|claims)(\.|$)/;
+  for (const role of ROLES) {
+    const holder = { role, pools: ["a"], name: "n", prefix: "my.mesh" };
+    const [base, more] = [rightsOf(holder), rightsOf({ ...holder, durable: true })];
+    const had = new Set([...base.publish, ...base.subscribe].map(({ subject }) => subject));
+    const added = [...more.publish, ...more.subscribe].map(({ subject }) => subject).filter((each) => !had.has(each));
+    if (role === "worker" || role === "meter") assert.deepEqual(added, []);
+    else assert.ok(added.length > 5);
+    for (const subject of added) assert.ok(subject.startsWith("my.mesh.a.") || streams.test(subject), subject);
+  }
+});
+
+test("permissions - the printed command of nsc is what a shell hands over: each right as one argument", () => {
+  for (const role of ROLES) {
+    const rights = rightsOf({ role, pools: ["adder"], name: "n1", durable: true });
+    // A stand-in for the tool, which prints its arguments, each ended by a zero byte.
+    const script = `nsc() { printf '%s\\0' "$@"; }\n# a comment\n${nscCommand(rights).join("\n")}\n`;
+    const args = execFileSync("bash", ["-c", script], { encoding: "utf8" }).split("\0").slice(0, -1);
+    const after = (flag: string): string[] => args.filter((_, i) => args[i - 1] === flag);
+    const { pub, sub, resp } = jwtPermissions(rights);
+    assert.deepEqual(args.slice(0, 3), ["add", "user", "--name"]);
+    assert.deepEqual([after("--allow-pub"), after("--allow-sub")], [pub.allow, sub.allow]);
+    const answers = args.filter((each) => /^--(allow-pub-response|response-ttl)=/.test(each));
+    assert.equal(answers.length, resp === undefined ? 0 : 2);
+    // nsc reads each as a list of comma-separated values.
+    for (const subject of [...pub.allow, ...sub.allow]) assert.doesNotMatch(subject, /[,"]/);
   }
 });
 

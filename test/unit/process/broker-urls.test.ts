@@ -119,7 +119,7 @@ function readyTexts(nats: string): string[] {
   const urls = { nats, manager: "http://127.0.0.1:1", meter: "http://127.0.0.1:2" };
   const facts = { urls, pids: { manager: 1, meter: 2, workers: [] }, workerIds: [], pool: undefined, slots: 1 };
   try {
-    return [readyJson(facts), ...hintLines(facts)];
+    return [readyJson(facts), ...hintLines(facts, { hasPolicy: false })];
   } catch {
     // A list that is refused by up's own configuration before anything is printed.
     return [];

@@ -1,0 +1,147 @@
+/**
+ * What the durable lane needs besides, by role. Pure.
+ *
+ * A worker and a meter need nothing more: they do not know by which lane a job came.
+ * Rights for named pools name the streams of these pools, and the streams that all
+ * pools share. So who has them reads the outcomes and dead letters of other pools too,
+ * and no stream outside of the mesh. Rights for all pools are for any stream of the
+ * account, since a subject has no pattern within a name.
+ */
+import { DurableNames } from "../../mesh/durable/names.js";
+import { QUEUE_MANAGERS } from "../../mesh/wire/subjects.js";
+import type { Right, RightSet, Role } from "./table.js";
+
+/** Which streams, by what they hold. Each is a name, or `*` for any. */
+interface Streams {
+  readonly jobs: readonly string[];
+  readonly outcomes: readonly string[];
+  readonly dead: readonly string[];
+  readonly claims: readonly string[];
+  readonly all: readonly string[];
+}
+
+type Added = Pick<RightSet, "publish" | "subscribe">;
+
+const NOTHING: Added = { publish: [], subscribe: [] };
+
+/**
+ * What is added to a role's set.
+ *
+ * @param roots the first tokens of the subjects of each pool, such as "pool.adder"
+ * @param pools undefined for all
+ */
+export function durableRights(
+  role: Role,
+  roots: readonly string[],
+  name: string,
+  prefix: string,
+  pools: readonly string[] | undefined,
+): Added {
+  const streams = streamsOf(prefix, pools);
+  switch (role) {
+    case "client":
+      return clientRights(roots, streams);
+    case "operator": {
+      const { publish, subscribe } = clientRights(roots, streams);
+      return { publish: [...publish, ...operatorPublish(streams)], subscribe };
+    }
+    case "manager":
+      return { publish: managerPublish(roots, name, streams), subscribe: managerSubscribe(roots, name) };
+    case "worker":
+    case "meter":
+      return NOTHING;
+  }
+}
+
+function clientRights(roots: readonly string[], streams: Streams): Added {
+  return {
+    publish: [
+      ...roots.flatMap((root) => [
+        right(`${root}.durable.*.*`, "durable jobs, to their stream"),
+        right(`${root}.enqueue`, "durable jobs, through a manager"),
+        right(`${root}.lookup`, "who holds a job"),
+        right(`${root}.discard`, "cancels of stored jobs"),
+      ]),
+      ...reads([...streams.jobs, ...streams.outcomes]),
+    ],
+    subscribe: roots.map((root) => right(`${root}.ended.*`, "outcomes, as they are stored")),
+  };
+}
+
+function operatorPublish({ all, dead, jobs }: Streams): Right[] {
+  return [
+    ...reads(dead[0] === "*" ? [] : dead),
+    ...each(all, (stream) => right(`$JS.API.STREAM.INFO.${stream}`, "how full streams are")),
+    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.INFO.${stream}.*`, "how many jobs wait")),
+    ...each(dead, (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "a dead letter that is run again")),
+    ...each(dead, (stream) => right(`$JS.API.STREAM.PURGE.${stream}`, "dead letters that are purged")),
+  ];
+}
+
+function managerPublish(roots: readonly string[], manager: string, { all, jobs, dead, claims }: Streams): Right[] {
+  return [
+    ...roots.flatMap((root) => [
+      right(`${root}.held.${manager}`, "which jobs it holds"),
+      right(`${root}.lookup.*`, "whether another manager is there"),
+      right(`${root}.durable.*.*`, "jobs that it was asked to store"),
+      right(`${root}.outcome.*`, "outcomes, to their stream"),
+      right(`${root}.dead.*`, "dead letters"),
+      right(`${root}.claim.*`, "that a job which may run once begins"),
+    ]),
+    ...each(jobs, (stream) => acks(stream)),
+    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.MSG.NEXT.${stream}.*`, "stored jobs")),
+    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.INFO.${stream}.*`, "whether consumers are there")),
+    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.CREATE.${stream}.>`, CREATE)),
+    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
+    ...each(all, (stream) => right(`$JS.API.STREAM.INFO.${stream}`, "whether streams are there")),
+    ...each(all, (stream) => right(`$JS.API.STREAM.CREATE.${stream}`, CREATE)),
+    ...each([...dead, ...claims, ...jobs], (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over")),
+    ...reads(all),
+  ];
+}
+
+function managerSubscribe(roots: readonly string[], manager: string): Right[] {
+  return roots.flatMap((root) => [
+    right(`${root}.enqueue`, "jobs to store: each goes to one member of the group", QUEUE_MANAGERS),
+    right(`${root}.discard`, "cancels of stored jobs", QUEUE_MANAGERS),
+    right(`${root}.lookup`, "who holds a job"),
+    right(`${root}.lookup.${manager}`, "whether it is there"),
+    right(`${root}.held.*`, "which jobs other managers hold"),
+  ]);
+}
+
+/** Not needed any more once the streams are there. */
+const CREATE = "the lane's streams and consumers, until they are there";
+
+/** The last message of a subject: from any copy of the stream, or from its leader. */
+function reads(streams: readonly string[]): Right[] {
+  return each(streams, (stream) => [
+    right(`$JS.API.DIRECT.GET.${stream === "*" ? ">" : stream}`, "what a stream has"),
+    ...(stream === "*" ? [] : [right(`$JS.API.DIRECT.GET.${stream}.>`, "what a stream has, by subject")]),
+    right(`$JS.API.STREAM.MSG.GET.${stream}`, "the same, from the stream's leader"),
+  ]);
+}
+
+/** An acknowledgement's subject names the stream, in newer brokers after two tokens more. */
+function acks(stream: string): Right[] {
+  const why = "that a stored job is over, or still runs";
+  if (stream === "*") return [right("$JS.ACK.>", why)];
+  return [right(`$JS.ACK.${stream}.>`, why), right(`$JS.ACK.*.*.${stream}.>`, why)];
+}
+
+function streamsOf(prefix: string, pools: readonly string[] | undefined): Streams {
+  if (pools === undefined) return { jobs: ["*"], outcomes: ["*"], dead: ["*"], claims: ["*"], all: ["*"] };
+  const names = new DurableNames(prefix);
+  const jobs = pools.map((pool) => names.jobsStream(pool));
+  const shared = { outcomes: [names.outcomesStream], dead: [names.deadStream], claims: [names.claimsStream] };
+  return { jobs, ...shared, all: [...jobs, ...Object.values(shared).flat()] };
+}
+
+/** One right or more for each stream, each stream once. */
+function each(streams: readonly string[], make: (stream: string) => Right | readonly Right[]): Right[] {
+  return [...new Set(streams)].flatMap(make);
+}
+
+function right(subject: string, why: string, queue?: string): Right {
+  return { subject, why, ...(queue === undefined ? {} : { queue }) };
+}
