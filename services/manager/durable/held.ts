@@ -23,6 +23,8 @@ const MAX_MARGIN_MS = 5_000;
 export class Delivery implements DeliveredJob {
   /** It has ended, and is being stored: it waits for no slot any more. */
   isEnding = false;
+  /** Its last delivery ended at this manager: no worker has it. */
+  wasEndedHere = false;
   /** The claim that was stored for it; 0 for none. */
   claim = 0;
   /** A later delivery of the same message takes the place of an earlier one. */
@@ -44,6 +46,14 @@ export class Delivery implements DeliveredJob {
     this.facts = facts;
     this.ackSubject = ackSubject;
     this.#signedAtMs = nowMs;
+  }
+
+  /**
+   * Names the message, whichever manager has it: workers know a job that they have had before by it. A stream
+   * that was made anew counts from 1 again, so the sequence alone does not name it.
+   */
+  get nonce(): string {
+    return `durable-${this.facts.sequence}-${this.facts.storedAt}`;
   }
 
   get sequence(): number {

@@ -25,7 +25,7 @@ import { MAX_TIMEOUT_MS } from "../../../mesh/wire/headers.js";
 import { isName } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Pool } from "../pool/pool.js";
-import { type Act, type Known, mustLook, onDelivery, onOutcome } from "./decide.js";
+import { type Act, claimed, type Known, mustLook, onDelivery, onOutcome } from "./decide.js";
 import { Ends } from "./ends.js";
 import { Delivery, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
@@ -101,7 +101,7 @@ export class PoolLane {
     for (const delivery of this.#held.all()) {
       if (delivery.id !== id) continue;
       const job = this.#parts.pool.dispatcher.live(id);
-      const attempt = job?.spec.nonce === nonceOf(delivery) ? job.attempt : undefined;
+      const attempt = job?.spec.nonce === delivery.nonce ? job.attempt : undefined;
       const runs = attempt?.state === "accepted";
       return { state: runs ? "running" : "held", attempt: delivery.deliveries, worker: (runs && attempt.worker) || "" };
     }
@@ -143,7 +143,7 @@ export class PoolLane {
     const { dispatcher } = this.#parts.pool;
     for (const delivery of [...this.#held.all()]) {
       const job = dispatcher.live(delivery.id);
-      if (job?.state !== "parked" || job.spec.nonce !== nonceOf(delivery)) continue;
+      if (job?.state !== "parked" || job.spec.nonce !== delivery.nonce) continue;
       dispatcher.cancel(job, new PoolError("draining", "the manager stops"));
     }
   }
@@ -172,6 +172,7 @@ export class PoolLane {
     const job = this.#read(said, headers);
     const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
     this.#held.add(delivery);
+    delivery.wasEndedHere = this.#givenBack.get(id)?.attempt === facts.deliveries - 1;
     this.#givenBack.delete(id);
     if (mustLook(delivery)) void this.#look(delivery);
     else this.#begin(delivery, {});
@@ -225,6 +226,8 @@ export class PoolLane {
     switch (act.do) {
       case "run":
         return this.#run(delivery);
+      case "join":
+        return void this.#join(delivery, act);
       case "claim":
         return void this.#claim(delivery, act.over);
       case "settle":
@@ -240,14 +243,27 @@ export class PoolLane {
     }
   }
 
-  #run(delivery: Delivery): void {
+  /** A worker may have had it from a manager that is gone. */
+  async #join(delivery: Delivery, act: Act & { do: "join" }): Promise<void> {
+    const worker = await this.#parts.pool.locator.locate(delivery.id, delivery.nonce);
+    if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
+    if (worker === undefined) return this.#do(delivery, act.else);
+    delivery.claim = act.claim;
+    this.totals.joined += 1;
+    this.#run(delivery, worker);
+  }
+
+  /** @param joinAt the worker that has it already */
+  #run(delivery: Delivery, joinAt?: string): void {
     const { pool } = this.#parts;
     try {
-      pool.submitStored(delivery.payload, toHeaders(delivery, this.#parts.bus.runtime.wallNow()), {
-        onEnd: (outcome: Outcome) => this.#onEnd(delivery, outcome),
-      });
+      const headers = { ...toHeaders(delivery, this.#parts.bus.runtime.wallNow()), joinAt };
+      pool.submitStored(delivery.payload, headers, { onEnd: (outcome: Outcome) => this.#onEnd(delivery, outcome) });
     } catch (thrown) {
-      const error = toPoolError(thrown);
+      // What a worker has is not given back, for whatever reason this manager cannot ask for it.
+      const mayRun = joinAt !== undefined && delivery.claim > 0;
+      const error = mayRun ? claimed() : toPoolError(thrown);
       this.#onEnd(delivery, { ok: false, id: delivery.id, error, worker: "", attempt: 0 });
     }
   }
@@ -347,18 +363,13 @@ export class PoolLane {
   }
 }
 
-/** One delivery is one submission to the dispatcher: an id that is used again is another job. */
-function nonceOf({ sequence }: Delivery): string {
-  return `durable-${sequence}`;
-}
-
 /** A stored job as the dispatcher takes it. */
 function toHeaders(delivery: Delivery, wallNowMs: number): JobHeaders & { readonly runTimeoutMs: number } {
   const { id, job, deliveries, level } = delivery;
   if (job instanceof PoolError) throw job;
   return {
     jobId: id,
-    nonce: nonceOf(delivery),
+    nonce: delivery.nonce,
     attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + 1,
     timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
     runTimeoutMs: job.timeoutMs,

@@ -10,11 +10,11 @@
 import type { Bus } from "../../../mesh/link/bus.js";
 import { Batcher } from "../../../mesh/link/delivery.js";
 import { ReplyRouter } from "../../../mesh/link/reply-router.js";
+import { encodeJobsHeaders } from "../../../mesh/wire/bundle-headers.js";
 import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
   encodeJobHeaders,
-  encodeJobsHeaders,
   encodeRevocation,
   type ReplyHeaders,
 } from "../../../mesh/wire/headers.js";
@@ -136,13 +136,18 @@ export class Sender implements SenderPort {
       for (const attempt of attempts) this.#sendOne(subject, attempt);
       return;
     }
-    const { bus, leaseMs } = this.#parts;
     const open = attempts.filter(({ isOpen }) => isOpen);
+    for (const alike of byHeaders(open)) this.#sendBundle(subject, alike);
+  }
+
+  /** Sends attempts of which the same is to be said. */
+  #sendBundle(subject: string, open: readonly [Attempt, ...Attempt[]]): void {
+    const { bus, leaseMs } = this.#parts;
     const [first] = open;
-    if (first === undefined) return;
     const { now, wallNow } = bus.runtime;
     const clockMs = now();
-    const about = { sentAt: wallNow(), clockMs, startWithinMs: leaseMs(first, clockMs) };
+    const { durable } = first.job.spec;
+    const about = { sentAt: wallNow(), clockMs, startWithinMs: leaseMs(first, clockMs), durable, join: first.joins };
     const headers = encodeJobsHeaders(open.length, about);
     // If nobody listens at this subject, the broker says so under the first attempt's correlation id.
     first.bundle = open;
@@ -153,7 +158,7 @@ export class Sender implements SenderPort {
   #sendOne(subject: string, attempt: Attempt): void {
     if (!attempt.isOpen) return;
     const { bus, leaseMs } = this.#parts;
-    const { payload, nonce, traceparent, tracestate, idempotent } = attempt.job.spec;
+    const { payload, nonce, traceparent, tracestate, idempotent, durable } = attempt.job.spec;
     const clockMs = bus.runtime.now();
     const timeoutMs = leftMs(attempt);
     const headers = encodeJobHeaders({
@@ -165,12 +170,27 @@ export class Sender implements SenderPort {
       timeoutMs,
       expiresAt: bus.runtime.wallNow() + timeoutMs,
       offer: true,
+      durable,
+      join: attempt.joins,
       idempotent,
       traceparent,
       tracestate,
     });
     bus.publish(subject, payload, { headers, reply: this.#replies.subject(attempt.token) });
   }
+}
+
+/** Attempts in as few groups as differ in what a bundle says of all its jobs. */
+function byHeaders(attempts: readonly Attempt[]): [Attempt, ...Attempt[]][] {
+  const groups: [Attempt, ...Attempt[]][] = [];
+  for (const attempt of attempts) {
+    const isAlike = ([first]: [Attempt, ...Attempt[]]): boolean =>
+      first.joins === attempt.joins && first.job.spec.durable === attempt.job.spec.durable;
+    const group = groups.find(isAlike);
+    if (group === undefined) groups.push([attempt]);
+    else group.push(attempt);
+  }
+  return groups;
 }
 
 function toEntry(attempt: Attempt): BundleEntry {
