@@ -86,7 +86,10 @@ export class Session {
     });
     this.heartbeats = makeHeartbeats(bus, settings, runner.isolation, {
       figures: () => this.#figures(),
-      onSent: () => this.#ticker.resetLag(),
+      onSent: () => {
+        this.#ticker.resetLag();
+        this.#kept.sweep(runtime.now());
+      },
     });
     this.jobs = new RunningJobs({
       ...settings,

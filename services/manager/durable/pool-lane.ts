@@ -19,6 +19,7 @@ import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
+import { delay } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import type { JobHeaders, Priority } from "../../../mesh/wire/headers.js";
 import { MAX_TIMEOUT_MS } from "../../../mesh/wire/headers.js";
@@ -52,6 +53,16 @@ export interface PoolLaneParts {
 const MAX_GIVEN_BACK = 10_000;
 /** When a job is delivered again whose outcome could not be looked for, in milliseconds. */
 const LOOK_AGAIN_MS = 250;
+/** A worker that this manager does not know yet sends a heartbeat within this time, in milliseconds. */
+const FIRST_HEARTBEAT_MS = 1_100;
+
+/** A job that was given back after a failure. */
+interface GivenBack {
+  readonly sequence: number;
+  /** When it is delivered again, monotonic milliseconds. */
+  readonly dueAtMs: number;
+  readonly attempt: number;
+}
 
 export class PoolLane {
   readonly totals = new LaneTotals();
@@ -61,7 +72,7 @@ export class PoolLane {
   readonly #pulls: Pulls;
   readonly #leftovers: Leftovers;
   /** Jobs that wait after a failure which was seen here, oldest first. */
-  readonly #givenBack = new Map<string, { readonly dueAtMs: number; readonly attempt: number }>();
+  readonly #givenBack = new Map<string, GivenBack>();
   #draining = false;
 
   constructor(parts: PoolLaneParts) {
@@ -172,7 +183,8 @@ export class PoolLane {
     const job = this.#read(said, headers);
     const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
     this.#held.add(delivery);
-    delivery.wasEndedHere = this.#givenBack.get(id)?.attempt === facts.deliveries - 1;
+    const note = this.#givenBack.get(id);
+    delivery.wasEndedHere = note?.sequence === facts.sequence && note.attempt === facts.deliveries - 1;
     this.#givenBack.delete(id);
     if (mustLook(delivery)) void this.#look(delivery);
     else this.#begin(delivery, {});
@@ -245,9 +257,13 @@ export class PoolLane {
 
   /** A worker may have had it from a manager that is gone. */
   async #join(delivery: Delivery, act: Act & { do: "join" }): Promise<void> {
-    const worker = await this.#parts.pool.locator.locate(delivery.id, delivery.nonce);
+    const { pool, bus } = this.#parts;
+    const worker = await pool.locator.locate(delivery.id, delivery.nonce);
+    if (worker !== undefined && pool.workers.get(worker) === undefined) await delay(bus.runtime, FIRST_HEARTBEAT_MS);
     if (this.#held.of(delivery.sequence) !== delivery) return;
     if (this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
+    // While nobody can be asked, nobody knows that no worker has it.
+    if (worker === undefined && act.claim > 0 && !bus.connected) return this.#letGo(delivery);
     if (worker === undefined) return this.#do(delivery, act.else);
     delivery.claim = act.claim;
     this.totals.joined += 1;
@@ -342,9 +358,9 @@ export class PoolLane {
     this.#parts.bus.publish(delivery.ackSubject, giveBack(delayMs));
   }
 
-  #remember({ id, deliveries }: Delivery, delayMs: number): void {
+  #remember({ id, sequence, deliveries }: Delivery, delayMs: number): void {
     this.#givenBack.delete(id);
-    this.#givenBack.set(id, { dueAtMs: this.#parts.bus.runtime.now() + delayMs, attempt: deliveries });
+    this.#givenBack.set(id, { sequence, dueAtMs: this.#parts.bus.runtime.now() + delayMs, attempt: deliveries });
     for (const oldest of this.#givenBack.keys()) {
       if (this.#givenBack.size <= MAX_GIVEN_BACK) return;
       this.#givenBack.delete(oldest);

@@ -28,6 +28,10 @@ export interface LocatorParts {
 const ANSWER_WITHIN_MS = 500;
 /** From one question to the next, in milliseconds: jobs that are tried again after a failure come all the time. */
 const BETWEEN_MS = 50;
+/** A manager knows all workers of a pool when it has heard it for so long, in milliseconds. */
+const ALL_HEARD_MS = 1_500;
+/** The worker that nobody has heard yet. */
+const UNHEARD = "";
 /** Jobs in one question. */
 const JOBS_PER_QUESTION = 500;
 /** The first version of the protocol whose workers answer every question, if only with an error. */
@@ -55,11 +59,13 @@ export class Locator {
   #round: Round | undefined;
   #next: Timer | undefined;
   #isDue = false;
+  readonly #sinceMs: number;
   /** Workers that did not answer last time. */
   readonly #silent = new Set<string>();
 
   constructor(parts: LocatorParts) {
     this.#parts = parts;
+    this.#sinceMs = parts.bus.runtime.now();
   }
 
   /** The worker that runs a submission of the durable lane, or keeps its outcome; undefined when none says so. */
@@ -87,6 +93,7 @@ export class Locator {
     const asked = this.#take();
     if (asked.length === 0) return;
     const answering = workers.answering().filter((id) => (workers.get(id)?.protocolVersion ?? 0) >= ANSWERING_VERSION);
+    if (bus.runtime.now() - this.#sinceMs < ALL_HEARD_MS) answering.push(UNHEARD);
     if (answering.length === 0) {
       for (const { tell } of asked) tell(undefined);
       return this.#later();
@@ -137,6 +144,7 @@ export class Locator {
     bus.runtime.cancel(round.limit);
     inbox.close(round.token);
     // Who was not needed any more is not silent.
+    round.expected.delete(UNHEARD);
     if (round.jobs.size > 0) for (const worker of round.expected) this.#silent.add(worker);
     for (const { tell } of round.jobs.values()) tell(undefined);
     this.#later();

@@ -141,9 +141,10 @@ export class Sender implements SenderPort {
   }
 
   /** Sends attempts of which the same is to be said. */
-  #sendBundle(subject: string, open: readonly [Attempt, ...Attempt[]]): void {
+  #sendBundle(subject: string, open: readonly Attempt[]): void {
     const { bus, leaseMs } = this.#parts;
     const [first] = open;
+    if (first === undefined) return;
     const { now, wallNow } = bus.runtime;
     const clockMs = now();
     const { durable } = first.job.spec;
@@ -180,17 +181,14 @@ export class Sender implements SenderPort {
   }
 }
 
-/** Attempts in as few groups as differ in what a bundle says of all its jobs. */
-function byHeaders(attempts: readonly Attempt[]): [Attempt, ...Attempt[]][] {
-  const groups: [Attempt, ...Attempt[]][] = [];
-  for (const attempt of attempts) {
-    const isAlike = ([first]: [Attempt, ...Attempt[]]): boolean =>
-      first.joins === attempt.joins && first.job.spec.durable === attempt.job.spec.durable;
-    const group = groups.find(isAlike);
-    if (group === undefined) groups.push([attempt]);
-    else group.push(attempt);
-  }
-  return groups;
+/** Attempts in as few groups as differ in what a bundle says of all its jobs: one, as a rule. */
+function byHeaders(attempts: readonly Attempt[]): (readonly Attempt[])[] {
+  const [first] = attempts;
+  if (first === undefined) return [];
+  const isAlike = ({ joins, job }: Attempt): boolean =>
+    joins === first.joins && job.spec.durable === first.job.spec.durable;
+  if (attempts.every(isAlike)) return [attempts];
+  return [attempts.filter(isAlike), ...byHeaders(attempts.filter((attempt) => !isAlike(attempt)))];
 }
 
 function toEntry(attempt: Attempt): BundleEntry {
