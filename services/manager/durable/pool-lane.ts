@@ -28,7 +28,7 @@ import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Pool } from "../pool/pool.js";
 import { type Act, claimed, type Known, mustLook, onDelivery, onOutcome } from "./decide.js";
 import { Ends } from "./ends.js";
-import { Delivery, Held } from "./held.js";
+import { Delivery, GivenBack, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
 import { Leftovers } from "./leftovers.js";
 import { Pulls } from "./pulls.js";
@@ -49,20 +49,10 @@ export interface PoolLaneParts {
   readonly log: Logger;
 }
 
-/** Jobs that are remembered until they are due again. */
-const MAX_GIVEN_BACK = 10_000;
 /** When a job is delivered again whose outcome could not be looked for, in milliseconds. */
 const LOOK_AGAIN_MS = 250;
 /** A worker that this manager does not know yet sends a heartbeat within this time, in milliseconds. */
 const FIRST_HEARTBEAT_MS = 1_100;
-
-/** A job that was given back after a failure. */
-interface GivenBack {
-  readonly sequence: number;
-  /** When it is delivered again, monotonic milliseconds. */
-  readonly dueAtMs: number;
-  readonly attempt: number;
-}
 
 export class PoolLane {
   readonly totals = new LaneTotals();
@@ -71,8 +61,7 @@ export class PoolLane {
   readonly #ends: Ends;
   readonly #pulls: Pulls;
   readonly #leftovers: Leftovers;
-  /** Jobs that wait after a failure which was seen here, oldest first. */
-  readonly #givenBack = new Map<string, GivenBack>();
+  readonly #givenBack = new GivenBack();
   #draining = false;
 
   constructor(parts: PoolLaneParts) {
@@ -100,6 +89,11 @@ export class PoolLane {
     return this.#held.size;
   }
 
+  /** Jobs that wait after a failure which was seen here. */
+  retrying(nowMs: number): number {
+    return this.#givenBack.countWaiting(nowMs);
+  }
+
   /** What this manager holds, for the others. */
   get heldList(): HeldList {
     const list: Record<Priority, number[]> = { high: [], normal: [], low: [] };
@@ -116,9 +110,8 @@ export class PoolLane {
       const runs = attempt?.state === "accepted";
       return { state: runs ? "running" : "held", attempt: delivery.deliveries, worker: (runs && attempt.worker) || "" };
     }
-    const note = this.#givenBack.get(id);
-    if (note === undefined || note.dueAtMs < this.#parts.bus.runtime.now()) return undefined;
-    return { state: "retrying", attempt: note.attempt, worker: "" };
+    const attempt = this.#givenBack.waiting(id, this.#parts.bus.runtime.now());
+    return attempt === undefined ? undefined : { state: "retrying", attempt, worker: "" };
   }
 
   /** Called every 100 milliseconds. */
@@ -183,9 +176,7 @@ export class PoolLane {
     const job = this.#read(said, headers);
     const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
     this.#held.add(delivery);
-    const note = this.#givenBack.get(id);
-    delivery.wasEndedHere = note?.sequence === facts.sequence && note.attempt === facts.deliveries - 1;
-    this.#givenBack.delete(id);
+    delivery.wasEndedHere = this.#givenBack.take(delivery);
     if (mustLook(delivery)) void this.#look(delivery);
     else this.#begin(delivery, {});
   }
@@ -354,17 +345,8 @@ export class PoolLane {
   #giveBack(delivery: Delivery, delayMs: number): void {
     if (!this.#end(delivery)) return;
     this.totals.givenBack += 1;
-    if (delayMs > 0) this.#remember(delivery, delayMs);
+    if (delayMs > 0) this.#givenBack.add(delivery, this.#parts.bus.runtime.now() + delayMs);
     this.#parts.bus.publish(delivery.ackSubject, giveBack(delayMs));
-  }
-
-  #remember({ id, sequence, deliveries }: Delivery, delayMs: number): void {
-    this.#givenBack.delete(id);
-    this.#givenBack.set(id, { sequence, dueAtMs: this.#parts.bus.runtime.now() + delayMs, attempt: deliveries });
-    for (const oldest of this.#givenBack.keys()) {
-      if (this.#givenBack.size <= MAX_GIVEN_BACK) return;
-      this.#givenBack.delete(oldest);
-    }
   }
 
   /** Somebody else may have it: the broker decides when it is delivered again. */
