@@ -5,6 +5,7 @@
  * the whole pool is answered only when it asks for an answer by its reply
  * subject and is neither a roll call nor a pace.
  */
+
 import { create } from "@bufbuild/protobuf";
 import type { Msg } from "nats";
 import { type ControlRequest, type ControlResponse, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
@@ -12,9 +13,9 @@ import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Ages } from "../../mesh/wire/ages.js";
-import { decodeJobsHeaders } from "../../mesh/wire/bundle-headers.js";
 import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
 import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { decodeJobsHeaders } from "../../mesh/wire/payloads.js";
 import { headersOf, senderOf } from "../../mesh/wire/wire-headers.js";
 import { controlErrorReply } from "./replies.js";
 

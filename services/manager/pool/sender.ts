@@ -10,7 +10,6 @@
 import type { Bus } from "../../../mesh/link/bus.js";
 import { Batcher } from "../../../mesh/link/delivery.js";
 import { ReplyRouter } from "../../../mesh/link/reply-router.js";
-import { encodeJobsHeaders } from "../../../mesh/wire/bundle-headers.js";
 import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
@@ -21,6 +20,7 @@ import {
 import {
   type BundleEntry,
   encodeBundle,
+  encodeJobsHeaders,
   MAX_BUNDLED_BYTES,
   mostBytes,
   payloadLimit,

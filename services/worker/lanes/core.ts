@@ -9,9 +9,14 @@ import { toPoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
 import { type Ages, hasExpired } from "../../../mesh/wire/ages.js";
-import { type BundleHeaders, decodeJobsHeaders, isBundle } from "../../../mesh/wire/bundle-headers.js";
 import { decodeJobHeaders, type JobHeaders } from "../../../mesh/wire/headers.js";
-import { type BundleEntry, decodeBundle } from "../../../mesh/wire/payloads.js";
+import {
+  type BundleEntry,
+  type BundleHeaders,
+  decodeBundle,
+  decodeJobsHeaders,
+  isBundle,
+} from "../../../mesh/wire/payloads.js";
 import { headersOf, senderOf, splitReply } from "../../../mesh/wire/wire-headers.js";
 import type { Intake } from "../jobs/intake.js";
 import type { JobOrder } from "../jobs/running-job.js";

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Batcher } from "../../../mesh/link/delivery.js";
 import { systemRuntime } from "../../../mesh/link/runtime.js";
-import { decodeJobsHeaders, encodeJobsHeaders } from "../../../mesh/wire/bundle-headers.js";
 import { decodeJobHeaders, encodeJobHeaders, HEADER_RESERVE_BYTES } from "../../../mesh/wire/headers.js";
 import {
   type BundleEntry,
   decodeBundle,
+  decodeJobsHeaders,
   encodeBundle,
+  encodeJobsHeaders,
   MAX_BUNDLE_ENTRIES,
   mostBytes,
 } from "../../../mesh/wire/payloads.js";
