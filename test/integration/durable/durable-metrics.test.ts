@@ -48,7 +48,8 @@ test("durable - /metrics tells what of a pool is queued, held, retrying and dead
   await client.enqueue('"fails"', { backoff: { baseMs: LONG_MS, capMs: LONG_MS } });
   const settled = await eventually(async () => {
     const found = await scrape();
-    return found.retrying_jobs === 1 && found.dead_letters === 1 ? found : undefined;
+    const isSettled = found.retrying_jobs === 1 && found.dead_letters === 1 && found.held_jobs === 0;
+    return isSettled && found.queued_jobs === 0 ? found : undefined;
   });
   const { oldest_job_seconds: oldest = -1, ...counted } = settled;
   assert.ok(oldest > 0, "the job that waits is in the stream");
@@ -71,5 +72,5 @@ test("durable - /metrics tells what of a pool is queued, held, retrying and dead
     const found = await scrape();
     return OF_STREAM.some((name) => name in found) ? undefined : found;
   });
-  assert.equal(cut.held_jobs, full.held_jobs, "what is not known is absent, and not 0");
+  assert.ok((cut.held_jobs ?? 0) > 0, "what is not known is absent, and what the manager knows is there");
 });
