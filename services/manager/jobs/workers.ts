@@ -360,19 +360,8 @@ function fieldsOf(heartbeat: WorkerHeartbeat): Partial<WorkerEntry> {
   const { incarnation, seq, state, slots, busy, isolation } = heartbeat;
   const heartbeatIntervalMs = intervalMs(heartbeat.heartbeatIntervalMs);
   const { takesBundles = false, protocolVersion = 0, missingPermissions: missing = NOTHING } = heartbeat;
-  return {
-    incarnation,
-    seq,
-    state,
-    slots,
-    busy,
-    isolation,
-    heartbeatIntervalMs,
-    takesBundles,
-    protocolVersion,
-    missing,
-    rival: undefined,
-  };
+  const said = { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs };
+  return { ...said, takesBundles, protocolVersion, missing, rival: undefined };
 }
 
 function emptyEntry(id: string): WorkerEntry {
