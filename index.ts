@@ -14,8 +14,9 @@ export type { Enqueued, EnqueueManyOptions, JobLookup } from "./client/durable/c
 export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-letters.js";
 export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */
-export { DurableLane, type DurableLaneOptions, type LaneFigures } from "./client/durable/operator.js";
+export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.js";
 export type { Receipt } from "./client/durable/receipt.js";
+export type { LaneFigures } from "./mesh/durable/figures.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
 export { CATALOGUE, PermanentError, PoolError, type PoolErrorOptions, type Reason } from "./mesh/errors.js";
 /** How payloads become values: JSON is the default. */

@@ -1,4 +1,5 @@
 /** The durable lane of one pool, for operators: its figures and its dead letters. */
+import { type LaneFigures, laneFigures } from "../../mesh/durable/figures.js";
 import { DurableNames } from "../../mesh/durable/names.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
 import { LaneStore } from "../../mesh/durable/store.js";
@@ -13,20 +14,6 @@ export interface DurableLaneOptions extends BusOptions {
   bus?: Bus;
   /** First token of every subject; default "pool". */
   prefix?: string;
-}
-
-/** How the lane stands. */
-export interface LaneFigures {
-  /** Jobs that wait in the stream. */
-  readonly queued: number;
-  /** Jobs that managers hold, and those that wait after a failure. */
-  readonly delivered: number;
-  /** Jobs in the stream. For a while after a broker was killed, some of them may have ended. */
-  readonly stored: number;
-  /** When the oldest of them was enqueued; undefined when there is none. */
-  readonly oldestAt: Date | undefined;
-  /** Dead letters of this pool. */
-  readonly dead: number;
 }
 
 export class DurableLane {
@@ -58,23 +45,9 @@ export class DurableLane {
 
   /** How the lane stands now. @throws PoolError `unknown_pool` when the pool has no durable lane */
   async figures(): Promise<LaneFigures> {
-    const stream = this.#names.jobsStream(this.pool);
-    const jobs = await this.#store.streamInfo(stream);
-    if (jobs === undefined) {
-      throw new PoolError("unknown_pool", `pool ${this.pool} has no durable lane`, { field: "pool" });
-    }
-    const consumers = await Promise.all(
-      (["high", "normal", "low"] as const).map((level) => this.#store.consumerInfo(stream, level)),
-    );
-    const queued = consumers.reduce((sum, consumer) => sum + (consumer?.num_pending ?? 0), 0);
-    const delivered = consumers.reduce((sum, consumer) => sum + (consumer?.num_ack_pending ?? 0), 0);
-    return {
-      queued,
-      delivered,
-      stored: jobs.state.messages,
-      oldestAt: jobs.state.messages === 0 ? undefined : new Date(jobs.state.first_ts),
-      dead: await this.#store.count(this.#names.deadStream, this.#names.every("dead", this.pool)),
-    };
+    const figures = await laneFigures(this.#store, this.#names, this.pool);
+    if (figures !== undefined) return figures;
+    throw new PoolError("unknown_pool", `pool ${this.pool} has no durable lane`, { field: "pool" });
   }
 
   /** Closes its own connection. */

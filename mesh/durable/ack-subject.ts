@@ -8,6 +8,8 @@ export interface DeliveryFacts {
   readonly deliveries: number;
   /** Its sequence in the stream. */
   readonly sequence: number;
+  /** When the stream stored the message, nanoseconds since the epoch: the same at each delivery. */
+  readonly storedAt: string;
   /** Messages that wait behind it. */
   readonly pending: number;
 }
@@ -23,16 +25,17 @@ export function readAckSubject(subject: string | undefined): DeliveryFacts | und
   const tokens = subject.split(".");
   const from = tokens.length >= LONG ? 4 : 2;
   if (tokens.length !== SHORT && tokens.length < LONG) return undefined;
-  const [stream = "", consumer = "", deliveries, sequence, , , pending] = tokens.slice(from);
+  const [stream = "", consumer = "", deliveries, sequence, , storedAt = "", pending] = tokens.slice(from);
   const facts = {
     stream,
     consumer,
     deliveries: Number(deliveries),
     sequence: Number(sequence),
+    storedAt,
     pending: Number(pending),
   };
   const isWhole = [facts.deliveries, facts.sequence, facts.pending].every(Number.isInteger);
-  return isWhole && stream !== "" && consumer !== "" ? facts : undefined;
+  return isWhole && stream !== "" && consumer !== "" && /^\d{1,20}$/.test(storedAt) ? facts : undefined;
 }
 
 const encoder = new TextEncoder();

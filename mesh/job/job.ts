@@ -140,6 +140,10 @@ export interface JobSpec {
   readonly idempotent: boolean;
   /** It is sent again only when it is certain that it has not begun; a job of the durable lane that may run once. */
   readonly once: boolean;
+  /** It comes from the durable lane. */
+  readonly durable: boolean;
+  /** The worker that has it already, of a manager that is gone: it is asked first. One that may run once is sent nowhere else. */
+  readonly joinAt: string | undefined;
   readonly priority: Priority;
   readonly wait: boolean;
   /** Waits also for a pool that no worker serves yet. */
@@ -190,6 +194,8 @@ export function toJobSpec(
     runTimeoutMs: undefined,
     idempotent: options.idempotent ?? false,
     once: false,
+    durable: false,
+    joinAt: undefined,
     priority: options.priority === undefined ? "normal" : checkPriority(options.priority),
     wait: options.wait ?? true,
     waitForPool: options.waitForPool ?? false,

@@ -9,8 +9,8 @@
  * Deadlines are the owner's matter.
  */
 import type { Msg } from "nats";
-import { decodeReplyHeaders, isBundle, type ReplyHeaders } from "../wire/headers.js";
-import { type BundleEntry, decodeBundle } from "../wire/payloads.js";
+import { decodeReplyHeaders, type ReplyHeaders } from "../wire/headers.js";
+import { type BundleEntry, decodeBundle, isBundle } from "../wire/payloads.js";
 import { headersOf, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import type { Subscription } from "./subscription.js";

@@ -7,7 +7,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
 import { checkName } from "./subjects.js";
-import { eachHeader, firstHeaderIs, type HeaderReader, wireHeaders } from "./wire-headers.js";
+import { eachHeader, type HeaderReader, wireHeaders } from "./wire-headers.js";
 
 /** Header names, in their canonical form. */
 export const HEADER = {
@@ -25,6 +25,10 @@ export const HEADER = {
   timeoutMs: "Pool-Timeout-Ms",
   expiresAt: "Pool-Expires-At",
   offer: "Pool-Offer",
+  /** On a job that a manager sends to a worker: "durable" when it comes from the durable lane. */
+  lane: "Pool-Lane",
+  /** On such a job: "1" when it is not to be started, but joined where it runs or has run. */
+  join: "Pool-Join",
   reply: "Pool-Reply",
   worker: "Pool-Worker",
   /** On a submission that one manager passes on to another: where its sender waits for the answer. */
@@ -84,6 +88,9 @@ export const HEADER = {
   diedAt: "Pool-Died-At",
 } as const;
 
+/** The value of {@link HEADER.lane}. */
+export const DURABLE = "durable";
+
 /** What a reply says it is. */
 export type ReplyKind = "accepted" | "busy" | "progress" | "result" | "error";
 
@@ -115,6 +122,10 @@ export interface JobHeaders {
   /** Milliseconds since the epoch. */
   expiresAt?: number;
   offer?: boolean;
+  /** It comes from the durable lane: its outcome is kept for whoever hands it in after this manager. */
+  durable?: boolean;
+  /** Not to be started: whoever has it answers this sender too. */
+  join?: boolean;
   idempotent?: boolean;
   priority?: Priority;
   wait?: boolean;
@@ -149,6 +160,8 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
   if (job.timeoutMs !== undefined) h.append(HEADER.timeoutMs, String(Math.max(1, Math.ceil(job.timeoutMs))));
   if (job.expiresAt !== undefined) h.append(HEADER.expiresAt, String(Math.ceil(job.expiresAt)));
   if (job.offer) h.append(HEADER.offer, "1");
+  if (job.durable) h.append(HEADER.lane, DURABLE);
+  if (job.join) h.append(HEADER.join, "1");
   if (job.idempotent) h.append(HEADER.idempotent, "1");
   if (job.priority !== undefined && job.priority !== "normal") h.append(HEADER.priority, job.priority);
   if (job.wait === false) h.append(HEADER.wait, "0");
@@ -156,50 +169,6 @@ export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
   if (job.client !== undefined) h.append(HEADER.client, job.client);
   if (job.traceparent !== undefined) h.append(HEADER.traceparent, job.traceparent);
   if (job.tracestate !== undefined) h.append(HEADER.tracestate, job.tracestate);
-  return h;
-}
-
-/** Whether a message is a bundle of several (see payloads.ts). */
-export const isBundle = firstHeaderIs(HEADER.bundle);
-
-/** What a bundle of jobs says of all of them. */
-export interface BundleHeaders {
-  /** When it was sent, milliseconds since the epoch; for workers of protocol version 1. */
-  readonly sentAt: number | undefined;
-  /** As in {@link JobHeaders}. */
-  readonly clockMs: number | undefined;
-  readonly startWithinMs: number | undefined;
-}
-
-/** Headers of a bundle of jobs. */
-export function encodeJobsHeaders(count: number, { sentAt, clockMs, startWithinMs }: BundleHeaders): MsgHdrs {
-  const h = wireHeaders();
-  h.append(HEADER.bundle, String(count));
-  if (sentAt !== undefined) h.append(HEADER.sentAt, String(sentAt));
-  if (clockMs !== undefined) h.append(HEADER.clock, String(Math.floor(clockMs)));
-  if (startWithinMs !== undefined) h.append(HEADER.startWithinMs, String(Math.floor(startWithinMs)));
-  return h;
-}
-
-/** What a bundle of jobs says of all of them; what is malformed is taken as not said. */
-export function decodeJobsHeaders(h: HeaderReader | undefined): BundleHeaders {
-  const number = (name: string): number | undefined => {
-    const said = h?.get(name) ?? "";
-    return /^\d{1,15}$/.test(said) ? Number(said) : undefined;
-  };
-  return {
-    sentAt: number(HEADER.sentAt),
-    clockMs: number(HEADER.clock),
-    startWithinMs: number(HEADER.startWithinMs),
-  };
-}
-
-/** Headers of a bundle of results. */
-export function encodeResultsHeaders(count: number, worker: string, free: number): MsgHdrs {
-  const h = wireHeaders();
-  h.append(HEADER.bundle, String(count));
-  h.append(HEADER.worker, worker);
-  h.append(HEADER.free, String(free));
   return h;
 }
 
@@ -273,6 +242,12 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       break;
     case HEADER.offer:
       if (value === "1") job.offer = true;
+      break;
+    case HEADER.lane:
+      if (value === DURABLE) job.durable = true;
+      break;
+    case HEADER.join:
+      if (value === "1") job.join = true;
       break;
     case HEADER.idempotent:
       if (value === "1") job.idempotent = true;

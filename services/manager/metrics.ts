@@ -5,6 +5,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Bus } from "../../mesh/link/bus.js";
 import { figuresOf } from "./heartbeat.js";
+import { addLaneMetrics } from "./lane-metrics.js";
 import type { Pools } from "./pools.js";
 
 /** A registry whose values are read from the pools when it is scraped. */
@@ -121,6 +122,7 @@ export function managerMetrics(pools: Pools, bus: Pick<Bus, "droppedReplies" | "
       this.inc(bus.refusals);
     },
   });
+  addLaneMetrics(registry, pools);
   return registry;
 }
 

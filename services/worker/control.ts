@@ -5,6 +5,7 @@
  * the whole pool is answered only when it asks for an answer by its reply
  * subject and is neither a roll call nor a pace.
  */
+
 import { create } from "@bufbuild/protobuf";
 import type { Msg } from "nats";
 import { type ControlRequest, type ControlResponse, ControlResponseSchema } from "../../gen/poolmesh/v1/control_pb.js";
@@ -13,7 +14,8 @@ import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Ages } from "../../mesh/wire/ages.js";
 import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
-import { decodeJobsHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
+import { decodeJobsHeaders } from "../../mesh/wire/payloads.js";
 import { headersOf, senderOf } from "../../mesh/wire/wire-headers.js";
 import { controlErrorReply } from "./replies.js";
 
@@ -35,6 +37,8 @@ export interface ControlActions {
   setPace(coalesceMs: number): void;
   /** Sends kept results again. For each of the submissions: whether the worker knows it, running or finished. */
   resend(submissions: readonly SubmissionName[]): readonly boolean[];
+  /** For each of the submissions of the durable lane: whether a later attempt would join it here. */
+  has(submissions: readonly SubmissionName[]): readonly boolean[];
   snapshot(): Heartbeat;
 }
 
@@ -97,7 +101,9 @@ export class Control {
         this.#actions.setPace(op.value.coalesceMs);
         return undefined;
       case "owed":
-        return this.#owed(op.value.jobIds, op.value.nonces);
+        return this.#known(op.value.jobIds, op.value.nonces, (asked) => this.#actions.resend(asked));
+      case "locate":
+        return this.#known(op.value.jobIds, op.value.nonces, (asked) => this.#actions.has(asked));
       default:
         throw new PoolError("invalid_argument", "control: op is missing", { field: "control" });
     }
@@ -109,8 +115,8 @@ export class Control {
     if (wait) await emptied;
   }
 
-  #owed(jobIds: readonly string[], nonces: readonly string[]): ControlResponse {
-    const known = this.#actions.resend(jobIds.map((id, i) => ({ id, nonce: nonces[i] ?? "" })));
+  #known(jobIds: readonly string[], nonces: readonly string[], isKnown: ControlActions["has"]): ControlResponse {
+    const known = isKnown(jobIds.map((id, i) => ({ id, nonce: nonces[i] ?? "" })));
     return create(ControlResponseSchema, {
       worker: this.#actions.snapshot(),
       knownJobIds: jobIds.filter((_, i) => known[i]),

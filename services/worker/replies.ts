@@ -11,10 +11,11 @@ import type { PoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Batcher, Confirmer, type UnconfirmedStore } from "../../mesh/link/delivery.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
-import { encodeReplyHeaders, encodeResultsHeaders, type ReplyKind } from "../../mesh/wire/headers.js";
+import { encodeReplyHeaders, type ReplyKind } from "../../mesh/wire/headers.js";
 import {
   type BundleEntry,
   encodeBundle,
+  encodeResultsHeaders,
   MAX_BUNDLED_BYTES,
   mostBytes,
   payloadLimit,

@@ -19,6 +19,7 @@ import { reportTo } from "./handlers/job-report.js";
 import type { Runner } from "./handlers/runner.js";
 import { type HeartbeatFigures, type Heartbeats, makeHeartbeats, RUNNING_IDS_LIMIT } from "./heartbeat.js";
 import { Intake, Revoked } from "./jobs/intake.js";
+import { KeptOutcomes } from "./jobs/kept-outcomes.js";
 import { Results } from "./jobs/results.js";
 import { AcceptPolicy, jobKey } from "./jobs/running-job.js";
 import { RunningJobs, Slots } from "./jobs/running-jobs.js";
@@ -39,7 +40,7 @@ export interface WorkerStatus {
 export interface SessionHost {
   readonly settings: WorkerSettings;
   readonly status: Readonly<WorkerStatus>;
-  readonly actions: Omit<ControlActions, "rollCall" | "setPace" | "resend" | "snapshot">;
+  readonly actions: Omit<ControlActions, "rollCall" | "setPace" | "resend" | "has" | "snapshot">;
 }
 
 /** The longest wait for kept results to be confirmed at the end, in milliseconds. */
@@ -62,6 +63,7 @@ export class Session {
   /** Whether a permission is missing. */
   #isHindered = false;
   readonly #results = new Results();
+  readonly #kept = new KeptOutcomes();
   readonly #revoked = new Revoked();
   readonly #ages = new Ages();
   readonly #subscriptions: Subscription[] = [];
@@ -84,7 +86,10 @@ export class Session {
     });
     this.heartbeats = makeHeartbeats(bus, settings, runner.isolation, {
       figures: () => this.#figures(),
-      onSent: () => this.#ticker.resetLag(),
+      onSent: () => {
+        this.#ticker.resetLag();
+        this.#kept.sweep(runtime.now());
+      },
     });
     this.jobs = new RunningJobs({
       ...settings,
@@ -92,6 +97,7 @@ export class Session {
       slots: this.slots,
       runner,
       acceptPolicy,
+      kept: this.#kept,
       now: runtime.now,
       sendable: (outcome) => replies.sendable(outcome),
       flush: () => replies.flush(),
@@ -103,6 +109,7 @@ export class Session {
       slots: this.slots,
       jobs: this.jobs,
       results,
+      kept: this.#kept,
       revoked: this.#revoked,
       refusals: this.#replies,
       submitSubject: settings.subjects.submit(settings.pool),
@@ -185,6 +192,7 @@ export class Session {
       rollCall: () => this.heartbeats.rollCall(),
       setPace: (coalesceMs) => this.heartbeats.setPace(coalesceMs),
       resend: (submissions) => this.#resend(submissions),
+      has: (submissions) => this.#has(submissions),
       snapshot: () => this.heartbeats.snapshot(),
     };
   }
@@ -193,6 +201,14 @@ export class Session {
     const keys = submissions.map(({ id, nonce }) => jobKey(id, nonce));
     const finished = this.#replies.resend(new Set(keys));
     return submissions.map(({ id, nonce }, i) => this.jobs.acceptAgain(id, nonce) || finished.has(keys[i] as string));
+  }
+
+  #has(submissions: readonly SubmissionName[]): readonly boolean[] {
+    const nowMs = this.#bus.runtime.now();
+    const running = this.jobs.durableKeys();
+    return submissions.map(
+      ({ id, nonce }) => running.has(jobKey(id, nonce)) || this.#kept.find(id, nonce, nowMs) !== undefined,
+    );
   }
 
   #watchRights(): MissingRights {

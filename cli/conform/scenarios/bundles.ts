@@ -1,7 +1,6 @@
 /** Scenarios: several jobs in one message. */
 
-import { encodeJobsHeaders } from "../../../mesh/wire/headers.js";
-import { encodeBundle } from "../../../mesh/wire/payloads.js";
+import { encodeBundle, encodeJobsHeaders } from "../../../mesh/wire/payloads.js";
 import { PATIENCE_MS } from "../kit.js";
 import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
 import { SentJob } from "../sent-job.js";

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/control.proto.
  */
 export const file_poolmesh_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb29sbWVzaC92MS9jb250cm9sLnByb3RvEgtwb29sbWVzaC52MSLbBAoOQ29udHJvbFJlcXVlc3QSMgoFZHJhaW4YASABKAsyIS5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5EcmFpbkgAEjIKBXBhdXNlGAIgASgLMiEucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUGF1c2VIABI0CgZyZXN1bWUYAyABKAsyIi5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5SZXN1bWVIABI0CgZyZXNpemUYBCABKAsyIi5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5SZXNpemVIABIyCgVwcm9iZRgFIAEoCzIhLnBvb2xtZXNoLnYxLkNvbnRyb2xSZXF1ZXN0LlByb2JlSAASOQoJcm9sbF9jYWxsGAYgASgLMiQucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUm9sbENhbGxIABIwCgRwYWNlGAcgASgLMiAucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUGFjZUgAEjAKBG93ZWQYCCABKAsyIC5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5Pd2VkSAAaFQoFRHJhaW4SDAoEd2FpdBgBIAEoCBoHCgVQYXVzZRoICgZSZXN1bWUaFwoGUmVzaXplEg0KBXNsb3RzGAEgASgNGgcKBVByb2JlGgoKCFJvbGxDYWxsGhsKBFBhY2USEwoLY29hbGVzY2VfbXMYASABKA0aJwoET3dlZBIPCgdqb2JfaWRzGAEgAygJEg4KBm5vbmNlcxgCIAMoCUIECgJvcCJpCg9Db250cm9sUmVzcG9uc2USJgoGd29ya2VyGAEgASgLMhYucG9vbG1lc2gudjEuSGVhcnRiZWF0EhUKDWtub3duX2pvYl9pZHMYAiADKAkSFwoPdW5rbm93bl9qb2JfaWRzGAMgAygJYgZwcm90bzM", [file_poolmesh_v1_heartbeat]);
+  fileDesc("Chlwb29sbWVzaC92MS9jb250cm9sLnByb3RvEgtwb29sbWVzaC52MSK8BQoOQ29udHJvbFJlcXVlc3QSMgoFZHJhaW4YASABKAsyIS5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5EcmFpbkgAEjIKBXBhdXNlGAIgASgLMiEucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUGF1c2VIABI0CgZyZXN1bWUYAyABKAsyIi5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5SZXN1bWVIABI0CgZyZXNpemUYBCABKAsyIi5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5SZXNpemVIABIyCgVwcm9iZRgFIAEoCzIhLnBvb2xtZXNoLnYxLkNvbnRyb2xSZXF1ZXN0LlByb2JlSAASOQoJcm9sbF9jYWxsGAYgASgLMiQucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUm9sbENhbGxIABIwCgRwYWNlGAcgASgLMiAucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUGFjZUgAEjAKBG93ZWQYCCABKAsyIC5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5Pd2VkSAASNAoGbG9jYXRlGAkgASgLMiIucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuTG9jYXRlSAAaFQoFRHJhaW4SDAoEd2FpdBgBIAEoCBoHCgVQYXVzZRoICgZSZXN1bWUaFwoGUmVzaXplEg0KBXNsb3RzGAEgASgNGgcKBVByb2JlGgoKCFJvbGxDYWxsGhsKBFBhY2USEwoLY29hbGVzY2VfbXMYASABKA0aJwoET3dlZBIPCgdqb2JfaWRzGAEgAygJEg4KBm5vbmNlcxgCIAMoCRopCgZMb2NhdGUSDwoHam9iX2lkcxgBIAMoCRIOCgZub25jZXMYAiADKAlCBAoCb3AiaQoPQ29udHJvbFJlc3BvbnNlEiYKBndvcmtlchgBIAEoCzIWLnBvb2xtZXNoLnYxLkhlYXJ0YmVhdBIVCg1rbm93bl9qb2JfaWRzGAIgAygJEhcKD3Vua25vd25fam9iX2lkcxgDIAMoCWIGcHJvdG8z", [file_poolmesh_v1_heartbeat]);
 
 /**
  * ControlRequest is what a worker accepts on pool.P.control.W, and every worker
@@ -81,6 +81,14 @@ export type ControlRequest = Message<"poolmesh.v1.ControlRequest"> & {
      */
     value: ControlRequest_Owed;
     case: "owed";
+  } | {
+    /**
+     * Which of these jobs of the durable lane would a later attempt join here? Nothing is sent again.
+     *
+     * @generated from field: poolmesh.v1.ControlRequest.Locate locate = 9;
+     */
+    value: ControlRequest_Locate;
+    case: "locate";
   } | { case: undefined; value?: undefined };
 };
 
@@ -223,6 +231,30 @@ export const ControlRequest_OwedSchema: GenMessage<ControlRequest_Owed> = /*@__P
   messageDesc(file_poolmesh_v1_control, 0, 7);
 
 /**
+ * @generated from message poolmesh.v1.ControlRequest.Locate
+ */
+export type ControlRequest_Locate = Message<"poolmesh.v1.ControlRequest.Locate"> & {
+  /**
+   * Ids of the jobs, and for each the nonce of its submission.
+   *
+   * @generated from field: repeated string job_ids = 1;
+   */
+  jobIds: string[];
+
+  /**
+   * @generated from field: repeated string nonces = 2;
+   */
+  nonces: string[];
+};
+
+/**
+ * Describes the message poolmesh.v1.ControlRequest.Locate.
+ * Use `create(ControlRequest_LocateSchema)` to create a new message.
+ */
+export const ControlRequest_LocateSchema: GenMessage<ControlRequest_Locate> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_control, 0, 8);
+
+/**
  * @generated from message poolmesh.v1.ControlResponse
  */
 export type ControlResponse = Message<"poolmesh.v1.ControlResponse"> & {
@@ -235,6 +267,7 @@ export type ControlResponse = Message<"poolmesh.v1.ControlResponse"> & {
 
   /**
    * For Owed: ids that the worker runs or has just sent again, and ids that it never saw.
+   * For Locate: ids that it runs or whose outcome it keeps, and the others.
    *
    * @generated from field: repeated string known_job_ids = 2;
    */

@@ -9,9 +9,10 @@
  *   a dead letter of it is stored                bury: store its outcome, acknowledge
  *   its headers are wrong                        bury, invalid_argument
  *   its time is over                             store deadline_exceeded
- *   it may run once, and a claim of it is stored bury, worker_lost: it may have run
+ *   it may run once, and a claim of it is stored join, else bury, worker_lost: it may have run
  *   delivered far more often than it may fail    bury, worker_lost: whoever has it dies
  *   it may run once                              claim, then run
+ *   delivered before, and not ended here         join, else run
  *   anything else                                run
  *
  *   an outcome                                   what is done
@@ -37,6 +38,8 @@ export interface DeliveredJob {
   readonly deliveries: number;
   /** What it says of itself; an error when its headers are wrong. */
   readonly job: DurableJob | PoolError;
+  /** Its last delivery ended at this manager, so no worker has it. */
+  readonly wasEndedHere?: boolean;
 }
 
 /** What the streams say of a job's id. Undefined: nothing is stored, or nobody looked. */
@@ -52,6 +55,8 @@ export interface Known {
 /** What is to be done. */
 export type Act =
   | { readonly do: "run" }
+  /** If a worker has it already, that one tells how it ends. Else do the other. */
+  | { readonly do: "join"; readonly else: Act; readonly claim: number }
   /** Store a claim over the one with this sequence, 0 for none; then run. */
   | { readonly do: "claim"; readonly over: number }
   /** An outcome is stored: acknowledge. */
@@ -82,9 +87,13 @@ export function onDelivery(delivered: DeliveredJob, known: Known, wallNowMs: num
   if (job.expiresAt !== undefined && wallNowMs >= job.expiresAt) {
     return { do: "store", outcome: failed(delivered, expired()) };
   }
-  if (!job.idempotent && known.claim?.job === sequence) return { do: "bury", error: claimed() };
+  if (!job.idempotent && known.claim?.job === sequence) {
+    return { do: "join", else: { do: "bury", error: claimed() }, claim: known.claim.sequence };
+  }
   if (deliveries > job.maxAttempts + DELIVERIES_OVER_ATTEMPTS) return { do: "bury", error: poison(deliveries) };
-  return job.idempotent ? { do: "run" } : { do: "claim", over: known.claim?.sequence ?? 0 };
+  if (!job.idempotent) return { do: "claim", over: known.claim?.sequence ?? 0 };
+  const mayBeAtWorker = deliveries > 1 && delivered.wasEndedHere !== true;
+  return mayBeAtWorker ? { do: "join", else: { do: "run" }, claim: 0 } : { do: "run" };
 }
 
 /** What the manager can do at the moment. */
@@ -154,7 +163,8 @@ function expired(maybeExecuted = false): PoolError {
   return new PoolError("deadline_exceeded", "the job expired before it ended", { maybeExecuted });
 }
 
-function claimed(): PoolError {
+/** Nobody can say what became of a job that may run once. */
+export function claimed(): PoolError {
   const message = "whoever had the job is lost; it may run once only";
   return new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false });
 }

@@ -1,5 +1,5 @@
 /**
- * The deliveries that one manager holds of one pool, and for how long it may. Pure.
+ * The deliveries that one manager holds of one pool, for how long it may, and those that it has given back. Pure.
  *
  * Decided here: when a delivery's lease is over. The broker delivers a message
  * again when it has heard nothing of it for the consumer's ack wait. So a manager
@@ -23,6 +23,8 @@ const MAX_MARGIN_MS = 5_000;
 export class Delivery implements DeliveredJob {
   /** It has ended, and is being stored: it waits for no slot any more. */
   isEnding = false;
+  /** Its last delivery ended at this manager: no worker has it. */
+  wasEndedHere = false;
   /** The claim that was stored for it; 0 for none. */
   claim = 0;
   /** A later delivery of the same message takes the place of an earlier one. */
@@ -44,6 +46,14 @@ export class Delivery implements DeliveredJob {
     this.facts = facts;
     this.ackSubject = ackSubject;
     this.#signedAtMs = nowMs;
+  }
+
+  /**
+   * Names the message, whichever manager has it: workers know a job that they have had before by it. A stream
+   * that was made anew counts from 1 again, so the sequence alone does not name it.
+   */
+  get nonce(): string {
+    return `durable-${this.facts.sequence}-${this.facts.storedAt}`;
   }
 
   get sequence(): number {
@@ -134,5 +144,48 @@ export class Held {
   /** Those that the broker must hear of now. */
   toSign(nowMs: number): Delivery[] {
     return [...this.#bySequence.values()].filter(({ signedAtMs }) => nowMs - signedAtMs >= this.#signEveryMs);
+  }
+}
+
+/** Jobs that are remembered until they are due again. */
+const MAX_GIVEN_BACK = 10_000;
+
+interface Note {
+  readonly sequence: number;
+  readonly dueAtMs: number;
+  readonly attempt: number;
+}
+
+/** The jobs that one manager has given back after a failure, and that wait; the oldest are forgotten. */
+export class GivenBack {
+  readonly #notes = new Map<string, Note>();
+
+  /** @param dueAtMs when it is delivered again, monotonic milliseconds */
+  add({ id, sequence, deliveries }: Delivery, dueAtMs: number): void {
+    this.#notes.delete(id);
+    this.#notes.set(id, { sequence, dueAtMs, attempt: deliveries });
+    for (const oldest of this.#notes.keys()) {
+      if (this.#notes.size <= MAX_GIVEN_BACK) return;
+      this.#notes.delete(oldest);
+    }
+  }
+
+  /** The attempt after which a job waits; undefined when it is due, or nothing is known of it. */
+  waiting(id: string, nowMs: number): number | undefined {
+    const note = this.#notes.get(id);
+    return note === undefined || note.dueAtMs < nowMs ? undefined : note.attempt;
+  }
+
+  countWaiting(nowMs: number): number {
+    let count = 0;
+    for (const { dueAtMs } of this.#notes.values()) if (dueAtMs >= nowMs) count += 1;
+    return count;
+  }
+
+  /** A job is delivered: whether its last delivery was given back here. */
+  take({ id, sequence, deliveries }: Delivery): boolean {
+    const note = this.#notes.get(id);
+    this.#notes.delete(id);
+    return note?.sequence === sequence && note.attempt === deliveries - 1;
   }
 }

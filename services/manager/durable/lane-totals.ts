@@ -2,6 +2,8 @@
 export class LaneTotals {
   /** Jobs that were delivered to this manager. */
   delivered = 0;
+  /** Jobs that a worker had already from another manager: it was asked for their outcome. */
+  joined = 0;
   /** Results that were stored. */
   succeeded = 0;
   /** Jobs that were given up. */

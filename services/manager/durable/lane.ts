@@ -6,6 +6,7 @@
  * left goes back, and then the open pulls run out.
  */
 
+import { type LaneFigures, laneFigures } from "../../../mesh/durable/figures.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
 import type { HeldList } from "../../../mesh/durable/held-list.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
@@ -96,6 +97,16 @@ export class DurableLane {
     return this.#lanes.get(pool);
   }
 
+  /** The lanes by pool. */
+  *all(): Generator<readonly [pool: string, lane: PoolLane]> {
+    for (const [pool, lane] of this.#lanes) yield [pool.name, lane];
+  }
+
+  /** How the lane of a pool stands, as its streams tell. @throws PoolError */
+  figures(pool: string): Promise<LaneFigures | undefined> {
+    return laneFigures(this.store, this.names, pool);
+  }
+
   /** A cluster may need a moment for an election; a broker without JetStream stays without. */
   async #provisionAtStart(): Promise<void> {
     const { runtime } = this.#parts.bus;
@@ -161,7 +172,7 @@ export class DurableLane {
   }
 
   *#heldLists(): Generator<readonly [string, HeldList]> {
-    for (const [pool, lane] of this.#lanes) yield [pool.name, lane.heldList];
+    for (const [pool, lane] of this.all()) yield [pool, lane.heldList];
   }
 
   #find(name: string, id: string): HeldJob | undefined {

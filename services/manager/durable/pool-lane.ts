@@ -19,15 +19,16 @@ import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
+import { delay } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import type { JobHeaders, Priority } from "../../../mesh/wire/headers.js";
 import { MAX_TIMEOUT_MS } from "../../../mesh/wire/headers.js";
 import { isName } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Pool } from "../pool/pool.js";
-import { type Act, type Known, mustLook, onDelivery, onOutcome } from "./decide.js";
+import { type Act, claimed, type Known, mustLook, onDelivery, onOutcome } from "./decide.js";
 import { Ends } from "./ends.js";
-import { Delivery, Held } from "./held.js";
+import { Delivery, GivenBack, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
 import { Leftovers } from "./leftovers.js";
 import { Pulls } from "./pulls.js";
@@ -48,10 +49,10 @@ export interface PoolLaneParts {
   readonly log: Logger;
 }
 
-/** Jobs that are remembered until they are due again. */
-const MAX_GIVEN_BACK = 10_000;
 /** When a job is delivered again whose outcome could not be looked for, in milliseconds. */
 const LOOK_AGAIN_MS = 250;
+/** A worker that this manager does not know yet sends a heartbeat within this time, in milliseconds. */
+const FIRST_HEARTBEAT_MS = 1_100;
 
 export class PoolLane {
   readonly totals = new LaneTotals();
@@ -60,8 +61,7 @@ export class PoolLane {
   readonly #ends: Ends;
   readonly #pulls: Pulls;
   readonly #leftovers: Leftovers;
-  /** Jobs that wait after a failure which was seen here, oldest first. */
-  readonly #givenBack = new Map<string, { readonly dueAtMs: number; readonly attempt: number }>();
+  readonly #givenBack = new GivenBack();
   #draining = false;
 
   constructor(parts: PoolLaneParts) {
@@ -89,6 +89,11 @@ export class PoolLane {
     return this.#held.size;
   }
 
+  /** Jobs that wait after a failure which was seen here. */
+  retrying(nowMs: number): number {
+    return this.#givenBack.countWaiting(nowMs);
+  }
+
   /** What this manager holds, for the others. */
   get heldList(): HeldList {
     const list: Record<Priority, number[]> = { high: [], normal: [], low: [] };
@@ -101,13 +106,12 @@ export class PoolLane {
     for (const delivery of this.#held.all()) {
       if (delivery.id !== id) continue;
       const job = this.#parts.pool.dispatcher.live(id);
-      const attempt = job?.spec.nonce === nonceOf(delivery) ? job.attempt : undefined;
+      const attempt = job?.spec.nonce === delivery.nonce ? job.attempt : undefined;
       const runs = attempt?.state === "accepted";
       return { state: runs ? "running" : "held", attempt: delivery.deliveries, worker: (runs && attempt.worker) || "" };
     }
-    const note = this.#givenBack.get(id);
-    if (note === undefined || note.dueAtMs < this.#parts.bus.runtime.now()) return undefined;
-    return { state: "retrying", attempt: note.attempt, worker: "" };
+    const attempt = this.#givenBack.waiting(id, this.#parts.bus.runtime.now());
+    return attempt === undefined ? undefined : { state: "retrying", attempt, worker: "" };
   }
 
   /** Called every 100 milliseconds. */
@@ -143,7 +147,7 @@ export class PoolLane {
     const { dispatcher } = this.#parts.pool;
     for (const delivery of [...this.#held.all()]) {
       const job = dispatcher.live(delivery.id);
-      if (job?.state !== "parked" || job.spec.nonce !== nonceOf(delivery)) continue;
+      if (job?.state !== "parked" || job.spec.nonce !== delivery.nonce) continue;
       dispatcher.cancel(job, new PoolError("draining", "the manager stops"));
     }
   }
@@ -172,7 +176,7 @@ export class PoolLane {
     const job = this.#read(said, headers);
     const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
     this.#held.add(delivery);
-    this.#givenBack.delete(id);
+    delivery.wasEndedHere = this.#givenBack.take(delivery);
     if (mustLook(delivery)) void this.#look(delivery);
     else this.#begin(delivery, {});
   }
@@ -225,6 +229,8 @@ export class PoolLane {
     switch (act.do) {
       case "run":
         return this.#run(delivery);
+      case "join":
+        return void this.#join(delivery, act);
       case "claim":
         return void this.#claim(delivery, act.over);
       case "settle":
@@ -240,14 +246,31 @@ export class PoolLane {
     }
   }
 
-  #run(delivery: Delivery): void {
+  /** A worker may have had it from a manager that is gone. */
+  async #join(delivery: Delivery, act: Act & { do: "join" }): Promise<void> {
+    const { pool, bus } = this.#parts;
+    const worker = await pool.locator.locate(delivery.id, delivery.nonce);
+    if (worker !== undefined && pool.workers.get(worker) === undefined) await delay(bus.runtime, FIRST_HEARTBEAT_MS);
+    if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
+    // While nobody can be asked, nobody knows that no worker has it.
+    if (worker === undefined && act.claim > 0 && !bus.connected) return this.#letGo(delivery);
+    if (worker === undefined) return this.#do(delivery, act.else);
+    delivery.claim = act.claim;
+    this.totals.joined += 1;
+    this.#run(delivery, worker);
+  }
+
+  /** @param joinAt the worker that has it already */
+  #run(delivery: Delivery, joinAt?: string): void {
     const { pool } = this.#parts;
     try {
-      pool.submitStored(delivery.payload, toHeaders(delivery, this.#parts.bus.runtime.wallNow()), {
-        onEnd: (outcome: Outcome) => this.#onEnd(delivery, outcome),
-      });
+      const headers = { ...toHeaders(delivery, this.#parts.bus.runtime.wallNow()), joinAt };
+      pool.submitStored(delivery.payload, headers, { onEnd: (outcome: Outcome) => this.#onEnd(delivery, outcome) });
     } catch (thrown) {
-      const error = toPoolError(thrown);
+      // What a worker has is not given back, for whatever reason this manager cannot ask for it.
+      const mayRun = joinAt !== undefined && delivery.claim > 0;
+      const error = mayRun ? claimed() : toPoolError(thrown);
       this.#onEnd(delivery, { ok: false, id: delivery.id, error, worker: "", attempt: 0 });
     }
   }
@@ -322,17 +345,8 @@ export class PoolLane {
   #giveBack(delivery: Delivery, delayMs: number): void {
     if (!this.#end(delivery)) return;
     this.totals.givenBack += 1;
-    if (delayMs > 0) this.#remember(delivery, delayMs);
+    if (delayMs > 0) this.#givenBack.add(delivery, this.#parts.bus.runtime.now() + delayMs);
     this.#parts.bus.publish(delivery.ackSubject, giveBack(delayMs));
-  }
-
-  #remember({ id, deliveries }: Delivery, delayMs: number): void {
-    this.#givenBack.delete(id);
-    this.#givenBack.set(id, { dueAtMs: this.#parts.bus.runtime.now() + delayMs, attempt: deliveries });
-    for (const oldest of this.#givenBack.keys()) {
-      if (this.#givenBack.size <= MAX_GIVEN_BACK) return;
-      this.#givenBack.delete(oldest);
-    }
   }
 
   /** Somebody else may have it: the broker decides when it is delivered again. */
@@ -347,18 +361,13 @@ export class PoolLane {
   }
 }
 
-/** One delivery is one submission to the dispatcher: an id that is used again is another job. */
-function nonceOf({ sequence }: Delivery): string {
-  return `durable-${sequence}`;
-}
-
 /** A stored job as the dispatcher takes it. */
 function toHeaders(delivery: Delivery, wallNowMs: number): JobHeaders & { readonly runTimeoutMs: number } {
   const { id, job, deliveries, level } = delivery;
   if (job instanceof PoolError) throw job;
   return {
     jobId: id,
-    nonce: nonceOf(delivery),
+    nonce: delivery.nonce,
     attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + 1,
     timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
     runTimeoutMs: job.timeoutMs,

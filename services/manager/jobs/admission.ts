@@ -5,9 +5,11 @@
  * are parked, and when to come back.
  */
 import { PoolError, unknownPool } from "../../../mesh/errors.js";
+import { jobRefusal } from "../../../mesh/wire/payloads.js";
 import type { InFlight } from "./in-flight.js";
 import type { Job } from "./job.js";
 import type { ParkedQueue } from "./parked-queue.js";
+import type { SenderPort } from "./sender-port.js";
 import type { Totals } from "./totals.js";
 import type { Workers } from "./workers.js";
 
@@ -40,6 +42,7 @@ export interface AdmissionParts {
   readonly parked: ParkedQueue<Job>;
   readonly inFlight: InFlight;
   readonly totals: Totals;
+  readonly sender: Pick<SenderPort, "payloadLimit">;
   /** The pool that was perhaps meant, when nobody serves this one. */
   readonly near?: (() => string | undefined) | undefined;
 }
@@ -56,6 +59,11 @@ export class Admission {
     if (!job.spec.wait) throw this.noSlot(now);
     const bound = this.#parts.parked.refusal(job);
     if (bound !== undefined) throw poolFull(bound, this.#pressure(now));
+  }
+
+  /** The refusal of a job whose payload is larger than the broker takes now. */
+  tooLarge({ spec, attempts }: Job): PoolError | undefined {
+    return jobRefusal(spec.payload, spec, this.#parts.sender.payloadLimit(), attempts > 0);
   }
 
   /** The refusal of a job that does not want to wait. */

@@ -15,12 +15,11 @@ import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap, Deadlines } from "../../../mesh/job/containers.js";
 import { ATTEMPTS_PER_MANAGER, JobResult, type JobSpec, type Outcome } from "../../../mesh/job/job.js";
 import type { ReplyHeaders } from "../../../mesh/wire/headers.js";
-import { jobRefusal } from "../../../mesh/wire/payloads.js";
 import { Admission } from "./admission.js";
 import { InFlight } from "./in-flight.js";
 import { type Attempt, Job, type JobListener } from "./job.js";
 import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
-import { isSafeAfter, Retries } from "./retries.js";
+import { isJoinOnly, isSafeAfter, Retries, uncertain } from "./retries.js";
 import type { SenderPort } from "./sender-port.js";
 import type { Totals } from "./totals.js";
 import type { WorkerEntry, Workers } from "./workers.js";
@@ -68,15 +67,15 @@ export class Dispatcher {
     this.parked = new ParkedQueue(parts.limits);
     this.inFlight = new InFlight(parts.workers, (attempt) => parts.sender.forget(attempt));
     this.retries = new Retries({
+      ...parts,
       inFlight: this.inFlight,
-      workers: parts.workers,
-      now: parts.now,
       revoke: (job, upTo) => parts.sender.revoke(job, upTo),
       assignOrPark: (job) => this.#assignOrPark(job),
       fail: (job, error) => this.fail(job, error),
     });
-    const { workers, totals, near } = parts;
-    this.#admission = new Admission({ workers, totals, parked: this.parked, inFlight: this.inFlight, near });
+    const { workers, totals, near, sender } = parts;
+    const { parked, inFlight } = this;
+    this.#admission = new Admission({ workers, totals, parked, inFlight, near, sender });
   }
 
   /** Jobs that have no outcome yet. */
@@ -117,14 +116,17 @@ export class Dispatcher {
     if (live !== undefined) return live.join(spec, listener);
     const nowMs = this.#parts.now();
     const job = new Job(spec, nowMs, listener);
-    const goesNow = this.parked.size === 0 && this.#hasRoom(!spec.wait);
+    const holder = this.#parts.workers.join(spec.joinAt);
+    if (holder === undefined && isJoinOnly(spec)) throw uncertain();
+    const goesNow = holder !== undefined || (this.parked.size === 0 && this.#hasRoom(!spec.wait));
     if (!goesNow) this.#admission.checkParkable(job, nowMs);
     this.#live.set(job.id, job);
     if (this.#live.size === 1) this.#parts.onBusy(true);
     job.deadlineTick = this.deadlines.add(job, job.deadlineAtMs);
     this.#parts.totals.submitted += 1;
     listener.onTaken?.();
-    if (goesNow) this.#sendFirst(job, nowMs);
+    if (holder !== undefined) this.#send(job, holder, nowMs, true);
+    else if (goesNow) this.#sendFirst(job, nowMs);
     else this.#park(job);
     return job;
   }
@@ -210,7 +212,7 @@ export class Dispatcher {
   /** The broker may take less than it did: parked jobs that it does not take any more are refused. */
   refuseTooLarge(): void {
     for (const job of this.#live.values()) {
-      const refusal = job.state === "parked" ? this.#tooLarge(job) : undefined;
+      const refusal = job.state === "parked" ? this.#admission.tooLarge(job) : undefined;
       if (refusal !== undefined) this.fail(job, refusal);
     }
   }
@@ -298,7 +300,8 @@ export class Dispatcher {
   /** After a refusal or in doubt: to a worker that is known to be free, else back into the queue. */
   #assignOrPark(job: Job): void {
     if (job.state === "ended") return;
-    const refusal = this.#tooLarge(job);
+    if (isJoinOnly(job.spec)) return this.retries.failUncertain(job);
+    const refusal = this.#admission.tooLarge(job);
     if (refusal !== undefined) return this.fail(job, refusal);
     const nowMs = this.#parts.now();
     if (this.#assign(job, nowMs)) return;
@@ -308,12 +311,8 @@ export class Dispatcher {
     this.parked.putBack(job);
   }
 
-  #tooLarge({ spec, attempts }: Job): PoolError | undefined {
-    return jobRefusal(spec.payload, spec, this.#parts.sender.payloadLimit(), attempts > 0);
-  }
-
-  #send(job: Job, worker: WorkerEntry | undefined, nowMs: number): void {
-    job.attempt = this.inFlight.open(job, worker, nowMs, !this.isBare);
+  #send(job: Job, worker: WorkerEntry | undefined, nowMs: number, joins = false): void {
+    job.attempt = this.inFlight.open(job, worker, nowMs, !this.isBare, joins);
     if (job.spec.runTimeoutMs !== undefined) job.restartDeadline(this.deadlines, nowMs);
     job.attempt.answerWithinMs = this.#parts.acceptTimeoutOf(job);
     job.state = "sent";

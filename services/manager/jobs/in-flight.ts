@@ -42,10 +42,12 @@ export class InFlight {
    *
    * @param worker whom it is assigned to; the registry has counted its slot. Undefined for an offer
    * @param awaited whether it is missed when nobody answers it
+   * @param joins whether its worker has the job already
    */
-  open(job: Job, worker: WorkerEntry | undefined, sentAtMs: number, awaited: boolean): Attempt {
+  open(job: Job, worker: WorkerEntry | undefined, sentAtMs: number, awaited: boolean, joins = false): Attempt {
     const state = worker === undefined ? "offered" : "assigned";
     const attempt = new Attempt(job, job.attempts + 1, sentAtMs, state, worker?.id);
+    attempt.joins = joins;
     if (awaited) attempt.node = this.#unansweredWith(attempt).push(attempt);
     if (worker === undefined) this.#offers += 1;
     else this.assignments.add(worker.id, attempt);

@@ -150,6 +150,8 @@ export class Attempt {
   ownTime: boolean;
   /** Whether the workers were asked if they have it ("open"), and the question has reached them ("over"). */
   inquiry: "none" | "open" | "over" = "none";
+  /** Its worker has the job already, and is not to start it again. */
+  joins = false;
   /** Heartbeats of its worker in a row that did not list it as running. */
   unlisted = 0;
   /** Its place in the list of its worker (in-flight.ts). */

@@ -10,7 +10,8 @@
  *
  * A job that may run once only is not sent again before all workers were asked
  * about it. A stored job that may run once (`once`) is not sent again in doubt: it
- * ends when a worker that could have had it is lost, or says nothing. Not decided here: when waiting has lasted too long (timeouts.ts), who
+ * ends when a worker that could have had it is lost, or says nothing, and when the
+ * worker that it was to join does not have it. Not decided here: when waiting has lasted too long (timeouts.ts), who
  * is asked and who has to answer (inquiries.ts). A refusal is no attempt: what
  * becomes of a refused job is decided in dispatcher.ts.
  */
@@ -51,7 +52,7 @@ export class Retries {
 
   /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
   acceptTimedOut(attempt: Attempt): void {
-    if (attempt.job.spec.once) this.#failUncertain(attempt);
+    if (attempt.job.spec.once) this.failUncertain(attempt.job);
     else this.#revokeAndSend(attempt);
   }
 
@@ -65,15 +66,14 @@ export class Retries {
   /** No worker that answers has got an attempt: the job is sent again. */
   neverArrived(attempt: Attempt): void {
     if (!attempt.isUnanswered) return;
-    if (attempt.job.spec.once && attempt.sentAtMs <= this.#lostAtMs) this.#failUncertain(attempt);
+    if (attempt.job.spec.once && attempt.sentAtMs <= this.#lostAtMs) this.failUncertain(attempt.job);
     else this.#revokeAndSend(attempt);
   }
 
   /** Nobody can say whether a job has begun that must not begin twice. */
-  #failUncertain({ job, number }: Attempt): void {
-    this.#parts.revoke(job, number);
-    const message = "no worker says whether it has begun the job, which may run once only";
-    this.#parts.fail(job, new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false }));
+  failUncertain(job: Job): void {
+    if (job.attempt !== undefined) this.#parts.revoke(job, job.attempt.number);
+    this.#parts.fail(job, uncertain());
   }
 
   /** The worker of one attempt is lost, or does not know it any more. */
@@ -118,6 +118,17 @@ export class Retries {
     this.#parts.revoke(job, number);
     this.#parts.assignOrPark(job);
   }
+}
+
+/** Nobody can say whether a job has begun that may run once only. */
+export function uncertain(): PoolError {
+  const message = "no worker says whether it has begun the job, which may run once only";
+  return new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false });
+}
+
+/** Whether a job may have begun and may run once only: it goes to the worker that has it, or nowhere. */
+export function isJoinOnly({ once, joinAt }: Job["spec"]): boolean {
+  return once && joinAt !== undefined;
 }
 
 /** Whether a job may run again after this error. */

@@ -175,6 +175,13 @@ export class Workers {
     return undefined;
   }
 
+  /** One more message is on its way to a worker, for a job that it has already: it takes no slot. */
+  join(id: string | undefined): WorkerEntry | undefined {
+    const worker = id === undefined ? undefined : this.#workers.get(id);
+    if (worker !== undefined) worker.unanswered += 1;
+    return worker;
+  }
+
   /** One assignment fewer is unanswered: it was answered, or its answer is not waited for any more. */
   answered(id: string): void {
     const worker = this.#workers.get(id);
@@ -353,19 +360,8 @@ function fieldsOf(heartbeat: WorkerHeartbeat): Partial<WorkerEntry> {
   const { incarnation, seq, state, slots, busy, isolation } = heartbeat;
   const heartbeatIntervalMs = intervalMs(heartbeat.heartbeatIntervalMs);
   const { takesBundles = false, protocolVersion = 0, missingPermissions: missing = NOTHING } = heartbeat;
-  return {
-    incarnation,
-    seq,
-    state,
-    slots,
-    busy,
-    isolation,
-    heartbeatIntervalMs,
-    takesBundles,
-    protocolVersion,
-    missing,
-    rival: undefined,
-  };
+  const said = { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs };
+  return { ...said, takesBundles, protocolVersion, missing, rival: undefined };
 }
 
 function emptyEntry(id: string): WorkerEntry {

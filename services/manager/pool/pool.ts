@@ -26,6 +26,7 @@ import { Timeouts } from "../jobs/timeouts.js";
 import { Totals } from "../jobs/totals.js";
 import { Workers } from "../jobs/workers.js";
 import type { Ticker } from "../ticker.js";
+import { Locator } from "./locator.js";
 import { Losses } from "./losses.js";
 import type { PoolSettings } from "./pool-settings.js";
 import { Sender } from "./sender.js";
@@ -45,12 +46,21 @@ export interface PoolParts {
   readonly ticker: Pick<Ticker, "onBusy">;
 }
 
+/** What the durable lane says of a job. */
+export interface StoredHeaders extends JobHeaders {
+  /** The time of each attempt from its sending, milliseconds. */
+  readonly runTimeoutMs: number;
+  /** The worker that has it already. */
+  readonly joinAt?: string | undefined;
+}
+
 export class Pool {
   readonly name: string;
   readonly workers: Workers;
   readonly dispatcher: Dispatcher;
   readonly timeouts: Timeouts;
   readonly losses: Losses;
+  readonly locator: Locator;
   readonly list: WorkerList;
   readonly totals = new Totals();
   readonly outcomes = new OutcomeStore();
@@ -83,6 +93,7 @@ export class Pool {
     this.timeouts = new Timeouts(this.dispatcher, this.workers, settings.acceptTimeoutMs);
     const onLost = (worker: string, why: string): void => this.list.remove(worker, why);
     this.losses = new Losses({ ...parts, ...this.#core(), pool: name, timeouts: this.timeouts, onLost });
+    this.locator = new Locator({ ...parts, pool: name, workers: this.workers });
     this.list = new WorkerList({ ...this.#core(), pool: name, losses: this.losses, hooks: settings.hooks });
   }
 
@@ -110,14 +121,13 @@ export class Pool {
    * Takes a job of the durable lane. Its outcome is stored by the lane, so it is
    * neither repeated nor kept here.
    *
-   * @param headers with the time of each attempt from its sending, milliseconds
    * @throws PoolError for what is refused at once
    */
-  submitStored(payload: Uint8Array, headers: JobHeaders & { runTimeoutMs: number }, listener: JobListener): Job {
+  submitStored(payload: Uint8Array, headers: StoredHeaders, listener: JobListener): Job {
     this.lastUsedAtMs = this.#bus.runtime.now();
-    const { runTimeoutMs, ...said } = headers;
+    const { runTimeoutMs, joinAt, ...said } = headers;
     const spec = toJobSpec(payload, said, runTimeoutMs, payloadLimit(this.#bus), this.#bus.runtime.newId);
-    return this.#take({ ...spec, runTimeoutMs, once: !spec.idempotent }, listener);
+    return this.#take({ ...spec, runTimeoutMs, once: !spec.idempotent, durable: true, joinAt }, listener);
   }
 
   /** The outcome of a job by promise. Rejects with a PoolError. */
@@ -210,6 +220,7 @@ export class Pool {
   stop(): void {
     this.timeouts.stop();
     this.losses.stop();
+    this.locator.stop();
     this.#sender.stop();
   }
 

@@ -14,13 +14,13 @@ import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
   encodeJobHeaders,
-  encodeJobsHeaders,
   encodeRevocation,
   type ReplyHeaders,
 } from "../../../mesh/wire/headers.js";
 import {
   type BundleEntry,
   encodeBundle,
+  encodeJobsHeaders,
   MAX_BUNDLED_BYTES,
   mostBytes,
   payloadLimit,
@@ -136,13 +136,19 @@ export class Sender implements SenderPort {
       for (const attempt of attempts) this.#sendOne(subject, attempt);
       return;
     }
-    const { bus, leaseMs } = this.#parts;
     const open = attempts.filter(({ isOpen }) => isOpen);
+    for (const alike of byHeaders(open)) this.#sendBundle(subject, alike);
+  }
+
+  /** Sends attempts of which the same is to be said. */
+  #sendBundle(subject: string, open: readonly Attempt[]): void {
+    const { bus, leaseMs } = this.#parts;
     const [first] = open;
     if (first === undefined) return;
     const { now, wallNow } = bus.runtime;
     const clockMs = now();
-    const about = { sentAt: wallNow(), clockMs, startWithinMs: leaseMs(first, clockMs) };
+    const { durable } = first.job.spec;
+    const about = { sentAt: wallNow(), clockMs, startWithinMs: leaseMs(first, clockMs), durable, join: first.joins };
     const headers = encodeJobsHeaders(open.length, about);
     // If nobody listens at this subject, the broker says so under the first attempt's correlation id.
     first.bundle = open;
@@ -153,7 +159,7 @@ export class Sender implements SenderPort {
   #sendOne(subject: string, attempt: Attempt): void {
     if (!attempt.isOpen) return;
     const { bus, leaseMs } = this.#parts;
-    const { payload, nonce, traceparent, tracestate, idempotent } = attempt.job.spec;
+    const { payload, nonce, traceparent, tracestate, idempotent, durable } = attempt.job.spec;
     const clockMs = bus.runtime.now();
     const timeoutMs = leftMs(attempt);
     const headers = encodeJobHeaders({
@@ -165,12 +171,24 @@ export class Sender implements SenderPort {
       timeoutMs,
       expiresAt: bus.runtime.wallNow() + timeoutMs,
       offer: true,
+      durable,
+      join: attempt.joins,
       idempotent,
       traceparent,
       tracestate,
     });
     bus.publish(subject, payload, { headers, reply: this.#replies.subject(attempt.token) });
   }
+}
+
+/** Attempts in as few groups as differ in what a bundle says of all its jobs: one, as a rule. */
+function byHeaders(attempts: readonly Attempt[]): (readonly Attempt[])[] {
+  const [first] = attempts;
+  if (first === undefined) return [];
+  const isAlike = ({ joins, job }: Attempt): boolean =>
+    joins === first.joins && job.spec.durable === first.job.spec.durable;
+  if (attempts.every(isAlike)) return [attempts];
+  return [attempts.filter(isAlike), ...byHeaders(attempts.filter((attempt) => !isAlike(attempt)))];
 }
 
 function toEntry(attempt: Attempt): BundleEntry {

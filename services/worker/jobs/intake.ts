@@ -6,6 +6,7 @@
  */
 import { LRUCache } from "lru-cache";
 import { PoolError } from "../../../mesh/errors.js";
+import type { KeptOutcomes } from "./kept-outcomes.js";
 import type { Results } from "./results.js";
 import { type JobOrder, jobKey } from "./running-job.js";
 import type { RunningJobs, Slots } from "./running-jobs.js";
@@ -25,6 +26,7 @@ export interface IntakeParts {
   readonly slots: Slots;
   readonly jobs: RunningJobs;
   readonly results: Results;
+  readonly kept: KeptOutcomes;
   readonly revoked: Revoked;
   readonly refusals: RefusalPort;
   /** The subject to submit to instead, for the message of a refusal. */
@@ -56,6 +58,8 @@ export class Intake {
     }
     if (this.#parts.revoked.has(order.id, order.nonce, order.attempt, nowMs)) return this.#refuseRevoked(order);
     if (order.named && this.#isRepeat(order, nowMs)) return;
+    if (order.durable && this.#joins(order, nowMs)) return;
+    if (order.joins) return this.#refuseJoin(order);
     if (!this.#parts.isReady()) this.#refuse(order, notReady);
     else if (isLate(order)) this.#busy(order, slots.free, order.ageMs);
     else if (order.offered && this.#parts.inputIsStale()) this.#busy(order, slots.free);
@@ -93,6 +97,26 @@ export class Intake {
     if (kept !== undefined) order.answerer.end(order, kept.outcome, nowMs);
     else refusals.error(order, new PoolError("duplicate_job", "this attempt has run; its result is no longer kept"));
     return true;
+  }
+
+  /** Whether another attempt of this submission runs here or has run here: one that was lost with its manager. */
+  #joins(order: JobOrder, nowMs: number): boolean {
+    const { jobs, kept } = this.#parts;
+    const { id, nonce, attempt, answerer } = order;
+    // Before the first attempt there is none.
+    if (attempt === 1 || !order.offered || nonce === "") return false;
+    const outcome = kept.find(id, nonce, nowMs);
+    if (outcome !== undefined) answerer.end(order, outcome, nowMs);
+    else if (jobs.findDurable(id, nonce)?.join(order)) answerer.accepted(order);
+    else return false;
+    return true;
+  }
+
+  /** It is not here, and must not be started. */
+  #refuseJoin(order: JobOrder): void {
+    const { slots, refusals } = this.#parts;
+    if (order.offered) this.#busy(order, this.#parts.isReady() ? slots.free : 0);
+    else refusals.error(order, new PoolError("not_found", "this worker does not have the job"));
   }
 
   #full(): PoolError {

@@ -36,7 +36,7 @@ export class RunningJob implements Call {
   readonly attempt: number;
   readonly bytes: Uint8Array;
   readonly deadlineAtMs: number;
-  /** Who else asked for this attempt while it runs: another manager, after its client's own had died. */
+  /** Who else asked for this job while it runs: another manager, after its client's own had died. */
   others: readonly JobOrder[] = NOBODY;
   /** Set once `accepted` was sent or need not be. */
   accepted: boolean;
@@ -65,6 +65,11 @@ export class RunningJob implements Call {
 
   get tracestate(): string | undefined {
     return this.order.tracestate;
+  }
+
+  /** The last attempt that anybody wants: a revocation of earlier ones does not concern it. */
+  get lastAttempt(): number {
+    return this.others.reduce((last, { attempt }) => Math.max(last, attempt), this.attempt);
   }
 
   get running(): boolean {
@@ -149,6 +154,10 @@ export interface JobOrder extends Addressee {
   /** Whether the sender understands `busy`, `accepted` and `progress`; else it gets one answer, the outcome. */
   readonly offered: boolean;
   readonly bundled: boolean;
+  /** It comes from the durable lane: another manager may hand it in again, as a later attempt. */
+  readonly durable: boolean;
+  /** It is not to be started: only who has it already answers with what becomes of it. */
+  readonly joins: boolean;
   readonly bytes: Uint8Array;
   /** Monotonic milliseconds. */
   readonly deadlineAtMs: number;

@@ -8,7 +8,16 @@ import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap } from "../../../mesh/job/containers.js";
 import type { HandlerOutcome, Runner } from "../handlers/runner.js";
 import type { Revoke } from "./intake.js";
-import { type AcceptPolicy, attemptKey, Checks, type JobLedger, type JobOrder, RunningJob } from "./running-job.js";
+import type { KeptOutcomes } from "./kept-outcomes.js";
+import {
+  type AcceptPolicy,
+  attemptKey,
+  Checks,
+  type JobLedger,
+  type JobOrder,
+  jobKey,
+  RunningJob,
+} from "./running-job.js";
 
 /** A handler's synchronous part that the results of other jobs do not wait for, in milliseconds. */
 const LONG_TURN_MS = 1;
@@ -20,6 +29,8 @@ export interface RunningJobsParts {
   readonly slots: Slots;
   readonly runner: Pick<Runner, "run" | "blocking">;
   readonly acceptPolicy: AcceptPolicy;
+  /** Outcomes for managers that hand in a job of the durable lane again. */
+  readonly kept: KeptOutcomes;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly acceptAfterMs: number;
@@ -102,15 +113,25 @@ export class RunningJobs implements JobLedger {
     };
   }
 
+  /** Any running attempt of a submission of the durable lane: a later one joins it. */
+  findDurable(id: string, nonce: string): RunningJob | undefined {
+    if (this.#jobs.size === 0) return undefined;
+    return this.#attemptsOf(id, nonce).find(({ running, order }) => running && order.durable);
+  }
+
+  /** The keys of all submissions of the durable lane that run. */
+  durableKeys(): ReadonlySet<string> {
+    const joinable = this.#jobs.values().filter(({ running, order }) => running && order.durable);
+    return new Set(joinable.map(({ id, nonce }) => jobKey(id, nonce)));
+  }
+
   /** Says `accepted` once more for every running attempt of a submission; whether there was one. */
   acceptAgain(id: string, nonce: string): boolean {
-    let found = false;
-    for (const { running, order } of this.#attemptsOf(id, nonce)) {
-      if (!running) continue;
-      found = true;
-      if (order.offered) order.answerer.accepted(order);
+    const running = this.#attemptsOf(id, nonce).filter((job) => job.running);
+    for (const job of running) {
+      for (const order of askersOf(job)) if (order.offered) order.answerer.accepted(order);
     }
-    return found;
+    return running.length > 0;
   }
 
   /** Starts a job when a slot is free; false when none is. */
@@ -142,7 +163,7 @@ export class RunningJobs implements JobLedger {
   cancel({ id, nonce, upToAttempt }: Revoke, error: PoolError): boolean {
     let found = false;
     for (const job of this.#attemptsOf(id, nonce)) {
-      if (job.attempt <= upToAttempt && job.abort(error, this.#parts.now())) found = true;
+      if (job.lastAttempt <= upToAttempt && job.abort(error, this.#parts.now())) found = true;
     }
     return found;
   }
@@ -158,8 +179,8 @@ export class RunningJobs implements JobLedger {
     return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
-  onProgress({ order }: RunningJob, payload: Uint8Array): void {
-    if (order.offered) order.answerer.progress(order, payload);
+  onProgress(job: RunningJob, payload: Uint8Array): void {
+    for (const order of askersOf(job)) if (order.offered) order.answerer.progress(order, payload);
   }
 
   onAborted(job: RunningJob, error: PoolError, nowMs: number): void {
@@ -180,6 +201,7 @@ export class RunningJobs implements JobLedger {
       else this.#countFailure(sendable.error);
       if (outcome.ok && !sendable.ok) this.#parts.onFailed(job, sendable.error);
       this.#answer(job, sendable, nowMs);
+      if (job.order.durable) this.#parts.kept.keep(job, sendable, nowMs);
     }
     this.#parts.onChange();
     if (this.#jobs.size === 0 && this.#whenEmpty.length > 0) this.#announceEmpty();
@@ -190,9 +212,8 @@ export class RunningJobs implements JobLedger {
     return this.#jobs.values().filter((job) => job.id === id && (nonce === "" || job.nonce === nonce));
   }
 
-  #answer({ order, others }: RunningJob, outcome: HandlerOutcome, nowMs: number): void {
-    order.answerer.end(order, outcome, nowMs);
-    for (const other of others) other.answerer.end(other, outcome, nowMs);
+  #answer(job: RunningJob, outcome: HandlerOutcome, nowMs: number): void {
+    for (const order of askersOf(job)) order.answerer.end(order, outcome, nowMs);
   }
 
   #accept(job: RunningJob): void {
@@ -225,6 +246,11 @@ export class RunningJobs implements JobLedger {
     // What waits for the end of this turn has waited long enough.
     if (syncMs >= LONG_TURN_MS) this.#parts.flush();
   }
+}
+
+/** All who wait for a job: who had it started, and who joined it. */
+function askersOf({ order, others }: RunningJob): readonly JobOrder[] {
+  return others.length === 0 ? [order] : [order, ...others];
 }
 
 /** Room for running jobs, whatever lane they come by: a count of slots that never goes below zero or over its total by taking. */

@@ -9,14 +9,14 @@ import { toPoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
 import { type Ages, hasExpired } from "../../../mesh/wire/ages.js";
+import { decodeJobHeaders, type JobHeaders } from "../../../mesh/wire/headers.js";
 import {
+  type BundleEntry,
   type BundleHeaders,
-  decodeJobHeaders,
+  decodeBundle,
   decodeJobsHeaders,
   isBundle,
-  type JobHeaders,
-} from "../../../mesh/wire/headers.js";
-import { type BundleEntry, decodeBundle } from "../../../mesh/wire/payloads.js";
+} from "../../../mesh/wire/payloads.js";
 import { headersOf, senderOf, splitReply } from "../../../mesh/wire/wire-headers.js";
 import type { Intake } from "../jobs/intake.js";
 import type { JobOrder } from "../jobs/running-job.js";
@@ -127,6 +127,8 @@ export class CoreLane {
       named: headers.jobId !== undefined,
       offered: headers.offer === true,
       bundled: false,
+      durable: headers.durable === true,
+      joins: headers.join === true,
       reply,
       bytes,
       ageMs,
@@ -152,6 +154,8 @@ export class CoreLane {
       named: true,
       offered: true,
       bundled: true,
+      durable: about.durable === true,
+      joins: about.join === true,
       reply: inbox + entry.token,
       bytes: entry.payload,
       ageMs,

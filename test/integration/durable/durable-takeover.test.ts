@@ -15,7 +15,7 @@ const POOL = "takeover";
 const JOBS = 400;
 const SLOTS = 200;
 
-test("durable - what a dead manager held is at another one in seconds, long before the ack wait of 30 s, and each job has one outcome", async (t) => {
+test("durable - what a dead manager held is at another one in seconds, long before the ack wait of 30 s, each job has one outcome, and at most 5 % run twice", async (t) => {
   const broker = await startBroker(t);
   const link = new TcpProxy(broker.url);
   cleanUp(t, () => link.stop());
@@ -90,6 +90,6 @@ test("durable - what a dead manager held is at another one in seconds, long befo
   }
   assert.equal([...ended.values()].filter((ok) => ok === 1).length, JOBS);
   const second = [...runs.values()].filter((count) => count > 1).length;
-  assert.ok(second <= SLOTS, "only what ran may run twice");
+  assert.ok(second <= 0.05 * JOBS, `${second} ran twice`);
   t.diagnostic(`the jobs were at the survivor after ${Math.round(tookMs)} ms; ${second} of ${JOBS} ran twice`);
 });

@@ -174,6 +174,8 @@ export class CoreRig {
 const DEFAULT_SPEC: JobSpec = {
   runTimeoutMs: undefined,
   once: false,
+  durable: false,
+  joinAt: undefined,
   id: "",
   nonce: "",
   payload: EMPTY,

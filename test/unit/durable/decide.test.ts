@@ -5,7 +5,14 @@ import { type DurableJob, durableDefaults } from "../../../mesh/durable/job.js";
 import { PoolError, type PoolErrorOptions, type Reason } from "../../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../../mesh/job/job.js";
 import { backoffMs } from "../../../services/manager/durable/backoff.js";
-import { type Act, type Known, mustLook, onDelivery, onOutcome } from "../../../services/manager/durable/decide.js";
+import {
+  type Act,
+  type DeliveredJob,
+  type Known,
+  mustLook,
+  onDelivery,
+  onOutcome,
+} from "../../../services/manager/durable/decide.js";
 
 const NOW = 1_000_000;
 
@@ -16,6 +23,7 @@ function delivered(deliveries = 1, job: Partial<DurableJob> = {}) {
 function short(act: Act): string {
   if (act.do === "bury") return `bury ${act.error.reason}${act.error.maybeExecuted ? " maybe" : ""}`;
   if (act.do === "giveBack") return `giveBack ${act.delayMs}`;
+  if (act.do === "join") return `join, else ${short(act.else)}`;
   if (act.do === "claim") return `claim over ${act.over}`;
   if (act.do === "store") return act.outcome.ok ? "store result" : `store ${act.outcome.error.reason}`;
   return act.do;
@@ -23,9 +31,10 @@ function short(act: Act): string {
 
 const died = new PoolError("job_failed", "boom");
 
-const DELIVERIES: [what: string, ReturnType<typeof delivered>, Known, expected: string][] = [
+const DELIVERIES: [what: string, DeliveredJob, Known, expected: string][] = [
   ["a new job runs", delivered(), {}, "run"],
-  ["one that was delivered before runs", delivered(3), {}, "run"],
+  ["one that was delivered before is joined where it runs", delivered(3), {}, "join, else run"],
+  ["but not one that was seen to end here", { ...delivered(3), wasEndedHere: true }, {}, "run"],
   ["one with an outcome is settled", delivered(2), { outcome: { sequence: 4 } }, "settle"],
   [
     "an outcome that it runs over does not count",
@@ -40,7 +49,7 @@ const DELIVERIES: [what: string, ReturnType<typeof delivered>, Known, expected: 
     "the dead letter of an earlier job of its id is not its own",
     delivered(2),
     { dead: { job: 6, error: died } },
-    "run",
+    "join, else run",
   ],
   ["one whose time is over does not run", delivered(1, { expiresAt: NOW }), {}, "store deadline_exceeded"],
   ["one whose time is not over runs", delivered(1, { expiresAt: NOW + 1 }), {}, "run"],
@@ -52,12 +61,12 @@ const DELIVERIES: [what: string, ReturnType<typeof delivered>, Known, expected: 
     "claim over 3",
   ],
   [
-    "and never runs when it was claimed",
+    "and is joined or buried, but never runs, when it was claimed",
     delivered(2, { idempotent: false }),
     { claim: { sequence: 3, job: 7 } },
-    "bury worker_lost maybe",
+    "join, else bury worker_lost maybe",
   ],
-  ["15 deliveries of 5 attempts are too few to give it up", delivered(15), {}, "run"],
+  ["15 deliveries of 5 attempts are too few to give it up", delivered(15), {}, "join, else run"],
   ["16 are too many: it ends those who have it", delivered(16), {}, "bury worker_lost maybe"],
 ];
 

@@ -13,6 +13,7 @@ import { differences, jobsStream } from "../../../mesh/durable/streams.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../../mesh/job/job.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
+import { isName } from "../../../mesh/wire/subjects.js";
 import { Delivery, Held } from "../../../services/manager/durable/held.js";
 import { shares, wantHeld } from "../../../services/manager/durable/share.js";
 
@@ -110,10 +111,11 @@ test("durable - names of streams and subjects", () => {
 });
 
 test("durable - the subject of an acknowledgement is read in both its forms", () => {
-  const facts = { stream: "pool-jobs-p", consumer: "high", deliveries: 2, sequence: 17, pending: 4 };
+  const storedAt = "1700000000000000000";
+  const facts = { stream: "pool-jobs-p", consumer: "high", deliveries: 2, sequence: 17, storedAt, pending: 4 };
   assert.deepEqual(readAckSubject("$JS.ACK.pool-jobs-p.high.2.17.9.1700000000000000000.4"), facts);
   assert.deepEqual(readAckSubject("$JS.ACK._.acc.pool-jobs-p.high.2.17.9.1700000000000000000.4.rnd"), facts);
-  for (const subject of [undefined, "", "_INBOX.a", "$JS.ACK.a.b", "$JS.ACK.s.c.x.1.1.1.1"]) {
+  for (const subject of [undefined, "", "_INBOX.a", "$JS.ACK.a.b", "$JS.ACK.s.c.x.1.1.1.1", "$JS.ACK.s.c.1.1.1.x.1"]) {
     assert.equal(readAckSubject(subject), undefined, subject);
   }
   assert.equal(Buffer.from(giveBack(0)).toString(), "-NAK");
@@ -186,9 +188,22 @@ test("durable - what managers tell each other is read back, and garbage is not",
   }
 });
 
+test("durable - a message has one name at every manager and delivery, and the first message of a stream that was made anew has another", () => {
+  const nonce = (subject: string): string => {
+    const facts = readAckSubject(subject);
+    assert.ok(facts !== undefined);
+    return new Delivery("j", "high", facts, subject, undefined, new Uint8Array(), durableDefaults(), 0).nonce;
+  };
+  const first = nonce("$JS.ACK.pool-jobs-p.high.1.1.1.1700000000000000000.4");
+  assert.equal(nonce("$JS.ACK._.acc.pool-jobs-p.high.2.1.90.1700000000000000000.0.rnd"), first);
+  assert.notEqual(nonce("$JS.ACK.pool-jobs-p.high.1.2.2.1700000000000000000.4"), first, "the next message");
+  assert.notEqual(nonce("$JS.ACK.pool-jobs-p.high.1.1.1.1700000000000000001.4"), first, "a stream made anew");
+  assert.ok(isName(nonce("$JS.ACK.pool-jobs-p.high.1.9007199254740991.1.18446744073709551615.4")));
+});
+
 test("durable - a lease ends before the broker delivers again, and signs of life renew it", () => {
   const held = new Held(30_000);
-  const facts = { stream: "s", consumer: "high", deliveries: 1, sequence: 1, pending: 0 };
+  const facts = { stream: "s", consumer: "high", deliveries: 1, sequence: 1, storedAt: "5", pending: 0 };
   const delivery = new Delivery("j", "high", facts, "a", undefined, new Uint8Array(3), durableDefaults(), 0);
   held.add(delivery);
   assert.deepEqual([held.size, held.bytes, held.toSign(9_999).length, held.toSign(10_000).length], [1, 3, 0, 1]);

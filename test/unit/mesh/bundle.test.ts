@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Batcher } from "../../../mesh/link/delivery.js";
 import { systemRuntime } from "../../../mesh/link/runtime.js";
-import { HEADER_RESERVE_BYTES } from "../../../mesh/wire/headers.js";
+import { decodeJobHeaders, encodeJobHeaders, HEADER_RESERVE_BYTES } from "../../../mesh/wire/headers.js";
 import {
   type BundleEntry,
   decodeBundle,
+  decodeJobsHeaders,
   encodeBundle,
+  encodeJobsHeaders,
   MAX_BUNDLE_ENTRIES,
   mostBytes,
 } from "../../../mesh/wire/payloads.js";
@@ -26,6 +28,21 @@ function decoded(bytes: Uint8Array): { readonly entries: BundleEntry[]; readonly
   const whole = decodeBundle(bytes, (each) => entries.push({ ...each, payload: Buffer.from(each.payload) }));
   return { entries, whole };
 }
+
+test("bundle - that its jobs are of the durable lane, and only join, is said once, and as for a job that leaves alone", () => {
+  const nothing = { sentAt: undefined, clockMs: undefined, startWithinMs: undefined };
+  for (const durable of [true, false]) {
+    for (const join of [true, false]) {
+      assert.deepEqual(decodeJobsHeaders(encodeJobsHeaders(2, { ...nothing, durable, join })), {
+        ...nothing,
+        durable,
+        join,
+      });
+      const { durable: d = false, join: j = false } = decodeJobHeaders(encodeJobHeaders({ durable, join }));
+      assert.deepEqual([d, j], [durable, join]);
+    }
+  }
+});
 
 test("bundle - what goes in comes out, whatever it is", () => {
   const random = seededRandom(11);

@@ -23,6 +23,8 @@ function start(): { job: RunningJob; seen: string[] } {
     named: true,
     offered: true,
     bundled: false,
+    durable: false,
+    joins: false,
     reply: "_INBOX.a",
     bytes: new TextEncoder().encode("2"),
     deadlineAtMs: 1_000,

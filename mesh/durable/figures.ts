@@ -1,0 +1,39 @@
+/** How the durable lane of one pool stands, as its streams tell. */
+import { type DurableNames, LEVELS } from "./names.js";
+import type { LaneStore } from "./store.js";
+
+/** How the lane stands. */
+export interface LaneFigures {
+  /** Jobs that wait in the stream. */
+  readonly queued: number;
+  /** Jobs that managers hold, and those that wait after a failure. */
+  readonly delivered: number;
+  /** Jobs in the stream. For a while after a broker was killed, some of them may have ended. */
+  readonly stored: number;
+  /** When the oldest of them was enqueued; undefined when there is none. */
+  readonly oldestAt: Date | undefined;
+  /** Dead letters of this pool. */
+  readonly dead: number;
+}
+
+/** @returns undefined when the pool has no durable lane. @throws PoolError */
+export async function laneFigures(
+  store: LaneStore,
+  names: DurableNames,
+  pool: string,
+): Promise<LaneFigures | undefined> {
+  const stream = names.jobsStream(pool);
+  const [jobs, dead, ...consumers] = await Promise.all([
+    store.streamInfo(stream),
+    store.count(names.deadStream, names.every("dead", pool)),
+    ...LEVELS.map((level) => store.consumerInfo(stream, level)),
+  ]);
+  if (jobs === undefined) return undefined;
+  return {
+    queued: consumers.reduce((sum, consumer) => sum + (consumer?.num_pending ?? 0), 0),
+    delivered: consumers.reduce((sum, consumer) => sum + (consumer?.num_ack_pending ?? 0), 0),
+    stored: jobs.state.messages,
+    oldestAt: jobs.state.messages === 0 ? undefined : new Date(jobs.state.first_ts),
+    dead,
+  };
+}

@@ -1,0 +1,186 @@
+/** A job of the durable lane that comes again because its manager is gone: what its worker makes of it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PoolError } from "../../../mesh/errors.js";
+import type { Call, HandlerOutcome } from "../../../services/worker/handlers/runner.js";
+import { Intake, Revoked } from "../../../services/worker/jobs/intake.js";
+import {
+  KEPT_OUTCOMES,
+  KEPT_OUTCOMES_BYTES,
+  KEPT_OUTCOMES_MS,
+  KeptOutcomes,
+} from "../../../services/worker/jobs/kept-outcomes.js";
+import { Results } from "../../../services/worker/jobs/results.js";
+import { AcceptPolicy, type JobOrder } from "../../../services/worker/jobs/running-job.js";
+import { RunningJobs, Slots } from "../../../services/worker/jobs/running-jobs.js";
+
+const ok = (text: string): HandlerOutcome => ({ ok: true, payload: Buffer.from(text) });
+const job = (id: string, nonce = "durable-1-5") => ({ id, nonce });
+const text = (outcome: HandlerOutcome | undefined): string | undefined =>
+  outcome === undefined || !outcome.ok ? outcome?.error.reason : Buffer.from(outcome.payload).toString();
+
+/** The jobs of one worker, with two slots. What is answered is a line: reply subject, kind, value. */
+class WorkerRig {
+  readonly said: string[] = [];
+  readonly runs: Call[] = [];
+  readonly slots = new Slots(2);
+  readonly kept = new KeptOutcomes();
+  readonly jobs: RunningJobs;
+  readonly #intake: Intake;
+
+  constructor() {
+    const results = new Results();
+    this.jobs = new RunningJobs({
+      pool: "p",
+      worker: "w",
+      slots: this.slots,
+      runner: { run: (call) => void this.runs.push(call), blocking: false },
+      acceptPolicy: new AcceptPolicy(),
+      kept: this.kept,
+      now: () => 0,
+      acceptAfterMs: 25,
+      abortGraceMs: 100,
+      sendable: (outcome) => outcome,
+      flush: () => {},
+      onFailed: () => {},
+      onStarted: () => {},
+      onChange: () => {},
+    });
+    this.#intake = new Intake({
+      slots: this.slots,
+      jobs: this.jobs,
+      results,
+      kept: this.kept,
+      revoked: new Revoked(),
+      refusals: {
+        busy: ({ reply }, free) => void this.said.push(`${reply} busy ${free}`),
+        error: ({ reply }, error) => void this.said.push(`${reply} ${error.reason}`),
+      },
+      submitSubject: "pool.p.submit",
+      isReady: () => true,
+      inputIsStale: () => false,
+    });
+  }
+
+  /** A hand-off by the manager that waits at `reply`. */
+  handOff(reply: string, attempt: number, more: Partial<JobOrder> = {}): void {
+    const order: JobOrder = {
+      ...job("j"),
+      attempt,
+      reply,
+      named: true,
+      offered: true,
+      bundled: false,
+      durable: true,
+      joins: false,
+      bytes: new Uint8Array(),
+      deadlineAtMs: 1_000,
+      ageMs: 0,
+      startWithinMs: undefined,
+      traceparent: undefined,
+      tracestate: undefined,
+      answerer: {
+        accepted: (to) => void this.said.push(`${to.reply} accepted`),
+        progress: (to, payload) => void this.said.push(`${to.reply} progress ${Buffer.from(payload)}`),
+        end: (to, outcome) => void this.said.push(`${to.reply} ${text(outcome)}`),
+      },
+      ...more,
+    };
+    this.#intake.decide(order, 0);
+  }
+
+  /** What has been answered since the last call. */
+  heard(): string[] {
+    return this.said.splice(0);
+  }
+
+  get onlyRun(): Call {
+    assert.equal(this.runs.length, 1, "it ran once");
+    return this.runs[0] as Call;
+  }
+}
+
+test("durable - a later hand-off of a job that runs here is joined: it hears accepted, progress and the result, takes no slot, and nothing runs twice", () => {
+  const rig = new WorkerRig();
+  rig.handOff("dead", 1);
+  rig.handOff("survivor", 1_001, { joins: true });
+  assert.deepEqual([rig.heard(), rig.slots.busy], [["survivor accepted"], 1]);
+  rig.onlyRun.progress(Buffer.from("half"));
+  rig.onlyRun.end(ok("42"));
+  assert.deepEqual(rig.heard(), ["dead progress half", "survivor progress half", "dead 42", "survivor 42"]);
+  assert.equal(rig.slots.busy, 0);
+});
+
+test("durable - a later hand-off of a job that has ended here hears its kept result, and the job does not run again", () => {
+  const rig = new WorkerRig();
+  rig.handOff("dead", 1);
+  rig.onlyRun.end(ok("42"));
+  rig.heard();
+  rig.handOff("survivor", 1_001, { joins: true });
+  rig.handOff("another", 2_001);
+  assert.deepEqual(rig.heard(), ["survivor 42", "another 42"]);
+  assert.equal(rig.runs.length, 1);
+});
+
+test("durable - a job that failed here runs again, and one that was rejected does not", () => {
+  const rig = new WorkerRig();
+  rig.handOff("a", 1);
+  rig.onlyRun.end({ ok: false, error: new PoolError("job_failed", "boom") });
+  rig.handOff("b", 1_001);
+  assert.equal(rig.runs.length, 2);
+  rig.runs[1]?.end({ ok: false, error: new PoolError("job_rejected", "never") });
+  rig.handOff("c", 2_001);
+  assert.deepEqual([rig.runs.length, rig.heard()], [2, ["a job_failed", "b job_rejected", "c job_rejected"]]);
+});
+
+test("durable - what is not here is not started by a hand-off that only joins: it is answered with busy and the free slots", () => {
+  const rig = new WorkerRig();
+  rig.handOff("survivor", 1_001, { joins: true });
+  assert.deepEqual([rig.heard(), rig.runs.length], [["survivor busy 2"], 0]);
+});
+
+test("durable - an id that is used anew never joins, nor does a job of the core lane", () => {
+  const rig = new WorkerRig();
+  rig.handOff("old", 1);
+  rig.handOff("anew", 1_001, { nonce: "durable-2-6" });
+  assert.equal(rig.runs.length, 2);
+  rig.runs[0]?.end(ok("1"));
+  rig.runs[1]?.end(ok("2"));
+  rig.handOff("third", 1_001, { nonce: "durable-1-6" });
+  assert.equal(rig.runs.length, 3);
+  const core = new WorkerRig();
+  core.handOff("first", 1, { durable: false });
+  core.handOff("second", 2, { durable: false });
+  assert.equal(core.runs.length, 2, "a later attempt of the core lane is run");
+});
+
+test("durable - a manager that was only cut off revokes its own attempt, and not the one that joined it; a cancel ends both", () => {
+  const rig = new WorkerRig();
+  rig.handOff("cut off", 1);
+  rig.handOff("survivor", 1_001, { joins: true });
+  rig.heard();
+  const canceled = new PoolError("canceled", "no more");
+  assert.equal(rig.jobs.cancel({ ...job("j"), upToAttempt: 1_000 }, canceled), false);
+  assert.deepEqual(rig.heard(), []);
+  assert.equal(rig.jobs.cancel({ ...job("j"), upToAttempt: 2_000 }, canceled), true);
+  assert.deepEqual(rig.heard(), ["cut off canceled", "survivor canceled"]);
+  rig.handOff("third", 2_001, { joins: true });
+  assert.deepEqual(rig.heard(), ["third busy 1"], "what was ended by force is nobody's result");
+});
+
+test("durable - a worker keeps outcomes for 60 s, 10,000 and 64 MiB of them, and the oldest goes first", () => {
+  const kept = new KeptOutcomes();
+  kept.keep(job("a"), ok("1"), 0);
+  assert.equal(text(kept.find("a", "durable-1-5", KEPT_OUTCOMES_MS)), "1");
+  assert.equal(kept.find("a", "durable-1-5", KEPT_OUTCOMES_MS + 1), undefined);
+  for (let i = 0; i <= KEPT_OUTCOMES; i += 1) kept.keep(job(`n${i}`), ok(String(i)), 0);
+  assert.equal(kept.size, KEPT_OUTCOMES);
+  assert.equal(kept.find("n0", "durable-1-5", 0), undefined);
+  assert.equal(text(kept.find("n1", "durable-1-5", 0)), "1");
+  assert.equal(text(kept.find(`n${KEPT_OUTCOMES}`, "durable-1-5", 0)), String(KEPT_OUTCOMES));
+  const half: HandlerOutcome = { ok: true, payload: new Uint8Array(KEPT_OUTCOMES_BYTES / 2 + 1) };
+  kept.keep(job("large1"), half, 0);
+  kept.keep(job("large2"), half, 0);
+  assert.ok(kept.bytes <= KEPT_OUTCOMES_BYTES);
+  assert.deepEqual([kept.find("large1", "durable-1-5", 0), kept.size], [undefined, 1]);
+});
