@@ -36,6 +36,7 @@ type ControlRequest struct {
 	//	*ControlRequest_RollCall_
 	//	*ControlRequest_Pace_
 	//	*ControlRequest_Owed_
+	//	*ControlRequest_Locate_
 	Op            isControlRequest_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -150,6 +151,15 @@ func (x *ControlRequest) GetOwed() *ControlRequest_Owed {
 	return nil
 }
 
+func (x *ControlRequest) GetLocate() *ControlRequest_Locate {
+	if x != nil {
+		if x, ok := x.Op.(*ControlRequest_Locate_); ok {
+			return x.Locate
+		}
+	}
+	return nil
+}
+
 type isControlRequest_Op interface {
 	isControlRequest_Op()
 }
@@ -190,6 +200,11 @@ type ControlRequest_Owed_ struct {
 	Owed *ControlRequest_Owed `protobuf:"bytes,8,opt,name=owed,proto3,oneof"`
 }
 
+type ControlRequest_Locate_ struct {
+	// Which of these jobs of the durable lane would a later attempt join here? Nothing is sent again.
+	Locate *ControlRequest_Locate `protobuf:"bytes,9,opt,name=locate,proto3,oneof"`
+}
+
 func (*ControlRequest_Drain_) isControlRequest_Op() {}
 
 func (*ControlRequest_Pause_) isControlRequest_Op() {}
@@ -206,11 +221,14 @@ func (*ControlRequest_Pace_) isControlRequest_Op() {}
 
 func (*ControlRequest_Owed_) isControlRequest_Op() {}
 
+func (*ControlRequest_Locate_) isControlRequest_Op() {}
+
 type ControlResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The worker after the change; its state is the acknowledgement.
 	Worker *Heartbeat `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
 	// For Owed: ids that the worker runs or has just sent again, and ids that it never saw.
+	// For Locate: ids that it runs or whose outcome it keeps, and the others.
 	KnownJobIds   []string `protobuf:"bytes,2,rep,name=known_job_ids,json=knownJobIds,proto3" json:"known_job_ids,omitempty"`
 	UnknownJobIds []string `protobuf:"bytes,3,rep,name=unknown_job_ids,json=unknownJobIds,proto3" json:"unknown_job_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -599,11 +617,64 @@ func (x *ControlRequest_Owed) GetNonces() []string {
 	return nil
 }
 
+type ControlRequest_Locate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids of the jobs, and for each the nonce of its submission.
+	JobIds        []string `protobuf:"bytes,1,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	Nonces        []string `protobuf:"bytes,2,rep,name=nonces,proto3" json:"nonces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ControlRequest_Locate) Reset() {
+	*x = ControlRequest_Locate{}
+	mi := &file_poolmesh_v1_control_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlRequest_Locate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlRequest_Locate) ProtoMessage() {}
+
+func (x *ControlRequest_Locate) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_control_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlRequest_Locate.ProtoReflect.Descriptor instead.
+func (*ControlRequest_Locate) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_control_proto_rawDescGZIP(), []int{0, 8}
+}
+
+func (x *ControlRequest_Locate) GetJobIds() []string {
+	if x != nil {
+		return x.JobIds
+	}
+	return nil
+}
+
+func (x *ControlRequest_Locate) GetNonces() []string {
+	if x != nil {
+		return x.Nonces
+	}
+	return nil
+}
+
 var File_poolmesh_v1_control_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"\x19poolmesh/v1/control.proto\x12\vpoolmesh.v1\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xbf\x05\n" +
+	"\x19poolmesh/v1/control.proto\x12\vpoolmesh.v1\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xb8\x06\n" +
 	"\x0eControlRequest\x129\n" +
 	"\x05drain\x18\x01 \x01(\v2!.poolmesh.v1.ControlRequest.DrainH\x00R\x05drain\x129\n" +
 	"\x05pause\x18\x02 \x01(\v2!.poolmesh.v1.ControlRequest.PauseH\x00R\x05pause\x12<\n" +
@@ -612,7 +683,8 @@ const file_poolmesh_v1_control_proto_rawDesc = "" +
 	"\x05probe\x18\x05 \x01(\v2!.poolmesh.v1.ControlRequest.ProbeH\x00R\x05probe\x12C\n" +
 	"\troll_call\x18\x06 \x01(\v2$.poolmesh.v1.ControlRequest.RollCallH\x00R\brollCall\x126\n" +
 	"\x04pace\x18\a \x01(\v2 .poolmesh.v1.ControlRequest.PaceH\x00R\x04pace\x126\n" +
-	"\x04owed\x18\b \x01(\v2 .poolmesh.v1.ControlRequest.OwedH\x00R\x04owed\x1a\x1b\n" +
+	"\x04owed\x18\b \x01(\v2 .poolmesh.v1.ControlRequest.OwedH\x00R\x04owed\x12<\n" +
+	"\x06locate\x18\t \x01(\v2\".poolmesh.v1.ControlRequest.LocateH\x00R\x06locate\x1a\x1b\n" +
 	"\x05Drain\x12\x12\n" +
 	"\x04wait\x18\x01 \x01(\bR\x04wait\x1a\a\n" +
 	"\x05Pause\x1a\b\n" +
@@ -626,6 +698,9 @@ const file_poolmesh_v1_control_proto_rawDesc = "" +
 	"\vcoalesce_ms\x18\x01 \x01(\rR\n" +
 	"coalesceMs\x1a7\n" +
 	"\x04Owed\x12\x17\n" +
+	"\ajob_ids\x18\x01 \x03(\tR\x06jobIds\x12\x16\n" +
+	"\x06nonces\x18\x02 \x03(\tR\x06nonces\x1a9\n" +
+	"\x06Locate\x12\x17\n" +
 	"\ajob_ids\x18\x01 \x03(\tR\x06jobIds\x12\x16\n" +
 	"\x06nonces\x18\x02 \x03(\tR\x06noncesB\x04\n" +
 	"\x02op\"\x8d\x01\n" +
@@ -647,7 +722,7 @@ func file_poolmesh_v1_control_proto_rawDescGZIP() []byte {
 	return file_poolmesh_v1_control_proto_rawDescData
 }
 
-var file_poolmesh_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_poolmesh_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_poolmesh_v1_control_proto_goTypes = []any{
 	(*ControlRequest)(nil),          // 0: poolmesh.v1.ControlRequest
 	(*ControlResponse)(nil),         // 1: poolmesh.v1.ControlResponse
@@ -659,7 +734,8 @@ var file_poolmesh_v1_control_proto_goTypes = []any{
 	(*ControlRequest_RollCall)(nil), // 7: poolmesh.v1.ControlRequest.RollCall
 	(*ControlRequest_Pace)(nil),     // 8: poolmesh.v1.ControlRequest.Pace
 	(*ControlRequest_Owed)(nil),     // 9: poolmesh.v1.ControlRequest.Owed
-	(*Heartbeat)(nil),               // 10: poolmesh.v1.Heartbeat
+	(*ControlRequest_Locate)(nil),   // 10: poolmesh.v1.ControlRequest.Locate
+	(*Heartbeat)(nil),               // 11: poolmesh.v1.Heartbeat
 }
 var file_poolmesh_v1_control_proto_depIdxs = []int32{
 	2,  // 0: poolmesh.v1.ControlRequest.drain:type_name -> poolmesh.v1.ControlRequest.Drain
@@ -670,12 +746,13 @@ var file_poolmesh_v1_control_proto_depIdxs = []int32{
 	7,  // 5: poolmesh.v1.ControlRequest.roll_call:type_name -> poolmesh.v1.ControlRequest.RollCall
 	8,  // 6: poolmesh.v1.ControlRequest.pace:type_name -> poolmesh.v1.ControlRequest.Pace
 	9,  // 7: poolmesh.v1.ControlRequest.owed:type_name -> poolmesh.v1.ControlRequest.Owed
-	10, // 8: poolmesh.v1.ControlResponse.worker:type_name -> poolmesh.v1.Heartbeat
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	10, // 8: poolmesh.v1.ControlRequest.locate:type_name -> poolmesh.v1.ControlRequest.Locate
+	11, // 9: poolmesh.v1.ControlResponse.worker:type_name -> poolmesh.v1.Heartbeat
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_control_proto_init() }
@@ -693,6 +770,7 @@ func file_poolmesh_v1_control_proto_init() {
 		(*ControlRequest_RollCall_)(nil),
 		(*ControlRequest_Pace_)(nil),
 		(*ControlRequest_Owed_)(nil),
+		(*ControlRequest_Locate_)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -700,7 +778,7 @@ func file_poolmesh_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_control_proto_rawDesc), len(file_poolmesh_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
