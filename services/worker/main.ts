@@ -4,6 +4,7 @@ import type { Logger } from "../../mesh/process/log.js";
 import { OPTIONS } from "../../mesh/process/options.js";
 import { runService } from "../../mesh/process/process.js";
 import { toWorkerOptions, WORKER_CONFIG } from "./config.js";
+import { guardLoading } from "./handlers/load-guard.js";
 import { readThrown } from "./handlers/thrown.js";
 import { Worker } from "./worker.js";
 
@@ -38,6 +39,8 @@ export async function main(flags: Readonly<Record<string, string | undefined>>):
       (config, serviceLog) => {
         log = serviceLog;
         worker = new Worker(toWorkerOptions(config, serviceLog));
+        if (config.handler !== undefined && config.isolation === "inline")
+          void worker.loaded.then(guardLoading(config.handler, config.loadTimeoutMs));
         return worker;
       },
     );

@@ -90,7 +90,10 @@ export class HandlerLife {
 
 /** The error of a start whose stage does not end. */
 export function stageTooLong(stage: LifeStage, limitMs: number): PoolError {
-  const what = stage === "setup" ? "setup() does not end" : "the file does not load: does a top-level await never end?";
+  const what =
+    stage === "setup"
+      ? "setup() does not end"
+      : "the file does not load: does an await, a loop or a synchronous wait at its top level never end?";
   return new PoolError("invalid_argument", `handler: ${what} (limit ${limitMs} ms, --load-timeout-ms)`, {
     field: "handler",
   });

@@ -72,7 +72,7 @@ for (const isolation of ["thread", "process"] as const) {
 
     test("a handler that blocks or ignores its abort is ended after the grace, and the slot works again", async (t) => {
       const { caller, worker } = await startWorker(t, broker, options);
-      for (const trick of [{ do: "block" }, { do: "ignore-abort" }]) {
+      for (const trick of [{ do: "block" }, { do: "block-natively" }, { do: "ignore-abort" }]) {
         const sent = play(caller, trick, 300);
         await sent.first("accepted");
         assert.equal((await sent.outcome()).error?.reason, "deadline_exceeded");
@@ -103,7 +103,7 @@ for (const isolation of ["thread", "process"] as const) {
       t.after(() => rm(folder, { recursive: true }));
       await writeFile(join(folder, "twice.ts"), "export const twice = (n: number): number => n * 2;");
       const handler =
-        'import { twice } from "../twice.js"; export const run = (job: { payload: number }) => twice(job.payload);';
+        'import { twice } from "./twice.js"; export const run = (job: { payload: number }) => twice(job.payload);';
       await writeFile(join(folder, "handler.ts"), handler);
       const { caller } = await startWorker(t, broker, { handlerFile: join(folder, "handler.ts"), isolation });
       assert.equal((await caller.send("21", { jobId: "twice" }).outcome()).text, "42");
