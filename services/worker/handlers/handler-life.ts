@@ -99,6 +99,23 @@ export function stageTooLong(stage: LifeStage, limitMs: number): PoolError {
   });
 }
 
+/**
+ * The error of a start that the handler ends with its process or thread.
+ *
+ * @param what such as "the process exited with code 0"
+ */
+export function endedWhileLoading(stage: LifeStage | "start", what: string): PoolError {
+  const when =
+    stage === "loading"
+      ? "while its file was loaded"
+      : stage === "setup"
+        ? "in setup()"
+        : "while it was loaded or in setup()";
+  return new PoolError("invalid_argument", `handler: ${what} ${when}: does it call process.exit()?`, {
+    field: "handler",
+  });
+}
+
 /** The error of a teardown that does not end. */
 export function teardownTooLong(limitMs: number): Error {
   return new Error(`teardown() does not end (limit ${limitMs} ms, --load-timeout-ms)`);

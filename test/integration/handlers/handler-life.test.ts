@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, test } from "node:test";
 import { Worker } from "../../../services/worker/worker.js";
-import { startBroker, WHOLE_FILE } from "../../support/broker.js";
+import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { HandlerFolder } from "../../support/core/handler-folder.js";
+import { JobCaller } from "../../support/core/job-caller.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startProcess } from "../../support/process.js";
 import { startWorker } from "../../support/started-worker.js";
@@ -227,6 +228,40 @@ describe("handler life: the program", () => {
       });
       await Promise.all(ends);
     }
+  });
+
+  test("a file that ends its process while it is imported or set up is a clear line and exit 78, wherever it runs", async (t) => {
+    const folder = new HandlerFolder(t);
+    const files = [
+      folder.write("zero.mjs", "process.exit(0);"),
+      folder.write("setup.mjs", "export const run = () => 1; export const setup = () => process.exit(3);"),
+    ];
+    for (const file of files) {
+      const ends = ISOLATIONS.map(async (isolation) => {
+        const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "p", "--handler", file];
+        const flags = ["--isolation", isolation];
+        const program = startProcess(t, process.execPath, [...args, ...flags], {
+          cwd: ROOT,
+          env: { NATS_URL: broker.url },
+        });
+        const { code, stdout, stderr } = await program.exit();
+        assert.equal(code, 78, `${isolation} ${file}: ${stdout}${stderr}`);
+        assert.match(stdout + stderr, /handler: .* exited with code [03] .*does it call process\.exit\(\)\?/);
+      });
+      await Promise.all(ends);
+    }
+  });
+
+  test("an inline handler that ends its process in a job is a line, and no exit code 0", async (t) => {
+    const folder = new HandlerFolder(t);
+    const file = folder.write("exit.mjs", "export const run = () => process.exit(0);");
+    const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "exiting", "--handler", file];
+    const program = startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url } });
+    await program.line(/worker ready/);
+    new JobCaller(await connectBus(t, broker), "exiting").send("1", { jobId: "a" });
+    const { code, stdout } = await program.exit();
+    assert.equal(code, 1);
+    assert.match(stdout, /process\.exit\(\) was called while the worker ran: its jobs are lost/);
   });
 
   test("a file that takes its time without blocking is not taken for one that blocks", async (t) => {
