@@ -70,6 +70,30 @@ describe("map - lines", () => {
     assert.deepEqual(found.map(text), ["\ufeff1"]);
   });
 
+  test("UTF-16 text is refused and told what to do, however the stream is cut; with --codec bytes it is data", async () => {
+    const little = Buffer.from("\ufeff12\r\n3\n", "utf16le");
+    const big = Buffer.from(little).swap16();
+    for (const file of [little, big]) {
+      for (let size = 1; size < 9; size += 1) {
+        await assert.rejects(linesOf(chunksOf(file, () => size)), {
+          field: "input",
+          message: /UTF-16.*iconv.*--codec bytes/,
+        });
+      }
+      assert.equal(
+        (
+          await linesOf(
+            chunksOf(file, () => 4),
+            { keepByteOrderMark: true },
+          )
+        ).length > 1,
+        true,
+      );
+    }
+    const binary = Buffer.from([0xff, 0xfe, 0x01, 0x0a]);
+    assert.deepEqual([...((await linesOf(chunksOf(binary, () => 2)))[0]?.payload ?? [])], [0xff, 0xfe, 0x01]);
+  });
+
   test("a line over the limit is refused before more of it is held", async () => {
     const endless = chunksOf(Buffer.alloc(10_000, "x"), () => 100);
     await assert.rejects(linesOf(endless, { maxLineBytes: 1_000 }), { reason: "payload_too_large", field: "input" });
