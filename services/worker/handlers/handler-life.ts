@@ -111,7 +111,7 @@ export function endedWhileLoading(stage: LifeStage | "start", what: string): Poo
       : stage === "setup"
         ? "in setup()"
         : "while it was loaded or in setup()";
-  return new PoolError("invalid_argument", `handler: ${what} ${when}: does it call process.exit()?`, {
+  return new PoolError("invalid_argument", `handler: ${what} ${when}: does it call exit()?`, {
     field: "handler",
   });
 }

@@ -246,7 +246,7 @@ describe("handler life: the program", () => {
         });
         const { code, stdout, stderr } = await program.exit();
         assert.equal(code, 78, `${isolation} ${file}: ${stdout}${stderr}`);
-        assert.match(stdout + stderr, /handler: .* exited with code [03] .*does it call process\.exit\(\)\?/);
+        assert.match(stdout + stderr, /handler: .* exited with code [03] .*does it call exit\(\)\?/);
       });
       await Promise.all(ends);
     }
