@@ -88,9 +88,17 @@ function outputs(shell: Shell) {
     getOutHasColors: () => shell.stdout.color,
     getErrHasColors: () => shell.stderr.color,
     outputError: (text: string, write: (text: string) => void) => {
-      write(`${failureLine(shell.stderr, printable(text.replace(/^error: /, "").trimEnd()))}\n`);
+      const said = text.replace(/^error: /, "").trimEnd();
+      write(`${failureLine(shell.stderr, printable(said + helpHint(shell.argv, said)))}\n`);
     },
   };
+}
+
+/** What to do about a word too many or too few; "" where the message says it. */
+function helpHint([name = ""]: readonly string[], said: string): string {
+  const isVague =
+    /^(missing required argument|unknown option|too many arguments)/.test(said) && !/did you mean/i.test(said);
+  return isVague && COMMANDS.some((each) => each.name === name) ? `; see poolmesh ${name} --help` : "";
 }
 
 function helpStyles(out: Output) {

@@ -128,13 +128,13 @@ export function select(workers: readonly Heartbeat[], selection: Selection, verb
 }
 
 function whyNobody(workers: readonly Heartbeat[], named: readonly Heartbeat[], worker: string | undefined): string {
-  if (workers.length === 0) return "no worker answers";
+  if (workers.length === 0) return "no worker answers; poolmesh doctor looks for the reason";
   if (named.length > 0 || worker === undefined) return "no worker that answers has these labels";
   const near = nearest(
     worker,
     workers.map((each) => each.worker),
   );
-  return `no worker ${worker} answers${near === undefined ? "" : `; did you mean ${near}?`}`;
+  return `no worker ${worker} answers; ${near === undefined ? "poolmesh workers lists those that do" : `did you mean ${near}?`}`;
 }
 
 function nothingToDo(matching: readonly Heartbeat[], verb: ControlVerb): string {

@@ -97,7 +97,7 @@ async function print({ stdout }: Shell, workers: readonly Heartbeat[], { json }:
 }
 
 async function nobody(link: Link, pool: string | undefined): Promise<PoolError> {
-  if (pool === undefined) return new PoolError("no_workers", "no worker answers");
+  if (pool === undefined) return new PoolError("no_workers", "no worker answers; poolmesh doctor looks for the reason");
   return unknownPool(pool, poolsOf(await rollCall(link)));
 }
 

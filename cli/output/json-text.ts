@@ -38,12 +38,13 @@ export function isJson(text: string): boolean {
  * @param fields values for JSON.stringify, or pieces of JSON
  */
 export function jsonLine(fields: Readonly<Record<string, unknown>>): string {
-  const members: string[] = [];
-  for (const [name, value] of Object.entries(fields)) {
+  let line = "";
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
     const text = value instanceof JsonText ? value.text : JSON.stringify(value);
-    if (text !== undefined) members.push(`${JSON.stringify(name)}:${text}`);
+    if (text !== undefined) line += `${line === "" ? "" : ","}${JSON.stringify(name)}:${text}`;
   }
-  return `{${members.join(",")}}`;
+  return `{${line}}`;
 }
 
 /** Valid JSON on one line: as it is when it has no line end, else without the white space between its tokens. */

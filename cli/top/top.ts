@@ -78,8 +78,16 @@ export async function runTop(options: TopOptions): Promise<void> {
 function noMeter({ state }: TopFeed, limitMs: number): PoolError {
   const { connection } = state.capacity ?? {};
   const error = connection?.state === "disconnected" ? connection.error.message : `no answer within ${limitMs} ms`;
-  const why = error === "HTTP 404" ? "something else answers there (HTTP 404)" : error;
+  const why = reasonOf(error);
   return new PoolError("bus_unavailable", `no meter at ${state.url}: ${why}; name one with --meter URL`);
+}
+
+/** The library's words, where they tell a person anything. */
+function reasonOf(error: string): string {
+  if (error === "HTTP 404") return "something else answers there (HTTP 404)";
+  if (/EPROTO|wrong version number/.test(error)) return "it speaks no TLS; try http://";
+  if (/EPIPE|ECONNRESET|HPE_|Parse Error|socket hang up/.test(error)) return "something else answers there, not HTTP";
+  return error.split("\n", 1)[0] ?? error;
 }
 
 function onceLines(options: TopOptions, state: TopState): string[] {

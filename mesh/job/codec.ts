@@ -7,6 +7,7 @@
  */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { PoolError } from "../errors.js";
+import { jsonLoss } from "./json-loss.js";
 
 /** Turns values into bytes and back. Both directions are synchronous. */
 export interface Codec<T = unknown> {
@@ -29,7 +30,7 @@ export const json: Codec<unknown> = {
     const text = encoding("json", () => JSON.stringify(value));
     const loss = encoding("json", () => jsonLoss(value));
     if (loss !== undefined) throw refuse(loss);
-    if (text === undefined) throw refuse("the value has no JSON form");
+    if (text === undefined) throw refuse("the value has no JSON form: return something else, or nothing");
     return encoder.encode(text);
   },
   decode: (payload) => {
@@ -125,131 +126,4 @@ function kindOf(value: unknown): string {
 
 function refuse(why: string, cause?: unknown): PoolError {
   return new PoolError("invalid_argument", `payload: ${why}`, { field: "payload", cause });
-}
-
-// What JSON.stringify would lose without a word: a Map becomes `{}`, NaN becomes null.
-
-const TEXT_OR_BYTES = 'read it first, or return bytes with codec "bytes"';
-const BYTES = 'use codec "bytes"';
-const PLAIN = "make it an array or a plain object, or use a codec of your own";
-
-/** By Object.prototype.toString: what to do with what has no JSON form. */
-const ADVICE: Readonly<Record<string, string>> = {
-  Map: PLAIN,
-  Set: PLAIN,
-  WeakMap: PLAIN,
-  WeakSet: PLAIN,
-  Error: "throw it, or return its message",
-  Promise: "await it",
-  ArrayBuffer: BYTES,
-  SharedArrayBuffer: BYTES,
-  DataView: BYTES,
-  Blob: TEXT_OR_BYTES,
-  Response: TEXT_OR_BYTES,
-  Request: TEXT_OR_BYTES,
-  ReadableStream: TEXT_OR_BYTES,
-};
-
-/** Why a value has no JSON form, such as "a Map at .rows[2] has no JSON form: …"; undefined when nothing is lost. */
-function jsonLoss(value: unknown): string | undefined {
-  if (typeof value !== "object" || value === null) return lossOfPrimitive(value)?.concat(" has no JSON form");
-  // bytes as the whole value are meant as bytes, even where they have a toJSON
-  if (ArrayBuffer.isView(value)) return `${withArticle(value)} has no JSON form: ${BYTES}`;
-  const lost = firstLoss(value);
-  if (lost === undefined) return undefined;
-  const where = pathTo(value, lost.culprit);
-  return `${lost.what}${where === "" ? "" : ` at ${where}`} has no JSON form${lost.advice}`;
-}
-
-interface Loss {
-  readonly culprit: unknown;
-  readonly what: string;
-  /** Begins with ": ", or is empty. */
-  readonly advice: string;
-}
-
-/** Walks without recursion: what JSON.stringify took is finite, but may be deep. */
-function firstLoss(root: object): Loss | undefined {
-  const open: object[] = [root];
-  for (let each = open.pop(); each !== undefined; each = open.pop()) {
-    if (hasOwnForm(each)) {
-      if (each instanceof Date && Number.isNaN(each.getTime())) return lossOf(each, "an invalid date");
-      continue;
-    }
-    const loss = Array.isArray(each) ? undefined : lossOfObject(each);
-    if (loss !== undefined) return loss;
-    for (const inner of Array.isArray(each) ? each : Object.values(each)) {
-      if (typeof inner === "object") {
-        if (inner !== null) open.push(inner as object);
-      } else if (typeof inner === "number" && !Number.isFinite(inner)) return lossOf(inner, String(inner));
-    }
-  }
-  return undefined;
-}
-
-function hasOwnForm(value: object): boolean {
-  return typeof (value as { toJSON?: unknown }).toJSON === "function";
-}
-
-function lossOf(culprit: unknown, what: string, advice?: string): Loss {
-  return { culprit, what, advice: advice === undefined ? "" : `: ${advice}` };
-}
-
-function lossOfPrimitive(value: unknown): string | undefined {
-  if (typeof value === "number") return Number.isFinite(value) ? undefined : String(value);
-  if (typeof value === "function") return "a function";
-  return typeof value === "symbol" ? "a symbol" : undefined;
-}
-
-function lossOfObject(value: object): Loss | undefined {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  const isPlain = prototype === Object.prototype || prototype === null;
-  if (isPlain) return isThenable(value) ? lossOf(value, "a promise", ADVICE.Promise) : undefined;
-  // a plain object of another realm
-  if (Object.getPrototypeOf(prototype) === null && tagOf(value) === "Object") return undefined;
-  const advice = adviceFor(value);
-  return advice === undefined ? undefined : lossOf(value, withArticle(value), advice);
-}
-
-function isThenable(value: object): boolean {
-  return typeof (value as { then?: unknown }).then === "function";
-}
-
-function adviceFor(value: object): string | undefined {
-  const tag = tagOf(value);
-  const known = Object.hasOwn(ADVICE, tag) ? ADVICE[tag] : undefined;
-  if (known !== undefined || value instanceof Error) return known ?? ADVICE.Error;
-  if (ArrayBuffer.isView(value)) return BYTES;
-  if (isThenable(value)) return ADVICE.Promise;
-  const { pipe, getReader } = value as Record<string, unknown>;
-  if (typeof pipe === "function" || typeof getReader === "function") return TEXT_OR_BYTES;
-  if (["Number", "String", "Boolean"].includes(tag)) return undefined;
-  return Object.values(value).every(isLeftOut) ? PLAIN : undefined;
-}
-
-/** What JSON leaves out of an object. */
-function isLeftOut(value: unknown): boolean {
-  return value === undefined || typeof value === "function" || typeof value === "symbol";
-}
-
-/** Such as `.rows[2].when`; "" for the value itself, and where a getter gives another object each time. */
-function pathTo(value: unknown, culprit: unknown): string {
-  if (Object.is(value, culprit) || typeof value !== "object" || value === null || hasOwnForm(value)) return "";
-  for (const [key, inner] of Object.entries(value)) {
-    const step = Array.isArray(value) ? `[${key}]` : `.${key.slice(0, 64)}`;
-    if (Object.is(inner, culprit)) return step;
-    const rest = pathTo(inner, culprit);
-    if (rest !== "") return step + rest;
-  }
-  return "";
-}
-
-function withArticle(value: object): string {
-  const own: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
-  const name = typeof own === "string" && /^[\w$]{1,64}$/.test(own) && own !== "Object" ? own : tagOf(value);
-  return `${/^[aeio]/i.test(name) ? "an" : "a"} ${name}`;
-}
-
-function tagOf(value: object): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
 }

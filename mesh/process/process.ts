@@ -7,6 +7,7 @@
 import { hostname } from "node:os";
 import { PoolError } from "../errors.js";
 import { EXIT_CONFIG } from "./config.js";
+import { leaveNow } from "./leave-now.js";
 import type { Lifecycle } from "./lifecycle.js";
 import { createLog, type Logger, type LogLevel } from "./log.js";
 
@@ -47,7 +48,7 @@ export async function runService<C extends { readonly logLevel: LogLevel }>(
 async function runProcess(service: Lifecycle, log: Logger, onReady?: () => void): Promise<number> {
   let asked = false;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (asked) process.exit(130);
+    if (asked) return leaveNow(130);
     asked = true;
     log.info({ signal }, "stopping");
     void service.stop();

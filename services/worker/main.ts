@@ -4,6 +4,7 @@ import type { Logger } from "../../mesh/process/log.js";
 import { OPTIONS } from "../../mesh/process/options.js";
 import { runService } from "../../mesh/process/process.js";
 import { toWorkerOptions, WORKER_CONFIG } from "./config.js";
+import { guardLoading } from "./handlers/load-guard.js";
 import { readThrown } from "./handlers/thrown.js";
 import { Worker } from "./worker.js";
 
@@ -12,6 +13,7 @@ import { Worker } from "./worker.js";
  *
  * A promise of a handler that is rejected and that nobody handles is logged, and the worker goes on. An exception that
  * nobody catches leaves a process in doubt: the worker takes nothing new, gives what runs its grace, and ends with 1.
+ * A handler that calls process.exit() is a line in the log, and never exit code 0.
  *
  * @param flags option name → text, as the command line gave it
  * @returns the exit code: 0 stopped as asked or drained, 1 failed, 78 configuration
@@ -29,6 +31,11 @@ export async function main(flags: Readonly<Record<string, string | undefined>>):
     if (worker === undefined) process.exit(1);
     void worker.stopAfterCrash();
   };
+  const onExit = (code: number): void => {
+    log?.error({ code }, "process.exit() was called while the worker ran: its jobs are lost");
+    process.exitCode = code || 1;
+  };
+  let endGuard = (): void => undefined;
   process.on("unhandledRejection", onRejection);
   process.on("uncaughtException", onException);
   try {
@@ -38,11 +45,19 @@ export async function main(flags: Readonly<Record<string, string | undefined>>):
       (config, serviceLog) => {
         log = serviceLog;
         worker = new Worker(toWorkerOptions(config, serviceLog));
+        if (config.handler === undefined || config.isolation !== "inline") return worker;
+        endGuard = guardLoading(config.handler, config.loadTimeoutMs);
+        void worker.loaded.then(() => {
+          endGuard();
+          process.on("exit", onExit);
+        });
         return worker;
       },
     );
     return crashed && code === 0 ? 1 : code;
   } finally {
+    endGuard();
+    process.off("exit", onExit);
     process.off("unhandledRejection", onRejection);
     process.off("uncaughtException", onException);
   }

@@ -11,7 +11,7 @@ import { defaultId } from "../../mesh/process/process.js";
 import { MAX_SLOTS } from "../../mesh/wire/heartbeat-codec.js";
 import { checkName, DEFAULT_PREFIX, Subjects } from "../../mesh/wire/subjects.js";
 import type { CodecPair, Handler } from "./handlers/handler.js";
-import { refuseClass } from "./handlers/handler-exports.js";
+import { checkRun } from "./handlers/handler-exports.js";
 
 /** The most labels a worker has. */
 const MAX_LABELS = 32;
@@ -103,7 +103,7 @@ function checkOneHandler(options: WorkerOptions<never, unknown>): void {
   const given = [options.run, options.handlerFile, options.exec].filter((each) => each !== undefined);
   if (given.length !== 1) throw refuse("handler", "say exactly one of run, handlerFile and exec");
   if (options.run !== undefined && typeof options.run !== "function") throw refuse("handler", "run is not a function");
-  if (options.run !== undefined) refuseClass(options.run, "run");
+  if (options.run !== undefined) checkRun(options.run, "run");
   const { recycleAfter } = options;
   if (recycleAfter !== undefined && !(Number.isSafeInteger(recycleAfter) && recycleAfter >= 1)) {
     throw refuse("recycleAfter", "use a whole number of jobs, at least 1");

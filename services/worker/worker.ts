@@ -41,11 +41,16 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   #usable = Number.POSITIVE_INFINITY;
   /** Ends the wait for a broker. */
   readonly #giveUp = new AbortController();
+  readonly #loaded: Promise<void>;
+  #onLoaded!: () => void;
 
   /** @throws PoolError `invalid_argument` that names the option */
   constructor(options: WorkerOptions<I, O>) {
     super();
     this.#settings = settle(options);
+    this.#loaded = new Promise((resolve) => {
+      this.#onLoaded = resolve;
+    });
     this.#slots = this.#settings.slots;
     this.#busOptions = { name: `poolmesh-worker ${this.#settings.id}`, log: this.#settings.log, ...options.bus };
     this.#runner = makeRunner(options, this.#settings, {
@@ -76,6 +81,11 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   /** Slots that hold a running job. */
   get busy(): number {
     return this.#session?.slots.busy ?? 0;
+  }
+
+  /** Settles when the handler is loaded and set up, or cannot be. Never rejects. */
+  get loaded(): Promise<void> {
+    return this.#loaded;
   }
 
   /** Uses this connection instead of one of its own. Before start() only. */
@@ -124,7 +134,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   protected override async onStart(): Promise<void> {
-    await this.#runner.start();
+    await this.#runner.start().finally(this.#onLoaded);
     this.#throwIfStopped();
     this.#bus ??= await this.#connect();
     this.#session = new Session(this.#bus, this.#runner, {

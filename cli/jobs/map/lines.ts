@@ -27,7 +27,7 @@ export interface LinesOptions {
 /**
  * Every line as an input, in groups: those that a chunk ends.
  *
- * @throws PoolError `payload_too_large` for a line over the limit
+ * @throws PoolError `payload_too_large` for a line over the limit, `invalid_argument` for UTF-16 text
  */
 export async function* lines(source: AsyncIterable<Uint8Array>, options: LinesOptions = {}): Groups<MapInput> {
   const splitter = new Splitter(options);
@@ -72,6 +72,7 @@ class Splitter {
 
   #take(readTo: number): MapInput {
     const line = this.#pieces.length === 1 ? (this.#pieces[0] as Uint8Array) : Buffer.concat(this.#pieces);
+    if (this.#mayBeginWithMark && isUtf16(line)) throw utf16();
     const from = this.#mayBeginWithMark ? markLength(line) : 0;
     const to = line[line.length - 1] === CR ? line.length - 1 : line.length;
     this.#mayBeginWithMark = false;
@@ -83,6 +84,18 @@ class Splitter {
 
 function markLength(line: Uint8Array): number {
   return BYTE_ORDER_MARK.every((byte, i) => line[i] === byte) ? BYTE_ORDER_MARK.length : 0;
+}
+
+/** UTF-16 begins with a mark that no UTF-8 text begins with, and its line ends are not those of bytes. */
+function isUtf16(line: Uint8Array): boolean {
+  const [first, second] = line;
+  return ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) && line.includes(0);
+}
+
+function utf16(): PoolError {
+  const message =
+    "input: this is UTF-16, and lines are read as UTF-8: convert it first (iconv -f UTF-16 -t UTF-8), or take its bytes as they are with --codec bytes";
+  return new PoolError("invalid_argument", message, { field: "input" });
 }
 
 function tooLong(limit: number): PoolError {

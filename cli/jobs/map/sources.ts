@@ -1,6 +1,5 @@
 /** Where the inputs of `map` come from: stdin, a file's lines, or files. */
-import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { PoolError } from "../../../mesh/errors.js";
 import type { ResultForm } from "../../output/result-fields.js";
 import type { Shell } from "../../shell.js";
@@ -41,11 +40,27 @@ export async function openSource(shell: Shell, flags: SourceFlags): Promise<Sour
   if (flags.paths) throw refuse("paths", "only with --files");
   const options = { keepByteOrderMark: flags.codec === "bytes" };
   if (flags.lines === undefined || flags.lines === "-") return { inputs: lines(shell.stdin, options) };
-  const { size } = await stat(flags.lines).catch((error: NodeJS.ErrnoException) => {
-    throw refuse("lines", `cannot read the file (${error.code ?? "error"})`, error);
-  });
-  const file = createReadStream(flags.lines, { highWaterMark: CHUNK_BYTES });
-  return { inputs: lines(file, options), total: { bytes: size } };
+  const file = await open(flags.lines).catch(refuseLines);
+  const facts = await file.stat();
+  if (facts.isDirectory()) {
+    await file.close();
+    throw refuse("lines", "this is a folder; say a file, or --files with a pattern");
+  }
+  const chunks = readChunks(file.createReadStream({ highWaterMark: CHUNK_BYTES }));
+  // a pipe, such as <(command), has no size
+  return { inputs: lines(chunks, options), ...(facts.isFile() ? { total: { bytes: facts.size } } : {}) };
+}
+
+async function* readChunks(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+  } catch (error) {
+    refuseLines(error as NodeJS.ErrnoException);
+  }
+}
+
+function refuseLines(error: NodeJS.ErrnoException): never {
+  throw refuse("lines", `cannot read the file (${error.code ?? "error"})`, error);
 }
 
 async function openFiles(patterns: readonly string[], paths: boolean): Promise<Source> {

@@ -1,6 +1,6 @@
 /** Messages of ManagerService to jobs and back. Pure. */
 import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   Priority as ProtoPriority,
   type SubmitRequest,
@@ -10,6 +10,7 @@ import {
 import { PoolError } from "../../../mesh/errors.js";
 import { json, text } from "../../../mesh/job/codec.js";
 import type { JobResult, SubmitOptions } from "../../../mesh/job/job.js";
+import { jsonLoss } from "../../../mesh/job/json-loss.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
 import { checkTimeoutMs } from "../../../mesh/wire/headers.js";
 
@@ -37,11 +38,21 @@ export function toPayload(input: Input): Uint8Array {
     case "text":
       return text.encode(input.value);
     case "json":
-      return json.encode(toJson(ValueSchema, input.value));
+      return json.encode(toJsonValue(input.value));
     default:
       throw new PoolError("invalid_argument", 'input: missing; a job without one says "payload": ""', {
         field: "input",
       });
+  }
+}
+
+/** A Value may hold what JSON has not: 1e400 is Infinity in it, and one over gRPC may hold nothing at all. */
+function toJsonValue(value: Value): JsonValue {
+  try {
+    return toJson(ValueSchema, value);
+  } catch (cause) {
+    const message = "json: a number is beyond a double, or a value is missing; send it as text or payload";
+    throw new PoolError("invalid_argument", message, { field: "json", cause });
   }
 }
 
@@ -80,7 +91,8 @@ function toOutput(form: Form, result: JobResult): SubmitResponse["output"] {
     if (form === "text") return { case: "text", value: result.text() };
     if (form === "json") {
       const value = (result.json() ?? null) as JsonValue;
-      return { case: "json", value: fromJson(ValueSchema, value) };
+      // 1e400 is valid JSON, and Infinity as a double, which has no JSON form
+      if (jsonLoss(value) === undefined) return { case: "json", value: fromJson(ValueSchema, value) };
     }
   } catch {
     // Falls through: the bytes are the truth.

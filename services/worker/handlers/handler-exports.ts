@@ -36,24 +36,31 @@ type AnyFunction = (...args: never[]) => unknown;
  */
 export function readExports(module: Exports, shown: string, codec?: CodecChoice): LoadedHandler {
   const layers = layersOf(module);
-  const own = layers.find((layer) => layer.codec !== undefined)?.codec as CodecChoice | undefined;
+  const { codec: own = json } = layers.find((layer) => layer.codec !== undefined) ?? {};
   return {
     run: findRun(layers, shown),
-    codecs: toCodecs(codec ?? own ?? json),
+    codecs: toCodecs(codec ?? (own as CodecChoice)),
     setup: findHook(layers, "setup", shown),
     teardown: findHook(layers, "teardown", shown),
   };
 }
 
 /**
- * Refuses a class where a function is meant: it cannot be called.
+ * Refuses what would fail every job: a class cannot be called, and what a generator gives is no result.
  *
  * @throws PoolError `invalid_argument`, field "handler"
  */
-export function refuseClass(run: AnyFunction, what: string): void {
-  if (!isClass(run)) return;
-  const name = run.name === "" || run.name === "default" ? "Handler" : run.name;
-  throw refuse("handler", `${what} is a class, which cannot be called; export an object of it: new ${name}()`);
+export function checkRun(run: AnyFunction, what: string): void {
+  if (isClass(run)) {
+    const name = run.name === "" || run.name === "default" ? "Handler" : run.name;
+    throw refuse("handler", `${what} is a class, which cannot be called; export an object of it: new ${name}()`);
+  }
+  if (GENERATORS.has(Object.prototype.toString.call(run))) {
+    throw refuse(
+      "handler",
+      `${what} is a generator; return the result, and send what comes before it by job.progress()`,
+    );
+  }
 }
 
 /**
@@ -102,12 +109,12 @@ function findRun(layers: readonly Exports[], shown: string): Handler {
   for (const layer of layers) {
     const isFunctionWithRun = typeof layer === "function" && !isClass(layer as AnyFunction);
     if (typeof layer.run !== "function" || isFunctionWithRun) continue;
-    refuseClass(layer.run as AnyFunction, `run of ${shown}`);
+    checkRun(layer.run as AnyFunction, `run of ${shown}`);
     return layer.run.bind(layer) as Handler;
   }
   const run = layers.map((layer) => layer.default).find((each) => typeof each === "function");
   if (run === undefined) throw refuse("handler", `${shown} exports no function run(job) and no default function`);
-  refuseClass(run as AnyFunction, `the default export of ${shown}`);
+  checkRun(run as AnyFunction, `the default export of ${shown}`);
   return run as Handler;
 }
 
@@ -115,11 +122,14 @@ function findHook(layers: readonly Exports[], name: "setup" | "teardown", shown:
   const layer = layers.find((each) => each[name] !== undefined);
   const hook = layer?.[name];
   if (hook === undefined) return undefined;
-  if (typeof hook !== "function") throw refuse("handler", `${name} of ${shown} is not a function`);
+  if (typeof hook !== "function" || isClass(hook as AnyFunction))
+    throw refuse("handler", `${name} of ${shown} is ${typeof hook === "function" ? "a class" : "not a function"}`);
   return hook.bind(layer) as AnyHook;
 }
 
 type AnyHook = (context?: HandlerContext) => unknown;
+
+const GENERATORS: ReadonlySet<string> = new Set(["[object GeneratorFunction]", "[object AsyncGeneratorFunction]"]);
 
 function isClass(value: AnyFunction): boolean {
   return /^class\b/.test(Function.prototype.toString.call(value));

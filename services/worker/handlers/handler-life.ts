@@ -90,8 +90,28 @@ export class HandlerLife {
 
 /** The error of a start whose stage does not end. */
 export function stageTooLong(stage: LifeStage, limitMs: number): PoolError {
-  const what = stage === "setup" ? "setup() does not end" : "the file does not load: does a top-level await never end?";
+  const what =
+    stage === "setup"
+      ? "setup() does not end"
+      : "the file does not load: does an await, a loop or a synchronous wait at its top level never end?";
   return new PoolError("invalid_argument", `handler: ${what} (limit ${limitMs} ms, --load-timeout-ms)`, {
+    field: "handler",
+  });
+}
+
+/**
+ * The error of a start that the handler ends with its process or thread.
+ *
+ * @param what such as "the process exited with code 0"
+ */
+export function endedWhileLoading(stage: LifeStage | "start", what: string): PoolError {
+  const when =
+    stage === "loading"
+      ? "while its file was loaded"
+      : stage === "setup"
+        ? "in setup()"
+        : "while it was loaded or in setup()";
+  return new PoolError("invalid_argument", `handler: ${what} ${when}: does it call exit()?`, {
     field: "handler",
   });
 }

@@ -13,9 +13,15 @@ import { eventually } from "../../support/wait.js";
 
 leakGuard();
 
-/** Doubles a number, fails for a word, waits as it is told. */
+/** Doubles a number, fails for a word, waits as it is told: for a time, or until so many run at once. */
 const HANDLER = `
+const met = [];
+const meet = (count) => new Promise((resolve) => {
+  met.push(resolve);
+  if (met.length === count) for (const each of met.splice(0)) each();
+});
 export async function run(job) {
+  if (job.payload?.meet !== undefined) return meet(job.payload.meet);
   if (typeof job.payload === "object") await new Promise((resolve) => setTimeout(resolve, job.payload.wait));
   else if (typeof job.payload !== "number") throw new Error("not a number");
   return typeof job.payload === "number" ? 2 * job.payload : job.payload;
@@ -66,6 +72,12 @@ describe("map - lines", () => {
       assert.deepEqual([line.index, line.input, line.result, line.attempts], [i, String(i), 2 * i, 1]);
       assert.ok(line.worker !== "" && line.ms > 0);
     }
+  });
+
+  test("map keeps every slot of the pool busy at once: jobs that end only together all end", async () => {
+    const input = '{"meet":8}\n'.repeat(80);
+    const { code, stdout, stderr } = await mesh.run(["map", "twice"], { input });
+    assert.deepEqual([code, stderr, parse(stdout).length], [0, "", 80]);
   });
 
   test("--ordered keeps the order although later jobs are done first", async () => {

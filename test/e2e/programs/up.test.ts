@@ -46,11 +46,15 @@ describe("up - ready", () => {
     assert.deepEqual(rows.map(({ worker }) => worker).sort(), [...(ready.workers ?? [])].sort());
   });
 
-  test("several at once all get ports: the default ones for one of them, any for the others", async (t) => {
-    const meshes = await Promise.all([1, 2, 3].map(() => startUp(t, [])));
+  test("up three times at once: each starts and runs a job, one on the default ports, the others on any", async (t) => {
+    const meshes = await Promise.all([1, 2, 3].map(() => startUp(t, ADDER)));
     const urls = meshes.flatMap(({ ready }) => [ready.nats, ready.manager, ready.meter]);
     assert.equal(new Set(urls).size, 9);
-    for (const { ready } of meshes) assert.equal((await fetch(`${ready.manager}/readyz`)).status, 200);
+    for (const mesh of meshes) {
+      assert.equal((await fetch(`${mesh.ready.manager}/readyz`)).status, 200);
+      assert.equal((await mesh.run(["submit", "adder", "41"])).stdout, "42");
+      assert.equal((await mesh.process.stop()).code, 0);
+    }
   });
 
   test("without --json it is one line that begins with ready, and nothing else is on stdout", async (t) => {

@@ -87,12 +87,19 @@ for (const once of [true, false]) {
     });
     const urls = [other, silent].map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     const exits = await Promise.all(
-      [...urls, "http://127.0.0.1:9"].map((url) => runInShell(["top", "--meter", url, ...(once ? ["--once"] : [])])),
+      [...urls, "http://127.0.0.1:9", (urls[0] as string).replace("http:", "https:")].map((url) =>
+        runInShell(["top", "--meter", url, ...(once ? ["--once"] : [])]),
+      ),
     );
-    const whys = [/something else answers there \(HTTP 404\)/, /no answer within \d+ ms/, /ECONNREFUSED/];
+    const whys = [
+      /something else answers there \(HTTP 404\)/,
+      /no answer within \d+ ms/,
+      /ECONNREFUSED/,
+      /speaks no TLS; try http/,
+    ];
     for (const [i, { code, stdout, stderr }] of exits.entries()) {
       assert.deepEqual([code, stdout], [69, ""]);
-      assert.match(stderr, /^poolmesh: bus_unavailable: no meter at http:.*; name one with --meter URL\n$/);
+      assert.match(stderr, /^poolmesh: bus_unavailable: no meter at https?:.*; name one with --meter URL\n$/);
       assert.match(stderr, whys[i] as RegExp);
     }
   });

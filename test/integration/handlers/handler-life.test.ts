@@ -1,9 +1,11 @@
 /** setup() before the first job, teardown() after the last, wherever the handler runs; and its replacement after N jobs. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { describe, test } from "node:test";
 import { Worker } from "../../../services/worker/worker.js";
-import { startBroker, WHOLE_FILE } from "../../support/broker.js";
+import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { HandlerFolder } from "../../support/core/handler-folder.js";
+import { JobCaller } from "../../support/core/job-caller.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startProcess } from "../../support/process.js";
 import { startWorker } from "../../support/started-worker.js";
@@ -203,5 +205,82 @@ describe("handler life: the program", () => {
       assert.equal(code, 78, stdout + stderr);
       assert.match(stdout + stderr, line);
     }
+  });
+
+  test("a file that blocks for ever while it is imported or set up is a clear line and exit 78, wherever it runs", async (t) => {
+    const folder = new HandlerFolder(t);
+    const fifo = `${folder.path}/fifo`;
+    execFileSync("mkfifo", [fifo]);
+    const files = [
+      folder.write("loop.mjs", "for (;;) {}"),
+      folder.write("wait.mjs", "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);"),
+      folder.write("native.mjs", `import { openSync } from "node:fs"; openSync(${JSON.stringify(fifo)});`),
+      folder.write("setup.mjs", "export const run = () => 1; export const setup = () => { for (;;) {} };"),
+    ];
+    for (const file of files) {
+      const ends = ISOLATIONS.map(async (isolation) => {
+        const flags = ["--handler", file, "--isolation", isolation, "--load-timeout-ms", "1000"];
+        const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "p", ...flags];
+        const program = startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url } });
+        const { code, stdout, stderr } = await program.exit();
+        assert.equal(code, 78, `${isolation} ${file}: ${stdout}${stderr}`);
+        assert.match(stdout + stderr, /handler: .*\(limit 1000 ms, --load-timeout-ms\)/);
+      });
+      await Promise.all(ends);
+    }
+  });
+
+  test("a file that ends its process while it is imported or set up is a clear line and exit 78, wherever it runs", async (t) => {
+    const folder = new HandlerFolder(t);
+    const files = [
+      folder.write("zero.mjs", "process.exit(0);"),
+      folder.write("setup.mjs", "export const run = () => 1; export const setup = () => process.exit(3);"),
+    ];
+    for (const file of files) {
+      const ends = ISOLATIONS.map(async (isolation) => {
+        const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "p", "--handler", file];
+        const flags = ["--isolation", isolation];
+        const program = startProcess(t, process.execPath, [...args, ...flags], {
+          cwd: ROOT,
+          env: { NATS_URL: broker.url },
+        });
+        const { code, stdout, stderr } = await program.exit();
+        assert.equal(code, 78, `${isolation} ${file}: ${stdout}${stderr}`);
+        assert.match(stdout + stderr, /handler: .* exited with code [03] .*does it call exit\(\)\?/);
+      });
+      await Promise.all(ends);
+    }
+  });
+
+  test("an inline handler that ends its process in a job is a line, and no exit code 0", async (t) => {
+    const folder = new HandlerFolder(t);
+    const file = folder.write("exit.mjs", "export const run = () => process.exit(0);");
+    const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "exiting", "--handler", file];
+    const program = startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url } });
+    await program.line(/worker ready/);
+    new JobCaller(await connectBus(t, broker), "exiting").send("1", { jobId: "a" });
+    const { code, stdout } = await program.exit();
+    assert.equal(code, 1);
+    assert.match(stdout, /process\.exit\(\) was called while the worker ran: its jobs are lost/);
+  });
+
+  test("a file that takes its time without blocking is not taken for one that blocks", async (t) => {
+    const folder = new HandlerFolder(t);
+    const file = folder.write(
+      "slow.mjs",
+      `const block = (ms) => { for (const end = Date.now() + ms; Date.now() < end; ); };
+       for (let i = 0; i < 3; i += 1) {
+         block(600);
+         await new Promise((done) => setTimeout(done, 10));
+       }
+       export const run = () => 1;`,
+    );
+    const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "p", "--handler", file];
+    const program = startProcess(t, process.execPath, [...args, "--load-timeout-ms", "4000"], {
+      cwd: ROOT,
+      env: { NATS_URL: broker.url },
+    });
+    await program.line(/worker ready/);
+    assert.equal((await program.stop()).code, 0);
   });
 });

@@ -1,8 +1,9 @@
 /** The manager's HTTP door: forms of payloads, streams of jobs, and callers that leave. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { Code, createClient } from "@connectrpc/connect";
 import { ManagerService, type SubmitManyRequestSchema } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { fromErrorDetail } from "../../../mesh/wire/error-headers.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
@@ -23,6 +24,7 @@ await mesh.addWorker<string, string>({
   codec: "text",
   run: ({ payload }) => {
     if (payload === '"raw"') return "{";
+    if (payload === '"huge"') return '{"a":[1e400]}';
     throw new Error(`no ${payload}`);
   },
 });
@@ -58,6 +60,20 @@ test("plain HTTP and JSON are enough, and the output comes in the form of the in
 test("an output that has no such form comes as bytes", async () => {
   const { body } = await postJson("Submit", { pool: "picky", json: "raw" });
   assert.equal(Buffer.from(String(body.payload), "base64").toString(), "{");
+});
+
+test("a number beyond a double is refused by field, and in a result it comes as bytes", async () => {
+  const url = `${mesh.manager.url}/poolmesh.v1.ManagerService/Submit`;
+  for (const json of ["1e400", '{"a":[-1e999]}']) {
+    const body = `{"pool":"adder","json":${json}}`;
+    const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+    assert.equal(answer.status, 400);
+    assert.match(((await answer.json()) as { message: string }).message, /^json: a number is beyond a double/);
+  }
+  const empty = { pool: "adder", input: { case: "json", value: create(ValueSchema) } } as const;
+  await assert.rejects(mesh.client.submit(empty), { code: Code.InvalidArgument });
+  const { body } = await postJson("Submit", { pool: "picky", json: "huge" });
+  assert.equal(Buffer.from(String(body.payload), "base64").toString(), '{"a":[1e400]}');
 });
 
 test("an error in JSON has a status, a reason and no stack", async () => {

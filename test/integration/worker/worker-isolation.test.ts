@@ -72,7 +72,7 @@ for (const isolation of ["thread", "process"] as const) {
 
     test("a handler that blocks or ignores its abort is ended after the grace, and the slot works again", async (t) => {
       const { caller, worker } = await startWorker(t, broker, options);
-      for (const trick of [{ do: "block" }, { do: "ignore-abort" }]) {
+      for (const trick of [{ do: "block" }, { do: "block-natively" }, { do: "ignore-abort" }]) {
         const sent = play(caller, trick, 300);
         await sent.first("accepted");
         assert.equal((await sent.outcome()).error?.reason, "deadline_exceeded");

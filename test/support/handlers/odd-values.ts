@@ -113,7 +113,14 @@ export const RETURNED: Readonly<Record<string, readonly [() => unknown, RegExp]>
   "a Map": [() => new Map(), /^job_failed: result: a Map has no JSON form/],
   "a stream": [() => new ReadableStream(), /^job_failed: result: a ReadableStream has no JSON form.*codec "bytes"$/],
   "a generator": [() => (function* () {})(), /^job_failed: result: a Generator has no JSON form/],
-  "a function": [() => () => 1, /^job_failed: result: a function has no JSON form$/],
+  "a function": [() => () => 1, /^job_failed: result: a function has no JSON form: leave it out, or use a codec/],
+  "a function inside": [
+    () => ({ ok: true, items: [1, 2, 3, { fn: () => 1 }] }),
+    /^job_failed: result: a function at \.items\[3\]\.fn has no JSON form: /,
+  ],
+  "a symbol inside": [() => [{ kind: Symbol("s") }], /^job_failed: result: a symbol at \[0\]\.kind has no JSON form: /],
+  "a Map inside": [() => ({ rows: [new Map([[1, 2]])] }), /^job_failed: result: a Map at \.rows\[0\] has no JSON form/],
+  "a toJSON that gives a Map": [() => ({ toJSON: () => new Map() }), /^job_failed: result: a Map that toJSON gives/],
   "an Error": [() => new Error("no"), /^job_failed: result: an Error has no JSON form/],
   "a depth of 100,000": [
     () => {

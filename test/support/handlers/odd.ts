@@ -1,4 +1,5 @@
 /** A handler that does whatever its payload says: good, bad and ugly. */
+import { spawnSync } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Job } from "../../../services/worker/worker.js";
 
@@ -45,6 +46,9 @@ export async function run(job: Job): Promise<unknown> {
       while (performance.now() < endMs) job.timeLeftMs;
       return "blocked";
     }
+    case "block-natively":
+      spawnSync("sleep", [String((trick.ms ?? 4_000) / 1_000)]);
+      return "blocked";
     case "progress":
       for (let i = 1; i <= 3; i += 1) job.progress({ step: i });
       return "done";

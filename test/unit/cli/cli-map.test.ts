@@ -12,7 +12,7 @@ import { DonePrefix } from "../../../cli/jobs/map/prefix.js";
 import type { ResultForm } from "../../../cli/output/result-fields.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { JobResult, type Outcome, type SubmitOptions } from "../../../mesh/job/job.js";
-import type { InputIterator } from "../../../mesh/job/job-flow.js";
+import { type InputIterator, jobFlow } from "../../../mesh/job/job-flow.js";
 import { seededRandom } from "../../support/random.js";
 
 async function* chunksOf(text: Buffer, size: () => number): AsyncGenerator<Buffer> {
@@ -68,6 +68,30 @@ describe("map - lines", () => {
       { keepByteOrderMark: true },
     );
     assert.deepEqual(found.map(text), ["\ufeff1"]);
+  });
+
+  test("UTF-16 text is refused and told what to do, however the stream is cut; with --codec bytes it is data", async () => {
+    const little = Buffer.from("\ufeff12\r\n3\n", "utf16le");
+    const big = Buffer.from(little).swap16();
+    for (const file of [little, big]) {
+      for (let size = 1; size < 9; size += 1) {
+        await assert.rejects(linesOf(chunksOf(file, () => size)), {
+          field: "input",
+          message: /UTF-16.*iconv.*--codec bytes/,
+        });
+      }
+      assert.equal(
+        (
+          await linesOf(
+            chunksOf(file, () => 4),
+            { keepByteOrderMark: true },
+          )
+        ).length > 1,
+        true,
+      );
+    }
+    const binary = Buffer.from([0xff, 0xfe, 0x01, 0x0a]);
+    assert.deepEqual([...((await linesOf(chunksOf(binary, () => 2)))[0]?.payload ?? [])], [0xff, 0xfe, 0x01]);
   });
 
   test("a line over the limit is refused before more of it is held", async () => {
@@ -285,5 +309,39 @@ describe("map - patience", () => {
     const { starter, tries } = starterOf([away(false)], { wait: false });
     assert.equal((await run(starter, 30_000)).ok, false);
     assert.equal(tries(), 1);
+  });
+});
+
+describe("map - as fast as the library", () => {
+  test("map starts all that its source has in one turn, up to the window, so that it travels in one write", async () => {
+    async function* source(): AsyncGenerator<MapInput[]> {
+      for (let i = 0; i < 10; i += 1) yield Array.from({ length: 100 }, () => ({ payload: new Uint8Array(1) }));
+    }
+    const turns: number[] = [];
+    let turn = 0;
+    const ends: (() => void)[] = [];
+    const client = {
+      detachSubmit: (_payload: unknown, { onOutcome }: { onOutcome?: (outcome: Outcome) => void } = {}): string => {
+        turns.push(turn);
+        const id = String(turns.length);
+        ends.push(() => onOutcome?.({ ok: true, id, result: new JobResult(id, new Uint8Array(), "w", 1, 0, 0) }));
+        return id;
+      },
+      cancel: () => Promise.resolve(),
+    };
+    const feed = new Feed<MapInput>(source(), 0);
+    const flow = jobFlow(new PatientStarter(client, {}), feed, { window: 256 });
+    let seen = 0;
+    const ended = (async () => {
+      for await (const outcome of flow) seen += Number(outcome.ok);
+    })();
+    while (seen < 1_000) {
+      turn += 1;
+      await new Promise(setImmediate);
+      for (const end of ends.splice(0)) end();
+    }
+    await ended;
+    assert.equal(turns.length, 1_000);
+    assert.ok(new Set(turns).size <= 8, `started in ${new Set(turns).size} turns`);
   });
 });

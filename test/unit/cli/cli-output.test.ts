@@ -1,9 +1,10 @@
 /** What the command line prints: colours, tables, bars, results, exit codes. */
 import assert from "node:assert/strict";
-import { PassThrough } from "node:stream";
+import { PassThrough, Writable } from "node:stream";
 import { describe, test } from "node:test";
 import { EXIT, errorText, exitCodeOf } from "../../../cli/exit-codes.js";
 import { indentedJson, JsonText, jsonLine, oneLineJson } from "../../../cli/output/json-text.js";
+import { LineBatch } from "../../../cli/output/line-batch.js";
 import { Output } from "../../../cli/output/output.js";
 import { type Progress, progressLine } from "../../../cli/output/progress-bar.js";
 import { errorFields, resultFields } from "../../../cli/output/result-fields.js";
@@ -192,5 +193,31 @@ describe("cli - tables and bars", () => {
   test("an endless input has a count and a rate, and no bar", () => {
     const endless = { ...progress, fraction: undefined, total: undefined, leftMs: undefined };
     assert.equal(progressLine(endless, 100, false), "digest   500   120/s");
+  });
+});
+
+describe("cli - lines that leave together", () => {
+  test("many lines are few writes in their order, and a line that comes alone leaves at the end of its turn", async () => {
+    const writes: string[] = [];
+    const stream = new Writable({
+      write: (chunk, _encoding, done) => {
+        writes.push(String(chunk));
+        done();
+      },
+    });
+    const batch = new LineBatch(new Output(stream, {}));
+    void batch.add("alone\n");
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    assert.deepEqual(writes, ["alone\n"]);
+    const startedAt = performance.now();
+    const lines = Array.from({ length: 2_000 }, (_, i) => `${i}\n`);
+    for (const line of lines) {
+      await batch.add(line);
+      await new Promise(setImmediate);
+    }
+    await batch.flush();
+    assert.equal(writes.join(""), `alone\n${lines.join("")}`);
+    assert.ok(writes.length <= 3 + (performance.now() - startedAt) / 10, `${writes.length} writes`);
   });
 });

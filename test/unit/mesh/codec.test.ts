@@ -29,6 +29,10 @@ test("codec - json names what it cannot hold, where it is and what to do instead
     #inside = 1;
     read = (): number => this.#inside;
   }
+  class Point {
+    x = 1;
+    move = (): number => (this.x += 1);
+  }
   const circle: Record<string, unknown> = {};
   circle.self = circle;
   const table: [unknown, RegExp][] = [
@@ -58,6 +62,20 @@ test("codec - json names what it cannot hold, where it is and what to do instead
     [{ toJSON: () => assert.fail("as it says") }, /not valid json: as it says/],
     [() => 1, /a function has no JSON form/],
     [Symbol("s"), /a symbol has no JSON form/],
+    [{ items: [1, 2, 3, { fn: () => 1 }] }, /^payload: a function at \.items\[3\]\.fn has no JSON form: leave it out/],
+    [{ a: { kind: Symbol("s") } }, /a symbol at \.a\.kind has no JSON form: .* codec of your own/],
+    [[class {}], /a function at \[0\]/],
+    [new Point(), /a function at \.move/],
+    [new Proxy(new Map(), {}), /a Map has no JSON form/],
+    [{ a: new WeakMap(), b: 1 }, /a WeakMap at \.a/],
+    [{ a: new WeakRef({}) }, /a WeakRef at \.a/],
+    [[new Float64Array(1)], /a Float64Array at \[0\] .*codec "bytes"/],
+    [{ deep: [{ e: new TypeError("no") }] }, /a TypeError at \.deep\[0\]\.e has no JSON form: throw it/],
+    [{ h: new Headers({ a: "1" }) }, /a Headers at \.h/],
+    [[new Number(Number.NaN)], /a Number at \[0\]/],
+    [{ a: [{ toJSON: () => new Set([1]) }] }, /a Set that toJSON gives at \.a\[0\] has no JSON form/],
+    [{ toJSON: () => ({ f: () => 1 }) }, /a function that toJSON gives has no JSON form/],
+    [{ a: { toJSON: () => Number.NaN } }, /NaN that toJSON gives at \.a/],
   ];
   for (const [value, message] of table) assert.throws(() => json.encode(value), { ...refusal, message });
 });
@@ -65,7 +83,15 @@ test("codec - json names what it cannot hold, where it is and what to do instead
 test("codec - json takes what has a form of its own, and plain values of other realms", () => {
   class Point {
     x = 1;
-    move = (): number => (this.x += 1);
+    read(): number {
+      return this.x;
+    }
+  }
+  class Itself {
+    x = 1;
+    toJSON(): this {
+      return this;
+    }
   }
   const shared = { a: 1 };
   const deep = Array.from({ length: 500 }).reduce((inner: unknown) => ({ inner }), 1);
@@ -77,7 +103,8 @@ test("codec - json takes what has a form of its own, and plain values of other r
     Object.create(null),
     runInNewContext("({ a: [{}], b: {} })"),
     [undefined, shared, shared],
-    { gone: undefined, call: () => 1 },
+    { gone: undefined },
+    [new Itself(), Object.assign(() => 1, { toJSON: () => 1 })],
     [new String("a"), new Number(1), new Boolean(false)],
     deep,
   ]) {

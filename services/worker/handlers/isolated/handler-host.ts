@@ -6,7 +6,7 @@
  * decided here: which host runs a job, and what follows a host (isolated-runner.ts).
  */
 import { PoolError, safeMessage } from "../../../../mesh/errors.js";
-import { type LifeStage, stageTooLong, teardownTooLong } from "../handler-life.js";
+import { endedWhileLoading, type LifeStage, stageTooLong, teardownTooLong } from "../handler-life.js";
 import type { Call, HandlerOutcome, Report } from "../runner.js";
 import { readThrown, type Thrown } from "../thrown.js";
 import type { Channel, ChannelKind } from "./channel.js";
@@ -145,6 +145,12 @@ export class HandlerHost {
     );
   }
 
+  /** Nothing but the handler itself ends it with a code before its first job. */
+  #endedWhileLoading(how: string): PoolError | undefined {
+    if (this.#uncaught !== undefined || !how.startsWith("exited with code ")) return undefined;
+    return endedWhileLoading(this.#stage, `its ${this.#options.kind.name} ${how}`);
+  }
+
   /** It cannot run a job. */
   #refuse(error: PoolError): void {
     this.#loadError ??= error;
@@ -189,6 +195,7 @@ export class HandlerHost {
   #onExit(how: string): void {
     clearTimeout(this.#timer);
     const asked = this.#state === "stopping";
+    if (this.#state === "loading") this.#loadError ??= this.#endedWhileLoading(how);
     const said = this.#uncaught === undefined ? "" : `: ${safeMessage(this.#uncaught.message)}`;
     const message = `the handler's ${this.#options.kind.name} ${how}${said}`;
     const error = new PoolError("job_failed", message, { maybeExecuted: true });

@@ -1,10 +1,17 @@
 /** Starts a thread and speaks with it by a port of its own. */
 import { MessageChannel, Worker } from "node:worker_threads";
+import { leaveNow } from "../../../../mesh/process/leave-now.js";
 import { readThrown } from "../thrown.js";
 import type { Channel, ChannelEvents, ChannelKind } from "./channel.js";
 import { childFile, ownLoader } from "./child-file.js";
 import type { ThreadData } from "./thread-child.js";
 import type { FromHost } from "./wire.js";
+
+/** How long a thread may take to end by force, in milliseconds. */
+const STUCK_MS = 1_000;
+
+/** Those that did not end by force. */
+const stuck = new Set<Worker>();
 
 /** Handlers in threads. */
 export const THREADS: ChannelKind = { name: "thread", open };
@@ -19,14 +26,19 @@ function open(events: ChannelEvents): Channel {
     transferList: [far],
   });
   let killed = false;
+  let isGone = false;
+  const onGone = (how: string): void => {
+    if (isGone) return;
+    isGone = true;
+    near.close();
+    events.onGone(how);
+  };
   near.on("message", (message: FromHost) => events.onMessage(message));
   thread.on("error", (thrown) => events.onMessage({ say: "uncaught", thrown: readThrown(thrown) }));
   thread.once("exit", (code) => {
+    stuck.delete(thread);
     // its last messages are still on their way
-    setImmediate(() => {
-      near.close();
-      events.onGone(killed ? "was ended" : `exited with code ${code}`);
-    });
+    setImmediate(() => onGone(killed ? "was ended" : `exited with code ${code}`));
   });
   return {
     send: (message) => near.postMessage(message),
@@ -35,6 +47,23 @@ function open(events: ChannelEvents): Channel {
     kill: () => {
       killed = true;
       void thread.terminate();
+      const timer = setTimeout(() => {
+        giveUp(thread);
+        onGone("was ended, and is still blocked in native code");
+      }, STUCK_MS);
+      thread.once("exit", () => clearTimeout(timer));
     },
   };
+}
+
+/** A thread that is blocked in native code, such as `spawnSync`, ends when that returns. Until then it keeps nobody. */
+function giveUp(thread: Worker): void {
+  process.off("exit", leaveWithoutThem).on("exit", leaveWithoutThem);
+  stuck.add(thread);
+  thread.unref();
+}
+
+/** The end of the process would wait for them. */
+function leaveWithoutThem(code: number): void {
+  if (stuck.size > 0) leaveNow(code);
 }
