@@ -17,7 +17,8 @@
  *
  *   an outcome                                   what is done
  *   a result, canceled, the job's time is over   store
- *   the pool had no room, the manager stops      giveBack, it does not count
+ *   the pool had no room here                    wait: hold it, and try again
+ *   the manager stops                            giveBack, at once
  *   it will never succeed                        bury
  *   it may run once, and it may have run         bury
  *   failures left                                giveBack, after a wait
@@ -65,6 +66,8 @@ export type Act =
   /** Store a dead letter and an outcome with this error. */
   | { readonly do: "bury"; readonly error: PoolError }
   | { readonly do: "giveBack"; readonly delayMs: number }
+  /** Hold it, and give it to the pool again. A job that is given back would count one more delivery. */
+  | { readonly do: "wait"; readonly delayMs: number }
   /** Somebody else may have it by now: say nothing. */
   | { readonly do: "letGo" };
 
@@ -110,7 +113,6 @@ export interface Standing {
 
 /** Not the job's fault, and it has not run. */
 const NO_FAULT: ReadonlySet<Reason> = new Set([
-  "draining",
   "pool_full",
   "no_workers",
   "unknown_pool",
@@ -148,8 +150,8 @@ function onResult(outcome: Outcome & { readonly ok: true }, standing: Standing):
 function onFailure({ deliveries }: DeliveredJob, job: DurableJob, error: PoolError, { chance }: Standing): Act {
   const mayRunAgain = job.idempotent || !error.maybeExecuted;
   if (!mayRunAgain || HOPELESS.has(error.reason)) return { do: "bury", error };
-  if (NO_FAULT.has(error.reason))
-    return { do: "giveBack", delayMs: error.reason === "draining" ? 0 : NO_FAULT_DELAY_MS };
+  if (error.reason === "draining") return { do: "giveBack", delayMs: 0 };
+  if (NO_FAULT.has(error.reason)) return { do: "wait", delayMs: NO_FAULT_DELAY_MS };
   if (deliveries >= job.maxAttempts) return { do: "bury", error };
   const delayMs = error.retryAfterMs ?? backoffMs(job.backoff, deliveries, chance);
   return { do: "giveBack", delayMs };

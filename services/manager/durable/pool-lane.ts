@@ -241,9 +241,17 @@ export class PoolLane {
         return void this.#bury(delivery, act.error);
       case "giveBack":
         return void this.#giveBackUnclaimed(delivery, act.delayMs);
+      case "wait":
+        return void this.#parts.bus.runtime.after(act.delayMs, () => this.#tryAgain(delivery), "background");
       case "letGo":
         return this.#letGo(delivery);
     }
+  }
+
+  #tryAgain(delivery: Delivery): void {
+    if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (this.#draining) void this.#giveBackUnclaimed(delivery, 0);
+    else this.#run(delivery);
   }
 
   /** A worker may have had it from a manager that is gone. */

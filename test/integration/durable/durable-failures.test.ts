@@ -239,3 +239,23 @@ test("durable - a job that may run once never runs again when the worker that ha
   assert.deepEqual(await idsOf(lane), [receipt.id]);
   assert.equal((await client.enqueue("2").then((each) => each.result({ timeoutMs: 5_000 }))).json(), "another job");
 });
+
+test("durable - a pool whose parked queue is full costs a stored job no delivery", async (t) => {
+  const open = gate();
+  const [client] = await startPool(t, "f-full", async (job) => {
+    if (job.id.startsWith("blocks")) await open.promise;
+    return "ran";
+  });
+  const pool = service.pools?.get("f-full");
+  assert.ok(pool !== undefined);
+  const blocking = Array.from({ length: 4 }, (_, i) => client.submit("", { id: `blocks-${i}`, timeoutMs: 30_000 }));
+  await eventually(() => pool.dispatcher.sentJobs === 4);
+  const refusal = t.mock.method(pool.dispatcher.parked, "refusal", () => "jobs" as const);
+  const receipt = await client.enqueue("1");
+  await eventually(() => refusal.mock.callCount() >= 2, { what: "it to be refused twice", limitMs: 10_000 });
+  refusal.mock.restore();
+  open.open();
+  await Promise.all(blocking);
+  const result = await receipt.result({ timeoutMs: 10_000 });
+  assert.deepEqual([result.json(), result.attempt], ["ran", 1]);
+});

@@ -22,7 +22,7 @@ function delivered(deliveries = 1, job: Partial<DurableJob> = {}) {
 
 function short(act: Act): string {
   if (act.do === "bury") return `bury ${act.error.reason}${act.error.maybeExecuted ? " maybe" : ""}`;
-  if (act.do === "giveBack") return `giveBack ${act.delayMs}`;
+  if (act.do === "giveBack" || act.do === "wait") return `${act.do} ${act.delayMs}`;
   if (act.do === "join") return `join, else ${short(act.else)}`;
   if (act.do === "claim") return `claim over ${act.over}`;
   if (act.do === "store") return act.outcome.ok ? "store result" : `store ${act.outcome.error.reason}`;
@@ -119,7 +119,7 @@ const OUTCOMES: [what: string, ReturnType<typeof delivered>, Outcome, expected: 
     "giveBack 0",
     "letGo",
   ],
-  ["a full pool is not the job's fault", delivered(9), failed("pool_full"), "giveBack 1000", "letGo"],
+  ["a full pool is not the job's fault, and no delivery", delivered(9), failed("pool_full"), "wait 1000", "letGo"],
   ["one that may run once and threw is retried", delivered(1, once), failed("job_failed"), "giveBack 1000", "letGo"],
   ["one that may have run is not", delivered(1, once), failed("worker_lost", maybe), "bury worker_lost maybe", "letGo"],
   ["also when its manager drains", delivered(1, once), failed("draining", maybe), "bury draining maybe", "letGo"],
