@@ -4,13 +4,13 @@
  * `npm run bench -- --help` tells how to use it.
  */
 import { type Arguments, HELP, readArguments } from "./harness/arguments.js";
-import type { RowResult } from "./harness/comparison.js";
-import { describeMachine } from "./harness/machine.js";
-import { formatTable } from "./harness/numbers.js";
-import { writeReport } from "./harness/report.js";
+import type { RowResult } from "./harness/figures/comparison.js";
+import { describeMachine } from "./harness/figures/machine.js";
+import { formatTable } from "./harness/figures/numbers.js";
+import { Servers } from "./harness/processes/servers.js";
+import { writeReport } from "./harness/report/report.js";
+import { comparisonCells, targetCells } from "./harness/report/tables.js";
 import { type Row, Run } from "./harness/run.js";
-import { Servers } from "./harness/servers.js";
-import { comparisonCells, targetCells } from "./harness/tables.js";
 import { ROWS } from "./rows/rows.js";
 
 const options = understand(process.argv.slice(2));

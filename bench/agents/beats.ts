@@ -1,9 +1,9 @@
 /** Many workers that only beat, in one process; jobs start at them at random. */
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "@nats-io/transport-node";
-import { BeatingWorkers } from "../harness/beating-workers.js";
-import { machineNow } from "../harness/clock.js";
-import { exponential, seededRandom } from "../harness/random.js";
+import { machineNow } from "../harness/figures/clock.js";
+import { exponential, seededRandom } from "../harness/figures/random.js";
+import { BeatingWorkers } from "../harness/processes/beating-workers.js";
 
 let workers: BeatingWorkers | undefined;
 

@@ -1,8 +1,8 @@
 /** The calling program of any arm, in its own process: puts load on the workers and measures. */
 import type { Arm, CallerRole, Setup } from "../harness/arm.js";
-import { closedLoop, type LoopResult } from "../harness/closed-loop.js";
-import { openLoop } from "../harness/open-loop.js";
-import { type Arrival, replay } from "../harness/replay.js";
+import { closedLoop, type LoopResult } from "../harness/loops/closed-loop.js";
+import { openLoop } from "../harness/loops/open-loop.js";
+import { type Arrival, replay } from "../harness/loops/replay.js";
 
 let role: CallerRole | undefined;
 

@@ -1,10 +1,10 @@
 /** A client of ManagerService, in its own process: unary calls and the stream, over each protocol. */
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { closedLoop, type LoopResult } from "../harness/closed-loop.js";
+import { closedLoop, type LoopResult } from "../harness/loops/closed-loop.js";
+import { streamLoop } from "../harness/loops/stream-loop.js";
+import { managerProto } from "../harness/processes/services.js";
 import type { SecuredCaller } from "../harness/secured.js";
-import { managerProto } from "../harness/services.js";
-import { streamLoop } from "../harness/stream-loop.js";
 
 /** How a client speaks. */
 export type Protocol = "connect-h1" | "connect-h2" | "grpc";

@@ -10,8 +10,8 @@ import {
 import type { AddressInfo } from "node:net";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { managerProto, type SubmitManyRequest } from "../harness/processes/services.js";
 import type { Secured } from "../harness/secured.js";
-import { managerProto, type SubmitManyRequest } from "../harness/services.js";
 
 const WORKER = "w0";
 

@@ -1,7 +1,7 @@
 /** A program with an embedded manager that gives jobs which never end by themselves; also tells what it needs for them. */
-import { machineNow } from "../harness/clock.js";
-import { Manager } from "../harness/poolmesh.js";
-import { untilTrue } from "../harness/wait.js";
+import { machineNow } from "../harness/figures/clock.js";
+import { Manager } from "../harness/processes/poolmesh.js";
+import { untilTrue } from "../harness/processes/wait.js";
 
 const TIMEOUT_MS = 600_000;
 

@@ -1,6 +1,6 @@
 /** A worker whose handlers hold their slot until their signal fires, and note when it does. */
-import { machineNow } from "../harness/clock.js";
-import { Worker } from "../harness/poolmesh.js";
+import { machineNow } from "../harness/figures/clock.js";
+import { Worker } from "../harness/processes/poolmesh.js";
 
 let worker: InstanceType<typeof Worker> | undefined;
 const firedAt: number[] = [];

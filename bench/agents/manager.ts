@@ -1,6 +1,7 @@
 /** The manager as a service, in its own process. */
+
+import { ManagerService } from "../harness/processes/services.js";
 import type { Secured } from "../harness/secured.js";
-import { ManagerService } from "../harness/services.js";
 
 let manager: InstanceType<typeof ManagerService> | undefined;
 

@@ -1,5 +1,5 @@
 /** The meter, in its own process. */
-import { Meter } from "../harness/services.js";
+import { Meter } from "../harness/processes/services.js";
 
 let meter: InstanceType<typeof Meter> | undefined;
 

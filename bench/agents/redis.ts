@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { untilTrue } from "../harness/wait.js";
+import { untilTrue } from "../harness/processes/wait.js";
 
 /** Starts it on a free loopback port, without persistence. */
 export async function start(binary: string): Promise<{ readonly port: number; readonly pid: number }> {

@@ -6,8 +6,8 @@
 import { connect as connectHttp2 } from "node:http2";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { machineNow } from "../harness/clock.js";
-import { meterProto } from "../harness/services.js";
+import { machineNow } from "../harness/figures/clock.js";
+import { meterProto } from "../harness/processes/services.js";
 
 /** What one subscriber saw: busy slots, and when. */
 export type Sightings = readonly (readonly [busy: number, at: number])[];

@@ -5,7 +5,7 @@
  */
 import { type Job, Queue, QueueEvents, Worker } from "bullmq";
 import type { Arm, CallerRole, Setup, WorkerRole } from "../harness/arm.js";
-import { TimedWork } from "../harness/timed-work.js";
+import { TimedWork } from "../harness/loops/timed-work.js";
 
 const NAME = "job";
 const KEPT = 5_000;

@@ -5,8 +5,8 @@
  */
 import { type ActionHandler, ServiceBroker } from "moleculer";
 import type { Arm, CallerRole, Setup, WorkerRole } from "../harness/arm.js";
-import { TimedWork } from "../harness/timed-work.js";
-import { untilTrue } from "../harness/wait.js";
+import { TimedWork } from "../harness/loops/timed-work.js";
+import { untilTrue } from "../harness/processes/wait.js";
 
 const ACTION = "bench.run";
 const MAX_QUEUE = 1_000_000;

@@ -5,7 +5,7 @@ import { NestFactory } from "@nestjs/core";
 import { ClientProxyFactory, MessagePattern, Transport } from "@nestjs/microservices";
 import { firstValueFrom, timeout } from "rxjs";
 import type { Arm, CallerRole, Setup, WorkerRole } from "../harness/arm.js";
-import { untilTrue } from "../harness/wait.js";
+import { untilTrue } from "../harness/processes/wait.js";
 
 const FIRST_TRY_MS = 500;
 

@@ -1,4 +1,4 @@
 /** Poolmesh with handlers in child processes. */
-import { isolatedArm } from "../harness/isolated-worker.js";
+import { isolatedArm } from "../harness/processes/isolated-worker.js";
 
 export const arm = isolatedArm("process");

@@ -1,8 +1,8 @@
 /** Poolmesh: a manager that is embedded in the caller, and workers with inline handlers. */
 import type { Arm, CallerRole, Setup, WorkerRole } from "../harness/arm.js";
-import { Manager, Worker } from "../harness/poolmesh.js";
-import { TimedWork } from "../harness/timed-work.js";
-import { untilTrue } from "../harness/wait.js";
+import { TimedWork } from "../harness/loops/timed-work.js";
+import { Manager, Worker } from "../harness/processes/poolmesh.js";
+import { untilTrue } from "../harness/processes/wait.js";
 
 async function startWorker({ group, servers, slots, index, work }: Setup): Promise<WorkerRole> {
   const timed = new TimedWork();

@@ -1,7 +1,7 @@
 /** A plain member of a NATS queue group: echoes at once, or runs timed jobs one after another. */
 import { connect, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import type { Setup, WorkerRole } from "../harness/arm.js";
-import { TimedWork } from "../harness/timed-work.js";
+import { TimedWork } from "../harness/loops/timed-work.js";
 
 const QUEUE = "workers";
 

@@ -1,6 +1,6 @@
 /** Computes: about ten milliseconds for each byte of the payload. */
 import type { Job } from "../../dist/index.js";
-import { countPrimes } from "../harness/compute.js";
+import { countPrimes } from "../harness/loops/compute.js";
 
 export const codec = "text";
 

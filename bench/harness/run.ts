@@ -1,8 +1,8 @@
 /** One run of the benchmark: what rows share. */
-import type { RowResult } from "./comparison.js";
-import { Fleet, type FleetSpec } from "./fleet.js";
-import { redisVersion } from "./redis.js";
-import type { Servers } from "./servers.js";
+import type { RowResult } from "./figures/comparison.js";
+import { Fleet, type FleetSpec } from "./processes/fleet.js";
+import { redisVersion } from "./processes/redis.js";
+import type { Servers } from "./processes/servers.js";
 
 /** How much to measure. */
 export interface Extent {

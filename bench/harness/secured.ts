@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { load } from "./poolmesh.js";
+import { load } from "./processes/poolmesh.js";
 
 const { hashToken, newToken, writeTokens } =
   await load<typeof import("../../dist/mesh/auth/policy/tokens.js")>("mesh/auth/policy/tokens.js");

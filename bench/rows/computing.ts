@@ -1,11 +1,11 @@
 /** Row 8: jobs that compute, in threads and in processes, over cores. */
 import { availableParallelism } from "node:os";
-import { atLeast, type Comparison, figureOf, type Target } from "../harness/comparison.js";
-import type { FleetSpec } from "../harness/fleet.js";
-import { slotsText } from "../harness/numbers.js";
+import { atLeast, type Comparison, figureOf, type Target } from "../harness/figures/comparison.js";
+import { slotsText } from "../harness/figures/numbers.js";
+import { Samples } from "../harness/figures/samples.js";
+import { ratio } from "../harness/figures/stats.js";
+import type { FleetSpec } from "../harness/processes/fleet.js";
 import type { Row, Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
-import { ratio } from "../harness/stats.js";
 
 const PISCINA = "piscina alone";
 const THREADS = "Poolmesh, threads";

@@ -1,9 +1,9 @@
 /** Row 7: what things cost: memory, larger payloads, and the time to be set up. */
-import type { Comparison, RowResult, Target } from "../harness/comparison.js";
-import { atMost, figureOf } from "../harness/comparison.js";
+import type { Comparison, RowResult, Target } from "../harness/figures/comparison.js";
+import { atMost, figureOf } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import { timeToFirstResult } from "../harness/processes/set-up.js";
 import type { Row, Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
-import { timeToFirstResult } from "../harness/set-up.js";
 import { measureMemory } from "./memory.js";
 import { measurePayloads } from "./payloads.js";
 

@@ -1,10 +1,11 @@
 /** Row 6: how soon a caller hears that its job's worker was killed, and a handler that its job was canceled. */
-import { Agent } from "../harness/agent.js";
-import { machineNow } from "../harness/clock.js";
-import { atMost, type Comparison, figureOf } from "../harness/comparison.js";
+
+import { machineNow } from "../harness/figures/clock.js";
+import { atMost, type Comparison, figureOf } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import { Agent } from "../harness/processes/agent.js";
+import { untilTrue } from "../harness/processes/wait.js";
 import type { Row, Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
-import { untilTrue } from "../harness/wait.js";
 
 type Holder = Agent<typeof import("../agents/holder.js")>;
 type Giver = Agent<typeof import("../agents/giver.js")>;

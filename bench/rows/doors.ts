@@ -5,13 +5,13 @@
  * which is checked against a policy. The echo checks nothing.
  */
 import type { DoorLoad, Protocol } from "../agents/door-client.js";
-import { Agent } from "../harness/agent.js";
 import type { Setup } from "../harness/arm.js";
-import { atLeast, type Comparison, figureOf, type Target } from "../harness/comparison.js";
+import { atLeast, type Comparison, figureOf, type Target } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import { ratio } from "../harness/figures/stats.js";
+import { Agent } from "../harness/processes/agent.js";
 import type { Row, Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
 import { makeSecured, type Secured } from "../harness/secured.js";
-import { ratio } from "../harness/stats.js";
 import { PAYLOAD_BYTES } from "./echo-fleets.js";
 
 const ECHO = "bare echo";

@@ -1,5 +1,5 @@
 /** The arms of rows 1 and 2: each runs empty jobs that answer with their own payload. */
-import type { FleetSpec } from "../harness/fleet.js";
+import type { FleetSpec } from "../harness/processes/fleet.js";
 
 /** The payload of an empty job, in bytes. */
 export const PAYLOAD_BYTES = 128;

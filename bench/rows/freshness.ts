@@ -1,12 +1,12 @@
 /** Row 5: how soon a subscriber of the meter sees that a job has started, and what the meter needs for it. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Sightings } from "../agents/subscribers.js";
-import { Agent } from "../harness/agent.js";
-import { atMost, type Comparison, figureOf, type Target } from "../harness/comparison.js";
-import { residentBytesOf } from "../harness/processes.js";
+import { atMost, type Comparison, figureOf, type Target } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import { percentile } from "../harness/figures/stats.js";
+import { Agent } from "../harness/processes/agent.js";
+import { residentBytesOf } from "../harness/processes/processes.js";
 import type { Row, Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
-import { percentile } from "../harness/stats.js";
 
 const COALESCE_MS = 50;
 const STARTS_PER_SECOND = 100;

@@ -1,9 +1,9 @@
 /** Row 2: latency of empty jobs, one at a time and at half of the load that each arm can bear. */
-import { atMost, type Comparison, figureOf, type Target } from "../harness/comparison.js";
-import type { Fleet } from "../harness/fleet.js";
+import { atMost, type Comparison, figureOf, type Target } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import { percentile, ratio } from "../harness/figures/stats.js";
+import type { Fleet } from "../harness/processes/fleet.js";
 import type { Row, Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
-import { percentile, ratio } from "../harness/stats.js";
 import { BARE, BULLMQ, ECHO_FLEETS, MOLECULER, NESTJS, PAYLOAD_BYTES, POOLMESH, REQUEST } from "./echo-fleets.js";
 
 const ARMS = [BARE, POOLMESH, REQUEST, MOLECULER, NESTJS, BULLMQ];

@@ -1,11 +1,12 @@
 /** The memory part of row 7: parked jobs, slots, and workers known. */
-import { Agent } from "../harness/agent.js";
-import { atMost, type Comparison, figureOf, type RowResult } from "../harness/comparison.js";
-import { slotsText } from "../harness/numbers.js";
-import { residentBytesOf } from "../harness/processes.js";
+
+import { atMost, type Comparison, figureOf, type RowResult } from "../harness/figures/comparison.js";
+import { slotsText } from "../harness/figures/numbers.js";
+import { Samples } from "../harness/figures/samples.js";
+import { Agent } from "../harness/processes/agent.js";
+import { residentBytesOf } from "../harness/processes/processes.js";
+import { untilTrue } from "../harness/processes/wait.js";
 import type { Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
-import { untilTrue } from "../harness/wait.js";
 
 type Giver = Agent<typeof import("../agents/giver.js")>;
 type Holder = Agent<typeof import("../agents/holder.js")>;

@@ -1,8 +1,8 @@
 /** The payload part of row 7: how throughput changes with the size of jobs and results. */
-import type { Comparison } from "../harness/comparison.js";
-import type { FleetSpec } from "../harness/fleet.js";
+import type { Comparison } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import type { FleetSpec } from "../harness/processes/fleet.js";
 import type { Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
 import { BARE, ECHO_FLEETS, POOLMESH, REQUEST } from "./echo-fleets.js";
 
 const ARMS = [BARE, POOLMESH, REQUEST];

@@ -1,9 +1,9 @@
 /** Row 1: throughput of empty jobs with a number of them always in flight, and the processor time of each. */
-import { atLeast, type Comparison, figureOf, hasArm, type Target } from "../harness/comparison.js";
-import type { Fleet } from "../harness/fleet.js";
+import { atLeast, type Comparison, figureOf, hasArm, type Target } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import { type Figure, ratio } from "../harness/figures/stats.js";
+import type { Fleet } from "../harness/processes/fleet.js";
 import type { Row, Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
-import { type Figure, ratio } from "../harness/stats.js";
 import {
   BARE,
   BARE_2,

@@ -1,10 +1,10 @@
 /** Row 3: how long jobs of mixed length wait for a slot, beside one central queue with the same service times. */
-import { atLeast, atMost, type Comparison, figureOf, type Target } from "../harness/comparison.js";
-import type { Fleet, FleetSpec } from "../harness/fleet.js";
-import { makeTrace, waitsOf } from "../harness/replay.js";
+import { atLeast, atMost, type Comparison, figureOf, type Target } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import { percentile, ratio } from "../harness/figures/stats.js";
+import { makeTrace, waitsOf } from "../harness/loops/replay.js";
+import type { Fleet, FleetSpec } from "../harness/processes/fleet.js";
 import type { Row, Run } from "../harness/run.js";
-import { Samples } from "../harness/samples.js";
-import { percentile, ratio } from "../harness/stats.js";
 import { BULLMQ, MOLECULER } from "./echo-fleets.js";
 
 const IDEAL = "ideal central queue";

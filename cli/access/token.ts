@@ -4,8 +4,8 @@ import { controlTokenFile, findControlToken } from "../../mesh/auth/control-toke
 import { isPoolPattern, ROLES, type Role } from "../../mesh/auth/policy/roles.js";
 import { hashToken, isTokenName, newToken, type TokenRecord } from "../../mesh/auth/policy/tokens.js";
 import { PoolError } from "../../mesh/errors.js";
-import { knownCredential } from "../../mesh/process/broker-file.js";
 import { parseBrokerUrl } from "../../mesh/process/broker-urls.js";
+import { knownCredential } from "../../mesh/process/files/broker-file.js";
 import { silentLog } from "../../mesh/process/log.js";
 import { tableLines } from "../output/table.js";
 import type { Shell } from "../shell.js";

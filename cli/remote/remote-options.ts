@@ -7,9 +7,9 @@ import { controlTokenFile } from "../../mesh/auth/control-token.js";
 import { PoolError } from "../../mesh/errors.js";
 import { isLoopback } from "../../mesh/http/origin-rule.js";
 import { flagName } from "../../mesh/process/config.js";
+import { certificatesMistake, isPair, keyMistake } from "../../mesh/process/files/pem.js";
+import { readPrivate } from "../../mesh/process/files/state-folder.js";
 import { CALLER_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
-import { certificatesMistake, isPair, keyMistake } from "../../mesh/process/pem.js";
-import { readPrivate } from "../../mesh/process/state-folder.js";
 import type { Shell } from "../shell.js";
 import { readOptions } from "../spec-options.js";
 

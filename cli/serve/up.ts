@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { findControlToken } from "../../mesh/auth/control-token.js";
 import { newToken } from "../../mesh/auth/policy/tokens.js";
-import { BROKER_USER } from "../../mesh/process/broker-file.js";
+import { BROKER_USER } from "../../mesh/process/files/broker-file.js";
 import { type LogLevel, silentLog } from "../../mesh/process/log.js";
 import { type Listen, OPTIONS } from "../../mesh/process/options.js";
 import { EXIT } from "../exit-codes.js";

@@ -9,7 +9,7 @@
 import { PoolError } from "../../mesh/errors.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
-import { BROKER_USER, keepBrokerPassword } from "../../mesh/process/broker-file.js";
+import { BROKER_USER, keepBrokerPassword } from "../../mesh/process/files/broker-file.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { Listen } from "../../mesh/process/options.js";
 import { defaultId } from "../../mesh/process/process.js";

@@ -5,8 +5,9 @@
  * says, which the first program makes. So the programs of one user have the same
  * token, and no other user of the machine has it.
  */
+
+import { readOrMakePrivate, statePath } from "../process/files/state-folder.js";
 import type { Logger } from "../process/log.js";
-import { readOrMakePrivate, statePath } from "../process/state-folder.js";
 import { newToken } from "./policy/tokens.js";
 
 type Env = Readonly<Record<string, string | undefined>>;

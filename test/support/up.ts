@@ -4,8 +4,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { knownCredential } from "../../mesh/process/broker-file.js";
 import { parseBrokerUrl } from "../../mesh/process/broker-urls.js";
+import { knownCredential } from "../../mesh/process/files/broker-file.js";
 import { cleanUp, type Owner } from "./clean-up.js";
 import { type Exit, type RunOptions, STATE_FOLDER, startCli, type TestProcess } from "./process.js";
 import { eventually } from "./wait.js";

@@ -8,9 +8,9 @@
 import { readFileSync } from "node:fs";
 import type { SecureContextOptions } from "node:tls";
 import { PoolError } from "../../errors.js";
+import { certificatesMistake, isPair, keyMistake } from "../../process/files/pem.js";
+import { WatchedFiles } from "../../process/files/watched-files.js";
 import type { Logger } from "../../process/log.js";
-import { certificatesMistake, isPair, keyMistake } from "../../process/pem.js";
-import { WatchedFiles } from "../../process/watched-files.js";
 
 /** Which files there are. */
 export interface TlsOptions {

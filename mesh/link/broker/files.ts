@@ -8,7 +8,7 @@
 import { readFile } from "node:fs/promises";
 import { type Authenticator, credsAuthenticator, nkeyAuthenticator, type TlsOptions } from "nats";
 import { PoolError } from "../../errors.js";
-import { certificatesMistake, isPair, keyMistake } from "../../process/pem.js";
+import { certificatesMistake, isPair, keyMistake } from "../../process/files/pem.js";
 import type { BusOptions } from "../bus.js";
 
 /** What the files become. */

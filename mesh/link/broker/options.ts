@@ -7,13 +7,13 @@
  */
 import { type ConnectionOptions, connect, type NatsConnection } from "nats";
 import { PoolError } from "../../errors.js";
-import { knownCredential } from "../../process/broker-file.js";
 import {
   type BrokerAddress,
   type BrokerCredential,
   parseBrokerUrl,
   splitBrokerUrls,
 } from "../../process/broker-urls.js";
+import { knownCredential } from "../../process/files/broker-file.js";
 import type { BusOptions } from "../bus.js";
 import { systemRuntime } from "../runtime.js";
 import { type BrokerFiles, readBrokerFiles } from "./files.js";

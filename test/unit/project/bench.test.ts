@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { readArguments } from "../../../bench/harness/arguments.js";
-import { chartSvg } from "../../../bench/harness/chart.js";
-import type { Comparison } from "../../../bench/harness/comparison.js";
-import { formatFigure, markdownTable } from "../../../bench/harness/numbers.js";
-import { makeTrace, waitsOf } from "../../../bench/harness/replay.js";
-import { figure, percentile, ratio } from "../../../bench/harness/stats.js";
-import { SUMMARY_BEGIN, SUMMARY_END, summaryTable, withSummary } from "../../../bench/harness/summary.js";
-import { comparisonCells } from "../../../bench/harness/tables.js";
+import type { Comparison } from "../../../bench/harness/figures/comparison.js";
+import { formatFigure, markdownTable } from "../../../bench/harness/figures/numbers.js";
+import { figure, percentile, ratio } from "../../../bench/harness/figures/stats.js";
+import { makeTrace, waitsOf } from "../../../bench/harness/loops/replay.js";
+import { chartSvg } from "../../../bench/harness/report/chart.js";
+import { SUMMARY_BEGIN, SUMMARY_END, summaryTable, withSummary } from "../../../bench/harness/report/summary.js";
+import { comparisonCells } from "../../../bench/harness/report/tables.js";
 
 const comparison: Comparison = {
   id: "x",

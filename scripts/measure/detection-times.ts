@@ -1,20 +1,20 @@
 /**
  * How fast bad news travels: prints p50 and p99 of the times that are promised.
  *
- * `node --import tsx scripts/detection-times.ts [--rounds 12] [--write docs/faults.md]`.
+ * `node --import tsx scripts/measure/detection-times.ts [--rounds 12] [--write docs/faults.md]`.
  * All of it at default settings, against real processes.
  */
 import { parseArgs } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { ManagerService } from "../gen/poolmesh/v1/manager_pb.js";
-import { writeBlock } from "../test/faults/doc-block.js";
-import { machineNow } from "../test/faults/history.js";
-import { cleanUpNow, ownOwner } from "../test/faults/rig/owner.js";
-import { POOL, Rig } from "../test/faults/rig/rig.js";
-import type { Service } from "../test/faults/rig/service.js";
-import type { TcpProxy } from "../test/support/tcp-proxy.js";
-import { eventually } from "../test/support/wait.js";
+import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
+import { writeBlock } from "../../test/faults/doc-block.js";
+import { machineNow } from "../../test/faults/history.js";
+import { cleanUpNow, ownOwner } from "../../test/faults/rig/owner.js";
+import { POOL, Rig } from "../../test/faults/rig/rig.js";
+import type { Service } from "../../test/faults/rig/service.js";
+import type { TcpProxy } from "../../test/support/tcp-proxy.js";
+import { eventually } from "../../test/support/wait.js";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "12" }, write: { type: "string" } } });
 const rounds = Number(values.rounds);

@@ -2,16 +2,16 @@
  * How far one meter goes: 10,000 workers that beat every second, 2,000 idle
  * streams, 10,000 streams that come and go. Prints its CPU share and memory.
  *
- *   node --import tsx scripts/meter-scale.ts [WORKERS] [SECONDS] [STREAMS] [CYCLES]
+ *   node --import tsx scripts/measure/meter-scale.ts [WORKERS] [SECONDS] [STREAMS] [CYCLES]
  */
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { type CallOptions, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { Broker } from "../broker/broker.js";
-import { MeterService } from "../gen/poolmesh/v1/meter_pb.js";
-import { Bus } from "../mesh/link/bus.js";
-import { HeartbeatGenerator } from "../test/support/meter/heartbeat-generator.js";
+import { Broker } from "../../broker/broker.js";
+import { MeterService } from "../../gen/poolmesh/v1/meter_pb.js";
+import { Bus } from "../../mesh/link/bus.js";
+import { HeartbeatGenerator } from "../../test/support/meter/heartbeat-generator.js";
 import { forkMeter, type MeterProcess, type Usage } from "./meter-child.js";
 
 const [workers = 10_000, seconds = 10, streams = 2_000, cycles = 10_000] = process.argv.slice(2).map(Number);

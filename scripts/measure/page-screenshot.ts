@@ -2,20 +2,20 @@
  * Takes docs/page-light.png and docs/page-dark.png: the live page of a real
  * mesh under load. The longer it runs, the fuller the last 15 minutes.
  *
- *   node --import tsx scripts/page-screenshot.ts [MINUTES]
+ *   node --import tsx scripts/measure/page-screenshot.ts [MINUTES]
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { build } from "vite";
-import { Broker } from "../broker/broker.js";
-import { Bus } from "../mesh/link/bus.js";
-import { packageRoot } from "../mesh/process/identity.js";
-import { Manager } from "../services/manager/manager.js";
-import { Meter } from "../services/meter/meter.js";
-import { Worker } from "../services/worker/worker.js";
-import { toolPath } from "../test/support/tools.js";
+import { Broker } from "../../broker/broker.js";
+import { Bus } from "../../mesh/link/bus.js";
+import { packageRoot } from "../../mesh/process/identity.js";
+import { Manager } from "../../services/manager/manager.js";
+import { Meter } from "../../services/meter/meter.js";
+import { Worker } from "../../services/worker/worker.js";
+import { toolPath } from "../../test/support/tools.js";
 
 /** A pool, and jobs that keep it at about this share of its slots, up and down. */
 interface Plan {

@@ -1,11 +1,12 @@
 /** One arm, running: its workers and its caller, each a process, and the broker between them. */
+
+import type { Setup, Work } from "../arm.js";
 import { Agent } from "./agent.js";
-import type { Setup, Work } from "./arm.js";
 import { cpuUsOf } from "./processes.js";
 import type { Servers } from "./servers.js";
 
-type CallerAgent = typeof import("../agents/caller.js");
-type WorkerAgent = typeof import("../agents/worker.js");
+type CallerAgent = typeof import("../../agents/caller.js");
+type WorkerAgent = typeof import("../../agents/worker.js");
 
 /** What to start. */
 export interface FleetSpec {

@@ -1,7 +1,7 @@
 /** Work that takes a given time: the payload is `INDEX MILLISECONDS`. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Run } from "./arm.js";
-import { machineNow } from "./clock.js";
+import type { Run } from "../arm.js";
+import { machineNow } from "../figures/clock.js";
 
 /** Runs timed jobs and remembers when. */
 export class TimedWork {

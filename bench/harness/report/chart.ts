@@ -3,9 +3,9 @@
  * column with its own scale from zero. A thin line spans minimum to maximum.
  * Readable on light and dark pages. Pure.
  */
-import type { Comparison, Series } from "./comparison.js";
-import { formatNumber } from "./numbers.js";
-import type { Figure } from "./stats.js";
+import type { Comparison, Series } from "../figures/comparison.js";
+import { formatNumber } from "../figures/numbers.js";
+import type { Figure } from "../figures/stats.js";
 
 const WIDTH = 960;
 const ROW_HEIGHT = 26;

@@ -5,9 +5,9 @@
  * The mix that queue groups do worst: 90 % take 5 ms, 10 % take 200 ms.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { CallerRole, Run } from "./arm.js";
-import { machineNow } from "./clock.js";
-import { exponential, seededRandom } from "./random.js";
+import type { CallerRole, Run } from "../arm.js";
+import { machineNow } from "../figures/clock.js";
+import { exponential, seededRandom } from "../figures/random.js";
 
 /** One job to come. */
 export interface Arrival {

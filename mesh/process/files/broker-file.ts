@@ -4,8 +4,8 @@
  * So every Poolmesh program of the same user reaches that broker without being told, and
  * no program of another user does. There is a file for each port, while the broker runs.
  */
-import { isLoopback } from "../http/origin-rule.js";
-import type { BrokerAddress, BrokerCredential } from "./broker-urls.js";
+import { isLoopback } from "../../http/origin-rule.js";
+import type { BrokerAddress, BrokerCredential } from "../broker-urls.js";
 import { readPrivate, removePrivate, statePath, writePrivate } from "./state-folder.js";
 
 type Env = Readonly<Record<string, string | undefined>>;

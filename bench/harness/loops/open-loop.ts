@@ -4,8 +4,8 @@
  * caller that falls behind cannot hide it.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import type { CallerRole } from "./arm.js";
-import { exponential, seededRandom } from "./random.js";
+import type { CallerRole } from "../arm.js";
+import { exponential, seededRandom } from "../figures/random.js";
 
 export interface OpenLoopOptions {
   readonly bytes: number;

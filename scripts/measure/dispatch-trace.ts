@@ -2,11 +2,11 @@
  * Replays one arrival trace through Poolmesh and through a plain queue group,
  * and prints both beside an ideal central queue.
  *
- * Usage: node --import tsx scripts/dispatch-trace.ts [jobs] [nodes] [load]
+ * Usage: node --import tsx scripts/measure/dispatch-trace.ts [jobs] [nodes] [load]
  */
-import { Cluster } from "../broker/cluster.js";
-import { idealWaits, makeTrace, measuredWaits, type Waits } from "../test/support/core/arrival-trace.js";
-import { runPoolmesh, runQueueGroup } from "../test/support/core/trace-arms.js";
+import { Cluster } from "../../broker/cluster.js";
+import { idealWaits, makeTrace, measuredWaits, type Waits } from "../../test/support/core/arrival-trace.js";
+import { runPoolmesh, runQueueGroup } from "../../test/support/core/trace-arms.js";
 
 const SLOTS = 8;
 const jobs = Number(process.argv[2] ?? 3_000);

@@ -1,5 +1,5 @@
 /** A closed loop over one SubmitMany stream: each outcome sends the next job. */
-import type { DoorLoad, ManagerClient } from "../agents/door-client.js";
+import type { DoorLoad, ManagerClient } from "../../agents/door-client.js";
 import type { LoopResult } from "./closed-loop.js";
 
 /** Runs for `ms`, and until the last outcome has come. */

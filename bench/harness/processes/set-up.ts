@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { ROOT } from "./poolmesh.js";
 
-const HANDLER = join(import.meta.dirname, "..", "handlers", "echo.js");
+const HANDLER = join(import.meta.dirname, "..", "..", "handlers", "echo.js");
 const POOL = "first";
 const ANY_PORT = "127.0.0.1:0";
 

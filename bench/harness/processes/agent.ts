@@ -42,7 +42,7 @@ export class Agent<M> {
 
   private constructor(name: string, nodeOptions: readonly string[]) {
     this.#name = name;
-    const url = pathToFileURL(join(HERE, "..", "agents", `${name}.js`)).href;
+    const url = pathToFileURL(join(HERE, "..", "..", "agents", `${name}.js`)).href;
     this.#child = fork(join(HERE, "agent-host.js"), [url], {
       execArgv: [...nodeOptions],
       serialization: "advanced",

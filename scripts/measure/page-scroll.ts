@@ -2,7 +2,7 @@
  * How smoothly the live page scrolls while workers beat and jobs start: the time
  * between two frames in a real Chromium, with few workers and with many.
  *
- *   node --import tsx scripts/page-scroll.ts [MANY] [SECONDS]
+ *   node --import tsx scripts/measure/page-scroll.ts [MANY] [SECONDS]
  *
  * The few, enough to fill the view, say what this machine's browser can do; the
  * page is smooth when the many make no difference.
@@ -11,11 +11,11 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { chromium, type Page } from "playwright-core";
 import { build } from "vite";
-import { Broker } from "../broker/broker.js";
-import { Bus } from "../mesh/link/bus.js";
-import { packageRoot } from "../mesh/process/identity.js";
-import { HeartbeatGenerator } from "../test/support/meter/heartbeat-generator.js";
-import { toolPath } from "../test/support/tools.js";
+import { Broker } from "../../broker/broker.js";
+import { Bus } from "../../mesh/link/bus.js";
+import { packageRoot } from "../../mesh/process/identity.js";
+import { HeartbeatGenerator } from "../../test/support/meter/heartbeat-generator.js";
+import { toolPath } from "../../test/support/tools.js";
 import { forkMeter } from "./meter-child.js";
 
 const [many = 1_000, seconds = 8] = process.argv.slice(2).map(Number);

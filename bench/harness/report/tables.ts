@@ -1,7 +1,7 @@
 /** Comparisons and targets as rows of cells. Pure. */
-import type { Comparison, Target } from "./comparison.js";
-import { formatFigure } from "./numbers.js";
-import { type Figure, ratio } from "./stats.js";
+import type { Comparison, Target } from "../figures/comparison.js";
+import { formatFigure } from "../figures/numbers.js";
+import { type Figure, ratio } from "../figures/stats.js";
 
 /** Arms down, conditions across; with a ratio to the arm that is compared against. */
 export function comparisonCells(comparison: Comparison): string[][] {

@@ -1,11 +1,11 @@
 /** Writes what a run gave: JSON with every round, a Markdown page, a chart for each comparison, a few figures in the README. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Comparison, RowResult } from "../figures/comparison.js";
+import type { Machine } from "../figures/machine.js";
+import { markdownTable } from "../figures/numbers.js";
+import { ROOT } from "../processes/poolmesh.js";
 import { chartSvg } from "./chart.js";
-import type { Comparison, RowResult } from "./comparison.js";
-import type { Machine } from "./machine.js";
-import { markdownTable } from "./numbers.js";
-import { ROOT } from "./poolmesh.js";
 import { summaryTable, withSummary } from "./summary.js";
 import { comparisonCells, targetCells } from "./tables.js";
 

@@ -1,7 +1,7 @@
 /**
  * How fast `poolmesh map` is beside the library, in one run: jobs a second, and the ratio to `Client.submitMany`.
  *
- * `node scripts/build.js && node --import tsx scripts/map-throughput.ts [--jobs 100000] [--slots 1,4,64,256] [--rounds 3] [--sources]`
+ * `node scripts/build.js && node --import tsx scripts/measure/map-throughput.ts [--jobs 100000] [--slots 1,4,64,256] [--rounds 3] [--sources]`
  *
  * Broker, manager and worker are processes of their own, as `poolmesh up` starts
  * them; the handler adds one. The arms take turns within each round, and a figure
@@ -13,8 +13,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Broker } from "../broker/broker.js";
-import { Client, Manager } from "../index.js";
+import { Broker } from "../../broker/broker.js";
+import { Client, Manager } from "../../index.js";
 
 const { values } = parseArgs({
   options: {
@@ -28,7 +28,7 @@ const { values } = parseArgs({
 const jobs = Number(values.jobs);
 const rounds = Number(values.rounds);
 const window = Number(values.window);
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = new URL("../..", import.meta.url).pathname;
 const CLI = values.sources ? ["--import", "tsx", `${ROOT}cli/main.ts`] : [`${ROOT}dist/cli/main.js`];
 const POOL = "adder";
 

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { Agent } from "./agent.js";
 
-type RedisAgent = typeof import("../agents/redis.js");
+type RedisAgent = typeof import("../../agents/redis.js");
 
 const BINARY = "redis-server";
 

@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
-import { findServer, ROOT } from "./poolmesh.js";
-import { redisVersion } from "./redis.js";
+import { findServer, ROOT } from "../processes/poolmesh.js";
+import { redisVersion } from "../processes/redis.js";
 
 /** What is known of a run's circumstances. */
 export interface Machine {

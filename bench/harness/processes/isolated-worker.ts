@@ -1,10 +1,10 @@
 /** A Poolmesh worker that computes in threads or in child processes, one for each slot. */
 import { join } from "node:path";
-import { arm as poolmesh } from "../arms/poolmesh.js";
-import type { Arm, Setup, WorkerRole } from "./arm.js";
+import { arm as poolmesh } from "../../arms/poolmesh.js";
+import type { Arm, Setup, WorkerRole } from "../arm.js";
 import { Worker } from "./poolmesh.js";
 
-const HANDLER = join(import.meta.dirname, "..", "handlers", "primes.js");
+const HANDLER = join(import.meta.dirname, "..", "..", "handlers", "primes.js");
 
 /** The arm of one kind of isolation; its caller is Poolmesh's usual one. */
 export function isolatedArm(isolation: "thread" | "process"): Arm {

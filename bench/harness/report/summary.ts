@@ -1,6 +1,6 @@
 /** The few figures of a run that the README shows. Pure. */
-import type { Comparison, RowResult } from "./comparison.js";
-import { formatNumber, markdownTable } from "./numbers.js";
+import type { Comparison, RowResult } from "../figures/comparison.js";
+import { formatNumber, markdownTable } from "../figures/numbers.js";
 
 export const SUMMARY_BEGIN = "<!-- benchmark -->";
 export const SUMMARY_END = "<!-- /benchmark -->";

@@ -3,16 +3,16 @@
  * message that shows it, with 200 workers' heartbeats and 200 subscribers. The
  * bar is the coalescing time + 50 ms.
  *
- *   node --import tsx scripts/meter-freshness.ts [SUBSCRIBERS] [WORKERS] [SECONDS] [STARTS_PER_SECOND]
+ *   node --import tsx scripts/measure/meter-freshness.ts [SUBSCRIBERS] [WORKERS] [SECONDS] [STARTS_PER_SECOND]
  *
  * Jobs start at random workers and never end, so the n-th start is seen in the
  * first message with at least n slots busy.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { Broker } from "../broker/broker.js";
-import { Bus } from "../mesh/link/bus.js";
-import { HeartbeatGenerator } from "../test/support/meter/heartbeat-generator.js";
-import { seededRandom } from "../test/support/random.js";
+import { Broker } from "../../broker/broker.js";
+import { Bus } from "../../mesh/link/bus.js";
+import { HeartbeatGenerator } from "../../test/support/meter/heartbeat-generator.js";
+import { seededRandom } from "../../test/support/random.js";
 import { forkMeter } from "./meter-child.js";
 import { forkReaders, machineMs, type Sightings } from "./meter-readers.js";
 

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { fileURLToPath } from "node:url";
 import { fromBinary } from "@bufbuild/protobuf";
-import { MeterService, WatchCapacityResponseSchema } from "../gen/poolmesh/v1/meter_pb.js";
+import { MeterService, WatchCapacityResponseSchema } from "../../gen/poolmesh/v1/meter_pb.js";
 
 /** What one subscriber saw: busy slots, and when by the machine's monotonic clock, in milliseconds. */
 export type Sightings = readonly (readonly [busy: number, atMs: number])[];

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Meter } from "../services/meter/meter.js";
+import { Meter } from "../../services/meter/meter.js";
 
 /** What a process uses. */
 export interface Usage {

@@ -1,5 +1,5 @@
 /** A closed loop: a fixed number of jobs in flight, each end starts the next. */
-import type { CallerRole } from "./arm.js";
+import type { CallerRole } from "../arm.js";
 
 /** What a loop did. */
 export interface LoopResult {
