@@ -17,9 +17,9 @@ import { ATTEMPTS_PER_MANAGER, JobResult, type JobSpec, type Outcome } from "../
 import type { ReplyHeaders } from "../../../mesh/wire/headers.js";
 import { Admission } from "./admission.js";
 import { InFlight } from "./in-flight.js";
-import { type Attempt, Job, type JobListener } from "./job.js";
+import { type Attempt, isJoinOnly, Job, type JobListener, uncertain } from "./job.js";
 import { type ParkedLimits, ParkedQueue } from "./parked-queue.js";
-import { isJoinOnly, isSafeAfter, Retries, uncertain } from "./retries.js";
+import { isSafeAfter, Retries } from "./retries.js";
 import type { SenderPort } from "./sender-port.js";
 import type { Totals } from "./totals.js";
 import type { WorkerEntry, Workers } from "./workers.js";

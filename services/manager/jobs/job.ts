@@ -213,3 +213,14 @@ export class Attempt {
     this.#worker = worker;
   }
 }
+
+/** Nobody can say whether a job has begun that may run once only. */
+export function uncertain(): PoolError {
+  const message = "no worker says whether it has begun the job, which may run once only";
+  return new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false });
+}
+
+/** Whether a job may have begun and may run once only: it goes to the worker that has it, or nowhere. */
+export function isJoinOnly({ once, joinAt }: JobSpec): boolean {
+  return once && joinAt !== undefined;
+}

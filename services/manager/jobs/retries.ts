@@ -17,7 +17,7 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import type { InFlight } from "./in-flight.js";
-import type { Attempt, Job } from "./job.js";
+import { type Attempt, type Job, uncertain } from "./job.js";
 import type { Workers } from "./workers.js";
 
 /** After so many lost workers a job is taken for what ends them. */
@@ -118,17 +118,6 @@ export class Retries {
     this.#parts.revoke(job, number);
     this.#parts.assignOrPark(job);
   }
-}
-
-/** Nobody can say whether a job has begun that may run once only. */
-export function uncertain(): PoolError {
-  const message = "no worker says whether it has begun the job, which may run once only";
-  return new PoolError("worker_lost", message, { maybeExecuted: true, retryable: false });
-}
-
-/** Whether a job may have begun and may run once only: it goes to the worker that has it, or nowhere. */
-export function isJoinOnly({ once, joinAt }: Job["spec"]): boolean {
-  return once && joinAt !== undefined;
 }
 
 /** Whether a job may run again after this error. */
