@@ -77,7 +77,7 @@ export class ServiceProcess {
 
   #remember(line: LogLine | undefined): void {
     if (line?.msg === STOPPED) this.#saidStopped = true;
-    if (line?.level === "error") this.#lastWords = `${line.msg}: ${String(line.fields.error ?? "")}`;
+    if (line?.level === "error") this.#lastWords = [line.msg, line.fields.error].filter(Boolean).join(": ");
   }
 
   #toExit(code: number | null, signal: NodeJS.Signals | null): ServiceExit {

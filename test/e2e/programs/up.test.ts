@@ -179,7 +179,9 @@ describe("up - supervision", () => {
     const { code, stderr } = await mesh.run(["submit", "exits", "1"]);
     assert.equal(code, 1);
     assert.match(stderr, /worker_lost: .*it may have run/);
-    await mesh.process.errorLine(/worker \S+ died \(exit code 0\)/);
+    await mesh.process.errorLine(
+      /worker \S+ died \(exit code 1: process\.exit\(\) was called while the worker ran: its jobs are lost\)/,
+    );
   });
 
   test("manager, meter and broker come back at their addresses", async (t) => {
