@@ -23,7 +23,10 @@ export function requireSafe({ listen, tls, access, insecure }: PublicOptions, lo
   const hasPolicy = access?.policyFile !== undefined;
   if (tls !== undefined && hasPolicy) return;
   if (insecure !== true) throw refused(listen.host, tls !== undefined, hasPolicy);
-  log.warn({ listen: listen.host }, `insecure: ${risks(tls !== undefined, hasPolicy).join("; ")}`);
+  const meaning = `insecure: ${risks(tls !== undefined, hasPolicy).join("; ")}`;
+  // Who hides warnings hears this one all the same.
+  if (log.isLevelEnabled("warn")) log.warn({ listen: listen.host }, meaning);
+  else process.stderr.write(`poolmesh: listen ${listen.host}: ${meaning}\n`);
 }
 
 function refused(host: string, hasTls: boolean, hasPolicy: boolean): PoolError {

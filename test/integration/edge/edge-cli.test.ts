@@ -156,5 +156,10 @@ test("beyond loopback: refused with what is missing, allowed by --insecure, whic
   assert.deepEqual(lines, []);
   const open = startCli(t, ["meter", "--listen", "0.0.0.0:0", "--insecure"], { env });
   await open.line(/"msg":"insecure: whoever is on the way reads .*; whoever reaches this port sees every pool/, 60_000);
+  const silent = startCli(t, ["meter", "--listen", "0.0.0.0:0", "--insecure", "--log-level", "silent"], { env });
+  await silent.errorLine(
+    /^poolmesh: listen 0\.0\.0\.0: insecure: whoever is on the way reads .*; whoever reaches this port/m,
+    60_000,
+  );
   await open.stop();
 });
