@@ -135,13 +135,9 @@ export interface JobSpec {
   readonly nonce: string;
   readonly payload: Uint8Array;
   readonly timeoutMs: number;
-  /** From the sending of each attempt to its end, milliseconds; undefined when the time since submit is all that counts. */
+  /** From the sending of each attempt to its end, milliseconds, of a job of the durable lane; undefined of any other. */
   readonly runTimeoutMs: number | undefined;
   readonly idempotent: boolean;
-  /** It is sent again only when it is certain that it has not begun; a job of the durable lane that may run once. */
-  readonly once: boolean;
-  /** It comes from the durable lane. */
-  readonly durable: boolean;
   /** The worker that has it already, of a manager that is gone: it is asked first. One that may run once is sent nowhere else. */
   readonly joinAt: string | undefined;
   readonly priority: Priority;
@@ -154,6 +150,16 @@ export interface JobSpec {
   readonly tracestate: string | undefined;
   /** Attempts that belong to managers which had this job before; 0 for a new job. */
   readonly attemptsBefore: number;
+}
+
+/** Whether a job comes from the durable lane. */
+export function isDurable({ runTimeoutMs }: Pick<JobSpec, "runTimeoutMs">): boolean {
+  return runTimeoutMs !== undefined;
+}
+
+/** Whether a job is sent again only when it is certain that it has not begun: one of the durable lane that is not idempotent. */
+export function runsOnce(spec: Pick<JobSpec, "runTimeoutMs" | "idempotent">): boolean {
+  return isDurable(spec) && !spec.idempotent;
 }
 
 /**
@@ -193,8 +199,6 @@ export function toJobSpec(
     timeoutMs: options.timeoutMs === undefined ? defaultTimeoutMs : checkTimeoutMs(options.timeoutMs),
     runTimeoutMs: undefined,
     idempotent: options.idempotent ?? false,
-    once: false,
-    durable: false,
     joinAt: undefined,
     priority: options.priority === undefined ? "normal" : checkPriority(options.priority),
     wait: options.wait ?? true,

@@ -11,7 +11,7 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import type { Deadlines, FifoNode } from "../../../mesh/job/containers.js";
-import type { JobSpec, Outcome } from "../../../mesh/job/job.js";
+import { type JobSpec, type Outcome, runsOnce } from "../../../mesh/job/job.js";
 import type { Priority, ReplyHeaders } from "../../../mesh/wire/headers.js";
 import type { Parkable } from "./parked-queue.js";
 
@@ -221,6 +221,6 @@ export function uncertain(): PoolError {
 }
 
 /** Whether a job may have begun and may run once only: it goes to the worker that has it, or nowhere. */
-export function isJoinOnly({ once, joinAt }: JobSpec): boolean {
-  return once && joinAt !== undefined;
+export function isJoinOnly(spec: JobSpec): boolean {
+  return spec.joinAt !== undefined && runsOnce(spec);
 }

@@ -9,13 +9,14 @@
  *   its worker drains or crashes        again when it has not begun, or is idempotent
  *
  * A job that may run once only is not sent again before all workers were asked
- * about it. A stored job that may run once (`once`) is not sent again in doubt: it
+ * about it. A stored job that may run once (`runsOnce`) is not sent again in doubt: it
  * ends when a worker that could have had it is lost, or says nothing, and when the
  * worker that it was to join does not have it. Not decided here: when waiting has lasted too long (timeouts.ts), who
  * is asked and who has to answer (inquiries.ts). A refusal is no attempt: what
  * becomes of a refused job is decided in dispatcher.ts.
  */
 import { PoolError } from "../../../mesh/errors.js";
+import { runsOnce } from "../../../mesh/job/job.js";
 import type { InFlight } from "./in-flight.js";
 import { type Attempt, type Job, uncertain } from "./job.js";
 import type { Workers } from "./workers.js";
@@ -52,7 +53,7 @@ export class Retries {
 
   /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
   acceptTimedOut(attempt: Attempt): void {
-    if (attempt.job.spec.once) this.failUncertain(attempt.job);
+    if (runsOnce(attempt.job.spec)) this.failUncertain(attempt.job);
     else this.#revokeAndSend(attempt);
   }
 
@@ -66,7 +67,7 @@ export class Retries {
   /** No worker that answers has got an attempt: the job is sent again. */
   neverArrived(attempt: Attempt): void {
     if (!attempt.isUnanswered) return;
-    if (attempt.job.spec.once && attempt.sentAtMs <= this.#lostAtMs) this.failUncertain(attempt.job);
+    if (runsOnce(attempt.job.spec) && attempt.sentAtMs <= this.#lostAtMs) this.failUncertain(attempt.job);
     else this.#revokeAndSend(attempt);
   }
 

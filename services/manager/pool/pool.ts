@@ -127,7 +127,7 @@ export class Pool {
     this.lastUsedAtMs = this.#bus.runtime.now();
     const { runTimeoutMs, joinAt, ...said } = headers;
     const spec = toJobSpec(payload, said, runTimeoutMs, payloadLimit(this.#bus), this.#bus.runtime.newId);
-    return this.#take({ ...spec, runTimeoutMs, once: !spec.idempotent, durable: true, joinAt }, listener);
+    return this.#take({ ...spec, runTimeoutMs, joinAt }, listener);
   }
 
   /** The outcome of a job by promise. Rejects with a PoolError. */

@@ -7,6 +7,7 @@
  * id and goes to the dispatcher. Not decided here: which worker gets what.
  */
 
+import { isDurable } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { Batcher } from "../../../mesh/link/delivery.js";
 import { ReplyRouter } from "../../../mesh/link/reply-router.js";
@@ -147,7 +148,7 @@ export class Sender implements SenderPort {
     if (first === undefined) return;
     const { now, wallNow } = bus.runtime;
     const clockMs = now();
-    const { durable } = first.job.spec;
+    const durable = isDurable(first.job.spec);
     const about = { sentAt: wallNow(), clockMs, startWithinMs: leaseMs(first, clockMs), durable, join: first.joins };
     const headers = encodeJobsHeaders(open.length, about);
     // If nobody listens at this subject, the broker says so under the first attempt's correlation id.
@@ -159,7 +160,7 @@ export class Sender implements SenderPort {
   #sendOne(subject: string, attempt: Attempt): void {
     if (!attempt.isOpen) return;
     const { bus, leaseMs } = this.#parts;
-    const { payload, nonce, traceparent, tracestate, idempotent, durable } = attempt.job.spec;
+    const { payload, nonce, traceparent, tracestate, idempotent } = attempt.job.spec;
     const clockMs = bus.runtime.now();
     const timeoutMs = leftMs(attempt);
     const headers = encodeJobHeaders({
@@ -171,7 +172,7 @@ export class Sender implements SenderPort {
       timeoutMs,
       expiresAt: bus.runtime.wallNow() + timeoutMs,
       offer: true,
-      durable,
+      durable: isDurable(attempt.job.spec),
       join: attempt.joins,
       idempotent,
       traceparent,
@@ -186,7 +187,7 @@ function byHeaders(attempts: readonly Attempt[]): (readonly Attempt[])[] {
   const [first] = attempts;
   if (first === undefined) return [];
   const isAlike = ({ joins, job }: Attempt): boolean =>
-    joins === first.joins && job.spec.durable === first.job.spec.durable;
+    joins === first.joins && isDurable(job.spec) === isDurable(first.job.spec);
   if (attempts.every(isAlike)) return [attempts];
   return [attempts.filter(isAlike), ...byHeaders(attempts.filter((attempt) => !isAlike(attempt)))];
 }

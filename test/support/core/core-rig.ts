@@ -173,8 +173,6 @@ export class CoreRig {
 
 const DEFAULT_SPEC: JobSpec = {
   runTimeoutMs: undefined,
-  once: false,
-  durable: false,
   joinAt: undefined,
   id: "",
   nonce: "",

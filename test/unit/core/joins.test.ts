@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CoreRig } from "../../support/core/core-rig.js";
 
-const STORED = { durable: true, runTimeoutMs: 30_000, idempotent: true, nonce: "durable-1-5", attemptsBefore: 1_000 };
+const STORED = { runTimeoutMs: 30_000, idempotent: true, nonce: "durable-1-5", attemptsBefore: 1_000 };
 
 function route(rig: CoreRig): string[] {
   return rig.sender.sent.map(({ attempt, worker }) => {
@@ -46,7 +46,7 @@ test("join - a job that may run again runs elsewhere when its worker does not ha
 });
 
 test("join - a job that may run once only is joined or ends as worker_lost, and is never sent to another worker", () => {
-  const once = { ...STORED, idempotent: false, once: true };
+  const once = { ...STORED, idempotent: false };
   for (const lose of [
     (rig: CoreRig, id: string) => rig.busy(id, "full"),
     (rig: CoreRig, id: string) => rig.dispatcher.notDelivered([rig.last(id).attempt]),
