@@ -36,7 +36,8 @@ count_of() { sed -n "s/^# $2 \([0-9]*\)$/\1/p" "$results/$1.tap" 2>/dev/null | t
 run_suite() {
   local suite=$1 flags files began status
   flags=$(flags_of "$suite") || exit 64
-  mapfile -t files < <(find "test/$suite" -name '*.test.ts' 2>/dev/null | sort)
+  # From the last to the first: the long ones are among the last, and one that begins at the end would run alone.
+  mapfile -t files < <(find "test/$suite" -name '*.test.ts' 2>/dev/null | sort -r)
   if [ ${#files[@]} -eq 0 ]; then return; fi
   echo "── $suite"
   began=$SECONDS
