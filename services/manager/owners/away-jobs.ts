@@ -61,7 +61,8 @@ export class AwayJobs {
     if (Buffer.compare(job.payload, payload) !== 0) {
       throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
     }
-    job.detached ||= detached;
+    // Who gives a signal wishes that it ends the job, detached or not.
+    job.detached ||= detached && signal === undefined;
     this.#listen(pool, id, job, onEnd, signal);
     return id;
   }
