@@ -165,10 +165,11 @@ export class Losses {
     this.#twinHeardAtMs.set(worker, nowMs);
   }
 
-  /** A worker has left. */
-  onLeft(worker: string): void {
+  /** A worker has left, or is lost: what becomes of its jobs is decided before nobody waits for its word any more. */
+  onLeft(worker: string, why: string): void {
     this.#twinHeardAtMs.delete(worker);
     this.#presence.forget(worker);
+    this.#parts.dispatcher.workerLost(worker, why);
     this.#inquiries.onLost(worker);
   }
 
@@ -183,10 +184,8 @@ export class Losses {
   }
 
   #lose(worker: string, why: string): void {
-    this.#presence.forget(worker);
     if (this.#parts.workers.remove(worker)) this.#parts.onLost(worker, why);
-    this.#parts.dispatcher.workerLost(worker, why);
-    this.#inquiries.onLost(worker);
+    else this.onLeft(worker, why);
   }
 
   /** @param worker that has them; undefined when that is not known: all are asked */

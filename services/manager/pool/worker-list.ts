@@ -52,10 +52,7 @@ export class WorkerList {
     if (workers.isCurrent(heartbeat)) this.#acceptRunning(heartbeat);
     const meaning = workers.heartbeat(heartbeat, nowMs);
     if (meaning === "ignored") return;
-    if (meaning === "left") {
-      this.remove(id, "left");
-      return dispatcher.workerLost(id, "left");
-    }
+    if (meaning === "left") return this.remove(id, "left");
     const firstAtMs = this.#listed.get(id)?.firstAtMs ?? nowMs;
     this.#listed.set(id, { heartbeat, atMs: nowMs, firstAtMs });
     this.#onMeaning(meaning, heartbeat);
@@ -64,11 +61,11 @@ export class WorkerList {
     dispatcher.pump();
   }
 
-  /** A worker left or is lost. */
+  /** A worker left or is lost: its jobs run elsewhere where that is safe, else they end. */
   remove(id: string, why: string): void {
     this.#listed.delete(id);
-    this.#parts.losses.onLeft(id);
     this.#parts.hooks.workerRemove?.({ id, pool: this.#parts.pool, why });
+    this.#parts.losses.onLeft(id, why);
   }
 
   #acceptRunning({ worker, runningJobs, runningNonces }: Heartbeat): void {

@@ -1,0 +1,109 @@
+/** Before a job that may run once is sent again: which silence of its workers tells something. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { ControlResponseSchema } from "../../../gen/poolmesh/v1/control_pb.js";
+import { encodeReplyHeaders } from "../../../mesh/wire/headers.js";
+import { Subjects } from "../../../mesh/wire/subjects.js";
+import type { Reply } from "../../../mesh/wire/wire-headers.js";
+import { Losses, type LossesParts } from "../../../services/manager/pool/losses.js";
+import { CoreRig } from "../../support/core/core-rig.js";
+import { ManualRuntime } from "../../support/core/manual-runtime.js";
+
+interface Asked {
+  readonly worker: string;
+  readonly onReply: (msg: Reply) => void;
+  /** Ends the question. @param isThere whether somebody listened */
+  readonly end: (isThere: boolean) => void;
+}
+
+/** The questions of one pool on a number for a clock; the test answers them. */
+class InquiryRig extends CoreRig {
+  readonly runtime = new ManualRuntime();
+  readonly losses: Losses;
+  /** Whether the broker confirms what was sent. */
+  confirms = true;
+  #asked: Asked[] = [];
+
+  constructor(workers: readonly string[]) {
+    super();
+    for (const worker of workers) this.heartbeat(worker, 4);
+    const inbox = {
+      askAll: ({ subject }: { subject: string }, onReply: Asked["onReply"]) =>
+        new Promise<boolean>((end) => this.#asked.push({ worker: subject.split(".")[3] ?? "", onReply, end })),
+    };
+    const bus = { runtime: this.runtime, connected: true, flush: async () => this.confirms };
+    const { workers: known, dispatcher, timeouts } = this;
+    const parts = { pool: "p", bus, inbox, subjects: new Subjects(), workers: known, dispatcher, timeouts };
+    this.losses = new Losses({ ...parts, onLost: () => {} } as unknown as LossesParts);
+  }
+
+  /** Nobody has accepted a job in time. */
+  async inquire(id: string): Promise<void> {
+    this.#asked = [];
+    this.losses.inquire([this.last(id).attempt]);
+    await this.runtime.turn();
+  }
+
+  async says(worker: string, what: "unknown" | "absent" | "silent", id = ""): Promise<void> {
+    for (const { onReply, end } of this.#asked.filter((asked) => asked.worker === worker)) {
+      if (what !== "unknown") end(what === "silent");
+      else onReply(this.#answer(worker, id));
+    }
+    await this.runtime.turn();
+  }
+
+  #answer(worker: string, id: string): Reply {
+    const said = create(ControlResponseSchema, { worker: { worker }, unknownJobIds: [id] });
+    return {
+      headers: encodeReplyHeaders({ kind: "result", worker }),
+      data: toBinary(ControlResponseSchema, said),
+    } as unknown as Reply;
+  }
+}
+
+test("inquiry - a worker's silence counts when the broker has confirmed the question, and not before", async () => {
+  const rig = new InquiryRig(["a"]);
+  const id = rig.submit();
+  rig.confirms = false;
+  await rig.inquire(id);
+  await rig.says("a", "silent");
+  assert.deepEqual([rig.last(id).attempt.inquiry, rig.workers.answering()], ["none", ["a"]]);
+  rig.confirms = true;
+  await rig.inquire(id);
+  await rig.says("a", "silent");
+  assert.deepEqual([rig.last(id).attempt.inquiry, rig.workers.answering()], ["over", []]);
+});
+
+test("inquiry - a job is sent at once when all workers say that they do not have it", async () => {
+  const rig = new InquiryRig(["a", "b"]);
+  const id = rig.submit();
+  await rig.inquire(id);
+  await rig.says("a", "unknown", id);
+  assert.equal(rig.last(id).attempt.number, 1);
+  await rig.says("b", "unknown", id);
+  assert.equal(rig.last(id).attempt.number, 2);
+});
+
+test("inquiry - a job waits for a worker that reconnects, and is sent at once when that one is lost", async () => {
+  const rig = new InquiryRig(["a", "b"]);
+  const id = rig.submit();
+  await rig.inquire(id);
+  await rig.says("b", "absent");
+  await rig.says("a", "unknown", id);
+  assert.equal(rig.last(id).attempt.number, 1);
+  rig.workers.remove("b");
+  rig.losses.onLeft("b", "is gone");
+  assert.equal(rig.last(id).attempt.number, 2);
+});
+
+test("inquiry - a stored job that may run once ends when a worker that could have it is lost, and is not sent again", async () => {
+  const rig = new InquiryRig(["a", "b"]);
+  const id = rig.submit({ runTimeoutMs: 30_000, idempotent: false });
+  await rig.inquire(id);
+  await rig.says("a", "unknown", id);
+  rig.workers.remove("b");
+  rig.losses.onLeft("b", "is gone");
+  assert.equal(rig.outcome(id), "worker_lost");
+  assert.equal(rig.sender.sent.filter(({ attempt }) => attempt.job.id === id).length, 1);
+});
