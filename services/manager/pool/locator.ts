@@ -1,28 +1,11 @@
-/**
- * Which worker of a pool has a job already that another manager sent it.
- *
- * Decided here: one question goes to all workers, about all jobs that are asked for
- * at the time; the next one leaves when it is answered, and not at once. Who is
- * known to answer such questions is waited for, but not who was silent last time.
- * Not decided here: what becomes of the jobs (durable/decide.ts).
- */
-import type { Bus } from "../../../mesh/link/bus.js";
-import type { Inbox } from "../../../mesh/link/inbox.js";
 import type { Timer } from "../../../mesh/link/runtime.js";
 import { decodeControlResponse, encodeControl } from "../../../mesh/wire/control-messages.js";
 import { decodeReplyHeaders } from "../../../mesh/wire/headers.js";
-import type { Subjects } from "../../../mesh/wire/subjects.js";
 import { headersOf, isNoResponders, type Reply } from "../../../mesh/wire/wire-headers.js";
-import type { Workers } from "../jobs/workers.js";
+import type { InquiryParts } from "./inquiries.js";
 
 /** What it works with. */
-export interface LocatorParts {
-  readonly pool: string;
-  readonly bus: Bus;
-  readonly inbox: Inbox;
-  readonly subjects: Subjects;
-  readonly workers: Workers;
-}
+export type LocatorParts = Pick<InquiryParts, "pool" | "bus" | "inbox" | "subjects" | "workers">;
 
 /** How long workers have to answer, in milliseconds. */
 const ANSWER_WITHIN_MS = 500;

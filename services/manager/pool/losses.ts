@@ -8,17 +8,12 @@
  * job is sent again (inquiries.ts).
  */
 import type { Heartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Bus } from "../../../mesh/link/bus.js";
-import type { Inbox } from "../../../mesh/link/inbox.js";
 import { Presence } from "../../../mesh/link/presence.js";
 import { decodeControlResponse, encodeControl } from "../../../mesh/wire/control-messages.js";
-import type { Subjects } from "../../../mesh/wire/subjects.js";
 import type { Reply } from "../../../mesh/wire/wire-headers.js";
-import type { Dispatcher } from "../jobs/dispatcher.js";
 import type { Attempt, Job } from "../jobs/job.js";
 import type { Timeouts } from "../jobs/timeouts.js";
-import type { Workers } from "../jobs/workers.js";
-import { askForOutcomes, IDS_PER_QUESTION, Inquiries } from "./inquiries.js";
+import { askForOutcomes, IDS_PER_QUESTION, Inquiries, type InquiryParts } from "./inquiries.js";
 
 /** Heartbeats without a job after which its outcome counts as lost on the way. */
 const UNLISTED_TO_ASK = 2;
@@ -31,13 +26,7 @@ const ROUND_TRIP_LIMIT_MS = 1_000;
 const SLOW_ROUND_TRIP_MS = 500;
 
 /** What it works with. */
-export interface LossesParts {
-  readonly pool: string;
-  readonly bus: Bus;
-  readonly inbox: Inbox;
-  readonly subjects: Subjects;
-  readonly workers: Workers;
-  readonly dispatcher: Dispatcher;
+export interface LossesParts extends Omit<InquiryParts, "onAnswer"> {
   readonly timeouts: Timeouts;
   /** A worker is lost. */
   readonly onLost: (worker: string, why: string) => void;

@@ -1,38 +1,20 @@
 /** The durable lane: where a job stands, and how it is canceled wherever it is. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Client } from "../../../client/client.js";
-import { DurableLane } from "../../../client/durable/operator.js";
-import { ManagerService } from "../../../services/manager/service.js";
-import { type Handler, Worker } from "../../../services/worker/worker.js";
-import { type Owner, startBroker, WHOLE_FILE } from "../../support/broker.js";
-import { cleanUp } from "../../support/clean-up.js";
+import type { Handler } from "../../../services/worker/worker.js";
+import type { Owner } from "../../support/broker.js";
 import { runInShell } from "../../support/docs/fake-shell.js";
+import { startDurableMesh } from "../../support/durable-mesh.js";
 import { failure } from "../../support/failure.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { eventually, gate } from "../../support/wait.js";
 
 leakGuard();
-const broker = await startBroker(WHOLE_FILE);
-const servers = broker.url;
-const listen = { host: "127.0.0.1", port: 0 };
-const service = new ManagerService({ bus: { servers }, listen, graceMs: 100, durable: true });
-cleanUp(WHOLE_FILE, () => service.stop());
-await service.start();
-// The broker goes first: a manager that still has it waits until its open pulls are over.
-cleanUp(WHOLE_FILE, () => broker.stop());
+const mesh = await startDurableMesh();
+const { servers } = mesh;
 
-async function startPool(t: Owner, pool: string, run: Handler<unknown, unknown>): Promise<[Client, DurableLane]> {
-  const worker = new Worker({ pool, id: `${pool}-worker`, run, slots: 1, graceMs: 0, bus: { servers } });
-  cleanUp(t, () => worker.stop());
-  await worker.start();
-  const client = await Client.connect(pool, { servers });
-  cleanUp(t, () => client.close());
-  const lane = await DurableLane.open(pool, { servers });
-  cleanUp(t, () => lane.close());
-  await eventually(() => service.pools?.durable?.of(service.pools?.get(pool)) !== undefined);
-  return [client, lane];
-}
+const startPool = (t: Owner, pool: string, run: Handler<unknown, unknown>) =>
+  mesh.startPool(t, pool, run, { slots: 1, graceMs: 0 });
 
 test("durable - a job is running, held, queued, retrying or ended, and lookup says which and where", async (t) => {
   const held = gate();

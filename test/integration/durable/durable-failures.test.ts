@@ -3,46 +3,27 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect, headers as natsHeaders } from "nats";
 import { Client } from "../../../client/client.js";
-import { DurableLane } from "../../../client/durable/operator.js";
+import type { DurableLane } from "../../../client/durable/operator.js";
 import { PermanentError, PoolError } from "../../../mesh/errors.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
-import { ManagerService } from "../../../services/manager/service.js";
 import { type Handler, Worker } from "../../../services/worker/worker.js";
-import { type Owner, startBroker, WHOLE_FILE } from "../../support/broker.js";
+import type { Owner } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { runInShell, type ShellExit } from "../../support/docs/fake-shell.js";
+import { startDurableMesh } from "../../support/durable-mesh.js";
 import { failure } from "../../support/failure.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
 import { eventually, gate } from "../../support/wait.js";
 
 leakGuard();
-const broker = await startBroker(WHOLE_FILE);
-const servers = broker.url;
-const service = new ManagerService({
-  bus: { servers },
-  listen: { host: "127.0.0.1", port: 0 },
-  graceMs: 100,
-  durable: true,
-});
-cleanUp(WHOLE_FILE, () => service.stop());
-await service.start();
-// The broker goes first: a manager that still has it waits until its open pulls are over.
-cleanUp(WHOLE_FILE, () => broker.stop());
+const mesh = await startDurableMesh();
+const { servers, service } = mesh;
 
 const QUICK = { baseMs: 10, capMs: 20 };
 
-async function startPool(t: Owner, pool: string, run: Handler<unknown, unknown>): Promise<[Client, DurableLane]> {
-  const worker = new Worker({ pool, run, slots: 4, graceMs: 100, bus: { servers } });
-  cleanUp(t, () => worker.stop());
-  await worker.start();
-  const client = await Client.connect(pool, { servers });
-  cleanUp(t, () => client.close());
-  const lane = await DurableLane.open(pool, { servers });
-  cleanUp(t, () => lane.close());
-  await eventually(() => service.pools?.durable?.of(service.pools?.get(pool)) !== undefined);
-  return [client, lane];
-}
+const startPool = (t: Owner, pool: string, run: Handler<unknown, unknown>) =>
+  mesh.startPool(t, pool, run, { slots: 4, graceMs: 100 });
 
 function poolmesh(...argv: string[]): Promise<ShellExit> {
   return runInShell(argv, { NATS_URL: servers });
