@@ -23,6 +23,8 @@ const MAX_MARGIN_MS = 5_000;
 export class Delivery implements DeliveredJob {
   /** It has ended, and is being stored: it waits for no slot any more. */
   isEnding = false;
+  /** The pool had no room for it: it begins again in a moment. */
+  isWaiting = false;
   /** Its last delivery ended at this manager: no worker has it. */
   wasEndedHere = false;
   /** The claim that was stored for it; 0 for none. */

@@ -146,6 +146,7 @@ export class PoolLane {
     this.#pulls.stop();
     const { dispatcher } = this.#parts.pool;
     for (const delivery of [...this.#held.all()]) {
+      if (delivery.isWaiting) this.#giveBack(delivery, 0);
       const job = dispatcher.live(delivery.id);
       if (job?.state !== "parked" || job.spec.nonce !== delivery.nonce) continue;
       dispatcher.cancel(job, new PoolError("draining", "the manager stops"));
@@ -242,16 +243,23 @@ export class PoolLane {
       case "giveBack":
         return void this.#giveBackUnclaimed(delivery, act.delayMs);
       case "wait":
-        return void this.#parts.bus.runtime.after(act.delayMs, () => this.#tryAgain(delivery), "background");
+        return void this.#wait(delivery, act.delayMs);
       case "letGo":
         return this.#letGo(delivery);
     }
   }
 
-  #tryAgain(delivery: Delivery): void {
-    if (this.#held.of(delivery.sequence) !== delivery) return;
-    if (this.#draining) void this.#giveBackUnclaimed(delivery, 0);
-    else this.#run(delivery);
+  /** Begins a delivery again later. It may be canceled meanwhile, so what is stored of it is looked up then. */
+  async #wait(delivery: Delivery, delayMs: number): Promise<void> {
+    if (!(await this.#ends.unclaim(delivery))) return this.#letGo(delivery);
+    delivery.wasEndedHere = true;
+    delivery.isWaiting = true;
+    const goOn = (): void => {
+      delivery.isWaiting = false;
+      if (this.#held.of(delivery.sequence) === delivery) void this.#look(delivery);
+    };
+    if (this.#draining) this.#giveBack(delivery, 0);
+    else this.#parts.bus.runtime.after(delayMs, goOn, "background");
   }
 
   /** A worker may have had it from a manager that is gone. */

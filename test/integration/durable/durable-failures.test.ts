@@ -6,6 +6,7 @@ import { Client } from "../../../client/client.js";
 import type { DurableLane } from "../../../client/durable/operator.js";
 import { PermanentError, PoolError } from "../../../mesh/errors.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
+import { ManagerService } from "../../../services/manager/service.js";
 import { type Handler, Worker } from "../../../services/worker/worker.js";
 import type { Owner } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
@@ -239,4 +240,43 @@ test("durable - a pool whose parked queue is full costs a stored job no delivery
   await Promise.all(blocking);
   const result = await receipt.result({ timeoutMs: 10_000 });
   assert.deepEqual([result.json(), result.attempt], ["ran", 1]);
+});
+
+test("durable - a job that waits for room and is canceled meanwhile never runs", async (t) => {
+  const ran: string[] = [];
+  const [client] = await startPool(t, "f-full-cancel", (job) => void ran.push(job.id));
+  const pool = service.pools?.get("f-full-cancel");
+  assert.ok(pool !== undefined);
+  const full = t.mock.method(pool, "submitStored", () => {
+    throw new PoolError("pool_full", "no room");
+  });
+  const receipt = await client.enqueue("1");
+  await eventually(() => full.mock.callCount() === 1, { what: "it to be refused" });
+  await client.cancel(receipt.id);
+  full.mock.restore();
+  assert.equal((await failure(receipt.result({ timeoutMs: 10_000 }))).reason, "canceled");
+  await eventually(() => service.pools?.durable?.of(pool)?.held === 0, { what: "it to be settled" });
+  assert.deepEqual(ran, []);
+});
+
+test("durable - a manager that stops gives back at once what waits for room, and another one runs it", async (t) => {
+  const [client] = await startPool(t, "f-full-stop", () => "ran");
+  const pool = service.pools?.get("f-full-stop");
+  assert.ok(pool !== undefined);
+  const lane = service.pools?.durable?.of(pool);
+  assert.ok(lane !== undefined);
+  const full = t.mock.method(pool, "submitStored", () => {
+    throw new PoolError("pool_full", "no room");
+  });
+  const receipt = await client.enqueue("1");
+  await eventually(() => full.mock.callCount() === 1 && lane.held === 1, { what: "it to be refused" });
+  lane.drain();
+  assert.equal(lane.held, 0);
+  await lane.finish();
+  const listen = { host: "127.0.0.1", port: 0 };
+  const other = new ManagerService({ bus: { servers }, listen, graceMs: 100, durable: true });
+  cleanUp(t, () => other.stop());
+  await other.start();
+  // The broker would deliver by itself what nobody gives back: after 30 seconds.
+  assert.equal((await receipt.result({ timeoutMs: 15_000 })).json(), "ran");
 });
