@@ -13,6 +13,8 @@ import type { Reply } from "../mesh/wire/wire-headers.js";
 /** How long managers have to say that they are awake, and how long their word counts, in milliseconds. */
 const ROLL_CALL_MS = 1_000;
 const AWAKE_FOR_MS = 3_000;
+/** So many of them are remembered. */
+const MAX_AWAKE = 64;
 
 interface Watched {
   /** When it answered last, or when watching began; monotonic milliseconds. */
@@ -63,15 +65,17 @@ export class Managers {
   /** Asks all managers whether they are awake. */
   callRoll(): void {
     const question = { subject: servicePing(SERVICE_NAMES.manager), limitMs: ROLL_CALL_MS };
+    this.#forgetOld(this.#bus.runtime.now());
     void this.#inbox.askAll(question, (msg) => {
       const { id } = pongOf(msg);
-      if (typeof id === "string" && isName(id)) this.#awakeAtMs.set(id, this.#bus.runtime.now());
+      if (typeof id !== "string" || !isName(id) || this.#awakeAtMs.size >= MAX_AWAKE) return;
+      this.#awakeAtMs.set(id, this.#bus.runtime.now());
     });
   }
 
   /** One of the managers that answered the last roll call; undefined when none did. */
   pickAwake(nowMs: number): string | undefined {
-    for (const [manager, atMs] of this.#awakeAtMs) if (nowMs - atMs > AWAKE_FOR_MS) this.#awakeAtMs.delete(manager);
+    this.#forgetOld(nowMs);
     const awake = [...this.#awakeAtMs.keys()];
     return awake[Math.floor(this.#bus.runtime.random() * awake.length)];
   }
@@ -91,6 +95,10 @@ export class Managers {
 
   stop(): void {
     this.#presence.stop();
+  }
+
+  #forgetOld(nowMs: number): void {
+    for (const [manager, atMs] of this.#awakeAtMs) if (nowMs - atMs > AWAKE_FOR_MS) this.#awakeAtMs.delete(manager);
   }
 
   /** A manager that was started again under its id does not have what the earlier process had. */
