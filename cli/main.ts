@@ -5,6 +5,7 @@
  * The only file of the command line that touches the process's signals and exit.
  */
 import { fileURLToPath } from "node:url";
+import { keepMemoryOutOfCoreFiles } from "../mesh/process/files/core-files.js";
 import { hasGone, hasNpmVariables, isOrphan, launchersOf, processTable } from "./launcher.js";
 import { Output } from "./output/output.js";
 import { runProgram } from "./program.js";
@@ -28,6 +29,7 @@ const shell: Shell = {
   exitNow: (code) => process.exit(code),
 };
 
+keepMemoryOutOfCoreFiles();
 stopWithParent();
 stopWithNpm();
 process.stdout.on("error", onOutputError);

@@ -16,7 +16,7 @@ rows=()
 # How many files at once, and how long one file may take, in milliseconds.
 flags_of() {
   case "$1" in
-    unit) echo --test-concurrency=2 --test-timeout=60000 ;;
+    unit) echo --test-concurrency=2 --test-timeout=240000 ;;
     sim) echo --test-concurrency=2 --test-timeout=240000 ;;
     integration) echo --test-concurrency=3 --test-timeout=240000 ;;
     e2e) echo --test-concurrency=2 --test-timeout=420000 ;;
@@ -34,15 +34,21 @@ flags_of() {
 count_of() { sed -n "s/^# $2 \([0-9]*\)$/\1/p" "$results/$1.tap" 2>/dev/null | tail -1; }
 
 run_suite() {
-  local suite=$1 flags files began status
+  local suite=$1 flags files loader began status
   flags=$(flags_of "$suite") || exit 64
+  # Unit tests are imported by two files; they read the sources. Of the others each file is a process, and compiled.
   # From the last to the first: the long ones are among the last, and one that begins at the end would run alone.
-  mapfile -t files < <(find "test/$suite" -name '*.test.ts' 2>/dev/null | sort -r)
+  if [ "$suite" = unit ]; then
+    mapfile -t files < <(find test/unit -maxdepth 1 -name '*.test.ts')
+  else
+    mapfile -t files < <(find "build/test/$suite" -name '*.test.js' 2>/dev/null | sort -r)
+  fi
   if [ ${#files[@]} -eq 0 ]; then return; fi
   echo "── $suite"
   began=$SECONDS
+  loader=$([ "$suite" != unit ] || echo --import tsx)
   # shellcheck disable=SC2086 # the flags are words
-  node --import tsx --test $flags \
+  node $loader --test $flags \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$results/$suite.tap" "${files[@]}"
   status=$?
@@ -57,6 +63,7 @@ for suite in "${suites[@]}"; do
     node --import tsx scripts/ensure-broker.ts || exit 1
     # Tests that start `poolmesh` start what is built here: it is up sooner than the sources.
     node scripts/build.js || exit 1
+    node scripts/compile-tests.js >/dev/null || exit 1
     export TEST_BUILT_DIST=1
     break
   fi

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { loaderOf, programFile } from "../support/program-file.js";
 import { knownFaults, knownInvariants } from "./known-kinds.js";
 import { generatePlan } from "./plans/generate.js";
 import { traceLines } from "./report.js";
@@ -11,7 +11,7 @@ import { runSeeds } from "./seeds/run-seeds.js";
 import { simulate } from "./simulate.js";
 
 const SEEDS = 2_000;
-const RUN = fileURLToPath(new URL("./run.ts", import.meta.url));
+const RUN = programFile("./run", import.meta.url);
 
 test("simulation - all invariants hold for 2,000 seeds", async () => {
   const { seeds, failures } = await runSeeds({
@@ -48,7 +48,7 @@ test("simulation - a run that is traced is the run that is not", async () => {
 
 /** What another process prints of a seed. It exits with 1 where an invariant does not hold: that is not asked here. */
 async function shownElsewhere(seed: number): Promise<string> {
-  const args = ["--import", "tsx", RUN, "--show", "--all", "--seed", String(seed)];
+  const args = [...loaderOf(RUN), RUN, "--show", "--all", "--seed", String(seed)];
   const run = promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 2 ** 20 });
   const { stdout } = await run.catch((error: { stdout: string }) => error);
   return stdout;

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cleanUp, type Owner } from "./clean-up.js";
+import { loaderOf } from "./program-file.js";
 import { eventually, within } from "./wait.js";
 
 /** How to start a process. */
@@ -144,9 +145,9 @@ export function startProcess(t: Owner, command: string, args: readonly string[],
   return child;
 }
 
-/** Starts a TypeScript or JavaScript file in Node, through tsx. */
+/** Starts a TypeScript or JavaScript file in Node. */
 export function startNode(t: Owner, file: string, args: readonly string[] = [], options?: RunOptions): TestProcess {
-  return startProcess(t, process.execPath, ["--import", "tsx", file, ...args], options);
+  return startProcess(t, process.execPath, [...loaderOf(file), file, ...args], options);
 }
 
 /**

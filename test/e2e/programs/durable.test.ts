@@ -2,19 +2,22 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 import { findCli } from "../../../broker/find.js";
 import { snippetsOf, stepsOf } from "../../support/docs/snippets.js";
 import { runStep } from "../../support/docs/transcript.js";
 import { leakGuard } from "../../support/leak-guard.js";
+import { CLI as START } from "../../support/process.js";
 import { without } from "../../support/tools.js";
 import { scratchFolder, startUp } from "../../support/up.js";
 
 leakGuard();
 
 const HANDLER = "export const run = (job: { payload: number }): number => job.payload + 1;\n";
-const CLI = `"${process.execPath}" --import tsx "${join(process.cwd(), "cli/main.ts")}"`;
+const CLI = [process.execPath, ...START]
+  .map((word) => `"${word.startsWith("cli/") || word.startsWith("dist/") ? resolve(word) : word}"`)
+  .join(" ");
 
 /** The commands of a document that this test runs: those that enqueue, and the `up` before them. */
 function shown(file: string): ReturnType<typeof stepsOf> {

@@ -10,6 +10,7 @@ import { Client, type ClientOptions } from "../../../client/client.js";
 import { Manager, type ManagerOptions } from "../../../services/manager/manager.js";
 import { connectBus, startBroker, startCluster } from "../../support/broker.js";
 import { cleanUp, type Owner } from "../../support/clean-up.js";
+import { programFile } from "../../support/program-file.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
 import { eventually } from "../../support/wait.js";
 import { History } from "../history.js";
@@ -40,7 +41,7 @@ export interface ServiceSetUp {
   readonly env?: ServiceEnv;
 }
 
-const HANDLER = new URL("./handler.ts", import.meta.url).pathname;
+const HANDLER = programFile("./handler", import.meta.url);
 
 /** One scenario's world. */
 export class Rig {

@@ -2,6 +2,7 @@
 
 import type { Owner } from "../../support/clean-up.js";
 import { type Exit, startNode, type TestProcess } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { HISTORY_VARIABLE, type History, machineNow } from "../history.js";
 
 /** Which service. */
@@ -20,7 +21,7 @@ export interface EndRule {
 /** A meter has no grace to set; this is what it may need to end its streams. */
 const METER_GRACE_MS = 2_000;
 
-const FILE = new URL("./service-process.ts", import.meta.url).pathname;
+const FILE = programFile("./service-process", import.meta.url);
 
 /** A running service. */
 export class Service {

@@ -12,7 +12,7 @@ import type { Logger } from "../../../mesh/process/log.js";
 import { connectBus, startBroker } from "../../support/broker.js";
 import { cleanUp, type Owner } from "../../support/clean-up.js";
 import { makeCertificates } from "../../support/doors/certificates.js";
-import { startProcess } from "../../support/process.js";
+import { startCli } from "../../support/process.js";
 import { without } from "../../support/tools.js";
 import { eventually } from "../../support/wait.js";
 
@@ -188,8 +188,7 @@ test("broker access - a file that is not what its option says is refused by name
 
 test("broker access - a service whose CA file is no PEM exits with 78 and names the option", async (t) => {
   const env = { NATS_URL: "nats://127.0.0.1:1", POOLMESH_NATS_TLS_CA_FILE: `${ROOT}package.json` };
-  const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "meter", "--listen", "127.0.0.1:0"];
-  const { code, stdout, stderr } = await startProcess(t, process.execPath, args, { cwd: ROOT, env }).exited;
+  const { code, stdout, stderr } = await startCli(t, ["meter", "--listen", "127.0.0.1:0"], { env }).exited;
   assert.equal(code, 78, stdout + stderr);
   assert.match(stdout + stderr, /tlsCaFile: the file holds no certificate/);
 });

@@ -10,6 +10,7 @@ import { cleanUp } from "../../support/clean-up.js";
 import { lifecycleContract } from "../../support/core/lifecycle-contract.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startNode } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { eventually, settled, within } from "../../support/wait.js";
 
 leakGuard();
@@ -116,7 +117,7 @@ test("broker - max payload and extra configuration reach nats-server", async (t)
 test("broker - nats-server dies with its owner, even by SIGKILL", async (t) => {
   const owner = startNode(
     t,
-    "test/support/programs/broker-owner.ts",
+    programFile("../../support/programs/broker-owner", import.meta.url),
     process.env.NATS_SERVER ? [process.env.NATS_SERVER] : [],
   );
   const pid = Number((await owner.line(/^broker (\d+) /))[1]);

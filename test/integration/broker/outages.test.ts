@@ -10,11 +10,12 @@ import { connectBus, startBroker } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startNode } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
-const SERVICE = new URL("../../faults/rig/service-process.ts", import.meta.url).pathname;
-const HANDLER = new URL("../../faults/rig/handler.ts", import.meta.url).pathname;
+const SERVICE = programFile("../../faults/rig/service-process", import.meta.url);
+const HANDLER = programFile("../../faults/rig/handler", import.meta.url);
 
 test("outages - who loses its authorization ends with exit code 1 and a line that says why", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "poolmesh-users-"));

@@ -7,13 +7,12 @@ import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { HandlerFolder } from "../../support/core/handler-folder.js";
 import { JobCaller } from "../../support/core/job-caller.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { startProcess } from "../../support/process.js";
+import { startCli } from "../../support/process.js";
 import { startWorker } from "../../support/started-worker.js";
 import { eventually, within } from "../../support/wait.js";
 
 leakGuard();
 const broker = await startBroker(WHOLE_FILE);
-const ROOT = new URL("../../../", import.meta.url).pathname;
 const ISOLATIONS = ["inline", "thread", "process"] as const;
 
 /** Notes what happens, with a pause in setup and teardown that is there to be awaited. */
@@ -199,8 +198,7 @@ describe("handler life: the program", () => {
       [["--handler", throwing, "--recycle-after", "3"], /recycleAfter: only threads and processes/],
     ];
     for (const [flags, line] of table) {
-      const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "p", ...flags];
-      const program = startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url } });
+      const program = startCli(t, ["worker", "--pool", "p", ...flags], { env: { NATS_URL: broker.url } });
       const { code, stdout, stderr } = await program.exit();
       assert.equal(code, 78, stdout + stderr);
       assert.match(stdout + stderr, line);
@@ -220,8 +218,7 @@ describe("handler life: the program", () => {
     for (const file of files) {
       const ends = ISOLATIONS.map(async (isolation) => {
         const flags = ["--handler", file, "--isolation", isolation, "--load-timeout-ms", "1000"];
-        const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "p", ...flags];
-        const program = startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url } });
+        const program = startCli(t, ["worker", "--pool", "p", ...flags], { env: { NATS_URL: broker.url } });
         const { code, stdout, stderr } = await program.exit();
         assert.equal(code, 78, `${isolation} ${file}: ${stdout}${stderr}`);
         assert.match(stdout + stderr, /handler: .*\(limit 1000 ms, --load-timeout-ms\)/);
@@ -238,12 +235,8 @@ describe("handler life: the program", () => {
     ];
     for (const file of files) {
       const ends = ISOLATIONS.map(async (isolation) => {
-        const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "p", "--handler", file];
-        const flags = ["--isolation", isolation];
-        const program = startProcess(t, process.execPath, [...args, ...flags], {
-          cwd: ROOT,
-          env: { NATS_URL: broker.url },
-        });
+        const flags = ["--pool", "p", "--handler", file, "--isolation", isolation];
+        const program = startCli(t, ["worker", ...flags], { env: { NATS_URL: broker.url } });
         const { code, stdout, stderr } = await program.exit();
         assert.equal(code, 78, `${isolation} ${file}: ${stdout}${stderr}`);
         assert.match(stdout + stderr, /handler: .* exited with code [03] .*does it call exit\(\)\?/);
@@ -255,8 +248,8 @@ describe("handler life: the program", () => {
   test("an inline handler that ends its process in a job is a line, and no exit code 0", async (t) => {
     const folder = new HandlerFolder(t);
     const file = folder.write("exit.mjs", "export const run = () => process.exit(0);");
-    const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "exiting", "--handler", file];
-    const program = startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url } });
+    const flags = ["--pool", "exiting", "--handler", file];
+    const program = startCli(t, ["worker", ...flags], { env: { NATS_URL: broker.url } });
     await program.line(/worker ready/);
     new JobCaller(await connectBus(t, broker), "exiting").send("1", { jobId: "a" });
     const { code, stdout } = await program.exit();
@@ -275,11 +268,8 @@ describe("handler life: the program", () => {
        }
        export const run = () => 1;`,
     );
-    const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "p", "--handler", file];
-    const program = startProcess(t, process.execPath, [...args, "--load-timeout-ms", "4000"], {
-      cwd: ROOT,
-      env: { NATS_URL: broker.url },
-    });
+    const flags = ["--pool", "p", "--handler", file, "--load-timeout-ms", "4000"];
+    const program = startCli(t, ["worker", ...flags], { env: { NATS_URL: broker.url } });
     await program.line(/worker ready/);
     assert.equal((await program.stop()).code, 0);
   });

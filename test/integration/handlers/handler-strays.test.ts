@@ -5,10 +5,9 @@ import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import type { Owner } from "../../support/clean-up.js";
 import { HandlerFolder } from "../../support/core/handler-folder.js";
 import { JobCaller } from "../../support/core/job-caller.js";
-import { startProcess, type TestProcess } from "../../support/process.js";
+import { startCli, type TestProcess } from "../../support/process.js";
 
 const broker = await startBroker(WHOLE_FILE);
-const ROOT = new URL("../../../", import.meta.url).pathname;
 
 const HANDLER = `
 import { existsSync } from "node:fs";
@@ -23,8 +22,7 @@ export async function run(job) {
 async function start(t: Owner): Promise<{ program: TestProcess; caller: JobCaller; folder: HandlerFolder }> {
   const folder = new HandlerFolder(t);
   const flags = ["--handler", folder.write("handler.mjs", HANDLER), "--pool", "strays", "--id", "w1", "--slots", "2"];
-  const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", ...flags];
-  const program = startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url } });
+  const program = startCli(t, ["worker", ...flags], { env: { NATS_URL: broker.url } });
   await program.line(/worker ready/);
   return { program, folder, caller: new JobCaller(await connectBus(t, broker), "strays") };
 }

@@ -3,18 +3,18 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { JobCaller } from "../../support/core/job-caller.js";
-import { startProcess, type TestProcess } from "../../support/process.js";
+import { startCli, type TestProcess } from "../../support/process.js";
 import { eventually } from "../../support/wait.js";
 
 const broker = await startBroker(WHOLE_FILE);
 const ROOT = new URL("../../../", import.meta.url).pathname;
 const ODD = `${ROOT}test/support/handlers/odd.ts`;
 
-type Owner = Parameters<typeof startProcess>[0];
+type Owner = Parameters<typeof startCli>[0];
 
 function startProgram(t: Owner, flags: readonly string[], env: Record<string, string> = {}): TestProcess {
-  const args = ["--import", "tsx", `${ROOT}cli/main.ts`, "worker", "--pool", "program", "--id", "w1", ...flags];
-  return startProcess(t, process.execPath, args, { cwd: ROOT, env: { NATS_URL: broker.url, ...env } });
+  const args = ["worker", "--pool", "program", "--id", "w1", ...flags];
+  return startCli(t, args, { env: { NATS_URL: broker.url, ...env } });
 }
 
 async function callerOf(t: Parameters<typeof connectBus>[0]): Promise<JobCaller> {

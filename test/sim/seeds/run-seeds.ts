@@ -1,7 +1,7 @@
 /** Plays many seeds in child processes, one for each core. */
 import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { fileURLToPath } from "node:url";
+import { loaderOf, programFile } from "../../support/program-file.js";
 import type { FromChild, ToChild } from "./seed-child.js";
 
 /** Which seeds, and which plans they give. */
@@ -25,7 +25,7 @@ export interface SeedSummary {
   readonly failures: ReadonlyMap<string, readonly number[]>;
 }
 
-const CHILD = fileURLToPath(new URL("./seed-child.ts", import.meta.url));
+const CHILD = programFile("./seed-child", import.meta.url);
 const MOST_CHILDREN = 2;
 /** Seeds that a child gets at once. */
 const BATCH = 25;
@@ -62,7 +62,7 @@ function serveChild(take: () => ToChild | undefined, onDone: (done: FromChild) =
   return new Promise((resolve, reject) => {
     let batch = take();
     if (batch === undefined) return resolve();
-    const child = fork(CHILD, { execArgv: ["--max-semi-space-size=64", "--import", "tsx"] });
+    const child = fork(CHILD, { execArgv: ["--max-semi-space-size=64", ...loaderOf(CHILD)] });
     child.on("message", (message: FromChild) => {
       onDone(message);
       batch = take();
