@@ -1,5 +1,5 @@
 /**
- * A worker's timers: one while jobs run, one that watches the event loop.
+ * A worker's timers: one while jobs run, one that watches the event loop, seldom while no job runs.
  *
  * Decided here: what was read after a stall of this process (a blocking handler,
  * SIGSTOP and SIGCONT) is stale input: it may have been revoked meanwhile. It is
@@ -11,6 +11,8 @@ import { delay, StallDetector, type Timer } from "../../mesh/link/runtime.js";
 /** How often the event loop shows that it runs, and how late is a stall, in milliseconds. */
 export const LOOP_TICK_MS = 50;
 export const STALL_MS = 100;
+/** The same while no job has run for a while: an offer that is older than the gap in between is refused by its lease. */
+export const IDLE_LOOP_TICK_MS = 500;
 /** How often running jobs are checked, in milliseconds; the ticker ends after so many checks without a job. */
 const CHECK_MS = 10;
 const IDLE_CHECKS = 50;
@@ -38,7 +40,7 @@ export class Ticker {
 
   constructor(parts: TickerParts) {
     this.#parts = parts;
-    this.#stall = new StallDetector(parts.bus.runtime.now(), LOOP_TICK_MS, STALL_MS);
+    this.#stall = new StallDetector(parts.bus.runtime.now(), IDLE_LOOP_TICK_MS, STALL_MS);
   }
 
   /** Whether what is read now may be out of date. */
@@ -47,9 +49,7 @@ export class Ticker {
   }
 
   start(): void {
-    const { runtime } = this.#parts.bus;
-    this.#stall.expect(runtime.now(), LOOP_TICK_MS, STALL_MS);
-    this.#loop = runtime.every(LOOP_TICK_MS, () => this.#onLoopTick());
+    this.#watchLoop(IDLE_LOOP_TICK_MS);
   }
 
   /** A message is read: it may find a stall before the timer does. */
@@ -60,7 +60,9 @@ export class Ticker {
   /** A job has started. */
   onJobStarted(): void {
     this.#idleChecks = 0;
-    this.#checks ??= this.#parts.bus.runtime.every(CHECK_MS, () => this.#onCheck());
+    if (this.#checks !== undefined) return;
+    this.#checks = this.#parts.bus.runtime.every(CHECK_MS, () => this.#onCheck());
+    if (this.#loop !== undefined) this.#watchLoop(LOOP_TICK_MS);
   }
 
   /** The longest lag of the event loop since resetLag(), in milliseconds. */
@@ -88,7 +90,16 @@ export class Ticker {
   #onCheck(): void {
     const running = this.#parts.checkJobs(this.#parts.bus.runtime.now());
     this.#idleChecks = running === 0 ? this.#idleChecks + 1 : 0;
-    if (this.#idleChecks > IDLE_CHECKS) this.#endChecks();
+    if (this.#idleChecks <= IDLE_CHECKS) return;
+    this.#endChecks();
+    if (this.#loop !== undefined) this.#watchLoop(IDLE_LOOP_TICK_MS);
+  }
+
+  #watchLoop(everyMs: number): void {
+    const { runtime } = this.#parts.bus;
+    runtime.cancel(this.#loop);
+    this.#stall.expect(runtime.now(), everyMs, STALL_MS);
+    this.#loop = runtime.every(everyMs, () => this.#onLoopTick());
   }
 
   #endChecks(): void {

@@ -11,7 +11,7 @@ import {
   SLOW_SYNC_MS,
 } from "../../../services/worker/jobs/running-job.js";
 import { Slots } from "../../../services/worker/jobs/running-jobs.js";
-import { LOOP_TICK_MS, STALL_MS, Ticker } from "../../../services/worker/ticker.js";
+import { IDLE_LOOP_TICK_MS, LOOP_TICK_MS, STALL_MS, Ticker } from "../../../services/worker/ticker.js";
 import { ManualRuntime } from "../../support/core/manual-runtime.js";
 import { gate } from "../../support/wait.js";
 
@@ -165,6 +165,35 @@ describe("ticker", () => {
     assert.equal(ticker.inputIsStale, false);
     ticker.stop();
     assert.equal(runtime.timers, 0);
+  });
+
+  test("the event loop is watched closely while jobs run, and twice a second while none does", async () => {
+    const runtime = new ManualRuntime();
+    let looks = 0;
+    let running = 0;
+    const bus = { runtime, flush: async () => true } as unknown as Bus;
+    const onLag = (): void => {
+      looks += 1;
+    };
+    const ticker = new Ticker({ bus, checkJobs: () => running, onLag });
+    const looksIn = async (ms: number): Promise<number> => {
+      looks = 0;
+      await runtime.advance(ms);
+      return looks;
+    };
+    ticker.start();
+    assert.equal(await looksIn(10_000), 10_000 / IDLE_LOOP_TICK_MS);
+    running = 1;
+    ticker.onJobStarted();
+    assert.equal(await looksIn(10_000), 10_000 / LOOP_TICK_MS);
+    running = 0;
+    await runtime.advance(1_000);
+    assert.equal(await looksIn(10_000), 10_000 / IDLE_LOOP_TICK_MS);
+    assert.equal(ticker.inputIsStale, false);
+    runtime.stall(IDLE_LOOP_TICK_MS + STALL_MS + 1);
+    ticker.onMessage(runtime.now());
+    assert.equal(ticker.inputIsStale, true);
+    ticker.stop();
   });
 
   test("running jobs are checked every 10 ms, and no timer stays when none has run for a while", async () => {
