@@ -16,9 +16,17 @@ export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */
 export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.js";
 export type { Receipt } from "./client/durable/receipt.js";
+export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
-export { CATALOGUE, PermanentError, PoolError, type PoolErrorOptions, type Reason } from "./mesh/errors.js";
+export {
+  CATALOGUE,
+  PermanentError,
+  PoolError,
+  type PoolErrorOptions,
+  type Reason,
+  type SchemaIssue,
+} from "./mesh/errors.js";
 /** How payloads become values: JSON is the default. */
 export { bytes, type Codec, json, protobuf, text } from "./mesh/job/codec.js";
 /** What a caller hands in and what it hears; the same for Manager and Client. */
@@ -32,6 +40,17 @@ export {
   type SubmitOptions,
   type Submitter,
 } from "./mesh/job/job.js";
+/** Typed pools: one definition with the schemas of payload and result, for callers and workers. */
+export {
+  definePool,
+  type GivenOf,
+  type PayloadOf,
+  type PoolDefinition,
+  type ReturnedOf,
+  type ValueOf,
+} from "./mesh/job/pool-definition.js";
+export type { Schema } from "./mesh/job/schema.js";
+export { type TypedOutcome, TypedPool, TypedResult, type TypedSubmitOptions } from "./mesh/job/typed-pool.js";
 /** One connection to the broker, to share between the parts of a program. */
 export { Bus, type BusOptions } from "./mesh/link/bus.js";
 /** What has a life: start(), stop(), closed. */
@@ -41,4 +60,12 @@ export { checkName, isName, MAX_NAME_LENGTH } from "./mesh/wire/subjects.js";
 /** Dispatches the jobs of one pool from within a program, without a service in between. */
 export { Manager, type ManagerHooks, type ManagerOptions } from "./services/manager/manager.js";
 /** Runs the jobs of one pool: a function, a handler file in threads or processes, or a command. */
-export { type Handler, type HandlerContext, type Job, Worker, type WorkerOptions } from "./services/worker/worker.js";
+export {
+  type Handler,
+  type HandlerContext,
+  type HandlerOf,
+  type Job,
+  type JobOf,
+  Worker,
+  type WorkerOptions,
+} from "./services/worker/worker.js";

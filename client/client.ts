@@ -20,6 +20,7 @@ import {
   toBytes,
   toJobSpec,
 } from "../mesh/job/job.js";
+import type { PoolDefinition } from "../mesh/job/pool-definition.js";
 import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
 import { askCancel } from "../mesh/link/ask-cancel.js";
 import { Bus, type BusOptions } from "../mesh/link/bus.js";
@@ -32,6 +33,7 @@ import type { EnqueueOptions } from "./durable/enqueue-options.js";
 import type { Receipt } from "./durable/receipt.js";
 import { ClientLink } from "./link.js";
 import { Submission } from "./submission.js";
+import { TypedClientPool } from "./typed-client-pool.js";
 
 /** How a client is made. */
 export interface ClientOptions extends BusOptions {
@@ -50,6 +52,12 @@ export class Client extends Lifecycle implements Submitter {
   #bus: Bus | undefined;
   #link: ClientLink | undefined;
   #lane: ClientLane | undefined;
+  /** Clients of other pools on this connection, by pool. */
+  readonly #others = new Map<string, Client>();
+  readonly #starter: PayloadStarter = {
+    start: (payload, each, onEnd) => this.#submit(payload, each, onEnd),
+    cancel: (id) => this.#open().link.cancel(id),
+  };
 
   /**
    * Connects to the broker.
@@ -89,11 +97,19 @@ export class Client extends Lifecycle implements Submitter {
     payloads: Iterable<Payload> | AsyncIterable<Payload>,
     options: SubmitManyOptions = {},
   ): AsyncIterable<IndexedOutcome> {
-    const starter: PayloadStarter = {
-      start: (payload, each, onEnd) => this.#submit(payload, each, onEnd),
-      cancel: (id) => this.#open().link.cancel(id),
-    };
-    return submitMany(starter, payloads, options);
+    return submitMany(this.#starter, payloads, options);
+  }
+
+  /**
+   * The calls of a typed pool: values that are checked instead of payloads. A pool that is not this client's own is
+   * called over the same connection.
+   *
+   * @throws PoolError `bus_unavailable` before the start
+   */
+  for<D extends PoolDefinition>(definition: D): TypedClientPool<D> {
+    const client = this.#clientOf(definition.name);
+    const submit = (payload: Uint8Array, options: SubmitOptions): Promise<JobResult> => client.submit(payload, options);
+    return new TypedClientPool(definition, { ...client.#starter, submit }, () => client.#openLane());
   }
 
   detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
@@ -123,7 +139,7 @@ export class Client extends Lifecycle implements Submitter {
     payloads: Iterable<Payload> | AsyncIterable<Payload>,
     options: EnqueueManyOptions = {},
   ): AsyncIterable<Enqueued> {
-    return this.#openLane().enqueueMany(payloads, options);
+    return this.#openLane().enqueueMany(payloads, options, (payload) => payload);
   }
 
   /**
@@ -161,9 +177,23 @@ export class Client extends Lifecycle implements Submitter {
   }
 
   protected async onStop(): Promise<void> {
+    await Promise.all([...this.#others.values()].map((other) => other.stop()));
     this.#link?.stop();
     this.#lane?.stop();
     if (this.#options.bus === undefined) await this.#bus?.close();
+  }
+
+  #clientOf(pool: string): Client {
+    const { bus } = this.#open();
+    if (pool === this.pool) return this;
+    let other = this.#others.get(pool);
+    if (other === undefined) {
+      other = new Client(pool, { ...this.#options, bus });
+      this.#others.set(pool, other);
+      // it has its connection, so it is started when this returns
+      void other.start();
+    }
+    return other;
   }
 
   #openLane(): ClientLane {

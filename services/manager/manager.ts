@@ -16,7 +16,9 @@ import type {
   Submitter,
 } from "../../mesh/job/job.js";
 import { DEFAULT_TIMEOUT_MS, toBytes } from "../../mesh/job/job.js";
+import type { PoolDefinition } from "../../mesh/job/pool-definition.js";
 import { type PayloadStarter, submitMany } from "../../mesh/job/submit-many.js";
+import { TypedPool } from "../../mesh/job/typed-pool.js";
 import { askCancel } from "../../mesh/link/ask-cancel.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
@@ -120,9 +122,7 @@ export class Manager extends Lifecycle implements Submitter {
    * started now and stopped by close().
    */
   async add(worker: PoolMember): Promise<void> {
-    if (worker.pool !== this.pool) {
-      throw new PoolError("invalid_argument", "the worker is of another pool", { field: "pool" });
-    }
+    this.#mustBeMine(worker.pool, "the worker");
     worker.useBus(this.#openBus());
     await worker.start();
     this.#members.push(worker);
@@ -146,12 +146,18 @@ export class Manager extends Lifecycle implements Submitter {
     payloads: Iterable<Payload> | AsyncIterable<Payload>,
     options: SubmitManyOptions = {},
   ): AsyncIterable<IndexedOutcome> {
-    const pool = this.#openPool();
-    const starter: PayloadStarter = {
-      start: (payload, each, onEnd) => pool.submit(payload, each, { onEnd }),
-      cancel: (id) => pool.cancel(id),
-    };
-    return submitMany(starter, payloads, options);
+    return submitMany(starterOf(this.#openPool()), payloads, options);
+  }
+
+  /**
+   * The calls of this pool with types: values that are checked instead of payloads.
+   *
+   * @throws PoolError `invalid_argument`, field "pool", for the definition of another pool; `bus_unavailable` before the start
+   */
+  for<D extends PoolDefinition>(definition: D): TypedPool<D> {
+    this.#mustBeMine(definition.name, "the definition");
+    const submit = (payload: Uint8Array, options: SubmitOptions): Promise<JobResult> => this.submit(payload, options);
+    return new TypedPool(definition, { ...starterOf(this.#openPool()), submit });
   }
 
   detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
@@ -213,6 +219,10 @@ export class Manager extends Lifecycle implements Submitter {
     return this.#options.graceMs ?? 10_000;
   }
 
+  #mustBeMine(pool: string, what: string): void {
+    if (pool !== this.pool) throw new PoolError("invalid_argument", `${what} is of another pool`, { field: "pool" });
+  }
+
   /** Whether another manager owns an id. */
   #isAway(pool: Pool, id: string | undefined): boolean {
     return this.#away?.isAway(pool, id) === true;
@@ -242,4 +252,11 @@ export class Manager extends Lifecycle implements Submitter {
     if (this.#bus === undefined) throw new PoolError("bus_unavailable", "the manager was not started");
     return this.#bus;
   }
+}
+
+function starterOf(pool: Pool): PayloadStarter {
+  return {
+    start: (payload, each, onEnd) => pool.submit(payload, each, { onEnd }),
+    cancel: (id) => pool.cancel(id),
+  };
 }

@@ -16,7 +16,7 @@ import type { Runner } from "./handlers/runner.js";
 import { Session, type WorkerStatus } from "./session.js";
 import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
 
-export type { Handler, Job } from "./handlers/handler.js";
+export type { Handler, HandlerOf, Job, JobOf } from "./handlers/handler.js";
 export type { HandlerContext } from "./handlers/handler-life.js";
 export type { WorkerOptions } from "./worker-options.js";
 

@@ -2,7 +2,9 @@
 
 import { PoolError } from "../../../mesh/errors.js";
 import { json } from "../../../mesh/job/codec.js";
+import { isPoolDefinition } from "../../../mesh/job/pool-definition.js";
 import type { WorkerOptions, WorkerSettings } from "../worker-options.js";
+import { typedHandler } from "./around/typed-handler.js";
 import { ExecRunner } from "./exec-runner.js";
 import type { Handler } from "./handler.js";
 import { type LoadedHandler, toCodecs } from "./handler-exports.js";
@@ -39,10 +41,14 @@ export function makeRunner<I, O>(options: WorkerOptions<I, O>, settings: WorkerS
     const source = { file: handlerFile, codec: codec === undefined ? undefined : nameOf(codec), context };
     return makeIsolated(settings, host, { kind: isolation === "thread" ? THREADS : PROCESSES, source, recycleAfter });
   }
-  const load = async (): Promise<LoadedHandler> =>
-    handlerFile === undefined
-      ? { run: run as Handler, codecs: toCodecs(codec ?? json) }
-      : loadHandlerFile(handlerFile, codec);
+  const definition = isPoolDefinition(options.pool) ? options.pool : undefined;
+  const load = async (): Promise<LoadedHandler> => {
+    const handler: LoadedHandler =
+      handlerFile === undefined
+        ? { run: run as Handler, codecs: toCodecs(codec ?? json) }
+        : await loadHandlerFile(handlerFile, codec);
+    return definition === undefined || handler.definition !== undefined ? handler : typedHandler(handler, definition);
+  };
   const life = lifeOptions(settings);
   if (handlerFile !== undefined) return new InlineRunner({ load, context, report, ...life });
   toCodecs(codec ?? json);

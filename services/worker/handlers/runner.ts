@@ -14,6 +14,8 @@ export interface Failure {
   readonly error: PoolError;
   /** What was thrown, for the log; undefined when nothing was. */
   readonly thrown?: Thrown | undefined;
+  /** What the log says in place of the error's message, which may quote a payload. */
+  readonly logged?: string | undefined;
 }
 
 /** How a handler ended. */
