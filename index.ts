@@ -53,6 +53,8 @@ export type { Schema } from "./mesh/job/schema.js";
 export { type TypedOutcome, TypedPool, TypedResult, type TypedSubmitOptions } from "./mesh/job/typed-pool.js";
 /** One connection to the broker, to share between the parts of a program. */
 export { Bus, type BusOptions } from "./mesh/link/bus.js";
+/** What Client, Manager and Worker are all told. */
+export type { PartOptions, PoolOption } from "./mesh/link/part-options.js";
 /** What has a life: start(), stop(), closed. */
 export { Lifecycle, type LifecycleState } from "./mesh/process/lifecycle.js";
 /** What pools, workers and jobs may be called. */

@@ -20,10 +20,11 @@ import {
   toBytes,
   toJobSpec,
 } from "../mesh/job/job.js";
-import type { PoolDefinition } from "../mesh/job/pool-definition.js";
+import { type PoolDefinition, poolName } from "../mesh/job/pool-definition.js";
 import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
 import { askCancel } from "../mesh/link/ask-cancel.js";
-import { Bus, type BusOptions } from "../mesh/link/bus.js";
+import { Bus } from "../mesh/link/bus.js";
+import { type PartOptions, type PoolOption, toPartOptions } from "../mesh/link/part-options.js";
 import { Lifecycle } from "../mesh/process/lifecycle.js";
 import type { JobHeaders } from "../mesh/wire/headers.js";
 import { payloadLimit } from "../mesh/wire/payloads.js";
@@ -36,18 +37,16 @@ import { Submission } from "./submission.js";
 import { TypedClientPool } from "./typed-client-pool.js";
 
 /** How a client is made. */
-export interface ClientOptions extends BusOptions {
-  /** A connection to share; it is not closed by the client. Default: one of its own. */
+export interface ClientOptions extends PartOptions {
+  /** @deprecated say `connection` */
   bus?: Bus;
-  /** First token of every subject; default "pool". */
-  prefix?: string;
   /** Deadline of a job that names none, in milliseconds from submit; default 30,000. */
   timeoutMs?: number;
 }
 
 export class Client extends Lifecycle implements Submitter {
   readonly pool: string;
-  readonly #options: ClientOptions;
+  readonly #options: ClientOptions & PoolOption;
   readonly #subjects: Subjects;
   #bus: Bus | undefined;
   #link: ClientLink | undefined;
@@ -64,17 +63,24 @@ export class Client extends Lifecycle implements Submitter {
    *
    * @throws PoolError `invalid_argument`, `bus_unavailable`, `unauthenticated`
    */
-  static async connect(pool: string, options: ClientOptions = {}): Promise<Client> {
-    const client = new Client(pool, options);
+  static connect(options: ClientOptions & PoolOption): Promise<Client>;
+  /** @deprecated say `Client.connect({ pool, ...options })` */
+  static connect(pool: string, options?: ClientOptions): Promise<Client>;
+  static async connect(first: (ClientOptions & PoolOption) | string, rest?: ClientOptions): Promise<Client> {
+    const client = new Client(toPartOptions("Client.connect", first, rest));
     await client.start();
     return client;
   }
 
-  constructor(pool: string, options: ClientOptions = {}) {
+  /** Connects at start(). @throws PoolError `invalid_argument` */
+  constructor(options: ClientOptions & PoolOption);
+  /** @deprecated say `new Client({ pool, ...options })` */
+  constructor(pool: string, options?: ClientOptions);
+  constructor(first: (ClientOptions & PoolOption) | string, rest?: ClientOptions) {
     super();
-    this.pool = checkName("pool", pool);
-    this.#subjects = new Subjects(options.prefix);
-    this.#options = options;
+    this.#options = toPartOptions("new Client", first, rest);
+    this.pool = poolName(this.#options.pool);
+    this.#subjects = new Subjects(this.#options.prefix);
   }
 
   /** The largest payload, in bytes: the broker's limit less our headers. */
@@ -170,7 +176,7 @@ export class Client extends Lifecycle implements Submitter {
   protected async onStart(): Promise<void> {
     const options = this.#options;
     this.#bus =
-      options.bus ??
+      options.connection ??
       (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
     this.#link = new ClientLink(this.#bus, this.#subjects, this.pool);
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
@@ -180,7 +186,7 @@ export class Client extends Lifecycle implements Submitter {
     await Promise.all([...this.#others.values()].map((other) => other.stop()));
     this.#link?.stop();
     this.#lane?.stop();
-    if (this.#options.bus === undefined) await this.#bus?.close();
+    if (this.#options.connection === undefined) await this.#bus?.close();
   }
 
   #clientOf(pool: string): Client {
@@ -188,7 +194,8 @@ export class Client extends Lifecycle implements Submitter {
     if (pool === this.pool) return this;
     let other = this.#others.get(pool);
     if (other === undefined) {
-      other = new Client(pool, { ...this.#options, bus });
+      const { prefix, timeoutMs } = this.#options;
+      other = new Client({ pool, connection: bus, ...(prefix && { prefix }), ...(timeoutMs && { timeoutMs }) });
       this.#others.set(pool, other);
       // it has its connection, so it is started when this returns
       void other.start();

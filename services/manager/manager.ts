@@ -16,11 +16,12 @@ import type {
   Submitter,
 } from "../../mesh/job/job.js";
 import { DEFAULT_TIMEOUT_MS, toBytes } from "../../mesh/job/job.js";
-import type { PoolDefinition } from "../../mesh/job/pool-definition.js";
+import { type PoolDefinition, poolName } from "../../mesh/job/pool-definition.js";
 import { type PayloadStarter, submitMany } from "../../mesh/job/submit-many.js";
 import { TypedPool } from "../../mesh/job/typed-pool.js";
 import { askCancel } from "../../mesh/link/ask-cancel.js";
-import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import { Bus } from "../../mesh/link/bus.js";
+import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -32,13 +33,19 @@ import { newManagerId, Pools } from "./pools.js";
 export type { ManagerHooks } from "./pool/pool-settings.js";
 
 /** How a manager is made. */
-export interface ManagerOptions extends BusOptions {
-  /** A connection to share; it is not closed by the manager. Default: one of its own. */
+export interface ManagerOptions extends PartOptions, EngineOptions {
+  /** @deprecated say `connection` */
   bus?: Bus;
   /** This manager's id; default made for you. */
   id?: string;
-  /** First token of every subject; default "pool". */
-  prefix?: string;
+  /** How long close() waits for live jobs, in milliseconds; default 10,000. */
+  graceMs?: number;
+  /** Also run the jobs that are enqueued, from streams of the broker's JetStream; default false. */
+  durable?: boolean;
+}
+
+/** How the jobs of a pool are held and given out; the same for every kind of manager. */
+export interface EngineOptions {
   /** Deadline of a job that names none, in milliseconds from submit; default 30,000. */
   timeoutMs?: number;
   /** Time to accept an offer before it is made again, in milliseconds; default 250, never less than four round trips. */
@@ -53,16 +60,12 @@ export interface ManagerOptions extends BusOptions {
   bare?: boolean;
   /** Workers known at once; default 20,000. */
   maxWorkers?: number;
-  /** How long close() waits for live jobs, in milliseconds; default 10,000. */
-  graceMs?: number;
-  /** Also run the jobs that are enqueued, from streams of the broker's JetStream; default false. */
-  durable?: boolean;
   /** They tell of the jobs that this manager runs; an id that you choose may belong to another one. */
   hooks?: ManagerHooks;
 }
 
 /** The settings that every kind of manager shares, with their defaults. */
-export function toPoolSettings(options: Omit<ManagerOptions, keyof BusOptions | "bus">): PoolSettings {
+export function toPoolSettings(options: EngineOptions): PoolSettings {
   return {
     limits: {
       jobs: options.parkedLimit ?? 10_000,
@@ -80,7 +83,7 @@ export function toPoolSettings(options: Omit<ManagerOptions, keyof BusOptions | 
 /** A manager of one pool. */
 export class Manager extends Lifecycle implements Submitter {
   readonly pool: string;
-  readonly #options: ManagerOptions;
+  readonly #options: ManagerOptions & PoolOption;
   readonly #members: PoolMember[] = [];
   #bus: Bus | undefined;
   #pools: Pools | undefined;
@@ -92,16 +95,23 @@ export class Manager extends Lifecycle implements Submitter {
    *
    * @throws PoolError `invalid_argument`, `bus_unavailable` when there is no broker (unless waitOnFirstConnect), `unauthenticated`
    */
-  static async connect(pool: string, options: ManagerOptions = {}): Promise<Manager> {
-    const manager = new Manager(pool, options);
+  static connect(options: ManagerOptions & PoolOption): Promise<Manager>;
+  /** @deprecated say `Manager.connect({ pool, ...options })` */
+  static connect(pool: string, options?: ManagerOptions): Promise<Manager>;
+  static async connect(first: (ManagerOptions & PoolOption) | string, rest?: ManagerOptions): Promise<Manager> {
+    const manager = new Manager(toPartOptions("Manager.connect", first, rest));
     await manager.start();
     return manager;
   }
 
-  constructor(pool: string, options: ManagerOptions = {}) {
+  /** Connects at start(). @throws PoolError `invalid_argument` */
+  constructor(options: ManagerOptions & PoolOption);
+  /** @deprecated say `new Manager({ pool, ...options })` */
+  constructor(pool: string, options?: ManagerOptions);
+  constructor(first: (ManagerOptions & PoolOption) | string, rest?: ManagerOptions) {
     super();
-    this.pool = checkName("pool", pool);
-    this.#options = options;
+    this.#options = toPartOptions("new Manager", first, rest);
+    this.pool = poolName(this.#options.pool);
   }
 
   /** The largest payload, in bytes: the broker's limit less our headers. */
@@ -184,10 +194,10 @@ export class Manager extends Lifecycle implements Submitter {
   }
 
   protected async onStart(): Promise<void> {
-    const { bus, prefix, log } = this.#options;
+    const { connection, prefix, log } = this.#options;
     const settings = toPoolSettings(this.#options);
     this.#bus =
-      bus ??
+      connection ??
       (await Bus.connect({ name: `poolmesh-manager-${this.pool}`, waitOnFirstConnect: false, ...this.#options }));
     const id = this.#options.id ?? newManagerId(this.#bus.runtime);
     this.#pools = new Pools({
@@ -212,7 +222,7 @@ export class Manager extends Lifecycle implements Submitter {
     this.#engine = undefined;
     await Promise.all([this.#away?.stop(this.#graceMs), this.#pools?.stop()]);
     await Promise.all([...this.#members].map((worker) => worker.stop()));
-    if (this.#options.bus === undefined) await this.#bus?.close();
+    if (this.#options.connection === undefined) await this.#bus?.close();
   }
 
   get #graceMs(): number {

@@ -6,6 +6,8 @@ import { PoolError } from "../../mesh/errors.js";
 import type { Codec, CodecName } from "../../mesh/job/codec.js";
 import { isPoolDefinition, type PoolDefinition, poolName } from "../../mesh/job/pool-definition.js";
 import type { BusOptions } from "../../mesh/link/bus.js";
+import { checkConnection, type PartOptions } from "../../mesh/link/part-options.js";
+import { deprecated } from "../../mesh/process/deprecation.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
 import type { IsolationName } from "../../mesh/process/options.js";
 import { defaultId } from "../../mesh/process/process.js";
@@ -18,7 +20,7 @@ import { checkRun, noCodec } from "./handlers/handler-exports.js";
 const MAX_LABELS = 32;
 
 /** How a worker is made. Exactly one of `run`, `handlerFile` and `exec` says what it does. */
-export interface WorkerOptions<I = unknown, O = unknown> {
+export interface WorkerOptions<I = unknown, O = unknown> extends PartOptions {
   /** A name, or the definition of a typed pool: then payloads and results are checked by its schemas. */
   // biome-ignore lint/suspicious/noExplicitAny: what callers of the pool see does not matter here
   pool: string | PoolDefinition<any, I, O, any>;
@@ -40,9 +42,8 @@ export interface WorkerOptions<I = unknown, O = unknown> {
   exec?: string;
   /** Default: the file's export `codec`, else JSON. For threads and processes it must be one with a name. */
   codec?: CodecName | Codec | CodecPair;
+  /** @deprecated say its options beside the others: `servers` in place of `bus: { servers }` */
   bus?: BusOptions;
-  /** First token of every subject; default "pool". */
-  prefix?: string;
   labels?: Record<string, string>;
   /** Default 1,000. */
   heartbeatIntervalMs?: number;
@@ -54,7 +55,6 @@ export interface WorkerOptions<I = unknown, O = unknown> {
   abortGraceMs?: number;
   /** The time running jobs have at stop(); default 10,000. */
   graceMs?: number;
-  log?: Logger;
 }
 
 /** Options of any handler. */
@@ -98,6 +98,20 @@ export function settle(options: AnyWorkerOptions): WorkerSettings {
     loadTimeoutMs: number("loadTimeoutMs", options.loadTimeoutMs ?? 10_000, 1),
     log: options.log ?? silentLog,
   };
+}
+
+/**
+ * How a worker makes its connection, when it has to.
+ *
+ * @throws PoolError `invalid_argument`, field "connection"
+ */
+export function connectingOptions(options: AnyWorkerOptions): BusOptions {
+  const { bus } = options;
+  if (bus !== undefined) {
+    const message = "the option bus of a Worker is deprecated: say servers and the others beside the other options";
+    deprecated("POOLMESH_DEP0003", message);
+  }
+  return { ...checkConnection({ ...options, ...bus }) };
 }
 
 /** @throws PoolError `invalid_argument`, field "slots" */

@@ -14,7 +14,7 @@ import { payloadLimit } from "../../mesh/wire/payloads.js";
 import { makeRunner } from "./handlers/make-runner.js";
 import type { Runner } from "./handlers/runner.js";
 import { Session, type WorkerStatus } from "./session.js";
-import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
+import { checkSlots, connectingOptions, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
 
 export type { Handler, HandlerOf, Job, JobOf } from "./handlers/handler.js";
 export type { HandlerContext } from "./handlers/handler-life.js";
@@ -52,7 +52,9 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
       this.#onLoaded = resolve;
     });
     this.#slots = this.#settings.slots;
-    this.#busOptions = { name: `poolmesh-worker ${this.#settings.id}`, log: this.#settings.log, ...options.bus };
+    const { log, id } = this.#settings;
+    this.#busOptions = { name: `poolmesh-worker ${id}`, log, ...connectingOptions(options) };
+    if (options.connection !== undefined) this.useBus(options.connection);
     this.#runner = makeRunner(options, this.#settings, {
       maxBytes: () => (this.#bus === undefined ? 0 : payloadLimit(this.#bus)),
       onUsable: (slots) => {
@@ -209,7 +211,9 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   }
 
   async #connect(): Promise<Bus> {
-    const bus = await Bus.connect({ ...this.#busOptions, signal: this.#giveUp.signal });
+    const { signal } = this.#busOptions;
+    const signals = [this.#giveUp.signal, ...(signal === undefined ? [] : [signal])];
+    const bus = await Bus.connect({ ...this.#busOptions, signal: AbortSignal.any(signals) });
     if (this.#giveUp.signal.aborted) await bus.close();
     this.#throwIfStopped();
     return bus;

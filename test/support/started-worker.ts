@@ -22,7 +22,7 @@ export async function startWorker<I = unknown, O = unknown>(
   pools += 1;
   const pool = options.pool ?? `pool-${process.pid}-${pools}`;
   const name = poolName(pool);
-  const worker = new Worker<I, O>({ id: "w1", bus: { servers: broker.url }, graceMs: 0, ...options, pool });
+  const worker = new Worker<I, O>({ id: "w1", servers: broker.url, graceMs: 0, ...options, pool });
   t.after(() => worker.stop());
   await worker.start();
   return { worker, pool: name, caller: new JobCaller(await connectBus(t, broker), name) };

@@ -14,7 +14,7 @@ const USER_PROGRAM = `
 import { json, Manager, PoolError, Worker, type Job } from "poolmesh";
 import { watchCapacity } from "poolmesh/browser";
 const worker = new Worker<number, number>({ pool: "adder", run: (job: Job<number>) => job.payload + 1 });
-const manager = await Manager.connect("adder", { servers: process.env.NATS_URL ?? "" });
+const manager = await Manager.connect({ pool: "adder", servers: process.env.NATS_URL ?? "" });
 await manager.add(worker);
 const result = await manager.submit(json.encode(41));
 const answer: number = result.json<number>();

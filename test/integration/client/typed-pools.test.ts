@@ -35,7 +35,7 @@ async function startTyped(t: Owner, name: string, log = readableLog().log) {
   });
   cleanUp(t, () => worker.stop());
   await worker.start();
-  const client = await Client.connect(name, { servers });
+  const client = await Client.connect({ pool: name, servers });
   cleanUp(t, () => client.close());
   return { pool, client, runs: () => runs };
 }
@@ -112,7 +112,7 @@ test("typed pool - one connection of a client serves several typed pools, and en
 
 test("typed pool - an embedded manager has the same calls, for its own pool only", async (t) => {
   const { pool } = await startTyped(t, "typed-manager");
-  const manager = await Manager.connect(pool.name, { servers });
+  const manager = await Manager.connect({ pool: pool.name, servers });
   cleanUp(t, () => manager.close());
   assert.deepEqual((await manager.for(pool).submit({ n: 2 })).value, { twice: 4 });
   const other = definePool({ name: "other", input: z.number(), output: z.number() });
@@ -167,10 +167,10 @@ export const run = ({ payload }) => payload.n;
       const name = `typed-file-${isolation}`;
       const handlerFile = new HandlerFolder(t).write("handler.ts", file.replace("NAME", JSON.stringify(name)));
       const { log, named } = readableLog();
-      const worker = new Worker({ pool: name, handlerFile, isolation, bus: { servers }, log });
+      const worker = new Worker({ pool: name, handlerFile, isolation, servers, log });
       cleanUp(t, () => worker.stop());
       await worker.start();
-      const client = await Client.connect(name, { servers });
+      const client = await Client.connect({ pool: name, servers });
       cleanUp(t, () => client.close());
       assert.equal((await client.submit({ n: 5 })).json(), 5);
       assert.equal((await failure(client.submit({ n: "secret" }))).jobCode, "schema.input");
@@ -183,7 +183,7 @@ export const run = ({ payload }) => payload.n;
   test("a worker of another pool refuses it, and so does one that gives a codec", async (t) => {
     const handlerFile = new HandlerFolder(t).write("handler.ts", file.replace("NAME", '"typed-a"'));
     const start = (more: object): Promise<void> =>
-      new Worker({ pool: "typed-b", handlerFile, bus: { servers }, ...more }).start();
+      new Worker({ pool: "typed-b", handlerFile, servers, ...more }).start();
     assert.match((await failure(start({}))).message, /it is for the pool typed-a, not for typed-b/);
     assert.equal((await failure(start({ codec: "text", pool: "typed-a" }))).field, "codec");
   });

@@ -35,7 +35,7 @@ test("durable - /metrics tells what of a pool is queued, held, retrying and dead
   const worker = new Worker({ pool: POOL, slots: 1, graceMs: 0, bus, run });
   cleanUp(t, () => worker.stop());
   await worker.start();
-  const client = await Client.connect(POOL, bus);
+  const client = await Client.connect({ pool: POOL, ...bus });
   cleanUp(t, () => client.close());
   cleanUp(t, () => broker.stop());
   const scrape = async (): Promise<Record<string, number>> => {
