@@ -7,8 +7,11 @@
  * `poolmesh/browser`.
  */
 
+/** Around each submission of a client, and what happens to it. */
+export type { SubmitCall, SubmitMiddleware } from "./client/around-submit.js";
 /** Submits jobs through any manager; hears no heartbeat, fit for any program. */
 export { Client, type ClientOptions } from "./client/client.js";
+export type { ClientEventMap, ClientEvents } from "./client/client-events.js";
 /** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
 export type { Enqueued, EnqueueManyOptions, JobLookup } from "./client/durable/client-lane.js";
 export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-letters.js";
@@ -67,7 +70,10 @@ export {
   type HandlerContext,
   type HandlerOf,
   type Job,
+  type JobMiddleware,
   type JobOf,
   Worker,
+  type WorkerEventMap,
+  type WorkerEvents,
   type WorkerOptions,
 } from "./services/worker/worker.js";

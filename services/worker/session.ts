@@ -28,8 +28,14 @@ import { drainSubscription, Offers } from "./offers.js";
 import { KeptReplies, Replies } from "./replies.js";
 import { makeServiceEntry } from "./service-entry.js";
 import { Ticker } from "./ticker.js";
+import { tellOutcome, tellStarted, type WorkerEvents } from "./worker-events.js";
 import type { WorkerSettings } from "./worker-options.js";
 import { missingOf, refusedForMs, repliesTo } from "./worker-rights.js";
+
+/** Who listens to a worker's events: undefined while nobody has asked for them. */
+export interface Listened {
+  events: WorkerEvents | undefined;
+}
 
 /** The state of a worker; the worker sets it (worker.ts). */
 export interface WorkerStatus {
@@ -40,6 +46,7 @@ export interface WorkerStatus {
 export interface SessionHost {
   readonly settings: WorkerSettings;
   readonly status: Readonly<WorkerStatus>;
+  readonly listened: Listened;
   readonly actions: Omit<ControlActions, "rollCall" | "setPace" | "resend" | "has" | "snapshot">;
 }
 
@@ -102,7 +109,15 @@ export class Session {
       sendable: (outcome) => replies.sendable(outcome),
       flush: () => replies.flush(),
       onFailed: (job, error) => report(job, { ok: false, error }),
-      onStarted: () => this.#ticker.onJobStarted(),
+      onStarted: (job) => {
+        this.#ticker.onJobStarted();
+        const events = host.listened.events;
+        if (events !== undefined) tellStarted(events, job);
+      },
+      onOutcome: (job, outcome, nowMs) => {
+        const events = host.listened.events;
+        if (events !== undefined) tellOutcome(events, job, outcome, nowMs);
+      },
       onChange: this.heartbeats.changed,
     });
     this.#intake = new Intake({

@@ -4,6 +4,7 @@ import { PoolError } from "../../../mesh/errors.js";
 import { json } from "../../../mesh/job/codec.js";
 import { isPoolDefinition } from "../../../mesh/job/pool-definition.js";
 import type { WorkerOptions, WorkerSettings } from "../worker-options.js";
+import { type JobMiddleware, withMiddleware } from "./around/job-middleware.js";
 import { typedHandler } from "./around/typed-handler.js";
 import { ExecRunner } from "./exec-runner.js";
 import type { Handler } from "./handler.js";
@@ -21,6 +22,8 @@ import type { Runner } from "./runner.js";
 export interface RunnerHost {
   /** The largest result now, in bytes. */
   readonly maxBytes: () => number;
+  /** Around the handler, where it runs in this process; complete at start(). */
+  readonly middleware: readonly JobMiddleware[];
   /** So many jobs can run at once now: fewer than there are slots while a thread or process cannot be loaded, else infinity. */
   readonly onUsable: (slots: number) => void;
 }
@@ -43,10 +46,11 @@ export function makeRunner<I, O>(options: WorkerOptions<I, O>, settings: WorkerS
   }
   const definition = isPoolDefinition(options.pool) ? options.pool : undefined;
   const load = async (): Promise<LoadedHandler> => {
+    const { middleware } = host;
     const handler: LoadedHandler =
       handlerFile === undefined
-        ? { run: run as Handler, codecs: toCodecs(codec ?? json) }
-        : await loadHandlerFile(handlerFile, codec);
+        ? { run: withMiddleware(run as Handler, middleware), codecs: toCodecs(codec ?? json) }
+        : await loadHandlerFile(handlerFile, codec, middleware);
     return definition === undefined || handler.definition !== undefined ? handler : typedHandler(handler, definition);
   };
   const life = lifeOptions(settings);

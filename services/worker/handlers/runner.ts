@@ -51,6 +51,8 @@ export interface Runner {
   readonly isolation: Isolation;
   /** Whether a handler can block the worker's own event loop. */
   readonly blocking: boolean;
+  /** Whether functions of the worker's own process can run around the handler; default false. */
+  readonly takesMiddleware?: boolean;
   /** Loads what there is to load. @throws PoolError `invalid_argument` */
   start(): Promise<void>;
   /** Runs one job, and ends the call when it is done. */
