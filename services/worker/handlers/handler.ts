@@ -121,11 +121,11 @@ class HandlerJob implements Job {
   }
 
   get deadlineMs(): number {
-    return Date.now() + this.#call.deadlineAtMs - performance.now();
+    return Date.now() + timeLeftMs(this.#call);
   }
 
   get timeLeftMs(): number {
-    return Math.max(0, this.#call.deadlineAtMs - performance.now());
+    return Math.max(0, timeLeftMs(this.#call));
   }
 
   get traceparent(): string | undefined {
@@ -139,6 +139,10 @@ class HandlerJob implements Job {
   progress(value: unknown): void {
     this.#call.progress(encodeWith(this.#output, value));
   }
+}
+
+function timeLeftMs(call: Call): number {
+  return call.timeLeftMs ?? call.deadlineAtMs - performance.now();
 }
 
 /** What a handler returned, as an outcome. */

@@ -39,6 +39,8 @@ export interface CallData {
 export interface Call extends CallData {
   /** Its deadline by performance.now(), in milliseconds. */
   readonly deadlineAtMs: number;
+  /** Milliseconds until the deadline, by the clock of who runs the job; default: by performance.now(). */
+  readonly timeLeftMs?: number;
   /** Fires at the deadline, at a cancel and at the end of a drain's grace; its reason is a PoolError. */
   readonly signal: AbortSignal;
   progress(payload: Uint8Array): void;

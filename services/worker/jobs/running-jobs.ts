@@ -181,6 +181,10 @@ export class RunningJobs implements JobLedger {
     return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
+  now(): number {
+    return this.#parts.now();
+  }
+
   onProgress(job: RunningJob, payload: Uint8Array): void {
     for (const order of askersOf(job)) if (order.offered) order.answerer.progress(order, payload);
   }

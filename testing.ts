@@ -1,0 +1,12 @@
+/**
+ * `poolmesh/testing`: tests of handlers and of programs that submit jobs, in the test's own process.
+ *
+ * It needs no broker, and works in any test runner.
+ */
+export {
+  type HandlerExports,
+  type TestedHandler,
+  type TestedJob,
+  type TestJobOptions,
+  testJob,
+} from "./testing/test-job.js";
