@@ -4,7 +4,7 @@
  * This is the whole public API. A {@link Worker} turns jobs into results, a
  * {@link Manager} (embedded) or a {@link Client} (light, needs a manager
  * somewhere) submits them. Streams of capacity for browsers are in
- * `poolmesh/browser`.
+ * `poolmesh/browser`, tools for tests in `poolmesh/testing`.
  */
 
 /** Around each submission of a client, and what happens to it. */

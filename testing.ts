@@ -10,3 +10,11 @@ export {
   type TestJobOptions,
   testJob,
 } from "./testing/test-job.js";
+export {
+  type TestClientOptions,
+  TestMesh,
+  type TestMeshOptions,
+  TestWorker,
+  type TestWorkerOptions,
+} from "./testing/test-mesh.js";
+export { TestProcess } from "./testing/test-process.js";

@@ -102,6 +102,14 @@ test("the TypeScript samples compile with tsc --strict against the packed packag
   assert.equal(code, 0, stdout);
 });
 
+test("the tests that docs/testing.md shows pass with the packed package", async (t) => {
+  const shown = samples.filter(({ file }) => file === "docs/testing.md").map((sample) => nameOf(sample) ?? "");
+  assert.equal(shown.length, 2);
+  const args = ["--import", "tsx", "--test", ...shown];
+  const { code, stdout } = await run(t, process.execPath, args, { cwd: project, limitMs: STEP_LIMIT_MS });
+  assert.equal(code, 0, stdout);
+});
+
 /** A running `poolmesh up` and its addresses. */
 interface Mesh {
   readonly process: TestProcess;

@@ -32,6 +32,8 @@ test("a scratch project installs the package, imports it with types, and runs a 
     "dist/index.js",
     "dist/index.d.ts",
     "dist/browser.js",
+    "dist/testing.js",
+    "dist/testing.d.ts",
     "dist/cli/main.js",
     "dist/page/index.html",
     "LICENSE",

@@ -6,7 +6,7 @@
  * brokers together; a message that came from another broker goes to local ones
  * only, and back out for a queue group whose last local member has just left.
  */
-import type { World } from "../../world.js";
+import type { World } from "../../sim/world.js";
 import type { Message } from "../wire/commands.js";
 import { Interest, type Listed } from "./interest.js";
 import type { Route } from "./route.js";

@@ -1,7 +1,7 @@
 /**
  * The way from one broker of a cluster to another: interest and messages, in order.
  */
-import type { World } from "../../world.js";
+import type { World } from "../../sim/world.js";
 import type { Message } from "../wire/commands.js";
 import type { LinkDirection } from "../wire/link.js";
 import { Pipe } from "../wire/pipe.js";

@@ -1,7 +1,7 @@
 /**
  * What the parts of the simulator share: true time, and the processes that live in it.
  *
- * Types only; world-clock.ts and sim-process.ts have the code.
+ * Types only; sim-world.ts and sim-process.ts have the code.
  */
 import type { Runtime } from "../../mesh/link/runtime.js";
 

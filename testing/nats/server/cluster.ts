@@ -3,7 +3,7 @@
  *
  * Decided here: who is connected to whom when, and which URLs clients are told.
  */
-import type { World } from "../../world.js";
+import type { World } from "../../sim/world.js";
 import { LinkDirection } from "../wire/link.js";
 import { Broker, type BrokerOptions, type LameDuckOptions } from "./broker.js";
 

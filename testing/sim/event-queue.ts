@@ -1,5 +1,5 @@
 /** Events in the order of their time; those of one time in the order in which they came. A binary heap. */
-import type { Scheduled } from "../world.js";
+import type { Scheduled } from "./world.js";
 
 /** An event that waits. */
 export interface QueuedEvent extends Scheduled {

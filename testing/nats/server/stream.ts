@@ -1,7 +1,7 @@
 /**
  * A JetStream stream, as far as others see it: it acknowledges what it captures.
  */
-import type { World } from "../../world.js";
+import type { World } from "../../sim/world.js";
 import { type Message, plainMessage } from "../wire/commands.js";
 import type { Router, Subscriber } from "./router.js";
 import { SubjectPattern } from "./subject-match.js";

@@ -5,7 +5,7 @@
  * means. Not decided here: who gets a message (router.ts), what a client's
  * commands do (session.ts), where other brokers are (network.ts).
  */
-import type { Scheduled, World } from "../../world.js";
+import type { Scheduled, World } from "../../sim/world.js";
 import { type Info, type Message, REFUSED, type ToBroker } from "../wire/commands.js";
 import type { LinkDirection } from "../wire/link.js";
 import type { Socket } from "../wire/socket.js";

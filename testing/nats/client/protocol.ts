@@ -6,8 +6,8 @@
  * what a caller can do (sim-connection.ts).
  */
 import { PermissionViolationError, ProtocolError, type Status } from "nats";
-import type { Runtime, Timer } from "../../../../mesh/link/runtime.js";
-import type { SimProcess } from "../../world.js";
+import type { Runtime, Timer } from "../../../mesh/link/runtime.js";
+import type { SimProcess } from "../../sim/world.js";
 import { CONNECT, type Info, type Message, PING, PONG, type ToBroker, type ToClient } from "../wire/commands.js";
 import type { Socket } from "../wire/socket.js";
 import { Dialer } from "./dialer.js";

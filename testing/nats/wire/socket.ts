@@ -4,7 +4,7 @@
  * Decided here: what is lost when an end goes. Each end is told of the other's
  * end in order with the bytes, unless the wires swallow it.
  */
-import type { World } from "../../world.js";
+import type { World } from "../../sim/world.js";
 import { END, OPEN, type ToBroker, type ToClient, wireBytes } from "./commands.js";
 import type { Link } from "./link.js";
 import { Pipe } from "./pipe.js";

@@ -4,7 +4,7 @@
  * A link belongs to the name of a process: one that is started again under its
  * name finds the link as it was.
  */
-import type { SimProcess } from "../../world.js";
+import type { SimProcess } from "../../sim/world.js";
 import { type Direction, Link, type LinkOptions } from "./link.js";
 import type { Socket } from "./socket.js";
 

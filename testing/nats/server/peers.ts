@@ -2,7 +2,7 @@
  * The other brokers of a cluster, as one of them sees them: who is there, what
  * they listen to, and what they have been told of this broker's own clients.
  */
-import type { World } from "../../world.js";
+import type { World } from "../../sim/world.js";
 import type { Message } from "../wire/commands.js";
 import type { LinkDirection } from "../wire/link.js";
 import { RemoteSubscriber, Route, type RouteItem } from "./route.js";

@@ -4,7 +4,7 @@
  * At most one event of the world is planned for each pipe, whatever waits in it:
  * what arrives in one instant arrives together, as one read of a socket.
  */
-import type { Scheduled, World } from "../../world.js";
+import type { Scheduled, World } from "../../sim/world.js";
 import type { Carried, LinkDirection } from "./link.js";
 
 /** Receives what arrives, in order, never empty. The array is the receiver's. */

@@ -18,7 +18,7 @@
  * - what differs between versions of nats-server: it follows the newest. 2.9.10 names no queue group in
  *   the error for a subscription that a reload has forbidden, so that its client does not learn of it.
  */
-import type { SimProcess, World } from "../world.js";
+import type { SimProcess, World } from "../sim/world.js";
 import { type ConnectOptions, SimConnection } from "./client/sim-connection.js";
 import type { Broker, BrokerOptions, LameDuckOptions } from "./server/broker.js";
 import { Cluster, type ClusterOptions } from "./server/cluster.js";

@@ -22,9 +22,9 @@ import {
   type SubscriptionOptions,
   TimeoutError,
 } from "nats";
-import type { Connection } from "../../../../mesh/link/connection.js";
-import type { Runtime } from "../../../../mesh/link/runtime.js";
-import type { SimProcess } from "../../world.js";
+import type { Connection } from "../../../mesh/link/connection.js";
+import type { Runtime } from "../../../mesh/link/runtime.js";
+import type { SimProcess } from "../../sim/world.js";
 import type { Message, ToBroker, ToClient } from "../wire/commands.js";
 import type { Socket } from "../wire/socket.js";
 import { type ConnectOptions, Protocol } from "./protocol.js";

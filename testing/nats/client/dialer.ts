@@ -4,8 +4,8 @@
  * Decided here: which broker is tried when. Like nats.js, it reads the wall
  * clock for that. Not decided here: what a connection is (sim-connection.ts).
  */
-import { ReconnectDelays } from "../../../../mesh/link/broker/reconnect-delays.js";
-import type { Runtime } from "../../../../mesh/link/runtime.js";
+import { ReconnectDelays } from "../../../mesh/link/broker/reconnect-delays.js";
+import type { Runtime } from "../../../mesh/link/runtime.js";
 import type { KnownServer, ServerList } from "./server-list.js";
 
 /** What the dialer asks of its connection. */

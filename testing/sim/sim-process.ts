@@ -7,7 +7,7 @@
  * sockets; so a timer that judges others fires before their messages are read.
  */
 import type { Runtime, Timer } from "../../mesh/link/runtime.js";
-import { seededRandom } from "../support/random.js";
+import { seededRandom } from "./random.js";
 import type { Scheduled, SimProcess, World } from "./world.js";
 
 /** The wall clock of a process without an offset at the start of the world, milliseconds since the epoch. */

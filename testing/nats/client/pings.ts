@@ -1,5 +1,5 @@
 /** A client's pings: as many unanswered ones as are allowed make the connection stale. nats.js' own rules. */
-import type { Runtime, Timer } from "../../../../mesh/link/runtime.js";
+import type { Runtime, Timer } from "../../../mesh/link/runtime.js";
 
 /** What the pings ask of their connection. */
 export interface PingHost {
