@@ -14,7 +14,7 @@ export {
   type TestClientOptions,
   TestMesh,
   type TestMeshOptions,
-  TestWorker,
+  type TestWorker,
   type TestWorkerOptions,
 } from "./testing/test-mesh.js";
-export { TestProcess } from "./testing/test-process.js";
+export type { TestProcess } from "./testing/test-process.js";

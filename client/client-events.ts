@@ -1,7 +1,7 @@
 /** What a client tells who listens to `client.events`. */
 import type { PoolError } from "../mesh/errors.js";
 import type { JobResult, Outcome } from "../mesh/job/job.js";
-import type { PartEvents } from "../mesh/process/part-events.js";
+import type { PartEvents, TypedEvents } from "../mesh/process/part-events.js";
 
 /** The events of a client, and what a listener gets. Jobs are those of submit, submitMany and detachSubmit. */
 export interface ClientEventMap {
@@ -19,11 +19,11 @@ export interface ClientEventMap {
 }
 
 /** An EventEmitter of {@link ClientEventMap}. */
-export type ClientEvents = PartEvents<ClientEventMap>;
+export type ClientEvents = TypedEvents<ClientEventMap>;
 
 /** Tells of a job's end, and then whoever waits for it. */
 export function telling(
-  events: ClientEvents,
+  events: PartEvents<ClientEventMap>,
   pool: string,
   onOutcome: (outcome: Outcome) => void,
 ): (outcome: Outcome) => void {

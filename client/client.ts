@@ -32,7 +32,7 @@ import type { JobHeaders } from "../mesh/wire/headers.js";
 import { payloadLimit } from "../mesh/wire/payloads.js";
 import { checkName, Subjects } from "../mesh/wire/subjects.js";
 import { AroundSubmit, type SubmitMiddleware } from "./around-submit.js";
-import { type ClientEvents, telling } from "./client-events.js";
+import { type ClientEventMap, type ClientEvents, telling } from "./client-events.js";
 import { ClientLane, type Enqueued, type EnqueueManyOptions, type JobLookup } from "./durable/client-lane.js";
 import type { EnqueueOptions } from "./durable/enqueue-options.js";
 import type { Receipt } from "./durable/receipt.js";
@@ -61,7 +61,7 @@ export class Client extends Lifecycle implements Submitter {
   /** The client whose connection this is: middleware and events are its own. */
   #root: Client = this;
   #around: AroundSubmit | undefined;
-  #events: ClientEvents | undefined;
+  #events: PartEvents<ClientEventMap> | undefined;
   readonly #starter: PayloadStarter = {
     start: (payload, each, onEnd) => this.#start(payload, each, onEnd),
     cancel: (id) => this.#cancelHere(id),

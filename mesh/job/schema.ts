@@ -107,7 +107,7 @@ function standardContract(schema: StandardSchemaV1): Contract {
 function toIssue({ path = [], message }: StandardSchemaV1.Issue): SchemaIssue {
   const keys = path.map((step) => (typeof step === "object" ? step.key : step));
   const steps = keys.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key).slice(0, MAX_PATH_LENGTH)}`));
-  return { path: steps.join(""), message: cut(message) };
+  return short({ path: steps.join(""), message });
 }
 
 function protobufContract(schema: DescMessage): Contract {
@@ -144,7 +144,7 @@ function toMessage(schema: DescMessage, value: unknown): MessageShape<DescMessag
 }
 
 function short({ path, message }: SchemaIssue): SchemaIssue {
-  return { path, message: cut(message) };
+  return { path: cut(path), message: cut(message) };
 }
 
 function cut(text: string): string {

@@ -6,10 +6,20 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "./log.js";
 
-/** Name → the arguments of a listener. */
-export type EventsOf<M> = { [K in keyof M]: [M[K]] };
+/** The methods that take the name of an event. */
+type Named = "on" | "once" | "off" | "addListener" | "removeListener" | "prependListener" | "prependOnceListener";
 
-export class PartEvents<M extends object> extends EventEmitter<EventsOf<M>> {
+/**
+ * An EventEmitter of Node.js with the names and values of its events.
+ *
+ * @typeParam M name → what a listener gets
+ */
+export type TypedEvents<M extends object> = Omit<EventEmitter, Named | "emit"> & {
+  [Method in Named]: <K extends keyof M & string>(name: K, listener: (event: M[K]) => unknown) => EventEmitter;
+} & Pick<EventEmitter, "emit">;
+
+/** The part's own side of its events. */
+export class PartEvents<M extends object> extends EventEmitter {
   readonly #log: Logger;
 
   /** @param log hears what a listener throws, or rejects with */
@@ -21,7 +31,7 @@ export class PartEvents<M extends object> extends EventEmitter<EventsOf<M>> {
   /** Calls the listeners of an event; what one throws is logged. */
   tell<K extends keyof M & string>(name: K, event: M[K]): void {
     try {
-      (this as EventEmitter).emit(name, event);
+      this.emit(name, event);
     } catch (thrown) {
       this.#failed(thrown, name);
     }

@@ -11,6 +11,7 @@ import { MissingRights } from "../../mesh/link/missing-rights.js";
 import { within } from "../../mesh/link/runtime.js";
 import type { ServiceApi } from "../../mesh/link/service-api.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
+import type { PartEvents } from "../../mesh/process/part-events.js";
 import { Ages } from "../../mesh/wire/ages.js";
 import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 import { Cancels } from "./cancels.js";
@@ -28,13 +29,13 @@ import { drainSubscription, Offers } from "./offers.js";
 import { KeptReplies, Replies } from "./replies.js";
 import { makeServiceEntry } from "./service-entry.js";
 import { Ticker } from "./ticker.js";
-import { tellOutcome, tellStarted, type WorkerEvents } from "./worker-events.js";
+import { tellOutcome, tellStarted, type WorkerEventMap } from "./worker-events.js";
 import type { WorkerSettings } from "./worker-options.js";
 import { missingOf, refusedForMs, repliesTo } from "./worker-rights.js";
 
 /** Who listens to a worker's events: undefined while nobody has asked for them. */
 export interface Listened {
-  events: WorkerEvents | undefined;
+  events: PartEvents<WorkerEventMap> | undefined;
 }
 
 /** The state of a worker; the worker sets it (worker.ts). */

@@ -1,6 +1,6 @@
 /** What a worker tells who listens to `worker.events`. */
 import type { PoolError } from "../../mesh/errors.js";
-import type { PartEvents } from "../../mesh/process/part-events.js";
+import type { PartEvents, TypedEvents } from "../../mesh/process/part-events.js";
 import type { HandlerOutcome } from "./handlers/runner.js";
 import type { RunningJob } from "./jobs/running-job.js";
 
@@ -41,13 +41,18 @@ export interface WorkerEventMap {
 }
 
 /** An EventEmitter of {@link WorkerEventMap}. */
-export type WorkerEvents = PartEvents<WorkerEventMap>;
+export type WorkerEvents = TypedEvents<WorkerEventMap>;
 
-export function tellStarted(events: WorkerEvents, running: RunningJob): void {
+export function tellStarted(events: PartEvents<WorkerEventMap>, running: RunningJob): void {
   events.tell("job:start", { job: nameOf(running) });
 }
 
-export function tellOutcome(events: WorkerEvents, running: RunningJob, outcome: HandlerOutcome, nowMs: number): void {
+export function tellOutcome(
+  events: PartEvents<WorkerEventMap>,
+  running: RunningJob,
+  outcome: HandlerOutcome,
+  nowMs: number,
+): void {
   const job = nameOf(running);
   const durationMs = nowMs - running.startedAtMs;
   if (outcome.ok) events.tell("job:success", { job, durationMs, resultBytes: outcome.payload.length });

@@ -2,6 +2,7 @@
  * Types of typed pools. The compiler is the test: each line below `@ts-expect-error` must be refused, and everything
  * else must compile.
  */
+import { once } from "node:events";
 import { test } from "node:test";
 import { type } from "arktype";
 import * as v from "valibot";
@@ -22,6 +23,7 @@ import {
   type ValueOf,
   Worker,
 } from "../../../index.js";
+import { TestMesh, testJob } from "../../../testing.js";
 
 /** True when two types are the same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -76,6 +78,26 @@ export async function typesOf(): Promise<void> {
   // @ts-expect-error the payload has no such field
   new Worker({ pool: arkPool, run: ({ payload }) => payload.m });
   new Worker<number, number>({ pool: "by-name", run: ({ payload }) => payload + 1 });
+
+  const { events } = new Worker({ pool: arkPool, run: ({ payload }) => payload.n.toFixed() });
+  events.on("job:error", ({ job, error, durationMs }) => [job.attempt, error.reason, durationMs].join());
+  // @ts-expect-error there is no such event
+  events.on("job:failed", () => undefined);
+  // @ts-expect-error the event has no such field
+  events.once("worker:ready", ({ job }) => job);
+  await once(client.events, "client:ready");
+  client.use((call, next) => (call.payload.length === 0 ? undefined : next()));
+  // @ts-expect-error a middleware gives a JobResult
+  client.use(() => 5);
+
+  const tested = await testJob(({ payload }) => payload.n.toFixed(), { n: 1 }, { pool: arkPool });
+  holds<Same<typeof tested.value, string>>();
+  // @ts-expect-error the payload has another type
+  await testJob(({ payload }) => payload.n.toFixed(), { n: "1" }, { pool: arkPool });
+  const mesh = await TestMesh.start();
+  await mesh.worker(arkPool, ({ payload }) => payload.n.toFixed());
+  // @ts-expect-error the handler returns what the schema does not take
+  await mesh.worker(arkPool, ({ payload }) => payload.n);
 
   const run: HandlerOf<typeof arkPool> = ({ payload }) => payload.n.toFixed();
   const named = (job: JobOf<typeof arkPool>): string => job.payload.n.toFixed();
