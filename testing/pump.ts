@@ -4,9 +4,10 @@
  * Each event has a turn of the event loop of its own, so that promise chains of the parts and of the test go as far as
  * they can before the next one.
  */
-import { setImmediate } from "node:timers";
 import type { SteppedWorld } from "./sim/sim-world.js";
 
+/** The real one, also after a test has put fake timers in its place. */
+const nextTurn = globalThis.setImmediate;
 /** Turns of the event loop without an event after which the parts are at rest. */
 const QUIET_TURNS = 3;
 
@@ -53,7 +54,7 @@ export class Pump {
   #start(): void {
     if (this.#runs) return;
     this.#runs = true;
-    setImmediate(this.#turn);
+    nextTurn(this.#turn);
   }
 
   readonly #turn = (): void => {
@@ -64,7 +65,7 @@ export class Pump {
       this.#quietTurns = QUIET_TURNS;
     }
     if (this.#quietTurns < QUIET_TURNS) {
-      setImmediate(this.#turn);
+      nextTurn(this.#turn);
       return;
     }
     this.#runs = false;
