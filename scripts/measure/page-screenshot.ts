@@ -70,7 +70,7 @@ async function startWorker(plan: Plan, id: string, bus?: Bus): Promise<void> {
     id,
     pool: plan.pool,
     slots: plan.slots,
-    bus: { servers: broker.url },
+    servers: broker.url,
     acceptAfterMs: 1,
     graceMs: 5_000,
     run: async (job) => {

@@ -26,7 +26,7 @@ async function startTyped(t: Owner, name: string, log = readableLog().log) {
   let runs = 0;
   const worker = new Worker({
     pool,
-    bus: { servers },
+    servers,
     log,
     run: ({ payload }) => {
       runs += 1;

@@ -51,7 +51,7 @@ test("durable - on three brokers each stream has three copies, and jobs go on wh
   const bus = { servers: brokers.map(({ url }) => url) };
   const manager = await Manager.connect({ pool: "three", ...bus, durable: true, graceMs: 100 });
   cleanUp(t, () => manager.close());
-  const worker = new Worker({ pool: "three", run: (job) => Number(job.payload) + 1, slots: 4, bus });
+  const worker = new Worker({ pool: "three", run: (job) => Number(job.payload) + 1, slots: 4, ...bus });
   cleanUp(t, () => worker.stop());
   await worker.start();
   const client = await Client.connect({ pool: "three", ...bus });

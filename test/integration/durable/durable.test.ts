@@ -300,7 +300,7 @@ test("durable - a job that is stored while everything is down runs when all are 
   const second = new ManagerService({ bus, listen: LISTEN, graceMs: 100, durable: true });
   cleanUp(t, () => second.stop());
   await second.start();
-  const worker = new Worker({ pool: "d-down", run: increment, graceMs: 100, bus });
+  const worker = new Worker({ pool: "d-down", run: increment, graceMs: 100, ...bus });
   cleanUp(t, () => worker.stop());
   await worker.start();
   const reader = await Client.connect({ pool: "d-down", ...bus });
