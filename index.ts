@@ -4,11 +4,14 @@
  * This is the whole public API. A {@link Worker} turns jobs into results, a
  * {@link Manager} (embedded) or a {@link Client} (light, needs a manager
  * somewhere) submits them. Streams of capacity for browsers are in
- * `poolmesh/browser`.
+ * `poolmesh/browser`, tools for tests in `poolmesh/testing`.
  */
 
+/** Around each submission of a client, and what happens to it. */
+export type { SubmitCall, SubmitMiddleware } from "./client/around-submit.js";
 /** Submits jobs through any manager; hears no heartbeat, fit for any program. */
 export { Client, type ClientOptions } from "./client/client.js";
+export type { ClientEventMap, ClientEvents } from "./client/client-events.js";
 /** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
 export type { Enqueued, EnqueueManyOptions, JobLookup } from "./client/durable/client-lane.js";
 export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-letters.js";
@@ -16,9 +19,17 @@ export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */
 export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.js";
 export type { Receipt } from "./client/durable/receipt.js";
+export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
-export { CATALOGUE, PermanentError, PoolError, type PoolErrorOptions, type Reason } from "./mesh/errors.js";
+export {
+  CATALOGUE,
+  PermanentError,
+  PoolError,
+  type PoolErrorOptions,
+  type Reason,
+  type SchemaIssue,
+} from "./mesh/errors.js";
 /** How payloads become values: JSON is the default. */
 export { bytes, type Codec, json, protobuf, text } from "./mesh/job/codec.js";
 /** What a caller hands in and what it hears; the same for Manager and Client. */
@@ -32,8 +43,21 @@ export {
   type SubmitOptions,
   type Submitter,
 } from "./mesh/job/job.js";
+/** Typed pools: one definition with the schemas of payload and result, for callers and workers. */
+export {
+  definePool,
+  type GivenOf,
+  type PayloadOf,
+  type PoolDefinition,
+  type ReturnedOf,
+  type ValueOf,
+} from "./mesh/job/pool-definition.js";
+export type { Schema } from "./mesh/job/schema.js";
+export { type TypedOutcome, TypedPool, TypedResult, type TypedSubmitOptions } from "./mesh/job/typed-pool.js";
 /** One connection to the broker, to share between the parts of a program. */
 export { Bus, type BusOptions } from "./mesh/link/bus.js";
+/** What Client, Manager and Worker are all told. */
+export type { PartOptions, PoolOption } from "./mesh/link/part-options.js";
 /** What has a life: start(), stop(), closed. */
 export { Lifecycle, type LifecycleState } from "./mesh/process/lifecycle.js";
 /** What pools, workers and jobs may be called. */
@@ -41,4 +65,15 @@ export { checkName, isName, MAX_NAME_LENGTH } from "./mesh/wire/subjects.js";
 /** Dispatches the jobs of one pool from within a program, without a service in between. */
 export { Manager, type ManagerHooks, type ManagerOptions } from "./services/manager/manager.js";
 /** Runs the jobs of one pool: a function, a handler file in threads or processes, or a command. */
-export { type Handler, type HandlerContext, type Job, Worker, type WorkerOptions } from "./services/worker/worker.js";
+export {
+  type Handler,
+  type HandlerContext,
+  type HandlerOf,
+  type Job,
+  type JobMiddleware,
+  type JobOf,
+  Worker,
+  type WorkerEventMap,
+  type WorkerEvents,
+  type WorkerOptions,
+} from "./services/worker/worker.js";

@@ -20,53 +20,76 @@ import {
   toBytes,
   toJobSpec,
 } from "../mesh/job/job.js";
+import { type PoolDefinition, poolName } from "../mesh/job/pool-definition.js";
 import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
 import { askCancel } from "../mesh/link/ask-cancel.js";
-import { Bus, type BusOptions } from "../mesh/link/bus.js";
+import { Bus } from "../mesh/link/bus.js";
+import { type PartOptions, type PoolOption, toPartOptions } from "../mesh/link/part-options.js";
 import { Lifecycle } from "../mesh/process/lifecycle.js";
+import { silentLog } from "../mesh/process/log.js";
+import { PartEvents } from "../mesh/process/part-events.js";
 import type { JobHeaders } from "../mesh/wire/headers.js";
 import { payloadLimit } from "../mesh/wire/payloads.js";
 import { checkName, Subjects } from "../mesh/wire/subjects.js";
+import { AroundSubmit, type SubmitMiddleware } from "./around-submit.js";
+import { type ClientEventMap, type ClientEvents, telling } from "./client-events.js";
 import { ClientLane, type Enqueued, type EnqueueManyOptions, type JobLookup } from "./durable/client-lane.js";
 import type { EnqueueOptions } from "./durable/enqueue-options.js";
 import type { Receipt } from "./durable/receipt.js";
 import { ClientLink } from "./link.js";
 import { Submission } from "./submission.js";
+import { TypedClientPool } from "./typed-client-pool.js";
 
 /** How a client is made. */
-export interface ClientOptions extends BusOptions {
-  /** A connection to share; it is not closed by the client. Default: one of its own. */
+export interface ClientOptions extends PartOptions {
+  /** @deprecated say `connection` */
   bus?: Bus;
-  /** First token of every subject; default "pool". */
-  prefix?: string;
   /** Deadline of a job that names none, in milliseconds from submit; default 30,000. */
   timeoutMs?: number;
 }
 
 export class Client extends Lifecycle implements Submitter {
   readonly pool: string;
-  readonly #options: ClientOptions;
+  readonly #options: ClientOptions & PoolOption;
   readonly #subjects: Subjects;
   #bus: Bus | undefined;
+  #offBus: (() => void)[] = [];
   #link: ClientLink | undefined;
   #lane: ClientLane | undefined;
+  /** Clients of other pools on this connection, by pool. */
+  readonly #others = new Map<string, Client>();
+  /** The client whose connection this is: middleware and events are its own. */
+  #root: Client = this;
+  #around: AroundSubmit | undefined;
+  #events: PartEvents<ClientEventMap> | undefined;
+  readonly #starter: PayloadStarter = {
+    start: (payload, each, onEnd) => this.#start(payload, each, onEnd),
+    cancel: (id) => this.#cancelHere(id),
+  };
 
   /**
    * Connects to the broker.
    *
    * @throws PoolError `invalid_argument`, `bus_unavailable`, `unauthenticated`
    */
-  static async connect(pool: string, options: ClientOptions = {}): Promise<Client> {
-    const client = new Client(pool, options);
+  static connect(options: ClientOptions & PoolOption): Promise<Client>;
+  /** @deprecated say `Client.connect({ pool, ...options })` */
+  static connect(pool: string, options?: ClientOptions): Promise<Client>;
+  static async connect(first: (ClientOptions & PoolOption) | string, rest?: ClientOptions): Promise<Client> {
+    const client = new Client(toPartOptions("Client.connect", first, rest));
     await client.start();
     return client;
   }
 
-  constructor(pool: string, options: ClientOptions = {}) {
+  /** Connects at start(). @throws PoolError `invalid_argument` */
+  constructor(options: ClientOptions & PoolOption);
+  /** @deprecated say `new Client({ pool, ...options })` */
+  constructor(pool: string, options?: ClientOptions);
+  constructor(first: (ClientOptions & PoolOption) | string, rest?: ClientOptions) {
     super();
-    this.pool = checkName("pool", pool);
-    this.#subjects = new Subjects(options.prefix);
-    this.#options = options;
+    this.#options = toPartOptions("new Client", first, rest);
+    this.pool = poolName(this.#options.pool);
+    this.#subjects = new Subjects(this.#options.prefix);
   }
 
   /** The largest payload, in bytes: the broker's limit less our headers. */
@@ -74,11 +97,27 @@ export class Client extends Lifecycle implements Submitter {
     return this.#open().bus.maxPayloadBytes;
   }
 
+  /**
+   * Adds a middleware around each job that is submitted from now on, also by client.for(). The first one added is the
+   * outermost. It may change payload and options before next(), and give another result.
+   */
+  use(middleware: SubmitMiddleware): this {
+    this.#root.#around ??= new AroundSubmit();
+    this.#root.#around.use(middleware);
+    return this;
+  }
+
+  /** What happens to this client and its jobs; see {@link ClientEventMap}. */
+  get events(): ClientEvents {
+    this.#root.#events ??= new PartEvents(this.#options.log ?? silentLog);
+    return this.#root.#events;
+  }
+
   submit(payload: Payload, options: SubmitOptions = {}): Promise<JobResult> {
     return new Promise((resolve, reject) => {
       const onOutcome = (outcome: Outcome): void => (outcome.ok ? resolve(outcome.result) : reject(outcome.error));
       try {
-        this.#submit(toBytes(payload), options, onOutcome);
+        this.#start(toBytes(payload), options, onOutcome);
       } catch (error) {
         reject(error);
       }
@@ -89,21 +128,29 @@ export class Client extends Lifecycle implements Submitter {
     payloads: Iterable<Payload> | AsyncIterable<Payload>,
     options: SubmitManyOptions = {},
   ): AsyncIterable<IndexedOutcome> {
-    const starter: PayloadStarter = {
-      start: (payload, each, onEnd) => this.#submit(payload, each, onEnd),
-      cancel: (id) => this.#open().link.cancel(id),
-    };
-    return submitMany(starter, payloads, options);
+    return submitMany(this.#starter, payloads, options);
+  }
+
+  /**
+   * The calls of a typed pool: values that are checked instead of payloads. A pool that is not this client's own is
+   * called over the same connection.
+   *
+   * @throws PoolError `bus_unavailable` before the start
+   */
+  for<D extends PoolDefinition>(definition: D): TypedClientPool<D> {
+    const client = this.#clientOf(definition.name);
+    const submit = (payload: Uint8Array, options: SubmitOptions): Promise<JobResult> => client.submit(payload, options);
+    return new TypedClientPool(definition, { ...client.#starter, submit }, () => client.#openLane());
   }
 
   detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
     const { onOutcome, ...rest } = options;
-    return this.#submit(toBytes(payload), rest, onOutcome ?? (() => {}));
+    return this.#start(toBytes(payload), rest, onOutcome ?? (() => {}));
   }
 
   async cancel(id: string): Promise<void> {
     const { bus, link } = this.#open();
-    if (!link.cancel(checkName("job", id))) {
+    if (!this.#cancelHere(checkName("job", id))) {
       await askCancel(bus, { inbox: link.inbox, subjects: this.#subjects }, this.pool, id);
     }
   }
@@ -123,7 +170,7 @@ export class Client extends Lifecycle implements Submitter {
     payloads: Iterable<Payload> | AsyncIterable<Payload>,
     options: EnqueueManyOptions = {},
   ): AsyncIterable<Enqueued> {
-    return this.#openLane().enqueueMany(payloads, options);
+    return this.#openLane().enqueueMany(payloads, options, (payload) => payload);
   }
 
   /**
@@ -154,16 +201,41 @@ export class Client extends Lifecycle implements Submitter {
   protected async onStart(): Promise<void> {
     const options = this.#options;
     this.#bus =
-      options.bus ??
+      options.connection ??
       (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
     this.#link = new ClientLink(this.#bus, this.#subjects, this.pool);
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
+    if (this.#root !== this) return;
+    const { pool } = this;
+    this.#offBus = [
+      this.#bus.on("disconnect", () => this.#events?.tell("client:disconnect", { pool })),
+      this.#bus.on("reconnect", () => this.#events?.tell("client:reconnect", { pool })),
+    ];
+    this.#events?.tell("client:ready", { pool });
   }
 
   protected async onStop(): Promise<void> {
+    await Promise.all([...this.#others.values()].map((other) => other.stop()));
     this.#link?.stop();
     this.#lane?.stop();
-    if (this.#options.bus === undefined) await this.#bus?.close();
+    for (const off of this.#offBus) off();
+    if (this.#options.connection === undefined) await this.#bus?.close();
+    if (this.#root === this) this.#events?.tell("client:stop", { pool: this.pool });
+  }
+
+  #clientOf(pool: string): Client {
+    const { bus } = this.#open();
+    if (pool === this.pool) return this;
+    let other = this.#others.get(pool);
+    if (other === undefined) {
+      const { prefix, timeoutMs } = this.#options;
+      other = new Client({ pool, connection: bus, ...(prefix && { prefix }), ...(timeoutMs && { timeoutMs }) });
+      other.#root = this.#root;
+      this.#others.set(pool, other);
+      // it has its connection, so it is started when this returns
+      void other.start();
+    }
+    return other;
   }
 
   #openLane(): ClientLane {
@@ -180,19 +252,46 @@ export class Client extends Lifecycle implements Submitter {
     return { bus: this.#bus, link: this.#link };
   }
 
-  #submit(payload: Uint8Array, options: SubmitOptions, onOutcome: (outcome: Outcome) => void): string {
+  /** Cancels a job that is live here; false when it is not. */
+  #cancelHere(id: string): boolean {
+    return this.#root.#around?.cancel(id) === true || this.#open().link.cancel(id);
+  }
+
+  /** Submits through the middleware, if there is any. */
+  #start(payload: Uint8Array, options: SubmitOptions, onOutcome: (outcome: Outcome) => void): string {
+    const around = this.#root.#around;
+    const { newId } = this.#open().bus.runtime;
+    if (around === undefined) return this.#submit(payload, options, onOutcome, newId);
+    const id = options.id ?? newId();
+    around.run(
+      { pool: this.pool, id, payload, options: { ...options } },
+      (call, onEnd) => void this.#submit(call.payload, call.options, onEnd, () => id),
+      onOutcome,
+    );
+    return id;
+  }
+
+  #submit(
+    payload: Uint8Array,
+    options: SubmitOptions,
+    onOutcome: (outcome: Outcome) => void,
+    newId: () => string,
+  ): string {
     const { bus, link } = this.#open();
     const { signal, onProgress } = options;
     if (signal?.aborted) throw new PoolError("canceled", "the caller canceled the job");
     const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const spec = toJobSpec(payload, options, timeoutMs, payloadLimit(bus), bus.runtime.newId);
+    const spec = toJobSpec(payload, options, timeoutMs, payloadLimit(bus), newId);
     if (link.isLive(spec.id)) {
       throw new PoolError("duplicate_job", "a job with this id is live at this client", { field: "job" });
     }
     bus.requireConnected();
     const nowMs = bus.runtime.now();
-    const end = signal === undefined ? onOutcome : watched(signal, () => link.cancel(spec.id), onOutcome);
+    const events = this.#root.#events;
+    const told = events === undefined ? onOutcome : telling(events, this.pool, onOutcome);
+    const end = signal === undefined ? told : watched(signal, () => link.cancel(spec.id), told);
     link.submit(new Submission(toHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress));
+    events?.tell("job:submit", { pool: this.pool, id: spec.id });
     return spec.id;
   }
 }

@@ -79,6 +79,14 @@ export const CATALOGUE = {
 /** One of the catalogue's reasons. */
 export type Reason = keyof typeof CATALOGUE;
 
+/** One thing that is wrong with a value: where, and why. */
+export interface SchemaIssue {
+  /** Such as ".items[3].name"; "" for the value itself. */
+  readonly path: string;
+  /** In the words of the schema's library. */
+  readonly message: string;
+}
+
 /** What an error may carry besides its reason and message. */
 export interface PoolErrorOptions {
   /** Overrides the catalogue where it says "idempotent", or where the job's own data decide. */
@@ -92,8 +100,10 @@ export interface PoolErrorOptions {
   /** With `pool_full`: busy ÷ capacity, and jobs parked. */
   utilization?: number;
   parked?: number;
-  /** With `job_failed` and `job_rejected`: the handler's own code for it, see {@link isJobCode}. */
+  /** With `job_failed` and `job_rejected`: the handler's own code for it, see {@link isJobCode}. Of a typed pool: "schema.…". */
   jobCode?: string;
+  /** What is wrong with a value that does not fit a typed pool's schema. Only where it was checked; the message crosses the wire. */
+  issues?: readonly SchemaIssue[];
   cause?: unknown;
 }
 
@@ -109,6 +119,8 @@ export class PoolError extends Error {
   readonly parked: number | undefined;
   /** The handler's own, stable code for what went wrong, such as "card.declined"; undefined when it gave none. */
   readonly jobCode: string | undefined;
+  /** At who checked a value by the schema of a typed pool: what is wrong with it. Undefined for all other errors. */
+  readonly issues: readonly SchemaIssue[] | undefined;
 
   constructor(reason: Reason, message: string, options: PoolErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -120,6 +132,7 @@ export class PoolError extends Error {
     this.utilization = options.utilization;
     this.parked = options.parked;
     this.jobCode = isJobCode(options.jobCode) ? options.jobCode : undefined;
+    this.issues = options.issues;
   }
 
   /** The Connect code of this reason. */

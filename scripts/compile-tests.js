@@ -27,6 +27,7 @@ const COMPILED = [
   "scripts",
   "services",
   "test",
+  "testing",
 ];
 
 rmSync(TARGET, { recursive: true, force: true });

@@ -40,7 +40,7 @@ async function pathOfAJob(servers: readonly string[]): Promise<string[]> {
   const session = new Session();
   session.connect();
   await session.post("Profiler.enable");
-  const manager = await Manager.connect("path", { servers: [...servers] });
+  const manager = await Manager.connect({ pool: "path", servers: [...servers] });
   await manager.add(new Worker({ pool: "path", slots: 4, run: ({ payload }) => Number(payload) + 1 }));
   const submit = (): Promise<unknown> => manager.submit(json.encode(41));
   try {

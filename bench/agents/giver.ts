@@ -11,7 +11,7 @@ let controllers: AbortController[] = [];
 let payloads: Uint8Array[] = [];
 
 export async function start(servers: readonly string[], pool: string, parkedLimit = 10_000): Promise<void> {
-  manager = await Manager.connect(pool, { servers: servers[0] as string, parkedLimit, graceMs: 0 });
+  manager = await Manager.connect({ pool, servers: servers[0] as string, parkedLimit, graceMs: 0 });
 }
 
 export async function untilSlots(slots: number): Promise<void> {

@@ -12,14 +12,14 @@ async function startWorker({ group, servers, slots, index, work }: Setup): Promi
     slots,
     codec: "bytes",
     run: work === "echo" ? (job) => job.payload : (job) => timed.run(Buffer.from(job.payload).toString()),
-    bus: { servers: servers[index % servers.length] as string },
+    servers: servers[index % servers.length] as string,
   });
   await worker.start();
   return { runs: timed.runs, stop: () => worker.stop() };
 }
 
 async function startCaller({ group, servers, slots, workers }: Setup): Promise<CallerRole> {
-  const manager = await Manager.connect(group, { servers: servers[0] as string, parkedLimit: 100_000 });
+  const manager = await Manager.connect({ pool: group, servers: servers[0] as string, parkedLimit: 100_000 });
   await untilTrue(() => manager.capacity.slots === slots * workers, "the manager sees every worker");
   return {
     encode: (text) => Buffer.from(text),

@@ -56,7 +56,7 @@ export function define(command: Command, shell: Shell): void {
   command.action(async (pool: string, what: Action, ids: string[], flags: DeadFlags) => {
     checkName("pool", pool);
     shell.exitCode = await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
-      const lane = await DurableLane.open(pool, { bus, prefix: subjects.prefix });
+      const lane = await DurableLane.open({ pool, connection: bus, prefix: subjects.prefix });
       try {
         return await run(shell, lane, what, ids, flags);
       } finally {

@@ -79,7 +79,7 @@ async function runEnqueue(shell: Shell, pool: string, argument: string, flags: E
   try {
     const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
     return await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
-      const client = await Client.connect(pool, { bus, prefix: subjects.prefix });
+      const client = await Client.connect({ pool, connection: bus, prefix: subjects.prefix });
       try {
         const receipt = await client.enqueue(payload, toOptions(flags));
         return await report(shell, pool, receipt, flags, abort.signal);

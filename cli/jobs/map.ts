@@ -59,7 +59,7 @@ export function define(command: Command, shell: Shell): void {
       return;
     }
     await withLink(shell, { ...flags, pool: undefined }, async (link) => {
-      const client = await Client.connect(pool, { bus: link.bus, prefix: link.subjects.prefix });
+      const client = await Client.connect({ pool, connection: link.bus, prefix: link.subjects.prefix });
       try {
         const scoutOf = (onUnknown: (error: PoolError) => void) => new PoolScout(link, pool, onUnknown);
         shell.exitCode = await new MapRun(shell, pool, flags, source, scoutOf).run(client, submitOptions);

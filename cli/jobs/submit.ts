@@ -95,7 +95,8 @@ async function run(
 ): Promise<JobEnd> {
   const id = flags.id ?? link.bus.runtime.newId();
   const options = { ...toSubmitOptions(shell, flags), id, signal };
-  const submitter = await connect(pool, { bus: link.bus, prefix: link.subjects.prefix }, flags.direct ?? false);
+  const to = { pool, connection: link.bus, prefix: link.subjects.prefix };
+  const submitter = await connect(to, flags.direct ?? false);
   try {
     return await runOneJob({ link, submitter, pool, payload, options, waitForPool: flags.waitForPool ?? false });
   } finally {
@@ -120,13 +121,12 @@ async function runRemote(
 }
 
 async function connect(
-  pool: string,
-  options: ClientOptions,
+  options: ClientOptions & { pool: string },
   direct: boolean,
 ): Promise<Submitter & { close(): Promise<void> }> {
-  if (!direct) return Client.connect(pool, options);
+  if (!direct) return Client.connect(options);
   const { Manager } = await import("../../services/manager/manager.js");
-  return Manager.connect(pool, options);
+  return Manager.connect(options);
 }
 
 /** The payload as it was given, if it is what --codec says. @throws PoolError `invalid_argument` */

@@ -77,7 +77,7 @@ export class ClientLane {
   async enqueue(payload: Payload, options: EnqueueOptions): Promise<Receipt> {
     const { runtime } = this.#bus;
     const checked = checkEnqueueOptions(options, this.#defaultTimeoutMs, runtime.wallNow());
-    const bytes = checkPayload(payload);
+    const bytes = toBytes(payload);
     this.#bus.requireConnected();
     const id = checked.id ?? runtime.newId();
     const after = checked.rerun ? await this.#lastOutcome(id) : 0;
@@ -92,9 +92,10 @@ export class ClientLane {
   }
 
   /** Stores a stream of jobs; a failure is told in its place. Throws only what the inputs throw. */
-  async *enqueueMany(
-    payloads: Iterable<Payload> | AsyncIterable<Payload>,
+  async *enqueueMany<T>(
+    inputs: Iterable<T> | AsyncIterable<T>,
     options: EnqueueManyOptions,
+    toPayload: (input: T) => Payload | Promise<Payload>,
   ): AsyncGenerator<Enqueued> {
     const { window = DEFAULT_WINDOW, ids, ...each } = options;
     if (!Number.isInteger(window) || window < 1 || window > MAX_WINDOW) {
@@ -104,8 +105,10 @@ export class ClientLane {
     }
     const underWay: Promise<Enqueued>[] = [];
     let index = 0;
-    for await (const payload of payloads) {
-      underWay.push(this.#enqueueAt(index, payload, ids === undefined ? each : { ...each, id: ids(index) }));
+    const enqueue = async (input: T, one: EnqueueOptions): Promise<Receipt> =>
+      this.enqueue(await toPayload(input), one);
+    for await (const input of inputs) {
+      underWay.push(toEnqueued(index, enqueue(input, ids === undefined ? each : { ...each, id: ids(index) })));
       index += 1;
       if (underWay.length >= window) yield (await underWay.shift()) as Enqueued;
     }
@@ -148,14 +151,6 @@ export class ClientLane {
     for (const wait of this.#waits) wait.stop();
     this.#notices.stop();
     this.#publisher.stop();
-  }
-
-  async #enqueueAt(index: number, payload: Payload, options: EnqueueOptions): Promise<Enqueued> {
-    try {
-      return { index, ok: true, receipt: await this.enqueue(payload, options) };
-    } catch (thrown) {
-      return { index, ok: false, error: toPoolError(thrown) };
-    }
   }
 
   #storeJob(
@@ -214,17 +209,20 @@ export class ClientLane {
   }
 }
 
+async function toEnqueued(index: number, stored: Promise<Receipt>): Promise<Enqueued> {
+  try {
+    return { index, ok: true, receipt: await stored };
+  } catch (thrown) {
+    return { index, ok: false, error: toPoolError(thrown) };
+  }
+}
+
 function attemptOf(outcome: Outcome): number {
   return outcome.ok ? outcome.result.attempt : outcome.attempt;
 }
 
 function workerOf(outcome: Outcome): string {
   return outcome.ok ? outcome.result.worker : outcome.worker;
-}
-
-function checkPayload(payload: unknown): Uint8Array {
-  if (typeof payload === "string" || payload instanceof Uint8Array) return toBytes(payload);
-  throw new PoolError("invalid_argument", "payload: use a Uint8Array or a string", { field: "payload" });
 }
 
 function undefinedWhenLate(error: unknown): undefined {

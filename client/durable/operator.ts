@@ -4,16 +4,15 @@ import { DurableNames } from "../../mesh/durable/names.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { PoolError } from "../../mesh/errors.js";
-import { Bus, type BusOptions } from "../../mesh/link/bus.js";
-import { checkName } from "../../mesh/wire/subjects.js";
+import { poolName } from "../../mesh/job/pool-definition.js";
+import { Bus } from "../../mesh/link/bus.js";
+import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
 import { DeadLetters } from "./dead-letters.js";
 
 /** Where the lane is. */
-export interface DurableLaneOptions extends BusOptions {
-  /** A connection to share; it is not closed by close(). Default: one of its own. */
+export interface DurableLaneOptions extends PartOptions {
+  /** @deprecated say `connection` */
   bus?: Bus;
-  /** First token of every subject; default "pool". */
-  prefix?: string;
 }
 
 export class DurableLane {
@@ -26,16 +25,23 @@ export class DurableLane {
   readonly #publisher: StreamPublisher;
 
   /** @throws PoolError `invalid_argument`, `bus_unavailable`, `unauthenticated` */
-  static async open(pool: string, options: DurableLaneOptions = {}): Promise<DurableLane> {
-    checkName("pool", pool);
+  static open(options: DurableLaneOptions & PoolOption): Promise<DurableLane>;
+  /** @deprecated say `DurableLane.open({ pool, ...options })` */
+  static open(pool: string, options?: DurableLaneOptions): Promise<DurableLane>;
+  static async open(
+    first: (DurableLaneOptions & PoolOption) | string,
+    rest?: DurableLaneOptions,
+  ): Promise<DurableLane> {
+    const options = toPartOptions("DurableLane.open", first, rest);
+    const pool = poolName(options.pool);
     const connecting = { name: `poolmesh-durable-${pool}`, waitOnFirstConnect: false, ...options };
-    return new DurableLane(pool, options.bus ?? (await Bus.connect(connecting)), options);
+    return new DurableLane(pool, options.connection ?? (await Bus.connect(connecting)), options);
   }
 
-  private constructor(pool: string, bus: Bus, options: DurableLaneOptions) {
+  private constructor(pool: string, bus: Bus, options: DurableLaneOptions & PoolOption) {
     this.pool = pool;
     this.#bus = bus;
-    this.#ownsBus = options.bus === undefined;
+    this.#ownsBus = options.connection === undefined;
     this.#names = new DurableNames(options.prefix);
     this.#store = new LaneStore(bus);
     this.#publisher = new StreamPublisher(bus);

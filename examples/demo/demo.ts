@@ -74,7 +74,7 @@ async function digestAll(ready: Ready, files: readonly InputFile[]): Promise<Run
   const sampler = new UtilizationSampler(ready.meter, POOL);
   const bar = new ProgressDisplay(screen, "digest");
   const tally = new Tally();
-  const client = await Client.connect(POOL, { servers: ready.nats });
+  const client = await Client.connect({ pool: POOL, servers: ready.nats });
   const begunAt = performance.now();
   sampler.start();
   bar.start(files.length);

@@ -48,8 +48,11 @@ export interface SubmitOptions {
   tracestate?: string;
 }
 
-/** A payload: bytes as they are, a string as UTF-8. Use {@link Codec.encode} for anything else. */
-export type Payload = Uint8Array | string;
+/**
+ * A payload: bytes as they are, a string as UTF-8 text, and any other value as JSON. So the text `"41"` and the number
+ * `41` are the same payload, and a JSON string needs its quotes: `JSON.stringify("text")`.
+ */
+export type Payload = Uint8Array | string | number | boolean | null | object;
 
 /** The result of one job. */
 export class JobResult {
@@ -123,9 +126,18 @@ export interface Submitter {
 
 const encoder = new TextEncoder();
 
-/** A payload as bytes. */
+/**
+ * A payload as bytes.
+ *
+ * @throws PoolError `invalid_argument`, field "payload", for what JSON cannot hold
+ */
 export function toBytes(payload: Payload): Uint8Array {
-  return typeof payload === "string" ? encoder.encode(payload) : payload;
+  if (typeof payload === "string") return encoder.encode(payload);
+  if (payload instanceof Uint8Array) return payload;
+  if (payload !== undefined) return json.encode(payload);
+  throw new PoolError("invalid_argument", "payload: there is none: use bytes, a text or a JSON value", {
+    field: "payload",
+  });
 }
 
 /** A job that is checked and has its defaults filled in: what every way in makes of its options, by {@link toJobSpec}. */

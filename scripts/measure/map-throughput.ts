@@ -102,8 +102,8 @@ function shown(perSecond: number): string {
 
 async function measure(url: string, slots: number): Promise<void> {
   const worker = await startService(url, ["worker", "--pool", POOL, "--handler", handler, "--slots", String(slots)]);
-  const client = await Client.connect(POOL, { servers: url });
-  const manager = await Manager.connect(POOL, { servers: url });
+  const client = await Client.connect({ pool: POOL, servers: url });
+  const manager = await Manager.connect({ pool: POOL, servers: url });
   const found: Record<"client" | "embedded" | "streaming" | "whole", number[]> = {
     client: [],
     embedded: [],

@@ -60,7 +60,7 @@ for (const stop of stops) await stop();
 
 async function startPool(plan: Plan): Promise<Manager> {
   for (let i = 1; i <= plan.workers; i += 1) await startWorker(plan, `${plan.pool}-${i}`);
-  const manager = await Manager.connect(plan.pool, { servers: broker.url });
+  const manager = await Manager.connect({ pool: plan.pool, servers: broker.url });
   stops.unshift(() => manager.stop());
   return manager;
 }
@@ -70,7 +70,7 @@ async function startWorker(plan: Plan, id: string, bus?: Bus): Promise<void> {
     id,
     pool: plan.pool,
     slots: plan.slots,
-    bus: { servers: broker.url },
+    servers: broker.url,
     acceptAfterMs: 1,
     graceMs: 5_000,
     run: async (job) => {

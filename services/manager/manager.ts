@@ -16,9 +16,12 @@ import type {
   Submitter,
 } from "../../mesh/job/job.js";
 import { DEFAULT_TIMEOUT_MS, toBytes } from "../../mesh/job/job.js";
+import { type PoolDefinition, poolName } from "../../mesh/job/pool-definition.js";
 import { type PayloadStarter, submitMany } from "../../mesh/job/submit-many.js";
+import { TypedPool } from "../../mesh/job/typed-pool.js";
 import { askCancel } from "../../mesh/link/ask-cancel.js";
-import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import { Bus } from "../../mesh/link/bus.js";
+import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -30,13 +33,19 @@ import { newManagerId, Pools } from "./pools.js";
 export type { ManagerHooks } from "./pool/pool-settings.js";
 
 /** How a manager is made. */
-export interface ManagerOptions extends BusOptions {
-  /** A connection to share; it is not closed by the manager. Default: one of its own. */
+export interface ManagerOptions extends PartOptions, EngineOptions {
+  /** @deprecated say `connection` */
   bus?: Bus;
   /** This manager's id; default made for you. */
   id?: string;
-  /** First token of every subject; default "pool". */
-  prefix?: string;
+  /** How long close() waits for live jobs, in milliseconds; default 10,000. */
+  graceMs?: number;
+  /** Also run the jobs that are enqueued, from streams of the broker's JetStream; default false. */
+  durable?: boolean;
+}
+
+/** How the jobs of a pool are held and given out; the same for every kind of manager. */
+export interface EngineOptions {
   /** Deadline of a job that names none, in milliseconds from submit; default 30,000. */
   timeoutMs?: number;
   /** Time to accept an offer before it is made again, in milliseconds; default 250, never less than four round trips. */
@@ -51,16 +60,12 @@ export interface ManagerOptions extends BusOptions {
   bare?: boolean;
   /** Workers known at once; default 20,000. */
   maxWorkers?: number;
-  /** How long close() waits for live jobs, in milliseconds; default 10,000. */
-  graceMs?: number;
-  /** Also run the jobs that are enqueued, from streams of the broker's JetStream; default false. */
-  durable?: boolean;
   /** They tell of the jobs that this manager runs; an id that you choose may belong to another one. */
   hooks?: ManagerHooks;
 }
 
 /** The settings that every kind of manager shares, with their defaults. */
-export function toPoolSettings(options: Omit<ManagerOptions, keyof BusOptions | "bus">): PoolSettings {
+export function toPoolSettings(options: EngineOptions): PoolSettings {
   return {
     limits: {
       jobs: options.parkedLimit ?? 10_000,
@@ -78,7 +83,7 @@ export function toPoolSettings(options: Omit<ManagerOptions, keyof BusOptions | 
 /** A manager of one pool. */
 export class Manager extends Lifecycle implements Submitter {
   readonly pool: string;
-  readonly #options: ManagerOptions;
+  readonly #options: ManagerOptions & PoolOption;
   readonly #members: PoolMember[] = [];
   #bus: Bus | undefined;
   #pools: Pools | undefined;
@@ -90,16 +95,23 @@ export class Manager extends Lifecycle implements Submitter {
    *
    * @throws PoolError `invalid_argument`, `bus_unavailable` when there is no broker (unless waitOnFirstConnect), `unauthenticated`
    */
-  static async connect(pool: string, options: ManagerOptions = {}): Promise<Manager> {
-    const manager = new Manager(pool, options);
+  static connect(options: ManagerOptions & PoolOption): Promise<Manager>;
+  /** @deprecated say `Manager.connect({ pool, ...options })` */
+  static connect(pool: string, options?: ManagerOptions): Promise<Manager>;
+  static async connect(first: (ManagerOptions & PoolOption) | string, rest?: ManagerOptions): Promise<Manager> {
+    const manager = new Manager(toPartOptions("Manager.connect", first, rest));
     await manager.start();
     return manager;
   }
 
-  constructor(pool: string, options: ManagerOptions = {}) {
+  /** Connects at start(). @throws PoolError `invalid_argument` */
+  constructor(options: ManagerOptions & PoolOption);
+  /** @deprecated say `new Manager({ pool, ...options })` */
+  constructor(pool: string, options?: ManagerOptions);
+  constructor(first: (ManagerOptions & PoolOption) | string, rest?: ManagerOptions) {
     super();
-    this.pool = checkName("pool", pool);
-    this.#options = options;
+    this.#options = toPartOptions("new Manager", first, rest);
+    this.pool = poolName(this.#options.pool);
   }
 
   /** The largest payload, in bytes: the broker's limit less our headers. */
@@ -120,9 +132,7 @@ export class Manager extends Lifecycle implements Submitter {
    * started now and stopped by close().
    */
   async add(worker: PoolMember): Promise<void> {
-    if (worker.pool !== this.pool) {
-      throw new PoolError("invalid_argument", "the worker is of another pool", { field: "pool" });
-    }
+    this.#mustBeMine(worker.pool, "the worker");
     worker.useBus(this.#openBus());
     await worker.start();
     this.#members.push(worker);
@@ -146,12 +156,18 @@ export class Manager extends Lifecycle implements Submitter {
     payloads: Iterable<Payload> | AsyncIterable<Payload>,
     options: SubmitManyOptions = {},
   ): AsyncIterable<IndexedOutcome> {
-    const pool = this.#openPool();
-    const starter: PayloadStarter = {
-      start: (payload, each, onEnd) => pool.submit(payload, each, { onEnd }),
-      cancel: (id) => pool.cancel(id),
-    };
-    return submitMany(starter, payloads, options);
+    return submitMany(starterOf(this.#openPool()), payloads, options);
+  }
+
+  /**
+   * The calls of this pool with types: values that are checked instead of payloads.
+   *
+   * @throws PoolError `invalid_argument`, field "pool", for the definition of another pool; `bus_unavailable` before the start
+   */
+  for<D extends PoolDefinition>(definition: D): TypedPool<D> {
+    this.#mustBeMine(definition.name, "the definition");
+    const submit = (payload: Uint8Array, options: SubmitOptions): Promise<JobResult> => this.submit(payload, options);
+    return new TypedPool(definition, { ...starterOf(this.#openPool()), submit });
   }
 
   detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
@@ -178,10 +194,10 @@ export class Manager extends Lifecycle implements Submitter {
   }
 
   protected async onStart(): Promise<void> {
-    const { bus, prefix, log } = this.#options;
+    const { connection, prefix, log } = this.#options;
     const settings = toPoolSettings(this.#options);
     this.#bus =
-      bus ??
+      connection ??
       (await Bus.connect({ name: `poolmesh-manager-${this.pool}`, waitOnFirstConnect: false, ...this.#options }));
     const id = this.#options.id ?? newManagerId(this.#bus.runtime);
     this.#pools = new Pools({
@@ -206,11 +222,15 @@ export class Manager extends Lifecycle implements Submitter {
     this.#engine = undefined;
     await Promise.all([this.#away?.stop(this.#graceMs), this.#pools?.stop()]);
     await Promise.all([...this.#members].map((worker) => worker.stop()));
-    if (this.#options.bus === undefined) await this.#bus?.close();
+    if (this.#options.connection === undefined) await this.#bus?.close();
   }
 
   get #graceMs(): number {
     return this.#options.graceMs ?? 10_000;
+  }
+
+  #mustBeMine(pool: string, what: string): void {
+    if (pool !== this.pool) throw new PoolError("invalid_argument", `${what} is of another pool`, { field: "pool" });
   }
 
   /** Whether another manager owns an id. */
@@ -242,4 +262,11 @@ export class Manager extends Lifecycle implements Submitter {
     if (this.#bus === undefined) throw new PoolError("bus_unavailable", "the manager was not started");
     return this.#bus;
   }
+}
+
+function starterOf(pool: Pool): PayloadStarter {
+  return {
+    start: (payload, each, onEnd) => pool.submit(payload, each, { onEnd }),
+    cancel: (id) => pool.cancel(id),
+  };
 }

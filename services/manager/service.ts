@@ -9,6 +9,7 @@ import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/mana
 import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import type { PartOptions } from "../../mesh/link/part-options.js";
 import { ServiceApi } from "../../mesh/link/service-api.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
@@ -22,8 +23,10 @@ import { newManagerId, Pools } from "./pools.js";
 import { warnOfStreams } from "./stream-check.js";
 
 /** How the service is made: a manager's options, and where it listens. */
-export interface ManagerServiceOptions extends Omit<ManagerOptions, "bus" | keyof BusOptions>, EdgeOptions {
+export interface ManagerServiceOptions extends Omit<ManagerOptions, keyof PartOptions | "bus">, EdgeOptions {
   bus?: BusOptions;
+  /** First token of every subject; default "pool". */
+  prefix?: string;
   log?: BusOptions["log"];
   /** The pools to serve; default all. */
   pools?: readonly string[];

@@ -39,6 +39,8 @@ export function toWorkerOptions(config: WorkerConfig, log: Logger): WorkerOption
   if (pool === undefined) throw missing("pool", "--pool NAME");
   if ((handler === undefined) === (exec === undefined)) throw missing("handler", "either --handler FILE or --exec CMD");
   return {
+    ...toBusOptions(config),
+    waitOnFirstConnect: true,
     ...pickDefined(config, ["slots", "labels", "prefix"]),
     ...pickDefined(config, ["recycleAfter", "loadTimeoutMs"]),
     ...pickDefined(config, ["heartbeatIntervalMs", "coalesceMs", "acceptAfterMs", "abortGraceMs", "graceMs"]),
@@ -46,7 +48,6 @@ export function toWorkerOptions(config: WorkerConfig, log: Logger): WorkerOption
     ...(id === undefined ? {} : { id }),
     ...(exec === undefined ? {} : { exec }),
     ...(handler === undefined ? {} : { handlerFile: handler, isolation }),
-    bus: { ...toBusOptions(config), waitOnFirstConnect: true, log },
     log,
   };
 }

@@ -11,6 +11,7 @@ import { MissingRights } from "../../mesh/link/missing-rights.js";
 import { within } from "../../mesh/link/runtime.js";
 import type { ServiceApi } from "../../mesh/link/service-api.js";
 import type { Subscription } from "../../mesh/link/subscription.js";
+import type { PartEvents } from "../../mesh/process/part-events.js";
 import { Ages } from "../../mesh/wire/ages.js";
 import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 import { Cancels } from "./cancels.js";
@@ -28,8 +29,14 @@ import { drainSubscription, Offers } from "./offers.js";
 import { KeptReplies, Replies } from "./replies.js";
 import { makeServiceEntry } from "./service-entry.js";
 import { Ticker } from "./ticker.js";
+import { tellOutcome, tellStarted, type WorkerEventMap } from "./worker-events.js";
 import type { WorkerSettings } from "./worker-options.js";
 import { missingOf, refusedForMs, repliesTo } from "./worker-rights.js";
+
+/** Who listens to a worker's events: undefined while nobody has asked for them. */
+export interface Listened {
+  events: PartEvents<WorkerEventMap> | undefined;
+}
 
 /** The state of a worker; the worker sets it (worker.ts). */
 export interface WorkerStatus {
@@ -40,6 +47,7 @@ export interface WorkerStatus {
 export interface SessionHost {
   readonly settings: WorkerSettings;
   readonly status: Readonly<WorkerStatus>;
+  readonly listened: Listened;
   readonly actions: Omit<ControlActions, "rollCall" | "setPace" | "resend" | "has" | "snapshot">;
 }
 
@@ -102,7 +110,15 @@ export class Session {
       sendable: (outcome) => replies.sendable(outcome),
       flush: () => replies.flush(),
       onFailed: (job, error) => report(job, { ok: false, error }),
-      onStarted: () => this.#ticker.onJobStarted(),
+      onStarted: (job) => {
+        this.#ticker.onJobStarted();
+        const events = host.listened.events;
+        if (events !== undefined) tellStarted(events, job);
+      },
+      onOutcome: (job, outcome, nowMs) => {
+        const events = host.listened.events;
+        if (events !== undefined) tellOutcome(events, job, outcome, nowMs);
+      },
       onChange: this.heartbeats.changed,
     });
     this.#intake = new Intake({

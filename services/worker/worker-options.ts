@@ -4,21 +4,26 @@
 
 import { PoolError } from "../../mesh/errors.js";
 import type { Codec, CodecName } from "../../mesh/job/codec.js";
+import { isPoolDefinition, type PoolDefinition, poolName } from "../../mesh/job/pool-definition.js";
 import type { BusOptions } from "../../mesh/link/bus.js";
+import { checkConnection, type PartOptions } from "../../mesh/link/part-options.js";
+import { deprecated } from "../../mesh/process/deprecation.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
 import type { IsolationName } from "../../mesh/process/options.js";
 import { defaultId } from "../../mesh/process/process.js";
 import { MAX_SLOTS } from "../../mesh/wire/heartbeat-codec.js";
 import { checkName, DEFAULT_PREFIX, Subjects } from "../../mesh/wire/subjects.js";
 import type { CodecPair, Handler } from "./handlers/handler.js";
-import { checkRun } from "./handlers/handler-exports.js";
+import { checkRun, noCodec } from "./handlers/handler-exports.js";
 
 /** The most labels a worker has. */
 const MAX_LABELS = 32;
 
 /** How a worker is made. Exactly one of `run`, `handlerFile` and `exec` says what it does. */
-export interface WorkerOptions<I = unknown, O = unknown> {
-  pool: string;
+export interface WorkerOptions<I = unknown, O = unknown> extends PartOptions {
+  /** A name, or the definition of a typed pool: then payloads and results are checked by its schemas. */
+  // biome-ignore lint/suspicious/noExplicitAny: what callers of the pool see does not matter here
+  pool: string | PoolDefinition<any, I, O, any>;
   /** Unique in its pool; default made from host and process. */
   id?: string;
   /** Jobs that run at once, 1 to 65,535; default 1. */
@@ -37,9 +42,8 @@ export interface WorkerOptions<I = unknown, O = unknown> {
   exec?: string;
   /** Default: the file's export `codec`, else JSON. For threads and processes it must be one with a name. */
   codec?: CodecName | Codec | CodecPair;
+  /** @deprecated say its options beside the others: `servers` in place of `bus: { servers }` */
   bus?: BusOptions;
-  /** First token of every subject; default "pool". */
-  prefix?: string;
   labels?: Record<string, string>;
   /** Default 1,000. */
   heartbeatIntervalMs?: number;
@@ -51,8 +55,11 @@ export interface WorkerOptions<I = unknown, O = unknown> {
   abortGraceMs?: number;
   /** The time running jobs have at stop(); default 10,000. */
   graceMs?: number;
-  log?: Logger;
 }
+
+/** Options of any handler. */
+// biome-ignore lint/suspicious/noExplicitAny: a handler takes what its own pool gives it
+export type AnyWorkerOptions = WorkerOptions<any, any>;
 
 /** Options with every default in place. */
 export interface WorkerSettings {
@@ -75,11 +82,11 @@ export interface WorkerSettings {
  *
  * @throws PoolError `invalid_argument` that names the option
  */
-export function settle(options: WorkerOptions<never, unknown>): WorkerSettings {
+export function settle(options: AnyWorkerOptions): WorkerSettings {
   checkOneHandler(options);
   return {
     id: checkName("worker", options.id ?? defaultId()),
-    pool: checkName("pool", options.pool),
+    pool: poolName(options.pool),
     slots: checkSlots(options.slots ?? 1),
     subjects: new Subjects(options.prefix ?? DEFAULT_PREFIX),
     labels: checkLabels(options.labels ?? {}),
@@ -93,13 +100,27 @@ export function settle(options: WorkerOptions<never, unknown>): WorkerSettings {
   };
 }
 
+/**
+ * How a worker makes its connection, when it has to.
+ *
+ * @throws PoolError `invalid_argument`, field "connection"
+ */
+export function connectingOptions(options: AnyWorkerOptions): BusOptions {
+  const { bus } = options;
+  if (bus !== undefined) {
+    const message = "the option bus of a Worker is deprecated: say servers and the others beside the other options";
+    deprecated("POOLMESH_DEP0003", message);
+  }
+  return { ...checkConnection({ ...options, ...bus }) };
+}
+
 /** @throws PoolError `invalid_argument`, field "slots" */
 export function checkSlots(slots: number): number {
   if (Number.isInteger(slots) && slots >= 1 && slots <= MAX_SLOTS) return slots;
   throw refuse("slots", `use a whole number from 1 to ${MAX_SLOTS}`);
 }
 
-function checkOneHandler(options: WorkerOptions<never, unknown>): void {
+function checkOneHandler(options: AnyWorkerOptions): void {
   const given = [options.run, options.handlerFile, options.exec].filter((each) => each !== undefined);
   if (given.length !== 1) throw refuse("handler", "say exactly one of run, handlerFile and exec");
   if (options.run !== undefined && typeof options.run !== "function") throw refuse("handler", "run is not a function");
@@ -108,9 +129,21 @@ function checkOneHandler(options: WorkerOptions<never, unknown>): void {
   if (recycleAfter !== undefined && !(Number.isSafeInteger(recycleAfter) && recycleAfter >= 1)) {
     throw refuse("recycleAfter", "use a whole number of jobs, at least 1");
   }
+  if (isPoolDefinition(options.pool)) checkTyped(options);
   if (options.handlerFile === undefined && options.isolation !== undefined && options.isolation !== "inline") {
     throw refuse("isolation", `only a handler file can run in a ${options.isolation}`);
   }
+}
+
+/** Schemas are code: they cross to no command, thread or process. */
+function checkTyped({ codec, exec, isolation = "inline" }: AnyWorkerOptions): void {
+  if (codec !== undefined) throw noCodec();
+  if (exec !== undefined) throw refuse("pool", "a command has no types: give the pool's name");
+  if (isolation === "inline") return;
+  throw refuse(
+    "pool",
+    `with isolation ${isolation}, give the pool's name, and export its definition from the file: export const pool`,
+  );
 }
 
 /** Within what a reader of heartbeats takes; more would make it drop them. */

@@ -10,14 +10,19 @@ import { PoolError } from "../../mesh/errors.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
+import { PartEvents } from "../../mesh/process/part-events.js";
 import { payloadLimit } from "../../mesh/wire/payloads.js";
+import { checkMiddleware, type JobMiddleware } from "./handlers/around/job-middleware.js";
 import { makeRunner } from "./handlers/make-runner.js";
 import type { Runner } from "./handlers/runner.js";
-import { Session, type WorkerStatus } from "./session.js";
-import { checkSlots, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
+import { type Listened, Session, type WorkerStatus } from "./session.js";
+import type { WorkerEvents, WorkerName } from "./worker-events.js";
+import { checkSlots, connectingOptions, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
 
-export type { Handler, Job } from "./handlers/handler.js";
+export type { JobMiddleware } from "./handlers/around/job-middleware.js";
+export type { Handler, HandlerOf, Job, JobOf } from "./handlers/handler.js";
 export type { HandlerContext } from "./handlers/handler-life.js";
+export type { WorkerEventMap, WorkerEvents } from "./worker-events.js";
 export type { WorkerOptions } from "./worker-options.js";
 
 /** How long aborted handlers may clean up at the end of the grace, in milliseconds. */
@@ -28,6 +33,8 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   readonly #settings: WorkerSettings;
   readonly #busOptions: BusOptions;
   readonly #runner: Runner;
+  readonly #middleware: JobMiddleware[] = [];
+  readonly #listened: Listened = { events: undefined };
   #hasCrashed = false;
   #bus: Bus | undefined;
   #wasReady = false;
@@ -52,14 +59,36 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
       this.#onLoaded = resolve;
     });
     this.#slots = this.#settings.slots;
-    this.#busOptions = { name: `poolmesh-worker ${this.#settings.id}`, log: this.#settings.log, ...options.bus };
+    const { log, id } = this.#settings;
+    this.#busOptions = { name: `poolmesh-worker ${id}`, log, ...connectingOptions(options) };
+    if (options.connection !== undefined) this.useBus(options.connection);
+    void this.closed.then((error) => this.#listened.events?.tell("worker:stop", { ...this.#name, error }));
     this.#runner = makeRunner(options, this.#settings, {
+      middleware: this.#middleware,
       maxBytes: () => (this.#bus === undefined ? 0 : payloadLimit(this.#bus)),
       onUsable: (slots) => {
         this.#usable = slots;
         this.#offerSlots();
       },
     });
+  }
+
+  /** What happens to this worker and its jobs; see {@link WorkerEventMap}. */
+  get events(): WorkerEvents {
+    this.#listened.events ??= new PartEvents(this.#settings.log);
+    return this.#listened.events;
+  }
+
+  /**
+   * Adds a middleware around the handler, before start(). The first one added is the outermost. It runs where the
+   * handler runs: for a thread or process, export `middleware` from the handler's file.
+   *
+   * @throws PoolError `invalid_argument`, field "middleware"
+   */
+  use(middleware: JobMiddleware<I>): this {
+    checkMiddleware(this.state, this.#runner.takesMiddleware === true, middleware);
+    this.#middleware.push(middleware as JobMiddleware);
+    return this;
   }
 
   get id(): string {
@@ -111,6 +140,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   async pause(): Promise<void> {
     if (this.#status.state !== WorkerState.READY) return;
     this.#setState(WorkerState.PAUSED);
+    this.#listened.events?.tell("worker:pause", this.#name);
     await this.#session?.offers.leave();
   }
 
@@ -119,6 +149,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     if (this.#status.state !== WorkerState.PAUSED) return;
     this.#session?.offers.join();
     this.#setState(WorkerState.READY);
+    this.#listened.events?.tell("worker:resume", this.#name);
   }
 
   /**
@@ -140,6 +171,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#session = new Session(this.#bus, this.#runner, {
       settings: this.#settings,
       status: this.#status,
+      listened: this.#listened,
       actions: {
         drain: () => this.#startDrain(),
         pause: () => this.pause(),
@@ -155,6 +187,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     await this.#bus.flush();
     this.#setState(WorkerState.READY);
     this.#wasReady = true;
+    this.#listened.events?.tell("worker:ready", { ...this.#name, slots: this.slots });
     if (this.workerState !== WorkerState.READY) return;
     this.#settings.log.info({ pool: this.pool, worker: this.id, slots: this.slots }, "worker ready");
   }
@@ -171,6 +204,10 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#status.state = WorkerState.STOPPED;
     if (this.#ownsBus) await this.#bus?.close();
     if (this.#wasReady) this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
+  }
+
+  get #name(): WorkerName {
+    return { pool: this.pool, worker: this.id };
   }
 
   /** Offers the slots, without those whose thread or process cannot be loaded. */
@@ -204,12 +241,15 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   async #leaveAndFinish(): Promise<void> {
     if (this.#session === undefined) return;
     this.#setState(WorkerState.DRAINING);
+    this.#listened.events?.tell("worker:drain", this.#name);
     await this.#session.offers.leave();
     await this.#session.jobs.empty();
   }
 
   async #connect(): Promise<Bus> {
-    const bus = await Bus.connect({ ...this.#busOptions, signal: this.#giveUp.signal });
+    const { signal } = this.#busOptions;
+    const signals = [this.#giveUp.signal, ...(signal === undefined ? [] : [signal])];
+    const bus = await Bus.connect({ ...this.#busOptions, signal: AbortSignal.any(signals) });
     if (this.#giveUp.signal.aborted) await bus.close();
     this.#throwIfStopped();
     return bus;

@@ -83,7 +83,7 @@ test("durable - kill -9 of workers, managers and the broker under load: nothing 
     Promise.all([manager(), manager()]),
     Promise.all([worker(), worker(), worker()]),
   ]);
-  const client = await Client.connect(POOL, { bus });
+  const client = await Client.connect({ pool: POOL, connection: bus });
   cleanUp(t, () => client.close());
   const ended = new Map<string, number>();
   bus.subscribe(`pool.${POOL}.ended.*`, ({ subject }) => {
@@ -113,7 +113,7 @@ test("durable - kill -9 of workers, managers and the broker under load: nothing 
   void worker();
   await enqueueing;
 
-  const lane = await DurableLane.open(POOL, { bus });
+  const lane = await DurableLane.open({ pool: POOL, connection: bus });
   cleanUp(t, () => lane.close());
   await eventually(async () => (await lane.figures().catch(() => undefined))?.stored === 0, {
     limitMs: 60_000,

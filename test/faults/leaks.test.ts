@@ -92,7 +92,7 @@ class Victim {
     const proxy = new TcpProxy(url);
     cleanUp(t, () => proxy.stop());
     await proxy.start();
-    const worker = new Worker({ pool: POOL, slots: SLOTS, run, graceMs: 0, bus: { servers: proxy.url } });
+    const worker = new Worker({ pool: POOL, slots: SLOTS, run, graceMs: 0, servers: proxy.url });
     cleanUp(t, () => worker.stop());
     await worker.start();
     return new Victim(proxy, worker);
@@ -141,9 +141,9 @@ function assertAll(ends: Record<string, number>): void {
 test(`leaks - after ${JOBS} mixed outcomes an embedded manager and its workers hold what they held before`, async (t) => {
   const broker = await startBroker(t, { jetStream: false });
   const bus = await connectBus(t, broker);
-  const manager = await Manager.connect(POOL, { bus, graceMs: 0 });
+  const manager = await Manager.connect({ pool: POOL, connection: bus, graceMs: 0 });
   cleanUp(t, () => manager.close());
-  const steady = new Worker({ pool: POOL, slots: SLOTS, run, graceMs: 0, bus: { servers: broker.url } });
+  const steady = new Worker({ pool: POOL, slots: SLOTS, run, graceMs: 0, servers: broker.url });
   cleanUp(t, () => steady.stop());
   await steady.start();
   const victim = await Victim.start(t, broker.url);
@@ -161,7 +161,7 @@ test(`leaks - after ${JOBS} mixed outcomes an embedded manager and its workers h
 test(`leaks - after ${JOBS} mixed outcomes a light client and a manager service hold what they held before`, async (t) => {
   const mesh = await startMesh(t);
   const bus = await connectBus(t, mesh.broker);
-  const client = await Client.connect(POOL, { bus });
+  const client = await Client.connect({ pool: POOL, connection: bus });
   cleanUp(t, () => client.close());
   await mesh.addWorker({ pool: POOL, slots: SLOTS, run }, t);
   const victim = await Victim.start(t, mesh.natsUrl);

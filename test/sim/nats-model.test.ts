@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Bus } from "../../mesh/link/bus.js";
+import { Interest } from "../../testing/nats/server/interest.js";
+import { SubjectPattern } from "../../testing/nats/server/subject-match.js";
 import { Rig } from "./nats/rig.js";
-import { Interest } from "./nats/server/interest.js";
-import { SubjectPattern } from "./nats/server/subject-match.js";
 
 suite("wires", () => {
   test("bytes take the time of their link, each direction its own", async () => {

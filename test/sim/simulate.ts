@@ -4,13 +4,13 @@
  * The whole run is one macrotask: nothing of the real machine gets in between.
  */
 import { fixChurnOrder } from "../../mesh/job/containers.js";
+import { SimNetwork } from "../../testing/nats/network.js";
 import { inMacrotask } from "./clock/microtasks.js";
 import { sealed } from "./clock/surroundings.js";
 import { History } from "./history.js";
 import { checkAll, type Violation } from "./invariants/invariants.js";
 import { SimMesh } from "./mesh/sim-mesh.js";
 import { Stage } from "./mesh/steps.js";
-import { SimNetwork } from "./nats/network.js";
 import { endOf, type Plan } from "./plan.js";
 import { SimWorld, type TraceLine } from "./world-clock.js";
 

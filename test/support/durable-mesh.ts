@@ -30,12 +30,12 @@ export async function startDurableMesh(): Promise<DurableMesh> {
   // The broker goes first: a manager that still has it waits until its open pulls are over.
   cleanUp(WHOLE_FILE, () => broker.stop());
   const startPool: DurableMesh["startPool"] = async (t, pool, run, options) => {
-    const worker = new Worker({ pool, id: `${pool}-worker`, run, bus: { servers }, ...options });
+    const worker = new Worker({ pool, id: `${pool}-worker`, run, servers, ...options });
     cleanUp(t, () => worker.stop());
     await worker.start();
-    const client = await Client.connect(pool, { servers });
+    const client = await Client.connect({ pool, servers });
     cleanUp(t, () => client.close());
-    const lane = await DurableLane.open(pool, { servers });
+    const lane = await DurableLane.open({ pool, servers });
     cleanUp(t, () => lane.close());
     await eventually(() => service.pools?.durable?.of(service.pools?.get(pool)) !== undefined);
     return [client, lane];

@@ -59,7 +59,7 @@ export class Mesh {
 
   /** Starts a worker, READY when this resolves; it is stopped when `t` ends, by default with the mesh. */
   async addWorker<I, O>(options: WorkerOptions<I, O>, t: Owner = this.#owner): Promise<Worker<I, O>> {
-    const worker = new Worker<I, O>({ graceMs: 0, ...options, bus: { servers: this.natsUrl, ...options.bus } });
+    const worker = new Worker<I, O>({ graceMs: 0, ...options, servers: this.natsUrl, ...options.bus });
     cleanUp(t, () => worker.stop());
     await worker.start();
     return worker;

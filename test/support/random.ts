@@ -1,14 +1,5 @@
-/** A seeded random source (mulberry32), so that a trace or a fuzz run can be repeated. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+/** Random sources of tests. */
+export { seededRandom } from "../../testing/sim/random.js";
 
 /** Draws for a fuzz run. The same random source gives the same draws. */
 export class FuzzDraw {

@@ -1,4 +1,5 @@
 /** A started worker of its own pool, and a caller to it; both end with the test. */
+import { poolName } from "../../mesh/job/pool-definition.js";
 import { Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { connectBus, type Owner } from "./broker.js";
 import { JobCaller } from "./core/job-caller.js";
@@ -20,8 +21,9 @@ export async function startWorker<I = unknown, O = unknown>(
 ): Promise<StartedWorker<I, O>> {
   pools += 1;
   const pool = options.pool ?? `pool-${process.pid}-${pools}`;
-  const worker = new Worker<I, O>({ id: "w1", bus: { servers: broker.url }, graceMs: 0, ...options, pool });
+  const name = poolName(pool);
+  const worker = new Worker<I, O>({ id: "w1", servers: broker.url, graceMs: 0, ...options, pool });
   t.after(() => worker.stop());
   await worker.start();
-  return { worker, pool, caller: new JobCaller(await connectBus(t, broker), pool) };
+  return { worker, pool: name, caller: new JobCaller(await connectBus(t, broker), name) };
 }

@@ -11,7 +11,7 @@ export function isolatedArm(isolation: "thread" | "process"): Arm {
   return {
     startWorker: async ({ group, servers, slots, index }: Setup): Promise<WorkerRole> => {
       const bus = { servers: servers[0] as string };
-      const worker = new Worker({ pool: group, id: `w${index}`, slots, handlerFile: HANDLER, isolation, bus });
+      const worker = new Worker({ pool: group, id: `w${index}`, slots, handlerFile: HANDLER, isolation, ...bus });
       await worker.start();
       return { stop: () => worker.stop() };
     },

@@ -132,7 +132,7 @@ export class AwayJobs {
   #clientOf(pool: string): Client {
     let client = this.#clients.get(pool);
     if (client === undefined) {
-      client = new Client(pool, { bus: this.#bus, prefix: this.#pools.subjects.prefix });
+      client = new Client({ pool, connection: this.#bus, prefix: this.#pools.subjects.prefix });
       // With a connection that is there already nothing is waited for.
       void client.start();
       this.#clients.set(pool, client);

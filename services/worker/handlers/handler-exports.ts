@@ -1,12 +1,15 @@
 /**
  * What a handler file exports, found and checked: `run` or a default export, and
- * perhaps `codec`, `setup` and `teardown`.
+ * perhaps `pool` (the definition of a typed pool), `middleware`, `codec`, `setup` and `teardown`.
  *
  * Pure. Functions are called on the object that exports them, so that
  * `export default new Handler()` finds its `this`.
  */
 import { PoolError } from "../../../mesh/errors.js";
 import { CODECS, type Codec, json } from "../../../mesh/job/codec.js";
+import { isPoolDefinition, type PoolDefinition } from "../../../mesh/job/pool-definition.js";
+import { type JobMiddleware, readMiddleware, withMiddleware } from "./around/job-middleware.js";
+import { typedHandler } from "./around/typed-handler.js";
 import type { CodecPair, Handler } from "./handler.js";
 import type { HandlerContext } from "./handler-life.js";
 
@@ -18,6 +21,8 @@ export interface LoadedHandler {
   readonly setup?: ((context: HandlerContext) => unknown) | undefined;
   /** Called once, after the last job. */
   readonly teardown?: (() => unknown) | undefined;
+  /** Of a typed pool. */
+  readonly definition?: PoolDefinition | undefined;
 }
 
 /** What may name a codec: one of ours by name, a codec, or one for each direction. */
@@ -32,17 +37,38 @@ type AnyFunction = (...args: never[]) => unknown;
  * @param module the module's namespace
  * @param shown the file's name, for messages
  * @param codec used instead of the module's own
- * @throws PoolError `invalid_argument`, field "handler" or "codec"
+ * @param middleware around the module's own
+ * @throws PoolError `invalid_argument`, field "handler", "middleware" or "codec"
  */
-export function readExports(module: Exports, shown: string, codec?: CodecChoice): LoadedHandler {
+export function readExports(
+  module: Exports,
+  shown: string,
+  codec?: CodecChoice,
+  middleware: readonly JobMiddleware[] = [],
+): LoadedHandler {
   const layers = layersOf(module);
-  const { codec: own = json } = layers.find((layer) => layer.codec !== undefined) ?? {};
-  return {
-    run: findRun(layers, shown),
-    codecs: toCodecs(codec ?? (own as CodecChoice)),
+  const { codec: own } = layers.find((layer) => layer.codec !== undefined) ?? {};
+  const handler = {
+    run: withMiddleware(findRun(layers, shown), [
+      ...middleware,
+      ...readMiddleware(
+        layers.map((each) => each.middleware).find((each) => each !== undefined),
+        shown,
+      ),
+    ]),
+    codecs: toCodecs(codec ?? (own === undefined ? json : (own as CodecChoice))),
     setup: findHook(layers, "setup", shown),
     teardown: findHook(layers, "teardown", shown),
   };
+  const definition = layers.map(({ pool }) => pool).find(isPoolDefinition);
+  if (definition === undefined) return handler;
+  if (codec !== undefined || own !== undefined) throw noCodec();
+  return typedHandler(handler, definition);
+}
+
+/** The schemas of a typed pool say how its payloads travel. */
+export function noCodec(): PoolError {
+  return refuse("codec", "the pool's definition says how its payloads travel: leave the codec out");
 }
 
 /**

@@ -8,6 +8,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { PoolError } from "../../../mesh/errors.js";
+import type { JobMiddleware } from "./around/job-middleware.js";
 import { type CodecChoice, type LoadedHandler, readExports, refuse } from "./handler-exports.js";
 import { readThrown } from "./thrown.js";
 import { registerTypeScript } from "./typescript.js";
@@ -18,15 +19,20 @@ export type { LoadedHandler } from "./handler-exports.js";
  * Loads and checks a file.
  *
  * @param codec used instead of the file's own
+ * @param middleware around the file's own
  * @throws PoolError `invalid_argument`, field "handler" or "codec"
  */
-export async function loadHandlerFile(path: string, codec?: CodecChoice): Promise<LoadedHandler> {
+export async function loadHandlerFile(
+  path: string,
+  codec?: CodecChoice,
+  middleware?: readonly JobMiddleware[],
+): Promise<LoadedHandler> {
   const shown = JSON.stringify(path);
   const file = resolve(path);
   if (!(await stat(file).catch(() => undefined))?.isFile()) throw refuse("handler", `there is no file ${shown}`);
   const module = await importFile(file, shown);
   try {
-    return readExports(module, shown, codec);
+    return readExports(module, shown, codec, middleware);
   } catch (thrown) {
     if (thrown instanceof PoolError) throw thrown;
     throw refuse("handler", `cannot read the exports of ${shown}: ${readThrown(thrown).message}`, thrown);

@@ -52,6 +52,7 @@ export class HandlerLife {
     this.#onStage("loading");
     const handler = await this.#load();
     if (this.#stopped.signal.aborted) throw new PoolError("canceled", "stopped while the handler was loaded");
+    this.#mustBeOf(this.#context.pool, handler);
     this.#handler = handler;
     if (handler.setup !== undefined) {
       this.#onStage("setup");
@@ -74,6 +75,13 @@ export class HandlerLife {
     } catch (thrown) {
       return readThrown(thrown);
     }
+  }
+
+  /** A file that exports a typed pool serves no other one. */
+  #mustBeOf(pool: string, { definition }: LoadedHandler): void {
+    if (definition === undefined || definition.name === pool) return;
+    const message = `handler: it is for the pool ${definition.name}, not for ${pool}`;
+    throw new PoolError("invalid_argument", message, { field: "handler" });
   }
 
   async #setUp(setup: NonNullable<LoadedHandler["setup"]>): Promise<void> {

@@ -9,6 +9,7 @@
 import { types } from "node:util";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
 import type { Codec } from "../../../mesh/job/codec.js";
+import type { GivenOf, PoolDefinition, ReturnedOf } from "../../../mesh/job/pool-definition.js";
 import type { Call, Failure, HandlerOutcome, Report } from "./runner.js";
 import { readThrown, type Thrown } from "./thrown.js";
 
@@ -41,6 +42,12 @@ export interface Job<I = unknown> {
 
 /** The user's function. */
 export type Handler<I = unknown, O = unknown> = (job: Job<I>) => O | Promise<O>;
+
+/** The job of a typed pool, as its handler sees it. */
+export type JobOf<D extends PoolDefinition> = Job<GivenOf<D>>;
+
+/** The handler of a typed pool. */
+export type HandlerOf<D extends PoolDefinition> = Handler<GivenOf<D>, ReturnedOf<D>>;
 
 /** The codecs of what goes in and what comes out. */
 export interface CodecPair {
@@ -82,7 +89,7 @@ export function invoke(run: Handler, codecs: CodecPair, call: Call, report?: Rep
 }
 
 /** May throw what a getter `then` throws. */
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
@@ -114,11 +121,11 @@ class HandlerJob implements Job {
   }
 
   get deadlineMs(): number {
-    return Date.now() + this.#call.deadlineAtMs - performance.now();
+    return Date.now() + timeLeftMs(this.#call);
   }
 
   get timeLeftMs(): number {
-    return Math.max(0, this.#call.deadlineAtMs - performance.now());
+    return Math.max(0, timeLeftMs(this.#call));
   }
 
   get traceparent(): string | undefined {
@@ -134,6 +141,10 @@ class HandlerJob implements Job {
   }
 }
 
+function timeLeftMs(call: Call): number {
+  return call.timeLeftMs ?? call.deadlineAtMs - performance.now();
+}
+
 /** What a handler returned, as an outcome. */
 function success(value: unknown, output: Codec): HandlerOutcome {
   try {
@@ -145,8 +156,20 @@ function success(value: unknown, output: Codec): HandlerOutcome {
   }
 }
 
+/** Thrown around a handler, by code of ours that knows which error the caller is to hear. */
+export class Refusal extends Error {
+  /** @param logged what the log says in place of the error's message, which may quote a payload */
+  constructor(
+    readonly error: PoolError,
+    readonly logged: string,
+  ) {
+    super(error.message);
+  }
+}
+
 /** What a handler threw, as an outcome: `job_rejected` for a PermanentError, else `job_failed`. */
 export function failure(thrown: unknown): Failure {
+  if (thrown instanceof Refusal) return { ok: false, error: thrown.error, logged: thrown.logged };
   const read = readThrown(thrown);
   const reason = read.permanent ? "job_rejected" : "job_failed";
   return failed(reason, safeMessage(read.message) || "the handler failed", read);

@@ -20,6 +20,7 @@ export interface InlineRunnerOptions {
 export class InlineRunner implements Runner {
   readonly isolation = Isolation.INLINE;
   readonly blocking = true;
+  readonly takesMiddleware = true;
   readonly #options: InlineRunnerOptions;
   readonly #life: HandlerLife;
   #stage: LifeStage = "loading";

@@ -50,7 +50,7 @@ export function failedJob(call: Call, failure: Failure): FailedJob {
     traceId: traceIdOf(call.traceparent),
     reason: error.reason,
     code: error.jobCode,
-    error: error.message,
+    error: (error === failure.error ? failure.logged : undefined) ?? error.message,
     stack: thrown?.stack,
     cause: thrown?.cause,
   };

@@ -2,7 +2,10 @@
 
 import { PoolError } from "../../../mesh/errors.js";
 import { json } from "../../../mesh/job/codec.js";
+import { isPoolDefinition } from "../../../mesh/job/pool-definition.js";
 import type { WorkerOptions, WorkerSettings } from "../worker-options.js";
+import { type JobMiddleware, withMiddleware } from "./around/job-middleware.js";
+import { typedHandler } from "./around/typed-handler.js";
 import { ExecRunner } from "./exec-runner.js";
 import type { Handler } from "./handler.js";
 import { type LoadedHandler, toCodecs } from "./handler-exports.js";
@@ -19,6 +22,8 @@ import type { Runner } from "./runner.js";
 export interface RunnerHost {
   /** The largest result now, in bytes. */
   readonly maxBytes: () => number;
+  /** Around the handler, where it runs in this process; complete at start(). */
+  readonly middleware: readonly JobMiddleware[];
   /** So many jobs can run at once now: fewer than there are slots while a thread or process cannot be loaded, else infinity. */
   readonly onUsable: (slots: number) => void;
 }
@@ -39,10 +44,15 @@ export function makeRunner<I, O>(options: WorkerOptions<I, O>, settings: WorkerS
     const source = { file: handlerFile, codec: codec === undefined ? undefined : nameOf(codec), context };
     return makeIsolated(settings, host, { kind: isolation === "thread" ? THREADS : PROCESSES, source, recycleAfter });
   }
-  const load = async (): Promise<LoadedHandler> =>
-    handlerFile === undefined
-      ? { run: run as Handler, codecs: toCodecs(codec ?? json) }
-      : loadHandlerFile(handlerFile, codec);
+  const definition = isPoolDefinition(options.pool) ? options.pool : undefined;
+  const load = async (): Promise<LoadedHandler> => {
+    const { middleware } = host;
+    const handler: LoadedHandler =
+      handlerFile === undefined
+        ? { run: withMiddleware(run as Handler, middleware), codecs: toCodecs(codec ?? json) }
+        : await loadHandlerFile(handlerFile, codec, middleware);
+    return definition === undefined || handler.definition !== undefined ? handler : typedHandler(handler, definition);
+  };
   const life = lifeOptions(settings);
   if (handlerFile !== undefined) return new InlineRunner({ load, context, report, ...life });
   toCodecs(codec ?? json);

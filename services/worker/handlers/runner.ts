@@ -14,6 +14,8 @@ export interface Failure {
   readonly error: PoolError;
   /** What was thrown, for the log; undefined when nothing was. */
   readonly thrown?: Thrown | undefined;
+  /** What the log says in place of the error's message, which may quote a payload. */
+  readonly logged?: string | undefined;
 }
 
 /** How a handler ended. */
@@ -37,6 +39,8 @@ export interface CallData {
 export interface Call extends CallData {
   /** Its deadline by performance.now(), in milliseconds. */
   readonly deadlineAtMs: number;
+  /** Milliseconds until the deadline, by the clock of who runs the job; default: by performance.now(). */
+  readonly timeLeftMs?: number;
   /** Fires at the deadline, at a cancel and at the end of a drain's grace; its reason is a PoolError. */
   readonly signal: AbortSignal;
   progress(payload: Uint8Array): void;
@@ -49,6 +53,8 @@ export interface Runner {
   readonly isolation: Isolation;
   /** Whether a handler can block the worker's own event loop. */
   readonly blocking: boolean;
+  /** Whether functions of the worker's own process can run around the handler; default false. */
+  readonly takesMiddleware?: boolean;
   /** Loads what there is to load. @throws PoolError `invalid_argument` */
   start(): Promise<void>;
   /** Runs one job, and ends the call when it is done. */

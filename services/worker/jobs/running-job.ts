@@ -12,6 +12,8 @@ import type { Call, HandlerOutcome } from "../handlers/runner.js";
 
 /** Hears of every transition, once. */
 export interface JobLedger {
+  /** Monotonic milliseconds. */
+  now(): number;
   onProgress(job: RunningJob, payload: Uint8Array): void;
   onAborted(job: RunningJob, error: PoolError, nowMs: number): void;
   /** @param answered whether the caller was already answered, at the abort */
@@ -57,6 +59,10 @@ export class RunningJob implements Call {
     this.deadlineAtMs = order.deadlineAtMs;
     this.accepted = !order.offered;
     this.key = attemptKey(order);
+  }
+
+  get timeLeftMs(): number {
+    return this.deadlineAtMs - this.ledger.now();
   }
 
   get traceparent(): string | undefined {

@@ -42,7 +42,9 @@ export interface RunningJobsParts {
   /** A job has failed for a reason that its handler does not know: it was aborted, or its result is not sendable. */
   readonly onFailed: (job: RunningJob, error: PoolError) => void;
   /** A job has started. */
-  readonly onStarted: () => void;
+  readonly onStarted: (job: RunningJob) => void;
+  /** A job has its outcome: its caller is answered. */
+  readonly onOutcome: (job: RunningJob, outcome: HandlerOutcome, nowMs: number) => void;
   /** Called whenever a heartbeat would say something new. */
   readonly onChange: () => void;
 }
@@ -141,7 +143,7 @@ export class RunningJobs implements JobLedger {
     const job = new RunningJob(order, pool, worker, nowMs, this);
     this.#jobs.set(job.key, job);
     this.#totals.acceptedTotal += 1;
-    this.#parts.onStarted();
+    this.#parts.onStarted(job);
     this.#parts.onChange();
     if (!runner.blocking) runner.run(job);
     else if (job.accepted || acceptPolicy.resultIsEnough) this.#runHere(job, nowMs);
@@ -179,6 +181,10 @@ export class RunningJobs implements JobLedger {
     return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
+  now(): number {
+    return this.#parts.now();
+  }
+
   onProgress(job: RunningJob, payload: Uint8Array): void {
     for (const order of askersOf(job)) if (order.offered) order.answerer.progress(order, payload);
   }
@@ -214,6 +220,7 @@ export class RunningJobs implements JobLedger {
 
   #answer(job: RunningJob, outcome: HandlerOutcome, nowMs: number): void {
     for (const order of askersOf(job)) order.answerer.end(order, outcome, nowMs);
+    this.#parts.onOutcome(job, outcome, nowMs);
   }
 
   #accept(job: RunningJob): void {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { bytes } from "../../../mesh/job/codec.js";
 import { HEADER_RESERVE_BYTES } from "../../../mesh/wire/headers.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
-import { type HeldJob, heldJob } from "../../support/held-job.js";
+import { type HeldJob, heldJob } from "../../support/core/held-job.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startMesh } from "../../support/mesh.js";
 import { type Exit, startCli } from "../../support/process.js";

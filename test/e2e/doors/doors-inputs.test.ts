@@ -27,9 +27,9 @@ let ran = 0;
 await mesh.addWorker({ pool: POOL, id: "w1", run: () => (ran += 1) });
 await mesh.untilCapacity(POOL, 1);
 const bus = await connectBus(WHOLE_FILE, mesh.broker);
-const manager = await Manager.connect(POOL, { servers: mesh.natsUrl });
+const manager = await Manager.connect({ pool: POOL, servers: mesh.natsUrl });
 cleanUp(WHOLE_FILE, () => manager.close());
-const client = await Client.connect(POOL, { servers: mesh.natsUrl });
+const client = await Client.connect({ pool: POOL, servers: mesh.natsUrl });
 cleanUp(WHOLE_FILE, () => client.close());
 const rpcs = Object.entries(rpcTransports(mesh.manager.url)).map(
   ([name, transport]) => [name, createClient(ManagerService, transport)] as const,
@@ -87,8 +87,8 @@ async function natsError(subject: string, headers: Headers = [], payload: Uint8A
 for (const [what, name] of Object.entries(BAD_NAMES)) {
   test(`library: a name with ${what} is refused before any I/O`, async () => {
     const refused: [string, () => unknown][] = [
-      ["pool", () => new Manager(name)],
-      ["pool", () => new Client(name)],
+      ["pool", () => new Manager({ pool: name })],
+      ["pool", () => new Client({ pool: name })],
       ["pool", () => new Worker({ pool: name, run: () => 1 })],
       ["worker", () => new Worker({ pool: POOL, id: name, run: () => 1 })],
       ["job", () => manager.detachSubmit("1", { id: name })],

@@ -60,9 +60,9 @@ function makeName(random: () => number): string {
 
 test("no generated name that breaks the rule reaches the broker, on any door", async (t) => {
   const heard = await startCanary(t, mesh, POOL);
-  const manager = await Manager.connect(POOL, { servers: mesh.natsUrl });
+  const manager = await Manager.connect({ pool: POOL, servers: mesh.natsUrl });
   cleanUp(t, () => manager.close());
-  const client = await Client.connect(POOL, { servers: mesh.natsUrl });
+  const client = await Client.connect({ pool: POOL, servers: mesh.natsUrl });
   cleanUp(t, () => client.close());
   const rpcs = Object.values(rpcTransports(mesh.manager.url)).map((each) => createClient(ManagerService, each));
   const random = seededRandom(SEED);
@@ -71,9 +71,9 @@ test("no generated name that breaks the rule reaches the broker, on any door", a
   for (const [index, name] of names.entries()) {
     const rpc = rpcs[index % rpcs.length] as (typeof rpcs)[number];
     const tries: (() => unknown)[] = [
-      () => Manager.connect(name, { servers: mesh.natsUrl }),
-      () => Client.connect(name, { servers: mesh.natsUrl }),
-      () => new Worker({ pool: POOL, id: name, run: () => 1, bus: { servers: mesh.natsUrl } }).start(),
+      () => Manager.connect({ pool: name, servers: mesh.natsUrl }),
+      () => Client.connect({ pool: name, servers: mesh.natsUrl }),
+      () => new Worker({ pool: POOL, id: name, run: () => 1, servers: mesh.natsUrl }).start(),
       () => manager.submit("1", { id: name }),
       () => client.submit("1", { id: name }),
       () => manager.cancel(name),
@@ -91,7 +91,7 @@ test("no generated name that breaks the rule reaches the broker, on any door", a
 
 test("a header that could break out of its line never leaves: client and trace context are checked", async (t) => {
   const heard = await startCanary(t, mesh, POOL);
-  const manager = await Manager.connect(POOL, { servers: mesh.natsUrl });
+  const manager = await Manager.connect({ pool: POOL, servers: mesh.natsUrl });
   cleanUp(t, () => manager.close());
   for (const text of ["a\r\nPool-Attempt: 7", "a\nb", "a\0b", "\u200b", "a\u2028b"]) {
     for (const options of [{ client: text }, { traceparent: text }, { tracestate: text }]) {

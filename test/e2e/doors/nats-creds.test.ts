@@ -27,7 +27,7 @@ test("a client's credential submits a job and hears its result, a rival's and a 
   const listen = { host: "127.0.0.1", port: 0 };
   const manager = new ManagerService({ id: "m1", bus: broker.busOptions(RIGHTS.manager), listen, graceMs: 100 });
   const bus = broker.busOptions(RIGHTS.worker);
-  const worker = new Worker<number, number>({ id: "w1", pool: "adder", bus, run: ({ payload }) => payload + 1 });
+  const worker = new Worker<number, number>({ id: "w1", pool: "adder", ...bus, run: ({ payload }) => payload + 1 });
   for (const part of [manager, worker]) {
     cleanUp(t, () => part.stop());
     await part.start();

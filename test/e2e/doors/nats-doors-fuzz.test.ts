@@ -124,7 +124,7 @@ test("random messages at every NATS subject end no process, lose no job and are 
   const broker = await startBroker(t, { auth: { user: "u", password: PASSWORD } });
   const processes = await startMesh(t, broker.url);
   const bus = await connectBus(t, broker, { user: "u", password: PASSWORD });
-  const client = await Client.connect(POOL, { bus });
+  const client = await Client.connect({ pool: POOL, connection: bus });
   cleanUp(t, () => client.close());
   const beside = new Beside(client);
   const running = beside.run();

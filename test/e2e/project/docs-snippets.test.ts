@@ -7,8 +7,8 @@
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { symlink, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
 import { findCli } from "../../../broker/find.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
@@ -27,6 +27,8 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "docs/protocol.md go": "test/e2e/project/docs-protocol.test.ts",
   "docs/protocol.md python": "test/e2e/project/docs-protocol.test.ts",
 };
+/** Packages that samples import besides Poolmesh. */
+const OF_THE_READER = ["zod"];
 const DRAWING = "text";
 const READY_LINE = /^ready nats=(\S+) manager=(\S+) meter=(\S+)/;
 /** What production starts instead of npx, from the project's folder. */
@@ -68,6 +70,7 @@ test("the commands of the README work as they are, in an empty folder with the p
   const install = (steps[0]?.command ?? "").replace("install poolmesh", `install --prefer-offline ${tarball}`);
   const installed = await run(t, "bash", ["-c", install], { cwd: project, limitMs: STEP_LIMIT_MS });
   assert.equal(installed.code, 0, installed.stderr);
+  for (const name of OF_THE_READER) await symlink(resolve("node_modules", name), join(project, "node_modules", name));
 
   const [up] = rest.splice(
     rest.findIndex(({ command }) => command.includes("poolmesh up ")),
@@ -96,6 +99,14 @@ test("the TypeScript samples compile with tsc --strict against the packed packag
     samples.map((sample) => nameOf(sample) ?? ""),
     ["--noEmit"],
   );
+  assert.equal(code, 0, stdout);
+});
+
+test("the tests that docs/testing.md shows pass with the packed package", async (t) => {
+  const shown = samples.filter(({ file }) => file === "docs/testing.md").map((sample) => nameOf(sample) ?? "");
+  assert.equal(shown.length, 2);
+  const args = ["--import", "tsx", "--test", ...shown];
+  const { code, stdout } = await run(t, process.execPath, args, { cwd: project, limitMs: STEP_LIMIT_MS });
   assert.equal(code, 0, stdout);
 });
 

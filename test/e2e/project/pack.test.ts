@@ -14,7 +14,7 @@ const USER_PROGRAM = `
 import { json, Manager, PoolError, Worker, type Job } from "poolmesh";
 import { watchCapacity } from "poolmesh/browser";
 const worker = new Worker<number, number>({ pool: "adder", run: (job: Job<number>) => job.payload + 1 });
-const manager = await Manager.connect("adder", { servers: process.env.NATS_URL ?? "" });
+const manager = await Manager.connect({ pool: "adder", servers: process.env.NATS_URL ?? "" });
 await manager.add(worker);
 const result = await manager.submit(json.encode(41));
 const answer: number = result.json<number>();
@@ -32,6 +32,8 @@ test("a scratch project installs the package, imports it with types, and runs a 
     "dist/index.js",
     "dist/index.d.ts",
     "dist/browser.js",
+    "dist/testing.js",
+    "dist/testing.d.ts",
     "dist/cli/main.js",
     "dist/page/index.html",
     "LICENSE",

@@ -154,7 +154,7 @@ export class Rig {
 
   /** A caller that needs a manager somewhere. */
   async client(options: ClientOptions = {}): Promise<Caller> {
-    const client = await Client.connect(POOL, { servers: this.nextUrl(), ...options });
+    const client = await Client.connect({ pool: POOL, servers: this.nextUrl(), ...options });
     cleanUp(this.owner, () => client.close());
     return this.#keep(new Caller(this.history, client));
   }
@@ -164,7 +164,7 @@ export class Rig {
     const jobStart: NonNullable<ManagerOptions["hooks"]>["jobStart"] = ({ id, attempt, worker }) =>
       this.history.add({ kind: "accepted", id, attempt, worker });
     const hooks = { ...options.hooks, jobStart };
-    const manager = await Manager.connect(POOL, { servers: this.nextUrl(), graceMs: 100, ...options, hooks });
+    const manager = await Manager.connect({ pool: POOL, servers: this.nextUrl(), graceMs: 100, ...options, hooks });
     cleanUp(this.owner, () => manager.close());
     return this.#keep(new Caller(this.history, manager)) as Caller & { readonly submitter: Manager };
   }

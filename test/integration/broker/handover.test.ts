@@ -97,7 +97,7 @@ test("moves - a member of a queue group leaves it first, so that no message is o
 test("moves - a client waits for the answer to what it sent before it leaves", async (t) => {
   const { leaving, bus, other, moved } = await startCrowd(t);
   const submissions = await playManager(other, "p");
-  const client = await Client.connect("p", { bus });
+  const client = await Client.connect({ pool: "p", connection: bus });
   cleanUp(t, () => client.close());
   const begun = gate();
   bus.on("handover", () => begun.open());
@@ -118,7 +118,7 @@ test("moves - a client waits for the answer to what it sent before it leaves", a
 test("moves - a job that was sent during a move is not in doubt after it: it goes to one manager, once", async (t) => {
   const { leaving, bus, other, moved } = await startCrowd(t);
   const submissions = await playManager(other, "p");
-  const client = await Client.connect("p", { bus });
+  const client = await Client.connect({ pool: "p", connection: bus });
   cleanUp(t, () => client.close());
   const submitted = gate<Promise<unknown>>();
   bus.on("handover", () => {

@@ -26,7 +26,7 @@ async function startPool(t: Owner) {
     await held.promise;
     return String(job.payload).length;
   };
-  const worker = new Worker({ pool: "p", run, slots: 1, codec: "text", graceMs: 100, bus: { servers: broker.url } });
+  const worker = new Worker({ pool: "p", run, slots: 1, codec: "text", graceMs: 100, servers: broker.url });
   cleanUp(t, () => worker.stop());
   await worker.start();
   const shrink = async (): Promise<void> => {
@@ -40,7 +40,7 @@ async function startPool(t: Owner) {
 
 test("smaller max_payload - a parked job is refused, and the pool goes on", async (t) => {
   const { servers, open, started, shrink } = await startPool(t);
-  const manager = await Manager.connect("p", { servers });
+  const manager = await Manager.connect({ pool: "p", servers });
   cleanUp(t, () => manager.close());
   // Before it hears the worker, a manager takes the pool for one without heartbeats, and parks nothing.
   await eventually(() => manager.capacity.slots === 1);
@@ -61,7 +61,7 @@ test("smaller max_payload - a client hears of a job that its manager has, althou
   const service = new ManagerService({ bus: { servers }, listen: { host: "127.0.0.1", port: 0 }, graceMs: 100 });
   cleanUp(t, () => service.stop());
   await service.start();
-  const client = await Client.connect("p", { servers });
+  const client = await Client.connect({ pool: "p", servers });
   cleanUp(t, () => client.close());
   const running = client.submit(LARGE);
   await eventually(() => started() === 1);
@@ -73,7 +73,7 @@ test("smaller max_payload - a client hears of a job that its manager has, althou
 
 test("smaller max_payload - a job that no manager has taken is refused", async (t) => {
   const { servers, shrink } = await startPool(t);
-  const client = await Client.connect("p", { servers });
+  const client = await Client.connect({ pool: "p", servers });
   cleanUp(t, () => client.close());
   const waiting = failure(client.submit(LARGE, { timeoutMs: 60_000, idempotent: true }));
   await shrink();

@@ -25,7 +25,7 @@ const metrics = async (): Promise<string> => (await fetch(`${mesh.manager.url}/m
 test("a stream over job subjects that is added later gives no result, and is told in a line, a metric and the error", async (t) => {
   await mesh.addWorker<number, number>({ pool: "covered", slots: 4, run: ({ payload }) => payload + 1 });
   await mesh.untilCapacity("covered", 4);
-  const client = await Client.connect("covered", { servers: mesh.natsUrl });
+  const client = await Client.connect({ pool: "covered", servers: mesh.natsUrl });
   cleanUp(t, () => client.close());
   assert.equal((await client.submit("41")).text(), "42");
   assert.doesNotMatch(await metrics(), /poolmesh_manager_covering_stream\{/);

@@ -82,7 +82,7 @@ test("doctor - with --durable it tries what the lane needs, stores nothing, purg
     return payload;
   };
   await mesh.addWorker({ pool: "adder", id: "own", run }, t);
-  const client = await Client.connect("adder", { servers: mesh.natsUrl });
+  const client = await Client.connect({ pool: "adder", servers: mesh.natsUrl });
   cleanUp(t, () => client.close());
   for (const payload of ["7", "13"]) {
     await client.enqueue(payload).then((receipt) => receipt.result({ timeoutMs: 20_000 }).catch(() => undefined));

@@ -14,7 +14,7 @@ import { eventually, gate, within } from "../../support/wait.js";
 const broker = await startBroker(WHOLE_FILE);
 
 async function connectManager(t: Owner, pool: string, options: ManagerOptions = {}): Promise<Manager> {
-  const manager = await Manager.connect(pool, { servers: broker.url, graceMs: 100, ...options });
+  const manager = await Manager.connect({ pool, servers: broker.url, graceMs: 100, ...options });
   t.after(() => manager.close());
   return manager;
 }
@@ -202,7 +202,7 @@ test("a worker that does not say that it takes bundles gets each job by itself",
 test("a broker that takes small messages only: bundles are no larger, with jobs and with results", async (t) => {
   const small = await startBroker(t, { maxPayloadBytes: 8_192 });
   const { pool } = await startWorker(t, small, { slots: 64, run: (job) => job.payload });
-  const manager = await Manager.connect(pool, { servers: small.url, graceMs: 100 });
+  const manager = await Manager.connect({ pool, servers: small.url, graceMs: 100 });
   t.after(() => manager.close());
   await eventually(() => manager.capacity.slots === 64, { what: "the worker's slots" });
   const payloads = Array.from({ length: 64 }, (_, i) => JSON.stringify(`${i} ${"x".repeat(3_000)}`));

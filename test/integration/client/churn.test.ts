@@ -15,7 +15,7 @@ const payloadOf = (index: number): Uint8Array => Buffer.from(`${index}:${"x".rep
 
 test("churn - 20,000 jobs through workers that come and go each have one outcome, right to the byte", async (t) => {
   const broker = await startBroker(t);
-  const manager = await Manager.connect("churn", { servers: broker.url });
+  const manager = await Manager.connect({ pool: "churn", servers: broker.url });
   t.after(() => manager.close());
   let executions = 0;
   const addWorker = async (): Promise<Worker> => {
@@ -23,7 +23,7 @@ test("churn - 20,000 jobs through workers that come and go each have one outcome
       executions += 1;
       return digest(job.bytes);
     };
-    const worker = new Worker({ pool: "churn", slots: 16, run, codec: bytes, bus: { servers: broker.url } });
+    const worker = new Worker({ pool: "churn", slots: 16, run, codec: bytes, servers: broker.url });
     t.after(() => worker.stop());
     await worker.start();
     return worker;

@@ -24,7 +24,7 @@ async function startClient(t: Owner) {
   cleanUp(t, () => proxy.stop());
   await proxy.start();
   const bus = await connectBus(t, { url: proxy.url });
-  const client = await Client.connect("p", { bus });
+  const client = await Client.connect({ pool: "p", connection: bus });
   cleanUp(t, () => client.close());
   return { broker, proxy, bus, client };
 }
@@ -85,7 +85,7 @@ test("client outages - what a suspended manager does not take goes to one that i
   await service.start();
   worker.subscribe("pool.p.job", (msg) => void msg.respond("7"), QUEUE_WORKERS);
   await Promise.all([suspended.flush(), worker.flush()]);
-  const client = await Client.connect("p", { servers: broker.url });
+  const client = await Client.connect({ pool: "p", servers: broker.url });
   cleanUp(t, () => client.close());
   const results = await Promise.all(
     Array.from({ length: 12 }, () => client.submit("1", { idempotent: true, waitForPool: true })),

@@ -32,10 +32,10 @@ async function startProxy(t: Owner): Promise<TcpProxy> {
 }
 
 async function startPool(t: Owner, pool: string, run: Handler<unknown, unknown>, slots = 4): Promise<Client> {
-  const worker = new Worker({ pool, run, slots, graceMs: 100, bus: { servers } });
+  const worker = new Worker({ pool, run, slots, graceMs: 100, servers });
   t.after(() => worker.stop());
   await worker.start();
-  const client = await Client.connect(pool, { servers });
+  const client = await Client.connect({ pool, servers });
   t.after(() => client.close());
   return client;
 }

@@ -49,12 +49,12 @@ function unlessDisconnected(error: PoolError): undefined {
 test("durable - on three brokers each stream has three copies, and jobs go on when one broker is killed", async (t) => {
   const brokers = await startThree(t);
   const bus = { servers: brokers.map(({ url }) => url) };
-  const manager = await Manager.connect("three", { ...bus, durable: true, graceMs: 100 });
+  const manager = await Manager.connect({ pool: "three", ...bus, durable: true, graceMs: 100 });
   cleanUp(t, () => manager.close());
-  const worker = new Worker({ pool: "three", run: (job) => Number(job.payload) + 1, slots: 4, bus });
+  const worker = new Worker({ pool: "three", run: (job) => Number(job.payload) + 1, slots: 4, ...bus });
   cleanUp(t, () => worker.stop());
   await worker.start();
-  const client = await Client.connect("three", bus);
+  const client = await Client.connect({ pool: "three", ...bus });
   cleanUp(t, () => client.close());
   const reader = await Bus.connect(bus);
   cleanUp(t, () => reader.close());

@@ -196,7 +196,7 @@ test("durable - a job that may run once never runs again when the worker that ha
     pool,
     slots: 1,
     graceMs: 0,
-    bus: { servers: link.url },
+    servers: link.url,
     run: () => {
       runs += 1;
       started.open();
@@ -206,7 +206,7 @@ test("durable - a job that may run once never runs again when the worker that ha
   cleanUp(t, () => lost.stop());
   await lost.start();
   await eventually(() => service.pools?.durable?.of(service.pools?.get(pool)) !== undefined);
-  const other = await Client.connect(pool, { servers });
+  const other = await Client.connect({ pool, servers });
   cleanUp(t, () => other.close());
   const receipt = await other.enqueue("1", { idempotent: false });
   await started.promise;

@@ -44,7 +44,7 @@ async function startMesh(t: TestContext, idempotent: (index: number) => boolean)
   const doomed = await manager("doomed");
   await Promise.all(Array.from({ length: WORKERS }, worker));
   const bus = await connectBus(t, broker);
-  const client = await Client.connect(POOL, { bus });
+  const client = await Client.connect({ pool: POOL, connection: bus });
   cleanUp(t, () => client.close());
   const ended = new Map<string, number>();
   bus.subscribe(`pool.${POOL}.ended.*`, ({ subject }) => {
@@ -118,7 +118,7 @@ test("durable - kill -9 of a manager that holds 300 running jobs that may run on
   await killAndEnd(mesh);
   const runs = await mesh.runs();
   assert.equal(runs.length, new Set(runs).size, "none ran twice");
-  const lane = await DurableLane.open(POOL, { bus: mesh.bus });
+  const lane = await DurableLane.open({ pool: POOL, connection: mesh.bus });
   cleanUp(t, () => lane.close());
   const dead = new Set<string>();
   for await (const { id } of lane.dead.list({ limit: JOBS })) dead.add(id);

@@ -32,10 +32,10 @@ test("durable - /metrics tells what of a pool is queued, held, retrying and dead
     if (payload === "waits") await held.promise;
     return payload;
   };
-  const worker = new Worker({ pool: POOL, slots: 1, graceMs: 0, bus, run });
+  const worker = new Worker({ pool: POOL, slots: 1, graceMs: 0, ...bus, run });
   cleanUp(t, () => worker.stop());
   await worker.start();
-  const client = await Client.connect(POOL, bus);
+  const client = await Client.connect({ pool: POOL, ...bus });
   cleanUp(t, () => client.close());
   cleanUp(t, () => broker.stop());
   const scrape = async (): Promise<Record<string, number>> => {

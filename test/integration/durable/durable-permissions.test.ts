@@ -43,7 +43,7 @@ test("permissions - durable jobs and dead letters work with the sets of the tabl
     if (job.payload === 13) throw new PermanentError("unlucky");
     return job.payload;
   };
-  const worker = new Worker({ id: "the-worker", pool: POOL, run, slots: 2, bus: as("worker") });
+  const worker = new Worker({ id: "the-worker", pool: POOL, run, slots: 2, ...as("worker") });
   for (const part of [manager, worker]) {
     cleanUp(t, () => part.stop());
     await part.start();

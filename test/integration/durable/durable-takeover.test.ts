@@ -37,7 +37,7 @@ test("durable - what a dead manager held is at another one in seconds, long befo
     pool: POOL,
     slots: SLOTS,
     graceMs: 0,
-    bus: { servers: broker.url },
+    servers: broker.url,
     run: async ({ payload }) => {
       runs.set(payload, (runs.get(payload) ?? 0) + 1);
       await held.promise;
@@ -46,7 +46,7 @@ test("durable - what a dead manager held is at another one in seconds, long befo
   });
   cleanUp(t, () => worker.stop());
   await worker.start();
-  const client = await Client.connect(POOL, { servers: broker.url });
+  const client = await Client.connect({ pool: POOL, servers: broker.url });
   cleanUp(t, () => client.close());
   const ids: string[] = [];
   for await (const one of client.enqueueMany(
@@ -69,7 +69,7 @@ test("durable - what a dead manager held is at another one in seconds, long befo
   cleanUp(t, () => survivor.stop());
   await survivor.start();
   const ended = new Map<string, number>();
-  const heard = await Client.connect(POOL, { servers: broker.url });
+  const heard = await Client.connect({ pool: POOL, servers: broker.url });
   cleanUp(t, () => heard.close());
   await eventually(() => survivor.pools?.durable?.knowsHeld(POOL, "a-doomed") === lane(doomed)?.held, {
     what: "the held list",

@@ -84,7 +84,7 @@ async function startAll(t: Owner) {
     slots: 2,
     graceMs: 0,
     log,
-    bus: mesh.bus(WORKER),
+    ...mesh.bus(WORKER),
     run: async ({ payload }: { payload: unknown }) => {
       runs.set(payload, (runs.get(payload) ?? 0) + 1);
       if (payload === "hold") await held.promise;

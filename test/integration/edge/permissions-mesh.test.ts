@@ -61,7 +61,7 @@ class StrictMesh {
       id: name,
       slots,
       graceMs: 0,
-      bus: this.bus(rights),
+      ...this.bus(rights),
       run: async ({ payload, signal }: Job<unknown>) => {
         if (payload === "hold") await Promise.race([this.held.promise, aborted(signal)]);
         return typeof payload === "number" ? payload + 1 : payload;

@@ -139,7 +139,7 @@ for (const isolation of ISOLATIONS) {
     function unstarted(handlerFile: string, loadTimeoutMs?: number): Worker {
       const bus = { servers: broker.url };
       const limit = loadTimeoutMs === undefined ? {} : { loadTimeoutMs };
-      return new Worker({ pool: "unstarted", handlerFile, isolation, bus, ...limit });
+      return new Worker({ pool: "unstarted", handlerFile, isolation, ...bus, ...limit });
     }
   });
 }

@@ -91,7 +91,7 @@ for (const isolation of ["inline", "thread", "process"] as const) {
       await mesh.addWorker({ pool, handlerFile: folder.write("handler.mjs", FAILING), isolation }, t);
       await mesh.untilCapacity(pool, 1);
       const bus = await connectBus(t, mesh.broker);
-      const client = new Client(pool, { bus });
+      const client = new Client({ pool, connection: bus });
       t.after(() => client.stop());
       await client.start();
       const byClient = await client.submit('"pay"').catch((error: unknown) => error);

@@ -17,13 +17,13 @@ const broker = await startBroker(WHOLE_FILE, { jetStream: false });
 async function heldSlot(t: Owner, pool: string, options: ManagerOptions = {}) {
   const held = gate();
   const order: string[] = [];
-  const manager = await Manager.connect(pool, { servers: broker.url, graceMs: 0, ...options });
+  const manager = await Manager.connect({ pool, servers: broker.url, graceMs: 0, ...options });
   cleanUp(t, () => manager.close());
   const worker = new Worker<string>({
     pool,
     codec: "text",
     graceMs: 0,
-    bus: { servers: broker.url },
+    servers: broker.url,
     run: async ({ payload }) => {
       order.push(payload);
       if (payload === "first") await held.promise;

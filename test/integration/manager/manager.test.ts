@@ -17,7 +17,7 @@ const broker: Broker = await startBroker(WHOLE_FILE);
 const servers = broker.url;
 
 async function startManager(t: Owner, pool: string, options: ManagerOptions = {}): Promise<Manager> {
-  const manager = await Manager.connect(pool, { servers, graceMs: 100, ...options });
+  const manager = await Manager.connect({ pool, servers, graceMs: 100, ...options });
   t.after(() => manager.close());
   return manager;
 }
@@ -28,7 +28,7 @@ async function startWorker(
   run: Handler<unknown, unknown>,
   options: Partial<WorkerOptions> = {},
 ): Promise<Worker> {
-  const worker = new Worker({ pool, run, graceMs: 100, bus: { servers }, ...options });
+  const worker = new Worker({ pool, run, graceMs: 100, servers, ...options });
   t.after(() => worker.stop());
   await worker.start();
   return worker;
@@ -303,7 +303,7 @@ test("manager - hooks tell of workers and jobs", async (t) => {
 });
 
 test("manager - add() runs a worker on the manager's own connection and close() ends both", async () => {
-  const manager = await Manager.connect("added", { servers });
+  const manager = await Manager.connect({ pool: "added", servers });
   const worker = new Worker({ pool: "added", run: (job) => job.payload, slots: 1 });
   await manager.add(worker);
   assert.equal((await manager.submit("7")).json(), 7);
@@ -353,11 +353,11 @@ test("manager - names, timeouts and the like are refused by field", async (t) =>
     assert.equal(error.reason, "invalid_argument");
     assert.equal(error.field, field);
   }
-  assert.throws(() => new Manager("a.b"), { reason: "invalid_argument", field: "pool" });
+  assert.throws(() => new Manager({ pool: "a.b" }), { reason: "invalid_argument", field: "pool" });
 });
 
 test("client - a manager's absence is one honest error", async (t) => {
-  const client = await Client.connect("alone", { servers });
+  const client = await Client.connect({ pool: "alone", servers });
   t.after(() => client.close());
   const error = await failure(client.submit("0", { wait: false }));
   assert.equal(error.reason, "bus_unavailable");

@@ -29,7 +29,7 @@ const second = new ManagerService({
 });
 cleanUp(WHOLE_FILE, () => second.stop());
 await second.start();
-const embedded = await Manager.connect("counted", { servers: mesh.natsUrl, graceMs: 0 });
+const embedded = await Manager.connect({ pool: "counted", servers: mesh.natsUrl, graceMs: 0 });
 cleanUp(WHOLE_FILE, () => embedded.close());
 const bus = await connectBus(WHOLE_FILE, mesh.broker);
 const rpcs: Rpc<typeof ManagerServiceDesc>[] = [mesh.manager.url, second.url].map((baseUrl) =>

@@ -54,7 +54,7 @@ test("a mistyped pool is told at once through every door, with the name that was
 
 test("a submission over NATS that says so waits for a pool to come", async (t) => {
   const bus = await connectBus(t, mesh.broker);
-  const client = await Client.connect("to-come", { bus });
+  const client = await Client.connect({ pool: "to-come", connection: bus });
   cleanUp(t, () => client.close());
   const jobs = [request(bus, "to-come", { waitForPool: true }), client.submit("1", { waitForPool: true })];
   const metrics = async (): Promise<string> => (await fetch(`${mesh.manager.url}/metrics`)).text();

@@ -186,7 +186,7 @@ test("control - guesses of the token have to wait and are logged with their sour
 
 test("control - pauses, resumes and drains a worker, and the view follows", async (t) => {
   const meter = await startMeter(t, broker, { pools: ["control"], control: true, controlToken: TOKEN });
-  const worker = new Worker({ pool: "control", id: "w1", run: () => 1, bus: { servers: broker.url } });
+  const worker = new Worker({ pool: "control", id: "w1", run: () => 1, servers: broker.url });
   cleanUp(t, () => worker.stop());
   await worker.start();
   const client = meterClient(meter);

@@ -17,7 +17,7 @@ const HANDLERS = new URL("../../support/handlers/", import.meta.url).pathname;
 
 for (const isolation of ["inline", "thread", "process"] as const) {
   const make = (file: string) => () =>
-    new Worker({ pool: "life", handlerFile: HANDLERS + file, isolation, bus: { servers: broker.url }, graceMs: 0 });
+    new Worker({ pool: "life", handlerFile: HANDLERS + file, isolation, servers: broker.url, graceMs: 0 });
   lifecycleContract(`worker (${isolation})`, make("bytes-echo.ts"), make("no-function.ts"));
 }
 
@@ -130,7 +130,7 @@ describe("worker life", () => {
   });
 
   test("stop() ends a start that waits for a broker", async () => {
-    const worker = new Worker({ pool: "p", run: () => 1, bus: { servers: "nats://127.0.0.1:1" } });
+    const worker = new Worker({ pool: "p", run: () => 1, servers: "nats://127.0.0.1:1" });
     const starting = worker.start();
     setImmediate(() => void worker.stop());
     await assert.rejects(within(starting), { reason: "canceled" });
@@ -175,7 +175,7 @@ describe("worker life", () => {
           pool: "p",
           handlerFile: HANDLERS + name,
           isolation,
-          bus: { servers: "nats://127.0.0.1:1" },
+          servers: "nats://127.0.0.1:1",
         });
         await assert.rejects(
           within(worker.start()),

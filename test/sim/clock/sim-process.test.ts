@@ -1,7 +1,7 @@
 /** A simulated process: its clocks, and the order of timers and sockets when it goes on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EPOCH_MS, SimulatedProcess } from "../sim-process.js";
+import { EPOCH_MS, SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import { SimWorld } from "../world-clock.js";
 import { inMacrotask } from "./microtasks.js";
 

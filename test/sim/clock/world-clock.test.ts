@@ -1,8 +1,8 @@
 /** True time: events in order, promise chains between them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EventQueue } from "../../../testing/sim/event-queue.js";
 import { SimWorld } from "../world-clock.js";
-import { EventQueue } from "./event-queue.js";
 import { inMacrotask } from "./microtasks.js";
 import { sealed } from "./surroundings.js";
 

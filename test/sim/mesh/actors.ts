@@ -98,13 +98,13 @@ export function makeWorker(bus: Bus, id: string, slots: number, handle: Handle):
 
 /** A program with the light client. */
 export function makeClient(bus: Bus): CallerActor {
-  const client = new Client(POOL, { bus });
+  const client = new Client({ pool: POOL, connection: bus });
   return caller(bus, client, () => []);
 }
 
 /** A program with a manager of its own. */
 export function makeEmbedded(bus: Bus, id: string): CallerActor {
-  const manager = new Manager(POOL, { bus, id, graceMs: GRACE_MS });
+  const manager = new Manager({ pool: POOL, connection: bus, id, graceMs: GRACE_MS });
   const unclean = (): string[] => {
     const { parked } = manager.capacity;
     return parked === 0 ? [] : [`${id} has ${parked} jobs parked`];

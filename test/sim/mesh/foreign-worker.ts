@@ -11,9 +11,9 @@ import { json } from "../../../mesh/job/codec.js";
 import type { Connection } from "../../../mesh/link/connection.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
 import { encodeReplyHeaders, HEADER, type ReplyKind } from "../../../mesh/wire/headers.js";
+import type { SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import type { History, RunFact } from "../history.js";
 import { POOL } from "../plan.js";
-import type { SimulatedProcess } from "../sim-process.js";
 import type { Actor } from "./actors.js";
 import type { RunCounter, SimPayload } from "./handler.js";
 

@@ -3,8 +3,8 @@
  * and reports each run. Its result says which payload and which run made it.
  */
 import type { Job } from "../../../services/worker/worker.js";
+import type { SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import type { History, RunFact } from "../history.js";
-import type { SimulatedProcess } from "../sim-process.js";
 
 /** The payload of every simulated job. */
 export interface SimPayload {

@@ -5,11 +5,11 @@
  * one after another, as a service does under a supervisor.
  */
 import { Bus } from "../../../mesh/link/bus.js";
+import type { SimConnection } from "../../../testing/nats/client/sim-connection.js";
+import type { SimNetwork } from "../../../testing/nats/network.js";
+import { SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import { type History, traceText } from "../history.js";
-import type { SimConnection } from "../nats/client/sim-connection.js";
-import type { SimNetwork } from "../nats/network.js";
 import type { ActorPlan, CallerPlan, Plan, WorkerPlan } from "../plan.js";
-import { SimulatedProcess } from "../sim-process.js";
 import type { SimWorld } from "../world-clock.js";
 import { type Actor, type CallerActor, makeClient, makeEmbedded, makeManager, makeWorker } from "./actors.js";
 import { type ForeignParts, makeBareWorker, makeForeignWorker } from "./foreign-worker.js";

@@ -1,9 +1,9 @@
 /** Carries out the steps of a plan: each fault begins here, and ends by itself. */
 
+import type { SimNetwork } from "../../../testing/nats/network.js";
+import type { SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import { type HeardOutcome, type History, traceText } from "../history.js";
-import type { SimNetwork } from "../nats/network.js";
 import { describeStep, endOf, type JobPlan, type Plan, type Step } from "../plan.js";
-import type { SimulatedProcess } from "../sim-process.js";
 import type { SimWorld } from "../world-clock.js";
 import type { SimMesh } from "./sim-mesh.js";
 import { Operator, startStranger } from "./strangers.js";

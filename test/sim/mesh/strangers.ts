@@ -4,9 +4,9 @@ import type { Connection } from "../../../mesh/link/connection.js";
 import type { Timer } from "../../../mesh/link/runtime.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
 import { wireHeaders } from "../../../mesh/wire/wire-headers.js";
+import { SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import type { History } from "../history.js";
 import { POOL, type Step, type StrangerAct } from "../plan.js";
-import { SimulatedProcess } from "../sim-process.js";
 import type { StageParts } from "./steps.js";
 
 const EVERY_MS = 40;

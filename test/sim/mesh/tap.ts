@@ -6,9 +6,9 @@
  */
 import type { Connection } from "../../../mesh/link/connection.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
+import type { SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import { type History, traceText } from "../history.js";
 import { POOL } from "../plan.js";
-import type { SimulatedProcess } from "../sim-process.js";
 import type { SimWorld } from "../world-clock.js";
 
 /** Who publishes. */

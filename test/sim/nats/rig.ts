@@ -1,9 +1,9 @@
 /** A small world for tests of the model: brokers, and clients that note what they get. */
 import type { Msg, PublishOptions } from "nats";
-import { SimulatedProcess } from "../sim-process.js";
+import type { SimConnection } from "../../../testing/nats/client/sim-connection.js";
+import { type BrokerOptions, type ConnectOptions, SimNetwork } from "../../../testing/nats/network.js";
+import { SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import { SimWorld } from "../world-clock.js";
-import type { SimConnection } from "./client/sim-connection.js";
-import { type BrokerOptions, type ConnectOptions, SimNetwork } from "./network.js";
 
 /** What a rig has. */
 export interface RigOptions {

@@ -52,10 +52,10 @@ export async function runPoolmesh(
     await runs.run(index, serviceMs);
     return null;
   };
-  const manager = await Manager.connect("trace", { servers: servers[0] as string, ...options });
+  const manager = await Manager.connect({ pool: "trace", servers: servers[0] as string, ...options });
   const workers = Array.from(
     { length: slots },
-    (_, i) => new Worker({ pool: "trace", slots: 1, run, bus: { servers: servers[i % servers.length] as string } }),
+    (_, i) => new Worker({ pool: "trace", slots: 1, run, servers: servers[i % servers.length] as string }),
   );
   try {
     await Promise.all(workers.map((worker) => worker.start()));

@@ -72,9 +72,9 @@ export function rpcTransports(baseUrl: string): Record<string, Transport> {
 }
 
 async function libraryDoors(t: Owner, { natsUrl }: Mesh, pool: string): Promise<Door[]> {
-  const manager = await Manager.connect(pool, { servers: natsUrl, graceMs: 0 });
+  const manager = await Manager.connect({ pool, servers: natsUrl, graceMs: 0 });
   cleanUp(t, () => manager.close());
-  const client = await Client.connect(pool, { servers: natsUrl });
+  const client = await Client.connect({ pool, servers: natsUrl });
   cleanUp(t, () => client.close());
   return [
     { name: "Manager", submit: async (payload, options) => (await manager.submit(payload, options)).payload },

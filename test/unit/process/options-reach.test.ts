@@ -5,6 +5,7 @@ import { Command } from "commander";
 import type { CommandModule } from "../../../cli/commands.js";
 import { toFlags } from "../../../cli/spec-options.js";
 import { serviceArgs, serviceEnv, UP_SPECS } from "../../../cli/up/up-options.js";
+import type { BusOptions } from "../../../mesh/link/bus.js";
 import { envName, flagName, type OptionSpec, type OptionSpecs, readConfig } from "../../../mesh/process/config.js";
 import { silentLog } from "../../../mesh/process/log.js";
 import { BUS_OPTIONS, OPTIONS } from "../../../mesh/process/options.js";
@@ -53,7 +54,7 @@ const METER = {
 } as const;
 
 const WORKER = {
-  ...{ bus: IN_BUS, log: null, run: null, codec: null },
+  ...{ bus: IN_BUS, connection: null, log: null, run: null, codec: null },
   ...{ pool: "pool", id: "id", slots: "slots", handlerFile: "handler", isolation: "isolation", exec: "exec" },
   ...{ recycleAfter: "recycleAfter", loadTimeoutMs: "loadTimeoutMs", labels: "labels", prefix: "prefix" },
   ...{ heartbeatIntervalMs: "heartbeatIntervalMs", coalesceMs: "coalesceMs", acceptAfterMs: "acceptAfterMs" },
@@ -81,7 +82,7 @@ const PROGRAMS: Readonly<Record<"manager" | "meter" | "worker", Program>> = {
     load: () => import("../../../cli/serve/worker.js"),
     needs: { pool: "adder", handler: "adder.ts" },
     make: (env, flags) => toWorkerOptions(readConfig(WORKER_CONFIG, env, flags, OPTIONS) as WorkerConfig, silentLog),
-    settings: complete<keyof WorkerOptions>(WORKER),
+    settings: complete<Exclude<keyof WorkerOptions, Exclude<keyof BusOptions, "log">>>(WORKER),
   },
 };
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { packageRoot } from "../../../mesh/process/identity.js";
 
-const PARTS = ["bench", "broker", "browser", "cli", "client", "mesh", "scripts", "services", "test"];
+const PARTS = ["bench", "broker", "browser", "cli", "client", "mesh", "scripts", "services", "test", "testing"];
 const MOST_LINES = 400;
 const MOST_FILES = 15;
 

@@ -44,6 +44,7 @@ class WorkerRig {
       flush: () => {},
       onFailed: () => {},
       onStarted: () => {},
+      onOutcome: () => {},
       onChange: () => {},
     });
     this.#intake = new Intake({

@@ -10,6 +10,7 @@ import { attemptKey, type JobLedger, RunningJob } from "../../../services/worker
 function start(): { job: RunningJob; seen: string[] } {
   const seen: string[] = [];
   const ledger: JobLedger = {
+    now: () => 0,
     onProgress: (_, payload) => seen.push(`progress ${payload.length}`),
     onAborted: (_, error) => seen.push(`aborted ${error.reason}`),
     onEnded: (_, outcome, answered) => seen.push(`ended ${outcome.ok ? "ok" : outcome.error.reason} ${answered}`),

@@ -30,7 +30,7 @@ export interface WireError {
 /** An outcome on its way back. */
 export type WireEnding =
   | { readonly ok: true; readonly payload: Uint8Array }
-  | { readonly ok: false; readonly error: WireError; readonly thrown: Thrown | undefined };
+  | { readonly ok: false; readonly error: WireError; readonly thrown: Thrown | undefined; readonly logged?: string };
 
 /** From the worker. */
 export type ToHost =
@@ -79,10 +79,13 @@ export function fromWireError({ reason, message, field, jobCode }: WireError): P
 }
 
 export function toWireEnding(outcome: HandlerOutcome): WireEnding {
-  return outcome.ok ? outcome : { ok: false, error: toWireError(outcome.error), thrown: outcome.thrown };
+  if (outcome.ok) return outcome;
+  const { error, thrown, logged } = outcome;
+  return { ok: false, error: toWireError(error), thrown, ...(logged === undefined ? {} : { logged }) };
 }
 
 export function fromWireEnding(outcome: WireEnding): HandlerOutcome {
   if (outcome.ok) return outcome;
-  return { ok: false, error: fromWireError(outcome.error), thrown: outcome.thrown } satisfies Failure;
+  const { error, thrown, logged } = outcome;
+  return { ok: false, error: fromWireError(error), thrown, logged } satisfies Failure;
 }

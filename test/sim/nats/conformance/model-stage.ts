@@ -1,8 +1,8 @@
 /** A script on the model: time is simulated. */
 import type { Connection } from "../../../../mesh/link/connection.js";
-import { SimulatedProcess } from "../../sim-process.js";
+import { type Permissions, SimNetwork } from "../../../../testing/nats/network.js";
+import { SimulatedProcess } from "../../../../testing/sim/sim-process.js";
 import { SimWorld } from "../../world-clock.js";
-import { type Permissions, SimNetwork } from "../network.js";
 import type { Stage } from "./play.js";
 import type { ClientOptions, Script, ScriptPermissions } from "./script.js";
 
