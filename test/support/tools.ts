@@ -11,7 +11,7 @@ import { delimiter, join } from "node:path";
 import { findCli } from "../../broker/find.js";
 
 /** What tests may ask for. */
-export type Tool = "go" | "python3" | "nats" | "chromium" | "curl" | "redis-server" | "openssl";
+export type Tool = "go" | "python3" | "nats" | "chromium" | "curl" | "redis-server" | "openssl" | "promtool";
 
 const NAMES: Readonly<Record<Tool, readonly string[]>> = {
   go: ["go"],
@@ -21,6 +21,7 @@ const NAMES: Readonly<Record<Tool, readonly string[]>> = {
   curl: ["curl"],
   "redis-server": ["redis-server"],
   openssl: ["openssl"],
+  promtool: ["promtool"],
 };
 const USUAL_FOLDERS = ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/usr/local/go/bin", "/opt/homebrew/bin"];
 const nats = await findCli();
