@@ -25,7 +25,7 @@ skip() {
 build() {
   local name=$1
   shift
-  if [ -x ".cache/bin/$name" ] || { [ "$name" != deploy-check ] && have "$name"; }; then return 0; fi
+  if have "$name"; then return 0; fi
   have go || return 1
   echo "building $name"
   env GOBIN="$PWD/.cache/bin" go "$@" >"$work/go.log" 2>&1 || {
@@ -34,7 +34,10 @@ build() {
   }
 }
 
-checker() { build deploy-check -C deploy/check build -o "$PWD/.cache/bin/deploy-check" .; }
+checker() {
+  if [ deploy/check/main.go -nt .cache/bin/deploy-check ]; then rm -f .cache/bin/deploy-check; fi
+  build deploy-check -C deploy/check build -o "$PWD/.cache/bin/deploy-check" .
+}
 
 check_alerts() {
   step "alert rules and configurations of Prometheus"
