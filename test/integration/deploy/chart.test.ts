@@ -22,7 +22,9 @@ for (const values of VALUES) {
     for (const { name, spec } of pods) {
       const [container] = spec.containers;
       assert.ok(container, name);
-      const env = Object.fromEntries(container.env.map(({ name: variable, value }) => [variable, value ?? "set"]));
+      const env = Object.fromEntries(
+        container.env.map(({ name: variable, value }) => [variable, value?.replace(/\$\(\w+\)/, "set") ?? "set"]),
+      );
       const isWorker = container.args[0] === "worker";
       const handler: Record<string, string> =
         isWorker && !container.args.includes("--handler") ? { POOLMESH_HANDLER: "h.ts" } : {};

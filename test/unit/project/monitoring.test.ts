@@ -37,6 +37,14 @@ test("every alert has a severity, a summary and a description, and a name of its
   }
 });
 
+test("docs/operations.md says of every alert what it means and what to do, and of no other", () => {
+  const rows = [...readFileSync("docs/operations.md", "utf8").matchAll(/^\| `(Poolmesh\w+)` \| [^|]+ \| [^|]+ \|$/gm)];
+  assert.deepEqual(
+    rows.map(([, name]) => name),
+    alerts().map(({ alert }) => alert),
+  );
+});
+
 test("every alert has a test of the rules in which it fires", () => {
   const { tests } = parse(readFileSync(RULE_TESTS_FILE, "utf8")) as { tests: RuleTest[] };
   const fired = tests.flatMap(({ alert_rule_test }) =>

@@ -35,6 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 
 {{- define "poolmesh.podSecurity" -}}
 automountServiceAccountToken: false
+# Service links are variables that begin as those of the programs do, which refuse what they do not know.
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true

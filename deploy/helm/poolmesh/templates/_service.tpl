@@ -52,6 +52,9 @@ spec:
           {{- include "poolmesh.containerSecurity" . | nindent 10 }}
           env:
             {{- include "poolmesh.natsEnv" (list $context $creds) | nindent 12 }}
+            # Its own replies: what a restricted account of NATS lets it hear.
+            - name: POOLMESH_INBOX_PREFIX
+              value: _INBOX.{{ .component }}.$(POOLMESH_ID)
             - name: POOLMESH_LISTEN
               value: "0.0.0.0:{{ .port }}"
             - name: POOLMESH_ALLOWED_HOSTS
