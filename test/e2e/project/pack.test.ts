@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { EXIT } from "../../../cli/exit-codes.js";
 import { startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../../support/docs/packed.js";
 import { leakGuard } from "../../support/leak-guard.js";
@@ -67,6 +68,33 @@ test("a CommonJS project requires the package, with types under node16 and noden
   assert.deepEqual([program.code, program.stdout], [0, "42 true function function\n"], program.stderr);
 });
 
+test("without tsx a handler in JavaScript runs, and one in TypeScript is refused with what to install", async (t) => {
+  const [broker, project] = [await startBroker(t), await scratchFolder(t)];
+  await writeFile(join(project, "package.json"), '{"name":"user","private":true}');
+  const install = await run(t, "npm", ["install", ...NPM_FLAGS, tarball.path], {
+    cwd: project,
+    limitMs: STEP_LIMIT_MS,
+  });
+  assert.equal(install.code, 0, install.stderr);
+  await writeFile(join(project, "adder.ts"), HANDLER);
+  await writeFile(join(project, "adder.mjs"), "export const run = ({ payload }) => payload + 1;\n");
+  const command = join(project, "node_modules", ".bin", "poolmesh");
+  const options = { cwd: project, env: { NATS_URL: broker.url } };
+  for (const isolation of ["inline", "thread", "process"]) {
+    const argv = ["worker", "--pool", "adder", "--isolation", isolation, "--handler"];
+    const refused = await run(t, command, [...argv, "adder.ts"], { ...options, limitMs: STEP_LIMIT_MS });
+    assert.equal(refused.code, EXIT.config, isolation);
+    assert.match(
+      refused.stdout,
+      /cannot load \\"adder\.ts\\": TypeScript needs the package tsx.*: npm install tsx/,
+      isolation,
+    );
+    const worker = startProcess(t, command, [...argv, "adder.mjs"], options);
+    await worker.line(/"msg":"ready"/);
+    assert.equal((await worker.stop()).code, 0);
+  }
+});
+
 test("a scratch project installs the package, imports it with types, and runs a mesh with it", async (t) => {
   const project = await scratchFolder(t);
   const packed = tarball.files;
@@ -84,7 +112,7 @@ test("a scratch project installs the package, imports it with types, and runs a 
   assert.ok(!packed.some((path) => /^(test|bench|cli|services)\/|\.test\./.test(path)));
 
   await writeFile(join(project, "package.json"), '{"name":"user","private":true,"type":"module"}');
-  const install = await run(t, "npm", ["install", ...NPM_FLAGS, tarball.path], {
+  const install = await run(t, "npm", ["install", ...NPM_FLAGS, tarball.path, "tsx"], {
     cwd: project,
     limitMs: STEP_LIMIT_MS,
   });
