@@ -14,7 +14,10 @@ printf '[storage]\ndriver = "vfs"\nrunroot = "%s"\ngraphroot = "%s"\n' "$work/ru
 children=()
 
 clean_up() {
-  for child in "${children[@]}"; do kill -KILL "$child" 2>/dev/null || true; done
+  for child in "${children[@]}"; do
+    kill -KILL "$child" 2>/dev/null || true
+    wait "$child" 2>/dev/null || true
+  done
   buildah rm --all >/dev/null 2>&1 || true
   rm -rf "$work"
 }
@@ -144,6 +147,20 @@ ps -e -o stat=,ppid= | awk -v parent="$worker_inner" '$1 ~ /^Z/ && $2 == parent 
 stop worker "$worker_outer" "$worker_inner"
 wait "$last" || fail "the job that ran at SIGTERM is lost: $(cat "$work/last.out")"
 grep -q '^done$' "$work/last.out" || fail "the result of the job that ran at SIGTERM"
+
+step "a handler in TypeScript that imports poolmesh"
+cat >"$worker_root/app/adder.ts" <<'SCRIPT'
+import { type Job, PermanentError } from "poolmesh";
+export function run({ payload }: Job<number>): number {
+  if (payload < 0) throw new PermanentError("below zero");
+  return payload + 1;
+}
+SCRIPT
+# shellcheck disable=SC2046 # words
+start adder "$worker_root" $(config_of worker 'Entrypoint.join(" ")') worker --pool adder --handler adder.ts
+[ "$(poolmesh submit adder 41 --wait-for-pool)" = 42 ] || fail "a job of a handler in TypeScript"
+poolmesh submit adder -- -1 2>&1 | grep -q job_rejected || fail "PermanentError of a handler in TypeScript"
+stop adder "$outer" "$inner"
 
 step "SIGTERM to the manager, and to one that has only just begun"
 stop manager "$manager_outer" "$manager_inner"
