@@ -46,6 +46,13 @@ test("without a certificate and a policy nothing is rendered, unless it is to be
   assert.deepEqual([refused.stdout, half.stdout], ["", ""]);
 });
 
+test("a value that the chart does not have is refused, and so is a worker without an image", { skip }, async (t) => {
+  const mistyped = await helm(t, "--set", "insecure=true,manger.replicas=3");
+  assert.match(mistyped.stderr, /additional properties 'manger' not allowed/);
+  const worker = await helm(t, "--set", "insecure=true,workers.adder.slots=4");
+  assert.match(worker.stderr, /missing property 'image'/);
+});
+
 test("monitors name the jobs that alerts ask for, and the rules are those of deploy/prometheus", {
   skip,
 }, async (t) => {
