@@ -159,7 +159,8 @@ SCRIPT
 # shellcheck disable=SC2046 # words
 start adder "$worker_root" $(config_of worker 'Entrypoint.join(" ")') worker --pool adder --handler adder.ts
 [ "$(poolmesh submit adder 41 --wait-for-pool)" = 42 ] || fail "a job of a handler in TypeScript"
-poolmesh submit adder -- -1 2>&1 | grep -q job_rejected || fail "PermanentError of a handler in TypeScript"
+said=$(poolmesh submit adder -- -1 2>&1) && fail "a job that is to be rejected"
+[[ "$said" == *job_rejected* ]] || fail "PermanentError of a handler in TypeScript: $said"
 stop adder "$outer" "$inner"
 
 step "SIGTERM to the manager, and to one that has only just begun"
