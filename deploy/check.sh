@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Checks everything in deploy/ with the tools that read it: promtool, Helm, the types of Kubernetes, KEDA and the
+# Checks everything in deploy/ with the tools that read it: promtool, Helm, the types of Grafana, Kubernetes, KEDA and the
 # Prometheus operator, the Compose specification, nats-server, systemd, and a real build of the image that is then run
 # as process 1 of its own PID namespace.
 #
-# Usage: bash deploy/check.sh [alerts] [helm] [compose] [systemd] [image]; default all.
+# Usage: bash deploy/check.sh [alerts] [dashboard] [helm] [compose] [systemd] [image]; default all.
 # A part whose tools are missing is skipped and says why. Helm and the checker are built with Go once, which takes
 # minutes. The image needs root, and what apt calls buildah and debootstrap.
 set -euo pipefail
@@ -54,6 +54,12 @@ check_alerts() {
   done
 }
 
+check_dashboard() {
+  step "dashboard"
+  checker || { skip "dashboard: types of Grafana need Go"; return 0; }
+  deploy-check grafana deploy/grafana/poolmesh.json
+}
+
 check_helm() {
   step "Helm chart"
   build helm install helm.sh/helm/v3/cmd/helm@v3.22.0 || { skip "helm: no helm and no Go"; return 0; }
@@ -100,7 +106,7 @@ check_image() {
 }
 
 parts=("$@")
-if [ ${#parts[@]} -eq 0 ]; then parts=(alerts helm compose systemd image); fi
+if [ ${#parts[@]} -eq 0 ]; then parts=(alerts dashboard helm compose systemd image); fi
 for part in "${parts[@]}"; do
   declare -F "check_$part" >/dev/null || { echo "no part $part" >&2; exit 64; }
 done

@@ -1,8 +1,9 @@
-// Check decodes what Helm prints into the types of Kubernetes, KEDA and the Prometheus operator, and compose files into
-// those of the Compose specification. A field that a type does not have is an error.
+// Check decodes what Helm prints into the types of Kubernetes, KEDA and the Prometheus operator, compose files into those
+// of the Compose specification, and a dashboard into Grafana's. A field that a type does not have is an error.
 //
 //	helm template … | check kubernetes
 //	check compose FILE…
+//	check grafana FILE
 package main
 
 import (
@@ -13,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
@@ -49,8 +52,10 @@ func run(args []string) error {
 		return checkKubernetes(os.Stdin)
 	case len(args) > 1 && args[0] == "compose":
 		return checkCompose(args[1:])
+	case len(args) == 2 && args[0] == "grafana":
+		return checkGrafana(args[1])
 	}
-	return fmt.Errorf("usage: check kubernetes < FILE | check compose FILE…")
+	return fmt.Errorf("usage: check kubernetes < FILE | check compose FILE… | check grafana FILE")
 }
 
 func checkKubernetes(in io.Reader) error {
@@ -100,5 +105,22 @@ func checkCompose(files []string) error {
 		}
 	}
 	fmt.Println("compose:", files, project.ServiceNames())
+	return nil
+}
+
+func checkGrafana(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	plugins.RegisterDefaultPlugins()
+	var board dashboard.Dashboard
+	for _, err := range []error{board.UnmarshalJSONStrict(text), board.Validate()} {
+		// Without a problem the first is an empty list of errors, and not nil.
+		if err != nil && err.Error() != "" {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	fmt.Println("grafana:", file, len(board.Panels), "panels")
 	return nil
 }
