@@ -11,13 +11,17 @@ base="$cache/base.tar"
 image=localhost/poolmesh-check
 export TMPDIR="$work" CONTAINERS_STORAGE_CONF="$work/storage.conf"
 printf '[storage]\ndriver = "vfs"\nrunroot = "%s"\ngraphroot = "%s"\n' "$work/run" "$work/store" >"$CONTAINERS_STORAGE_CONF"
-children=()
 
+# What this shell has started, and every process whose root is in the work folder: process 1 of a namespace changes its
+# user, after which it outlives the process that waits for it.
 clean_up() {
-  for child in "${children[@]}"; do
-    kill -KILL "$child" 2>/dev/null || true
-    wait "$child" 2>/dev/null || true
+  local root child
+  for root in /proc/[0-9]*/root; do
+    child=${root#/proc/}
+    if [[ "$(readlink "$root" 2>/dev/null)" == "$work"/* ]]; then kill -KILL "${child%/root}" 2>/dev/null || true; fi
   done
+  for child in $(jobs -p); do kill -KILL "$child" 2>/dev/null || true; done
+  wait 2>/dev/null || true
   buildah rm --all >/dev/null 2>&1 || true
   rm -rf "$work"
 }
@@ -81,7 +85,6 @@ start() {
     NODE_ENV=production NATS_URL="$nats_url" POOLMESH_LISTEN="127.0.0.1:$port" \
     setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs "$@" >"$work/$name.log" 2>&1 &
   outer=$!
-  children+=("$outer")
   wait_for "$name" pgrep -P "$outer"
   inner=$(pgrep -P "$outer")
 }
@@ -117,7 +120,6 @@ port=$(free_port)
 nats_port=$(free_port)
 nats_url="nats://127.0.0.1:$nats_port"
 nats-server -a 127.0.0.1 -p "$nats_port" -js -sd "$work/js" >"$work/nats.log" 2>&1 &
-children+=($!)
 
 step "a manager as $entry"
 # shellcheck disable=SC2086 # words
