@@ -44,6 +44,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./serve/meter.js"),
   },
   { name: "nats", group: RUN, summary: "the embedded broker alone", load: () => import("./serve/nats.js") },
+  {
+    name: "healthz",
+    group: RUN,
+    summary: "whether the manager or meter of this host is up",
+    load: () => import("./serve/healthz.js"),
+  },
   { name: "submit", group: JOBS, summary: "run one job and print its result", load: () => import("./jobs/submit.js") },
   {
     name: "map",

@@ -17,6 +17,7 @@ if (!installed("typescript")) {
 
 rmSync(join(root, "dist"), { recursive: true, force: true });
 run("the library", "typescript/bin/tsc", ["-p", "tsconfig.build.json"]);
+for (const gate of ["index", "browser"]) writeCommonJsTypes(gate);
 makeExecutable(join(root, "dist", "cli", "main.js"));
 if (existsSync(join(root, "services", "meter", "page", "index.html"))) {
   run("the page", "vite/bin/vite.js", [
@@ -26,6 +27,15 @@ if (existsSync(join(root, "services", "meter", "page", "index.html"))) {
     "--logLevel",
     "warn",
   ]);
+}
+
+/**
+ * The types of a gate for CommonJS. Node's require() takes ES modules, but TypeScript believes it only with
+ * `module` node20 or nodenext; with node16 it refuses the import of an ES module, whose types it has read by then.
+ */
+function writeCommonJsTypes(gate) {
+  const text = `// @ts-ignore: Node requires ES modules since 20.19 and 22.12.\nexport * from "./${gate}.js";\n`;
+  writeFileSync(join(root, "dist", `${gate}.d.cts`), text);
 }
 
 /** Runs a tool of node_modules; its output is shown only when it fails. */

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what CI needs besides Node and Go: an old nats-server, a browser, Redis. Needs root on Debian for what is missing.
-# Usage: bash scripts/ci-tools.sh [nats-server] [chromium] [redis-server]; default all.
+# Installs what CI needs besides Node and Go: an old nats-server, a browser, Redis, promtool. Needs root on Debian for what is missing.
+# Usage: bash scripts/ci-tools.sh [nats-server] [chromium] [redis-server] [prometheus]; default all.
 set -euo pipefail
 
 missing=()
-wanted=" ${*:-nats-server chromium redis-server} "
-for tool in nats-server:/usr/sbin/nats-server chromium:/usr/bin/chromium redis-server:/usr/bin/redis-server; do
+wanted=" ${*:-nats-server chromium redis-server prometheus} "
+for tool in nats-server:/usr/sbin/nats-server chromium:/usr/bin/chromium redis-server:/usr/bin/redis-server prometheus:/usr/bin/promtool; do
   if [[ "$wanted" == *" ${tool%%:*} "* && ! -x "${tool#*:}" ]]; then missing+=("${tool%%:*}"); fi
 done
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi

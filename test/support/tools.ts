@@ -11,7 +11,7 @@ import { delimiter, join } from "node:path";
 import { findCli } from "../../broker/find.js";
 
 /** What tests may ask for. */
-export type Tool = "go" | "python3" | "nats" | "chromium" | "curl" | "redis-server" | "openssl";
+export type Tool = "go" | "python3" | "nats" | "chromium" | "curl" | "redis-server" | "openssl" | "promtool" | "helm";
 
 const NAMES: Readonly<Record<Tool, readonly string[]>> = {
   go: ["go"],
@@ -21,6 +21,8 @@ const NAMES: Readonly<Record<Tool, readonly string[]>> = {
   curl: ["curl"],
   "redis-server": ["redis-server"],
   openssl: ["openssl"],
+  promtool: ["promtool"],
+  helm: ["helm"],
 };
 const USUAL_FOLDERS = ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/usr/local/go/bin", "/opt/homebrew/bin"];
 const nats = await findCli();
@@ -30,6 +32,11 @@ export function without(...tools: Tool[]): string | false {
   const missing = tools.filter((tool) => findTool(tool) === undefined);
   if (missing.length === 0 || isCi()) return false;
   return `${missing.join(", ")} not found on this machine`;
+}
+
+/** The same for a tool that takes minutes to build: CI does without it, too. */
+export function unlessFound(tool: Tool): string | false {
+  return findTool(tool) === undefined ? `${tool} not found on this machine` : false;
 }
 
 /**

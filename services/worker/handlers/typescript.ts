@@ -17,17 +17,23 @@ const SETTINGS_VARIABLE = "TSX_TSCONFIG_PATH";
  * Makes `import` take TypeScript, by tsx, with the settings of the file's own project.
  *
  * @param file absolute path of the handler file
+ * @throws Error that says what to install when tsx, an optional peer of this package, is not there
  */
 export async function registerTypeScript(file: string): Promise<void> {
   const takeAway = (globalThis as { [OWN_LOADER]?: () => Promise<void> })[OWN_LOADER];
   // a process that was started from our own sources has a loader already
   if (takeAway === undefined && isMainThread && import.meta.url.endsWith(".ts")) return;
   const tsconfig = await nearestTsconfig(dirname(file));
-  const [commonJs, modules] = await Promise.all([import("tsx/cjs/api"), import("tsx/esm/api")]);
+  const [commonJs, modules] = await Promise.all([import("tsx/cjs/api"), import("tsx/esm/api")]).catch(missing);
   await takeAway?.();
   modules.register({ tsconfig: tsconfig ?? false });
   // a .ts file in a folder without "type": "module" is CommonJS
   withSettings(tsconfig ?? "", () => commonJs.register());
+}
+
+function missing(error: NodeJS.ErrnoException): never {
+  if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+  throw new Error("TypeScript needs the package tsx, which is not installed beside poolmesh: npm install tsx");
 }
 
 /** The tsconfig.json in this folder or in the nearest one above it. */

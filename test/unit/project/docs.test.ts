@@ -20,7 +20,7 @@ const SOURCE_FOLDERS = [
   "broker",
   "browser",
 ];
-const TOP_FOLDERS = /^(mesh|services|client|broker|browser|cli|proto|gen|test|scripts|examples|bench)\//;
+const TOP_FOLDERS = /^(mesh|services|client|broker|browser|cli|proto|gen|test|scripts|examples|bench|deploy)\//;
 
 test("documents - every decision has a status, a date, a context, a decision and consequences", () => {
   for (const name of decisions) {
