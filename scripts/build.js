@@ -17,7 +17,7 @@ if (!installed("typescript")) {
 
 rmSync(join(root, "dist"), { recursive: true, force: true });
 run("the library", "typescript/bin/tsc", ["-p", "tsconfig.build.json"]);
-for (const gate of ["index", "browser"]) writeCommonJsTypes(gate);
+for (const gate of ["index", "browser", "testing"]) writeCommonJsTypes(gate);
 makeExecutable(join(root, "dist", "cli", "main.js"));
 if (existsSync(join(root, "services", "meter", "page", "index.html"))) {
   run("the page", "vite/bin/vite.js", [

@@ -31,6 +31,7 @@ const HANDLER = "export const run = (job: { payload: number }): number => job.pa
 const COMMONJS_PROGRAM = `
 import { Client, json, type Job, Manager, PoolError, Worker } from "poolmesh";
 import { watchCapacity } from "poolmesh/browser";
+import testing = require("poolmesh/testing");
 import poolmesh = require("poolmesh");
 async function main(): Promise<void> {
   const worker: Worker<number, number> = new Worker({ pool: "common", run: (job: Job<number>) => job.payload + 1 });
@@ -40,7 +41,7 @@ async function main(): Promise<void> {
   await manager.close();
   const imported = await import("poolmesh");
   const isOne = imported.PoolError === poolmesh.PoolError && poolmesh.PoolError === PoolError;
-  process.stdout.write(\`\${answer} \${isOne} \${typeof Client} \${typeof watchCapacity}\\n\`);
+  process.stdout.write(\`\${answer} \${isOne} \${typeof Client} \${typeof watchCapacity} \${typeof testing}\\n\`);
 }
 void main();
 // @ts-expect-error: a CommonJS program has the types, and not any
@@ -65,7 +66,7 @@ test("a CommonJS project requires the package, with types under node16 and noden
   assert.match(await readFile(join(project, "user.js"), "utf8"), /require\("poolmesh"\)/);
   const env = { NATS_URL: broker.url };
   const program = await run(t, process.execPath, ["user.js"], { cwd: project, env });
-  assert.deepEqual([program.code, program.stdout], [0, "42 true function function\n"], program.stderr);
+  assert.deepEqual([program.code, program.stdout], [0, "42 true function function object\n"], program.stderr);
 });
 
 test("without tsx a handler in JavaScript runs, and one in TypeScript is refused with what to install", async (t) => {
