@@ -13,10 +13,11 @@ export type { SubmitCall, SubmitMiddleware } from "./client/around-submit.js";
 export { Client, type ClientOptions } from "./client/client.js";
 export type { ClientEventMap, ClientEvents } from "./client/client-events.js";
 /** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
-export type { Enqueued, EnqueueManyOptions, JobLookup } from "./client/durable/client-lane.js";
+export type { Enqueued, EnqueueManyOptions } from "./client/durable/client-lane.js";
 export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-letters.js";
 export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */
+export type { JobLookup } from "./client/durable/job-reads.js";
 export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.js";
 export type { Receipt } from "./client/durable/receipt.js";
 export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";

@@ -73,8 +73,9 @@ function operatorPublish({ all, dead, jobs }: Streams): Right[] {
     ...reads(dead[0] === "*" ? [] : dead),
     ...each(all, (stream) => right(`$JS.API.STREAM.INFO.${stream}`, "how full streams are")),
     ...each(jobs, (stream) => right(`$JS.API.CONSUMER.INFO.${stream}.*`, "how many jobs wait")),
-    ...each(dead, (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "a dead letter that is run again")),
-    ...each(dead, (stream) => right(`$JS.API.STREAM.PURGE.${stream}`, "dead letters that are purged")),
+    ...each(dead, (stream) =>
+      right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "a dead letter that is run again or purged"),
+    ),
   ];
 }
 
@@ -82,7 +83,9 @@ function managerPublish(roots: readonly string[], manager: string, { all, jobs, 
   return [
     ...roots.flatMap((root) => [
       right(`${root}.held.${manager}`, "which jobs it holds"),
+      right(`${root}.lookup`, "who holds a job, for callers over HTTP"),
       right(`${root}.lookup.*`, "whether another manager is there"),
+      right(`${root}.discard`, "cancels of stored jobs, for callers over HTTP"),
       right(`${root}.durable.*.*`, "jobs that it was asked to store"),
       right(`${root}.outcome.*`, "outcomes, to their stream"),
       right(`${root}.dead.*`, "dead letters"),
@@ -107,6 +110,7 @@ function managerSubscribe(roots: readonly string[], manager: string): Right[] {
     right(`${root}.lookup`, "who holds a job"),
     right(`${root}.lookup.${manager}`, "whether it is there"),
     right(`${root}.held.*`, "which jobs other managers hold"),
+    right(`${root}.ended.*`, "outcomes, as they are stored, for callers over HTTP that wait"),
   ]);
 }
 

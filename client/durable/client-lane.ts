@@ -5,9 +5,7 @@
  * is in mesh/durable/enqueue.ts, how an outcome is awaited in outcome-wait.ts.
  */
 import { enqueue, type StoredJob } from "../../mesh/durable/enqueue.js";
-import { decodeHeldJob } from "../../mesh/durable/held-job.js";
 import { DurableNames, LEVELS } from "../../mesh/durable/names.js";
-import { decodeOutcome } from "../../mesh/durable/outcome.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
@@ -16,6 +14,7 @@ import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { type CheckedOptions, checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
+import { type JobLookup, JobReads } from "./job-reads.js";
 import { type Notice, Notices } from "./notices.js";
 import { type Awaited, notFound, OutcomeWait, type WaitOptions } from "./outcome-wait.js";
 import { Receipt } from "./receipt.js";
@@ -33,21 +32,6 @@ export interface EnqueueManyOptions extends Omit<EnqueueOptions, "id"> {
   window?: number;
 }
 
-/** Where a durable job stands. */
-export interface JobLookup {
-  readonly id: string;
-  /** "held": at a manager, for a slot. "retrying": it failed and is not yet due. "ended": it has its outcome. */
-  readonly state: "queued" | "held" | "running" | "retrying" | "ended";
-  /** The delivery; 1 for the first, 0 while it is queued. */
-  readonly attempt: number;
-  /** Who runs it or ran it; "" for nobody. */
-  readonly worker: string;
-  /** Once it has ended. */
-  readonly outcome?: Outcome;
-}
-
-/** How long the manager that holds a job has to say so, in milliseconds. */
-const LOOKUP_LIMIT_MS = 150;
 const DEFAULT_WINDOW = 256;
 const MAX_WINDOW = 1_024;
 
@@ -59,7 +43,7 @@ export class ClientLane {
   readonly #store: LaneStore;
   readonly #publisher: StreamPublisher;
   readonly #notices: Notices;
-  readonly #inbox: Inbox;
+  readonly #reads: JobReads;
   readonly #waits = new Set<OutcomeWait>();
 
   constructor(bus: Bus, inbox: Inbox, prefix: string, pool: string, defaultTimeoutMs: number) {
@@ -70,7 +54,7 @@ export class ClientLane {
     this.#store = new LaneStore(bus);
     this.#publisher = new StreamPublisher(bus);
     this.#notices = new Notices(bus);
-    this.#inbox = inbox;
+    this.#reads = new JobReads({ pool, bus, inbox, names: this.#names, store: this.#store });
   }
 
   /** Stores a job. @throws PoolError */
@@ -117,33 +101,17 @@ export class ClientLane {
 
   /** @throws PoolError `not_found` when no live job has this id and no outcome is kept, `invalid_argument` */
   async outcome(id: string, waitMs: number): Promise<Outcome | undefined> {
-    const subject = this.#names.outcome(this.#pool, checkName("job", id));
-    const stored = await this.#store.lastShown(this.#names.outcomesStream, subject);
-    const decoded = stored === undefined ? undefined : decodeOutcome(id, stored.headers, stored.payload);
-    const live = await this.#liveSequence(id);
-    const isLive = live > 0;
-    // A live job wins over the outcome of an earlier job of its id, but not over its own.
-    if (decoded !== undefined && decoded.facts.sequence >= live) return decoded.outcome;
-    const after = isLive ? (stored?.sequence ?? 0) : 0;
+    const { live, ended } = await this.#reads.find(checkName("job", id));
+    if (live === undefined && ended !== undefined) return ended.outcome;
+    const after = live === undefined ? 0 : (ended?.sequence ?? 0);
     if (waitMs > 0) return this.#await({ id, levels: LEVELS, after }, { timeoutMs: waitMs }).catch(undefinedWhenLate);
-    if (isLive) return undefined;
-    // It may have ended between the two looks.
-    const again = await this.#store.lastShown(this.#names.outcomesStream, subject);
-    const late = again === undefined ? undefined : decodeOutcome(id, again.headers, again.payload);
-    if (late === undefined) throw notFound();
-    return late.outcome;
+    if (live !== undefined) return undefined;
+    throw notFound();
   }
 
   /** @throws PoolError `not_found` when no live job has this id and no outcome is kept, `invalid_argument` */
-  async lookup(id: string): Promise<JobLookup> {
-    const live = await this.#liveSequence(checkName("job", id));
-    const ended = live === 0 ? await this.outcome(id, 0) : await this.#endedSince(id, live);
-    if (ended !== undefined)
-      return { id, state: "ended", attempt: attemptOf(ended), worker: workerOf(ended), outcome: ended };
-    const subject = this.#names.lookup(this.#pool);
-    const answer = await this.#inbox.ask({ subject, payload: Buffer.from(id), limitMs: LOOKUP_LIMIT_MS });
-    const held = answer.kind === "reply" ? decodeHeldJob(answer.msg.data) : undefined;
-    return { id, ...(held ?? { state: "queued", attempt: 0, worker: "" }) };
+  lookup(id: string): Promise<JobLookup> {
+    return this.#reads.lookup(checkName("job", id));
   }
 
   /** Ends all waits; the jobs go on. */
@@ -190,20 +158,6 @@ export class ClientLane {
     }
   }
 
-  /** The sequence of the live job with this id; 0 for none. */
-  async #liveSequence(id: string): Promise<number> {
-    const stream = this.#names.jobsStream(this.#pool);
-    const looks = LEVELS.map((level) => this.#store.lastShown(stream, this.#names.job(this.#pool, level, id)));
-    return Math.max(0, ...(await Promise.all(looks)).map((job) => job?.sequence ?? 0));
-  }
-
-  /** The outcome of the live job itself: a broker that was killed may have kept the job. */
-  async #endedSince(id: string, sequence: number): Promise<Outcome | undefined> {
-    const stored = await this.#store.lastShown(this.#names.outcomesStream, this.#names.outcome(this.#pool, id));
-    const decoded = stored === undefined ? undefined : decodeOutcome(id, stored.headers, stored.payload);
-    return decoded !== undefined && decoded.facts.sequence >= sequence ? decoded.outcome : undefined;
-  }
-
   async #lastOutcome(id: string): Promise<number> {
     return (await this.#store.last(this.#names.outcomesStream, this.#names.outcome(this.#pool, id)))?.sequence ?? 0;
   }
@@ -215,14 +169,6 @@ async function toEnqueued(index: number, stored: Promise<Receipt>): Promise<Enqu
   } catch (thrown) {
     return { index, ok: false, error: toPoolError(thrown) };
   }
-}
-
-function attemptOf(outcome: Outcome): number {
-  return outcome.ok ? outcome.result.attempt : outcome.attempt;
-}
-
-function workerOf(outcome: Outcome): string {
-  return outcome.ok ? outcome.result.worker : outcome.worker;
 }
 
 function undefinedWhenLate(error: unknown): undefined {

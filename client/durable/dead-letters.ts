@@ -14,7 +14,7 @@ import type { LaneStore, Stored } from "../../mesh/durable/store.js";
 import { PoolError } from "../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
-import type { Priority } from "../../mesh/wire/headers.js";
+import { HEADER, type Priority } from "../../mesh/wire/headers.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 
 /** A job that was given up. */
@@ -29,6 +29,8 @@ export interface DeadLetter {
   /** The level that it was enqueued at. */
   readonly priority: Priority;
   readonly diedAt: Date;
+  /** Whose job it was; "" when it does not say. */
+  readonly client: string;
   readonly payload: Uint8Array;
 }
 
@@ -42,6 +44,8 @@ export interface DeadFilter {
   readonly olderThanMs?: number;
   /** At most so many, 1 to 100,000; default 1,000. */
   readonly limit?: number;
+  /** Only those stored after the one with this sequence: where the last list ended. */
+  readonly after?: number;
 }
 
 /** What it works with. */
@@ -71,11 +75,18 @@ export class DeadLetters {
       throw new PoolError("invalid_argument", `limit: use a whole number from 1 to ${MAX_LIMIT}`, { field: "limit" });
     }
     let given = 0;
-    for await (const letter of filter.ids === undefined ? this.#all() : this.#named(filter.ids)) {
-      if (!this.#isMeant(letter, filter)) continue;
+    for await (const { letter, isMeant } of this.scan(filter)) {
+      if (!isMeant) continue;
       yield letter;
       given += 1;
       if (given >= limit) return;
+    }
+  }
+
+  /** All that are looked at for a list, without its limit, and whether each is meant. @throws PoolError */
+  async *scan(filter: DeadFilter): AsyncGenerator<{ readonly letter: DeadLetter; readonly isMeant: boolean }> {
+    for await (const letter of filter.ids === undefined ? this.#all(filter.after) : this.#named(filter.ids)) {
+      yield { letter, isMeant: this.#isMeant(letter, filter) };
     }
   }
 
@@ -117,8 +128,8 @@ export class DeadLetters {
   /** Deletes one. @throws PoolError `not_found` */
   async purge(id: string): Promise<void> {
     const { pool, names, store } = this.#parts;
-    const purged = await store.purge(names.deadStream, names.dead(pool, checkName("job", id)));
-    if (purged === 0) throw notDead();
+    const stored = await store.last(names.deadStream, names.dead(pool, checkName("job", id)));
+    if (stored === undefined || !(await store.delete(names.deadStream, stored.sequence))) throw notDead();
   }
 
   async #refuseLive(id: string): Promise<void> {
@@ -135,10 +146,10 @@ export class DeadLetters {
     }
   }
 
-  async *#all(): AsyncGenerator<DeadLetter> {
+  async *#all(after = 0): AsyncGenerator<DeadLetter> {
     const { pool, names, store } = this.#parts;
     const subject = names.every("dead", pool);
-    for (let from = 1; ; ) {
+    for (let from = after + 1; ; ) {
       const stored = await store.next(names.deadStream, subject, from);
       if (stored === undefined) return;
       yield toLetter(stored);
@@ -157,7 +168,8 @@ function toLetter({ subject, sequence, headers, payload }: Stored): DeadLetter {
   if (headers === undefined) throw new PoolError("internal", "a dead letter without headers");
   const { error, attempt, priority, diedAt } = decodeDeath(headers);
   const level = LEVELS.find((each) => each === priority) ?? "normal";
-  return { id, sequence, error, attempt, priority: level, diedAt: new Date(diedAt), payload };
+  const client = headers.get(HEADER.client);
+  return { id, sequence, error, attempt, priority: level, diedAt: new Date(diedAt), client, payload };
 }
 
 function notDead(): PoolError {

@@ -17,7 +17,7 @@ export type Right =
   | "cancel"
   /** Read the outcome of any job. */
   | "read"
-  /** Drain, pause, resume and resize workers. */
+  /** Drain, pause, resume and resize workers; list, retry and purge dead letters. */
   | "control";
 
 /**
@@ -49,6 +49,7 @@ export interface RightLine {
 
 const METER = "/poolmesh.v1.MeterService";
 const MANAGER = "/poolmesh.v1.ManagerService";
+const DURABLE = "/poolmesh.v1.DurableService";
 const SCALER = "/externalscaler.ExternalScaler";
 
 /** RPC path → what it needs. */
@@ -63,6 +64,17 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${MANAGER}/PauseWorker`]: { right: "control", pool: "selector.pool" },
   [`${MANAGER}/ResumeWorker`]: { right: "control", pool: "selector.pool" },
   [`${MANAGER}/ResizeWorker`]: { right: "control", pool: "selector.pool" },
+  [`${DURABLE}/Enqueue`]: { right: "submit", pool: "pool" },
+  [`${DURABLE}/EnqueueMany`]: { right: "submit", pool: "job.pool", perJob: true },
+  [`${DURABLE}/GetJob`]: { right: "submit", pool: "pool", ofOthers: "read" },
+  [`${DURABLE}/WaitOutcome`]: { right: "submit", pool: "pool", ofOthers: "read" },
+  [`${DURABLE}/CancelJob`]: { right: "submit", pool: "pool", ofOthers: "cancel" },
+  [`${DURABLE}/ListJobs`]: { right: "view", pool: "pool" },
+  [`${DURABLE}/ListDead`]: { right: "control", pool: "pool" },
+  [`${DURABLE}/GetDead`]: { right: "control", pool: "pool" },
+  [`${DURABLE}/RetryDead`]: { right: "control", pool: "selector.pool" },
+  [`${DURABLE}/PurgeDead`]: { right: "control", pool: "selector.pool" },
+  [`${DURABLE}/GetLanes`]: { right: "view", pool: "pool" },
   [`${METER}/GetCapacity`]: { right: "view", pool: "pool" },
   [`${METER}/WatchCapacity`]: { right: "view", pool: "pool" },
   [`${METER}/ListWorkers`]: { right: "view", pool: "pool" },

@@ -6,7 +6,7 @@
  */
 
 import type { Priority } from "../wire/headers.js";
-import { checkName, DEFAULT_PREFIX, Subjects } from "../wire/subjects.js";
+import { checkName, DEFAULT_PREFIX, isName, Subjects } from "../wire/subjects.js";
 
 /** The levels of a pool's stream, in the order in which they are served. */
 export const LEVELS: readonly Priority[] = ["high", "normal", "low"];
@@ -44,6 +44,12 @@ export class DurableNames {
     return `${this.#streams}-jobs-${checkName("pool", pool)}`;
   }
 
+  /** The pool of such a stream; undefined for any other stream. */
+  poolOfStream(stream: string): string | undefined {
+    const start = `${this.#streams}-jobs-`;
+    return stream.startsWith(start) && isName(stream.slice(start.length)) ? stream.slice(start.length) : undefined;
+  }
+
   /** The stream of all pools' outcomes. */
   get outcomesStream(): string {
     return `${this.#streams}-outcomes`;
@@ -67,6 +73,11 @@ export class DurableNames {
   /** What one level's consumer takes. */
   jobsOf(pool: string, level: Priority): string {
     return `${this.prefix}.${checkName("pool", pool)}.durable.${level}.*`;
+  }
+
+  /** The jobs of all levels. */
+  everyJob(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.durable.*.*`;
   }
 
   /** To one manager: store this job, and answer with its receipt. */

@@ -22,6 +22,8 @@ export interface OutcomeFacts {
   /** Milliseconds since the epoch. */
   readonly enqueuedAt: number;
   readonly endedAt: number;
+  /** Whose job it is; "" when it does not say. */
+  readonly client: string;
 }
 
 /** A message to publish. */
@@ -42,6 +44,7 @@ export function encodeOutcome(outcome: Outcome, facts: OutcomeFacts): Encoded {
   headers.append(HEADER.manager, facts.manager);
   headers.append(HEADER.sequence, String(facts.sequence));
   headers.append(HEADER.times, `${Math.floor(facts.enqueuedAt)}-${Math.floor(facts.endedAt)}`);
+  if (facts.client !== "") headers.append(HEADER.client, facts.client);
   if (outcome.ok) return { headers, payload: outcome.result.payload };
   writeErrorHeaders(headers, outcome.error);
   return { headers, payload: errorText(outcome.error) };
@@ -80,6 +83,7 @@ function factsOf(headers: HeaderReader, attempt: number): OutcomeFacts {
     attempt,
     enqueuedAt: wholeNumber(enqueuedAt),
     endedAt: wholeNumber(endedAt),
+    client: headers.get(HEADER.client),
   };
 }
 

@@ -84,14 +84,19 @@ export class LaneStore {
     return (await this.#ask(({ streams }) => streams.deleteMessage(stream, sequence, false))) ?? false;
   }
 
-  /** Deletes the messages of a subject; how many. @throws PoolError */
-  async purge(stream: string, subject: string): Promise<number> {
-    return (await this.#ask(async ({ streams }) => (await streams.purge(stream, { filter: subject })).purged)) ?? 0;
-  }
-
   /** @returns undefined when it is not there. @throws PoolError */
   streamInfo(stream: string): Promise<StreamInfo | undefined> {
     return this.#ask(({ streams }) => streams.info(stream));
+  }
+
+  /** The names of all streams of the account. @throws PoolError */
+  async streamNames(): Promise<string[]> {
+    const names = await this.#ask(async ({ streams }) => {
+      const all: string[] = [];
+      for await (const name of streams.names()) all.push(name);
+      return all;
+    });
+    return names ?? [];
   }
 
   /** Messages of a subject, wildcards allowed. @throws PoolError */

@@ -162,6 +162,11 @@ export class Pools extends Lifecycle {
     for (const pool of this.#pools.values()) if (isShownPool(pool.facts)) yield pool;
   }
 
+  /** Whether this manager serves a pool, if there is one of this name. */
+  serves(name: string): boolean {
+    return this.#options.pools?.includes(name) ?? true;
+  }
+
   /** A pool that is known. */
   find(name: string): Pool | undefined {
     return this.#pools.get(checkName("pool", name));
@@ -176,7 +181,7 @@ export class Pools extends Lifecycle {
     if (this.#stopping) throw new PoolError("draining", "this manager is stopping", { retryAfterMs: 100 });
     const known = this.#pools.get(checkName("pool", name));
     if (known !== undefined) return known;
-    if (this.#options.pools !== undefined && !this.#options.pools.includes(name)) {
+    if (!this.serves(name)) {
       throw new PoolError("not_found", "this manager does not serve that pool", { field: "pool" });
     }
     if (!this.#makeRoom()) {

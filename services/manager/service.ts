@@ -5,6 +5,7 @@
  * that a door opens only when what is behind it is ready; stops in the reverse
  * order, so that live jobs can still be answered through the doors they came by.
  */
+import { DurableService as DurableServiceDesc } from "../../gen/poolmesh/v1/durable_pb.js";
 import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/manager_pb.js";
 import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
@@ -15,6 +16,7 @@ import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { WorkerControl } from "./control.js";
+import { durableRoutes } from "./doors/durable/rpc.js";
 import { managerRoutes } from "./doors/rpc.js";
 import { type ManagerOptions, toPoolSettings } from "./manager.js";
 import { managerMetrics } from "./metrics.js";
@@ -112,8 +114,12 @@ export class ManagerService extends Lifecycle {
     const control = new WorkerControl(bus, pools);
     return new HttpServer({
       ...edgeOf(this.#options),
-      routes: (router, gate) => managerRoutes(router, { bus, pools, away, gate, control }),
-      services: [ManagerServiceDesc],
+      routes: (router, gate) => {
+        const parts = { bus, pools, away, gate, control };
+        managerRoutes(router, parts);
+        durableRoutes(router, parts);
+      },
+      services: [ManagerServiceDesc, DurableServiceDesc],
       isReady: () => whyNotReady(bus, pools) ?? true,
       metrics: () => metrics.metrics(),
       readMaxBytes: REQUEST_GROWTH * bus.maxPayloadBytes,

@@ -1,7 +1,7 @@
 /** A broker and a manager with the durable lane, for the tests of one file, and pools of one worker each. */
 import { Client } from "../../client/client.js";
 import { DurableLane } from "../../client/durable/operator.js";
-import { ManagerService } from "../../services/manager/service.js";
+import { ManagerService, type ManagerServiceOptions } from "../../services/manager/service.js";
 import { type Handler, Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { type Owner, startBroker, WHOLE_FILE } from "./broker.js";
 import { cleanUp } from "./clean-up.js";
@@ -20,11 +20,12 @@ export interface DurableMesh {
   ) => Promise<[Client, DurableLane]>;
 }
 
-export async function startDurableMesh(): Promise<DurableMesh> {
+/** @param more what differs from the defaults of its manager */
+export async function startDurableMesh(more: Partial<ManagerServiceOptions> = {}): Promise<DurableMesh> {
   const broker = await startBroker(WHOLE_FILE);
   const servers = broker.url;
   const listen = { host: "127.0.0.1", port: 0 };
-  const service = new ManagerService({ bus: { servers }, listen, graceMs: 100, durable: true });
+  const service = new ManagerService({ bus: { servers }, listen, graceMs: 100, durable: true, ...more });
   cleanUp(WHOLE_FILE, () => service.stop());
   await service.start();
   // The broker goes first: a manager that still has it waits until its open pulls are over.

@@ -99,7 +99,8 @@ function toOutput(form: Form, result: JobResult): SubmitResponse["output"] {
   return { case: "payload", value: result.payload };
 }
 
-function toPriority(priority: ProtoPriority): Priority {
+/** @throws PoolError `invalid_argument` */
+export function toPriority(priority: ProtoPriority): Priority {
   const known = PRIORITIES[priority];
   if (known !== undefined) return known;
   throw new PoolError("invalid_argument", "priority: unknown", { field: "priority" });

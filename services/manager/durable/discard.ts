@@ -26,10 +26,10 @@ export async function discard(
   const before = await store.last(names.outcomesStream, names.outcome(pool, id));
   if (job === undefined || sequenceOf(before?.headers) >= job.sequence) throw notLive();
   const endedAt = bus.runtime.wallNow();
-  const { notify, enqueuedAt = endedAt } = decodeDurableJob(job.headers, DEFAULT_TIMEOUT_MS, bus.inboxPrefix);
+  const { notify, client, enqueuedAt = endedAt } = decodeDurableJob(job.headers, DEFAULT_TIMEOUT_MS, bus.inboxPrefix);
   const error = new PoolError("canceled", "the caller canceled the job");
   const outcome: Outcome = { ok: false, id, error, worker: "", attempt: 0 };
-  const facts = { sequence: job.sequence, manager, attempt: 0, enqueuedAt, endedAt };
+  const facts = { sequence: job.sequence, manager, attempt: 0, enqueuedAt, endedAt, client };
   const { headers, payload } = encodeOutcome(outcome, facts);
   headers.append(NATS_HEADER.expectedLastSubjectSequence, String(before?.sequence ?? 0));
   const answer = await publisher.publish({ subject: names.outcome(pool, id), headers, payload }, ACK_LIMIT_MS);

@@ -186,14 +186,9 @@ export class Ends {
     const { pool, names, manager, bus } = this.#parts;
     const { id, sequence, deliveries, job } = delivery;
     const endedAt = bus.runtime.wallNow();
-    const enqueuedAt = (job instanceof PoolError ? undefined : job.enqueuedAt) ?? endedAt;
-    const { headers, payload } = encodeOutcome(outcome, {
-      sequence,
-      manager,
-      attempt: deliveries,
-      enqueuedAt,
-      endedAt,
-    });
+    const { enqueuedAt = endedAt, client = "" } = job instanceof PoolError ? {} : job;
+    const facts = { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client };
+    const { headers, payload } = encodeOutcome(outcome, facts);
     headers.append(NATS_HEADER.expectedLastSubjectSequence, String(fence));
     return { subject: names.outcome(pool, id), headers, payload };
   }

@@ -80,7 +80,7 @@ export class DurableLane {
       bus,
       names,
       enqueue: async (pool, headers, payload) => {
-        await this.#ensure(pool);
+        await this.ensure(pool);
         return enqueueHere({ bus, names, store, publisher }, pool, headers, payload);
       },
       discard: (pool, id) => discard({ bus, names, store, publisher, manager: parts.manager }, pool, id),
@@ -100,6 +100,24 @@ export class DurableLane {
   /** The lanes by pool. */
   *all(): Generator<readonly [pool: string, lane: PoolLane]> {
     for (const [pool, lane] of this.#lanes) yield [pool.name, lane];
+  }
+
+  /** Opens the lane of a pool, if it has none yet. @throws PoolError `unknown_pool` for a name without workers */
+  async ensure(name: string): Promise<void> {
+    const pool = this.#parts.get(name);
+    if (!isServed(pool)) throw unknownPool({ retryAfterMs: RETRY_MS });
+    if (!this.#lanes.has(pool)) await this.#open(pool);
+  }
+
+  /** Whether the lane of a pool is open here. */
+  isOpen(name: string): boolean {
+    for (const { name: each } of this.#lanes.keys()) if (each === name) return true;
+    return false;
+  }
+
+  /** Whether the pool has a stream, whoever made it. @throws PoolError */
+  async hasStream(name: string): Promise<boolean> {
+    return (await this.store.streamInfo(this.names.jobsStream(name))) !== undefined;
   }
 
   /** How the lane of a pool stands, as its streams tell. @throws PoolError */
@@ -155,13 +173,6 @@ export class DurableLane {
     this.#takeover?.stop();
     for (const off of this.#offBus) off();
     this.publisher.stop();
-  }
-
-  /** Opens the lane of a pool, if it has none yet. @throws PoolError */
-  async #ensure(name: string): Promise<void> {
-    const pool = this.#parts.get(name);
-    if (!isServed(pool)) throw unknownPool({ retryAfterMs: RETRY_MS });
-    if (!this.#lanes.has(pool)) await this.#open(pool);
   }
 
   #makeTakeover(): Takeover {

@@ -345,7 +345,8 @@ export class PoolLane {
       const endedAt = bus.runtime.wallNow();
       const { sequence, deliveries } = delivery;
       const enqueuedAt = job.enqueuedAt ?? endedAt;
-      const facts = { sequence, manager, attempt: deliveries, enqueuedAt, endedAt };
+      const { client } = job;
+      const facts = { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client };
       const { headers, payload } = encodeOutcome(outcome, facts);
       bus.publish(job.notify, payload, { headers });
     } else if (stored?.headers !== undefined) {

@@ -66,6 +66,22 @@ test("permissions - durable jobs and dead letters work with the sets of the tabl
   await lane.dead.retry("unlucky");
   await eventually(async () => (await lane.dead.get("unlucky"))?.attempt === 1);
   await lane.dead.purge("unlucky");
+  const post = async (method: string, body: object): Promise<Record<string, unknown>> => {
+    const headers = { "content-type": "application/json" };
+    const url = `${manager.url}/poolmesh.v1.DurableService/${method}`;
+    const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify({ pool: POOL, ...body }) });
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  await post("Enqueue", { json: 8, jobId: "eight" });
+  assert.ok((await post("WaitOutcome", { jobId: "eight", waitMs: 5_000 })).outcome);
+  // Nobody has it yet: it is looked up among the managers, canceled in its stream, and waited for.
+  await worker.stop();
+  await post("Enqueue", { json: 9, jobId: "nine" });
+  const waited = post("WaitOutcome", { jobId: "nine", waitMs: 5_000 });
+  await eventually(async () => (await post("GetJob", { jobId: "nine" })).job !== undefined);
+  assert.deepEqual(await post("CancelJob", { jobId: "nine" }), {});
+  assert.match(JSON.stringify(await waited), /canceled/);
+  assert.ok((await post("GetLanes", {})).streams);
   const refused = lines.filter((line) => /violation/i.test(JSON.stringify(line)));
   assert.deepEqual(refused, []);
 });

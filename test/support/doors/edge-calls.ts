@@ -12,6 +12,7 @@ import type { Transport } from "@connectrpc/connect";
 import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { DurableService } from "../../../gen/poolmesh/v1/durable_pb.js";
 import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { MeterService, WorkerOp } from "../../../gen/poolmesh/v1/meter_pb.js";
 import { Capacity } from "../../../gen/relay/relay_pb.js";
@@ -27,6 +28,7 @@ export interface Target {
 /** Which server has a service, and the service. */
 const SERVICES: readonly (readonly ["manager" | "meter", DescService])[] = [
   ["manager", ManagerService],
+  ["manager", DurableService],
   ["meter", MeterService],
   ["meter", ExternalScaler],
   ["meter", WorkerStatus],
@@ -117,6 +119,7 @@ async function* once<T>(message: T): AsyncGenerator<T> {
 
 function requestOf(method: DescMethod, { pool, worker, jobId }: Target): object {
   const job = { pool, input: { case: "text", value: "1" }, timeoutMs: 2_000n, noWait: true };
+  const stored = { pool, input: { case: "text", value: "1" } };
   const selector = { pool, worker };
   const ref = { name: "x", namespace: "y", scalerMetadata: { pool } };
   const byName: Readonly<Record<string, object>> = {
@@ -125,6 +128,14 @@ function requestOf(method: DescMethod, { pool, worker, jobId }: Target): object 
     DetachSubmit: { job },
     GetOutcome: { pool, jobId },
     Cancel: { pool, jobId },
+    Enqueue: stored,
+    EnqueueMany: { ref: 1n, job: stored },
+    GetJob: { pool, jobId },
+    WaitOutcome: { pool, jobId, waitMs: 1 },
+    CancelJob: { pool, jobId },
+    GetDead: { pool, jobId },
+    RetryDead: { selector: { pool, all: true } },
+    PurgeDead: { selector: { pool, all: true } },
     DrainWorker: { selector },
     PauseWorker: { selector },
     ResumeWorker: { selector },

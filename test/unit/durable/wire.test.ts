@@ -69,7 +69,7 @@ test("durable - a wrong header is told by its name, and an address that is no in
 });
 
 test("durable - an outcome is read back with what was stored beside it", () => {
-  const facts = { sequence: 7, manager: "m", attempt: 3, enqueuedAt: 100, endedAt: 350 };
+  const facts = { sequence: 7, manager: "m", attempt: 3, enqueuedAt: 100, endedAt: 350, client: "shop" };
   const ok: Outcome = { ok: true, id: "j", result: new JobResult("j", Buffer.from("42"), "w", 2_001, 1, 2) };
   const { headers, payload } = encodeOutcome(ok, facts);
   const read = decodeOutcome("j", headers, payload);

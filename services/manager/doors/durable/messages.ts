@@ -1,0 +1,132 @@
+/** Messages of DurableService to options, and back. Pure. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { DeadLetter } from "../../../../client/durable/dead-letters.js";
+import type { EnqueueOptions } from "../../../../client/durable/enqueue-options.js";
+import type { JobLookup } from "../../../../client/durable/job-reads.js";
+import {
+  type DeadLetter as DeadLetterMessage,
+  DeadLetterSchema,
+  type EnqueueRequest,
+  type JobOutcome,
+  JobOutcomeSchema,
+  JobState,
+  type JobStatus,
+  JobStatusSchema,
+  PayloadForm,
+} from "../../../../gen/poolmesh/v1/durable_pb.js";
+import { Priority as ProtoPriority, type SubmitResponse } from "../../../../gen/poolmesh/v1/manager_pb.js";
+import { PoolError } from "../../../../mesh/errors.js";
+import { JobResult, type Outcome } from "../../../../mesh/job/job.js";
+import { toErrorDetail } from "../../../../mesh/wire/error-headers.js";
+import type { Priority } from "../../../../mesh/wire/headers.js";
+import { type Form, toPriority, toResponse } from "../rpc-messages.js";
+
+const PRIORITIES: Readonly<Record<Priority, ProtoPriority>> = {
+  low: ProtoPriority.LOW,
+  normal: ProtoPriority.NORMAL,
+  high: ProtoPriority.HIGH,
+};
+const STATES: Readonly<Record<JobLookup["state"], JobState>> = {
+  queued: JobState.QUEUED,
+  held: JobState.HELD,
+  running: JobState.RUNNING,
+  retrying: JobState.RETRYING,
+  ended: JobState.ENDED,
+};
+/** The forms that are tried for a payload, the first that fits. */
+const FORMS: Readonly<Record<PayloadForm, readonly Form[]>> = {
+  [PayloadForm.UNSPECIFIED]: ["json", "text"],
+  [PayloadForm.BYTES]: [],
+  [PayloadForm.TEXT]: ["text"],
+  [PayloadForm.JSON]: ["json"],
+};
+
+/** What a request says; what it leaves out has its default. @throws PoolError `invalid_argument` */
+export function toEnqueueOptions(request: EnqueueRequest): EnqueueOptions {
+  const { backoff, jobId, client, traceparent, tracestate, idempotent, keepOutcome } = request;
+  return {
+    priority: toPriority(request.priority),
+    rerun: request.rerun,
+    ...(jobId === "" ? {} : { id: jobId }),
+    ...(request.timeoutMs === 0n ? {} : { timeoutMs: Number(request.timeoutMs) }),
+    ...(request.maxAttempts === 0 ? {} : { maxAttempts: request.maxAttempts }),
+    ...(backoff === undefined ? {} : { backoff: { baseMs: Number(backoff.baseMs), capMs: Number(backoff.capMs) } }),
+    ...(request.expiresInMs === 0n ? {} : { expiresInMs: Number(request.expiresInMs) }),
+    ...(idempotent === undefined ? {} : { idempotent }),
+    ...(keepOutcome === undefined ? {} : { keepOutcome }),
+    ...(client === "" ? {} : { client }),
+    ...(traceparent === "" ? {} : { traceparent }),
+    ...(tracestate === "" ? {} : { tracestate }),
+  };
+}
+
+/** A state as its message names it; undefined for any. @throws PoolError `invalid_argument` */
+export function fromState(state: JobState): JobLookup["state"] | undefined {
+  if (state === JobState.UNSPECIFIED) return undefined;
+  const known = (Object.keys(STATES) as JobLookup["state"][]).find((each) => STATES[each] === state);
+  if (known !== undefined && known !== "ended") return known;
+  throw new PoolError("invalid_argument", "state: use one of a job that has not ended", { field: "state" });
+}
+
+export function toJobStatus(job: JobLookup): JobStatus {
+  const { id, state, attempt, maxAttempts = 0, worker, priority, sequence, enqueuedAt, endedAt, client } = job;
+  return create(JobStatusSchema, {
+    jobId: id,
+    state: STATES[state],
+    attempt,
+    maxAttempts,
+    worker,
+    priority: priority === undefined ? ProtoPriority.UNSPECIFIED : PRIORITIES[priority],
+    sequence: BigInt(sequence),
+    ...(enqueuedAt === undefined ? {} : { enqueuedAt: timestampFromDate(enqueuedAt) }),
+    ...(endedAt === undefined ? {} : { endedAt: timestampFromDate(endedAt) }),
+    client,
+  });
+}
+
+export function toJobOutcome(outcome: Outcome, form: PayloadForm): JobOutcome {
+  const said: JobOutcome["outcome"] = outcome.ok
+    ? { case: "result", value: inForm(outcome.result, form) }
+    : { case: "error", value: toErrorDetail(outcome.error) };
+  return create(JobOutcomeSchema, { outcome: said });
+}
+
+/** A payload in the form that is asked for, or as bytes where it has no such form. */
+export function toInput(payload: Uint8Array, form: PayloadForm): SubmitResponse["output"] {
+  return inForm(new JobResult("", payload, "", 0, 0, 0), form).output;
+}
+
+export function toDeadLetter(letter: DeadLetter): DeadLetterMessage {
+  const { id, sequence, error, attempt, priority, diedAt, client, payload } = letter;
+  return create(DeadLetterSchema, {
+    jobId: id,
+    sequence: BigInt(sequence),
+    error: toErrorDetail(error),
+    attempt,
+    priority: PRIORITIES[priority],
+    diedAt: timestampFromDate(diedAt),
+    client,
+    payloadBytes: BigInt(payload.length),
+  });
+}
+
+/** Where the last page ended; 0 for the first one. @throws PoolError `invalid_argument` */
+export function fromPageToken(token: string): number {
+  if (token === "") return 0;
+  const after = /^\d{1,16}$/.test(token) ? Number(token) : Number.NaN;
+  if (Number.isSafeInteger(after)) return after;
+  throw new PoolError("invalid_argument", "page_token: use the next_page_token of the last page", {
+    field: "page_token",
+  });
+}
+
+function inForm(result: JobResult, form: PayloadForm): SubmitResponse {
+  const forms = FORMS[form];
+  if (forms === undefined) throw new PoolError("invalid_argument", "form: unknown", { field: "form" });
+  for (const each of forms) {
+    const response = toResponse(each, result);
+    if (response.output.case === each) return response;
+  }
+  return toResponse("payload", result);
+}

@@ -1,0 +1,125 @@
+/** DurableService over Connect, gRPC and gRPC-Web. Decides nothing: messages in, what the streams have out. */
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
+import { listJobs } from "../../../../client/durable/job-list.js";
+import { DurableService } from "../../../../gen/poolmesh/v1/durable_pb.js";
+import { callerOf } from "../../../../mesh/auth/gate.js";
+import {
+  lanePools,
+  poolStreamStatus,
+  type StreamStatus,
+  sharedStreamsStatus,
+} from "../../../../mesh/durable/stream-status.js";
+import { PoolError } from "../../../../mesh/errors.js";
+import { checkName } from "../../../../mesh/wire/subjects.js";
+import type { ManagerRoutesParts } from "../rpc.js";
+import { changeDead, listDead } from "./dead.js";
+import { DurableJobs, type DurableRpcParts } from "./jobs.js";
+import { LaneAccess } from "./lane-access.js";
+import { fromPageToken, fromState, toDeadLetter, toInput, toJobOutcome, toJobStatus } from "./messages.js";
+
+/** Registers DurableService. */
+export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: ManagerRoutesParts): void {
+  const parts = { bus, pools, gate, access: new LaneAccess(bus, pools) };
+  const service: ServiceImpl<typeof DurableService> = {
+    ...jobMethods(parts),
+    ...deadMethods(parts),
+    async getLanes({ pool }) {
+      const { lane } = parts.access;
+      const { names, store } = lane;
+      if (pool !== "") parts.access.parts(pool);
+      const named = pool === "" ? await lanePools(store, names) : [pool];
+      const lanes = await Promise.all(named.map((each) => toLane(parts, each)));
+      const own = await Promise.all(named.map((each) => poolStreamStatus(store, names, each)));
+      const shared = pool === "" ? await sharedStreamsStatus(store, names) : [];
+      const streams = [...own.filter((each) => each !== undefined), ...shared];
+      return { lanes, streams: streams.map(toStream) };
+    },
+  };
+  router.service(DurableService, service);
+}
+
+type Methods<K extends keyof ServiceImpl<typeof DurableService>> = Pick<ServiceImpl<typeof DurableService>, K>;
+
+function jobMethods(
+  parts: DurableRpcParts,
+): Methods<"enqueue" | "enqueueMany" | "getJob" | "waitOutcome" | "cancelJob" | "listJobs"> {
+  const jobs = new DurableJobs(parts);
+  return {
+    enqueue: (request, context) => jobs.enqueue(request, context),
+    enqueueMany: (requests, context) => jobs.enqueueMany(requests, context),
+    async getJob({ pool, jobId, form }, context) {
+      const job = await jobs.get(pool, jobId, context);
+      const { outcome } = job;
+      return { job: toJobStatus(job), ...(outcome === undefined ? {} : { outcome: toJobOutcome(outcome, form) }) };
+    },
+    async waitOutcome({ pool, jobId, waitMs, form }, context) {
+      const outcome = await jobs.wait(pool, jobId, waitMs, context);
+      const job = toJobStatus(await jobs.get(pool, jobId, context));
+      return outcome === undefined ? { job } : { job, outcome: toJobOutcome(outcome, form) };
+    },
+    async cancelJob({ pool, jobId }, context) {
+      await jobs.cancel(pool, jobId, context);
+      return {};
+    },
+    async listJobs({ pool, state, pageSize, pageToken }, { signal }) {
+      const wanted = fromState(state);
+      const { jobs: found, next } = await listJobs(parts.access.parts(pool), {
+        ...(wanted === undefined ? {} : { state: wanted }),
+        ...(pageSize === 0 ? {} : { limit: pageSize }),
+        after: fromPageToken(pageToken),
+        signal,
+      });
+      return { jobs: found.map(toJobStatus), nextPageToken: next === undefined ? "" : String(next) };
+    },
+  };
+}
+
+function deadMethods({ access, bus }: DurableRpcParts): Methods<"listDead" | "getDead" | "retryDead" | "purgeDead"> {
+  const { runtime } = bus;
+  return {
+    listDead: (request, { signal }) => listDead(access.dead(request.pool), request, runtime, signal),
+    async getDead({ pool, jobId, form }, context) {
+      const letter = await access.dead(pool).get(checkName("job", jobId));
+      if (letter === undefined) throw new PoolError("not_found", "no dead letter has this id", { field: "job" });
+      const mayRead = callerOf(context).isUnbounded || callerOf(context).may("read", pool);
+      const input = mayRead ? toInput(letter.payload, form) : { case: undefined };
+      return { letter: toDeadLetter(letter), input };
+    },
+    retryDead({ selector }, { signal }) {
+      const dead = access.dead(selector?.pool ?? "");
+      return changeDead(dead, selector, async (id) => (await dead.retry(id)).sequence, runtime, signal);
+    },
+    purgeDead({ selector }, { signal }) {
+      const dead = access.dead(selector?.pool ?? "");
+      return changeDead(dead, selector, (id) => dead.purge(id).then(() => 0), runtime, signal);
+    },
+  };
+}
+
+async function toLane({ access }: DurableRpcParts, pool: string) {
+  const figures = await access.lane.figures(pool);
+  if (figures === undefined) {
+    throw new PoolError("unknown_pool", `pool ${pool} has no durable lane`, { field: "pool" });
+  }
+  const { queued, delivered, dead, oldestAt } = figures;
+  return {
+    pool,
+    queued: BigInt(queued),
+    delivered: BigInt(delivered),
+    dead: BigInt(dead),
+    ...(oldestAt === undefined ? {} : { oldestAt: timestampFromDate(oldestAt) }),
+  };
+}
+
+function toStream({ name, messages, maxMessages, bytes, maxBytes, replicas, differences }: StreamStatus) {
+  return {
+    name,
+    messages: BigInt(messages),
+    maxMessages: BigInt(maxMessages),
+    bytes: BigInt(bytes),
+    maxBytes: BigInt(maxBytes),
+    replicas,
+    differences: [...differences],
+  };
+}
