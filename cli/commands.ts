@@ -64,6 +64,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./durable/enqueue.js"),
   },
   {
+    name: "jobs",
+    group: JOBS,
+    summary: "list the stored jobs of a pool",
+    load: () => import("./durable/jobs.js"),
+  },
+  {
+    name: "job",
+    group: JOBS,
+    summary: "where a stored job stands, and how it ended",
+    load: () => import("./durable/job.js"),
+  },
+  {
     name: "dead",
     group: JOBS,
     summary: "list, show, retry or purge dead letters",
@@ -92,6 +104,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./control/restart.js"),
   },
   { name: "top", group: LOOK, summary: "pools and workers, live", load: () => import("./top/top-command.js") },
+  {
+    name: "durable",
+    group: LOOK,
+    summary: "the durable lane: stored jobs of pools, and its streams",
+    load: () => import("./durable/status.js"),
+  },
   {
     name: "doctor",
     group: LOOK,

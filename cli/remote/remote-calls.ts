@@ -50,7 +50,7 @@ function heartbeatsOf(views: readonly WorkerView[]): Heartbeat[] {
 }
 
 /** @throws PoolError what the server says, or `bus_unavailable` when it says nothing in time */
-async function within<T>(url: string, call: (options: { timeoutMs: number }) => Promise<T>): Promise<T> {
+export async function within<T>(url: string, call: (options: { timeoutMs: number }) => Promise<T>): Promise<T> {
   try {
     return await call({ timeoutMs: ANSWER_LIMIT_MS });
   } catch (error) {

@@ -50,3 +50,58 @@ test("enqueue - a job that fails for good ends with its error, and a pool withou
   const wrong = await poolmesh(["enqueue", "adder", "1", "--backoff", "9-1"]);
   assert.deepEqual([wrong.code, wrong.stderr.includes("backoff")], [2, true], wrong.stderr);
 });
+
+test("jobs, job and durable - tell where stored jobs stand, from the streams and through a manager alike", async () => {
+  let finish = (): void => {};
+  const held = new Promise<void>((resolve) => (finish = resolve));
+  await mesh.addWorker({ pool: "slow", id: "slow-1", run: () => held.then(() => "done") });
+  await eventually(() => mesh.manager.pools?.durable?.of(mesh.manager.pools.get("slow")) !== undefined);
+  const none = await poolmesh(["jobs", "slow"]);
+  assert.deepEqual([none.code, none.stdout, none.stderr], [0, "", "poolmesh: no stored jobs in pool slow\n"]);
+  for (const id of ["one", "two", "three"]) await poolmesh(["enqueue", "slow", "1", "--id", id, "--priority", "high"]);
+  await eventually(async () => /running/.test((await poolmesh(["job", "slow", "one"])).stdout));
+  await eventually(async () => /held/.test((await poolmesh(["job", "slow", "three"])).stdout));
+  const doors = [[], ["--url", mesh.manager.url]];
+  for (const door of doors) {
+    const listed = await poolmesh(["jobs", "slow", ...door]);
+    assert.match(
+      listed.stdout,
+      /^JOB +STATE +PRIORITY +AGE +ATTEMPT +WORKER\none +running +high +\S.* 1 of 5 +slow-1\n/,
+    );
+    assert.equal(listed.stdout.split("\n").length, 5);
+    const some = await poolmesh(["jobs", "slow", "--state", "held", "--json", ...door]);
+    assert.deepEqual(
+      some.stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).id),
+      ["two", "three"],
+    );
+    const cut = await poolmesh(["jobs", "slow", "--limit", "1", ...door]);
+    assert.deepEqual([cut.stdout.split("\n").length, /--limit/.test(cut.stderr)], [3, true]);
+    const lanes = await poolmesh(["durable", ...door]);
+    assert.match(lanes.stdout, /^POOL +QUEUED +DELIVERED +DEAD +OLDEST\n(.*\n)*slow +0 +3 +0 +\S/);
+    assert.match(lanes.stdout, /^pool-outcomes +\d+ of 1.00 M +\S+ \S+ of 4 GiB +1$/m);
+    const one = JSON.parse((await poolmesh(["durable", "slow", "--json", ...door])).stdout);
+    assert.deepEqual(
+      [one.lanes.length, one.streams.map(({ name }: { name: string }) => name)],
+      [1, ["pool-jobs-slow"]],
+    );
+  }
+  finish();
+  await eventually(async () => /ended: succeeded/.test((await poolmesh(["job", "slow", "three"])).stdout));
+  await poolmesh(["enqueue", "fussy", '"never"', "--id", "no", "--wait"]);
+  for (const door of doors) {
+    const ended = JSON.parse((await poolmesh(["job", "slow", "one", "--json", ...door])).stdout);
+    assert.deepEqual([ended.state, ended.result, ended.worker, ended.attempt], ["ended", "done", "slow-1", 1]);
+    const dead = await poolmesh(["job", "fussy", "no", ...door]);
+    assert.match(
+      dead.stdout,
+      /^state +ended: job_rejected\n(.*\n)*message +not this one\nsee +poolmesh dead fussy show no$/m,
+    );
+    const unknown = await poolmesh(["job", "slow", "nobody", ...door]);
+    assert.deepEqual([unknown.code, /not_found/.test(unknown.stderr)], [1, true], unknown.stderr);
+    const nowhere = await poolmesh(["jobs", "nowhere", ...door]);
+    assert.deepEqual([nowhere.code, /no durable lane/.test(nowhere.stderr)], [69, true], nowhere.stderr);
+  }
+});

@@ -1,0 +1,24 @@
+/** A stored job as fields of a JSON line. Pure. */
+import type { JobLookup } from "../../client/durable/job-reads.js";
+import { errorFields, type ResultForm, resultFields } from "../output/result-fields.js";
+
+export function jobFields(job: JobLookup, form: ResultForm = "auto"): Record<string, unknown> {
+  const { id, state, attempt, maxAttempts, worker, priority, sequence, enqueuedAt, endedAt, client, outcome } = job;
+  return {
+    id,
+    state,
+    attempt,
+    ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    worker,
+    ...(priority === undefined ? {} : { priority }),
+    sequence,
+    ...(enqueuedAt === undefined ? {} : { enqueuedAt: enqueuedAt.toISOString() }),
+    ...(endedAt === undefined ? {} : { endedAt: endedAt.toISOString() }),
+    ...(client === "" ? {} : { client }),
+    ...(outcome === undefined
+      ? {}
+      : outcome.ok
+        ? resultFields(outcome.result.payload, form)
+        : { error: errorFields(outcome.error) }),
+  };
+}

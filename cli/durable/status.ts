@@ -1,0 +1,99 @@
+/** `poolmesh durable`: how the lanes of pools stand, and how full their streams are. */
+import type { Command } from "commander";
+import { count, duration } from "../../browser/format.js";
+import type { StreamStatus } from "../../mesh/durable/stream-status.js";
+import { checkName } from "../../mesh/wire/subjects.js";
+import { EXIT } from "../exit-codes.js";
+import { jsonLine } from "../output/json-text.js";
+import { tableLines } from "../output/table.js";
+import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
+import type { Shell } from "../shell.js";
+import { addSpecs, BUS_SPECS } from "../spec-options.js";
+import { type LaneLine, type LanesView, withLaneSource } from "./lane-source.js";
+
+const HELP = `
+For each pool: jobs that wait in the stream, jobs that managers have or that wait after a
+failure, dead letters, and the age of the oldest job. For each stream: how full it is, and
+what is set otherwise than Poolmesh sets it. Nothing is changed.
+
+Examples:
+  poolmesh durable
+  poolmesh durable invoice
+  poolmesh durable --json
+  poolmesh durable --url https://manager:8080 --ca-file ca.pem --token-file ci.token`;
+
+interface StatusFlags extends UrlFlags {
+  readonly json?: boolean;
+  readonly [name: string]: unknown;
+}
+
+export function define(command: Command, shell: Shell): void {
+  command
+    .argument("[POOL]", "only this pool; default all, and the streams that they share")
+    .option("--json", "print one JSON object")
+    .addHelpText("after", HELP);
+  addSpecs(command, BUS_SPECS);
+  addUrlOptions(command, "ask this manager over HTTP; no connection to the broker is needed");
+  command.action(async (pool: string | undefined, flags: StatusFlags) => {
+    if (pool !== undefined) checkName("pool", pool);
+    const view = await withLaneSource(shell, flags, (source) => source.lanes(pool));
+    shell.exitCode = EXIT.ok;
+    if (flags.json) return shell.stdout.line(jsonLine(fieldsOf(view)));
+    if (view.streams.length === 0) {
+      return shell.stderr.line("poolmesh: this broker has no durable lane; start a manager with --durable");
+    }
+    for (const line of linesOf(view, Date.now())) await shell.stdout.line(line);
+  });
+}
+
+function fieldsOf({ lanes, streams }: LanesView): Record<string, unknown> {
+  const each = ({ pool, queued, delivered, dead, oldestAt }: LaneLine): Record<string, unknown> => {
+    return { pool, queued, delivered, dead, ...(oldestAt ? { oldestAt: oldestAt.toISOString() } : {}) };
+  };
+  return { lanes: lanes.map(each), streams };
+}
+
+function linesOf({ lanes, streams }: LanesView, nowMs: number): string[] {
+  const right = (title: string) => ({ title, align: "right" as const });
+  const cells = (texts: readonly string[]) => texts.map((text) => ({ text }));
+  const laneRows = lanes.map(({ pool, queued, delivered, dead, oldestAt }) =>
+    cells([
+      pool,
+      count(queued),
+      count(delivered),
+      count(dead),
+      oldestAt === undefined ? "-" : duration(nowMs - oldestAt.getTime()),
+    ]),
+  );
+  const streamRows = streams.map((stream) =>
+    cells([
+      stream.name,
+      of(count(stream.messages), stream.maxMessages, count(stream.maxMessages)),
+      of(size(stream.bytes), stream.maxBytes, size(stream.maxBytes)),
+      String(stream.replicas),
+    ]),
+  );
+  const laneColumns = [{ title: "POOL" }, right("QUEUED"), right("DELIVERED"), right("DEAD"), { title: "OLDEST" }];
+  const streamColumns = [{ title: "STREAM" }, right("MESSAGES"), right("SIZE"), right("COPIES")];
+  return [
+    ...(lanes.length === 0 ? [] : [...tableLines(laneColumns, laneRows), ""]),
+    ...tableLines(streamColumns, streamRows),
+    ...differing(streams),
+  ];
+}
+
+function differing(streams: readonly StreamStatus[]): string[] {
+  const found = streams.flatMap(({ name, differences }) => differences.map((each) => `${name}: ${each}`));
+  return found.length === 0 ? [] : ["", "Set otherwise than Poolmesh sets it:", ...found.map((line) => `  ${line}`)];
+}
+
+function of(now: string, bound: number, most: string): string {
+  return bound === 0 ? now : `${now} of ${most}`;
+}
+
+function size(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1_024 ** power;
+  return `${power > 0 && value < 9.95 && value % 1 !== 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
+}

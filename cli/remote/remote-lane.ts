@@ -1,0 +1,109 @@
+/** Stored jobs and their lanes through a manager's HTTP interface, for those who have no connection to the broker. */
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { type Client, createClient } from "@connectrpc/connect";
+import type { JobPage, JobPageOptions } from "../../client/durable/job-list.js";
+import type { JobLookup } from "../../client/durable/job-reads.js";
+import {
+  DurableService,
+  type JobOutcome,
+  JobState,
+  type JobStatus,
+  PayloadForm,
+} from "../../gen/poolmesh/v1/durable_pb.js";
+import { Priority } from "../../gen/poolmesh/v1/manager_pb.js";
+import { PoolError } from "../../mesh/errors.js";
+import { JobResult, type Outcome } from "../../mesh/job/job.js";
+import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
+import type { LaneSource, LanesView } from "../durable/lane-source.js";
+import { within } from "./remote-calls.js";
+import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+
+const STATES = {
+  queued: JobState.QUEUED,
+  held: JobState.HELD,
+  running: JobState.RUNNING,
+  retrying: JobState.RETRYING,
+  ended: JobState.ENDED,
+} as const;
+const PRIORITIES = { high: Priority.HIGH, normal: Priority.NORMAL, low: Priority.LOW } as const;
+
+export class RemoteLane implements LaneSource {
+  readonly #url: string;
+  readonly #service: Client<typeof DurableService>;
+
+  /** @throws PoolError `invalid_argument` naming a flag */
+  constructor(url: string, flags: RemoteFlags) {
+    this.#url = url;
+    this.#service = createClient(DurableService, remoteTransport(url, "url", flags));
+  }
+
+  async page(pool: string, { state, limit = 0, after = 0 }: JobPageOptions): Promise<JobPage> {
+    const request = {
+      pool,
+      state: state === undefined ? JobState.UNSPECIFIED : STATES[state],
+      pageSize: limit,
+      pageToken: after === 0 ? "" : String(after),
+    };
+    const { jobs, nextPageToken } = await within(this.#url, (options) => this.#service.listJobs(request, options));
+    return { jobs: jobs.map(toLookup), next: nextPageToken === "" ? undefined : Number(nextPageToken) };
+  }
+
+  async lookup(pool: string, jobId: string): Promise<JobLookup> {
+    const request = { pool, jobId, form: PayloadForm.BYTES };
+    const { job, outcome } = await within(this.#url, (options) => this.#service.getJob(request, options));
+    if (job === undefined) throw new PoolError("internal", "an answer without a job");
+    const ended = outcome === undefined ? undefined : toOutcome(job, outcome);
+    return { ...toLookup(job), ...(ended === undefined ? {} : { outcome: ended }) };
+  }
+
+  async lanes(pool: string | undefined): Promise<LanesView> {
+    const answer = await within(this.#url, (options) => this.#service.getLanes({ pool: pool ?? "" }, options));
+    return {
+      lanes: answer.lanes.map(({ pool: name, queued, delivered, dead, oldestAt }) => ({
+        pool: name,
+        queued: Number(queued),
+        delivered: Number(delivered),
+        dead: Number(dead),
+        oldestAt: oldestAt === undefined ? undefined : timestampDate(oldestAt),
+      })),
+      streams: answer.streams.map(({ name, messages, maxMessages, bytes, maxBytes, replicas, differences }) => ({
+        name,
+        messages: Number(messages),
+        maxMessages: Number(maxMessages),
+        bytes: Number(bytes),
+        maxBytes: Number(maxBytes),
+        replicas,
+        differences,
+      })),
+    };
+  }
+}
+
+function toLookup(job: JobStatus): JobLookup {
+  const { jobId: id, attempt, maxAttempts, worker, sequence, enqueuedAt, endedAt, client } = job;
+  const priority = keyOf(PRIORITIES, job.priority);
+  return {
+    id,
+    state: keyOf(STATES, job.state) ?? "queued",
+    attempt,
+    worker,
+    sequence: Number(sequence),
+    client,
+    ...(maxAttempts === 0 ? {} : { maxAttempts }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(enqueuedAt === undefined ? {} : { enqueuedAt: timestampDate(enqueuedAt) }),
+    ...(endedAt === undefined ? {} : { endedAt: timestampDate(endedAt) }),
+  };
+}
+
+function toOutcome({ jobId: id, worker, attempt }: JobStatus, { outcome }: JobOutcome): Outcome | undefined {
+  if (outcome.case === "error") return { ok: false, id, error: fromErrorDetail(outcome.value), worker, attempt };
+  if (outcome.case !== "result") return undefined;
+  const { output, waitMs, totalMs } = outcome.value;
+  const payload = output.case === "payload" ? output.value : new Uint8Array();
+  return { ok: true, id, result: new JobResult(id, payload, worker, attempt, waitMs, totalMs) };
+}
+
+function keyOf<K extends string, V>(map: Readonly<Record<K, V>>, value: V): K | undefined {
+  return (Object.keys(map) as K[]).find((key) => map[key] === value);
+}
