@@ -11,6 +11,7 @@ import { withLink } from "../link.js";
 import { jsonLine } from "../output/json-text.js";
 import { errorFields, inputFields } from "../output/result-fields.js";
 import { tableLines } from "../output/table.js";
+import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 
@@ -27,12 +28,24 @@ Examples:
   poolmesh dead invoice
   poolmesh dead invoice show invoice-7
   poolmesh dead invoice retry invoice-7 invoice-8
-  poolmesh dead invoice purge --reason job_rejected --older-than-ms 86400000`;
+  poolmesh dead invoice purge --reason job_rejected --older-than-ms 86400000
+  poolmesh dead invoice --url https://manager:8080 --ca-file ca.pem --token-file ops.token`;
 
 const ACTIONS = ["list", "show", "retry", "purge"] as const;
 type Action = (typeof ACTIONS)[number];
 
-interface DeadFlags {
+/** A dead letter; its payload is undefined where it was not asked for, or may not be read. */
+export type ShownLetter = Omit<DeadLetter, "payload"> & { readonly payload: Uint8Array | undefined };
+
+/** The dead letters of one pool, in their stream or behind a manager. Each rejects with a PoolError. */
+export interface DeadSource {
+  list(filter: DeadFilter): AsyncIterable<ShownLetter>;
+  get(id: string): Promise<ShownLetter | undefined>;
+  retry(id: string): Promise<unknown>;
+  purge(id: string): Promise<void>;
+}
+
+interface DeadFlags extends UrlFlags {
   readonly reason?: string;
   readonly olderThanMs?: number;
   readonly all?: boolean;
@@ -53,12 +66,19 @@ export function define(command: Command, shell: Shell): void {
     .option("--json", "print a JSON object for each")
     .addHelpText("after", HELP);
   addSpecs(command, BUS_SPECS);
+  addUrlOptions(command, "ask this manager over HTTP; no connection to the broker is needed");
   command.action(async (pool: string, what: Action, ids: string[], flags: DeadFlags) => {
     checkName("pool", pool);
+    const remote = readRemote(shell, flags);
+    if (remote.url !== undefined) {
+      const { RemoteDead } = await import("../remote/remote-dead.js");
+      shell.exitCode = await run(shell, new RemoteDead(shell, remote.url, remote, pool), what, ids, flags);
+      return;
+    }
     shell.exitCode = await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
       const lane = await DurableLane.open({ pool, connection: bus, prefix: subjects.prefix });
       try {
-        return await run(shell, lane, what, ids, flags);
+        return await run(shell, lane.dead, what, ids, flags);
       } finally {
         await lane.close();
       }
@@ -66,7 +86,7 @@ export function define(command: Command, shell: Shell): void {
   });
 }
 
-function run(shell: Shell, lane: DurableLane, what: Action, ids: string[], flags: DeadFlags): Promise<number> {
+function run(shell: Shell, dead: DeadSource, what: Action, ids: string[], flags: DeadFlags): Promise<number> {
   const filter: DeadFilter = {
     ...(ids.length === 0 ? {} : { ids }),
     ...(flags.reason === undefined ? {} : { reason: flags.reason }),
@@ -75,21 +95,21 @@ function run(shell: Shell, lane: DurableLane, what: Action, ids: string[], flags
   };
   switch (what) {
     case "list":
-      return list(shell, lane, filter, flags);
+      return list(shell, dead, filter, flags);
     case "show":
-      return show(shell, lane, ids, flags);
+      return show(shell, dead, ids, flags);
     case "retry":
     case "purge":
       if (ids.length === 0 && flags.reason === undefined && flags.olderThanMs === undefined && !flags.all) {
         throw new PoolError("invalid_argument", `${what}: name jobs, or say --reason, --older-than-ms or --all`);
       }
-      return change(shell, lane, what, filter, flags);
+      return change(shell, dead, what, filter, flags);
   }
 }
 
-async function list(shell: Shell, lane: DurableLane, filter: DeadFilter, flags: DeadFlags): Promise<number> {
-  const letters: DeadLetter[] = [];
-  for await (const letter of lane.dead.list(filter)) {
+async function list(shell: Shell, dead: DeadSource, filter: DeadFilter, flags: DeadFlags): Promise<number> {
+  const letters: ShownLetter[] = [];
+  for await (const letter of dead.list(filter)) {
     if (flags.json) await shell.stdout.line(jsonLine(fieldsOf(letter)));
     else letters.push(letter);
   }
@@ -107,13 +127,13 @@ async function list(shell: Shell, lane: DurableLane, filter: DeadFilter, flags: 
   return EXIT.ok;
 }
 
-async function show(shell: Shell, lane: DurableLane, ids: readonly string[], flags: DeadFlags): Promise<number> {
+async function show(shell: Shell, dead: DeadSource, ids: readonly string[], flags: DeadFlags): Promise<number> {
   if (ids.length === 0) throw new PoolError("invalid_argument", "show: name a job", { field: "job" });
   for (const id of ids) {
-    const letter = await lane.dead.get(id);
+    const letter = await dead.get(id);
     if (letter === undefined) throw new PoolError("not_found", `no dead letter has the id ${id}`, { field: "job" });
     if (flags.json) {
-      await shell.stdout.line(jsonLine({ ...fieldsOf(letter), ...inputFields(letter.payload) }));
+      await shell.stdout.line(jsonLine({ ...fieldsOf(letter), ...(letter.payload && inputFields(letter.payload)) }));
       continue;
     }
     const { error, attempt, priority, diedAt, payload } = letter;
@@ -125,7 +145,7 @@ async function show(shell: Shell, lane: DurableLane, ids: readonly string[], fla
       ["reason", error.reason],
       ["message", plainText(error.message, 600)],
       ["it ran", error.maybeExecuted ? "perhaps" : "to its error"],
-      ["payload", plainText(Buffer.from(payload).toString(), 2_000)],
+      ["payload", payload === undefined ? "(you may not read it)" : plainText(Buffer.from(payload).toString(), 2_000)],
     ];
     for (const [label = "", text = ""] of rows) await shell.stdout.line(`${label.padEnd(9)} ${text}`);
   }
@@ -135,18 +155,18 @@ async function show(shell: Shell, lane: DurableLane, ids: readonly string[], fla
 /** What is to be changed is listed first, so that what dies meanwhile is left alone. */
 async function change(
   shell: Shell,
-  lane: DurableLane,
+  dead: DeadSource,
   what: "retry" | "purge",
   filter: DeadFilter,
   flags: DeadFlags,
 ): Promise<number> {
   const ids = [...(filter.ids ?? [])];
-  if (filter.ids === undefined) for await (const { id } of lane.dead.list(filter)) ids.push(id);
+  if (filter.ids === undefined) for await (const { id } of dead.list(filter)) ids.push(id);
   let code: number = EXIT.ok;
   for (const id of ids) {
     try {
-      if (what === "retry") await lane.dead.retry(id);
-      else await lane.dead.purge(id);
+      if (what === "retry") await dead.retry(id);
+      else await dead.purge(id);
       await shell.stdout.line(flags.json ? jsonLine({ id, [what]: true }) : id);
     } catch (thrown) {
       const error = toPoolError(thrown);
@@ -158,7 +178,7 @@ async function change(
   return code;
 }
 
-function fieldsOf({ id, diedAt, attempt, priority, error }: DeadLetter): Record<string, unknown> {
+function fieldsOf({ id, diedAt, attempt, priority, error }: ShownLetter): Record<string, unknown> {
   return { id, diedAt: diedAt.toISOString(), attempt, priority, error: errorFields(error) };
 }
 

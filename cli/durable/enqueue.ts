@@ -11,6 +11,7 @@ import { checked, printFailure, printResult, readAll } from "../jobs/submit.js";
 import { withLink } from "../link.js";
 import { jsonLine } from "../output/json-text.js";
 import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
+import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 
@@ -25,12 +26,13 @@ Examples:
   poolmesh enqueue adder 41
   poolmesh enqueue adder 41 --wait
   poolmesh enqueue invoice - --id invoice-2026-0817 --max-attempts 10 < invoice.json
+  poolmesh enqueue adder 41 --url https://manager:8080 --ca-file ca.pem --token-file ci.token
 
 ${EXIT_CODES_HELP}`;
 
 const MAX_MS = 2_147_483_647;
 
-interface EnqueueFlags {
+interface EnqueueFlags extends UrlFlags {
   readonly id?: string;
   readonly wait?: boolean;
   readonly waitMs?: number;
@@ -67,6 +69,7 @@ export function define(command: Command, shell: Shell): void {
     .addOption(new Option("--codec <FORM>", "how payloads are read and shown").choices(RESULT_FORMS).default("auto"))
     .addHelpText("after", HELP);
   addSpecs(command, BUS_SPECS);
+  addUrlOptions(command, "call this manager over HTTP; no connection to the broker is needed");
   command.action(async (pool: string, payload: string, flags: EnqueueFlags) => {
     shell.exitCode = await runEnqueue(shell, pool, payload, flags);
   });
@@ -78,6 +81,12 @@ async function runEnqueue(shell: Shell, pool: string, argument: string, flags: E
   const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(EXIT.interrupted) : abort.abort()));
   try {
     const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
+    const remote = readRemote(shell, flags);
+    if (remote.url !== undefined) {
+      const { enqueueRemote } = await import("../remote/remote-enqueue.js");
+      const receipt = await enqueueRemote(remote.url, remote, pool, payload, toOptions(flags));
+      return await report(shell, pool, receipt, flags, abort.signal);
+    }
     return await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
       const client = await Client.connect({ pool, connection: bus, prefix: subjects.prefix });
       try {

@@ -10,13 +10,13 @@ import {
   type JobStatus,
   PayloadForm,
 } from "../../gen/poolmesh/v1/durable_pb.js";
-import { Priority } from "../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../mesh/job/job.js";
 import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
 import type { LaneSource, LanesView } from "../durable/lane-source.js";
 import { within } from "./remote-calls.js";
 import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+import { PRIORITIES } from "./remote-submit.js";
 
 const STATES = {
   queued: JobState.QUEUED,
@@ -25,7 +25,6 @@ const STATES = {
   retrying: JobState.RETRYING,
   ended: JobState.ENDED,
 } as const;
-const PRIORITIES = { high: Priority.HIGH, normal: Priority.NORMAL, low: Priority.LOW } as const;
 
 export class RemoteLane implements LaneSource {
   readonly #url: string;
@@ -96,7 +95,8 @@ function toLookup(job: JobStatus): JobLookup {
   };
 }
 
-function toOutcome({ jobId: id, worker, attempt }: JobStatus, { outcome }: JobOutcome): Outcome | undefined {
+/** An outcome whose result came as bytes. */
+export function toOutcome({ jobId: id, worker, attempt }: JobStatus, { outcome }: JobOutcome): Outcome | undefined {
   if (outcome.case === "error") return { ok: false, id, error: fromErrorDetail(outcome.value), worker, attempt };
   if (outcome.case !== "result") return undefined;
   const { output, waitMs, totalMs } = outcome.value;

@@ -9,7 +9,8 @@ import { type RemoteFlags, remoteTransport } from "./remote-options.js";
 /** Time on top of the job's own, in milliseconds: the manager ends it and says why. */
 const SLACK_MS = 2_000;
 
-const PRIORITIES = { high: Priority.HIGH, normal: Priority.NORMAL, low: Priority.LOW } as const;
+/** Levels as messages name them. */
+export const PRIORITIES = { high: Priority.HIGH, normal: Priority.NORMAL, low: Priority.LOW } as const;
 
 /** A job, and where it goes. */
 export interface RemoteJob {

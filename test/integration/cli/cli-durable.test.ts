@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { PermanentError } from "../../../mesh/errors.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../../support/docs/fake-shell.js";
+import { CONTROL_TOKEN } from "../../support/doors/control-token.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startMesh } from "../../support/mesh.js";
 import { eventually } from "../../support/wait.js";
@@ -104,4 +105,26 @@ test("jobs, job and durable - tell where stored jobs stand, from the streams and
     const nowhere = await poolmesh(["jobs", "nowhere", ...door]);
     assert.deepEqual([nowhere.code, /no durable lane/.test(nowhere.stderr)], [69, true], nowhere.stderr);
   }
+});
+
+test("enqueue and dead - do through a manager with --url what they do over the broker", async () => {
+  const door = ["--url", mesh.manager.url];
+  const env = { POOLMESH_CONTROL_TOKEN: CONTROL_TOKEN };
+  const remote = (argv: readonly string[]): Promise<ShellExit> => runInShell([...argv, ...door], env);
+  assert.equal((await remote(["enqueue", "adder", "41", "--wait"])).stdout, "42");
+  const receipt = await remote(["enqueue", "adder", "1", "--id", "far", "--json"]);
+  assert.match(receipt.stdout, /^\{"id":"far","sequence":\d+,"duplicate":false\}\n$/);
+  for (const id of ["far-1", "far-2"]) {
+    const failed = await remote(["enqueue", "fussy", '"never"', "--id", id, "--wait", "--max-attempts", "1"]);
+    assert.deepEqual([failed.code, /job_rejected: not this one/.test(failed.stderr)], [1, true], failed.stderr);
+  }
+  assert.match((await remote(["dead", "fussy"])).stdout, /\nfar-1 .*job_rejected +not this one\nfar-2 /);
+  assert.match((await remote(["dead", "fussy", "show", "far-1"])).stdout, /^payload +"never"$/m);
+  assert.equal((await remote(["dead", "fussy", "retry", "far-1"])).stdout, "far-1\n");
+  const purged = await remote(["dead", "fussy", "purge", "far-2", "nobody"]);
+  assert.deepEqual([purged.code, purged.stdout, /nobody: not_found/.test(purged.stderr)], [1, "far-2\n", true]);
+  const mistyped = await remote(["enqueue", "addr", "1"]);
+  assert.deepEqual([mistyped.code, /did you mean adder/.test(mistyped.stderr)], [69, true], mistyped.stderr);
+  const refused = await runInShell(["dead", "fussy", ...door], { POOLMESH_CONTROL_TOKEN: "another" });
+  assert.equal(refused.code, 77, refused.stderr);
 });

@@ -1,0 +1,95 @@
+/** The dead letters of one pool through a manager's HTTP interface. */
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { type Client, createClient } from "@connectrpc/connect";
+import type { DeadFilter } from "../../client/durable/dead-letters.js";
+import {
+  type DeadChange,
+  type DeadLetter as DeadLetterMessage,
+  DurableService,
+  PayloadForm,
+} from "../../gen/poolmesh/v1/durable_pb.js";
+import { Priority } from "../../gen/poolmesh/v1/manager_pb.js";
+import { PoolError } from "../../mesh/errors.js";
+import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
+import type { DeadSource, ShownLetter } from "../durable/dead.js";
+import type { Shell } from "../shell.js";
+import { within } from "./remote-calls.js";
+import { ownToken, type RemoteFlags, remoteTransport } from "./remote-options.js";
+
+const MAX_PAGE = 1_000;
+const DEFAULT_LIMIT = 1_000;
+
+export class RemoteDead implements DeadSource {
+  readonly #url: string;
+  readonly #pool: string;
+  readonly #service: Client<typeof DurableService>;
+
+  /** @throws PoolError `invalid_argument` naming a flag */
+  constructor(shell: Shell, url: string, flags: RemoteFlags, pool: string) {
+    this.#url = url;
+    this.#pool = pool;
+    const transport = remoteTransport(url, "url", flags, { ownToken: ownToken(shell, url, flags) });
+    this.#service = createClient(DurableService, transport);
+  }
+
+  async *list({ ids, reason = "", olderThanMs = 0, limit = DEFAULT_LIMIT }: DeadFilter): AsyncGenerator<ShownLetter> {
+    if (ids !== undefined) return yield* this.#named(ids);
+    const filter = { pool: this.#pool, reason, olderThanMs: BigInt(olderThanMs) };
+    let left = limit;
+    for (let pageToken = ""; left > 0; ) {
+      const request = { ...filter, pageSize: Math.min(MAX_PAGE, left), pageToken };
+      const page = await within(this.#url, (options) => this.#service.listDead(request, options));
+      for (const letter of page.letters) yield toLetter(letter, undefined);
+      left -= page.letters.length;
+      pageToken = page.nextPageToken;
+      if (pageToken === "") return;
+    }
+  }
+
+  async get(jobId: string): Promise<ShownLetter | undefined> {
+    const request = { pool: this.#pool, jobId, form: PayloadForm.BYTES };
+    try {
+      const { letter, input } = await within(this.#url, (options) => this.#service.getDead(request, options));
+      return letter && toLetter(letter, input.case === "payload" ? input.value : undefined);
+    } catch (thrown) {
+      if (thrown instanceof PoolError && thrown.reason === "not_found") return undefined;
+      throw thrown;
+    }
+  }
+
+  async retry(id: string): Promise<void> {
+    const request = { selector: { pool: this.#pool, jobIds: [id] } };
+    throwError((await within(this.#url, (options) => this.#service.retryDead(request, options))).changes);
+  }
+
+  async purge(id: string): Promise<void> {
+    const request = { selector: { pool: this.#pool, jobIds: [id] } };
+    throwError((await within(this.#url, (options) => this.#service.purgeDead(request, options))).changes);
+  }
+
+  async *#named(ids: readonly string[]): AsyncGenerator<ShownLetter> {
+    for (const id of ids) {
+      const letter = await this.get(id);
+      if (letter !== undefined) yield letter;
+    }
+  }
+}
+
+function toLetter(letter: DeadLetterMessage, payload: Uint8Array | undefined): ShownLetter {
+  const { jobId: id, sequence, error, attempt, diedAt, client } = letter;
+  const { HIGH, LOW } = Priority;
+  return {
+    id,
+    sequence: Number(sequence),
+    error: error === undefined ? new PoolError("internal", "a dead letter without an error") : fromErrorDetail(error),
+    attempt,
+    priority: letter.priority === HIGH ? "high" : letter.priority === LOW ? "low" : "normal",
+    diedAt: diedAt === undefined ? new Date(0) : timestampDate(diedAt),
+    client,
+    payload,
+  };
+}
+
+function throwError([change]: readonly DeadChange[]): void {
+  if (change?.error !== undefined) throw fromErrorDetail(change.error);
+}

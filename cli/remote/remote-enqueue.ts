@@ -1,0 +1,68 @@
+/** One stored job through a manager's HTTP interface, and its receipt. */
+import { createClient } from "@connectrpc/connect";
+import type { EnqueueOptions } from "../../client/durable/enqueue-options.js";
+import type { WaitOptions } from "../../client/durable/outcome-wait.js";
+import { Receipt } from "../../client/durable/receipt.js";
+import { DurableService, PayloadForm } from "../../gen/poolmesh/v1/durable_pb.js";
+import { PoolError } from "../../mesh/errors.js";
+import type { Outcome } from "../../mesh/job/job.js";
+import { remoteFailure } from "./remote-failure.js";
+import { toOutcome } from "./remote-lane.js";
+import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+import { PRIORITIES } from "./remote-submit.js";
+
+/** How long the stream behind the manager may take, and the slack of a call that waits, in milliseconds. */
+const ENQUEUE_LIMIT_MS = 20_000;
+const SLACK_MS = 5_000;
+/** One call waits so long at most, in milliseconds. */
+const WAIT_MS = 30_000;
+
+/** Stores a job. @throws PoolError what the manager refuses, `bus_unavailable`, `invalid_argument` for the flags */
+export async function enqueueRemote(
+  url: string,
+  flags: RemoteFlags,
+  pool: string,
+  payload: Uint8Array,
+  options: EnqueueOptions,
+): Promise<Receipt> {
+  const service = createClient(DurableService, remoteTransport(url, "url", flags));
+  const { id = "", timeoutMs = 0, expiresInMs = 0, maxAttempts = 0, backoff, priority = "normal" } = options;
+  const { idempotent = true, rerun = false, client = "" } = options;
+  const request = {
+    pool,
+    input: { case: "payload", value: payload },
+    jobId: id,
+    timeoutMs: BigInt(timeoutMs),
+    expiresInMs: BigInt(expiresInMs),
+    maxAttempts,
+    priority: PRIORITIES[priority],
+    idempotent,
+    rerun,
+    client,
+    ...(backoff === undefined ? {} : { backoff: { baseMs: BigInt(backoff.baseMs), capMs: BigInt(backoff.capMs) } }),
+  } as const;
+  try {
+    const { jobId, sequence, duplicate } = await service.enqueue(request, { timeoutMs: ENQUEUE_LIMIT_MS });
+    const stored = { id: jobId, sequence: Number(sequence), duplicate };
+    return new Receipt(stored, (wait) => untilEnded(jobId, wait));
+  } catch (thrown) {
+    throw remoteFailure(thrown, url);
+  }
+
+  async function untilEnded(jobId: string, { timeoutMs: limitMs, signal }: WaitOptions): Promise<Outcome> {
+    const endAt = performance.now() + (limitMs ?? Number.POSITIVE_INFINITY);
+    for (;;) {
+      const leftMs = endAt - performance.now();
+      if (leftMs <= 0) throw new PoolError("deadline_exceeded", `no outcome within ${limitMs} ms; the job goes on`);
+      const waitMs = Math.ceil(Math.min(WAIT_MS, leftMs));
+      const call = { timeoutMs: waitMs + SLACK_MS, ...(signal === undefined ? {} : { signal }) };
+      try {
+        const { job, outcome } = await service.waitOutcome({ pool, jobId, waitMs, form: PayloadForm.BYTES }, call);
+        const ended = job === undefined || outcome === undefined ? undefined : toOutcome(job, outcome);
+        if (ended !== undefined) return ended;
+      } catch (thrown) {
+        throw remoteFailure(thrown, url);
+      }
+    }
+  }
+}
