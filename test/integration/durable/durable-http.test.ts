@@ -67,10 +67,17 @@ test("durable HTTP - where a job stands is told while it waits and runs, it is l
   await mesh.startPool(t, "h-slow", run, { slots: 1, graceMs: 0 });
   const ids = Array.from({ length: 30 }, (_, i) => `slow-${i}`);
   for (const jobId of ids) await ask("Enqueue", { pool: "h-slow", json: "x", jobId, priority: "PRIORITY_HIGH" });
-  const stateOf = async (jobId: string): Promise<unknown> =>
-    ((await ask("GetJob", { pool: "h-slow", jobId })).job as Json).state;
-  await eventually(async () => (await stateOf("slow-0")) === "JOB_STATE_RUNNING");
-  const late = await ask("WaitOutcome", { pool: "h-slow", jobId: "slow-0", waitMs: 1 });
+  // Which of them runs first is not promised.
+  let running = "";
+  await eventually(async () => {
+    const { jobs: [first] = [] } = (await ask("ListJobs", { pool: "h-slow", state: "JOB_STATE_RUNNING" })) as {
+      jobs?: Json[];
+    };
+    running = String(first?.jobId ?? "");
+    return running !== "";
+  });
+  assert.equal(((await ask("GetJob", { pool: "h-slow", jobId: running })).job as Json).state, "JOB_STATE_RUNNING");
+  const late = await ask("WaitOutcome", { pool: "h-slow", jobId: running, waitMs: 1 });
   assert.deepEqual([late.outcome, (late.job as Json).state], [undefined, "JOB_STATE_RUNNING"]);
 
   const jobs: Json[] = [];
@@ -88,7 +95,7 @@ test("durable HTTP - where a job stands is told while it waits and runs, it is l
   const queued = (await ask("ListJobs", { pool: "h-slow", state: "JOB_STATE_QUEUED" })).jobs as Json[];
   assert.ok(queued.length > 0 && queued.length < 30, String(queued.length));
 
-  for (const jobId of ["slow-0", String(queued.at(-1)?.jobId)]) {
+  for (const jobId of [running, String(queued.at(-1)?.jobId)]) {
     await ask("CancelJob", { pool: "h-slow", jobId });
     const { outcome } = await ask("WaitOutcome", { pool: "h-slow", jobId, waitMs: 10_000 });
     assert.equal((outcome as { error: Json }).error.reason, "canceled");
