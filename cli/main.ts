@@ -17,6 +17,9 @@ const ORPHAN_LIMIT_MS = 30_000;
 const NPM_POLL_MS = 1_000;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+/** Commands that serve others: what they print is not what they are for. */
+const SERVICES: ReadonlySet<string> = new Set(["worker", "manager", "meter", "up"]);
+
 const shell: Shell = {
   env: process.env,
   argv: process.argv.slice(2),
@@ -50,8 +53,9 @@ function onSignal(listener: SignalListener): () => void {
   };
 }
 
-/** Nobody reads any more, as behind `| head`: end as other programs do then. */
+/** Nobody reads any more, as behind `| head`: a service goes on without, any other command ends as programs do then. */
 function onOutputError(error: NodeJS.ErrnoException): void {
+  if (SERVICES.has(shell.argv[0] ?? "")) return;
   process.exit(error.code === "EPIPE" ? 141 : 1);
 }
 

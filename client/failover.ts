@@ -52,6 +52,9 @@ export interface FailoverPorts {
   forget(submission: Submission): void;
 }
 
+/** The message when nobody listens for jobs of the pool. */
+export const NO_MANAGER = "no manager serves the pool";
+
 export class Failover {
   readonly #ports: FailoverPorts;
   readonly #live = new ChurnMap<Submission>();
@@ -105,7 +108,7 @@ export class Failover {
     if (nowMs - submission.submittedAtMs > NO_MANAGER_LIMIT_MS || submission.headers.wait === false) {
       const maybeExecuted = submission.managersBefore > 0;
       const more = { retryAfterMs: 1_000, maybeExecuted };
-      const error = new PoolError("bus_unavailable", "no manager serves the pool", more);
+      const error = new PoolError("bus_unavailable", NO_MANAGER, more);
       return this.fail(submission, error);
     }
     this.#retries.set(submission, nowMs + NO_MANAGER_RETRY_MS);

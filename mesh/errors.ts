@@ -7,7 +7,7 @@
  */
 import { Code } from "@connectrpc/connect";
 
-export { MAX_MESSAGE_LENGTH, safeMessage } from "./safe-message.js";
+export { MAX_MESSAGE_LENGTH, safeMessage, withoutUrlUsers } from "./safe-message.js";
 
 interface CatalogueEntry {
   /** The Connect (and gRPC) code. */

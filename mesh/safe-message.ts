@@ -27,6 +27,7 @@ const URL_TEXT = String.raw`(?<url>\b[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s"'${"`"}<>]
 const QUOTED = String.raw`(?<quote>["'${"`"}])(?<quoted>${ROOT}(?:(?!\k<quote>).)+)\k<quote>`;
 /** A path that begins where a word may begin, with its line and column. */
 const BARE = String.raw`(?<![\w.~\-/\\@%…])(?<bare>${ROOT}[^\s"'${"`"}<>|*?()[\]{},;:]+)(?::\d+){0,2}`;
+const URLS = new RegExp(URL_TEXT, "g");
 const FINDINGS = new RegExp(`${QUOTED}|${URL_TEXT}|${BARE}`, "g");
 /** What stands before the path of an HTTP request. */
 const REQUEST = /\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)\s+$/;
@@ -79,6 +80,11 @@ function topLevelFolders(): string[] {
   } catch {
     return [];
   }
+}
+
+/** A text of any length, such as a stack, with its lines and paths as they are and no URL's user and password. */
+export function withoutUrlUsers(text: string): string {
+  return text.includes("://") ? text.replace(URLS, withoutUser) : text;
 }
 
 /** A URL without user and password: all before the last "@" when its authority is not only a host and a port. */

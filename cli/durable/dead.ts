@@ -143,6 +143,7 @@ async function show(shell: Shell, dead: DeadSource, ids: readonly string[], flag
       ["attempt", String(attempt)],
       ["priority", priority],
       ["reason", error.reason],
+      ...(error.jobCode === undefined ? [] : [["code", error.jobCode]]),
       ["message", plainText(error.message, 600)],
       ["it ran", error.maybeExecuted ? "perhaps" : "to its error"],
       ["payload", payload === undefined ? "(you may not read it)" : plainText(Buffer.from(payload).toString(), 2_000)],

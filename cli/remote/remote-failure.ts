@@ -19,5 +19,9 @@ export function remoteFailure(thrown: unknown, url: string): PoolError {
   if (UNREACHED.test(code)) {
     return new PoolError("bus_unavailable", `no manager at ${origin}: ${rawMessage}`, { cause: thrown });
   }
+  if (code === "EPIPE" || code.startsWith("HPE_") || /^HTTP \d+$/.test(rawMessage)) {
+    const text = `what answers at ${origin} is no manager (${rawMessage}): is this the port of its --listen?`;
+    return new PoolError("bus_unavailable", text, { cause: thrown });
+  }
   return thrown instanceof PoolError ? thrown : fromConnectError(thrown);
 }

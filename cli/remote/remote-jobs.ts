@@ -10,7 +10,7 @@ import { type Client, Code, ConnectError, createClient } from "@connectrpc/conne
 import { ManagerService, type SubmitManyResponse } from "../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { JobResult, type Outcome, type SubmitOptions } from "../../mesh/job/job.js";
-import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
+import { fromErrorDetail, jobFactsOf } from "../../mesh/wire/connect-errors.js";
 import { JobStream, type JobStreamPorts } from "./job-stream.js";
 import { remoteFailure } from "./remote-failure.js";
 import { type RemoteFlags, remoteTransport } from "./remote-options.js";
@@ -104,5 +104,6 @@ function toOutcome(id: string, { outcome }: SubmitManyResponse): Outcome {
     outcome.case === "error"
       ? fromErrorDetail(outcome.value)
       : new PoolError("internal", "an answer without an outcome");
-  return { ok: false, id, error, worker: "", attempt: 0 };
+  const { worker = "", attempt = 0, waitMs = undefined } = jobFactsOf(error) ?? {};
+  return { ok: false, id, error, worker, attempt, ...(waitMs === undefined ? {} : { waitMs }) };
 }

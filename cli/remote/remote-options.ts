@@ -95,7 +95,15 @@ export function remoteTransport(
 /** @throws PoolError `invalid_argument` */
 export function checkUrl(url: string, field: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed !== undefined && /^https?:$/.test(parsed.protocol) && parsed.username === "") return parsed;
+  if (parsed !== undefined && /^https?:$/.test(parsed.protocol)) {
+    if (parsed.username !== "" || parsed.password !== "") {
+      throw refuse(field, "a user and password are not used here: name a file with a token by --token-file");
+    }
+    if (parsed.pathname !== "/" || parsed.search !== "" || parsed.hash !== "") {
+      throw refuse(field, "a path or query is not used: say only http://HOST:PORT or https://HOST:PORT");
+    }
+    return parsed;
+  }
   throw refuse(field, "use a URL such as http://127.0.0.1:8090 or https://HOST:PORT");
 }
 

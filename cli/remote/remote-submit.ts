@@ -1,7 +1,9 @@
 /** One job through a manager's HTTP interface, for those who have no connection to the broker. */
+import { randomUUID } from "node:crypto";
 import { createClient } from "@connectrpc/connect";
 import { ManagerService, Priority, type SubmitResponse } from "../../gen/poolmesh/v1/manager_pb.js";
 import type { SubmitOptions } from "../../mesh/job/job.js";
+import { jobFactsOf } from "../../mesh/wire/connect-errors.js";
 import type { JobEnd } from "../jobs/one-job.js";
 import { remoteFailure } from "./remote-failure.js";
 import { type RemoteFlags, remoteTransport } from "./remote-options.js";
@@ -24,16 +26,18 @@ export interface RemoteJob {
 
 /** Runs it. How it ends is an outcome too. @throws PoolError `invalid_argument` for the flags */
 export async function submitRemote(job: RemoteJob): Promise<JobEnd> {
-  const { options } = job;
+  // an id of our own: without an answer the job can still be looked up and cancelled
+  const options = { ...job.options, id: job.options.id ?? randomUUID() };
   const manager = createClient(ManagerService, remoteTransport(job.url, "url", job.flags));
   const begunAt = performance.now();
   try {
     const call = { timeoutMs: options.timeoutMs + SLACK_MS, ...(options.signal ? { signal: options.signal } : {}) };
-    return toEnd(await manager.submit(toRequest(job), call));
+    return toEnd(await manager.submit(toRequest({ ...job, options }), call));
   } catch (thrown) {
     const totalMs = performance.now() - begunAt;
     const error = remoteFailure(thrown, job.url);
-    return { id: options.id ?? "", payload: undefined, error, worker: "", attempt: 0, waitMs: totalMs, totalMs };
+    const { jobId: _, ...facts } = jobFactsOf(error) ?? { jobId: "", worker: "", attempt: 0, waitMs: totalMs, totalMs };
+    return { id: options.id, payload: undefined, error, ...facts };
   }
 }
 

@@ -74,7 +74,7 @@ export function enqueueRefusal(answer: Exclude<PublishAnswer, { kind: "stored" }
     });
   }
   if (answer.kind === "absent") {
-    const message = `pool ${pool} has no durable lane; start a manager with --durable`;
+    const message = `pool ${pool} has no durable lane: no manager with --durable has heard of the pool; start one, start a worker of the pool, or name the pool in the manager's --pools`;
     return new PoolError("unknown_pool", message, { field: "pool", retryAfterMs: FULL_RETRY_MS });
   }
   const { code, text } = answer;

@@ -74,7 +74,7 @@ export class LaneStore {
 
   /** The first message of a subject (wildcards allowed) from this sequence on; undefined at the end. @throws PoolError */
   next(stream: string, subject: string, fromSequence: number): Promise<Stored | undefined> {
-    return this.#ask(async ({ direct }) =>
+    return this.#askOf(stream, async ({ direct }) =>
       toStored(await direct.getMessage(stream, { seq: fromSequence, next_by_subj: subject })),
     );
   }
@@ -138,6 +138,18 @@ export class LaneStore {
   async #open(timeout: number): Promise<JetStreamManager> {
     const { jetstreamManager } = await import("@nats-io/jetstream");
     return jetstreamManager(this.#bus.nc as NatsConnection, { checkAPI: false, timeout });
+  }
+
+  /** Asks a stream itself. Nobody answers for one that is not there, nor without JetStream: the management says which it is. */
+  async #askOf<T>(stream: string, question: (manager: JetStreamManager) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await this.#ask(question);
+    } catch (error) {
+      if (!isOff(error)) throw error;
+      if ((await this.streamInfo(stream)) === undefined) return undefined;
+      const message = `the broker's store: nobody answers for stream ${stream}; it may be electing a leader`;
+      throw new PoolError("bus_unavailable", message, { retryAfterMs: 1_000, cause: error });
+    }
   }
 
   /** Asks the broker, and turns "not found" into undefined and every other failure into a PoolError. */

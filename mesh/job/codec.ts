@@ -8,6 +8,7 @@
  */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { PoolError } from "../errors.js";
+import { isBytes, requireReadable } from "./bytes.js";
 
 /** Turns values into bytes and back. Both directions are synchronous. */
 export interface Codec<T = unknown> {
@@ -35,7 +36,7 @@ export const json: Codec<unknown> = {
   },
   decode: (payload) => {
     if (payload.length === 0) return undefined;
-    return decoding("json", () => JSON.parse(decoder.decode(payload)));
+    return parsed(decoding("json", () => decoder.decode(payload)));
   },
 };
 
@@ -59,7 +60,7 @@ export const bytes: Codec<Uint8Array> = {
   name: "bytes",
   encode: (value: unknown) => {
     if (value === undefined) return EMPTY;
-    if (isBytes(value)) return value;
+    if (isBytes(value)) return requireReadable(value);
     if (typeof value === "string") return encoder.encode(value);
     throw refuse(`${kindOf(value)} is no bytes: use a Uint8Array or a string, or codec "json"`);
   },
@@ -83,14 +84,6 @@ export function protobuf<I extends DescMessage, O extends DescMessage = I>(
 export const CODECS = { json, text, bytes } as const;
 export type CodecName = keyof typeof CODECS;
 
-function isBytes(value: unknown): value is Uint8Array {
-  try {
-    return value instanceof Uint8Array;
-  } catch {
-    return false;
-  }
-}
-
 /** A refusal says why, in the words of who could not encode the value. */
 function encoding<T>(name: string, work: () => T): T {
   try {
@@ -107,6 +100,16 @@ function decoding<T>(name: string, work: () => T): T {
     return work();
   } catch (error) {
     throw refuse(`not valid ${name}`, error);
+  }
+}
+
+/** A parser's own error quotes the payload, so it is no cause: only the place is told, where the parser gives one. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const place = / at position \d+/.exec(reasonOf(error))?.[0] ?? "";
+    throw refuse(`not valid json${place}`);
   }
 }
 
@@ -190,7 +193,8 @@ function firstLoss(root: object, byItself: boolean): Loss | undefined {
     for (const inner of isArray ? (each as unknown[]) : Object.values(each)) {
       if (!isObject(inner)) {
         const lost = lossOfPrimitive(inner);
-        if (lost !== undefined) return lost;
+        // JSON takes an object's own toJSON for no member
+        if (lost !== undefined && !(hasOwnForm(each) && inner === (each as { toJSON: unknown }).toJSON)) return lost;
       } else if (hasOwnForm(inner)) {
         const lost = lossOfForm(inner);
         if (lost !== undefined) return lost;
@@ -273,12 +277,16 @@ function isLeftOut(value: unknown): boolean {
 function pathTo(value: unknown, culprit: unknown): string {
   if (Object.is(value, culprit) || typeof value !== "object" || value === null || hasOwnForm(value)) return "";
   for (const [key, inner] of Object.entries(value)) {
-    const step = Array.isArray(value) ? `[${key}]` : `.${key.slice(0, 64)}`;
+    const step = Array.isArray(value) ? `[${key}]` : stepTo(key.slice(0, 64));
     if (Object.is(inner, culprit)) return step;
     const rest = pathTo(inner, culprit);
     if (rest !== "") return step + rest;
   }
   return "";
+}
+
+function stepTo(key: string): string {
+  return /^[\p{L}\p{N}_$-]+$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
 }
 
 function withArticle(value: object): string {

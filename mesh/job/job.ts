@@ -5,7 +5,7 @@
  * The same shapes for Manager, Client and the doors, so that they can be
  * swapped for each other.
  */
-import { PoolError } from "../errors.js";
+import type { PoolError } from "../errors.js";
 import {
   checkClient,
   checkPriority,
@@ -16,6 +16,7 @@ import {
 } from "../wire/headers.js";
 import { jobRefusal } from "../wire/payloads.js";
 import { checkName } from "../wire/subjects.js";
+import { checkPayload } from "./bytes.js";
 import { type Codec, json, text } from "./codec.js";
 
 export type { Priority };
@@ -220,10 +221,4 @@ export function toJobSpec(
     tracestate: tracestate === undefined ? undefined : checkTraceHeader("tracestate", tracestate),
     attemptsBefore: ((options as JobHeaders).attempt ?? 1) - 1,
   };
-}
-
-function checkPayload(payload: unknown): void {
-  if (!(payload instanceof Uint8Array)) {
-    throw new PoolError("invalid_argument", "payload: use a Uint8Array or a string", { field: "payload" });
-  }
 }

@@ -30,6 +30,7 @@ export function createLog(service: string, level: LogLevel = "info", color = fal
 }
 
 function destination(color: boolean, fd: 1 | 2): DestinationStream {
-  if (!color) return pino.destination({ dest: fd, sync: true });
+  // Whoever reads the log may go, or the handler may close it: the service goes on and what it says is lost.
+  if (!color) return pino.destination({ dest: fd, sync: true }).on("error", () => undefined);
   return pretty({ destination: fd, sync: true, ignore: "pid,hostname,service", messageFormat: "{service}: {msg}" });
 }

@@ -15,9 +15,36 @@ import {
   toPoolError,
 } from "../errors.js";
 
+/** Which job an error ended, and what is known of it. */
+export interface FailedJobFacts {
+  readonly jobId: string;
+  /** Who ran it last; "" when nobody did. */
+  readonly worker: string;
+  /** The attempt that ended it; 0 when there was none. */
+  readonly attempt: number;
+  /** From submit to the attempt that ended it, and to its end, in milliseconds. */
+  readonly waitMs: number;
+  readonly totalMs: number;
+}
+
+const factsOf = new WeakMap<PoolError, FailedJobFacts>();
+
+/** An error of one job: a copy, since one error may end several jobs. */
+export function asJobError(error: PoolError, facts: FailedJobFacts): PoolError {
+  const copy = new PoolError(error.reason, error.message, error as PoolErrorOptions);
+  factsOf.set(copy, facts);
+  return copy;
+}
+
+/** The job of an error that came over Connect; undefined when the error is not of a job, or its manager does not say. */
+export function jobFactsOf(error: PoolError): FailedJobFacts | undefined {
+  return factsOf.get(error);
+}
+
 /** An error as a message of a stream of outcomes. */
 export function toErrorDetail(error: PoolError): ErrorDetail {
   return create(ErrorDetailSchema, {
+    ...factsOf.get(error),
     reason: error.reason,
     message: safeMessage(error.message),
     retryable: error.retryable,
@@ -40,7 +67,10 @@ export function fromErrorDetail(detail: ErrorDetail): PoolError {
     options.utilization = detail.utilization;
     options.parked = detail.parked;
   }
-  return new PoolError(isReason(detail.reason) ? detail.reason : "internal", detail.message, options);
+  const error = new PoolError(isReason(detail.reason) ? detail.reason : "internal", detail.message, options);
+  const { jobId, worker, attempt, waitMs, totalMs } = detail;
+  if (jobId !== "") factsOf.set(error, { jobId, worker, attempt, waitMs, totalMs });
+  return error;
 }
 
 /**

@@ -250,7 +250,8 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       if (value === "1") job.join = true;
       break;
     case HEADER.idempotent:
-      if (value === "1") job.idempotent = true;
+      if (value !== "1" && value !== "0") throw neitherOneNorZero("idempotent", HEADER.idempotent);
+      job.idempotent = value === "1";
       break;
     case HEADER.priority:
       job.priority = checkPriority(value);
@@ -361,4 +362,8 @@ function integer(header: string, text: string, min: number, max: number): number
   throw new PoolError("invalid_argument", `header ${header}: use a whole number from ${min} to ${max}`, {
     field: header,
   });
+}
+
+function neitherOneNorZero(field: string, header: string): PoolError {
+  return new PoolError("invalid_argument", `${field}: ${header} is 1 or 0`, { field });
 }

@@ -52,7 +52,7 @@ class Splitter {
     let from = 0;
     for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, from)) {
       this.#pieces.push(chunk.subarray(from, end));
-      yield this.#take(this.#readTo + end + 1);
+      yield this.#take(this.#readTo + end + 1, true);
       from = end + 1;
     }
     this.#readTo += chunk.length;
@@ -66,15 +66,16 @@ class Splitter {
   *rest(): Generator<MapInput> {
     if (this.#heldBytes === 0) return;
     const isMark = this.#heldBytes === BYTE_ORDER_MARK.length && this.#readTo === this.#heldBytes;
-    const input = this.#take(this.#readTo);
+    const input = this.#take(this.#readTo, false);
     if (!isMark || input.payload.length > 0) yield input;
   }
 
-  #take(readTo: number): MapInput {
+  /** @param isEnded whether LF ends it: only then a CR before belongs to its end */
+  #take(readTo: number, isEnded: boolean): MapInput {
     const line = this.#pieces.length === 1 ? (this.#pieces[0] as Uint8Array) : Buffer.concat(this.#pieces);
     if (this.#mayBeginWithMark && isUtf16(line)) throw utf16();
     const from = this.#mayBeginWithMark ? markLength(line) : 0;
-    const to = line[line.length - 1] === CR ? line.length - 1 : line.length;
+    const to = isEnded && line.length > from && line[line.length - 1] === CR ? line.length - 1 : line.length;
     this.#mayBeginWithMark = false;
     this.#pieces = [];
     this.#heldBytes = 0;

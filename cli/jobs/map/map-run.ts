@@ -13,7 +13,7 @@ import { Feed } from "./feed.js";
 import { againLines } from "./go-on.js";
 import type { MapInput } from "./map-input.js";
 import { outcomeLine } from "./outcome-line.js";
-import { type Jobs, PatientStarter } from "./patient-starter.js";
+import { isWithoutManager, type Jobs, PatientStarter } from "./patient-starter.js";
 import { DonePrefix } from "./prefix.js";
 import type { Source, SourceFlags } from "./sources.js";
 
@@ -95,6 +95,11 @@ export class MapRun {
     const canceled = !outcome.ok && outcome.error.reason === "canceled" && this.#abort.signal.aborted;
     if (canceled || this.#unknown !== undefined) return undefined;
     if (!outcome.ok && this.#isUnknown(outcome.error)) return undefined;
+    if (!outcome.ok && !this.#isServed && !this.#flags.waitForPool && isWithoutManager(outcome.error)) {
+      this.#scout.stop();
+      this.#giveUp(outcome.error);
+      return undefined;
+    }
     this.#isServed = true;
     this.#scout.stop();
     if (!outcome.ok) this.#failed += 1;

@@ -1,10 +1,12 @@
 /**
  * Starts jobs and is patient with outages.
  *
- * A job that could not even be taken, because the broker or every manager was
+ * When no manager has taken any job yet and none serves the pool, nothing is tried again, unless `waitForPool` is set.
+ * Else a job that could not even be taken, because the broker or every manager was
  * away, is started again until its own deadline; with `waitForPool` also one of a
  * pool that nobody serves yet. One that may have run is not.
  */
+import { NO_MANAGER } from "../../../client/failover.js";
 import { type PoolError, type Reason, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
 import type { JobStarter } from "../../../mesh/job/job-flow.js";
@@ -18,18 +20,27 @@ export interface Jobs {
   cancel(id: string): Promise<void>;
 }
 
+/** Whether an error says that no manager at all takes jobs of the pool. */
+export function isWithoutManager({ reason, message, maybeExecuted }: PoolError): boolean {
+  return reason === "bus_unavailable" && message === NO_MANAGER && !maybeExecuted;
+}
+
 export class PatientStarter implements JobStarter<MapInput> {
   readonly #client: Jobs;
   readonly #options: SubmitOptions;
   readonly #passing: ReadonlySet<Reason>;
   #counter = 0;
   #patient = true;
+  /** A manager has taken a job of this run: one that is away now may come back. */
+  #wasServed = false;
+  readonly #waitForPool: boolean;
   /** The client's id of each job by ours, which stays the same over tries. */
   readonly #ids = new Map<string, string>();
 
   constructor(client: Jobs, options: SubmitOptions, waitForPool = false) {
     this.#client = client;
     this.#options = options;
+    this.#waitForPool = waitForPool;
     this.#passing = new Set<Reason>(["bus_unavailable", "draining", ...(waitForPool ? ["unknown_pool" as const] : [])]);
   }
 
@@ -60,6 +71,7 @@ export class PatientStarter implements JobStarter<MapInput> {
 
   #try(key: string, input: MapInput, endAt: number, end: (outcome: Outcome) => void): void {
     const onOutcome = (outcome: Outcome): void => {
+      if (outcome.ok || outcome.error.reason !== "bus_unavailable") this.#wasServed = true;
       if (outcome.ok || !this.#mayTryAgain(outcome.error, endAt)) end(outcome);
       else setTimeout(() => this.#try(key, input, endAt, end), RETRY_MS);
     };
@@ -73,6 +85,7 @@ export class PatientStarter implements JobStarter<MapInput> {
   }
 
   #mayTryAgain(error: PoolError, endAt: number): boolean {
+    if (!this.#wasServed && !this.#waitForPool && isWithoutManager(error)) return false;
     if (!this.#patient || !this.#passing.has(error.reason) || error.maybeExecuted || this.#options.wait === false)
       return false;
     return performance.now() + RETRY_MS < endAt;

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/error.proto.
  */
 export const file_poolmesh_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("Chdwb29sbWVzaC92MS9lcnJvci5wcm90bxILcG9vbG1lc2gudjEiswEKC0Vycm9yRGV0YWlsEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCBIWCg5yZXRyeV9hZnRlcl9tcxgEIAEoDRIWCg5tYXliZV9leGVjdXRlZBgFIAEoCBINCgVmaWVsZBgGIAEoCRITCgt1dGlsaXphdGlvbhgHIAEoARIOCgZwYXJrZWQYCCABKA0SDAoEY29kZRgJIAEoCWIGcHJvdG8z");
+  fileDesc("Chdwb29sbWVzaC92MS9lcnJvci5wcm90bxILcG9vbG1lc2gudjEihwIKC0Vycm9yRGV0YWlsEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCBIWCg5yZXRyeV9hZnRlcl9tcxgEIAEoDRIWCg5tYXliZV9leGVjdXRlZBgFIAEoCBINCgVmaWVsZBgGIAEoCRITCgt1dGlsaXphdGlvbhgHIAEoARIOCgZwYXJrZWQYCCABKA0SDAoEY29kZRgJIAEoCRIOCgZqb2JfaWQYCiABKAkSDgoGd29ya2VyGAsgASgJEg8KB2F0dGVtcHQYDCABKA0SDwoHd2FpdF9tcxgNIAEoARIQCgh0b3RhbF9tcxgOIAEoAWIGcHJvdG8z");
 
 /**
  * ErrorDetail travels with every error of ours: as a detail of a Connect or gRPC
@@ -80,6 +80,34 @@ export type ErrorDetail = Message<"poolmesh.v1.ErrorDetail"> & {
    * @generated from field: string code = 9;
    */
   code: string;
+
+  /**
+   * With the error of a job: its id, who ran it last (empty when nobody did), the
+   * attempt that ended it (0 when there was none), and the times as in SubmitResponse.
+   *
+   * @generated from field: string job_id = 10;
+   */
+  jobId: string;
+
+  /**
+   * @generated from field: string worker = 11;
+   */
+  worker: string;
+
+  /**
+   * @generated from field: uint32 attempt = 12;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: double wait_ms = 13;
+   */
+  waitMs: number;
+
+  /**
+   * @generated from field: double total_ms = 14;
+   */
+  totalMs: number;
 };
 
 /**

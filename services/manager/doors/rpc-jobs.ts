@@ -23,13 +23,13 @@ import { DEFAULT_TIMEOUT_MS, type Outcome, type SubmitOptions } from "../../../m
 import { jobFlow } from "../../../mesh/job/job-flow.js";
 import { askCancel } from "../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../mesh/link/bus.js";
-import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
+import { asJobError, toErrorDetail } from "../../../mesh/wire/connect-errors.js";
 import { checkName, isName } from "../../../mesh/wire/subjects.js";
 import type { AwayJobs } from "../owners/away-jobs.js";
 import type { Pool } from "../pool/pool.js";
 import type { Pools } from "../pools.js";
 import { awaitOutcome } from "./await-outcome.js";
-import { type Form, toPayload, toResponse, toSubmitOptions } from "./rpc-messages.js";
+import { type Form, toMicroseconds, toPayload, toResponse, toSubmitOptions } from "./rpc-messages.js";
 import { mayWait } from "./unknown-pool.js";
 
 /** Takes jobs from RPCs. */
@@ -40,6 +40,8 @@ export class RpcJobs {
   readonly #away: AwayJobs;
   /** In which form the job of an outcome came. */
   readonly #forms = new WeakMap<Outcome, Form>();
+  /** From its coming to its end, in milliseconds. */
+  readonly #totals = new WeakMap<Outcome, number>();
 
   constructor(bus: Bus, pools: Pools, away: AwayJobs, gate: Gate) {
     this.#bus = bus;
@@ -53,7 +55,7 @@ export class RpcJobs {
     const pool = await this.#poolOf(request, context.signal);
     const options = { ...this.#optionsOf(pool, request, context, context.timeoutMs()), signal: context.signal };
     const outcome = await new Promise<Outcome>((resolve) => this.#take(pool, request, options, resolve));
-    if (!outcome.ok) throw outcome.error;
+    if (!outcome.ok) throw this.#errorOf(outcome);
     return toResponse(request.input.case, outcome.result);
   }
 
@@ -83,7 +85,7 @@ export class RpcJobs {
     const { signal } = context;
     const outcome = await (this.#awayOutcome(known, id, signal) ??
       awaitOutcome(known, id, signal, this.#bus.runtime.now()));
-    return create(GetOutcomeResponseSchema, { outcome: toOutcome(this.#forms.get(outcome), outcome) });
+    return create(GetOutcomeResponseSchema, { outcome: this.#toOutcome(this.#forms.get(outcome), outcome) });
   }
 
   /**
@@ -139,7 +141,7 @@ export class RpcJobs {
     const options = { signal: context.signal, timeoutOf };
     for await (const outcome of jobFlow(starter, this.#settled(requests, context), options)) {
       const form = outcome.input.job?.input.case;
-      yield create(SubmitManyResponseSchema, { ref: outcome.input.ref, outcome: toOutcome(form, outcome) });
+      yield create(SubmitManyResponseSchema, { ref: outcome.input.ref, outcome: this.#toOutcome(form, outcome) });
     }
     context.signal.throwIfAborted();
   }
@@ -195,8 +197,10 @@ export class RpcJobs {
     onEnd: (outcome: Outcome) => void,
     keep = false,
   ): string {
+    const begunAtMs = this.#bus.runtime.now();
     const listener = {
       onEnd: (outcome: Outcome): void => {
+        this.#totals.set(outcome, this.#bus.runtime.now() - begunAtMs);
         this.#forms.set(outcome, request.input.case);
         onEnd(outcome);
       },
@@ -204,6 +208,20 @@ export class RpcJobs {
     const payload = toPayload(request.input);
     if (this.#away.isAway(pool, options.id)) return this.#away.submit(pool, payload, options, listener.onEnd, keep);
     return pool.submit(payload, options, listener, keep);
+  }
+
+  #toOutcome(form: Form, outcome: Outcome): NonNullable<SubmitManyResponse["outcome"]> {
+    return outcome.ok
+      ? { case: "result", value: toResponse(form, outcome.result) }
+      : { case: "error", value: toErrorDetail(this.#errorOf(outcome)) };
+  }
+
+  /** The error of a job with what is known of the job. One that was never taken waited until its end. */
+  #errorOf(outcome: Outcome & { readonly ok: false }): PoolError {
+    const { id: jobId, error, worker, attempt } = outcome;
+    const totalMs = toMicroseconds(this.#totals.get(outcome) ?? 0);
+    const waitMs = outcome.waitMs === undefined ? totalMs : toMicroseconds(outcome.waitMs);
+    return asJobError(error, { jobId, worker, attempt, waitMs, totalMs });
   }
 
   /** The outcome of a job that came here and is at the owner of its id; undefined when there is none. */
@@ -215,12 +233,6 @@ export class RpcJobs {
     });
     return isLive ? outcome : undefined;
   }
-}
-
-function toOutcome(form: Form, outcome: Outcome): NonNullable<SubmitManyResponse["outcome"]> {
-  return outcome.ok
-    ? { case: "result", value: toResponse(form, outcome.result) }
-    : { case: "error", value: toErrorDetail(outcome.error) };
 }
 
 /** Resolves when `work` does, or when the caller gives up. */

@@ -81,7 +81,7 @@ export function toResponse(form: Form, result: JobResult): SubmitResponse {
 }
 
 /** Milliseconds to three places. */
-function toMicroseconds(ms: number): number {
+export function toMicroseconds(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }
 

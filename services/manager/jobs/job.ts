@@ -118,7 +118,9 @@ export class Job implements Parkable {
 
   /** The outcome of a job that ends with an error. */
   failure(error: PoolError): Outcome {
-    return { ok: false, id: this.id, error, worker: this.attempt?.worker ?? "", attempt: this.attempt?.number ?? 0 };
+    const { worker = "", number = 0, sentAtMs } = this.attempt ?? {};
+    const waited = sentAtMs === undefined ? {} : { waitMs: sentAtMs - this.submittedAtMs };
+    return { ok: false, id: this.id, error, worker, attempt: number, ...waited };
   }
 }
 

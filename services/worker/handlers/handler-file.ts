@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 import { PoolError } from "../../../mesh/errors.js";
 import type { JobMiddleware } from "./around/job-middleware.js";
 import { type CodecChoice, type LoadedHandler, readExports, refuse } from "./handler-exports.js";
-import { readThrown } from "./thrown.js";
+import { placeOf, readThrown } from "./thrown.js";
 import { registerTypeScript } from "./typescript.js";
 
 export type { LoadedHandler } from "./handler-exports.js";
@@ -47,17 +47,4 @@ async function importFile(file: string, shown: string): Promise<Record<string, u
     const { message, stack } = readThrown(thrown);
     throw refuse("handler", `cannot load ${shown}: ${message}${placeOf(message, stack)}`, thrown);
   }
-}
-
-/**
- * Where it was thrown, such as " (at /app/handler.ts:3:7)": the first line of the stack that names a file, unless the
- * message names one.
- */
-function placeOf(message: string, stack: string | undefined): string {
-  if (/[\\/][^\s:]+:\d+/.test(message)) return "";
-  for (const line of stack?.split("\n") ?? []) {
-    const place = /(?:^|\(|at )(?:file:\/\/)?((?:\/|[A-Za-z]:[\\/])[^():]*:\d+(?::\d+)?)\)?$/.exec(line.trim())?.[1];
-    if (place !== undefined && !/[\\/]node_modules[\\/]/.test(place)) return ` (at ${place})`;
-  }
-  return "";
 }

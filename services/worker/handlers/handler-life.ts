@@ -8,7 +8,7 @@
 import { PoolError } from "../../../mesh/errors.js";
 import type { IsolationName } from "../../../mesh/process/options.js";
 import type { LoadedHandler } from "./handler-exports.js";
-import { readThrown, type Thrown } from "./thrown.js";
+import { placeOf, readThrown, type Thrown } from "./thrown.js";
 
 /** What `setup(context)` is told. */
 export interface HandlerContext {
@@ -88,7 +88,8 @@ export class HandlerLife {
     try {
       await setup({ ...this.#context, signal: this.#stopped.signal });
     } catch (thrown) {
-      throw new PoolError("invalid_argument", `handler: setup() failed: ${readThrown(thrown).message}`, {
+      const { message, stack } = readThrown(thrown);
+      throw new PoolError("invalid_argument", `handler: setup() failed: ${message}${placeOf(message, stack)}`, {
         field: "handler",
         cause: thrown,
       });

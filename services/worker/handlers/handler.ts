@@ -8,6 +8,7 @@
 
 import { types } from "node:util";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
+import { isBytes, requireReadable } from "../../../mesh/job/bytes.js";
 import type { Codec } from "../../../mesh/job/codec.js";
 import type { GivenOf, PoolDefinition, ReturnedOf } from "../../../mesh/job/pool-definition.js";
 import type { Call, Failure, HandlerOutcome, Report } from "./runner.js";
@@ -190,7 +191,7 @@ function payloadRefusal(thrown: unknown): Failure {
  */
 function encodeWith(codec: Codec, value: unknown): Uint8Array {
   const encoded: unknown = codec.encode(value);
-  if (types.isUint8Array(encoded)) return asPlainBytes(encoded);
+  if (isBytes(encoded)) return asPlainBytes(requireReadable(encoded));
   leaveAlone(encoded);
   const what = types.isPromise(encoded) ? "a promise: it must be synchronous" : "no Uint8Array";
   throw new PoolError("invalid_argument", `payload: the codec's encode gave ${what}`, { field: "payload" });

@@ -61,6 +61,7 @@ export class InlineRunner implements Runner {
       () => teardownTooLong(loadTimeoutMs),
       () => this.#life.stop(),
     ).catch(readThrown);
-    if (thrown !== undefined) onTeardownFailed(thrown);
+    // while it is still loaded or set up there was no teardown, and the start says what is late
+    if (thrown !== undefined && this.#handler !== undefined) onTeardownFailed(thrown);
   }
 }

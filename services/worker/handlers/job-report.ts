@@ -1,5 +1,5 @@
 /** The worker's log of handlers: one line for each failed job, and one for each trouble of a handler's life. */
-import { PoolError } from "../../../mesh/errors.js";
+import { PoolError, safeMessage } from "../../../mesh/errors.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import type { Call, Failure, Report } from "./runner.js";
 import type { Thrown } from "./thrown.js";
@@ -66,5 +66,13 @@ export function traceIdOf(traceparent: string | undefined): string | undefined {
 export function teardownReportTo(log: Logger, pool: string, worker: string): (thrown: Thrown) => void {
   return ({ message, stack, cause }) => {
     log.warn({ pool, worker, error: message, stack, cause }, "teardown failed");
+  };
+}
+
+/** Logs that a thread or process ended by itself while it ran no job: no job's line would say why. */
+export function deathReportTo(log: Logger, pool: string, worker: string) {
+  return (what: string, thrown: Thrown | undefined): void => {
+    const line = { pool, worker, error: safeMessage(what), stack: thrown?.stack, cause: thrown?.cause };
+    log.error(line, "a handler's thread or process ended between jobs; another takes its place");
   };
 }

@@ -15,7 +15,7 @@ import { InlineRunner } from "./inline-runner.js";
 import { IsolatedRunner } from "./isolated/isolated-runner.js";
 import { PROCESSES } from "./isolated/process-channel.js";
 import { THREADS } from "./isolated/thread-channel.js";
-import { reportTo, teardownReportTo } from "./job-report.js";
+import { deathReportTo, reportTo, teardownReportTo } from "./job-report.js";
 import type { Runner } from "./runner.js";
 
 /** What a runner asks of its worker. */
@@ -74,6 +74,7 @@ function makeIsolated(settings: WorkerSettings, { onUsable }: RunnerHost, choice
       const line = { pool, worker, isolation: choice.kind.name, error: error.message, retryInMs };
       log.warn(line, "the handler cannot be loaded");
     },
+    onDiedIdle: deathReportTo(log, pool, worker),
     onUsable,
   });
 }

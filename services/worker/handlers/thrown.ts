@@ -5,7 +5,7 @@
  * throw, a revoked Proxy. So every property is read under a guard, and what comes
  * out of here is text.
  */
-import { isJobCode, isPermanent, isReason } from "../../../mesh/errors.js";
+import { isJobCode, isPermanent, isReason, withoutUrlUsers } from "../../../mesh/errors.js";
 
 /** What is known of a thrown value. Only text, so that it crosses to another thread or process. */
 export interface Thrown {
@@ -33,10 +33,10 @@ export function readThrown(thrown: unknown): Thrown {
   const stacks = causes.map((each) => stackOf(each) ?? messageOf(each) ?? shown(each));
   return {
     permanent: attempt(() => isPermanent(thrown)) ?? false,
-    message: toldMessage(thrown, causes),
+    message: withoutUrlUsers(toldMessage(thrown, causes)),
     code: codeOf(thrown),
     stack: stackOf(thrown),
-    cause: stacks.length === 0 ? undefined : stacks.join("\n").slice(0, MAX_STACK_LENGTH),
+    cause: stacks.length === 0 ? undefined : withoutUrlUsers(stacks.join("\n")).slice(0, MAX_STACK_LENGTH),
   };
 }
 
@@ -86,7 +86,9 @@ function codeOf(thrown: unknown): string | undefined {
 
 function stackOf(value: unknown): string | undefined {
   const stack = isObject(value) ? read(value, "stack") : undefined;
-  return typeof stack === "string" && stack !== "" ? stack.slice(0, MAX_STACK_LENGTH) : undefined;
+  return typeof stack === "string" && stack !== ""
+    ? withoutUrlUsers(stack.slice(0, 2 * MAX_STACK_LENGTH)).slice(0, MAX_STACK_LENGTH)
+    : undefined;
 }
 
 /** A value as a person would write it, such as `"text"`, `7`, `{"status":503}` or `a Response`. */
@@ -114,4 +116,17 @@ function attempt<T>(work: () => T): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Where it was thrown, such as " (at /app/handler.ts:3:7)": the first line of the stack that names a file, unless the
+ * message names one.
+ */
+export function placeOf(message: string, stack: string | undefined): string {
+  if (/[\\/][^\s:]+:\d+/.test(message)) return "";
+  for (const line of stack?.split("\n") ?? []) {
+    const place = /(?:^|\(|at )(?:file:\/\/)?((?:\/|[A-Za-z]:[\\/])[^():]*:\d+(?::\d+)?)\)?$/.exec(line.trim())?.[1];
+    if (place !== undefined && !/[\\/]node_modules[\\/]/.test(place)) return ` (at ${place})`;
+  }
+  return "";
 }

@@ -15,6 +15,7 @@ await mesh.addWorker({ pool: "adder", slots: 4, run: (job) => Number(job.payload
 await mesh.addWorker({
   pool: "fussy",
   run: (job) => {
+    if (job.payload === "coded") throw Object.assign(new PermanentError("coded"), { code: "not.this" });
     if (job.payload === "never") throw new PermanentError("not this one");
     throw new Error("try again");
   },
@@ -135,4 +136,12 @@ test("enqueue and dead - do through a manager with --url what they do over the b
   assert.deepEqual([mistyped.code, /did you mean adder/.test(mistyped.stderr)], [69, true], mistyped.stderr);
   const refused = await runInShell(["dead", "fussy", ...door], { POOLMESH_CONTROL_TOKEN: "another" });
   assert.equal(refused.code, 77, refused.stderr);
+});
+
+test("dead - shows the handler's code, and a lane that is not there yet is no broker without JetStream", async () => {
+  await poolmesh(["enqueue", "fussy", '"coded"', "--id", "coded", "--wait"]);
+  const shown = await poolmesh(["dead", "fussy", "show", "coded"]);
+  assert.match(shown.stdout, /^code +not\.this$/m, shown.stderr);
+  const elsewhere = await poolmesh(["dead", "adder", "--prefix", "elsewhere"]);
+  assert.deepEqual([elsewhere.code, elsewhere.stderr], [0, ""]);
 });

@@ -5,6 +5,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code, createClient } from "@connectrpc/connect";
 import { ManagerService, type SubmitManyRequestSchema } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { fromConnectError, jobFactsOf } from "../../../mesh/wire/connect-errors.js";
 import { fromErrorDetail } from "../../../mesh/wire/error-headers.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
 import { heldJob } from "../../support/core/held-job.js";
@@ -202,3 +203,16 @@ for (const name of ["Connect over HTTP/2", "gRPC"]) {
     await mesh.untilCapacity(pool, 1, 0);
   });
 }
+
+test("a failed job's error names the job, its worker, attempt and times", async () => {
+  const job = { pool: "picky", jobId: "named-failure", input: { case: "text", value: "x" } } as const;
+  const error = await clientOf("gRPC")
+    .submit(job)
+    .then(
+      () => assert.fail("it ran"),
+      (thrown: unknown) => fromConnectError(thrown),
+    );
+  const facts = jobFactsOf(error);
+  assert.deepEqual([facts?.jobId, facts?.attempt], ["named-failure", 1]);
+  assert.ok(facts !== undefined && facts.worker !== "" && facts.totalMs > 0 && facts.waitMs <= facts.totalMs);
+});

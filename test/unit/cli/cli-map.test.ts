@@ -48,6 +48,19 @@ describe("map - lines", () => {
     }
   });
 
+  test("a CR belongs to a line's end only before an LF; at the end of the stream it is data", async () => {
+    for (const [stream, expected] of [
+      ["a\r", ["a\r"]],
+      ["a\r\nb\r", ["a", "b\r"]],
+      ["\r", ["\r"]],
+      ["a\r\r\n\r\n", ["a\r", ""]],
+    ] as const) {
+      for (const size of [1, 2, 9]) {
+        assert.deepEqual((await linesOf(chunksOf(Buffer.from(stream), () => size))).map(text), expected);
+      }
+    }
+  });
+
   test("bytes that are not UTF-8 stay as they are", async () => {
     const [line] = await linesOf(chunksOf(Buffer.from([0xff, 0x00, 0x0a]), () => 8));
     assert.deepEqual([...(line?.payload ?? [])], [0xff, 0x00]);
@@ -282,6 +295,18 @@ describe("map - patience", () => {
     };
     return { starter: new PatientStarter(client, options), tries: () => tries };
   }
+
+  test("without a manager a run ends at once, unless one has taken a job before", async () => {
+    const error = new PoolError("bus_unavailable", "no manager serves the pool");
+    const none: Outcome = { ok: false, id: "1", error, worker: "", attempt: 0 };
+    const atFirst = starterOf([none, done]);
+    assert.equal((await run(atFirst.starter, 60_000)).ok, false);
+    assert.equal(atFirst.tries(), 1);
+    const later = starterOf([done, none, done]);
+    await run(later.starter, 60_000);
+    assert.equal((await run(later.starter, 60_000)).ok, true);
+    assert.equal(later.tries(), 3);
+  });
 
   const run = (starter: PatientStarter, leftMs: number): Promise<Outcome> =>
     new Promise((resolve) => starter.start({ payload: new Uint8Array() }, leftMs, resolve));

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CATALOGUE, PermanentError, PoolError, type Reason, toPoolError } from "../../../mesh/errors.js";
-import { fromConnectError, toConnectError } from "../../../mesh/wire/connect-errors.js";
+import { asJobError, fromConnectError, jobFactsOf, toConnectError } from "../../../mesh/wire/connect-errors.js";
 import { readErrorHeaders, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
 import { wireHeaders } from "../../../mesh/wire/wire-headers.js";
@@ -91,4 +91,15 @@ test("errors - the README lists every reason of the catalogue, and when it happe
       assert.ok(readme.replaceAll("`PermanentError`", "PermanentError").includes(when), when);
   }
   assert.ok(readme.includes(`${reasons.length} typed errors`));
+});
+
+test("errors - the error of a job tells over Connect which job it was, who ran it, and its times", () => {
+  const shared = new PoolError("job_failed", "no", { jobCode: "card.declined", maybeExecuted: true });
+  for (const worker of ["w1", "w2"]) {
+    const facts = { jobId: `of-${worker}`, worker, attempt: 2, waitMs: 1.5, totalMs: 9 };
+    const back = fromConnectError(toConnectError(asJobError(shared, facts)));
+    assert.deepEqual(jobFactsOf(back), facts);
+    assert.deepEqual([back.reason, back.jobCode, back.maybeExecuted], ["job_failed", "card.declined", true]);
+  }
+  assert.equal(jobFactsOf(fromConnectError(toConnectError(shared))), undefined);
 });

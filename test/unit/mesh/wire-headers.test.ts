@@ -6,6 +6,7 @@ import {
   decodeReplyHeaders,
   encodeJobHeaders,
   encodeReplyHeaders,
+  HEADER,
 } from "../../../mesh/wire/headers.js";
 import { headersOf, wireHeaders } from "../../../mesh/wire/wire-headers.js";
 
@@ -62,4 +63,16 @@ test("wire headers - jobs and replies come back as they were", () => {
   assert.deepEqual(decodeJobHeaders(headersOf(message(encode(encodeJobHeaders(job))))), job);
   const reply = { kind: "busy", jobId: "j-1", attempt: 2, worker: "w", free: 0 } as const;
   assert.deepEqual(decodeReplyHeaders(headersOf(message(encode(encodeReplyHeaders(reply))))), reply);
+});
+
+test("headers - Pool-Idempotent is 1 or 0, and anything else is refused by field", () => {
+  const read = (value: string): boolean | undefined => {
+    const headers = wireHeaders();
+    headers.append(HEADER.idempotent, value);
+    return decodeJobHeaders(headers).idempotent;
+  };
+  assert.deepEqual([read("1"), read("0")], [true, false]);
+  for (const value of ["maybe", "true", "01"]) {
+    assert.throws(() => read(value), { reason: "invalid_argument", field: "idempotent" });
+  }
 });

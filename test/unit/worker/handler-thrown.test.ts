@@ -56,3 +56,13 @@ test("thrown - what is read is bounded, and a circle of causes ends", () => {
   const read = readThrown(a);
   assert.ok(read.message.length <= 4_096 && (read.stack?.length ?? 0) <= 8_192 && (read.cause?.length ?? 0) <= 8_192);
 });
+
+test("thrown - no text of it has the user and password of a URL, and the stack keeps its lines", () => {
+  const url = "https://ann:s3cret@host/x";
+  const error = new Error(`cannot reach ${url}`, { cause: new Error(`at ${url}`, { cause: `raw ${url}` }) });
+  for (const thrown of [error, url, { url }, new AggregateError([error]), { message: url, stack: `E ${url}\n at f` }]) {
+    const read = readThrown(thrown);
+    assert.doesNotMatch(JSON.stringify(read), /s3cret/);
+  }
+  assert.match(readThrown(error).stack ?? "", /^Error: cannot reach https:\/\/…@host\/x\n +at /);
+});

@@ -84,6 +84,7 @@ function rig(options: Partial<IsolatedRunnerOptions> = {}): Rig {
     ...{ slots: 2, abortGraceMs: 50, loadTimeoutMs: 10_000, recycleAfter: undefined },
     report: (call, { error }) => reported.push(`${call.id} ${error.reason}`),
     onTeardownFailed: (thrown) => reported.push(thrown.message),
+    onDiedIdle: (what, thrown) => reported.push(`${what} ${thrown?.stack}`),
     onBroken: (error) => reported.push(error.message),
     onUsable: (slots) => usable.push(slots),
     ...options,
@@ -124,6 +125,26 @@ async function started(options: Partial<IsolatedRunnerOptions> = {}): Promise<Ri
 const canceled = new PoolError("canceled", "no more");
 
 describe("isolated runner", () => {
+  test("one that dies while it runs no job is told with what it threw, and no job is blamed", async () => {
+    const { runner, threads, reported } = rig();
+    const started = runner.start();
+    threads[0]?.load();
+    await started;
+    const first = makeCall("a");
+    runner.run(first.call);
+    threads[0]?.answer();
+    const thrown = { permanent: false, message: "late", code: undefined, stack: "Error: late", cause: undefined };
+    threads[0]?.say({ say: "uncaught", thrown });
+    threads[0]?.end("exited with code 1");
+    assert.deepEqual(reported, ["the handler's thread exited with code 1: late Error: late"]);
+    const next = makeCall("b");
+    runner.run(next.call);
+    threads.at(-1)?.load();
+    threads.at(-1)?.answer();
+    assert.deepEqual([first.endings[0]?.ok, next.endings[0]?.ok], [true, true]);
+    await runner.stop();
+  });
+
   test("start() waits for the first and rejects with what it says; a stop meanwhile ends it", async () => {
     const { runner, threads } = rig();
     const starting = runner.start();

@@ -27,6 +27,8 @@ export interface HostOptions {
   readonly loadTimeoutMs: number;
   readonly report: Report;
   readonly onTeardownFailed: (thrown: Thrown) => void;
+  /** Hears that one ended by itself while it ran no job. @param what such as "the handler's thread exited with code 1: late" */
+  readonly onDiedIdle: (what: string, thrown: Thrown | undefined) => void;
 }
 
 /** Who owns hosts: hears of every transition, once. */
@@ -199,6 +201,7 @@ export class HandlerHost {
     const said = this.#uncaught === undefined ? "" : `: ${safeMessage(this.#uncaught.message)}`;
     const message = `the handler's ${this.#options.kind.name} ${how}${said}`;
     const error = new PoolError("job_failed", message, { maybeExecuted: true });
+    if (this.#state === "idle") this.#options.onDiedIdle(message, this.#uncaught);
     this.#state = "gone";
     this.#events.onGone(this, asked ? undefined : (this.#loadError ?? error));
     this.#finish({ ok: false, error, thrown: this.#uncaught });

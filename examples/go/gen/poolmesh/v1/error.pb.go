@@ -42,7 +42,14 @@ type ErrorDetail struct {
 	Parked      uint32  `protobuf:"varint,8,opt,name=parked,proto3" json:"parked,omitempty"`
 	// With job_failed and job_rejected: the code that the handler gave, 1 to 64
 	// letters, digits, "_", ".", ":" and "-"; empty when it gave none.
-	Code          string `protobuf:"bytes,9,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,9,opt,name=code,proto3" json:"code,omitempty"`
+	// With the error of a job: its id, who ran it last (empty when nobody did), the
+	// attempt that ended it (0 when there was none), and the times as in SubmitResponse.
+	JobId         string  `protobuf:"bytes,10,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Worker        string  `protobuf:"bytes,11,opt,name=worker,proto3" json:"worker,omitempty"`
+	Attempt       uint32  `protobuf:"varint,12,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	WaitMs        float64 `protobuf:"fixed64,13,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	TotalMs       float64 `protobuf:"fixed64,14,opt,name=total_ms,json=totalMs,proto3" json:"total_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -140,11 +147,46 @@ func (x *ErrorDetail) GetCode() string {
 	return ""
 }
 
+func (x *ErrorDetail) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *ErrorDetail) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *ErrorDetail) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *ErrorDetail) GetWaitMs() float64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+func (x *ErrorDetail) GetTotalMs() float64 {
+	if x != nil {
+		return x.TotalMs
+	}
+	return 0
+}
+
 var File_poolmesh_v1_error_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x17poolmesh/v1/error.proto\x12\vpoolmesh.v1\"\x8e\x02\n" +
+	"\x17poolmesh/v1/error.proto\x12\vpoolmesh.v1\"\x8b\x03\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +
@@ -154,7 +196,13 @@ const file_poolmesh_v1_error_proto_rawDesc = "" +
 	"\x05field\x18\x06 \x01(\tR\x05field\x12 \n" +
 	"\vutilization\x18\a \x01(\x01R\vutilization\x12\x16\n" +
 	"\x06parked\x18\b \x01(\rR\x06parked\x12\x12\n" +
-	"\x04code\x18\t \x01(\tR\x04codeB\x9b\x01\n" +
+	"\x04code\x18\t \x01(\tR\x04code\x12\x15\n" +
+	"\x06job_id\x18\n" +
+	" \x01(\tR\x05jobId\x12\x16\n" +
+	"\x06worker\x18\v \x01(\tR\x06worker\x12\x18\n" +
+	"\aattempt\x18\f \x01(\rR\aattempt\x12\x17\n" +
+	"\await_ms\x18\r \x01(\x01R\x06waitMs\x12\x19\n" +
+	"\btotal_ms\x18\x0e \x01(\x01R\atotalMsB\x9b\x01\n" +
 	"\x0fcom.poolmesh.v1B\n" +
 	"ErrorProtoP\x01Z/example.com/poolmesh/gen/poolmesh/v1;poolmeshv1\xa2\x02\x03PXX\xaa\x02\vPoolmesh.V1\xca\x02\vPoolmesh\\V1\xe2\x02\x17Poolmesh\\V1\\GPBMetadata\xea\x02\fPoolmesh::V1b\x06proto3"
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17poolmesh/v1/error.proto\x12\x0bpoolmesh.v1\"\xb3\x01\n\x0b\x45rrorDetail\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\r\x12\x16\n\x0emaybe_executed\x18\x05 \x01(\x08\x12\r\n\x05\x66ield\x18\x06 \x01(\t\x12\x13\n\x0butilization\x18\x07 \x01(\x01\x12\x0e\n\x06parked\x18\x08 \x01(\r\x12\x0c\n\x04\x63ode\x18\t \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17poolmesh/v1/error.proto\x12\x0bpoolmesh.v1\"\x87\x02\n\x0b\x45rrorDetail\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\r\x12\x16\n\x0emaybe_executed\x18\x05 \x01(\x08\x12\r\n\x05\x66ield\x18\x06 \x01(\t\x12\x13\n\x0butilization\x18\x07 \x01(\x01\x12\x0e\n\x06parked\x18\x08 \x01(\r\x12\x0c\n\x04\x63ode\x18\t \x01(\t\x12\x0e\n\x06job_id\x18\n \x01(\t\x12\x0e\n\x06worker\x18\x0b \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x0c \x01(\r\x12\x0f\n\x07wait_ms\x18\r \x01(\x01\x12\x10\n\x08total_ms\x18\x0e \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'poolmesh.v1.error_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORDETAIL']._serialized_start=41
-  _globals['_ERRORDETAIL']._serialized_end=220
+  _globals['_ERRORDETAIL']._serialized_end=304
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,27 @@
+/** A service whose reader has gone. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startBroker, WHOLE_FILE } from "../../support/broker.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { CLI, startProcess } from "../../support/process.js";
+import { scratchFolder } from "../../support/up.js";
+import { eventually } from "../../support/wait.js";
+
+leakGuard();
+const broker = await startBroker(WHOLE_FILE);
+
+test("a worker whose stdout nobody reads any more goes on, and stops as asked", async (t) => {
+  const folder = await scratchFolder(t, {
+    "talk.mjs": `const said = (error) => { if (error) process.stderr.write("unheard\\n"); };
+export const setup = () => { setInterval(() => process.stdout.write("x\\n", said), 20).unref(); };
+export default () => 1;
+`,
+  });
+  const worker = [process.execPath, ...CLI, "worker", "--pool", "p", "--handler", `${folder}/talk.mjs`];
+  const script = '{ "$@" & P=$!; echo "pid $P" >&2; wait $P; echo "code $?" >&2; } | head -n 1';
+  const shell = startProcess(t, "sh", ["-c", script, "sh", ...worker], { env: { NATS_URL: broker.url }, input: "" });
+  await eventually(() => (shell.stderr.match(/unheard/g)?.length ?? 0) > 2 || /code/.test(shell.stderr));
+  process.kill(Number(/pid (\d+)/.exec(shell.stderr)?.[1]), "SIGTERM");
+  const { stderr } = await shell.exited;
+  assert.match(stderr, /^code 0$/m);
+});
