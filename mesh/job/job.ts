@@ -5,7 +5,7 @@
  * The same shapes for Manager, Client and the doors, so that they can be
  * swapped for each other.
  */
-import type { PoolError } from "../errors.js";
+import { PoolError } from "../errors.js";
 import {
   checkClient,
   checkPriority,
@@ -134,7 +134,7 @@ const encoder = new TextEncoder();
  */
 export function toBytes(payload: Payload): Uint8Array {
   if (typeof payload === "string") return encoder.encode(payload);
-  if (payload instanceof Uint8Array) return payload;
+  if (payload instanceof Uint8Array) return checkPayload(payload);
   if (payload !== undefined) return json.encode(payload);
   throw new PoolError("invalid_argument", "payload: there is none: use bytes, a text or a JSON value", {
     field: "payload",
