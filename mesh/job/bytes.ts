@@ -2,7 +2,11 @@
 import { types } from "node:util";
 import { PoolError } from "../errors.js";
 
-const NONE = new Uint8Array(0);
+/** Of the language itself: bytes may have a `length` of their own. */
+const byteLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "byteLength")?.get as (
+  this: Uint8Array,
+) => number;
+const { values } = Uint8Array.prototype;
 
 /** Whether a value is a Uint8Array. A Proxy of one is none, and neither is an object that only inherits from its prototype. */
 export function isBytes(value: unknown): value is Uint8Array {
@@ -15,9 +19,9 @@ export function isBytes(value: unknown): value is Uint8Array {
  * @throws PoolError `invalid_argument`, field "payload"
  */
 export function requireReadable(bytes: Uint8Array): Uint8Array {
-  if (bytes.length > 0) return bytes;
+  if (byteLength.call(bytes) > 0) return bytes;
   try {
-    NONE.set(bytes);
+    values.call(bytes);
     return bytes;
   } catch {
     const message = "payload: the memory of the bytes is detached: it was transferred to another thread; use a copy";
