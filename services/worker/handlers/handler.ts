@@ -170,10 +170,19 @@ export class Refusal extends Error {
 
 /** What a handler threw, as an outcome: `job_rejected` for a PermanentError, else `job_failed`. */
 export function failure(thrown: unknown): Failure {
-  if (thrown instanceof Refusal) return { ok: false, error: thrown.error, logged: thrown.logged };
+  if (isRefusal(thrown)) return { ok: false, error: thrown.error, logged: thrown.logged };
   const read = readThrown(thrown);
   const reason = read.permanent ? "job_rejected" : "job_failed";
   return failed(reason, safeMessage(read.message) || "the handler failed", read);
+}
+
+/** A handler may throw what cannot even be asked for its class, such as a revoked proxy. */
+function isRefusal(thrown: unknown): thrown is Refusal {
+  try {
+    return thrown instanceof Refusal;
+  } catch {
+    return false;
+  }
 }
 
 /** What the input codec threw, as an outcome: the payload is refused. */
