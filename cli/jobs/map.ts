@@ -24,8 +24,9 @@ second one cancels what runs. Exits with 1 when a job failed, with 130 when stop
 
 A job that nobody could take, because the broker or every manager was away, is tried
 again until its deadline. A pool that no worker serves ends the run at once, and so
-does a pool that no manager serves at its beginning, unless --wait-for-pool is given. With --url, jobs that are under way when the connection
-breaks fail, since they may have run.
+does a pool that no manager serves at its beginning, unless --wait-for-pool is given.
+With --url, jobs that are under way when the connection breaks fail, since they may
+have run.
 
 Examples:
   seq 1000 | poolmesh map adder > results.ndjson

@@ -175,7 +175,7 @@ async function workerServes(t: TestContext, mesh: Mesh, command: string): Promis
 
 /** The program of the README prints what it says. */
 async function programPrints(t: TestContext, mesh: Mesh): Promise<void> {
-  const program = samples.find((sample) => nameOf(sample) === "program.ts");
+  const program = samples.find((sample) => nameOf(sample) === "program.mts");
   const code = program?.code.replace("nats://127.0.0.1:4222", mesh.nats) ?? "";
   await writeFile(join(project, "program.mts"), code);
   const { stdout, stderr } = await run(t, process.execPath, ["--import", "tsx", "program.mts"], {

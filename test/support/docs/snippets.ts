@@ -28,7 +28,7 @@ export function snippetsOf(file: string, text: string): Snippet[] {
 
 /** The name in the first line of a code sample, `// name.ts`; undefined when it has none. */
 export function nameOf({ code }: Snippet): string | undefined {
-  return /^\/\/ (\S+\.ts)$/m.exec(code.split("\n")[0] ?? "")?.[1];
+  return /^\/\/ (\S+\.m?ts)$/m.exec(code.split("\n")[0] ?? "")?.[1];
 }
 
 /**
