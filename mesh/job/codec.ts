@@ -3,12 +3,12 @@
  *
  * The mesh carries opaque bytes; a codec is a matter between a handler and its
  * callers. The default is JSON. A value that a codec cannot hold is refused, and
- * the message says why; it is never sent as something else. What JSON would lose
- * without a word is at the end of this file.
+ * the message says why; it is never sent as something else. At the end of
+ * this file: which bytes can be read, and what JSON would lose without a word.
  */
+import { types } from "node:util";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { PoolError } from "../errors.js";
-import { isBytes, requireReadable } from "./bytes.js";
 
 /** Turns values into bytes and back. Both directions are synchronous. */
 export interface Codec<T = unknown> {
@@ -297,4 +297,37 @@ function withArticle(value: object): string {
 
 function tagOf(value: object): string {
   return Object.prototype.toString.call(value).slice(8, -1);
+}
+
+/** Of the language itself: bytes may have a `length` of their own. */
+const byteLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "byteLength")?.get as (
+  this: Uint8Array,
+) => number;
+const { values } = Uint8Array.prototype;
+
+/** Whether a value is a Uint8Array. A Proxy of one is none, and neither is an object that only inherits from its prototype. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return types.isUint8Array(value);
+}
+
+/**
+ * Bytes that can be read. Those whose memory was transferred to another thread look empty and are refused.
+ *
+ * @throws PoolError `invalid_argument`, field "payload"
+ */
+export function requireReadable(bytes: Uint8Array): Uint8Array {
+  if (byteLength.call(bytes) > 0) return bytes;
+  try {
+    values.call(bytes);
+    return bytes;
+  } catch {
+    const message = "payload: the memory of the bytes is detached: it was transferred to another thread; use a copy";
+    throw new PoolError("invalid_argument", message, { field: "payload" });
+  }
+}
+
+/** The payload of a job that a caller hands in. @throws PoolError `invalid_argument`, field "payload" */
+export function checkPayload(payload: unknown): Uint8Array {
+  if (isBytes(payload)) return requireReadable(payload);
+  throw new PoolError("invalid_argument", "payload: use a Uint8Array or a string", { field: "payload" });
 }

@@ -16,8 +16,7 @@ import {
 } from "../wire/headers.js";
 import { jobRefusal } from "../wire/payloads.js";
 import { checkName } from "../wire/subjects.js";
-import { checkPayload } from "./bytes.js";
-import { type Codec, json, text } from "./codec.js";
+import { type Codec, checkPayload, json, text } from "./codec.js";
 
 export type { Priority };
 

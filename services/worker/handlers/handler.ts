@@ -8,8 +8,7 @@
 
 import { types } from "node:util";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
-import { isBytes, requireReadable } from "../../../mesh/job/bytes.js";
-import type { Codec } from "../../../mesh/job/codec.js";
+import { type Codec, isBytes, requireReadable } from "../../../mesh/job/codec.js";
 import type { GivenOf, PoolDefinition, ReturnedOf } from "../../../mesh/job/pool-definition.js";
 import type { Call, Failure, HandlerOutcome, Report } from "./runner.js";
 import { readThrown, type Thrown } from "./thrown.js";

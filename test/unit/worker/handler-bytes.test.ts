@@ -1,8 +1,7 @@
 /** Bytes whose memory is gone, and what only looks like bytes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkPayload } from "../../../mesh/job/bytes.js";
-import { bytes, json } from "../../../mesh/job/codec.js";
+import { bytes, checkPayload, json } from "../../../mesh/job/codec.js";
 import { toJobSpec } from "../../../mesh/job/job.js";
 import { type Handler, invoke } from "../../../services/worker/handlers/handler.js";
 import type { Call, HandlerOutcome } from "../../../services/worker/handlers/runner.js";
