@@ -63,7 +63,11 @@ describe("cli - submit", () => {
       [["submit", "slow", "60000", "--timeout-ms", "200"], 1, /^poolmesh: deadline_exceeded: /],
       [["submit", "nobody", "1", "--no-wait"], 69, /^poolmesh: unknown_pool: /],
       [["submit", "a b", "1"], 2, /^poolmesh: invalid_argument: pool name has a character/],
-      [["submit", "slow", "{", "--codec", "json"], 2, /^poolmesh: invalid_argument: payload: not valid json\n$/],
+      [
+        ["submit", "slow", "{", "--codec", "json"],
+        2,
+        /^poolmesh: invalid_argument: payload: not valid json( at position 1)?\n$/,
+      ],
       [["submit", "slow", "1", "--timeout-ms", "0"], 78, /^poolmesh: configuration:\n {2}--timeout-ms: /],
     ];
     for (const [args, code, pattern] of cases) {
