@@ -129,6 +129,7 @@ const progress: Scenario = {
     if (reports.length === 0) throw new NotTried("the job with --progress-payload reports no progress");
     expect(reports.every(isAbout(offered)), "a progress does not name its job");
     const plain = await kit.result({ payload, offer: false });
+    await kit.quiet();
     expect(plain.replies.length === 1, `without Pool-Offer: ${plain.summary}`);
   },
 };
