@@ -145,8 +145,10 @@ export class LaneStore {
     try {
       return await this.#ask(question);
     } catch (error) {
-      if (!isOff(error)) throw error;
+      // an old broker is silent where a newer one says that nobody listens
+      if (!(error instanceof PoolError) || error.reason !== "bus_unavailable") throw error;
       if ((await this.streamInfo(stream)) === undefined) return undefined;
+      if (!isOff(error)) throw error;
       const message = `the broker's store: nobody answers for stream ${stream}; it may be electing a leader`;
       throw new PoolError("bus_unavailable", message, { retryAfterMs: 1_000, cause: error });
     }
