@@ -7,6 +7,7 @@
 import { PoolError } from "../mesh/errors.js";
 import type { JobResult, Outcome, SubmitOptions } from "../mesh/job/job.js";
 import { compose, type Middleware } from "../mesh/job/middleware.js";
+import { isA, thrownText } from "../mesh/thrown.js";
 
 /** One submission, as a middleware sees it. What it changes before next() is what is sent. */
 export interface SubmitCall {
@@ -76,7 +77,6 @@ export class AroundSubmit {
 }
 
 function asPoolError(thrown: unknown): PoolError {
-  if (thrown instanceof PoolError) return thrown;
-  const why = thrown instanceof Error ? thrown.message : String(thrown);
-  return new PoolError("internal", `a middleware of the client failed: ${why}`, { cause: thrown });
+  if (isA(thrown, PoolError)) return thrown;
+  return new PoolError("internal", `a middleware of the client failed: ${thrownText(thrown)}`, { cause: thrown });
 }

@@ -6,6 +6,7 @@
  * Nothing else makes up a code.
  */
 import { Code } from "@connectrpc/connect";
+import { isA } from "./thrown.js";
 
 export { MAX_MESSAGE_LENGTH, safeMessage, withoutUrlUsers } from "./safe-message.js";
 
@@ -187,6 +188,6 @@ export function isReason(reason: string): reason is Reason {
 
 /** Any thrown value as a PoolError; what is not one is a bug of ours, so its message stays inside. */
 export function toPoolError(thrown: unknown): PoolError {
-  if (thrown instanceof PoolError) return thrown;
+  if (isA(thrown, PoolError)) return thrown;
   return new PoolError("internal", "internal error", { cause: thrown });
 }

@@ -9,6 +9,7 @@ import { DurableNames, LEVELS } from "../../mesh/durable/names.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
+import { checkPayload } from "../../mesh/job/codec.js";
 import { type Outcome, type Payload, toBytes } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
@@ -61,7 +62,7 @@ export class ClientLane {
   async enqueue(payload: Payload, options: EnqueueOptions): Promise<Receipt> {
     const { runtime } = this.#bus;
     const checked = checkEnqueueOptions(options, this.#defaultTimeoutMs, runtime.wallNow());
-    const bytes = toBytes(payload);
+    const bytes = checkPayload(toBytes(payload));
     this.#bus.requireConnected();
     const id = checked.id ?? runtime.newId();
     const after = checked.rerun ? await this.#lastOutcome(id) : 0;

@@ -6,6 +6,7 @@
  * swapped for each other.
  */
 import { PoolError } from "../errors.js";
+import { isA } from "../thrown.js";
 import {
   checkClient,
   checkPriority,
@@ -16,7 +17,7 @@ import {
 } from "../wire/headers.js";
 import { jobRefusal } from "../wire/payloads.js";
 import { checkName } from "../wire/subjects.js";
-import { type Codec, checkPayload, json, text } from "./codec.js";
+import { type Codec, checkPayload, isBytes, json, text } from "./codec.js";
 
 export type { Priority };
 
@@ -127,13 +128,13 @@ export interface Submitter {
 const encoder = new TextEncoder();
 
 /**
- * A payload as bytes.
+ * A payload as bytes. Bytes are given back as they are: {@link checkPayload} looks whether they can be read.
  *
  * @throws PoolError `invalid_argument`, field "payload", for what JSON cannot hold
  */
 export function toBytes(payload: Payload): Uint8Array {
   if (typeof payload === "string") return encoder.encode(payload);
-  if (payload instanceof Uint8Array) return checkPayload(payload);
+  if (isBytes(payload) || isA(payload, Uint8Array)) return payload;
   if (payload !== undefined) return json.encode(payload);
   throw new PoolError("invalid_argument", "payload: there is none: use bytes, a text or a JSON value", {
     field: "payload",

@@ -7,6 +7,7 @@
  * not fit, and under which code.
  */
 import { PoolError, type SchemaIssue } from "../errors.js";
+import { thrownText } from "../thrown.js";
 import { checkName } from "../wire/subjects.js";
 import {
   type Checked,
@@ -164,10 +165,6 @@ async function guarded(
   try {
     return await check();
   } catch (thrown) {
-    const { message } = thrown as { message?: unknown };
-    throw toError(
-      [{ path: "", message: typeof message === "string" ? message.slice(0, 120) : "not readable" }],
-      thrown,
-    );
+    throw toError([{ path: "", message: thrownText(thrown).slice(0, 120) }], thrown);
   }
 }

@@ -4,6 +4,7 @@
  * It is made when a program first asks for it, so that a part that nobody listens to pays nothing.
  */
 import { EventEmitter } from "node:events";
+import { thrownStack, thrownText } from "../thrown.js";
 import type { Logger } from "./log.js";
 
 /** The methods that take the name of an event. */
@@ -43,7 +44,6 @@ export class PartEvents<M extends object> extends EventEmitter {
   }
 
   #failed(thrown: unknown, event: string): void {
-    const { message = String(thrown), stack } = thrown instanceof Error ? thrown : {};
-    this.#log.error({ event, error: message, stack }, "a listener failed");
+    this.#log.error({ event, error: thrownText(thrown), stack: thrownStack(thrown) }, "a listener failed");
   }
 }

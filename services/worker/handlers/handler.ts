@@ -10,6 +10,7 @@ import { types } from "node:util";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
 import { type Codec, isBytes, requireReadable } from "../../../mesh/job/codec.js";
 import type { GivenOf, PoolDefinition, ReturnedOf } from "../../../mesh/job/pool-definition.js";
+import { isA } from "../../../mesh/thrown.js";
 import type { Call, Failure, HandlerOutcome, Report } from "./runner.js";
 import { readThrown, type Thrown } from "./thrown.js";
 
@@ -169,19 +170,10 @@ export class Refusal extends Error {
 
 /** What a handler threw, as an outcome: `job_rejected` for a PermanentError, else `job_failed`. */
 export function failure(thrown: unknown): Failure {
-  if (isRefusal(thrown)) return { ok: false, error: thrown.error, logged: thrown.logged };
+  if (isA(thrown, Refusal)) return { ok: false, error: thrown.error, logged: thrown.logged };
   const read = readThrown(thrown);
   const reason = read.permanent ? "job_rejected" : "job_failed";
   return failed(reason, safeMessage(read.message) || "the handler failed", read);
-}
-
-/** A handler may throw what cannot even be asked for its class, such as a revoked proxy. */
-function isRefusal(thrown: unknown): thrown is Refusal {
-  try {
-    return thrown instanceof Refusal;
-  } catch {
-    return false;
-  }
 }
 
 /** What the input codec threw, as an outcome: the payload is refused. */

@@ -6,6 +6,7 @@
  * out of here is text.
  */
 import { isJobCode, isPermanent, isReason, withoutUrlUsers } from "../../../mesh/errors.js";
+import { attempt, isA } from "../../../mesh/thrown.js";
 
 /** What is known of a thrown value. Only text, so that it crosses to another thread or process. */
 export interface Thrown {
@@ -56,7 +57,7 @@ function messageOf(value: unknown): string | undefined {
   const message = read(value, "message");
   if (typeof message === "string" && message.trim() !== "") return message.slice(0, MAX_MESSAGE_READ);
   if (message !== undefined && message !== "" && typeof message !== "string") return shown(message);
-  if (attempt(() => value instanceof Error) !== true) return undefined;
+  if (!isA(value, Error)) return undefined;
   const name = read(value, "name");
   return typeof name === "string" && name !== "" ? name.slice(0, MAX_SHOWN_LENGTH) : "Error";
 }
@@ -108,14 +109,6 @@ function isObject(value: unknown): value is object {
 
 function read(value: object, key: string): unknown {
   return attempt(() => (value as Record<string, unknown>)[key]);
-}
-
-function attempt<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
 }
 
 /**
