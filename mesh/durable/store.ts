@@ -4,7 +4,7 @@
  * Decided here: what decides something is read from the stream's leader, what is
  * only shown may come from any replica. Not decided here: what is read means.
  */
-import type { ConsumerInfo, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
+import type { ConsumerInfo, DirectMsgRequest, JetStreamManager, MsgRequest, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "nats";
 import { PoolError } from "../errors.js";
 import type { Bus } from "../link/bus.js";
@@ -41,15 +41,8 @@ export class LaneStore {
   }
 
   /** The same from any replica: it may be a moment old. @throws PoolError */
-  async lastShown(stream: string, subject: string): Promise<Stored | undefined> {
-    try {
-      return await this.#ask(async ({ direct }) => {
-        return toStored(await direct.getMessage(stream, { last_by_subj: subject }));
-      }, this.#shown());
-    } catch {
-      // Nobody answers for a stream that is not there. The broker's management says which it is.
-      return this.last(stream, subject);
-    }
+  lastShown(stream: string, subject: string): Promise<Stored | undefined> {
+    return this.#show(stream, { last_by_subj: subject });
   }
 
   /**
@@ -72,11 +65,14 @@ export class LaneStore {
     }
   }
 
-  /** The first message of a subject (wildcards allowed) from this sequence on; undefined at the end. @throws PoolError */
+  /**
+   * The first message of a subject (wildcards allowed) from this sequence on, from any replica; undefined at the end,
+   * and for a stream that is not there.
+   *
+   * @throws PoolError
+   */
   next(stream: string, subject: string, fromSequence: number): Promise<Stored | undefined> {
-    return this.#askOf(stream, async ({ direct }) =>
-      toStored(await direct.getMessage(stream, { seq: fromSequence, next_by_subj: subject })),
-    );
+    return this.#show(stream, { seq: fromSequence, next_by_subj: subject });
   }
 
   /** Deletes one message; false when it is not there. @throws PoolError */
@@ -140,17 +136,14 @@ export class LaneStore {
     return jetstreamManager(this.#bus.nc as NatsConnection, { checkAPI: false, timeout });
   }
 
-  /** Asks a stream itself. Nobody answers for one that is not there, nor without JetStream: the management says which it is. */
-  async #askOf<T>(stream: string, question: (manager: JetStreamManager) => Promise<T>): Promise<T | undefined> {
+  /** A message from any replica. */
+  async #show(stream: string, query: DirectMsgRequest): Promise<Stored | undefined> {
     try {
-      return await this.#ask(question);
-    } catch (error) {
-      // an old broker is silent where a newer one says that nobody listens
-      if (!(error instanceof PoolError) || error.reason !== "bus_unavailable") throw error;
-      if ((await this.streamInfo(stream)) === undefined) return undefined;
-      if (!isOff(error)) throw error;
-      const message = `the broker's store: nobody answers for stream ${stream}; it may be electing a leader`;
-      throw new PoolError("bus_unavailable", message, { retryAfterMs: 1_000, cause: error });
+      return await this.#ask(async ({ direct }) => toStored(await direct.getMessage(stream, query)), this.#shown());
+    } catch {
+      // Nobody answers for a stream that is not there. The broker's management says which it is; it takes the same
+      // questions, also those that the library's types leave out.
+      return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, query as MsgRequest)));
     }
   }
 
