@@ -1,34 +1,12 @@
 /** Where commands that look at stored jobs ask: the streams themselves, or a manager over HTTP. */
 import { type JobPage, type JobPageOptions, listJobs } from "../../client/durable/job-list.js";
 import { type JobLookup, JobReads } from "../../client/durable/job-reads.js";
-import { laneFigures } from "../../mesh/durable/figures.js";
+import { type LanesView, readLanes } from "../../mesh/durable/lanes-view.js";
 import { DurableNames } from "../../mesh/durable/names.js";
 import { LaneStore } from "../../mesh/durable/store.js";
-import {
-  lanePools,
-  poolStreamStatus,
-  type StreamStatus,
-  sharedStreamsStatus,
-} from "../../mesh/durable/stream-status.js";
-import { PoolError } from "../../mesh/errors.js";
 import { type Link, withLink } from "../link.js";
 import { readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
-
-/** How the lane of one pool stands. */
-export interface LaneLine {
-  readonly pool: string;
-  readonly queued: number;
-  readonly delivered: number;
-  readonly dead: number;
-  readonly oldestAt: Date | undefined;
-}
-
-/** Lanes, and their streams. */
-export interface LanesView {
-  readonly lanes: readonly LaneLine[];
-  readonly streams: readonly StreamStatus[];
-}
 
 /** What can be asked. Each rejects with a PoolError. */
 export interface LaneSource {
@@ -71,20 +49,8 @@ class StreamLane implements LaneSource {
     return new JobReads(this.#parts(pool)).lookup(id);
   }
 
-  async lanes(pool: string | undefined): Promise<LanesView> {
-    const [store, names] = [this.#store, this.#names];
-    const pools = pool === undefined ? await lanePools(store, names) : [pool];
-    const lanes = await Promise.all(pools.map((each) => this.#lane(each)));
-    const own = await Promise.all(pools.map((each) => poolStreamStatus(store, names, each)));
-    const shared = pool === undefined ? await sharedStreamsStatus(store, names) : [];
-    return { lanes, streams: [...own.filter((each) => each !== undefined), ...shared] };
-  }
-
-  async #lane(pool: string): Promise<LaneLine> {
-    const figures = await laneFigures(this.#store, this.#names, pool);
-    if (figures !== undefined) return { pool, ...figures };
-    const message = `pool ${pool} has no durable lane; start a manager with --durable`;
-    throw new PoolError("unknown_pool", message, { field: "pool" });
+  lanes(pool: string | undefined): Promise<LanesView> {
+    return readLanes(this.#store, this.#names, pool, "; start a manager with --durable");
   }
 
   #parts(pool: string) {

@@ -1,6 +1,7 @@
 /** `poolmesh durable`: how the lanes of pools stand, and how full their streams are. */
 import type { Command } from "commander";
 import { count, duration } from "../../browser/format.js";
+import type { LaneLine, LanesView } from "../../mesh/durable/lanes-view.js";
 import type { StreamStatus } from "../../mesh/durable/stream-status.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
@@ -9,7 +10,7 @@ import { tableLines } from "../output/table.js";
 import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
-import { type LaneLine, type LanesView, withLaneSource } from "./lane-source.js";
+import { withLaneSource } from "./lane-source.js";
 
 const HELP = `
 For each pool: jobs that wait in the stream, jobs that managers have or that wait after a

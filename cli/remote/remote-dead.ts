@@ -2,21 +2,21 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient } from "@connectrpc/connect";
 import type { DeadFilter } from "../../client/durable/dead-letters.js";
+import { MAX_PAGE } from "../../client/durable/job-reads.js";
 import {
   type DeadChange,
   type DeadLetter as DeadLetterMessage,
   DurableService,
   PayloadForm,
 } from "../../gen/poolmesh/v1/durable_pb.js";
-import { Priority } from "../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../mesh/errors.js";
+import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
 import type { DeadSource, ShownLetter } from "../durable/dead.js";
 import type { Shell } from "../shell.js";
 import { within } from "./remote-calls.js";
 import { ownToken, type RemoteFlags, remoteTransport } from "./remote-options.js";
 
-const MAX_PAGE = 1_000;
 const DEFAULT_LIMIT = 1_000;
 
 export class RemoteDead implements DeadSource {
@@ -77,13 +77,12 @@ export class RemoteDead implements DeadSource {
 
 function toLetter(letter: DeadLetterMessage, payload: Uint8Array | undefined): ShownLetter {
   const { jobId: id, sequence, error, attempt, diedAt, client } = letter;
-  const { HIGH, LOW } = Priority;
   return {
     id,
     sequence: Number(sequence),
     error: error === undefined ? new PoolError("internal", "a dead letter without an error") : fromErrorDetail(error),
     attempt,
-    priority: letter.priority === HIGH ? "high" : letter.priority === LOW ? "low" : "normal",
+    priority: keyOf(PROTO_PRIORITIES, letter.priority) ?? "normal",
     diedAt: diedAt === undefined ? new Date(0) : timestampDate(diedAt),
     client,
     payload,

@@ -6,10 +6,10 @@ import { Receipt } from "../../client/durable/receipt.js";
 import { DurableService, PayloadForm } from "../../gen/poolmesh/v1/durable_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { Outcome } from "../../mesh/job/job.js";
+import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { remoteFailure } from "./remote-failure.js";
 import { toOutcome } from "./remote-lane.js";
 import { type RemoteFlags, remoteTransport } from "./remote-options.js";
-import { PRIORITIES } from "./remote-submit.js";
 
 /** How long the stream behind the manager may take, and the slack of a call that waits, in milliseconds. */
 const ENQUEUE_LIMIT_MS = 20_000;
@@ -35,7 +35,7 @@ export async function enqueueRemote(
     timeoutMs: BigInt(timeoutMs),
     expiresInMs: BigInt(expiresInMs),
     maxAttempts,
-    priority: PRIORITIES[priority],
+    priority: PROTO_PRIORITIES[priority],
     idempotent,
     rerun,
     client,

@@ -3,6 +3,7 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient } from "@connectrpc/connect";
 import type { JobPage, JobPageOptions } from "../../client/durable/job-list.js";
 import type { JobLookup } from "../../client/durable/job-reads.js";
+import { JOB_STATES } from "../../client/durable/job-states.js";
 import {
   DurableService,
   type JobOutcome,
@@ -10,21 +11,14 @@ import {
   type JobStatus,
   PayloadForm,
 } from "../../gen/poolmesh/v1/durable_pb.js";
+import type { LanesView } from "../../mesh/durable/lanes-view.js";
 import { PoolError } from "../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../mesh/job/job.js";
+import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
-import type { LaneSource, LanesView } from "../durable/lane-source.js";
+import type { LaneSource } from "../durable/lane-source.js";
 import { within } from "./remote-calls.js";
 import { type RemoteFlags, remoteTransport } from "./remote-options.js";
-import { PRIORITIES } from "./remote-submit.js";
-
-const STATES = {
-  queued: JobState.QUEUED,
-  held: JobState.HELD,
-  running: JobState.RUNNING,
-  retrying: JobState.RETRYING,
-  ended: JobState.ENDED,
-} as const;
 
 export class RemoteLane implements LaneSource {
   readonly #url: string;
@@ -39,7 +33,7 @@ export class RemoteLane implements LaneSource {
   async page(pool: string, { state, limit = 0, after = 0 }: JobPageOptions): Promise<JobPage> {
     const request = {
       pool,
-      state: state === undefined ? JobState.UNSPECIFIED : STATES[state],
+      state: state === undefined ? JobState.UNSPECIFIED : JOB_STATES[state],
       pageSize: limit,
       pageToken: after === 0 ? "" : String(after),
     };
@@ -80,10 +74,10 @@ export class RemoteLane implements LaneSource {
 
 function toLookup(job: JobStatus): JobLookup {
   const { jobId: id, attempt, maxAttempts, worker, sequence, enqueuedAt, endedAt, client } = job;
-  const priority = keyOf(PRIORITIES, job.priority);
+  const priority = keyOf(PROTO_PRIORITIES, job.priority);
   return {
     id,
-    state: keyOf(STATES, job.state) ?? "queued",
+    state: keyOf(JOB_STATES, job.state) ?? "queued",
     attempt,
     worker,
     sequence: Number(sequence),
@@ -102,8 +96,4 @@ export function toOutcome({ jobId: id, worker, attempt }: JobStatus, { outcome }
   const { output, waitMs, totalMs } = outcome.value;
   const payload = output.case === "payload" ? output.value : new Uint8Array();
   return { ok: true, id, result: new JobResult(id, payload, worker, attempt, waitMs, totalMs) };
-}
-
-function keyOf<K extends string, V>(map: Readonly<Record<K, V>>, value: V): K | undefined {
-  return (Object.keys(map) as K[]).find((key) => map[key] === value);
 }

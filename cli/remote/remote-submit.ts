@@ -1,8 +1,9 @@
 /** One job through a manager's HTTP interface, for those who have no connection to the broker. */
 import { randomUUID } from "node:crypto";
 import { createClient } from "@connectrpc/connect";
-import { ManagerService, Priority, type SubmitResponse } from "../../gen/poolmesh/v1/manager_pb.js";
+import { ManagerService, type SubmitResponse } from "../../gen/poolmesh/v1/manager_pb.js";
 import type { SubmitOptions } from "../../mesh/job/job.js";
+import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { jobFactsOf } from "../../mesh/wire/connect-errors.js";
 import type { JobEnd } from "../jobs/one-job.js";
 import { remoteFailure } from "./remote-failure.js";
@@ -10,9 +11,6 @@ import { type RemoteFlags, remoteTransport } from "./remote-options.js";
 
 /** Time on top of the job's own, in milliseconds: the manager ends it and says why. */
 const SLACK_MS = 2_000;
-
-/** Levels as messages name them. */
-export const PRIORITIES = { high: Priority.HIGH, normal: Priority.NORMAL, low: Priority.LOW } as const;
 
 /** A job, and where it goes. */
 export interface RemoteJob {
@@ -56,7 +54,7 @@ export function toRequest({
     idempotent: options.idempotent ?? false,
     noWait: options.wait === false,
     waitForPool,
-    priority: PRIORITIES[options.priority ?? "normal"],
+    priority: PROTO_PRIORITIES[options.priority ?? "normal"],
     client: options.client ?? "",
   } as const;
 }

@@ -4,8 +4,8 @@
  * Decided here: a page ends when it is full, at the end of the stream, or when
  * reading it has taken long; so a page may be short although there are more.
  */
+import { noLane } from "../../mesh/durable/figures.js";
 import { LEVELS } from "../../mesh/durable/names.js";
-import { PoolError } from "../../mesh/errors.js";
 import { checkPageSize, type JobLookup, JobReads, type JobReadsParts, type LiveJob, toLookup } from "./job-reads.js";
 
 /** Which jobs, and how many. */
@@ -39,9 +39,7 @@ export async function listJobs(parts: JobReadsParts, options: JobPageOptions): P
   const { state, after = 0, signal } = options;
   const limit = checkPageSize("limit", options.limit ?? DEFAULT_LIMIT);
   const stream = names.jobsStream(pool);
-  if ((await store.streamInfo(stream)) === undefined) {
-    throw new PoolError("unknown_pool", `pool ${pool} has no durable lane`, { field: "pool" });
-  }
+  if ((await store.streamInfo(stream)) === undefined) throw noLane(pool);
   const reads = new JobReads(parts);
   const isUntouched = await untouched(parts);
   const endAtMs = bus.runtime.now() + PAGE_LIMIT_MS;

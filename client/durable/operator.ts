@@ -1,9 +1,8 @@
 /** The durable lane of one pool, for operators: its figures and its dead letters. */
-import { type LaneFigures, laneFigures } from "../../mesh/durable/figures.js";
+import { type LaneFigures, laneFigures, noLane } from "../../mesh/durable/figures.js";
 import { DurableNames } from "../../mesh/durable/names.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
 import { LaneStore } from "../../mesh/durable/store.js";
-import { PoolError } from "../../mesh/errors.js";
 import { poolName } from "../../mesh/job/pool-definition.js";
 import { Bus } from "../../mesh/link/bus.js";
 import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
@@ -53,7 +52,7 @@ export class DurableLane {
   async figures(): Promise<LaneFigures> {
     const figures = await laneFigures(this.#store, this.#names, this.pool);
     if (figures !== undefined) return figures;
-    throw new PoolError("unknown_pool", `pool ${this.pool} has no durable lane`, { field: "pool" });
+    throw noLane(this.pool);
   }
 
   /** Closes its own connection. */

@@ -1,4 +1,5 @@
 /** How the durable lane of one pool stands, as its streams tell. */
+import { PoolError } from "../errors.js";
 import { type DurableNames, LEVELS } from "./names.js";
 import type { LaneStore } from "./store.js";
 
@@ -36,4 +37,9 @@ export async function laneFigures(
     oldestAt: jobs.state.messages === 0 ? undefined : new Date(jobs.state.first_ts),
     dead,
   };
+}
+
+/** The one text for a pool without a lane, whoever says it. @param hint what to do about it */
+export function noLane(pool: string, hint = ""): PoolError {
+  return new PoolError("unknown_pool", `pool ${pool} has no durable lane${hint}`, { field: "pool" });
 }

@@ -10,6 +10,7 @@ import {
 import { PoolError } from "../../../mesh/errors.js";
 import { json, jsonLoss, text } from "../../../mesh/job/codec.js";
 import type { JobResult, SubmitOptions } from "../../../mesh/job/job.js";
+import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
 import { checkTimeoutMs } from "../../../mesh/wire/headers.js";
 
@@ -17,13 +18,6 @@ type Input = SubmitRequest["input"];
 
 /** The form in which a caller gives its input. */
 export type Form = Input["case"];
-
-const PRIORITIES: Record<ProtoPriority, Priority> = {
-  [ProtoPriority.UNSPECIFIED]: "normal",
-  [ProtoPriority.LOW]: "low",
-  [ProtoPriority.NORMAL]: "normal",
-  [ProtoPriority.HIGH]: "high",
-};
 
 /**
  * The payload bytes of a request, whichever form its caller chose.
@@ -101,7 +95,7 @@ function toOutput(form: Form, result: JobResult): SubmitResponse["output"] {
 
 /** @throws PoolError `invalid_argument` */
 export function toPriority(priority: ProtoPriority): Priority {
-  const known = PRIORITIES[priority];
+  const known = priority === ProtoPriority.UNSPECIFIED ? "normal" : keyOf(PROTO_PRIORITIES, priority);
   if (known !== undefined) return known;
   throw new PoolError("invalid_argument", "priority: unknown", { field: "priority" });
 }

@@ -4,6 +4,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { DeadLetter } from "../../../../client/durable/dead-letters.js";
 import type { EnqueueOptions } from "../../../../client/durable/enqueue-options.js";
 import type { JobLookup } from "../../../../client/durable/job-reads.js";
+import { JOB_STATES } from "../../../../client/durable/job-states.js";
 import {
   type DeadLetter as DeadLetterMessage,
   DeadLetterSchema,
@@ -18,22 +19,10 @@ import {
 import { Priority as ProtoPriority, type SubmitResponse } from "../../../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../../../mesh/job/job.js";
+import { keyOf, PROTO_PRIORITIES } from "../../../../mesh/job/proto-priorities.js";
 import { toErrorDetail } from "../../../../mesh/wire/error-headers.js";
-import type { Priority } from "../../../../mesh/wire/headers.js";
 import { type Form, toPriority, toResponse } from "../rpc-messages.js";
 
-const PRIORITIES: Readonly<Record<Priority, ProtoPriority>> = {
-  low: ProtoPriority.LOW,
-  normal: ProtoPriority.NORMAL,
-  high: ProtoPriority.HIGH,
-};
-const STATES: Readonly<Record<JobLookup["state"], JobState>> = {
-  queued: JobState.QUEUED,
-  held: JobState.HELD,
-  running: JobState.RUNNING,
-  retrying: JobState.RETRYING,
-  ended: JobState.ENDED,
-};
 /** The forms that are tried for a payload, the first that fits. */
 const FORMS: Readonly<Record<PayloadForm, readonly Form[]>> = {
   [PayloadForm.UNSPECIFIED]: ["json", "text"],
@@ -64,7 +53,7 @@ export function toEnqueueOptions(request: EnqueueRequest): EnqueueOptions {
 /** A state as its message names it; undefined for any. @throws PoolError `invalid_argument` */
 export function fromState(state: JobState): JobLookup["state"] | undefined {
   if (state === JobState.UNSPECIFIED) return undefined;
-  const known = (Object.keys(STATES) as JobLookup["state"][]).find((each) => STATES[each] === state);
+  const known = keyOf(JOB_STATES, state);
   if (known !== undefined && known !== "ended") return known;
   throw new PoolError("invalid_argument", "state: use one of a job that has not ended", { field: "state" });
 }
@@ -73,11 +62,11 @@ export function toJobStatus(job: JobLookup): JobStatus {
   const { id, state, attempt, maxAttempts = 0, worker, priority, sequence, enqueuedAt, endedAt, client } = job;
   return create(JobStatusSchema, {
     jobId: id,
-    state: STATES[state],
+    state: JOB_STATES[state],
     attempt,
     maxAttempts,
     worker,
-    priority: priority === undefined ? ProtoPriority.UNSPECIFIED : PRIORITIES[priority],
+    priority: priority === undefined ? ProtoPriority.UNSPECIFIED : PROTO_PRIORITIES[priority],
     sequence: BigInt(sequence),
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: timestampFromDate(enqueuedAt) }),
     ...(endedAt === undefined ? {} : { endedAt: timestampFromDate(endedAt) }),
@@ -104,7 +93,7 @@ export function toDeadLetter(letter: DeadLetter): DeadLetterMessage {
     sequence: BigInt(sequence),
     error: toErrorDetail(error),
     attempt,
-    priority: PRIORITIES[priority],
+    priority: PROTO_PRIORITIES[priority],
     diedAt: timestampFromDate(diedAt),
     client,
     payloadBytes: BigInt(payload.length),

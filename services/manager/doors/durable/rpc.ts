@@ -4,12 +4,8 @@ import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { listJobs } from "../../../../client/durable/job-list.js";
 import { DurableService } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf } from "../../../../mesh/auth/gate.js";
-import {
-  lanePools,
-  poolStreamStatus,
-  type StreamStatus,
-  sharedStreamsStatus,
-} from "../../../../mesh/durable/stream-status.js";
+import { type LaneLine, readLanes } from "../../../../mesh/durable/lanes-view.js";
+import type { StreamStatus } from "../../../../mesh/durable/stream-status.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import { checkName } from "../../../../mesh/wire/subjects.js";
 import type { ManagerRoutesParts } from "../rpc.js";
@@ -25,15 +21,10 @@ export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: Manag
     ...jobMethods(parts),
     ...deadMethods(parts),
     async getLanes({ pool }) {
-      const { lane } = parts.access;
-      const { names, store } = lane;
+      const { names, store } = parts.access.lane;
       if (pool !== "") parts.access.parts(pool);
-      const named = pool === "" ? await lanePools(store, names) : [pool];
-      const lanes = await Promise.all(named.map((each) => toLane(parts, each)));
-      const own = await Promise.all(named.map((each) => poolStreamStatus(store, names, each)));
-      const shared = pool === "" ? await sharedStreamsStatus(store, names) : [];
-      const streams = [...own.filter((each) => each !== undefined), ...shared];
-      return { lanes, streams: streams.map(toStream) };
+      const { lanes, streams } = await readLanes(store, names, pool === "" ? undefined : pool);
+      return { lanes: lanes.map(toLane), streams: streams.map(toStream) };
     },
   };
   router.service(DurableService, service);
@@ -97,12 +88,7 @@ function deadMethods({ access, bus }: DurableRpcParts): Methods<"listDead" | "ge
   };
 }
 
-async function toLane({ access }: DurableRpcParts, pool: string) {
-  const figures = await access.lane.figures(pool);
-  if (figures === undefined) {
-    throw new PoolError("unknown_pool", `pool ${pool} has no durable lane`, { field: "pool" });
-  }
-  const { queued, delivered, dead, oldestAt } = figures;
+function toLane({ pool, queued, delivered, dead, oldestAt }: LaneLine) {
   return {
     pool,
     queued: BigInt(queued),

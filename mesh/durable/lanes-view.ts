@@ -1,0 +1,45 @@
+/** How lanes stand and how full their streams are, as one answer: for operators at the broker, and for those over HTTP. */
+import { laneFigures, noLane } from "./figures.js";
+import type { DurableNames } from "./names.js";
+import type { LaneStore } from "./store.js";
+import { lanePools, poolStreamStatus, type StreamStatus, sharedStreamsStatus } from "./stream-status.js";
+
+/** How the lane of one pool stands. */
+export interface LaneLine {
+  readonly pool: string;
+  readonly queued: number;
+  readonly delivered: number;
+  readonly dead: number;
+  readonly oldestAt: Date | undefined;
+}
+
+/** Lanes, and their streams. */
+export interface LanesView {
+  readonly lanes: readonly LaneLine[];
+  readonly streams: readonly StreamStatus[];
+}
+
+/**
+ * Reads it.
+ *
+ * @param pool undefined for all pools, and the streams that they share
+ * @param hint what to do about a pool without a lane, such as "; start a manager"
+ * @throws PoolError `unknown_pool` for a pool without a lane, `bus_unavailable`
+ */
+export async function readLanes(
+  store: LaneStore,
+  names: DurableNames,
+  pool: string | undefined,
+  hint = "",
+): Promise<LanesView> {
+  const pools = pool === undefined ? await lanePools(store, names) : [pool];
+  const laneOf = async (each: string): Promise<LaneLine> => {
+    const figures = await laneFigures(store, names, each);
+    if (figures === undefined) throw noLane(each, hint);
+    return { pool: each, ...figures };
+  };
+  const lanes = await Promise.all(pools.map(laneOf));
+  const own = await Promise.all(pools.map((each) => poolStreamStatus(store, names, each)));
+  const shared = pool === undefined ? await sharedStreamsStatus(store, names) : [];
+  return { lanes, streams: [...own.filter((each) => each !== undefined), ...shared] };
+}
