@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { EXIT } from "../../../cli/exit-codes.js";
 import { startBroker, WHOLE_FILE } from "../../support/broker.js";
+import type { Owner } from "../../support/clean-up.js";
 import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../../support/docs/packed.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { run, startProcess } from "../../support/process.js";
@@ -50,14 +51,20 @@ const wrong: string = new PoolError("pool_full", "no room").retryable;
 
 const NPM_FLAGS = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
 
-test("a CommonJS project requires the package, with types under node16 and nodenext, and has the same classes as import()", async (t) => {
-  const [broker, project] = [await startBroker(t), await scratchFolder(t)];
+/** An empty project that has the packed package installed. */
+async function userProject(t: Owner): Promise<string> {
+  const project = await scratchFolder(t);
   await writeFile(join(project, "package.json"), '{"name":"user","private":true}');
   const install = await run(t, "npm", ["install", ...NPM_FLAGS, tarball.path], {
     cwd: project,
     limitMs: STEP_LIMIT_MS,
   });
   assert.equal(install.code, 0, install.stderr);
+  return project;
+}
+
+test("a CommonJS project requires the package, with types under node16 and nodenext, and has the same classes as import()", async (t) => {
+  const [broker, project] = [await startBroker(t), await userProject(t)];
   await writeFile(join(project, "user.ts"), COMMONJS_PROGRAM);
   for (const module of ["node16", "nodenext"]) {
     const types = await compileStrictly(t, project, ["user.ts"], ["--module", module]);
@@ -70,13 +77,7 @@ test("a CommonJS project requires the package, with types under node16 and noden
 });
 
 test("without tsx a handler in JavaScript runs, and one in TypeScript is refused with what to install", async (t) => {
-  const [broker, project] = [await startBroker(t), await scratchFolder(t)];
-  await writeFile(join(project, "package.json"), '{"name":"user","private":true}');
-  const install = await run(t, "npm", ["install", ...NPM_FLAGS, tarball.path], {
-    cwd: project,
-    limitMs: STEP_LIMIT_MS,
-  });
-  assert.equal(install.code, 0, install.stderr);
+  const [broker, project] = [await startBroker(t), await userProject(t)];
   await writeFile(join(project, "adder.ts"), HANDLER);
   await writeFile(join(project, "adder.mjs"), "export const run = ({ payload }) => payload + 1;\n");
   const command = join(project, "node_modules", ".bin", "poolmesh");
