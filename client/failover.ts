@@ -95,7 +95,7 @@ export class Failover {
 
   /** A new submission. */
   submitted(submission: Submission, nowMs: number): void {
-    submission.deadlineTick = this.#deadlines.add(submission, submission.deadlineAtMs + DEADLINE_SLACK_MS);
+    this.#deadlines.add(submission, submission.deadlineAtMs + DEADLINE_SLACK_MS);
     this.#live.set(submission.id, submission);
     this.#submit(submission, nowMs);
   }
@@ -140,7 +140,7 @@ export class Failover {
     this.#move(submission, "ended");
     this.#live.delete(submission.id);
     this.#retries.delete(submission);
-    this.#deadlines.delete(submission, submission.deadlineTick);
+    this.#deadlines.delete(submission);
     this.#ports.forget(submission);
     submission.onOutcome(outcome);
   }

@@ -24,8 +24,9 @@ export type SubmissionState = "unsent" | "asking" | "doubtful" | "taken" | "aske
 export class Submission {
   /** The correlation id of its answers; belongs to the client's link. */
   token = "";
-  /** Its tick among the deadlines (containers.ts). */
-  deadlineTick = 0;
+  /** Its place among the deadlines (containers.ts). */
+  dueTick = 0;
+  duePlace = 0;
   /** When it was sent to a manager last, monotonic milliseconds. */
   sentAtMs = 0;
   /** Managers that it was given to before this one. */

@@ -4,7 +4,7 @@ import type { PoolError } from "../../mesh/errors.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, type ReplyHeaders } from "../../mesh/wire/headers.js";
-import type { BundleEntry } from "../../mesh/wire/payloads.js";
+import type { BundledResult } from "../../mesh/wire/payloads.js";
 import { headersOf, isNoResponders, type Reply } from "../../mesh/wire/wire-headers.js";
 import { Waiting } from "./waiting.js";
 
@@ -58,7 +58,7 @@ export class SentJob {
   }
 
   /** Takes a result that came in a bundle. */
-  heardBundled({ id, attempt, payload }: BundleEntry, { worker, free }: ReplyHeaders): void {
+  heardBundled({ id, attempt, payload }: BundledResult, { worker, free }: ReplyHeaders): void {
     this.#add(
       { kind: "result", jobId: id, attempt, free, ...(worker === undefined ? {} : { worker }) },
       { data: payload },

@@ -31,7 +31,8 @@ const SILENT: PublishAnswer = { kind: "silent" };
 
 class Pending {
   token = "";
-  tick = 0;
+  dueTick = 0;
+  duePlace = 0;
 
   constructor(
     readonly message: StreamMessage,
@@ -95,14 +96,14 @@ export class StreamPublisher {
     const { runtime } = this.#bus;
     const { subject, payload, headers } = pending.message;
     pending.token = this.#router.open(pending);
-    pending.tick = this.#deadlines.add(pending, runtime.now() + pending.limitMs);
+    this.#deadlines.add(pending, runtime.now() + pending.limitMs);
     this.#underWay += 1;
     this.#ticker ??= runtime.every(TICK_MS, () => this.#onTick());
     this.#bus.publish(subject, payload, { headers, reply: this.#router.subject(pending.token) });
   }
 
   #onReply(pending: Pending, msg: Reply): void {
-    this.#deadlines.delete(pending, pending.tick);
+    this.#deadlines.delete(pending);
     this.#end(pending, readPublishAnswer(msg));
   }
 

@@ -33,6 +33,9 @@ export class ChurnMap<V> {
   #hashes = new Int32Array(0);
   #mask = 0;
   #size = 0;
+  /** The key asked for last and its hash: a key is asked for, then set, as a rule. */
+  #lastKey = "";
+  #lastHash = hashOf("");
 
   constructor() {
     this.#rebuild(MIN_PLACES);
@@ -43,12 +46,12 @@ export class ChurnMap<V> {
   }
 
   get(key: string): V | undefined {
-    const place = this.#find(key, hashOf(key));
+    const place = this.#find(key, this.#hashOf(key));
     return this.#keys[place] === undefined ? undefined : this.#values[place];
   }
 
   set(key: string, value: V): void {
-    const hash = hashOf(key);
+    const hash = this.#hashOf(key);
     let place = this.#find(key, hash);
     if (this.#keys[place] === undefined) {
       // at most two thirds are taken, else runs of neighbours get long
@@ -65,7 +68,7 @@ export class ChurnMap<V> {
 
   /** Whether there was one. */
   delete(key: string): boolean {
-    const place = this.#find(key, hashOf(key));
+    const place = this.#find(key, this.#hashOf(key));
     if (this.#keys[place] === undefined) return false;
     this.#close(place);
     this.#size -= 1;
@@ -88,6 +91,13 @@ export class ChurnMap<V> {
       if (this.#keys[place] !== undefined) values.push(this.#values[place] as V);
     }
     return values;
+  }
+
+  #hashOf(key: string): number {
+    if (key === this.#lastKey) return this.#lastHash;
+    this.#lastKey = key;
+    this.#lastHash = hashOf(key);
+    return this.#lastHash;
   }
 
   /** Where a key is, or would be. */
@@ -212,18 +222,26 @@ export class Fifo<T> {
   }
 }
 
+/** What {@link Deadlines} write into an item: its tick, and its place among the items of that tick. */
+export interface Due {
+  dueTick: number;
+  duePlace: number;
+}
+
 /**
  * Deadlines of many jobs without a timer per job; time is an argument.
  *
  * Jobs are kept in buckets of one tick; one sweep
  * hands out those whose tick has passed, so a deadline is met within a tick
- * and a sweep interval.
+ * and a sweep interval. An item is in one of these containers at a time.
  */
-export class Deadlines<T> {
+export class Deadlines<T extends Due> {
   readonly #tickMs: number;
-  readonly #buckets = new Map<number, Set<T>>();
+  /** In no order: the last item takes the place of one that leaves. */
+  readonly #buckets = new Map<number, T[]>();
   #sweptTick = Number.NEGATIVE_INFINITY;
   /** The bucket made last stays when it is empty: the next item most likely goes there. */
+  #newest: T[] = [];
   #newestTick = Number.NaN;
   #size = 0;
 
@@ -236,32 +254,28 @@ export class Deadlines<T> {
     return this.#size;
   }
 
-  /**
-   * Remembers `item` until `at` (monotonic milliseconds).
-   *
-   * @returns the tick to give to delete()
-   */
-  add(item: T, at: number): number {
+  /** Remembers `item` until `at` (monotonic milliseconds). */
+  add(item: T, at: number): void {
     // Rounded up, so that nothing ends early, and never into a tick that was swept already.
     const tick = Math.max(Math.ceil(at / this.#tickMs), this.#sweptTick + 1);
-    let bucket = this.#buckets.get(tick);
-    if (bucket === undefined) {
-      bucket = new Set();
-      this.#dropEmpty(this.#newestTick);
-      this.#buckets.set(tick, bucket);
-      this.#newestTick = tick;
-    }
-    bucket.add(item);
+    const bucket = tick === this.#newestTick ? this.#newest : (this.#buckets.get(tick) ?? this.#open(tick));
+    item.dueTick = tick;
+    item.duePlace = bucket.push(item) - 1;
     this.#size += 1;
-    return tick;
   }
 
-  /** Forgets `item`, for which add() returned `tick`. */
-  delete(item: T, tick: number): void {
-    const bucket = this.#buckets.get(tick);
-    if (bucket?.delete(item) !== true) return;
+  /** Forgets `item`; nothing happens when it is not here. */
+  delete(item: T): void {
+    const { dueTick, duePlace } = item;
+    const bucket = dueTick === this.#newestTick ? this.#newest : this.#buckets.get(dueTick);
+    if (bucket === undefined || bucket[duePlace] !== item) return;
+    const last = bucket.pop() as T;
+    if (last !== item) {
+      bucket[duePlace] = last;
+      last.duePlace = duePlace;
+    }
     this.#size -= 1;
-    if (tick !== this.#newestTick) this.#dropEmpty(tick);
+    if (bucket.length === 0 && dueTick !== this.#newestTick) this.#buckets.delete(dueTick);
   }
 
   /** Takes out everything whose deadline is at or before `now`. */
@@ -276,8 +290,12 @@ export class Deadlines<T> {
     return found;
   }
 
-  #dropEmpty(tick: number): void {
-    if (this.#buckets.get(tick)?.size === 0) this.#buckets.delete(tick);
+  #open(tick: number): T[] {
+    if (this.#newest.length === 0) this.#buckets.delete(this.#newestTick);
+    this.#newest = [];
+    this.#newestTick = tick;
+    this.#buckets.set(tick, this.#newest);
+    return this.#newest;
   }
 
   #scanBuckets(nowTick: number, found: T[]): void {
@@ -288,7 +306,8 @@ export class Deadlines<T> {
     const bucket = this.#buckets.get(tick);
     if (bucket === undefined) return;
     this.#buckets.delete(tick);
-    this.#size -= bucket.size;
-    found.push(...bucket);
+    if (tick === this.#newestTick) this.#newestTick = Number.NaN;
+    this.#size -= bucket.length;
+    for (const item of bucket) found.push(item);
   }
 }

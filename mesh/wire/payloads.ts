@@ -14,7 +14,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
 import { DURABLE, HEADER, HEADER_RESERVE_BYTES } from "./headers.js";
-import { isName } from "./subjects.js";
+import { MAX_NAME_LENGTH } from "./subjects.js";
 import { firstHeaderIs, type HeaderReader, wireHeaders } from "./wire-headers.js";
 
 /** One job or result of a bundle. */
@@ -41,9 +41,14 @@ export const MAX_BUNDLE_BYTES = 256 * 1_024;
 const MAX_NAMES_BYTES = 448;
 
 const FIXED_BYTES = 16;
-/** What a token may be; the broker would read anything else as protocol. */
-const TOKEN = /^\w{1,255}$/;
 const WITH_TRACE = 1;
+/** What a byte may be of: a token, a name, the first of a name. What is neither, the broker would read as protocol. */
+const [OF_TOKEN, OF_NAME, BEGINS_NAME] = [1, 2, 4] as const;
+const MEANINGS = Uint8Array.from({ length: 256 }, (_, code) => {
+  const letter = String.fromCharCode(code);
+  if (/[A-Za-z0-9]/.test(letter)) return OF_TOKEN | OF_NAME | BEGINS_NAME;
+  return letter === "_" ? OF_TOKEN | OF_NAME : letter === "-" ? OF_NAME : 0;
+});
 
 /** What an entry will take in a bundle at most, in bytes. */
 export function mostBytes(entry: Pick<BundleEntry, "payload" | "traceparent" | "tracestate">): number {
@@ -63,12 +68,52 @@ export function encodeBundle(entries: readonly BundleEntry[]): Uint8Array {
 
 /** Calls `visit` for each entry of a bundle. False when an entry is none; those before it were visited. */
 export function decodeBundle(data: Uint8Array, visit: (entry: BundleEntry) => void): boolean {
+  return eachEntry(data, (bytes, at, length) => visit(readEntry(bytes, at, length)));
+}
+
+/** A result of a bundle. Its token is bytes of the bundle, which nobody need copy to find who waits for it. */
+export class BundledResult {
+  readonly tokenFrom: number;
+  readonly tokenTo: number;
+  readonly #at: number;
+  readonly #length: number;
+
+  /** @param at where its entry begins in the bundle, and how many bytes it has */
+  constructor(
+    readonly bytes: Buffer,
+    at: number,
+    length: number,
+  ) {
+    this.#at = at;
+    this.#length = length;
+    this.tokenFrom = at + FIXED_BYTES;
+    this.tokenTo = this.tokenFrom + (bytes[at + 1] as number);
+  }
+
+  get id(): string {
+    return this.bytes.toString("latin1", this.tokenTo, this.tokenTo + (this.bytes[this.#at + 2] as number));
+  }
+
+  get attempt(): number {
+    return readUint32(this.bytes, this.#at + 4);
+  }
+
+  get payload(): Uint8Array {
+    return payloadOf(this.bytes, this.#at, this.#length);
+  }
+}
+
+/** Calls `visit` for each result of a bundle. False when an entry is none; those before it were visited. */
+export function decodeResults(data: Uint8Array, visit: (result: BundledResult) => void): boolean {
+  return eachEntry(data, (bytes, at, length) => visit(new BundledResult(bytes, at, length)));
+}
+
+function eachEntry(data: Uint8Array, visit: (bytes: Buffer, at: number, length: number) => void): boolean {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
   for (let at = 0; at < bytes.length; ) {
     const length = lengthOf(bytes, at);
-    const entry = length === undefined ? undefined : read(bytes, at, length);
-    if (length === undefined || entry === undefined) return false;
-    visit(entry);
+    if (length === undefined || !isEntry(bytes, at)) return false;
+    visit(bytes, at, length);
     at += length;
   }
   return true;
@@ -87,15 +132,29 @@ function write(bytes: Buffer, from: number, entry: BundleEntry): number {
   bytes[from + 1] = token.length;
   bytes[from + 2] = id.length;
   bytes[from + 3] = nonce.length;
-  bytes.writeUInt32BE(entry.attempt, from + 4);
-  bytes.writeUInt32BE(Math.ceil(entry.timeoutMs), from + 8);
-  bytes.writeUInt32BE(payload.length, from + 12);
+  writeUint32(bytes, from + 4, entry.attempt);
+  writeUint32(bytes, from + 8, Math.ceil(entry.timeoutMs));
+  writeUint32(bytes, from + 12, payload.length);
   let at = writeText(bytes, from + FIXED_BYTES, token);
   at = writeText(bytes, at, id);
   if (nonce !== "") at = writeText(bytes, at, nonce);
   if (trace !== undefined) at = writeText(bytes, bytes.writeUInt16BE(trace.length, at), trace);
   bytes.set(payload, at);
   return at + payload.length;
+}
+
+// The methods of Buffer check their arguments, which costs more than the bytes.
+
+function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+function readUint32(bytes: Uint8Array, at: number): number {
+  const [a, b, c, d] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]] as [number, number, number, number];
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }
 
 /** Tokens and ids are a few ASCII characters: a loop is quicker than a call into the runtime. */
@@ -108,7 +167,7 @@ function writeText(bytes: Buffer, at: number, text: string): number {
 function lengthOf(bytes: Buffer, at: number): number | undefined {
   if (at + FIXED_BYTES > bytes.length) return undefined;
   const texts = (bytes[at + 1] as number) + (bytes[at + 2] as number) + (bytes[at + 3] as number);
-  let length = FIXED_BYTES + texts + bytes.readUInt32BE(at + 12);
+  let length = FIXED_BYTES + texts + readUint32(bytes, at + 12);
   if (bytes[at] === WITH_TRACE) {
     if (at + FIXED_BYTES + texts + 2 > bytes.length) return undefined;
     length += 2 + bytes.readUInt16BE(at + FIXED_BYTES + texts);
@@ -116,26 +175,45 @@ function lengthOf(bytes: Buffer, at: number): number | undefined {
   return at + length > bytes.length ? undefined : length;
 }
 
-function read(bytes: Buffer, at: number, length: number): BundleEntry | undefined {
+/** Whether token, id and nonce of the entry at `at` are what they may be. */
+function isEntry(bytes: Uint8Array, at: number): boolean {
   const tokenEnd = at + FIXED_BYTES + (bytes[at + 1] as number);
   const idEnd = tokenEnd + (bytes[at + 2] as number);
-  const token = bytes.toString("latin1", at + FIXED_BYTES, tokenEnd);
-  const id = bytes.toString("latin1", tokenEnd, idEnd);
   const nonceEnd = idEnd + (bytes[at + 3] as number);
-  const nonce = nonceEnd === idEnd ? "" : bytes.toString("latin1", idEnd, nonceEnd);
-  if (!isName(id) || !TOKEN.test(token) || (nonce !== "" && !isName(nonce))) return undefined;
+  if (tokenEnd === at + FIXED_BYTES || !isAllOf(OF_TOKEN, bytes, at + FIXED_BYTES, tokenEnd)) return false;
+  return isNameAt(bytes, tokenEnd, idEnd) && (nonceEnd === idEnd || isNameAt(bytes, idEnd, nonceEnd));
+}
+
+function isNameAt(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to === from || to - from > MAX_NAME_LENGTH) return false;
+  return ((MEANINGS[bytes[from] as number] as number) & BEGINS_NAME) !== 0 && isAllOf(OF_NAME, bytes, from + 1, to);
+}
+
+function isAllOf(meaning: number, bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 1) if (((MEANINGS[bytes[at] as number] as number) & meaning) === 0) return false;
+  return true;
+}
+
+function readEntry(bytes: Buffer, at: number, length: number): BundleEntry {
+  const tokenEnd = at + FIXED_BYTES + (bytes[at + 1] as number);
+  const idEnd = tokenEnd + (bytes[at + 2] as number);
+  const nonceEnd = idEnd + (bytes[at + 3] as number);
   const trace = bytes[at] === WITH_TRACE ? readTrace(bytes, nonceEnd) : undefined;
-  const payloadBytes = bytes.readUInt32BE(at + 12);
   return {
-    token,
-    id,
-    nonce,
-    attempt: bytes.readUInt32BE(at + 4),
-    timeoutMs: bytes.readUInt32BE(at + 8),
+    token: bytes.toString("latin1", at + FIXED_BYTES, tokenEnd),
+    id: bytes.toString("latin1", tokenEnd, idEnd),
+    nonce: nonceEnd === idEnd ? "" : bytes.toString("latin1", idEnd, nonceEnd),
+    attempt: readUint32(bytes, at + 4),
+    timeoutMs: readUint32(bytes, at + 8),
     traceparent: trace?.[0] || undefined,
     tracestate: trace?.[1] || undefined,
-    payload: bytes.subarray(at + length - payloadBytes, at + length),
+    payload: payloadOf(bytes, at, length),
   };
+}
+
+function payloadOf(bytes: Buffer, at: number, length: number): Uint8Array {
+  const payloadBytes = readUint32(bytes, at + 12);
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + at + length - payloadBytes, payloadBytes);
 }
 
 function readTrace(bytes: Buffer, at: number): string[] {

@@ -122,7 +122,7 @@ export class Dispatcher {
     if (!goesNow) this.#admission.checkParkable(job, nowMs);
     this.#live.set(job.id, job);
     if (this.#live.size === 1) this.#parts.onBusy(true);
-    job.deadlineTick = this.deadlines.add(job, job.deadlineAtMs);
+    this.deadlines.add(job, job.deadlineAtMs);
     this.#parts.totals.submitted += 1;
     listener.onTaken?.();
     if (holder !== undefined) this.#send(job, holder, nowMs, true);
@@ -179,15 +179,15 @@ export class Dispatcher {
    * A reply to an attempt.
    *
    * @param error of a reply that is an error
+   * @param nowMs when it came, monotonic milliseconds
    */
-  replied(attempt: Attempt, reply: ReplyHeaders, payload: Uint8Array, error?: PoolError): void {
-    const nowMs = this.#parts.now();
+  replied(attempt: Attempt, reply: ReplyHeaders, data: Uint8Array, error?: PoolError, nowMs = this.#parts.now()): void {
     if (!attempt.isOpen) return this.#onLateReply(attempt, reply, nowMs);
     if (reply.kind === "unknown" || (reply.bare && !this.isBare)) return this.#onStranger();
     if (attempt.node !== undefined && reply.worker !== undefined) {
       this.#parts.onRoundTrip(reply.worker, nowMs - attempt.sentAtMs);
     }
-    if (attempt.isMeant(reply)) this.#handle(attempt, reply, payload, error, nowMs);
+    if (attempt.isMeant(reply)) this.#handle(attempt, reply, data, error, nowMs);
     else this.#parts.totals.late += 1;
   }
 
@@ -385,7 +385,7 @@ export class Dispatcher {
     if (job.state === "parked") this.parked.remove(job);
     job.state = "ended";
     this.#live.delete(job.id);
-    this.deadlines.delete(job, job.deadlineTick);
+    this.deadlines.delete(job);
     if (job.attempt?.isOpen) this.inFlight.close(job.attempt);
     this.#parts.totals.ended(outcome.ok ? "ok" : outcome.error.reason, nowMs);
     for (const listener of job.listeners) listener.onEnd(outcome);

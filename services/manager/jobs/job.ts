@@ -10,7 +10,7 @@
  *             └────────────────┘  deadline, cancel
  */
 import { PoolError } from "../../../mesh/errors.js";
-import type { Deadlines, FifoNode } from "../../../mesh/job/containers.js";
+import type { Deadlines, Due, FifoNode } from "../../../mesh/job/containers.js";
 import { type JobSpec, type Outcome, runsOnce } from "../../../mesh/job/job.js";
 import type { Priority, ReplyHeaders } from "../../../mesh/wire/headers.js";
 import type { Parkable } from "./parked-queue.js";
@@ -27,7 +27,7 @@ export interface JobListener {
   onProgress?: ((payload: Uint8Array) => void) | undefined;
 }
 
-export class Job implements Parkable {
+export class Job implements Parkable, Due {
   /** Made with its first member: an array that grows from nothing takes room for seventeen. */
   readonly listeners: JobListener[];
   state: "parked" | "sent" | "ended" = "parked";
@@ -35,8 +35,9 @@ export class Job implements Parkable {
   attempts: number;
   /** The last attempt that was sent. */
   attempt: Attempt | undefined;
-  /** Its tick among the deadlines (containers.ts). */
-  deadlineTick = 0;
+  /** Its place among the deadlines (containers.ts). */
+  dueTick = 0;
+  duePlace = 0;
   /** Whether `jobStart` was told to the program. */
   started = false;
   /** Workers that were lost while they had it. */
@@ -84,10 +85,10 @@ export class Job implements Parkable {
    */
   restartDeadline(deadlines: Deadlines<Job>, sentAtMs: number | undefined): void {
     const { runTimeoutMs = 0, timeoutMs } = this.spec;
-    deadlines.delete(this, this.deadlineTick);
+    deadlines.delete(this);
     const lastMs = this.submittedAtMs + timeoutMs;
     this.deadlineAtMs = sentAtMs === undefined ? lastMs : Math.min(lastMs, sentAtMs + runTimeoutMs);
-    this.deadlineTick = deadlines.add(this, this.deadlineAtMs);
+    deadlines.add(this, this.deadlineAtMs);
   }
 
   /** Whether one of its callers submitted it under this nonce, or cannot say under which. */

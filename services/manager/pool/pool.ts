@@ -108,7 +108,8 @@ export class Pool {
     const spec = toJobSpec(payload, options, this.settings.timeoutMs, payloadLimit(this.#bus), newId);
     const signal = "signal" in options ? options.signal : undefined;
     if (signal?.aborted) throw canceled();
-    this.lastUsedAtMs = this.#bus.runtime.now();
+    const nowMs = this.#bus.runtime.now();
+    this.lastUsedAtMs = nowMs;
     const named = "id" in options ? options.id !== undefined : (options as JobHeaders).jobId !== undefined;
     const before = named ? this.#outcomeOfRepeat(spec) : undefined;
     if (before !== undefined) queueMicrotask(() => listener.onEnd(before));

@@ -19,6 +19,7 @@ import {
   type ReplyHeaders,
 } from "../../../mesh/wire/headers.js";
 import {
+  type BundledResult,
   type BundleEntry,
   encodeBundle,
   encodeJobsHeaders,
@@ -62,7 +63,7 @@ export class Sender implements SenderPort {
     });
     this.#replies = new ReplyRouter<Attempt>(parts.bus, {
       onReply: (attempt, msg) => this.#onReply(attempt, msg),
-      onBundled: (attempt, result, about) => this.#onBundled(attempt, result, about),
+      onBundled: (attempt, result, about, nowMs) => this.#onBundled(attempt, result, about, nowMs),
       onStray: () => {
         parts.totals.late += 1;
       },
@@ -126,10 +127,10 @@ export class Sender implements SenderPort {
     this.#batcher.flush();
   }
 
-  #onBundled(attempt: Attempt, result: BundleEntry, { worker, free }: ReplyHeaders): void {
-    const reply: ReplyHeaders = { kind: "result", jobId: result.id, attempt: result.attempt, free };
+  #onBundled(attempt: Attempt, result: BundledResult, { worker, free }: ReplyHeaders, nowMs: number): void {
+    const reply: ReplyHeaders = { kind: "result", attempt: result.attempt, free };
     if (worker !== undefined) reply.worker = worker;
-    this.#parts.dispatcher().replied(attempt, reply, result.payload);
+    this.#parts.dispatcher().replied(attempt, reply, result.payload, undefined, nowMs);
   }
 
   #sendAll(subject: string, attempts: readonly Attempt[]): void {
