@@ -21,7 +21,7 @@ import {
   payloadLimit,
   resultRefusal,
 } from "../../mesh/wire/payloads.js";
-import { bundleSubject, splitReply } from "../../mesh/wire/wire-headers.js";
+import { bundleSubject } from "../../mesh/wire/wire-headers.js";
 import type { HandlerOutcome } from "./handlers/runner.js";
 import type { RefusalPort } from "./jobs/intake.js";
 import type { Results } from "./jobs/results.js";
@@ -78,9 +78,10 @@ export class Replies {
     const sendable = this.sendable(outcome);
     if (!sendable.ok) return this.error(to, sendable.error);
     const { payload } = sendable;
-    if (!to.bundled || to.reply === undefined || payload.length > MAX_BUNDLED_BYTES) return this.#result(to, payload);
-    const [inbox, token] = splitReply(to.reply);
-    const { id, attempt } = to;
+    const { inbox, token, id, attempt } = to;
+    if (inbox === undefined || token === undefined || payload.length > MAX_BUNDLED_BYTES) {
+      return this.#result(to, payload);
+    }
     const result = {
       token,
       id,

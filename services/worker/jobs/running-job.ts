@@ -139,8 +139,9 @@ export interface Addressee {
   readonly attempt: number;
   /** Undefined: nobody waits. */
   readonly reply: string | undefined;
-  /** The job came in a bundle: its result may go back in one. */
-  readonly bundled?: boolean;
+  /** Of a job that came in a bundle, whose result may go back in one: `reply` taken apart, the inbox with the last dot. */
+  readonly inbox?: string | undefined;
+  readonly token?: string | undefined;
 }
 
 /** How the sender of an order hears what becomes of it. Each lane by which jobs come has one. */
@@ -159,7 +160,6 @@ export interface JobOrder extends Addressee {
   readonly named: boolean;
   /** Whether the sender understands `busy`, `accepted` and `progress`; else it gets one answer, the outcome. */
   readonly offered: boolean;
-  readonly bundled: boolean;
   /** It comes from the durable lane: another manager may hand it in again, as a later attempt. */
   readonly durable: boolean;
   /** It is not to be started: only who has it already answers with what becomes of it. */

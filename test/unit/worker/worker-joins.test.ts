@@ -71,7 +71,6 @@ class WorkerRig {
       reply,
       named: true,
       offered: true,
-      bundled: false,
       durable: true,
       joins: false,
       bytes: new Uint8Array(),

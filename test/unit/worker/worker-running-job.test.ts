@@ -23,7 +23,6 @@ function start(): { job: RunningJob; seen: string[] } {
     attempt: 1,
     named: true,
     offered: true,
-    bundled: false,
     durable: false,
     joins: false,
     reply: "_INBOX.a",
