@@ -5,7 +5,7 @@
  * What a role needs is in the table of rights (../rights/table.ts).
  */
 import type { Bus } from "../../mesh/link/bus.js";
-import type { Subjects } from "../../mesh/wire/subjects.js";
+import { SERVICE_NAMES, type Subjects } from "../../mesh/wire/subjects.js";
 import { type Attempted, isAllowed } from "../rights/covers.js";
 import { NOBODY, type Rights, ROLES, type Role, rightsOf, rightsOfAny } from "../rights/table.js";
 import type { Finding } from "./finding.js";
@@ -19,6 +19,11 @@ export interface Refusal {
 
 /** So many subjects are named in one line. */
 const NAMED = 4;
+/** Who hears what managers are asked can answer for one that is gone: its jobs' callers then wait for their deadlines. */
+const WIDE_SERVICE = [
+  ...["$SRV.>", "$SRV.*", "$SRV.*.*", "$SRV.*.*.*", "$SRV.PING.>", "$SRV.PING.*", "$SRV.PING.*.*"],
+  ...[`$SRV.PING.${SERVICE_NAMES.manager}.>`, `$SRV.PING.${SERVICE_NAMES.manager}.*`],
+];
 
 /**
  * Tries what each role needs in all pools, and names what is refused.
@@ -46,7 +51,7 @@ export async function holderFindings(bus: Bus, rights: Rights): Promise<Finding[
     ...inboxFinding(bus, rights),
     ...(refused.length === 0
       ? [{ state: "ok" as const, what, found: "all that it needs is allowed" }]
-      : [{ state: "bad" as const, what, found: `refused: ${list(refused)}`, advice: adviceFor(rights) }]),
+      : [{ state: "bad" as const, what, found: refusalText(refused, rights), advice: adviceFor(rights) }]),
     ...(untried.length === 0
       ? []
       : [{ state: "note" as const, what, found: `not tried, since somebody would act on it: ${list(untried)}` }]),
@@ -84,13 +89,28 @@ export function excessOf(rights: Rights): Attempted[] {
   }
   const isOwn = (attempt: Attempted): boolean => isAllowed(rights, attempt);
   const wide = [">", `${prefix}.>`, "_INBOX.>", `${prefix}.*.job`, ...(role === "client" ? ["_INBOX.client.>"] : [])];
-  const subscriptions = wide.map((subject) => ({ operation: "subscribe" as const, subject }));
+  const subscriptions = [...wide, ...WIDE_SERVICE].map((subject) => ({ operation: "subscribe" as const, subject }));
   return [...subscriptions, ...found.values()].filter((attempt) => !isOwn(attempt) && isSafe(attempt));
 }
 
 /** What others would act on, because it bears a name that may be theirs, is not tried for its own sake. */
 function isSafe({ operation, subject }: Attempted): boolean {
   return operation === "subscribe" || !subject.startsWith("$") || subject.startsWith("$SRV.");
+}
+
+/** What is refused; and whether it looks as if the credential were that of another holder, or of another pool. */
+function refusalText(
+  refused: readonly Attempted[],
+  { holder: { name, pools = [] }, publish, subscribe }: Rights,
+): string {
+  const text = `refused: ${list(refused)}`;
+  if (refused.length === publish.length + subscribe.length) return text;
+  const allBear = (token: string): boolean => refused.every(({ subject }) => subject.split(".").includes(token));
+  if (allBear(name)) return `${text}. Only what bears the name ${name} is refused: the credential is for another name`;
+  const pool = pools.find(allBear);
+  return pool === undefined
+    ? text
+    : `${text}. Only what is of pool ${pool} is refused: the credential is for another pool`;
 }
 
 function inboxFinding(bus: Bus, { inboxPrefix }: Rights): Finding[] {

@@ -27,7 +27,7 @@ export function attemptsOf({ publish, subscribe }: Pick<RightSet, "publish" | "s
     ...publish.map(({ subject }) => ({ operation: "publish" as const, subject: concrete(subject) })),
     ...subscribe.map(({ subject, queue }) => ({
       operation: "subscribe" as const,
-      subject: subject.startsWith("$SRV.*") ? subject.replace("*", "PING") : subject,
+      subject,
       ...(queue === undefined ? {} : { queue }),
     })),
   ];

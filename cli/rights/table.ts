@@ -19,6 +19,7 @@ import {
   QUEUE_MANAGERS,
   QUEUE_WORKERS,
   SERVICE_NAMES,
+  SERVICE_VERBS,
   Subjects,
 } from "../../mesh/wire/subjects.js";
 import { durableRights } from "./durable.js";
@@ -203,10 +204,15 @@ function heartbeats(root: string): Right[] {
   return [right(`${root}.heartbeat.*`, "workers' heartbeats"), right(`${root}.manager.*`, "managers' heartbeats")];
 }
 
-/** What the NATS service API asks of one instance: PING, INFO and STATS. */
+/**
+ * What the NATS service API asks of one instance. Each subject is named: nats-server 2.9 lets
+ * who may subscribe to `$SRV.*` also subscribe to `$SRV.>`, and so hear what others are asked.
+ */
 function service(name: string, id: string): Right[] {
-  return ["$SRV.*", `$SRV.*.${name}`, `$SRV.*.${name}.${id}`].map((subject) =>
-    right(subject, "NATS service API: `nats micro ls`"),
+  return SERVICE_VERBS.flatMap((verb) =>
+    [`$SRV.${verb}`, `$SRV.${verb}.${name}`, `$SRV.${verb}.${name}.${id}`].map((subject) =>
+      right(subject, "NATS service API: `nats micro ls`"),
+    ),
   );
 }
 

@@ -8,6 +8,7 @@
 import type { Msg } from "nats";
 import { PoolError } from "../errors.js";
 import { Lifecycle } from "../process/lifecycle.js";
+import { SERVICE_VERBS } from "../wire/subjects.js";
 import type { Bus } from "./bus.js";
 import type { Subscription } from "./subscription.js";
 
@@ -48,8 +49,7 @@ export interface ServiceApiOptions {
 
 const TOKEN = /^[A-Za-z0-9_-]+$/;
 const VERSION = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/;
-const VERBS = ["PING", "INFO", "STATS"] as const;
-type Verb = (typeof VERBS)[number];
+type Verb = (typeof SERVICE_VERBS)[number];
 
 /** Answers for one instance of a service. */
 export class ServiceApi extends Lifecycle {
@@ -69,7 +69,7 @@ export class ServiceApi extends Lifecycle {
   protected override async onStart(): Promise<void> {
     const { bus, name, id, now = this.#options.bus.runtime.wallNow } = this.#options;
     this.#startedMs = now();
-    for (const verb of VERBS) {
+    for (const verb of SERVICE_VERBS) {
       for (const subject of [`$SRV.${verb}`, `$SRV.${verb}.${name}`, `$SRV.${verb}.${name}.${id}`]) {
         this.#subscriptions.push(bus.subscribe(subject, (msg) => this.#answer(verb, msg)));
       }

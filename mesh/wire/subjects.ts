@@ -29,6 +29,9 @@ export const SERVICE_NAMES = {
   meter: "poolmesh-meter",
 } as const;
 
+/** What the NATS service API asks of a service. */
+export const SERVICE_VERBS = ["PING", "INFO", "STATS"] as const;
+
 /** The subjects of one mesh. `pool` may be `*` only in the methods that say so. */
 export class Subjects {
   readonly prefix: string;

@@ -11,7 +11,7 @@ import { PermanentError } from "../../../mesh/errors.js";
 import type { BusOptions } from "../../../mesh/link/bus.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { runInShell } from "../../support/docs/fake-shell.js";
-import { startRightsBroker } from "../../support/doors/rights-broker.js";
+import { serversOfTests, startRightsBroker } from "../../support/doors/rights-broker.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startMesh } from "../../support/mesh.js";
 import { eventually } from "../../support/wait.js";
@@ -23,13 +23,13 @@ const [CLIENT, WORKER] = HOLDERS as [Rights, Rights];
 
 async function doctor(
   bus: BusOptions,
-  { holder: { role, name } }: Rights,
+  { holder: { role, name, pools: [pool = "adder"] = [] } }: Rights,
   more: readonly string[] = [],
 ): Promise<[number, Finding[]]> {
   const { servers, user, password, credsFile, inboxPrefix } = bus;
   const env = { NATS_URL: servers, POOLMESH_USER: user, POOLMESH_PASSWORD: password, NATS_CREDS: credsFile };
   const all = Object.entries({ ...env, POOLMESH_INBOX_PREFIX: inboxPrefix }).filter(([, value]) => value !== undefined);
-  const argv = ["doctor", "--json", "--as", role, "--pool", "adder", "--name", name, ...more];
+  const argv = ["doctor", "--json", "--as", role, "--pool", pool, "--name", name, ...more];
   const { code, stdout, stderr } = await runInShell(argv, Object.fromEntries(all) as Record<string, string>);
   assert.equal(stderr, "");
   return [code, JSON.parse(stdout) as Finding[]];
@@ -56,6 +56,28 @@ test("doctor - an account for something else, and one whose replies come elsewhe
   const [, others] = await doctor({ ...mesh.busOptions(CLIENT), inboxPrefix: "_WRONG" }, CLIENT);
   const inbox = others.find(({ what }) => what === "inbox prefix");
   assert.deepEqual([inbox?.state, inbox?.advice], ["bad", "start it with --inbox-prefix _INBOX.client.own"]);
+});
+
+test("doctor - a worker's account that hears what managers are asked is told so, on the oldest nats-server, too", async (t) => {
+  const wide = { ...WORKER, subscribe: [...WORKER.subscribe, { subject: "$SRV.*", why: "" }] };
+  for (const { version, binary } of await serversOfTests()) {
+    const mesh = await startRightsBroker(t, "users", [wide], binary);
+    const [, findings] = await doctor(mesh.busOptions(wide), WORKER);
+    const more = findings.find(({ found }) => found.startsWith("more is allowed: "))?.found ?? "";
+    assert.match(more, version.startsWith("2.9.") ? /subscribe \$SRV\.>, / : /subscribe \$SRV\.\*$/, version);
+  }
+});
+
+test("doctor - a credential that is for another name, or another pool, is told to be so", async (t) => {
+  const mesh = await startRightsBroker(t, "users", HOLDERS);
+  for (const [other, hint] of [
+    [rightsOf({ role: "worker", pools: ["adder"], name: "w2" }), "Only what bears the name w2 is refused"],
+    [rightsOf({ role: "worker", pools: ["other"], name: "own" }), "Only what is of pool other is refused"],
+  ] as const) {
+    const [code, findings] = await doctor(mesh.busOptions(WORKER), other);
+    const bad = findings.find(({ state }) => state === "bad");
+    assert.deepEqual([code, bad?.found.includes(`. ${hint}: the credential is for another `)], [1, true], bad?.found);
+  }
 });
 
 test("doctor - an account that may do everything is told so, and nobody acts on what is tried", async (t) => {

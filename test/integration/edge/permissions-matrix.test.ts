@@ -5,7 +5,7 @@ import { connect, PermissionViolationError } from "nats";
 import { type Attempted, isAllowed } from "../../../cli/rights/covers.js";
 import { type Rights, ROLES, type Role, rightsOf } from "../../../cli/rights/table.js";
 import { cleanUp, type Owner } from "../../support/clean-up.js";
-import { KINDS, type RightsBroker, startRightsBroker } from "../../support/doors/rights-broker.js";
+import { KINDS, type RightsBroker, serversOfTests, startRightsBroker } from "../../support/doors/rights-broker.js";
 
 /** Those to whom the durable lane gives more. */
 const DURABLE_ROLES = ["client", "manager", "operator"] as const satisfies readonly Role[];
@@ -18,13 +18,36 @@ const HOLDERS: readonly Rights[] = [
   rightsOf({ role: "manager", name: "every-lasting", durable: true }),
 ];
 /** What nobody may subscribe to. */
-const WIDE = [">", "pool.>", "_INBOX.>", "_INBOX.*.>", "pool.*.job", "pool.a.job", "pool.a.job.*", "pool.a.control.*"];
+const WIDE = [
+  ...[">", "pool.>", "_INBOX.>", "_INBOX.*.>", "pool.*.job", "pool.a.job", "pool.a.job.*", "pool.a.control.*"],
+  ...["$SRV", "$SRV.>", "$SRV.*", "$SRV.*.*", "$SRV.*.*.*", "$SRV.*.>", "$SRV.OTHER"],
+  ...["PING", "INFO", "STATS"].flatMap((verb) => [`$SRV.${verb}.>`, `$SRV.${verb}.*`, `$SRV.${verb}.*.*`]),
+  ...["manager", "worker", "meter"].flatMap((part) => [
+    ...[`$SRV.*.poolmesh-${part}`, `$SRV.*.poolmesh-${part}.own`, `$SRV.PING.poolmesh-${part}.>`],
+    ...[`$SRV.PING.poolmesh-${part}.*`, `$SRV.PING.poolmesh-${part}.gone`, `$SRV.PING.*.own`],
+  ]),
+];
+/** The oldest and the newest nats-server: they judge a subscription with wildcards by different rules. */
+const SERVERS = await serversOfTests();
 
-test("permissions - each role may publish and subscribe what the table says and nothing else", async (t) => {
+for (const { version, binary } of SERVERS) {
+  test(`permissions - each role may publish and subscribe what the table says and nothing else (nats-server ${version})`, (t) =>
+    tryTheTable(t, binary));
+}
+
+test("permissions - the oldest nats-server refuses a worker all that managers are asked, by name and by wildcard", async (t) => {
+  const mesh = await startRightsBroker(t, "users", HOLDERS, SERVERS.at(-1)?.binary);
+  const rights = HOLDERS.find(({ holder }) => holder.role === "worker") ?? assert.fail();
+  const holes = ["$SRV.>", "$SRV.PING.>", "$SRV.PING.poolmesh-manager.>", "$SRV.PING.poolmesh-manager", "$SRV.*"];
+  const attempts = holes.map((subject) => fromWords(`subscribe ${subject}`));
+  assert.deepEqual((await refusedOf(t, mesh, rights, attempts)).sort(), attempts.map(inWords).sort());
+});
+
+async function tryTheTable(t: Owner, binary: string): Promise<void> {
   const attempts = everyAttempt();
   assert.ok(attempts.length > 100, String(attempts.length));
   for (const kind of KINDS) {
-    const mesh = await startRightsBroker(t, kind, HOLDERS);
+    const mesh = await startRightsBroker(t, kind, HOLDERS, binary);
     for (const rights of HOLDERS) {
       const refused = await refusedOf(t, mesh, rights, attempts);
       const expected = attempts.filter((each) => !isAllowed(rights, each)).map(inWords);
@@ -32,7 +55,7 @@ test("permissions - each role may publish and subscribe what the table says and 
       assert.ok(expected.length > 50 && expected.length < attempts.length);
     }
   }
-});
+}
 
 /** What the rights are for, in the words of a person, and not made from the table. */
 const MUST_BE_REFUSED: Readonly<Record<Role, readonly string[]>> = {

@@ -175,6 +175,7 @@ test("permissions - an operator's commands work with its set, and a client's sub
 const NOT_TO_BE_READ = [
   ...["pool.*.job", "pool.other.job", "pool.adder.job", "pool.adder.job.w2", "pool.adder.job.*", "pool.adder.submit"],
   ...["pool.adder.control.w2", "pool.adder.heartbeat.*", "$SRV.PING.poolmesh-manager.m1", "_INBOX.>", ">"],
+  ...["$SRV.>", "$SRV.*", "$SRV.PING.>", "$SRV.PING.poolmesh-manager", "$SRV.PING.poolmesh-manager.>"],
   ...["_INBOX.manager.m1.>", "_INBOX.client.shop.>"],
 ];
 const NOT_TO_BE_WRITTEN = [

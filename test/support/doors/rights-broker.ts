@@ -16,7 +16,8 @@ import {
   type KeyPair,
 } from "@nats-io/jwt";
 import { type Authenticator, credsAuthenticator, nkeyAuthenticator, usernamePasswordAuthenticator } from "nats";
-import type { Broker } from "../../../broker/broker.js";
+import type { Broker, BrokerOptions } from "../../../broker/broker.js";
+import { allBinaries } from "../../../broker/find.js";
 import { confUser, jwtPermissions, userName } from "../../../cli/rights/formats.js";
 import type { Rights } from "../../../cli/rights/table.js";
 import type { BusOptions } from "../../../mesh/link/bus.js";
@@ -41,11 +42,26 @@ export interface RightsBroker {
   busOptions(rights: Rights): BusOptions;
 }
 
+/** The newest nats-server that tests use, and the oldest when it is another one. */
+export async function serversOfTests(): Promise<readonly { readonly version: string; readonly binary: string }[]> {
+  const [newest, ...older] = await allBinaries("nats-server");
+  const both = [newest, older.at(-1)].filter((each) => each !== undefined);
+  return both
+    .filter(({ version }, at) => at === 0 || version !== newest?.version)
+    .map(({ version, path }) => ({ version, binary: path }));
+}
+
 /** Starts one whose users are the holders of these rights; it is stopped when the test ends. */
-export async function startRightsBroker(t: Owner, kind: Kind, all: readonly Rights[]): Promise<RightsBroker> {
-  if (kind === "JWT") return startOperatorMode(t, all);
-  if (kind === "nkeys") return startWithNkeys(t, all);
-  const broker = await startBroker(t, { extraConfig: usersConfig(all) });
+export async function startRightsBroker(
+  t: Owner,
+  kind: Kind,
+  all: readonly Rights[],
+  binary?: string,
+): Promise<RightsBroker> {
+  const server = binary === undefined ? {} : { binary };
+  if (kind === "JWT") return startOperatorMode(t, all, server);
+  if (kind === "nkeys") return startWithNkeys(t, all, server);
+  const broker = await startBroker(t, { extraConfig: usersConfig(all), ...server });
   return {
     broker,
     authenticator: (rights) => usernamePasswordAuthenticator(userName(rights), PASSWORD),
@@ -53,12 +69,15 @@ export async function startRightsBroker(t: Owner, kind: Kind, all: readonly Righ
   };
 }
 
-async function startWithNkeys(t: Owner, all: readonly Rights[]): Promise<RightsBroker> {
+async function startWithNkeys(t: Owner, all: readonly Rights[], server: BrokerOptions): Promise<RightsBroker> {
   const keys = new Map(all.map((rights) => [rights, createUser()]));
   const folder = await secretsFolder(t);
   const fileOf = (rights: Rights): string => join(folder, `${userName(rights)}.nk`);
   for (const [rights, key] of keys) await writeFile(fileOf(rights), key.getSeed(), { mode: 0o600 });
-  const broker = await startBroker(t, { extraConfig: usersConfig(all, (rights) => keys.get(rights)?.getPublicKey()) });
+  const broker = await startBroker(t, {
+    extraConfig: usersConfig(all, (rights) => keys.get(rights)?.getPublicKey()),
+    ...server,
+  });
   return {
     broker,
     authenticator: (rights) => nkeyAuthenticator(keys.get(rights)?.getSeed()),
@@ -83,7 +102,7 @@ export function usersConfig(all: readonly Rights[], nkeyOf?: (rights: Rights) =>
   return ["authorization: { users: [", ...users, "] }"].join("\n").replaceAll(/\$[A-Z0-9_]+_PASSWORD/g, PASSWORD);
 }
 
-async function startOperatorMode(t: Owner, all: readonly Rights[]): Promise<RightsBroker> {
+async function startOperatorMode(t: Owner, all: readonly Rights[], server: BrokerOptions): Promise<RightsBroker> {
   const [operator, account] = [createOperator(), createAccount()];
   const accountJwt = await encodeAccount("MESH", account, { limits: NO_LIMITS }, { signer: operator });
   const extraConfig = [
@@ -99,7 +118,7 @@ async function startOperatorMode(t: Owner, all: readonly Rights[]): Promise<Righ
     await writeFile(file, bytes, { mode: 0o600 });
     creds.set(rights, { bytes, file });
   }
-  const broker = await startBroker(t, { extraConfig, jetStream: false });
+  const broker = await startBroker(t, { extraConfig, jetStream: false, ...server });
   return {
     broker,
     authenticator: (rights) => credsAuthenticator(creds.get(rights)?.bytes ?? new Uint8Array()),
