@@ -6,6 +6,7 @@
  * thirty. So parallel requests guess no faster than requests one after another. A
  * right token, or ten minutes without a wrong one, resets the address.
  */
+import { sourceOf } from "../http/rpc/peer.js";
 
 /** Wrong tokens that cost no wait: a person may mistype. */
 const FREE_GUESSES = 3;
@@ -27,12 +28,12 @@ export class Guesses {
 
   /** How long this address has to wait before its next token is checked, in milliseconds; 0 when it need not wait. */
   waitMs(source: string, nowMs: number): number {
-    return Math.max(0, (this.#bySource.get(networkOf(source))?.untilMs ?? 0) - nowMs);
+    return Math.max(0, (this.#bySource.get(sourceOf(source))?.untilMs ?? 0) - nowMs);
   }
 
   /** A token was wrong. Returns how many were in a row. */
   wrong(source: string, nowMs: number): number {
-    const key = networkOf(source);
+    const key = sourceOf(source);
     const known = this.#bySource.get(key);
     const wrong = known === undefined || nowMs - known.lastMs > FORGET_AFTER_MS ? 1 : known.wrong + 1;
     const waitMs = wrong <= FREE_GUESSES ? 0 : Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** (wrong - FREE_GUESSES - 1));
@@ -44,15 +45,6 @@ export class Guesses {
 
   /** A token was right. */
   right(source: string): void {
-    this.#bySource.delete(networkOf(source));
+    this.#bySource.delete(sourceOf(source));
   }
-}
-
-/** A machine can use any IPv6 address within its /64, so all of a /64 count as one source. */
-function networkOf(source: string): string {
-  if (!source.includes(":") || source.startsWith("::ffff:")) return source;
-  const [head = "", tail = ""] = source.split("%", 1)[0]?.split("::") ?? [];
-  const groups = head === "" ? [] : head.split(":");
-  const missing = 8 - groups.length - (tail === "" ? 0 : tail.split(":").length);
-  return [...groups, ...Array.from({ length: source.includes("::") ? missing : 0 }, () => "0")].slice(0, 4).join(":");
 }

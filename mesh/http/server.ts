@@ -66,6 +66,8 @@ export interface HttpServerOptions {
 const DEFAULT_READ_MAX_BYTES = 4 * 1024 * 1024;
 const DEFAULT_MAX_STREAMS = 5_000;
 const DEFAULT_MAX_CALLER_STREAMS = 1_000;
+/** With a policy, callers that show nothing have at most one part of so many of all streams. */
+const STRANGERS_PART = 2;
 const DEFAULT_BODY_MS = 60_000;
 
 /** Serves a program over HTTP. */
@@ -152,7 +154,9 @@ export class HttpServer extends Lifecycle {
 
   #streamLimits(): StreamLimits {
     const { maxStreams = DEFAULT_MAX_STREAMS, maxCallerStreams = DEFAULT_MAX_CALLER_STREAMS } = this.#options;
-    return { all: maxStreams, ofOneCaller: this.#gate.hasPolicy ? maxCallerStreams : maxStreams };
+    if (!this.#gate.hasPolicy) return { all: maxStreams, ofOneCaller: maxStreams, ofStrangers: maxStreams };
+    const ofStrangers = Math.max(1, Math.floor(maxStreams / STRANGERS_PART));
+    return { all: maxStreams, ofOneCaller: maxCallerStreams, ofStrangers };
   }
 
   #isReady(): true | string {

@@ -13,13 +13,21 @@ import type { Logger } from "../../process/log.js";
 import { toConnectError } from "../../wire/error-headers.js";
 import { EndableStream, untilAborted } from "../endable.js";
 import { asCallersMistake } from "./error-detail.js";
-import { peerKey } from "./peer.js";
+import { peerKey, sourceOf } from "./peer.js";
 
 /** How many streams may be open at once. */
 export interface StreamLimits {
   readonly all: number;
-  /** Callers that show nothing are told apart by their addresses. */
+  /** Callers that show nothing are told apart by their addresses (IPv6: by /64). */
   readonly ofOneCaller: number;
+  /** Of all callers that show nothing together: the rest is for those who are known. */
+  readonly ofStrangers: number;
+}
+
+/** Whose stream it is. */
+interface Owner {
+  readonly name: string;
+  readonly isStranger: boolean;
 }
 
 /** Guards the calls of one server. */
@@ -29,6 +37,7 @@ export class CallGuard {
   readonly #log: Logger;
   readonly #streamsOf = new Map<string, number>();
   #streams = 0;
+  #ofStrangers = 0;
   #refusing = false;
 
   constructor(limits: StreamLimits, log: Logger) {
@@ -77,25 +86,28 @@ export class CallGuard {
     }
   };
 
-  #admitStream(signal: AbortSignal, owner: string): void {
+  #admitStream(signal: AbortSignal, owner: Owner): void {
     if (signal.aborted) return;
-    const { all, ofOneCaller } = this.#limits;
-    const own = this.#streamsOf.get(owner) ?? 0;
-    if (this.#streams >= all) throw new ConnectError(`${all} streams are open, the limit`, Code.ResourceExhausted);
-    if (own >= ofOneCaller) {
-      throw new ConnectError(`${ofOneCaller} streams of this caller are open, the limit`, Code.ResourceExhausted);
+    const { all, ofOneCaller, ofStrangers } = this.#limits;
+    const own = this.#streamsOf.get(owner.name) ?? 0;
+    if (this.#streams >= all) throw full(`${all} streams are open`);
+    if (own >= ofOneCaller) throw full(`${ofOneCaller} streams of this caller are open`);
+    if (owner.isStranger && this.#ofStrangers >= ofStrangers) {
+      throw full(`${ofStrangers} streams of callers without a token are open`);
     }
     this.#streams += 1;
-    this.#streamsOf.set(owner, own + 1);
+    if (owner.isStranger) this.#ofStrangers += 1;
+    this.#streamsOf.set(owner.name, own + 1);
     // Connect aborts a call's signal at its end too, and when a client leaves while a write waits.
     signal.addEventListener("abort", () => this.#streamEnded(owner), { once: true });
   }
 
-  #streamEnded(owner: string): void {
+  #streamEnded({ name, isStranger }: Owner): void {
     this.#streams -= 1;
-    const left = (this.#streamsOf.get(owner) ?? 1) - 1;
-    if (left > 0) this.#streamsOf.set(owner, left);
-    else this.#streamsOf.delete(owner);
+    if (isStranger) this.#ofStrangers -= 1;
+    const left = (this.#streamsOf.get(name) ?? 1) - 1;
+    if (left > 0) this.#streamsOf.set(name, left);
+    else this.#streamsOf.delete(name);
   }
 
   #translate(error: unknown, signal: AbortSignal, name: string): ConnectError {
@@ -124,10 +136,14 @@ export class CallGuard {
   }
 }
 
-/** Whose stream it is. */
-function ownerOf(values: ContextValues): string {
-  const caller = values.get(callerKey);
-  return caller.proof === "nothing" ? values.get(peerKey) : caller.name;
+function ownerOf(values: ContextValues): Owner {
+  const { proof, name } = values.get(callerKey);
+  const isStranger = proof === "nothing";
+  return { name: isStranger ? sourceOf(values.get(peerKey)) : name, isStranger };
+}
+
+function full(what: string): ConnectError {
+  return new ConnectError(`${what}, the limit`, Code.ResourceExhausted);
 }
 
 /** Whether a handler ended because it was aborted, rather than with an answer of its own. */

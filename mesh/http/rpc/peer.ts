@@ -14,3 +14,16 @@ export function peerOf(context: HandlerContext): string {
 export function addressOf(req: HttpRequest): string {
   return req.socket.remoteAddress ?? "";
 }
+
+/**
+ * Which callers without a name count as one: those of an IPv4 address, or of an IPv6 /64, within
+ * which a machine can use any address.
+ */
+export function sourceOf(address: string): string {
+  if (!address.includes(":")) return address;
+  if (/^::ffff:[\d.]+$/i.test(address)) return address.slice("::ffff:".length);
+  const [head = "", tail = ""] = address.split("%", 1)[0]?.split("::") ?? [];
+  const groups = head === "" ? [] : head.split(":");
+  const missing = 8 - groups.length - (tail === "" ? 0 : tail.split(":").length);
+  return [...groups, ...Array.from({ length: address.includes("::") ? missing : 0 }, () => "0")].slice(0, 4).join(":");
+}

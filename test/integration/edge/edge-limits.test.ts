@@ -6,12 +6,14 @@ import { test } from "node:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { Health } from "../../../gen/grpc/health/v1/health_pb.js";
 import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
+import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
 import { ManagerService as ManagerProgram } from "../../../services/manager/service.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { bearing } from "../../support/doors/control-token.js";
-import { errorOf, rpcErrorOf } from "../../support/doors/http-service.js";
+import { echoServer, errorOf, rpcErrorOf } from "../../support/doors/http-service.js";
 import { AUDIENCE, ISSUER, makePolicy } from "../../support/doors/policy.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { readableLog } from "../../support/log-lines.js";
@@ -107,6 +109,24 @@ test("a caller has its number of streams, and leaves room for others", async (t)
   await open(bob);
   second.leave();
   await eventually(async () => (await errorOf(open(alice))).message.includes("it succeeded"));
+});
+
+test("callers without a token fill no more than half of the streams, and the rest is for callers who are known", async (t) => {
+  const { server } = echoServer({ access: { policyFile: files.file }, maxStreams: 4, maxCallerStreams: 9 });
+  cleanUp(t, () => server.stop());
+  await server.start();
+  const watch = async () => {
+    const stream = new Stream(t, (options) => createClient(Health, at(server.url)).watch({ service: "" }, options));
+    await stream.next();
+  };
+  await watch();
+  await watch();
+  const refused = await errorOf(watch());
+  assert.deepEqual([refused.code, /callers without a token/.test(refused.message)], [Code.ResourceExhausted, true]);
+  for (const token of [alice, bob]) {
+    const status = createClient(WorkerStatus, at(server.url, token));
+    await new Stream(t, (options) => status.onStatus({}, { ...options, headers: { pool: "adder" } })).next();
+  }
 });
 
 test("an open stream ends when its caller's token is taken away, and no new one begins", async (t) => {
