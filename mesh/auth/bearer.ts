@@ -2,7 +2,8 @@
  * Bearer tokens as they come: they are checked, and wrong ones make their source wait.
  *
  * A token that was right lately is always looked at: a flood of wrong ones from the same
- * address does not shut its bearer out.
+ * address does not shut its bearer out. A right token does not end the wait of the others:
+ * else who has one could guess as fast as it likes.
  */
 import { PoolError } from "../errors.js";
 import type { HttpRequest } from "../http/rpc/exchange.js";
@@ -11,12 +12,14 @@ import { Caller } from "./caller.js";
 import { Guesses } from "./guesses.js";
 import type { Identity } from "./identity.js";
 import { hashToken } from "./policy/tokens.js";
-import { unauthenticated } from "./refusals.js";
+import { unauthenticated, wrongToken } from "./refusals.js";
 
-const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/i;
+const BEARER = /^Bearer +(\S.*)$/i;
+const TOKEN = /^[\x21-\x7e]+$/;
+const MAX_LENGTH = 8_192;
 const MAX_KNOWN = 10_000;
 
-/** The token that a request bears; undefined when it bears none. */
+/** What a request bears as a token, whatever it is; undefined when it bears none. */
 export function bearerOf(req: HttpRequest): string | undefined {
   return BEARER.exec(req.headers.authorization ?? "")?.[1];
 }
@@ -41,17 +44,17 @@ export class Bearers {
     if (waitMs > 0) throw unauthenticated("too many wrong tokens from this address: wait", waitMs);
     const wrong = (error: unknown): never => this.#wrong(error, sha256, from);
     try {
+      requireShape(token);
       const caller = this.#identity.ofToken(token);
       return caller instanceof Caller
-        ? this.#right(caller, sha256, from)
-        : caller.then((known) => this.#right(known, sha256, from), wrong);
+        ? this.#right(caller, sha256)
+        : caller.then((known) => this.#right(known, sha256), wrong);
     } catch (error) {
       return wrong(error);
     }
   }
 
-  #right(caller: Caller, sha256: string, from: string): Caller {
-    this.#guesses.right(from);
+  #right(caller: Caller, sha256: string): Caller {
     this.#known.add(sha256);
     if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
     return caller;
@@ -65,4 +68,11 @@ export class Bearers {
     }
     throw error;
   }
+}
+
+/** @throws PoolError `unauthenticated`: no token looks like that */
+function requireShape(token: string): void {
+  if (token.length > MAX_LENGTH)
+    throw wrongToken(`the token is longer than ${MAX_LENGTH.toLocaleString("en")} characters`);
+  if (!TOKEN.test(token)) throw wrongToken("a token has printable ASCII characters only, and no space");
 }

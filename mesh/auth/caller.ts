@@ -18,6 +18,8 @@ export interface CallerFacts {
   readonly proof: Proof;
   /** What it may do now; nothing when its token has expired or was taken away. */
   readonly grants: () => readonly Grant[];
+  /** Checks again what it has shown, when that may have changed; undefined when there is nothing to check. */
+  readonly judge?: () => Promise<void> | undefined;
   /** May cancel and read jobs of anybody and say whose share they count for: there is no policy. */
   readonly isUnbounded?: boolean;
 }
@@ -28,12 +30,14 @@ export class Caller {
   readonly proof: Proof;
   readonly isUnbounded: boolean;
   readonly #grants: () => readonly Grant[];
+  readonly #judge: () => Promise<void> | undefined;
 
   constructor(facts: CallerFacts) {
     this.name = facts.name;
     this.proof = facts.proof;
     this.isUnbounded = facts.isUnbounded ?? false;
     this.#grants = facts.grants;
+    this.#judge = facts.judge ?? (() => undefined);
   }
 
   /** Under which name its jobs are kept, and whose share of the parked queue they count for: its own name, or a digest of one that no header can carry. */
@@ -46,6 +50,11 @@ export class Caller {
   /** Its name for a person. */
   get label(): string {
     return this.name === "" ? "nobody" : this.name;
+  }
+
+  /** For a call that stays open: checks again what it has shown, when that may have changed, before its rights are looked at. */
+  judge(): Promise<void> | undefined {
+    return this.#judge();
   }
 
   /** Whether it may do something in a pool; "" for all pools. */

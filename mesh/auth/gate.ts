@@ -14,7 +14,7 @@ import type { Logger } from "../process/log.js";
 import { Audit } from "./audit.js";
 import { Bearers, bearerOf } from "./bearer.js";
 import { Caller } from "./caller.js";
-import { certificateName } from "./certificate-name.js";
+import { certificateOf } from "./client-certificate.js";
 import { type Identity, OpenIdentity, PolicyIdentity } from "./identity.js";
 import { OpenStreams } from "./open-streams.js";
 import { PolicyKeeper } from "./policy/policy-keeper.js";
@@ -113,7 +113,7 @@ export class Gate {
     if (!res.stream || !this.hasPolicy) return res;
     const isAllowed = (): boolean => (line.perJob ? caller.mayAnywhere(line.right) : isGranted(caller, line, pool));
     const onRevoked = (error: PoolError): void => this.#audit.refused({ who: caller.label, what, pool, from }, error);
-    return { ...res, message: this.#streams.guard(res.message, isAllowed, req.signal, onRevoked) };
+    return { ...res, message: this.#streams.guard(res.message, caller, isAllowed, req.signal, onRevoked) };
   };
 
   /**
@@ -160,8 +160,8 @@ export class Gate {
   #identify(req: HttpRequest, from: string): Caller | Promise<Caller> {
     const token = this.#identity.takesTokens ? bearerOf(req) : undefined;
     if (token !== undefined) return this.#bearers.callerOf(token, from);
-    const name = certificateName(req);
-    return name === undefined ? this.#identity.nobody() : this.#identity.ofCertificate(name);
+    const certificate = certificateOf(req);
+    return certificate === undefined ? this.#identity.nobody() : this.#identity.ofCertificate(certificate);
   }
 
   /** Who shows nothing is asked to; who is known hears what is not allowed. */

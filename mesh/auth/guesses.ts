@@ -3,8 +3,8 @@
  *
  * Pure; `nowMs` is a monotonic clock. After a few wrong tokens from an address, tokens
  * from that address are not checked for one second, then for two, four and up to
- * thirty. So parallel requests guess no faster than requests one after another. A
- * right token, or ten minutes without a wrong one, resets the address.
+ * thirty. So parallel requests guess no faster than requests one after another. Ten
+ * minutes without a wrong token reset the address.
  */
 import { sourceOf } from "../http/rpc/peer.js";
 
@@ -41,10 +41,5 @@ export class Guesses {
     this.#bySource.set(key, { wrong, lastMs: nowMs, untilMs: nowMs + waitMs });
     if (this.#bySource.size > MAX_SOURCES) this.#bySource.delete(this.#bySource.keys().next().value as string);
     return wrong;
-  }
-
-  /** A token was right. */
-  right(source: string): void {
-    this.#bySource.delete(sourceOf(source));
   }
 }

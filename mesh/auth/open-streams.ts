@@ -1,12 +1,14 @@
 /** Streams whose callers are known: one ends soon after its caller has lost the right to it. */
 import type { PoolError } from "../errors.js";
 import { EndableStream } from "../http/endable.js";
+import type { Caller } from "./caller.js";
 import { unauthenticated } from "./refusals.js";
 
 /** How often rights are looked at again, in milliseconds. */
 const LOOK_INTERVAL_MS = 1_000;
 
 interface OpenStream {
+  readonly caller: Caller;
   readonly isAllowed: () => boolean;
   readonly onRevoked: (error: PoolError) => void;
   readonly revoke: AbortController;
@@ -25,16 +27,18 @@ export class OpenStreams {
   /**
    * The same messages, until `isAllowed` says no.
    *
+   * @param caller whose stream it is: what it has shown is checked again before `isAllowed` is asked
    * @param signal the call's own; it aborts when the call ends
    * @param onRevoked hears with what error the stream ends, when its caller has lost the right
    */
   guard<T>(
     messages: AsyncIterable<T>,
+    caller: Caller,
     isAllowed: () => boolean,
     signal: AbortSignal,
     onRevoked: (error: PoolError) => void,
   ): AsyncIterable<T> {
-    const stream = { isAllowed, onRevoked, revoke: new AbortController() };
+    const stream = { caller, isAllowed, onRevoked, revoke: new AbortController() };
     this.#open.add(stream);
     this.#timer ??= setInterval(() => this.#look(), this.#intervalMs);
     if (signal.aborted) this.#leave(stream);
@@ -44,12 +48,18 @@ export class OpenStreams {
 
   #look(): void {
     for (const stream of this.#open) {
-      if (stream.isAllowed()) continue;
-      this.#leave(stream);
-      const error = unauthenticated("the caller has lost the right to this stream: its token or policy changed");
-      stream.onRevoked(error);
-      stream.revoke.abort(error);
+      const judged = stream.caller.judge();
+      if (judged === undefined) this.#endUnlessAllowed(stream);
+      else void judged.then(() => this.#endUnlessAllowed(stream));
     }
+  }
+
+  #endUnlessAllowed(stream: OpenStream): void {
+    if (!this.#open.has(stream) || stream.isAllowed()) return;
+    this.#leave(stream);
+    const error = unauthenticated("the caller has lost the right to this stream: its token or policy changed");
+    stream.onRevoked(error);
+    stream.revoke.abort(error);
   }
 
   #leave(stream: OpenStream): void {

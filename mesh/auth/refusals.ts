@@ -32,3 +32,13 @@ export function unauthenticated(why: string, retryAfterMs?: number): PoolError {
   const more = retryAfterMs === undefined ? {} : { retryAfterMs, retryable: true };
   return new PoolError("unauthenticated", `authorization: ${why}`, { field: "authorization", ...more });
 }
+
+/** A token that was right once. */
+export function expired(): PoolError {
+  return unauthenticated("the token has expired; get a new one");
+}
+
+/** A token that is none of those that are taken here. */
+export function wrongToken(why = "this token is not known here"): PoolError {
+  return unauthenticated(why);
+}

@@ -39,6 +39,8 @@ export interface Policy {
 
 const DEFAULT_TOLERANCE_SECONDS = 5;
 const MAX_TOLERANCE_SECONDS = 300;
+/** The name of a claim may be a URL: a colon before "//", or before a port and "/", does not end it. */
+const WHO = /^(jwt|cert)(?:\.((?:[^:]|:(?=\/\/)|:(?=\d{1,5}\/)){1,200}))?:(.{1,200})$/s;
 const WHO_HELP = 'use "everyone", "jwt:SUBJECT", "jwt.CLAIM:VALUE" or "cert:COMMON-NAME"';
 
 /** @param file the option that names it. @throws PoolError `invalid_argument` that lists every mistake */
@@ -72,10 +74,18 @@ export function grantsOfCertificate(policy: Policy, name: string): Grant[] {
 export function grantsOfClaims(policy: Policy, claims: Readonly<Record<string, unknown>>): Grant[] {
   return pickGrants(policy, (who) => {
     if (who.kind === "jwt") return claims.sub === who.name;
-    if (who.kind !== "claim" || !Object.hasOwn(claims, who.claim)) return false;
-    const said = claims[who.claim];
+    if (who.kind !== "claim") return false;
+    const said = claimOf(claims, who.claim);
     return Array.isArray(said) ? said.includes(who.value) : said === who.value;
   });
+}
+
+/** A claim by its name; else, when the name has dots, the field that they lead to, such as `realm_access.roles`. */
+function claimOf(claims: Readonly<Record<string, unknown>>, name: string): unknown {
+  if (Object.hasOwn(claims, name)) return claims[name];
+  return name.split(".").reduce<unknown>((at, step) => {
+    return typeof at === "object" && at !== null && Object.hasOwn(at, step) ? at[step as keyof typeof at] : undefined;
+  }, claims);
 }
 
 function pickGrants(policy: Policy, isFor: (who: Who) => boolean): Grant[] {
@@ -125,7 +135,7 @@ function grant(value: unknown, at: string, mistakes: Mistakes): PolicyGrant[] {
 
 function toWho(value: unknown): Who | undefined {
   if (value === "everyone") return { kind: "everyone" };
-  const match = /^(jwt|cert)(?:\.([^:]{1,100}))?:(.{1,200})$/.exec(typeof value === "string" ? value : "");
+  const match = WHO.exec(typeof value === "string" ? value : "");
   const [, kind, claim, name] = match ?? [];
   if (name === undefined || (kind === "cert" && claim !== undefined)) return undefined;
   if (claim !== undefined) return { kind: "claim", claim, value: name };

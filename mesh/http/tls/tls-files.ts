@@ -5,11 +5,10 @@
  * Files that do not fit together, such as a new certificate whose key is not there yet,
  * change nothing: the log says why, and the next change is looked at again.
  */
-import { readFileSync } from "node:fs";
 import type { SecureContextOptions } from "node:tls";
 import { PoolError } from "../../errors.js";
 import { certificatesMistake, isPair, keyMistake } from "../../process/files/pem.js";
-import { WatchedFiles } from "../../process/files/watched-files.js";
+import { type ReadFile, WatchedFiles } from "../../process/files/watched-files.js";
 import type { Logger } from "../../process/log.js";
 
 /** Which files there are. */
@@ -34,14 +33,7 @@ export class TlsFiles {
   constructor(options: TlsOptions, log: Logger) {
     this.#options = options;
     this.#log = log;
-    const paths = [options.tlsCertFile, options.tlsKeyFile, options.tlsClientCaFile].filter(
-      (path) => path !== undefined,
-    );
-    this.#watch = new WatchedFiles(
-      () => paths,
-      () => this.#reload(),
-      options.tlsIntervalMs,
-    );
+    this.#watch = new WatchedFiles(() => this.#reload(), options.tlsIntervalMs);
   }
 
   /** Whether clients are asked for a certificate. */
@@ -56,9 +48,9 @@ export class TlsFiles {
    * @throws PoolError `invalid_argument` naming the option whose file is missing or is not what it should be
    */
   start(apply: (context: SecureContextOptions) => void): void {
-    this.#watch.start();
     apply(this.#read());
     this.#apply = apply;
+    this.#watch.start();
   }
 
   stop(): void {
@@ -76,20 +68,22 @@ export class TlsFiles {
 
   #read(): SecureContextOptions {
     const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = this.#options;
-    const cert = read("tlsCertFile", tlsCertFile, certificatesMistake);
-    const key = read("tlsKeyFile", tlsKeyFile, keyMistake);
-    if (!isPair(cert, key)) {
-      throw refused("tlsKeyFile", "the file is not the unencrypted key of the certificate in tlsCertFile");
-    }
-    if (tlsClientCaFile === undefined) return { cert, key };
-    return { cert, key, ca: read("tlsClientCaFile", tlsClientCaFile, certificatesMistake) };
+    return this.#watch.readAll((read) => {
+      const cert = textOf("tlsCertFile", tlsCertFile, certificatesMistake, read);
+      const key = textOf("tlsKeyFile", tlsKeyFile, keyMistake, read);
+      if (!isPair(cert, key)) {
+        throw refused("tlsKeyFile", "the file is not the unencrypted key of the certificate in tlsCertFile");
+      }
+      if (tlsClientCaFile === undefined) return { cert, key };
+      return { cert, key, ca: textOf("tlsClientCaFile", tlsClientCaFile, certificatesMistake, read) };
+    });
   }
 }
 
-function read(field: string, path: string, mistakeIn: (text: string) => string | undefined): string {
+function textOf(field: string, path: string, mistakeIn: (text: string) => string | undefined, read: ReadFile): string {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = read(path);
   } catch (error) {
     throw refused(field, `cannot read the file (${(error as NodeJS.ErrnoException).code ?? "error"})`);
   }

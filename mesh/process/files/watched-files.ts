@@ -4,30 +4,44 @@
  * Looks at their times and sizes instead of waiting for events: that also sees files
  * that are replaced by a rename, on a network disk, or through a symbolic link, as
  * mounted secrets are.
+ *
+ * What is read is what is watched: a file that was looked for and was not there counts
+ * as one that changes when it comes.
  */
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 
 /** How often it looks, in milliseconds. */
 export const LOOK_INTERVAL_MS = 1_000;
 
+/** Reads a file as text. @throws the error of the file system */
+export type ReadFile = (path: string) => string;
+
 /** Calls back when one of some files has changed. */
 export class WatchedFiles {
-  readonly #paths: () => readonly string[];
   readonly #onChange: () => void;
   readonly #intervalMs: number;
-  #seen = "";
+  /** What was read last: path → how the file was just before it was read. */
+  #seen = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param paths asked for at every look, since what a file says may name other files */
-  constructor(paths: () => readonly string[], onChange: () => void, intervalMs: number = LOOK_INTERVAL_MS) {
-    this.#paths = paths;
+  /** @param onChange reads all files again, by {@link readAll} */
+  constructor(onChange: () => void, intervalMs: number = LOOK_INTERVAL_MS) {
     this.#onChange = onChange;
     this.#intervalMs = intervalMs;
   }
 
-  /** Begins to look. Call it before the files are read for the first time: then no change falls between. */
+  /** Does what reads the files, and watches those that it tried to read, also when it throws. */
+  readAll<T>(work: (read: ReadFile) => T): T {
+    const seen = new Map<string, string>();
+    this.#seen = seen;
+    return work((path) => {
+      seen.set(path, signatureOf(path));
+      return readFileSync(path, "utf8");
+    });
+  }
+
+  /** Begins to look. */
   start(): void {
-    this.#seen = this.#look();
     this.#timer ??= setInterval(() => this.#compare(), this.#intervalMs);
     this.#timer.unref();
   }
@@ -38,24 +52,15 @@ export class WatchedFiles {
   }
 
   #compare(): void {
-    const now = this.#look();
-    if (now === this.#seen) return;
-    this.#seen = now;
-    this.#onChange();
-    // The files that are named now may be others than before.
-    this.#seen = this.#paths().length === now.split("\n").length ? now : this.#look();
-  }
-
-  #look(): string {
-    return this.#paths().map(signatureOf).join("\n");
+    for (const [path, signature] of this.#seen) if (signatureOf(path) !== signature) return this.#onChange();
   }
 }
 
 function signatureOf(path: string): string {
   try {
-    const { ino, size, mtimeMs, ctimeMs } = statSync(path);
-    return `${path} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+    const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path);
+    return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
   } catch {
-    return `${path} none`;
+    return "none";
   }
 }

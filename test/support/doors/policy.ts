@@ -1,5 +1,5 @@
 /** A policy for tests: its files in a folder of their own, and tokens of every kind. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from "jose";
@@ -16,12 +16,12 @@ export type PolicyText = Record<string, unknown>;
 /** The files of a policy. */
 export class PolicyFiles {
   readonly file: string;
-  readonly #folder: string;
+  readonly folder: string;
   readonly #records: TokenRecord[] = [];
   readonly #keys: CryptoKeyPairOf;
 
   constructor(folder: string, keys: CryptoKeyPairOf) {
-    this.#folder = folder;
+    this.folder = folder;
     this.#keys = keys;
     this.file = join(folder, "policy.json");
     this.#writeTokens();
@@ -31,6 +31,11 @@ export class PolicyFiles {
   write(grants: readonly PolicyText[], more: PolicyText = {}): void {
     const jwt = { jwks: "keys.json", issuer: ISSUER, audience: AUDIENCE, clockToleranceSeconds: 0 };
     this.writeText(JSON.stringify({ tokens: "tokens.json", jwt, grants, ...more }));
+  }
+
+  /** The text of one of the files. */
+  read(name: string): string {
+    return readFileSync(join(this.folder, name), "utf8");
   }
 
   writeText(text: string): void {
@@ -92,7 +97,7 @@ export class PolicyFiles {
   }
 
   #writeTokens(): void {
-    writeFileSync(join(this.#folder, "tokens.json"), writeTokens(this.#records));
+    writeFileSync(join(this.folder, "tokens.json"), writeTokens(this.#records));
   }
 }
 

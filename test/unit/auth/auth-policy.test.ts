@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PolicyIdentity } from "../../../mesh/auth/identity.js";
 import { Mistakes } from "../../../mesh/auth/policy/mistakes.js";
-import { parsePolicy } from "../../../mesh/auth/policy/policy.js";
+import { grantsOfClaims, parsePolicy } from "../../../mesh/auth/policy/policy.js";
 import { PolicyKeeper } from "../../../mesh/auth/policy/policy-keeper.js";
 import { grantOf, isGranted, ROLES } from "../../../mesh/auth/policy/roles.js";
 import { newToken, readTokenRecords } from "../../../mesh/auth/policy/tokens.js";
@@ -12,6 +12,8 @@ import { makePolicy } from "../../support/doors/policy.js";
 import { leakGuard } from "../../support/leak-guard.js";
 
 leakGuard();
+
+const JWT = { jwks: "keys.json", issuer: "https://idp.test", audience: "poolmesh" };
 
 function messageOf(work: () => unknown): string {
   try {
@@ -146,8 +148,9 @@ test("a token makes its bearer who it says, and every false one makes nobody", a
   );
   assert.ok((await identity.ofToken(await files.jwt("bob", { groups: ["dev", "ops"] }))).may("read", ""));
   assert.ok(!(await identity.ofToken(await files.jwt("bob", { groups: "opsy" }))).mayAnywhere("view"));
-  assert.ok(identity.ofCertificate("billing").may("view", "bills"));
-  assert.ok(!identity.ofCertificate("alice").mayAnywhere("view"));
+  const endsAtMs = Date.now() + 60_000;
+  assert.ok(identity.ofCertificate({ name: "billing", endsAtMs }).may("view", "bills"));
+  assert.ok(!identity.ofCertificate({ name: "alice", endsAtMs }).mayAnywhere("view"));
   assert.ok(!identity.nobody().mayAnywhere("view"));
   for (const [what, token] of Object.entries({ ...(await files.badJwts("alice")), old, "no token": "a.b.c", x: "x" })) {
     await assert.rejects(
@@ -160,4 +163,40 @@ test("a token makes its bearer who it says, and every false one makes nobody", a
       what,
     );
   }
+});
+
+test("a claim is named by its whole name, be it a URL with dots and slashes, or by the path to it", () => {
+  const claimOf = (who: string): unknown => {
+    const [grant] = parsePolicy(
+      JSON.stringify({ jwt: JWT, grants: [{ who, role: "viewer", pools: ["*"] }] }),
+      "policyFile",
+    ).grants;
+    return grant?.who;
+  };
+  for (const [who, claim, value] of [
+    ["jwt.groups:ops", "groups", "ops"],
+    ["jwt.groups:urn:ops:x", "groups", "urn:ops:x"],
+    ["jwt.https://example.com/groups:ops", "https://example.com/groups", "ops"],
+    ["jwt.https://example.com:8443/claims/groups:a:b", "https://example.com:8443/claims/groups", "a:b"],
+    ["jwt.realm_access.roles:ops", "realm_access.roles", "ops"],
+  ] as const) {
+    assert.deepEqual(claimOf(who), { kind: "claim", claim, value }, who);
+  }
+  assert.deepEqual(claimOf("jwt:auth0|7:x"), { kind: "jwt", name: "auth0|7:x" });
+  const policy = (who: string) =>
+    parsePolicy(JSON.stringify({ jwt: JWT, grants: [{ who, role: "viewer", pools: ["*"] }] }), "policyFile");
+  const url = policy("jwt.https://example.com/groups:ops");
+  assert.equal(grantsOfClaims(url, { "https://example.com/groups": ["dev", "ops"] }).length, 1);
+  const nested = policy("jwt.realm_access.roles:ops");
+  assert.equal(grantsOfClaims(nested, { realm_access: { roles: ["ops"] } }).length, 1);
+  assert.equal(grantsOfClaims(nested, { "realm_access.roles": ["dev"], realm_access: { roles: ["ops"] } }).length, 0);
+  for (const claims of [
+    { realm_access: "ops" },
+    { realm_access: null },
+    { realm_access: { roles: { ops: true } } },
+    {},
+  ]) {
+    assert.equal(grantsOfClaims(nested, claims).length, 0);
+  }
+  assert.equal(grantsOfClaims(policy("jwt.__proto__.x:ops"), {}).length, 0);
 });

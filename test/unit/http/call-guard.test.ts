@@ -34,10 +34,13 @@ test("streams - the addresses of one IPv6 /64 are one caller, and an address of 
   for (const from of ["2001:db8:1:2::1", "2001:db8:1:2:3:4:5:6"]) assert.equal(typeof (await open(from)), "function");
   assert.equal(await open("2001:db8:1:2:ffff::9"), Code.ResourceExhausted);
   assert.equal(typeof (await open("2001:db8:1:3::1")), "function");
-  assert.deepEqual(
-    ["::ffff:10.0.0.1", "10.0.0.1", "::1", "fe80::1%eth0", "2001:db8::"].map(sourceOf),
-    ["10.0.0.1", "10.0.0.1", "0:0:0:0", "fe80:0:0:0", "2001:db8:0:0"],
-  );
+  assert.deepEqual(["::ffff:10.0.0.1", "10.0.0.1", "::1", "fe80::1%eth0", "2001:db8::"].map(sourceOf), [
+    "10.0.0.1",
+    "10.0.0.1",
+    "0:0:0:0",
+    "fe80:0:0:0",
+    "2001:db8:0:0",
+  ]);
 });
 
 test("streams - callers that show nothing have their part together, from however many addresses, and get it back", async () => {
