@@ -12,7 +12,12 @@
 import { createServer as createHttp1, type Server as Http1Server } from "node:http";
 import { constants, createServer as createHttp2, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { createServer as createTls, type TLSSocket, type Server as TlsServer } from "node:tls";
+import {
+  createServer as createTls,
+  type SecureContextOptions,
+  type TLSSocket,
+  type Server as TlsServer,
+} from "node:tls";
 import { Lifecycle } from "../process/lifecycle.js";
 import { type Logger, silentLog } from "../process/log.js";
 import type { Listen } from "../process/options.js";
@@ -20,7 +25,9 @@ import { readVersion } from "./first-bytes.js";
 import { listenFailure } from "./listen-failure.js";
 import { OpenSet } from "./open-set.js";
 import type { HttpListener, HttpRequest, HttpResponse } from "./rpc/exchange.js";
+import { CertifiedClients } from "./tls/certified-clients.js";
 import type { TlsFiles } from "./tls/tls-files.js";
+import { UnusedConnections } from "./unused-connections.js";
 
 /** The limits of a port. */
 export interface PortLimits {
@@ -28,7 +35,7 @@ export interface PortLimits {
   maxConnections?: number;
   /** Time for the bytes that tell the version of HTTP, in milliseconds; default 5,000. */
   firstByteMs?: number;
-  /** Time for the headers of an HTTP/1.1 request, and for the first request of HTTP/2, in milliseconds; default 10,000. */
+  /** Time from the connection to its first request, and for the headers of a later one over HTTP/1.1, in milliseconds; default 10,000. */
   headersMs?: number;
   /** Time for a whole request that is not a stream, in milliseconds; default 60,000. */
   requestMs?: number;
@@ -44,6 +51,9 @@ const DEFAULTS: Required<PortLimits> = {
   closeMs: 500,
 };
 
+/** How often Node looks for HTTP/1.1 requests whose time is over, in milliseconds. */
+const HEADERS_LOOK_MS = 1_000;
+const TOO_LATE = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
 const KEEP_ALIVE_MS = 65_000;
 const TCP_PROBE_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -80,15 +90,20 @@ export class HttpPort extends Lifecycle {
   readonly #known = new WeakSet<Socket>();
   readonly #sessions = new OpenSet<ServerHttp2Session>();
   readonly #responses = new OpenSet<HttpResponse>();
+  readonly #unused = new UnusedConnections();
+  readonly #certified = new CertifiedClients();
+  readonly #log: Logger;
   #bound: Promise<void> | undefined;
 
   constructor(parts: PortParts) {
     super();
     const { listen, listener, limits, log = silentLog, tls } = parts;
     this.#listen = listen;
+    this.#log = log;
     this.#tls = tls;
     this.#limits = { ...DEFAULTS, ...limits };
     const answer = (req: HttpRequest, res: HttpResponse): void => {
+      this.#unused.isUsed(req.socket);
       this.#responses.add(res);
       listener(req, res);
     };
@@ -101,7 +116,7 @@ export class HttpPort extends Lifecycle {
     this.#http2.on("session", (session) => {
       session.on("error", () => {});
       this.#sessions.add(session);
-      closeWhenUnused(session, this.#limits.headersMs);
+      this.#unused.endBy(session.socket, () => session.close());
     });
   }
 
@@ -117,7 +132,7 @@ export class HttpPort extends Lifecycle {
   }
 
   protected override async onStart(): Promise<void> {
-    this.#tls?.start((context) => (this.#tcp as TlsServer).setSecureContext(context));
+    this.#tls?.start((context) => this.#secure(context));
     this.#bound = this.#bind();
     await this.#bound;
     // Node starts the time limits of HTTP/1.1 requests with this event only.
@@ -140,6 +155,15 @@ export class HttpPort extends Lifecycle {
     await this.#sockets.whenEmpty(this.#limits.closeMs);
   }
 
+  /** New connections get the certificate, and open ones of clients that its CA does not know end. */
+  #secure(context: SecureContextOptions): void {
+    (this.#tcp as TlsServer).setSecureContext(context);
+    if (context.ca === undefined) return;
+    for (const socket of this.#certified.strangersTo(String(context.ca))) {
+      refuseCertificate(socket, "the client CA is another one now", this.#log);
+    }
+  }
+
   #makeSecure(tls: TlsFiles, log: Logger): TlsServer {
     const server = createTls({
       ...TCP_OPTIONS,
@@ -159,14 +183,19 @@ export class HttpPort extends Lifecycle {
       socket.disableRenegotiation();
       socket.on("error", () => socket.destroy());
       if (isForeign(socket)) {
-        log.warn(
-          { from: socket.remoteAddress, why: String(socket.authorizationError) },
-          "a client certificate is refused",
-        );
-        socket.destroy();
-      } else (socket.alpnProtocol === "h2" ? this.#http2 : this.#http1).emit("connection", socket);
+        refuseCertificate(socket, String(socket.authorizationError), log);
+        return;
+      }
+      this.#certified.add(socket);
+      this.#hand(socket, socket.alpnProtocol === "h2" ? "http2" : "http1");
     });
     return server;
+  }
+
+  #hand(socket: Socket, version: "http1" | "http2"): void {
+    if (version === "http2") return void this.#http2.emit("connection", socket);
+    this.#unused.endBy(socket, () => socket.end(TOO_LATE, () => socket.destroy()));
+    this.#http1.emit("connection", socket);
   }
 
   #bind(): Promise<void> {
@@ -184,20 +213,14 @@ export class HttpPort extends Lifecycle {
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on("error", () => socket.destroy());
+    this.#unused.add(socket, this.#limits.headersMs);
     if (this.#tls !== undefined) return void this.#known.add(socket);
     readVersion(socket, this.#limits.firstByteMs, (version) => {
       this.#known.add(socket);
-      (version === "http2" ? this.#http2 : this.#http1).emit("connection", socket);
+      this.#hand(socket, version);
       if (version === "http1") socket.resume();
     });
   }
-}
-
-/** Node has time limits for HTTP/1.1 and none for HTTP/2. This ends a session without a request within `limitMs`. */
-function closeWhenUnused(session: ServerHttp2Session, limitMs: number): void {
-  const timer = setTimeout(() => session.close(), limitMs);
-  session.once("stream", () => clearTimeout(timer));
-  session.once("close", () => clearTimeout(timer));
 }
 
 /** Whether a client shows a certificate that the client CA has not signed, or that is not valid now. */
@@ -205,12 +228,17 @@ function isForeign(socket: TLSSocket): boolean {
   return !socket.authorized && Object.keys(socket.getPeerCertificate() ?? {}).length > 0;
 }
 
+function refuseCertificate(socket: TLSSocket, why: string, log: Logger): void {
+  log.warn({ from: socket.remoteAddress, why }, "a client certificate is refused");
+  socket.destroy();
+}
+
 function http1Options(limits: Required<PortLimits>) {
   return {
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: limits.headersMs,
     requestTimeout: Math.max(limits.requestMs, limits.headersMs),
-    connectionsCheckingInterval: Math.min(5_000, limits.headersMs),
+    connectionsCheckingInterval: Math.min(HEADERS_LOOK_MS, limits.headersMs),
     keepAliveTimeout: KEEP_ALIVE_MS,
   };
 }

@@ -10,9 +10,14 @@ import { createSecureContext } from "node:tls";
 const CERTIFICATE = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]+?-----END (?:TRUSTED )?CERTIFICATE-----/g;
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/;
 
+/** The certificates in a text, each as PEM. */
+export function certificatesIn(text: string): readonly string[] {
+  return text.match(CERTIFICATE) ?? [];
+}
+
 /** What is wrong with a text that should be one or more certificates. */
 export function certificatesMistake(text: string): string | undefined {
-  const blocks = text.match(CERTIFICATE) ?? [];
+  const blocks = certificatesIn(text);
   if (blocks.length === 0) return "the file holds no certificate (PEM)";
   return blocks.every(parses) ? undefined : "a certificate in the file does not parse";
 }

@@ -4,11 +4,12 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { exportJWK, generateKeyPair } from "jose";
 import { RPC_RIGHTS } from "../../../mesh/auth/rights.js";
 import { cleanUp, type Owner, WHOLE_FILE } from "../../support/clean-up.js";
 import { makeCertificates } from "../../support/doors/certificates.js";
 import { EDGE_CALLS, type EdgeCall } from "../../support/doors/edge-calls.js";
-import { makePolicy } from "../../support/doors/policy.js";
+import { ISSUER, makePolicy } from "../../support/doors/policy.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { readableLog } from "../../support/log-lines.js";
 import { startMesh } from "../../support/mesh.js";
@@ -62,7 +63,13 @@ async function codeOf({ ended }: Held): Promise<Code | undefined> {
   );
 }
 
-const REASONS: Readonly<Record<string, (name: string) => Promise<{ token?: string; takeAway: () => void }>>> = {
+interface Loss {
+  readonly token?: string;
+  readonly takeAway: () => void;
+  readonly putBack?: () => void;
+}
+
+const REASONS: Readonly<Record<string, (name: string) => Promise<Loss>>> = {
   "its token is taken away": async (name) => ({
     token: files.token(name, "submitter", ["adder"]),
     takeAway: () => files.revoke(name),
@@ -79,6 +86,19 @@ const REASONS: Readonly<Record<string, (name: string) => Promise<{ token?: strin
     files.write([{ who: "cert:client", role: "submitter", pools: ["adder"] }]);
     return { takeAway: () => files.write([]) };
   },
+  "its key leaves the key set": async (name) => {
+    files.write([{ who: `jwt:${name}`, role: "submitter", pools: ["adder"] }]);
+    const keys = files.read("keys.json");
+    const stranger = await exportJWK((await generateKeyPair("ES256", { extractable: true })).publicKey);
+    const takeAway = () => files.writeKeys(JSON.stringify({ keys: [{ ...stranger, kid: "k2" }] }));
+    return { token: await files.jwt(name), takeAway, putBack: () => files.writeKeys(keys) };
+  },
+  "the audience of the policy is another one": async (name) => {
+    const grants = [{ who: `jwt:${name}`, role: "submitter", pools: ["adder"] }];
+    files.write(grants);
+    const jwt = { jwks: "keys.json", issuer: ISSUER, audience: "elsewhere" };
+    return { token: await files.jwt(name), takeAway: () => files.write(grants, { jwt }) };
+  },
   "its pool is another one now": async (name) => {
     files.write([{ who: `jwt:${name}`, role: "submitter", pools: ["adder"] }]);
     const elsewhere = [{ who: `jwt:${name}`, role: "submitter", pools: ["other"] }];
@@ -93,7 +113,8 @@ test("there are streams at both servers", () => {
 for (const [reason, prepare] of Object.entries(REASONS)) {
   test(`every open stream ends when ${reason}, and that is written down`, async (t) => {
     const name = `who-${reason.length}`;
-    const { token, takeAway } = await prepare(name);
+    const { token, takeAway, putBack = () => {} } = await prepare(name);
+    cleanUp(t, putBack);
     const perPool = STREAMS.filter(({ path }) => {
       const line = RPC_RIGHTS[path];
       // A stream that asks for the right of each job, or in any pool, outlives a move to another pool.

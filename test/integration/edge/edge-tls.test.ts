@@ -145,6 +145,31 @@ test("a certificate that changes is served to new connections, open ones stay, a
   assert.ok(!session.destroyed && !session.closed);
 });
 
+test("an open connection ends when its client's certificate is of a CA that is no longer trusted, and only then", async (t) => {
+  const { log, named } = readableLog();
+  const clientCa = join(certificates.folder, "clients.pem");
+  copyFileSync(ca, clientCa);
+  const server = await serve(t, { tls: { ...TLS, tlsClientCaFile: clientCa, tlsIntervalMs: 20 }, log });
+  const shown = { cert: readFileSync(clientPair.cert), key: readFileSync(clientPair.key) };
+  const open = async (node: object) => {
+    const session = connectHttp2(server.url, { ca: readFileSync(ca), ...node });
+    session.on("error", () => {});
+    cleanUp(t, () => session.destroy());
+    await new Promise((resolve) => session.once("remoteSettings", resolve));
+    return session;
+  };
+  const [certified, other] = [await open(shown), await open({})];
+  writeFileSync(clientCa, readFileSync(otherCa, "utf8") + readFileSync(ca, "utf8"));
+  await eventually(() => named("certificates read again").length === 1);
+  await statusOf(`${server.url}/healthz`);
+  assert.deepEqual([certified.destroyed, other.destroyed], [false, false]);
+  copyFileSync(otherCa, clientCa);
+  await eventually(() => certified.destroyed);
+  assert.equal(other.destroyed, false);
+  const [line] = named("a client certificate is refused");
+  assert.deepEqual([line?.from, line?.why], ["127.0.0.1", "the client CA is another one now"]);
+});
+
 test("what is no TLS, an old version of it, and half a handshake are ended", async (t) => {
   const server = await serve(t, { limits: { firstByteMs: 100, closeMs: 200 } });
   await assert.rejects(fetch(`${server.url.replace("https", "http")}/healthz`));

@@ -83,6 +83,21 @@ test("a request whose headers do not end is answered 408", async () => {
   assert.match(await readAll(socket), /^HTTP\/1.1 408/);
 });
 
+test("the time of a first request is one, however a client spends it: first bytes and headers do not each have their own", async (t) => {
+  const slow = echoServer({ limits: { firstByteMs: 900, headersMs: 1_000 } }).server;
+  cleanUp(t, () => slow.stop());
+  await slow.start();
+  const socket = await new Promise<Socket>((resolve) => {
+    const made = connect(slow.address.port, "127.0.0.1", () => resolve(made));
+  });
+  const ended = readAll(socket);
+  const late = new Promise<string>((resolve) => setTimeout(resolve, 1_600, "still open"));
+  // The bytes that tell the version come at 700 ms; a time for headers from then on would end at 1,700 ms.
+  const begin = setTimeout(() => socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n"), 700);
+  cleanUp(t, () => clearTimeout(begin));
+  assert.match(await Promise.race([ended, late]), /^HTTP\/1.1 408/);
+});
+
 test("what is no HTTP is answered 400", async () => {
   const socket = await dial();
   socket.write("\u0016\u0003\u0001hello\r\n\r\n");

@@ -38,6 +38,11 @@ export class PolicyFiles {
     return readFileSync(join(this.folder, name), "utf8");
   }
 
+  /** The key set, as its file says it. */
+  writeKeys(text: string): void {
+    writeFileSync(join(this.folder, "keys.json"), text);
+  }
+
   writeText(text: string): void {
     writeFileSync(this.file, text);
   }
