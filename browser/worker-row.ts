@@ -5,9 +5,9 @@
  * the terminal draw the same row, each in its own way.
  */
 import { WorkerState } from "../gen/poolmesh/v1/heartbeat_pb.js";
+import { plainText } from "../mesh/plain-text.js";
 import { CLOCK_OFF_MS } from "../mesh/wire/clock-offset.js";
 import type { SeenWorker } from "./merge-workers.js";
-import { plainText } from "./plain-text.js";
 
 /** A state's word, in lower case. */
 export type StateWord = "unknown" | "starting" | "ready" | "paused" | "draining" | "stopped" | "lost";

@@ -5,7 +5,7 @@
  * Only the chosen command's file is loaded, so that help comes at once.
  */
 import { Command, CommanderError } from "commander";
-import { plainText } from "../browser/plain-text.js";
+import { plainText } from "../mesh/plain-text.js";
 import { nearest } from "../mesh/process/config.js";
 import { packageVersion } from "../mesh/process/identity.js";
 import { COMMANDS } from "./commands.js";

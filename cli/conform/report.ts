@@ -1,5 +1,5 @@
 /** Verdicts as lines for a terminal and as JSON. Pure but for the output's colours. */
-import { plainText } from "../../browser/plain-text.js";
+import { plainText } from "../../mesh/plain-text.js";
 import type { Output, Style } from "../output/output.js";
 import { wrap } from "../output/wrap.js";
 import type { Target } from "./kit.js";

@@ -1,7 +1,8 @@
 /** One message of the kit that expects replies, and every reply that came so far. */
-import { plainText } from "../../browser/plain-text.js";
+
 import type { PoolError } from "../../mesh/errors.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
+import { plainText } from "../../mesh/plain-text.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, type ReplyHeaders } from "../../mesh/wire/headers.js";
 import type { BundledResult } from "../../mesh/wire/payloads.js";

@@ -2,9 +2,9 @@
 import { toJson } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { duration } from "../../browser/format.js";
-import { plainText } from "../../browser/plain-text.js";
 import { type Heartbeat, HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
+import { plainText } from "../../mesh/plain-text.js";
 import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { type Link, withLink } from "../link.js";

@@ -1,10 +1,10 @@
 /** `poolmesh dead`: the dead letters of one pool, to look at, to run again, or to delete. */
 import { type Command, InvalidArgumentError } from "commander";
 import { duration } from "../../browser/format.js";
-import { plainText } from "../../browser/plain-text.js";
 import type { DeadFilter, DeadLetter } from "../../client/durable/dead-letters.js";
 import { DurableLane } from "../../client/durable/operator.js";
 import { isReason, PoolError, toPoolError } from "../../mesh/errors.js";
+import { plainText } from "../../mesh/plain-text.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
 import { withLink } from "../link.js";

@@ -1,8 +1,8 @@
 /** `poolmesh job`: where one stored job stands, and how it ended. */
 import { type Command, Option } from "commander";
 import { duration } from "../../browser/format.js";
-import { plainText } from "../../browser/plain-text.js";
 import type { JobLookup } from "../../client/durable/job-reads.js";
+import { plainText } from "../../mesh/plain-text.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
 import { jsonLine, utf8Text } from "../output/json-text.js";

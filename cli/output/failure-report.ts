@@ -3,8 +3,8 @@
  * do. Pure but for the output's colours.
  */
 import { duration } from "../../browser/format.js";
-import { plainText } from "../../browser/plain-text.js";
 import type { PoolError } from "../../mesh/errors.js";
+import { plainText } from "../../mesh/plain-text.js";
 import { advice } from "./advice.js";
 import type { Output } from "./output.js";
 import { wrap } from "./wrap.js";

@@ -1,8 +1,8 @@
 /** One pool as a line. Pure. */
 
 import { count, duration, percent, rate } from "../../browser/format.js";
-import { plainText } from "../../browser/plain-text.js";
 import type { PoolCapacity } from "../../browser.js";
+import { plainText } from "../../mesh/plain-text.js";
 import { levelBar } from "./bar.js";
 import { type TopColumn, TopTable, wholeSpans } from "./columns.js";
 import { fit, type Line, type Span, span, type Tone } from "./line.js";

@@ -1,5 +1,5 @@
 /** What `up` says on stderr: its own events, and the log lines of its services. */
-import { plainText } from "../../browser/plain-text.js";
+import { plainText } from "../../mesh/plain-text.js";
 import type { LogLevel } from "../../mesh/process/log.js";
 import type { Output } from "../output/output.js";
 import { isShown, type LogLine, logText } from "./log-line.js";
@@ -22,10 +22,14 @@ export class ServiceLog {
     void this.#out.line(`${this.#out.style("yellow", "poolmesh:")} ${plainText(text, MAX_LENGTH)}`);
   }
 
-  /** A line of a service: for a person on a terminal, else as JSON with its service. Words of a handler always. */
+  /**
+   * A line of a service: for a person on a terminal, else as JSON with its service. Words of a
+   * handler unless the log is silent, and what concerns access always.
+   */
   line(service: string, line: LogLine | string): void {
-    if (typeof line !== "string" && !isShown(line.level, this.wanted)) return;
-    if (this.wanted === "silent") return;
+    const isAudit = typeof line !== "string" && line.fields.audit !== undefined;
+    const isWanted = typeof line === "string" ? this.wanted !== "silent" : isShown(line.level, this.wanted);
+    if (!isWanted && !isAudit) return;
     if (this.#out.isTerminal || typeof line === "string") {
       const text = plainText(typeof line === "string" ? line : logText(line), MAX_LENGTH);
       void this.#out.line(`${this.#out.style("cyan", `${service}:`)} ${text}`);

@@ -11,7 +11,7 @@ import { PoolError } from "../errors.js";
 import type { HttpRequest } from "../http/rpc/exchange.js";
 import { addressOf, peerKey } from "../http/rpc/peer.js";
 import type { Logger } from "../process/log.js";
-import { Audit } from "./audit.js";
+import { Audit, type Deed } from "./audit.js";
 import { Bearers, bearerOf } from "./bearer.js";
 import { Caller } from "./caller.js";
 import { certificateOf } from "./client-certificate.js";
@@ -35,6 +35,9 @@ export interface AccessOptions {
 export const callerKey = createContextKey(new Caller({ name: "", proof: "nothing", grants: () => [] }), {
   description: "who calls",
 });
+
+/** What was allowed in a call and has a line in the audit: when the call fails, so did they. */
+const deedsKey = createContextKey<Deed[]>([], { description: "what was allowed" });
 
 /** Who calls this RPC. */
 export function callerOf(context: HandlerContext): Caller {
@@ -98,14 +101,16 @@ export class Gate {
     if (line.right === "open") return next(req);
     const caller = req.contextValues.get(callerKey);
     const from = req.contextValues.get(peerKey);
+    const deeds: Deed[] = [];
+    req.contextValues.set(deedsKey, deeds);
     let pool = "";
     const check = (message: unknown): void => {
       pool = poolOf(line, message, (name) => req.header.get(name));
-      this.#check(caller, line, { what, pool, from, ...targetOf(message) });
+      this.#check(caller, line, { what, pool, from, ...targetOf(message) }, deeds);
     };
     if (!req.stream) {
       check(req.message);
-      return next(req);
+      return this.#withOutcome(next(req), deeds);
     }
     const isOne = req.method.methodKind === "server_streaming";
     const message = isOne ? checkedOne(req.message, check) : checked(req.message, check);
@@ -119,22 +124,35 @@ export class Gate {
   /**
    * Checks what only the handler can know: one job of a stream, or whose a job is.
    *
-   * @param target the job
+   * @param target the job; "" when it has no name yet
    * @throws PoolError `permission_denied`, after it was written down
    */
   require(context: HandlerContext, right: Right, pool: string, target: string): void {
     const what = `/${context.service.typeName}/${context.method.name}`;
     const from = context.values.get(peerKey);
-    this.#check(callerOf(context), { right, pool: "pool" }, { what, pool, from, target });
+    this.#check(callerOf(context), { right, pool: "pool" }, { what, pool, from, target }, context.values.get(deedsKey));
   }
 
-  #check(caller: Caller, line: RightLine, wish: Wish): void {
+  #check(caller: Caller, line: RightLine, wish: Wish, deeds: Deed[]): void {
+    const deed = { who: caller.label, ...wish };
     if (!isGranted(caller, line, wish.pool)) {
-      const error = denied(caller, line.right, wish.pool);
-      this.#audit.refused({ who: caller.label, ...wish }, error);
+      const error = denied(caller, line.right, line.pool === "any" ? undefined : wish.pool);
+      this.#audit.refused(deed, error);
       throw error;
     }
-    if (isAudited(caller, line.right)) this.#audit.allowed({ who: caller.label, ...wish });
+    if (!isAudited(caller, line.right)) return;
+    deeds.push(deed);
+    this.#audit.allowed(deed);
+  }
+
+  /** The outcome of a call, in the audit too. */
+  async #withOutcome<T>(call: Promise<T>, deeds: readonly Deed[]): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      for (const deed of deeds) this.#audit.failed(deed, error);
+      throw error;
+    }
   }
 
   #admit(what: string, line: RightLine, req: HttpRequest): Caller | Promise<Caller> {
@@ -146,7 +164,7 @@ export class Gate {
     };
     const admit = (caller: Caller): Caller => {
       const isAllowed = line.pool === "all" ? caller.may(line.right, "") : caller.mayAnywhere(line.right);
-      return isAllowed ? caller : refuse(this.#refusal(caller, line.right), caller.label);
+      return isAllowed ? caller : refuse(this.#refusal(caller, line), caller.label);
     };
     let caller: Caller | Promise<Caller>;
     try {
@@ -165,11 +183,11 @@ export class Gate {
   }
 
   /** Who shows nothing is asked to; who is known hears what is not allowed. */
-  #refusal(caller: Caller, right: Right): PoolError {
-    if (caller.proof !== "nothing") return denied(caller, right, "");
+  #refusal(caller: Caller, { right, pool }: RightLine): PoolError {
+    if (caller.proof !== "nothing") return denied(caller, right, pool === "all" ? "" : undefined);
     if (this.hasPolicy)
       return unauthenticated('send a bearer token ("authorization: Bearer …") or a client certificate');
-    if (!this.#hasControlToken) return denied(caller, right, "");
+    if (!this.#hasControlToken) return denied(caller, right, undefined);
     return unauthenticated('send the control token as a bearer token ("authorization: Bearer …")');
   }
 }
@@ -194,7 +212,7 @@ function isGranted(caller: Caller, line: RightLine, pool: string): boolean {
 function targetOf(message: unknown): { target?: string } {
   const { worker, jobId, selector } = message as { worker?: unknown; jobId?: unknown; selector?: { worker?: unknown } };
   const target = worker ?? selector?.worker ?? jobId;
-  return typeof target === "string" && target !== "" ? { target: target.slice(0, 63) } : {};
+  return typeof target === "string" && target !== "" ? { target } : {};
 }
 
 /** The one message of a call, checked after the end of its request: a refusal before that would leave the request half read. */

@@ -1,5 +1,6 @@
 /** The texts of refusals. Pure. None repeats a token. */
 import { PoolError } from "../errors.js";
+import { plainText } from "../plain-text.js";
 import type { Caller } from "./caller.js";
 import type { Right } from "./rights.js";
 
@@ -15,16 +16,21 @@ const VERBS: Record<Right, string> = {
 const MAX_NAMED = 8;
 const MAX_NAME_LENGTH = 100;
 
-/** A known caller wants what it may not do. @param pool "" for all pools */
-export function denied(caller: Caller, right: Right, pool: string): PoolError {
+/** A known caller wants what it may not do. @param pool "" for all pools; undefined: it may not in any */
+export function denied(caller: Caller, right: Right, pool: string | undefined): PoolError {
   if (caller.isUnbounded && right === "control") {
     return new PoolError("permission_denied", "no control of workers here: start it with a control token or a policy");
   }
-  const where = pool === "" ? "all pools" : `pool ${pool.slice(0, MAX_NAME_LENGTH)}`;
+  const where = placeOf(pool);
   const patterns = caller.poolsWith(right);
   const may = patterns.length === 0 ? "" : `; only in: ${patterns.slice(0, MAX_NAMED).join(", ")}`;
-  const who = caller.name === "" ? "a caller without a token" : caller.label.slice(0, MAX_NAME_LENGTH);
+  const who = caller.name === "" ? "a caller without a token" : plainText(caller.label, MAX_NAME_LENGTH);
   return new PoolError("permission_denied", `${who} may not ${VERBS[right]} in ${where}${may}`);
+}
+
+function placeOf(pool: string | undefined): string {
+  if (pool === undefined) return "any pool";
+  return pool === "" ? "all pools at once" : `pool ${plainText(pool, MAX_NAME_LENGTH)}`;
 }
 
 /** Who it is has to be shown, or is shown wrongly. */

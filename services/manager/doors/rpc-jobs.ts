@@ -120,9 +120,9 @@ export class RpcJobs {
   ): AsyncGenerator<SubmitManyResponse> {
     const poolOf = new Map<string, Pool>();
     const starter = {
-      start: ({ job }: SubmitManyRequest, leftMs: number, onEnd: (outcome: Outcome) => void): string => {
+      start: ({ ref, job }: SubmitManyRequest, leftMs: number, onEnd: (outcome: Outcome) => void): string => {
         const request = requireJob(job);
-        this.#gate.require(context, "submit", request.pool, request.jobId);
+        this.#gate.require(context, "submit", request.pool, request.jobId || `ref ${ref}`);
         const pool = this.#pools.get(request.pool);
         const id = this.#take(pool, request, this.#optionsOf(pool, request, context, leftMs), (outcome) => {
           poolOf.delete(outcome.id);

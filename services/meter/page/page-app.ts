@@ -2,7 +2,7 @@
  * Puts the page together: messages come in, each frame is drawn once, and a tick a
  * second updates ages. Not decided here: looks and words.
  */
-import { plainText } from "../../../browser/plain-text.js";
+import { plainText } from "../../../mesh/plain-text.js";
 import { Announcer } from "./announcer.js";
 import { Brand } from "./brand.js";
 import { Hero } from "./charts/hero.js";

@@ -156,6 +156,17 @@ test("somebody else's job is neither cancelled nor read, an operator cancels it,
   );
 });
 
+test("control that was allowed and came to nothing is told as such", async () => {
+  const from = lines.length;
+  const error = await errorOf(client(tokens.operator).pauseWorker({ selector: { pool: "adder", worker: "nobody" } }));
+  assert.equal(error.code, Code.NotFound);
+  const written = lines.slice(from).map(({ audit, who, target, reason }) => [audit, who, target, reason]);
+  assert.deepEqual(written, [
+    ["allowed", "token:operator", "nobody", undefined],
+    ["failed", "token:operator", "nobody", "not_found"],
+  ]);
+});
+
 test("one job of a stream for another pool is refused, the others of the stream run", async () => {
   const job = (pool: string) => ({ pool, input: { case: "text", value: "1" } }) as const;
   const transport = createGrpcTransport({ baseUrl: urls.manager, interceptors: [bearing(tokens.submitter)] });
@@ -169,6 +180,8 @@ test("one job of a stream for another pool is refused, the others of the stream 
     seen.set(ref, outcome.case === "error" ? outcome.value.reason : outcome.case);
   }
   assert.deepEqual([seen.get(1n), seen.get(2n), seen.get(3n)], ["result", "permission_denied", "result"]);
+  const [line] = lines.filter(({ audit, pool }) => audit === "refused" && pool === "other").slice(-1);
+  assert.equal(line?.target, "ref 2");
   runs = 0;
 });
 

@@ -5,10 +5,10 @@ import { Backoff } from "../../../browser/backoff.js";
 import { age, count, duration, percent, rate } from "../../../browser/format.js";
 import { mergeWorkers, NO_WORKERS } from "../../../browser/merge-workers.js";
 import { byName, isShown, sortRows } from "../../../browser/order-workers.js";
-import { plainText } from "../../../browser/plain-text.js";
 import { type WorkerRow, workerRow } from "../../../browser/worker-row.js";
 import { type Heartbeat, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WatchWorkersResponseSchema } from "../../../gen/poolmesh/v1/meter_pb.js";
+import { plainText } from "../../../mesh/plain-text.js";
 
 /** What the meter says of a worker beside its heartbeat. */
 interface Said {

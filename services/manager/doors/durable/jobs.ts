@@ -88,7 +88,7 @@ export class DurableJobs {
     const one = async ({ ref, job }: EnqueueManyRequest): Promise<EnqueueManyResponse> => {
       try {
         if (job === undefined) throw new PoolError("invalid_argument", "job: missing", { field: "job" });
-        this.#parts.gate.require(context, "submit", job.pool, job.jobId);
+        this.#parts.gate.require(context, "submit", job.pool, job.jobId || `ref ${ref}`);
         const value = await this.enqueue(job, context);
         return create(EnqueueManyResponseSchema, { ref, outcome: { case: "receipt", value } });
       } catch (thrown) {

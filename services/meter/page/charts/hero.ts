@@ -1,7 +1,7 @@
 /** The head of the page: the chosen pool's utilization, slots, rate and parked jobs. */
 import { count, duration, percent, plural, rate } from "../../../../browser/format.js";
-import { plainText } from "../../../../browser/plain-text.js";
 import type { WorkerRow } from "../../../../browser/worker-row.js";
+import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element, setAttribute, setText } from "../element.js";
 import { chosenCapacity, type PageState } from "../page-state.js";
 import { FieldCanvas } from "./field-canvas.js";

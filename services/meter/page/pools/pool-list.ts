@@ -1,8 +1,8 @@
 /** The pools as a list of links, each with a small level; the chosen one is in the address (#pool). */
 
 import { count, percent, plural, rate } from "../../../../browser/format.js";
-import { plainText } from "../../../../browser/plain-text.js";
 import type { PoolCapacity } from "../../../../browser.js";
+import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element, setAttribute, setText } from "../element.js";
 import type { PageState } from "../page-state.js";
 

@@ -1,5 +1,5 @@
 /** What is shown while there are no workers to show: not yet connected, no workers, or an unknown pool. */
-import { plainText } from "../../../../browser/plain-text.js";
+import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element, setAttribute } from "../element.js";
 import { chosenCapacity, connectionNow, hasData, type PageState, workerCount } from "../page-state.js";
 
