@@ -1,7 +1,9 @@
 /** A command's connection to the broker: opened for its work, closed after it. */
 import { Bus } from "../mesh/link/bus.js";
 import { Inbox } from "../mesh/link/inbox.js";
+import { brokerSecrets } from "../mesh/process/bus-config.js";
 import { Subjects } from "../mesh/wire/subjects.js";
+import { warnOfSecrets } from "./output/loose-files.js";
 import type { Shell } from "./shell.js";
 import { BUS_SPECS, readOptions, toCliBus } from "./spec-options.js";
 
@@ -23,6 +25,7 @@ export async function withLink<T>(
   work: (link: Link) => Promise<T>,
 ): Promise<T> {
   const config = readOptions(shell, options, BUS_SPECS);
+  await warnOfSecrets(shell, brokerSecrets(config));
   const bus = await Bus.connect(toCliBus(config));
   const inbox = new Inbox(bus);
   try {

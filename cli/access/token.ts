@@ -1,4 +1,5 @@
 /** `poolmesh token`: static tokens for callers of manager and meter, and the control token of this user. */
+import { rmSync } from "node:fs";
 import type { Command } from "commander";
 import { controlTokenFile, findControlToken } from "../../mesh/auth/control-token.js";
 import { isPoolPattern, ROLES, type Role } from "../../mesh/auth/policy/roles.js";
@@ -10,11 +11,12 @@ import { silentLog } from "../../mesh/process/log.js";
 import { tableLines } from "../output/table.js";
 import type { Shell } from "../shell.js";
 import { BUS_SPECS, readOptions } from "../spec-options.js";
-import { changeTokens, loadTokens } from "./tokens-file.js";
+import { changeTokens, loadTokens, writeSecret } from "./tokens-file.js";
 
 const HELP = `
 new      makes a token, prints it once, and adds its hash to the tokens file that the policy
-         file names; manager and meter read the file again by themselves
+         file names; manager and meter read the file again by themselves. --out writes the
+         token to a new file that only you can read, instead of printing it
 list     shows the tokens of the file: names, roles, pools, ends
 revoke   takes the token NAME out of the file; open streams of its bearer end
 control  prints the token that control of workers needs when there is no policy: manager,
@@ -26,7 +28,7 @@ Roles, each with what the one before it may: viewer sees, submitter submits and 
 jobs, operator controls workers and cancels any job, admin reads any outcome.
 
 Examples:
-  poolmesh token new ci --role submitter --pool adder --pool "build-*" > ci.token
+  poolmesh token new ci --role submitter --pool adder --pool "build-*" --out ci.token
   poolmesh token new grafana --role viewer --pool "*" --days 365
   poolmesh token list
   poolmesh token revoke ci
@@ -41,6 +43,7 @@ interface TokenFlags {
   readonly pool?: readonly string[];
   readonly days?: string;
   readonly file?: string;
+  readonly out?: string;
 }
 
 type FileFlags = TokenFlags & { readonly file: string };
@@ -54,6 +57,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--pool <PATTERN>", 'a pool, "*" for any characters; may be repeated', collect)
     .option("--days <N>", "how long it is good for; default for ever")
     .option("--file <FILE>", "the tokens file (default tokens.json)")
+    .option("--out <FILE>", "write what would be printed to this new file, with mode 600")
     .addHelpText("after", HELP);
   command.action(async (action: string, name: string | undefined, said: TokenFlags) => {
     const flags = { file: DEFAULT_FILE, ...said };
@@ -65,9 +69,9 @@ export function define(command: Command, shell: Shell): void {
       case "revoke":
         return revokeToken(shell, name, flags);
       case "control":
-        return printControlToken(shell);
+        return printControlToken(shell, flags);
       case "broker":
-        return printBrokerUrl(shell);
+        return printBrokerUrl(shell, flags);
       default:
         throw refuse("action", `use one of ${ACTIONS.join(", ")}`);
     }
@@ -77,19 +81,29 @@ export function define(command: Command, shell: Shell): void {
 async function makeToken(shell: Shell, name: string | undefined, flags: FileFlags): Promise<void> {
   const token = newToken();
   const record = toRecord(name, flags, hashToken(token));
-  changeTokens(flags.file, (records) => {
+  const addIt = (records: readonly TokenRecord[]): readonly TokenRecord[] => {
     if (records.some((each) => each.name === record.name)) {
       throw refuse("name", `${flags.file} has a token of this name: revoke it first, or take another name`);
     }
     return [...records, record];
-  });
-  await shell.stdout.line(token);
-  await shell.stderr.line(
-    shell.stderr.style(
-      "dim",
-      `its hash is in ${flags.file}; the token itself is kept nowhere: this is the only time it is shown`,
-    ),
-  );
+  };
+  // A file that cannot be made leaves no token behind, and a token that cannot be added no file.
+  if (flags.out !== undefined) writeSecret(flags.out, token);
+  try {
+    changeTokens(flags.file, addIt);
+  } catch (error) {
+    if (flags.out !== undefined) rmSync(flags.out, { force: true });
+    throw error;
+  }
+  if (flags.out === undefined) await shell.stdout.line(token);
+  const where = flags.out === undefined ? "kept nowhere: this is the only time it is shown" : `in ${flags.out} only`;
+  await shell.stderr.line(shell.stderr.style("dim", `its hash is in ${flags.file}; the token itself is ${where}`));
+}
+
+/** Hands a secret over: on stdout, or in a file. */
+async function hand(shell: Shell, secret: string, { out }: FileFlags): Promise<void> {
+  if (out === undefined) return shell.stdout.line(secret);
+  writeSecret(out, secret);
 }
 
 async function listTokens(shell: Shell, { file }: FileFlags): Promise<void> {
@@ -109,15 +123,15 @@ async function revokeToken(shell: Shell, name: string | undefined, { file }: Fil
   await shell.stderr.line(shell.stderr.style("dim", "revoked; manager and meter notice within a second"));
 }
 
-async function printControlToken(shell: Shell): Promise<void> {
+async function printControlToken(shell: Shell, flags: FileFlags): Promise<void> {
   const token = findControlToken(shell.env, shell.env.POOLMESH_CONTROL_TOKEN || undefined, silentLog);
   if (token === undefined) {
     throw new PoolError("permission_denied", `${controlTokenFile(shell.env)} cannot be made or is not private`);
   }
-  await shell.stdout.line(token);
+  await hand(shell, token, flags);
 }
 
-async function printBrokerUrl(shell: Shell): Promise<void> {
+async function printBrokerUrl(shell: Shell, flags: FileFlags): Promise<void> {
   const { servers } = readOptions(shell, {}, BUS_SPECS);
   const address = parseBrokerUrl(servers[0] ?? "");
   const credential = knownCredential(shell.env, address);
@@ -125,7 +139,7 @@ async function printBrokerUrl(shell: Shell): Promise<void> {
     const text = `no \`up\` of this user runs a broker at ${address.address}; NATS_URL names another port`;
     throw new PoolError("not_found", text);
   }
-  await shell.stdout.line(`nats://${credential.user}:${credential.password}@${address.address}`);
+  await hand(shell, `nats://${credential.user}:${credential.password}@${address.address}`, flags);
 }
 
 function toRecord(name: string | undefined, { role, pool = [], days }: TokenFlags, sha256: string): TokenRecord {

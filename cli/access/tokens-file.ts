@@ -25,6 +25,18 @@ export function changeTokens(file: string, change: (records: readonly TokenRecor
   }
 }
 
+/** Writes a secret to a file that is new and that only this user can read. @throws PoolError `invalid_argument` */
+export function writeSecret(file: string, secret: string): void {
+  try {
+    writeFileSync(file, `${secret}\n`, { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw refused(file, "write", error);
+    throw new PoolError("invalid_argument", `out: ${file} is there already: remove it, or name another`, {
+      field: "out",
+    });
+  }
+}
+
 function read(file: string): string | undefined {
   try {
     return readFileSync(file, "utf8");

@@ -10,6 +10,7 @@ import { flagName } from "../../mesh/process/config.js";
 import { certificatesMistake, isPair, keyMistake } from "../../mesh/process/files/pem.js";
 import { readPrivate } from "../../mesh/process/files/state-folder.js";
 import { CALLER_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
+import { warnOfSecrets } from "../output/loose-files.js";
 import type { Shell } from "../shell.js";
 import { readOptions } from "../spec-options.js";
 
@@ -56,7 +57,9 @@ export function addUrlOptions(command: Command, what: string): void {
  * @throws PoolError `invalid_argument`
  */
 export function readRemote(shell: Shell, flags: UrlFlags): UrlFlags {
-  return readOptions(shell, { ...flags }, pick(["url", ...CALLER_OPTIONS]));
+  const said = readOptions(shell, { ...flags }, pick(["url", ...CALLER_OPTIONS]));
+  void warnOfSecrets(shell, [said.tokenFile, said.keyFile]);
+  return said;
 }
 
 /** On this machine the control token of this user is borne, unless a file is named. It never leaves the machine. */

@@ -71,7 +71,7 @@ function overHttp({ urls, pool = "POOL" }: ReadyFacts, callers: CallerFacts): st
   const { hasPolicy, controlToken = "poolmesh token control  prints it" } = callers;
   if (!hasPolicy) return [`control token, for workers over HTTP:  ${controlToken}`];
   return [
-    `a token for a caller over HTTP:  poolmesh token new NAME --role submitter --pool ${pool} > NAME.token`,
+    `a token for a caller over HTTP:  poolmesh token new NAME --role submitter --pool ${pool} --out NAME.token`,
     `a job over HTTP:  poolmesh submit ${pool} PAYLOAD --url ${urls.manager}${callerFlags(urls.manager, callers)}`,
   ];
 }

@@ -16,3 +16,11 @@ export function toBusOptions(config: BusConfig): BusOptions {
   const all = { servers, user, password, token, credsFile, nkeyFile, ...tls, inboxPrefix };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as BusOptions;
 }
+
+/** The files of a configuration that show the broker who connects. */
+export type BrokerSecrets = Partial<Pick<BusConfig, "credsFile" | "nkeyFile" | "natsTlsKeyFile">>;
+
+/** Paths of the secrets among them. */
+export function brokerSecrets({ credsFile, nkeyFile, natsTlsKeyFile }: BrokerSecrets): (string | undefined)[] {
+  return [credsFile, nkeyFile, natsTlsKeyFile];
+}

@@ -6,7 +6,9 @@
  */
 import { hostname } from "node:os";
 import { PoolError } from "../errors.js";
+import { type BrokerSecrets, brokerSecrets } from "./bus-config.js";
 import { EXIT_CONFIG } from "./config.js";
+import { warnOfLoose } from "./files/file-modes.js";
 import { leaveNow } from "./leave-now.js";
 import type { Lifecycle } from "./lifecycle.js";
 import { createLog, type Logger, type LogLevel } from "./log.js";
@@ -22,7 +24,7 @@ export type NamedService = Lifecycle & { readonly id: string; readonly url?: str
  * @param read the configuration; may throw a PoolError that lists every mistake
  * @returns the exit code
  */
-export async function runService<C extends { readonly logLevel: LogLevel }>(
+export async function runService<C extends { readonly logLevel: LogLevel } & BrokerSecrets>(
   name: string,
   read: () => C,
   make: (config: C, log: Logger) => NamedService,
@@ -31,6 +33,7 @@ export async function runService<C extends { readonly logLevel: LogLevel }>(
     const config = read();
     const color = process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "";
     const log = createLog(name, config.logLevel, color);
+    warnOfLoose(brokerSecrets(config), "secret", log);
     const service = make(config, log);
     return await runProcess(service, log, () => log.info({ url: service.url, id: service.id }, "ready"));
   } catch (error) {

@@ -6,6 +6,7 @@
  */
 import { dirname, resolve } from "node:path";
 import { PoolError } from "../../errors.js";
+import { warnOfLoose } from "../../process/files/file-modes.js";
 import { type ReadFile, WatchedFiles } from "../../process/files/watched-files.js";
 import type { Logger } from "../../process/log.js";
 import { type KeySet, keysOfText, keysOfUrl } from "./key-sets.js";
@@ -49,6 +50,7 @@ export class PolicyKeeper {
   /** Reads the files. @throws PoolError `invalid_argument` that lists every mistake */
   start(): void {
     this.#now = this.#read();
+    this.#warnOfLoose();
     this.#watch.start();
   }
 
@@ -59,10 +61,15 @@ export class PolicyKeeper {
   #reload(): void {
     try {
       this.#now = this.#read();
+      this.#warnOfLoose();
       this.#log.info({ file: this.#file }, "policy read again");
     } catch (error) {
       this.#log.error({ error: (error as Error).message }, "the policy is wrong; the one before it stays in force");
     }
+  }
+
+  #warnOfLoose(): void {
+    warnOfLoose(this.#watch.paths, "rules", this.#log);
   }
 
   #read(): PolicyInForce {

@@ -7,6 +7,7 @@
  */
 import type { SecureContextOptions } from "node:tls";
 import { PoolError } from "../../errors.js";
+import { warnOfLoose } from "../../process/files/file-modes.js";
 import { certificatesMistake, isPair, keyMistake } from "../../process/files/pem.js";
 import { type ReadFile, WatchedFiles } from "../../process/files/watched-files.js";
 import type { Logger } from "../../process/log.js";
@@ -49,6 +50,7 @@ export class TlsFiles {
    */
   start(apply: (context: SecureContextOptions) => void): void {
     apply(this.#read());
+    this.#warnOfLoose();
     this.#apply = apply;
     this.#watch.start();
   }
@@ -60,10 +62,17 @@ export class TlsFiles {
   #reload(): void {
     try {
       this.#apply(this.#read());
+      this.#warnOfLoose();
       this.#log.info({ file: this.#options.tlsCertFile }, "certificates read again");
     } catch (error) {
       this.#log.error({ error: (error as Error).message }, "the certificates are wrong; those before stay in use");
     }
+  }
+
+  #warnOfLoose(): void {
+    const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = this.#options;
+    warnOfLoose([tlsKeyFile], "secret", this.#log);
+    warnOfLoose([tlsCertFile, tlsClientCaFile], "rules", this.#log);
   }
 
   #read(): SecureContextOptions {

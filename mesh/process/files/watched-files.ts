@@ -40,6 +40,11 @@ export class WatchedFiles {
     });
   }
 
+  /** The files that were read last, or looked for. */
+  get paths(): readonly string[] {
+    return [...this.#seen.keys()];
+  }
+
   /** Begins to look. */
   start(): void {
     this.#timer ??= setInterval(() => this.#compare(), this.#intervalMs);

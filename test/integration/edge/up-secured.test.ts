@@ -77,7 +77,7 @@ test("what up prints next fits how it is open: a control token without a policy,
   assert.doesNotMatch(open, /--ca-file|--token-file/);
   const closed = hintLines({ ...facts, urls: urls("https") }, { hasPolicy: true }).join("\n");
   assert.doesNotMatch(closed, /control token/);
-  assert.match(closed, /poolmesh token new NAME --role submitter --pool adder > NAME\.token/);
+  assert.match(closed, /poolmesh token new NAME --role submitter --pool adder --out NAME\.token/);
   assert.match(closed, /submit adder PAYLOAD --url https:\/\/m:1 --ca-file CA\.pem --token-file NAME\.token/);
   assert.match(closed, /top --meter https:\/\/n:2 --ca-file CA\.pem --token-file NAME\.token/);
 });
