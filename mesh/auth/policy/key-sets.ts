@@ -31,9 +31,21 @@ export function keysOfText(text: string, field: string): KeySet {
   return { find: createLocalJWKSet(parseKeySet(text, field)), isFetched: false };
 }
 
-/** The keys behind a URL. They are fetched when one is missing, and again ten minutes later. */
-export function keysOfUrl(url: string): KeySet {
+/** The keys behind a URL. They are fetched when one is missing, and again ten minutes later. @param onFailure hears why they cannot be fetched */
+export function keysOfUrl(url: string, onFailure: (why: string) => void): KeySet {
   const limits = { timeoutDuration: FETCH_LIMIT_MS, cooldownDuration: FETCH_PAUSE_MS };
+  const fetchKeys = async (...request: Parameters<typeof fetch>): Promise<Response> => {
+    try {
+      const response = await fetch(...request);
+      if (response.status !== 200) onFailure(`HTTP status ${response.status}`);
+      return response;
+    } catch (error) {
+      onFailure(reasonOf(error));
+      // The library tells a timeout by its name.
+      if (error instanceof Error && error.name === "TimeoutError") throw error;
+      throw new FetchFailed("the key set could not be fetched", { cause: error });
+    }
+  };
   return { find: createRemoteJWKSet(new URL(url), { ...limits, [customFetch]: fetchKeys }), isFetched: true };
 }
 
@@ -44,14 +56,12 @@ export function isOutage(error: unknown): boolean {
   return error instanceof errors.JOSEError && error.code === "ERR_JOSE_GENERIC";
 }
 
-async function fetchKeys(...request: Parameters<typeof fetch>): Promise<Response> {
-  try {
-    return await fetch(...request);
-  } catch (error) {
-    // The library tells a timeout by its name.
-    if (error instanceof Error && error.name === "TimeoutError") throw error;
-    throw new FetchFailed("the key set could not be fetched", { cause: error });
-  }
+/** What is behind "fetch failed", and what to do about it. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  const { code, message } = cause as { code?: unknown; message?: unknown };
+  const why = String(code ?? message);
+  return /CERT|SIGNATURE|ALTNAME/.test(why) ? `${why}: name the CA of the server in NODE_EXTRA_CA_CERTS` : why;
 }
 
 /** A key set of public keys. A secret in it would let everybody who reads the file sign. */

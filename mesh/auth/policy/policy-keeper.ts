@@ -9,6 +9,7 @@ import { PoolError } from "../../errors.js";
 import { warnOfLoose } from "../../process/files/file-modes.js";
 import { type ReadFile, WatchedFiles } from "../../process/files/watched-files.js";
 import type { Logger } from "../../process/log.js";
+import { RepeatedLines } from "../../process/repeated-lines.js";
 import { type KeySet, keysOfText, keysOfUrl } from "./key-sets.js";
 import { Mistakes } from "./mistakes.js";
 import { isUrl, type JwtRules, type Policy, parsePolicy } from "./policy.js";
@@ -30,6 +31,7 @@ export class PolicyKeeper {
   readonly #file: string;
   readonly #log: Logger;
   readonly #watch: WatchedFiles;
+  readonly #outages = new RepeatedLines();
   #now: PolicyInForce | undefined;
   /** A key set that is fetched stays while its URL does: it has a cache. */
   #remote: { readonly url: string; readonly keys: KeySet } | undefined;
@@ -91,8 +93,16 @@ export class PolicyKeeper {
   #readKeys({ jwks }: JwtRules, read: ReadFile): KeySet {
     const field = `${FILE} jwt.jwks`;
     if (!isUrl(jwks)) return keysOfText(textOf(this.#beside(jwks), field, read), field);
-    if (this.#remote?.url !== jwks) this.#remote = { url: jwks, keys: keysOfUrl(jwks) };
+    if (this.#remote?.url !== jwks) {
+      this.#remote = { url: jwks, keys: keysOfUrl(jwks, (why) => this.#warnOfOutage(new URL(jwks).host, why)) };
+    }
     return this.#remote.keys;
+  }
+
+  /** Anybody can cause it, by a token. */
+  #warnOfOutage(host: string, error: string): void {
+    const times = this.#outages.happened(host, performance.now());
+    if (times > 0) this.#log.warn({ host, error, times }, "the keys of signed tokens (jwt.jwks) cannot be fetched");
   }
 
   /** A path that the policy file names is meant from its own folder. */

@@ -1,12 +1,14 @@
 /** DurableService under a policy: whose job a stored job is, and who may do what with it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Code, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { DurableService, JobState } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { DurableService, type EnqueueManyResponse, JobState } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { RPC_RIGHTS } from "../../../mesh/auth/rights.js";
 import { PermanentError } from "../../../mesh/errors.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
 import { bearing } from "../../support/doors/control-token.js";
+import { EDGE_CALLS, type EdgeCall } from "../../support/doors/edge-calls.js";
 import { errorOf } from "../../support/doors/http-service.js";
 import { makePolicy } from "../../support/doors/policy.js";
 import { startDurableMesh } from "../../support/durable-mesh.js";
@@ -106,6 +108,55 @@ test("durable HTTP - one job of a stream for another pool is refused, the others
     seen.set(ref, outcome.case === "error" ? outcome.value.reason : outcome.case);
   }
   assert.deepEqual([seen.get(1n), seen.get(2n), seen.get(3n)], ["receipt", "permission_denied", "receipt"]);
+});
+
+test("durable HTTP - whoever may not is refused by every RPC with the right code, nothing is stored, run again or purged, and it is written down", async () => {
+  const transport = createGrpcTransport({ baseUrl: mesh.service.url });
+  const calls = EDGE_CALLS.filter(({ path }) => path.startsWith("/poolmesh.v1.DurableService/"));
+  assert.equal(calls.length, DurableService.methods.length);
+  const stateOf = async () => [
+    (await admin.listJobs({ pool: POOL })).jobs.map(({ jobId, state }) => `${jobId} ${state}`),
+    (await operator.listDead({ pool: POOL })).letters.map(({ jobId }) => jobId),
+    (await admin.getLanes({})).streams.map(({ name, messages }) => `${name} ${messages}`),
+  ];
+  const before = await stateOf();
+  const elsewhere = files.token("elsewhere", "admin", ["other"]);
+  await eventually(async () => (await answerTo(calls[0] as EdgeCall, elsewhere)) === Code.PermissionDenied);
+  const less: Readonly<Record<string, string>> = { submit: tokens.viewer, control: tokens.alice };
+  const bad = await files.badJwts("alice");
+  const nobodies = {
+    none: undefined,
+    unknown: "pm_made-up",
+    "alg none": bad["alg none"],
+    aud: bad["for another audience"],
+  };
+  async function answerTo(call: EdgeCall, token: string | undefined): Promise<Code | undefined> {
+    const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    try {
+      const answer = await call.call(transport, { pool: POOL, worker: "w1", jobId: "nobody" }, headers);
+      const { outcome } = answer as EnqueueManyResponse;
+      return outcome?.case === "error" && outcome.value.reason === "permission_denied"
+        ? Code.PermissionDenied
+        : undefined;
+    } catch (error) {
+      return ConnectError.from(error).code;
+    }
+  }
+  const refuses = async (call: EdgeCall, what: string, token: string | undefined, code: Code): Promise<void> => {
+    const from = lines.length;
+    assert.equal(await answerTo(call, token), code, `${what} ${call.path}`);
+    const written = lines.slice(from).filter((line) => line.audit === "refused");
+    assert.deepEqual([written.length, written[0]?.what], [1, call.path], `${what} ${call.path}`);
+  };
+  for (const call of calls) {
+    await refuses(call, "elsewhere", elsewhere, Code.PermissionDenied);
+    const weaker = less[RPC_RIGHTS[call.path]?.right ?? ""];
+    if (weaker !== undefined) await refuses(call, "less", weaker, Code.PermissionDenied);
+  }
+  for (const call of calls) {
+    for (const [what, token] of Object.entries(nobodies)) await refuses(call, what, token, Code.Unauthenticated);
+  }
+  assert.deepEqual(await stateOf(), before);
 });
 
 function seenAs(text: string) {

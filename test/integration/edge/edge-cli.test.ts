@@ -1,18 +1,22 @@
 /** Tokens, defaults on loopback and beyond, and the commands that call over HTTP, as a person uses them. */
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { EXIT } from "../../../cli/exit-codes.js";
 import { requireSafe } from "../../../mesh/http/public-rule.js";
 import { startBroker } from "../../support/broker.js";
-import { WHOLE_FILE } from "../../support/clean-up.js";
+import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { runInShell } from "../../support/docs/fake-shell.js";
 import { makeCertificates } from "../../support/doors/certificates.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { readableLog } from "../../support/log-lines.js";
 import { startCli, type TestProcess } from "../../support/process.js";
 import { scratchFolder } from "../../support/up.js";
+import { eventually } from "../../support/wait.js";
 
 leakGuard();
 const broker = await startBroker(WHOLE_FILE);
@@ -138,6 +142,37 @@ test("with TLS, a policy and a token: submit, top and control call over https, a
   ]) {
     assert.ok(!text.includes(token.slice(3)));
   }
+});
+
+test("keys of signed tokens come over https from a server whose CA NODE_EXTRA_CA_CERTS names, and the log says so when it is not named", async (t) => {
+  const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
+  const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k" }] });
+  const [key, cert] = [readFileSync(certificates.server.key), readFileSync(certificates.server.cert)];
+  const idp = createHttpsServer({ key, cert }, (_, res) => res.end(keys));
+  await new Promise<void>((done) => idp.listen(0, "127.0.0.1", done));
+  cleanUp(t, () => new Promise((done) => idp.close(done)));
+  const jwks = `https://127.0.0.1:${(idp.address() as AddressInfo).port}/keys`;
+  const jwt = { jwks, issuer: "https://idp.test", audience: "poolmesh" };
+  const grants = [{ who: "jwt:carol", role: "viewer", pools: ["*"] }];
+  writeFileSync(file("signed.json"), JSON.stringify({ jwt, grants }));
+  const signed = await new SignJWT({ sub: "carol", iss: jwt.issuer, aud: jwt.audience })
+    .setProtectedHeader({ alg: "RS256", kid: "k" })
+    .setExpirationTime("5m")
+    .sign(privateKey);
+  writeFileSync(file("carol.token"), signed, { mode: 0o600 });
+  const meter = ["meter", "--policy-file", file("signed.json")];
+  const view = (url: string) => cli(["workers", "--url", url, "--token-file", file("carol.token")]);
+  const trusting = await serve(meter, { NODE_EXTRA_CA_CERTS: certificates.ca });
+  await eventually(async () => /w1/.test((await view(trusting.url)).stdout));
+  const wary = await serve(meter);
+  const unseen = await view(wary.url);
+  assert.match(unseen.stderr, /the keys that check it cannot be had now/);
+  await wary.process.line(/cannot be fetched/);
+  assert.match(
+    wary.process.stdout,
+    /"host":"127.0.0.1:\d+","error":"\w+: name the CA of the server in NODE_EXTRA_CA_CERTS"/,
+  );
+  await Promise.all([trusting.process.stop(), wary.process.stop()]);
 });
 
 test("beyond loopback: refused with what is missing, allowed by --insecure, which says what it means at every start", async (t) => {
