@@ -41,7 +41,10 @@ export class Bearers {
   callerOf(token: string, from: string): Caller | Promise<Caller> {
     const sha256 = hashToken(token);
     const waitMs = this.#known.has(sha256) ? 0 : this.#guesses.waitMs(from, performance.now());
-    if (waitMs > 0) throw unauthenticated("too many wrong tokens from this address: wait", waitMs);
+    if (waitMs > 0) {
+      const seconds = Math.ceil(waitMs / 1_000);
+      throw unauthenticated(`too many wrong tokens from this address: try again in ${seconds} s`, waitMs);
+    }
     const wrong = (error: unknown): never => this.#wrong(error, sha256, from);
     try {
       requireShape(token);

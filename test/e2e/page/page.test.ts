@@ -163,6 +163,7 @@ describe("live page", { skip }, () => {
   test("a meter with TLS and a policy shows nothing until a token is typed, and the page keeps it in memory only", async (t) => {
     const files = await makePolicy(t);
     const token = files.token("reader", "operator", ["*"]);
+    const viewer = files.token("viewer", "viewer", ["*"]);
     files.write([]);
     const { pool, worker } = await startWorker(t, broker, { run: () => 1 });
     const { cert: tlsCertFile, key: tlsKeyFile } = makeCertificates(t).server;
@@ -176,6 +177,21 @@ describe("live page", { skip }, () => {
     await page.keyboard.press("Enter");
     await dialog.getByText("The meter does not accept this token").waitFor();
     if (process.env.PAGE_SHOT !== undefined) await page.screenshot({ path: process.env.PAGE_SHOT });
+    await dialog.getByLabel("Token").fill(viewer);
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByRole("button", { name: "Pause w1" }).click();
+    const mayNot = page.getByRole("dialog", { name: "Pause w1?" });
+    await mayNot.getByRole("button", { name: "Pause" }).click();
+    await mayNot.getByText("This token does not do: token:viewer may not control workers in any pool.").waitFor();
+    assert.equal(worker.workerState, 2);
+    await mayNot.getByLabel("Control token").fill("pm_wrong");
+    await page.keyboard.press("Enter");
+    await mayNot.getByText("The meter does not accept this token").waitFor();
+    assert.equal(await mayNot.getByLabel("Control token").isVisible(), true);
+    await page.keyboard.press("Escape");
+    files.revoke("viewer");
+    await dialog.getByText(/The meter does not accept this token/).waitFor();
     await dialog.getByLabel("Token").fill(token);
     await page.keyboard.press("Enter");
     await dialog.waitFor({ state: "hidden" });

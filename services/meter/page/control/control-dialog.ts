@@ -11,6 +11,7 @@ import { WorkerOp } from "../../../../gen/poolmesh/v1/meter_pb.js";
 import { fromConnectError } from "../../../../mesh/wire/connect-errors.js";
 import { element, setText } from "../element.js";
 import { type ControlVerb, VERB_MEANING } from "./control-verbs.js";
+import { refusalText } from "./refusal-text.js";
 import type { Session } from "./session.js";
 
 const OPS: Readonly<Record<ControlVerb, WorkerOp>> = {
@@ -29,10 +30,11 @@ export class ControlDialog {
   readonly #tokenInput = element("input");
   readonly #failure = element("p", "failure");
   readonly #confirm = element("button", "primary");
-  #token = "";
   readonly #session: Session;
-  /** The reader's own token does not do for control. */
-  #wasRefused = false;
+  /** What was typed here, once it has worked. */
+  #typed = "";
+  /** The reader's own token, when it does not do for control. */
+  #refused = "";
   #asked: { verb: ControlVerb; row: WorkerRow } | undefined;
 
   constructor(session: Session) {
@@ -60,7 +62,6 @@ export class ControlDialog {
   /** Opens the confirmation. */
   ask(verb: ControlVerb, row: WorkerRow): void {
     this.#asked = { verb, row };
-    if (!this.#wasRefused && this.#token === "") this.#token = this.#session.token() ?? "";
     setText(this.#title, `${verb} ${row.worker}?`);
     setText(this.#meaning, VERB_MEANING[verb]);
     setText(this.#confirm, verb);
@@ -68,6 +69,12 @@ export class ControlDialog {
     this.#tokenField.hidden = this.#token !== "";
     this.#dialog.showModal();
     (this.#token === "" ? this.#tokenInput : this.#confirm).focus();
+  }
+
+  /** What to bear without asking: what was typed here, else the reader's own token; "" when neither does. */
+  get #token(): string {
+    const token = this.#typed === "" ? (this.#session.token() ?? "") : this.#typed;
+    return token === this.#refused ? "" : token;
   }
 
   async #carryOut(): Promise<void> {
@@ -81,24 +88,24 @@ export class ControlDialog {
         { pool: heartbeat?.pool ?? "", worker: heartbeat?.worker ?? "", op: OPS[asked.verb] },
         { headers: { authorization: `Bearer ${token}` }, timeoutMs: 10_000 },
       );
-      this.#token = token;
+      if (token !== this.#session.token()) this.#typed = token;
       this.#tokenInput.value = "";
       this.#dialog.close();
     } catch (error) {
-      this.#failed(error instanceof PoolError ? error : fromConnectError(error));
+      this.#failed(error instanceof PoolError ? error : fromConnectError(error), token);
     } finally {
       this.#confirm.disabled = false;
     }
   }
 
-  #failed(error: PoolError): void {
-    const refused = error.reason === "unauthenticated" || error.reason === "permission_denied";
-    if (refused) {
-      this.#token = "";
-      this.#wasRefused = true;
+  #failed(error: PoolError, token: string): void {
+    const refusal = refusalText(error);
+    if (refusal !== undefined) {
+      this.#typed = "";
+      if (token === this.#session.token()) this.#refused = token;
     }
     this.#tokenField.hidden = this.#token !== "";
-    setText(this.#failure, refused ? "The meter does not accept this token." : error.message);
-    if (refused) this.#tokenInput.select();
+    setText(this.#failure, refusal ?? error.message);
+    if (refusal !== undefined) this.#tokenInput.select();
   }
 }

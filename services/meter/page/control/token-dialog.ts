@@ -1,6 +1,7 @@
 /** Asks for a token when the meter does not show its values without one. */
 import type { Connection } from "../../../../browser.js";
 import { element, setText } from "../element.js";
+import { refusalText } from "./refusal-text.js";
 import type { Session } from "./session.js";
 
 /** One dialog, open while the meter refuses. */
@@ -71,8 +72,5 @@ export class TokenDialog {
 /** Why the meter refuses; undefined when it does not. Without a token it refuses everybody alike, which needs no words. */
 function refusalIn(connection: Connection): string | undefined {
   if (connection.state !== "disconnected" || Number.isFinite(connection.retryInMs)) return undefined;
-  const { reason } = connection.error;
-  const message = connection.error.message.replace(/^authorization: /, "");
-  if (reason === "permission_denied") return `This token does not do: ${message}.`;
-  return reason === "unauthenticated" ? `The meter does not accept this token: ${message}.` : undefined;
+  return refusalText(connection.error);
 }
