@@ -19,7 +19,7 @@ import {
   type Server as TlsServer,
 } from "node:tls";
 import { Lifecycle } from "../process/lifecycle.js";
-import { type Logger, silentLog } from "../process/log.js";
+import { type Logger, silentLog, unconditional } from "../process/log.js";
 import type { Listen } from "../process/options.js";
 import { readVersion } from "./first-bytes.js";
 import { listenFailure } from "./listen-failure.js";
@@ -92,14 +92,15 @@ export class HttpPort extends Lifecycle {
   readonly #responses = new OpenSet<HttpResponse>();
   readonly #unused = new UnusedConnections();
   readonly #certified = new CertifiedClients();
-  readonly #log: Logger;
+  /** For what concerns access. */
+  readonly #audit: Logger;
   #bound: Promise<void> | undefined;
 
   constructor(parts: PortParts) {
     super();
     const { listen, listener, limits, log = silentLog, tls } = parts;
     this.#listen = listen;
-    this.#log = log;
+    this.#audit = unconditional(log);
     this.#tls = tls;
     this.#limits = { ...DEFAULTS, ...limits };
     const answer = (req: HttpRequest, res: HttpResponse): void => {
@@ -160,7 +161,7 @@ export class HttpPort extends Lifecycle {
     (this.#tcp as TlsServer).setSecureContext(context);
     if (context.ca === undefined) return;
     for (const socket of this.#certified.strangersTo(String(context.ca))) {
-      refuseCertificate(socket, "the client CA is another one now", this.#log);
+      refuseCertificate(socket, "the client CA is another one now", this.#audit);
     }
   }
 
@@ -183,7 +184,7 @@ export class HttpPort extends Lifecycle {
       socket.disableRenegotiation();
       socket.on("error", () => socket.destroy());
       if (isForeign(socket)) {
-        refuseCertificate(socket, String(socket.authorizationError), log);
+        refuseCertificate(socket, String(socket.authorizationError), this.#audit);
         return;
       }
       this.#certified.add(socket);
@@ -229,7 +230,7 @@ function isForeign(socket: TLSSocket): boolean {
 }
 
 function refuseCertificate(socket: TLSSocket, why: string, log: Logger): void {
-  log.warn({ from: socket.remoteAddress, why }, "a client certificate is refused");
+  log.warn({ audit: "refused", from: socket.remoteAddress, why }, "a client certificate is refused");
   socket.destroy();
 }
 

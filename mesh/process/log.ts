@@ -25,9 +25,9 @@ export const silentLog: Logger = Object.assign(pino({ level: "silent" }), { [SAY
 const MAX_TEXT_LENGTH = 8_192;
 const MAX_DEPTH = 4;
 
-/** A logger for lines that are written whatever the level of `log`; not for {@link silentLog}. */
+/** A logger for lines that are written whatever the level of `log`; not for {@link silentLog}, and not when a library's user gives a logger that has no children. */
 export function unconditional(log: Logger): Logger {
-  return SAYS_NOTHING in log ? log : log.child({}, { level: "info" });
+  return SAYS_NOTHING in log || typeof log.child !== "function" ? log : log.child({}, { level: "info" });
 }
 
 /**

@@ -22,7 +22,7 @@ const certificates = makeCertificates(WHOLE_FILE);
 const files = await makePolicy(WHOLE_FILE);
 const { ca, server, client: pair, folder } = certificates;
 const tokenFile = join(folder, "ci.token");
-writeFileSync(tokenFile, `${files.token("ci", "submitter", ["adder"])}\n`);
+writeFileSync(tokenFile, `${files.token("ci", "submitter", ["adder"])}\n`, { mode: 0o600 });
 files.write([{ who: "cert:client", role: "submitter", pools: ["adder"] }]);
 const edge = {
   tlsCertFile: server.cert,

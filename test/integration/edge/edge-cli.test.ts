@@ -43,7 +43,7 @@ async function serve(
 async function newToken(name: string, role: string, pool: string): Promise<string> {
   const { code, stdout, stderr } = await cli(["token", "new", name, "--role", role, "--pool", pool, ...TOKENS]);
   assert.equal(code, 0, stderr);
-  writeFileSync(file(`${name}.token`), stdout);
+  writeFileSync(file(`${name}.token`), stdout, { mode: 0o600 });
   return stdout.trim();
 }
 

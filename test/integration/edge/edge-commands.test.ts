@@ -18,7 +18,7 @@ const certificates = makeCertificates(WHOLE_FILE);
 const files = await makePolicy(WHOLE_FILE);
 const tokenFile = (name: string, role: Parameters<typeof files.token>[1], pools: readonly string[]): string => {
   const path = join(certificates.folder, `${name}.token`);
-  writeFileSync(path, `${files.token(name, role, pools)}\n`);
+  writeFileSync(path, `${files.token(name, role, pools)}\n`, { mode: 0o600 });
   return path;
 };
 const tokens = {

@@ -19,7 +19,7 @@ const files = await makePolicy(WHOLE_FILE);
 const token = files.token("ci", "operator", ["*"]);
 files.write([]);
 const tokenFile = join(certificates.folder, "ci.token");
-writeFileSync(tokenFile, token);
+writeFileSync(tokenFile, token, { mode: 0o600 });
 const TLS = ["--tls-cert-file", certificates.server.cert, "--tls-key-file", certificates.server.key];
 const NO_BROKER = { NATS_URL: "nats://127.0.0.1:1" };
 
