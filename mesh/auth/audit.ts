@@ -1,9 +1,9 @@
 /**
  * The lines that tell who was let in to do what, and who was refused.
  *
- * Each has `audit`: "allowed" before something is done, "failed" when it then came to
- * nothing, "refused", "wrong token"; and `who`, `what`, `pool` and `from`. They are written whatever
- * the log level is. Texts that a caller chose are bounded, and a token is in none of
+ * Each has `audit`: "allowed" before something is done, "failed" when the call then
+ * failed, "refused", "wrong token"; and `who`, `what`, `pool` and `from`. They are written
+ * whatever the log level is. Texts that a caller chose are bounded, and a token is in none of
  * them. Views and submits that are allowed have no line: there are too many.
  */
 import { ConnectError } from "@connectrpc/connect";
@@ -41,7 +41,7 @@ export class Audit {
     this.#log.info({ audit: "allowed", ...bounded(deed) }, "audit");
   }
 
-  /** What was allowed did not come about. */
+  /** The call of what was allowed has failed. */
   failed(deed: Deed, error: unknown): void {
     const { reason } = error instanceof ConnectError ? fromConnectError(error) : toPoolError(error);
     this.#log.warn({ audit: "failed", ...bounded(deed), reason }, "audit");

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
@@ -13,6 +15,7 @@ import { silentLog } from "../../../mesh/process/log.js";
 import type { Owner } from "../../support/clean-up.js";
 import { AUDIENCE, ISSUER, makePolicy, type PolicyFiles } from "../../support/doors/policy.js";
 import { leakGuard } from "../../support/leak-guard.js";
+import { readableLog } from "../../support/log-lines.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
@@ -122,4 +125,36 @@ test("a token that a key cannot check, one that is too long and one that is malf
   await hear("pm_wrong");
   assert.match(await hear(late), /too many wrong tokens from this address/);
   assert.equal(await hear(right), "", "a token that was right lately is looked at");
+});
+
+test("a key that has left a key set behind a URL ends the right of a token in use once the keys are fetched again, and an outage ends none", async (t) => {
+  const files = await makePolicy(t);
+  const { keys } = JSON.parse(files.read("keys.json")) as { keys: JWK[] };
+  let answer: { status: number; keys: readonly JWK[] } = { status: 200, keys };
+  const idp = createServer((_, res) => res.writeHead(answer.status).end(JSON.stringify({ keys: answer.keys })));
+  await new Promise<void>((resolve) => idp.listen(0, "127.0.0.1", resolve));
+  t.after(() => new Promise((resolve) => idp.close(resolve)));
+  const jwks = `http://127.0.0.1:${(idp.address() as AddressInfo).port}/keys`;
+  files.write(ALICE, { jwt: { jwks, issuer: ISSUER, audience: AUDIENCE } });
+  const { log, named } = readableLog();
+  const keeper = new PolicyKeeper(files.file, log);
+  keeper.start();
+  t.after(() => keeper.stop());
+  const exp = Math.floor(Date.now() / 1_000) + 7_200;
+  const caller = await new PolicyIdentity(keeper).ofToken(await files.jwt("alice", { exp }));
+  const [wallNow, monotonicNow] = [Date.now.bind(Date), performance.now.bind(performance)];
+  let aheadMs = 0;
+  t.mock.method(Date, "now", () => wallNow() + aheadMs);
+  t.mock.method(performance, "now", () => monotonicNow() + aheadMs);
+  const later = async (now: typeof answer): Promise<boolean> => {
+    answer = now;
+    aheadMs += 11 * 60_000;
+    await caller.judge();
+    return caller.may("view", "adder");
+  };
+  assert.equal(caller.judge(), undefined, "it was judged just now");
+  assert.equal(await later({ status: 200, keys }), true);
+  assert.equal(await later({ status: 503, keys: [] }), true);
+  assert.equal(named("the keys of signed tokens (jwt.jwks) cannot be fetched")[0]?.error, "HTTP status 503");
+  assert.equal(await later({ status: 200, keys: [{ ...keys[0], kid: "k2" } as JWK] }), false);
 });
