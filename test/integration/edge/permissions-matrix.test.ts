@@ -57,6 +57,17 @@ async function tryTheTable(t: Owner, binary: string): Promise<void> {
   }
 }
 
+/** A broker of each version for each kind of users. */
+async function brokersOf(t: Owner): Promise<{ kind: string; mesh: RightsBroker }[]> {
+  const each = KINDS.flatMap((kind) => SERVERS.map(({ version, binary }) => ({ kind, version, binary })));
+  return Promise.all(
+    each.map(async ({ kind, version, binary }) => ({
+      kind: `${kind}, nats-server ${version}`,
+      mesh: await startRightsBroker(t, kind, HOLDERS, binary),
+    })),
+  );
+}
+
 /** What the rights are for, in the words of a person, and not made from the table. */
 const MUST_BE_REFUSED: Readonly<Record<Role, readonly string[]>> = {
   client: [
@@ -79,6 +90,8 @@ const MUST_BE_REFUSED: Readonly<Record<Role, readonly string[]>> = {
     ...["publish pool.a.heartbeat.other", "publish pool.a.submit", "publish pool.a.job", "publish pool.a.cancel.x"],
     ...["publish _INBOX.client.own.x.1.token", "publish pool.a.control.other", "publish $JS.API.STREAM.DELETE.x"],
     ...["subscribe $SRV.PING.poolmesh-manager.every", "subscribe pool.a.job thieves"],
+    ...["subscribe pool.a.job *", "subscribe pool.a.job >", "subscribe pool.a.* workers", "subscribe pool.a.> workers"],
+    ...["subscribe pool.> workers", "subscribe > workers", "subscribe pool.*.job workers", "subscribe $SRV.> workers"],
   ],
   manager: [
     ...[
@@ -94,8 +107,7 @@ const MUST_BE_REFUSED: Readonly<Record<Role, readonly string[]>> = {
 };
 
 test("permissions - no role reads other pools, other workers' jobs or the answers of others", async (t) => {
-  for (const kind of KINDS) {
-    const mesh = await startRightsBroker(t, kind, HOLDERS);
+  for (const { kind, mesh } of await brokersOf(t)) {
     for (const role of ROLES) {
       const rights = HOLDERS.find(({ holder }) => holder.role === role) ?? assert.fail();
       const attempts = MUST_BE_REFUSED[role].map(fromWords);
@@ -136,8 +148,7 @@ const MUST_BE_REFUSED_DURABLE: Readonly<Record<(typeof DURABLE_ROLES)[number], r
 };
 
 test("permissions - the durable lane gives nobody other pools' jobs, other streams of the account, or a stream's end", async (t) => {
-  for (const kind of KINDS) {
-    const mesh = await startRightsBroker(t, kind, HOLDERS);
+  for (const { kind, mesh } of await brokersOf(t)) {
     for (const role of DURABLE_ROLES) {
       const isIt = ({ holder }: Rights): boolean => holder.role === role && holder.name === "lasting";
       const rights = HOLDERS.find(isIt) ?? assert.fail();
