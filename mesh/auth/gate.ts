@@ -52,6 +52,16 @@ interface Wish {
   readonly target?: string;
 }
 
+/** What a request may select: workers, or dead letters. */
+interface Selector {
+  readonly worker?: unknown;
+  readonly jobIds?: unknown;
+  readonly all?: unknown;
+}
+
+/** So many jobs are named in a line of the audit. */
+const MAX_TARGETS = 4;
+
 /** One server's gate. */
 export class Gate {
   readonly #identity: Identity;
@@ -208,10 +218,11 @@ function isGranted(caller: Caller, line: RightLine, pool: string): boolean {
   return line.pool === "any" ? caller.mayAnywhere(line.right) : caller.may(line.right, pool);
 }
 
-/** The worker or the job that a request names. */
+/** The worker or the jobs that a request names. */
 function targetOf(message: unknown): { target?: string } {
-  const { worker, jobId, selector } = message as { worker?: unknown; jobId?: unknown; selector?: { worker?: unknown } };
-  const target = worker ?? selector?.worker ?? jobId;
+  const { worker, jobId, selector } = message as { worker?: unknown; jobId?: unknown; selector?: Selector };
+  const jobs = Array.isArray(selector?.jobIds) ? selector.jobIds.slice(0, MAX_TARGETS).join(",") : "";
+  const target = worker ?? selector?.worker ?? jobId ?? (selector?.all === true ? "all" : jobs);
   return typeof target === "string" && target !== "" ? { target } : {};
 }
 

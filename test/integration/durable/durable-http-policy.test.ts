@@ -83,9 +83,11 @@ test("durable HTTP - a stored job belongs to its caller: others neither read nor
   assert.deepEqual((await admin.getDead({ pool: POOL, jobId: "dead" })).input, { case: "json", value: seenAs("bad") });
   await operator.purgeDead({ selector: { pool: POOL, jobIds: ["dead"] } });
 
-  const deeds = lines.filter(({ audit }) => audit === "allowed").map(({ who, what }) => `${who} ${what}`);
-  assert.ok(deeds.includes("token:operator /poolmesh.v1.DurableService/PurgeDead"), deeds.join());
-  assert.ok(deeds.includes("token:admin /poolmesh.v1.DurableService/GetJob"), deeds.join());
+  const deeds = lines
+    .filter(({ audit }) => audit === "allowed")
+    .map(({ who, what, target }) => `${who} ${what} ${target}`);
+  assert.ok(deeds.includes("token:operator /poolmesh.v1.DurableService/PurgeDead dead"), deeds.join());
+  assert.ok(deeds.includes("token:admin /poolmesh.v1.DurableService/GetJob hers"), deeds.join());
 });
 
 test("durable HTTP - a viewer sees the jobs and the lane of its pool, and nothing of all pools", async () => {

@@ -185,6 +185,13 @@ test("one job of a stream for another pool is refused, the others of the stream 
   runs = 0;
 });
 
+test("reflection describes the services to who may view one pool at least", async () => {
+  for (const call of guarded.filter(({ path }) => path.includes("ServerReflection"))) {
+    assert.equal(await codeOf(call, bearer(tokens.viewer)), undefined, call.path);
+    assert.equal(await codeOf(call, {}), Code.Unauthenticated, call.path);
+  }
+});
+
 test("a caller who shows nothing, or a token that is false, is told so by every RPC, nothing happens, and it is written down", async () => {
   const ended = files.token("ended", "admin", ["*"], new Date(Date.now() - 1_000).toISOString());
   await eventually(async () => (await codeOf(guarded[0] as EdgeCall, bearer(ended))) === Code.Unauthenticated);

@@ -9,12 +9,12 @@ import type { Job } from "../../../services/worker/worker.js";
 import { Worker } from "../../../services/worker/worker.js";
 import { cleanUp, type Owner } from "../../support/clean-up.js";
 import { runInShell } from "../../support/docs/fake-shell.js";
-import { type Kind, type RightsBroker, startRightsBroker } from "../../support/doors/rights-broker.js";
+import { type Kind, type RightsBroker, serversOfTests, startRightsBroker } from "../../support/doors/rights-broker.js";
 import { Thief } from "../../support/doors/thief.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { readableLog } from "../../support/log-lines.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
-import { eventually, gate } from "../../support/wait.js";
+import { eventually, gate, within } from "../../support/wait.js";
 
 leakGuard();
 
@@ -41,8 +41,8 @@ class StrictMesh {
     this.rights = rights;
   }
 
-  static async start(t: Owner, kind: Kind): Promise<StrictMesh> {
-    return new StrictMesh(t, await startRightsBroker(t, kind, Object.values(RIGHTS)));
+  static async start(t: Owner, kind: Kind, binary?: string): Promise<StrictMesh> {
+    return new StrictMesh(t, await startRightsBroker(t, kind, Object.values(RIGHTS), binary));
   }
 
   /** What the broker has refused to any part. */
@@ -222,6 +222,30 @@ test("permissions - who has a worker's credential forges none of six outcomes an
   assert.deepEqual(texts, Array(6).fill('"hold"'));
   await own;
 });
+
+for (const { version, binary } of await serversOfTests()) {
+  test(`permissions - who has a worker's credential keeps no manager alive that is dead: its clients hear so at once (nats-server ${version})`, async (t) => {
+    const mesh = await StrictMesh.start(t, "users", binary);
+    const proxy = new TcpProxy(mesh.rights.broker.url);
+    cleanUp(t, () => proxy.stop());
+    await proxy.start();
+    await mesh.manager(RIGHTS.m1, proxy.url);
+    const worker = await mesh.worker(RIGHTS.w2, 1);
+    const client = await mesh.client();
+    const thief = await Thief.connect(t, mesh.rights, RIGHTS.w1);
+    const pings = ["$SRV.>", "$SRV.PING.>", "$SRV.*", "$SRV.PING.poolmesh-manager", "$SRV.PING.poolmesh-manager.m1"];
+    thief.poseAs("poolmesh-manager", "m1", ...pings, "$SRV.PING.poolmesh-manager.>", "$SRV.*.poolmesh-manager.m1");
+    await thief.flush();
+    const outcome = client.submit('"hold"', { timeoutMs: 60_000 }).then(
+      () => "ok",
+      (error: { reason: string }) => error.reason,
+    );
+    await eventually(() => worker.busy === 1);
+    proxy.reset({ refuse: true });
+    assert.equal(await within(outcome, { limitMs: 20_000 }), "bus_unavailable");
+    mesh.held.open();
+  });
+}
 
 async function meterSees(meter: Meter, slots: number): Promise<void> {
   await eventually(async () => (await total(meter)).slots === slots, { what: `${slots} slots` });

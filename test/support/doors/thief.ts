@@ -97,6 +97,18 @@ export class Thief {
     }
   }
 
+  /** Answers whoever asks for a service on these subjects, in the name of another. */
+  poseAs(service: string, id: string, ...subjects: readonly string[]): void {
+    const answer = { type: "io.nats.micro.v1.ping_response", name: service, id, version: "1.0.0", metadata: {} };
+    for (const subject of subjects) {
+      this.#nc.subscribe(subject, {
+        callback: (error, msg) => {
+          if (error === null && msg.reply) this.#nc.publish(msg.reply, JSON.stringify(answer));
+        },
+      });
+    }
+  }
+
   flush(): Promise<void> {
     return this.#nc.flush();
   }
