@@ -20,9 +20,10 @@ import { type Staged, stageDocuments } from "./stage.js";
 const ROOT = packageRoot();
 const STAGE = join(ROOT, ".cache", "docs-site");
 /** Those that the sources use; what is generated bears one of its own. */
-const BLOCK_TAGS = "category default defaultValue deprecated example generated module param returns see throws typeParam"
-  .split(" ")
-  .map((name) => `@${name}`);
+const BLOCK_TAGS =
+  "category default defaultValue deprecated example generated module param returns see throws typeParam"
+    .split(" ")
+    .map((name) => `@${name}`);
 const REPOSITORY_FILES = "docs/ and scripts/docs/";
 
 const site = resolve(process.argv[2] ?? join(ROOT, "site"));
@@ -81,7 +82,13 @@ function typedoc({ folder, documents }: Staged): void {
     }),
   );
   const hook = join(ROOT, "scripts/docs/typescript-for-docs.js");
-  run("TypeDoc", process.execPath, ["--import", hook, join(ROOT, "node_modules/typedoc/bin/typedoc"), "--options", options]);
+  run("TypeDoc", process.execPath, [
+    "--import",
+    hook,
+    join(ROOT, "node_modules/typedoc/bin/typedoc"),
+    "--options",
+    options,
+  ]);
 }
 
 function run(what: string, command: string, args: readonly string[]): void {

@@ -99,7 +99,8 @@ class Page {
       return `map of ${key} to ${value}`;
     }
     const type = field.typeName === "" ? scalar(field.type) : this.#type(field.typeName);
-    const oneof = field.proto3Optional || field.oneofIndex === undefined ? undefined : owner.oneofDecl[field.oneofIndex];
+    const oneof =
+      field.proto3Optional || field.oneofIndex === undefined ? undefined : owner.oneofDecl[field.oneofIndex];
     if (field.label === FieldDescriptorProto_Label.REPEATED) return `list of ${type}`;
     if (field.proto3Optional) return `${type}, optional`;
     return hasOneof(field) && oneof !== undefined ? `${type}, one of \`${oneof.name}\`` : type;

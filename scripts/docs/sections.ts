@@ -56,7 +56,7 @@ export function inOrder(paths: readonly string[]): string[] {
 }
 
 function placeIn(documents: readonly string[], path: string): number {
-  return documents.findIndex((each) => (each.endsWith("/") ? path.startsWith(each) : path === each));
+  return documents.findIndex((each) => path === each || (each.endsWith("/") && path.startsWith(each)));
 }
 
 function nameRank(path: string): string {
