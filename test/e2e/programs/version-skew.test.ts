@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import type { Finding } from "../../../cli/doctor/finding.js";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
@@ -14,6 +15,7 @@ import { PoolError } from "../../../mesh/errors.js";
 import { previousRelease } from "../../../scripts/previous-release.js";
 import type { Job } from "../../../services/worker/worker.js";
 import { startBroker, WHOLE_FILE } from "../../support/broker.js";
+import { runInShell } from "../../support/docs/fake-shell.js";
 import { bearControl } from "../../support/doors/control-token.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { type Release, releaseIn, thisRelease } from "../../support/programs/releases.js";
@@ -70,6 +72,21 @@ test("skew - stored jobs of either release are run by the other's manager and wo
     assert.equal((await again.result({ timeoutMs: 10_000 })).json(), 42, "the kept outcome, without a worker");
     await next.stop();
   }
+});
+
+test("skew - poolmesh workers and poolmesh doctor tell the versions of a mixed mesh", { skip }, async (t) => {
+  await before.manager(t, { pools: ["told"] });
+  for (const [index, release] of [today, before].entries()) await release.worker(t, workerOptions("told", `w${index}`));
+  const env = { NATS_URL: broker.url };
+  const { stdout } = await runInShell(["workers", "told"], env);
+  for (const { version } of [today, before]) assert.match(stdout, new RegExp(` ${version} *$`, "m"));
+  const doctor = await runInShell(["doctor", "--json"], env);
+  const findings = JSON.parse(doctor.stdout) as Finding[];
+  const { state, found } = findings.find(({ what }) => what === "poolmesh") ?? {};
+  assert.deepEqual(
+    [state, found],
+    ["ok", `mixed versions: ${before.version} (1 manager, 1 worker), ${today.version} (1 worker)`],
+  );
 });
 
 test("skew - a mesh that is upgraded and taken back while jobs run loses none; at most a manager that stops refuses them", {
