@@ -78,7 +78,7 @@ function typedoc({ folder, documents }: Staged): void {
       categoryOrder: SECTIONS.map(({ title }) => title),
       sort: ["documents-first", "kind", "alphabetical-ignoring-documents"],
       sortEntryPoints: false,
-      highlightLanguages: ["ts", "js", "json", "sh", "console", "yaml", "go", "python", "proto", "text"],
+      highlightLanguages: ["ts", "js", "json", "sh", "console", "yaml", "go", "python", "proto", "text", "log", "diff"],
     }),
   );
   const hook = join(ROOT, "scripts/docs/typescript-for-docs.js");
