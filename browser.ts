@@ -1,6 +1,9 @@
 /**
  * `poolmesh/browser`: the live capacity of pools, for pages and for programs.
  * It runs in browsers and in Node, and needs only a meter's URL.
+ *
+ * @module poolmesh/browser
+ * @category API
  */
 export type { BackoffOptions } from "./browser/backoff.js";
 export type { Connection } from "./browser/connection.js";

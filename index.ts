@@ -5,6 +5,9 @@
  * {@link Manager} (embedded) or a {@link Client} (light, needs a manager
  * somewhere) submits them. Streams of capacity for browsers are in
  * `poolmesh/browser`, tools for tests in `poolmesh/testing`.
+ *
+ * @module poolmesh
+ * @category API
  */
 
 /** Around each submission of a client, and what happens to it. */

@@ -2,6 +2,9 @@
  * `poolmesh/testing`: tests of handlers and of programs that submit jobs, in the test's own process.
  *
  * It needs no broker, and works in any test runner.
+ *
+ * @module poolmesh/testing
+ * @category API
  */
 export {
   type HandlerExports,

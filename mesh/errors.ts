@@ -101,7 +101,7 @@ export interface PoolErrorOptions {
   /** With `pool_full`: busy ÷ capacity, and jobs parked. */
   utilization?: number;
   parked?: number;
-  /** With `job_failed` and `job_rejected`: the handler's own code for it, see {@link isJobCode}. Of a typed pool: "schema.…". */
+  /** With `job_failed` and `job_rejected`: the handler's own code for it: 1 to 64 letters, digits, `_`, `.`, `:` and `-`. Of a typed pool: "schema.…". */
   jobCode?: string;
   /** What is wrong with a value that does not fit a typed pool's schema. Only where it was checked; the message crosses the wire. */
   issues?: readonly SchemaIssue[];

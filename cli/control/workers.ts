@@ -45,6 +45,7 @@ const COLUMNS: readonly Column[] = [
   { title: "RUNS IN" },
   { title: "HOST" },
   { title: "PID", align: "right" },
+  { title: "VERSION" },
   { title: "LABELS" },
 ];
 
@@ -146,6 +147,7 @@ function cells(out: Output, worker: Heartbeat, nowMs: number): Cell[] {
     Isolation[worker.isolation]?.toLowerCase().replace("unspecified", "") ?? "",
     plainText(worker.host, 40),
     String(worker.pid),
+    plainText(worker.version, 30),
     labelsText(worker.labels),
   ];
   return [

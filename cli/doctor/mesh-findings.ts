@@ -7,8 +7,12 @@ import { streamsCovering } from "../../services/manager/stream-check.js";
 import { rollCall } from "../control/roll-call.js";
 import type { Link } from "../link.js";
 import type { Finding } from "./finding.js";
+import { type SeenVersion, type VersionedPart, versionFindings } from "./version-findings.js";
 
 const PING_MS = 500;
+const SERVICES = Object.entries(SERVICE_NAMES) as [VersionedPart, string][];
+/** At most this many services are counted. */
+const MAX_SERVICES = 100_000;
 /** What clocks that are off cost: the mesh measures ages without them. */
 const CLOCK_COSTS = "times in logs differ, and so do deadlines of senders that only name an instant (Pool-Expires-At)";
 /** Where brokers from 2.10 on tell their time. */
@@ -34,9 +38,9 @@ export async function streamFindings({ bus, subjects }: Link): Promise<Finding[]
 
 /** Managers, meters and workers that answer. */
 export async function serviceFindings(link: Link): Promise<Finding[]> {
-  const [counts, workers] = await Promise.all([countServices(link), rollCall(link)]);
-  const managers = counts.get(SERVICE_NAMES.manager) ?? 0;
-  const meters = counts.get(SERVICE_NAMES.meter) ?? 0;
+  const [seen, workers] = await Promise.all([seenServices(link), rollCall(link)]);
+  const managers = seen.filter(({ part }) => part === "manager").length;
+  const meters = seen.filter(({ part }) => part === "meter").length;
   const pools = new Set(workers.map(({ pool }) => pool)).size;
   return [
     managers > 0
@@ -53,6 +57,7 @@ export async function serviceFindings(link: Link): Promise<Finding[]> {
     workers.length > 0
       ? { state: "ok", what: "workers", found: `${workers.length} in ${plural(pools, "pool")}` }
       : { state: "note", what: "workers", found: "none", advice: "poolmesh worker --pool NAME --handler FILE" },
+    ...versionFindings(seen),
     ...workerClockFindings(workers, Date.now()),
   ];
 }
@@ -90,17 +95,14 @@ export function workerClockFindings(workers: readonly Heartbeat[], nowMs: number
   return [{ state: "note", what: "workers' clocks", found, advice: `set the clocks by NTP: ${CLOCK_COSTS}` }];
 }
 
-async function countServices({ inbox }: Link): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
+async function seenServices({ inbox }: Link): Promise<SeenVersion[]> {
+  const seen: SeenVersion[] = [];
   await inbox.askAll({ subject: "$SRV.PING", limitMs: PING_MS }, ({ data }) => {
-    const name = nameIn(Buffer.from(data).toString());
-    if (name !== "") counts.set(name, (counts.get(name) ?? 0) + 1);
+    const { name, version } = parse(Buffer.from(data).toString());
+    const [part] = SERVICES.find(([, service]) => service === name) ?? [];
+    if (part !== undefined && seen.length < MAX_SERVICES) seen.push({ part, version: String(version ?? "") });
   });
-  return counts;
-}
-
-function nameIn(text: string): string {
-  return String(parse(text).name ?? "");
+  return seen;
 }
 
 function timeIn(text: string): string {

@@ -63,8 +63,6 @@ const MARK = Symbol.for("poolmesh.PoolDefinition");
 /**
  * Defines a typed pool, for callers and workers alike.
  *
- * @param input the schema of a job's payload: of a library with the Standard Schema interface, or of a protobuf message
- * @param output the schema of its result
  * @throws PoolError `invalid_argument`, field "pool", "input" or "output"
  */
 export function definePool<const I extends Schema, const O extends Schema>({
@@ -72,8 +70,11 @@ export function definePool<const I extends Schema, const O extends Schema>({
   input,
   output,
 }: {
+  /** The pool's name. */
   readonly name: string;
+  /** The schema of a job's payload: of a library with the Standard Schema interface, or of a protobuf message. */
   readonly input: I;
+  /** The schema of its result. */
   readonly output: O;
 }): PoolDefinition<SchemaInput<I>, SchemaOutput<I>, SchemaInput<O>, SchemaOutput<O>> {
   contractOf(input, "input");

@@ -2,22 +2,29 @@
  * Every command and code sample of README.md and docs/ works with the packed package.
  *
  * The README is followed as a newcomer does: an empty folder, its install line,
- * its files, its commands. Addresses that may be taken on this machine are
- * replaced by those that `poolmesh up` prints, and WORKER by the id of a worker.
+ * its files, its commands. So are docs/getting-started.md and docs/migration/, in the same project.
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { symlink, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
-import { findCli } from "../../../broker/find.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
 import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../../support/docs/packed.js";
-import { nameOf, type Snippet, snippetsOf, stepsOf } from "../../support/docs/snippets.js";
-import { exitOfStep, type Step } from "../../support/docs/transcript.js";
+import {
+  atMesh,
+  ENTRY,
+  OWN_TEST_RUNNER,
+  placeOf,
+  poolmesh,
+  type ReaderMesh,
+  runShown,
+  startReaderMesh,
+} from "../../support/docs/reader.js";
+import { nameOf, snippetsOf, stepsOf } from "../../support/docs/snippets.js";
+import { WALKED, Walkthrough } from "../../support/docs/walkthrough.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { type Exit, run, startProcess, type TestProcess } from "../../support/process.js";
-import { without } from "../../support/tools.js";
+import { run, startProcess } from "../../support/process.js";
 import { scratchFolder } from "../../support/up.js";
 
 leakGuard();
@@ -30,9 +37,8 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
 /** Packages that samples import besides Poolmesh. */
 const OF_THE_READER = ["zod"];
 const DRAWING = "text";
-const READY_LINE = /^ready nats=(\S+) manager=(\S+) meter=(\S+)/;
-/** What production starts instead of npx, from the project's folder. */
-const ENTRY = "node_modules/poolmesh/dist/cli/main.js";
+/** Documents that are followed from their first block to their last, in this order, in the mesh that the first one starts. */
+const WALKTHROUGHS = /^docs\/(getting-started\.md|migration\/)/;
 
 const files = [
   "README.md",
@@ -42,9 +48,12 @@ const snippets = files
   .filter((file) => file.endsWith(".md"))
   .flatMap((file) => snippetsOf(file, readFileSync(file, "utf8")));
 const live = snippets.filter(({ notRun, language }) => notRun === undefined && language !== DRAWING);
+const walked = live.filter(({ file }) => WALKTHROUGHS.test(file));
 const samples = live.filter(({ language }) => language === "ts");
 const commands = live.filter(({ language }) => language === "sh" || language === "console");
-const steps = commands.flatMap((snippet) => stepsOf(snippet).map((step) => ({ ...step, snippet })));
+const steps = commands
+  .filter((each) => !walked.includes(each))
+  .flatMap((snippet) => stepsOf(snippet).map((step) => ({ ...step, snippet })));
 
 const project = await scratchFolder(WHOLE_FILE);
 
@@ -54,6 +63,7 @@ test("every block of README.md and docs/ is run, compiled, or says why not", (t)
     if (snippet.notRun !== undefined) t.diagnostic(`not run: ${placeOf(snippet)}: ${snippet.notRun}`);
     if (snippet.notRun !== undefined || snippet.language === DRAWING) continue;
     if (samples.includes(snippet) || commands.includes(snippet)) continue;
+    if (walked.includes(snippet) && WALKED.includes(snippet.language)) continue;
     const kind = `${snippet.file} ${snippet.language}`;
     counted.set(kind, (counted.get(kind) ?? 0) + 1);
     assert.ok(RUN_ELSEWHERE[kind], `${placeOf(snippet)} is in no language that is run`);
@@ -63,7 +73,7 @@ test("every block of README.md and docs/ is run, compiled, or says why not", (t)
 });
 
 test("the commands of the README work as they are, in an empty folder with the packed package", async (t) => {
-  const { path: tarball } = await packTarball(t);
+  const { path: tarball } = await packTarball(t, { built: true });
   for (const sample of samples) await writeFile(join(project, nameOf(sample) ?? ""), sample.code);
   const rest = steps.filter(({ command }) => !/^npm install /.test(command));
   assert.equal(steps.length - rest.length, 1, "one install line");
@@ -76,7 +86,7 @@ test("the commands of the README work as they are, in an empty folder with the p
     rest.findIndex(({ command }) => command.includes("poolmesh up ")),
     1,
   );
-  const mesh = await startMesh(t, up?.command ?? "");
+  const mesh = await startReaderMesh(t, project, up?.command ?? "");
   let exported = "";
   for (const { snippet, ...step } of rest.filter(({ command }) => !/poolmesh worker /.test(command))) {
     // What a line exports holds for those below it, as in the reader's own shell.
@@ -106,77 +116,45 @@ test("the tests that docs/testing.md shows pass with the packed package", async 
   const shown = samples.filter(({ file }) => file === "docs/testing.md").map((sample) => nameOf(sample) ?? "");
   assert.equal(shown.length, 2);
   const args = ["--import", "tsx", "--test", ...shown];
-  const { code, stdout } = await run(t, process.execPath, args, { cwd: project, limitMs: STEP_LIMIT_MS });
+  const { code, stdout } = await run(t, process.execPath, args, {
+    cwd: project,
+    env: OWN_TEST_RUNNER,
+    limitMs: STEP_LIMIT_MS,
+  });
   assert.equal(code, 0, stdout);
+  assert.match(stdout, / pass 5$/m);
 });
 
-/** A running `poolmesh up` and its addresses. */
-interface Mesh {
-  readonly process: TestProcess;
-  readonly nats: string;
-  readonly manager: string;
-  readonly meter: string;
-  /** The id of one of its workers. */
-  readonly worker: string;
-  readonly env: Record<string, string>;
-}
-
-/** Starts `up` as the README does. npx would not pass on SIGTERM, so the command is called directly. */
-async function startMesh(t: TestContext, command: string): Promise<Mesh> {
-  const [, ...args] = command.replace(/ +#.*/, "").split(" ").slice(1);
-  const PATH = await pathWithNats();
-  const child = startProcess(t, process.execPath, [ENTRY, ...args], {
-    cwd: project,
-    env: { NATS_URL: undefined, PATH },
-  });
-  const [, nats = "", manager = "", meter = ""] = await child.line(READY_LINE, 60_000);
-  const env = { NATS_URL: nats, PATH };
-  const { stdout } = await poolmesh(t, env, ["workers", "--json"]);
-  const [first] = JSON.parse(stdout) as { worker: string }[];
-  return { process: child, nats, manager, meter, worker: first?.worker ?? "", env };
-}
-
-/** Runs one command of a document and compares what it prints. */
-async function runShown(t: TestContext, mesh: Mesh, snippet: Snippet, step: Step): Promise<void> {
-  const missing = without(
-    ...(["nats", "curl"] as const).filter((tool) => new RegExp(`(^|&& )${tool} `).test(step.command)),
+test("docs/getting-started.md, and every program that docs/migration/ has after a migration, work as they are", async (t) => {
+  const walkthrough = new Walkthrough(t, project);
+  const followed = [...new Set(walked.map(({ file }) => file))].sort(
+    (a, b) => a.split("/").length - b.split("/").length,
   );
-  if (missing !== false) return t.diagnostic(`not run here: ${placeOf(snippet)}: ${missing}`);
-  const command = step.command
-    .replace("localhost:8080", new URL(mesh.manager).host)
-    .replace("top --once", `top --once --meter ${mesh.meter}`)
-    .replace("WORKER", mesh.worker);
-  const { code, stderr } = await exitOfStep(t, { ...step, command }, mesh.env, project).catch((error: Error) => {
-    throw new Error(`${placeOf(snippet)}: ${error.message}`, { cause: error });
-  });
-  assert.equal(code, 0, `${placeOf(snippet)}: $ ${command}\n${stderr}`);
-}
-
-/** Runs `poolmesh ARGS` of the project. */
-function poolmesh(t: TestContext, env: Mesh["env"], args: readonly string[]): Promise<Exit> {
-  return run(t, process.execPath, [ENTRY, ...args], { cwd: project, env, limitMs: 60_000 });
-}
+  assert.ok(followed.length >= 5);
+  for (const file of followed) await walkthrough.follow(walked.filter((each) => each.file === file));
+  await walkthrough.end();
+});
 
 /** A worker that the README shows runs a job of its pool: the size of the meter's health page. */
-async function workerServes(t: TestContext, mesh: Mesh, command: string): Promise<void> {
+async function workerServes(t: TestContext, mesh: ReaderMesh, command: string): Promise<void> {
   const [, ...args] = command.split(" ").slice(1);
   assert.ok(readFileSync("README.md", "utf8").includes(`node ${ENTRY} worker`), "how to start it in production");
   const child = startProcess(t, process.execPath, [ENTRY, ...args], { cwd: project, env: mesh.env });
   await child.line(/"msg":"ready"/);
   const url = `${mesh.meter}/healthz`;
   const input = JSON.stringify({ url });
-  const submit = await poolmesh(t, mesh.env, ["submit", "page-size", input]);
+  const submit = await poolmesh(t, mesh, ["submit", "page-size", input]);
   const size = (await (await fetch(url)).arrayBuffer()).byteLength;
   assert.deepEqual([submit.code, submit.stdout], [0, String(size)], submit.stderr + child.stderr);
-  const refused = await poolmesh(t, mesh.env, ["submit", "page-size", '{"url":"no"}']);
+  const refused = await poolmesh(t, mesh, ["submit", "page-size", '{"url":"no"}']);
   assert.match(refused.stderr, /job_rejected: url: not a URL/);
   assert.equal((await child.stop()).code, 0);
 }
 
 /** The program of the README prints what it says. */
-async function programPrints(t: TestContext, mesh: Mesh): Promise<void> {
+async function programPrints(t: TestContext, mesh: ReaderMesh): Promise<void> {
   const program = samples.find((sample) => nameOf(sample) === "program.mts");
-  const code = program?.code.replace("nats://127.0.0.1:4222", mesh.nats) ?? "";
+  const code = atMesh(mesh, program?.code ?? "");
   await writeFile(join(project, "program.mts"), code);
   const { stdout, stderr } = await run(t, process.execPath, ["--import", "tsx", "program.mts"], {
     cwd: project,
@@ -185,13 +163,4 @@ async function programPrints(t: TestContext, mesh: Mesh): Promise<void> {
   assert.match(stdout, /^42\n/, stderr);
   assert.match(stdout, /^0 2\n/m);
   assert.match(stderr, /^2 \w+ (true|false)\n/);
-}
-
-async function pathWithNats(): Promise<string> {
-  const nats = await findCli();
-  return [process.env.PATH ?? "", ...(nats === undefined ? [] : [dirname(nats.path)])].join(":");
-}
-
-function placeOf({ file, line }: Snippet): string {
-  return `${file}:${line}`;
 }

@@ -51,6 +51,9 @@ const wrong: string = new PoolError("pool_full", "no room").retryable;
 
 const NPM_FLAGS = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
 
+/** A project without tsx and without "type". */
+const plainProject = userProject(WHOLE_FILE);
+
 /** An empty project that has the packed package installed. */
 async function userProject(t: Owner): Promise<string> {
   const project = await scratchFolder(t);
@@ -64,7 +67,7 @@ async function userProject(t: Owner): Promise<string> {
 }
 
 test("a CommonJS project requires the package, with types under node16 and nodenext, and has the same classes as import()", async (t) => {
-  const [broker, project] = [await startBroker(t), await userProject(t)];
+  const [broker, project] = [await startBroker(t), await plainProject];
   await writeFile(join(project, "user.ts"), COMMONJS_PROGRAM);
   for (const module of ["node16", "nodenext"]) {
     const types = await compileStrictly(t, project, ["user.ts"], ["--module", module]);
@@ -77,7 +80,7 @@ test("a CommonJS project requires the package, with types under node16 and noden
 });
 
 test("without tsx a handler in JavaScript runs, and one in TypeScript is refused with what to install", async (t) => {
-  const [broker, project] = [await startBroker(t), await userProject(t)];
+  const [broker, project] = [await startBroker(t), await plainProject];
   await writeFile(join(project, "adder.ts"), HANDLER);
   await writeFile(join(project, "adder.mjs"), "export const run = ({ payload }) => payload + 1;\n");
   const command = join(project, "node_modules", ".bin", "poolmesh");

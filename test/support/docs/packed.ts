@@ -10,7 +10,7 @@ import { scratchFolder } from "../up.js";
 
 /** Tests run in the project's folder; what is packed is not what is compiled for them. */
 const ROOT = process.cwd();
-const LEFT_OUT = new Set(["node_modules", "dist", "build", ".git", ".cache", "bench"]);
+const LEFT_OUT = new Set(["node_modules", "dist", "build", "site", ".git", ".cache", "bench"]);
 
 /** How long packing, installing or compiling may take on a busy machine, in milliseconds. */
 export const STEP_LIMIT_MS = 180_000;
@@ -23,13 +23,20 @@ export interface PackedTarball {
   readonly files: readonly string[];
 }
 
-/** Builds and packs a copy of the sources, so that it disturbs nobody. It is removed when `t` ends. */
-export async function packTarball(t: Owner): Promise<PackedTarball> {
+/**
+ * Builds and packs a copy of the sources, so that it disturbs nobody. It is removed when `t` ends.
+ *
+ * @param built packs what has been built for the tests, where that is so: one build less
+ */
+export async function packTarball(t: Owner, { built = false } = {}): Promise<PackedTarball> {
+  const hasBuilt = built && process.env.TEST_BUILT_DIST === "1";
   const folder = await scratchFolder(t);
-  const filter = (path: string): boolean => !LEFT_OUT.has(basename(path)) || path === ROOT;
+  const filter = (path: string): boolean =>
+    path === ROOT || (hasBuilt && path === join(ROOT, "dist")) || !LEFT_OUT.has(basename(path));
   await cp(ROOT, folder, { recursive: true, filter });
   await symlink(join(ROOT, "node_modules"), join(folder, "node_modules"));
-  const pack = await run(t, "npm", ["pack", "--json", "--silent"], { cwd: folder, limitMs: STEP_LIMIT_MS });
+  const flags = ["--json", "--silent", ...(hasBuilt ? ["--ignore-scripts"] : [])];
+  const pack = await run(t, "npm", ["pack", ...flags], { cwd: folder, limitMs: STEP_LIMIT_MS });
   assert.equal(pack.code, 0, pack.stderr);
   const [{ filename, files }] = JSON.parse(pack.stdout.slice(pack.stdout.search(/^\[$/m))) as [
     { filename: string; files: { path: string }[] },

@@ -1,7 +1,8 @@
 /**
  * The fenced blocks of documents, to run and to compile.
  *
- * A comment such as `<!-- not run: why -->` on the line before a block exempts it.
+ * A comment such as `<!-- not run: why -->` on the line before a block exempts it. One such as `<!-- exits with 2 -->` says
+ * how its commands end, where that is not with 0.
  */
 import type { Step } from "./transcript.js";
 
@@ -15,20 +16,27 @@ export interface Snippet {
   readonly code: string;
   /** Why it is not run; undefined when it is to be run. */
   readonly notRun: string | undefined;
+  /** How its commands end. */
+  readonly exitCode: number;
+  /** The document above the block. */
+  readonly before: string;
 }
 
 /** The blocks of a document, in their order. */
 export function snippetsOf(file: string, text: string): Snippet[] {
-  return [...text.matchAll(/^(?:<!-- not run: (.*) -->\n)?```(\w*)\n([\s\S]*?)^```$/gm)].map((match) => {
-    const [, notRun, language = "", code = ""] = match;
-    const before = text.slice(0, match.index).split("\n").length;
-    return { file, line: notRun === undefined ? before : before + 1, language, code, notRun };
+  return [
+    ...text.matchAll(/^(?:<!-- not run: (.*) -->\n|<!-- exits with (\d+) -->\n)?```(\w*)\n([\s\S]*?)^```$/gm),
+  ].map((match) => {
+    const [, notRun, exit, language = "", code = ""] = match;
+    const before = text.slice(0, match.index);
+    const line = before.split("\n").length + (notRun === undefined && exit === undefined ? 0 : 1);
+    return { file, line, language, code, notRun, exitCode: Number(exit ?? 0), before };
   });
 }
 
-/** The name in the first line of a code sample, `// name.ts`; undefined when it has none. */
+/** The name in the first line of a code sample, `// name.ts` or `# name.py`; undefined when it has none. */
 export function nameOf({ code }: Snippet): string | undefined {
-  return /^\/\/ (\S+\.m?ts)$/m.exec(code.split("\n")[0] ?? "")?.[1];
+  return /^(?:\/\/|#) (\S+\.(?:m?ts|py))$/m.exec(code.split("\n")[0] ?? "")?.[1];
 }
 
 /**

@@ -36,13 +36,13 @@ export async function runStep(t: Owner, step: Step, env: Readonly<Record<string,
 export async function exitOfStep(
   t: Owner,
   step: Step,
-  env: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string | undefined>>,
   cwd: string,
 ): Promise<Exit> {
   const bash = ["-o", "pipefail", "-c", step.command];
   const exit = await run(t, "bash", bash, { env, cwd, limitMs: 60_000 });
   const { stdout, stderr } = exit;
-  const pattern = new RegExp(`^${step.expected.map(toPattern).join("")}$`);
+  const pattern = new RegExp(`^${step.expected.map(linePattern).join("")}$`);
   const printed = stdout.trimEnd() === "" ? "" : `${stdout.trimEnd()}\n`;
   assert.ok(
     pattern.test(printed),
@@ -51,7 +51,8 @@ export async function exitOfStep(
   return exit;
 }
 
-function toPattern(line: string): string {
+/** The pattern, with its line end, of a line in which "…" stands for any text; "…" alone for any number of lines. */
+export function linePattern(line: string): string {
   if (line === "…") return "(?:.*\\n)*?";
   const parts = line.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return `${parts.join(".*")}\\n`;
