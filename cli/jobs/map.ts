@@ -15,9 +15,10 @@ import { PoolScout } from "./pool-scout.js";
 
 const HELP = `
 Each outcome is one line of JSON on stdout: index, input, result (or error), worker,
-attempts, ms. A result that is JSON keeps its own text, so no number is rounded; what
-is not UTF-8 stands under inputBase64 or resultBase64. Inputs are read no faster than
-results leave, so stdin may be endless. On a terminal a progress bar is drawn on stderr.
+attempts, waitMs, ms. A result that is JSON keeps its own text, so no number is rounded;
+what is not UTF-8 stands under inputBase64 or resultBase64. waitMs: until it was sent to
+its worker; ms: until its outcome. Inputs are read no faster than results leave, so stdin
+may be endless. On a terminal a progress bar is drawn on stderr.
 
 Ctrl-C reads no more, waits for what runs, and says how to go on with --skip N. A
 second one cancels what runs. Exits with 1 when a job failed, with 130 when stopped.

@@ -64,7 +64,7 @@ export class JobResult {
     readonly worker: string,
     /** 1 for the first try. */
     readonly attempt: number,
-    /** From submit to the sending of the attempt that ended it, in milliseconds. */
+    /** From submit (of a stored job: from enqueue) to the sending of the attempt that ended it to a worker, in milliseconds. */
     readonly waitMs: number,
     /** From submit to the outcome, in milliseconds. */
     readonly totalMs: number,
@@ -95,7 +95,7 @@ export type Outcome =
       readonly error: PoolError;
       readonly worker: string;
       readonly attempt: number;
-      /** From submit to the sending of the attempt that ended it, in milliseconds, when that is known. */
+      /** As {@link JobResult.waitMs}, when that is known. */
       readonly waitMs?: number;
     };
 
