@@ -9,6 +9,7 @@
 import { types } from "node:util";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { PoolError } from "../errors.js";
+import { isA } from "../thrown.js";
 
 /** Turns values into bytes and back. Both directions are synchronous. */
 export interface Codec<T = unknown> {
@@ -83,6 +84,21 @@ export function protobuf<I extends DescMessage, O extends DescMessage = I>(
 /** The codecs that have a name on the command line. */
 export const CODECS = { json, text, bytes } as const;
 export type CodecName = keyof typeof CODECS;
+
+/**
+ * Runs a codec on what is no payload of a job. What it refuses is named after that: "progress: a Map has no JSON form …".
+ *
+ * @throws PoolError with `what` as its field, and whatever a codec of one's own throws
+ */
+export function codingOf<T>(what: "progress" | "result", work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    if (!isA(thrown, PoolError) || thrown.field !== "payload") throw thrown;
+    const { reason, message, cause } = thrown;
+    throw new PoolError(reason, message.replace(/^payload\b/, what), { field: what, cause });
+  }
+}
 
 /** A refusal says why, in the words of who could not encode the value. */
 function encoding<T>(name: string, work: () => T): T {

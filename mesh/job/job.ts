@@ -17,7 +17,7 @@ import {
 } from "../wire/headers.js";
 import { jobRefusal } from "../wire/payloads.js";
 import { checkName } from "../wire/subjects.js";
-import { type Codec, checkPayload, isBytes, json, text } from "./codec.js";
+import { type Codec, checkPayload, codingOf, isBytes, json, text } from "./codec.js";
 
 export type { Priority };
 
@@ -70,19 +70,19 @@ export class JobResult {
     readonly totalMs: number,
   ) {}
 
-  /** The payload as UTF-8 text. @throws PoolError `invalid_argument` when it is not */
+  /** The payload as UTF-8 text. @throws PoolError `invalid_argument`, field "result", when it is not */
   text(): string {
-    return text.decode(this.payload);
+    return this.decode(text);
   }
 
-  /** The payload as JSON. @throws PoolError `invalid_argument` when it is not */
+  /** The payload as JSON. @throws PoolError `invalid_argument`, field "result", when it is not */
   json<T = unknown>(): T {
-    return json.decode(this.payload) as T;
+    return this.decode(json) as T;
   }
 
-  /** The payload through a codec. */
+  /** The payload through a codec. @throws PoolError `invalid_argument`, field "result", and whatever the codec throws */
   decode<T>(codec: Codec<T>): T {
-    return codec.decode(this.payload);
+    return codingOf("result", () => codec.decode(this.payload));
   }
 }
 

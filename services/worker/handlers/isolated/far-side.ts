@@ -36,6 +36,7 @@ export class FarSide {
   receive(message: ToHost): void {
     if (message.say === "load") void this.#load(message.source);
     else if (message.say === "run") this.#calls.run(this.#handler as LoadedHandler, message.wire);
+    else if (message.say === "took") this.#calls.took(message.call, message.count);
     else if (message.say === "abort") this.#calls.abort(message.call, message.error);
     else void this.#stop();
   }

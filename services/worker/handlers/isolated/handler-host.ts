@@ -45,6 +45,8 @@ interface HostCall {
   readonly number: number;
   readonly call: Call;
   readonly onAbort: () => void;
+  /** Progress values that came in this turn of the event loop. */
+  taken: number;
 }
 
 export class HandlerHost {
@@ -88,7 +90,7 @@ export class HandlerHost {
     const number = this.#calls;
     const onAbort = (): void => this.#abort(number, call.signal.reason as PoolError);
     this.#state = "running";
-    this.#current = { number, call, onAbort };
+    this.#current = { number, call, onAbort, taken: 0 };
     call.signal.addEventListener("abort", onAbort, { once: true });
     this.#channel.send({ say: "run", wire: toWireCall(call, number) });
     if (call.signal.aborted) onAbort();
@@ -112,7 +114,7 @@ export class HandlerHost {
         this.#onLoaded(message.error === undefined ? undefined : fromWireError(message.error));
         break;
       case "progress":
-        if (message.call === this.#current?.number) this.#current.call.progress(message.payload);
+        this.#takeProgress(message.call, message.payload);
         break;
       case "answer":
         if (message.call === this.#current?.number) this.#finish(fromWireEnding(message.outcome));
@@ -123,6 +125,19 @@ export class HandlerHost {
       default:
         this.#onStopMessage(message);
     }
+  }
+
+  /** Says once a turn of the event loop how many it has taken, so that a handler that reports without end is slowed down. */
+  #takeProgress(number: number, payload: Uint8Array): void {
+    const current = this.#current;
+    if (number !== current?.number) return;
+    current.call.progress(payload);
+    current.taken += 1;
+    if (current.taken > 1) return;
+    setImmediate(() => {
+      this.#channel.send({ say: "took", call: number, count: current.taken });
+      current.taken = 0;
+    });
   }
 
   #onStage(stage: LifeStage): void {
