@@ -12,6 +12,7 @@ import { addJobOptions, toSubmitOptions } from "./job-options.js";
 import { type MapFlags, MapRun } from "./map/map-run.js";
 import { openSource } from "./map/sources.js";
 import { PoolScout } from "./pool-scout.js";
+import { doubtOf, WaitNote } from "./wait-note.js";
 
 const HELP = `
 Each outcome is one line of JSON on stdout: index, input, result (or error), worker,
@@ -63,7 +64,8 @@ export function define(command: Command, shell: Shell): void {
     await withLink(shell, { ...flags, pool: undefined }, async (link) => {
       const client = await Client.connect({ pool, connection: link.bus, prefix: link.subjects.prefix });
       try {
-        const scoutOf = (onUnknown: (error: PoolError) => void) => new PoolScout(link, pool, onUnknown);
+        const scoutOf = (onUnknown: (error: PoolError) => void) =>
+          flags.waitForPool ? new WaitNote(shell, doubtOf(link, pool)) : new PoolScout(link, pool, onUnknown);
         shell.exitCode = await new MapRun(shell, pool, flags, source, scoutOf).run(client, submitOptions);
       } finally {
         await client.close();
