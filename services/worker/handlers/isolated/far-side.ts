@@ -5,8 +5,8 @@
 import { PoolError } from "../../../../mesh/errors.js";
 import { failure } from "../handler.js";
 import type { LoadedHandler } from "../handler-exports.js";
-import { loadHandlerFile } from "../handler-file.js";
 import { HandlerLife } from "../handler-life.js";
+import { loadHandlerFile } from "../loading/handler-file.js";
 import { readThrown } from "../thrown.js";
 import { IsolatedCalls } from "./isolated-calls.js";
 import { type FromHost, type HandlerSource, type ToHost, toWireEnding, toWireError, type WireError } from "./wire.js";

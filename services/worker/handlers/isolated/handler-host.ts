@@ -6,7 +6,7 @@
  * decided here: which host runs a job, and what follows a host (isolated-runner.ts).
  */
 import { PoolError, safeMessage } from "../../../../mesh/errors.js";
-import { endedWhileLoading, type LifeStage, stageTooLong, teardownTooLong } from "../handler-life.js";
+import { endedWhileLoading, type LifeStage, stageTooLong, startLeft, teardownTooLong } from "../handler-life.js";
 import type { Call, HandlerOutcome, Report } from "../runner.js";
 import { readThrown, type Thrown } from "../thrown.js";
 import type { Channel, ChannelKind } from "./channel.js";
@@ -25,8 +25,12 @@ export interface HostOptions {
   readonly abortGraceMs: number;
   /** How long loading, setup and teardown may take each, in milliseconds. */
   readonly loadTimeoutMs: number;
+  /** How long one that is still loaded or set up is waited for at stop(), in milliseconds. */
+  readonly graceMs: number;
   readonly report: Report;
   readonly onTeardownFailed: (thrown: Thrown) => void;
+  /** Hears that loading or setup was left at the end of the grace. */
+  readonly onStartLeft: (error: PoolError) => void;
   /** Hears that one ended by itself while it ran no job. @param what such as "the handler's thread exited with code 1: late" */
   readonly onDiedIdle: (what: string, thrown: Thrown | undefined) => void;
 }
@@ -60,6 +64,10 @@ export class HandlerHost {
   #timer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #stage: LifeStage = "loading";
+  /** When it was told to stop: whether it was set up. */
+  #wasReady = false;
+  /** Teardown has begun and not ended. */
+  #isTearingDown = false;
   #calls = 0;
   /** Why it did not load, or what nobody caught. */
   #loadError: PoolError | undefined;
@@ -99,6 +107,7 @@ export class HandlerHost {
   /** Awaits teardown, then ends it; by force when it does not answer. Resolves when it is gone. */
   async stop(): Promise<void> {
     if (this.#state === "gone" || this.#state === "stopping") return this.#gone;
+    this.#wasReady = this.#state !== "loading";
     this.#state = "stopping";
     this.#limit(this.#current === undefined ? LEAVE_MS : LEAVE_BUSY_MS, () => this.#channel.kill());
     this.#channel.send({ say: "stop" });
@@ -176,17 +185,25 @@ export class HandlerHost {
 
   #onStopMessage(message: FromHost & { readonly say: "stopping" | "stopped" }): void {
     if (this.#state !== "stopping") return;
-    const { loadTimeoutMs, onTeardownFailed } = this.#options;
-    if (message.say === "stopping") {
-      this.#limit(loadTimeoutMs, () => {
-        onTeardownFailed(readThrown(teardownTooLong(loadTimeoutMs)));
-        this.#channel.kill();
-      });
-      return;
-    }
+    const { onTeardownFailed } = this.#options;
+    if (message.say === "stopping") return this.#limitTeardown();
+    this.#isTearingDown = false;
     if (message.thrown !== undefined) onTeardownFailed(message.thrown);
     this.#limit(LEAVE_MS, () => this.#channel.kill());
     this.#channel.release();
+  }
+
+  /** One that is still set up has the grace, and nothing to tear down. */
+  #limitTeardown(): void {
+    const { loadTimeoutMs, graceMs, onTeardownFailed, onStartLeft } = this.#options;
+    this.#isTearingDown = this.#wasReady;
+    const limitMs = this.#wasReady ? loadTimeoutMs : Math.min(graceMs, loadTimeoutMs);
+    this.#limit(limitMs, () => {
+      this.#isTearingDown = false;
+      if (this.#wasReady) onTeardownFailed(readThrown(teardownTooLong(limitMs)));
+      else onStartLeft(startLeft(this.#stage, limitMs));
+      this.#channel.kill();
+    });
   }
 
   #abort(call: number, error: PoolError): void {
@@ -217,6 +234,8 @@ export class HandlerHost {
     const message = `the handler's ${this.#options.kind.name} ${how}${said}`;
     const error = new PoolError("job_failed", message, { maybeExecuted: true });
     if (this.#state === "idle") this.#options.onDiedIdle(message, this.#uncaught);
+    if (this.#isTearingDown)
+      this.#options.onTeardownFailed(this.#uncaught ?? readThrown(new Error(`${message} in teardown()`)));
     this.#state = "gone";
     this.#events.onGone(this, asked ? undefined : (this.#loadError ?? error));
     this.#finish({ ok: false, error, thrown: this.#uncaught });
