@@ -119,13 +119,25 @@ function decoding<T>(name: string, work: () => T): T {
   }
 }
 
-/** A parser's own error quotes the payload, so it is no cause: only the place is told, where the parser gives one. */
-function parsed(text: string): unknown {
+/**
+ * A JSON text as a value. The only place that parses JSON: the parser's own error quotes the text, which may be a payload
+ * or a secret. This one tells only the place, where the parser gives one.
+ *
+ * @throws SyntaxError such as "not valid json at position 3"
+ */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const place = / at position \d+/.exec(reasonOf(error))?.[0] ?? "";
-    throw refuse(`not valid json${place}`);
+    throw new SyntaxError(`not valid json${/ at position \d+/.exec(reasonOf(error))?.[0] ?? ""}`);
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw refuse(reasonOf(error));
   }
 }
 
