@@ -10,6 +10,7 @@ import { nearest } from "../mesh/process/config.js";
 import { packageVersion } from "../mesh/process/identity.js";
 import { COMMANDS } from "./commands.js";
 import { EXIT, errorText, exitCodeOf } from "./exit-codes.js";
+import { fitHelp } from "./output/fit-help.js";
 import type { Output } from "./output/output.js";
 import type { Shell } from "./shell.js";
 
@@ -81,7 +82,7 @@ function chosenNames(argv: readonly string[]): Set<string> {
 
 function outputs(shell: Shell) {
   return {
-    writeOut: (text: string) => void shell.stdout.write(text),
+    writeOut: (text: string) => void shell.stdout.write(fitHelp(text, Math.min(100, shell.stdout.columns))),
     writeErr: (text: string) => void shell.stderr.write(text),
     getOutHelpWidth: () => Math.min(100, shell.stdout.columns),
     getErrHelpWidth: () => Math.min(100, shell.stderr.columns),

@@ -23,13 +23,13 @@ describe("help", () => {
   });
 
   for (const { name } of COMMANDS) {
-    test(`${name} has help with a usage line, and examples that name it`, async () => {
+    test(`${name} has help for 80 columns with a usage line, and examples that name it`, async () => {
       const { code, stdout, stderr } = await runInShell([name, "--help"]);
       assert.deepEqual([code, stderr], [0, ""]);
       assert.match(stdout, new RegExp(`^Usage: poolmesh ${name} `));
       assert.match(stdout, new RegExp(`^Examples:\n(?:.*\n)*.*poolmesh ${name}`, "m"));
       assert.ok(!stdout.includes("\u001b"));
-      for (const line of stdout.split("\n")) assert.ok(line.length <= 100, line);
+      for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
       assert.equal((await runInShell(["help", name])).stdout, stdout);
     });
   }
