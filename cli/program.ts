@@ -89,10 +89,17 @@ function outputs(shell: Shell) {
     getOutHasColors: () => shell.stdout.color,
     getErrHasColors: () => shell.stderr.color,
     outputError: (text: string, write: (text: string) => void) => {
-      const said = text.replace(/^error: /, "").trimEnd();
+      const said = inOurWords(text.replace(/^error: /, "").trimEnd());
       write(`${failureLine(shell.stderr, printable(said + helpHint(shell.argv, said)))}\n`);
     },
   };
+}
+
+/** Two messages of commander that are no sentences of ours. */
+function inOurWords(said: string): string {
+  return said
+    .replace(/^(too many arguments) for '[^']*'\. Expected (\d+) arguments? but got (\d+)\.$/, "$1: $3 where $2 may be")
+    .replace(/^command-argument value '([\s\S]*)' is invalid for argument '([A-Z_]+)'\./, "$2 '$1' is invalid.");
 }
 
 /** What to do about a word too many or too few; "" where the message says it. */
