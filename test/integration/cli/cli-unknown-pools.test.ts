@@ -79,6 +79,7 @@ describe("a pool that there is not", () => {
         assert.equal(told.length, 1, stderr);
         assert.match(told[0] ?? "", /did you mean invoice\?/);
       }
+      assert.equal((await poolmesh(["jobs", "invoce"])).code, 69, "a name that jobs waited for gets no streams");
     });
   }
 });
