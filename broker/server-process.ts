@@ -10,6 +10,7 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { PoolError } from "../mesh/errors.js";
+import { parseJson } from "../mesh/job/codec.js";
 import { Watchdog } from "./watchdog.js";
 
 /** What a run needs. */
@@ -138,7 +139,7 @@ async function readPorts(folder: string): Promise<ServerPorts | undefined> {
   const name = (await readdir(folder).catch(() => [])).find((each) => each.endsWith(".ports"));
   if (name === undefined) return undefined;
   try {
-    const ports = JSON.parse(await readFile(join(folder, name), "utf8")) as { nats?: string[]; cluster?: string[] };
+    const ports = parseJson(await readFile(join(folder, name), "utf8")) as { nats?: string[]; cluster?: string[] };
     return ports.nats?.[0] === undefined ? undefined : { url: ports.nats[0], clusterUrl: ports.cluster?.[0] };
   } catch {
     return undefined;

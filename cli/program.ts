@@ -10,6 +10,7 @@ import { nearest } from "../mesh/process/config.js";
 import { packageVersion } from "../mesh/process/identity.js";
 import { COMMANDS } from "./commands.js";
 import { EXIT, errorText, exitCodeOf } from "./exit-codes.js";
+import { fitHelp } from "./output/fit-help.js";
 import type { Output } from "./output/output.js";
 import type { Shell } from "./shell.js";
 
@@ -81,17 +82,24 @@ function chosenNames(argv: readonly string[]): Set<string> {
 
 function outputs(shell: Shell) {
   return {
-    writeOut: (text: string) => void shell.stdout.write(text),
+    writeOut: (text: string) => void shell.stdout.write(fitHelp(text, Math.min(100, shell.stdout.columns))),
     writeErr: (text: string) => void shell.stderr.write(text),
     getOutHelpWidth: () => Math.min(100, shell.stdout.columns),
     getErrHelpWidth: () => Math.min(100, shell.stderr.columns),
     getOutHasColors: () => shell.stdout.color,
     getErrHasColors: () => shell.stderr.color,
     outputError: (text: string, write: (text: string) => void) => {
-      const said = text.replace(/^error: /, "").trimEnd();
+      const said = inOurWords(text.replace(/^error: /, "").trimEnd());
       write(`${failureLine(shell.stderr, printable(said + helpHint(shell.argv, said)))}\n`);
     },
   };
+}
+
+/** Two messages of commander that are no sentences of ours. */
+function inOurWords(said: string): string {
+  return said
+    .replace(/^(too many arguments) for '[^']*'\. Expected (\d+) arguments? but got (\d+)\.$/, "$1: $3 where $2 may be")
+    .replace(/^command-argument value '([\s\S]*)' is invalid for argument '([A-Z_]+)'\./, "$2 '$1' is invalid.");
 }
 
 /** What to do about a word too many or too few; "" where the message says it. */

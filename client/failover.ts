@@ -247,6 +247,7 @@ export class Failover {
 
   #submit(submission: Submission, nowMs: number): void {
     submission.sentAtMs = nowMs;
+    submission.givenAtMs = nowMs;
     const left = this.#ports.give(submission);
     if (typeof left !== "boolean") this.fail(submission, left);
     else this.#move(submission, left ? "asking" : "unsent", "");

@@ -200,7 +200,6 @@ export class ClientLink implements FailoverPorts {
     // What does not say that it is an answer comes from nobody of the mesh, such as a stream that captures the subject.
     if (reply.bare || reply.kind === "unknown") return this.#failover.strangerAnswered(submission, streamOf(msg));
     if (reply.kind === "accepted" || reply.kind === "progress") {
-      if (reply.worker !== undefined) submission.startedAtMs ??= nowMs;
       this.#failover.taken(submission, headers?.get(HEADER.manager) ?? "");
       if (reply.kind === "progress") submission.onProgress?.(msg.data);
     } else if (reply.kind === "error" && headers !== undefined) {
@@ -208,16 +207,18 @@ export class ClientLink implements FailoverPorts {
     } else this.#onResult(submission, reply, msg.data, nowMs);
   }
 
-  #onError(submission: Submission, { worker, attempt }: ReplyHeaders, error: PoolError, nowMs: number): void {
+  #onError(submission: Submission, said: ReplyHeaders, error: PoolError, nowMs: number): void {
     const isForgotten = error.reason === "not_found" && error.field === "job";
-    if (isForgotten) this.#failover.forgotten(submission, nowMs);
-    else this.#failover.ended(submission, submission.failure(error, worker, attempt));
+    if (isForgotten) return this.#failover.forgotten(submission, nowMs);
+    const waitMs = said.waitMs === undefined ? undefined : submission.waitedMs(said.waitMs, nowMs);
+    this.#failover.ended(submission, submission.failure(error, said.worker, said.attempt, waitMs));
   }
 
-  #onResult(submission: Submission, { worker = "", attempt = 1 }: ReplyHeaders, payload: Uint8Array, nowMs: number) {
-    const { id, startedAtMs = nowMs, submittedAtMs } = submission;
-    const waitMs = startedAtMs - submittedAtMs;
-    const result = new JobResult(id, payload, worker, attempt, waitMs, nowMs - submittedAtMs);
+  #onResult(submission: Submission, said: ReplyHeaders, payload: Uint8Array, nowMs: number): void {
+    const { worker = "", attempt = 1, waitMs = Number.POSITIVE_INFINITY } = said;
+    const { id, submittedAtMs } = submission;
+    const totalMs = nowMs - submittedAtMs;
+    const result = new JobResult(id, payload, worker, attempt, submission.waitedMs(waitMs, nowMs), totalMs);
     this.#failover.ended(submission, { ok: true, id, result });
   }
 }

@@ -29,12 +29,12 @@ export class Submission {
   duePlace = 0;
   /** When it was sent to a manager last, monotonic milliseconds. */
   sentAtMs = 0;
+  /** When it was given to the manager that has it, monotonic milliseconds. */
+  givenAtMs = 0;
   /** Managers that it was given to before this one. */
   managersBefore = 0;
   /** What answered in the place of a manager; "" for nothing. */
   stranger = "";
-  /** When a worker accepted it, as far as the client has heard. */
-  startedAtMs: number | undefined;
   #state: SubmissionState = "unsent";
   #manager = "";
 
@@ -70,10 +70,19 @@ export class Submission {
     return this.#state === "asking" || this.#state === "doubtful" || this.#state === "asked-again";
   }
 
-  /** The outcome of a submission that ends with an error. */
-  failure(error: PoolError, worker = "", attempt = 0): Outcome {
-    const waited = this.startedAtMs === undefined ? {} : { waitMs: this.startedAtMs - this.submittedAtMs };
-    return { ok: false, id: this.id, error, worker, attempt, ...waited };
+  /**
+   * From submit to the sending of the attempt that ended it: what its manager says, and the time before that manager got it.
+   *
+   * @param saidMs as the manager said, milliseconds
+   * @param nowMs when its outcome came; it waited no longer than until then
+   */
+  waitedMs(saidMs: number, nowMs: number): number {
+    return Math.min(this.givenAtMs + saidMs, nowMs) - this.submittedAtMs;
+  }
+
+  /** The outcome of a submission that ends with an error. @param waitMs when it is known */
+  failure(error: PoolError, worker = "", attempt = 0, waitMs?: number): Outcome {
+    return { ok: false, id: this.id, error, worker, attempt, ...(waitMs === undefined ? {} : { waitMs }) };
   }
 
   /** Called by `Failover` alone. */

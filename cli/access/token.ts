@@ -14,15 +14,18 @@ import { BUS_SPECS, readOptions } from "../spec-options.js";
 import { changeTokens, loadTokens, writeSecret } from "./tokens-file.js";
 
 const HELP = `
-new      makes a token, prints it once, and adds its hash to the tokens file that the policy
-         file names; manager and meter read the file again by themselves. --out writes the
-         token to a new file that only you can read, instead of printing it
+new      makes a token, prints it once, and adds its hash to the tokens file
+         that the policy file names; manager and meter read the file again by
+         themselves. --out writes the token to a new file that only you can
+         read, instead of printing it
 list     shows the tokens of the file: names, roles, pools, ends
 revoke   takes the token NAME out of the file; open streams of its bearer end
-control  prints the token that control of workers needs when there is no policy: manager,
-         meter and \`up\` of this user take it, and only this user can read its file
-broker   prints the URL, with its credential, of the broker that \`up\` of this user runs:
-         for \`nats\` and other programs. NATS_URL names one that is not on port 4222
+control  prints the token that control of workers needs when there is no
+         policy: manager, meter and \`up\` of this user take it, and only
+         this user can read its file
+broker   prints the URL, with its credential, of the broker that \`up\` of
+         this user runs: for \`nats\` and other programs. NATS_URL names one
+         that is not on port 4222
 
 Roles, each with what the one before it may: viewer sees, submitter submits and has its own
 jobs, operator controls workers and cancels any job, admin reads any outcome.

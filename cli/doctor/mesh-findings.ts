@@ -1,6 +1,8 @@
 /** Who is on the bus, what captures its subjects, and whether clocks agree. */
+
 import { duration, plural } from "../../browser/format.js";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { parseJson } from "../../mesh/job/codec.js";
 import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { streamsCovering } from "../../services/manager/stream-check.js";
@@ -112,7 +114,7 @@ function timeIn(text: string): string {
 
 function parse(text: string): Record<string, unknown> {
   try {
-    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
+    return (parseJson(text) ?? {}) as Record<string, unknown>;
   } catch {
     return {};
   }

@@ -43,6 +43,8 @@ export interface DeadSource {
   get(id: string): Promise<ShownLetter | undefined>;
   retry(id: string): Promise<unknown>;
   purge(id: string): Promise<void>;
+  /** @throws PoolError `unknown_pool` when the pool has no durable lane */
+  requireLane(): Promise<void>;
 }
 
 interface DeadFlags extends UrlFlags {
@@ -78,7 +80,15 @@ export function define(command: Command, shell: Shell): void {
     shell.exitCode = await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
       const lane = await DurableLane.open({ pool, connection: bus, prefix: subjects.prefix });
       try {
-        return await run(shell, lane.dead, what, ids, flags);
+        const { dead } = lane;
+        const source: DeadSource = {
+          list: (filter) => dead.list(filter),
+          get: (id) => dead.get(id),
+          retry: (id) => dead.retry(id),
+          purge: (id) => dead.purge(id),
+          requireLane: async () => void (await lane.figures()),
+        };
+        return await run(shell, source, what, ids, flags);
       } finally {
         await lane.close();
       }
@@ -109,29 +119,45 @@ function run(shell: Shell, dead: DeadSource, what: Action, ids: string[], flags:
 
 async function list(shell: Shell, dead: DeadSource, filter: DeadFilter, flags: DeadFlags): Promise<number> {
   const letters: ShownLetter[] = [];
+  let found = false;
   for await (const letter of dead.list(filter)) {
+    found = true;
     if (flags.json) await shell.stdout.line(jsonLine(fieldsOf(letter)));
     else letters.push(letter);
   }
-  if (flags.json || letters.length === 0) return EXIT.ok;
-  const nowMs = Date.now();
-  const columns = [{ title: "JOB" }, { title: "DIED" }, { title: "ATTEMPT", align: "right" as const }];
-  const rows = letters.map(({ id, diedAt, attempt, error }) =>
-    [id, `${duration(nowMs - diedAt.getTime())} ago`, String(attempt), error.reason, plainText(error.message, 60)].map(
-      (text) => ({ text }),
-    ),
-  );
-  for (const line of tableLines([...columns, { title: "REASON" }, { title: "MESSAGE" }], rows)) {
-    await shell.stdout.line(line);
-  }
+  if (!found) await sayNone(shell, dead, filter);
+  for (const line of letters.length === 0 ? [] : tableOf(letters, Date.now())) await shell.stdout.line(line);
   return EXIT.ok;
+}
+
+/** @throws PoolError `unknown_pool` */
+async function sayNone(shell: Shell, dead: DeadSource, { ids, reason, olderThanMs }: DeadFilter): Promise<void> {
+  await dead.requireLane();
+  const isNarrow = ids !== undefined || reason !== undefined || olderThanMs !== undefined;
+  await shell.stderr.line(`poolmesh: no dead letters${isNarrow ? " that match" : ""}`);
+}
+
+function tableOf(letters: readonly ShownLetter[], nowMs: number): string[] {
+  const columns = [{ title: "JOB" }, { title: "DIED" }, { title: "ATTEMPT", align: "right" as const }];
+  const hasCode = letters.some(({ error }) => error.jobCode !== undefined);
+  const rows = letters.map(({ id, diedAt, attempt, error }) => {
+    const code = hasCode ? [error.jobCode ?? ""] : [];
+    const died = `${duration(nowMs - diedAt.getTime())} ago`;
+    const cells = [id, died, String(attempt), error.reason, ...code, plainText(error.message, 60)];
+    return cells.map((text) => ({ text }));
+  });
+  const code = hasCode ? [{ title: "CODE" }] : [];
+  return tableLines([...columns, { title: "REASON" }, ...code, { title: "MESSAGE" }], rows);
 }
 
 async function show(shell: Shell, dead: DeadSource, ids: readonly string[], flags: DeadFlags): Promise<number> {
   if (ids.length === 0) throw new PoolError("invalid_argument", "show: name a job", { field: "job" });
   for (const id of ids) {
     const letter = await dead.get(id);
-    if (letter === undefined) throw new PoolError("not_found", `no dead letter has the id ${id}`, { field: "job" });
+    if (letter === undefined) {
+      await dead.requireLane();
+      throw new PoolError("not_found", `no dead letter has the id ${id}`, { field: "job" });
+    }
     if (flags.json) {
       await shell.stdout.line(jsonLine({ ...fieldsOf(letter), ...(letter.payload && inputFields(letter.payload)) }));
       continue;
@@ -162,7 +188,10 @@ async function change(
   flags: DeadFlags,
 ): Promise<number> {
   const ids = [...(filter.ids ?? [])];
-  if (filter.ids === undefined) for await (const { id } of dead.list(filter)) ids.push(id);
+  if (filter.ids === undefined) {
+    for await (const { id } of dead.list(filter)) ids.push(id);
+    if (ids.length === 0) await sayNone(shell, dead, filter);
+  } else await dead.requireLane();
   let code: number = EXIT.ok;
   for (const id of ids) {
     try {

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { duration } from "../../browser/format.js";
 import type { JobLookup } from "../../client/durable/job-reads.js";
+import { PoolError } from "../../mesh/errors.js";
 import { plainText } from "../../mesh/plain-text.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
@@ -43,7 +44,13 @@ export function define(command: Command, shell: Shell): void {
   command.action(async (pool: string, id: string, flags: JobFlags) => {
     checkName("pool", pool);
     checkName("job", id);
-    const job = await withLaneSource(shell, flags, (source) => source.lookup(pool, id));
+    const job = await withLaneSource(shell, flags, (source) =>
+      source.lookup(pool, id).catch(async (error) => {
+        // That there is no such lane says more than that there is no such job.
+        if (error instanceof PoolError && error.reason === "not_found") await source.lanes(pool);
+        throw error;
+      }),
+    );
     const lines = flags.json ? [jsonLine(jobFields(job, flags.codec))] : linesOf(pool, job, Date.now());
     for (const line of lines) await shell.stdout.line(line);
     shell.exitCode = EXIT.ok;

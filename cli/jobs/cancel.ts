@@ -6,6 +6,7 @@ import { withLink } from "../link.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
+import { doubtOf, poolOrJob, remoteDoubtOf } from "./wait-note.js";
 
 const HELP = `
 The job's caller hears "canceled", and its handler's AbortSignal fires. Exits with 1
@@ -24,10 +25,18 @@ export function define(command: Command, shell: Shell): void {
     checkName("pool", pool);
     checkName("job", job);
     const remote = readRemote(shell, flags);
-    if (remote.url !== undefined) {
+    const { url } = remote;
+    if (url !== undefined) {
       const { cancelRemote } = await import("../remote/remote-calls.js");
-      return cancelRemote(remote.url, remote, pool, job);
+      return cancelRemote(url, remote, pool, job).catch(async (error) => {
+        throw await poolOrJob(error, remoteDoubtOf(url, remote, pool));
+      });
     }
-    await withLink(shell, { ...flags }, ({ bus, inbox, subjects }) => askCancel(bus, { inbox, subjects }, pool, job));
+    await withLink(shell, { ...flags }, (link) => {
+      const { bus, inbox, subjects } = link;
+      return askCancel(bus, { inbox, subjects }, pool, job).catch(async (error) => {
+        throw await poolOrJob(error, doubtOf(link, pool));
+      });
+    });
   });
 }

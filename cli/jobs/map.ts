@@ -12,12 +12,14 @@ import { addJobOptions, toSubmitOptions } from "./job-options.js";
 import { type MapFlags, MapRun } from "./map/map-run.js";
 import { openSource } from "./map/sources.js";
 import { PoolScout } from "./pool-scout.js";
+import { doubtOf, WaitNote } from "./wait-note.js";
 
 const HELP = `
 Each outcome is one line of JSON on stdout: index, input, result (or error), worker,
-attempts, ms. A result that is JSON keeps its own text, so no number is rounded; what
-is not UTF-8 stands under inputBase64 or resultBase64. Inputs are read no faster than
-results leave, so stdin may be endless. On a terminal a progress bar is drawn on stderr.
+attempts, waitMs, ms. A result that is JSON keeps its own text, so no number is rounded;
+what is not UTF-8 stands under inputBase64 or resultBase64. waitMs: until it was sent to
+its worker; ms: until its outcome. Inputs are read no faster than results leave, so stdin
+may be endless. On a terminal a progress bar is drawn on stderr.
 
 Ctrl-C reads no more, waits for what runs, and says how to go on with --skip N. A
 second one cancels what runs. Exits with 1 when a job failed, with 130 when stopped.
@@ -62,7 +64,8 @@ export function define(command: Command, shell: Shell): void {
     await withLink(shell, { ...flags, pool: undefined }, async (link) => {
       const client = await Client.connect({ pool, connection: link.bus, prefix: link.subjects.prefix });
       try {
-        const scoutOf = (onUnknown: (error: PoolError) => void) => new PoolScout(link, pool, onUnknown);
+        const scoutOf = (onUnknown: (error: PoolError) => void) =>
+          flags.waitForPool ? new WaitNote(shell, doubtOf(link, pool)) : new PoolScout(link, pool, onUnknown);
         shell.exitCode = await new MapRun(shell, pool, flags, source, scoutOf).run(client, submitOptions);
       } finally {
         await client.close();

@@ -4,6 +4,7 @@ import { type PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Outcome, SubmitOptions, Submitter } from "../../mesh/job/job.js";
 import type { Link } from "../link.js";
 import { PoolScout } from "./pool-scout.js";
+import type { WaitNote } from "./wait-note.js";
 
 /** How one job ended. */
 export interface JobEnd {
@@ -28,6 +29,8 @@ export interface OneJob {
   readonly options: SubmitOptions & { readonly id: string; readonly timeoutMs: number };
   /** Waits, until the job's deadline, for a pool that nobody serves yet. */
   readonly waitForPool: boolean;
+  /** Says what a job that waits for its pool waits for. */
+  readonly note: WaitNote;
 }
 
 /** The time between two tries for a pool that nobody serves yet, in milliseconds. */
@@ -35,6 +38,13 @@ const RETRY_MS = 250;
 
 /** Runs it. Never rejects. */
 export async function runOneJob(job: OneJob): Promise<JobEnd> {
+  if (job.waitForPool) job.note.begin();
+  const end = await untilItEnds(job);
+  job.note.stop();
+  return end;
+}
+
+async function untilItEnds(job: OneJob): Promise<JobEnd> {
   const begunAt = performance.now();
   for (;;) {
     const leftMs = Math.max(1, Math.ceil(job.options.timeoutMs - (performance.now() - begunAt)));

@@ -14,6 +14,7 @@ import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-optio
 import type { Shell } from "../shell.js";
 import { addJobOptions, type JobFlags, toSubmitOptions } from "./job-options.js";
 import { type JobEnd, runOneJob } from "./one-job.js";
+import { doubtOf, remoteDoubtOf, WaitNote } from "./wait-note.js";
 
 const HELP = `
 The result's bytes are printed as they are, with a line end on a terminal. An error
@@ -98,7 +99,9 @@ async function run(
   const to = { pool, connection: link.bus, prefix: link.subjects.prefix };
   const submitter = await connect(to, flags.direct ?? false);
   try {
-    return await runOneJob({ link, submitter, pool, payload, options, waitForPool: flags.waitForPool ?? false });
+    const note = new WaitNote(shell, doubtOf(link, pool));
+    const { waitForPool = false } = flags;
+    return await runOneJob({ link, submitter, pool, payload, options, waitForPool, note });
   } finally {
     await submitter.close();
   }
@@ -117,7 +120,14 @@ async function runRemote(
   const id = flags.id === undefined ? {} : { id: flags.id };
   const options = { ...toSubmitOptions(shell, flags), ...id, signal };
   const { submitRemote } = await import("../remote/remote-submit.js");
-  return submitRemote({ url: flags.url, flags, pool, payload, options, waitForPool: flags.waitForPool ?? false });
+  const { url, waitForPool = false } = flags;
+  const note = new WaitNote(shell, remoteDoubtOf(url, flags, pool));
+  if (waitForPool) note.begin();
+  try {
+    return await submitRemote({ url, flags, pool, payload, options, waitForPool });
+  } finally {
+    note.stop();
+  }
 }
 
 async function connect(

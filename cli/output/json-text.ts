@@ -4,6 +4,7 @@
  * A value would change on the way: 12345678901234567890 and 1e400 are no
  * doubles, and of two equal keys one would go. Pure.
  */
+import { parseJson } from "../../mesh/job/codec.js";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -25,7 +26,7 @@ export function utf8Text(payload: Uint8Array): string | undefined {
 /** Whether `text` is valid JSON. */
 export function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    parseJson(text);
     return true;
   } catch {
     return false;

@@ -67,6 +67,10 @@ export class RemoteDead implements DeadSource {
     throwError((await within(this.#url, (options) => this.#service.purgeDead(request, options))).changes);
   }
 
+  async requireLane(): Promise<void> {
+    await within(this.#url, (options) => this.#service.getLanes({ pool: this.#pool }, options));
+  }
+
   async *#named(ids: readonly string[]): AsyncGenerator<ShownLetter> {
     for (const id of ids) {
       const letter = await this.get(id);

@@ -4,6 +4,7 @@ import type { SubmitOptions } from "../../mesh/job/job.js";
 import { type MapFlags, MapRun } from "../jobs/map/map-run.js";
 import type { Source } from "../jobs/map/sources.js";
 import type { Scout } from "../jobs/pool-scout.js";
+import { remoteDoubtOf, WaitNote } from "../jobs/wait-note.js";
 import type { Shell } from "../shell.js";
 import { RemoteJobs } from "./remote-jobs.js";
 import type { RemoteFlags } from "./remote-options.js";
@@ -25,7 +26,10 @@ export async function mapRemote(map: RemoteMap): Promise<number> {
   const jobs = new RemoteJobs(url, map.remote, pool);
   await jobs.reach();
   try {
-    const scoutOf = (onUnknown: (error: PoolError) => void) => takesItsWord(url, pool, onUnknown);
+    const scoutOf = (onUnknown: (error: PoolError) => void) =>
+      flags.waitForPool
+        ? new WaitNote(shell, remoteDoubtOf(url, map.remote, pool))
+        : takesItsWord(url, pool, onUnknown);
     return await new MapRun(shell, pool, flags, source, scoutOf).run(jobs, map.submitOptions);
   } finally {
     jobs.close();

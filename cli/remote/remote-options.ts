@@ -153,7 +153,7 @@ function read(field: string, file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw refuse(field, `cannot read the file (${(error as NodeJS.ErrnoException).code ?? "error"})`);
+    throw refuse(field, `cannot read ${JSON.stringify(file)} (${(error as NodeJS.ErrnoException).code ?? "error"})`);
   }
 }
 

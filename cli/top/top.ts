@@ -48,7 +48,7 @@ const FIRST_LIMIT_MS = 4_000;
  * Shows the view until `signal` aborts, or once.
  *
  * @throws PoolError `invalid_argument` for a bad URL or pool name, `bus_unavailable`
- * when no meter answers in time
+ * when no meter answers in time, `unknown_pool` with `once` for a pool that the meter does not know
  */
 export async function runTop(options: TopOptions): Promise<void> {
   const controller = new AbortController();
@@ -67,12 +67,20 @@ export async function runTop(options: TopOptions): Promise<void> {
     } else await showLive(options, feed, controller.signal, (listener) => (hear = listener));
     if (options.signal.aborted) return;
     if (feed.heardNothing) throw noMeter(feed, limitMs);
+    if (options.once) requireKnown(options.pool, feed);
     if (options.once) for (const line of onceLines(options, feed.state)) options.stdout.write(`${line}\n`);
   } finally {
     clearTimeout(timer);
     options.signal.removeEventListener("abort", end);
     end();
   }
+}
+
+/** @throws PoolError `unknown_pool` when the meter has never heard of the pool */
+function requireKnown(pool: string | undefined, { state }: TopFeed): void {
+  if (pool === undefined || state.capacity?.pools.has(pool) !== false) return;
+  const message = `the meter at ${state.url} has heard of no worker of pool ${pool}`;
+  throw new PoolError("unknown_pool", message, { field: "pool" });
 }
 
 function noMeter({ state }: TopFeed, limitMs: number): PoolError {

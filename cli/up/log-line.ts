@@ -1,4 +1,5 @@
 /** What a service's output line is: one of its own log lines, or a handler's words. Pure. */
+import { parseJson } from "../../mesh/job/codec.js";
 import type { LogLevel } from "../../mesh/process/log.js";
 
 /** A parsed log line. */
@@ -18,7 +19,7 @@ const HIDDEN = new Set(["level", "time", "msg", "service", "pid", "hostname"]);
 export function parseLogLine(text: string): LogLine | undefined {
   if (!text.startsWith('{"level":')) return undefined;
   try {
-    const all = JSON.parse(text) as Record<string, unknown>;
+    const all = parseJson(text) as Record<string, unknown>;
     const level = LEVELS[Number(all.level)];
     if (level === undefined || typeof all.msg !== "string") return undefined;
     const fields = Object.fromEntries(Object.entries(all).filter(([name]) => !HIDDEN.has(name)));

@@ -4,7 +4,9 @@
  * JetStream has one error code for several refusals; the text tells them apart.
  * A text that is not known here is passed on, so that nothing is hidden.
  */
+
 import { PoolError } from "../errors.js";
+import { parseJson } from "../job/codec.js";
 import { isNoResponders, type Reply } from "../wire/wire-headers.js";
 
 /** How a publish ended. */
@@ -33,7 +35,7 @@ export const REFUSED = {
 export function readPublishAnswer(msg: Reply): PublishAnswer {
   if (isNoResponders(msg)) return { kind: "absent" };
   try {
-    const { seq, duplicate, error } = JSON.parse(Buffer.from(msg.data).toString()) as {
+    const { seq, duplicate, error } = parseJson(Buffer.from(msg.data).toString()) as {
       seq?: unknown;
       duplicate?: unknown;
       error?: { err_code?: unknown; description?: unknown };

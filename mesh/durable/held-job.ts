@@ -1,4 +1,5 @@
 /** What a manager says of a stored job that it knows: the answer on `pool.P.lookup`. Pure. */
+import { parseJson } from "../job/codec.js";
 
 /** A job at its manager. */
 export interface HeldJob {
@@ -19,7 +20,7 @@ export function encodeHeldJob(job: HeldJob): Uint8Array {
 /** Undefined for what is no such answer. */
 export function decodeHeldJob(payload: Uint8Array): HeldJob | undefined {
   try {
-    const said = JSON.parse(Buffer.from(payload).toString()) as Partial<HeldJob>;
+    const said = parseJson(Buffer.from(payload).toString()) as Partial<HeldJob>;
     const isOne =
       STATES.includes(said.state ?? "") && typeof said.attempt === "number" && typeof said.worker === "string";
     return isOne ? ({ state: said.state, attempt: said.attempt, worker: said.worker } as HeldJob) : undefined;

@@ -1,4 +1,5 @@
 /** Which deliveries one manager holds of one pool, as it tells the other managers. Pure. */
+import { parseJson } from "../job/codec.js";
 import type { Priority } from "../wire/headers.js";
 import { LEVELS } from "./names.js";
 
@@ -21,7 +22,7 @@ export function encodeHeldList(list: HeldList): Uint8Array {
 /** Undefined for what is no such list. */
 export function decodeHeldList(payload: Uint8Array): HeldList | undefined {
   try {
-    const said = JSON.parse(Buffer.from(payload).toString()) as Partial<Record<Priority, unknown>>;
+    const said = parseJson(Buffer.from(payload).toString()) as Partial<Record<Priority, unknown>>;
     const lists = LEVELS.map((level) => said[level] ?? []);
     const isList = lists.every((list) => Array.isArray(list) && list.length <= MOST && list.every(isSequence));
     return isList

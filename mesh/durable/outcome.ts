@@ -40,6 +40,7 @@ export function encodeOutcome(outcome: Outcome, facts: OutcomeFacts): Encoded {
     jobId: outcome.id,
     attempt: facts.attempt,
     ...(worker === "" ? {} : { worker }),
+    waitMs: waitedMs(outcome, facts),
   });
   headers.append(HEADER.manager, facts.manager);
   headers.append(HEADER.sequence, String(facts.sequence));
@@ -48,6 +49,13 @@ export function encodeOutcome(outcome: Outcome, facts: OutcomeFacts): Encoded {
   if (outcome.ok) return { headers, payload: outcome.result.payload };
   writeErrorHeaders(headers, outcome.error);
   return { headers, payload: errorText(outcome.error) };
+}
+
+/** From enqueue to the sending of the attempt that ended the job, milliseconds; undefined when that is not known. */
+function waitedMs(outcome: Outcome, { enqueuedAt, endedAt }: OutcomeFacts): number | undefined {
+  if (!outcome.ok) return undefined;
+  const { totalMs, waitMs } = outcome.result;
+  return Math.max(0, endedAt - enqueuedAt - (totalMs - waitMs));
 }
 
 /** A stored outcome; undefined for a message that is none. */
@@ -63,7 +71,8 @@ export function decodeOutcome(
   const { worker = "" } = reply;
   const totalMs = Math.max(0, facts.endedAt - facts.enqueuedAt);
   if (reply.kind === "result") {
-    const result = new JobResult(id, payload, worker, facts.attempt, totalMs, totalMs);
+    const waitMs = Math.min(reply.waitMs ?? totalMs, totalMs);
+    const result = new JobResult(id, payload, worker, facts.attempt, waitMs, totalMs);
     return { outcome: { ok: true, id, result }, facts };
   }
   const error = readErrorHeaders(headers);

@@ -110,7 +110,10 @@ export class HttpPort extends Lifecycle {
     };
     this.#tcp = tls === undefined ? createServer(TCP_OPTIONS) : this.#makeSecure(tls, log);
     this.#tcp.maxConnections = this.#limits.maxConnections;
-    this.#tcp.on("error", (error) => log.error({ error: error.message }, "listener failed"));
+    this.#tcp.on("error", (error) => {
+      // one that cannot listen is told by listen()
+      if (this.#tcp.listening) log.error({ error: error.message }, "listener failed");
+    });
     this.#tcp.on("connection", (socket) => this.#accept(socket));
     this.#http1 = createHttp1(http1Options(this.#limits), answer);
     this.#http2 = createHttp2({ settings: HTTP2_SETTINGS }, answer);

@@ -9,6 +9,7 @@
 import { types } from "node:util";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { PoolError } from "../errors.js";
+import { isA } from "../thrown.js";
 
 /** Turns values into bytes and back. Both directions are synchronous. */
 export interface Codec<T = unknown> {
@@ -84,6 +85,21 @@ export function protobuf<I extends DescMessage, O extends DescMessage = I>(
 export const CODECS = { json, text, bytes } as const;
 export type CodecName = keyof typeof CODECS;
 
+/**
+ * Runs a codec on what is no payload of a job. What it refuses is named after that: "progress: a Map has no JSON form …".
+ *
+ * @throws PoolError with `what` as its field, and whatever a codec of one's own throws
+ */
+export function codingOf<T>(what: "progress" | "result", work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    if (!isA(thrown, PoolError) || thrown.field !== "payload") throw thrown;
+    const { reason, message, cause } = thrown;
+    throw new PoolError(reason, message.replace(/^payload\b/, what), { field: what, cause });
+  }
+}
+
 /** A refusal says why, in the words of who could not encode the value. */
 function encoding<T>(name: string, work: () => T): T {
   try {
@@ -103,13 +119,25 @@ function decoding<T>(name: string, work: () => T): T {
   }
 }
 
-/** A parser's own error quotes the payload, so it is no cause: only the place is told, where the parser gives one. */
-function parsed(text: string): unknown {
+/**
+ * A JSON text as a value. The only place that parses JSON: the parser's own error quotes the text, which may be a payload
+ * or a secret. This one tells only the place, where the parser gives one.
+ *
+ * @throws SyntaxError such as "not valid json at position 3"
+ */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const place = / at position \d+/.exec(reasonOf(error))?.[0] ?? "";
-    throw refuse(`not valid json${place}`);
+    throw new SyntaxError(`not valid json${/ at position \d+/.exec(reasonOf(error))?.[0] ?? ""}`);
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw refuse(reasonOf(error));
   }
 }
 

@@ -17,7 +17,7 @@ import {
 } from "../wire/headers.js";
 import { jobRefusal } from "../wire/payloads.js";
 import { checkName } from "../wire/subjects.js";
-import { type Codec, checkPayload, isBytes, json, text } from "./codec.js";
+import { type Codec, checkPayload, codingOf, isBytes, json, text } from "./codec.js";
 
 export type { Priority };
 
@@ -64,25 +64,25 @@ export class JobResult {
     readonly worker: string,
     /** 1 for the first try. */
     readonly attempt: number,
-    /** From submit to the sending of the attempt that ended it, in milliseconds. */
+    /** From submit (of a stored job: from enqueue) to the sending of the attempt that ended it to a worker, in milliseconds. */
     readonly waitMs: number,
     /** From submit to the outcome, in milliseconds. */
     readonly totalMs: number,
   ) {}
 
-  /** The payload as UTF-8 text. @throws PoolError `invalid_argument` when it is not */
+  /** The payload as UTF-8 text. @throws PoolError `invalid_argument`, field "result", when it is not */
   text(): string {
-    return text.decode(this.payload);
+    return this.decode(text);
   }
 
-  /** The payload as JSON. @throws PoolError `invalid_argument` when it is not */
+  /** The payload as JSON. @throws PoolError `invalid_argument`, field "result", when it is not */
   json<T = unknown>(): T {
-    return json.decode(this.payload) as T;
+    return this.decode(json) as T;
   }
 
-  /** The payload through a codec. */
+  /** The payload through a codec. @throws PoolError `invalid_argument`, field "result", and whatever the codec throws */
   decode<T>(codec: Codec<T>): T {
-    return codec.decode(this.payload);
+    return codingOf("result", () => codec.decode(this.payload));
   }
 }
 
@@ -95,7 +95,7 @@ export type Outcome =
       readonly error: PoolError;
       readonly worker: string;
       readonly attempt: number;
-      /** From submit to the sending of the attempt that ended it, in milliseconds, when that is known. */
+      /** As {@link JobResult.waitMs}, when that is known. */
       readonly waitMs?: number;
     };
 

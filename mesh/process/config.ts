@@ -97,10 +97,22 @@ function find(
   return alias === undefined || alias === "" ? [name, undefined] : [spec.alias ?? name, alias];
 }
 
+/**
+ * What Kubernetes and Docker set for a service that is called `poolmesh` or `poolmesh-…`, such as
+ * `POOLMESH_MANAGER_PORT_8080_TCP_ADDR`. The bare `…_PORT` is one of them when it has a URL such as `tcp://10.0.0.1:8080`.
+ */
+const SERVICE_LINK =
+  /^POOLMESH_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+const LINK_URL = /^(tcp|udp|sctp):\/\//;
+
+function isServiceLink(key: string, value = ""): boolean {
+  return SERVICE_LINK.test(key) || (/^POOLMESH_([A-Z0-9_]+_)?PORT$/.test(key) && LINK_URL.test(value));
+}
+
 function unknownKeys(env: Readonly<Record<string, string | undefined>>, known: OptionSpecs): string[] {
   const names = Object.keys(known).map(envName);
   return Object.keys(env)
-    .filter((key) => key.startsWith(ENV_PREFIX) && !names.includes(key))
+    .filter((key) => key.startsWith(ENV_PREFIX) && !names.includes(key) && !isServiceLink(key, env[key]))
     .map((key) => {
       const near = nearest(key, names);
       return `${key}: unknown${near === undefined ? "" : `; did you mean ${near}?`}`;

@@ -67,7 +67,10 @@ async function runProcess(service: Lifecycle, log: Logger, onReady?: () => void)
     log.error({ error: error.message }, "stopped by an error");
     return 1;
   } catch (error) {
-    if (asked) return 0;
+    if (asked) {
+      log.info("stopped before it was ready");
+      return 0;
+    }
     log.error({ error: error instanceof Error ? error.message : String(error) }, "cannot start");
     return exitCodeOf(error);
   } finally {

@@ -35,6 +35,8 @@ export const HEADER = {
   replyTo: "Pool-Reply-To",
   /** On a reply to a submission: the manager that answers. */
   manager: "Pool-Manager",
+  /** On an outcome: from submit to the sending of the attempt that ended the job, milliseconds with up to three decimals. */
+  waitMs: "Pool-Wait-Ms",
   free: "Pool-Free",
   /** On `busy`: the message was this old when it came, milliseconds, which was too old to act on. */
   ageMs: "Pool-Age-Ms",
@@ -147,6 +149,8 @@ export interface ReplyHeaders {
   free?: number | undefined;
   /** On `busy`: how old the message was, in milliseconds; it was too old to act on. */
   ageMs?: number | undefined;
+  /** On an outcome: from submit to the sending of the attempt that ended the job, milliseconds. */
+  waitMs?: number | undefined;
 }
 
 /** Writes a job's headers. */
@@ -285,6 +289,7 @@ export function encodeReplyHeaders(reply: ReplyHeaders): MsgHdrs {
   if (reply.worker !== undefined) h.append(HEADER.worker, reply.worker);
   if (reply.free !== undefined) h.append(HEADER.free, String(reply.free));
   if (reply.ageMs !== undefined) h.append(HEADER.ageMs, String(Math.ceil(reply.ageMs)));
+  if (reply.waitMs !== undefined) h.append(HEADER.waitMs, String(Math.round(reply.waitMs * 1_000) / 1_000));
   return h;
 }
 
@@ -304,6 +309,7 @@ export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
     else if (name === HEADER.worker && value !== "") reply.worker = value;
     else if (name === HEADER.free) reply.free = count(value);
     else if (name === HEADER.ageMs) reply.ageMs = count(value);
+    else if (name === HEADER.waitMs) reply.waitMs = milliseconds(value);
     else if (name === HEADER.serviceErrorCode && value !== "") isError = true;
   });
   if (said === undefined) reply.bare = true;
@@ -314,6 +320,11 @@ export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
 /** A small whole number; undefined for anything else. */
 function count(text: string): number | undefined {
   return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A time with up to three decimals; undefined for anything else. */
+function milliseconds(text: string): number | undefined {
+  return /^\d{1,12}(\.\d{1,3})?$/.test(text) ? Number(text) : undefined;
 }
 
 /** @throws PoolError `invalid_argument` */

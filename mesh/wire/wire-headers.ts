@@ -8,6 +8,7 @@
  */
 import type { Msg, MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
+import { parseJson } from "../job/codec.js";
 
 const START = "NATS/1.0";
 const END = "\r\n";
@@ -159,7 +160,7 @@ const BRACE = 0x7b;
 export function streamOf({ data }: Pick<Reply, "data">): string | undefined {
   if (data.length > MAX_BYTES || data[0] !== BRACE) return undefined;
   try {
-    const { stream, seq } = JSON.parse(Buffer.from(data).toString()) as { stream?: unknown; seq?: unknown };
+    const { stream, seq } = parseJson(Buffer.from(data).toString()) as { stream?: unknown; seq?: unknown };
     return typeof stream === "string" && typeof seq === "number" ? stream : undefined;
   } catch {
     return undefined;

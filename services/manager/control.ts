@@ -77,7 +77,7 @@ export class WorkerControl {
   #select(selector: Selector, op: WorkerOp): string[] {
     const pool = this.#pools.find(selector.pool);
     if (selector.worker !== "") return [checkName("worker", selector.worker)];
-    if (pool === undefined) throw this.#pools.unknown(selector.pool);
+    if (!pool?.isKnown) throw this.#pools.unknown(selector.pool);
     const heartbeats = [...pool.list.all()].map(({ heartbeat }) => heartbeat);
     const { matching, chosen } = selectWorkers(heartbeats, { labels: selector.labels, count: selector.count }, op.op);
     if (matching.length === 0) throw new PoolError("not_found", "no worker matches", { field: "worker" });

@@ -64,9 +64,9 @@ export class Replies {
     this.#bus.publish(reply, EMPTY, { headers });
   }
 
-  /** An intermediate value; one that is too large is dropped, since the job goes on. */
+  /** An intermediate value. */
   progress(to: Addressee, payload: Uint8Array): void {
-    if (payload.length <= this.maxBytes) this.#publish(to, payload, this.#headers("progress", to));
+    this.#publish(to, payload, this.#headers("progress", to));
   }
 
   error(to: Addressee, error: PoolError): void {

@@ -16,7 +16,7 @@ import { Ages } from "../../mesh/wire/ages.js";
 import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
 import { Cancels } from "./cancels.js";
 import { Control, type ControlActions, type SubmissionName } from "./control.js";
-import { reportTo } from "./handlers/job-report.js";
+import { droppedProgressReportTo, reportTo } from "./handlers/job-report.js";
 import type { Runner } from "./handlers/runner.js";
 import { type HeartbeatFigures, type Heartbeats, makeHeartbeats, RUNNING_IDS_LIMIT } from "./heartbeat.js";
 import { Intake, Revoked } from "./jobs/intake.js";
@@ -109,6 +109,9 @@ export class Session {
       now: runtime.now,
       sendable: (outcome) => replies.sendable(outcome),
       flush: () => replies.flush(),
+      maxBytes: () => replies.maxBytes,
+      confirm: (then) => void bus.flush().then(then),
+      onProgressDropped: droppedProgressReportTo(settings.log),
       onFailed: (job, error) => report(job, { ok: false, error }),
       onStarted: (job) => {
         this.#ticker.onJobStarted();

@@ -67,7 +67,7 @@ export class MapRun {
     const { timeoutMs, wait } = submitOptions;
     const starter = new PatientStarter(client, submitOptions, waitForPool);
     this.#starter = starter;
-    if (waitForPool || wait === false) this.#scout.stop();
+    if (wait === false) this.#scout.stop();
     const offSignal = this.#shell.onSignal((_signal, count) => this.#onSignal(count));
     const total = this.#source.total;
     this.#bar.start(

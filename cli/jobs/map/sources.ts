@@ -40,27 +40,27 @@ export async function openSource(shell: Shell, flags: SourceFlags): Promise<Sour
   if (flags.paths) throw refuse("paths", "only with --files");
   const options = { keepByteOrderMark: flags.codec === "bytes" };
   if (flags.lines === undefined || flags.lines === "-") return { inputs: lines(shell.stdin, options) };
-  const file = await open(flags.lines).catch(refuseLines);
+  const file = await open(flags.lines).catch((error) => refuseLines(flags.lines ?? "", error));
   const facts = await file.stat();
   if (facts.isDirectory()) {
     await file.close();
     throw refuse("lines", "this is a folder; say a file, or --files with a pattern");
   }
-  const chunks = readChunks(file.createReadStream({ highWaterMark: CHUNK_BYTES }));
+  const chunks = readChunks(flags.lines, file.createReadStream({ highWaterMark: CHUNK_BYTES }));
   // a pipe, such as <(command), has no size
   return { inputs: lines(chunks, options), ...(facts.isFile() ? { total: { bytes: facts.size } } : {}) };
 }
 
-async function* readChunks(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* readChunks(file: string, stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* stream;
   } catch (error) {
-    refuseLines(error as NodeJS.ErrnoException);
+    refuseLines(file, error as NodeJS.ErrnoException);
   }
 }
 
-function refuseLines(error: NodeJS.ErrnoException): never {
-  throw refuse("lines", `cannot read the file (${error.code ?? "error"})`, error);
+function refuseLines(file: string, error: NodeJS.ErrnoException): never {
+  throw refuse("lines", `cannot read ${JSON.stringify(file)} (${error.code ?? "error"})`, error);
 }
 
 async function openFiles(patterns: readonly string[], paths: boolean): Promise<Source> {
@@ -71,7 +71,8 @@ async function openFiles(patterns: readonly string[], paths: boolean): Promise<S
       if (found.size > MAX_FILES) throw refuse("files", `more than ${MAX_FILES} files`);
     }
   }
-  if (found.size === 0) throw refuse("files", "no file matches");
+  if (found.size === 0)
+    throw refuse("files", `no file matches ${patterns.map((each) => JSON.stringify(each)).join(" or ")}`);
   return { inputs: readFiles(found, paths), total: { inputs: found.size } };
 }
 

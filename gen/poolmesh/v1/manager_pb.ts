@@ -169,14 +169,15 @@ export type SubmitResponse = Message<"poolmesh.v1.SubmitResponse"> & {
   attempt: number;
 
   /**
-   * From submit to the start of the attempt that ended it, as the manager saw it, in milliseconds.
+   * From submit (of a stored job: from enqueue) to the sending of the attempt that
+   * ended it to a worker, in milliseconds.
    *
    * @generated from field: double wait_ms = 7;
    */
   waitMs: number;
 
   /**
-   * From submit to the outcome, in milliseconds.
+   * From submit or enqueue to the outcome, in milliseconds.
    *
    * @generated from field: double total_ms = 8;
    */

@@ -467,6 +467,10 @@ export const WorkerOpSchema: GenEnum<WorkerOp> = /*@__PURE__*/
 /**
  * MeterService says what every pool can take right now.
  *
+ * Calls that name a pool that nobody has named to the meter end as not_found, with
+ * the reason unknown_pool. Streams do not: they begin without the pool and send it
+ * when it comes.
+ *
  * @generated from service poolmesh.v1.MeterService
  */
 export const MeterService: GenService<{

@@ -4,7 +4,9 @@
  * Pure. Each mistake says where it is, such as `grants[2].role`, and what is allowed
  * there. No value of the file is repeated: it may be a secret.
  */
+
 import { PoolError } from "../../errors.js";
+import { parseJson } from "../../job/codec.js";
 import { nearest } from "../../process/config.js";
 
 /** The mistakes of one file. */
@@ -25,7 +27,7 @@ export class Mistakes {
   /** The value of a JSON text; undefined and a mistake when it is none. */
   json(text: string): unknown {
     try {
-      return JSON.parse(text);
+      return parseJson(text);
     } catch {
       this.add("", "the file is not valid JSON");
       return undefined;

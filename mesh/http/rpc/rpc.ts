@@ -22,8 +22,10 @@ import { headerMistake, spoilHugeTimeouts } from "./wire-mistakes.js";
 
 type RpcHandler = ConnectRouter["handlers"][number];
 
-/** How a content type is refused, and how many characters of it are shown. */
-const ACCEPTED_TYPES = "application/json, application/proto, application/grpc, application/grpc-web";
+/** What a refusal of a content type says is taken: by calls of one message each way, and by streams. */
+const CALL_TYPES = "application/json, application/proto, application/grpc, application/grpc-web";
+const STREAM_TYPES = "application/connect+json, application/connect+proto, application/grpc, application/grpc-web";
+/** How many characters of a refused content type are shown. */
 const MAX_TYPE_LENGTH = 100;
 /** How long the rest of a refused HTTP/1.1 body is read and dropped, so that the refusal arrives. */
 const LINGER_MS = 500;
@@ -121,9 +123,10 @@ function refuse(status: number, handler: RpcHandler, req: HttpRequest, res: Http
     line = `method not allowed: use ${headers.allow}`;
   }
   if (status === 415) {
-    headers["accept-post"] = ACCEPTED_TYPES;
+    const taken = handler.method.methodKind === "unary" ? CALL_TYPES : STREAM_TYPES;
+    headers["accept-post"] = taken;
     const said = safeMessage(req.headers["content-type"] ?? "").slice(0, MAX_TYPE_LENGTH);
-    line = `unsupported media type ${said === "" ? "(no content-type)" : said}: use one of ${ACCEPTED_TYPES}`;
+    line = `unsupported media type ${said === "" ? "(no content-type)" : said}: use one of ${taken}`;
   }
   if (status === 505) {
     if (!isHttp2(req)) headers.connection = "close";

@@ -9,6 +9,7 @@ import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TlsOptions } from "nats";
 import { safeMessage } from "../../errors.js";
+import { parseJson } from "../../job/codec.js";
 
 /** How long a broker has to say why, in milliseconds. */
 const ASK_LIMIT_MS = 1_000;
@@ -61,7 +62,7 @@ export async function askBroker(address: string, tls: TlsOptions | undefined): P
     const greeting = await plain.next();
     if (greeting.startsWith("-ERR")) return whyNoConnection(greeting);
     if (!greeting.startsWith("INFO ")) return whyNoConnection("unexpected response");
-    const { tls_required, tls_available } = JSON.parse(greeting.slice(5)) as Record<string, unknown>;
+    const { tls_required, tls_available } = parseJson(greeting.slice(5)) as Record<string, unknown>;
     if (tls !== undefined && !tls_required && !tls_available) return whyNoConnection("server does not support 'tls'");
     if (!tls_required && !tls_available) return await complaint(plain);
     plain.stop();

@@ -149,23 +149,24 @@ class SubmissionReplies {
 
   end(outcome: Outcome): void {
     this.jobId = outcome.id;
-    if (!outcome.ok) return this.fail(outcome.error, outcome.worker, outcome.attempt);
-    const { payload, worker, attempt } = outcome.result;
-    this.#send(this.#headers("result", worker, attempt), payload);
+    if (!outcome.ok) return this.fail(outcome.error, outcome.worker, outcome.attempt, outcome.waitMs);
+    const { payload, worker, attempt, waitMs } = outcome.result;
+    this.#send(this.#headers("result", worker, attempt, waitMs), payload);
   }
 
-  fail(error: PoolError, worker = "", attempt = 0): void {
-    const headers = this.#headers("error", worker, attempt);
+  fail(error: PoolError, worker = "", attempt = 0, waitMs?: number): void {
+    const headers = this.#headers("error", worker, attempt, waitMs);
     writeErrorHeaders(headers, error);
     this.#send(headers, errorText(error));
   }
 
-  #headers(kind: ReplyKind, worker = "", attempt = 0): MsgHdrs {
+  #headers(kind: ReplyKind, worker = "", attempt = 0, waitMs?: number): MsgHdrs {
     const headers = encodeReplyHeaders({
       kind,
       ...(this.jobId === "" ? {} : { jobId: this.jobId }),
       ...(worker === "" ? {} : { worker }),
       ...(attempt === 0 ? {} : { attempt }),
+      waitMs,
     });
     headers.append(HEADER.manager, this.#parts.manager);
     return headers;

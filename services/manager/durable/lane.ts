@@ -17,7 +17,7 @@ import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
 import { delay, type Timer } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
-import { isShownPool } from "../doors/unknown-pool.js";
+import { isKnownPool } from "../doors/unknown-pool.js";
 import type { Pool } from "../pool/pool.js";
 import { discard } from "./discard.js";
 import { enqueueHere, LaneDoors } from "./lane-doors.js";
@@ -281,5 +281,5 @@ export class DurableLane {
 
 /** A name that was only mistyped gets no streams. */
 function isServed({ facts }: Pool): boolean {
-  return facts.isNamed || facts.everHeard || isShownPool(facts);
+  return isKnownPool(facts);
 }

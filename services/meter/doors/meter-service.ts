@@ -41,9 +41,15 @@ export function listWorkers(state: MeterState, request: ListWorkersRequest): Lis
   });
 }
 
-/** The last 15 minutes. Empty for a pool that has no history. @throws PoolError `invalid_argument` */
+/**
+ * The last 15 minutes. Empty for a pool that is known and has no history yet. One that has gone keeps its history for as
+ * long as the meter remembers it.
+ *
+ * @throws PoolError as {@link getCapacity}
+ */
 export function getHistory(state: MeterState, clock: ClockWork, request: GetHistoryRequest): GetHistoryResponse {
   if (request.pool !== "") checkName("pool", request.pool);
+  state.requirePool(request.pool);
   const series = state.history.series(request.pool);
   const newestMs = clock.sampledWallMs ?? state.wallMs();
   const startMs = newestMs - Math.max(0, series.slots.length - 1) * HISTORY_STEP_MS;

@@ -5,7 +5,8 @@
  * Its wire form is kept to the byte. It sends one message at once, one on every change
  * (coalesced), and one every 30 seconds although nothing changed. The value is busy
  * divided by total, and 1 when there is no worker. A request header `pool` narrows it
- * to one pool.
+ * to one pool. A client may come before its workers, so a pool that nobody has named yet
+ * is no error: the value is 1 until it comes, and the response header `pool-known: 0` tells.
  */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
@@ -16,6 +17,8 @@ import type { MeterState } from "../meter-state.js";
 
 /** The request header that narrows the stream to one pool. */
 const POOL_HEADER = "pool";
+/** The response header that says whether the meter knew that pool when the stream began: "1" or "0". */
+const KNOWN_HEADER = "pool-known";
 
 /** Streams utilization until the call ends, as solpipe's clients read it. */
 export async function* onStatus(state: MeterState, context: HandlerContext): AsyncGenerator<CapacityResponse> {
@@ -32,6 +35,7 @@ export async function* onRelayStatus(state: MeterState, context: HandlerContext)
 async function* utilizations(state: MeterState, context: HandlerContext): AsyncGenerator<number> {
   const name = context.requestHeader.get(POOL_HEADER);
   const pool = name === null ? "" : checkName("pool", name);
+  if (pool !== "") context.responseHeader.set(KNOWN_HEADER, state.view.hasPool(pool) ? "1" : "0");
   const pace = { minIntervalMs: state.coalesceMs, keepAliveMs: state.statusKeepAliveMs };
   const { reader, topic } = state.changes.watchCapacity(state.view, { pool, labels: {} }, pace, context.signal);
   let last: number | undefined;

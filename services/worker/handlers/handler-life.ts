@@ -125,6 +125,13 @@ export function endedWhileLoading(stage: LifeStage | "start", what: string): Poo
   });
 }
 
+/** Why a handler that was still loaded or set up at the end of the grace was left. */
+export function startLeft(stage: LifeStage, graceMs: number): PoolError {
+  const what = stage === "setup" ? "setup() still ran" : "its file was still loaded";
+  const message = `handler: ${what} when the worker stopped, and was left after ${graceMs} ms (--grace-ms); end it when the signal of its context fires`;
+  return new PoolError("canceled", message, { field: "handler" });
+}
+
 /** The error of a teardown that does not end. */
 export function teardownTooLong(limitMs: number): Error {
   return new Error(`teardown() does not end (limit ${limitMs} ms, --load-timeout-ms)`);

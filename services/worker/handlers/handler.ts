@@ -8,7 +8,7 @@
 
 import { types } from "node:util";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
-import { type Codec, isBytes, requireReadable } from "../../../mesh/job/codec.js";
+import { type Codec, codingOf, isBytes, requireReadable } from "../../../mesh/job/codec.js";
 import type { GivenOf, PoolDefinition, ReturnedOf } from "../../../mesh/job/pool-definition.js";
 import { isA } from "../../../mesh/thrown.js";
 import type { Call, Failure, HandlerOutcome, Report } from "./runner.js";
@@ -34,9 +34,11 @@ export interface Job<I = unknown> {
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
   /**
-   * Sends an intermediate value to the caller, through the output codec.
+   * Sends an intermediate value to the caller, through the output codec. When values come faster than they can leave,
+   * only the latest of those that wait is sent; the last one before the outcome always is.
    *
-   * @throws PoolError `invalid_argument`, field "payload", when the codec cannot encode it
+   * @throws PoolError field "progress": `invalid_argument` when the codec cannot encode it, `payload_too_large` when the
+   *   broker does not take it
    */
   progress(value: unknown): void;
 }
@@ -138,8 +140,16 @@ class HandlerJob implements Job {
   }
 
   progress(value: unknown): void {
-    this.#call.progress(encodeWith(this.#output, value));
+    const payload = codingOf("progress", () => encodeWith(this.#output, value));
+    const { progressLimit = Number.POSITIVE_INFINITY } = this.#call;
+    if (payload.length > progressLimit) throw tooLarge(payload.length, progressLimit);
+    this.#call.progress(payload);
   }
+}
+
+function tooLarge(bytes: number, limit: number): PoolError {
+  const message = `progress: ${bytes} bytes, the broker takes at most ${limit}: send less, or where the value can be found`;
+  return new PoolError("payload_too_large", message, { field: "progress" });
 }
 
 function timeLeftMs(call: Call): number {

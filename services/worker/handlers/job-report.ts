@@ -62,6 +62,17 @@ export function traceIdOf(traceparent: string | undefined): string | undefined {
   return id === undefined || /^0+$/.test(id) ? undefined : id;
 }
 
+/** Logs, once for each job, that progress was dropped: the connection has moved to a broker that takes less. */
+export function droppedProgressReportTo(log: Logger) {
+  const told = new WeakSet<Call>();
+  return (call: Call, bytes: number): void => {
+    if (told.has(call)) return;
+    told.add(call);
+    const { pool, worker, id, progressLimit } = call;
+    log.warn({ pool, worker, job: id, bytes, limit: progressLimit }, "progress dropped: the broker does not take it");
+  };
+}
+
 /** Logs what a teardown threw. */
 export function teardownReportTo(log: Logger, pool: string, worker: string): (thrown: Thrown) => void {
   return ({ message, stack, cause }) => {

@@ -9,13 +9,13 @@ import { typedHandler } from "./around/typed-handler.js";
 import { ExecRunner } from "./exec-runner.js";
 import type { Handler } from "./handler.js";
 import { type LoadedHandler, toCodecs } from "./handler-exports.js";
-import { loadHandlerFile } from "./handler-file.js";
 import type { ContextData } from "./handler-life.js";
 import { InlineRunner } from "./inline-runner.js";
 import { IsolatedRunner } from "./isolated/isolated-runner.js";
 import { PROCESSES } from "./isolated/process-channel.js";
 import { THREADS } from "./isolated/thread-channel.js";
 import { deathReportTo, reportTo, teardownReportTo } from "./job-report.js";
+import { loadHandlerFile } from "./loading/handler-file.js";
 import type { Runner } from "./runner.js";
 
 /** What a runner asks of its worker. */
@@ -81,10 +81,15 @@ function makeIsolated(settings: WorkerSettings, { onUsable }: RunnerHost, choice
 
 function lifeOptions(settings: WorkerSettings): {
   loadTimeoutMs: number;
+  graceMs: number;
   onTeardownFailed: ReturnType<typeof teardownReportTo>;
+  onStartLeft: (error: PoolError) => void;
 } {
-  const { loadTimeoutMs, log, pool, id } = settings;
-  return { loadTimeoutMs, onTeardownFailed: teardownReportTo(log, pool, id) };
+  const { loadTimeoutMs, graceMs, log, pool, id } = settings;
+  const onStartLeft = ({ message }: PoolError): void => {
+    log.warn({ pool, worker: id, error: message }, "the handler was left before it was ready");
+  };
+  return { loadTimeoutMs, graceMs, onTeardownFailed: teardownReportTo(log, pool, id), onStartLeft };
 }
 
 function notRecycled(): PoolError {

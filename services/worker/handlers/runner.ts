@@ -41,6 +41,8 @@ export interface Call extends CallData {
   readonly deadlineAtMs: number;
   /** Milliseconds until the deadline, by the clock of who runs the job; default: by performance.now(). */
   readonly timeLeftMs?: number;
+  /** The largest progress that the broker takes, in bytes; default: any. */
+  readonly progressLimit?: number | undefined;
   /** Fires at the deadline, at a cancel and at the end of a drain's grace; its reason is a PoolError. */
   readonly signal: AbortSignal;
   progress(payload: Uint8Array): void;

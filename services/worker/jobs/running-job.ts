@@ -9,11 +9,16 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import type { Call, HandlerOutcome } from "../handlers/runner.js";
+import { ProgressFlow } from "./progress-flow.js";
 
 /** Hears of every transition, once. */
 export interface JobLedger {
   /** Monotonic milliseconds. */
   now(): number;
+  /** The largest progress that the broker takes now, in bytes. */
+  readonly progressLimit: number;
+  /** Calls `then` when what was published so far has arrived at the broker, or cannot arrive any more. */
+  confirm(then: () => void): void;
   onProgress(job: RunningJob, payload: Uint8Array): void;
   onAborted(job: RunningJob, error: PoolError, nowMs: number): void;
   /** @param answered whether the caller was already answered, at the abort */
@@ -44,6 +49,8 @@ export class RunningJob implements Call {
   accepted: boolean;
   #state: JobState = RUNNING;
   #controller: AbortController | undefined;
+  /** Made for the first progress: most handlers report none. */
+  #progress: ProgressFlow | undefined;
 
   constructor(
     readonly order: JobOrder,
@@ -63,6 +70,10 @@ export class RunningJob implements Call {
 
   get timeLeftMs(): number {
     return this.deadlineAtMs - this.ledger.now();
+  }
+
+  get progressLimit(): number {
+    return this.ledger.progressLimit;
   }
 
   get traceparent(): string | undefined {
@@ -106,7 +117,14 @@ export class RunningJob implements Call {
   }
 
   progress(payload: Uint8Array): void {
-    if (this.running) this.ledger.onProgress(this, payload);
+    if (!this.running) return;
+    this.#progress ??= new ProgressFlow(
+      (each) => {
+        if (this.running) this.ledger.onProgress(this, each);
+      },
+      (then) => this.ledger.confirm(then),
+    );
+    this.#progress.put(payload);
   }
 
   /** Answers the caller with `error` and tells the handler. False when it is not running any more. */
@@ -122,6 +140,7 @@ export class RunningJob implements Call {
   end(outcome: HandlerOutcome): void {
     if (this.#state.at === "ended") return;
     const answered = this.#state.at === "aborted";
+    this.#progress?.flush();
     this.#setState(ENDED);
     this.ledger.onEnded(this, outcome, answered);
   }

@@ -39,6 +39,12 @@ export interface RunningJobsParts {
   readonly sendable: (outcome: HandlerOutcome) => HandlerOutcome;
   /** Sends now what waits for the end of the turn. */
   readonly flush: () => void;
+  /** The largest payload that the broker takes now, in bytes. */
+  readonly maxBytes: () => number;
+  /** Calls `then` when what was published so far has arrived at the broker, or cannot arrive any more. */
+  readonly confirm: (then: () => void) => void;
+  /** A progress value was dropped: the broker takes less than it did when the handler was told. */
+  readonly onProgressDropped: (job: RunningJob, bytes: number) => void;
   /** A job has failed for a reason that its handler does not know: it was aborted, or its result is not sendable. */
   readonly onFailed: (job: RunningJob, error: PoolError) => void;
   /** A job has started. */
@@ -185,7 +191,16 @@ export class RunningJobs implements JobLedger {
     return this.#parts.now();
   }
 
+  get progressLimit(): number {
+    return this.#parts.maxBytes();
+  }
+
+  confirm(then: () => void): void {
+    this.#parts.confirm(then);
+  }
+
   onProgress(job: RunningJob, payload: Uint8Array): void {
+    if (payload.length > this.progressLimit) return this.#parts.onProgressDropped(job, payload.length);
     for (const order of askersOf(job)) if (order.offered) order.answerer.progress(order, payload);
   }
 

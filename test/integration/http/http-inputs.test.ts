@@ -251,9 +251,11 @@ test("a call past its own deadline ends with our detail, whether its handler lis
   }
 });
 
-test("a refused content type is named beside those that are accepted", async () => {
+test("a refused content type is named beside those that this call accepts", async () => {
   const { text } = await askHttp1({ type: "text/x-own", body: "hi" }, false);
   assert.match(text, /unsupported media type text\/x-own: use one of application\/json, /);
+  const stream = await askHttp1({ path: STATUS, type: JSON_TYPE, body: "{}" }, false);
+  assert.match(stream.text, /unsupported media type application\/json: use one of application\/connect\+json, /);
 });
 
 test("an unknown service or method ends a gRPC call with its headers, as Unimplemented", async () => {

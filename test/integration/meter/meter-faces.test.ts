@@ -249,7 +249,7 @@ test("history - is the last 15 minutes of a pool and of all pools", async (t) =>
   assert.equal(history.stepMs, 1_000);
   assert.deepEqual([history.utilization.at(-1), history.parked.at(-1)], [0, 0]);
   assert.equal((await client.getHistory({})).slots.at(-1), 3);
-  assert.deepEqual((await client.getHistory({ pool: "nobody" })).slots, []);
+  assert.equal((await errorOf(client.getHistory({ pool: "nobody" }))).code, Code.NotFound);
   assert.equal((await errorOf(client.getHistory({ pool: "a b" }))).code, Code.InvalidArgument);
 });
 

@@ -45,6 +45,26 @@ test("relay.Capacity - sends the bytes that solpipe.WorkerStatus sends", async (
   await become(`${ONE}${ZERO}${HALF}${ZERO}`);
 });
 
+test("relay.Capacity and solpipe - a pool that nobody has named is told by a header, and its stream waits for it", async (t) => {
+  const meter = await startMeter(t, broker);
+  await startBeating(t, broker, { pool: "named", slots: 2 });
+  await eventually(async () => (await fetch(`${meter.url}/metrics`)).text().then((text) => text.includes("named")));
+  for (const path of PATHS) {
+    for (const [pool, known] of [
+      ["named", "1"],
+      ["nmaed", "0"],
+    ]) {
+      const headers = { "content-type": "application/connect+json", pool: pool ?? "" };
+      const controller = new AbortController();
+      const call = { method: "POST", headers, body: Buffer.concat([Buffer.from([0, 0, 0, 0, 2]), Buffer.from("{}")]) };
+      const answer = await fetch(meter.url + path, { ...call, signal: controller.signal });
+      assert.deepEqual([answer.status, answer.headers.get("pool-known")], [200, known], path);
+      controller.abort();
+      await answer.text().catch(() => undefined);
+    }
+  }
+});
+
 test("relay.Capacity - is listed by reflection", async (t) => {
   const meter = await startMeter(t, broker);
   const client = createClient(ServerReflection, createGrpcTransport({ baseUrl: meter.url }));

@@ -1,6 +1,7 @@
 /** A handler that does whatever its payload says: good, bad and ugly. */
 import { spawnSync } from "node:child_process";
-import { setTimeout as wait } from "node:timers/promises";
+import { setImmediate as immediate, setTimeout as wait } from "node:timers/promises";
+import type { PoolError } from "../../../mesh/errors.js";
 import type { Job } from "../../../services/worker/worker.js";
 
 /** The tricks it knows. */
@@ -9,6 +10,7 @@ export interface Trick {
   readonly ms?: number;
   readonly text?: string;
   readonly bytes?: number;
+  readonly steps?: number;
 }
 
 export async function run(job: Job): Promise<unknown> {
@@ -52,6 +54,22 @@ export async function run(job: Job): Promise<unknown> {
     case "progress":
       for (let i = 1; i <= 3; i += 1) job.progress({ step: i });
       return "done";
+    case "flood":
+      for (let step = 1; step <= (trick.steps ?? 0); step += 1) job.progress({ step });
+      return "done";
+    case "flood-until-abort":
+      for (let step = 1; !job.signal.aborted; step += 1) {
+        job.progress({ step });
+        await immediate();
+      }
+      return "done";
+    case "report":
+      try {
+        return job.progress(trick.text === "map" ? new Map() : "x".repeat(trick.bytes ?? 0));
+      } catch (thrown) {
+        const { reason, field, message } = thrown as PoolError;
+        return { reason, field, message };
+      }
     case "big":
       return "x".repeat(trick.bytes ?? 0);
     case "no-json":

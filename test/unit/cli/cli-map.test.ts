@@ -215,11 +215,19 @@ describe("map - feed", () => {
 });
 
 describe("map - outcomes", () => {
-  test("a result line has index, input, result, worker, attempts and ms", () => {
+  test("a result line has index, input, result, worker, attempts, waitMs and ms", () => {
     const result = new JobResult("j", Buffer.from("42"), "w-1", 2, 1, 3);
     const input = { payload: Buffer.from("41"), tookMs: 2.34567 };
     const line = outcomeLine({ ok: true, id: "j", result, index: 0, input }, 7, "auto");
-    assert.deepEqual(JSON.parse(line), { index: 7, input: "41", result: 42, worker: "w-1", attempts: 2, ms: 2.35 });
+    assert.deepEqual(JSON.parse(line), {
+      index: 7,
+      input: "41",
+      result: 42,
+      worker: "w-1",
+      attempts: 2,
+      waitMs: 1,
+      ms: 2.35,
+    });
     assert.ok(line.endsWith("}\n"));
   });
 

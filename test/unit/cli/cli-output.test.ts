@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { PassThrough, Writable } from "node:stream";
 import { describe, test } from "node:test";
 import { EXIT, errorText, exitCodeOf } from "../../../cli/exit-codes.js";
+import { fitHelp } from "../../../cli/output/fit-help.js";
 import { indentedJson, JsonText, jsonLine, oneLineJson } from "../../../cli/output/json-text.js";
 import { LineBatch } from "../../../cli/output/line-batch.js";
 import { Output } from "../../../cli/output/output.js";
@@ -220,4 +221,16 @@ describe("cli - lines that leave together", () => {
     assert.equal(writes.join(""), `alone\n${lines.join("")}`);
     assert.ok(writes.length <= 3 + (performance.now() - startedAt) / 10, `${writes.length} writes`);
   });
+});
+
+test("help - a command that is too wide goes on in the next line, and is the same command to a shell", () => {
+  const command =
+    "  seq 9 | poolmesh map adder --url https://manager:8080 --ca-file ca.pem --token-file ci.token | jq .result";
+  const fitted = fitHelp(`Examples:\n${command}\n`, 60);
+  for (const line of fitted.split("\n")) assert.ok(line.length <= 60, line);
+  assert.equal(
+    fitted.replace(/\\\n/g, "").replace(/ {2,}/g, " "),
+    `Examples:\n${command.trimStart()}\n`.replace("\n", "\n "),
+  );
+  assert.equal(fitHelp("short\nlines  stay\n  list  x\n", 60), "short\nlines  stay\n  list  x\n");
 });

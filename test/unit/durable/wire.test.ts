@@ -78,6 +78,7 @@ test("durable - an outcome is read back with what was stored beside it", () => {
     [read.outcome.result.attempt, read.outcome.result.totalMs, read.outcome.result.worker],
     [3, 250, "w"],
   );
+  assert.equal(read.outcome.result.waitMs, 249, "from enqueue to its sending: it ran for 1 ms");
   assert.deepEqual(read.facts, facts);
   const error = new PoolError("worker_lost", "gone", { maybeExecuted: true });
   const lost = encodeOutcome({ ok: false, id: "j", error, worker: "", attempt: 1 }, facts);

@@ -5,6 +5,7 @@ import { runInNewContext } from "node:vm";
 import { create } from "@bufbuild/protobuf";
 import { HeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { bytes, json, protobuf, text } from "../../../mesh/job/codec.js";
+import { JobResult } from "../../../mesh/job/job.js";
 
 const utf8 = (s: string): Uint8Array => new TextEncoder().encode(s);
 const refusal = { reason: "invalid_argument", field: "payload" };
@@ -22,6 +23,16 @@ test("codec - what has no json form, and what is not json, is refused by field",
   for (const value of [circular, 10n, () => 1]) assert.throws(() => json.encode(value), refusal);
   for (const payload of ["{", "NaN", "\ufeff1"]) assert.throws(() => json.decode(utf8(payload)), refusal);
   assert.throws(() => json.decode(new Uint8Array([0xff, 0xfe])), refusal);
+});
+
+test("codec - a result that cannot be read is called a result, whichever codec reads it", () => {
+  const garbage = new JobResult("j", new Uint8Array([0xff]), "w", 1, 0, 0);
+  const refused = { reason: "invalid_argument", field: "result", message: /^result: not valid / };
+  assert.throws(() => garbage.json(), refused);
+  assert.throws(() => garbage.text(), refused);
+  assert.throws(() => garbage.decode(protobuf(HeartbeatSchema)), refused);
+  const own = { name: "own", encode: () => new Uint8Array(), decode: () => assert.fail("as it says") };
+  assert.throws(() => garbage.decode(own), { message: "as it says" });
 });
 
 test("codec - json names what it cannot hold, where it is and what to do instead", () => {

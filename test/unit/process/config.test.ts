@@ -42,6 +42,35 @@ test("config - another program's options are no mistake, a stranger's are", () =
   );
 });
 
+test("config - the variables that Kubernetes sets for Services called poolmesh… stop no program, typos do", () => {
+  const linked = (name: string): Record<string, string> => ({
+    [`${name}_SERVICE_HOST`]: "10.0.0.11",
+    [`${name}_SERVICE_PORT`]: "8080",
+    [`${name}_SERVICE_PORT_HTTP_WEB`]: "8080",
+    [`${name}_PORT`]: "tcp://10.0.0.11:8080",
+    [`${name}_PORT_4222_TCP`]: "tcp://10.0.0.11:4222",
+    [`${name}_PORT_4222_TCP_PROTO`]: "tcp",
+    [`${name}_PORT_4222_TCP_PORT`]: "4222",
+    [`${name}_PORT_4222_TCP_ADDR`]: "10.0.0.11",
+    [`${name}_PORT_53_UDP_ADDR`]: "10.0.0.11",
+  });
+  for (const name of ["POOLMESH", "POOLMESH_MANAGER", "POOLMESH_NATS_2"]) {
+    assert.ok(readManagerConfig(linked(name), {}), name);
+  }
+  for (const [key, value] of [
+    ["POOLMESH_PORT", "8080"],
+    ["POOLMESH_MANAGER_PORT", "8080"],
+    ["POOLMESH_SERVICE", "x"],
+    ["POOLMESH_PORT_HTTP", "8080"],
+    ["POOLMESH_SERVICE_HOSTS", "x"],
+  ] as const) {
+    assert.match(
+      message(() => readManagerConfig({ [key]: value }, {})),
+      new RegExp(`${key}: unknown`),
+    );
+  }
+});
+
 test("config - settings that contradict each other are refused, each by its name", () => {
   const cases: [option: string, env: Record<string, string>][] = [
     ["token", { POOLMESH_TOKEN: "t", POOLMESH_USER: "u" }],

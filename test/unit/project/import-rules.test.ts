@@ -57,6 +57,16 @@ test("import rules - headers of a message are read by headersOf(), which takes m
   });
 });
 
+test("import rules - JSON is parsed by parseJson(), whose error does not quote a payload or a secret", () => {
+  report(product, (file) => {
+    // the model of NATS has the methods of nats.js
+    const mayParse = file === "mesh/job/codec.ts" || file.startsWith("testing/nats/");
+    // and a program that starts reads its own package.json before it loads anything else
+    if (mayParse || file === "mesh/process/identity.ts") return [];
+    return /\bJSON\.parse\b/.test(read(file)) ? ["uses JSON.parse: its error quotes the text"] : [];
+  });
+});
+
 test("import rules - each part imports only what is below it", () => {
   report(files, (file) => {
     const rule = LAYERS.find((each) => each.part.test(file));

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolError, type Reason } from "../../../mesh/errors.js";
-import { failedJob, reportTo, traceIdOf } from "../../../services/worker/handlers/job-report.js";
+import {
+  droppedProgressReportTo,
+  failedJob,
+  reportTo,
+  traceIdOf,
+} from "../../../services/worker/handlers/job-report.js";
 import type { Call } from "../../../services/worker/handlers/runner.js";
 import { readableLog } from "../../support/log-lines.js";
 
@@ -55,6 +60,22 @@ test("handler report - what the caller is the reason of is logged at info, all e
       ["warn", "deadline_exceeded", "job failed"],
       ["info", "canceled", "job failed"],
       ["info", "draining", "job failed"],
+    ],
+  );
+});
+
+test("handler report - progress that the broker takes no more is a line, once for each job", () => {
+  const { log, lines } = readableLog();
+  const report = droppedProgressReportTo(log);
+  const job = makeCall();
+  report(job, 9);
+  report(job, 9);
+  report(makeCall(), 8);
+  assert.deepEqual(
+    lines.map(({ level, job, bytes }) => [level, job, bytes]),
+    [
+      ["warn", "j", 9],
+      ["warn", "j", 8],
     ],
   );
 });

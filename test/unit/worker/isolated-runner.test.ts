@@ -81,9 +81,10 @@ function rig(options: Partial<IsolatedRunnerOptions> = {}): Rig {
   const runner = new IsolatedRunner({
     kind: { name: "thread", open } satisfies ChannelKind,
     source: { file: "f", codec: undefined, context: { pool: "p", worker: "w", slots: 2, isolation: "thread" } },
-    ...{ slots: 2, abortGraceMs: 50, loadTimeoutMs: 10_000, recycleAfter: undefined },
+    ...{ slots: 2, abortGraceMs: 50, loadTimeoutMs: 10_000, graceMs: 10_000, recycleAfter: undefined },
     report: (call, { error }) => reported.push(`${call.id} ${error.reason}`),
     onTeardownFailed: (thrown) => reported.push(thrown.message),
+    onStartLeft: (error) => reported.push(error.message),
     onDiedIdle: (what, thrown) => reported.push(`${what} ${thrown?.stack}`),
     onBroken: (error) => reported.push(error.message),
     onUsable: (slots) => usable.push(slots),

@@ -5,12 +5,16 @@ import { PermanentError, PoolError } from "../../../mesh/errors.js";
 import { bytes, json } from "../../../mesh/job/codec.js";
 import { type Handler, invoke } from "../../../services/worker/handlers/handler.js";
 import type { HandlerOutcome } from "../../../services/worker/handlers/runner.js";
+import { PROGRESS_WINDOW, PROGRESS_WINDOW_BYTES } from "../../../services/worker/jobs/progress-flow.js";
 import { attemptKey, type JobLedger, RunningJob } from "../../../services/worker/jobs/running-job.js";
 
-function start(): { job: RunningJob; seen: string[] } {
+function start(): { job: RunningJob; seen: string[]; confirms: (() => void)[] } {
   const seen: string[] = [];
+  const confirms: (() => void)[] = [];
   const ledger: JobLedger = {
     now: () => 0,
+    progressLimit: 1_000,
+    confirm: (then) => void confirms.push(then),
     onProgress: (_, payload) => seen.push(`progress ${payload.length}`),
     onAborted: (_, error) => seen.push(`aborted ${error.reason}`),
     onEnded: (_, outcome, answered) => seen.push(`ended ${outcome.ok ? "ok" : outcome.error.reason} ${answered}`),
@@ -32,7 +36,7 @@ function start(): { job: RunningJob; seen: string[] } {
     tracestate: undefined,
     answerer: { accepted: () => {}, progress: () => {}, end: () => {} },
   };
-  return { job: new RunningJob(order, "p", "w", 0, ledger), seen };
+  return { job: new RunningJob(order, "p", "w", 0, ledger), seen, confirms };
 }
 
 const ok: HandlerOutcome = { ok: true, payload: new Uint8Array() };
@@ -47,6 +51,41 @@ describe("running job", () => {
     job.progress(new Uint8Array(3));
     assert.equal(job.abort(canceled, 5), false);
     assert.deepEqual(seen, ["progress 3", "ended ok false"]);
+  });
+
+  test("progress on its way is bounded: the latest value waits, and leaves before the outcome or when there is room", () => {
+    const { job, seen, confirms } = start();
+    for (let size = 1; size <= 1_000; size += 1) job.progress(new Uint8Array(size));
+    const sent = Array.from({ length: PROGRESS_WINDOW }, (_, i) => `progress ${i + 1}`);
+    assert.deepEqual(seen, sent);
+    assert.equal(confirms.length, 1, "asked once, at half of the room");
+    confirms[0]?.();
+    assert.deepEqual(seen, [...sent, "progress 1000"]);
+    job.progress(new Uint8Array(7));
+    job.end(ok);
+    assert.deepEqual(seen.slice(sent.length), ["progress 1000", "progress 7", "ended ok false"]);
+    confirms[1]?.();
+    assert.equal(seen.at(-1), "ended ok false", "nothing comes after the outcome");
+  });
+
+  test("progress on its way is bounded in bytes, too, and what waits is the handler's bytes as they were", () => {
+    const { job, seen, confirms } = start();
+    const big = new Uint8Array(PROGRESS_WINDOW_BYTES / 2);
+    const reused = new Uint8Array(9);
+    for (const each of [big, big, reused]) job.progress(each);
+    assert.deepEqual(seen, [`progress ${big.length}`, `progress ${big.length}`]);
+    structuredClone(reused, { transfer: [reused.buffer] });
+    confirms[0]?.();
+    assert.equal(seen.at(-1), "progress 9");
+  });
+
+  test("an abort drops the progress that waits", () => {
+    const { job, seen, confirms } = start();
+    for (let size = 1; size <= 100; size += 1) job.progress(new Uint8Array(size));
+    job.abort(canceled, 5);
+    confirms[0]?.();
+    job.end(ok);
+    assert.deepEqual(seen.slice(PROGRESS_WINDOW), ["aborted canceled", "ended ok true"]);
   });
 
   test("an abort answers at once, fires the signal with its reason, and the end that follows is not an answer", () => {

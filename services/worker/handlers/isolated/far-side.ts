@@ -5,8 +5,8 @@
 import { PoolError } from "../../../../mesh/errors.js";
 import { failure } from "../handler.js";
 import type { LoadedHandler } from "../handler-exports.js";
-import { loadHandlerFile } from "../handler-file.js";
 import { HandlerLife } from "../handler-life.js";
+import { loadHandlerFile } from "../loading/handler-file.js";
 import { readThrown } from "../thrown.js";
 import { IsolatedCalls } from "./isolated-calls.js";
 import { type FromHost, type HandlerSource, type ToHost, toWireEnding, toWireError, type WireError } from "./wire.js";
@@ -36,6 +36,7 @@ export class FarSide {
   receive(message: ToHost): void {
     if (message.say === "load") void this.#load(message.source);
     else if (message.say === "run") this.#calls.run(this.#handler as LoadedHandler, message.wire);
+    else if (message.say === "took") this.#calls.took(message.call, message.count);
     else if (message.say === "abort") this.#calls.abort(message.call, message.error);
     else void this.#stop();
   }

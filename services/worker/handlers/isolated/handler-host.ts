@@ -6,7 +6,7 @@
  * decided here: which host runs a job, and what follows a host (isolated-runner.ts).
  */
 import { PoolError, safeMessage } from "../../../../mesh/errors.js";
-import { endedWhileLoading, type LifeStage, stageTooLong, teardownTooLong } from "../handler-life.js";
+import { endedWhileLoading, type LifeStage, stageTooLong, startLeft, teardownTooLong } from "../handler-life.js";
 import type { Call, HandlerOutcome, Report } from "../runner.js";
 import { readThrown, type Thrown } from "../thrown.js";
 import type { Channel, ChannelKind } from "./channel.js";
@@ -25,8 +25,12 @@ export interface HostOptions {
   readonly abortGraceMs: number;
   /** How long loading, setup and teardown may take each, in milliseconds. */
   readonly loadTimeoutMs: number;
+  /** How long one that is still loaded or set up is waited for at stop(), in milliseconds. */
+  readonly graceMs: number;
   readonly report: Report;
   readonly onTeardownFailed: (thrown: Thrown) => void;
+  /** Hears that loading or setup was left at the end of the grace. */
+  readonly onStartLeft: (error: PoolError) => void;
   /** Hears that one ended by itself while it ran no job. @param what such as "the handler's thread exited with code 1: late" */
   readonly onDiedIdle: (what: string, thrown: Thrown | undefined) => void;
 }
@@ -45,6 +49,8 @@ interface HostCall {
   readonly number: number;
   readonly call: Call;
   readonly onAbort: () => void;
+  /** Progress values that came in this turn of the event loop. */
+  taken: number;
 }
 
 export class HandlerHost {
@@ -58,6 +64,10 @@ export class HandlerHost {
   #timer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #stage: LifeStage = "loading";
+  /** When it was told to stop: whether it was set up. */
+  #wasReady = false;
+  /** Teardown has begun and not ended. */
+  #isTearingDown = false;
   #calls = 0;
   /** Why it did not load, or what nobody caught. */
   #loadError: PoolError | undefined;
@@ -88,7 +98,7 @@ export class HandlerHost {
     const number = this.#calls;
     const onAbort = (): void => this.#abort(number, call.signal.reason as PoolError);
     this.#state = "running";
-    this.#current = { number, call, onAbort };
+    this.#current = { number, call, onAbort, taken: 0 };
     call.signal.addEventListener("abort", onAbort, { once: true });
     this.#channel.send({ say: "run", wire: toWireCall(call, number) });
     if (call.signal.aborted) onAbort();
@@ -97,6 +107,7 @@ export class HandlerHost {
   /** Awaits teardown, then ends it; by force when it does not answer. Resolves when it is gone. */
   async stop(): Promise<void> {
     if (this.#state === "gone" || this.#state === "stopping") return this.#gone;
+    this.#wasReady = this.#state !== "loading";
     this.#state = "stopping";
     this.#limit(this.#current === undefined ? LEAVE_MS : LEAVE_BUSY_MS, () => this.#channel.kill());
     this.#channel.send({ say: "stop" });
@@ -112,7 +123,7 @@ export class HandlerHost {
         this.#onLoaded(message.error === undefined ? undefined : fromWireError(message.error));
         break;
       case "progress":
-        if (message.call === this.#current?.number) this.#current.call.progress(message.payload);
+        this.#takeProgress(message.call, message.payload);
         break;
       case "answer":
         if (message.call === this.#current?.number) this.#finish(fromWireEnding(message.outcome));
@@ -123,6 +134,19 @@ export class HandlerHost {
       default:
         this.#onStopMessage(message);
     }
+  }
+
+  /** Says once a turn of the event loop how many it has taken, so that a handler that reports without end is slowed down. */
+  #takeProgress(number: number, payload: Uint8Array): void {
+    const current = this.#current;
+    if (number !== current?.number) return;
+    current.call.progress(payload);
+    current.taken += 1;
+    if (current.taken > 1) return;
+    setImmediate(() => {
+      this.#channel.send({ say: "took", call: number, count: current.taken });
+      current.taken = 0;
+    });
   }
 
   #onStage(stage: LifeStage): void {
@@ -161,17 +185,25 @@ export class HandlerHost {
 
   #onStopMessage(message: FromHost & { readonly say: "stopping" | "stopped" }): void {
     if (this.#state !== "stopping") return;
-    const { loadTimeoutMs, onTeardownFailed } = this.#options;
-    if (message.say === "stopping") {
-      this.#limit(loadTimeoutMs, () => {
-        onTeardownFailed(readThrown(teardownTooLong(loadTimeoutMs)));
-        this.#channel.kill();
-      });
-      return;
-    }
+    const { onTeardownFailed } = this.#options;
+    if (message.say === "stopping") return this.#limitTeardown();
+    this.#isTearingDown = false;
     if (message.thrown !== undefined) onTeardownFailed(message.thrown);
     this.#limit(LEAVE_MS, () => this.#channel.kill());
     this.#channel.release();
+  }
+
+  /** One that is still set up has the grace, and nothing to tear down. */
+  #limitTeardown(): void {
+    const { loadTimeoutMs, graceMs, onTeardownFailed, onStartLeft } = this.#options;
+    this.#isTearingDown = this.#wasReady;
+    const limitMs = this.#wasReady ? loadTimeoutMs : Math.min(graceMs, loadTimeoutMs);
+    this.#limit(limitMs, () => {
+      this.#isTearingDown = false;
+      if (this.#wasReady) onTeardownFailed(readThrown(teardownTooLong(limitMs)));
+      else onStartLeft(startLeft(this.#stage, limitMs));
+      this.#channel.kill();
+    });
   }
 
   #abort(call: number, error: PoolError): void {
@@ -202,6 +234,8 @@ export class HandlerHost {
     const message = `the handler's ${this.#options.kind.name} ${how}${said}`;
     const error = new PoolError("job_failed", message, { maybeExecuted: true });
     if (this.#state === "idle") this.#options.onDiedIdle(message, this.#uncaught);
+    if (this.#isTearingDown)
+      this.#options.onTeardownFailed(this.#uncaught ?? readThrown(new Error(`${message} in teardown()`)));
     this.#state = "gone";
     this.#events.onGone(this, asked ? undefined : (this.#loadError ?? error));
     this.#finish({ ok: false, error, thrown: this.#uncaught });

@@ -1,4 +1,5 @@
 /** The calls that run in this thread or child: made from what came over, ended by what goes back. */
+import { ProgressFlow } from "../../jobs/progress-flow.js";
 import { invoke } from "../handler.js";
 import type { LoadedHandler } from "../handler-exports.js";
 import type { Call, HandlerOutcome } from "../runner.js";
@@ -15,7 +16,7 @@ export interface CallsPort {
 
 export class IsolatedCalls {
   readonly #port: CallsPort;
-  readonly #running = new Map<number, AbortController>();
+  readonly #running = new Map<number, { readonly call: IsolatedCall; readonly controller: AbortController }>();
   readonly #earlyAborts = new Map<number, WireError>();
 
   constructor(port: CallsPort) {
@@ -25,18 +26,23 @@ export class IsolatedCalls {
   /** Runs one call. */
   run({ run, codecs }: LoadedHandler, wire: WireCall): void {
     const controller = new AbortController();
-    this.#running.set(wire.call, controller);
     const early = this.#earlyAborts.get(wire.call);
     if (early !== undefined) controller.abort(fromWireError(early));
     const call = new IsolatedCall(wire, controller.signal, this.#port, (outcome) => {
       if (this.#running.delete(wire.call)) this.#port.onEnded(wire.call, outcome);
     });
+    this.#running.set(wire.call, { call, controller });
     invoke(run, codecs, call);
+  }
+
+  /** The worker has taken so many progress values of a call. */
+  took(call: number, count: number): void {
+    this.#running.get(call)?.call.flow.arrived(count);
   }
 
   abort(call: number, error: WireError): void {
     const running = this.#running.get(call);
-    if (running !== undefined) running.abort(fromWireError(error));
+    if (running !== undefined) running.controller.abort(fromWireError(error));
     else if (this.#earlyAborts.size < EARLY_ABORTS_LIMIT) this.#earlyAborts.set(call, error);
   }
 }
@@ -50,14 +56,15 @@ class IsolatedCall implements Call {
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
   readonly deadlineAtMs: number;
-  readonly #number: number;
-  readonly #port: CallsPort;
+  readonly progressLimit: number | undefined;
+  readonly flow: ProgressFlow;
+  readonly #onEnd: (outcome: HandlerOutcome) => void;
 
   constructor(
     wire: WireCall,
     readonly signal: AbortSignal,
     port: CallsPort,
-    readonly end: (outcome: HandlerOutcome) => void,
+    onEnd: (outcome: HandlerOutcome) => void,
   ) {
     this.id = wire.id;
     this.pool = wire.pool;
@@ -67,11 +74,21 @@ class IsolatedCall implements Call {
     this.traceparent = wire.traceparent;
     this.tracestate = wire.tracestate;
     this.deadlineAtMs = performance.now() + wire.timeLeftMs;
-    this.#number = wire.call;
-    this.#port = port;
+    this.progressLimit = wire.progressLimit;
+    // The worker says by itself what it has taken.
+    this.flow = new ProgressFlow(
+      (payload) => port.onProgress(wire.call, payload),
+      () => undefined,
+    );
+    this.#onEnd = onEnd;
   }
 
   progress(payload: Uint8Array): void {
-    this.#port.onProgress(this.#number, payload);
+    this.flow.put(payload);
+  }
+
+  end(outcome: HandlerOutcome): void {
+    this.flow.flush();
+    this.#onEnd(outcome);
   }
 }

@@ -17,6 +17,8 @@ export interface WireCall extends CallData {
   /** Unique among the calls of one thread or child. */
   readonly call: number;
   readonly timeLeftMs: number;
+  /** The largest progress, in bytes. */
+  readonly progressLimit: number | undefined;
 }
 
 /** An error that can be cloned. */
@@ -36,6 +38,8 @@ export type WireEnding =
 export type ToHost =
   | { readonly say: "load"; readonly source: HandlerSource }
   | { readonly say: "run"; readonly wire: WireCall }
+  /** So many progress values of a call have come. */
+  | { readonly say: "took"; readonly call: number; readonly count: number }
   | { readonly say: "abort"; readonly call: number; readonly error: WireError }
   | { readonly say: "stop" };
 
@@ -64,6 +68,7 @@ export function toWireCall(call: Call, number: number): WireCall {
     traceparent: call.traceparent,
     tracestate: call.tracestate,
     timeLeftMs: call.deadlineAtMs - performance.now(),
+    progressLimit: call.progressLimit,
   };
 }
 

@@ -277,9 +277,10 @@ type SubmitResponse struct {
 	// Who ran it; empty for a bare worker.
 	Worker  string `protobuf:"bytes,5,opt,name=worker,proto3" json:"worker,omitempty"`
 	Attempt uint32 `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// From submit to the start of the attempt that ended it, as the manager saw it, in milliseconds.
+	// From submit (of a stored job: from enqueue) to the sending of the attempt that
+	// ended it to a worker, in milliseconds.
 	WaitMs float64 `protobuf:"fixed64,7,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
-	// From submit to the outcome, in milliseconds.
+	// From submit or enqueue to the outcome, in milliseconds.
 	TotalMs       float64 `protobuf:"fixed64,8,opt,name=total_ms,json=totalMs,proto3" json:"total_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -32,6 +32,10 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // MeterService says what every pool can take right now.
+//
+// Calls that name a pool that nobody has named to the meter end as not_found, with
+// the reason unknown_pool. Streams do not: they begin without the pool and send it
+// when it comes.
 type MeterServiceClient interface {
 	GetCapacity(ctx context.Context, in *GetCapacityRequest, opts ...grpc.CallOption) (*GetCapacityResponse, error)
 	// WatchCapacity sends a snapshot, then changes (coalesced), and something at least every 15 seconds.
@@ -137,6 +141,10 @@ func (c *meterServiceClient) ControlWorker(ctx context.Context, in *ControlWorke
 // for forward compatibility.
 //
 // MeterService says what every pool can take right now.
+//
+// Calls that name a pool that nobody has named to the meter end as not_found, with
+// the reason unknown_pool. Streams do not: they begin without the pool and send it
+// when it comes.
 type MeterServiceServer interface {
 	GetCapacity(context.Context, *GetCapacityRequest) (*GetCapacityResponse, error)
 	// WatchCapacity sends a snapshot, then changes (coalesced), and something at least every 15 seconds.

@@ -27,6 +27,10 @@ if _version_not_supported:
 
 class MeterServiceStub:
     """MeterService says what every pool can take right now.
+
+    Calls that name a pool that nobody has named to the meter end as not_found, with
+    the reason unknown_pool. Streams do not: they begin without the pool and send it
+    when it comes.
     """
 
     def __init__(self, channel):
@@ -69,6 +73,10 @@ class MeterServiceStub:
 
 class MeterServiceServicer:
     """MeterService says what every pool can take right now.
+
+    Calls that name a pool that nobody has named to the meter end as not_found, with
+    the reason unknown_pool. Streams do not: they begin without the pool and send it
+    when it comes.
     """
 
     def GetCapacity(self, request, context):
@@ -155,6 +163,10 @@ def add_MeterServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class MeterService:
     """MeterService says what every pool can take right now.
+
+    Calls that name a pool that nobody has named to the meter end as not_found, with
+    the reason unknown_pool. Streams do not: they begin without the pool and send it
+    when it comes.
     """
 
     @staticmethod

@@ -7,7 +7,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isMainThread } from "node:worker_threads";
-import { OWN_LOADER } from "./isolated/child-file.js";
+import { OWN_LOADER } from "../isolated/child-file.js";
 
 const TSCONFIG = "tsconfig.json";
 /** Where tsx's loader of CommonJS looks for its settings. */

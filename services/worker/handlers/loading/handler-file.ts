@@ -7,13 +7,14 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { PoolError } from "../../../mesh/errors.js";
-import type { JobMiddleware } from "./around/job-middleware.js";
-import { type CodecChoice, type LoadedHandler, readExports, refuse } from "./handler-exports.js";
-import { placeOf, readThrown } from "./thrown.js";
+import { PoolError } from "../../../../mesh/errors.js";
+import type { JobMiddleware } from "../around/job-middleware.js";
+import { type CodecChoice, type LoadedHandler, readExports, refuse } from "../handler-exports.js";
+import { placeOf, readThrown } from "../thrown.js";
+import { syntaxPlace } from "./syntax-place.js";
 import { registerTypeScript } from "./typescript.js";
 
-export type { LoadedHandler } from "./handler-exports.js";
+export type { LoadedHandler } from "../handler-exports.js";
 
 /**
  * Loads and checks a file.
@@ -45,6 +46,11 @@ async function importFile(file: string, shown: string): Promise<Record<string, u
     return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (thrown) {
     const { message, stack } = readThrown(thrown);
-    throw refuse("handler", `cannot load ${shown}: ${message}${placeOf(message, stack)}`, thrown);
+    let place = placeOf(message, stack);
+    if (place === "") {
+      const found = await syntaxPlace(file, thrown);
+      if (found !== undefined) place = ` (at ${found})`;
+    }
+    throw refuse("handler", `cannot load ${shown}: ${message}${place}`, thrown);
   }
 }
