@@ -16,10 +16,13 @@ const RETRY_EVERY_MS = 1_000;
 /** What it works with. */
 export interface ClientRightsParts {
   readonly bus: Bus;
-  /** Where submissions go. */
+  /** Where submissions go, and bundles of them. */
   readonly submitSubject: string;
+  readonly submissionsSubject: string;
   /** Submissions that were sent, and that no manager has taken, were refused. */
   readonly onSubmitRefused: (error: PoolError) => void;
+  /** Bundles that were sent were refused. */
+  readonly onBundlesRefused: () => void;
   /** No answer can come. */
   readonly onInboxRefused: (error: PoolError) => void;
   /** Subscribes again where the broker has refused it. */
@@ -49,12 +52,13 @@ export class ClientRights {
   }
 
   #onError(text: string): void {
-    const { bus, submitSubject, onSubmitRefused, onInboxRefused } = this.#parts;
+    const { bus, submitSubject, submissionsSubject, onSubmitRefused, onBundlesRefused, onInboxRefused } = this.#parts;
     const refusal = refusalIn(text);
     if (refusal === undefined) return;
     const error = new PoolError("permission_denied", `the broker refuses: ${refusal.operation} ${refusal.subject}`);
     if (refusal.operation === "publish") {
       if (refusal.subject === submitSubject) onSubmitRefused(error);
+      if (refusal.subject === submissionsSubject) onBundlesRefused();
     } else if (refusal.subject.startsWith(`${bus.inboxRoot}.`)) {
       this.#denied = error;
       this.#refusedAtMs = bus.runtime.now();

@@ -114,6 +114,16 @@ export class Failover {
     this.#retries.set(submission, nowMs + NO_MANAGER_RETRY_MS);
   }
 
+  /** What was given to the connection did not leave. */
+  notLeft(submission: Submission): void {
+    if (submission.state === "asking") this.#move(submission, "unsent");
+  }
+
+  /** What nobody can have taken is given to a manager once more. */
+  giveAgain(submission: Submission, nowMs: number): void {
+    if (submission.state === "asking") this.#submit(submission, nowMs);
+  }
+
   /**
    * Something answered that is no manager. It decides nothing, but it hides that nobody listens.
    *

@@ -18,9 +18,10 @@ import {
   HEADER,
   type ReplyHeaders,
 } from "../mesh/wire/headers.js";
-import { jobRefusal, payloadLimit } from "../mesh/wire/payloads.js";
+import { type BundledResult, jobRefusal, payloadLimit } from "../mesh/wire/payloads.js";
 import type { Subjects } from "../mesh/wire/subjects.js";
 import { headersOf, isNoResponders, type Reply, streamOf } from "../mesh/wire/wire-headers.js";
+import { SubmissionBundles } from "./bundles.js";
 import { ClientRights } from "./client-rights.js";
 import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";
 import { Managers } from "./managers.js";
@@ -35,6 +36,7 @@ export class ClientLink implements FailoverPorts {
   readonly #failover: Failover;
   readonly #managers: Managers;
   readonly #answers: ReplyRouter<Submission>;
+  readonly #bundles: SubmissionBundles;
   readonly #rights: ClientRights;
   readonly #offBus: (() => void)[];
   #ticker: Timer | undefined;
@@ -45,7 +47,18 @@ export class ClientLink implements FailoverPorts {
     this.#pool = pool;
     this.#failover = new Failover(this);
     this.inbox = new Inbox(bus);
-    this.#answers = new ReplyRouter(bus, { onReply: (submission, msg) => this.#onAnswer(submission, msg) });
+    this.#answers = new ReplyRouter(bus, {
+      onReply: (submission, msg) => this.#onAnswer(submission, msg),
+      onBundled: (submission, result, about, nowMs) => this.#onBundled(submission, result, about, nowMs),
+    });
+    this.#bundles = new SubmissionBundles({
+      bus,
+      subject: subjects.submissions(pool),
+      replySubject: (token) => this.#answers.subject(token),
+      sendAlone: (submission) => this.#sendAlone(submission),
+      onNotLeft: (submission) => this.#failover.notLeft(submission),
+      giveAgain: (submission) => this.#failover.giveAgain(submission, bus.runtime.now()),
+    });
     this.#managers = new Managers(bus, this.inbox, {
       onGone: (manager) => this.#failover.managerGone(manager, bus.runtime.now()),
       onRestarted: (manager) => this.#failover.managerRestarted(manager, bus.runtime.now()),
@@ -53,6 +66,8 @@ export class ClientLink implements FailoverPorts {
     this.#rights = new ClientRights({
       bus,
       submitSubject: subjects.submit(pool),
+      submissionsSubject: subjects.submissions(pool),
+      onBundlesRefused: () => this.#bundles.refused(this.#failover.all()),
       onSubmitRefused: (error) => this.#failover.refused(error),
       onInboxRefused: (error) => this.#failover.deaf(error),
       subscribeAgain: () => {
@@ -140,6 +155,10 @@ export class ClientLink implements FailoverPorts {
   }
 
   #giveToAny(submission: Submission): boolean {
+    return this.#bundles.add(submission) || this.#sendAlone(submission);
+  }
+
+  #sendAlone(submission: Submission): boolean {
     return this.#publish(submission, this.#subjects.submit(this.#pool), submission.payload);
   }
 
@@ -194,17 +213,34 @@ export class ClientLink implements FailoverPorts {
 
   #onAnswer(submission: Submission, msg: Reply): void {
     const nowMs = this.#bus.runtime.now();
-    if (isNoResponders(msg)) return this.#failover.noManager(submission, nowMs);
+    if (isNoResponders(msg)) {
+      if (!this.#bundles.nobodyListens(submission)) this.#failover.noManager(submission, nowMs);
+      return;
+    }
     const headers = headersOf(msg);
     const reply = decodeReplyHeaders(headers);
     // What does not say that it is an answer comes from nobody of the mesh, such as a stream that captures the subject.
-    if (reply.bare || reply.kind === "unknown") return this.#failover.strangerAnswered(submission, streamOf(msg));
+    if (reply.bare || reply.kind === "unknown") return this.#onStranger(submission, streamOf(msg));
+    submission.bundle = undefined;
     if (reply.kind === "accepted" || reply.kind === "progress") {
-      this.#failover.taken(submission, headers?.get(HEADER.manager) ?? "");
+      this.#failover.taken(submission, reply.manager ?? "");
       if (reply.kind === "progress") submission.onProgress?.(msg.data);
     } else if (reply.kind === "error" && headers !== undefined) {
       this.#onError(submission, reply, readErrorHeaders(headers), nowMs);
     } else this.#onResult(submission, reply, msg.data, nowMs);
+  }
+
+  /** A manager's word for one of several submissions: that it has the job, or its result. */
+  #onBundled(submission: Submission, result: BundledResult, about: ReplyHeaders, nowMs: number): void {
+    if (about.bare || (about.kind !== "accepted" && about.kind !== "result")) return;
+    submission.bundle = undefined;
+    if (about.kind === "accepted") return this.#failover.taken(submission, about.manager ?? "");
+    const { attempt, waitMs, payload } = result;
+    this.#onResult(submission, { ...about, attempt, waitMs }, payload, nowMs);
+  }
+
+  #onStranger(submission: Submission, stream: string | undefined): void {
+    for (const each of submission.bundle ?? [submission]) this.#failover.strangerAnswered(each, stream);
   }
 
   #onError(submission: Submission, said: ReplyHeaders, error: PoolError, nowMs: number): void {

@@ -33,6 +33,8 @@ export class Submission {
   givenAtMs = 0;
   /** Managers that it was given to before this one. */
   managersBefore = 0;
+  /** All submissions that left in the same message, itself among them, until the first answer. */
+  bundle: readonly Submission[] | undefined;
   /** What answered in the place of a manager; "" for nothing. */
   stranger = "";
   #state: SubmissionState = "unsent";

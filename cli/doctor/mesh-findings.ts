@@ -24,7 +24,7 @@ const SERVER_TIME = "$SYS.REQ.USER.INFO";
 export async function streamFindings({ bus, subjects }: Link): Promise<Finding[]> {
   if (bus.nc.info?.jetstream !== true) return [];
   const found = new Map<string, string>();
-  for (const subject of [`${subjects.prefix}.*.job`, subjects.every.submit()]) {
+  for (const subject of [`${subjects.prefix}.*.job`, subjects.every.submit(), subjects.every.submissions()]) {
     const streams = await streamsCovering(bus, subject).catch(() => undefined);
     if (streams === undefined) return [{ state: "note", what: "streams", found: "this account may not list them" }];
     for (const stream of streams) found.set(stream, subject);

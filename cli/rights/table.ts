@@ -115,6 +115,7 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
     publish: roots
       .flatMap((root) => [
         right(`${root}.submit`, "jobs, to any manager"),
+        right(`${root}.submissions`, "several jobs at once, to any manager"),
         right(
           `${root}.submit.*`,
           "a job, to a manager that is awake, and a question after a job, to the one that has it",
@@ -162,6 +163,7 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
     subscribe: roots
       .flatMap((root) => [
         right(`${root}.submit`, "jobs: each goes to one member of the group", QUEUE_MANAGERS),
+        right(`${root}.submissions`, "bundles of jobs: each goes to one member of the group", QUEUE_MANAGERS),
         right(`${root}.submit.${manager}`, "submissions whose id it owns, and questions after jobs that it has"),
         ...heartbeats(root),
         right(`${root}.cancel.*`, "cancels"),

@@ -146,6 +146,8 @@ export interface ReplyHeaders {
   jobId?: string;
   attempt?: number | undefined;
   worker?: string;
+  /** Of a reply to a submission: the manager that answers. */
+  manager?: string;
   free?: number | undefined;
   /** On `busy`: how old the message was, in milliseconds; it was too old to act on. */
   ageMs?: number | undefined;
@@ -155,7 +157,11 @@ export interface ReplyHeaders {
 
 /** Writes a job's headers. */
 export function encodeJobHeaders(job: JobHeaders): MsgHdrs {
-  const h = wireHeaders();
+  return writeJobHeaders(wireHeaders(), job);
+}
+
+/** Writes a job's headers after those that are there. */
+export function writeJobHeaders(h: MsgHdrs, job: JobHeaders): MsgHdrs {
   if (job.jobId !== undefined) h.append(HEADER.jobId, job.jobId);
   if (job.attempt !== undefined) h.append(HEADER.attempt, String(job.attempt));
   if (job.nonce) h.append(HEADER.nonce, job.nonce);
@@ -287,6 +293,7 @@ export function encodeReplyHeaders(reply: ReplyHeaders): MsgHdrs {
   if (reply.jobId !== undefined) h.append(HEADER.jobId, reply.jobId);
   if (reply.attempt !== undefined) h.append(HEADER.attempt, String(reply.attempt));
   if (reply.worker !== undefined) h.append(HEADER.worker, reply.worker);
+  if (reply.manager !== undefined) h.append(HEADER.manager, reply.manager);
   if (reply.free !== undefined) h.append(HEADER.free, String(reply.free));
   if (reply.ageMs !== undefined) h.append(HEADER.ageMs, String(Math.ceil(reply.ageMs)));
   if (reply.waitMs !== undefined) h.append(HEADER.waitMs, String(Math.round(reply.waitMs * 1_000) / 1_000));
@@ -307,6 +314,7 @@ export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
     else if (name === HEADER.jobId && value !== "") reply.jobId = value;
     else if (name === HEADER.attempt) reply.attempt = count(value);
     else if (name === HEADER.worker && value !== "") reply.worker = value;
+    else if (name === HEADER.manager && value !== "") reply.manager = value;
     else if (name === HEADER.free) reply.free = count(value);
     else if (name === HEADER.ageMs) reply.ageMs = count(value);
     else if (name === HEADER.waitMs) reply.waitMs = milliseconds(value);

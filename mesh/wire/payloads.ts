@@ -2,7 +2,7 @@
  * Payloads in messages: how large one may be, and how several travel in one. Pure.
  *
  * A **bundle** holds several jobs, or several results, between a manager and a
- * worker that both understand it. A message costs both ends and the broker more than an empty job does,
+ * worker that both understand it, or several submissions, or answers to them, between a client and a manager. A message costs both ends and the broker more than an empty job does,
  * and headers as text more than all else that crosses; so what is sent to one
  * place in one turn of the event loop travels together, in binary. An entry is,
  * big-endian: 1 with a trace, else 0; length of its token; length of its id;
@@ -13,7 +13,7 @@
 
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
-import { DURABLE, HEADER, HEADER_RESERVE_BYTES } from "./headers.js";
+import { DURABLE, HEADER, HEADER_RESERVE_BYTES, type JobHeaders, writeJobHeaders } from "./headers.js";
 import { MAX_NAME_LENGTH } from "./subjects.js";
 import { firstHeaderIs, type HeaderReader, wireHeaders } from "./wire-headers.js";
 
@@ -26,7 +26,7 @@ export interface BundleEntry {
   readonly nonce: string;
   readonly attempt: number;
   readonly payload: Uint8Array;
-  /** Of a job: the time left when it was sent, in milliseconds; else 0. */
+  /** Of a job: the time left when it was sent, in milliseconds. Of a result for a client: how long its job waited, in microseconds. Else 0. */
   readonly timeoutMs: number;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
@@ -96,6 +96,11 @@ export class BundledResult {
 
   get attempt(): number {
     return readUint32(this.bytes, this.#at + 4);
+  }
+
+  /** How long its job waited, in milliseconds; a manager says it, a worker does not. */
+  get waitMs(): number {
+    return readUint32(this.bytes, this.#at + 8) / 1_000;
   }
 
   get payload(): Uint8Array {
@@ -272,6 +277,28 @@ export function encodeResultsHeaders(count: number, worker: string, free: number
   h.append(HEADER.bundle, String(count));
   h.append(HEADER.worker, worker);
   h.append(HEADER.free, String(free));
+  return h;
+}
+
+/** Headers of a bundle of submissions. @param about what is to be said of all of them */
+export function encodeSubmissionsHeaders(count: number, about: JobHeaders): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.bundle, String(count));
+  return writeJobHeaders(h, about);
+}
+
+/** Headers of a manager's answers to several submissions of one client. */
+export function encodeAnswersHeaders(
+  count: number,
+  kind: "accepted" | "result",
+  manager: string,
+  worker = "",
+): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.bundle, String(count));
+  h.append(HEADER.reply, kind);
+  h.append(HEADER.manager, manager);
+  if (worker !== "") h.append(HEADER.worker, worker);
   return h;
 }
 

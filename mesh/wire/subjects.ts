@@ -64,6 +64,11 @@ export class Subjects {
     return `${this.prefix}.${checkName("pool", pool)}.submit`;
   }
 
+  /** Several jobs in one message, for a manager to park and run, queue group "managers". */
+  submissions(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.submissions`;
+  }
+
   /** To one manager: how a client asks again for a job that this manager took. */
   submitTo(pool: string, manager: string): string {
     return `${this.submit(pool)}.${checkName("manager", manager)}`;
@@ -100,6 +105,7 @@ export class Subjects {
     heartbeat: (pool?: string): string => `${this.#pool(pool)}.heartbeat.*`,
     managerHeartbeat: (pool?: string): string => `${this.#pool(pool)}.manager.*`,
     submit: (pool?: string): string => `${this.#pool(pool)}.submit`,
+    submissions: (pool?: string): string => `${this.#pool(pool)}.submissions`,
     submitTo: (manager: string, pool?: string): string => `${this.#pool(pool)}.submit.${checkName("manager", manager)}`,
     cancel: (pool?: string): string => `${this.#pool(pool)}.cancel.*`,
     controlAll: (pool?: string): string => `${this.#pool(pool)}.control`,

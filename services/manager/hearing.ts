@@ -15,6 +15,7 @@ import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mes
 import { QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf } from "../../mesh/wire/wire-headers.js";
 import { answerAgain, answerSubmission, type Heard, type NatsDoor } from "./doors/nats.js";
+import { answerTogether, eachSubmission, readSubmissions } from "./doors/submissions.js";
 import type { Unsettled } from "./doors/unsettled.js";
 import type { HeldSubmissions } from "./held-submissions.js";
 import type { OutcomeReplies } from "./outcome-replies.js";
@@ -67,6 +68,7 @@ export class Hearing {
     if (!servesSubmit) return;
     this.#subscriptions.push(
       bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg), QUEUE_MANAGERS),
+      bus.subscribe(every.submissions(pool), (msg) => this.#onSubmissions(msg), QUEUE_MANAGERS),
       bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg)),
     );
   }
@@ -138,6 +140,20 @@ export class Hearing {
     else void this.#passOn(msg, owner);
   }
 
+  /** Several jobs of one client, none of them with an id that its caller chose: together, or one by one where they may have to wait. */
+  #onSubmissions(msg: Msg): void {
+    const { bus, subjects, held } = this.#parts;
+    if (!bus.mayAnswer(msg.reply)) return;
+    const name = subjects.poolOf(msg.subject);
+    const door = this.#door();
+    const bundle = readSubmissions(door, msg);
+    if (bundle === undefined) return;
+    held.sign(door.cameAtMs);
+    const pool = held.holds ? undefined : this.#mayTakeAtOnce(name);
+    if (pool !== undefined) answerTogether(door, bundle, pool);
+    else eachSubmission(bundle, subjects.submit(name), (heard) => this.#takeSubmission(heard));
+  }
+
   /** To this manager: another one passes a submission on, a client gives it one, or asks again for an outcome. */
   #onSubmitToMe(msg: Msg): void {
     const headers = headersOf(msg);
@@ -162,16 +178,20 @@ export class Hearing {
   }
 
   #take(heard: Heard, answer: typeof answerSubmission): void {
-    const { bus, subjects, manager, answers, held, get } = this.#parts;
+    const { subjects, held, get } = this.#parts;
     const name = subjects.poolOf(heard.msg.subject);
-    const cameAtMs = bus.runtime.now();
-    const door = { bus, answers, manager, ages: this.#ages, cameAtMs };
-    held.sign(cameAtMs);
+    const door = this.#door();
+    held.sign(door.cameAtMs);
     const take = (): void => answer(door, heard, () => get(name));
     if (held.submit(heard.headers, take)) return;
     answer(door, heard, () => {
       throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
     });
+  }
+
+  #door(): NatsDoor {
+    const { bus, answers, manager } = this.#parts;
+    return { bus, answers, manager, ages: this.#ages, cameAtMs: bus.runtime.now() };
   }
 
   /** Answers a submission at once, or after a roll call when nobody has been heard of its pool. */
@@ -185,6 +205,17 @@ export class Hearing {
         throw refusal;
       });
     unsettled.hold(pool, { ...namesOf(heard.headers), bytes: heard.msg.data.length, take });
+  }
+
+  /** A pool with workers; undefined for one that is refused, or of which nobody has been heard. */
+  #mayTakeAtOnce(name: string): Pool | undefined {
+    try {
+      const pool = this.#parts.get(name);
+      return pool.isKnown ? pool : undefined;
+    } catch {
+      // The same refusal is the answer to each submission.
+      return undefined;
+    }
   }
 
   /** The pool whose workers matter; undefined when it does not matter or the pool is refused. */

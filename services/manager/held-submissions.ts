@@ -52,6 +52,11 @@ export class HeldSubmissions {
     void this.#release(this.#held);
   }
 
+  /** Whether submissions are held now. */
+  get holds(): boolean {
+    return this.#held !== undefined;
+  }
+
   /** Takes a submission: at once, or after the round trip. False when too many are held. */
   submit(headers: HeaderReader | undefined, take: () => void): boolean {
     if (this.#held === undefined) take();

@@ -6,10 +6,19 @@
  */
 import type { MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
-import { Confirmer, type UnconfirmedStore } from "../../mesh/link/delivery.js";
+import { Batcher, Confirmer, type UnconfirmedStore } from "../../mesh/link/delivery.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
-import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { payloadLimit, resultRefusal } from "../../mesh/wire/payloads.js";
+import { encodeReplyHeaders, HEADER, type ReplyHeaders } from "../../mesh/wire/headers.js";
+import {
+  type BundleEntry,
+  decodeBundle,
+  encodeAnswersHeaders,
+  encodeBundle,
+  mostBytes,
+  payloadLimit,
+  resultRefusal,
+} from "../../mesh/wire/payloads.js";
+import { bundleSubject, splitReply } from "../../mesh/wire/wire-headers.js";
 
 const MAX_ANSWERS = 10_000;
 const MAX_BYTES = 64 * 2 ** 20;
@@ -22,14 +31,24 @@ interface Answer {
 
 export class OutcomeReplies implements UnconfirmedStore {
   readonly #bus: Bus;
+  readonly #manager: string;
   readonly #confirmer: Confirmer;
+  /** Results for one client from one worker; its places are their names. */
+  readonly #batcher: Batcher<BundleEntry>;
   #unconfirmed: Answer[] = [];
   #bytes = 0;
   #seq = 0;
 
-  constructor(bus: Bus) {
+  /** @param manager the id of this manager */
+  constructor(bus: Bus, manager: string) {
     this.#bus = bus;
+    this.#manager = manager;
     this.#confirmer = new Confirmer(bus, this);
+    this.#batcher = new Batcher<BundleEntry>(bus, {
+      bytesOf: mostBytes,
+      alone: (place, result) => this.#sendAlone(place, result),
+      together: (place, results) => this.#sendTogether(place, results),
+    });
   }
 
   get seq(): number {
@@ -51,6 +70,15 @@ export class OutcomeReplies implements UnconfirmedStore {
     this.#confirmer.published();
   }
 
+  /** Sends a result at the end of this turn, with others of the same worker for the same client. @param inbox with its last dot */
+  sendSoon(inbox: string, worker: string, result: BundleEntry): void {
+    this.#batcher.add(`${inbox} ${worker}`, result);
+  }
+
+  flush(): void {
+    this.#batcher.flush();
+  }
+
   confirm(seq: number): void {
     const oldest = this.#seq - this.#unconfirmed.length + 1;
     this.#forget(Math.max(0, seq - oldest + 1));
@@ -61,7 +89,24 @@ export class OutcomeReplies implements UnconfirmedStore {
   }
 
   stop(): void {
+    this.#batcher.flush();
     this.#confirmer.stop();
+  }
+
+  #sendAlone(place: string, { token, id, attempt, timeoutMs, payload }: BundleEntry): void {
+    const [inbox, worker] = place.split(" ") as [string, string];
+    const waitMs = timeoutMs / 1_000;
+    this.send(inbox + token, payload, this.#headersOf({ kind: "result", jobId: id, attempt, waitMs }, worker));
+  }
+
+  #sendTogether(place: string, results: readonly BundleEntry[]): void {
+    const [inbox, worker] = place.split(" ") as [string, string];
+    const headers = encodeAnswersHeaders(results.length, "result", this.#manager, worker);
+    this.send(bundleSubject(inbox), encodeBundle(results), headers);
+  }
+
+  #headersOf(reply: ReplyHeaders, worker: string): MsgHdrs {
+    return encodeReplyHeaders({ ...reply, manager: this.#manager, ...(worker === "" ? {} : { worker }) });
   }
 
   #publish({ reply, payload, headers }: Answer): void {
@@ -70,10 +115,20 @@ export class OutcomeReplies implements UnconfirmedStore {
       this.#bus.publish(reply, payload, { headers });
       return;
     }
-    const said = encodeReplyHeaders({ kind: "error", jobId: headers.get(HEADER.jobId) });
-    said.append(HEADER.manager, headers.get(HEADER.manager));
+    if (headers.get(HEADER.bundle) !== "") return this.#publishEach(reply, payload, headers.get(HEADER.worker));
+    const said = encodeReplyHeaders({ kind: "error", jobId: headers.get(HEADER.jobId), manager: this.#manager });
     writeErrorHeaders(said, refusal);
     this.#bus.publish(reply, errorText(refusal), { headers: said });
+  }
+
+  /** The results of a bundle one by one, for a broker that takes less than the one before. */
+  #publishEach(reply: string, bundle: Uint8Array, worker: string): void {
+    const [inbox] = splitReply(reply);
+    decodeBundle(bundle, ({ token, id, attempt, timeoutMs, payload }) => {
+      const waitMs = timeoutMs / 1_000;
+      const headers = this.#headersOf({ kind: "result", jobId: id, attempt, waitMs }, worker);
+      this.#publish({ reply: inbox + token, payload, headers });
+    });
   }
 
   #forget(count: number): void {

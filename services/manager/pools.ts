@@ -83,7 +83,7 @@ export class Pools extends Lifecycle {
     this.subjects = new Subjects(prefix);
     this.rollCall = new RollCall({ bus, subjects: this.subjects, inbox: () => this.inbox });
     this.#unsettled = new Unsettled(this.rollCall);
-    this.#answers = new OutcomeReplies(bus);
+    this.#answers = new OutcomeReplies(bus, id);
     this.#held = new HeldSubmissions(bus, bus.runtime.now());
     this.#heartbeats = new Heartbeats({
       bus,

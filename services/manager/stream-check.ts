@@ -19,7 +19,7 @@ export async function streamsCovering(bus: Bus, subject: string): Promise<string
 
 /** Logs a warning for every stream that captures offers or submissions. Never throws. */
 export async function warnOfStreams(bus: Bus, subjects: Subjects, log: Logger): Promise<void> {
-  for (const subject of [`${subjects.prefix}.*.job`, subjects.every.submit()]) {
+  for (const subject of [`${subjects.prefix}.*.job`, subjects.every.submit(), subjects.every.submissions()]) {
     try {
       for (const stream of await streamsCovering(bus, subject)) {
         log.warn({ stream, subject }, "a stream captures this subject: its acknowledgements will look like results");

@@ -36,7 +36,7 @@ export interface NatsDoor {
 
 /** A submission as it came. */
 export interface Heard {
-  readonly msg: Msg;
+  readonly msg: Pick<Msg, "subject" | "data">;
   readonly headers: HeaderReader | undefined;
   /** Where its sender waits for the answer; another manager may have passed the message on. */
   readonly reply: string | undefined;
@@ -107,7 +107,7 @@ function respond(
 }
 
 /** The time on the way, when the sender says its clock, and the time that it was held here. */
-function ageOf({ ages, bus, cameAtMs }: NatsDoor, { clockMs }: JobHeaders, reply: string | undefined): number {
+export function ageOf({ ages, bus, cameAtMs }: NatsDoor, { clockMs }: JobHeaders, reply: string | undefined): number {
   const nowMs = bus.runtime.now();
   const heldMs = Math.floor(nowMs - cameAtMs);
   return clockMs === undefined || !reply ? heldMs : Math.max(heldMs, ages.of(senderOf(reply), clockMs, nowMs));
@@ -127,12 +127,12 @@ function withTimeLeft(said: JobHeaders, ageMs: number, wallMs: number): JobHeade
   throw expired();
 }
 
-function expired(): PoolError {
+export function expired(): PoolError {
   return new PoolError("deadline_exceeded", "the submission had expired before it came");
 }
 
 /** Where one sender hears of its submission. */
-class SubmissionReplies {
+export class SubmissionReplies {
   jobId = "";
   readonly #parts: NatsDoor;
   readonly #reply: string;

@@ -274,14 +274,10 @@ export class Pool {
     const onAbort = (): void => {
       if (job !== undefined) this.dispatcher.leave(job, watched, canceled(job));
     };
-    const watched: JobListener = {
-      ...listener,
-      onEnd: (outcome) => {
-        signal?.removeEventListener("abort", onAbort);
-        if (keep) this.outcomes.keep(outcome, spec, this.#bus.runtime.now());
-        listener.onEnd(outcome);
-      },
-    };
+    const watched = new WatchedListener(listener, (outcome) => {
+      signal?.removeEventListener("abort", onAbort);
+      if (keep) this.outcomes.keep(outcome, spec, this.#bus.runtime.now());
+    });
     job = this.#take(spec, watched);
     signal?.addEventListener("abort", onAbort);
   }
@@ -289,6 +285,38 @@ export class Pool {
 
 function canceled(job?: Job): PoolError {
   return new PoolError("canceled", "the caller canceled the job", { maybeExecuted: job?.mayHaveRun ?? false });
+}
+
+/** Hears all that another listener hears, and the outcome before it. */
+class WatchedListener implements JobListener {
+  readonly #inner: JobListener;
+  readonly #beforeEnd: (outcome: Outcome) => void;
+
+  constructor(inner: JobListener, beforeEnd: (outcome: Outcome) => void) {
+    this.#inner = inner;
+    this.#beforeEnd = beforeEnd;
+  }
+
+  get nonce(): string | undefined {
+    return this.#inner.nonce;
+  }
+
+  onTaken(): void {
+    this.#inner.onTaken?.();
+  }
+
+  onAccepted(worker: string): void {
+    this.#inner.onAccepted?.(worker);
+  }
+
+  onProgress(payload: Uint8Array): void {
+    this.#inner.onProgress?.(payload);
+  }
+
+  onEnd(outcome: Outcome): void {
+    this.#beforeEnd(outcome);
+    this.#inner.onEnd(outcome);
+  }
 }
 
 /**

@@ -107,7 +107,7 @@ test("held submissions - are taken at once, and after a long stall only when a r
 
 test("answers - what no round trip has confirmed is sent again after a reconnect, the rest is not", async (t) => {
   const { bus, published, flushes, confirm, reconnect } = fakeBus();
-  const answers = new OutcomeReplies(bus);
+  const answers = new OutcomeReplies(bus, "m1");
   t.after(() => answers.stop());
   answers.send("first", EMPTY, headers());
   await eventually(() => flushes() === 1);
@@ -120,7 +120,7 @@ test("answers - what no round trip has confirmed is sent again after a reconnect
 
 test("answers - a result that the broker does not take any more is answered as payload_too_large", (t) => {
   const { bus, said, reconnect, setMaxPayloadBytes } = fakeBus();
-  const answers = new OutcomeReplies(bus);
+  const answers = new OutcomeReplies(bus, "m1");
   t.after(() => answers.stop());
   const result = encodeReplyHeaders({ kind: "result", jobId: "j1", attempt: 1, worker: "w1" });
   result.append(HEADER.manager, "m1");
