@@ -14,6 +14,7 @@ const FIRST_SUBMIT_MS = 1_500;
 /** Faults begin a little earlier than the jobs, and go on a little longer. */
 const EARLIER_MS = 200;
 const LONGER_MS = 800;
+const COMPANY_SEED = 0x5eed_0000;
 /** How many faults a plan has, by weight. */
 const FAULT_COUNTS = [0, 1, 1, 1, 2, 2, 2, 3, 3, 4];
 
@@ -35,13 +36,24 @@ export function generatePlan(seed: number, options: GenerateOptions = {}): Plan 
   const spanMs = draw.size(50, 4_000);
   const faultsFrom = FIRST_SUBMIT_MS - EARLIER_MS;
   const draft = new Draft(draw, seed, brokers, cast, [faultsFrom, FIRST_SUBMIT_MS + spanMs + LONGER_MS]);
-  const jobs = draw.size(1, 20);
-  for (let i = 0; i < jobs; i += 1) {
-    draft.submit(draw.int(FIRST_SUBMIT_MS, FIRST_SUBMIT_MS + spanMs), draft.caller(), makeJob(draft));
-  }
+  submitJobs(draft, seed, FIRST_SUBMIT_MS + spanMs);
   addFaults(draft, options.without ?? new Set());
   if (draw.chance(0.15)) addCancel(draft);
   return draft.finish();
+}
+
+/** One job in four comes in the same turn as the one before it: clients send those in one message. */
+function submitJobs(draft: Draft, seed: number, lastMs: number): void {
+  const { draw } = draft;
+  // Drawn apart, so that a seed has the jobs and faults that it had.
+  const company = new Draw(seed + COMPANY_SEED);
+  const jobs = draw.size(1, 20);
+  let [beforeMs, before] = [0, ""];
+  for (let i = 0; i < jobs; i += 1) {
+    const [drawnMs, drawn] = [draw.int(FIRST_SUBMIT_MS, lastMs), draft.caller()];
+    if (i === 0 || !company.chance(0.25)) [beforeMs, before] = [drawnMs, drawn];
+    draft.submit(beforeMs, before, makeJob(draft));
+  }
 }
 
 function addFaults(draft: Draft, without: ReadonlySet<string>): void {
