@@ -41,7 +41,7 @@ export class FakeMeter {
     readonly fleet: FakeFleet,
     readonly options: FakeMeterOptions = {},
   ) {
-    const config = { control: options.controlToken !== undefined, version: packageVersion() };
+    const config = { control: options.controlToken !== undefined, durable: false, version: packageVersion() };
     const page = new StaticPage(options.pageFolder ?? join(packageRoot(), "dist", "page"), config);
     const rpc = connectNodeAdapter({
       routes: (router) => this.#routes(router),
