@@ -10,8 +10,8 @@ import { niceTop } from "../../../services/meter/page/charts/nice-top.js";
 import { trailingMean } from "../../../services/meter/page/charts/trailing-mean.js";
 import { parsePageConfig } from "../../../services/meter/page/page-config.js";
 import { initialState } from "../../../services/meter/page/page-state.js";
-import { poolHash, poolOfHash } from "../../../services/meter/page/pools/pool-list.js";
 import { vacancyOf } from "../../../services/meter/page/pools/vacancy.js";
+import { durableHash, poolHash, routeOf, workerHash } from "../../../services/meter/page/route.js";
 import { statusWords } from "../../../services/meter/page/status-pill.js";
 import { virtualWindow } from "../../../services/meter/page/workers/virtual-window.js";
 
@@ -182,14 +182,24 @@ test("niceTop - is the next of 1, 2, 5 and their tens", () => {
   );
 });
 
-test("poolOfHash - reads back any name, and nonsense as all pools", () => {
-  for (const name of ["", "adder", "<img>", "a/b c"]) assert.equal(poolOfHash(poolHash(name)), name);
-  assert.equal(poolOfHash("#%E0%A4%A"), "");
+test("routeOf - reads back any name, older addresses too, and nonsense as all pools", () => {
+  const route = (view: string, pool: string, worker = "") => ({ view, pool, worker });
+  for (const name of ["", "adder", "<img>", "a/b c", "%2F", "#"]) {
+    assert.deepEqual(routeOf(poolHash(name)), route("pool", name));
+    assert.deepEqual(routeOf(durableHash(name)), route("durable", name));
+    if (name !== "") assert.deepEqual(routeOf(workerHash(name, name)), route("worker", name, name));
+  }
+  assert.deepEqual(routeOf("#adder"), route("pool", "adder"));
+  for (const hash of ["", "#", "#/", "#%E0%A4%A", "#/pool/%E0%A4%A", "#/nothing/such"]) {
+    assert.deepEqual(routeOf(hash), route("pool", ""), hash);
+  }
+  assert.deepEqual(routeOf("#/pool/adder/worker/"), route("pool", "adder"));
 });
 
-test("parsePageConfig - control is off unless the meter says true", () => {
-  assert.deepEqual(parsePageConfig({ control: true, version: "1" }), { control: true, version: "1" });
-  for (const answer of [null, "x", 7, {}, { control: "true", version: 3 }]) {
-    assert.deepEqual(parsePageConfig(answer), { control: false, version: "" });
+test("parsePageConfig - control and the durable lane are off unless the meter says true", () => {
+  const all = { control: true, durable: true, version: "1" };
+  assert.deepEqual(parsePageConfig(all), all);
+  for (const answer of [null, "x", 7, {}, { control: "true", durable: 1, version: 3 }]) {
+    assert.deepEqual(parsePageConfig(answer), { control: false, durable: false, version: "" });
   }
 });
