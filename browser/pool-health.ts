@@ -74,7 +74,7 @@ export function poolWarnings(pool: PoolFigures): PoolWarning[] {
   const warn = (kind: PoolWarning["kind"], tone: PoolWarning["tone"], short: string, text = ""): void => {
     warnings.push({ kind, tone, short, text });
   };
-  for (const stream of pool.coveringStreams) warn("stream", "coral", "stream answers", streamText(plainText(stream)));
+  for (const stream of pool.coveringStreams) warn("stream", "coral", "stream", streamText(plainText(stream)));
   if (managers === 0 && hasWorkers(pool)) warn("managers", "coral", "no manager", NO_MANAGER);
   if (isFailing(pool)) warn("failing", "coral", `${percent(failureShare(pool) ?? 0)} fail`, failingText(pool));
   if ((counts?.lost ?? 0) > 0) warn("lost", "coral", `${count(counts?.lost ?? 0)} lost`);

@@ -135,7 +135,7 @@ class WorkerPanel {
     setText(this.#name, row.worker);
     this.root.dataset.state = row.state;
     this.#state.replaceChildren(glyph(row.state), row.state);
-    const marks = [...row.marks, ...(far.has(row.version) ? ["old version"] : [])];
+    const marks = [...row.marks, ...(far.has(row.version) ? ["old"] : [])];
     this.#marks.replaceChildren(...marks.map((mark) => element("span", `mark mark-${mark.replace(" ", "-")}`, mark)));
     this.#facts.replaceChildren(...facts.map(drawFact));
     this.#updateLists(row);

@@ -73,7 +73,7 @@ export class WorkerRowElement {
   }
 
   #updateState(row: WorkerRow): void {
-    const shown = this.#isOld ? [...row.marks, "old version"] : row.marks;
+    const shown = this.#isOld ? [...row.marks, "old"] : row.marks;
     const marks = shown.join();
     if (this.#marks.dataset.marks !== marks) {
       this.#marks.dataset.marks = marks;
