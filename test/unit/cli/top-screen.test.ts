@@ -123,7 +123,7 @@ test("renderScreen - the hottest pool comes first, and says what is wrong in eve
     const pools = lines.slice(head + 2, head + 7);
     assert.match(
       pools.slice(0, 3).sort().join("\n"),
-      /^! broken.*100 % fail[^]*! lonely.*no manager[^]*! taken.*stream/,
+      /^! broken.*100 % fail[\s\S]*! lonely.*no manager[\s\S]*! taken.*stream/,
     );
     assert.match(pools[3] ?? "", /^busy .*saturated/);
     assert.match(pools[4] ?? "", /^calm /);
