@@ -48,7 +48,7 @@ export function durableRights(
     case "manager":
       return { publish: managerPublish(roots, name, streams), subscribe: managerSubscribe(roots, name) };
     case "meter":
-      return { publish: meterPublish(roots, streams), subscribe: [] };
+      return { publish: meterPublish(roots, streams, pools), subscribe: [] };
     case "worker":
       return NOTHING;
   }
@@ -80,10 +80,10 @@ function operatorPublish({ all, dead, jobs }: Streams): Right[] {
   ];
 }
 
-function meterPublish(roots: readonly string[], streams: Streams): Right[] {
+function meterPublish(roots: readonly string[], streams: Streams, pools: readonly string[] | undefined): Right[] {
   return [
     ...roots.map((root) => right(`${root}.durable.*.*`, "dead letters that are run again")),
-    right("$JS.API.STREAM.NAMES", "which pools have a lane"),
+    ...(pools === undefined ? [right("$JS.API.STREAM.NAMES", "which pools have a lane")] : []),
     ...reads([...streams.jobs, ...streams.outcomes]),
     ...operatorPublish(streams),
   ];

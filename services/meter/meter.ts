@@ -80,6 +80,7 @@ export class Meter extends Lifecycle {
     this.#lane = new MeterLane({
       enabled: options.durable ?? false,
       control: this.#control.enabled,
+      pools: options.pools,
       line: () => this.#ears,
       retrying: (pool) => this.#state.view.jobs.retrying(pool),
     });

@@ -6,11 +6,16 @@
  * changes nothing. Lanes are read once a second at most, however many pages are open. Not decided
  * here: who may (mesh/auth), and what is read and changed (client/durable).
  */
+import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { DeadLetters } from "../../../client/durable/dead-letters.js";
 import { changeDead, listDead } from "../../../client/durable/rpc-dead.js";
 import { toLanes } from "../../../client/durable/rpc-lanes.js";
-import type { DurableService, GetLanesResponse } from "../../../gen/poolmesh/v1/durable_pb.js";
+import {
+  type DurableService,
+  type GetLanesResponse,
+  GetLanesResponseSchema,
+} from "../../../gen/poolmesh/v1/durable_pb.js";
 import { readLanes } from "../../../mesh/durable/lanes-view.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
@@ -29,6 +34,8 @@ export interface MeterLaneParts {
   readonly enabled: boolean;
   /** Whether it takes control requests. */
   readonly control: boolean;
+  /** The pools that the meter hears; undefined for all. */
+  readonly pools: readonly string[] | undefined;
   /** The connection, once there is one. */
   readonly line: () => ControlLine | undefined;
   /** Jobs of a pool's lane that wait after a failure, as managers tell. */
@@ -89,7 +96,8 @@ export class MeterLane {
   #allLanes(): Promise<GetLanesResponse> {
     const nowMs = this.#open().bus.runtime.now();
     if (this.#read === undefined || nowMs - this.#read.atMs > FRESH_MS) {
-      this.#read = { atMs: nowMs, lanes: this.#lanes(undefined) };
+      const { pools } = this.#parts;
+      this.#read = { atMs: nowMs, lanes: pools === undefined ? this.#lanes(undefined) : this.#lanesOf(pools) };
     }
     return this.#read.lanes;
   }
@@ -97,6 +105,17 @@ export class MeterLane {
   async #lanes(pool: string | undefined): Promise<GetLanesResponse> {
     const { store, names } = this.#open();
     return toLanes(await readLanes(store, names, pool), this.#parts.retrying);
+  }
+
+  /** Of named pools, as far as they have a lane: the names of other streams are no business of this meter. */
+  async #lanesOf(pools: readonly string[]): Promise<GetLanesResponse> {
+    const all = create(GetLanesResponseSchema, {});
+    for (const pool of pools) {
+      const found = await this.#lanes(pool).catch(ignoreUnknown);
+      all.lanes.push(...(found?.lanes ?? []));
+      all.streams.push(...(found?.streams ?? []));
+    }
+    return all;
   }
 
   #dead(pool: string): DeadLetters {
@@ -125,4 +144,9 @@ export class MeterLane {
     }
     return this.#lane as Lane;
   }
+}
+
+function ignoreUnknown(thrown: unknown): undefined {
+  if (thrown instanceof PoolError && thrown.reason === "unknown_pool") return;
+  throw thrown;
 }
