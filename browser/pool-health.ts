@@ -46,8 +46,9 @@ export interface PoolWarning {
 const FAILURES = 3;
 const FAILING_SHARE = 0.05;
 const MOSTLY_FAILING_SHARE = 0.5;
-/** A pool with parked jobs is saturated from this share of busy slots on. */
-const FULL_SHARE = 0.95;
+/** A pool with parked jobs is saturated from this share of busy slots on, or when one has waited for so long, in milliseconds. */
+const FULL_SHARE = 0.8;
+const LONG_WAIT_MS = 1_000;
 
 /** The share of the jobs of the last minute that failed; undefined when none has ended. */
 export function failureShare(pool: Pick<PoolFigures, "endedLastMinute" | "failedLastMinute">): number | undefined {
@@ -61,9 +62,10 @@ export function isFailing(pool: Pick<PoolFigures, "endedLastMinute" | "failedLas
   return share >= MOSTLY_FAILING_SHARE || (share >= FAILING_SHARE && pool.failedLastMinute >= FAILURES);
 }
 
-/** Whether jobs wait because every slot is busy. */
-export function isSaturated({ slots, busy, parked }: Pick<PoolFigures, "slots" | "busy" | "parked">): boolean {
-  return parked > 0 && slots > 0 && busy >= slots * FULL_SHARE;
+/** Whether jobs wait for slots. With short jobs a slot may be free at the moment at which it is looked at. */
+export function isSaturated(pool: Pick<PoolFigures, "slots" | "busy" | "parked" | "oldestWaitMs">): boolean {
+  const { slots, busy, parked, oldestWaitMs } = pool;
+  return parked > 0 && slots > 0 && (busy >= slots * FULL_SHARE || oldestWaitMs >= LONG_WAIT_MS);
 }
 
 /** Everything that is wrong, the worst first. */
@@ -79,7 +81,7 @@ export function poolWarnings(pool: PoolFigures): PoolWarning[] {
   if (isFailing(pool)) warn("failing", "coral", `${percent(failureShare(pool) ?? 0)} fail`, failingText(pool));
   if ((counts?.lost ?? 0) > 0) warn("lost", "coral", `${count(counts?.lost ?? 0)} lost`);
   if (conflicts > 0) warn("conflict", "coral", plural(conflicts, "conflict"));
-  if (isSaturated(pool)) warn("full", "amber", "saturated", `Every slot is busy, and ${parkedText(pool)}`);
+  if (isSaturated(pool)) warn("full", "amber", "saturated", `Jobs wait for slots: ${parkedText(pool)}`);
   if (parked > 0 && slots === 0) warn("slots", "coral", "no slot", `No slot is ready, and ${parkedText(pool)}`);
   if (parked > 0) warn("parked", "amber", `${count(parked)} parked`);
   if ((counts?.draining ?? 0) > 0) warn("draining", "amber", `${count(counts?.draining ?? 0)} draining`);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byHeat, PoolOrder } from "../../../browser/order-pools.js";
 import { isFailing, type PoolFigures, poolWarnings, severity } from "../../../browser/pool-health.js";
-import { farBehind } from "../../../browser/versions.js";
 import { pageWarnings } from "../../../services/meter/page/pools/warnings.js";
+import { farBehind } from "../../../services/meter/page/workers/versions.js";
 
 const CALM = { starting: 0, ready: 2, paused: 0, draining: 0, stopped: 0, lost: 0 };
 
@@ -40,6 +40,7 @@ test("poolWarnings - a pool in order has none, and each trouble has its own", ()
   assert.deepEqual(kinds(SATURATED), ["full", "parked"]);
   assert.deepEqual(kinds({ slots: 0, busy: 0, parked: 3 }), ["slots", "parked"]);
   assert.deepEqual(kinds({ parked: 3 }), ["parked"], "some slots are free: the jobs leave in a moment");
+  assert.deepEqual(kinds({ parked: 3, oldestWaitMs: 1_500 }), ["full", "parked"], "they have not left");
   assert.deepEqual(kinds({ conflicts: 1, workers: { ...CALM, lost: 1, draining: 1 } }), [
     "lost",
     "conflict",

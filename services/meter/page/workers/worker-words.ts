@@ -1,8 +1,8 @@
 /** Words about a worker that the table and the worker's own view share. Pure. */
 import { duration } from "../../../../browser/format.js";
-import { farBehind } from "../../../../browser/versions.js";
 import type { WorkerRow } from "../../../../browser/worker-row.js";
 import type { PageState } from "../page-state.js";
+import { farBehind } from "./versions.js";
 
 /** Why a version stands out. */
 export const oldText = "more than a minor version behind others";
