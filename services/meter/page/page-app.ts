@@ -15,6 +15,7 @@ import { DurableView } from "./durable/durable-view.js";
 import { byId, setAttribute, setText } from "./element.js";
 import { Feed } from "./feed.js";
 import { oncePerFrame } from "./frame.js";
+import { JobDetail } from "./jobs/job-detail.js";
 import { JobPanel } from "./jobs/job-panel.js";
 import { readPageConfig } from "./page-config.js";
 import { chosenCapacity, connectionNow, hasData, initialState, type PageState } from "./page-state.js";
@@ -59,6 +60,7 @@ export class PageApp {
   readonly #hero = new Hero((row) => this.#workers.choose(row));
   readonly #lanes = new Lanes(this.#session.client);
   readonly #jobs = new JobPanel();
+  readonly #job = new JobDetail();
   readonly #durable = new DurableView(this.#session, this.#dialog, () => this.#lanesPoll.restart());
   readonly #pools = new PoolList();
   readonly #warnings = new Warnings();
@@ -108,7 +110,8 @@ export class PageApp {
 
   #askJobs(): ReturnType<Session["client"]["getJobStats"]> | undefined {
     const { pool, route } = this.#state;
-    const isKnown = route.view === "pool" && pool !== "" && chosenCapacity(this.#state) !== undefined;
+    const isKnown =
+      (route.view === "pool" || route.view === "job") && pool !== "" && chosenCapacity(this.#state) !== undefined;
     if (!isKnown || connectionNow(this.#state).state !== "live") return undefined;
     return this.#session.client.getJobStats({ pool }, { timeoutMs: ASK_TIMEOUT_MS });
   }
@@ -138,6 +141,7 @@ export class PageApp {
     this.#durable.update(state);
     this.#drawBrand();
     setAttribute(byId("pools-tab"), "aria-current", state.route.view === "durable" ? undefined : "page");
+    if (!byId("job").hidden) this.#job.update(state, nowMs);
     if (!byId("worker").hidden) this.#worker.update(state, nowMs);
     if (byId("content").hidden) return;
     const rows = this.#workers.named(state);

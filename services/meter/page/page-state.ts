@@ -42,7 +42,7 @@ export function initialState(): PageState {
   return {
     capacity: undefined,
     workers: undefined,
-    route: { view: "pool", pool: "", worker: "" },
+    route: { view: "pool", pool: "", worker: "", job: "" },
     pool: "",
     jobs: undefined,
     lanes: undefined,

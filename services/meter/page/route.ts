@@ -4,27 +4,31 @@
  *   #/                      all pools
  *   #/pool/P                one pool
  *   #/pool/P/worker/W       one worker
+ *   #/pool/P/job/J          one job that has ended
  *   #/durable, #/durable/P  the durable lane, and the dead letters of one pool
  *   #P                      one pool, as addresses were written first
  */
 
 /** What is shown. */
 export interface Route {
-  readonly view: "pool" | "worker" | "durable";
+  readonly view: "pool" | "worker" | "job" | "durable";
   /** "" for all pools. */
   readonly pool: string;
   /** "" unless a worker is shown. */
   readonly worker: string;
+  /** "" unless a job is shown. */
+  readonly job: string;
 }
 
 /** The route of an address; one that names nothing leads to all pools. */
 export function routeOf(hash: string): Route {
   const text = hash.replace(/^#/, "");
   if (!text.startsWith("/")) return route("pool", decoded(text));
-  const [first = "", pool = "", third = "", worker = ""] = text.slice(1).split("/").map(decoded);
+  const [first = "", pool = "", third = "", name = ""] = text.slice(1).split("/").map(decoded);
   if (first === "durable") return route("durable", pool);
   if (first !== "pool") return route("pool", "");
-  return third === "worker" && pool !== "" && worker !== "" ? { view: "worker", pool, worker } : route("pool", pool);
+  if (pool === "" || name === "" || (third !== "worker" && third !== "job")) return route("pool", pool);
+  return { view: third, pool, worker: third === "worker" ? name : "", job: third === "job" ? name : "" };
 }
 
 /** The address of all pools, or of one. */
@@ -37,13 +41,18 @@ export function workerHash(pool: string, worker: string): string {
   return `${poolHash(pool)}/worker/${encodeURIComponent(worker)}`;
 }
 
+/** The address of a job. */
+export function jobHash(pool: string, job: string): string {
+  return `${poolHash(pool)}/job/${encodeURIComponent(job)}`;
+}
+
 /** The address of the durable lane of all pools, or of one. */
 export function durableHash(pool = ""): string {
   return pool === "" ? "#/durable" : `#/durable/${encodeURIComponent(pool)}`;
 }
 
 function route(view: Route["view"], pool: string): Route {
-  return { view, pool, worker: "" };
+  return { view, pool, worker: "", job: "" };
 }
 
 function decoded(text: string): string {

@@ -191,6 +191,34 @@ describe("one pool", { skip }, () => {
   });
 });
 
+describe("one job", { skip }, () => {
+  test("it has an address, its outcome and a line of time, and one that is not told of any more is said to be so", async (t) => {
+    const fleet = billing();
+    fleet.trouble.set("billing", { ended: 420, failed: 97 });
+    const { page, complaints } = await open(t, fleet, "#/pool/billing");
+    const failures = page.getByRole("table", { name: "Last failures" });
+    await failures.getByRole("row").filter({ hasText: "attempt 2" }).getByRole("rowheader").getByRole("link").click();
+    const job = page.getByRole("region", { name: "Job", exact: true });
+    for (const text of [
+      "job_failed",
+      "answered 503",
+      "54 ms sent as attempt 2 to billing-2",
+      "271 ms ended: job_failed",
+    ]) {
+      await job.getByText(text).first().waitFor();
+    }
+    await job.getByRole("img", { name: "waited 54 ms, ran 217 ms" }).waitFor();
+    assert.match(new URL(page.url()).hash, /^#\/pool\/billing\/job\/7Q0ZK/);
+    await page.reload();
+    await job.getByText("answered 503").waitFor();
+    await page.evaluate(() => {
+      location.hash = "#/pool/billing/job/nobody";
+    });
+    await page.getByText("do not tell of job nobody any more").waitFor();
+    assert.deepEqual(complaints, []);
+  });
+});
+
 describe("one worker", { skip }, () => {
   test("its labels, version, isolation, running jobs and clock are told, and an old version and a clock that is off stand out", async (t) => {
     const fleet = billing();
@@ -305,7 +333,14 @@ describe("any reader", { skip }, () => {
     fleet.trouble.set("billing", { ended: 420, failed: 97, streams: ["S".repeat(120)], managers: 0 });
     return fleet;
   };
-  const views = ["#/", "#/pool/billing", "#/pool/nobody", "#/durable/billing", `#/pool/billing/worker/${ODD_NAMES[2]}`];
+  const views = [
+    "#/",
+    "#/pool/billing",
+    "#/pool/nobody",
+    "#/durable/billing",
+    `#/pool/billing/worker/${ODD_NAMES[2]}`,
+    "#/pool/billing/job/x",
+  ];
 
   test("no view is wider than a phone of 360 pixels, whatever names it shows", async (t) => {
     const meter = { lane: lane(), controlToken: "t" };

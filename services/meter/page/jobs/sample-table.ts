@@ -3,7 +3,7 @@ import { age } from "../../../../browser/format.js";
 import { plainText } from "../../../../browser/plain-text.js";
 import type { JobSample } from "../../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { element, setAttribute, setText } from "../element.js";
-import { workerHash } from "../route.js";
+import { jobHash, workerHash } from "../route.js";
 import { time, toneOf } from "./outcome-words.js";
 
 /** The columns, in the order in which they stand. */
@@ -62,6 +62,7 @@ class SampleRow {
   readonly #cells: Readonly<Record<Column, HTMLTableCellElement>>;
   readonly #outcome = element("span", "sample-word");
   readonly #message = element("span", "sample-message");
+  readonly #job = element("a");
   readonly #worker = element("a");
 
   constructor() {
@@ -71,6 +72,7 @@ class SampleRow {
     this.#cells = Object.fromEntries(cells) as Record<Column, HTMLTableCellElement>;
     this.#cells.job.scope = "row";
     this.#cells.outcome.append(this.#outcome, this.#message);
+    this.#cells.job.append(this.#job);
     this.#cells.worker.append(this.#worker);
     this.root.append(...cells.map(([, cell]) => cell));
   }
@@ -82,7 +84,8 @@ class SampleRow {
     setText(this.#outcome, plainText(words.join(" · "), 120));
     setText(this.#message, plainText(message, 200));
     setAttribute(this.#cells.outcome, "title", message === "" ? undefined : plainText(message, 200));
-    setText(this.#cells.job, plainText(jobId, 64));
+    setText(this.#job, plainText(jobId, 64));
+    setAttribute(this.#job, "href", jobHash(pool, jobId));
     setAttribute(this.#cells.job, "title", plainText(jobId, 64));
     setText(this.#worker, worker === "" ? "–" : plainText(worker, 64));
     setAttribute(this.#worker, "href", worker === "" ? undefined : workerHash(pool, worker));

@@ -16,18 +16,18 @@ export function vacancyOf(state: PageState): Vacancy {
   }
   if (state.route.view === "durable") return undefined;
   if (state.pool !== "" && chosenCapacity(state) === undefined) return "no such pool";
-  if (state.route.view === "worker") return undefined;
+  if (state.route.view !== "pool") return undefined;
   const some = workerCount(chosenCapacity(state)) > 0 || (chosenCapacity(state)?.parked ?? 0) > 0;
   return some ? undefined : "no workers";
 }
 
 /** The part of the page that a route shows. */
-const VIEWS = { pool: "content", worker: "worker", durable: "durable" } as const;
+const VIEWS = { pool: "content", worker: "worker", job: "job", durable: "durable" } as const;
 
 /** Draws it. */
 export class VacancyPanel {
   readonly #root = byId("vacancy");
-  readonly #views = ["content", "worker", "durable"].map((id) => byId(id));
+  readonly #views = ["content", "worker", "job", "durable"].map((id) => byId(id));
   #drawn: string | undefined;
 
   update(state: PageState): void {
