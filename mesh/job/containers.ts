@@ -314,8 +314,9 @@ export class Deadlines<T extends Due> {
 
 /** Buckets of a {@link TimeHistogram}. */
 export const TIME_BUCKETS = 120;
-/** The unit of time of its buckets, in milliseconds. */
-const TIME_UNIT_MS = 1 / 16;
+/** Units of its buckets in a millisecond, and the longest time that has units of its own, in milliseconds. */
+const UNITS_PER_MS = 16;
+const LONGEST_MS = 134_217_727;
 
 /** Counts times by size: four buckets for each doubling, from 1/16 ms to a day and a half. */
 export class TimeHistogram {
@@ -331,7 +332,7 @@ export class TimeHistogram {
 /** The bucket of a time in milliseconds. Whole numbers only: it is asked three times for each job. */
 function timeBucket(ms: number): number {
   if (!(ms > 0)) return 0;
-  const units = ms >= 2 ** 27 ? 2 ** 31 - 1 : (ms / TIME_UNIT_MS) | 0;
+  const units = ms >= LONGEST_MS ? LONGEST_MS * UNITS_PER_MS : (ms * UNITS_PER_MS) | 0;
   if (units < 4) return units;
   const doubling = 31 - Math.clz32(units);
   return (doubling - 1) * 4 + ((units >> (doubling - 2)) & 3);
@@ -339,6 +340,6 @@ function timeBucket(ms: number): number {
 
 /** Where a bucket begins, in milliseconds; it ends where the next one begins. */
 export function timeBucketStart(bucket: number): number {
-  if (bucket < 4) return bucket * TIME_UNIT_MS;
-  return 2 ** (Math.floor(bucket / 4) - 1) * (4 + (bucket % 4)) * TIME_UNIT_MS;
+  if (bucket < 4) return bucket / UNITS_PER_MS;
+  return (2 ** (Math.floor(bucket / 4) - 1) * (4 + (bucket % 4))) / UNITS_PER_MS;
 }

@@ -49,8 +49,8 @@ const MOST_RECENT = 8;
 const REPORT_AFTER_MS = 950;
 const IDLE_REPORT_AFTER_MS = 10_000;
 
-/** Outcomes that a worker gave: only these have a run. */
-const OF_WORKERS: ReadonlySet<string> = new Set(["ok", "job_failed", "job_rejected"]);
+/** Errors that a worker gave: besides results only these have a run. */
+const OF_WORKERS: ReadonlySet<string> = new Set(["job_failed", "job_rejected"]);
 
 export class Totals {
   /** Jobs taken. */
@@ -86,7 +86,7 @@ export class Totals {
     this.#rate.ended(nowMs);
     this.#outcomes.set(reason, (this.#outcomes.get(reason) ?? 0) + 1);
     this.#ended += 1;
-    if (OF_WORKERS.has(reason) && job.attempt !== undefined) {
+    if (job.attempt !== undefined && (reason === "ok" || OF_WORKERS.has(reason))) {
       this.#wait.add(waitMs);
       this.#run.add(totalMs - waitMs);
       this.#total.add(totalMs);
