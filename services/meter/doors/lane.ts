@@ -77,12 +77,12 @@ export class MeterLane {
       retryDead: ({ selector }, { signal }) => {
         const dead = this.#changeable(selector?.pool);
         const retry = async (id: string): Promise<number> => (await dead.retry(id)).sequence;
-        return changeDead(dead, selector, retry, this.#open().bus.runtime, signal);
+        return changeDead(dead, selector, retry, this.#open().bus.runtime, signal).finally(() => this.#forget());
       },
       purgeDead: ({ selector }, { signal }) => {
         const dead = this.#changeable(selector?.pool);
         const purge = (id: string): Promise<number> => dead.purge(id).then(() => 0);
-        return changeDead(dead, selector, purge, this.#open().bus.runtime, signal);
+        return changeDead(dead, selector, purge, this.#open().bus.runtime, signal).finally(() => this.#forget());
       },
     };
   }
@@ -90,6 +90,11 @@ export class MeterLane {
   stop(): void {
     this.#lane?.publisher.stop();
     this.#lane = undefined;
+  }
+
+  /** Who has changed something sees that it has. */
+  #forget(): void {
+    this.#read = undefined;
   }
 
   /** For all who ask within a second together. */

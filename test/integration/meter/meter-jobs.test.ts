@@ -132,6 +132,7 @@ test("a meter with --durable and --control shows the lane, and retries and purge
     ],
   );
   await holder.purgeDead({ selector });
+  assert.equal((await lane())?.dead, 1n, "who purged a letter sees at once that it is gone");
   await holder.retryDead({ selector: { pool: "lane", jobIds: ["b"] } });
   await eventually(async () => {
     const [letter, ...more] = (await holder.listDead({ pool: "lane" })).letters;
