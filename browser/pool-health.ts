@@ -62,10 +62,13 @@ export function isFailing(pool: Pick<PoolFigures, "endedLastMinute" | "failedLas
   return share >= MOSTLY_FAILING_SHARE || (share >= FAILING_SHARE && pool.failedLastMinute >= FAILURES);
 }
 
-/** Whether jobs wait for slots. With short jobs a slot may be free at the moment at which it is looked at. */
-export function isSaturated(pool: Pick<PoolFigures, "slots" | "busy" | "parked" | "oldestWaitMs">): boolean {
-  const { slots, busy, parked, oldestWaitMs } = pool;
-  return parked > 0 && slots > 0 && (busy >= slots * FULL_SHARE || oldestWaitMs >= LONG_WAIT_MS);
+/**
+ * Whether jobs wait for slots. With short jobs a slot may be free at the moment at which it is looked at. All pools together
+ * are not saturated: the slots of one are none for the jobs of another.
+ */
+export function isSaturated(pool: Pick<PoolFigures, "pool" | "slots" | "busy" | "parked" | "oldestWaitMs">): boolean {
+  const { pool: name, slots, busy, parked, oldestWaitMs } = pool;
+  return name !== "" && parked > 0 && slots > 0 && (busy >= slots * FULL_SHARE || oldestWaitMs >= LONG_WAIT_MS);
 }
 
 /** Everything that is wrong, the worst first. */

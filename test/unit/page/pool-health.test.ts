@@ -48,6 +48,10 @@ test("poolWarnings - a pool in order has none, and each trouble has its own", ()
   ]);
 });
 
+test("poolWarnings - all pools together are not saturated, since slots of one pool take no jobs of another", () => {
+  assert.deepEqual(kinds({ pool: "", ...SATURATED }), ["parked"]);
+});
+
 test("poolWarnings - a pool without workers needs no manager", () => {
   assert.deepEqual(kinds({ managers: 0, slots: 0, busy: 0, workers: { ...CALM, ready: 0, stopped: 1 } }), []);
 });
