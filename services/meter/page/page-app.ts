@@ -45,7 +45,7 @@ export class PageApp {
   readonly #lanesPoll = new Poll({
     everyMs: 3_000,
     ask: () => this.#askLanes(),
-    hear: (lanes) => this.#set({ lanes: lanes ?? this.#state.lanes }),
+    hear: (lanes, lanesFailure) => this.#set({ lanes: lanes ?? this.#state.lanes, lanesFailure }),
   });
   readonly #dialog = new ConfirmDialog(this.#session);
   readonly #tokenDialog = new TokenDialog(this.#session, () => this.#feed.retryNow());

@@ -26,6 +26,8 @@ export interface PageState {
   jobs: Told<GetJobStatsResponse> | undefined;
   /** How the durable lane stands; undefined when that is not known, or there is none. */
   lanes: Told<GetLanesResponse> | undefined;
+  /** Why the lane was not told of last time; empty when it was. */
+  lanesFailure: string;
   filterText: string;
   filterStates: ReadonlySet<StateWord>;
   order: SortOrder;
@@ -46,6 +48,7 @@ export function initialState(): PageState {
     pool: "",
     jobs: undefined,
     lanes: undefined,
+    lanesFailure: "",
     filterText: "",
     filterStates: new Set(),
     order: { column: "trouble", descending: false },

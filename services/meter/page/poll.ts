@@ -1,12 +1,13 @@
 /** Asks the meter again and again for what comes by no stream, one question at a time. */
+import { fromConnectError } from "../../../mesh/wire/connect-errors.js";
 import type { Told } from "./page-state.js";
 
 /** One kind of question. */
 export interface PollParts<T> {
   /** Undefined: there is nothing to ask now. */
   readonly ask: () => Promise<T> | undefined;
-  /** Hears what was told; undefined when the meter told nothing. */
-  readonly hear: (told: Told<T> | undefined) => void;
+  /** Hears what was told; undefined when the meter told nothing, and then why. */
+  readonly hear: (told: Told<T> | undefined, why: string) => void;
   readonly everyMs: number;
 }
 
@@ -43,12 +44,15 @@ export class Poll<T> {
     const asked = this.#asked;
     this.#isOpen = true;
     this.#askedAtMs = performance.now();
-    const told = await answer.then(
-      (value) => ({ value, atMs: performance.now() }),
-      () => undefined,
-    );
+    let told: Told<T> | undefined;
+    let why = "";
+    try {
+      told = { value: await answer, atMs: performance.now() };
+    } catch (error) {
+      why = fromConnectError(error).message;
+    }
     if (asked !== this.#asked) return;
     this.#isOpen = false;
-    this.#parts.hear(told);
+    this.#parts.hear(told, why);
   }
 }

@@ -264,6 +264,18 @@ describe("durable lane", { skip }, () => {
     assert.equal(await page.getByRole("link", { name: "Durable" }).count(), 0);
   });
 
+  test("a lane that cannot be read says why, keeps its last figures, and goes on when it can", async (t) => {
+    const durable = lane();
+    const { page } = await open(t, billing(), "#/durable/billing", { meter: { lane: durable } });
+    const row = page.getByRole("table", { name: "Durable jobs" }).getByRole("row").filter({ hasText: "billing" });
+    await row.waitFor();
+    durable.failure = "the stream has no leader";
+    await page.getByText("The lanes cannot be read now: the stream has no leader").waitFor();
+    await row.filter({ hasText: "1 204" }).waitFor();
+    durable.failure = undefined;
+    await page.getByText("cannot be read").waitFor({ state: "detached" });
+  });
+
   test("a meter that is read-only shows no dead letter and offers no change", async (t) => {
     const { page } = await open(t, billing(), "#/durable/billing", { meter: { lane: lane() } });
     await page.getByText("This meter is read-only").waitFor();

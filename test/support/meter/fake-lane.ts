@@ -1,7 +1,8 @@
 /** A made-up durable lane with dead letters, as a meter shows it. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
-import { DurableService } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { DurableService, type GetLanesResponseSchema } from "../../../gen/poolmesh/v1/durable_pb.js";
 
 /** One lane. */
 export interface FakeLanePool {
@@ -18,6 +19,8 @@ export class FakeLane {
   /** Ids that were retried and purged, in order. */
   readonly retried: string[] = [];
   readonly purged: string[] = [];
+  /** Set: lanes cannot be read, and why. */
+  failure: string | undefined;
 
   constructor(
     readonly pools: readonly FakeLanePool[],
@@ -28,17 +31,7 @@ export class FakeLane {
   /** @param requireToken throws for a caller without the right to control */
   serve(router: ConnectRouter, requireToken: (context: HandlerContext) => void): void {
     router.service(DurableService, {
-      getLanes: () => ({
-        lanes: this.pools.map(({ pool, queued, held, retrying, oldestMs, dead }) => ({
-          pool,
-          queued: BigInt(queued),
-          delivered: BigInt(held + retrying),
-          retrying: BigInt(retrying),
-          dead: BigInt(dead.length),
-          ...(oldestMs === undefined ? {} : { oldestAt: timestampFromMs(Date.now() - oldestMs) }),
-        })),
-        streams: this.pools.map(({ pool }) => ({ name: `pool-jobs-${pool}` })),
-      }),
+      getLanes: () => this.#lanes(),
       listDead: ({ pool }, context) => {
         requireToken(context);
         const letters = this.#dead(pool).map((jobId, i) => ({
@@ -62,6 +55,21 @@ export class FakeLane {
         return { changes: this.#take(selector?.pool ?? "", selector?.jobIds ?? []) };
       },
     });
+  }
+
+  #lanes(): MessageInitShape<typeof GetLanesResponseSchema> {
+    if (this.failure !== undefined) throw new ConnectError(this.failure, Code.Unavailable);
+    return {
+      lanes: this.pools.map(({ pool, queued, held, retrying, oldestMs, dead }) => ({
+        pool,
+        queued: BigInt(queued),
+        delivered: BigInt(held + retrying),
+        retrying: BigInt(retrying),
+        dead: BigInt(dead.length),
+        ...(oldestMs === undefined ? {} : { oldestAt: timestampFromMs(Date.now() - oldestMs) }),
+      })),
+      streams: this.pools.map(({ pool }) => ({ name: `pool-jobs-${pool}` })),
+    };
   }
 
   #dead(pool: string): string[] {

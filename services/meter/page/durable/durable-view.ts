@@ -124,6 +124,7 @@ class LaneLink {
 }
 
 function noteOf(state: PageState, lanes: number): string {
+  if (state.lanesFailure !== "") return `The lanes cannot be read now: ${plainText(state.lanesFailure, 200)}`;
   if (lanes > 0) return "";
   if (!state.durable) return "This meter shows no durable lane. Start it with --durable.";
   if (state.lanes === undefined) return "Asking for the lanes …";
