@@ -157,7 +157,9 @@ function toCounts({ counts }: TimeHistogram): bigint[] {
   return [...counts.subarray(0, counts.findLastIndex((count) => count > 0) + 1)].map(BigInt);
 }
 
-function toSample({ message, endedAtMs, ...sample }: JobSample, nowMs: number): JobSampleMessage {
+function toSample({ message, endedAtMs, waitMs, totalMs, ...sample }: JobSample, nowMs: number): JobSampleMessage {
   const told = safeMessage(message).slice(0, MESSAGE_LENGTH);
-  return create(JobSampleSchema, { ...sample, message: told, endedAgoMs: Math.max(0, nowMs - endedAtMs) });
+  // The start of an attempt is put off by the manager's own stalls.
+  const times = { waitMs: Math.min(waitMs, totalMs), totalMs, endedAgoMs: Math.max(0, nowMs - endedAtMs) };
+  return create(JobSampleSchema, { ...sample, message: told, ...times });
 }
