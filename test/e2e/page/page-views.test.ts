@@ -202,6 +202,9 @@ describe("one job", { skip }, () => {
     for (const text of [
       "job_failed",
       "answered 503",
+      "waited 54 ms",
+      "ran 217 ms",
+      "0 ms submitted",
       "54 ms sent as attempt 2 to billing-2",
       "271 ms ended: job_failed",
     ]) {

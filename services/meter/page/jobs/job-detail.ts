@@ -30,9 +30,10 @@ export class JobDetail {
   readonly #outcome = element("p", "job-outcome");
   readonly #message = element("p", "job-message");
   readonly #line = element("div", "timeline");
+  readonly #key = element("p", "timeline-keys");
   readonly #facts = element("ol", "timeline-facts");
   readonly #none = element("p", "none");
-  readonly #known = element("div", "job-known", this.#outcome, this.#message, this.#line, this.#facts);
+  readonly #known = element("div", "job-known", this.#outcome, this.#message, this.#line, this.#key, this.#facts);
   #drawn = "";
   /** The last job that was found: it stays although managers tell of others by now. */
   #found: FoundJob | undefined;
@@ -82,10 +83,12 @@ export class JobDetail {
       return bar;
     });
     this.#line.replaceChildren(...bars);
+    const keys = parts.map(({ kind, ms }) => element("span", `timeline-key key-${kind}`, `${kind} ${time(ms)}`));
+    this.#key.replaceChildren(...keys);
     this.#line.ariaLabel = parts.map(({ kind, ms }) => `${kind} ${time(ms)}`).join(", ");
     this.#facts.replaceChildren(
       ...events.map(({ atMs, text, withWorker }) => {
-        const item = element("li", "", element("span", "timeline-at", time(atMs)), ` ${text}`);
+        const item = element("li", "", element("span", "timeline-at", atMs === 0 ? "0 ms" : time(atMs)), ` ${text}`);
         if (withWorker && worker !== "") {
           const link = element("a", "", plainText(worker, 64));
           link.href = workerHash(pool, worker);
