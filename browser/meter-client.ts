@@ -18,10 +18,11 @@ export const DEFAULT_METER_URL = "http://127.0.0.1:8090";
 
 /** A client for MeterService: Connect with the binary format over HTTP/1.1 or what fetch chooses. */
 export function createMeterClient(address: MeterAddress = {}): Client<typeof MeterService> {
-  return createClient(MeterService, address.transport ?? webTransport(address));
+  return createClient(MeterService, address.transport ?? meterTransport(address));
 }
 
-function webTransport({ baseUrl, token }: MeterAddress): Transport {
+/** How a browser, or Node, calls a meter. */
+export function meterTransport({ baseUrl, token }: Pick<MeterAddress, "baseUrl" | "token">): Transport {
   return createConnectTransport({
     baseUrl: baseUrl ?? ownOrigin() ?? DEFAULT_METER_URL,
     useBinaryFormat: true,

@@ -28,6 +28,7 @@ const DURABLE: readonly (readonly [what: string, holder: Holder])[] = [
   ["client `C` of pool `P`", { role: "client", pools: ["P"], name: "C" }],
   ["manager `M` of pool `P`", { role: "manager", pools: ["P"], name: "M" }],
   ["manager `M` of all pools", { role: "manager", name: "M" }],
+  ["meter `T` of pool `P` that is started with `--durable`", { role: "meter", pools: ["P"], name: "T" }],
   ["operator `O` of pool `P`", { role: "operator", pools: ["P"], name: "O" }],
 ];
 
@@ -55,8 +56,9 @@ export function rightsMarkdown(): string {
     "### With the durable lane",
     "",
     ...wrapped(
-      "`--durable` adds what follows. A worker and a meter need nothing more: they do not know by which lane a job came. " +
-        "An operator of all pools has `*` in place of each stream, as the manager of all pools has.",
+      "`--durable` adds what follows. A worker needs nothing more: it does not know by which lane a job came. A meter " +
+        "needs it only to show the lane on its page. An operator or a meter of all pools has `*` in place of each " +
+        "stream, as the manager of all pools has.",
     ),
     "",
     ...DURABLE.flatMap(([what, holder]) => [

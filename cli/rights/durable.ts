@@ -1,7 +1,7 @@
 /**
  * What the durable lane needs besides, by role. Pure.
  *
- * A worker and a meter need nothing more: they do not know by which lane a job came.
+ * A worker needs nothing more: it does not know by which lane a job came.
  * Rights for named pools name the streams of these pools, and the streams that all
  * pools share. So who has them reads the outcomes and dead letters of other pools too,
  * and no stream outside of the mesh. Rights for all pools are for any stream of the
@@ -47,8 +47,9 @@ export function durableRights(
     }
     case "manager":
       return { publish: managerPublish(roots, name, streams), subscribe: managerSubscribe(roots, name) };
-    case "worker":
     case "meter":
+      return { publish: meterPublish(roots, streams, pools), subscribe: [] };
+    case "worker":
       return NOTHING;
   }
 }
@@ -76,6 +77,15 @@ function operatorPublish({ all, dead, jobs }: Streams): Right[] {
     ...each(dead, (stream) =>
       right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "a dead letter that is run again or purged"),
     ),
+  ];
+}
+
+function meterPublish(roots: readonly string[], streams: Streams, pools: readonly string[] | undefined): Right[] {
+  return [
+    ...roots.map((root) => right(`${root}.durable.*.*`, "dead letters that are run again")),
+    ...(pools === undefined ? [right("$JS.API.STREAM.NAMES", "which pools have a lane")] : []),
+    ...reads([...streams.jobs, ...streams.outcomes]),
+    ...operatorPublish(streams),
   ];
 }
 

@@ -1,6 +1,7 @@
 /** One pool as a line. Pure. */
 
 import { count, duration, percent, rate } from "../../browser/format.js";
+import { poolWarnings, severity } from "../../browser/pool-health.js";
 import type { PoolCapacity } from "../../browser.js";
 import { plainText } from "../../mesh/plain-text.js";
 import { levelBar } from "./bar.js";
@@ -15,7 +16,7 @@ export function poolTable(columns: number): TopTable<PoolCapacity> {
     return { title, width, rank, align: "right", cell } as const;
   };
   const table: TopColumn<PoolCapacity>[] = [
-    { title: "POOL", width: name, rank: 0, cell: ({ pool }) => [span(nameOf(pool, name), "strong")] },
+    { title: "POOL", width: name, rank: 0, cell: (pool) => nameCell(pool, name) },
     { title: "UTILIZATION", width: bar + 6, rank: 1, cell: (pool) => utilization(pool, bar) },
     number("BUSY", 11, 4, ({ busy, slots }) => span(fit(`${count(busy)}/${count(slots)}`, 11, "right"))),
     number("JOBS/S", 7, 5, ({ jobsPerSecond }) => span(fit(rate(jobsPerSecond), 7, "right"))),
@@ -28,8 +29,12 @@ export function poolTable(columns: number): TopTable<PoolCapacity> {
   return new TopTable(table, columns);
 }
 
-function nameOf(pool: string, width: number): string {
-  return fit(pool === "" ? "all pools" : plainText(pool), width);
+/** A pool that fails its callers has a sign, and one that wants a look a colour. */
+function nameCell(pool: PoolCapacity, width: number): Line {
+  const name = pool.pool === "" ? "all pools" : plainText(pool.pool);
+  const rank = pool.pool === "" ? 0 : severity(pool);
+  if (rank === 3) return [span(fit(`! ${name}`, width), "coral")];
+  return [span(fit(name, width), rank === 2 ? "amber" : "strong")];
 }
 
 function utilization(pool: PoolCapacity, bar: number): Line {
@@ -53,21 +58,25 @@ export function plainPoolLine(pool: PoolCapacity): string {
     `paused=${states?.paused ?? 0}`,
     `draining=${states?.draining ?? 0}`,
     `lost=${states?.lost ?? 0}`,
+    `managers=${pool.managers}`,
+    `ended_last_minute=${pool.endedLastMinute}`,
+    `failed_last_minute=${pool.failedLastMinute}`,
   ];
   return `${pool.pool === "" ? "*" : plainText(pool.pool)} ${fields.join(" ")}`;
 }
 
+/** What is wrong stands before how many workers are in which state. */
 function stateSpans(pool: PoolCapacity): Line {
   const counts = pool.workers;
-  const all: [number, string, Tone][] = [
-    [counts?.lost ?? 0, "lost", "coral"],
-    [pool.conflicts, "in conflict", "coral"],
-    [counts?.draining ?? 0, "draining", "amber"],
+  // Parked jobs and their number have a column.
+  const wrong = poolWarnings(pool).filter(({ kind }) => kind !== "parked");
+  const rest: [number, string, Tone][] = [
     [counts?.paused ?? 0, "paused", "iris"],
     [counts?.starting ?? 0, "starting", "soft"],
     [counts?.ready ?? 0, "ready", "plain"],
   ];
-  return all.filter(([number]) => number > 0).map(([number, word, tone]) => span(`${number} ${word}`, tone));
+  const states = rest.filter(([number]) => number > 0).map(([number, word, tone]) => span(`${number} ${word}`, tone));
+  return [...wrong.map(({ short, tone }) => span(short, tone)), ...states];
 }
 
 /** Without the bar the columns but OLDEST and their gaps take 53 characters; the states get 10 at least. */

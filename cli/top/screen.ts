@@ -6,12 +6,15 @@
  */
 
 import { plural } from "../../browser/format.js";
+import { byHeat, type PoolOrder } from "../../browser/order-pools.js";
 import { byName, isShown, sortRows } from "../../browser/order-workers.js";
+import { poolWarnings, severity } from "../../browser/pool-health.js";
 import { type WorkerRow, workerRow } from "../../browser/worker-row.js";
 import type { CapacityView, WorkersView } from "../../browser.js";
+import { plainText } from "../../mesh/plain-text.js";
 import { wholeSpans } from "./columns.js";
 import { connectionSpan } from "./connection-span.js";
-import { clipLine, type Line, lineWidth, span } from "./line.js";
+import { clipLine, fit, type Line, lineWidth, span } from "./line.js";
 import { poolTable } from "./pool-line.js";
 import { workerTable } from "./worker-line.js";
 
@@ -22,7 +25,13 @@ export interface TopState {
   readonly pool: string;
   readonly capacity: CapacityView | undefined;
   readonly workers: WorkersView | undefined;
+  /** Keeps the order of pools at rest; without one they are in order at once. */
+  readonly order?: PoolOrder;
 }
+
+/** Sentences about what is wrong, and the height from which on there is room for them. */
+const MOST_WARNINGS = 3;
+const ROWS_FOR_WARNINGS = 20;
 
 /** A terminal's size, in characters. */
 export interface TopSize {
@@ -40,7 +49,7 @@ export function renderScreen(state: TopState, size: TopSize, nowMs: number): Lin
   const rows = workerRows(state, nowMs);
   if (state.capacity?.total === undefined) lines.push([span("Listening for the meter …", "soft")]);
   else {
-    lines.push(...poolLines(state, size));
+    lines.push(...poolLines(state, size, nowMs), ...warningLines(state, size));
     lines.push([], ...workerLines(rows, size, size.rows - lines.length - 1, nowMs));
   }
   return lines.slice(0, size.rows).map((line) => clipLine(line, size.columns));
@@ -60,8 +69,9 @@ function headLine(state: TopState, columns: number): Line {
   return [...left, span(" ".repeat(Math.max(2, columns - lineWidth(left) - lineWidth([right])))), right];
 }
 
-function poolLines(state: TopState, size: TopSize): Line[] {
-  const pools = [...(state.capacity?.pools.values() ?? [])].sort((a, b) => (a.pool < b.pool ? -1 : 1));
+function poolLines(state: TopState, size: TopSize, nowMs: number): Line[] {
+  const heard = [...(state.capacity?.pools.values() ?? [])];
+  const pools = state.order?.arrange(heard, nowMs) ?? heard.sort(byHeat);
   const total = state.capacity?.total;
   const listed = total !== undefined && pools.length > 1 ? [total, ...pools] : pools;
   const room = Math.max(3, Math.floor(size.rows / 2) - 3);
@@ -69,6 +79,18 @@ function poolLines(state: TopState, size: TopSize): Line[] {
   const lines = [table.head(), ...listed.slice(0, room).map((pool) => table.row(pool))];
   if (listed.length > room) lines.push([span(`… ${plural(listed.length - room, "more pool")}`, "soft")]);
   return lines;
+}
+
+/** The worst of what is wrong, in sentences, where there is room for them. */
+function warningLines(state: TopState, size: TopSize): Line[] {
+  if (size.rows < ROWS_FOR_WARNINGS) return [];
+  const wrong = [...(state.capacity?.pools.values() ?? [])].filter((pool) => severity(pool) > 1).sort(byHeat);
+  const said = wrong.flatMap((pool) => {
+    const told = poolWarnings(pool).filter(({ text }) => text !== "");
+    return told.map(({ text, tone }) => ({ tone, text: `${plainText(pool.pool)}: ${text}` }));
+  });
+  if (said.length === 0) return [];
+  return [[], ...said.slice(0, MOST_WARNINGS).map(({ text, tone }) => [span(fit(text, size.columns).trimEnd(), tone)])];
 }
 
 function workerLines(rows: readonly WorkerRow[], size: TopSize, height: number, nowMs: number): Line[] {

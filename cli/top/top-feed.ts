@@ -1,5 +1,6 @@
 /** Both streams of a meter, kept as one state. */
 import type { Transport } from "@connectrpc/connect";
+import { PoolOrder } from "../../browser/order-pools.js";
 import { PoolError, watchCapacity, watchWorkers } from "../../browser.js";
 import { type RemoteFlags, remoteTransport } from "../remote/remote-options.js";
 import type { TopState } from "./screen.js";
@@ -20,7 +21,7 @@ export class TopFeed {
         field: "meter",
       });
     }
-    this.#state = { url: new URL(url).origin, pool, capacity: undefined, workers: undefined };
+    this.#state = { url: new URL(url).origin, pool, capacity: undefined, workers: undefined, order: new PoolOrder() };
     this.#transport = remoteTransport(url, "meter", flags);
     this.#heard = heard;
   }

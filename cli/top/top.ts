@@ -7,6 +7,7 @@
  * seconds ends the view; one that goes away later is waited for.
  */
 import type { Writable } from "node:stream";
+import { byHeat } from "../../browser/order-pools.js";
 import { PoolError } from "../../browser.js";
 import type { RemoteFlags } from "../remote/remote-options.js";
 import { paintLine } from "./line.js";
@@ -143,7 +144,7 @@ function drawScreen(options: TopOptions, terminal: Terminal, state: TopState): v
 function writeLines(options: TopOptions, state: TopState): void {
   if (options.stdout.writableNeedDrain) return;
   const at = new Date().toISOString();
-  const pools = [...(state.capacity?.pools.values() ?? [])];
+  const pools = [...(state.capacity?.pools.values() ?? [])].sort(byHeat);
   const lines = options.json
     ? [snapshotJson(state, Date.now())]
     : pools.map((pool) => `${at} ${state.capacity?.connection.state} ${plainPoolLine(pool)}`);

@@ -80,6 +80,7 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${METER}/ListWorkers`]: { right: "view", pool: "pool" },
   [`${METER}/WatchWorkers`]: { right: "view", pool: "pool" },
   [`${METER}/GetHistory`]: { right: "view", pool: "pool" },
+  [`${METER}/GetJobStats`]: { right: "view", pool: "pool" },
   [`${METER}/ControlWorker`]: { right: "control", pool: "pool" },
   "/solpipe.WorkerStatus/OnStatus": { right: "view", pool: "header" },
   "/relay.Capacity/OnStatus": { right: "view", pool: "header" },

@@ -311,3 +311,35 @@ export class Deadlines<T extends Due> {
     for (const item of bucket) found.push(item);
   }
 }
+
+/** Buckets of a {@link TimeHistogram}. */
+export const TIME_BUCKETS = 120;
+/** Units of its buckets in a millisecond, and the longest time that has units of its own, in milliseconds. */
+const UNITS_PER_MS = 16;
+const LONGEST_MS = 134_217_727;
+
+/** Counts times by size: four buckets for each doubling, from 1/16 ms to a day and a half. */
+export class TimeHistogram {
+  readonly counts = new Float64Array(TIME_BUCKETS);
+
+  /** @param ms a time in milliseconds; below 0 counts as 0 */
+  add(ms: number): void {
+    const bucket = timeBucket(ms);
+    this.counts[bucket] = (this.counts[bucket] as number) + 1;
+  }
+}
+
+/** The bucket of a time in milliseconds. Whole numbers only: it is asked three times for each job. */
+function timeBucket(ms: number): number {
+  if (!(ms > 0)) return 0;
+  const units = ms >= LONGEST_MS ? LONGEST_MS * UNITS_PER_MS : (ms * UNITS_PER_MS) | 0;
+  if (units < 4) return units;
+  const doubling = 31 - Math.clz32(units);
+  return (doubling - 1) * 4 + ((units >> (doubling - 2)) & 3);
+}
+
+/** Where a bucket begins, in milliseconds; it ends where the next one begins. */
+export function timeBucketStart(bucket: number): number {
+  if (bucket < 4) return bucket / UNITS_PER_MS;
+  return (2 ** (Math.floor(bucket / 4) - 1) * (4 + (bucket % 4))) / UNITS_PER_MS;
+}

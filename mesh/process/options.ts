@@ -114,7 +114,12 @@ export const OPTIONS = {
   ),
   maxPools: option(integer(1, 100_000), 1_000, "N", "pools known at once"),
   bare: option(bool, false, "", "the pool has workers that send no heartbeats: no accept timeout"),
-  durable: option(bool, false, "", "also run the jobs that are enqueued, from streams of the broker's JetStream"),
+  durable: option(
+    bool,
+    false,
+    "",
+    "the durable lane in streams of the broker's JetStream: a manager runs its jobs too, a meter shows it",
+  ),
   control: option(bool, false, "", "let the page and ControlWorker drain, pause and resume, for who may"),
   controlToken: option(
     nonEmpty,

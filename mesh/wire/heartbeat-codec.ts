@@ -10,8 +10,10 @@ import type { Msg } from "nats";
 import {
   type Heartbeat,
   HeartbeatSchema,
+  type JobSample,
   type ManagerHeartbeat,
   ManagerHeartbeatSchema,
+  type PoolReport,
   WorkerState,
 } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { HEADER } from "./headers.js";
@@ -28,6 +30,8 @@ const MAX_LABEL_LENGTH = 63;
 const MAX_TEXT_LENGTH = 255;
 const MAX_OUTCOMES = 64;
 const MAX_MISSING = 16;
+const MAX_BUCKETS = 128;
+const MAX_SAMPLES = 16;
 
 /** Why a heartbeat was dropped, each a value of a metric's label. */
 export const GARBAGE_KINDS = ["subject", "too_large", "malformed", "identity", "state", "counts", "text"] as const;
@@ -80,7 +84,20 @@ export function decodeManagerHeartbeat(raw: RawHeartbeat): Decoded<ManagerHeartb
   const { beat } = decoded;
   if (beat.pool !== raw.pool || beat.manager !== raw.sender || !isIdentified(beat)) return garbage("identity");
   if (!isSane(beat.oldestWaitMs) || Object.keys(beat.outcomes).length > MAX_OUTCOMES) return garbage("counts");
-  return isText(beat.host) && isText(beat.version) ? decoded : garbage("text");
+  // Managers live by their heartbeats: what cannot be read of ended jobs takes nothing else with it.
+  if (beat.report !== undefined && !isSaneReport(beat.report)) delete beat.report;
+  return [beat.host, beat.version, beat.coveringStream].every(isText) ? decoded : garbage("text");
+}
+
+function isSaneReport({ wait, run, total, failures, slowest, recent }: PoolReport): boolean {
+  const lists = [failures, slowest, recent];
+  if ([wait, run, total].some((counts) => counts.length > MAX_BUCKETS)) return false;
+  return lists.every((samples) => samples.length <= MAX_SAMPLES && samples.every(isSaneSample));
+}
+
+function isSaneSample({ jobId, worker, outcome, code, message, waitMs, totalMs, endedAgoMs }: JobSample): boolean {
+  const isShort = [jobId, worker, outcome, code].every((text) => text.length <= MAX_LABEL_LENGTH + 1);
+  return isShort && isText(message) && [waitMs, totalMs, endedAgoMs].every(isSane);
 }
 
 function decode<D extends DescMessage>(schema: D, raw: RawHeartbeat): Decoded<MessageShape<D>> {

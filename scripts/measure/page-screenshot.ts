@@ -116,7 +116,7 @@ async function shoot(): Promise<void> {
   });
   for (const colorScheme of ["light", "dark"] as const) {
     const page = await browser.newPage({ colorScheme, viewport: { width: 1_440, height: 1_000 } });
-    await page.goto(`${meter.url}/#digest`);
+    await page.goto(`${meter.url}/#/pool/digest`);
     await page.locator("tr[data-state=lost]").waitFor();
     await delay(2_500);
     void workers.get(colorScheme === "light" ? "digest-4" : "digest-7")?.drain();

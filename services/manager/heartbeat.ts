@@ -1,17 +1,32 @@
-/** A manager's heartbeats: one for each pool every second, and soon after a pool becomes busy or idle. */
+/**
+ * A manager's heartbeats: one for each pool every second, and soon after a pool becomes
+ * busy or idle. How jobs ended is told once a second at most.
+ */
 import { hostname } from "node:os";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import {
+  type JobSample as JobSampleMessage,
+  JobSampleSchema,
+  type ManagerHeartbeat,
+  ManagerHeartbeatSchema,
+  type PoolReport,
+  PoolReportSchema,
+} from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { safeMessage } from "../../mesh/errors.js";
+import type { TimeHistogram } from "../../mesh/job/containers.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Timer } from "../../mesh/link/runtime.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
+import type { EndedJobs, JobSample } from "./jobs/totals.js";
 import type { Pool } from "./pool/pool.js";
 
 /** The time between two heartbeats, in milliseconds. */
 const HEARTBEAT_INTERVAL_MS = 1_000;
 /** At most one heartbeat on change in this time, in milliseconds. */
 const COALESCE_MS = 250;
+/** What is told of an error's message, in characters. */
+const MESSAGE_LENGTH = 200;
 
 /** What a manager says of itself to the others. */
 export interface ManagerScope {
@@ -29,6 +44,8 @@ export interface HeartbeatParts {
   /** This manager's id. */
   readonly manager: string;
   readonly pools: () => Iterable<Pool>;
+  /** Jobs of a pool's durable lane that were given back after a failure and are not due. */
+  readonly retrying: (pool: Pool) => number;
 }
 
 export class Heartbeats {
@@ -79,11 +96,16 @@ export class Heartbeats {
   }
 
   #sendOne(pool: Pool): void {
-    const { bus, subjects, manager, scope } = this.#parts;
+    const { bus, subjects, manager, scope, retrying } = this.#parts;
+    const nowMs = bus.runtime.now();
+    const ended = pool.totals.report(nowMs);
     this.#seq += 1n;
     const heartbeat = create(ManagerHeartbeatSchema, {
       ...this.#identity,
-      ...figuresOf(pool, bus.runtime.now()),
+      ...figuresOf(pool, nowMs),
+      ...(ended === undefined ? {} : { report: toReport(ended, nowMs) }),
+      coveringStream: pool.dispatcher.stream ?? "",
+      durableRetrying: retrying(pool),
       pool: pool.name,
       seq: this.#seq,
       stopped: this.#stopped,
@@ -116,4 +138,28 @@ export function figuresOf({ dispatcher, totals, settings }: Pool, nowMs: number)
     outcomes,
     lateTotal: BigInt(totals.late),
   };
+}
+
+function toReport({ wait, run, total, ...samples }: EndedJobs, nowMs: number): PoolReport {
+  const listed = (jobs: readonly JobSample[]): JobSampleMessage[] => jobs.map((job) => toSample(job, nowMs));
+  return create(PoolReportSchema, {
+    wait: toCounts(wait),
+    run: toCounts(run),
+    total: toCounts(total),
+    failures: listed(samples.failures),
+    slowest: listed(samples.slowest),
+    recent: listed(samples.recent),
+  });
+}
+
+/** Counts of 0 at the end are left out. */
+function toCounts({ counts }: TimeHistogram): bigint[] {
+  return [...counts.subarray(0, counts.findLastIndex((count) => count > 0) + 1)].map(BigInt);
+}
+
+function toSample({ message, endedAtMs, waitMs, totalMs, ...sample }: JobSample, nowMs: number): JobSampleMessage {
+  const told = safeMessage(message).slice(0, MESSAGE_LENGTH);
+  // The start of an attempt is put off by the manager's own stalls.
+  const times = { waitMs: Math.min(waitMs, totalMs), totalMs, endedAgoMs: Math.max(0, nowMs - endedAtMs) };
+  return create(JobSampleSchema, { ...sample, message: told, ...times });
 }

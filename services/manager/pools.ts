@@ -91,6 +91,7 @@ export class Pools extends Lifecycle {
       manager: id,
       scope: { takesSubmissions: servesSubmit, allPools: options.pools === undefined },
       pools: () => this.shown(),
+      retrying: (pool) => this.#durable?.of(pool)?.retrying(bus.runtime.now()) ?? 0,
     });
     this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send());
     this.#ticker = new Ticker({

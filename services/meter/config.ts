@@ -19,6 +19,7 @@ export const METER_OPTIONS = pick([
   "maxPools",
   "maxWorkers",
   "control",
+  "durable",
 ]);
 
 export type MeterConfig = ConfigOf<typeof METER_OPTIONS>;
@@ -36,12 +37,12 @@ export function readMeterConfig(
 
 /** A configuration as options of the service. */
 export function toMeterOptions(config: MeterConfig, log: Logger): MeterOptions {
-  const { id, pools, prefix, maxPools, maxWorkers, control, policyFile } = config;
+  const { id, pools, prefix, maxPools, maxWorkers, control, durable, policyFile } = config;
   const needsToken = control && policyFile === undefined;
   const controlToken = needsToken ? findControlToken(process.env, config.controlToken, log) : undefined;
   return {
     ...edgeConfig({ ...config, controlToken }, METER_LISTEN),
-    ...{ prefix, maxPools, maxWorkers, control, log },
+    ...{ prefix, maxPools, maxWorkers, control, durable, log },
     bus: toBusOptions(config),
     ...(id === undefined ? {} : { id }),
     ...(pools === undefined ? {} : { pools }),

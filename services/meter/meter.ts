@@ -19,6 +19,7 @@ import { ClockWork } from "./clock-work.js";
 import { requireToken } from "./config.js";
 import { WorkerControl } from "./doors/control.js";
 import { MeterHealth } from "./doors/health.js";
+import { MeterLane } from "./doors/lane.js";
 import { METER_SERVICES, meterRoutes } from "./doors/rpc.js";
 import { StaticPage } from "./doors/static-page.js";
 import { Ears } from "./hearing.js";
@@ -37,6 +38,8 @@ export interface MeterOptions extends MeterStateOptions, EdgeOptions {
   readonly pools?: readonly string[];
   /** Whether workers may be drained, paused and resumed through this meter; needs controlToken or policyFile. Default false. */
   readonly control?: boolean;
+  /** Whether it shows the durable lane, and retries and purges its dead letters where control is on. Default false. */
+  readonly durable?: boolean;
   /** Where the built page is; default dist/page of the package. */
   readonly pageFolder?: string;
   readonly log?: Logger;
@@ -51,6 +54,7 @@ export class Meter extends Lifecycle {
   readonly #state: MeterState;
   readonly #clock: ClockWork;
   readonly #control: WorkerControl;
+  readonly #lane: MeterLane;
   readonly #http: HttpServer;
   readonly #abandon = new AbortController();
   #sharedBus: Bus | undefined;
@@ -72,6 +76,13 @@ export class Meter extends Lifecycle {
     this.#control = new WorkerControl({
       enabled: options.control ?? false,
       line: () => this.#ears,
+    });
+    this.#lane = new MeterLane({
+      enabled: options.durable ?? false,
+      control: this.#control.enabled,
+      pools: options.pools,
+      line: () => this.#ears,
+      retrying: (pool) => this.#state.view.jobs.retrying(pool),
     });
     this.#http = this.#makeHttp();
   }
@@ -114,6 +125,7 @@ export class Meter extends Lifecycle {
     await this.#serviceApi?.stop();
     this.#clock.stop();
     this.#state.changes.stop();
+    this.#lane.stop();
     this.#ears?.stop();
     await this.#ownBus?.close();
   }
@@ -132,11 +144,12 @@ export class Meter extends Lifecycle {
     const { pageFolder } = this.#options;
     const names = METER_SERVICES.map((service) => service.typeName);
     const metrics = new MeterMetrics(this.#state, () => this.#http);
-    const config = { control: this.#control.enabled, version: packageVersion() };
+    const doors = { state: this.#state, clock: this.#clock, control: this.#control, lane: this.#lane };
+    const config = { control: this.#control.enabled, durable: this.#lane.enabled, version: packageVersion() };
     const page = new StaticPage(pageFolder ?? join(packageRoot(), "dist", "page"), config);
     return new HttpServer({
       ...edgeOf(this.#options),
-      routes: (router) => meterRoutes(router, this.#state, this.#clock, this.#control),
+      routes: (router) => meterRoutes(router, doors),
       services: METER_SERVICES,
       isReady: () => (this.#state.freshness.stale ? "not connected to the broker" : true),
       health: new MeterHealth(this.#state, names),

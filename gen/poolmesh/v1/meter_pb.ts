@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Heartbeat } from "./heartbeat_pb.js";
+import type { Heartbeat, JobSample } from "./heartbeat_pb.js";
 import { file_poolmesh_v1_heartbeat } from "./heartbeat_pb.js";
 import type { PoolCapacity, WorkerView } from "./view_pb.js";
 import { file_poolmesh_v1_view } from "./view_pb.js";
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/meter.proto.
  */
 export const file_poolmesh_v1_meter: GenFile = /*@__PURE__*/
-  fileDesc("Chdwb29sbWVzaC92MS9tZXRlci5wcm90bxILcG9vbG1lc2gudjEiWAoJRnJlc2huZXNzEg0KBXN0YWxlGAEgASgIEhQKDHN0YWxlX2FnZV9tcxgCIAEoARImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAijgEKEkdldENhcGFjaXR5UmVxdWVzdBIMCgRwb29sGAEgASgJEjsKBmxhYmVscxgCIAMoCzIrLnBvb2xtZXNoLnYxLkdldENhcGFjaXR5UmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpQBChNHZXRDYXBhY2l0eVJlc3BvbnNlEigKBXBvb2xzGAEgAygLMhkucG9vbG1lc2gudjEuUG9vbENhcGFjaXR5EigKBXRvdGFsGAIgASgLMhkucG9vbG1lc2gudjEuUG9vbENhcGFjaXR5EikKCWZyZXNobmVzcxgDIAEoCzIWLnBvb2xtZXNoLnYxLkZyZXNobmVzcyKrAQoUV2F0Y2hDYXBhY2l0eVJlcXVlc3QSDAoEcG9vbBgBIAEoCRI9CgZsYWJlbHMYAiADKAsyLS5wb29sbWVzaC52MS5XYXRjaENhcGFjaXR5UmVxdWVzdC5MYWJlbHNFbnRyeRIXCg9taW5faW50ZXJ2YWxfbXMYAyABKA0aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLKAQoVV2F0Y2hDYXBhY2l0eVJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAQSEAoIc25hcHNob3QYAiABKAgSKAoFcG9vbHMYAyADKAsyGS5wb29sbWVzaC52MS5Qb29sQ2FwYWNpdHkSDwoHcmVtb3ZlZBgEIAMoCRIoCgV0b3RhbBgFIAEoCzIZLnBvb2xtZXNoLnYxLlBvb2xDYXBhY2l0eRIpCglmcmVzaG5lc3MYBiABKAsyFi5wb29sbWVzaC52MS5GcmVzaG5lc3MijgEKEkxpc3RXb3JrZXJzUmVxdWVzdBIMCgRwb29sGAEgASgJEjsKBmxhYmVscxgCIAMoCzIrLnBvb2xtZXNoLnYxLkxpc3RXb3JrZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImoKE0xpc3RXb3JrZXJzUmVzcG9uc2USKAoHd29ya2VycxgBIAMoCzIXLnBvb2xtZXNoLnYxLldvcmtlclZpZXcSKQoJZnJlc2huZXNzGAIgASgLMhYucG9vbG1lc2gudjEuRnJlc2huZXNzIqkBChNXYXRjaFdvcmtlcnNSZXF1ZXN0EgwKBHBvb2wYASABKAkSPAoGbGFiZWxzGAIgAygLMiwucG9vbG1lc2gudjEuV2F0Y2hXb3JrZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRIXCg9taW5faW50ZXJ2YWxfbXMYAyABKA0aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI+CglXb3JrZXJLZXkSDAoEcG9vbBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQitwEKFFdhdGNoV29ya2Vyc1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAQSEAoIc25hcHNob3QYAiABKAgSKAoHY2hhbmdlZBgDIAMoCzIXLnBvb2xtZXNoLnYxLldvcmtlclZpZXcSJwoHcmVtb3ZlZBgEIAMoCzIWLnBvb2xtZXNoLnYxLldvcmtlcktleRIpCglmcmVzaG5lc3MYBSABKAsyFi5wb29sbWVzaC52MS5GcmVzaG5lc3MiIQoRR2V0SGlzdG9yeVJlcXVlc3QSDAoEcG9vbBgBIAEoCSKdAQoSR2V0SGlzdG9yeVJlc3BvbnNlEikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdzdGVwX21zGAIgASgNEhMKC3V0aWxpemF0aW9uGAMgAygCEhcKD2pvYnNfcGVyX3NlY29uZBgEIAMoAhINCgVzbG90cxgFIAMoDRIOCgZwYXJrZWQYBiADKA0iVwoUQ29udHJvbFdvcmtlclJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSIQoCb3AYAyABKA4yFS5wb29sbWVzaC52MS5Xb3JrZXJPcCI/ChVDb250cm9sV29ya2VyUmVzcG9uc2USJgoGd29ya2VyGAEgASgLMhYucG9vbG1lc2gudjEuSGVhcnRiZWF0KmUKCFdvcmtlck9wEhkKFVdPUktFUl9PUF9VTlNQRUNJRklFRBAAEhMKD1dPUktFUl9PUF9EUkFJThABEhMKD1dPUktFUl9PUF9QQVVTRRACEhQKEFdPUktFUl9PUF9SRVNVTUUQAzKKBAoMTWV0ZXJTZXJ2aWNlElAKC0dldENhcGFjaXR5Eh8ucG9vbG1lc2gudjEuR2V0Q2FwYWNpdHlSZXF1ZXN0GiAucG9vbG1lc2gudjEuR2V0Q2FwYWNpdHlSZXNwb25zZRJYCg1XYXRjaENhcGFjaXR5EiEucG9vbG1lc2gudjEuV2F0Y2hDYXBhY2l0eVJlcXVlc3QaIi5wb29sbWVzaC52MS5XYXRjaENhcGFjaXR5UmVzcG9uc2UwARJQCgtMaXN0V29ya2VycxIfLnBvb2xtZXNoLnYxLkxpc3RXb3JrZXJzUmVxdWVzdBogLnBvb2xtZXNoLnYxLkxpc3RXb3JrZXJzUmVzcG9uc2USVQoMV2F0Y2hXb3JrZXJzEiAucG9vbG1lc2gudjEuV2F0Y2hXb3JrZXJzUmVxdWVzdBohLnBvb2xtZXNoLnYxLldhdGNoV29ya2Vyc1Jlc3BvbnNlMAESTQoKR2V0SGlzdG9yeRIeLnBvb2xtZXNoLnYxLkdldEhpc3RvcnlSZXF1ZXN0Gh8ucG9vbG1lc2gudjEuR2V0SGlzdG9yeVJlc3BvbnNlElYKDUNvbnRyb2xXb3JrZXISIS5wb29sbWVzaC52MS5Db250cm9sV29ya2VyUmVxdWVzdBoiLnBvb2xtZXNoLnYxLkNvbnRyb2xXb3JrZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_poolmesh_v1_heartbeat, file_poolmesh_v1_view]);
+  fileDesc("Chdwb29sbWVzaC92MS9tZXRlci5wcm90bxILcG9vbG1lc2gudjEiWAoJRnJlc2huZXNzEg0KBXN0YWxlGAEgASgIEhQKDHN0YWxlX2FnZV9tcxgCIAEoARImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAijgEKEkdldENhcGFjaXR5UmVxdWVzdBIMCgRwb29sGAEgASgJEjsKBmxhYmVscxgCIAMoCzIrLnBvb2xtZXNoLnYxLkdldENhcGFjaXR5UmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpQBChNHZXRDYXBhY2l0eVJlc3BvbnNlEigKBXBvb2xzGAEgAygLMhkucG9vbG1lc2gudjEuUG9vbENhcGFjaXR5EigKBXRvdGFsGAIgASgLMhkucG9vbG1lc2gudjEuUG9vbENhcGFjaXR5EikKCWZyZXNobmVzcxgDIAEoCzIWLnBvb2xtZXNoLnYxLkZyZXNobmVzcyKrAQoUV2F0Y2hDYXBhY2l0eVJlcXVlc3QSDAoEcG9vbBgBIAEoCRI9CgZsYWJlbHMYAiADKAsyLS5wb29sbWVzaC52MS5XYXRjaENhcGFjaXR5UmVxdWVzdC5MYWJlbHNFbnRyeRIXCg9taW5faW50ZXJ2YWxfbXMYAyABKA0aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLKAQoVV2F0Y2hDYXBhY2l0eVJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAQSEAoIc25hcHNob3QYAiABKAgSKAoFcG9vbHMYAyADKAsyGS5wb29sbWVzaC52MS5Qb29sQ2FwYWNpdHkSDwoHcmVtb3ZlZBgEIAMoCRIoCgV0b3RhbBgFIAEoCzIZLnBvb2xtZXNoLnYxLlBvb2xDYXBhY2l0eRIpCglmcmVzaG5lc3MYBiABKAsyFi5wb29sbWVzaC52MS5GcmVzaG5lc3MijgEKEkxpc3RXb3JrZXJzUmVxdWVzdBIMCgRwb29sGAEgASgJEjsKBmxhYmVscxgCIAMoCzIrLnBvb2xtZXNoLnYxLkxpc3RXb3JrZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImoKE0xpc3RXb3JrZXJzUmVzcG9uc2USKAoHd29ya2VycxgBIAMoCzIXLnBvb2xtZXNoLnYxLldvcmtlclZpZXcSKQoJZnJlc2huZXNzGAIgASgLMhYucG9vbG1lc2gudjEuRnJlc2huZXNzIqkBChNXYXRjaFdvcmtlcnNSZXF1ZXN0EgwKBHBvb2wYASABKAkSPAoGbGFiZWxzGAIgAygLMiwucG9vbG1lc2gudjEuV2F0Y2hXb3JrZXJzUmVxdWVzdC5MYWJlbHNFbnRyeRIXCg9taW5faW50ZXJ2YWxfbXMYAyABKA0aLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI+CglXb3JrZXJLZXkSDAoEcG9vbBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQitwEKFFdhdGNoV29ya2Vyc1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAQSEAoIc25hcHNob3QYAiABKAgSKAoHY2hhbmdlZBgDIAMoCzIXLnBvb2xtZXNoLnYxLldvcmtlclZpZXcSJwoHcmVtb3ZlZBgEIAMoCzIWLnBvb2xtZXNoLnYxLldvcmtlcktleRIpCglmcmVzaG5lc3MYBSABKAsyFi5wb29sbWVzaC52MS5GcmVzaG5lc3MiIQoRR2V0SGlzdG9yeVJlcXVlc3QSDAoEcG9vbBgBIAEoCSKdAQoSR2V0SGlzdG9yeVJlc3BvbnNlEikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdzdGVwX21zGAIgASgNEhMKC3V0aWxpemF0aW9uGAMgAygCEhcKD2pvYnNfcGVyX3NlY29uZBgEIAMoAhINCgVzbG90cxgFIAMoDRIOCgZwYXJrZWQYBiADKA0iIgoSR2V0Sm9iU3RhdHNSZXF1ZXN0EgwKBHBvb2wYASABKAki2gQKE0dldEpvYlN0YXRzUmVzcG9uc2USEQoJd2luZG93X21zGAEgASgNEkAKCG91dGNvbWVzGAIgAygLMi4ucG9vbG1lc2gudjEuR2V0Sm9iU3RhdHNSZXNwb25zZS5PdXRjb21lc0VudHJ5EigKBHdhaXQYAyABKAsyGi5wb29sbWVzaC52MS5UaW1lUXVhbnRpbGVzEicKA3J1bhgEIAEoCzIaLnBvb2xtZXNoLnYxLlRpbWVRdWFudGlsZXMSKQoFdG90YWwYBSABKAsyGi5wb29sbWVzaC52MS5UaW1lUXVhbnRpbGVzEigKCGZhaWx1cmVzGAYgAygLMhYucG9vbG1lc2gudjEuSm9iU2FtcGxlEicKB3Nsb3dlc3QYByADKAsyFi5wb29sbWVzaC52MS5Kb2JTYW1wbGUSJgoGcmVjZW50GAggAygLMhYucG9vbG1lc2gudjEuSm9iU2FtcGxlEg8KB3N0ZXBfbXMYCSABKA0SLAoLd2FpdF9zZXJpZXMYCiABKAsyFy5wb29sbWVzaC52MS5UaW1lU2VyaWVzEisKCnJ1bl9zZXJpZXMYCyABKAsyFy5wb29sbWVzaC52MS5UaW1lU2VyaWVzEi0KDHRvdGFsX3NlcmllcxgMIAEoCzIXLnBvb2xtZXNoLnYxLlRpbWVTZXJpZXMSKQoJZnJlc2huZXNzGA0gASgLMhYucG9vbG1lc2gudjEuRnJlc2huZXNzGi8KDU91dGNvbWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgEOgI4ASJNCg1UaW1lUXVhbnRpbGVzEgwKBGpvYnMYASABKAQSDgoGcDUwX21zGAIgASgBEg4KBnA5NV9tcxgDIAEoARIOCgZwOTlfbXMYBCABKAEiPAoKVGltZVNlcmllcxIOCgZwNTBfbXMYASADKAISDgoGcDk1X21zGAIgAygCEg4KBnA5OV9tcxgDIAMoAiJXChRDb250cm9sV29ya2VyUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBndvcmtlchgCIAEoCRIhCgJvcBgDIAEoDjIVLnBvb2xtZXNoLnYxLldvcmtlck9wIj8KFUNvbnRyb2xXb3JrZXJSZXNwb25zZRImCgZ3b3JrZXIYASABKAsyFi5wb29sbWVzaC52MS5IZWFydGJlYXQqZQoIV29ya2VyT3ASGQoVV09SS0VSX09QX1VOU1BFQ0lGSUVEEAASEwoPV09SS0VSX09QX0RSQUlOEAESEwoPV09SS0VSX09QX1BBVVNFEAISFAoQV09SS0VSX09QX1JFU1VNRRADMtwECgxNZXRlclNlcnZpY2USUAoLR2V0Q2FwYWNpdHkSHy5wb29sbWVzaC52MS5HZXRDYXBhY2l0eVJlcXVlc3QaIC5wb29sbWVzaC52MS5HZXRDYXBhY2l0eVJlc3BvbnNlElgKDVdhdGNoQ2FwYWNpdHkSIS5wb29sbWVzaC52MS5XYXRjaENhcGFjaXR5UmVxdWVzdBoiLnBvb2xtZXNoLnYxLldhdGNoQ2FwYWNpdHlSZXNwb25zZTABElAKC0xpc3RXb3JrZXJzEh8ucG9vbG1lc2gudjEuTGlzdFdvcmtlcnNSZXF1ZXN0GiAucG9vbG1lc2gudjEuTGlzdFdvcmtlcnNSZXNwb25zZRJVCgxXYXRjaFdvcmtlcnMSIC5wb29sbWVzaC52MS5XYXRjaFdvcmtlcnNSZXF1ZXN0GiEucG9vbG1lc2gudjEuV2F0Y2hXb3JrZXJzUmVzcG9uc2UwARJNCgpHZXRIaXN0b3J5Eh4ucG9vbG1lc2gudjEuR2V0SGlzdG9yeVJlcXVlc3QaHy5wb29sbWVzaC52MS5HZXRIaXN0b3J5UmVzcG9uc2USUAoLR2V0Sm9iU3RhdHMSHy5wb29sbWVzaC52MS5HZXRKb2JTdGF0c1JlcXVlc3QaIC5wb29sbWVzaC52MS5HZXRKb2JTdGF0c1Jlc3BvbnNlElYKDUNvbnRyb2xXb3JrZXISIS5wb29sbWVzaC52MS5Db250cm9sV29ya2VyUmVxdWVzdBoiLnBvb2xtZXNoLnYxLkNvbnRyb2xXb3JrZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_poolmesh_v1_heartbeat, file_poolmesh_v1_view]);
 
 /**
  * Freshness says how far the meter can be trusted at this moment.
@@ -390,6 +390,174 @@ export const GetHistoryResponseSchema: GenMessage<GetHistoryResponse> = /*@__PUR
   messageDesc(file_poolmesh_v1_meter, 11);
 
 /**
+ * @generated from message poolmesh.v1.GetJobStatsRequest
+ */
+export type GetJobStatsRequest = Message<"poolmesh.v1.GetJobStatsRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.GetJobStatsRequest.
+ * Use `create(GetJobStatsRequestSchema)` to create a new message.
+ */
+export const GetJobStatsRequestSchema: GenMessage<GetJobStatsRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_meter, 12);
+
+/**
+ * @generated from message poolmesh.v1.GetJobStatsResponse
+ */
+export type GetJobStatsResponse = Message<"poolmesh.v1.GetJobStatsResponse"> & {
+  /**
+   * What all figures below are of: the time up to now, in milliseconds. History and lists of jobs say themselves.
+   *
+   * @generated from field: uint32 window_ms = 1;
+   */
+  windowMs: number;
+
+  /**
+   * Jobs that ended in it, by outcome: "ok" for a result, else the reason of the error.
+   *
+   * @generated from field: map<string, uint64> outcomes = 2;
+   */
+  outcomes: { [key: string]: bigint };
+
+  /**
+   * Of the jobs that a worker ended, with a result or an error of its own.
+   *
+   * @generated from field: poolmesh.v1.TimeQuantiles wait = 3;
+   */
+  wait?: TimeQuantiles | undefined;
+
+  /**
+   * @generated from field: poolmesh.v1.TimeQuantiles run = 4;
+   */
+  run?: TimeQuantiles | undefined;
+
+  /**
+   * @generated from field: poolmesh.v1.TimeQuantiles total = 5;
+   */
+  total?: TimeQuantiles | undefined;
+
+  /**
+   * As managers keep them, see PoolReport, in the same orders. Messages and codes of errors are for callers who may read
+   * the outcomes of others.
+   *
+   * @generated from field: repeated poolmesh.v1.JobSample failures = 6;
+   */
+  failures: JobSample[];
+
+  /**
+   * @generated from field: repeated poolmesh.v1.JobSample slowest = 7;
+   */
+  slowest: JobSample[];
+
+  /**
+   * @generated from field: repeated poolmesh.v1.JobSample recent = 8;
+   */
+  recent: JobSample[];
+
+  /**
+   * The same quantiles, one point every step_ms, the newest last; each is of window_ms up to its instant.
+   *
+   * @generated from field: uint32 step_ms = 9;
+   */
+  stepMs: number;
+
+  /**
+   * @generated from field: poolmesh.v1.TimeSeries wait_series = 10;
+   */
+  waitSeries?: TimeSeries | undefined;
+
+  /**
+   * @generated from field: poolmesh.v1.TimeSeries run_series = 11;
+   */
+  runSeries?: TimeSeries | undefined;
+
+  /**
+   * @generated from field: poolmesh.v1.TimeSeries total_series = 12;
+   */
+  totalSeries?: TimeSeries | undefined;
+
+  /**
+   * @generated from field: poolmesh.v1.Freshness freshness = 13;
+   */
+  freshness?: Freshness | undefined;
+};
+
+/**
+ * Describes the message poolmesh.v1.GetJobStatsResponse.
+ * Use `create(GetJobStatsResponseSchema)` to create a new message.
+ */
+export const GetJobStatsResponseSchema: GenMessage<GetJobStatsResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_meter, 13);
+
+/**
+ * TimeQuantiles are in milliseconds, and within a tenth of the true ones; 0 where there are no jobs.
+ *
+ * @generated from message poolmesh.v1.TimeQuantiles
+ */
+export type TimeQuantiles = Message<"poolmesh.v1.TimeQuantiles"> & {
+  /**
+   * @generated from field: uint64 jobs = 1;
+   */
+  jobs: bigint;
+
+  /**
+   * @generated from field: double p50_ms = 2;
+   */
+  p50Ms: number;
+
+  /**
+   * @generated from field: double p95_ms = 3;
+   */
+  p95Ms: number;
+
+  /**
+   * @generated from field: double p99_ms = 4;
+   */
+  p99Ms: number;
+};
+
+/**
+ * Describes the message poolmesh.v1.TimeQuantiles.
+ * Use `create(TimeQuantilesSchema)` to create a new message.
+ */
+export const TimeQuantilesSchema: GenMessage<TimeQuantiles> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_meter, 14);
+
+/**
+ * TimeSeries are quantiles over time, in milliseconds; negative where no job ended.
+ *
+ * @generated from message poolmesh.v1.TimeSeries
+ */
+export type TimeSeries = Message<"poolmesh.v1.TimeSeries"> & {
+  /**
+   * @generated from field: repeated float p50_ms = 1;
+   */
+  p50Ms: number[];
+
+  /**
+   * @generated from field: repeated float p95_ms = 2;
+   */
+  p95Ms: number[];
+
+  /**
+   * @generated from field: repeated float p99_ms = 3;
+   */
+  p99Ms: number[];
+};
+
+/**
+ * Describes the message poolmesh.v1.TimeSeries.
+ * Use `create(TimeSeriesSchema)` to create a new message.
+ */
+export const TimeSeriesSchema: GenMessage<TimeSeries> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_meter, 15);
+
+/**
  * @generated from message poolmesh.v1.ControlWorkerRequest
  */
 export type ControlWorkerRequest = Message<"poolmesh.v1.ControlWorkerRequest"> & {
@@ -414,7 +582,7 @@ export type ControlWorkerRequest = Message<"poolmesh.v1.ControlWorkerRequest"> &
  * Use `create(ControlWorkerRequestSchema)` to create a new message.
  */
 export const ControlWorkerRequestSchema: GenMessage<ControlWorkerRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_meter, 12);
+  messageDesc(file_poolmesh_v1_meter, 16);
 
 /**
  * @generated from message poolmesh.v1.ControlWorkerResponse
@@ -431,7 +599,7 @@ export type ControlWorkerResponse = Message<"poolmesh.v1.ControlWorkerResponse">
  * Use `create(ControlWorkerResponseSchema)` to create a new message.
  */
 export const ControlWorkerResponseSchema: GenMessage<ControlWorkerResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_meter, 13);
+  messageDesc(file_poolmesh_v1_meter, 17);
 
 /**
  * @generated from enum poolmesh.v1.WorkerOp
@@ -519,6 +687,16 @@ export const MeterService: GenService<{
     methodKind: "unary";
     input: typeof GetHistoryRequestSchema;
     output: typeof GetHistoryResponseSchema;
+  },
+  /**
+   * GetJobStats returns how the jobs of one pool ended in the last minute, and how long they took in the last 15.
+   *
+   * @generated from rpc poolmesh.v1.MeterService.GetJobStats
+   */
+  getJobStats: {
+    methodKind: "unary";
+    input: typeof GetJobStatsRequestSchema;
+    output: typeof GetJobStatsResponseSchema;
   },
   /**
    * ControlWorker drains, pauses or resumes one worker. Refused unless the meter

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/view.proto.
  */
 export const file_poolmesh_v1_view: GenFile = /*@__PURE__*/
-  fileDesc("ChZwb29sbWVzaC92MS92aWV3LnByb3RvEgtwb29sbWVzaC52MSLGAQoKV29ya2VyVmlldxIpCgloZWFydGJlYXQYASABKAsyFi5wb29sbWVzaC52MS5IZWFydGJlYXQSDgoGYWdlX21zGAIgASgBEg8KB2xhZ2dpbmcYAyABKAgSEQoJdW5oZWFsdGh5GAQgASgIEhAKCGNvbmZsaWN0GAUgASgIEi4KCmZpcnN0X3NlZW4YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD2Nsb2NrX29mZnNldF9tcxgHIAEoASLCAgoMUG9vbENhcGFjaXR5EgwKBHBvb2wYASABKAkSDQoFc2xvdHMYAiABKA0SDAoEYnVzeRgDIAEoDRITCgt1dGlsaXphdGlvbhgEIAEoARIpCgd3b3JrZXJzGAUgASgLMhgucG9vbG1lc2gudjEuU3RhdGVDb3VudHMSDgoGcGFya2VkGAYgASgNEhQKDHBhcmtlZF9saW1pdBgHIAEoDRIWCg5vbGRlc3Rfd2FpdF9tcxgIIAEoARIXCg9qb2JzX3Blcl9zZWNvbmQYCSABKAESEQoJam9ic19kb25lGAogASgEEhMKC2pvYnNfZmFpbGVkGAsgASgEEhEKCWNvbmZsaWN0cxgMIAEoDRIQCghtYW5hZ2VycxgNIAEoDRIRCglpbl9mbGlnaHQYDiABKA0SEAoIYnVzeV9hbGwYDyABKA0ibwoLU3RhdGVDb3VudHMSEAoIc3RhcnRpbmcYASABKA0SDQoFcmVhZHkYAiABKA0SDgoGcGF1c2VkGAMgASgNEhAKCGRyYWluaW5nGAQgASgNEg8KB3N0b3BwZWQYBSABKA0SDAoEbG9zdBgGIAEoDWIGcHJvdG8z", [file_google_protobuf_timestamp, file_poolmesh_v1_heartbeat]);
+  fileDesc("ChZwb29sbWVzaC92MS92aWV3LnByb3RvEgtwb29sbWVzaC52MSLGAQoKV29ya2VyVmlldxIpCgloZWFydGJlYXQYASABKAsyFi5wb29sbWVzaC52MS5IZWFydGJlYXQSDgoGYWdlX21zGAIgASgBEg8KB2xhZ2dpbmcYAyABKAgSEQoJdW5oZWFsdGh5GAQgASgIEhAKCGNvbmZsaWN0GAUgASgIEi4KCmZpcnN0X3NlZW4YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD2Nsb2NrX29mZnNldF9tcxgHIAEoASKTAwoMUG9vbENhcGFjaXR5EgwKBHBvb2wYASABKAkSDQoFc2xvdHMYAiABKA0SDAoEYnVzeRgDIAEoDRITCgt1dGlsaXphdGlvbhgEIAEoARIpCgd3b3JrZXJzGAUgASgLMhgucG9vbG1lc2gudjEuU3RhdGVDb3VudHMSDgoGcGFya2VkGAYgASgNEhQKDHBhcmtlZF9saW1pdBgHIAEoDRIWCg5vbGRlc3Rfd2FpdF9tcxgIIAEoARIXCg9qb2JzX3Blcl9zZWNvbmQYCSABKAESEQoJam9ic19kb25lGAogASgEEhMKC2pvYnNfZmFpbGVkGAsgASgEEhEKCWNvbmZsaWN0cxgMIAEoDRIQCghtYW5hZ2VycxgNIAEoDRIRCglpbl9mbGlnaHQYDiABKA0SEAoIYnVzeV9hbGwYDyABKA0SGQoRZW5kZWRfbGFzdF9taW51dGUYECABKAQSGgoSZmFpbGVkX2xhc3RfbWludXRlGBEgASgEEhgKEGNvdmVyaW5nX3N0cmVhbXMYEiADKAkibwoLU3RhdGVDb3VudHMSEAoIc3RhcnRpbmcYASABKA0SDQoFcmVhZHkYAiABKA0SDgoGcGF1c2VkGAMgASgNEhAKCGRyYWluaW5nGAQgASgNEg8KB3N0b3BwZWQYBSABKA0SDAoEbG9zdBgGIAEoDWIGcHJvdG8z", [file_google_protobuf_timestamp, file_poolmesh_v1_heartbeat]);
 
 /**
  * WorkerView is one worker as a reader of heartbeats sees it now.
@@ -176,6 +176,26 @@ export type PoolCapacity = Message<"poolmesh.v1.PoolCapacity"> & {
    * @generated from field: uint32 busy_all = 15;
    */
   busyAll: number;
+
+  /**
+   * Jobs that ended in the last minute, as their managers tell, and those of them that ended otherwise than with a
+   * result or a cancel.
+   *
+   * @generated from field: uint64 ended_last_minute = 16;
+   */
+  endedLastMinute: bigint;
+
+  /**
+   * @generated from field: uint64 failed_last_minute = 17;
+   */
+  failedLastMinute: bigint;
+
+  /**
+   * JetStream streams that capture the pool's job subjects: they answer in the place of workers. At most 4.
+   *
+   * @generated from field: repeated string covering_streams = 18;
+   */
+  coveringStreams: string[];
 };
 
 /**

@@ -387,7 +387,7 @@ export class Dispatcher {
     this.#live.delete(job.id);
     this.deadlines.delete(job);
     if (job.attempt?.isOpen) this.inFlight.close(job.attempt);
-    this.#parts.totals.ended(outcome.ok ? "ok" : outcome.error.reason, nowMs);
+    this.#parts.totals.ended(job, outcome, nowMs);
     for (const listener of job.listeners) listener.onEnd(outcome);
     if (job.started) this.#parts.onFinish?.(outcome);
     if (this.#live.size === 0) this.#parts.onBusy(false);

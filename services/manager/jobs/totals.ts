@@ -1,8 +1,56 @@
 /**
- * What one pool has done at one manager since it became known there: counts, and
- * how fast its jobs end. Pure.
+ * What one pool has done at one manager since it became known there: counts, how
+ * fast its jobs end, how long they took, and some of them as samples. Pure.
+ *
+ * A job that ends well costs three counters more; it becomes a sample only when it is
+ * among the slowest, or among the first few since the last report.
  */
 import type { Reason } from "../../../mesh/errors.js";
+import { TimeHistogram } from "../../../mesh/job/containers.js";
+import type { Outcome } from "../../../mesh/job/job.js";
+import type { Job } from "./job.js";
+
+/** One job that has ended. */
+export interface JobSample {
+  readonly jobId: string;
+  /** Who had it last; "" for nobody. */
+  readonly worker: string;
+  readonly attempt: number;
+  readonly outcome: Reason | "ok";
+  /** The handler's code, "" for none. */
+  readonly code: string;
+  readonly message: string;
+  /** From submit to the start of the last attempt; all of the time when there was none. */
+  readonly waitMs: number;
+  readonly totalMs: number;
+  /** Monotonic milliseconds. */
+  readonly endedAtMs: number;
+}
+
+/** How jobs ended: the times of all that a worker ended, and some of them. */
+export interface EndedJobs {
+  readonly wait: TimeHistogram;
+  readonly run: TimeHistogram;
+  readonly total: TimeHistogram;
+  /** Newest first. */
+  readonly failures: readonly JobSample[];
+  /** Of the last minute, slowest first. */
+  readonly slowest: readonly JobSample[];
+  /** Newest first. */
+  readonly recent: readonly JobSample[];
+}
+
+/** A stream that answered is told about for so long; a job is among the slowest for so long; in milliseconds. */
+const SHOWN_MS = 60_000;
+const MOST_FAILURES = 5;
+const MOST_SLOWEST = 5;
+const MOST_RECENT = 8;
+/** A report follows the last one after so long while jobs end, and after so long while none does, in milliseconds. */
+const REPORT_AFTER_MS = 950;
+const IDLE_REPORT_AFTER_MS = 10_000;
+
+/** Errors that a worker gave: besides results only these have a run. */
+const OF_WORKERS: ReadonlySet<string> = new Set(["job_failed", "job_rejected"]);
 
 export class Totals {
   /** Jobs taken. */
@@ -17,16 +65,52 @@ export class Totals {
   /** A stream that answered in the place of a worker, and when it did so last. */
   #stream: { readonly name: string; readonly atMs: number } | undefined;
   readonly #rate = new ServiceRate();
+  readonly #wait = new TimeHistogram();
+  readonly #run = new TimeHistogram();
+  readonly #total = new TimeHistogram();
+  #failures: JobSample[] = [];
+  #slowest: JobSample[] = [];
+  #recent: JobSample[] = [];
+  /** A job that took longer is among the slowest. */
+  #slowFromMs = 0;
+  /** So many jobs more become samples before the next report. */
+  #wanted = MOST_RECENT;
+  #ended = 0;
+  #reported = { ended: 0, atMs: Number.NEGATIVE_INFINITY };
 
   /** A job has its outcome. @param nowMs monotonic milliseconds */
-  ended(outcome: Reason | "ok", nowMs: number): void {
+  ended(job: Job, outcome: Outcome, nowMs: number): void {
+    const reason = outcome.ok ? "ok" : outcome.error.reason;
+    const totalMs = nowMs - job.submittedAtMs;
+    const waitMs = job.attempt === undefined ? totalMs : job.attempt.sentAtMs - job.submittedAtMs;
     this.#rate.ended(nowMs);
-    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+    this.#outcomes.set(reason, (this.#outcomes.get(reason) ?? 0) + 1);
+    this.#ended += 1;
+    if (job.attempt !== undefined && (reason === "ok" || OF_WORKERS.has(reason))) {
+      this.#wait.add(waitMs);
+      this.#run.add(totalMs - waitMs);
+      this.#total.add(totalMs);
+    }
+    if (this.#wanted > 0 || totalMs > this.#slowFromMs || !(outcome.ok || reason === "canceled")) {
+      this.#sample(job, outcome, { waitMs, totalMs, endedAtMs: nowMs });
+    }
   }
 
   /** Outcomes by reason, "ok" for a result. */
   outcomes(): ReadonlyMap<Reason | "ok", number> {
     return this.#outcomes;
+  }
+
+  /** How jobs ended, when it is time to tell again; undefined until then. @param nowMs monotonic milliseconds */
+  report(nowMs: number): EndedJobs | undefined {
+    const { ended, atMs } = this.#reported;
+    const afterMs = ended === this.#ended ? IDLE_REPORT_AFTER_MS : REPORT_AFTER_MS;
+    if (this.#ended === 0 || nowMs - atMs < afterMs) return undefined;
+    this.#reported = { ended: this.#ended, atMs: nowMs };
+    this.#wanted = MOST_RECENT;
+    this.#setSlowest(this.#slowest.filter(({ endedAtMs }) => nowMs - endedAtMs < SHOWN_MS));
+    const times = { wait: this.#wait, run: this.#run, total: this.#total };
+    return { ...times, failures: this.#failures, slowest: this.#slowest, recent: this.#recent };
   }
 
   /** A stream's acknowledgement came in the place of an answer. */
@@ -37,17 +121,41 @@ export class Totals {
   /** The stream that answered within the last minute. */
   stream(nowMs: number): string | undefined {
     const { name, atMs } = this.#stream ?? {};
-    return atMs !== undefined && nowMs - atMs < STREAM_SHOWN_MS ? name : undefined;
+    return atMs !== undefined && nowMs - atMs < SHOWN_MS ? name : undefined;
   }
 
   /** When a caller that was refused may come back: the time until `jobs` will have ended, 50 to 30,000 milliseconds. */
   timeForMs(jobs: number, nowMs: number): number {
     return this.#rate.timeForMs(jobs, nowMs);
   }
+
+  #sample({ id, attempt }: Job, outcome: Outcome, times: Pick<JobSample, "waitMs" | "totalMs" | "endedAtMs">): void {
+    const error = outcome.ok ? undefined : outcome.error;
+    const sample: JobSample = {
+      jobId: id,
+      worker: outcome.ok ? outcome.result.worker : outcome.worker,
+      attempt: attempt?.number ?? 0,
+      outcome: error?.reason ?? "ok",
+      code: error?.jobCode ?? "",
+      message: error?.message ?? "",
+      ...times,
+    };
+    if (error !== undefined && error.reason !== "canceled") {
+      this.#failures = [sample, ...this.#failures.slice(0, MOST_FAILURES - 1)];
+    }
+    if (this.#wanted > 0) {
+      this.#wanted -= 1;
+      this.#recent = [sample, ...this.#recent.slice(0, MOST_RECENT - 1)];
+    }
+    if (sample.totalMs > this.#slowFromMs) this.#setSlowest([...this.#slowest, sample]);
+  }
+
+  #setSlowest(samples: JobSample[]): void {
+    this.#slowest = samples.sort((a, b) => b.totalMs - a.totalMs).slice(0, MOST_SLOWEST);
+    this.#slowFromMs = this.#slowest[MOST_SLOWEST - 1]?.totalMs ?? 0;
+  }
 }
 
-/** How long a stream that answered is told about, in milliseconds. */
-const STREAM_SHOWN_MS = 60_000;
 /** The time constant of the rate. */
 const TIME_CONSTANT_MS = 5_000;
 

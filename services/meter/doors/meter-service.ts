@@ -1,6 +1,7 @@
 /** poolmesh.v1.MeterService: the capacity of every pool now. */
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { JobSampleSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import {
   type GetCapacityRequest,
   type GetCapacityResponse,
@@ -8,6 +9,9 @@ import {
   type GetHistoryRequest,
   type GetHistoryResponse,
   GetHistoryResponseSchema,
+  type GetJobStatsRequest,
+  type GetJobStatsResponse,
+  GetJobStatsResponseSchema,
   type ListWorkersRequest,
   type ListWorkersResponse,
   ListWorkersResponseSchema,
@@ -15,6 +19,9 @@ import {
 import { checkName } from "../../../mesh/wire/subjects.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
+import type { SampleList } from "../registry/job-stats.js";
+import { STEP_MS, type Timed, WINDOW_MS } from "../registry/job-window.js";
+import type { Quantiles } from "../registry/time-quantiles.js";
 import { toWorkerView } from "../registry/worker-row.js";
 import { HISTORY_STEP_MS } from "../streams/history.js";
 import { toFilter } from "./request.js";
@@ -55,3 +62,38 @@ export function getHistory(state: MeterState, clock: ClockWork, request: GetHist
   const startMs = newestMs - Math.max(0, series.slots.length - 1) * HISTORY_STEP_MS;
   return create(GetHistoryResponseSchema, { start: timestampFromMs(startMs), stepMs: HISTORY_STEP_MS, ...series });
 }
+
+/**
+ * How the jobs of one pool ended. Everything is 0 for a pool of which no manager tells.
+ *
+ * @param mayRead whether the caller may read what the errors of others say
+ * @throws PoolError `invalid_argument`, `unknown_pool`, `bus_unavailable`
+ */
+export function getJobStats(state: MeterState, { pool }: GetJobStatsRequest, mayRead: boolean): GetJobStatsResponse {
+  state.requirePool(checkName("pool", pool));
+  const { jobs } = state.view;
+  const nowMs = state.nowMs();
+  const window = jobs.window(pool);
+  window?.advance(nowMs);
+  const listed = (list: SampleList): MessageInitShape<typeof JobSampleSchema>[] =>
+    jobs.listed(pool, list, nowMs).map(({ sample, endedAtMs }) => {
+      const told = mayRead ? sample : { ...sample, code: "", message: "" };
+      return { ...told, endedAgoMs: Math.max(0, nowMs - endedAtMs) };
+    });
+  const quantiles = (timed: Timed) => toQuantiles(window?.quantiles(timed));
+  return create(GetJobStatsResponseSchema, {
+    windowMs: WINDOW_MS,
+    outcomes: Object.fromEntries([...(window?.outcomes() ?? [])].map(([outcome, count]) => [outcome, BigInt(count)])),
+    ...{ wait: quantiles("wait"), run: quantiles("run"), total: quantiles("total") },
+    ...{ failures: listed("failures"), slowest: listed("slowest"), recent: listed("recent") },
+    stepMs: STEP_MS,
+    ...{ waitSeries: window?.series("wait"), runSeries: window?.series("run"), totalSeries: window?.series("total") },
+    freshness: state.freshnessNow(),
+  });
+}
+
+function toQuantiles({ jobs, ...times }: Quantiles = NO_QUANTILES) {
+  return { jobs: BigInt(jobs), ...times };
+}
+
+const NO_QUANTILES: Quantiles = { jobs: 0, p50Ms: 0, p95Ms: 0, p99Ms: 0 };

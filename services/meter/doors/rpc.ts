@@ -2,22 +2,33 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js";
+import { DurableService } from "../../../gen/poolmesh/v1/durable_pb.js";
 import { MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
 import { Capacity } from "../../../gen/relay/relay_pb.js";
 import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
+import { callerOf } from "../../../mesh/auth/gate.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
 import { Streams } from "../streams/streams.js";
 import type { WorkerControl } from "./control.js";
-import { getCapacity, getHistory, listWorkers } from "./meter-service.js";
+import type { MeterLane } from "./lane.js";
+import { getCapacity, getHistory, getJobStats, listWorkers } from "./meter-service.js";
 import { getMetricSpec, getMetrics, isActive, streamIsActive } from "./scaler.js";
 import { onRelayStatus, onStatus } from "./worker-status.js";
 
 /** The services of a meter, for reflection and health. */
 export const METER_SERVICES: readonly DescService[] = [MeterService, WorkerStatus, Capacity, ExternalScaler];
 
+/** What answers the RPCs of a meter. */
+export interface MeterDoors {
+  readonly state: MeterState;
+  readonly clock: ClockWork;
+  readonly control: WorkerControl;
+  readonly lane: MeterLane;
+}
+
 /** Registers them. */
-export function meterRoutes(router: ConnectRouter, state: MeterState, clock: ClockWork, control: WorkerControl): void {
+export function meterRoutes(router: ConnectRouter, { state, clock, control, lane }: MeterDoors): void {
   const streams = new Streams(state);
   router.service(MeterService, {
     getCapacity: (request) => getCapacity(state, request),
@@ -25,8 +36,11 @@ export function meterRoutes(router: ConnectRouter, state: MeterState, clock: Clo
     listWorkers: (request) => listWorkers(state, request),
     watchWorkers: (request, context) => streams.watchWorkers(request, context),
     getHistory: (request) => getHistory(state, clock, request),
+    getJobStats: (request, context) => getJobStats(state, request, callerOf(context).may("read", request.pool)),
     controlWorker: (request, context) => control.control(request, context.signal),
   });
+  // The others of its RPCs are the managers'.
+  if (lane.enabled) router.service(DurableService, lane.methods);
   router.service(WorkerStatus, { onStatus: (_, context) => onStatus(state, context) });
   router.service(Capacity, { onStatus: (_, context) => onRelayStatus(state, context) });
   router.service(ExternalScaler, {

@@ -44,6 +44,8 @@ Build it with "npm run build", then reload. The meter itself works:
 export interface PageConfig {
   /** Whether it takes control requests. */
   readonly control: boolean;
+  /** Whether it shows the durable lane. */
+  readonly durable: boolean;
   readonly version: string;
 }
 

@@ -7,17 +7,25 @@ import { Announcer } from "./announcer.js";
 import { Brand } from "./brand.js";
 import { Hero } from "./charts/hero.js";
 import { Lanes } from "./charts/lanes.js";
-import { ControlDialog } from "./control/control-dialog.js";
+import { ConfirmDialog } from "./control/confirm-dialog.js";
+import { type ControlAsk, controlAction } from "./control/control-verbs.js";
 import { Session } from "./control/session.js";
 import { TokenDialog } from "./control/token-dialog.js";
-import { byId, setText } from "./element.js";
+import { DurableView } from "./durable/durable-view.js";
+import { byId, setAttribute, setText } from "./element.js";
 import { Feed } from "./feed.js";
 import { oncePerFrame } from "./frame.js";
+import { JobDetail } from "./jobs/job-detail.js";
+import { JobPanel } from "./jobs/job-panel.js";
 import { readPageConfig } from "./page-config.js";
 import { chosenCapacity, connectionNow, hasData, initialState, type PageState } from "./page-state.js";
-import { PoolList, poolOfHash } from "./pools/pool-list.js";
+import { ASK_TIMEOUT_MS, Poll } from "./poll.js";
+import { PoolList } from "./pools/pool-list.js";
 import { VacancyPanel } from "./pools/vacancy.js";
+import { Warnings } from "./pools/warnings.js";
+import { routeOf } from "./route.js";
 import { StatusPill } from "./status-pill.js";
+import { WorkerDetail } from "./workers/worker-detail.js";
 import { WorkersSection } from "./workers/workers-section.js";
 
 /** The whole page. */
@@ -29,17 +37,33 @@ export class PageApp {
     onWorkers: (view) => this.#set({ workers: view }),
     onOpen: () => void this.#lanes.refill(this.#state),
   });
-  readonly #dialog = new ControlDialog(this.#session);
+  readonly #jobsPoll = new Poll({
+    everyMs: 2_000,
+    ask: () => this.#askJobs(),
+    hear: (jobs) => this.#set({ jobs }),
+  });
+  readonly #lanesPoll = new Poll({
+    everyMs: 3_000,
+    ask: () => this.#askLanes(),
+    hear: (lanes, lanesFailure) => this.#set({ lanes: lanes ?? this.#state.lanes, lanesFailure }),
+  });
+  readonly #dialog = new ConfirmDialog(this.#session);
   readonly #tokenDialog = new TokenDialog(this.#session, () => this.#feed.retryNow());
+  readonly #onAsk: ControlAsk = (verb, row) => this.#dialog.ask(controlAction(this.#session, verb, row));
   readonly #workers = new WorkersSection({
     onText: (filterText) => this.#set({ filterText }),
     onStates: (filterStates) => this.#set({ filterStates }),
     onSort: (order) => this.#set({ order }),
-    onAsk: (verb, row) => this.#dialog.ask(verb, row),
+    onAsk: this.#onAsk,
   });
+  readonly #worker = new WorkerDetail(this.#onAsk);
   readonly #hero = new Hero((row) => this.#workers.choose(row));
   readonly #lanes = new Lanes(this.#session.client);
+  readonly #jobs = new JobPanel();
+  readonly #job = new JobDetail();
+  readonly #durable = new DurableView(this.#session, this.#dialog, () => this.#lanesPoll.restart());
   readonly #pools = new PoolList();
+  readonly #warnings = new Warnings();
   readonly #pill = new StatusPill(() => this.#feed.retryNow());
   readonly #vacancy = new VacancyPanel();
   readonly #announcer = new Announcer();
@@ -49,8 +73,8 @@ export class PageApp {
 
   /** Starts the streams and draws from here on. */
   start(): void {
-    this.#choosePool();
-    addEventListener("hashchange", () => this.#choosePool());
+    this.#follow();
+    addEventListener("hashchange", () => this.#follow());
     addEventListener("scroll", this.#scrolled, { passive: true });
     addEventListener("resize", this.#draw);
     setInterval(() => this.#tick(), 1_000);
@@ -64,18 +88,42 @@ export class PageApp {
     this.#draw();
   }
 
-  #choosePool(): void {
-    this.#set({ pool: poolOfHash(location.hash) });
-    if (hasData(this.#state)) void this.#lanes.refill(this.#state);
+  /** Shows what the address names. */
+  #follow(): void {
+    const route = routeOf(location.hash);
+    const isOther = route.pool !== this.#state.pool;
+    const isElsewhere = isOther || route.view !== this.#state.route.view;
+    this.#set({ route, pool: route.pool, ...(isOther ? { jobs: undefined } : {}) });
+    if (isElsewhere && this.#state.capacity !== undefined) scrollTo(0, 0);
+    if (!hasData(this.#state)) return;
+    if (isOther) void this.#lanes.refill(this.#state);
+    this.#jobsPoll.restart();
+    if (route.view === "durable") this.#lanesPoll.restart();
   }
 
   async #configure(): Promise<void> {
-    const config = await readPageConfig();
-    this.#set({ control: config.control, version: plainText(config.version, 40) });
-    setText(byId("foot"), config.version === "" ? "" : `poolmesh ${plainText(config.version, 40)}`);
+    const { control, durable, version } = await readPageConfig();
+    this.#set({ control, durable, version: plainText(version, 40) });
+    setText(byId("foot"), version === "" ? "" : `poolmesh ${plainText(version, 40)}`);
+    this.#lanesPoll.restart();
+  }
+
+  #askJobs(): ReturnType<Session["client"]["getJobStats"]> | undefined {
+    const { pool, route } = this.#state;
+    const isKnown =
+      (route.view === "pool" || route.view === "job") && pool !== "" && chosenCapacity(this.#state) !== undefined;
+    if (!isKnown || connectionNow(this.#state).state !== "live") return undefined;
+    return this.#session.client.getJobStats({ pool }, { timeoutMs: ASK_TIMEOUT_MS });
+  }
+
+  #askLanes(): ReturnType<Session["lane"]["getLanes"]> | undefined {
+    if (!this.#state.durable || connectionNow(this.#state).state !== "live") return undefined;
+    return this.#session.lane.getLanes({ pool: "" }, { timeoutMs: ASK_TIMEOUT_MS });
   }
 
   #tick(): void {
+    this.#jobsPoll.tick();
+    this.#lanesPoll.tick();
     this.#lanes.tick(this.#state);
     this.#drawNow(true);
     const { state } = connectionNow(this.#state);
@@ -89,12 +137,18 @@ export class PageApp {
     this.#pill.update(connectionNow(state), heardAtMs, nowMs);
     this.#tokenDialog.update(connectionNow(state));
     this.#vacancy.update(state);
-    this.#pools.update(state);
+    this.#pools.update(state, nowMs);
+    this.#durable.update(state);
     this.#drawBrand();
+    setAttribute(byId("pools-tab"), "aria-current", state.route.view === "durable" ? undefined : "page");
+    if (!byId("job").hidden) this.#job.update(state, nowMs);
+    if (!byId("worker").hidden) this.#worker.update(state, nowMs);
     if (byId("content").hidden) return;
     const rows = this.#workers.named(state);
+    this.#warnings.update(state);
     this.#hero.update(state, rows);
     this.#lanes.update(state);
+    this.#jobs.update(state, nowMs);
     this.#workers.update(state, rows, nowMs, reorder);
   }
 

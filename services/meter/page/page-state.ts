@@ -3,18 +3,38 @@
 import type { SortOrder } from "../../../browser/order-workers.js";
 import type { StateWord } from "../../../browser/worker-row.js";
 import type { CapacityView, Connection, PoolCapacity, WorkersView } from "../../../browser.js";
+import type { GetLanesResponse } from "../../../gen/poolmesh/v1/durable_pb.js";
+import type { GetJobStatsResponse } from "../../../gen/poolmesh/v1/meter_pb.js";
+import type { Route } from "./route.js";
+
+/** What was asked for, and when it came. */
+export interface Told<T> {
+  readonly value: T;
+  /** By the reader's monotonic clock, in milliseconds. */
+  readonly atMs: number;
+}
 
 /** The whole state of the page. */
 export interface PageState {
   capacity: CapacityView | undefined;
   workers: WorkersView | undefined;
+  /** What the address names. */
+  route: Route;
   /** The chosen pool; empty for all. */
   pool: string;
+  /** How the chosen pool's jobs end; undefined when that is not known. */
+  jobs: Told<GetJobStatsResponse> | undefined;
+  /** How the durable lane stands; undefined when that is not known, or there is none. */
+  lanes: Told<GetLanesResponse> | undefined;
+  /** Why the lane was not told of last time; empty when it was. */
+  lanesFailure: string;
   filterText: string;
   filterStates: ReadonlySet<StateWord>;
   order: SortOrder;
   /** Whether the meter takes control requests. */
   control: boolean;
+  /** Whether the meter shows the durable lane. */
+  durable: boolean;
   /** The meter's version; empty when it is not known. */
   version: string;
 }
@@ -24,11 +44,16 @@ export function initialState(): PageState {
   return {
     capacity: undefined,
     workers: undefined,
+    route: { view: "pool", pool: "", worker: "", job: "" },
     pool: "",
+    jobs: undefined,
+    lanes: undefined,
+    lanesFailure: "",
     filterText: "",
     filterStates: new Set(),
     order: { column: "trouble", descending: false },
     control: false,
+    durable: false,
     version: "",
   };
 }
@@ -47,6 +72,12 @@ export function hasData(state: PageState): boolean {
 export function chosenCapacity(state: PageState): PoolCapacity | undefined {
   if (state.pool === "") return state.capacity?.total;
   return state.capacity?.pools.get(state.pool);
+}
+
+/** Whether there is a durable lane to show. */
+export function hasLane(state: PageState): boolean {
+  const { lanes = [], streams = [] } = state.lanes?.value ?? {};
+  return state.durable && lanes.length + streams.length > 0;
 }
 
 /** All workers of a pool, whatever their state; undefined counts as none. */

@@ -13,6 +13,7 @@ import {
   type StateCounts,
   StateCountsSchema,
 } from "../../../gen/poolmesh/v1/view_pb.js";
+import type { JobCounts } from "./job-stats.js";
 import { isLive, type WorkerRow } from "./worker-row.js";
 
 /** What managers report of one pool, added up. */
@@ -32,6 +33,7 @@ export interface CapacityParts {
   readonly pool: string;
   readonly rows: Iterable<WorkerRow>;
   readonly managers: ManagerSums;
+  readonly jobs: JobCounts;
   readonly jobsPerSecond: number;
   /** Jobs done and failed of processes that are gone. */
   readonly goneDone: number;
@@ -74,6 +76,9 @@ export function capacityOf(parts: CapacityParts): PoolCapacity {
     jobsPerSecond: parts.jobsPerSecond,
     jobsDone: BigInt(sum.done),
     jobsFailed: BigInt(sum.failed),
+    endedLastMinute: BigInt(parts.jobs.ended),
+    failedLastMinute: BigInt(parts.jobs.failed),
+    coveringStreams: [...parts.jobs.streams],
     ...managerFields(parts.managers),
   });
 }
@@ -88,8 +93,7 @@ export function addUp(pools: Iterable<PoolCapacity>, managers?: number): PoolCap
   const counts = total.workers as StateCounts;
   for (const pool of pools) {
     for (const field of ADDED) total[field] = uint32(total[field] + pool[field]);
-    total.jobsDone += pool.jobsDone;
-    total.jobsFailed += pool.jobsFailed;
+    for (const field of ADDED_LARGE) total[field] += pool[field];
     total.jobsPerSecond += pool.jobsPerSecond;
     total.oldestWaitMs = Math.max(total.oldestWaitMs, pool.oldestWaitMs);
     for (const state of STATES) counts[state] += pool.workers?.[state] ?? 0;
@@ -103,8 +107,8 @@ export function addUp(pools: Iterable<PoolCapacity>, managers?: number): PoolCap
 export function sameCapacity(a: PoolCapacity, b: PoolCapacity): boolean {
   return (
     ADDED.every((field) => a[field] === b[field]) &&
-    a.jobsDone === b.jobsDone &&
-    a.jobsFailed === b.jobsFailed &&
+    ADDED_LARGE.every((field) => a[field] === b[field]) &&
+    a.coveringStreams.join() === b.coveringStreams.join() &&
     a.jobsPerSecond === b.jobsPerSecond &&
     a.oldestWaitMs === b.oldestWaitMs &&
     STATES.every((state) => a.workers?.[state] === b.workers?.[state])
@@ -112,6 +116,7 @@ export function sameCapacity(a: PoolCapacity, b: PoolCapacity): boolean {
 }
 
 const ADDED = ["slots", "busy", "busyAll", "parked", "parkedLimit", "conflicts", "managers", "inFlight"] as const;
+const ADDED_LARGE = ["jobsDone", "jobsFailed", "endedLastMinute", "failedLastMinute"] as const;
 const STATES = ["starting", "ready", "paused", "draining", "stopped", "lost"] as const;
 const STATE_FIELD: Readonly<Record<WorkerState, (typeof STATES)[number] | undefined>> = {
   [WorkerState.UNSPECIFIED]: undefined,

@@ -18,6 +18,8 @@ export interface ManagerRegistryOptions {
   readonly maxManagers?: number;
   /** Pools that managers may name; default 1,000. */
   readonly maxPools?: number;
+  /** Called with a manager that was forgotten. */
+  readonly onForgotten?: (pool: string, manager: string) => void;
 }
 
 interface Entry {
@@ -36,6 +38,7 @@ interface Pool {
 export class ManagerRegistry {
   readonly #pools = new Map<string, Pool>();
   readonly #changed: (pool: string) => void;
+  readonly #onForgotten: NonNullable<ManagerRegistryOptions["onForgotten"]>;
   readonly #maxManagers: number;
   readonly #maxPools: number;
   /** In how many pools each manager is known. */
@@ -45,6 +48,7 @@ export class ManagerRegistry {
   /** @param changed called with the pool whose sums changed */
   constructor(changed: (pool: string) => void, options: ManagerRegistryOptions = {}) {
     this.#changed = changed;
+    this.#onForgotten = options.onForgotten ?? (() => {});
     this.#maxManagers = options.maxManagers ?? 2_000;
     this.#maxPools = options.maxPools ?? 1_000;
   }
@@ -118,7 +122,9 @@ export class ManagerRegistry {
   }
 
   #remove(beat: ManagerHeartbeat): void {
-    if (this.#pools.get(beat.pool)?.managers.delete(beat.manager)) this.#counted(beat.manager, -1);
+    if (!this.#pools.get(beat.pool)?.managers.delete(beat.manager)) return;
+    this.#counted(beat.manager, -1);
+    this.#onForgotten(beat.pool, beat.manager);
   }
 
   #counted(manager: string, by: 1 | -1): void {

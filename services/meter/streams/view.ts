@@ -7,6 +7,7 @@
 import type { Heartbeat, ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolCapacity } from "../../../gen/poolmesh/v1/view_pb.js";
 import { addUp, capacityOf } from "../registry/capacity.js";
+import { JobStats } from "../registry/job-stats.js";
 import { ManagerRegistry, type ManagerVerdict } from "../registry/manager-registry.js";
 import { Rates } from "../registry/rate.js";
 import { Registry, type Verdict } from "../registry/registry.js";
@@ -34,13 +35,16 @@ export interface ViewEvents extends RowEvents {
 export class View {
   readonly registry: Registry;
   readonly managers: ManagerRegistry;
+  /** How jobs end. */
+  readonly jobs = new JobStats();
   readonly #rates = new Rates();
   readonly #events: ViewEvents;
   #nowMs = 0;
 
   constructor(events: ViewEvents, options: RowStoreOptions = {}) {
     this.#events = events;
-    this.managers = new ManagerRegistry((pool) => events.poolChanged(pool), options);
+    const onForgotten = (pool: string, manager: string): void => this.jobs.silent(pool, manager);
+    this.managers = new ManagerRegistry((pool) => events.poolChanged(pool), { ...options, onForgotten });
     this.registry = new Registry(
       {
         rowChanged: (row, change) => events.rowChanged(row, change),
@@ -59,7 +63,10 @@ export class View {
 
   /** Takes in a manager's heartbeat. */
   observeManager(beat: ManagerHeartbeat, nowMs: number): ManagerVerdict {
-    return this.managers.observe(beat, nowMs);
+    const verdict = this.managers.observe(beat, nowMs);
+    const counts = verdict !== "old_seq" && verdict !== "full" && this.hasPool(beat.pool);
+    if (counts && this.jobs.observe(beat, nowMs)) this.#events.poolChanged(beat.pool);
+    return verdict;
   }
 
   /** Judges silence; returns the live rows that are quiet for longer than they should be. */
@@ -76,7 +83,9 @@ export class View {
 
   /** Called once a second: rates fall also without a heartbeat. */
   advanceRates(nowMs: number): void {
-    for (const pool of this.#rates.moving(nowMs)) this.#events.poolChanged(pool);
+    const moving = [...this.#rates.moving(nowMs), ...this.jobs.advance(nowMs)];
+    for (const pool of new Set(moving)) this.#events.poolChanged(pool);
+    this.jobs.forget((pool) => this.hasPool(pool));
   }
 
   hasPool(pool: string): boolean {
@@ -98,6 +107,7 @@ export class View {
       pool,
       rows: all ? (rows?.rows ?? []) : this.workers({ pool, labels }),
       managers: this.managers.sums(pool),
+      jobs: this.jobs.counts(pool),
       jobsPerSecond: this.#rates.perSecond(pool, labels, nowMs),
       goneDone: all ? (rows?.goneDone ?? 0) : 0,
       goneFailed: all ? (rows?.goneFailed ?? 0) : 0,

@@ -83,7 +83,7 @@ describe("live page", { skip }, () => {
     generator.workers[0]?.change({ host, busy: 1, runningJobs: ["<b>job</b>"] });
     const watched = await openPage(t, browser, meter.url, { hash: `#${encodeURIComponent("<img src=x>")}` });
     await watched.page.getByText("No worker or manager has named pool <img src=x>").waitFor();
-    await watched.page.getByRole("link", { name: /evil/ }).click();
+    await watched.page.locator("#pools").getByRole("link", { name: /evil/ }).click();
     await watched.rowSays("w0", host);
     await watched.rowSays("w0", "<b>job</b>");
     assert.equal(await watched.page.locator("main img, main b, main script").count(), 0);
@@ -102,7 +102,10 @@ describe("live page", { skip }, () => {
     await startBeats(t, { pool: "back-two", intervalMs: 300 });
     await startMeter(t, { listen: { host: "127.0.0.1", port } });
     await watched.connectionSays("live");
-    await watched.page.getByRole("link", { name: /back-two/ }).waitFor();
+    await watched.page
+      .locator("#pools")
+      .getByRole("link", { name: /back-two/ })
+      .waitFor();
     await watched.page.locator("#notice").waitFor({ state: "hidden" });
     assert.deepEqual([watched.complaints, watched.foreign], [[], []]);
   });
@@ -213,9 +216,9 @@ describe("live page", { skip }, () => {
     const meter = await startMeter(t);
     await startBeats(t, { pool: "keys", workers: 12 });
     const { page } = await openPage(t, browser, meter.url);
-    await page.getByRole("link", { name: /keys/ }).press("Enter");
+    await page.locator("#pools").getByRole("link", { name: /keys/ }).press("Enter");
     await page.getByRole("heading", { name: "keys" }).waitFor();
-    assert.equal(new URL(page.url()).hash, "#keys");
+    assert.equal(new URL(page.url()).hash, "#/pool/keys");
     await page.getByRole("rowheader", { name: "w11" }).waitFor();
     await page.keyboard.press("/");
     await page.keyboard.type("w1");

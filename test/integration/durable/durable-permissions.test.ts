@@ -6,6 +6,7 @@ import { Client } from "../../../client/client.js";
 import { DurableLane } from "../../../client/durable/operator.js";
 import { PermanentError } from "../../../mesh/errors.js";
 import { ManagerService } from "../../../services/manager/service.js";
+import { Meter } from "../../../services/meter/meter.js";
 import { Worker } from "../../../services/worker/worker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { startRightsBroker } from "../../support/doors/rights-broker.js";
@@ -25,6 +26,7 @@ test("permissions - durable jobs and dead letters work with the sets of the tabl
     worker: rightsFor("worker", false),
     client: rightsFor("client"),
     operator: rightsFor("operator"),
+    meter: rightsFor("meter"),
   };
   const { broker, busOptions } = await startRightsBroker(t, "users", Object.values(sets));
   const { log, lines } = readableLog();
@@ -44,7 +46,17 @@ test("permissions - durable jobs and dead letters work with the sets of the tabl
     return job.payload;
   };
   const worker = new Worker({ id: "the-worker", pool: POOL, run, slots: 2, ...as("worker") });
-  for (const part of [manager, worker]) {
+  const meter = new Meter({
+    id: "the-meter",
+    bus: as("meter"),
+    log,
+    listen,
+    pools: [POOL],
+    durable: true,
+    control: true,
+    controlToken: "the-token",
+  });
+  for (const part of [manager, worker, meter]) {
     cleanUp(t, () => part.stop());
     await part.start();
   }
@@ -65,7 +77,23 @@ test("permissions - durable jobs and dead letters work with the sets of the tabl
   await eventually(async () => (await lane.figures()).dead === 1);
   await lane.dead.retry("unlucky");
   await eventually(async () => (await lane.dead.get("unlucky"))?.attempt === 1);
-  await lane.dead.purge("unlucky");
+  const atMeter = async (method: string, body: object): Promise<Record<string, unknown>> => {
+    const headers = { "content-type": "application/json", authorization: "Bearer the-token" };
+    const url = `${meter.url}/poolmesh.v1.DurableService/${method}`;
+    const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  const { lanes } = (await atMeter("GetLanes", {})) as { lanes: readonly { pool: string; dead: string }[] };
+  assert.deepEqual(
+    lanes.map(({ pool, dead }) => [pool, dead]),
+    [[POOL, "1"]],
+  );
+  const sequence = (await lane.dead.get("unlucky"))?.sequence ?? 0;
+  const selector = { pool: POOL, jobIds: ["unlucky"] };
+  await atMeter("RetryDead", { selector });
+  await eventually(async () => ((await lane.dead.get("unlucky"))?.sequence ?? 0) > sequence);
+  assert.deepEqual(await atMeter("PurgeDead", { selector }), { changes: [{ jobId: "unlucky" }] });
+  assert.deepEqual(await atMeter("ListDead", { pool: POOL }), {});
   const post = async (method: string, body: object): Promise<Record<string, unknown>> => {
     const headers = { "content-type": "application/json" };
     const url = `${manager.url}/poolmesh.v1.DurableService/${method}`;

@@ -39,8 +39,11 @@ export async function startBrowser(t: Owner = WHOLE_FILE): Promise<Browser> {
 /** How a page is opened. */
 export interface OpenOptions {
   readonly colorScheme?: "light" | "dark";
-  /** After the origin, such as "#adder". */
+  /** After the origin, such as "#/pool/adder". */
   readonly hash?: string;
+  /** Default 1440 × 900. */
+  readonly viewport?: { readonly width: number; readonly height: number };
+  readonly reducedMotion?: "reduce" | "no-preference";
 }
 
 /** A page, and what it did that a calm page does not. */
@@ -103,7 +106,8 @@ export async function openPage(
 ): Promise<WatchedPage> {
   const page = await browser.newPage({
     colorScheme: options.colorScheme ?? "light",
-    viewport: { width: 1_440, height: 900 },
+    viewport: options.viewport ?? { width: 1_440, height: 900 },
+    reducedMotion: options.reducedMotion ?? "no-preference",
     // Certificates of tests are signed by a CA that no browser knows.
     ignoreHTTPSErrors: true,
   });

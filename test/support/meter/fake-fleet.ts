@@ -21,12 +21,23 @@ export interface FakePool {
   readonly load: number;
 }
 
+/** What managers would tell of one pool, where it is not all in order. */
+export interface FakeTrouble {
+  readonly managers?: number;
+  /** Jobs of the last minute, and those of them that failed. */
+  readonly ended?: number;
+  readonly failed?: number;
+  readonly streams?: readonly string[];
+}
+
 /** A fleet of made-up workers. */
 export class FakeFleet {
   readonly views = new Map<string, WorkerView>();
   readonly #random: () => number;
   readonly #loads = new Map<string, number>();
   #parked = new Map<string, number>();
+  /** By pool. */
+  readonly trouble = new Map<string, FakeTrouble>();
 
   constructor(
     readonly pools: readonly FakePool[],
@@ -76,6 +87,8 @@ export class FakeFleet {
     const slots = sum(ready, (view) => view.heartbeat?.slots ?? 0);
     const busy = sum(ready, (view) => view.heartbeat?.busy ?? 0);
     const names = pool === "" ? this.pools.map((each) => each.name) : [pool];
+    const troubles = names.map((name) => this.trouble.get(name) ?? {});
+    const managers = mine.length === 0 ? [0] : troubles.map((each) => each.managers ?? 2);
     const parked = names.reduce((total, name) => total + (this.#parked.get(name) ?? 0), 0);
     return create(PoolCapacitySchema, {
       pool,
@@ -90,7 +103,10 @@ export class FakeFleet {
       jobsDone: BigInt(sum(mine, (view) => Number(view.heartbeat?.jobsDone ?? 0n))),
       jobsFailed: BigInt(sum(mine, (view) => Number(view.heartbeat?.jobsFailed ?? 0n))),
       conflicts: mine.filter((view) => view.conflict).length,
-      managers: mine.length === 0 ? 0 : 2,
+      managers: Math.max(...managers),
+      endedLastMinute: BigInt(sum(troubles, ({ ended = 300 }) => ended)),
+      failedLastMinute: BigInt(sum(troubles, ({ failed = 0 }) => failed)),
+      coveringStreams: troubles.flatMap(({ streams = [] }) => streams),
       inFlight: busy,
       busyAll: sum(mine, (view) => view.heartbeat?.busy ?? 0),
     });

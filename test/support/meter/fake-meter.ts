@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { type Freshness, FreshnessSchema, MeterService, WorkerOp } from "../../../gen/poolmesh/v1/meter_pb.js";
@@ -15,6 +15,8 @@ import type { WorkerView } from "../../../gen/poolmesh/v1/view_pb.js";
 import { packageRoot, packageVersion } from "../../../mesh/process/identity.js";
 import { StaticPage } from "../../../services/meter/doors/static-page.js";
 import type { FakeFleet } from "./fake-fleet.js";
+import { fakeJobStats } from "./fake-jobs.js";
+import type { FakeLane } from "./fake-lane.js";
 
 /** What a fake meter may be told. */
 export interface FakeMeterOptions {
@@ -25,6 +27,8 @@ export interface FakeMeterOptions {
   readonly controlToken?: string;
   /** Where the built page is; default dist/page. */
   readonly pageFolder?: string;
+  /** Set: it shows this durable lane. */
+  readonly lane?: FakeLane;
 }
 
 /** Serves a fleet until stopped. */
@@ -41,7 +45,11 @@ export class FakeMeter {
     readonly fleet: FakeFleet,
     readonly options: FakeMeterOptions = {},
   ) {
-    const config = { control: options.controlToken !== undefined, version: packageVersion() };
+    const config = {
+      control: options.controlToken !== undefined,
+      durable: options.lane !== undefined,
+      version: packageVersion(),
+    };
     const page = new StaticPage(options.pageFolder ?? join(packageRoot(), "dist", "page"), config);
     const rpc = connectNodeAdapter({
       routes: (router) => this.#routes(router),
@@ -77,6 +85,7 @@ export class FakeMeter {
     const all = (pool: string) =>
       fleet.pools.map((each) => fleet.capacity(each.name)).filter((each) => pool === "" || each.pool === pool);
     const meter = this;
+    this.options.lane?.serve(router, (context) => this.#requireToken(context));
     router.service(MeterService, {
       getCapacity: (request) => ({
         pools: all(request.pool),
@@ -105,10 +114,9 @@ export class FakeMeter {
         }
       },
       getHistory: (request) => this.#history(request.pool),
+      getJobStats: ({ pool }) => fakeJobStats(fleet, pool),
       controlWorker: (request, context) => {
-        if (context.requestHeader.get("authorization") !== `Bearer ${this.options.controlToken}`) {
-          throw new ConnectError("unauthenticated: a valid token is wanted", Code.Unauthenticated);
-        }
+        this.#requireToken(context);
         const heartbeat = fleet.find(request.worker)?.heartbeat;
         if (heartbeat === undefined) throw new ConnectError("not_found: no such worker", Code.NotFound);
         heartbeat.state = {
@@ -120,6 +128,11 @@ export class FakeMeter {
         return { worker: heartbeat };
       },
     });
+  }
+
+  #requireToken({ requestHeader }: HandlerContext): void {
+    if (requestHeader.get("authorization") === `Bearer ${this.options.controlToken}`) return;
+    throw new ConnectError("unauthenticated: a valid token is wanted", Code.Unauthenticated);
   }
 
   #tick(signal: AbortSignal): Promise<WorkerView[]> {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { mergeCapacity, NO_CAPACITY } from "../../../browser/merge-capacity.js";
 import { mergeWorkers, NO_WORKERS } from "../../../browser/merge-workers.js";
+import { PoolOrder } from "../../../browser/order-pools.js";
 import { levelBar, slotCells } from "../../../cli/top/bar.js";
 import { clipLine, fit, lineWidth, paintLine, span } from "../../../cli/top/line.js";
 import { renderScreen, type TopState } from "../../../cli/top/screen.js";
@@ -62,7 +63,7 @@ test("renderScreen - from 50 columns on no title and no word is cut, and what ma
   lost.state = WorkerState.LOST;
   const state = stateOf(fleet);
   const titles = /^(POOL|UTILIZATION|BUSY|JOBS\/S|PARKED|OLDEST|WORKERS|STATE|WORKER|SLOTS|BEAT|FAILED|DONE|LAG|HOST)$/;
-  const words = /^(all|pools|lost|ready|in|conflict|paused|draining|starting|adder|render|live|poolmesh|q|quits)$/;
+  const words = /^(all|pools|lost|saturated|ready|conflict|paused|draining|starting|adder|render|live|poolmesh)$/;
   for (let columns = 50; columns <= 220; columns += 1) {
     const text = textOf(state, columns, 30);
     const heads = text.filter((line) => /POOL|STATE/.test(line));
@@ -101,6 +102,49 @@ test("renderScreen - shows lost workers first and counts what does not fit", () 
   assert.match(text[head + 1] ?? "", /✕ lost {6}render-33/);
   const shown = text.slice(head + 1, -1).length;
   assert.equal(text.at(-1), `… ${43 - shown} more workers`);
+});
+
+test("renderScreen - the hottest pool comes first, and says what is wrong in every width", () => {
+  const fleet = new FakeFleet([
+    { name: "calm", workers: 2, slots: 4, load: 0.9 },
+    { name: "busy", workers: 2, slots: 4, load: 1.4 },
+    { name: "broken", workers: 2, slots: 4, load: 0.1 },
+    { name: "lonely", workers: 2, slots: 4, load: 0.1 },
+    { name: "taken", workers: 2, slots: 4, load: 0.1 },
+  ]);
+  fleet.trouble.set("broken", { ended: 50, failed: 50 });
+  fleet.trouble.set("lonely", { managers: 0 });
+  fleet.trouble.set("taken", { streams: ["AUDIT"] });
+  for (let i = 0; i < 40; i += 1) fleet.step();
+  const state = stateOf(fleet);
+  for (const columns of [50, 70, 80, 120]) {
+    const lines = textOf(state, columns, 40);
+    const head = lines.findIndex((line) => line.startsWith("POOL"));
+    const pools = lines.slice(head + 2, head + 7);
+    assert.match(
+      pools.slice(0, 3).sort().join("\n"),
+      /^! broken.*100 % fail[\s\S]*! lonely.*no manager[\s\S]*! taken.*stream/,
+    );
+    assert.match(pools[3] ?? "", /^busy .*saturated/);
+    assert.match(pools[4] ?? "", /^calm /);
+    assert.match(lines.join("\n"), /broken: 50 of 50 jobs/);
+    for (const line of lines) assert.ok([...line].length <= columns);
+  }
+});
+
+test("renderScreen - pools stay in their places for five seconds", () => {
+  const fleet = mesh();
+  const order = new PoolOrder();
+  const shown = (nowMs: number) =>
+    renderScreen({ ...stateOf(fleet), order }, { columns: 100, rows: 40 }, nowMs)
+      .map((line) => paintLine(line, false))
+      .filter((line) => /^!? ?(adder|render) /.test(line))
+      .map((line) => line.replace("! ", "").split(" ")[0])
+      .slice(0, 2);
+  assert.deepEqual(shown(0), ["render", "adder"]);
+  fleet.trouble.set("adder", { ended: 9, failed: 9 });
+  assert.deepEqual(shown(4_000), ["render", "adder"]);
+  assert.deepEqual(shown(6_000), ["adder", "render"]);
 });
 
 test("renderScreen - narrows workers to the chosen pool", () => {

@@ -108,4 +108,27 @@ describe("heartbeat codec", () => {
     assert.equal(of({ oldestWaitMs: Number.NaN }), "counts");
     assert.equal(of({ host: "h".repeat(256) }), "text");
   });
+
+  it("drops a manager's report that is out of its bounds, and keeps the heartbeat", () => {
+    const of = (fields: Parameters<typeof managerBeatOf>[0]) => {
+      const data = toBinary(ManagerHeartbeatSchema, managerBeatOf(fields));
+      const decoded = decodeManagerHeartbeat({ ...SUBJECT, sender: "m1", data });
+      if (!decoded.ok) return decoded.kind;
+      return decoded.beat.report === undefined ? "without report" : "with report";
+    };
+    const sample = { jobId: "j1", outcome: "job_failed", message: "m".repeat(200), totalMs: 5 };
+    const sane = { total: Array(128).fill(1n), failures: [sample] };
+    assert.equal(of({ report: sane, coveringStream: "AUDIT" }), "with report");
+    for (const report of [
+      { total: Array(129).fill(1n) },
+      { recent: Array(17).fill(sample) },
+      { slowest: [{ ...sample, message: "m".repeat(256) }] },
+      { slowest: [{ ...sample, jobId: "j".repeat(65) }] },
+      { slowest: [{ ...sample, totalMs: Number.NaN }] },
+      { slowest: [{ ...sample, waitMs: -1 }] },
+    ]) {
+      assert.equal(of({ report }), "without report");
+    }
+    assert.equal(of({ coveringStream: "s".repeat(256) }), "text");
+  });
 });

@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import type { WorkerRow } from "../../../browser/worker-row.js";
 import { PoolError } from "../../../browser.js";
+import { JobSampleSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { changesSaid } from "../../../services/meter/page/announcer.js";
 import { filledCells } from "../../../services/meter/page/brand.js";
 import { layoutField, tankHeight, workerAt } from "../../../services/meter/page/charts/field-layout.js";
 import { HISTORY_POINTS, HistoryRing } from "../../../services/meter/page/charts/history-ring.js";
 import { niceTop } from "../../../services/meter/page/charts/nice-top.js";
 import { trailingMean } from "../../../services/meter/page/charts/trailing-mean.js";
+import { timelineOf } from "../../../services/meter/page/jobs/timeline.js";
 import { parsePageConfig } from "../../../services/meter/page/page-config.js";
 import { initialState } from "../../../services/meter/page/page-state.js";
-import { poolHash, poolOfHash } from "../../../services/meter/page/pools/pool-list.js";
 import { vacancyOf } from "../../../services/meter/page/pools/vacancy.js";
+import { durableHash, jobHash, poolHash, routeOf, workerHash } from "../../../services/meter/page/route.js";
 import { statusWords } from "../../../services/meter/page/status-pill.js";
 import { virtualWindow } from "../../../services/meter/page/workers/virtual-window.js";
 
@@ -182,14 +185,45 @@ test("niceTop - is the next of 1, 2, 5 and their tens", () => {
   );
 });
 
-test("poolOfHash - reads back any name, and nonsense as all pools", () => {
-  for (const name of ["", "adder", "<img>", "a/b c"]) assert.equal(poolOfHash(poolHash(name)), name);
-  assert.equal(poolOfHash("#%E0%A4%A"), "");
+test("routeOf - reads back any name, older addresses too, and nonsense as all pools", () => {
+  const route = (view: string, pool: string, worker = "", job = "") => ({ view, pool, worker, job });
+  for (const name of ["", "adder", "<img>", "a/b c", "%2F", "#"]) {
+    assert.deepEqual(routeOf(poolHash(name)), route("pool", name));
+    assert.deepEqual(routeOf(durableHash(name)), route("durable", name));
+    if (name === "") continue;
+    assert.deepEqual(routeOf(workerHash(name, name)), route("worker", name, name));
+    assert.deepEqual(routeOf(jobHash(name, name)), route("job", name, "", name));
+  }
+  assert.deepEqual(routeOf("#adder"), route("pool", "adder"));
+  for (const hash of ["", "#", "#/", "#%E0%A4%A", "#/pool/%E0%A4%A", "#/nothing/such"]) {
+    assert.deepEqual(routeOf(hash), route("pool", ""), hash);
+  }
+  assert.deepEqual(routeOf("#/pool/adder/worker/"), route("pool", "adder"));
 });
 
-test("parsePageConfig - control is off unless the meter says true", () => {
-  assert.deepEqual(parsePageConfig({ control: true, version: "1" }), { control: true, version: "1" });
-  for (const answer of [null, "x", 7, {}, { control: "true", version: 3 }]) {
-    assert.deepEqual(parsePageConfig(answer), { control: false, version: "" });
+test("timelineOf - a job's wait and run fill its line, and each is to be seen", () => {
+  const sample = (attempt: number, waitMs: number, totalMs: number) =>
+    create(JobSampleSchema, { outcome: "ok", attempt, waitMs, totalMs });
+  const parts = (attempt: number, waitMs: number, totalMs: number) =>
+    timelineOf(sample(attempt, waitMs, totalMs)).parts.map(({ kind, ms, share }) => [kind, ms, share]);
+  assert.deepEqual(parts(1, 25, 100), [
+    ["waited", 25, 0.25],
+    ["ran", 75, 0.75],
+  ]);
+  assert.deepEqual(parts(1, 0, 100), [["ran", 100, 1]]);
+  assert.deepEqual(parts(1, 0.001, 1_000)[0], ["waited", 0.001, 0.01]);
+  assert.deepEqual(parts(0, 100, 100), [["waited", 100, 1]]);
+  assert.deepEqual(parts(1, 0, 0), [["ran", 0, 1]]);
+  const texts = (attempt: number) =>
+    timelineOf(sample(attempt, 5, 9)).events.map(({ atMs, text }) => `${atMs} ${text}`);
+  assert.deepEqual(texts(2), ["0 submitted", "5 sent as attempt 2 to", "9 ended with a result"]);
+  assert.deepEqual(texts(0), ["0 submitted", "9 ended with a result; it was never sent to a worker"]);
+});
+
+test("parsePageConfig - control and the durable lane are off unless the meter says true", () => {
+  const all = { control: true, durable: true, version: "1" };
+  assert.deepEqual(parsePageConfig(all), all);
+  for (const answer of [null, "x", 7, {}, { control: "true", durable: 1, version: 3 }]) {
+    assert.deepEqual(parsePageConfig(answer), { control: false, durable: false, version: "" });
   }
 });

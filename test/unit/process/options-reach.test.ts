@@ -51,6 +51,7 @@ const METER = {
   ...{ bus: IN_BUS, log: null, pageFolder: null },
   ...{ coalesceMs: null, forgetLostMs: null, forgetStoppedMs: null, keepAliveMs: null, statusKeepAliveMs: null },
   ...{ id: "id", pools: "pools", prefix: "prefix", maxPools: "maxPools", maxWorkers: "maxWorkers", control: "control" },
+  durable: "durable",
 } as const;
 
 const WORKER = {

@@ -21,7 +21,11 @@ const LAYERS: readonly { part: RegExp; may: RegExp; reason: string }[] = [
     reason: "a service never imports another; a manager submits to another as a client does",
   },
   { part: /^services\/worker\//, may: /^(gen|mesh|services\/worker)\//, reason: "a service never imports another" },
-  { part: /^services\/meter\//, may: /^(gen|mesh|services\/meter)\//, reason: "a service never imports another" },
+  {
+    part: /^services\/meter\//,
+    may: /^(gen|mesh|client|services\/meter)\//,
+    reason: "a service never imports another; a meter reads the durable lane as a client does",
+  },
   {
     part: /^testing(\/|\.ts$)/,
     may: /^(gen|mesh|client|services|testing)(\/|\.ts$)/,

@@ -1,13 +1,10 @@
 /** Messages of DurableService to options, and back. Pure. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { DeadLetter } from "../../../../client/durable/dead-letters.js";
 import type { EnqueueOptions } from "../../../../client/durable/enqueue-options.js";
 import type { JobLookup } from "../../../../client/durable/job-reads.js";
 import { JOB_STATES } from "../../../../client/durable/job-states.js";
 import {
-  type DeadLetter as DeadLetterMessage,
-  DeadLetterSchema,
   type EnqueueRequest,
   type JobOutcome,
   JobOutcomeSchema,
@@ -84,30 +81,6 @@ export function toJobOutcome(outcome: Outcome, form: PayloadForm): JobOutcome {
 /** A payload in the form that is asked for, or as bytes where it has no such form. */
 export function toInput(payload: Uint8Array, form: PayloadForm): SubmitResponse["output"] {
   return inForm(new JobResult("", payload, "", 0, 0, 0), form).output;
-}
-
-export function toDeadLetter(letter: DeadLetter): DeadLetterMessage {
-  const { id, sequence, error, attempt, priority, diedAt, client, payload } = letter;
-  return create(DeadLetterSchema, {
-    jobId: id,
-    sequence: BigInt(sequence),
-    error: toErrorDetail(error),
-    attempt,
-    priority: PROTO_PRIORITIES[priority],
-    diedAt: timestampFromDate(diedAt),
-    client,
-    payloadBytes: BigInt(payload.length),
-  });
-}
-
-/** Where the last page ended; 0 for the first one. @throws PoolError `invalid_argument` */
-export function fromPageToken(token: string): number {
-  if (token === "") return 0;
-  const after = /^\d{1,16}$/.test(token) ? Number(token) : Number.NaN;
-  if (Number.isSafeInteger(after)) return after;
-  throw new PoolError("invalid_argument", "page_token: use the next_page_token of the last page", {
-    field: "page_token",
-  });
 }
 
 function inForm(result: JobResult, form: PayloadForm): SubmitResponse {

@@ -1,18 +1,17 @@
 /** DurableService over Connect, gRPC and gRPC-Web. Decides nothing: messages in, what the streams have out. */
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { listJobs } from "../../../../client/durable/job-list.js";
+import { changeDead, fromPageToken, listDead, toDeadLetter } from "../../../../client/durable/rpc-dead.js";
+import { toLanes } from "../../../../client/durable/rpc-lanes.js";
 import { DurableService } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf } from "../../../../mesh/auth/gate.js";
-import { type LaneLine, readLanes } from "../../../../mesh/durable/lanes-view.js";
-import type { StreamStatus } from "../../../../mesh/durable/stream-status.js";
+import { readLanes } from "../../../../mesh/durable/lanes-view.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import { checkName } from "../../../../mesh/wire/subjects.js";
 import type { ManagerRoutesParts } from "../rpc.js";
-import { changeDead, listDead } from "./dead.js";
 import { DurableJobs, type DurableRpcParts } from "./jobs.js";
 import { LaneAccess } from "./lane-access.js";
-import { fromPageToken, fromState, toDeadLetter, toInput, toJobOutcome, toJobStatus } from "./messages.js";
+import { fromState, toInput, toJobOutcome, toJobStatus } from "./messages.js";
 
 /** Registers DurableService. */
 export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: ManagerRoutesParts): void {
@@ -23,8 +22,7 @@ export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: Manag
     async getLanes({ pool }) {
       const { names, store } = parts.access.lane;
       if (pool !== "") parts.access.parts(pool);
-      const { lanes, streams } = await readLanes(store, names, pool === "" ? undefined : pool);
-      return { lanes: lanes.map(toLane), streams: streams.map(toStream) };
+      return toLanes(await readLanes(store, names, pool === "" ? undefined : pool));
     },
   };
   router.service(DurableService, service);
@@ -85,27 +83,5 @@ function deadMethods({ access, bus }: DurableRpcParts): Methods<"listDead" | "ge
       const dead = access.dead(selector?.pool ?? "");
       return changeDead(dead, selector, (id) => dead.purge(id).then(() => 0), runtime, signal);
     },
-  };
-}
-
-function toLane({ pool, queued, delivered, dead, oldestAt }: LaneLine) {
-  return {
-    pool,
-    queued: BigInt(queued),
-    delivered: BigInt(delivered),
-    dead: BigInt(dead),
-    ...(oldestAt === undefined ? {} : { oldestAt: timestampFromDate(oldestAt) }),
-  };
-}
-
-function toStream({ name, messages, maxMessages, bytes, maxBytes, replicas, differences }: StreamStatus) {
-  return {
-    name,
-    messages: BigInt(messages),
-    maxMessages: BigInt(maxMessages),
-    bytes: BigInt(bytes),
-    maxBytes: BigInt(maxBytes),
-    replicas,
-    differences: [...differences],
   };
 }

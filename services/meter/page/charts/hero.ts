@@ -1,12 +1,23 @@
 /** The head of the page: the chosen pool's utilization, slots, rate and parked jobs. */
 import { count, duration, percent, plural, rate } from "../../../../browser/format.js";
+import { failureShare, isFailing } from "../../../../browser/pool-health.js";
 import type { WorkerRow } from "../../../../browser/worker-row.js";
 import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element, setAttribute, setText } from "../element.js";
 import { chosenCapacity, type PageState } from "../page-state.js";
 import { FieldCanvas } from "./field-canvas.js";
 
-const FACTS = ["Jobs a second", "Parked", "Oldest wait", "In flight", "Done", "Failed", "Managers"] as const;
+const FACTS = [
+  ...["Jobs a second", "Parked", "Oldest wait", "In flight"],
+  ...["Failure rate", "Done", "Failed", "Managers"],
+] as const;
+/** Over which time a figure is, and whose it is. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  "Jobs a second": "jobs that workers ended, over the last five seconds",
+  "Failure rate": "jobs of the last minute that ended otherwise than with a result or a cancel, as managers tell",
+  Done: "results of its workers, since the meter saw them first",
+  Failed: "failures of its workers, since the meter saw them first",
+};
 type Fact = (typeof FACTS)[number];
 
 /** The head of the page. */
@@ -28,6 +39,7 @@ export class Hero {
     for (const name of FACTS) {
       const value = element("dd", "fact-value");
       const fact = element("div", "fact", element("dt", "fact-name", name), value);
+      setAttribute(fact, "title", MEANINGS[name]);
       this.#facts.set(name, { root: fact, value });
       list.append(fact);
     }
@@ -51,9 +63,11 @@ export class Hero {
     this.#fact("Parked", count(capacity.parked), capacity.parked > 0 ? "amber" : undefined);
     this.#fact("Oldest wait", capacity.parked > 0 ? duration(capacity.oldestWaitMs) : "—");
     this.#fact("In flight", count(capacity.inFlight));
+    const share = failureShare(capacity);
+    this.#fact("Failure rate", share === undefined ? "—" : percent(share), isFailing(capacity) ? "coral" : undefined);
     this.#fact("Done", count(capacity.jobsDone));
-    this.#fact("Failed", count(capacity.jobsFailed), capacity.jobsFailed > 0n ? "coral" : undefined);
-    this.#fact("Managers", count(capacity.managers), capacity.managers === 0 ? "amber" : undefined);
+    this.#fact("Failed", count(capacity.jobsFailed));
+    this.#fact("Managers", count(capacity.managers), capacity.managers === 0 ? "coral" : undefined);
   }
 
   #fact(name: Fact, text: string, tone?: string): void {

@@ -1,48 +1,90 @@
-/** The pools as a list of links, each with a small level; the chosen one is in the address (#pool). */
+/**
+ * The pools as a list of links, each with a small level, the hottest first.
+ *
+ * The order rests while the pointer is over the list or the keyboard is in it. On a narrow
+ * screen the list is behind a button that names the chosen pool; on the view of all pools it is open.
+ */
 
-import { count, percent, plural, rate } from "../../../../browser/format.js";
+import { percent, plural, rate } from "../../../../browser/format.js";
+import { PoolOrder } from "../../../../browser/order-pools.js";
+import { poolWarnings, severity } from "../../../../browser/pool-health.js";
 import type { PoolCapacity } from "../../../../browser.js";
 import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element, setAttribute, setText } from "../element.js";
 import type { PageState } from "../page-state.js";
+import { poolHash } from "../route.js";
 
-/** The address of a pool's view. */
-export function poolHash(pool: string): string {
-  return pool === "" ? "#" : `#${encodeURIComponent(pool)}`;
-}
+/** From so many pools on each takes one line, and a second one only for what is wrong. */
+const COMPACT_FROM = 9;
+/** Warnings of one pool in the list. */
+const MOST_SHORT = 4;
 
-/** The pool that an address names; empty for all. */
-export function poolOfHash(hash: string): string {
-  try {
-    return decodeURIComponent(hash.replace(/^#/, ""));
-  } catch {
-    return "";
-  }
-}
+type ShownPool = Omit<PoolCapacity, "$typeName">;
 
 /** Keeps the list of pools current. */
 export class PoolList {
+  readonly #nav = byId("pools-nav");
   readonly #list = byId("pools");
+  readonly #toggle = byId<HTMLButtonElement>("pools-toggle");
   readonly #items = new Map<string, PoolItem>();
+  readonly #order = new PoolOrder();
+  #pointed = false;
+  #shown: string | undefined;
 
-  update(state: PageState): void {
-    const pools = [...(state.capacity?.pools.values() ?? [])].sort((a, b) => (a.pool < b.pool ? -1 : 1));
-    const wanted = [
-      ...(state.capacity?.total === undefined || pools.length === 0 ? [] : [{ ...state.capacity.total, pool: "" }]),
-      ...pools,
-    ];
-    const names = new Set(wanted.map((each) => each.pool));
+  constructor() {
+    this.#list.addEventListener("pointerenter", ({ pointerType }) => {
+      this.#pointed = pointerType === "mouse";
+    });
+    this.#list.addEventListener("pointerleave", () => {
+      this.#pointed = false;
+    });
+    this.#toggle.addEventListener("click", () => this.#open(this.#toggle.ariaExpanded !== "true"));
+    this.#list.addEventListener("click", ({ target }) => {
+      if (target instanceof Element && target.closest("a") !== null) this.#open(false);
+    });
+  }
+
+  update(state: PageState, nowMs: number): void {
+    const { total, pools: heard = new Map<string, PoolCapacity>() } = state.capacity ?? {};
+    const hold = this.#pointed || this.#list.querySelector(":focus-visible") !== null;
+    const pools: ShownPool[] = this.#order.arrange(heard.values(), nowMs, hold);
+    const wanted = total === undefined || pools.length === 0 ? [] : [{ ...total, pool: "" }, ...pools];
+    this.#dropOthers(new Set(wanted.map(({ pool }) => pool)));
+    setAttribute(this.#list, "data-compact", pools.length >= COMPACT_FROM ? "" : undefined);
+    const chosen = state.route.view === "durable" ? undefined : state.pool;
+    wanted.forEach((capacity, index) => {
+      const item = this.#item(capacity.pool);
+      if (this.#list.children[index] !== item.root) {
+        this.#list.insertBefore(item.root, this.#list.children[index] ?? null);
+      }
+      item.update(capacity, capacity.pool === chosen, pools.length);
+    });
+    this.#updateToggle(state, pools);
+  }
+
+  #updateToggle(state: PageState, pools: readonly ShownPool[]): void {
+    this.#toggle.hidden = pools.length === 0;
+    const troubled = pools.filter((pool) => severity(pool) > 1).length;
+    const name = state.pool === "" ? "All pools" : plainText(state.pool);
+    const trouble = troubled === 0 ? "" : ` · ${plural(troubled, "needs", "need")} a look`;
+    setText(this.#toggle, `${name} · ${plural(pools.length, "pool")}${trouble}`);
+    const shown = `${state.route.view}:${state.pool}`;
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#open(state.route.view === "pool" && state.pool === "");
+  }
+
+  #open(open: boolean): void {
+    setAttribute(this.#toggle, "aria-expanded", String(open));
+    setAttribute(this.#nav, "data-open", open ? "" : undefined);
+  }
+
+  #dropOthers(names: ReadonlySet<string>): void {
     for (const [name, item] of this.#items) {
       if (names.has(name)) continue;
       item.root.remove();
       this.#items.delete(name);
     }
-    wanted.forEach((capacity, index) => {
-      const item = this.#item(capacity.pool);
-      if (this.#list.children[index] !== item.root)
-        this.#list.insertBefore(item.root, this.#list.children[index] ?? null);
-      item.update(capacity, capacity.pool === state.pool, pools.length);
-    });
   }
 
   #item(pool: string): PoolItem {
@@ -73,9 +115,10 @@ class PoolItem {
     this.#link.append(this.#name, this.#share, this.#level, this.#detail, this.#alarm);
     this.root.append(this.#link);
     setText(this.#name, pool === "" ? "All pools" : plainText(pool));
+    setAttribute(this.#name, "title", pool === "" ? undefined : plainText(pool));
   }
 
-  update(capacity: PoolCapacity | Omit<PoolCapacity, "$typeName">, chosen: boolean, pools: number): void {
+  update(capacity: ShownPool, chosen: boolean, pools: number): void {
     setAttribute(this.#link, "aria-current", chosen ? "page" : undefined);
     setText(this.#share, capacity.slots === 0 ? "no slots" : percent(capacity.utilization));
     const level = String(capacity.slots === 0 ? 0 : capacity.utilization);
@@ -85,23 +128,12 @@ class PoolItem {
     this.#updateAlarms(capacity);
   }
 
-  #updateAlarms(capacity: Omit<PoolCapacity, "$typeName">): void {
-    const said = alarms(capacity);
-    const key = said.map(({ text }) => text).join();
+  #updateAlarms(capacity: ShownPool): void {
+    const said = poolWarnings(capacity).slice(0, MOST_SHORT);
+    setAttribute(this.#link, "data-severity", String(capacity.pool === "" ? 0 : severity(capacity)));
+    const key = said.map(({ short }) => short).join();
     if (this.#alarm.dataset.said === key) return;
     this.#alarm.dataset.said = key;
-    this.#alarm.replaceChildren(...said.map(({ text, tone }) => element("span", tone, text)));
+    this.#alarm.replaceChildren(...said.map(({ short, tone }) => element("span", tone, short)));
   }
-}
-
-function alarms(capacity: Omit<PoolCapacity, "$typeName">): { text: string; tone: "coral" | "amber" }[] {
-  const said: { text: string; tone: "coral" | "amber" }[] = [];
-  const lost = capacity.workers?.lost ?? 0;
-  const draining = capacity.workers?.draining ?? 0;
-  if (lost > 0) said.push({ text: `${lost} lost`, tone: "coral" });
-  if (capacity.conflicts > 0) said.push({ text: plural(capacity.conflicts, "conflict"), tone: "coral" });
-  if (draining > 0) said.push({ text: `${draining} draining`, tone: "amber" });
-  if (capacity.managers === 0) said.push({ text: "no manager", tone: "amber" });
-  if (capacity.parked > 0) said.push({ text: `${count(capacity.parked)} parked`, tone: "amber" });
-  return said;
 }

@@ -14,20 +14,25 @@ export function vacancyOf(state: PageState): Vacancy {
     const first = connection.state === "connecting" && connection.attempt === 1;
     return first || connection.state === "live" ? "connecting" : "unreachable";
   }
+  if (state.route.view === "durable") return undefined;
   if (state.pool !== "" && chosenCapacity(state) === undefined) return "no such pool";
+  if (state.route.view !== "pool") return undefined;
   const some = workerCount(chosenCapacity(state)) > 0 || (chosenCapacity(state)?.parked ?? 0) > 0;
   return some ? undefined : "no workers";
 }
 
+/** The part of the page that a route shows. */
+const VIEWS = { pool: "content", worker: "worker", job: "job", durable: "durable" } as const;
+
 /** Draws it. */
 export class VacancyPanel {
   readonly #root = byId("vacancy");
-  readonly #content = byId("content");
+  readonly #views = ["content", "worker", "job", "durable"].map((id) => byId(id));
   #drawn: string | undefined;
 
   update(state: PageState): void {
     const vacancy = vacancyOf(state);
-    this.#content.hidden = vacancy !== undefined;
+    for (const view of this.#views) view.hidden = vacancy !== undefined || view.id !== VIEWS[state.route.view];
     this.#root.hidden = vacancy === undefined;
     const key = `${vacancy}:${state.pool}`;
     if (key === this.#drawn) return;

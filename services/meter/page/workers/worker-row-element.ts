@@ -3,30 +3,31 @@
 import { age, count, duration } from "../../../../browser/format.js";
 import type { StateWord, WorkerRow } from "../../../../browser/worker-row.js";
 import { heartbeatAgeMs } from "../../../../browser.js";
-import type { ControlVerb } from "../control/control-verbs.js";
-import { verbsFor } from "../control/control-verbs.js";
+import { type ControlAsk, type ControlVerb, verbsFor } from "../control/control-verbs.js";
 import { element, glyph, setAttribute, setText } from "../element.js";
+import { workerHash } from "../route.js";
 import { SlotStrip } from "./slot-strip.js";
 import { WORKER_COLUMNS, type WorkerColumn } from "./worker-columns.js";
+import { clockText, oldText } from "./worker-words.js";
 
-/** Says by how much a clock is off; undefined when it is not. */
-function clockTitle({ marks, clockOffsetMs }: WorkerRow): string | undefined {
-  if (!marks.includes("clock off")) return undefined;
-  return `clock ${duration(Math.abs(clockOffsetMs))} ${clockOffsetMs > 0 ? "ahead of" : "behind"} the meter's`;
+/** How a row is shown. */
+export interface RowLook {
+  /** Whether it names its pool. */
+  readonly withPool: boolean;
+  /** Its version is too far behind those of others. */
+  readonly isOld: boolean;
 }
-
-/** What the reader may ask of a worker. */
-export type ControlAsk = (verb: ControlVerb, row: WorkerRow) => void;
 
 /** A row, reused for other workers as the table scrolls. */
 export class WorkerRowElement {
   readonly root = element("tr", "worker");
   readonly #cells: Readonly<Record<WorkerColumn["id"], HTMLTableCellElement>>;
   readonly #strip = new SlotStrip();
-  readonly #name = element("span", "worker-name");
+  readonly #name = element("a", "worker-name");
   readonly #pool = element("span", "worker-pool");
   readonly #marks = element("span", "marks");
   #row: WorkerRow | undefined;
+  #isOld = false;
   #state: StateWord | undefined;
 
   constructor(readonly ask: ControlAsk) {
@@ -39,12 +40,13 @@ export class WorkerRowElement {
   }
 
   /** @param index place in the whole table, 0 for the first row */
-  update(row: WorkerRow, index: number, nowMs: number, withPool: boolean): void {
+  update(row: WorkerRow, index: number, nowMs: number, { withPool, isOld }: RowLook): void {
     setAttribute(this.root, "aria-rowindex", String(index + 2));
     setText(this.#cells.beat, age(heartbeatAgeMs(row.seen, nowMs)));
     setText(this.#pool, withPool ? row.pool : "");
-    if (this.#row === row) return;
+    if (this.#row === row && this.#isOld === isOld) return;
     this.#row = row;
+    this.#isOld = isOld;
     this.#updateState(row);
     this.#strip.update(row);
     this.#updateName(row);
@@ -62,19 +64,26 @@ export class WorkerRowElement {
 
   #updateName(row: WorkerRow): void {
     setText(this.#name, row.worker);
+    setAttribute(this.#name, "title", row.worker);
+    const { pool = "", worker = "" } = row.seen.view.heartbeat ?? {};
+    setAttribute(this.#name, "href", workerHash(pool, worker));
     for (const button of this.#cells.actions.children) {
       setAttribute(button, "aria-label", `${button.textContent} ${row.worker}`);
     }
   }
 
   #updateState(row: WorkerRow): void {
-    const marks = row.marks.join();
+    const shown = this.#isOld ? [...row.marks, "old"] : row.marks;
+    const marks = shown.join();
     if (this.#marks.dataset.marks !== marks) {
       this.#marks.dataset.marks = marks;
-      this.#marks.replaceChildren(
-        ...row.marks.map((mark) => element("span", `mark mark-${mark.replace(" ", "-")}`, mark)),
-      );
-      setAttribute(this.#marks, "title", clockTitle(row));
+      this.#marks.replaceChildren(...shown.map((mark) => element("span", `mark mark-${mark.replace(" ", "-")}`, mark)));
+      const { isOff, text } = clockText(row);
+      const titles = [
+        ...(isOff ? [`clock ${text}`] : []),
+        ...(this.#isOld ? [`version ${row.version}: ${oldText}`] : []),
+      ];
+      setAttribute(this.#marks, "title", titles.length === 0 ? undefined : titles.join("; "));
     }
     setAttribute(this.root, "data-conflict", row.marks.includes("conflict") ? "" : undefined);
     if (this.#state === row.state) return;

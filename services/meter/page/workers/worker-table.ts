@@ -5,10 +5,11 @@
  */
 import type { SortOrder } from "../../../../browser/order-workers.js";
 import type { WorkerRow } from "../../../../browser/worker-row.js";
+import type { ControlAsk } from "../control/control-verbs.js";
 import { element, setAttribute } from "../element.js";
 import { virtualWindow } from "./virtual-window.js";
 import { WORKER_COLUMNS, type WorkerColumn } from "./worker-columns.js";
-import { type ControlAsk, WorkerRowElement } from "./worker-row-element.js";
+import { WorkerRowElement } from "./worker-row-element.js";
 
 /** What the table shows. */
 export interface WorkerTableData {
@@ -17,6 +18,8 @@ export interface WorkerTableData {
   /** Whether a row names its pool. */
   readonly withPool: boolean;
   readonly withControl: boolean;
+  /** Versions that are too far behind the newest. */
+  readonly far: ReadonlySet<string>;
 }
 
 /** Draws workers, also thousands of them. */
@@ -57,7 +60,9 @@ export class WorkerTable {
     setHeight(this.#bottom, view.padBottomPx);
     for (let i = view.first; i < view.last; i += 1) {
       const row = data.rows[i];
-      if (row !== undefined) this.#rows[i - view.first]?.update(row, i, nowMs, data.withPool);
+      if (row === undefined) continue;
+      const look = { withPool: data.withPool, isOld: data.far.has(row.version) };
+      this.#rows[i - view.first]?.update(row, i, nowMs, look);
     }
     this.#rowPx = this.#rows[0]?.root.offsetHeight || this.#rowPx;
   }

@@ -4,11 +4,12 @@ import { count } from "../../../../browser/format.js";
 import { byName, isShown, type SortOrder, sortRows } from "../../../../browser/order-workers.js";
 import { type StateWord, type WorkerRow, workerRow } from "../../../../browser/worker-row.js";
 import type { SeenWorker } from "../../../../browser.js";
+import type { ControlAsk } from "../control/control-verbs.js";
 import { byId, element, setText } from "../element.js";
 import type { PageState } from "../page-state.js";
 import { StateFilter } from "./state-filter.js";
-import type { ControlAsk } from "./worker-row-element.js";
 import { WorkerTable, type WorkerTableData } from "./worker-table.js";
+import { farVersions } from "./worker-words.js";
 
 /** What the reader may do here. */
 export interface WorkersListener {
@@ -83,7 +84,13 @@ export class WorkersSection {
     );
     setText(this.#none, shown.length === 0 && rows.length > 0 ? "No worker matches the filter." : "");
     const withPool = state.pool === "" && (state.capacity?.pools.size ?? 0) > 1;
-    this.#shownData = { rows: ordered, order: state.order, withPool, withControl: state.control };
+    this.#shownData = {
+      rows: ordered,
+      order: state.order,
+      withPool,
+      withControl: state.control,
+      far: farVersions(state),
+    };
     this.#table.update(this.#shownData, nowMs);
   }
 

@@ -2074,7 +2074,9 @@ type Lane struct {
 	// Dead letters that are kept.
 	Dead uint64 `protobuf:"varint,4,opt,name=dead,proto3" json:"dead,omitempty"`
 	// When the oldest job that has not ended was stored; unset when there is none.
-	OldestAt      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=oldest_at,json=oldestAt,proto3" json:"oldest_at,omitempty"`
+	OldestAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=oldest_at,json=oldestAt,proto3" json:"oldest_at,omitempty"`
+	// Those of delivered that wait after a failure. Unset where it is not known: a meter tells it.
+	Retrying      *uint64 `protobuf:"varint,6,opt,name=retrying,proto3,oneof" json:"retrying,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2142,6 +2144,13 @@ func (x *Lane) GetOldestAt() *timestamppb.Timestamp {
 		return x.OldestAt
 	}
 	return nil
+}
+
+func (x *Lane) GetRetrying() uint64 {
+	if x != nil && x.Retrying != nil {
+		return *x.Retrying
+	}
+	return 0
 }
 
 // StreamStatus is one stream of the lane.
@@ -2437,13 +2446,15 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\achanges\x18\x01 \x03(\v2\x17.poolmesh.v1.DeadChangeR\achanges\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\"%\n" +
 	"\x0fGetLanesRequest\x12\x12\n" +
-	"\x04pool\x18\x01 \x01(\tR\x04pool\"\x9d\x01\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\"\xcb\x01\n" +
 	"\x04Lane\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06queued\x18\x02 \x01(\x04R\x06queued\x12\x1c\n" +
 	"\tdelivered\x18\x03 \x01(\x04R\tdelivered\x12\x12\n" +
 	"\x04dead\x18\x04 \x01(\x04R\x04dead\x127\n" +
-	"\toldest_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\"\xd2\x01\n" +
+	"\toldest_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\x12\x1f\n" +
+	"\bretrying\x18\x06 \x01(\x04H\x00R\bretrying\x88\x01\x01B\v\n" +
+	"\t_retrying\"\xd2\x01\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\x12!\n" +
@@ -2624,6 +2635,7 @@ func file_poolmesh_v1_durable_proto_init() {
 		(*GetDeadResponse_Text)(nil),
 		(*GetDeadResponse_Json)(nil),
 	}
+	file_poolmesh_v1_durable_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

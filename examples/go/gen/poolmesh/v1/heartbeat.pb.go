@@ -450,9 +450,16 @@ type ManagerHeartbeat struct {
 	// is embedded in a program.
 	TakesSubmissions bool `protobuf:"varint,18,opt,name=takes_submissions,json=takesSubmissions,proto3" json:"takes_submissions,omitempty"`
 	// It serves every pool, not only those that it sends heartbeats for.
-	AllPools      bool `protobuf:"varint,19,opt,name=all_pools,json=allPools,proto3" json:"all_pools,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AllPools bool `protobuf:"varint,19,opt,name=all_pools,json=allPools,proto3" json:"all_pools,omitempty"`
+	// A JetStream stream that captures this pool's job subjects: within the last minute it answered in the place of a
+	// worker. Empty for none.
+	CoveringStream string `protobuf:"bytes,20,opt,name=covering_stream,json=coveringStream,proto3" json:"covering_stream,omitempty"`
+	// How its jobs ended. Unset in most heartbeats: it comes once a second at most while jobs end, and every ten seconds.
+	Report *PoolReport `protobuf:"bytes,21,opt,name=report,proto3" json:"report,omitempty"`
+	// Jobs of the durable lane that it gave back after a failure and that are not due.
+	DurableRetrying uint32 `protobuf:"varint,22,opt,name=durable_retrying,json=durableRetrying,proto3" json:"durable_retrying,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ManagerHeartbeat) Reset() {
@@ -618,6 +625,234 @@ func (x *ManagerHeartbeat) GetAllPools() bool {
 	return false
 }
 
+func (x *ManagerHeartbeat) GetCoveringStream() string {
+	if x != nil {
+		return x.CoveringStream
+	}
+	return ""
+}
+
+func (x *ManagerHeartbeat) GetReport() *PoolReport {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *ManagerHeartbeat) GetDurableRetrying() uint32 {
+	if x != nil {
+		return x.DurableRetrying
+	}
+	return 0
+}
+
+// PoolReport says how the jobs of one pool ended at one manager. The last ones are those since its start.
+type PoolReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many jobs that a worker ended took so long, since the start: from submit to the start of the last attempt, from
+	// there to the outcome, and from submit to the outcome. One count for each bucket, shorter times first, at most 128;
+	// counts of 0 at the end are left out. Bucket b < 4 is for times of b to b + 1 units of 1/16 ms. From there on each
+	// doubling of the time has four buckets: b = 4 e + s is for times from 2^(e - 1) (4 + s) to 2^(e - 1) (5 + s) units.
+	Wait  []uint64 `protobuf:"varint,1,rep,packed,name=wait,proto3" json:"wait,omitempty"`
+	Run   []uint64 `protobuf:"varint,2,rep,packed,name=run,proto3" json:"run,omitempty"`
+	Total []uint64 `protobuf:"varint,3,rep,packed,name=total,proto3" json:"total,omitempty"`
+	// Jobs that ended otherwise than with a result or a cancel; the newest first, at most 5.
+	Failures []*JobSample `protobuf:"bytes,4,rep,name=failures,proto3" json:"failures,omitempty"`
+	// The jobs of the last minute that took longest, the slowest first, at most 5.
+	Slowest []*JobSample `protobuf:"bytes,5,rep,name=slowest,proto3" json:"slowest,omitempty"`
+	// Some of the jobs that ended last, the newest first, at most 8.
+	Recent        []*JobSample `protobuf:"bytes,6,rep,name=recent,proto3" json:"recent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolReport) Reset() {
+	*x = PoolReport{}
+	mi := &file_poolmesh_v1_heartbeat_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolReport) ProtoMessage() {}
+
+func (x *PoolReport) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_heartbeat_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolReport.ProtoReflect.Descriptor instead.
+func (*PoolReport) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_heartbeat_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PoolReport) GetWait() []uint64 {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+func (x *PoolReport) GetRun() []uint64 {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *PoolReport) GetTotal() []uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *PoolReport) GetFailures() []*JobSample {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+func (x *PoolReport) GetSlowest() []*JobSample {
+	if x != nil {
+		return x.Slowest
+	}
+	return nil
+}
+
+func (x *PoolReport) GetRecent() []*JobSample {
+	if x != nil {
+		return x.Recent
+	}
+	return nil
+}
+
+// JobSample is one job that has ended.
+type JobSample struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Who had it last; empty for nobody.
+	Worker  string `protobuf:"bytes,2,opt,name=worker,proto3" json:"worker,omitempty"`
+	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// "ok" for a result, else the reason of the error, the handler's code where it gave one, and the message, at most 200
+	// characters of it.
+	Outcome string `protobuf:"bytes,4,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Code    string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
+	Message string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	// From submit to the start of the last attempt, and from submit to the outcome, in milliseconds. A job that was never
+	// sent waited all the time.
+	WaitMs  float64 `protobuf:"fixed64,7,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	TotalMs float64 `protobuf:"fixed64,8,opt,name=total_ms,json=totalMs,proto3" json:"total_ms,omitempty"`
+	// How long ago it ended, in milliseconds, when this was sent.
+	EndedAgoMs    float64 `protobuf:"fixed64,9,opt,name=ended_ago_ms,json=endedAgoMs,proto3" json:"ended_ago_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobSample) Reset() {
+	*x = JobSample{}
+	mi := &file_poolmesh_v1_heartbeat_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobSample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobSample) ProtoMessage() {}
+
+func (x *JobSample) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_heartbeat_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobSample.ProtoReflect.Descriptor instead.
+func (*JobSample) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_heartbeat_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *JobSample) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *JobSample) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *JobSample) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *JobSample) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *JobSample) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *JobSample) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *JobSample) GetWaitMs() float64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+func (x *JobSample) GetTotalMs() float64 {
+	if x != nil {
+		return x.TotalMs
+	}
+	return 0
+}
+
+func (x *JobSample) GetEndedAgoMs() float64 {
+	if x != nil {
+		return x.EndedAgoMs
+	}
+	return 0
+}
+
 var File_poolmesh_v1_heartbeat_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
@@ -657,7 +892,7 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x13missing_permissions\x18\x1b \x03(\tR\x12missingPermissions\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc0\x06\n" +
 	"\x10ManagerHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x18\n" +
 	"\amanager\x18\x02 \x01(\tR\amanager\x12 \n" +
@@ -679,10 +914,32 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\aversion\x18\x10 \x01(\tR\aversion\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x11 \x01(\rR\x13heartbeatIntervalMs\x12+\n" +
 	"\x11takes_submissions\x18\x12 \x01(\bR\x10takesSubmissions\x12\x1b\n" +
-	"\tall_pools\x18\x13 \x01(\bR\ballPools\x1a;\n" +
+	"\tall_pools\x18\x13 \x01(\bR\ballPools\x12'\n" +
+	"\x0fcovering_stream\x18\x14 \x01(\tR\x0ecoveringStream\x12/\n" +
+	"\x06report\x18\x15 \x01(\v2\x17.poolmesh.v1.PoolReportR\x06report\x12)\n" +
+	"\x10durable_retrying\x18\x16 \x01(\rR\x0fdurableRetrying\x1a;\n" +
 	"\rOutcomesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*\xc3\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xde\x01\n" +
+	"\n" +
+	"PoolReport\x12\x12\n" +
+	"\x04wait\x18\x01 \x03(\x04R\x04wait\x12\x10\n" +
+	"\x03run\x18\x02 \x03(\x04R\x03run\x12\x14\n" +
+	"\x05total\x18\x03 \x03(\x04R\x05total\x122\n" +
+	"\bfailures\x18\x04 \x03(\v2\x16.poolmesh.v1.JobSampleR\bfailures\x120\n" +
+	"\aslowest\x18\x05 \x03(\v2\x16.poolmesh.v1.JobSampleR\aslowest\x12.\n" +
+	"\x06recent\x18\x06 \x03(\v2\x16.poolmesh.v1.JobSampleR\x06recent\"\xf2\x01\n" +
+	"\tJobSample\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n" +
+	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x18\n" +
+	"\aattempt\x18\x03 \x01(\rR\aattempt\x12\x18\n" +
+	"\aoutcome\x18\x04 \x01(\tR\aoutcome\x12\x12\n" +
+	"\x04code\x18\x05 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\x12\x17\n" +
+	"\await_ms\x18\a \x01(\x01R\x06waitMs\x12\x19\n" +
+	"\btotal_ms\x18\b \x01(\x01R\atotalMs\x12 \n" +
+	"\fended_ago_ms\x18\t \x01(\x01R\n" +
+	"endedAgoMs*\xc3\x01\n" +
 	"\vWorkerState\x12\x1c\n" +
 	"\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15WORKER_STATE_STARTING\x10\x01\x12\x16\n" +
@@ -712,27 +969,33 @@ func file_poolmesh_v1_heartbeat_proto_rawDescGZIP() []byte {
 }
 
 var file_poolmesh_v1_heartbeat_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_poolmesh_v1_heartbeat_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_poolmesh_v1_heartbeat_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_poolmesh_v1_heartbeat_proto_goTypes = []any{
 	(WorkerState)(0),              // 0: poolmesh.v1.WorkerState
 	(Isolation)(0),                // 1: poolmesh.v1.Isolation
 	(*Heartbeat)(nil),             // 2: poolmesh.v1.Heartbeat
 	(*ManagerHeartbeat)(nil),      // 3: poolmesh.v1.ManagerHeartbeat
-	nil,                           // 4: poolmesh.v1.Heartbeat.LabelsEntry
-	nil,                           // 5: poolmesh.v1.ManagerHeartbeat.OutcomesEntry
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*PoolReport)(nil),            // 4: poolmesh.v1.PoolReport
+	(*JobSample)(nil),             // 5: poolmesh.v1.JobSample
+	nil,                           // 6: poolmesh.v1.Heartbeat.LabelsEntry
+	nil,                           // 7: poolmesh.v1.ManagerHeartbeat.OutcomesEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_poolmesh_v1_heartbeat_proto_depIdxs = []int32{
 	0, // 0: poolmesh.v1.Heartbeat.state:type_name -> poolmesh.v1.WorkerState
 	1, // 1: poolmesh.v1.Heartbeat.isolation:type_name -> poolmesh.v1.Isolation
-	4, // 2: poolmesh.v1.Heartbeat.labels:type_name -> poolmesh.v1.Heartbeat.LabelsEntry
-	6, // 3: poolmesh.v1.Heartbeat.started_at:type_name -> google.protobuf.Timestamp
-	5, // 4: poolmesh.v1.ManagerHeartbeat.outcomes:type_name -> poolmesh.v1.ManagerHeartbeat.OutcomesEntry
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	6, // 2: poolmesh.v1.Heartbeat.labels:type_name -> poolmesh.v1.Heartbeat.LabelsEntry
+	8, // 3: poolmesh.v1.Heartbeat.started_at:type_name -> google.protobuf.Timestamp
+	7, // 4: poolmesh.v1.ManagerHeartbeat.outcomes:type_name -> poolmesh.v1.ManagerHeartbeat.OutcomesEntry
+	4, // 5: poolmesh.v1.ManagerHeartbeat.report:type_name -> poolmesh.v1.PoolReport
+	5, // 6: poolmesh.v1.PoolReport.failures:type_name -> poolmesh.v1.JobSample
+	5, // 7: poolmesh.v1.PoolReport.slowest:type_name -> poolmesh.v1.JobSample
+	5, // 8: poolmesh.v1.PoolReport.recent:type_name -> poolmesh.v1.JobSample
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_heartbeat_proto_init() }
@@ -746,7 +1009,7 @@ func file_poolmesh_v1_heartbeat_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_heartbeat_proto_rawDesc), len(file_poolmesh_v1_heartbeat_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

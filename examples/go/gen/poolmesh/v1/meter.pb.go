@@ -834,6 +834,326 @@ func (x *GetHistoryResponse) GetParked() []uint32 {
 	return nil
 }
 
+type GetJobStatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetJobStatsRequest) Reset() {
+	*x = GetJobStatsRequest{}
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetJobStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetJobStatsRequest) ProtoMessage() {}
+
+func (x *GetJobStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetJobStatsRequest.ProtoReflect.Descriptor instead.
+func (*GetJobStatsRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_meter_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetJobStatsRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+type GetJobStatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What all figures below are of: the time up to now, in milliseconds. History and lists of jobs say themselves.
+	WindowMs uint32 `protobuf:"varint,1,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
+	// Jobs that ended in it, by outcome: "ok" for a result, else the reason of the error.
+	Outcomes map[string]uint64 `protobuf:"bytes,2,rep,name=outcomes,proto3" json:"outcomes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Of the jobs that a worker ended, with a result or an error of its own.
+	Wait  *TimeQuantiles `protobuf:"bytes,3,opt,name=wait,proto3" json:"wait,omitempty"`
+	Run   *TimeQuantiles `protobuf:"bytes,4,opt,name=run,proto3" json:"run,omitempty"`
+	Total *TimeQuantiles `protobuf:"bytes,5,opt,name=total,proto3" json:"total,omitempty"`
+	// As managers keep them, see PoolReport, in the same orders. Messages and codes of errors are for callers who may read
+	// the outcomes of others.
+	Failures []*JobSample `protobuf:"bytes,6,rep,name=failures,proto3" json:"failures,omitempty"`
+	Slowest  []*JobSample `protobuf:"bytes,7,rep,name=slowest,proto3" json:"slowest,omitempty"`
+	Recent   []*JobSample `protobuf:"bytes,8,rep,name=recent,proto3" json:"recent,omitempty"`
+	// The same quantiles, one point every step_ms, the newest last; each is of window_ms up to its instant.
+	StepMs        uint32      `protobuf:"varint,9,opt,name=step_ms,json=stepMs,proto3" json:"step_ms,omitempty"`
+	WaitSeries    *TimeSeries `protobuf:"bytes,10,opt,name=wait_series,json=waitSeries,proto3" json:"wait_series,omitempty"`
+	RunSeries     *TimeSeries `protobuf:"bytes,11,opt,name=run_series,json=runSeries,proto3" json:"run_series,omitempty"`
+	TotalSeries   *TimeSeries `protobuf:"bytes,12,opt,name=total_series,json=totalSeries,proto3" json:"total_series,omitempty"`
+	Freshness     *Freshness  `protobuf:"bytes,13,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetJobStatsResponse) Reset() {
+	*x = GetJobStatsResponse{}
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetJobStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetJobStatsResponse) ProtoMessage() {}
+
+func (x *GetJobStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetJobStatsResponse.ProtoReflect.Descriptor instead.
+func (*GetJobStatsResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_meter_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetJobStatsResponse) GetWindowMs() uint32 {
+	if x != nil {
+		return x.WindowMs
+	}
+	return 0
+}
+
+func (x *GetJobStatsResponse) GetOutcomes() map[string]uint64 {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetWait() *TimeQuantiles {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetRun() *TimeQuantiles {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetTotal() *TimeQuantiles {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetFailures() []*JobSample {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetSlowest() []*JobSample {
+	if x != nil {
+		return x.Slowest
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetRecent() []*JobSample {
+	if x != nil {
+		return x.Recent
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetStepMs() uint32 {
+	if x != nil {
+		return x.StepMs
+	}
+	return 0
+}
+
+func (x *GetJobStatsResponse) GetWaitSeries() *TimeSeries {
+	if x != nil {
+		return x.WaitSeries
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetRunSeries() *TimeSeries {
+	if x != nil {
+		return x.RunSeries
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetTotalSeries() *TimeSeries {
+	if x != nil {
+		return x.TotalSeries
+	}
+	return nil
+}
+
+func (x *GetJobStatsResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+// TimeQuantiles are in milliseconds, and within a tenth of the true ones; 0 where there are no jobs.
+type TimeQuantiles struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Jobs          uint64                 `protobuf:"varint,1,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	P50Ms         float64                `protobuf:"fixed64,2,opt,name=p50_ms,json=p50Ms,proto3" json:"p50_ms,omitempty"`
+	P95Ms         float64                `protobuf:"fixed64,3,opt,name=p95_ms,json=p95Ms,proto3" json:"p95_ms,omitempty"`
+	P99Ms         float64                `protobuf:"fixed64,4,opt,name=p99_ms,json=p99Ms,proto3" json:"p99_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeQuantiles) Reset() {
+	*x = TimeQuantiles{}
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeQuantiles) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeQuantiles) ProtoMessage() {}
+
+func (x *TimeQuantiles) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeQuantiles.ProtoReflect.Descriptor instead.
+func (*TimeQuantiles) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_meter_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *TimeQuantiles) GetJobs() uint64 {
+	if x != nil {
+		return x.Jobs
+	}
+	return 0
+}
+
+func (x *TimeQuantiles) GetP50Ms() float64 {
+	if x != nil {
+		return x.P50Ms
+	}
+	return 0
+}
+
+func (x *TimeQuantiles) GetP95Ms() float64 {
+	if x != nil {
+		return x.P95Ms
+	}
+	return 0
+}
+
+func (x *TimeQuantiles) GetP99Ms() float64 {
+	if x != nil {
+		return x.P99Ms
+	}
+	return 0
+}
+
+// TimeSeries are quantiles over time, in milliseconds; negative where no job ended.
+type TimeSeries struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	P50Ms         []float32              `protobuf:"fixed32,1,rep,packed,name=p50_ms,json=p50Ms,proto3" json:"p50_ms,omitempty"`
+	P95Ms         []float32              `protobuf:"fixed32,2,rep,packed,name=p95_ms,json=p95Ms,proto3" json:"p95_ms,omitempty"`
+	P99Ms         []float32              `protobuf:"fixed32,3,rep,packed,name=p99_ms,json=p99Ms,proto3" json:"p99_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeSeries) Reset() {
+	*x = TimeSeries{}
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeSeries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeSeries) ProtoMessage() {}
+
+func (x *TimeSeries) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeSeries.ProtoReflect.Descriptor instead.
+func (*TimeSeries) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_meter_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *TimeSeries) GetP50Ms() []float32 {
+	if x != nil {
+		return x.P50Ms
+	}
+	return nil
+}
+
+func (x *TimeSeries) GetP95Ms() []float32 {
+	if x != nil {
+		return x.P95Ms
+	}
+	return nil
+}
+
+func (x *TimeSeries) GetP99Ms() []float32 {
+	if x != nil {
+		return x.P99Ms
+	}
+	return nil
+}
+
 type ControlWorkerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
@@ -845,7 +1165,7 @@ type ControlWorkerRequest struct {
 
 func (x *ControlWorkerRequest) Reset() {
 	*x = ControlWorkerRequest{}
-	mi := &file_poolmesh_v1_meter_proto_msgTypes[12]
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -857,7 +1177,7 @@ func (x *ControlWorkerRequest) String() string {
 func (*ControlWorkerRequest) ProtoMessage() {}
 
 func (x *ControlWorkerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_meter_proto_msgTypes[12]
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -870,7 +1190,7 @@ func (x *ControlWorkerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlWorkerRequest.ProtoReflect.Descriptor instead.
 func (*ControlWorkerRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_meter_proto_rawDescGZIP(), []int{12}
+	return file_poolmesh_v1_meter_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ControlWorkerRequest) GetPool() string {
@@ -903,7 +1223,7 @@ type ControlWorkerResponse struct {
 
 func (x *ControlWorkerResponse) Reset() {
 	*x = ControlWorkerResponse{}
-	mi := &file_poolmesh_v1_meter_proto_msgTypes[13]
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1235,7 @@ func (x *ControlWorkerResponse) String() string {
 func (*ControlWorkerResponse) ProtoMessage() {}
 
 func (x *ControlWorkerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_meter_proto_msgTypes[13]
+	mi := &file_poolmesh_v1_meter_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1248,7 @@ func (x *ControlWorkerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlWorkerResponse.ProtoReflect.Descriptor instead.
 func (*ControlWorkerResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_meter_proto_rawDescGZIP(), []int{13}
+	return file_poolmesh_v1_meter_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ControlWorkerResponse) GetWorker() *Heartbeat {
@@ -1006,7 +1326,39 @@ const file_poolmesh_v1_meter_proto_rawDesc = "" +
 	"\vutilization\x18\x03 \x03(\x02R\vutilization\x12&\n" +
 	"\x0fjobs_per_second\x18\x04 \x03(\x02R\rjobsPerSecond\x12\x14\n" +
 	"\x05slots\x18\x05 \x03(\rR\x05slots\x12\x16\n" +
-	"\x06parked\x18\x06 \x03(\rR\x06parked\"i\n" +
+	"\x06parked\x18\x06 \x03(\rR\x06parked\"(\n" +
+	"\x12GetJobStatsRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\"\xde\x05\n" +
+	"\x13GetJobStatsResponse\x12\x1b\n" +
+	"\twindow_ms\x18\x01 \x01(\rR\bwindowMs\x12J\n" +
+	"\boutcomes\x18\x02 \x03(\v2..poolmesh.v1.GetJobStatsResponse.OutcomesEntryR\boutcomes\x12.\n" +
+	"\x04wait\x18\x03 \x01(\v2\x1a.poolmesh.v1.TimeQuantilesR\x04wait\x12,\n" +
+	"\x03run\x18\x04 \x01(\v2\x1a.poolmesh.v1.TimeQuantilesR\x03run\x120\n" +
+	"\x05total\x18\x05 \x01(\v2\x1a.poolmesh.v1.TimeQuantilesR\x05total\x122\n" +
+	"\bfailures\x18\x06 \x03(\v2\x16.poolmesh.v1.JobSampleR\bfailures\x120\n" +
+	"\aslowest\x18\a \x03(\v2\x16.poolmesh.v1.JobSampleR\aslowest\x12.\n" +
+	"\x06recent\x18\b \x03(\v2\x16.poolmesh.v1.JobSampleR\x06recent\x12\x17\n" +
+	"\astep_ms\x18\t \x01(\rR\x06stepMs\x128\n" +
+	"\vwait_series\x18\n" +
+	" \x01(\v2\x17.poolmesh.v1.TimeSeriesR\n" +
+	"waitSeries\x126\n" +
+	"\n" +
+	"run_series\x18\v \x01(\v2\x17.poolmesh.v1.TimeSeriesR\trunSeries\x12:\n" +
+	"\ftotal_series\x18\f \x01(\v2\x17.poolmesh.v1.TimeSeriesR\vtotalSeries\x124\n" +
+	"\tfreshness\x18\r \x01(\v2\x16.poolmesh.v1.FreshnessR\tfreshness\x1a;\n" +
+	"\rOutcomesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"h\n" +
+	"\rTimeQuantiles\x12\x12\n" +
+	"\x04jobs\x18\x01 \x01(\x04R\x04jobs\x12\x15\n" +
+	"\x06p50_ms\x18\x02 \x01(\x01R\x05p50Ms\x12\x15\n" +
+	"\x06p95_ms\x18\x03 \x01(\x01R\x05p95Ms\x12\x15\n" +
+	"\x06p99_ms\x18\x04 \x01(\x01R\x05p99Ms\"Q\n" +
+	"\n" +
+	"TimeSeries\x12\x15\n" +
+	"\x06p50_ms\x18\x01 \x03(\x02R\x05p50Ms\x12\x15\n" +
+	"\x06p95_ms\x18\x02 \x03(\x02R\x05p95Ms\x12\x15\n" +
+	"\x06p99_ms\x18\x03 \x03(\x02R\x05p99Ms\"i\n" +
 	"\x14ControlWorkerRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12%\n" +
@@ -1017,14 +1369,15 @@ const file_poolmesh_v1_meter_proto_rawDesc = "" +
 	"\x15WORKER_OP_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fWORKER_OP_DRAIN\x10\x01\x12\x13\n" +
 	"\x0fWORKER_OP_PAUSE\x10\x02\x12\x14\n" +
-	"\x10WORKER_OP_RESUME\x10\x032\x8a\x04\n" +
+	"\x10WORKER_OP_RESUME\x10\x032\xdc\x04\n" +
 	"\fMeterService\x12P\n" +
 	"\vGetCapacity\x12\x1f.poolmesh.v1.GetCapacityRequest\x1a .poolmesh.v1.GetCapacityResponse\x12X\n" +
 	"\rWatchCapacity\x12!.poolmesh.v1.WatchCapacityRequest\x1a\".poolmesh.v1.WatchCapacityResponse0\x01\x12P\n" +
 	"\vListWorkers\x12\x1f.poolmesh.v1.ListWorkersRequest\x1a .poolmesh.v1.ListWorkersResponse\x12U\n" +
 	"\fWatchWorkers\x12 .poolmesh.v1.WatchWorkersRequest\x1a!.poolmesh.v1.WatchWorkersResponse0\x01\x12M\n" +
 	"\n" +
-	"GetHistory\x12\x1e.poolmesh.v1.GetHistoryRequest\x1a\x1f.poolmesh.v1.GetHistoryResponse\x12V\n" +
+	"GetHistory\x12\x1e.poolmesh.v1.GetHistoryRequest\x1a\x1f.poolmesh.v1.GetHistoryResponse\x12P\n" +
+	"\vGetJobStats\x12\x1f.poolmesh.v1.GetJobStatsRequest\x1a .poolmesh.v1.GetJobStatsResponse\x12V\n" +
 	"\rControlWorker\x12!.poolmesh.v1.ControlWorkerRequest\x1a\".poolmesh.v1.ControlWorkerResponseB\x9b\x01\n" +
 	"\x0fcom.poolmesh.v1B\n" +
 	"MeterProtoP\x01Z/example.com/poolmesh/gen/poolmesh/v1;poolmeshv1\xa2\x02\x03PXX\xaa\x02\vPoolmesh.V1\xca\x02\vPoolmesh\\V1\xe2\x02\x17Poolmesh\\V1\\GPBMetadata\xea\x02\fPoolmesh::V1b\x06proto3"
@@ -1042,7 +1395,7 @@ func file_poolmesh_v1_meter_proto_rawDescGZIP() []byte {
 }
 
 var file_poolmesh_v1_meter_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_poolmesh_v1_meter_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_poolmesh_v1_meter_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_poolmesh_v1_meter_proto_goTypes = []any{
 	(WorkerOp)(0),                 // 0: poolmesh.v1.WorkerOp
 	(*Freshness)(nil),             // 1: poolmesh.v1.Freshness
@@ -1057,54 +1410,73 @@ var file_poolmesh_v1_meter_proto_goTypes = []any{
 	(*WatchWorkersResponse)(nil),  // 10: poolmesh.v1.WatchWorkersResponse
 	(*GetHistoryRequest)(nil),     // 11: poolmesh.v1.GetHistoryRequest
 	(*GetHistoryResponse)(nil),    // 12: poolmesh.v1.GetHistoryResponse
-	(*ControlWorkerRequest)(nil),  // 13: poolmesh.v1.ControlWorkerRequest
-	(*ControlWorkerResponse)(nil), // 14: poolmesh.v1.ControlWorkerResponse
-	nil,                           // 15: poolmesh.v1.GetCapacityRequest.LabelsEntry
-	nil,                           // 16: poolmesh.v1.WatchCapacityRequest.LabelsEntry
-	nil,                           // 17: poolmesh.v1.ListWorkersRequest.LabelsEntry
-	nil,                           // 18: poolmesh.v1.WatchWorkersRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*PoolCapacity)(nil),          // 20: poolmesh.v1.PoolCapacity
-	(*WorkerView)(nil),            // 21: poolmesh.v1.WorkerView
-	(*Heartbeat)(nil),             // 22: poolmesh.v1.Heartbeat
+	(*GetJobStatsRequest)(nil),    // 13: poolmesh.v1.GetJobStatsRequest
+	(*GetJobStatsResponse)(nil),   // 14: poolmesh.v1.GetJobStatsResponse
+	(*TimeQuantiles)(nil),         // 15: poolmesh.v1.TimeQuantiles
+	(*TimeSeries)(nil),            // 16: poolmesh.v1.TimeSeries
+	(*ControlWorkerRequest)(nil),  // 17: poolmesh.v1.ControlWorkerRequest
+	(*ControlWorkerResponse)(nil), // 18: poolmesh.v1.ControlWorkerResponse
+	nil,                           // 19: poolmesh.v1.GetCapacityRequest.LabelsEntry
+	nil,                           // 20: poolmesh.v1.WatchCapacityRequest.LabelsEntry
+	nil,                           // 21: poolmesh.v1.ListWorkersRequest.LabelsEntry
+	nil,                           // 22: poolmesh.v1.WatchWorkersRequest.LabelsEntry
+	nil,                           // 23: poolmesh.v1.GetJobStatsResponse.OutcomesEntry
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*PoolCapacity)(nil),          // 25: poolmesh.v1.PoolCapacity
+	(*WorkerView)(nil),            // 26: poolmesh.v1.WorkerView
+	(*JobSample)(nil),             // 27: poolmesh.v1.JobSample
+	(*Heartbeat)(nil),             // 28: poolmesh.v1.Heartbeat
 }
 var file_poolmesh_v1_meter_proto_depIdxs = []int32{
-	19, // 0: poolmesh.v1.Freshness.at:type_name -> google.protobuf.Timestamp
-	15, // 1: poolmesh.v1.GetCapacityRequest.labels:type_name -> poolmesh.v1.GetCapacityRequest.LabelsEntry
-	20, // 2: poolmesh.v1.GetCapacityResponse.pools:type_name -> poolmesh.v1.PoolCapacity
-	20, // 3: poolmesh.v1.GetCapacityResponse.total:type_name -> poolmesh.v1.PoolCapacity
+	24, // 0: poolmesh.v1.Freshness.at:type_name -> google.protobuf.Timestamp
+	19, // 1: poolmesh.v1.GetCapacityRequest.labels:type_name -> poolmesh.v1.GetCapacityRequest.LabelsEntry
+	25, // 2: poolmesh.v1.GetCapacityResponse.pools:type_name -> poolmesh.v1.PoolCapacity
+	25, // 3: poolmesh.v1.GetCapacityResponse.total:type_name -> poolmesh.v1.PoolCapacity
 	1,  // 4: poolmesh.v1.GetCapacityResponse.freshness:type_name -> poolmesh.v1.Freshness
-	16, // 5: poolmesh.v1.WatchCapacityRequest.labels:type_name -> poolmesh.v1.WatchCapacityRequest.LabelsEntry
-	20, // 6: poolmesh.v1.WatchCapacityResponse.pools:type_name -> poolmesh.v1.PoolCapacity
-	20, // 7: poolmesh.v1.WatchCapacityResponse.total:type_name -> poolmesh.v1.PoolCapacity
+	20, // 5: poolmesh.v1.WatchCapacityRequest.labels:type_name -> poolmesh.v1.WatchCapacityRequest.LabelsEntry
+	25, // 6: poolmesh.v1.WatchCapacityResponse.pools:type_name -> poolmesh.v1.PoolCapacity
+	25, // 7: poolmesh.v1.WatchCapacityResponse.total:type_name -> poolmesh.v1.PoolCapacity
 	1,  // 8: poolmesh.v1.WatchCapacityResponse.freshness:type_name -> poolmesh.v1.Freshness
-	17, // 9: poolmesh.v1.ListWorkersRequest.labels:type_name -> poolmesh.v1.ListWorkersRequest.LabelsEntry
-	21, // 10: poolmesh.v1.ListWorkersResponse.workers:type_name -> poolmesh.v1.WorkerView
+	21, // 9: poolmesh.v1.ListWorkersRequest.labels:type_name -> poolmesh.v1.ListWorkersRequest.LabelsEntry
+	26, // 10: poolmesh.v1.ListWorkersResponse.workers:type_name -> poolmesh.v1.WorkerView
 	1,  // 11: poolmesh.v1.ListWorkersResponse.freshness:type_name -> poolmesh.v1.Freshness
-	18, // 12: poolmesh.v1.WatchWorkersRequest.labels:type_name -> poolmesh.v1.WatchWorkersRequest.LabelsEntry
-	21, // 13: poolmesh.v1.WatchWorkersResponse.changed:type_name -> poolmesh.v1.WorkerView
+	22, // 12: poolmesh.v1.WatchWorkersRequest.labels:type_name -> poolmesh.v1.WatchWorkersRequest.LabelsEntry
+	26, // 13: poolmesh.v1.WatchWorkersResponse.changed:type_name -> poolmesh.v1.WorkerView
 	9,  // 14: poolmesh.v1.WatchWorkersResponse.removed:type_name -> poolmesh.v1.WorkerKey
 	1,  // 15: poolmesh.v1.WatchWorkersResponse.freshness:type_name -> poolmesh.v1.Freshness
-	19, // 16: poolmesh.v1.GetHistoryResponse.start:type_name -> google.protobuf.Timestamp
-	0,  // 17: poolmesh.v1.ControlWorkerRequest.op:type_name -> poolmesh.v1.WorkerOp
-	22, // 18: poolmesh.v1.ControlWorkerResponse.worker:type_name -> poolmesh.v1.Heartbeat
-	2,  // 19: poolmesh.v1.MeterService.GetCapacity:input_type -> poolmesh.v1.GetCapacityRequest
-	4,  // 20: poolmesh.v1.MeterService.WatchCapacity:input_type -> poolmesh.v1.WatchCapacityRequest
-	6,  // 21: poolmesh.v1.MeterService.ListWorkers:input_type -> poolmesh.v1.ListWorkersRequest
-	8,  // 22: poolmesh.v1.MeterService.WatchWorkers:input_type -> poolmesh.v1.WatchWorkersRequest
-	11, // 23: poolmesh.v1.MeterService.GetHistory:input_type -> poolmesh.v1.GetHistoryRequest
-	13, // 24: poolmesh.v1.MeterService.ControlWorker:input_type -> poolmesh.v1.ControlWorkerRequest
-	3,  // 25: poolmesh.v1.MeterService.GetCapacity:output_type -> poolmesh.v1.GetCapacityResponse
-	5,  // 26: poolmesh.v1.MeterService.WatchCapacity:output_type -> poolmesh.v1.WatchCapacityResponse
-	7,  // 27: poolmesh.v1.MeterService.ListWorkers:output_type -> poolmesh.v1.ListWorkersResponse
-	10, // 28: poolmesh.v1.MeterService.WatchWorkers:output_type -> poolmesh.v1.WatchWorkersResponse
-	12, // 29: poolmesh.v1.MeterService.GetHistory:output_type -> poolmesh.v1.GetHistoryResponse
-	14, // 30: poolmesh.v1.MeterService.ControlWorker:output_type -> poolmesh.v1.ControlWorkerResponse
-	25, // [25:31] is the sub-list for method output_type
-	19, // [19:25] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	24, // 16: poolmesh.v1.GetHistoryResponse.start:type_name -> google.protobuf.Timestamp
+	23, // 17: poolmesh.v1.GetJobStatsResponse.outcomes:type_name -> poolmesh.v1.GetJobStatsResponse.OutcomesEntry
+	15, // 18: poolmesh.v1.GetJobStatsResponse.wait:type_name -> poolmesh.v1.TimeQuantiles
+	15, // 19: poolmesh.v1.GetJobStatsResponse.run:type_name -> poolmesh.v1.TimeQuantiles
+	15, // 20: poolmesh.v1.GetJobStatsResponse.total:type_name -> poolmesh.v1.TimeQuantiles
+	27, // 21: poolmesh.v1.GetJobStatsResponse.failures:type_name -> poolmesh.v1.JobSample
+	27, // 22: poolmesh.v1.GetJobStatsResponse.slowest:type_name -> poolmesh.v1.JobSample
+	27, // 23: poolmesh.v1.GetJobStatsResponse.recent:type_name -> poolmesh.v1.JobSample
+	16, // 24: poolmesh.v1.GetJobStatsResponse.wait_series:type_name -> poolmesh.v1.TimeSeries
+	16, // 25: poolmesh.v1.GetJobStatsResponse.run_series:type_name -> poolmesh.v1.TimeSeries
+	16, // 26: poolmesh.v1.GetJobStatsResponse.total_series:type_name -> poolmesh.v1.TimeSeries
+	1,  // 27: poolmesh.v1.GetJobStatsResponse.freshness:type_name -> poolmesh.v1.Freshness
+	0,  // 28: poolmesh.v1.ControlWorkerRequest.op:type_name -> poolmesh.v1.WorkerOp
+	28, // 29: poolmesh.v1.ControlWorkerResponse.worker:type_name -> poolmesh.v1.Heartbeat
+	2,  // 30: poolmesh.v1.MeterService.GetCapacity:input_type -> poolmesh.v1.GetCapacityRequest
+	4,  // 31: poolmesh.v1.MeterService.WatchCapacity:input_type -> poolmesh.v1.WatchCapacityRequest
+	6,  // 32: poolmesh.v1.MeterService.ListWorkers:input_type -> poolmesh.v1.ListWorkersRequest
+	8,  // 33: poolmesh.v1.MeterService.WatchWorkers:input_type -> poolmesh.v1.WatchWorkersRequest
+	11, // 34: poolmesh.v1.MeterService.GetHistory:input_type -> poolmesh.v1.GetHistoryRequest
+	13, // 35: poolmesh.v1.MeterService.GetJobStats:input_type -> poolmesh.v1.GetJobStatsRequest
+	17, // 36: poolmesh.v1.MeterService.ControlWorker:input_type -> poolmesh.v1.ControlWorkerRequest
+	3,  // 37: poolmesh.v1.MeterService.GetCapacity:output_type -> poolmesh.v1.GetCapacityResponse
+	5,  // 38: poolmesh.v1.MeterService.WatchCapacity:output_type -> poolmesh.v1.WatchCapacityResponse
+	7,  // 39: poolmesh.v1.MeterService.ListWorkers:output_type -> poolmesh.v1.ListWorkersResponse
+	10, // 40: poolmesh.v1.MeterService.WatchWorkers:output_type -> poolmesh.v1.WatchWorkersResponse
+	12, // 41: poolmesh.v1.MeterService.GetHistory:output_type -> poolmesh.v1.GetHistoryResponse
+	14, // 42: poolmesh.v1.MeterService.GetJobStats:output_type -> poolmesh.v1.GetJobStatsResponse
+	18, // 43: poolmesh.v1.MeterService.ControlWorker:output_type -> poolmesh.v1.ControlWorkerResponse
+	37, // [37:44] is the sub-list for method output_type
+	30, // [30:37] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_meter_proto_init() }
@@ -1120,7 +1492,7 @@ func file_poolmesh_v1_meter_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_meter_proto_rawDesc), len(file_poolmesh_v1_meter_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

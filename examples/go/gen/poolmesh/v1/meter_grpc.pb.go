@@ -24,6 +24,7 @@ const (
 	MeterService_ListWorkers_FullMethodName   = "/poolmesh.v1.MeterService/ListWorkers"
 	MeterService_WatchWorkers_FullMethodName  = "/poolmesh.v1.MeterService/WatchWorkers"
 	MeterService_GetHistory_FullMethodName    = "/poolmesh.v1.MeterService/GetHistory"
+	MeterService_GetJobStats_FullMethodName   = "/poolmesh.v1.MeterService/GetJobStats"
 	MeterService_ControlWorker_FullMethodName = "/poolmesh.v1.MeterService/ControlWorker"
 )
 
@@ -45,6 +46,8 @@ type MeterServiceClient interface {
 	WatchWorkers(ctx context.Context, in *WatchWorkersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchWorkersResponse], error)
 	// GetHistory returns what the meter keeps of the last 15 minutes, one point a second.
 	GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*GetHistoryResponse, error)
+	// GetJobStats returns how the jobs of one pool ended in the last minute, and how long they took in the last 15.
+	GetJobStats(ctx context.Context, in *GetJobStatsRequest, opts ...grpc.CallOption) (*GetJobStatsResponse, error)
 	// ControlWorker drains, pauses or resumes one worker. Refused unless the meter
 	// was started with control enabled; wants "Authorization: Bearer TOKEN".
 	ControlWorker(ctx context.Context, in *ControlWorkerRequest, opts ...grpc.CallOption) (*ControlWorkerResponse, error)
@@ -126,6 +129,16 @@ func (c *meterServiceClient) GetHistory(ctx context.Context, in *GetHistoryReque
 	return out, nil
 }
 
+func (c *meterServiceClient) GetJobStats(ctx context.Context, in *GetJobStatsRequest, opts ...grpc.CallOption) (*GetJobStatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetJobStatsResponse)
+	err := c.cc.Invoke(ctx, MeterService_GetJobStats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *meterServiceClient) ControlWorker(ctx context.Context, in *ControlWorkerRequest, opts ...grpc.CallOption) (*ControlWorkerResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ControlWorkerResponse)
@@ -154,6 +167,8 @@ type MeterServiceServer interface {
 	WatchWorkers(*WatchWorkersRequest, grpc.ServerStreamingServer[WatchWorkersResponse]) error
 	// GetHistory returns what the meter keeps of the last 15 minutes, one point a second.
 	GetHistory(context.Context, *GetHistoryRequest) (*GetHistoryResponse, error)
+	// GetJobStats returns how the jobs of one pool ended in the last minute, and how long they took in the last 15.
+	GetJobStats(context.Context, *GetJobStatsRequest) (*GetJobStatsResponse, error)
 	// ControlWorker drains, pauses or resumes one worker. Refused unless the meter
 	// was started with control enabled; wants "Authorization: Bearer TOKEN".
 	ControlWorker(context.Context, *ControlWorkerRequest) (*ControlWorkerResponse, error)
@@ -181,6 +196,9 @@ func (UnimplementedMeterServiceServer) WatchWorkers(*WatchWorkersRequest, grpc.S
 }
 func (UnimplementedMeterServiceServer) GetHistory(context.Context, *GetHistoryRequest) (*GetHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetHistory not implemented")
+}
+func (UnimplementedMeterServiceServer) GetJobStats(context.Context, *GetJobStatsRequest) (*GetJobStatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetJobStats not implemented")
 }
 func (UnimplementedMeterServiceServer) ControlWorker(context.Context, *ControlWorkerRequest) (*ControlWorkerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ControlWorker not implemented")
@@ -282,6 +300,24 @@ func _MeterService_GetHistory_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MeterService_GetJobStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetJobStatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MeterServiceServer).GetJobStats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MeterService_GetJobStats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MeterServiceServer).GetJobStats(ctx, req.(*GetJobStatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MeterService_ControlWorker_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ControlWorkerRequest)
 	if err := dec(in); err != nil {
@@ -318,6 +354,10 @@ var MeterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetHistory",
 			Handler:    _MeterService_GetHistory_Handler,
+		},
+		{
+			MethodName: "GetJobStats",
+			Handler:    _MeterService_GetJobStats_Handler,
 		},
 		{
 			MethodName: "ControlWorker",

@@ -148,9 +148,15 @@ type PoolCapacity struct {
 	Managers  uint32 `protobuf:"varint,13,opt,name=managers,proto3" json:"managers,omitempty"`
 	InFlight  uint32 `protobuf:"varint,14,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	// Busy slots of all workers, READY or not.
-	BusyAll       uint32 `protobuf:"varint,15,opt,name=busy_all,json=busyAll,proto3" json:"busy_all,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	BusyAll uint32 `protobuf:"varint,15,opt,name=busy_all,json=busyAll,proto3" json:"busy_all,omitempty"`
+	// Jobs that ended in the last minute, as their managers tell, and those of them that ended otherwise than with a
+	// result or a cancel.
+	EndedLastMinute  uint64 `protobuf:"varint,16,opt,name=ended_last_minute,json=endedLastMinute,proto3" json:"ended_last_minute,omitempty"`
+	FailedLastMinute uint64 `protobuf:"varint,17,opt,name=failed_last_minute,json=failedLastMinute,proto3" json:"failed_last_minute,omitempty"`
+	// JetStream streams that capture the pool's job subjects: they answer in the place of workers. At most 4.
+	CoveringStreams []string `protobuf:"bytes,18,rep,name=covering_streams,json=coveringStreams,proto3" json:"covering_streams,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PoolCapacity) Reset() {
@@ -288,6 +294,27 @@ func (x *PoolCapacity) GetBusyAll() uint32 {
 	return 0
 }
 
+func (x *PoolCapacity) GetEndedLastMinute() uint64 {
+	if x != nil {
+		return x.EndedLastMinute
+	}
+	return 0
+}
+
+func (x *PoolCapacity) GetFailedLastMinute() uint64 {
+	if x != nil {
+		return x.FailedLastMinute
+	}
+	return 0
+}
+
+func (x *PoolCapacity) GetCoveringStreams() []string {
+	if x != nil {
+		return x.CoveringStreams
+	}
+	return nil
+}
+
 type StateCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Starting      uint32                 `protobuf:"varint,1,opt,name=starting,proto3" json:"starting,omitempty"`
@@ -386,7 +413,7 @@ const file_poolmesh_v1_view_proto_rawDesc = "" +
 	"\bconflict\x18\x05 \x01(\bR\bconflict\x129\n" +
 	"\n" +
 	"first_seen\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstSeen\x12&\n" +
-	"\x0fclock_offset_ms\x18\a \x01(\x01R\rclockOffsetMs\"\xdb\x03\n" +
+	"\x0fclock_offset_ms\x18\a \x01(\x01R\rclockOffsetMs\"\xe0\x04\n" +
 	"\fPoolCapacity\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\rR\x05slots\x12\x12\n" +
@@ -404,7 +431,10 @@ const file_poolmesh_v1_view_proto_rawDesc = "" +
 	"\tconflicts\x18\f \x01(\rR\tconflicts\x12\x1a\n" +
 	"\bmanagers\x18\r \x01(\rR\bmanagers\x12\x1b\n" +
 	"\tin_flight\x18\x0e \x01(\rR\binFlight\x12\x19\n" +
-	"\bbusy_all\x18\x0f \x01(\rR\abusyAll\"\xa1\x01\n" +
+	"\bbusy_all\x18\x0f \x01(\rR\abusyAll\x12*\n" +
+	"\x11ended_last_minute\x18\x10 \x01(\x04R\x0fendedLastMinute\x12,\n" +
+	"\x12failed_last_minute\x18\x11 \x01(\x04R\x10failedLastMinute\x12)\n" +
+	"\x10covering_streams\x18\x12 \x03(\tR\x0fcoveringStreams\"\xa1\x01\n" +
 	"\vStateCounts\x12\x1a\n" +
 	"\bstarting\x18\x01 \x01(\rR\bstarting\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\rR\x05ready\x12\x16\n" +

@@ -64,6 +64,11 @@ class MeterServiceStub:
                 request_serializer=poolmesh_dot_v1_dot_meter__pb2.GetHistoryRequest.SerializeToString,
                 response_deserializer=poolmesh_dot_v1_dot_meter__pb2.GetHistoryResponse.FromString,
                 _registered_method=True)
+        self.GetJobStats = channel.unary_unary(
+                '/poolmesh.v1.MeterService/GetJobStats',
+                request_serializer=poolmesh_dot_v1_dot_meter__pb2.GetJobStatsRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_meter__pb2.GetJobStatsResponse.FromString,
+                _registered_method=True)
         self.ControlWorker = channel.unary_unary(
                 '/poolmesh.v1.MeterService/ControlWorker',
                 request_serializer=poolmesh_dot_v1_dot_meter__pb2.ControlWorkerRequest.SerializeToString,
@@ -112,6 +117,13 @@ class MeterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetJobStats(self, request, context):
+        """GetJobStats returns how the jobs of one pool ended in the last minute, and how long they took in the last 15.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ControlWorker(self, request, context):
         """ControlWorker drains, pauses or resumes one worker. Refused unless the meter
         was started with control enabled; wants "Authorization: Bearer TOKEN".
@@ -147,6 +159,11 @@ def add_MeterServiceServicer_to_server(servicer, server):
                     servicer.GetHistory,
                     request_deserializer=poolmesh_dot_v1_dot_meter__pb2.GetHistoryRequest.FromString,
                     response_serializer=poolmesh_dot_v1_dot_meter__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'GetJobStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJobStats,
+                    request_deserializer=poolmesh_dot_v1_dot_meter__pb2.GetJobStatsRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_meter__pb2.GetJobStatsResponse.SerializeToString,
             ),
             'ControlWorker': grpc.unary_unary_rpc_method_handler(
                     servicer.ControlWorker,
@@ -294,6 +311,33 @@ class MeterService:
             '/poolmesh.v1.MeterService/GetHistory',
             poolmesh_dot_v1_dot_meter__pb2.GetHistoryRequest.SerializeToString,
             poolmesh_dot_v1_dot_meter__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJobStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.MeterService/GetJobStats',
+            poolmesh_dot_v1_dot_meter__pb2.GetJobStatsRequest.SerializeToString,
+            poolmesh_dot_v1_dot_meter__pb2.GetJobStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,19 +1,25 @@
-/** Dead letters for callers over Connect, gRPC and gRPC-Web: pages, and changes of a bounded number at once. */
+/**
+ * Dead letters and lanes for callers over Connect, gRPC and gRPC-Web, at managers and
+ * meters: pages, and changes of a bounded number at once.
+ */
 import { create } from "@bufbuild/protobuf";
-import type { DeadFilter, DeadLetters } from "../../../../client/durable/dead-letters.js";
-import { checkPageSize, MAX_PAGE } from "../../../../client/durable/job-reads.js";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type DeadChange,
   DeadChangeSchema,
+  type DeadLetter as DeadLetterMessage,
+  DeadLetterSchema,
   type DeadSelector,
   type ListDeadRequest,
   type ListDeadResponse,
   ListDeadResponseSchema,
-} from "../../../../gen/poolmesh/v1/durable_pb.js";
-import { isReason, PoolError, toPoolError } from "../../../../mesh/errors.js";
-import type { Runtime } from "../../../../mesh/link/runtime.js";
-import { toErrorDetail } from "../../../../mesh/wire/error-headers.js";
-import { fromPageToken, toDeadLetter } from "./messages.js";
+} from "../../gen/poolmesh/v1/durable_pb.js";
+import { isReason, PoolError, toPoolError } from "../../mesh/errors.js";
+import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
+import type { Runtime } from "../../mesh/link/runtime.js";
+import { toErrorDetail } from "../../mesh/wire/error-headers.js";
+import type { DeadFilter, DeadLetter, DeadLetters } from "./dead-letters.js";
+import { checkPageSize, MAX_PAGE } from "./job-reads.js";
 
 const DEFAULT_PAGE = 100;
 /** A call that reads or changes longer ends where it is, in milliseconds. */
@@ -67,6 +73,30 @@ export async function changeDead(
     changes.push(await changed(id, change));
   }
   return { changes, more: isCut };
+}
+
+export function toDeadLetter(letter: DeadLetter): DeadLetterMessage {
+  const { id, sequence, error, attempt, priority, diedAt, client, payload } = letter;
+  return create(DeadLetterSchema, {
+    jobId: id,
+    sequence: BigInt(sequence),
+    error: toErrorDetail(error),
+    attempt,
+    priority: PROTO_PRIORITIES[priority],
+    diedAt: timestampFromDate(diedAt),
+    client,
+    payloadBytes: BigInt(payload.length),
+  });
+}
+
+/** Where the last page ended; 0 for the first one. @throws PoolError `invalid_argument` */
+export function fromPageToken(token: string): number {
+  if (token === "") return 0;
+  const after = /^\d{1,16}$/.test(token) ? Number(token) : Number.NaN;
+  if (Number.isSafeInteger(after)) return after;
+  throw new PoolError("invalid_argument", "page_token: use the next_page_token of the last page", {
+    field: "page_token",
+  });
 }
 
 async function changed(jobId: string, change: (id: string) => Promise<number>): Promise<DeadChange> {

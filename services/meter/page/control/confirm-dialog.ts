@@ -1,28 +1,37 @@
 /**
- * Asks before a worker is drained, paused or resumed, and carries it out.
+ * Asks before something is done that needs the right to control, and carries it out.
  *
  * The reader's own token is tried first. Another one that has to be typed for control
  * is kept in this object only, until the page is closed.
  */
 
-import type { WorkerRow } from "../../../../browser/worker-row.js";
 import { PoolError } from "../../../../browser.js";
-import { WorkerOp } from "../../../../gen/poolmesh/v1/meter_pb.js";
 import { fromConnectError } from "../../../../mesh/wire/connect-errors.js";
 import { element, setText } from "../element.js";
-import { type ControlVerb, VERB_MEANING } from "./control-verbs.js";
 import { refusalText } from "./refusal-text.js";
 import type { Session } from "./session.js";
 
-const OPS: Readonly<Record<ControlVerb, WorkerOp>> = {
-  Drain: WorkerOp.DRAIN,
-  Pause: WorkerOp.PAUSE,
-  Resume: WorkerOp.RESUME,
-};
+/** What a call bears. */
+export interface ControlCall {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+/** What is to be confirmed. */
+export interface ConfirmedAction {
+  readonly title: string;
+  /** What will happen, in a sentence. */
+  readonly meaning: string;
+  /** The word on the button. */
+  readonly verb: string;
+  /** Rejects with the failure that is shown. */
+  readonly carryOut: (options: ControlCall) => Promise<void>;
+}
+
+const TIMEOUT_MS = 10_000;
 
 /** One dialog, used for every confirmation. */
-export class ControlDialog {
-  readonly #client: Session["client"];
+export class ConfirmDialog {
   readonly #dialog = element("dialog", "confirm");
   readonly #title = element("h2");
   readonly #meaning = element("p");
@@ -35,11 +44,10 @@ export class ControlDialog {
   #typed = "";
   /** The reader's own token, when it does not do for control. */
   #refused = "";
-  #asked: { verb: ControlVerb; row: WorkerRow } | undefined;
+  #asked: ConfirmedAction | undefined;
 
   constructor(session: Session) {
     this.#session = session;
-    this.#client = session.client;
     this.#title.id = "confirm-title";
     this.#dialog.setAttribute("aria-labelledby", this.#title.id);
     this.#failure.setAttribute("role", "alert");
@@ -60,11 +68,11 @@ export class ControlDialog {
   }
 
   /** Opens the confirmation. */
-  ask(verb: ControlVerb, row: WorkerRow): void {
-    this.#asked = { verb, row };
-    setText(this.#title, `${verb} ${row.worker}?`);
-    setText(this.#meaning, VERB_MEANING[verb]);
-    setText(this.#confirm, verb);
+  ask(action: ConfirmedAction): void {
+    this.#asked = action;
+    setText(this.#title, action.title);
+    setText(this.#meaning, action.meaning);
+    setText(this.#confirm, action.verb);
     setText(this.#failure, "");
     this.#tokenField.hidden = this.#token !== "";
     this.#dialog.showModal();
@@ -77,17 +85,23 @@ export class ControlDialog {
     return token === this.#refused ? "" : token;
   }
 
+  /** Makes a call with the token that is known to do; undefined while none is. */
+  call(): ControlCall | undefined {
+    const token = this.#token;
+    return token === "" ? undefined : bearing(token);
+  }
+
   async #carryOut(): Promise<void> {
     const asked = this.#asked;
     if (asked === undefined) return;
-    const token = this.#token === "" ? this.#tokenInput.value : this.#token;
+    const token = this.#token === "" ? this.#tokenInput.value.trim() : this.#token;
+    if (!/^[\x21-\x7e]+$/.test(token)) {
+      setText(this.#failure, "A token is one word.");
+      return;
+    }
     this.#confirm.disabled = true;
     try {
-      const heartbeat = asked.row.seen.view.heartbeat;
-      await this.#client.controlWorker(
-        { pool: heartbeat?.pool ?? "", worker: heartbeat?.worker ?? "", op: OPS[asked.verb] },
-        { headers: { authorization: `Bearer ${token}` }, timeoutMs: 10_000 },
-      );
+      await asked.carryOut(bearing(token));
       if (token !== this.#session.token()) this.#typed = token;
       this.#tokenInput.value = "";
       this.#dialog.close();
@@ -108,4 +122,8 @@ export class ControlDialog {
     setText(this.#failure, refusal ?? error.message);
     if (refusal !== undefined) this.#tokenInput.select();
   }
+}
+
+function bearing(token: string): ControlCall {
+  return { headers: { authorization: `Bearer ${token}` }, timeoutMs: TIMEOUT_MS };
 }

@@ -1,0 +1,40 @@
+/** Outcomes and quantiles as the page shows them. Pure. */
+import { duration } from "../../../../browser/format.js";
+import type { TimeQuantiles } from "../../../../gen/poolmesh/v1/meter_pb.js";
+import { plainText } from "../../../../mesh/plain-text.js";
+
+/** One outcome of the window. */
+export interface OutcomeCount {
+  readonly outcome: string;
+  readonly count: number;
+  readonly tone: "water" | "soft" | "coral";
+}
+
+/** Results first, then the commonest failures; what callers gave up at the end. */
+export function outcomeCounts(outcomes: Readonly<Record<string, bigint>>): OutcomeCount[] {
+  const all = Object.entries(outcomes).map(([outcome, count]) => ({
+    outcome: plainText(outcome, 40),
+    count: Number(count),
+    tone: toneOf(outcome),
+  }));
+  return all.sort((a, b) => RANK[a.tone] - RANK[b.tone] || b.count - a.count);
+}
+
+/** Colour of an outcome: a result, a failure, or what the caller wished. */
+export function toneOf(outcome: string): OutcomeCount["tone"] {
+  if (outcome === "ok") return "water";
+  return outcome === "canceled" ? "soft" : "coral";
+}
+
+const RANK = { water: 0, coral: 1, soft: 2 } as const;
+
+/** A quantile; nothing for a job that was not timed. */
+export function quantileText(quantiles: TimeQuantiles | undefined, which: "p50Ms" | "p95Ms" | "p99Ms"): string {
+  if (quantiles === undefined || quantiles.jobs === 0n) return "—";
+  return time(quantiles[which]);
+}
+
+/** A time of a job; below a millisecond it is said so. */
+export function time(ms: number): string {
+  return ms < 0.5 ? "< 1 ms" : duration(ms);
+}

@@ -1,0 +1,487 @@
+/** The page's views, warnings and orders, in a real Chromium against a meter without a broker. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import type { Browser, Page } from "playwright-core";
+import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { cleanUp, type Owner } from "../../support/clean-up.js";
+import {
+  buildPage,
+  type OpenOptions,
+  openPage,
+  startBrowser,
+  type WatchedPage,
+} from "../../support/meter/browser-page.js";
+import { FakeFleet, type FakePool } from "../../support/meter/fake-fleet.js";
+import { FakeLane } from "../../support/meter/fake-lane.js";
+import { FakeMeter, type FakeMeterOptions } from "../../support/meter/fake-meter.js";
+import { without } from "../../support/tools.js";
+import { eventually } from "../../support/wait.js";
+
+const skip = without("chromium");
+const folder = skip === false ? await buildPage() : "";
+const browser = skip === false ? await startBrowser() : (undefined as unknown as Browser);
+
+const PHONE = { width: 360, height: 760 } as const;
+const HOSTILE = '<img src=x onerror="alert(1)">';
+/** Turned text, an emoji of several code points, and a name as long as a name may be. */
+const ODD_NAMES = ["\u202egnp.exe", "👩‍🚀🔥", "w".repeat(63)];
+
+async function open(
+  t: Owner,
+  fleet: FakeFleet,
+  hash: string,
+  { meter: more = {}, ...options }: Omit<OpenOptions, "hash"> & { readonly meter?: FakeMeterOptions } = {},
+): Promise<WatchedPage & { readonly meter: FakeMeter }> {
+  const meter = new FakeMeter(fleet, { pageFolder: folder, ...more });
+  cleanUp(t, () => meter.stop());
+  await meter.start();
+  const watched = await openPage(t, browser, meter.url, { hash, ...options });
+  return Object.assign(watched, { meter });
+}
+
+const small = (name: string, load = 0.5): FakePool => ({ name, workers: 2, slots: 4, load });
+const billing = () => new FakeFleet([small("billing"), small("mail"), small("render", 1.4)]);
+const lane = () =>
+  new FakeLane([
+    { pool: "billing", queued: 1_204, held: 12, retrying: 3, oldestMs: 3_720_000, dead: ["invoice-7", "invoice-9"] },
+    { pool: "mail", queued: 0, held: 0, retrying: 0, oldestMs: undefined, dead: [] },
+  ]);
+const inList = (page: Page, name: string) =>
+  page.getByRole("navigation", { name: "Pools" }).getByRole("link").filter({ hasText: name });
+const pools = (page: Page) => page.locator("#pools .pool-name").allTextContents();
+const warnings = (page: Page) => page.getByRole("list", { name: "Warnings" }).getByRole("listitem");
+
+describe("pools", { skip }, () => {
+  test("the pools that fail come first, then the saturated ones, and each says why", async (t) => {
+    const fleet = new FakeFleet([small("calm"), small("full", 1.4), small("broken"), small("lonely"), small("taken")]);
+    for (let i = 0; i < 40; i += 1) fleet.step();
+    fleet.trouble.set("broken", { ended: 100, failed: 60 });
+    fleet.trouble.set("lonely", { managers: 0 });
+    fleet.trouble.set("taken", { streams: ["AUDIT"] });
+    const { page } = await open(t, fleet, "#/");
+    await page.locator(".pool").nth(5).waitFor();
+    const [all, ...rest] = await pools(page);
+    assert.equal(all, "All pools");
+    assert.deepEqual(
+      [rest.slice(0, 3).sort(), rest.slice(3)],
+      [
+        ["broken", "lonely", "taken"],
+        ["full", "calm"],
+      ],
+    );
+    for (const [pool, words] of [
+      ["broken", "60 % fail"],
+      ["lonely", "no manager"],
+      ["taken", "stream"],
+      ["full", "saturated"],
+    ] as const) {
+      await inList(page, pool).filter({ hasText: words }).waitFor();
+    }
+    await warnings(page).filter({ hasText: "lonely No manager serves it" }).waitFor();
+    await warnings(page).filter({ hasText: "stream AUDIT captures" }).waitFor();
+    await warnings(page).filter({ hasText: "60 of 100 jobs" }).getByRole("link", { name: "broken" }).click();
+    await page.getByRole("heading", { name: "broken" }).waitFor();
+    assert.equal(await warnings(page).count(), 1);
+    await page
+      .locator(".fact[data-tone=coral]")
+      .filter({ hasText: "Failure rate" })
+      .filter({ hasText: "60 %" })
+      .waitFor();
+  });
+
+  test("the order rests while the pointer is on the list", async (t) => {
+    const fleet = new FakeFleet([small("aa", 0), small("bb", 0)]);
+    const { page } = await open(t, fleet, "#/");
+    await inList(page, "bb").hover();
+    fleet.trouble.set("bb", { ended: 10, failed: 10 });
+    await inList(page, "100 % fail").filter({ hasText: "bb" }).waitFor();
+    await eventually(async () => (await page.evaluate(() => performance.now())) > 7_000);
+    assert.deepEqual(await pools(page), ["All pools", "aa", "bb"]);
+    await page.mouse.move(900, 600);
+    await page.locator("#pools li:nth-child(2)").filter({ hasText: "bb" }).waitFor();
+  });
+
+  test("a pool whose only manager is gone says so, and does not when it is back", async (t) => {
+    const fleet = billing();
+    const { page } = await open(t, fleet, "#/pool/mail");
+    await page.getByRole("heading", { name: "mail" }).waitFor();
+    assert.equal(await warnings(page).count(), 0);
+    fleet.trouble.set("mail", { managers: 0 });
+    await warnings(page).filter({ hasText: "No manager" }).waitFor();
+    await page.locator(".fact[data-tone=coral]").filter({ hasText: "Managers" }).filter({ hasText: "0" }).waitFor();
+    fleet.trouble.delete("mail");
+    await page.locator("#warnings").waitFor({ state: "hidden" });
+  });
+
+  test("on a phone every one of forty pools is within reach, and a chosen one closes the list", async (t) => {
+    const fleet = new FakeFleet(Array.from({ length: 40 }, (_, i) => small(`pool-${i + 10}`)));
+    const { page } = await open(t, fleet, "#/", { viewport: PHONE });
+    const last = page.locator("#pools li").nth(40).getByRole("link");
+    const name = await last.locator(".pool-name").textContent();
+    await last.click();
+    await page.getByRole("heading", { name: name ?? "", level: 2 }).waitFor();
+    await last.waitFor({ state: "hidden" });
+    const toggle = page.getByRole("button", { name: new RegExp(`^${name} · 40 pools`) });
+    assert.equal(await toggle.getAttribute("aria-expanded"), "false");
+    await toggle.press("Enter");
+    await last.waitFor();
+  });
+});
+
+describe("addresses", { skip }, () => {
+  test("a pool, a worker and the durable lane have addresses that survive a reload", async (t) => {
+    const { page } = await open(t, billing(), "#/pool/mail", { meter: { lane: lane() } });
+    const shows = async (): Promise<void> => {
+      await page.getByRole("heading", { name: "mail", exact: true }).waitFor();
+    };
+    await shows();
+    await page.reload();
+    await shows();
+    await page.getByRole("rowheader", { name: "mail-2" }).getByRole("link").click();
+    await page.getByRole("heading", { name: "mail-2" }).waitFor();
+    assert.equal(new URL(page.url()).hash, "#/pool/mail/worker/mail-2");
+    await page.reload();
+    await page.getByRole("heading", { name: "mail-2" }).waitFor();
+    await page.getByRole("link", { name: "Durable" }).click();
+    await page.getByRole("table", { name: "Durable jobs" }).getByRole("link", { name: "billing" }).click();
+    assert.equal(new URL(page.url()).hash, "#/durable/billing");
+    await page.reload();
+    await page.getByRole("heading", { name: /^Dead letters of billing/ }).waitFor();
+    await page.goBack();
+    await page.goBack();
+    await page.getByRole("heading", { name: "mail-2" }).waitFor();
+  });
+
+  test("a worker that is not there is said to be so", async (t) => {
+    const { page } = await open(t, billing(), "#/pool/mail/worker/nobody");
+    await page.getByText("The meter knows no worker nobody in this pool").waitFor();
+  });
+});
+
+describe("one pool", { skip }, () => {
+  test("its failures, their share and the times of its jobs are told, and agree with its head", async (t) => {
+    const fleet = billing();
+    fleet.trouble.set("billing", { ended: 420, failed: 97 });
+    const { page, complaints } = await open(t, fleet, "#/pool/billing");
+    const jobs = page.getByRole("region", { name: "Jobs" });
+    await jobs.getByText("97 of 420 failed: 23 %").waitFor();
+    await page.locator(".fact").filter({ hasText: "Failure rate" }).filter({ hasText: "23 %" }).waitFor();
+    await warnings(page).filter({ hasText: "97 of 420 jobs" }).waitFor();
+    await jobs.getByRole("row", { name: "Took 214 ms 470 ms 1.5 s" }).waitFor();
+    const failures = jobs.getByRole("table", { name: "Last failures" });
+    await failures
+      .getByRole("row")
+      .filter({ hasText: "card.declined" })
+      .filter({ hasText: "the bank says no" })
+      .waitFor();
+    for (const [timed, spoken] of [
+      ["total", /submit to the outcome.*p50 214 ms, p95 470 ms, p99 1.5 s/],
+      ["wait", /submit to the start.*p99 121 ms/],
+      ["run", /start of the last attempt to the outcome.*p50 212 ms/],
+    ] as const) {
+      await jobs.getByRole("button", { name: timed, exact: true }).click();
+      await jobs.getByRole("img", { name: spoken }).waitFor();
+    }
+    await failures.getByRole("link", { name: "billing-2" }).first().click();
+    await page.getByRole("heading", { name: "billing-2" }).waitFor();
+    assert.deepEqual(complaints, []);
+  });
+});
+
+describe("one job", { skip }, () => {
+  test("it has an address, its outcome and a line of time, and one that is not told of any more is said to be so", async (t) => {
+    const fleet = billing();
+    fleet.trouble.set("billing", { ended: 420, failed: 97 });
+    const { page, complaints } = await open(t, fleet, "#/pool/billing");
+    const failures = page.getByRole("table", { name: "Last failures" });
+    await failures.getByRole("row").filter({ hasText: "attempt 2" }).getByRole("rowheader").getByRole("link").click();
+    const job = page.getByRole("region", { name: "Job", exact: true });
+    for (const text of [
+      "job_failed",
+      "answered 503",
+      "waited 54 ms",
+      "ran 217 ms",
+      "0 ms submitted",
+      "54 ms sent as attempt 2 to billing-2",
+      "271 ms ended: job_failed",
+    ]) {
+      await job.getByText(text).first().waitFor();
+    }
+    await job.getByRole("img", { name: "waited 54 ms, ran 217 ms" }).waitFor();
+    assert.match(new URL(page.url()).hash, /^#\/pool\/billing\/job\/7Q0ZK/);
+    await page.reload();
+    await job.getByText("answered 503").waitFor();
+    await page.evaluate(() => {
+      location.hash = "#/pool/billing/job/nobody";
+    });
+    await page.getByText("do not tell of job nobody any more").waitFor();
+    assert.deepEqual(complaints, []);
+  });
+});
+
+describe("one worker", { skip }, () => {
+  test("its labels, version, isolation, running jobs and clock are told, and an old version and a clock that is off stand out", async (t) => {
+    const fleet = billing();
+    const old = fleet.find("billing-1");
+    assert.ok(old?.heartbeat);
+    old.clockOffsetMs = 93_000;
+    const { heartbeat: newer } = fleet.find("billing-2") ?? {};
+    assert.ok(newer);
+    newer.version = "0.3.0";
+    Object.assign(old.heartbeat, { runningJobs: ["job-1", HOSTILE], busy: 2 });
+    const { page } = await open(t, fleet, "#/pool/billing/worker/billing-1", { meter: { stepMs: 3_600_000 } });
+    await page.getByRole("heading", { name: "billing-1" }).waitFor();
+    const main = page.getByRole("main");
+    for (const text of ["zone eu-1", "job-1", HOSTILE, "thread: one for each running job", "node-1 · pid 1000"]) {
+      await main.getByText(text).waitFor();
+    }
+    await page.locator("[data-tone=amber]").filter({ hasText: "1 min 33 s ahead of the meter's" }).waitFor();
+    await page.locator("[data-tone=amber]").filter({ hasText: "0.1.0: more than a minor version behind" }).waitFor();
+    await page.getByRole("link", { name: "← billing" }).click();
+    await page.getByRole("row").filter({ hasText: "billing-1" }).getByText("old", { exact: true }).waitFor();
+    assert.equal(
+      await page.getByRole("row").filter({ hasText: "billing-2" }).getByText("old", { exact: true }).count(),
+      0,
+    );
+  });
+});
+
+describe("durable lane", { skip }, () => {
+  test("without a lane there is no tab, with one the figures add up", async (t) => {
+    const none = await open(t, billing(), "#/");
+    await inList(none.page, "mail").waitFor();
+    assert.equal(await none.page.getByRole("link", { name: "Durable" }).count(), 0);
+    const { page } = await open(t, billing(), "#/", { meter: { lane: lane() } });
+    await page.getByRole("link", { name: "Durable 2 dead" }).click();
+    const table = page.getByRole("table", { name: "Durable jobs" });
+    await table.getByRole("row", { name: "billing 1 204 12 3 2 1 h 2 min" }).waitFor();
+    await table.getByRole("row", { name: "All pools 1 204 12 3 2 1 h 2 min" }).waitFor();
+  });
+
+  test("a lane that is empty is no lane", async (t) => {
+    const { page } = await open(t, billing(), "#/durable", { meter: { lane: new FakeLane([]) } });
+    await page.getByText("This broker has no durable lane").waitFor();
+    assert.equal(await page.getByRole("link", { name: "Durable" }).count(), 0);
+  });
+
+  test("a lane that cannot be read says why, keeps its last figures, and goes on when it can", async (t) => {
+    const durable = lane();
+    const { page } = await open(t, billing(), "#/durable/billing", { meter: { lane: durable } });
+    const row = page.getByRole("table", { name: "Durable jobs" }).getByRole("row").filter({ hasText: "billing" });
+    await row.waitFor();
+    durable.failure = "the stream has no leader";
+    await page.getByText("The lanes cannot be read now: the stream has no leader").waitFor();
+    await row.filter({ hasText: "1 204" }).waitFor();
+    durable.failure = undefined;
+    await page.getByText("cannot be read").waitFor({ state: "detached" });
+  });
+
+  test("a meter that is read-only shows no dead letter and offers no change", async (t) => {
+    const { page } = await open(t, billing(), "#/durable/billing", { meter: { lane: lane() } });
+    await page.getByText("This meter is read-only").waitFor();
+    assert.equal(await page.getByRole("button", { name: /Show|Retry|Purge/ }).count(), 0);
+  });
+
+  test("dead letters are shown, retried and purged with the control token, which stays in memory only", async (t) => {
+    const durable = lane();
+    const meter = { lane: durable, controlToken: "open-sesame" };
+    const { page, foreign } = await open(t, billing(), "#/durable/billing", { meter });
+    await page.getByRole("button", { name: "Show them" }).click();
+    const dialog = page.getByRole("dialog", { name: "Show the dead letters of billing?" });
+    await dialog.getByLabel("Control token").fill("wrong");
+    await page.keyboard.press("Enter");
+    await dialog.getByText("does not accept this token").waitFor();
+    assert.equal(await page.getByText("invoice-7").count(), 0);
+    await dialog.getByLabel("Control token").fill("open-sesame");
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "hidden" });
+    const letter = page.getByRole("row").filter({ hasText: "invoice-7" });
+    await letter.filter({ hasText: "job_failed · card.declined" }).filter({ hasText: "the bank says no" }).waitFor();
+    await page.getByRole("button", { name: "Retry invoice-7" }).click();
+    assert.deepEqual(durable.retried, [], "nothing is done before it is confirmed");
+    await page.getByRole("dialog", { name: "Retry invoice-7?" }).getByRole("button", { name: "Retry" }).click();
+    await letter.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Purge invoice-9" }).click();
+    await page.getByRole("dialog", { name: "Purge invoice-9?" }).getByRole("button", { name: "Cancel" }).click();
+    assert.deepEqual([durable.retried, durable.purged], [["invoice-7"], []]);
+    await page.getByRole("button", { name: "Purge invoice-9" }).click();
+    await page.getByRole("dialog", { name: "Purge invoice-9?" }).getByRole("button", { name: "Purge" }).click();
+    await page.getByText("There are none.").waitFor();
+    assert.deepEqual(durable.purged, ["invoice-9"]);
+    const kept = "JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }, location.href])";
+    assert.doesNotMatch(String(await page.evaluate(kept)), /sesame/);
+    await page.reload();
+    durable.pools[0]?.dead.push("invoice-10");
+    await page.getByRole("button", { name: "Show them" }).click();
+    await page.getByLabel("Control token").waitFor();
+    assert.deepEqual(foreign, []);
+  });
+
+  test("hostile text of a dead letter is text", async (t) => {
+    const hostile = new FakeLane(
+      [{ pool: "billing", queued: 0, held: 0, retrying: 0, oldestMs: undefined, dead: ["x"] }],
+      `${HOSTILE}\u202e`,
+    );
+    const meter = { lane: hostile, controlToken: "t" };
+    const { page, complaints, foreign } = await open(t, billing(), "#/durable", { meter });
+    await page.getByRole("button", { name: "Show them" }).click();
+    await page.getByLabel("Control token").fill("t");
+    await page.keyboard.press("Enter");
+    await page.getByText(HOSTILE).waitFor();
+    assert.equal(await page.locator("main img").count(), 0);
+    assert.deepEqual([complaints, foreign], [[], []]);
+  });
+});
+
+describe("any reader", { skip }, () => {
+  const full = (): FakeFleet => {
+    const fleet = billing();
+    for (const name of [HOSTILE, ...ODD_NAMES]) fleet.add("billing", name, 60, name.repeat(3));
+    const lost = fleet.find("billing-1")?.heartbeat;
+    if (lost !== undefined) lost.state = WorkerState.LOST;
+    for (const { heartbeat } of fleet.views.values()) {
+      if (heartbeat !== undefined) heartbeat.labels = { [HOSTILE]: "z".repeat(63) };
+    }
+    fleet.trouble.set("billing", { ended: 420, failed: 97, streams: ["S".repeat(120)], managers: 0 });
+    return fleet;
+  };
+  const views = [
+    "#/",
+    "#/pool/billing",
+    "#/pool/nobody",
+    "#/durable/billing",
+    `#/pool/billing/worker/${ODD_NAMES[2]}`,
+    "#/pool/billing/job/x",
+  ];
+
+  test("no view is wider than a phone of 360 pixels, whatever names it shows", async (t) => {
+    const meter = { lane: lane(), controlToken: "t" };
+    const { page, complaints } = await open(t, full(), "#/", { viewport: PHONE, meter });
+    for (const view of views) {
+      await page.evaluate((hash) => {
+        location.hash = hash;
+      }, view);
+      await page.locator("main :is(h2, h3):visible").first().waitFor();
+      if (view === "#/pool/billing") await page.getByText("97 of 420 failed").waitFor();
+      const tooWide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+      assert.equal(tooWide, 0, view);
+    }
+    assert.deepEqual(complaints, []);
+  });
+
+  test("hostile names become no markup in any view, and turn no text", async (t) => {
+    const { page, complaints, foreign } = await open(t, full(), "#/", { meter: { lane: lane() } });
+    for (const view of [...views, `#/pool/billing/worker/${encodeURIComponent(HOSTILE)}`]) {
+      await page.evaluate((hash) => {
+        location.hash = hash;
+      }, view);
+      await page.locator("main :is(h2, h3):visible").first().waitFor();
+      assert.equal(await page.locator("main img, nav img, main script").count(), 0, view);
+      assert.doesNotMatch((await page.locator("body").textContent()) ?? "", /\u202e/, view);
+    }
+    await page.getByRole("heading", { name: HOSTILE }).waitFor();
+    assert.deepEqual([complaints, foreign], [[], []]);
+  });
+
+  test("all that can be clicked is reached by the keyboard, and what is focused is seen", async (t) => {
+    const { page } = await open(t, full(), "#/pool/billing", { meter: { lane: lane(), controlToken: "t" } });
+    await page.getByText("97 of 420 failed").waitFor();
+    const wanted = await page.evaluate(() => {
+      const all = [...document.querySelectorAll("a[href], button, input")] as HTMLElement[];
+      return all.filter((each) => each.checkVisibility() && each.closest("dialog") === null).length;
+    });
+    const reached = new Set<string>();
+    for (let i = 0; i < wanted + 3; i += 1) {
+      await page.keyboard.press("Tab");
+      const at = await page.evaluate(() => {
+        const focused = document.activeElement;
+        if (focused === null || focused === document.body) return "";
+        const outline = getComputedStyle(focused).outlineStyle;
+        const path: string[] = [];
+        for (let node: Element | null = focused; node !== null; node = node.parentElement) {
+          path.push(String([...(node.parentElement?.children ?? [])].indexOf(node)));
+        }
+        return `${outline === "none" ? "unseen " : ""}${path.join(".")}`;
+      });
+      if (at !== "") reached.add(at);
+    }
+    assert.ok(![...reached].some((at) => at.startsWith("unseen")));
+    assert.ok(reached.size >= wanted, `${reached.size} of ${wanted}`);
+  });
+
+  test("text has a contrast of 4.5 : 1 on every ground it stands on, light and dark", async (t) => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      const { page } = await open(t, billing(), "#/", { colorScheme });
+      const grounds = [
+        [["paper"], ["ink", "soft", "water", "amber", "coral", "iris"]],
+        [["panel"], ["ink", "soft", "water", "amber", "coral", "iris"]],
+        [
+          ["paper", "coral-wash"],
+          ["ink", "soft", "amber", "coral"],
+        ],
+        [
+          ["paper", "amber-row"],
+          ["ink", "soft", "amber"],
+        ],
+      ] as const;
+      const poor: string[] = [];
+      for (const [ground, texts] of grounds) {
+        for (const text of texts) {
+          const ratio = contrast(await mixed(page, [...ground, text]), await mixed(page, ground));
+          if (ratio < 4.5) poor.push(`${text} on ${ground.join("+")}: ${ratio.toFixed(2)}`);
+        }
+      }
+      assert.deepEqual(poor, [], colorScheme);
+    }
+  });
+
+  test("who wants no motion gets none", async (t) => {
+    const { page } = await open(t, billing(), "#/", { reducedMotion: "reduce" });
+    await page.locator(".level-fill").first().waitFor();
+    const moving = await page.evaluate(
+      () =>
+        [...document.querySelectorAll("*")].filter((each) => {
+          const { transitionDuration, animationName } = getComputedStyle(each);
+          return transitionDuration !== "0s" || animationName !== "none";
+        }).length,
+    );
+    assert.equal(moving, 0);
+  });
+
+  test("the page weighs less than 100 kB on the wire", () => {
+    const assets = readdirSync(join(folder, "assets")).map((name) => readFileSync(join(folder, "assets", name)));
+    const bytes = assets.reduce((sum, asset) => sum + gzipSync(asset).length, 0);
+    assert.ok(bytes < 100_000, `${bytes} bytes`);
+  });
+});
+
+/** Colours of tokens.css painted over each other, as red, green and blue. */
+function mixed(page: Page, names: readonly string[]): Promise<number[]> {
+  return page.evaluate((colours) => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const style = getComputedStyle(document.documentElement);
+    if (canvas === null) return [];
+    for (const colour of colours) {
+      canvas.fillStyle = style.getPropertyValue(`--${colour}`);
+      canvas.fillRect(0, 0, 1, 1);
+    }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  }, names);
+}
+
+/** The contrast of two colours as WCAG 2 defines it, 1 to 21. */
+function contrast(a: readonly number[], b: readonly number[]): number {
+  const [high = 0, low = 0] = [luminance(a), luminance(b)].sort((x, y) => y - x);
+  return (high + 0.05) / (low + 0.05);
+}
+
+function luminance(rgb: readonly number[]): number {
+  const [r = 0, g = 0, b = 0] = rgb.map((value) => {
+    const share = value / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
