@@ -4,8 +4,9 @@
  * Decided here: when a pool is failing or saturated, in which words that is said, and which pool
  * comes first. The page and the terminal say the same.
  */
+
+import { plainText } from "../mesh/plain-text.js";
 import { count, duration, percent, plural } from "./format.js";
-import { plainText } from "./plain-text.js";
 
 /** The figures that are looked at, as in PoolCapacity. */
 export interface PoolFigures {
