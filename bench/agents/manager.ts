@@ -17,6 +17,12 @@ export async function start(servers: readonly string[], secured?: Secured): Prom
   return manager.url;
 }
 
+/** Processor time of this process so far, in microseconds. */
+export async function cpuUs(): Promise<number> {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
 export async function stop(): Promise<void> {
   await manager?.stop();
 }

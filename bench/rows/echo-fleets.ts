@@ -8,6 +8,8 @@ const SLOTS = 2_048;
 
 export const POOLMESH = "Poolmesh, 1 worker";
 export const POOLMESH_2 = "Poolmesh, 2 workers";
+export const CLIENT = "Poolmesh Client, 1 manager";
+export const CLIENT_2 = "Poolmesh Client, 2 managers";
 export const BARE = "bare loop, 1 worker";
 export const BARE_2 = "bare loop, 2 workers";
 export const BARE_HEADERS = "bare loop with headers";
@@ -23,6 +25,8 @@ const base = { over: "nats", workers: 1, slots: SLOTS, work: "echo" } as const;
 export const ECHO_FLEETS: readonly FleetSpec[] = [
   { ...base, name: POOLMESH, arm: "poolmesh" },
   { ...base, name: POOLMESH_2, arm: "poolmesh", workers: 2 },
+  { ...base, name: CLIENT, arm: "client", managers: 1 },
+  { ...base, name: CLIENT_2, arm: "client", managers: 2 },
   { ...base, name: BARE, arm: "bare" },
   { ...base, name: BARE_2, arm: "bare", workers: 2 },
   { ...base, name: BARE_HEADERS, arm: "bare-headers" },

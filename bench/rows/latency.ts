@@ -4,9 +4,19 @@ import { Samples } from "../harness/figures/samples.js";
 import { percentile, ratio } from "../harness/figures/stats.js";
 import type { Fleet } from "../harness/processes/fleet.js";
 import type { Row, Run } from "../harness/run.js";
-import { BARE, BULLMQ, ECHO_FLEETS, MOLECULER, NESTJS, PAYLOAD_BYTES, POOLMESH, REQUEST } from "./echo-fleets.js";
+import {
+  BARE,
+  BULLMQ,
+  CLIENT,
+  ECHO_FLEETS,
+  MOLECULER,
+  NESTJS,
+  PAYLOAD_BYTES,
+  POOLMESH,
+  REQUEST,
+} from "./echo-fleets.js";
 
-const ARMS = [BARE, POOLMESH, REQUEST, MOLECULER, NESTJS, BULLMQ];
+const ARMS = [BARE, CLIENT, POOLMESH, REQUEST, MOLECULER, NESTJS, BULLMQ];
 const QUANTILES = { p50: 0.5, p99: 0.99 } as const;
 const CONDITIONS = Object.keys(QUANTILES);
 /** With this many in flight an arm shows what it can bear. */

@@ -10,6 +10,8 @@ import {
   BARE_HEADERS,
   BULLMQ,
   BULLMQ_BULK,
+  CLIENT,
+  CLIENT_2,
   ECHO_FLEETS,
   MOLECULER,
   NESTJS,
@@ -20,8 +22,11 @@ import {
 } from "./echo-fleets.js";
 
 const WINDOWS = [1, 16, 128, 1_024];
-const ARMS = [BARE, BARE_2, BARE_HEADERS, POOLMESH, POOLMESH_2, REQUEST, MOLECULER, NESTJS, BULLMQ, BULLMQ_BULK];
-const PROCESSES = ["caller", "workers", "broker"] as const;
+const ARMS = [
+  ...[CLIENT, CLIENT_2, POOLMESH, POOLMESH_2, BARE, BARE_2, BARE_HEADERS],
+  ...[REQUEST, MOLECULER, NESTJS, BULLMQ, BULLMQ_BULK],
+];
+const PROCESSES = ["caller", "managers", "workers", "broker"] as const;
 /** Where processor time is compared. */
 const CPU_WINDOW = 128;
 
@@ -81,6 +86,7 @@ async function measureLane(
   if (window !== CPU_WINDOW && !run.extent.quick) return;
   cpu.add(arm, "caller", loop.cpuUs / loop.jobs);
   cpu.add(arm, "workers", (after.workers - before.workers) / loop.jobs);
+  cpu.add(arm, "managers", (after.managers - before.managers) / loop.jobs);
   cpu.add(arm, "broker", (after.broker - before.broker) / loop.jobs);
 }
 
@@ -94,7 +100,8 @@ function toRates(rates: Samples, windows: readonly number[]): Comparison {
     series: rates.series(ARMS, windows.map(label)),
     against: BARE,
     doesNotShow:
-      "Jobs that do something: with work of a millisecond or more all arms are limited by the work. The bare loop has " +
+      "Jobs that do something: with work of a millisecond or more all arms are limited by the work. A Client's jobs go " +
+      "over a manager that is a service of its own; else the manager is embedded in the caller. The bare loop has " +
       "no timeout and no errors, knows no busy workers, and loses jobs silently. With headers as long as Poolmesh's, " +
       "which it does not read, it shows the least that such headers cost. BullMQ stores every job, " +
       "which the others do not; its Redis runs without persistence. Moleculer, NestJS and BullMQ carry JSON.",
@@ -117,6 +124,9 @@ function toCpu(cpu: Samples, windows: readonly number[]): Comparison {
 
 /** What is to be at least how many times what. */
 const RATIOS: readonly (readonly [over: string, under: string, least: number])[] = [
+  [CLIENT, BARE, 0.5],
+  [CLIENT, REQUEST, 1.5],
+  [CLIENT_2, CLIENT, 0.9],
   [POOLMESH, BARE, 0.75],
   [POOLMESH_2, BARE_2, 0.75],
   [POOLMESH, REQUEST, 2.5],

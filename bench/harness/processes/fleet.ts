@@ -6,6 +6,7 @@ import { cpuUsOf } from "./processes.js";
 import type { Servers } from "./servers.js";
 
 type CallerAgent = typeof import("../../agents/caller.js");
+type ManagerAgent = typeof import("../../agents/manager.js");
 type WorkerAgent = typeof import("../../agents/worker.js");
 
 /** What to start. */
@@ -18,6 +19,8 @@ export interface FleetSpec {
   readonly workers: number;
   readonly slots: number;
   readonly work: Work;
+  /** Managers as services, each a process; default none: the caller has one of its own, or needs none. */
+  readonly managers?: number;
   /** Broker nodes; default 1. */
   readonly nodes?: number;
 }
@@ -25,6 +28,7 @@ export interface FleetSpec {
 /** Processor time so far, in microseconds. */
 export interface CpuUs {
   readonly workers: number;
+  readonly managers: number;
   readonly broker: number;
 }
 
@@ -32,6 +36,7 @@ let started = 0;
 
 export class Fleet {
   readonly #workers: Agent<WorkerAgent>[];
+  readonly #managers: Agent<ManagerAgent>[];
   readonly #brokerPids: readonly number[];
 
   static async start(servers: Servers, spec: FleetSpec): Promise<Fleet> {
@@ -56,26 +61,35 @@ export class Fleet {
         return worker;
       }),
     );
+    const managers = await Promise.all(
+      Array.from({ length: spec.managers ?? 0 }, async () => {
+        const manager = await Agent.start<ManagerAgent>("manager");
+        await manager.ask("start", nats?.urls ?? []);
+        return manager;
+      }),
+    );
     const caller = await Agent.start<CallerAgent>("caller");
     await caller.ask("start", spec.arm, setup(0)).catch((error: Error) => {
       throw new Error(`${spec.name}: ${error.message}`);
     });
-    return new Fleet(spec.name, caller, workers, pids);
+    return new Fleet(spec.name, caller, { workers, managers }, pids);
   }
 
   private constructor(
     readonly name: string,
     readonly caller: Agent<CallerAgent>,
-    workers: Agent<WorkerAgent>[],
+    { workers, managers }: { readonly workers: Agent<WorkerAgent>[]; readonly managers: Agent<ManagerAgent>[] },
     brokerPids: readonly number[],
   ) {
     this.#workers = workers;
+    this.#managers = managers;
     this.#brokerPids = brokerPids;
   }
 
   async cpuUs(): Promise<CpuUs> {
     const each = await Promise.all(this.#workers.map((worker) => worker.ask("cpuUs")));
-    return { workers: sum(each), broker: sum(this.#brokerPids.map(cpuUsOf)) };
+    const managers = await Promise.all(this.#managers.map((manager) => manager.ask("cpuUs")));
+    return { workers: sum(each), managers: sum(managers), broker: sum(this.#brokerPids.map(cpuUsOf)) };
   }
 
   /** The timed jobs of all workers, in the order of their start. */
@@ -89,9 +103,9 @@ export class Fleet {
     await this.caller.ask("stop").catch(() => undefined);
     await this.caller.stop();
     await Promise.all(
-      this.#workers.map(async (worker) => {
-        await worker.ask("stop").catch(() => undefined);
-        await worker.stop();
+      [...this.#workers, ...this.#managers].map(async (agent) => {
+        await agent.ask("stop").catch(() => undefined);
+        await agent.stop();
       }),
     );
   }
