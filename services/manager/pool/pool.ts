@@ -264,9 +264,12 @@ export class Pool {
   /** The kept outcome of a job that had the same id, payload and options. */
   #outcomeOfRepeat(spec: JobSpec): Outcome | undefined {
     const before = this.outcomes.repeat(spec, this.lastUsedAtMs);
-    // A client that gives a job to another manager revokes it first. What came of that is not its outcome.
-    const wasRevoked = before?.ok === false && before.error.reason === "canceled" && spec.attemptsBefore > 0;
-    return wasRevoked ? undefined : before;
+    // A client that gives a job to another manager revokes it first, and that word may not have come. What came of
+    // that is not its outcome: one that was canceled, or that of an attempt which it revoked, when it may run again.
+    if (before === undefined || spec.attemptsBefore === 0) return before;
+    const wasCanceled = !before.ok && before.error.reason === "canceled";
+    const attempt = before.ok ? before.result.attempt : before.attempt;
+    return wasCanceled || (spec.idempotent && attempt <= spec.attemptsBefore) ? undefined : before;
   }
 
   #submitWatched(spec: JobSpec, listener: JobListener, keep: boolean, signal: AbortSignal | undefined): void {
