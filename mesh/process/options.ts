@@ -112,6 +112,19 @@ export const OPTIONS = {
     "0…1",
     "share of the parked queue, in jobs and in bytes, that one client may hold; default 1, with a policy 0.5",
   ),
+  jobHistory: option(
+    integer(0, 100_000),
+    500,
+    "N",
+    "ended jobs that are remembered for each pool: so many with a result, and as many without",
+  ),
+  showPayloads: option(
+    bool,
+    false,
+    "",
+    "show the beginnings of payloads and results to who may read any outcome, as in poolmesh job",
+  ),
+  jobEvents: option(bool, false, "", "tell what happens to jobs on pool.P.event.* although nobody asks for it"),
   maxPools: option(integer(1, 100_000), 1_000, "N", "pools known at once"),
   bare: option(bool, false, "", "the pool has workers that send no heartbeats: no accept timeout"),
   durable: option(

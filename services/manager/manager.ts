@@ -25,6 +25,7 @@ import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/lin
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
 import { checkName } from "../../mesh/wire/subjects.js";
+import { DEFAULT_HISTORY } from "./jobs/history.js";
 import { AwayJobs } from "./owners/away-jobs.js";
 import type { Pool } from "./pool/pool.js";
 import type { ManagerHooks, PoolSettings } from "./pool/pool-settings.js";
@@ -60,6 +61,12 @@ export interface EngineOptions {
   bare?: boolean;
   /** Workers known at once; default 20,000. */
   maxWorkers?: number;
+  /** Ended jobs that are remembered for each pool: so many with a result, and as many without; default 500, 0 to 100,000. */
+  jobHistory?: number;
+  /** Show the beginnings of payloads and results to who may read any outcome; default false. */
+  showPayloads?: boolean;
+  /** Tell what happens to jobs on `pool.P.event.*` although nobody asks for it; default false. */
+  jobEvents?: boolean;
   /** They tell of the jobs that this manager runs; an id that you choose may belong to another one. */
   hooks?: ManagerHooks;
 }
@@ -76,6 +83,8 @@ export function toPoolSettings(options: EngineOptions): PoolSettings {
     acceptTimeoutMs: options.acceptTimeoutMs ?? 250,
     bare: options.bare ?? false,
     maxWorkers: options.maxWorkers ?? 20_000,
+    history: { jobs: options.jobHistory ?? DEFAULT_HISTORY, payloads: options.showPayloads ?? false },
+    jobEvents: options.jobEvents ?? false,
     hooks: options.hooks ?? {},
   };
 }

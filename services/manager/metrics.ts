@@ -91,7 +91,7 @@ export function managerMetrics(pools: Pools, bus: Pick<Bus, "droppedReplies" | "
     collect() {
       this.reset();
       for (const { name, totals } of pools.shown()) {
-        for (const [outcome, count] of totals.outcomes()) this.inc({ pool: name, outcome }, count);
+        for (const [outcome, { count }] of totals.outcomes()) this.inc({ pool: name, outcome }, count);
       }
     },
   });

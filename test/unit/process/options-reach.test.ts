@@ -44,6 +44,7 @@ const MANAGER = {
   ...{ id: "id", pools: "pools", prefix: "prefix", timeoutMs: "timeoutMs", acceptTimeoutMs: "acceptTimeoutMs" },
   ...{ parkedLimit: "parkedLimit", parkedBytesLimit: "parkedBytesLimit", clientShare: "clientShare" },
   ...{ maxPools: "maxPools", maxWorkers: "maxWorkers", bare: "bare", durable: "durable", graceMs: "graceMs" },
+  ...{ jobHistory: "jobHistory", showPayloads: "showPayloads", jobEvents: "jobEvents" },
 } as const;
 
 const METER = {
