@@ -133,8 +133,7 @@ async function list(
     next = page.next;
   }
   if (flags.json) return EXIT.ok;
-  if (rows.length === 0)
-    await shell.stderr.line(`poolmesh: no ${state ?? "stored"} jobs in pool ${pool}; --live lists those at managers`);
+  if (rows.length === 0) await shell.stderr.line(`poolmesh: no ${state ?? "stored"} jobs in pool ${pool}`);
   else for (const line of tableOf(rows, Date.now())) await shell.stdout.line(line);
   if (next !== undefined) await shell.stderr.line(`poolmesh: there may be more: see --limit (now ${limit})`);
   return EXIT.ok;

@@ -80,7 +80,8 @@ export function encodeEvent({ event, oneIn, dropped }: ToldEvent): string {
 /** Reads an event; undefined for what is none. */
 export function decodeEvent(payload: Uint8Array): ToldEvent | undefined {
   const said = payload.length <= MAX_BYTES ? parse(payload) : undefined;
-  const kind = EVENT_WORDS[textOf(said?.event) as EventWord];
+  const word = textOf(said?.event);
+  const kind = Object.hasOwn(EVENT_WORDS, word) ? EVENT_WORDS[word as EventWord] : undefined;
   const atMs = Date.parse(textOf(said?.at));
   if (said === undefined || kind === undefined || Number.isNaN(atMs)) return undefined;
   const { pool, job: jobId, manager } = said;
