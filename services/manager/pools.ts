@@ -278,7 +278,7 @@ export class Pools extends Lifecycle {
     const near = (of: string): string | undefined => this.#near(of);
     const pool = new Pool(name, { bus, inbox, subjects, isNamed, ticker: this.#ticker, near }, settings);
     this.#pools.set(name, pool);
-    this.inspection.events.attach(pool);
+    this.inspection.attach(pool);
     bus.publish(subjects.controlAll(name), encodeControl("rollCall", {}));
     return pool;
   }

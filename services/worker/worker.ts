@@ -11,8 +11,10 @@ import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
 import { PartEvents } from "../../mesh/process/part-events.js";
+import { telemetry } from "../../mesh/trace/telemetry.js";
 import { payloadLimit } from "../../mesh/wire/payloads.js";
 import { checkMiddleware, type JobMiddleware } from "./handlers/around/job-middleware.js";
+import { tracedRunner } from "./handlers/around/traced-runner.js";
 import { makeRunner } from "./handlers/make-runner.js";
 import type { Runner } from "./handlers/runner.js";
 import { type Listened, Session, type WorkerStatus } from "./session.js";
@@ -32,7 +34,7 @@ const ABORT_SETTLE_MS = 300;
 export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolMember {
   readonly #settings: WorkerSettings;
   readonly #busOptions: BusOptions;
-  readonly #runner: Runner;
+  #runner: Runner;
   readonly #middleware: JobMiddleware[] = [];
   readonly #listened: Listened = { events: undefined };
   #hasCrashed = false;
@@ -167,6 +169,8 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   protected override async onStart(): Promise<void> {
     await this.#runner.start().finally(this.#onLoaded);
     this.#throwIfStopped();
+    const traced = telemetry();
+    if (traced !== undefined) this.#runner = tracedRunner(this.#runner, traced);
     this.#bus ??= await this.#connect();
     this.#session = new Session(this.#bus, this.#runner, {
       settings: this.#settings,
