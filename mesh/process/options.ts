@@ -66,6 +66,12 @@ export const OPTIONS = {
   acceptAfterMs: option(integer(1, 60_000), 25, "MS", "say accepted when a job takes longer, milliseconds"),
   abortGraceMs: option(integer(0, 600_000), 2_000, "MS", "time an aborted handler has to settle, milliseconds"),
   listen: option(listen, undefined, "HOST:PORT", "address to serve HTTP on"),
+  metricsListen: option(
+    listen,
+    undefined,
+    "HOST:PORT",
+    "address where a worker serves /metrics, /healthz and /readyz; default none",
+  ),
   tlsCertFile: option(
     nonEmpty,
     undefined,
