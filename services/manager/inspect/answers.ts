@@ -117,7 +117,7 @@ export class JobAnswers {
     const pool = subjects.poolOf(subject);
     let answer: JobQueryAnswer;
     try {
-      const query = fromBinary(JobQuerySchema, data);
+      const query = decodeQuery(data);
       if (query.asker === manager) return;
       answer = this.answer(query, pool === ALL_POOLS ? undefined : pool);
     } catch (thrown) {
@@ -143,6 +143,18 @@ export class JobAnswers {
     const offsetMs = wallNow() - nowMs;
     if (Math.abs(offsetMs - this.#wallOffsetMs) > CLOCK_SET_MS) this.#wallOffsetMs = offsetMs;
     return { manager: this.#parts.manager, nowMs, wallOffsetMs: this.#wallOffsetMs };
+  }
+}
+
+/** @throws PoolError `invalid_argument` */
+function decodeQuery(data: Uint8Array): JobQuery {
+  try {
+    return fromBinary(JobQuerySchema, data);
+  } catch (cause) {
+    throw new PoolError("invalid_argument", "query: send a poolmesh.v1.JobQuery in protobuf", {
+      field: "query",
+      cause,
+    });
   }
 }
 

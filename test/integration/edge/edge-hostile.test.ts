@@ -87,7 +87,7 @@ test("a caller of another pool, or with less than it needs, is refused by every 
   const less: Record<RightLine["right"], string | undefined> = {
     open: undefined,
     view: undefined,
-    jobs: tokens.submitter,
+    jobs: undefined,
     submit: tokens.viewer,
     cancel: undefined,
     read: undefined,

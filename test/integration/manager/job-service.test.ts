@@ -1,13 +1,15 @@
 /** JobService: the jobs of all managers through any of them, and what happens to jobs. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient, type Client as Rpc } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import {
   JobEventKind,
   JobFilterSchema,
+  JobQueryAnswerSchema,
+  JobQuerySchema,
   JobService,
   type JobView,
   JobViewState,
@@ -148,6 +150,18 @@ test("a page that is too large, a token that is none and a pool that is no name 
     const error = await errorOf(jobs.listJobs(request));
     assert.deepEqual([error.code, error.message.includes(field)], [Code.InvalidArgument, true], error.message);
   }
+});
+
+test("what is no question is answered with what is wrong, and jobs are told on the pool's own subject only", async () => {
+  const ask = async (subject: string, payload: Uint8Array) =>
+    fromBinary(JobQueryAnswerSchema, (await bus.nc.request(subject, payload, { timeout: 20_000 })).data);
+  for (const garbage of [Buffer.from("{}"), Buffer.from([0xff, 0xff]), new Uint8Array()]) {
+    const { error } = await ask(`pool.${POOL}.jobs`, garbage);
+    assert.deepEqual([error?.reason, error?.field], ["invalid_argument", "query"]);
+  }
+  const query = create(JobQuerySchema, { query: { case: "list", value: { filter: { pool: POOL } } } });
+  const { jobs: found } = await ask("pool.other-pool.jobs", toBinary(JobQuerySchema, query));
+  assert.deepEqual(found, [], "the subject counts, which the broker's permissions guard, and not the filter");
 });
 
 test("a client that goes to another manager leaves one job behind: the one that is live", async (t) => {
