@@ -201,7 +201,9 @@ type JobView struct {
 	Payload *JobBytes `protobuf:"bytes,21,opt,name=payload,proto3" json:"payload,omitempty"`
 	Result  *JobBytes `protobuf:"bytes,22,opt,name=result,proto3" json:"result,omitempty"`
 	// W3C trace context with which it was submitted, if it was.
-	Traceparent   string `protobuf:"bytes,23,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	Traceparent string `protobuf:"bytes,23,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	// Names the submission among those of this id; empty when the id was made for it.
+	Submission    string `protobuf:"bytes,24,opt,name=submission,proto3" json:"submission,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -393,6 +395,13 @@ func (x *JobView) GetResult() *JobBytes {
 func (x *JobView) GetTraceparent() string {
 	if x != nil {
 		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *JobView) GetSubmission() string {
+	if x != nil {
+		return x.Submission
 	}
 	return ""
 }
@@ -957,6 +966,7 @@ func (x *WatchJobsRequest) GetFilter() *JobFilter {
 	return nil
 }
 
+// The first one comes at once and has no events: what happens from then on is told.
 type WatchJobsResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Events []*JobEvent            `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
@@ -1031,7 +1041,9 @@ type JobQuery struct {
 	// Only jobs of this client.
 	OnlyClient *string `protobuf:"bytes,4,opt,name=only_client,json=onlyClient,proto3,oneof" json:"only_client,omitempty"`
 	// Show payloads, where the operator of the manager does.
-	Payloads      bool `protobuf:"varint,5,opt,name=payloads,proto3" json:"payloads,omitempty"`
+	Payloads bool `protobuf:"varint,5,opt,name=payloads,proto3" json:"payloads,omitempty"`
+	// The manager that asks; it has looked at its own jobs already. Empty for anybody else.
+	Asker         string `protobuf:"bytes,6,opt,name=asker,proto3" json:"asker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1114,6 +1126,13 @@ func (x *JobQuery) GetPayloads() bool {
 	return false
 }
 
+func (x *JobQuery) GetAsker() string {
+	if x != nil {
+		return x.Asker
+	}
+	return ""
+}
+
 type isJobQuery_Query interface {
 	isJobQuery_Query()
 }
@@ -1127,7 +1146,7 @@ type JobQuery_Get struct {
 }
 
 type JobQuery_Watch_ struct {
-	// Publish events for the next ten seconds.
+	// Publish events for the next ten seconds. The answer has no jobs.
 	Watch *JobQuery_Watch `protobuf:"bytes,3,opt,name=watch,proto3,oneof"`
 }
 
@@ -1258,7 +1277,7 @@ var File_poolmesh_v1_job_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x15poolmesh/v1/job.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"\xe3\x06\n" +
+	"\x15poolmesh/v1/job.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"\x83\a\n" +
 	"\aJobView\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12/\n" +
@@ -1286,7 +1305,10 @@ const file_poolmesh_v1_job_proto_rawDesc = "" +
 	"\fresult_bytes\x18\x14 \x01(\x04R\vresultBytes\x12/\n" +
 	"\apayload\x18\x15 \x01(\v2\x15.poolmesh.v1.JobBytesR\apayload\x12-\n" +
 	"\x06result\x18\x16 \x01(\v2\x15.poolmesh.v1.JobBytesR\x06result\x12 \n" +
-	"\vtraceparent\x18\x17 \x01(\tR\vtraceparent\">\n" +
+	"\vtraceparent\x18\x17 \x01(\tR\vtraceparent\x12\x1e\n" +
+	"\n" +
+	"submission\x18\x18 \x01(\tR\n" +
+	"submission\">\n" +
 	"\bJobBytes\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\fR\x05bytes\x12\x1c\n" +
 	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"\xbe\x01\n" +
@@ -1332,14 +1354,15 @@ const file_poolmesh_v1_job_proto_rawDesc = "" +
 	"\x11WatchJobsResponse\x12-\n" +
 	"\x06events\x18\x01 \x03(\v2\x15.poolmesh.v1.JobEventR\x06events\x12\x18\n" +
 	"\adropped\x18\x02 \x01(\x04R\adropped\x12\x15\n" +
-	"\x06one_in\x18\x03 \x01(\rR\x05oneIn\"\xaf\x02\n" +
+	"\x06one_in\x18\x03 \x01(\rR\x05oneIn\"\xc5\x02\n" +
 	"\bJobQuery\x12<\n" +
 	"\x04list\x18\x01 \x01(\v2&.poolmesh.v1.JobServiceListJobsRequestH\x00R\x04list\x128\n" +
 	"\x03get\x18\x02 \x01(\v2$.poolmesh.v1.JobServiceGetJobRequestH\x00R\x03get\x123\n" +
 	"\x05watch\x18\x03 \x01(\v2\x1b.poolmesh.v1.JobQuery.WatchH\x00R\x05watch\x12$\n" +
 	"\vonly_client\x18\x04 \x01(\tH\x01R\n" +
 	"onlyClient\x88\x01\x01\x12\x1a\n" +
-	"\bpayloads\x18\x05 \x01(\bR\bpayloads\x1a\x1b\n" +
+	"\bpayloads\x18\x05 \x01(\bR\bpayloads\x12\x14\n" +
+	"\x05asker\x18\x06 \x01(\tR\x05asker\x1a\x1b\n" +
 	"\x05Watch\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04poolB\a\n" +
 	"\x05queryB\x0e\n" +
