@@ -1,6 +1,10 @@
 /** `poolmesh jobs --live`, `job` and `tail`: the jobs of managers, over the broker and over HTTP. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { eventLine } from "../../../cli/inspect/event-line.js";
+import { Output } from "../../../cli/output/output.js";
+import { JobEventKind, JobEventSchema } from "../../../gen/poolmesh/v1/job_pb.js";
 import { PermanentError } from "../../../mesh/errors.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../../support/docs/fake-shell.js";
@@ -58,6 +62,15 @@ test("jobs --live - lists live jobs and the last ones that ended, the newest fir
   }
 });
 
+test("jobs --live and tail - colour states where a terminal takes colours", async () => {
+  const env = { NATS_URL: mesh.natsUrl, FORCE_COLOR: "1" };
+  const { stdout } = await runInShell(["jobs", "--live", "--state", "failed"], env);
+  assert.ok(stdout.includes("\u001b[31mjob_rejected\u001b[39m"), stdout);
+  const event = create(JobEventSchema, { kind: JobEventKind.SUCCEEDED, jobId: "j" });
+  const color = new Output(process.stdout, { FORCE_COLOR: "1" });
+  assert.ok(eventLine(color, event, false).includes("\u001b[32msucceeded\u001b[39m"));
+});
+
 test("jobs - what belongs to the other kind of list is refused, and told how to have it", async () => {
   const cases: [string[], RegExp][] = [
     [["jobs"], /name the pool .* or say --live/],
@@ -89,7 +102,7 @@ test("job - finds a job by its id alone, with its payload, its result or its err
   }
 });
 
-test("tail - prints a readable line for each event, in colour where it is wanted, and JSON where it is asked for", async () => {
+test("tail - prints a readable line for each event, and JSON where it is asked for", async () => {
   hold.open();
   await Promise.all([running, parked]);
   const pool = mesh.manager.pools?.find("adder");
