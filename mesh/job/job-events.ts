@@ -14,6 +14,7 @@ import {
   JobViewState,
 } from "../../gen/poolmesh/v1/job_pb.js";
 import { isName } from "../wire/subjects.js";
+import { parseJson } from "./codec.js";
 import { toTimestamp } from "./job-views.js";
 import { keyOf } from "./proto-priorities.js";
 
@@ -128,7 +129,7 @@ function fromErrorFields({ reason, code, message, retryable, maybeExecuted }: Fi
 
 function parse(payload: Uint8Array): Fields | undefined {
   try {
-    const said: unknown = JSON.parse(Buffer.from(payload).toString());
+    const said = parseJson(Buffer.from(payload).toString());
     return isFields(said) ? said : undefined;
   } catch {
     return undefined;
