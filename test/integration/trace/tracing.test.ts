@@ -117,9 +117,14 @@ test("the dispatch span has an event for what happens to its job: offered, parke
   await eventually(() => manager.capacity.parked === 1);
   finish();
   const [one, two] = await Promise.all([first, second]);
-  assert.deepEqual((await spansOf(one.id)).dispatch.events, ["offered", "accepted"]);
+  const events = (await spansOf(one.id)).dispatch.events;
+  assert.deepEqual([events[0], events.includes("accepted")], ["offered", true], events.join());
   const { submit, dispatch } = await spansOf(two.id);
-  assert.deepEqual(dispatch.events.slice(0, 2), ["parked", "assigned"]);
+  const [parkedAt, assignedAt] = ["parked", "assigned"].map((word) => dispatch.events.indexOf(word)) as [
+    number,
+    number,
+  ];
+  assert.ok(parkedAt >= 0 && assignedAt > parkedAt, dispatch.events.join());
   assert.equal(dispatch.parentSpanId, submit.spanId, "an embedded manager makes both");
 });
 
