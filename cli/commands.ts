@@ -66,14 +66,20 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "jobs",
     group: JOBS,
-    summary: "list the stored jobs of a pool",
+    summary: "list the stored jobs of a pool, or all jobs at managers",
     load: () => import("./durable/jobs.js"),
   },
   {
     name: "job",
     group: JOBS,
-    summary: "where a stored job stands, and how it ended",
+    summary: "where a job stands, and how it ended",
     load: () => import("./durable/job.js"),
+  },
+  {
+    name: "tail",
+    group: JOBS,
+    summary: "what happens to jobs, one line an event",
+    load: () => import("./inspect/tail.js"),
   },
   {
     name: "dead",

@@ -28,6 +28,8 @@ import { type PartOptions, type PoolOption, toPartOptions } from "../mesh/link/p
 import { Lifecycle } from "../mesh/process/lifecycle.js";
 import { silentLog } from "../mesh/process/log.js";
 import { PartEvents } from "../mesh/process/part-events.js";
+import { type Telemetry, telemetry } from "../mesh/trace/telemetry.js";
+import { type StartJob, tracedSubmit, withContext } from "../mesh/trace/traced-submit.js";
 import type { JobHeaders } from "../mesh/wire/headers.js";
 import { payloadLimit } from "../mesh/wire/payloads.js";
 import { checkName, Subjects } from "../mesh/wire/subjects.js";
@@ -62,6 +64,7 @@ export class Client extends Lifecycle implements Submitter {
   /** The client whose connection this is: middleware and events are its own. */
   #root: Client = this;
   #around: AroundSubmit | undefined;
+  #telemetry: Telemetry | undefined;
   #events: PartEvents<ClientEventMap> | undefined;
   readonly #starter: PayloadStarter = {
     start: (payload, each, onEnd) => this.#start(payload, each, onEnd),
@@ -163,7 +166,8 @@ export class Client extends Lifecycle implements Submitter {
    * `payload_too_large`, `invalid_argument`, `bus_unavailable`; with `maybeExecuted` it may be stored all the same
    */
   async enqueue(payload: Payload, options: EnqueueOptions = {}): Promise<Receipt> {
-    return this.#openLane().enqueue(payload, options);
+    const telemetry = this.#telemetry;
+    return this.#openLane().enqueue(payload, telemetry === undefined ? options : withContext(telemetry, options));
   }
 
   /** Stores a stream of jobs with back-pressure, in the order of the inputs. Failures are told in their place. */
@@ -204,6 +208,7 @@ export class Client extends Lifecycle implements Submitter {
     this.#bus =
       options.connection ??
       (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
+    this.#telemetry = telemetry();
     this.#link = new ClientLink(this.#bus, this.#subjects, this.pool);
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
     if (this.#root !== this) return;
@@ -273,6 +278,17 @@ export class Client extends Lifecycle implements Submitter {
   }
 
   #submit(
+    payload: Uint8Array,
+    options: SubmitOptions,
+    onOutcome: (outcome: Outcome) => void,
+    newId: () => string,
+  ): string {
+    if (this.#telemetry === undefined) return this.#submitNow(payload, options, onOutcome, newId);
+    const start: StartJob = (traced, onEnd) => this.#submitNow(payload, traced, onEnd, newId);
+    return tracedSubmit(this.#telemetry, this.pool, payload, options, onOutcome, start);
+  }
+
+  #submitNow(
     payload: Uint8Array,
     options: SubmitOptions,
     onOutcome: (outcome: Outcome) => void,

@@ -25,7 +25,14 @@ export function rightsTableIn(text: string): string {
 
 function needOf({ right, ofOthers }: RightLine): string {
   const least = leastRole(right);
+  if (ofOthers === "jobs") return `${least}; ${rolesWithout(right, ofOthers).join(" and ")}: its own jobs`;
   return ofOthers === undefined ? least : `${least} for its own job, ${leastRole(ofOthers)} for any`;
+}
+
+/** The roles that have one right and not the other. */
+function rolesWithout(right: RightLine["right"], other: RightLine["right"]): string[] {
+  const has = (role: (typeof ROLES)[number], each: typeof right): boolean => grantOf(role, ["*"]).rights.includes(each);
+  return ROLES.filter((role) => has(role, right) && !has(role, other));
 }
 
 function leastRole(right: RightLine["right"]): string {

@@ -1,26 +1,32 @@
-/** `poolmesh job`: where one stored job stands, and how it ended. */
+/** `poolmesh job`: where one job stands, and how it ended: one at managers, or a stored one. */
 import { type Command, Option } from "commander";
 import { duration } from "../../browser/format.js";
 import type { JobLookup } from "../../client/durable/job-reads.js";
+import type { JobView } from "../../gen/poolmesh/v1/job_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { plainText } from "../../mesh/plain-text.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
+import { withJobSource } from "../inspect/job-source.js";
+import { viewFields, viewLines } from "../inspect/view-fields.js";
 import { jsonLine, utf8Text } from "../output/json-text.js";
 import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
 import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
 import { jobFields } from "./job-fields.js";
-import { withLaneSource } from "./lane-source.js";
+import { type LaneSource, withLaneSource } from "./lane-source.js";
 
 const HELP = `
-Tells of a job of the durable lane whether it is queued, held, running or retrying, or how
-it has ended. An outcome is kept for 24 hours. Exits with 0 for a job that is known, however
-it ended, and with 1 for one that is not.
+Finds a job that a manager has or remembers, and one of the durable lane, and tells where it
+stands or how it has ended. Managers remember the last jobs that have ended; the outcome of
+a stored job is kept for 24 hours. Without a POOL all pools are looked through. Exits with 0
+for a job that is known, however it ended, and with 1 for one that is not.
+
+Payloads and results of jobs of submit are shown where managers run with --show-payloads.
 
 Examples:
-  poolmesh job invoice invoice-7
+  poolmesh job render-7
   poolmesh job invoice invoice-7 --json
   poolmesh job invoice invoice-7 --url https://manager:8080 --ca-file ca.pem --token-file ci.token`;
 
@@ -32,8 +38,9 @@ interface JobFlags extends UrlFlags {
 
 export function define(command: Command, shell: Shell): void {
   command
-    .argument("<POOL>", "the job's pool")
-    .argument("<JOB>", "the job's id")
+    .usage("[options] [POOL] <JOB>")
+    .argument("<POOL>", "the job's pool; may be left out")
+    .argument("[JOB]", "the job's id")
     .option("--json", "print one JSON object")
     .addOption(
       new Option("--codec <FORM>", "with --json: how the result is shown").choices(RESULT_FORMS).default("auto"),
@@ -41,20 +48,70 @@ export function define(command: Command, shell: Shell): void {
     .addHelpText("after", HELP);
   addSpecs(command, BUS_SPECS);
   addUrlOptions(command, "ask this manager over HTTP; no connection to the broker is needed");
-  command.action(async (pool: string, id: string, flags: JobFlags) => {
-    checkName("pool", pool);
+  command.action(async (first: string, second: string | undefined, flags: JobFlags) => {
+    const [pool, id] = second === undefined ? [undefined, first] : [first, second];
+    if (pool !== undefined) checkName("pool", pool);
     checkName("job", id);
-    const job = await withLaneSource(shell, flags, (source) =>
-      source.lookup(pool, id).catch(async (error) => {
-        // That there is no such lane says more than that there is no such job.
-        if (error instanceof PoolError && error.reason === "not_found") await source.lanes(pool);
-        throw error;
-      }),
-    );
-    const lines = flags.json ? [jsonLine(jobFields(job, flags.codec))] : linesOf(pool, job, Date.now());
-    for (const line of lines) await shell.stdout.line(line);
+    for (const line of await findLines(shell, pool, id, flags)) await shell.stdout.line(line);
     shell.exitCode = EXIT.ok;
   });
+}
+
+/** A stored job is told by its stream, which knows it longer; any other by its manager. */
+async function findLines(shell: Shell, pool: string | undefined, id: string, flags: JobFlags): Promise<string[]> {
+  const held = await withJobSource(shell, flags, (source) => source.get(pool, id)).catch(unlessNobody);
+  if (held !== undefined && !held.durable) return viewLinesOf(held, flags);
+  const stored = await withLaneSource(shell, flags, (source) => findStored(source, held?.pool ?? pool, id));
+  if (stored !== undefined) {
+    return flags.json ? [jsonLine(jobFields(stored.job, flags.codec))] : linesOf(stored.pool, stored.job, Date.now());
+  }
+  if (held !== undefined) return viewLinesOf(held, flags);
+  const where = pool === undefined ? "" : ` of pool ${pool}`;
+  const text = `no manager has or remembers a job${where} with this id`;
+  // That there is no such lane says more than that there is no such job.
+  if (pool !== undefined) await withLaneSource(shell, flags, (source) => source.lanes(pool)).catch(alsoSaying(text));
+  throw new PoolError("not_found", `${text}, and none is stored`, { field: "job" });
+}
+
+function alsoSaying(text: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof PoolError) || error.reason !== "unknown_pool") throw error;
+    throw new PoolError(error.reason, `${text}, and ${error.message}`, { field: "pool", cause: error });
+  };
+}
+
+function viewLinesOf(job: JobView, { json, codec }: JobFlags): string[] {
+  return json ? [jsonLine(viewFields(job, codec))] : viewLines(job, Date.now());
+}
+
+/** Without a manager there are no jobs but stored ones. */
+function unlessNobody(error: unknown): undefined {
+  if (error instanceof PoolError && error.reason === "bus_unavailable" && /no manager/.test(error.message))
+    return undefined;
+  throw error;
+}
+
+/** @param pool undefined for any that has a stream */
+async function findStored(
+  source: LaneSource,
+  pool: string | undefined,
+  id: string,
+): Promise<{ readonly pool: string; readonly job: JobLookup } | undefined> {
+  const pools =
+    pool === undefined
+      ? await source.lanes(undefined).then(({ lanes }) => lanes.map((lane) => lane.pool), none)
+      : [pool];
+  for (const each of pools ?? []) {
+    const job = await source.lookup(each, id).catch(none);
+    if (job !== undefined) return { pool: each, job };
+  }
+  return undefined;
+}
+
+/** No such job, or no durable lane. */
+function none(error: unknown): undefined {
+  if (error instanceof PoolError && (error.reason === "not_found" || error.reason === "unknown_pool")) return undefined;
+  throw error;
 }
 
 function linesOf(pool: string, job: JobLookup, nowMs: number): string[] {

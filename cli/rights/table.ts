@@ -154,6 +154,8 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
         right(`${root}.control.*`, "questions to one worker"),
         right(`${root}.manager.${manager}`, "its own heartbeats"),
         right(`${root}.submit.*`, "submissions, to the manager that owns their id"),
+        right(`${root}.jobs`, "after jobs of other managers, for callers over HTTP"),
+        right(`${root}.event.*`, "what happens to its jobs, while somebody asks for it"),
       ])
       .concat(
         right(`${inboxOf("client")}.>`, "outcomes, to the clients that submitted"),
@@ -167,7 +169,14 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
         right(`${root}.submit.${manager}`, "submissions whose id it owns, and questions after jobs that it has"),
         ...heartbeats(root),
         right(`${root}.cancel.*`, "cancels"),
+        right(`${root}.jobs`, "questions after its jobs"),
+        right(`${root}.event.*`, "what happens to jobs, for callers over HTTP"),
       ])
+      .concat(
+        roots.some(isAll)
+          ? []
+          : right(new Subjects(prefixOf(roots)).jobs(undefined), "questions after the jobs of all pools"),
+      )
       .concat(service(SERVICE_NAMES.manager, manager)),
     responses: ANSWERS_AT_ONCE,
   }),
@@ -186,16 +195,26 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
         right(`${root}.control.*`, "drain, pause, resume, resize"),
         right(`${root}.restart.*`, "restart"),
         right(`${root}.cancel.*`, "cancels"),
+        right(`${root}.jobs`, "after the jobs that managers have"),
       ])
       .concat(
         right("$SRV.PING", "who is there"),
         right("$JS.API.STREAM.NAMES", "whether a stream captures subjects"),
         right("$SYS.REQ.USER.INFO", "the broker's clock"),
       ),
-    subscribe: roots.flatMap(heartbeats),
+    subscribe: roots.flatMap((root) => [...heartbeats(root), right(`${root}.event.*`, "what happens to jobs")]),
     responses: undefined,
   }),
 };
+
+/** Whether a root stands for all pools: `pool.*.jobs` covers what is asked of all of them, too. */
+function isAll(root: string): boolean {
+  return root.endsWith(".*");
+}
+
+function prefixOf([root = ""]: readonly string[]): string {
+  return root.slice(0, root.lastIndexOf("."));
+}
 
 /** Where replies to a holder go; of all holders of a role without a name. */
 function inboxOf(role: Role, name?: string): string {

@@ -16,7 +16,7 @@ import { expired, unauthenticated, wrongToken } from "./refusals.js";
 import { callerOfSigned } from "./signed-tokens.js";
 
 const EVERY_POOL = ["*"];
-const OPEN: readonly Grant[] = [{ rights: ["view", "submit", "cancel", "read"], pools: EVERY_POOL }];
+const OPEN: readonly Grant[] = [{ rights: ["view", "jobs", "submit", "cancel", "read"], pools: EVERY_POOL }];
 const WITH_CONTROL: readonly Grant[] = [...OPEN, { rights: ["control"], pools: EVERY_POOL }];
 
 /** Who somebody is. */

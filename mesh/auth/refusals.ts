@@ -7,6 +7,7 @@ import type { Right } from "./rights.js";
 const VERBS: Record<Right, string> = {
   open: "call",
   view: "view",
+  jobs: "see other callers' jobs",
   submit: "submit jobs",
   cancel: "cancel other callers' jobs",
   read: "read outcomes of other callers' jobs",

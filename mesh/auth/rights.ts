@@ -11,6 +11,8 @@ export type Right =
   | "open"
   /** See capacities, workers, rates and metrics. */
   | "view"
+  /** See the jobs of anybody, and what happens to them. */
+  | "jobs"
   /** Submit jobs; cancel and read one's own. */
   | "submit"
   /** Cancel any job. */
@@ -33,6 +35,7 @@ export type PoolSource =
   | "header"
   | "pool"
   | "job.pool"
+  | "filter.pool"
   | "selector.pool"
   | "scalerMetadata.pool"
   | "scaledObjectRef.scalerMetadata.pool";
@@ -41,8 +44,8 @@ export type PoolSource =
 export interface RightLine {
   readonly right: Right;
   readonly pool: PoolSource;
-  /** The right that is needed when the job is somebody else's. */
-  readonly ofOthers?: "cancel" | "read";
+  /** The right that is needed when the job is somebody else's; a list leaves out what it does not cover. */
+  readonly ofOthers?: "cancel" | "read" | "jobs";
   /** Each message of a stream is checked when its job starts, so that a refusal is that job's outcome. */
   readonly perJob?: true;
 }
@@ -50,6 +53,7 @@ export interface RightLine {
 const METER = "/poolmesh.v1.MeterService";
 const MANAGER = "/poolmesh.v1.ManagerService";
 const DURABLE = "/poolmesh.v1.DurableService";
+const JOBS = "/poolmesh.v1.JobService";
 const SCALER = "/externalscaler.ExternalScaler";
 
 /** RPC path → what it needs. */
@@ -75,6 +79,9 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${DURABLE}/RetryDead`]: { right: "control", pool: "selector.pool" },
   [`${DURABLE}/PurgeDead`]: { right: "control", pool: "selector.pool" },
   [`${DURABLE}/GetLanes`]: { right: "view", pool: "pool" },
+  [`${JOBS}/ListJobs`]: { right: "view", pool: "filter.pool", ofOthers: "jobs" },
+  [`${JOBS}/GetJob`]: { right: "view", pool: "pool", ofOthers: "jobs" },
+  [`${JOBS}/WatchJobs`]: { right: "view", pool: "filter.pool", ofOthers: "jobs" },
   [`${METER}/GetCapacity`]: { right: "view", pool: "pool" },
   [`${METER}/WatchCapacity`]: { right: "view", pool: "pool" },
   [`${METER}/ListWorkers`]: { right: "view", pool: "pool" },

@@ -159,8 +159,9 @@ export interface JobSpec {
   readonly waitForPool: boolean;
   /** Whose share of the parked queue it counts for; "" for nobody's. */
   readonly client: string;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
+  /** Replaced by the manager's own context where the manager traces. */
+  traceparent: string | undefined;
+  tracestate: string | undefined;
   /** Attempts that belong to managers which had this job before; 0 for a new job. */
   readonly attemptsBefore: number;
 }

@@ -66,6 +66,12 @@ export const OPTIONS = {
   acceptAfterMs: option(integer(1, 60_000), 25, "MS", "say accepted when a job takes longer, milliseconds"),
   abortGraceMs: option(integer(0, 600_000), 2_000, "MS", "time an aborted handler has to settle, milliseconds"),
   listen: option(listen, undefined, "HOST:PORT", "address to serve HTTP on"),
+  metricsListen: option(
+    listen,
+    undefined,
+    "HOST:PORT",
+    "address where a worker serves /metrics, /healthz and /readyz; default none",
+  ),
   tlsCertFile: option(
     nonEmpty,
     undefined,
@@ -112,6 +118,19 @@ export const OPTIONS = {
     "0…1",
     "share of the parked queue, in jobs and in bytes, that one client may hold; default 1, with a policy 0.5",
   ),
+  jobHistory: option(
+    integer(0, 100_000),
+    500,
+    "N",
+    "ended jobs that are remembered for each pool: so many with a result, and as many without",
+  ),
+  showPayloads: option(
+    bool,
+    false,
+    "",
+    "show the beginnings of payloads and results to who may read any outcome, as in poolmesh job",
+  ),
+  jobEvents: option(bool, false, "", "tell what happens to jobs on pool.P.event.* although nobody asks for it"),
   maxPools: option(integer(1, 100_000), 1_000, "N", "pools known at once"),
   bare: option(bool, false, "", "the pool has workers that send no heartbeats: no accept timeout"),
   durable: option(

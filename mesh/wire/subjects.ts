@@ -15,6 +15,9 @@ export const QUEUE_MANAGERS = "managers";
 /** The default first token of every subject. */
 export const DEFAULT_PREFIX = "pool";
 
+/** Stands for all pools in the subject of a question. It is no name, so no pool is called so. */
+export const ALL_POOLS = "_";
+
 const PREFIX = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62}){0,3}$/;
 
 /** The subject where the NATS service API answers for one service, or for all of a name; a sign of life. */
@@ -95,6 +98,16 @@ export class Subjects {
     return `${this.prefix}.${checkName("pool", pool)}.control`;
   }
 
+  /** To all managers of a pool, or of any: questions after the jobs that they have. @param pool undefined for all pools */
+  jobs(pool: string | undefined): string {
+    return `${this.prefix}.${pool === undefined ? ALL_POOLS : checkName("pool", pool)}.jobs`;
+  }
+
+  /** What happens to jobs of a pool. @param event one word, such as "failed" */
+  event(pool: string, event: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.event.${event}`;
+  }
+
   /** To whoever supervises one worker: stop it, start it again, and answer when it is READY. */
   restart(pool: string, worker: string): string {
     return `${this.prefix}.${checkName("pool", pool)}.restart.${checkName("worker", worker)}`;
@@ -109,6 +122,8 @@ export class Subjects {
     submitTo: (manager: string, pool?: string): string => `${this.#pool(pool)}.submit.${checkName("manager", manager)}`,
     cancel: (pool?: string): string => `${this.#pool(pool)}.cancel.*`,
     controlAll: (pool?: string): string => `${this.#pool(pool)}.control`,
+    jobs: (pool?: string): string => `${this.#pool(pool)}.jobs`,
+    event: (pool?: string): string => `${this.#pool(pool)}.event.*`,
   };
 
   /** The pool's name in a subject of this mesh (`prefix.POOL.…`). */

@@ -27,6 +27,7 @@ export const SECTIONS: readonly Section[] = [
     title: "Operate",
     documents: [
       "docs/operations.md",
+      "docs/tracing.md",
       "docs/compatibility.md",
       "docs/security.md",
       "docs/permissions.md",

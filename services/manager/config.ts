@@ -22,6 +22,9 @@ export const MANAGER_OPTIONS = pick([
   "maxWorkers",
   "bare",
   "durable",
+  "jobHistory",
+  "showPayloads",
+  "jobEvents",
   "graceMs",
 ]);
 
@@ -45,6 +48,7 @@ export function readManagerConfig(
 export function toManagerOptions(config: ManagerConfig, log: Logger): ManagerServiceOptions {
   const { pools, id, timeoutMs, acceptTimeoutMs, parkedLimit, parkedBytesLimit } = config;
   const { maxPools, maxWorkers, bare, durable, graceMs, prefix, policyFile } = config;
+  const { jobHistory, showPayloads, jobEvents } = config;
   const controlToken = policyFile === undefined ? findControlToken(process.env, config.controlToken, log) : undefined;
   return {
     ...edgeConfig({ ...config, controlToken }, MANAGER_LISTEN),
@@ -60,6 +64,7 @@ export function toManagerOptions(config: ManagerConfig, log: Logger): ManagerSer
       graceMs,
       prefix,
     },
+    ...{ jobHistory, showPayloads, jobEvents },
     clientShare: config.clientShare ?? (policyFile === undefined ? 1 : SHARE_WITH_POLICY),
     bus: toBusOptions(config),
     ...(pools === undefined ? {} : { pools }),

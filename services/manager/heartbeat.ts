@@ -127,7 +127,7 @@ export function figuresOf({ dispatcher, totals, settings }: Pool, nowMs: number)
   const { parked, sentJobs } = dispatcher;
   const oldestMs = parked.oldestSubmittedAtMs();
   const outcomes: Record<string, bigint> = {};
-  for (const [reason, count] of totals.outcomes()) outcomes[reason] = BigInt(count);
+  for (const [reason, { count }] of totals.outcomes()) outcomes[reason] = BigInt(count);
   return {
     parked: parked.size,
     parkedBytes: BigInt(parked.bytes),

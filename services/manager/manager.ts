@@ -24,7 +24,10 @@ import { Bus } from "../../mesh/link/bus.js";
 import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
+import { type Telemetry, telemetry } from "../../mesh/trace/telemetry.js";
+import { tracedSubmit } from "../../mesh/trace/traced-submit.js";
 import { checkName } from "../../mesh/wire/subjects.js";
+import { DEFAULT_HISTORY } from "./jobs/history.js";
 import { AwayJobs } from "./owners/away-jobs.js";
 import type { Pool } from "./pool/pool.js";
 import type { ManagerHooks, PoolSettings } from "./pool/pool-settings.js";
@@ -60,6 +63,12 @@ export interface EngineOptions {
   bare?: boolean;
   /** Workers known at once; default 20,000. */
   maxWorkers?: number;
+  /** Ended jobs that are remembered for each pool: so many with a result, and as many without; default 500, 0 to 100,000. */
+  jobHistory?: number;
+  /** Show the beginnings of payloads and results to who may read any outcome; default false. */
+  showPayloads?: boolean;
+  /** Tell what happens to jobs on `pool.P.event.*` although nobody asks for it; default false. */
+  jobEvents?: boolean;
   /** They tell of the jobs that this manager runs; an id that you choose may belong to another one. */
   hooks?: ManagerHooks;
 }
@@ -76,6 +85,8 @@ export function toPoolSettings(options: EngineOptions): PoolSettings {
     acceptTimeoutMs: options.acceptTimeoutMs ?? 250,
     bare: options.bare ?? false,
     maxWorkers: options.maxWorkers ?? 20_000,
+    history: { jobs: options.jobHistory ?? DEFAULT_HISTORY, payloads: options.showPayloads ?? false },
+    jobEvents: options.jobEvents ?? false,
     hooks: options.hooks ?? {},
   };
 }
@@ -89,6 +100,7 @@ export class Manager extends Lifecycle implements Submitter {
   #pools: Pools | undefined;
   #engine: Pool | undefined;
   #away: AwayJobs | undefined;
+  #telemetry: Telemetry | undefined;
 
   /**
    * Connects and is ready to take jobs.
@@ -142,6 +154,7 @@ export class Manager extends Lifecycle implements Submitter {
   submit(payload: Payload, options: SubmitOptions = {}): Promise<JobResult> {
     try {
       const pool = this.#openPool();
+      if (this.#telemetry !== undefined) return this.#submitTraced(this.#telemetry, toBytes(payload), options);
       if (options.id === undefined || !this.#isAway(pool, options.id)) return pool.run(toBytes(payload), options);
       return new Promise((resolve, reject) => {
         const onEnd = (outcome: Outcome): void => (outcome.ok ? resolve(outcome.result) : reject(outcome.error));
@@ -156,7 +169,7 @@ export class Manager extends Lifecycle implements Submitter {
     payloads: Iterable<Payload> | AsyncIterable<Payload>,
     options: SubmitManyOptions = {},
   ): AsyncIterable<IndexedOutcome> {
-    return submitMany(starterOf(this.#openPool()), payloads, options);
+    return submitMany(this.#starter(), payloads, options);
   }
 
   /**
@@ -167,11 +180,15 @@ export class Manager extends Lifecycle implements Submitter {
   for<D extends PoolDefinition>(definition: D): TypedPool<D> {
     this.#mustBeMine(definition.name, "the definition");
     const submit = (payload: Uint8Array, options: SubmitOptions): Promise<JobResult> => this.submit(payload, options);
-    return new TypedPool(definition, { ...starterOf(this.#openPool()), submit });
+    return new TypedPool(definition, { ...this.#starter(), submit });
   }
 
   detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
     const { onOutcome, onProgress, ...rest } = options;
+    if (this.#telemetry !== undefined) {
+      const traced = onProgress === undefined ? rest : { ...rest, onProgress };
+      return this.#startTraced(this.#telemetry, toBytes(payload), traced, onOutcome ?? (() => {}), true);
+    }
     const listener = { onEnd: onOutcome ?? (() => {}), ...(onProgress === undefined ? {} : { onProgress }) };
     const pool = this.#openPool();
     if (!this.#isAway(pool, options.id)) return pool.submit(toBytes(payload), rest, listener, true);
@@ -199,6 +216,7 @@ export class Manager extends Lifecycle implements Submitter {
     this.#bus =
       connection ??
       (await Bus.connect({ name: `poolmesh-manager-${this.pool}`, waitOnFirstConnect: false, ...this.#options }));
+    this.#telemetry = telemetry();
     const id = this.#options.id ?? newManagerId(this.#bus.runtime);
     this.#pools = new Pools({
       bus: this.#bus,
@@ -236,6 +254,36 @@ export class Manager extends Lifecycle implements Submitter {
   /** Whether another manager owns an id. */
   #isAway(pool: Pool, id: string | undefined): boolean {
     return this.#away?.isAway(pool, id) === true;
+  }
+
+  #starter(): PayloadStarter {
+    const pool = this.#openPool();
+    const traced = this.#telemetry;
+    if (traced === undefined) return starterOf(pool);
+    const start: PayloadStarter["start"] = (payload, each, onEnd) =>
+      this.#startTraced(traced, payload, each, onEnd, false);
+    return { ...starterOf(pool), start };
+  }
+
+  #submitTraced(traced: Telemetry, payload: Uint8Array, options: SubmitOptions): Promise<JobResult> {
+    return new Promise((resolve, reject) => {
+      const onEnd = (outcome: Outcome): void => (outcome.ok ? resolve(outcome.result) : reject(outcome.error));
+      this.#startTraced(traced, payload, options, onEnd, false);
+    });
+  }
+
+  #startTraced(
+    traced: Telemetry,
+    payload: Uint8Array,
+    given: SubmitOptions,
+    onOutcome: (outcome: Outcome) => void,
+    detached: boolean,
+  ): string {
+    const pool = this.#openPool();
+    return tracedSubmit(traced, this.pool, payload, given, onOutcome, (options, onEnd) => {
+      if (this.#isAway(pool, options.id)) return this.#submitAway(pool, payload, options, onEnd, detached);
+      return pool.submit(payload, options, { onEnd, onProgress: options.onProgress }, detached);
+    });
   }
 
   #submitAway(

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Bus } from "../../mesh/link/bus.js";
 import { figuresOf } from "./heartbeat.js";
+import { addDurationMetrics } from "./inspect/duration-metrics.js";
 import { addLaneMetrics } from "./lane-metrics.js";
 import type { Pools } from "./pools.js";
 
@@ -91,7 +92,7 @@ export function managerMetrics(pools: Pools, bus: Pick<Bus, "droppedReplies" | "
     collect() {
       this.reset();
       for (const { name, totals } of pools.shown()) {
-        for (const [outcome, count] of totals.outcomes()) this.inc({ pool: name, outcome }, count);
+        for (const [outcome, { count }] of totals.outcomes()) this.inc({ pool: name, outcome }, count);
       }
     },
   });
@@ -122,6 +123,7 @@ export function managerMetrics(pools: Pools, bus: Pick<Bus, "droppedReplies" | "
       this.inc(bus.refusals);
     },
   });
+  addDurationMetrics(registry, pools);
   addLaneMetrics(registry, pools);
   return registry;
 }

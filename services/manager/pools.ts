@@ -20,6 +20,7 @@ import { DurableLane } from "./durable/lane.js";
 import { Hearing } from "./hearing.js";
 import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
+import { Inspection } from "./inspect/inspection.js";
 import { OutcomeReplies } from "./outcome-replies.js";
 import { Peers } from "./owners/peers.js";
 import { watchManagerRights } from "./pool/manager-rights.js";
@@ -55,6 +56,8 @@ export class Pools extends Lifecycle {
   readonly subjects: Subjects;
   /** The other managers, and who owns which id. */
   readonly peers: Peers;
+  /** What others may see of this manager's jobs. */
+  readonly inspection: Inspection;
   /** Tells whether a name has workers. */
   readonly rollCall: RollCall;
   readonly #unsettled: Unsettled;
@@ -94,6 +97,14 @@ export class Pools extends Lifecycle {
       retrying: (pool) => this.#durable?.of(pool)?.retrying(bus.runtime.now()) ?? 0,
     });
     this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send());
+    const { jobEvents } = options.settings;
+    this.inspection = new Inspection({
+      bus,
+      subjects: this.subjects,
+      manager: id,
+      pools: () => this.known(),
+      jobEvents,
+    });
     this.#ticker = new Ticker({
       bus,
       heartbeats: this.#heartbeats,
@@ -163,6 +174,11 @@ export class Pools extends Lifecycle {
     for (const pool of this.#pools.values()) if (isShownPool(pool.facts)) yield pool;
   }
 
+  /** The pools that this manager serves; undefined for all. */
+  get served(): readonly string[] | undefined {
+    return this.#options.pools;
+  }
+
   /** Whether this manager serves a pool, if there is one of this name. */
   serves(name: string): boolean {
     return this.#options.pools?.includes(name) ?? true;
@@ -209,6 +225,7 @@ export class Pools extends Lifecycle {
     });
     for (const pool of pools ?? [undefined]) this.#hearing.start(pool);
     for (const pool of pools ?? []) this.#add(pool);
+    this.inspection.answers.start(pools);
     this.#offReconnect = bus.on("reconnect", () => this.#onReconnect());
     this.#held.sign(bus.runtime.now());
     this.rollCall.listens();
@@ -237,6 +254,7 @@ export class Pools extends Lifecycle {
     this.#offReconnect();
     this.#rights?.stop();
     this.#hearing.stop();
+    this.inspection.answers.stop();
     this.#inbox?.stop();
     await bus.flush();
     this.#answers.stop();
@@ -260,6 +278,7 @@ export class Pools extends Lifecycle {
     const near = (of: string): string | undefined => this.#near(of);
     const pool = new Pool(name, { bus, inbox, subjects, isNamed, ticker: this.#ticker, near }, settings);
     this.#pools.set(name, pool);
+    this.inspection.attach(pool);
     bus.publish(subjects.controlAll(name), encodeControl("rollCall", {}));
     return pool;
   }
@@ -279,6 +298,7 @@ export class Pools extends Lifecycle {
 
   #onSecond(nowMs: number): void {
     this.#held.sign(nowMs);
+    this.inspection.events.checkWatched(nowMs);
     const all = this.#options.pools === undefined;
     for (const pool of this.#pools.values()) {
       this.#warnOfStream(pool);

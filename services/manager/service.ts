@@ -6,6 +6,7 @@
  * order, so that live jobs can still be answered through the doors they came by.
  */
 import { DurableService as DurableServiceDesc } from "../../gen/poolmesh/v1/durable_pb.js";
+import { JobService as JobServiceDesc } from "../../gen/poolmesh/v1/job_pb.js";
 import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/manager_pb.js";
 import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
@@ -17,7 +18,9 @@ import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { WorkerControl } from "./control.js";
 import { durableRoutes } from "./doors/durable/rpc.js";
+import { jobRoutes } from "./doors/job-service.js";
 import { managerRoutes } from "./doors/rpc.js";
+import { AllJobs } from "./inspect/all-jobs.js";
 import { type ManagerOptions, toPoolSettings } from "./manager.js";
 import { managerMetrics } from "./metrics.js";
 import { AwayJobs } from "./owners/away-jobs.js";
@@ -112,14 +115,16 @@ export class ManagerService extends Lifecycle {
     const { log } = this.#options;
     const metrics = managerMetrics(pools, bus);
     const control = new WorkerControl(bus, pools);
+    const jobs = new AllJobs(bus, pools, this.id);
     return new HttpServer({
       ...edgeOf(this.#options),
       routes: (router, gate) => {
         const parts = { bus, pools, away, gate, control };
         managerRoutes(router, parts);
         durableRoutes(router, parts);
+        jobRoutes(router, { jobs, gate });
       },
-      services: [ManagerServiceDesc, DurableServiceDesc],
+      services: [ManagerServiceDesc, DurableServiceDesc, JobServiceDesc],
       isReady: () => whyNotReady(bus, pools) ?? true,
       metrics: () => metrics.metrics(),
       readMaxBytes: REQUEST_GROWTH * bus.maxPayloadBytes,
@@ -157,7 +162,7 @@ function jobTotals(pools: Pools): { requests: number; errors: number } {
   let errors = 0;
   for (const { totals } of pools.known()) {
     requests += totals.submitted;
-    for (const [outcome, count] of totals.outcomes()) if (outcome !== "ok") errors += count;
+    for (const [outcome, { count }] of totals.outcomes()) if (outcome !== "ok") errors += count;
   }
   return { requests, errors };
 }

@@ -39,6 +39,8 @@ export class Ticker {
   #fast: Timer | undefined;
   #slow: Timer | undefined;
   #idleTicks = 0;
+  /** A pool has become busy or idle since the last tick. */
+  #changed = false;
   #nextPresenceAtMs = 0;
   /** When the broker was asked for a sign of life that it has not given. */
   #askedBrokerAtMs = Number.POSITIVE_INFINITY;
@@ -61,7 +63,7 @@ export class Ticker {
 
   /** A pool has its first live job, or has none any more. */
   onBusy(pool: Pool, busy: boolean): void {
-    this.#parts.heartbeats.changed();
+    this.#changed = true;
     if (!busy) {
       this.#busy.delete(pool);
       return;
@@ -84,6 +86,7 @@ export class Ticker {
     const { bus } = this.#parts;
     const nowMs = bus.runtime.now();
     this.#checkStall(nowMs);
+    this.#tellChange();
     const isPresenceDue = nowMs >= this.#nextPresenceAtMs;
     if (isPresenceDue) this.#nextPresenceAtMs = nowMs + PRESENCE_CHECK_MS;
     for (const pool of this.#busy) this.#check(pool, nowMs, isPresenceDue);
@@ -122,6 +125,13 @@ export class Ticker {
     const lagMs = this.#stall.sign(nowMs);
     if (!this.#stall.isStall(lagMs)) return;
     for (const pool of this.#parts.pools()) pool.timeouts.excuseStall(lagMs, nowMs);
+  }
+
+  /** Heartbeats tell it soon. Asked at a tick, and not at each first and last job: jobs that come one after another are many. */
+  #tellChange(): void {
+    if (!this.#changed) return;
+    this.#changed = false;
+    this.#parts.heartbeats.changed();
   }
 
   #excuseBroker({ timeouts, losses }: Pool, stalledMs: number, nowMs: number): void {

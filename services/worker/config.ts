@@ -1,11 +1,22 @@
 /** What a worker can be told by flags and environment, and how that becomes its options. */
 
 import { PoolError } from "../../mesh/errors.js";
+import { edgeConfig } from "../../mesh/http/edge-options.js";
 import { toBusOptions } from "../../mesh/process/bus-config.js";
 import type { ConfigOf } from "../../mesh/process/config.js";
 import type { Logger } from "../../mesh/process/log.js";
-import { BUS_OPTIONS, pick } from "../../mesh/process/options.js";
+import { BUS_OPTIONS, type OptionName, pick } from "../../mesh/process/options.js";
 import type { WorkerOptions } from "./worker-options.js";
+
+/** How the metrics are open to their readers. */
+const METRICS_EDGE = [
+  "tlsCertFile",
+  "tlsKeyFile",
+  "tlsClientCaFile",
+  "policyFile",
+  "insecure",
+  "allowedHosts",
+] as const satisfies readonly OptionName[];
 
 /** The options of the worker program. */
 export const WORKER_CONFIG = pick([
@@ -24,6 +35,8 @@ export const WORKER_CONFIG = pick([
   "acceptAfterMs",
   "abortGraceMs",
   "graceMs",
+  "metricsListen",
+  ...METRICS_EDGE,
 ]);
 
 /** A worker program's configuration. */
@@ -35,7 +48,7 @@ export type WorkerConfig = ConfigOf<typeof WORKER_CONFIG>;
  * @throws PoolError `invalid_argument` when the pool or what to run is missing
  */
 export function toWorkerOptions(config: WorkerConfig, log: Logger): WorkerOptions {
-  const { pool, handler, exec, id, isolation } = config;
+  const { pool, handler, exec, id, isolation, metricsListen } = config;
   if (pool === undefined) throw missing("pool", "--pool NAME");
   if ((handler === undefined) === (exec === undefined)) throw missing("handler", "either --handler FILE or --exec CMD");
   return {
@@ -48,6 +61,7 @@ export function toWorkerOptions(config: WorkerConfig, log: Logger): WorkerOption
     ...(id === undefined ? {} : { id }),
     ...(exec === undefined ? {} : { exec }),
     ...(handler === undefined ? {} : { handlerFile: handler, isolation }),
+    ...(metricsListen === undefined ? {} : { metrics: edgeConfig(config, metricsListen) }),
     log,
   };
 }

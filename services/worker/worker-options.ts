@@ -3,6 +3,7 @@
  */
 
 import { PoolError } from "../../mesh/errors.js";
+import type { EdgeOptions } from "../../mesh/http/edge-options.js";
 import type { Codec, CodecName } from "../../mesh/job/codec.js";
 import { isPoolDefinition, type PoolDefinition, poolName } from "../../mesh/job/pool-definition.js";
 import type { BusOptions } from "../../mesh/link/bus.js";
@@ -55,6 +56,8 @@ export interface WorkerOptions<I = unknown, O = unknown> extends PartOptions {
   abortGraceMs?: number;
   /** The time running jobs have at stop(); default 10,000. */
   graceMs?: number;
+  /** Serve `/metrics`, `/healthz` and `/readyz` over HTTP; default: no port is opened. */
+  metrics?: EdgeOptions;
 }
 
 /** Options of any handler. */
@@ -73,6 +76,7 @@ export interface WorkerSettings {
   readonly acceptAfterMs: number;
   readonly abortGraceMs: number;
   readonly graceMs: number;
+  readonly metrics: EdgeOptions | undefined;
   readonly loadTimeoutMs: number;
   readonly log: Logger;
 }
@@ -95,6 +99,7 @@ export function settle(options: AnyWorkerOptions): WorkerSettings {
     acceptAfterMs: number("acceptAfterMs", options.acceptAfterMs ?? 25, 0),
     abortGraceMs: number("abortGraceMs", options.abortGraceMs ?? 2_000, 0),
     graceMs: number("graceMs", options.graceMs ?? 10_000, 0),
+    metrics: options.metrics,
     loadTimeoutMs: number("loadTimeoutMs", options.loadTimeoutMs ?? 10_000, 1),
     log: options.log ?? silentLog,
   };

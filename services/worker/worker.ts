@@ -7,12 +7,15 @@
  */
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
+import type { HttpServer } from "../../mesh/http/server.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import type { PoolMember } from "../../mesh/process/member.js";
 import { PartEvents } from "../../mesh/process/part-events.js";
+import { telemetry } from "../../mesh/trace/telemetry.js";
 import { payloadLimit } from "../../mesh/wire/payloads.js";
 import { checkMiddleware, type JobMiddleware } from "./handlers/around/job-middleware.js";
+import { tracedRunner } from "./handlers/around/traced-runner.js";
 import { makeRunner } from "./handlers/make-runner.js";
 import type { Runner } from "./handlers/runner.js";
 import { type Listened, Session, type WorkerStatus } from "./session.js";
@@ -32,7 +35,7 @@ const ABORT_SETTLE_MS = 300;
 export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolMember {
   readonly #settings: WorkerSettings;
   readonly #busOptions: BusOptions;
-  readonly #runner: Runner;
+  #runner: Runner;
   readonly #middleware: JobMiddleware[] = [];
   readonly #listened: Listened = { events: undefined };
   #hasCrashed = false;
@@ -40,6 +43,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   #wasReady = false;
   #ownsBus = true;
   #session: Session | undefined;
+  #http: HttpServer | undefined;
   readonly #status: WorkerStatus = { state: WorkerState.STARTING };
   #drained: Promise<void> | undefined;
   /** As asked for by options or resize(). */
@@ -71,6 +75,11 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
         this.#offerSlots();
       },
     });
+  }
+
+  /** Where `/metrics` is served, after the start; undefined when it is not. */
+  get metricsUrl(): string | undefined {
+    return this.#http?.url;
   }
 
   /** What happens to this worker and its jobs; see {@link WorkerEventMap}. */
@@ -167,6 +176,8 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   protected override async onStart(): Promise<void> {
     await this.#runner.start().finally(this.#onLoaded);
     this.#throwIfStopped();
+    const traced = telemetry();
+    if (traced !== undefined) this.#runner = tracedRunner(this.#runner, traced);
     this.#bus ??= await this.#connect();
     this.#session = new Session(this.#bus, this.#runner, {
       settings: this.#settings,
@@ -185,11 +196,24 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#throwIfStopped();
     this.#session.offers.join();
     await this.#bus.flush();
+    await this.#serveMetrics(this.#session);
     this.#setState(WorkerState.READY);
     this.#wasReady = true;
     this.#listened.events?.tell("worker:ready", { ...this.#name, slots: this.slots });
     if (this.workerState !== WorkerState.READY) return;
     this.#settings.log.info({ pool: this.pool, worker: this.id, slots: this.slots }, "worker ready");
+  }
+
+  /** Before READY, so that a port that is taken is no worker that takes jobs. */
+  async #serveMetrics({ slots, jobs }: Session): Promise<void> {
+    const { metrics, log } = this.#settings;
+    if (metrics === undefined) return;
+    const { metricsServer } = await import("./metrics.js");
+    const { pool, id, events } = this;
+    const measured = { pool, id, events, state: () => this.workerState, slots: () => slots, totals: () => jobs.totals };
+    this.#http = metricsServer(measured, metrics, log);
+    await this.#http.start();
+    this.#throwIfStopped();
   }
 
   protected override async onStop(): Promise<void> {
@@ -202,6 +226,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
       await session.close();
     } else await this.#runner.stop();
     this.#status.state = WorkerState.STOPPED;
+    await this.#http?.stop();
     if (this.#ownsBus) await this.#bus?.close();
     if (this.#wasReady) this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
   }

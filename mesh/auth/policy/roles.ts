@@ -1,7 +1,8 @@
 /**
  * Roles and grants: which rights a role has, and in which pools.
  *
- * Pure. Each role may do what the one before it may.
+ * Pure. Each role may do what the one before it may, but for one thing: a viewer sees everybody's jobs, and a
+ * submitter its own. Who is to do both has both roles.
  */
 import type { Right } from "../rights.js";
 
@@ -11,10 +12,10 @@ export const ROLES = ["viewer", "submitter", "operator", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
 const RIGHTS_OF: Record<Role, readonly Right[]> = {
-  viewer: ["view"],
+  viewer: ["view", "jobs"],
   submitter: ["view", "submit"],
-  operator: ["view", "submit", "cancel", "control"],
-  admin: ["view", "submit", "cancel", "control", "read"],
+  operator: ["view", "jobs", "submit", "cancel", "control"],
+  admin: ["view", "jobs", "submit", "cancel", "control", "read"],
 };
 
 /** Some rights in some pools. */

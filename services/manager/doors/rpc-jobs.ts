@@ -183,7 +183,8 @@ export class RpcJobs {
 
   #optionsOf(pool: Pool, request: SubmitRequest, context: HandlerContext, callTimeoutMs?: number): SubmitOptions {
     const { waitForPool } = request;
-    const options = { ...toSubmitOptions(request, callTimeoutMs), wait: mayWait(pool.facts, request), waitForPool };
+    const said = { ...toSubmitOptions(request, callTimeoutMs), wait: mayWait(pool.facts, request), waitForPool };
+    const options = { ...traceOf(context), ...said };
     const caller = callerOf(context);
     if (caller.isUnbounded) return options;
     if (request.jobId !== "") requireOwnId(this.#ownerOf(pool, request.jobId), caller.owner);
@@ -233,6 +234,14 @@ export class RpcJobs {
     });
     return isLive ? outcome : undefined;
   }
+}
+
+/** The context in the headers of a call: that of its jobs, unless they say their own. */
+function traceOf({ requestHeader }: HandlerContext): Pick<SubmitOptions, "traceparent" | "tracestate"> {
+  const traceparent = requestHeader.get("traceparent") ?? "";
+  const tracestate = requestHeader.get("tracestate") ?? "";
+  if (!/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent)) return {};
+  return /^[\x20-\x7e]{1,512}$/.test(tracestate) ? { traceparent, tracestate } : { traceparent };
 }
 
 /** Resolves when `work` does, or when the caller gives up. */

@@ -16,7 +16,7 @@ export interface PoolFacts {
   /** Whether any worker has ever sent a heartbeat for it. */
   readonly everHeard: boolean;
   /** Jobs that have ended, by how. */
-  readonly outcomes: ReadonlyMap<Reason | "ok", number>;
+  readonly outcomes: ReadonlyMap<Reason | "ok", unknown>;
   /** Jobs that have not ended. */
   readonly liveJobs: number;
 }

@@ -123,7 +123,7 @@ export class Dispatcher {
     this.#live.set(job.id, job);
     if (this.#live.size === 1) this.#parts.onBusy(true);
     this.deadlines.add(job, job.deadlineAtMs);
-    this.#parts.totals.submitted += 1;
+    this.#parts.totals.taken(job);
     listener.onTaken?.();
     if (holder !== undefined) this.#send(job, holder, nowMs, true);
     else if (goesNow) this.#sendFirst(job, nowMs);
@@ -252,9 +252,7 @@ export class Dispatcher {
         return this.#onProgress(attempt, reply, payload, nowMs);
       case "result":
         return this.#onResult(attempt, reply, payload, nowMs);
-      case "unknown":
-        return this.#onStranger();
-      case "error":
+      default:
         return this.#onError(attempt, reply, error ?? new PoolError("job_failed", "the worker gave no reason"), nowMs);
     }
   }
@@ -266,9 +264,11 @@ export class Dispatcher {
     return this.isBare && (finds || !this.#nobodyListens) && offers < MAX_BARE_OFFERS;
   }
 
-  #park(job: Job): void {
+  #park(job: Job, first = true): void {
     job.state = "parked";
-    this.parked.park(job);
+    this.#parts.totals.observer?.parked(job);
+    if (first) this.parked.park(job);
+    else this.parked.putBack(job);
   }
 
   /**
@@ -307,8 +307,7 @@ export class Dispatcher {
     if (this.#assign(job, nowMs)) return;
     if (!job.spec.wait) return this.fail(job, this.#admission.noSlot(nowMs));
     if (job.spec.runTimeoutMs !== undefined) job.restartDeadline(this.deadlines, undefined);
-    job.state = "parked";
-    this.parked.putBack(job);
+    this.#park(job, false);
   }
 
   #send(job: Job, worker: WorkerEntry | undefined, nowMs: number, joins = false): void {
@@ -337,7 +336,7 @@ export class Dispatcher {
   #onBusy(attempt: Attempt, { worker, free, ageMs }: ReplyHeaders, nowMs: number): void {
     if (ageMs !== undefined) this.#parts.onLate(attempt, ageMs);
     this.inFlight.refuse(attempt, worker, free, nowMs);
-    this.#parts.totals.refused += 1;
+    this.#parts.totals.wasRefused(attempt, worker);
     this.#assignOrPark(attempt.job);
     this.pump();
   }
@@ -345,6 +344,7 @@ export class Dispatcher {
   #accept(attempt: Attempt, worker: string | undefined, free: number | undefined, nowMs: number): void {
     if (!attempt.isUnanswered) return;
     this.inFlight.accept(attempt, worker, free, nowMs);
+    this.#parts.totals.observer?.accepted(attempt, worker ?? "");
     for (const listener of attempt.job.listeners) listener.onAccepted?.(worker ?? "");
     this.#onStart(attempt.job, worker);
     this.pump();

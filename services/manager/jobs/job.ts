@@ -27,6 +27,22 @@ export interface JobListener {
   onProgress?: ((payload: Uint8Array) => void) | undefined;
 }
 
+/** Who hears what happens to every job of a pool: called while it happens, so it must be quick and must not throw. */
+export interface JobObserver {
+  /** A job was taken. */
+  taken(job: Job): void;
+  /** It waits for a slot. */
+  parked(job: Job): void;
+  /** An attempt leaves. @param worker "" for an offer to the queue group */
+  sent(attempt: Attempt, worker: string): void;
+  /** @param worker "" for one that says no name */
+  refused(attempt: Attempt, worker: string): void;
+  accepted(attempt: Attempt, worker: string): void;
+  /** Nobody has accepted it in time. */
+  revoked(attempt: Attempt): void;
+  ended(job: Job, outcome: Outcome, nowMs: number): void;
+}
+
 export class Job implements Parkable, Due {
   /** Made with its first member: an array that grows from nothing takes room for seventeen. */
   readonly listeners: JobListener[];

@@ -19,6 +19,7 @@ import { PoolError } from "../../../mesh/errors.js";
 import { runsOnce } from "../../../mesh/job/job.js";
 import type { InFlight } from "./in-flight.js";
 import { type Attempt, type Job, uncertain } from "./job.js";
+import type { Totals } from "./totals.js";
 import type { Workers } from "./workers.js";
 
 /** After so many lost workers a job is taken for what ends them. */
@@ -28,6 +29,7 @@ const MAX_LOST_WORKERS = 2;
 export interface RetryParts {
   readonly inFlight: InFlight;
   readonly workers: Workers;
+  readonly totals: Totals;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Tells all workers that attempts of a job up to a number are not wanted any more. */
@@ -58,9 +60,10 @@ export class Retries {
   }
 
   #revokeAndSend(attempt: Attempt): void {
-    const { inFlight, workers, now } = this.#parts;
+    const { inFlight, workers, totals, now } = this.#parts;
     if (attempt.worker !== undefined) workers.timedOut(attempt.worker, now());
     inFlight.revoke(attempt);
+    totals.observer?.revoked(attempt);
     this.#sendNext(attempt);
   }
 

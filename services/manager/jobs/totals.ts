@@ -8,7 +8,8 @@
 import type { Reason } from "../../../mesh/errors.js";
 import { TimeHistogram } from "../../../mesh/job/containers.js";
 import type { Outcome } from "../../../mesh/job/job.js";
-import type { Job } from "./job.js";
+import { JobHistory } from "./history.js";
+import type { Attempt, Job, JobObserver } from "./job.js";
 
 /** One job that has ended. */
 export interface JobSample {
@@ -61,7 +62,12 @@ export class Totals {
   late = 0;
   /** Replies that are no answer of a worker: unknown kinds, acknowledgements of streams; dropped. */
   strangers = 0;
-  readonly #outcomes = new Map<Reason | "ok", number>();
+  /** Hears what happens to each job; undefined while nobody looks. See observe() in observers.ts. */
+  observer: JobObserver | undefined;
+  /** It ends here since its client has given it to another manager, which tells of it from now on. */
+  handedOver: Job | undefined;
+  readonly history: JobHistory;
+  readonly #outcomes = new Map<Reason | "ok", OutcomeTotals>();
   /** A stream that answered in the place of a worker, and when it did so last. */
   #stream: { readonly name: string; readonly atMs: number } | undefined;
   readonly #rate = new ServiceRate();
@@ -78,13 +84,34 @@ export class Totals {
   #ended = 0;
   #reported = { ended: 0, atMs: Number.NEGATIVE_INFINITY };
 
+  constructor(history = new JobHistory()) {
+    this.history = history;
+  }
+
+  /** A job was taken. */
+  taken(job: Job): void {
+    this.submitted += 1;
+    this.observer?.taken(job);
+  }
+
+  /** A worker had no free slot for an attempt. */
+  wasRefused(attempt: Attempt, worker: string | undefined): void {
+    this.refused += 1;
+    this.observer?.refused(attempt, worker ?? "");
+  }
+
   /** A job has its outcome. @param nowMs monotonic milliseconds */
   ended(job: Job, outcome: Outcome, nowMs: number): void {
     const reason = outcome.ok ? "ok" : outcome.error.reason;
     const totalMs = nowMs - job.submittedAtMs;
     const waitMs = job.attempt === undefined ? totalMs : job.attempt.sentAtMs - job.submittedAtMs;
     this.#rate.ended(nowMs);
-    this.#outcomes.set(reason, (this.#outcomes.get(reason) ?? 0) + 1);
+    let totals = this.#outcomes.get(reason);
+    if (totals === undefined) {
+      totals = new OutcomeTotals();
+      this.#outcomes.set(reason, totals);
+    }
+    totals.add(job, waitMs, totalMs);
     this.#ended += 1;
     if (job.attempt !== undefined && (reason === "ok" || OF_WORKERS.has(reason))) {
       this.#wait.add(waitMs);
@@ -94,10 +121,13 @@ export class Totals {
     if (this.#wanted > 0 || totalMs > this.#slowFromMs || !(outcome.ok || reason === "canceled")) {
       this.#sample(job, outcome, { waitMs, totalMs, endedAtMs: nowMs });
     }
+    if (job === this.handedOver) return;
+    this.history.add(job, outcome, nowMs);
+    this.observer?.ended(job, outcome, nowMs);
   }
 
-  /** Outcomes by reason, "ok" for a result. */
-  outcomes(): ReadonlyMap<Reason | "ok", number> {
+  /** Outcomes by reason, "ok" for a result: how many there were, and how long their jobs took. */
+  outcomes(): ReadonlyMap<Reason | "ok", OutcomeTotals> {
     return this.#outcomes;
   }
 
@@ -153,6 +183,41 @@ export class Totals {
   #setSlowest(samples: JobSample[]): void {
     this.#slowest = samples.sort((a, b) => b.totalMs - a.totalMs).slice(0, MOST_SLOWEST);
     this.#slowFromMs = this.#slowest[MOST_SLOWEST - 1]?.totalMs ?? 0;
+  }
+}
+
+/** The upper bounds of the histograms, in milliseconds; what takes longer is counted behind them. */
+export const DURATION_BOUNDS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 60_000] as const;
+
+/** How many jobs took how long. */
+export class Durations {
+  /** By bound; the last one is for what takes longer than all. */
+  readonly counts = new Float64Array(DURATION_BOUNDS_MS.length + 1);
+  sumMs = 0;
+
+  add(ms: number): void {
+    let at = 0;
+    while (at < DURATION_BOUNDS_MS.length && ms > (DURATION_BOUNDS_MS[at] as number)) at += 1;
+    this.counts[at] = (this.counts[at] as number) + 1;
+    this.sumMs += ms;
+  }
+}
+
+/** The jobs that ended in one way. */
+export class OutcomeTotals {
+  count = 0;
+  /** From submit to the sending of the last attempt; to the end where there was none. */
+  readonly wait = new Durations();
+  /** From that sending to the end. Jobs without an attempt are not among them. */
+  readonly run = new Durations();
+  /** From submit to the end. */
+  readonly total = new Durations();
+
+  add({ attempt }: Job, waitMs: number, totalMs: number): void {
+    this.count += 1;
+    this.total.add(totalMs);
+    this.wait.add(waitMs);
+    if (attempt !== undefined) this.run.add(totalMs - waitMs);
   }
 }
 

@@ -77,6 +77,17 @@ export class Peers {
     return ownerOf(candidates, pool, id) ?? this.#self;
   }
 
+  /** The other managers that are there, whether they take submissions or not. @param pool undefined for those of any pool */
+  managers(pool: string | undefined): string[] {
+    const found: string[] = [];
+    for (const [manager, { heartbeat, heardAtMs, pools }] of this.#peers) {
+      const isThere = this.#newestAtMs - heardAtMs < lostAfterMs(heartbeat.heartbeatIntervalMs);
+      const serves = pool === undefined || heartbeat.allPools || pools.has(pool);
+      if (isThere && !heartbeat.stopped && serves) found.push(manager);
+    }
+    return found;
+  }
+
   #counts({ heartbeat, heardAtMs, pools }: Peer, pool: string): boolean {
     const { stopped, takesSubmissions, allPools, heartbeatIntervalMs } = heartbeat;
     const isThere = this.#newestAtMs - heardAtMs < lostAfterMs(heartbeatIntervalMs);

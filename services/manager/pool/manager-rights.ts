@@ -14,6 +14,9 @@ import type { Pool } from "./pool.js";
 /** How long a refused publish counts, in milliseconds. */
 const REFUSED_FOR_MS = 10_000;
 
+/** What follows the pool's name in subjects that a manager can do without: it shows its jobs there, and runs them all the same. */
+const NOT_NEEDED: readonly string[] = ["jobs", "event"];
+
 /** What it works with. */
 export interface ManagerRightsParts {
   readonly bus: Bus;
@@ -34,6 +37,7 @@ export function watchManagerRights({ bus, subjects, log, subscriptions, known }:
     }
     if (!subject.startsWith(`${subjects.prefix}.`)) return undefined;
     const [verb = "", whom] = subjects.afterPool(subject);
+    if (NOT_NEEDED.includes(verb)) return undefined;
     const pool = subjects.poolOf(subject);
     const name = `publish ${subjects.prefix}.${pool}.${verb}${whom === undefined ? "" : ".*"}`;
     if (verb === "job") {

@@ -1,5 +1,6 @@
 /** The settings of every pool of a manager, and what a manager tells the program that embeds it. */
 import type { Outcome } from "../../../mesh/job/job.js";
+import type { HistoryLimits } from "../jobs/history.js";
 import type { ParkedLimits } from "../jobs/parked-queue.js";
 
 /** What a manager tells the program that embeds it. All are called synchronously; they must not throw. */
@@ -28,5 +29,9 @@ export interface PoolSettings {
   /** The pool has workers that send no heartbeats besides those that do. */
   readonly bare: boolean;
   readonly maxWorkers: number;
+  /** What is remembered of jobs that have ended. */
+  readonly history: HistoryLimits;
+  /** Tells what happens to jobs on `pool.P.event.*` although nobody asks for it. */
+  readonly jobEvents: boolean;
   readonly hooks: ManagerHooks;
 }

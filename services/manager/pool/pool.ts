@@ -20,6 +20,7 @@ import { payloadLimit } from "../../../mesh/wire/payloads.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
 import { isKnownPool, type PoolFacts } from "../doors/unknown-pool.js";
 import { Dispatcher } from "../jobs/dispatcher.js";
+import { JobHistory } from "../jobs/history.js";
 import type { Job, JobListener } from "../jobs/job.js";
 import { OutcomeStore } from "../jobs/kept-outcomes.js";
 import { Timeouts } from "../jobs/timeouts.js";
@@ -62,7 +63,7 @@ export class Pool {
   readonly losses: Losses;
   readonly locator: Locator;
   readonly list: WorkerList;
-  readonly totals = new Totals();
+  readonly totals: Totals;
   readonly outcomes = new OutcomeStore();
   readonly settings: PoolSettings;
   readonly #sender: Sender;
@@ -77,6 +78,7 @@ export class Pool {
     const { bus, subjects } = parts;
     this.name = name;
     this.settings = settings;
+    this.totals = new Totals(new JobHistory(settings.history));
     this.isNamed = parts.isNamed;
     this.#bus = bus;
     this.lastUsedAtMs = bus.runtime.now();
@@ -183,9 +185,11 @@ export class Pool {
     if (job === undefined || !job.isOf(nonce)) return false;
     if (upToAttempt !== undefined && upToAttempt < job.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) return false;
     const caller = nonce === undefined ? undefined : job.listeners.find((listener) => listener.nonce === nonce);
+    if (upToAttempt !== undefined) this.totals.handedOver = job;
     if (caller !== undefined) this.dispatcher.leave(job, caller, canceled(job));
     else if (upToAttempt === undefined) this.dispatcher.cancel(job, canceled(job));
     else this.dispatcher.fail(job, canceled(job));
+    this.totals.handedOver = undefined;
     return true;
   }
 
@@ -256,7 +260,9 @@ export class Pool {
     if (live === undefined) this.#bus.requireConnected();
     // Its client has given it to a manager once more: it has revoked what is live here, and that word may come later.
     else if (live.isOf(spec.nonce) && spec.attemptsBefore >= live.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) {
+      this.totals.handedOver = live;
       this.dispatcher.cancel(live, canceled(live));
+      this.totals.handedOver = undefined;
     }
     return this.dispatcher.submit(spec, listener);
   }

@@ -79,7 +79,10 @@ export class Sender implements SenderPort {
   }
 
   send(attempt: Attempt, worker: WorkerEntry | undefined): void {
-    if (attempt.token === "") attempt.token = this.#replies.open(attempt);
+    if (attempt.token === "") {
+      attempt.token = this.#replies.open(attempt);
+      this.#parts.totals.observer?.sent(attempt, worker?.id ?? "");
+    }
     if (worker === undefined) return this.#batcher.add(this.#jobSubject, attempt);
     const subject = `${this.#jobSubject}.${worker.id}`;
     const { spec, payloadBytes } = attempt.job;

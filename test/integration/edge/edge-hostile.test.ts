@@ -87,6 +87,7 @@ test("a caller of another pool, or with less than it needs, is refused by every 
   const less: Record<RightLine["right"], string | undefined> = {
     open: undefined,
     view: undefined,
+    jobs: undefined,
     submit: tokens.viewer,
     cancel: undefined,
     read: undefined,

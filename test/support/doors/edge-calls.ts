@@ -13,6 +13,7 @@ import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { DurableService } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { JobService } from "../../../gen/poolmesh/v1/job_pb.js";
 import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { MeterService, WorkerOp } from "../../../gen/poolmesh/v1/meter_pb.js";
 import { Capacity } from "../../../gen/relay/relay_pb.js";
@@ -29,6 +30,7 @@ export interface Target {
 const SERVICES: readonly (readonly ["manager" | "meter", DescService])[] = [
   ["manager", ManagerService],
   ["manager", DurableService],
+  ["manager", JobService],
   ["meter", MeterService],
   ["meter", ExternalScaler],
   ["meter", WorkerStatus],
@@ -148,6 +150,7 @@ function requestOf(method: DescMethod, { pool, worker, jobId }: Target): object 
     ServerReflectionInfo: { messageRequest: { case: "listServices", value: "*" } },
   };
   const known = byName[method.name];
-  const hasPool = method.input.fields.some((each) => each.localName === "pool");
-  return create(method.input, (known ?? (hasPool ? { pool } : {})) as MessageInitShape<DescMessage>);
+  const has = (name: string): boolean => method.input.fields.some((each) => each.localName === name);
+  const usual = has("filter") ? { filter: { pool } } : has("pool") ? { pool } : {};
+  return create(method.input, (known ?? usual) as MessageInitShape<DescMessage>);
 }

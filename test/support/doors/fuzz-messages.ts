@@ -105,7 +105,9 @@ export class FuzzMessages {
           `pool.${this.#draw.pick([pool, other])}.cancel.${this.#draw.pick(["x".repeat(80), "nobody", "%20"])}`,
         );
       case 5:
-        return this.#control(`pool.${pool}.${this.#draw.pick([`control.${worker}`, "control", `restart.${worker}`])}`);
+        return this.#control(
+          `pool.${pool}.${this.#draw.pick([`control.${worker}`, "control", `restart.${worker}`, "jobs"])}`,
+        );
       case 6:
         return this.#badBeat(`pool.${pool}.heartbeat.${worker}`, HeartbeatSchema, beatOf({ pool, worker }));
       case 7:

@@ -24,7 +24,7 @@ test("permissions - no right of a pool's holder reaches another pool, and none i
     for (const { subject } of [...rights.publish, ...rights.subscribe]) {
       assert.match(
         subject,
-        /^(my\.mesh\.a\.|_INBOX\.[a-z]+\.|\$SRV\.|\$JS\.API\.STREAM\.NAMES$|\$SYS\.REQ\.USER\.INFO$)/,
+        /^(my\.mesh\.(a\.|_\.jobs$)|_INBOX\.[a-z]+\.|\$SRV\.|\$JS\.API\.STREAM\.NAMES$|\$SYS\.REQ\.USER\.INFO$)/,
       );
     }
   }

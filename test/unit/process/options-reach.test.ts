@@ -44,6 +44,7 @@ const MANAGER = {
   ...{ id: "id", pools: "pools", prefix: "prefix", timeoutMs: "timeoutMs", acceptTimeoutMs: "acceptTimeoutMs" },
   ...{ parkedLimit: "parkedLimit", parkedBytesLimit: "parkedBytesLimit", clientShare: "clientShare" },
   ...{ maxPools: "maxPools", maxWorkers: "maxWorkers", bare: "bare", durable: "durable", graceMs: "graceMs" },
+  ...{ jobHistory: "jobHistory", showPayloads: "showPayloads", jobEvents: "jobEvents" },
 } as const;
 
 const METER = {
@@ -59,7 +60,9 @@ const WORKER = {
   ...{ pool: "pool", id: "id", slots: "slots", handlerFile: "handler", isolation: "isolation", exec: "exec" },
   ...{ recycleAfter: "recycleAfter", loadTimeoutMs: "loadTimeoutMs", labels: "labels", prefix: "prefix" },
   ...{ heartbeatIntervalMs: "heartbeatIntervalMs", coalesceMs: "coalesceMs", acceptAfterMs: "acceptAfterMs" },
-  ...{ abortGraceMs: "abortGraceMs", graceMs: "graceMs" },
+  ...{ abortGraceMs: "abortGraceMs", graceMs: "graceMs", metrics: "metricsListen" },
+  ...{ tlsCertFile: "tlsCertFile", tlsKeyFile: "tlsKeyFile", tlsClientCaFile: "tlsClientCaFile" },
+  ...{ policyFile: "policyFile", insecure: "insecure", allowedHosts: "allowedHosts" },
 } as const;
 
 const complete = <K extends string>(settings: Readonly<Record<K, string | null>>) => settings;
@@ -81,7 +84,7 @@ const PROGRAMS: Readonly<Record<"manager" | "meter" | "worker", Program>> = {
   worker: {
     specs: WORKER_CONFIG,
     load: () => import("../../../cli/serve/worker.js"),
-    needs: { pool: "adder", handler: "adder.ts" },
+    needs: { pool: "adder", handler: "adder.ts", metricsListen: "127.0.0.1:3" },
     make: (env, flags) => toWorkerOptions(readConfig(WORKER_CONFIG, env, flags, OPTIONS) as WorkerConfig, silentLog),
     settings: complete<Exclude<keyof WorkerOptions, Exclude<keyof BusOptions, "log">>>(WORKER),
   },
@@ -179,7 +182,7 @@ test("what a service has and `up` has not is meant so", () => {
   const missing = [...new Set(all)].filter((name) => !(name in UP_SPECS));
   assert.deepEqual(missing.sort(), [
     ...["abortGraceMs", "acceptAfterMs", "acceptTimeoutMs", "bare", "coalesceMs", "controlToken", "listen"],
-    ...["loadTimeoutMs", "maxPools", "maxWorkers", "pools", "recycleAfter"],
+    ...["loadTimeoutMs", "maxPools", "maxWorkers", "metricsListen", "pools", "recycleAfter"],
   ]);
 });
 

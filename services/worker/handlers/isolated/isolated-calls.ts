@@ -1,4 +1,5 @@
 /** The calls that run in this thread or child: made from what came over, ended by what goes back. */
+import { telemetry } from "../../../../mesh/trace/telemetry.js";
 import { ProgressFlow } from "../../jobs/progress-flow.js";
 import { invoke } from "../handler.js";
 import type { LoadedHandler } from "../handler-exports.js";
@@ -32,7 +33,9 @@ export class IsolatedCalls {
       if (this.#running.delete(wire.call)) this.#port.onEnded(wire.call, outcome);
     });
     this.#running.set(wire.call, { call, controller });
-    invoke(run, codecs, call);
+    const traced = telemetry();
+    if (traced === undefined) invoke(run, codecs, call);
+    else traced.within(wire, () => invoke(run, codecs, call));
   }
 
   /** The worker has taken so many progress values of a call. */

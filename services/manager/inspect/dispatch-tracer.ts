@@ -1,0 +1,83 @@
+/**
+ * What a manager does with each job of a pool, as spans and metrics of OpenTelemetry.
+ *
+ * A span `dispatch` lasts from the taking of a job to its outcome. Its events are what
+ * happens to the job meanwhile. The job goes on to its worker with this span's context.
+ */
+import type { Histogram, Span } from "@opentelemetry/api";
+import type { Outcome } from "../../../mesh/job/job.js";
+import { jobAttributes, type Telemetry } from "../../../mesh/trace/telemetry.js";
+import type { Attempt, Job, JobObserver } from "../jobs/job.js";
+import { DURATION_BOUNDS_MS } from "../jobs/totals.js";
+
+export class DispatchTracer implements JobObserver {
+  readonly #pool: string;
+  readonly #telemetry: Telemetry;
+  readonly #manager: string;
+  /** A job that is collected before its end takes its span along. */
+  readonly #spans = new WeakMap<Job, Span>();
+  readonly #wait: Histogram;
+  readonly #run: Histogram;
+  readonly #total: Histogram;
+
+  constructor(pool: string, telemetry: Telemetry, manager: string) {
+    this.#pool = pool;
+    this.#telemetry = telemetry;
+    this.#manager = manager;
+    const durations = (name: string, what: string): Histogram => telemetry.durations(name, what, DURATION_BOUNDS_MS);
+    this.#wait = durations("poolmesh.job.wait.duration", "From submit to the sending of the last attempt.");
+    this.#run = durations("poolmesh.job.run.duration", "From the sending of the last attempt to the outcome.");
+    this.#total = durations("poolmesh.job.duration", "From submit to the outcome.");
+  }
+
+  taken(job: Job): void {
+    const { spec } = job;
+    const said = { pool: this.#pool, id: spec.id, bytes: spec.payload.length, client: spec.client };
+    const attributes = { ...jobAttributes("dispatch", said), "poolmesh.manager": this.#manager };
+    const { tracer, api } = this.#telemetry;
+    const options = { kind: api.SpanKind.INTERNAL, attributes };
+    const span = tracer.startSpan(`dispatch ${this.#pool}`, options, this.#telemetry.contextOf(spec));
+    this.#spans.set(job, span);
+    const { traceparent, tracestate } = this.#telemetry.headersOf(span);
+    if (traceparent === undefined) return;
+    spec.traceparent = traceparent;
+    spec.tracestate = tracestate;
+  }
+
+  parked(job: Job): void {
+    this.#spans.get(job)?.addEvent("parked");
+  }
+
+  sent({ job, number }: Attempt, worker: string): void {
+    this.#spans.get(job)?.addEvent(worker === "" ? "offered" : "assigned", factsOf(number, worker));
+  }
+
+  refused({ job, number }: Attempt, worker: string): void {
+    this.#spans.get(job)?.addEvent("refused", factsOf(number, worker));
+  }
+
+  accepted({ job, number }: Attempt, worker: string): void {
+    this.#spans.get(job)?.addEvent("accepted", factsOf(number, worker));
+  }
+
+  revoked({ job, number, worker = "" }: Attempt): void {
+    this.#spans.get(job)?.addEvent("revoked", factsOf(number, worker));
+  }
+
+  ended(job: Job, outcome: Outcome, nowMs: number): void {
+    const { submittedAtMs, attempt } = job;
+    const labels = { "poolmesh.pool": this.#pool, "poolmesh.outcome": outcome.ok ? "ok" : outcome.error.reason };
+    this.#total.record((nowMs - submittedAtMs) / 1_000, labels);
+    this.#wait.record(((attempt?.sentAtMs ?? nowMs) - submittedAtMs) / 1_000, labels);
+    if (attempt !== undefined) this.#run.record((nowMs - attempt.sentAtMs) / 1_000, labels);
+    const span = this.#spans.get(job);
+    if (span === undefined) return;
+    this.#spans.delete(job);
+    const { worker, attempt: number } = outcome.ok ? outcome.result : outcome;
+    this.#telemetry.end(span, outcome.ok ? undefined : outcome.error, factsOf(number, worker));
+  }
+}
+
+function factsOf(attempt: number, worker: string): Record<string, string | number> {
+  return { "poolmesh.attempt": attempt, ...(worker === "" ? {} : { "poolmesh.worker": worker }) };
+}
