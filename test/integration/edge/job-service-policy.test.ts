@@ -62,7 +62,18 @@ test("a submitter sees its own jobs as if there were no others; a viewer, an ope
   for (const who of ["viewer", "operator", "admin"] as const)
     assert.deepEqual(await seen(who), ["hers", "hers-bad", "his"]);
   assert.equal((await errorOf(jobsOf("bob").getJob({ pool: POOL, jobId: "hers" }))).code, Code.NotFound);
-  assert.equal((await jobsOf("viewer").getJob({ pool: POOL, jobId: "hers-bad" })).job?.error?.message, "a message");
+});
+
+test("what an error says is for the one whose job it is and for who may read any outcome; others see its reason", async () => {
+  const shown = async (who: keyof typeof tokens): Promise<(string | undefined)[]> => {
+    const { job } = await jobsOf(who).getJob({ pool: POOL, jobId: "hers-bad" });
+    const { jobs } = await jobsOf(who).listJobs({ filter: { pool: POOL, jobIdPrefix: "hers-bad" } });
+    return [job?.error?.reason, job?.error?.message, jobs[0]?.error?.message];
+  };
+  for (const who of ["alice", "admin"] as const) {
+    assert.deepEqual(await shown(who), ["job_failed", "a message", "a message"]);
+  }
+  for (const who of ["viewer", "operator"] as const) assert.deepEqual(await shown(who), ["job_failed", "", ""]);
 });
 
 test("payloads are for the one whose job it is and for who may read any outcome, which is written down", async () => {
@@ -78,7 +89,7 @@ test("payloads are for the one whose job it is and for who may read any outcome,
     .filter(({ audit }) => audit === "allowed")
     .map(({ who, what, target }) => `${who} ${what} ${target}`);
   assert.deepEqual(
-    deeds.filter((deed) => deed.includes("JobService")),
+    deeds.filter((deed) => deed.includes("JobService") && deed.endsWith(" hers")),
     ["token:admin /poolmesh.v1.JobService/GetJob hers"],
   );
 });
