@@ -318,14 +318,42 @@ export const TIME_BUCKETS = 120;
 const UNITS_PER_MS = 16;
 const LONGEST_MS = 134_217_727;
 
+/**
+ * The upper bounds of the histograms that metrics show, in milliseconds; what takes longer is counted behind them. Powers
+ * of two: each is where a bucket of a {@link TimeHistogram} ends.
+ */
+export const DURATION_BOUNDS_MS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 8_192, 65_536] as const;
+
 /** Counts times by size: four buckets for each doubling, from 1/16 ms to a day and a half. */
 export class TimeHistogram {
   readonly counts = new Float64Array(TIME_BUCKETS);
+  sumMs = 0;
 
   /** @param ms a time in milliseconds; below 0 counts as 0 */
   add(ms: number): void {
     const bucket = timeBucket(ms);
     this.counts[bucket] = (this.counts[bucket] as number) + 1;
+    this.sumMs += ms;
+  }
+
+  /** Adds all that another one has counted. */
+  addAll({ counts, sumMs }: TimeHistogram): void {
+    for (const [bucket, count] of counts.entries()) this.counts[bucket] = (this.counts[bucket] as number) + count;
+    this.sumMs += sumMs;
+  }
+
+  /** How many times are below each of these bounds, and how many there are. @param boundsMs where buckets end, rising */
+  below(boundsMs: readonly number[]): { readonly below: readonly number[]; readonly all: number } {
+    const below = boundsMs.map(() => 0);
+    let [all, next] = [0, 0];
+    for (const [bucket, count] of this.counts.entries()) {
+      while (next < below.length && timeBucketStart(bucket) >= (boundsMs[next] as number)) {
+        below[next] = all;
+        next += 1;
+      }
+      all += count;
+    }
+    return { below: below.map((count, at) => (at < next ? count : all)), all };
   }
 }
 

@@ -3,16 +3,18 @@
  *
  * Series are bounded: those of one worker, and of its runs by outcome, never of a job or a client.
  */
+
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
+import { DURATION_BOUNDS_MS } from "../../mesh/job/containers.js";
 import type { Logger } from "../../mesh/process/log.js";
 import type { JobTotals } from "./jobs/running-jobs.js";
 import type { WorkerEvents } from "./worker-events.js";
 
 /** The bounds of run times, in seconds. */
-const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
+const BOUNDS = DURATION_BOUNDS_MS.map((ms) => ms / 1_000);
 const KNOWN_STATES = ["starting", "ready", "paused", "draining", "stopped"] as const;
 
 /** What is measured. All of it is asked for when the metrics are read. */

@@ -5,10 +5,10 @@
  * happens to the job meanwhile. The job goes on to its worker with this span's context.
  */
 import type { Histogram, Span } from "@opentelemetry/api";
+import { DURATION_BOUNDS_MS } from "../../../mesh/job/containers.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import { jobAttributes, type Telemetry } from "../../../mesh/trace/telemetry.js";
 import type { Attempt, Job, JobObserver } from "../jobs/job.js";
-import { DURATION_BOUNDS_MS } from "../jobs/totals.js";
 
 export class DispatchTracer implements JobObserver {
   readonly #pool: string;

@@ -4,10 +4,11 @@
  * The pools count by themselves (jobs/totals.ts), with tracing or without; here their counts are shown when they are read.
  */
 import type { MetricObjectWithValues, MetricValueWithName, Registry } from "prom-client";
-import { DURATION_BOUNDS_MS, type Durations, type OutcomeTotals } from "../jobs/totals.js";
+import { DURATION_BOUNDS_MS, type TimeHistogram } from "../../../mesh/job/containers.js";
+import type { OutcomeTotals } from "../jobs/totals.js";
 import type { Pools } from "../pools.js";
 
-const HISTOGRAMS: readonly [name: string, help: string, of: (totals: OutcomeTotals) => Durations][] = [
+const HISTOGRAMS: readonly [name: string, help: string, of: (totals: OutcomeTotals) => TimeHistogram][] = [
   ["wait", "From submit to the sending of the last attempt, to the end where there was none.", ({ wait }) => wait],
   ["run", "From the sending of the last attempt to the outcome.", ({ run }) => run],
   ["total", "From submit to the outcome.", ({ total }) => total],
@@ -25,7 +26,7 @@ export function addDurationMetrics(registry: Registry, pools: Pools): void {
 
 type Values = MetricObjectWithValues<MetricValueWithName<string>>;
 
-function read(name: string, help: string, pools: Pools, of: (totals: OutcomeTotals) => Durations): Values {
+function read(name: string, help: string, pools: Pools, of: (totals: OutcomeTotals) => TimeHistogram): Values {
   const values: MetricValueWithName<string>[] = [];
   for (const { name: pool, totals } of pools.shown()) {
     for (const [outcome, counted] of totals.outcomes()) values.push(...seriesOf(name, { pool, outcome }, of(counted)));
@@ -36,19 +37,17 @@ function read(name: string, help: string, pools: Pools, of: (totals: OutcomeTota
 function seriesOf(
   name: string,
   labels: Readonly<Record<string, string>>,
-  { counts, sumMs }: Durations,
+  histogram: TimeHistogram,
 ): MetricValueWithName<string>[] {
-  const series: MetricValueWithName<string>[] = [];
-  let below = 0;
-  for (const [at, boundMs] of DURATION_BOUNDS_MS.entries()) {
-    below += counts[at] ?? 0;
-    series.push({ metricName: `${name}_bucket`, labels: { ...labels, le: boundMs / 1_000 }, value: below });
-  }
-  const all = below + (counts[DURATION_BOUNDS_MS.length] ?? 0);
+  const { below, all } = histogram.below(DURATION_BOUNDS_MS);
   return [
-    ...series,
+    ...below.map((value, at) => ({
+      metricName: `${name}_bucket`,
+      labels: { ...labels, le: (DURATION_BOUNDS_MS[at] as number) / 1_000 },
+      value,
+    })),
     { metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: all },
-    { metricName: `${name}_sum`, labels, value: sumMs / 1_000 },
+    { metricName: `${name}_sum`, labels, value: histogram.sumMs / 1_000 },
     { metricName: `${name}_count`, labels, value: all },
   ];
 }

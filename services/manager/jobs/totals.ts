@@ -71,9 +71,6 @@ export class Totals {
   /** A stream that answered in the place of a worker, and when it did so last. */
   #stream: { readonly name: string; readonly atMs: number } | undefined;
   readonly #rate = new ServiceRate();
-  readonly #wait = new TimeHistogram();
-  readonly #run = new TimeHistogram();
-  readonly #total = new TimeHistogram();
   #failures: JobSample[] = [];
   #slowest: JobSample[] = [];
   #recent: JobSample[] = [];
@@ -113,11 +110,6 @@ export class Totals {
     }
     totals.add(job, waitMs, totalMs);
     this.#ended += 1;
-    if (job.attempt !== undefined && (reason === "ok" || OF_WORKERS.has(reason))) {
-      this.#wait.add(waitMs);
-      this.#run.add(totalMs - waitMs);
-      this.#total.add(totalMs);
-    }
     if (this.#wanted > 0 || totalMs > this.#slowFromMs || !(outcome.ok || reason === "canceled")) {
       this.#sample(job, outcome, { waitMs, totalMs, endedAtMs: nowMs });
     }
@@ -139,8 +131,7 @@ export class Totals {
     this.#reported = { ended: this.#ended, atMs: nowMs };
     this.#wanted = MOST_RECENT;
     this.#setSlowest(this.#slowest.filter(({ endedAtMs }) => nowMs - endedAtMs < SHOWN_MS));
-    const times = { wait: this.#wait, run: this.#run, total: this.#total };
-    return { ...times, failures: this.#failures, slowest: this.#slowest, recent: this.#recent };
+    return { ...this.#timesOfWorkers(), failures: this.#failures, slowest: this.#slowest, recent: this.#recent };
   }
 
   /** A stream's acknowledgement came in the place of an answer. */
@@ -157,6 +148,17 @@ export class Totals {
   /** When a caller that was refused may come back: the time until `jobs` will have ended, 50 to 30,000 milliseconds. */
   timeForMs(jobs: number, nowMs: number): number {
     return this.#rate.timeForMs(jobs, nowMs);
+  }
+
+  #timesOfWorkers(): Pick<EndedJobs, "wait" | "run" | "total"> {
+    const times = { wait: new TimeHistogram(), run: new TimeHistogram(), total: new TimeHistogram() };
+    for (const [reason, { wait, run, total }] of this.#outcomes) {
+      if (reason !== "ok" && !OF_WORKERS.has(reason)) continue;
+      times.wait.addAll(wait);
+      times.run.addAll(run);
+      times.total.addAll(total);
+    }
+    return times;
   }
 
   #sample({ id, attempt }: Job, outcome: Outcome, times: Pick<JobSample, "waitMs" | "totalMs" | "endedAtMs">): void {
@@ -186,32 +188,15 @@ export class Totals {
   }
 }
 
-/** The upper bounds of the histograms, in milliseconds; what takes longer is counted behind them. */
-export const DURATION_BOUNDS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 60_000] as const;
-
-/** How many jobs took how long. */
-export class Durations {
-  /** By bound; the last one is for what takes longer than all. */
-  readonly counts = new Float64Array(DURATION_BOUNDS_MS.length + 1);
-  sumMs = 0;
-
-  add(ms: number): void {
-    let at = 0;
-    while (at < DURATION_BOUNDS_MS.length && ms > (DURATION_BOUNDS_MS[at] as number)) at += 1;
-    this.counts[at] = (this.counts[at] as number) + 1;
-    this.sumMs += ms;
-  }
-}
-
 /** The jobs that ended in one way. */
 export class OutcomeTotals {
   count = 0;
   /** From submit to the sending of the last attempt; to the end where there was none. */
-  readonly wait = new Durations();
+  readonly wait = new TimeHistogram();
   /** From that sending to the end. Jobs without an attempt are not among them. */
-  readonly run = new Durations();
+  readonly run = new TimeHistogram();
   /** From submit to the end. */
-  readonly total = new Durations();
+  readonly total = new TimeHistogram();
 
   add({ attempt }: Job, waitMs: number, totalMs: number): void {
     this.count += 1;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { JobSampleSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
-import { TIME_BUCKETS, TimeHistogram, timeBucketStart } from "../../../mesh/job/containers.js";
+import { DURATION_BOUNDS_MS, TIME_BUCKETS, TimeHistogram, timeBucketStart } from "../../../mesh/job/containers.js";
 import { JobStats } from "../../../services/meter/registry/job-stats.js";
 import { quantilesOf } from "../../../services/meter/registry/time-quantiles.js";
 import { View } from "../../../services/meter/streams/view.js";
@@ -188,4 +188,21 @@ describe("how jobs end", () => {
     rig.stats.forget(() => false);
     assert.equal(rig.stats.window("adder"), undefined);
   });
+});
+
+it("time histogram - what metrics show below a bound is what was below it", () => {
+  const histogram = new TimeHistogram();
+  const random = seededRandom(5);
+  const times = Array.from({ length: 3_000 }, () => 2 ** (random() * 22 - 4));
+  for (const ms of times) histogram.add(ms);
+  const { below, all } = histogram.below(DURATION_BOUNDS_MS);
+  assert.deepEqual(
+    below,
+    DURATION_BOUNDS_MS.map((bound) => times.filter((ms) => ms < bound).length),
+  );
+  assert.equal(all, times.length);
+  const both = new TimeHistogram();
+  both.addAll(histogram);
+  both.addAll(histogram);
+  assert.equal(both.below([1]).all, 2 * all);
 });
