@@ -106,6 +106,15 @@ export class LaneStore {
     return this.#ask(({ consumers }) => consumers.info(stream, consumer));
   }
 
+  /**
+   * Lets a consumer bring nothing until a time; a time that has passed resumes it.
+   *
+   * @returns whether it is paused now; undefined when it is not there. @throws PoolError
+   */
+  async pauseConsumer(stream: string, consumer: string, until: Date): Promise<boolean | undefined> {
+    return (await this.#ask(({ consumers }) => consumers.pause(stream, consumer, until)))?.paused;
+  }
+
   /** @throws PoolError */
   async addStream(settings: StreamSettings): Promise<StreamInfo> {
     const added = await this.#ask(({ streams }) => streams.add({ ...settings }));
