@@ -11,6 +11,7 @@ import { encodeDurableJob } from "../../mesh/durable/job.js";
 import { encodeRunTime, type RunTime } from "../../mesh/durable/later/run-time.js";
 import type { DurableNames } from "../../mesh/durable/names.js";
 import { PoolError } from "../../mesh/errors.js";
+import { parseJson } from "../../mesh/job/codec.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
 import { delay } from "../../mesh/link/runtime.js";
@@ -60,7 +61,7 @@ function readReceipt({ id }: NewJob, msg: Parameters<typeof headersOf>[0] & { re
   const headers = headersOf(msg);
   if (headers?.get(HEADER.error)) throw readErrorHeaders(headers);
   try {
-    const said = JSON.parse(Buffer.from(msg.data).toString()) as Readonly<Record<keyof StoredJob, unknown>>;
+    const said = parseJson(Buffer.from(msg.data).toString()) as Readonly<Record<keyof StoredJob, unknown>>;
     const runAt = new Date(String(said.runAt));
     const isLater = typeof said.runAt === "string" && !Number.isNaN(runAt.getTime());
     if (typeof said.sequence === "number") {

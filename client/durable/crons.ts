@@ -10,7 +10,7 @@ import { listCrons } from "../../mesh/durable/later/list-crons.js";
 import type { DurableNames } from "../../mesh/durable/names.js";
 import type { LaneStore } from "../../mesh/durable/store.js";
 import { PoolError } from "../../mesh/errors.js";
-import { checkPayload } from "../../mesh/job/codec.js";
+import { checkPayload, parseJson } from "../../mesh/job/codec.js";
 import { DEFAULT_TIMEOUT_MS, type Payload, toBytes } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
@@ -123,7 +123,7 @@ export class Crons {
     const said = headersOf(answer.msg);
     if (said?.get(HEADER.error)) throw readErrorHeaders(said);
     try {
-      return JSON.parse(Buffer.from(answer.msg.data).toString()) as Readonly<Record<string, unknown>>;
+      return parseJson(Buffer.from(answer.msg.data).toString()) as Readonly<Record<string, unknown>>;
     } catch {
       throw new PoolError("internal", "the answer is none of a manager with the durable lane");
     }
