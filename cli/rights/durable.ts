@@ -65,7 +65,8 @@ function clientRights(roots: readonly string[], streams: Streams): Added {
         right(`${root}.lookup`, "who holds a job"),
         right(`${root}.discard`, "cancels of stored jobs"),
       ]),
-      ...reads([...streams.jobs, ...streams.later, ...streams.outcomes]),
+      ...reads([...streams.jobs, ...streams.outcomes]),
+      ...laterReads(streams),
     ],
     subscribe: roots.map((root) => right(`${root}.ended.*`, "outcomes, as they are stored")),
   };
@@ -96,7 +97,8 @@ function meterPublish(roots: readonly string[], streams: Streams, pools: readonl
   return [
     ...roots.map((root) => right(`${root}.durable.*.*`, "dead letters that are run again")),
     ...(pools === undefined ? [right("$JS.API.STREAM.NAMES", "which pools have a lane")] : []),
-    ...reads([...streams.jobs, ...streams.later, ...streams.outcomes]),
+    ...reads([...streams.jobs, ...streams.outcomes]),
+    ...laterReads(streams),
     ...operatorPublish(streams),
   ];
 }
@@ -125,11 +127,12 @@ function managerPublish(
     ...each(jobs, (stream) => right(`$JS.API.CONSUMER.PAUSE.${stream}.*`, "pauses that it is asked for")),
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.INFO.${stream}.*`, "whether consumers are there")),
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.CREATE.${stream}.>`, CREATE)),
-    ...each(pulled, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
+    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
     ...each(all, (stream) => right(`$JS.API.STREAM.INFO.${stream}`, "whether streams are there")),
     ...each(all, (stream) => right(`$JS.API.STREAM.CREATE.${stream}`, CREATE)),
-    ...each([...dead, ...claims, ...pulled], (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over")),
-    ...reads(all),
+    ...each([...dead, ...claims, ...jobs], (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over")),
+    ...each(later, (stream) => right(`$JS.API.STREAM.MSG.*.${stream}`, "what waits for its time, and what is over")),
+    ...reads(all.filter((stream) => stream === "*" || !later.includes(stream))),
   ];
 }
 
@@ -159,6 +162,11 @@ function reads(streams: readonly string[]): Right[] {
     ...(stream === "*" ? [] : [right(`$JS.API.DIRECT.GET.${stream}.>`, "what a stream has, by subject")]),
     right(`$JS.API.STREAM.MSG.GET.${stream}`, "the same, from the stream's leader"),
   ]);
+}
+
+/** What waits for its time is read from the stream's leader only: what an operator of a broker grants has to fit into a token. */
+function laterReads({ later }: Streams): Right[] {
+  return each(later, (stream) => right(`$JS.API.STREAM.MSG.GET.${stream}`, "what waits for its time"));
 }
 
 /** An acknowledgement's subject names the stream, in newer brokers after two tokens more. */

@@ -79,7 +79,7 @@ async function listLater(
   const endAtMs = bus.runtime.now() + PAGE_LIMIT_MS;
   const jobs: JobLookup[] = [];
   for (let from = after + 1; ; ) {
-    const job = toLater(await store.next(names.laterStream(pool), names.allLater(pool), from));
+    const job = toLater(await store.nextDecisive(names.laterStream(pool), names.allLater(pool), from));
     if (job === undefined) return { jobs, next: undefined };
     from = job.sequence + 1;
     if (names.isLaterJob(job.subject)) jobs.push(toLookup(reads.laterToLive(job), undefined));

@@ -75,6 +75,12 @@ export class LaneStore {
     return this.#show(stream, { seq: fromSequence, next_by_subj: subject });
   }
 
+  /** The same from the stream's leader. @throws PoolError */
+  nextDecisive(stream: string, subject: string, fromSequence: number): Promise<Stored | undefined> {
+    const query = { seq: fromSequence, next_by_subj: subject };
+    return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, query as MsgRequest)));
+  }
+
   /** Deletes one message; false when it is not there. @throws PoolError */
   async delete(stream: string, sequence: number): Promise<boolean> {
     return (await this.#ask(({ streams }) => streams.deleteMessage(stream, sequence, false))) ?? false;

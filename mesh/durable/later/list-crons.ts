@@ -10,7 +10,7 @@ export async function listCrons({ names, store }: LaterPlaces, pool: string): Pr
   const crons: Cron[] = [];
   if ((await store.streamInfo(names.laterStream(pool))) === undefined) return crons;
   for (let from = 1; crons.length < MAX_CRONS; ) {
-    const stored = await store.next(names.laterStream(pool), names.everyLater("cron", pool), from);
+    const stored = await store.nextDecisive(names.laterStream(pool), names.everyLater("cron", pool), from);
     if (stored === undefined) break;
     crons.push(toCron(stored));
     from = stored.sequence + 1;

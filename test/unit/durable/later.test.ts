@@ -93,7 +93,8 @@ test("later - what a killed broker has kept is moved once more and deleted; what
   const stored = [message(3, true), message(5, false), message(6, true), message(9, true)];
   const store = {
     consumerInfo: async () => ({ ack_floor: { stream_seq: 7 } }),
-    next: async (_stream: string, _subject: string, from: number) => stored.find(({ sequence }) => sequence >= from),
+    nextDecisive: async (_stream: string, _subject: string, from: number) =>
+      stored.find(({ sequence }) => sequence >= from),
     delete: async (_stream: string, sequence: number) => {
       const at = stored.findIndex((each) => each.sequence === sequence);
       stored.splice(at, 1);

@@ -16,7 +16,7 @@ import { DEFAULT_TIMEOUT_MS } from "../../../../mesh/job/job.js";
 export interface DueLeftoversParts {
   readonly pool: string;
   readonly names: DurableNames;
-  readonly store: Pick<LaneStore, "consumerInfo" | "next" | "delete">;
+  readonly store: Pick<LaneStore, "consumerInfo" | "nextDecisive" | "delete">;
   /** Stores a job in its pool's stream. @returns false when that is to be tried again. @throws PoolError */
   readonly move: (job: Stored) => Promise<boolean>;
 }
@@ -66,7 +66,7 @@ export class DueLeftovers {
     const stream = names.laterStream(pool);
     const floor = (await store.consumerInfo(stream, DUE))?.ack_floor.stream_seq ?? 0;
     for (let from = 1, count = 0; from <= floor && count < MOST_AT_ONCE; count += 1) {
-      const job = await store.next(stream, names.everyLater("due", pool), from);
+      const job = await store.nextDecisive(stream, names.everyLater("due", pool), from);
       if (job === undefined || job.sequence > floor) return;
       if (!keepsOutcome(job) || (await move(job))) await store.delete(stream, job.sequence);
       from = job.sequence + 1;
