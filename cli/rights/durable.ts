@@ -66,7 +66,7 @@ function clientRights(roots: readonly string[], streams: Streams): Added {
         right(`${root}.discard`, "cancels of stored jobs"),
       ]),
       ...reads([...streams.jobs, ...streams.outcomes]),
-      ...laterReads(streams),
+      ...laterReads(streams.later),
     ],
     subscribe: roots.map((root) => right(`${root}.ended.*`, "outcomes, as they are stored")),
   };
@@ -98,7 +98,7 @@ function meterPublish(roots: readonly string[], streams: Streams, pools: readonl
     ...roots.map((root) => right(`${root}.durable.*.*`, "dead letters that are run again")),
     ...(pools === undefined ? [right("$JS.API.STREAM.NAMES", "which pools have a lane")] : []),
     ...reads([...streams.jobs, ...streams.outcomes]),
-    ...laterReads(streams),
+    ...laterReads(streams.later),
     ...operatorPublish(streams),
   ];
 }
@@ -127,11 +127,11 @@ function managerPublish(
     ...each(jobs, (stream) => right(`$JS.API.CONSUMER.PAUSE.${stream}.*`, "pauses that it is asked for")),
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.INFO.${stream}.*`, "whether consumers are there")),
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.CREATE.${stream}.>`, CREATE)),
-    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
+    ...each(pulled, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
     ...each(all, (stream) => right(`$JS.API.STREAM.INFO.${stream}`, "whether streams are there")),
     ...each(all, (stream) => right(`$JS.API.STREAM.CREATE.${stream}`, CREATE)),
-    ...each([...dead, ...claims, ...jobs], (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over")),
-    ...each(later, (stream) => right(`$JS.API.STREAM.MSG.*.${stream}`, "what waits for its time, and what is over")),
+    ...each([...dead, ...claims, ...pulled], (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over")),
+    ...laterReads(later),
     ...reads(all.filter((stream) => stream === "*" || !later.includes(stream))),
   ];
 }
@@ -165,7 +165,7 @@ function reads(streams: readonly string[]): Right[] {
 }
 
 /** What waits for its time is read from the stream's leader only: what an operator of a broker grants has to fit into a token. */
-function laterReads({ later }: Streams): Right[] {
+function laterReads(later: readonly string[]): Right[] {
   return each(later, (stream) => right(`$JS.API.STREAM.MSG.GET.${stream}`, "what waits for its time"));
 }
 
