@@ -17,6 +17,7 @@ export { Client, type ClientOptions } from "./client/client.js";
 export type { ClientEventMap, ClientEvents } from "./client/client-events.js";
 /** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
 export type { Enqueued, EnqueueManyOptions } from "./client/durable/client-lane.js";
+export type { CronChange, CronOptions, Crons } from "./client/durable/crons.js";
 export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-letters.js";
 export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */
@@ -25,6 +26,8 @@ export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.
 export type { Receipt } from "./client/durable/receipt.js";
 export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
+export type { Cron } from "./mesh/durable/later/cron.js";
+export type { LanePause } from "./mesh/durable/pause/lane-pause.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
 export {
   CATALOGUE,

@@ -82,6 +82,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./inspect/tail.js"),
   },
   {
+    name: "cron",
+    group: JOBS,
+    summary: "list, set or remove cron schedules",
+    load: () => import("./durable/cron.js"),
+  },
+  {
+    name: "pause-pool",
+    group: JOBS,
+    summary: "let no stored job of a pool begin",
+    load: () => import("./durable/pause-pool.js"),
+  },
+  {
+    name: "resume-pool",
+    group: JOBS,
+    summary: "let stored jobs of a pool begin again",
+    load: () => import("./durable/resume-pool.js"),
+  },
+  {
     name: "dead",
     group: JOBS,
     summary: "list, show, retry or purge dead letters",

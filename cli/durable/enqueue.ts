@@ -1,8 +1,9 @@
 /** `poolmesh enqueue`: stores one job in the durable lane, and waits for its result when asked to. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { Client } from "../../client/client.js";
 import type { EnqueueOptions } from "../../client/durable/enqueue-options.js";
 import type { Receipt } from "../../client/durable/receipt.js";
+import { checkRunTime, MAX_AHEAD_MS } from "../../mesh/durable/later/run-time.js";
 import { toPoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT, EXIT_CODES_HELP } from "../exit-codes.js";
@@ -20,11 +21,13 @@ The job is stored when this prints its id: it survives this command, every manag
 every worker, and the broker's process. It needs a manager with --durable to run; none
 has to be there now. A job whose handler fails is run again, after a wait that doubles;
 after its last failure it is a dead letter (see poolmesh dead). A handler must bear to
-run twice, unless --once is given.
+run twice, unless --once is given. A job for later is stored by a manager, which must be there.
 
 Examples:
   poolmesh enqueue adder 41
   poolmesh enqueue adder 41 --wait
+  poolmesh enqueue report '{"month":11}' --run-at 2026-12-01T06:00:00Z
+  poolmesh enqueue reminder 7 --delay-ms 3600000
   poolmesh enqueue invoice - --id invoice-2026-0817 --max-attempts 10 < invoice.json
   poolmesh enqueue adder 41 --url https://manager:8080 --ca-file ca.pem --token-file ci.token
 
@@ -45,6 +48,8 @@ interface EnqueueFlags extends UrlFlags {
   readonly backoff?: EnqueueOptions["backoff"];
   readonly once?: boolean;
   readonly rerun?: boolean;
+  readonly runAt?: Date;
+  readonly delayMs?: number;
   readonly client?: string;
   readonly [name: string]: unknown;
 }
@@ -63,6 +68,8 @@ export function define(command: Command, shell: Shell): void {
     .option("--max-attempts <N>", "failures until it is a dead letter (default 5)", wholeNumber(1, 100))
     .option("--backoff <BASE-CAP>", "wait after the first failure and longest wait, ms (default 1000-600000)", backoff)
     .option("--once", "never run it a second time once it may have begun")
+    .option("--run-at <TIME>", "not before this time, such as 2026-12-24T18:00:00Z; needs nats-server 2.12", instant)
+    .option("--delay-ms <MS>", "the same as a time from now, milliseconds", wholeNumber(0, MAX_AHEAD_MS))
     .option("--rerun", "run it again although an outcome is kept under its id")
     .option("--client <NAME>", "whose turn it is among parked jobs")
     .option("--json", "print one JSON object: the receipt, or with --wait the outcome")
@@ -108,9 +115,10 @@ async function report(
   flags: EnqueueFlags,
   signal: AbortSignal,
 ): Promise<number> {
-  const { id, sequence, duplicate } = receipt;
+  const { id, sequence, duplicate, runAt } = receipt;
   if (!flags.wait && flags.waitMs === undefined) {
-    await shell.stdout.line(flags.json ? jsonLine({ id, sequence, duplicate }) : id);
+    const time = runAt === undefined ? {} : { runAt: runAt.toISOString() };
+    await shell.stdout.line(flags.json ? jsonLine({ id, sequence, duplicate, ...time }) : id);
     return EXIT.ok;
   }
   const begunAt = performance.now();
@@ -131,9 +139,21 @@ async function report(
 
 function toOptions(flags: EnqueueFlags): EnqueueOptions {
   const { id, priority, timeoutMs, expiresInMs, maxAttempts, backoff: wait, once, rerun, client } = flags;
-  const said = { id, timeoutMs, expiresInMs, maxAttempts, backoff: wait, rerun, client };
+  const { runAt, delayMs } = flags;
+  const said = { id, timeoutMs, expiresInMs, maxAttempts, backoff: wait, rerun, client, runAt, delayMs };
   const given = Object.entries(said).filter(([, value]) => value !== undefined);
   return { ...Object.fromEntries(given), priority, idempotent: !once };
+}
+
+/** @throws InvalidArgumentError */
+function instant(text: string): Date {
+  try {
+    const time = checkRunTime(text, undefined, Date.now());
+    if (time !== undefined && "at" in time) return new Date(time.at);
+  } catch {
+    // told below
+  }
+  throw new InvalidArgumentError("Use a time with its zone, such as 2026-12-24T18:00:00Z, at most ten years ahead.");
 }
 
 /** @throws InvalidArgumentError */

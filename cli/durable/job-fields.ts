@@ -3,7 +3,8 @@ import type { JobLookup } from "../../client/durable/job-reads.js";
 import { errorFields, type ResultForm, resultFields } from "../output/result-fields.js";
 
 export function jobFields(job: JobLookup, form: ResultForm = "auto"): Record<string, unknown> {
-  const { id, state, attempt, maxAttempts, worker, priority, sequence, enqueuedAt, endedAt, client, outcome } = job;
+  const { id, state, attempt, maxAttempts, worker, priority, sequence, runAt, enqueuedAt, endedAt, client, outcome } =
+    job;
   return {
     id,
     state,
@@ -12,6 +13,7 @@ export function jobFields(job: JobLookup, form: ResultForm = "auto"): Record<str
     worker,
     ...(priority === undefined ? {} : { priority }),
     sequence,
+    ...(runAt === undefined ? {} : { runAt: runAt.toISOString() }),
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: enqueuedAt.toISOString() }),
     ...(endedAt === undefined ? {} : { endedAt: endedAt.toISOString() }),
     ...(client === "" ? {} : { client }),

@@ -115,8 +115,9 @@ function none(error: unknown): undefined {
 }
 
 function linesOf(pool: string, job: JobLookup, nowMs: number): string[] {
-  const { id, state, attempt, maxAttempts, worker, priority, enqueuedAt, endedAt, client, outcome } = job;
+  const { id, state, attempt, maxAttempts, worker, priority, runAt, enqueuedAt, endedAt, client, outcome } = job;
   const ago = (at: Date): string => `${at.toISOString()}, ${duration(nowMs - at.getTime())} ago`;
+  const when = (at: Date): string => `${at.toISOString()}, ${untilText(at.getTime() - nowMs)}`;
   const rows: (readonly [label: string, text: string])[] = [["job", id]];
   const add = (label: string, text: string | undefined): unknown => text && rows.push([label, text]);
   add("state", outcome === undefined ? state : outcome.ok ? "ended: succeeded" : `ended: ${outcome.error.reason}`);
@@ -124,6 +125,7 @@ function linesOf(pool: string, job: JobLookup, nowMs: number): string[] {
   add("worker", worker);
   add("priority", priority);
   add("client", client);
+  add("runs", runAt && when(runAt));
   add("enqueued", enqueuedAt && ago(enqueuedAt));
   add("ended", endedAt && ago(endedAt));
   if (outcome?.ok) add("result", shown(outcome.result.payload));
@@ -133,6 +135,11 @@ function linesOf(pool: string, job: JobLookup, nowMs: number): string[] {
     if (outcome.error.reason !== "canceled") add("see", `poolmesh dead ${pool} show ${id}`);
   }
   return rows.map(([label, text]) => `${label.padEnd(9)} ${text}`);
+}
+
+/** How far away a time is. */
+export function untilText(ms: number): string {
+  return ms > 0 ? `in ${duration(ms)}` : "due";
 }
 
 function shown(payload: Uint8Array): string {

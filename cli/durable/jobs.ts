@@ -15,6 +15,7 @@ import { tableLines } from "../output/table.js";
 import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { untilText } from "./job.js";
 import { jobFields } from "./job-fields.js";
 import { type LaneSource, withLaneSource } from "./lane-source.js";
 
@@ -24,6 +25,7 @@ Lists the jobs of the durable lane in the order in which they were stored:
   held      at a manager, for a slot
   running   at a worker
   retrying  it failed, and is not due yet
+Jobs that wait for their time are in a list of their own: --state scheduled.
 A job that has ended is no more in this list: see poolmesh job.
 
 With --live it lists the jobs that managers have now and the last ones that they had, of
@@ -37,13 +39,14 @@ Examples:
   poolmesh jobs --live
   poolmesh jobs adder --live --state failed
   poolmesh jobs invoice --state retrying
+  poolmesh jobs invoice --state scheduled
   poolmesh jobs invoice --limit 10000 --json
   poolmesh jobs invoice --url https://manager:8080 --ca-file ca.pem --token-file ci.token`;
 
 const DEFAULT_LIMIT = 100;
 
 type StoredState = Exclude<JobLookup["state"], "ended">;
-const STORED_STATES: readonly StoredState[] = ["queued", "held", "running", "retrying"];
+const STORED_STATES: readonly StoredState[] = ["scheduled", "queued", "held", "running", "retrying"];
 const LIVE_STATES = Object.keys(STATE_WORDS) as StateWord[];
 
 interface JobsFlags extends UrlFlags, FilterFlags {
@@ -146,12 +149,13 @@ function tableOf(jobs: readonly JobLookup[], nowMs: number): string[] {
     { title: "PRIORITY" },
     { title: "AGE" },
     { title: "ATTEMPT", align: "right" as const },
-    { title: "WORKER" },
   ];
-  const rows = jobs.map(({ id, state, priority = "", enqueuedAt, attempt, maxAttempts, worker }) => {
+  const isLater = jobs.some(({ runAt }) => runAt !== undefined);
+  const rows = jobs.map(({ id, state, priority = "", enqueuedAt, runAt, attempt, maxAttempts, worker }) => {
     const age = enqueuedAt === undefined ? "" : duration(nowMs - enqueuedAt.getTime());
     const attempts = maxAttempts === undefined ? String(attempt) : `${attempt} of ${maxAttempts}`;
-    return [id, state, priority, age, attempts, worker].map((text) => ({ text }));
+    const last = isLater ? runAt && untilText(runAt.getTime() - nowMs) : worker;
+    return [id, state, priority, age, attempts, last ?? ""].map((text) => ({ text }));
   });
-  return tableLines(columns, rows);
+  return tableLines([...columns, { title: isLater ? "RUNS" : "WORKER" }], rows);
 }

@@ -3,9 +3,11 @@ import { type JobPage, type JobPageOptions, listJobs } from "../../client/durabl
 import { type JobLookup, JobReads } from "../../client/durable/job-reads.js";
 import { type LanesView, readLanes } from "../../mesh/durable/lanes-view.js";
 import { DurableNames } from "../../mesh/durable/names.js";
+import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
+import { type PauseParts, pausePool, resumePool } from "../../mesh/durable/pause/pool-pause.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { type Link, withLink } from "../link.js";
-import { readRemote, type UrlFlags } from "../remote/remote-options.js";
+import { ownToken, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 
 /** What can be asked. Each rejects with a PoolError. */
@@ -14,18 +16,27 @@ export interface LaneSource {
   lookup(pool: string, id: string): Promise<JobLookup>;
   /** @param pool undefined for all pools, and the streams that they share */
   lanes(pool: string | undefined): Promise<LanesView>;
+  /** @param forMs undefined until it is resumed */
+  pause(pool: string, forMs: number | undefined): Promise<LanePause>;
+  resume(pool: string): Promise<void>;
 }
 
-/** Runs `work` with what the flags name: a manager with --url, else the broker. @throws PoolError */
+/**
+ * Runs `work` with what the flags name: a manager with --url, else the broker.
+ *
+ * @param how `controls`: the work needs the right to control, so a manager on this machine is shown the control token
+ * @throws PoolError
+ */
 export async function withLaneSource<T>(
   shell: Shell,
   flags: UrlFlags & Readonly<Record<string, unknown>>,
   work: (source: LaneSource) => Promise<T>,
+  { controls = false }: { readonly controls?: boolean } = {},
 ): Promise<T> {
   const remote = readRemote(shell, flags);
   if (remote.url !== undefined) {
     const { RemoteLane } = await import("../remote/remote-lane.js");
-    return work(new RemoteLane(remote.url, remote));
+    return work(new RemoteLane(remote.url, remote, controls ? ownToken(shell, remote.url, remote) : undefined));
   }
   return withLink(shell, { ...flags, pool: undefined }, (link) => work(new StreamLane(link)));
 }
@@ -51,6 +62,18 @@ class StreamLane implements LaneSource {
 
   lanes(pool: string | undefined): Promise<LanesView> {
     return readLanes(this.#store, this.#names, pool, "; start a manager with --durable");
+  }
+
+  pause(pool: string, forMs: number | undefined): Promise<LanePause> {
+    return pausePool(this.#pauseParts, pool, forMs, this.#link.bus.runtime.wallNow());
+  }
+
+  resume(pool: string): Promise<void> {
+    return resumePool(this.#pauseParts, pool);
+  }
+
+  get #pauseParts(): PauseParts {
+    return { names: this.#names, store: this.#store, brokerVersion: this.#link.bus.nc.info?.version };
   }
 
   #parts(pool: string) {

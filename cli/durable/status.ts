@@ -11,11 +11,12 @@ import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
 import { withLaneSource } from "./lane-source.js";
+import { pausedText } from "./pause-pool.js";
 
 const HELP = `
-For each pool: jobs that wait in the stream, jobs that managers have or that wait after a
-failure, dead letters, and the age of the oldest job. For each stream: how full it is, and
-what is set otherwise than Poolmesh sets it. Nothing is changed.
+For each pool: jobs that wait for their time, jobs that wait in the stream, jobs that managers
+have or that wait after a failure, dead letters, and the age of the oldest job. For each
+stream: how full it is, and what is set otherwise than Poolmesh sets it. Nothing is changed.
 
 Examples:
   poolmesh durable
@@ -48,8 +49,9 @@ export function define(command: Command, shell: Shell): void {
 }
 
 function fieldsOf({ lanes, streams }: LanesView): Record<string, unknown> {
-  const each = ({ pool, queued, delivered, dead, oldestAt }: LaneLine): Record<string, unknown> => {
-    return { pool, queued, delivered, dead, ...(oldestAt ? { oldestAt: oldestAt.toISOString() } : {}) };
+  const each = ({ pool, scheduled, queued, delivered, dead, oldestAt, paused }: LaneLine): Record<string, unknown> => {
+    const oldest = oldestAt === undefined ? {} : { oldestAt: oldestAt.toISOString() };
+    return { pool, scheduled, queued, delivered, dead, ...oldest, ...(paused === undefined ? {} : { paused }) };
   };
   return { lanes: lanes.map(each), streams };
 }
@@ -57,9 +59,10 @@ function fieldsOf({ lanes, streams }: LanesView): Record<string, unknown> {
 function linesOf({ lanes, streams }: LanesView, nowMs: number): string[] {
   const right = (title: string) => ({ title, align: "right" as const });
   const cells = (texts: readonly string[]) => texts.map((text) => ({ text }));
-  const laneRows = lanes.map(({ pool, queued, delivered, dead, oldestAt }) =>
+  const laneRows = lanes.map(({ pool, scheduled, queued, delivered, dead, oldestAt }) =>
     cells([
       pool,
+      count(scheduled),
       count(queued),
       count(delivered),
       count(dead),
@@ -74,13 +77,18 @@ function linesOf({ lanes, streams }: LanesView, nowMs: number): string[] {
       String(stream.replicas),
     ]),
   );
-  const laneColumns = [{ title: "POOL" }, right("QUEUED"), right("DELIVERED"), right("DEAD"), { title: "OLDEST" }];
+  const figures = ["SCHEDULED", "QUEUED", "DELIVERED", "DEAD"].map(right);
+  const laneColumns = [{ title: "POOL" }, ...figures, { title: "OLDEST" }];
   const streamColumns = [{ title: "STREAM" }, right("MESSAGES"), right("SIZE"), right("COPIES")];
   return [
-    ...(lanes.length === 0 ? [] : [...tableLines(laneColumns, laneRows), ""]),
+    ...(lanes.length === 0 ? [] : [...tableLines(laneColumns, laneRows), ...pauses(lanes), ""]),
     ...tableLines(streamColumns, streamRows),
     ...differing(streams),
   ];
+}
+
+function pauses(lanes: readonly LaneLine[]): string[] {
+  return lanes.flatMap(({ pool, paused }) => (paused === undefined ? [] : [`${pool} is ${pausedText(paused)}`]));
 }
 
 function differing(streams: readonly StreamStatus[]): string[] {

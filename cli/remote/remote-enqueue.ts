@@ -1,4 +1,5 @@
 /** One stored job through a manager's HTTP interface, and its receipt. */
+import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import type { EnqueueOptions } from "../../client/durable/enqueue-options.js";
 import type { WaitOptions } from "../../client/durable/outcome-wait.js";
@@ -27,7 +28,7 @@ export async function enqueueRemote(
 ): Promise<Receipt> {
   const service = createClient(DurableService, remoteTransport(url, "url", flags));
   const { id = "", timeoutMs = 0, expiresInMs = 0, maxAttempts = 0, backoff, priority = "normal" } = options;
-  const { idempotent = true, rerun = false, client = "" } = options;
+  const { idempotent = true, rerun = false, client = "", runAt, delayMs } = options;
   const request = {
     pool,
     input: { case: "payload", value: payload },
@@ -39,11 +40,19 @@ export async function enqueueRemote(
     idempotent,
     rerun,
     client,
+    ...(runAt === undefined ? {} : { runAt: timestampFromDate(new Date(runAt)) }),
+    ...(delayMs === undefined ? {} : { delayMs: BigInt(delayMs) }),
     ...(backoff === undefined ? {} : { backoff: { baseMs: BigInt(backoff.baseMs), capMs: BigInt(backoff.capMs) } }),
   } as const;
   try {
-    const { jobId, sequence, duplicate } = await service.enqueue(request, { timeoutMs: ENQUEUE_LIMIT_MS });
-    const stored = { id: jobId, sequence: Number(sequence), duplicate };
+    const answer = await service.enqueue(request, { timeoutMs: ENQUEUE_LIMIT_MS });
+    const { jobId, sequence, duplicate } = answer;
+    const stored = {
+      id: jobId,
+      sequence: Number(sequence),
+      duplicate,
+      runAt: answer.runAt && timestampDate(answer.runAt),
+    };
     return new Receipt(stored, (wait) => untilEnded(jobId, wait));
   } catch (thrown) {
     throw remoteFailure(thrown, url);

@@ -1,4 +1,5 @@
 /** Stored jobs and their lanes through a manager's HTTP interface, for those who have no connection to the broker. */
+import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient } from "@connectrpc/connect";
 import type { JobPage, JobPageOptions } from "../../client/durable/job-list.js";
@@ -9,9 +10,12 @@ import {
   type JobOutcome,
   JobState,
   type JobStatus,
+  type LanePause as LanePauseMessage,
+  LanePauseSchema,
   PayloadForm,
 } from "../../gen/poolmesh/v1/durable_pb.js";
 import type { LanesView } from "../../mesh/durable/lanes-view.js";
+import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import { PoolError } from "../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../mesh/job/job.js";
 import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
@@ -25,9 +29,10 @@ export class RemoteLane implements LaneSource {
   readonly #service: Client<typeof DurableService>;
 
   /** @throws PoolError `invalid_argument` naming a flag */
-  constructor(url: string, flags: RemoteFlags) {
+  constructor(url: string, flags: RemoteFlags, ownToken?: string) {
     this.#url = url;
-    this.#service = createClient(DurableService, remoteTransport(url, "url", flags));
+    const options = ownToken === undefined ? {} : { ownToken };
+    this.#service = createClient(DurableService, remoteTransport(url, "url", flags, options));
   }
 
   async page(pool: string, { state, limit = 0, after = 0 }: JobPageOptions): Promise<JobPage> {
@@ -49,14 +54,26 @@ export class RemoteLane implements LaneSource {
     return { ...toLookup(job), ...(ended === undefined ? {} : { outcome: ended }) };
   }
 
+  async pause(pool: string, forMs: number | undefined): Promise<LanePause> {
+    const request = { pool, forMs: BigInt(forMs ?? 0) };
+    const { paused } = await within(this.#url, (options) => this.#service.pausePool(request, options));
+    return toPause(paused ?? create(LanePauseSchema));
+  }
+
+  async resume(pool: string): Promise<void> {
+    await within(this.#url, (options) => this.#service.resumePool({ pool }, options));
+  }
+
   async lanes(pool: string | undefined): Promise<LanesView> {
     const answer = await within(this.#url, (options) => this.#service.getLanes({ pool: pool ?? "" }, options));
     return {
-      lanes: answer.lanes.map(({ pool: name, queued, delivered, dead, oldestAt }) => ({
+      lanes: answer.lanes.map(({ pool: name, queued, delivered, dead, scheduled, oldestAt, paused }) => ({
         pool: name,
         queued: Number(queued),
         delivered: Number(delivered),
         dead: Number(dead),
+        scheduled: Number(scheduled),
+        paused: paused && toPause(paused),
         oldestAt: oldestAt === undefined ? undefined : timestampDate(oldestAt),
       })),
       streams: answer.streams.map(({ name, messages, maxMessages, bytes, maxBytes, replicas, differences }) => ({
@@ -72,8 +89,15 @@ export class RemoteLane implements LaneSource {
   }
 }
 
+function toPause({ levels, until }: LanePauseMessage): LanePause {
+  return {
+    levels: levels.map((level) => keyOf(PROTO_PRIORITIES, level)).filter((level) => level !== undefined),
+    until: until && timestampDate(until),
+  };
+}
+
 function toLookup(job: JobStatus): JobLookup {
-  const { jobId: id, attempt, maxAttempts, worker, sequence, enqueuedAt, endedAt, client } = job;
+  const { jobId: id, attempt, maxAttempts, worker, sequence, runAt, enqueuedAt, endedAt, client } = job;
   const priority = keyOf(PROTO_PRIORITIES, job.priority);
   return {
     id,
@@ -84,6 +108,7 @@ function toLookup(job: JobStatus): JobLookup {
     client,
     ...(maxAttempts === 0 ? {} : { maxAttempts }),
     ...(priority === undefined ? {} : { priority }),
+    ...(runAt === undefined ? {} : { runAt: timestampDate(runAt) }),
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: timestampDate(enqueuedAt) }),
     ...(endedAt === undefined ? {} : { endedAt: timestampDate(endedAt) }),
   };

@@ -14,6 +14,8 @@ import type { Right, RightSet, Role } from "./table.js";
 /** Which streams, by what they hold. Each is a name, or `*` for any. */
 interface Streams {
   readonly jobs: readonly string[];
+  /** Jobs that wait for their time. */
+  readonly later: readonly string[];
   readonly outcomes: readonly string[];
   readonly dead: readonly string[];
   readonly claims: readonly string[];
@@ -43,10 +45,10 @@ export function durableRights(
       return clientRights(roots, streams);
     case "operator": {
       const { publish, subscribe } = clientRights(roots, streams);
-      return { publish: [...publish, ...operatorPublish(streams)], subscribe };
+      return { publish: [...publish, ...lanePublish(roots, streams), ...operatorPublish(streams)], subscribe };
     }
     case "manager":
-      return { publish: managerPublish(roots, name, streams), subscribe: managerSubscribe(roots, name) };
+      return { publish: managerPublish(roots, name, streams), subscribe: managerSubscribe(roots, name, streams) };
     case "meter":
       return { publish: meterPublish(roots, streams, pools), subscribe: [] };
     case "worker":
@@ -64,9 +66,20 @@ function clientRights(roots: readonly string[], streams: Streams): Added {
         right(`${root}.discard`, "cancels of stored jobs"),
       ]),
       ...reads([...streams.jobs, ...streams.outcomes]),
+      ...laterReads(streams.later),
     ],
     subscribe: roots.map((root) => right(`${root}.ended.*`, "outcomes, as they are stored")),
   };
+}
+
+function lanePublish(roots: readonly string[], { jobs }: Streams): Right[] {
+  return [
+    ...roots.flatMap((root) => [
+      right(`${root}.lane`, "pauses of a lane, through a manager"),
+      right(`${root}.cron`, "cron schedules, through a manager"),
+    ]),
+    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.PAUSE.${stream}.*`, "pauses of a lane")),
+  ];
 }
 
 function operatorPublish({ all, dead, jobs }: Streams): Right[] {
@@ -85,11 +98,17 @@ function meterPublish(roots: readonly string[], streams: Streams, pools: readonl
     ...roots.map((root) => right(`${root}.durable.*.*`, "dead letters that are run again")),
     ...(pools === undefined ? [right("$JS.API.STREAM.NAMES", "which pools have a lane")] : []),
     ...reads([...streams.jobs, ...streams.outcomes]),
+    ...laterReads(streams.later),
     ...operatorPublish(streams),
   ];
 }
 
-function managerPublish(roots: readonly string[], manager: string, { all, jobs, dead, claims }: Streams): Right[] {
+function managerPublish(
+  roots: readonly string[],
+  manager: string,
+  { all, jobs, later, dead, claims }: Streams,
+): Right[] {
+  const pulled = [...jobs, ...later];
   return [
     ...roots.flatMap((root) => [
       right(`${root}.held.${manager}`, "which jobs it holds"),
@@ -97,31 +116,40 @@ function managerPublish(roots: readonly string[], manager: string, { all, jobs, 
       right(`${root}.lookup.*`, "whether another manager is there"),
       right(`${root}.discard`, "cancels of stored jobs, for callers over HTTP"),
       right(`${root}.durable.*.*`, "jobs that it was asked to store"),
+      right(`${root}.later.*`, "jobs that wait for their time"),
+      right(`${root}.cron.*`, "cron schedules"),
       right(`${root}.outcome.*`, "outcomes, to their stream"),
       right(`${root}.dead.*`, "dead letters"),
       right(`${root}.claim.*`, "that a job which may run once begins"),
     ]),
-    ...each(jobs, (stream) => acks(stream)),
-    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.MSG.NEXT.${stream}.*`, "stored jobs")),
-    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.INFO.${stream}.*`, "whether consumers are there")),
-    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.CREATE.${stream}.>`, CREATE)),
-    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
+    ...each(pulled, (stream) => acks(stream)),
+    ...each(pulled, (stream) => right(`$JS.API.CONSUMER.MSG.NEXT.${stream}.*`, "stored jobs")),
+    ...each(jobs, (stream) => right(`$JS.API.CONSUMER.PAUSE.${stream}.*`, "pauses that it is asked for")),
+    ...each(pulled, (stream) => right(`$JS.API.CONSUMER.INFO.${stream}.*`, "whether consumers are there")),
+    ...each(pulled, (stream) => right(`$JS.API.CONSUMER.CREATE.${stream}.>`, CREATE)),
+    ...each(pulled, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
     ...each(all, (stream) => right(`$JS.API.STREAM.INFO.${stream}`, "whether streams are there")),
     ...each(all, (stream) => right(`$JS.API.STREAM.CREATE.${stream}`, CREATE)),
-    ...each([...dead, ...claims, ...jobs], (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over")),
-    ...reads(all),
+    ...each([...dead, ...claims, ...pulled], (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over")),
+    ...laterReads(later),
+    ...reads(all.filter((stream) => stream === "*" || !later.includes(stream))),
   ];
 }
 
-function managerSubscribe(roots: readonly string[], manager: string): Right[] {
-  return roots.flatMap((root) => [
+function managerSubscribe(roots: readonly string[], manager: string, { jobs }: Streams): Right[] {
+  const advisories = "$JS.EVENT.ADVISORY.CONSUMER.PAUSE";
+  const ofStreams = each(jobs, (stream) => right(`${advisories}.${stream}.*`, "that a lane is paused, or goes on"));
+  const ofPools = roots.flatMap((root) => [
     right(`${root}.enqueue`, "jobs to store: each goes to one member of the group", QUEUE_MANAGERS),
     right(`${root}.discard`, "cancels of stored jobs", QUEUE_MANAGERS),
+    right(`${root}.lane`, "pauses of a lane", QUEUE_MANAGERS),
+    right(`${root}.cron`, "cron schedules to set and remove", QUEUE_MANAGERS),
     right(`${root}.lookup`, "who holds a job"),
     right(`${root}.lookup.${manager}`, "whether it is there"),
     right(`${root}.held.*`, "which jobs other managers hold"),
     right(`${root}.ended.*`, "outcomes, as they are stored, for callers over HTTP that wait"),
   ]);
+  return [...ofPools, ...ofStreams];
 }
 
 /** Not needed any more once the streams are there. */
@@ -136,6 +164,11 @@ function reads(streams: readonly string[]): Right[] {
   ]);
 }
 
+/** What waits for its time is read from the stream's leader only: what an operator of a broker grants has to fit into a token. */
+function laterReads(later: readonly string[]): Right[] {
+  return each(later, (stream) => right(`$JS.API.STREAM.MSG.GET.${stream}`, "what waits for its time"));
+}
+
 /** An acknowledgement's subject names the stream, in newer brokers after two tokens more. */
 function acks(stream: string): Right[] {
   const why = "that a stored job is over, or still runs";
@@ -144,11 +177,13 @@ function acks(stream: string): Right[] {
 }
 
 function streamsOf(prefix: string, pools: readonly string[] | undefined): Streams {
-  if (pools === undefined) return { jobs: ["*"], outcomes: ["*"], dead: ["*"], claims: ["*"], all: ["*"] };
+  if (pools === undefined)
+    return { jobs: ["*"], later: ["*"], outcomes: ["*"], dead: ["*"], claims: ["*"], all: ["*"] };
   const names = new DurableNames(prefix);
   const jobs = pools.map((pool) => names.jobsStream(pool));
+  const later = pools.map((pool) => names.laterStream(pool));
   const shared = { outcomes: [names.outcomesStream], dead: [names.deadStream], claims: [names.claimsStream] };
-  return { jobs, ...shared, all: [...jobs, ...Object.values(shared).flat()] };
+  return { jobs, later, ...shared, all: [...jobs, ...later, ...Object.values(shared).flat()] };
 }
 
 /** One right or more for each stream, each stream once. */

@@ -5,6 +5,7 @@
  * is in mesh/durable/enqueue.ts, how an outcome is awaited in outcome-wait.ts.
  */
 import { enqueue, type StoredJob } from "../../mesh/durable/enqueue.js";
+import { instantOf } from "../../mesh/durable/later/run-time.js";
 import { DurableNames, LEVELS } from "../../mesh/durable/names.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
 import { LaneStore } from "../../mesh/durable/store.js";
@@ -14,6 +15,7 @@ import { type Outcome, type Payload, toBytes } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
 import { checkName } from "../../mesh/wire/subjects.js";
+import { askLater } from "./ask-later.js";
 import { type CheckedOptions, checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
 import { type JobLookup, JobReads } from "./job-reads.js";
 import { type Notice, Notices } from "./notices.js";
@@ -44,6 +46,7 @@ export class ClientLane {
   readonly #store: LaneStore;
   readonly #publisher: StreamPublisher;
   readonly #notices: Notices;
+  readonly #inbox: Inbox;
   readonly #reads: JobReads;
   readonly #waits = new Set<OutcomeWait>();
 
@@ -55,6 +58,7 @@ export class ClientLane {
     this.#store = new LaneStore(bus);
     this.#publisher = new StreamPublisher(bus);
     this.#notices = new Notices(bus);
+    this.#inbox = inbox;
     this.#reads = new JobReads({ pool, bus, inbox, names: this.#names, store: this.#store });
   }
 
@@ -125,12 +129,12 @@ export class ClientLane {
   #storeJob(
     id: string,
     payload: Uint8Array,
-    { id: named, level, job, limitMs, rerun }: CheckedOptions,
+    { id: named, level, job, limitMs, rerun, time }: CheckedOptions,
     notice: Notice,
     afterOutcome: number,
   ): Promise<StoredJob> {
     const parts = { bus: this.#bus, names: this.#names, store: this.#store, publisher: this.#publisher };
-    return enqueue(parts, {
+    const given = {
       pool: this.#pool,
       id,
       isNamed: named !== undefined || rerun,
@@ -138,14 +142,19 @@ export class ClientLane {
       payload,
       job: { ...job, notify: notice.subject, afterOutcome },
       limitMs,
-    });
+    };
+    const nowMs = this.#bus.runtime.wallNow();
+    return time !== undefined && instantOf(time, nowMs) > nowMs
+      ? askLater({ ...parts, inbox: this.#inbox }, given, time)
+      : enqueue(parts, given);
   }
 
-  #receipt(stored: StoredJob, { level }: CheckedOptions, notice: Notice, after: number): Receipt {
-    // The manager notifies who enqueued the job first.
-    if (stored.duplicate) this.#notices.close(notice);
-    const levels = stored.duplicate ? LEVELS : [level];
-    const awaited = { id: stored.id, levels, after, ...(stored.duplicate ? {} : { notice }) };
+  #receipt(stored: StoredJob, { level, time }: CheckedOptions, notice: Notice, after: number): Receipt {
+    // The manager notifies who enqueued the job first. A job for later that has ended already is not stored again.
+    const hears = !stored.duplicate && (time === undefined || stored.runAt !== undefined);
+    if (!hears) this.#notices.close(notice);
+    const levels = hears ? [level] : LEVELS;
+    const awaited = { id: stored.id, levels, after, ...(hears ? { notice } : {}) };
     return new Receipt(stored, (options) => this.#await(awaited, options));
   }
 

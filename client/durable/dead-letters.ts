@@ -7,6 +7,7 @@
  */
 import { enqueueRefusal, isTaken } from "../../mesh/durable/answers.js";
 import { decodeDurableJob, encodeDurableJob } from "../../mesh/durable/job.js";
+import { findLater } from "../../mesh/durable/later/find-later.js";
 import { type DurableNames, LEVELS, NATS_HEADER } from "../../mesh/durable/names.js";
 import { decodeDeath, jobHeadersOf, sequenceOf } from "../../mesh/durable/outcome.js";
 import type { StreamPublisher } from "../../mesh/durable/publisher.js";
@@ -136,7 +137,7 @@ export class DeadLetters {
     const { pool, names, store } = this.#parts;
     const stream = names.jobsStream(pool);
     const found = await Promise.all(LEVELS.map((level) => store.last(stream, names.job(pool, level, id))));
-    if (found.some((job) => job !== undefined)) throw isLive();
+    if (found.some((job) => job !== undefined) || (await findLater({ names, store }, pool, id))) throw isLive();
   }
 
   async *#named(ids: readonly string[]): AsyncGenerator<DeadLetter> {

@@ -7,6 +7,7 @@ import {
   type DurableJob,
   durableDefaults,
 } from "../../mesh/durable/job.js";
+import { checkRunTime, instantOf, type RunTime } from "../../mesh/durable/later/run-time.js";
 import { PoolError } from "../../mesh/errors.js";
 import { checkClient, checkPriority, checkTraceHeader, type Priority } from "../../mesh/wire/headers.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -29,6 +30,13 @@ export interface EnqueueOptions {
   idempotent?: boolean;
   /** Keep the outcome for 24 hours; default true. False costs less, and who misses the outcome never hears it. */
   keepOutcome?: boolean;
+  /**
+   * When the job may run: a Date, milliseconds since the epoch, or a time with its zone such as "2026-12-24T18:00:00Z";
+   * at most ten years ahead. Default at once. Needs a manager to be there, and nats-server 2.12.
+   */
+  runAt?: Date | number | string;
+  /** The same as a time from now, in milliseconds. Not together with `runAt`. */
+  delayMs?: number;
   /** Run again although an outcome is kept under this id; default false. */
   rerun?: boolean;
   /** Whose turn it is among parked jobs; default "durable". */
@@ -47,6 +55,8 @@ export interface CheckedOptions {
   readonly job: DurableJob;
   readonly rerun: boolean;
   readonly limitMs: number;
+  /** When it may run; undefined for at once. */
+  readonly time: RunTime | undefined;
 }
 
 /** The longest time to expiry: ten years, in milliseconds. */
@@ -68,7 +78,16 @@ export function checkEnqueueOptions(
   const defaults = durableDefaults(checkAttemptTimeoutMs(options.timeoutMs ?? defaultTimeoutMs));
   const { traceparent, tracestate, expiresInMs, rerun = false } = options;
   const keepOutcome = boolean("keepOutcome", options.keepOutcome ?? true);
+  const time = checkRunTime(options.runAt, options.delayMs, wallNowMs);
+  const expiresAt =
+    expiresInMs === undefined ? undefined : wallNowMs + between("expiresInMs", expiresInMs, MAX_EXPIRY_MS);
+  if (time !== undefined && expiresAt !== undefined && instantOf(time, wallNowMs) >= expiresAt) {
+    throw new PoolError("invalid_argument", "expiresInMs: the job would expire before it may run", {
+      field: "expiresInMs",
+    });
+  }
   return {
+    time,
     id: options.id === undefined ? undefined : checkName("job", options.id),
     level: options.priority === undefined ? "normal" : checkPriority(options.priority),
     rerun: boolean("rerun", rerun),
@@ -77,7 +96,7 @@ export function checkEnqueueOptions(
       ...defaults,
       keepOutcome,
       enqueuedAt: wallNowMs,
-      expiresAt: expiresInMs === undefined ? undefined : wallNowMs + between("expiresInMs", expiresInMs, MAX_EXPIRY_MS),
+      expiresAt,
       idempotent: boolean("idempotent", options.idempotent ?? true),
       ...(options.maxAttempts === undefined ? {} : { maxAttempts: checkMaxAttempts(options.maxAttempts) }),
       ...(options.backoff === undefined ? {} : { backoff: checkBackoff(options.backoff) }),

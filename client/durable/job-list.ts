@@ -5,12 +5,13 @@
  * reading it has taken long; so a page may be short although there are more.
  */
 import { noLane } from "../../mesh/durable/figures.js";
+import { toLater } from "../../mesh/durable/later/find-later.js";
 import { LEVELS } from "../../mesh/durable/names.js";
 import { checkPageSize, type JobLookup, JobReads, type JobReadsParts, type LiveJob, toLookup } from "./job-reads.js";
 
 /** Which jobs, and how many. */
 export interface JobPageOptions {
-  /** Only jobs in this state. */
+  /** Only jobs in this state. Without it: all but those that wait for their time, which are in a list of their own. */
   readonly state?: JobLookup["state"];
   /** At most so many, 1 to 1,000; default 100. */
   readonly limit?: number;
@@ -38,6 +39,7 @@ export async function listJobs(parts: JobReadsParts, options: JobPageOptions): P
   const { pool, bus, names, store } = parts;
   const { state, after = 0, signal } = options;
   const limit = checkPageSize("limit", options.limit ?? DEFAULT_LIMIT);
+  if (state === "scheduled") return listLater(parts, limit, after, signal);
   const stream = names.jobsStream(pool);
   if ((await store.streamInfo(stream)) === undefined) throw noLane(pool);
   const reads = new JobReads(parts);
@@ -59,6 +61,28 @@ export async function listJobs(parts: JobReadsParts, options: JobPageOptions): P
     const standings = batch.map((job) => (isUntouched(job) ? toLookup(job, undefined) : reads.liveStanding(job)));
     for (const job of await Promise.all(standings)) if (state === undefined || job.state === state) jobs.push(job);
     if (isAtEnd) return { jobs, next: undefined };
+    if (jobs.length >= limit || bus.runtime.now() >= endAtMs || signal?.aborted) return { jobs, next: from - 1 };
+  }
+}
+
+/** Those that wait for their time, and those whose time has just come. */
+async function listLater(
+  parts: JobReadsParts,
+  limit: number,
+  after: number,
+  signal: AbortSignal | undefined,
+): Promise<JobPage> {
+  const { pool, bus, names, store } = parts;
+  if ((await store.streamInfo(names.jobsStream(pool))) === undefined) throw noLane(pool);
+  if ((await store.streamInfo(names.laterStream(pool))) === undefined) return { jobs: [], next: undefined };
+  const reads = new JobReads(parts);
+  const endAtMs = bus.runtime.now() + PAGE_LIMIT_MS;
+  const jobs: JobLookup[] = [];
+  for (let from = after + 1; ; ) {
+    const job = toLater(await store.nextDecisive(names.laterStream(pool), names.allLater(pool), from));
+    if (job === undefined) return { jobs, next: undefined };
+    from = job.sequence + 1;
+    if (names.isLaterJob(job.subject)) jobs.push(toLookup(reads.laterToLive(job), undefined));
     if (jobs.length >= limit || bus.runtime.now() >= endAtMs || signal?.aborted) return { jobs, next: from - 1 };
   }
 }

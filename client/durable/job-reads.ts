@@ -7,6 +7,7 @@
  */
 import { decodeHeldJob, type HeldJob } from "../../mesh/durable/held-job.js";
 import { type DurableJob, decodeDurableJob } from "../../mesh/durable/job.js";
+import { findLater, type LaterJob } from "../../mesh/durable/later/find-later.js";
 import { type DurableNames, LEVELS } from "../../mesh/durable/names.js";
 import { decodeOutcome, type OutcomeFacts } from "../../mesh/durable/outcome.js";
 import type { LaneStore, Stored } from "../../mesh/durable/store.js";
@@ -14,15 +15,18 @@ import { PoolError } from "../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS, type Outcome } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
-import type { Priority } from "../../mesh/wire/headers.js";
+import { HEADER, type Priority } from "../../mesh/wire/headers.js";
 import { notFound } from "./outcome-wait.js";
 
 /** Where a durable job stands. */
 export interface JobLookup {
   readonly id: string;
-  /** "held": at a manager, for a slot. "retrying": it failed and is not yet due. "ended": it has its outcome. */
-  readonly state: "queued" | "held" | "running" | "retrying" | "ended";
-  /** The delivery; 1 for the first, 0 while it is queued. */
+  /**
+   * "scheduled": it waits for its time. "held": at a manager, for a slot. "retrying": it failed and is not yet due.
+   * "ended": it has its outcome.
+   */
+  readonly state: "scheduled" | "queued" | "held" | "running" | "retrying" | "ended";
+  /** The delivery; 1 for the first, 0 while it is queued or waits for its time. */
   readonly attempt: number;
   /** Failures until it is a dead letter; undefined for one that has ended, or whose headers are wrong. */
   readonly maxAttempts?: number;
@@ -30,8 +34,10 @@ export interface JobLookup {
   readonly worker: string;
   /** Its level; undefined for one that has ended. */
   readonly priority?: Priority;
-  /** Its sequence in the pool's stream. */
+  /** Its sequence in the pool's stream; 0 while it waits for its time. */
   readonly sequence: number;
+  /** When it may run; only while it waits for its time. */
+  readonly runAt?: Date;
   /** Undefined when its sender does not say. */
   readonly enqueuedAt?: Date;
   readonly endedAt?: Date;
@@ -46,6 +52,8 @@ export interface LiveJob {
   readonly id: string;
   readonly level: Priority;
   readonly sequence: number;
+  /** When it may run, milliseconds since the epoch; only while it waits for its time. */
+  readonly runAt?: number;
   /** What it says of itself; undefined when its headers are wrong. */
   readonly job: DurableJob | undefined;
 }
@@ -86,6 +94,18 @@ export class JobReads {
 
   /** What the streams have of an id. @throws PoolError `invalid_argument`, `bus_unavailable` */
   async find(id: string): Promise<FoundJob> {
+    const found = await this.#findNow(id);
+    if (found.live !== undefined) return found;
+    const waiting = await findLater(this.#parts, this.#parts.pool, id);
+    // Its time has just come, perhaps: then it is in the pool's stream by now.
+    if (waiting === undefined) return found.ended === undefined ? this.#findNow(id) : found;
+    const later = this.laterToLive(waiting);
+    // A job that is canceled while it waits has its outcome before it is deleted.
+    const isOver = found.ended !== undefined && found.ended.sequence > (later.job?.afterOutcome ?? 0);
+    return isOver ? found : { live: later, ended: found.ended };
+  }
+
+  async #findNow(id: string): Promise<FoundJob> {
     const { pool, names, store } = this.#parts;
     const stream = names.jobsStream(pool);
     // In this order: an outcome is stored before its job is deleted.
@@ -111,19 +131,28 @@ export class JobReads {
 
   /** Where a live job stands: who holds it says so; nobody does while it is queued. */
   async liveStanding(live: LiveJob): Promise<JobLookup> {
-    return toLookup(live, await this.#held(live.id));
+    return toLookup(live, live.runAt === undefined ? await this.#held(live.id) : undefined);
   }
 
   /** A message of the pool's stream. */
   toLive({ subject, sequence, headers }: Stored): LiveJob {
     const { id = "", level = "normal" } = this.#parts.names.readJob(subject) ?? {};
-    let job: DurableJob | undefined;
+    return { id, level, sequence, job: this.#readJob(headers) };
+  }
+
+  /** A message of the stream of jobs for later. */
+  laterToLive({ subject, headers, runAt }: LaterJob): LiveJob {
+    const level = LEVELS.find((each) => each === headers?.get(HEADER.priority)) ?? "normal";
+    return { id: this.#parts.names.idOf(subject), level, sequence: 0, runAt, job: this.#readJob(headers) };
+  }
+
+  #readJob(headers: Stored["headers"]): DurableJob | undefined {
     try {
-      job = decodeDurableJob(headers, DEFAULT_TIMEOUT_MS, this.#parts.bus.inboxPrefix);
+      return decodeDurableJob(headers, DEFAULT_TIMEOUT_MS, this.#parts.bus.inboxPrefix);
     } catch {
       // A manager buries it, and says why.
+      return undefined;
     }
-    return { id, level, sequence, job };
   }
 
   async #held(id: string): Promise<HeldJob | undefined> {
@@ -135,10 +164,11 @@ export class JobReads {
 }
 
 /** A live job as it stands. @param held what its manager says; undefined when nobody has it */
-export function toLookup({ id, level, sequence, job }: LiveJob, held: HeldJob | undefined): JobLookup {
+export function toLookup({ id, level, sequence, runAt, job }: LiveJob, held: HeldJob | undefined): JobLookup {
   return {
     id,
-    ...(held ?? { state: "queued", attempt: 0, worker: "" }),
+    ...(held ?? { state: runAt === undefined ? "queued" : "scheduled", attempt: 0, worker: "" }),
+    ...(runAt === undefined ? {} : { runAt: new Date(runAt) }),
     ...(job === undefined ? {} : { maxAttempts: job.maxAttempts }),
     priority: level,
     sequence,

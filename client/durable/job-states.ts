@@ -4,6 +4,7 @@ import type { JobLookup } from "./job-reads.js";
 
 /** The message's value of each state. */
 export const JOB_STATES: Readonly<Record<JobLookup["state"], JobState>> = {
+  scheduled: JobState.SCHEDULED,
   queued: JobState.QUEUED,
   held: JobState.HELD,
   running: JobState.RUNNING,

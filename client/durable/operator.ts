@@ -1,11 +1,14 @@
-/** The durable lane of one pool, for operators: its figures and its dead letters. */
+/** The durable lane of one pool, for operators: its figures, its dead letters, its cron schedules, and its pauses. */
 import { type LaneFigures, laneFigures, noLane } from "../../mesh/durable/figures.js";
 import { DurableNames } from "../../mesh/durable/names.js";
+import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
+import { type PauseParts, pausePool, resumePool } from "../../mesh/durable/pause/pool-pause.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { poolName } from "../../mesh/job/pool-definition.js";
 import { Bus } from "../../mesh/link/bus.js";
 import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
+import { Crons } from "./crons.js";
 import { DeadLetters } from "./dead-letters.js";
 
 /** Where the lane is. */
@@ -17,6 +20,7 @@ export interface DurableLaneOptions extends PartOptions {
 export class DurableLane {
   readonly pool: string;
   readonly dead: DeadLetters;
+  readonly crons: Crons;
   readonly #bus: Bus;
   readonly #ownsBus: boolean;
   readonly #names: DurableNames;
@@ -46,6 +50,7 @@ export class DurableLane {
     this.#publisher = new StreamPublisher(bus);
     const { names, store, publisher } = { names: this.#names, store: this.#store, publisher: this.#publisher };
     this.dead = new DeadLetters({ pool, bus, names, store, publisher });
+    this.crons = new Crons({ pool, bus, names, store });
   }
 
   /** How the lane stands now. @throws PoolError `unknown_pool` when the pool has no durable lane */
@@ -55,8 +60,29 @@ export class DurableLane {
     throw noLane(this.pool);
   }
 
+  /**
+   * Lets no stored job begin, at any manager, until the lane is resumed. Jobs can be enqueued; what runs goes on.
+   *
+   * @param options `forMs`: goes on by itself after so long, in milliseconds, at most ten years; default never
+   * @returns what is paused, and until when
+   * @throws PoolError `unknown_pool`, `invalid_argument` also for a broker older than nats-server 2.11, `bus_unavailable`
+   */
+  pause({ forMs }: { readonly forMs?: number } = {}): Promise<LanePause> {
+    return pausePool(this.#pauseParts, this.pool, forMs, this.#bus.runtime.wallNow());
+  }
+
+  /** Lets jobs begin again; nothing happens when the lane is not paused. @throws PoolError as of pause() */
+  resume(): Promise<void> {
+    return resumePool(this.#pauseParts, this.pool);
+  }
+
+  get #pauseParts(): PauseParts {
+    return { names: this.#names, store: this.#store, brokerVersion: this.#bus.nc.info?.version };
+  }
+
   /** Closes its own connection. */
   async close(): Promise<void> {
+    this.crons.stop();
     this.#publisher.stop();
     if (this.#ownsBus) await this.#bus.close();
   }

@@ -4,8 +4,9 @@
  * Decided here: three ways to hear of it. A notice of the manager that stored it;
  * the stream's own word, for those who did not enqueue the job; and a look into the
  * stream: at the begin, after a reconnect, and now and then, since both others may be
- * lost. A job that is not live and has no outcome ends the wait as `not_found`.
+ * lost. A job that is not live, waits for no time and has no outcome ends the wait as `not_found`.
  */
+import { findLater } from "../../mesh/durable/later/find-later.js";
 import type { DurableNames } from "../../mesh/durable/names.js";
 import { decodeOutcome } from "../../mesh/durable/outcome.js";
 import type { LaneStore } from "../../mesh/durable/store.js";
@@ -131,7 +132,8 @@ export class OutcomeWait {
       const isLive = (await Promise.all(jobs)).some((job) => job !== undefined);
       const stored = await store.lastShown(names.outcomesStream, names.outcome(pool, id));
       if (stored !== undefined && this.#onStored(stored.headers, stored.payload, stored.sequence)) return;
-      this.#missed = isLive ? 0 : this.#missed + 1;
+      const isKnown = isLive || (await findLater({ names, store }, pool, id)) !== undefined;
+      this.#missed = isKnown ? 0 : this.#missed + 1;
     } catch {
       this.#missed = 0;
     }

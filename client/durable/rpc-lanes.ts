@@ -4,11 +4,15 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type GetLanesResponse,
   GetLanesResponseSchema,
+  type LanePause as LanePauseMessage,
+  LanePauseSchema,
   type LaneSchema,
   type StreamStatusSchema,
 } from "../../gen/poolmesh/v1/durable_pb.js";
 import type { LaneLine, LanesView } from "../../mesh/durable/lanes-view.js";
+import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import type { StreamStatus } from "../../mesh/durable/stream-status.js";
+import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 
 /** @param retryingOf jobs of a pool that wait after a failure; undefined where that is not known */
 export function toLanes({ lanes, streams }: LanesView, retryingOf?: (pool: string) => number): GetLanesResponse {
@@ -19,7 +23,7 @@ export function toLanes({ lanes, streams }: LanesView, retryingOf?: (pool: strin
 }
 
 function toLane(
-  { pool, queued, delivered, dead, oldestAt }: LaneLine,
+  { pool, queued, delivered, dead, scheduled, oldestAt, paused }: LaneLine,
   retrying: number | undefined,
 ): MessageInitShape<typeof LaneSchema> {
   return {
@@ -27,10 +31,17 @@ function toLane(
     queued: BigInt(queued),
     delivered: BigInt(delivered),
     dead: BigInt(dead),
+    scheduled: BigInt(scheduled),
+    ...(paused === undefined ? {} : { paused: toLanePause(paused) }),
     ...(oldestAt === undefined ? {} : { oldestAt: timestampFromDate(oldestAt) }),
     // Managers tell it a moment later than the stream knows.
     ...(retrying === undefined ? {} : { retrying: BigInt(Math.min(retrying, delivered)) }),
   };
+}
+
+export function toLanePause({ levels, until }: LanePause): LanePauseMessage {
+  const end = until === undefined ? {} : { until: timestampFromDate(until) };
+  return create(LanePauseSchema, { levels: levels.map((level) => PROTO_PRIORITIES[level]), ...end });
 }
 
 function toStream(stream: StreamStatus): MessageInitShape<typeof StreamStatusSchema> {

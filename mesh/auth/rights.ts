@@ -19,7 +19,7 @@ export type Right =
   | "cancel"
   /** Read the outcome of any job. */
   | "read"
-  /** Drain, pause, resume and resize workers; list, retry and purge dead letters. */
+  /** Drain, pause, resume and resize workers; pause and resume lanes; set and remove cron schedules; list, retry and purge dead letters. */
   | "control";
 
 /**
@@ -78,6 +78,11 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${DURABLE}/GetDead`]: { right: "control", pool: "pool" },
   [`${DURABLE}/RetryDead`]: { right: "control", pool: "selector.pool" },
   [`${DURABLE}/PurgeDead`]: { right: "control", pool: "selector.pool" },
+  [`${DURABLE}/PausePool`]: { right: "control", pool: "pool" },
+  [`${DURABLE}/ResumePool`]: { right: "control", pool: "pool" },
+  [`${DURABLE}/SetCron`]: { right: "control", pool: "pool" },
+  [`${DURABLE}/ListCron`]: { right: "view", pool: "pool" },
+  [`${DURABLE}/RemoveCron`]: { right: "control", pool: "pool" },
   [`${DURABLE}/GetLanes`]: { right: "view", pool: "pool" },
   [`${JOBS}/ListJobs`]: { right: "view", pool: "filter.pool", ofOthers: "jobs" },
   [`${JOBS}/GetJob`]: { right: "view", pool: "pool", ofOthers: "jobs" },

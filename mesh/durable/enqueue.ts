@@ -13,6 +13,7 @@ import { delay } from "../link/runtime.js";
 import type { Priority } from "../wire/headers.js";
 import { enqueueRefusal, isTaken, type PublishAnswer } from "./answers.js";
 import { type DurableJob, durablePayloadLimit, encodeDurableJob } from "./job.js";
+import { findLater, type LaterJob } from "./later/find-later.js";
 import { type DurableNames, LEVELS, NATS_HEADER } from "./names.js";
 import type { StreamPublisher } from "./publisher.js";
 import { isOff, type LaneStore } from "./store.js";
@@ -33,10 +34,12 @@ export interface NewJob {
 /** A job that is stored. */
 export interface StoredJob {
   readonly id: string;
-  /** Its sequence in the pool's stream. */
+  /** Its sequence in the pool's stream; 0 for one that waits for its time. */
   readonly sequence: number;
   /** A live job with this id and payload was there already: it is this one. */
   readonly duplicate: boolean;
+  /** When it may run, for one that waits for its time. */
+  readonly runAt?: Date;
 }
 
 /** What it works with. */
@@ -142,23 +145,34 @@ async function tryOnce(
   }
 }
 
-/** A live job with this id at another level. @throws PoolError `duplicate_job` */
+/** A live job with this id at another level, or one that waits for its time. @throws PoolError `duplicate_job` */
 async function liveElsewhere(parts: EnqueueParts, given: NewJob): Promise<StoredJob | undefined> {
   const others = LEVELS.filter((level) => level !== given.level);
+  const waiting = findLater(parts, given.pool, given.id).catch(() => undefined);
   const found = await Promise.all(others.map((level) => liveJob(parts, given, level)));
-  return found.find((each) => each !== undefined);
+  const later = await waiting;
+  return found.find((each) => each !== undefined) ?? (later && sameLater(later, given));
+}
+
+/** The receipt of a job that waits for its time, if its payload is the same. @throws PoolError `duplicate_job` */
+export function sameLater({ payload, runAt }: LaterJob, given: Pick<NewJob, "id" | "payload">): StoredJob {
+  requireSame(payload, given.payload);
+  return { id: given.id, sequence: 0, duplicate: true, runAt: new Date(runAt) };
+}
+
+function requireSame(live: Uint8Array, payload: Uint8Array): void {
+  if (Buffer.compare(live, payload) === 0) return;
+  throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
 }
 
 /** The live job with this id, if its payload is the same. @throws PoolError `duplicate_job` */
-async function liveJob(
-  { names, store }: EnqueueParts,
-  { pool, id, payload }: NewJob,
+export async function liveJob(
+  { names, store }: Pick<EnqueueParts, "names" | "store">,
+  { pool, id, payload }: Pick<NewJob, "pool" | "id" | "payload">,
   level: Priority,
 ): Promise<StoredJob | undefined> {
   const stored = await store.lastShown(names.jobsStream(pool), names.job(pool, level, id)).catch(() => undefined);
   if (stored === undefined) return undefined;
-  if (Buffer.compare(stored.payload, payload) !== 0) {
-    throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
-  }
+  requireSame(stored.payload, payload);
   return { id, sequence: stored.sequence, duplicate: true };
 }

@@ -1,6 +1,7 @@
 /** How the durable lane of one pool stands, as its streams tell. */
 import { PoolError } from "../errors.js";
 import { type DurableNames, LEVELS } from "./names.js";
+import { type LanePause, pauseOf } from "./pause/lane-pause.js";
 import type { LaneStore } from "./store.js";
 
 /** How the lane stands. */
@@ -15,6 +16,10 @@ export interface LaneFigures {
   readonly oldestAt: Date | undefined;
   /** Dead letters of this pool. */
   readonly dead: number;
+  /** Jobs that wait for their time, and those whose time has come and that are not in the pool's stream yet. */
+  readonly scheduled: number;
+  /** What of the lane is paused; undefined when nothing is. */
+  readonly paused: LanePause | undefined;
 }
 
 /** @returns undefined when the pool has no durable lane. @throws PoolError */
@@ -24,8 +29,11 @@ export async function laneFigures(
   pool: string,
 ): Promise<LaneFigures | undefined> {
   const stream = names.jobsStream(pool);
-  const [jobs, dead, ...consumers] = await Promise.all([
+  const laterStream = names.laterStream(pool);
+  const [jobs, later, crons, dead, ...consumers] = await Promise.all([
     store.streamInfo(stream),
+    store.streamInfo(laterStream),
+    store.count(laterStream, names.everyLater("cron", pool)),
     store.count(names.deadStream, names.every("dead", pool)),
     ...LEVELS.map((level) => store.consumerInfo(stream, level)),
   ]);
@@ -36,6 +44,8 @@ export async function laneFigures(
     stored: jobs.state.messages,
     oldestAt: jobs.state.messages === 0 ? undefined : new Date(jobs.state.first_ts),
     dead,
+    scheduled: Math.max(0, (later?.state.messages ?? 0) - crons),
+    paused: pauseOf(consumers),
   };
 }
 

@@ -1,8 +1,9 @@
 /** How lanes stand and how full their streams are, as one answer: for operators at the broker, and for those over HTTP. */
 import { laneFigures, noLane } from "./figures.js";
 import type { DurableNames } from "./names.js";
+import type { LanePause } from "./pause/lane-pause.js";
 import type { LaneStore } from "./store.js";
-import { lanePools, poolStreamStatus, type StreamStatus, sharedStreamsStatus } from "./stream-status.js";
+import { lanePools, poolStreamsStatus, type StreamStatus, sharedStreamsStatus } from "./stream-status.js";
 
 /** How the lane of one pool stands. */
 export interface LaneLine {
@@ -10,7 +11,9 @@ export interface LaneLine {
   readonly queued: number;
   readonly delivered: number;
   readonly dead: number;
+  readonly scheduled: number;
   readonly oldestAt: Date | undefined;
+  readonly paused: LanePause | undefined;
 }
 
 /** Lanes, and their streams. */
@@ -39,7 +42,7 @@ export async function readLanes(
     return { pool: each, ...figures };
   };
   const lanes = await Promise.all(pools.map(laneOf));
-  const own = await Promise.all(pools.map((each) => poolStreamStatus(store, names, each)));
+  const own = (await Promise.all(pools.map((each) => poolStreamsStatus(store, names, each)))).flat();
   const shared = pool === undefined ? await sharedStreamsStatus(store, names) : [];
-  return { lanes, streams: [...own.filter((each) => each !== undefined), ...shared] };
+  return { lanes, streams: [...own, ...shared] };
 }

@@ -18,6 +18,10 @@ export const NATS_HEADER = {
   expectedStream: "Nats-Expected-Stream",
   /** The fence: the message is stored only when this is the sequence of the subject's last one, 0 for none. */
   expectedLastSubjectSequence: "Nats-Expected-Last-Subject-Sequence",
+  /** When the stream is to publish the message again, and where: "@at 2026-12-24T18:00:00.000Z". */
+  schedule: "Nats-Schedule",
+  scheduleTarget: "Nats-Schedule-Target",
+  scheduleTimeZone: "Nats-Schedule-Time-Zone",
 } as const;
 
 /** A job's subject, taken apart. */
@@ -50,6 +54,11 @@ export class DurableNames {
     return stream.startsWith(start) && isName(stream.slice(start.length)) ? stream.slice(start.length) : undefined;
   }
 
+  /** The stream of one pool's jobs that wait for their time. */
+  laterStream(pool: string): string {
+    return `${this.#streams}-later-${checkName("pool", pool)}`;
+  }
+
   /** The stream of all pools' outcomes. */
   get outcomesStream(): string {
     return `${this.#streams}-outcomes`;
@@ -78,6 +87,47 @@ export class DurableNames {
   /** The jobs of all levels. */
   everyJob(pool: string): string {
     return `${this.prefix}.${checkName("pool", pool)}.durable.*.*`;
+  }
+
+  /** A job that waits for its time. Only managers publish there. */
+  later(pool: string, id: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.later.${checkName("job", id)}`;
+  }
+
+  /** Where the stream publishes a job whose time has come. */
+  due(pool: string, id: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.due.${checkName("job", id)}`;
+  }
+
+  /** A cron schedule. Only managers publish there. */
+  cron(pool: string, name: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.cron.${checkName("cron", name)}`;
+  }
+
+  /** Where the stream publishes what a cron schedule fires. */
+  fired(pool: string, name: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.fired.${checkName("cron", name)}`;
+  }
+
+  /** To one manager: set, remove or list cron schedules. */
+  crons(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.cron`;
+  }
+
+  /** Whether a subject is that of a job that waits for its time, or whose time has come. */
+  isLaterJob(subject: string): boolean {
+    const kind = subject.split(".")[this.#depth + 1];
+    return kind === "later" || kind === "due";
+  }
+
+  /** What the stream of jobs for later takes: one kind of subject. */
+  everyLater(kind: "later" | "due" | "cron" | "fired", pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.${kind}.*`;
+  }
+
+  /** All that waits for its time, and all that is due. */
+  allLater(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.*.*`;
   }
 
   /** To one manager: store this job, and answer with its receipt. */
@@ -112,6 +162,16 @@ export class DurableNames {
     return `${this.prefix}.${checkName("pool", pool)}.claim.${checkName("job", id)}`;
   }
 
+  /** To one manager: "pause", "pause" and so many milliseconds, or "resume". */
+  lane(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.lane`;
+  }
+
+  /** Where the broker tells that a consumer of the pool's jobs is paused, or goes on. */
+  pauseAdvisories(pool: string): string {
+    return `$JS.EVENT.ADVISORY.CONSUMER.PAUSE.${this.jobsStream(pool)}.*`;
+  }
+
   /** What a stream takes: one kind of subject, of all pools or of one. */
   every(kind: "outcome" | "dead" | "claim", pool?: string): string {
     return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.${kind}.*`;
@@ -136,7 +196,7 @@ export class DurableNames {
   }
 
   /** What a manager subscribes to; without a pool it hears all of them. */
-  everyDoor(door: "enqueue" | "lookup" | "discard", pool?: string): string {
+  everyDoor(door: "enqueue" | "lookup" | "discard" | "lane" | "cron", pool?: string): string {
     return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.${door}`;
   }
 
@@ -151,6 +211,11 @@ export class DurableNames {
     if (kind !== "durable" || pool === undefined || id === undefined || more !== undefined) return undefined;
     const known = LEVELS.find((each) => each === level);
     return known === undefined ? undefined : { pool, level: known, id };
+  }
+
+  /** The last token of a subject: in most of them the id of a job. */
+  idOf(subject: string): string {
+    return subject.slice(subject.lastIndexOf(".") + 1);
   }
 
   /** The pool in any subject of this mesh. */

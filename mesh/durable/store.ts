@@ -75,6 +75,12 @@ export class LaneStore {
     return this.#show(stream, { seq: fromSequence, next_by_subj: subject });
   }
 
+  /** The same from the stream's leader. @throws PoolError */
+  nextDecisive(stream: string, subject: string, fromSequence: number): Promise<Stored | undefined> {
+    const query = { seq: fromSequence, next_by_subj: subject };
+    return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, query as MsgRequest)));
+  }
+
   /** Deletes one message; false when it is not there. @throws PoolError */
   async delete(stream: string, sequence: number): Promise<boolean> {
     return (await this.#ask(({ streams }) => streams.deleteMessage(stream, sequence, false))) ?? false;
@@ -104,6 +110,15 @@ export class LaneStore {
   /** @returns undefined when it is not there. @throws PoolError */
   consumerInfo(stream: string, consumer: string): Promise<ConsumerInfo | undefined> {
     return this.#ask(({ consumers }) => consumers.info(stream, consumer));
+  }
+
+  /**
+   * Lets a consumer bring nothing until a time; a time that has passed resumes it.
+   *
+   * @returns whether it is paused now; undefined when it is not there. @throws PoolError
+   */
+  async pauseConsumer(stream: string, consumer: string, until: Date): Promise<boolean | undefined> {
+    return (await this.#ask(({ consumers }) => consumers.pause(stream, consumer, until)))?.paused;
   }
 
   /** @throws PoolError */

@@ -1,7 +1,7 @@
 /** How full the streams of the lane are, and in what they differ from how they are made. */
 import type { DurableNames } from "./names.js";
 import type { LaneStore } from "./store.js";
-import { differences, jobsStream, type StreamSettings, sharedStreams } from "./streams.js";
+import { differences, jobsStream, laterStream, type StreamSettings, sharedStreams } from "./streams.js";
 
 /** One stream of the lane. */
 export interface StreamStatus {
@@ -24,13 +24,11 @@ export async function lanePools(store: LaneStore, names: DurableNames): Promise<
   return pools.filter((pool) => pool !== undefined).sort();
 }
 
-/** The stream of one pool; undefined when it is not there. @throws PoolError */
-export function poolStreamStatus(
-  store: LaneStore,
-  names: DurableNames,
-  pool: string,
-): Promise<StreamStatus | undefined> {
-  return statusOf(store, jobsStream(names, pool, 1));
+/** The streams of one pool, as far as they are there. @throws PoolError */
+export async function poolStreamsStatus(store: LaneStore, names: DurableNames, pool: string): Promise<StreamStatus[]> {
+  const own = [jobsStream(names, pool, 1), laterStream(names, pool, 1)];
+  const found = await Promise.all(own.map((settings) => statusOf(store, settings)));
+  return found.filter((status) => status !== undefined);
 }
 
 /** The streams that all pools share, as far as they are there. @throws PoolError */

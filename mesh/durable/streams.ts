@@ -18,6 +18,10 @@ export type ConsumerSettings = Partial<ConsumerConfig> & { readonly durable_name
 export const ACK_WAIT_MS = 30_000;
 const NANOS = 1e6;
 const GIB = 2 ** 30;
+/** The consumer of jobs whose time has come. */
+export const DUE = "due";
+/** How long a due job may be on its way before it is delivered again, in milliseconds. To move it twice does no harm. */
+const DUE_ACK_WAIT_MS = 10_000;
 const HOUR_MS = 3_600_000;
 
 /** The stream of one pool's jobs: at most one live job an id, and it refuses what is too much. */
@@ -35,6 +39,30 @@ export function jobsStream(names: DurableNames, pool: string, replicas: number):
     duplicate_window: 120_000 * NANOS,
     allow_direct: true,
   });
+}
+
+/**
+ * The stream of one pool's jobs that wait for their time. The broker publishes each of them again when it has come,
+ * from `later` to `due`. Cron schedules are there, too: `cron` and `fired`. Such a stream cannot refuse what is too much: managers count.
+ */
+export function laterStream(names: DurableNames, pool: string, replicas: number): StreamSettings {
+  return settings({
+    name: names.laterStream(pool),
+    subjects: (["later", "due", "cron", "fired"] as const).map((kind) => names.everyLater(kind, pool)),
+    retention: "workqueue",
+    num_replicas: replicas,
+    discard: "old",
+    max_msgs_per_subject: 1,
+    duplicate_window: 120_000 * NANOS,
+    allow_direct: true,
+    allow_msg_schedules: true,
+  });
+}
+
+/** The consumer of jobs whose time has come, and of what cron schedules fire. All managers pull from it. */
+export function dueConsumer(names: DurableNames, pool: string): ConsumerSettings {
+  const filter = { filter_subjects: [names.everyLater("due", pool), names.everyLater("fired", pool)] };
+  return { ...pulled(DUE, filter), ack_wait: DUE_ACK_WAIT_MS * NANOS };
 }
 
 /** The streams that all pools of a mesh share. */
@@ -75,9 +103,13 @@ export function sharedStreams(names: DurableNames, replicas: number): StreamSett
 
 /** The consumer of one level. All managers pull from it. */
 export function levelConsumer(names: DurableNames, pool: string, level: Priority): ConsumerSettings {
+  return pulled(level, { filter_subject: names.jobsOf(pool, level) });
+}
+
+function pulled(name: string, filter: Partial<ConsumerConfig>): ConsumerSettings {
   return {
-    durable_name: level,
-    filter_subject: names.jobsOf(pool, level),
+    durable_name: name,
+    ...filter,
     ack_policy: "explicit",
     ack_wait: ACK_WAIT_MS * NANOS,
     max_deliver: -1,

@@ -82,6 +82,17 @@ export const HEADER = {
   check: "Pool-Check",
   /** Run again over the outcome with this sequence. */
   afterOutcome: "Pool-After-Outcome",
+  /** To a manager that is to store a job: when it may run, milliseconds since the epoch or "2026-12-24T18:00:00Z". */
+  runAt: "Pool-Run-At",
+  /** The same as a time from now, milliseconds. */
+  delayMs: "Pool-Delay-Ms",
+  /** To a manager that keeps cron schedules: "set", "remove" or "list"; which; when, and in which time zone. */
+  cron: "Pool-Cron",
+  cronName: "Pool-Cron-Name",
+  schedule: "Pool-Schedule",
+  timeZone: "Pool-Time-Zone",
+  /** "allow": a firing makes a job although the one before has not ended. */
+  overlap: "Pool-Overlap",
   /** On an outcome, a dead letter or a claim: the job's sequence in its stream. */
   sequence: "Pool-Sequence",
   /** On an outcome: when the job was enqueued and when it ended, milliseconds since the epoch: "1700000000000-1700000000100". */

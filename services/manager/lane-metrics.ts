@@ -53,9 +53,17 @@ export function addLaneMetrics(registry: Registry, pools: Pools): void {
   };
   const { runtime } = pools;
   stored("queued_jobs", "Jobs that wait in the stream; the same at every manager.", ({ queued }) => queued);
+  stored(
+    "scheduled_jobs",
+    "Jobs that wait for their time in the stream; the same at every manager.",
+    ({ scheduled }) => scheduled,
+  );
   stored("dead_letters", "Dead letters that are kept; the same at every manager.", ({ dead }) => dead);
   stored("oldest_job_seconds", "Age of the oldest job in the stream; the same at every manager.", ({ oldestAt }) =>
     oldestAt === undefined ? 0 : Math.max(0, runtime.wallNow() - oldestAt.getTime()) / 1_000,
+  );
+  stored("paused", "1 while jobs of the lane do not begin; the same at every manager.", ({ paused }) =>
+    paused === undefined ? 0 : 1,
   );
   own("held_jobs", "Jobs that this manager holds: parked, running, or about to be stored.", ({ held }) => held);
   own("retrying_jobs", "Jobs that this manager has given back after a failure, and that are not due.", (lane) =>

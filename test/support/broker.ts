@@ -5,6 +5,8 @@
  */
 import { Broker, type BrokerOptions } from "../../broker/broker.js";
 import { Cluster, type ClusterOptions } from "../../broker/cluster.js";
+import { findServer } from "../../broker/find.js";
+import { isTooOld, type Need } from "../../mesh/durable/broker-needs.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { cleanUp, type Owner, WHOLE_FILE } from "./clean-up.js";
 
@@ -31,6 +33,14 @@ export async function connectBus(t: Owner, broker: { readonly url: string }, opt
   const bus = await Bus.connect({ servers: broker.url, waitOnFirstConnect: false, ...options });
   cleanUp(t, () => bus.close());
   return bus;
+}
+
+/** Why a test of a feature is skipped: the broker that tests use has it not; false when it has. */
+export async function lacking(need: Need): Promise<string | false> {
+  const { binary: path } = testBinary();
+  const found = await findServer(path === undefined ? {} : { path });
+  const isLacking = found !== undefined && isTooOld(found.version, need);
+  return isLacking && `${need.what} need nats-server ${need.since.join(".")}, this is ${found.version}`;
 }
 
 function testBinary(): { binary?: string } {

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/durable.proto.
  */
 export const file_poolmesh_v1_durable: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb29sbWVzaC92MS9kdXJhYmxlLnByb3RvEgtwb29sbWVzaC52MSIqCgdCYWNrb2ZmEg8KB2Jhc2VfbXMYASABKAQSDgoGY2FwX21zGAIgASgEIq8DCg5FbnF1ZXVlUmVxdWVzdBIMCgRwb29sGAEgASgJEhEKB3BheWxvYWQYAiABKAxIABIOCgR0ZXh0GAMgASgJSAASJgoEanNvbhgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEg4KBmpvYl9pZBgFIAEoCRISCgp0aW1lb3V0X21zGAYgASgDEicKCHByaW9yaXR5GAcgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSFAoMbWF4X2F0dGVtcHRzGAggASgNEiUKB2JhY2tvZmYYCSABKAsyFC5wb29sbWVzaC52MS5CYWNrb2ZmEhUKDWV4cGlyZXNfaW5fbXMYCiABKAMSFwoKaWRlbXBvdGVudBgLIAEoCEgBiAEBEhkKDGtlZXBfb3V0Y29tZRgMIAEoCEgCiAEBEg0KBXJlcnVuGA0gASgIEg4KBmNsaWVudBgOIAEoCRITCgt0cmFjZXBhcmVudBgPIAEoCRISCgp0cmFjZXN0YXRlGBAgASgJQgcKBWlucHV0Qg0KC19pZGVtcG90ZW50Qg8KDV9rZWVwX291dGNvbWUiRgoPRW5xdWV1ZVJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBIRCglkdXBsaWNhdGUYAyABKAgiSwoSRW5xdWV1ZU1hbnlSZXF1ZXN0EgsKA3JlZhgBIAEoBBIoCgNqb2IYAiABKAsyGy5wb29sbWVzaC52MS5FbnF1ZXVlUmVxdWVzdCKJAQoTRW5xdWV1ZU1hbnlSZXNwb25zZRILCgNyZWYYASABKAQSLwoHcmVjZWlwdBgCIAEoCzIcLnBvb2xtZXNoLnYxLkVucXVldWVSZXNwb25zZUgAEikKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWxIAEIJCgdvdXRjb21lIqICCglKb2JTdGF0dXMSDgoGam9iX2lkGAEgASgJEiQKBXN0YXRlGAIgASgOMhUucG9vbG1lc2gudjEuSm9iU3RhdGUSDwoHYXR0ZW1wdBgDIAEoDRIUCgxtYXhfYXR0ZW1wdHMYBCABKA0SDgoGd29ya2VyGAUgASgJEicKCHByaW9yaXR5GAYgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSEAoIc2VxdWVuY2UYByABKAQSLwoLZW5xdWV1ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZjbGllbnQYCiABKAkicQoKSm9iT3V0Y29tZRItCgZyZXN1bHQYASABKAsyGy5wb29sbWVzaC52MS5TdWJtaXRSZXNwb25zZUgAEikKBWVycm9yGAIgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWxIAEIJCgdvdXRjb21lIlUKDUdldEpvYlJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSJgoEZm9ybRgDIAEoDjIYLnBvb2xtZXNoLnYxLlBheWxvYWRGb3JtIl8KDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIoCgdvdXRjb21lGAIgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZSJrChJXYWl0T3V0Y29tZVJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDwoHd2FpdF9tcxgDIAEoDRImCgRmb3JtGAQgASgOMhgucG9vbG1lc2gudjEuUGF5bG9hZEZvcm0iZAoTV2FpdE91dGNvbWVSZXNwb25zZRIoCgdvdXRjb21lGAEgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZRIjCgNqb2IYAiABKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMiMAoQQ2FuY2VsSm9iUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCSITChFDYW5jZWxKb2JSZXNwb25zZSJsCg9MaXN0Sm9ic1JlcXVlc3QSDAoEcG9vbBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIlEKEExpc3RKb2JzUmVzcG9uc2USJAoEam9icxgBIAMoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QEKCkRlYWRMZXR0ZXISDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwSDwoHYXR0ZW1wdBgEIAEoDRInCghwcmlvcml0eRgFIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EisKB2RpZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmNsaWVudBgHIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAggASgEIm0KD0xpc3REZWFkUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIVCg1vbGRlcl90aGFuX21zGAMgASgEEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIlUKEExpc3REZWFkUmVzcG9uc2USKAoHbGV0dGVycxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKDkdldERlYWRSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEiYKBGZvcm0YAyABKA4yGC5wb29sbWVzaC52MS5QYXlsb2FkRm9ybSKOAQoPR2V0RGVhZFJlc3BvbnNlEicKBmxldHRlchgBIAEoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISEQoHcGF5bG9hZBgCIAEoDEgAEg4KBHRleHQYAyABKAlIABImCgRqc29uGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQicAoMRGVhZFNlbGVjdG9yEgwKBHBvb2wYASABKAkSDwoHam9iX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkSFQoNb2xkZXJfdGhhbl9tcxgEIAEoBBILCgNhbGwYBSABKAgSDQoFbGltaXQYBiABKA0iPwoQUmV0cnlEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFSZXRyeURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIlcKCkRlYWRDaGFuZ2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwiPwoQUHVyZ2VEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFQdXJnZURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIh8KD0dldExhbmVzUmVxdWVzdBIMCgRwb29sGAEgASgJIpgBCgRMYW5lEgwKBHBvb2wYASABKAkSDgoGcXVldWVkGAIgASgEEhEKCWRlbGl2ZXJlZBgDIAEoBBIMCgRkZWFkGAQgASgEEi0KCW9sZGVzdF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoIcmV0cnlpbmcYBiABKARIAIgBAUILCglfcmV0cnlpbmcijQEKDFN0cmVhbVN0YXR1cxIMCgRuYW1lGAEgASgJEhAKCG1lc3NhZ2VzGAIgASgEEhQKDG1heF9tZXNzYWdlcxgDIAEoBBINCgVieXRlcxgEIAEoBBIRCgltYXhfYnl0ZXMYBSABKAQSEAoIcmVwbGljYXMYBiABKA0SEwoLZGlmZmVyZW5jZXMYByADKAkiYAoQR2V0TGFuZXNSZXNwb25zZRIgCgVsYW5lcxgBIAMoCzIRLnBvb2xtZXNoLnYxLkxhbmUSKgoHc3RyZWFtcxgCIAMoCzIZLnBvb2xtZXNoLnYxLlN0cmVhbVN0YXR1cyqTAQoISm9iU3RhdGUSGQoVSk9CX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQSk9CX1NUQVRFX1FVRVVFRBABEhIKDkpPQl9TVEFURV9IRUxEEAISFQoRSk9CX1NUQVRFX1JVTk5JTkcQAxIWChJKT0JfU1RBVEVfUkVUUllJTkcQBBITCg9KT0JfU1RBVEVfRU5ERUQQBSpxCgtQYXlsb2FkRm9ybRIcChhQQVlMT0FEX0ZPUk1fVU5TUEVDSUZJRUQQABIWChJQQVlMT0FEX0ZPUk1fQllURVMQARIVChFQQVlMT0FEX0ZPUk1fVEVYVBACEhUKEVBBWUxPQURfRk9STV9KU09OEAMyxgYKDkR1cmFibGVTZXJ2aWNlEkQKB0VucXVldWUSGy5wb29sbWVzaC52MS5FbnF1ZXVlUmVxdWVzdBocLnBvb2xtZXNoLnYxLkVucXVldWVSZXNwb25zZRJUCgtFbnF1ZXVlTWFueRIfLnBvb2xtZXNoLnYxLkVucXVldWVNYW55UmVxdWVzdBogLnBvb2xtZXNoLnYxLkVucXVldWVNYW55UmVzcG9uc2UoATABEkEKBkdldEpvYhIaLnBvb2xtZXNoLnYxLkdldEpvYlJlcXVlc3QaGy5wb29sbWVzaC52MS5HZXRKb2JSZXNwb25zZRJQCgtXYWl0T3V0Y29tZRIfLnBvb2xtZXNoLnYxLldhaXRPdXRjb21lUmVxdWVzdBogLnBvb2xtZXNoLnYxLldhaXRPdXRjb21lUmVzcG9uc2USSgoJQ2FuY2VsSm9iEh0ucG9vbG1lc2gudjEuQ2FuY2VsSm9iUmVxdWVzdBoeLnBvb2xtZXNoLnYxLkNhbmNlbEpvYlJlc3BvbnNlEkcKCExpc3RKb2JzEhwucG9vbG1lc2gudjEuTGlzdEpvYnNSZXF1ZXN0Gh0ucG9vbG1lc2gudjEuTGlzdEpvYnNSZXNwb25zZRJHCghMaXN0RGVhZBIcLnBvb2xtZXNoLnYxLkxpc3REZWFkUmVxdWVzdBodLnBvb2xtZXNoLnYxLkxpc3REZWFkUmVzcG9uc2USRAoHR2V0RGVhZBIbLnBvb2xtZXNoLnYxLkdldERlYWRSZXF1ZXN0GhwucG9vbG1lc2gudjEuR2V0RGVhZFJlc3BvbnNlEkoKCVJldHJ5RGVhZBIdLnBvb2xtZXNoLnYxLlJldHJ5RGVhZFJlcXVlc3QaHi5wb29sbWVzaC52MS5SZXRyeURlYWRSZXNwb25zZRJKCglQdXJnZURlYWQSHS5wb29sbWVzaC52MS5QdXJnZURlYWRSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuUHVyZ2VEZWFkUmVzcG9uc2USRwoIR2V0TGFuZXMSHC5wb29sbWVzaC52MS5HZXRMYW5lc1JlcXVlc3QaHS5wb29sbWVzaC52MS5HZXRMYW5lc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_poolmesh_v1_error, file_poolmesh_v1_manager]);
+  fileDesc("Chlwb29sbWVzaC92MS9kdXJhYmxlLnByb3RvEgtwb29sbWVzaC52MSIqCgdCYWNrb2ZmEg8KB2Jhc2VfbXMYASABKAQSDgoGY2FwX21zGAIgASgEIu0DCg5FbnF1ZXVlUmVxdWVzdBIMCgRwb29sGAEgASgJEhEKB3BheWxvYWQYAiABKAxIABIOCgR0ZXh0GAMgASgJSAASJgoEanNvbhgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEg4KBmpvYl9pZBgFIAEoCRISCgp0aW1lb3V0X21zGAYgASgDEicKCHByaW9yaXR5GAcgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSFAoMbWF4X2F0dGVtcHRzGAggASgNEiUKB2JhY2tvZmYYCSABKAsyFC5wb29sbWVzaC52MS5CYWNrb2ZmEhUKDWV4cGlyZXNfaW5fbXMYCiABKAMSFwoKaWRlbXBvdGVudBgLIAEoCEgBiAEBEhkKDGtlZXBfb3V0Y29tZRgMIAEoCEgCiAEBEg0KBXJlcnVuGA0gASgIEg4KBmNsaWVudBgOIAEoCRITCgt0cmFjZXBhcmVudBgPIAEoCRISCgp0cmFjZXN0YXRlGBAgASgJEioKBnJ1bl9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGVsYXlfbXMYEiABKARCBwoFaW5wdXRCDQoLX2lkZW1wb3RlbnRCDwoNX2tlZXBfb3V0Y29tZSJyCg9FbnF1ZXVlUmVzcG9uc2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEhEKCWR1cGxpY2F0ZRgDIAEoCBIqCgZydW5fYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIksKEkVucXVldWVNYW55UmVxdWVzdBILCgNyZWYYASABKAQSKAoDam9iGAIgASgLMhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QiiQEKE0VucXVldWVNYW55UmVzcG9uc2USCwoDcmVmGAEgASgEEi8KB3JlY2VpcHQYAiABKAsyHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2VIABIpCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsSABCCQoHb3V0Y29tZSLOAgoJSm9iU3RhdHVzEg4KBmpvYl9pZBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEg8KB2F0dGVtcHQYAyABKA0SFAoMbWF4X2F0dGVtcHRzGAQgASgNEg4KBndvcmtlchgFIAEoCRInCghwcmlvcml0eRgGIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EhAKCHNlcXVlbmNlGAcgASgEEi8KC2VucXVldWVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY2xpZW50GAogASgJEioKBnJ1bl9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAicQoKSm9iT3V0Y29tZRItCgZyZXN1bHQYASABKAsyGy5wb29sbWVzaC52MS5TdWJtaXRSZXNwb25zZUgAEikKBWVycm9yGAIgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWxIAEIJCgdvdXRjb21lIlUKDUdldEpvYlJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSJgoEZm9ybRgDIAEoDjIYLnBvb2xtZXNoLnYxLlBheWxvYWRGb3JtIl8KDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIoCgdvdXRjb21lGAIgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZSJrChJXYWl0T3V0Y29tZVJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDwoHd2FpdF9tcxgDIAEoDRImCgRmb3JtGAQgASgOMhgucG9vbG1lc2gudjEuUGF5bG9hZEZvcm0iZAoTV2FpdE91dGNvbWVSZXNwb25zZRIoCgdvdXRjb21lGAEgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZRIjCgNqb2IYAiABKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMiMAoQQ2FuY2VsSm9iUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCSITChFDYW5jZWxKb2JSZXNwb25zZSJsCg9MaXN0Sm9ic1JlcXVlc3QSDAoEcG9vbBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIlEKEExpc3RKb2JzUmVzcG9uc2USJAoEam9icxgBIAMoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QEKCkRlYWRMZXR0ZXISDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwSDwoHYXR0ZW1wdBgEIAEoDRInCghwcmlvcml0eRgFIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EisKB2RpZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmNsaWVudBgHIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAggASgEIm0KD0xpc3REZWFkUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIVCg1vbGRlcl90aGFuX21zGAMgASgEEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIlUKEExpc3REZWFkUmVzcG9uc2USKAoHbGV0dGVycxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKDkdldERlYWRSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEiYKBGZvcm0YAyABKA4yGC5wb29sbWVzaC52MS5QYXlsb2FkRm9ybSKOAQoPR2V0RGVhZFJlc3BvbnNlEicKBmxldHRlchgBIAEoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISEQoHcGF5bG9hZBgCIAEoDEgAEg4KBHRleHQYAyABKAlIABImCgRqc29uGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQicAoMRGVhZFNlbGVjdG9yEgwKBHBvb2wYASABKAkSDwoHam9iX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkSFQoNb2xkZXJfdGhhbl9tcxgEIAEoBBILCgNhbGwYBSABKAgSDQoFbGltaXQYBiABKA0iPwoQUmV0cnlEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFSZXRyeURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIlcKCkRlYWRDaGFuZ2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwiPwoQUHVyZ2VEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFQdXJnZURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIl0KCUxhbmVQYXVzZRIlCgZsZXZlbHMYASADKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiMAoQUGF1c2VQb29sUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmZvcl9tcxgCIAEoBCI7ChFQYXVzZVBvb2xSZXNwb25zZRImCgZwYXVzZWQYASABKAsyFi5wb29sbWVzaC52MS5MYW5lUGF1c2UiIQoRUmVzdW1lUG9vbFJlcXVlc3QSDAoEcG9vbBgBIAEoCSIUChJSZXN1bWVQb29sUmVzcG9uc2Ui2QIKBENyb24SDAoEbmFtZRgBIAEoCRIQCghzY2hlZHVsZRgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSKQoHb3ZlcmxhcBgEIAEoDjIYLnBvb2xtZXNoLnYxLkNyb25PdmVybGFwEicKCHByaW9yaXR5GAUgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSEgoKdGltZW91dF9tcxgGIAEoAxIUCgxtYXhfYXR0ZW1wdHMYByABKA0SJQoHYmFja29mZhgIIAEoCzIULnBvb2xtZXNoLnYxLkJhY2tvZmYSFwoKaWRlbXBvdGVudBgJIAEoCEgAiAEBEhkKDGtlZXBfb3V0Y29tZRgKIAEoCEgBiAEBEg4KBmNsaWVudBgLIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAwgASgEQg0KC19pZGVtcG90ZW50Qg8KDV9rZWVwX291dGNvbWUikwEKDlNldENyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkSHwoEY3JvbhgCIAEoCzIRLnBvb2xtZXNoLnYxLkNyb24SEQoHcGF5bG9hZBgDIAEoDEgAEg4KBHRleHQYBCABKAlIABImCgRqc29uGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQiNQoPU2V0Q3JvblJlc3BvbnNlEg8KB2NyZWF0ZWQYASABKAgSEQoJdW5jaGFuZ2VkGAIgASgIIh8KD0xpc3RDcm9uUmVxdWVzdBIMCgRwb29sGAEgASgJIjQKEExpc3RDcm9uUmVzcG9uc2USIAoFY3JvbnMYASADKAsyES5wb29sbWVzaC52MS5Dcm9uIi8KEVJlbW92ZUNyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkSDAoEbmFtZRgCIAEoCSIUChJSZW1vdmVDcm9uUmVzcG9uc2UiHwoPR2V0TGFuZXNSZXF1ZXN0EgwKBHBvb2wYASABKAki0wEKBExhbmUSDAoEcG9vbBgBIAEoCRIOCgZxdWV1ZWQYAiABKAQSEQoJZGVsaXZlcmVkGAMgASgEEgwKBGRlYWQYBCABKAQSLQoJb2xkZXN0X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCghyZXRyeWluZxgGIAEoBEgAiAEBEhEKCXNjaGVkdWxlZBgHIAEoBBImCgZwYXVzZWQYCCABKAsyFi5wb29sbWVzaC52MS5MYW5lUGF1c2VCCwoJX3JldHJ5aW5nIo0BCgxTdHJlYW1TdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghtZXNzYWdlcxgCIAEoBBIUCgxtYXhfbWVzc2FnZXMYAyABKAQSDQoFYnl0ZXMYBCABKAQSEQoJbWF4X2J5dGVzGAUgASgEEhAKCHJlcGxpY2FzGAYgASgNEhMKC2RpZmZlcmVuY2VzGAcgAygJImAKEEdldExhbmVzUmVzcG9uc2USIAoFbGFuZXMYASADKAsyES5wb29sbWVzaC52MS5MYW5lEioKB3N0cmVhbXMYAiADKAsyGS5wb29sbWVzaC52MS5TdHJlYW1TdGF0dXMqrAEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEpPQl9TVEFURV9RVUVVRUQQARISCg5KT0JfU1RBVEVfSEVMRBACEhUKEUpPQl9TVEFURV9SVU5OSU5HEAMSFgoSSk9CX1NUQVRFX1JFVFJZSU5HEAQSEwoPSk9CX1NUQVRFX0VOREVEEAUSFwoTSk9CX1NUQVRFX1NDSEVEVUxFRBAGKnEKC1BheWxvYWRGb3JtEhwKGFBBWUxPQURfRk9STV9VTlNQRUNJRklFRBAAEhYKElBBWUxPQURfRk9STV9CWVRFUxABEhUKEVBBWUxPQURfRk9STV9URVhUEAISFQoRUEFZTE9BRF9GT1JNX0pTT04QAypaCgtDcm9uT3ZlcmxhcBIcChhDUk9OX09WRVJMQVBfVU5TUEVDSUZJRUQQABIVChFDUk9OX09WRVJMQVBfU0tJUBABEhYKEkNST05fT1ZFUkxBUF9BTExPVxACMr8JCg5EdXJhYmxlU2VydmljZRJECgdFbnF1ZXVlEhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QaHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2USVAoLRW5xdWV1ZU1hbnkSHy5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlcXVlc3QaIC5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlc3BvbnNlKAEwARJBCgZHZXRKb2ISGi5wb29sbWVzaC52MS5HZXRKb2JSZXF1ZXN0GhsucG9vbG1lc2gudjEuR2V0Sm9iUmVzcG9uc2USUAoLV2FpdE91dGNvbWUSHy5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlcXVlc3QaIC5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlc3BvbnNlEkoKCUNhbmNlbEpvYhIdLnBvb2xtZXNoLnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5wb29sbWVzaC52MS5DYW5jZWxKb2JSZXNwb25zZRJHCghMaXN0Sm9icxIcLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVxdWVzdBodLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVzcG9uc2USRwoITGlzdERlYWQSHC5wb29sbWVzaC52MS5MaXN0RGVhZFJlcXVlc3QaHS5wb29sbWVzaC52MS5MaXN0RGVhZFJlc3BvbnNlEkQKB0dldERlYWQSGy5wb29sbWVzaC52MS5HZXREZWFkUmVxdWVzdBocLnBvb2xtZXNoLnYxLkdldERlYWRSZXNwb25zZRJKCglSZXRyeURlYWQSHS5wb29sbWVzaC52MS5SZXRyeURlYWRSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuUmV0cnlEZWFkUmVzcG9uc2USSgoJUHVyZ2VEZWFkEh0ucG9vbG1lc2gudjEuUHVyZ2VEZWFkUmVxdWVzdBoeLnBvb2xtZXNoLnYxLlB1cmdlRGVhZFJlc3BvbnNlEkoKCVBhdXNlUG9vbBIdLnBvb2xtZXNoLnYxLlBhdXNlUG9vbFJlcXVlc3QaHi5wb29sbWVzaC52MS5QYXVzZVBvb2xSZXNwb25zZRJNCgpSZXN1bWVQb29sEh4ucG9vbG1lc2gudjEuUmVzdW1lUG9vbFJlcXVlc3QaHy5wb29sbWVzaC52MS5SZXN1bWVQb29sUmVzcG9uc2USRAoHU2V0Q3JvbhIbLnBvb2xtZXNoLnYxLlNldENyb25SZXF1ZXN0GhwucG9vbG1lc2gudjEuU2V0Q3JvblJlc3BvbnNlEkcKCExpc3RDcm9uEhwucG9vbG1lc2gudjEuTGlzdENyb25SZXF1ZXN0Gh0ucG9vbG1lc2gudjEuTGlzdENyb25SZXNwb25zZRJNCgpSZW1vdmVDcm9uEh4ucG9vbG1lc2gudjEuUmVtb3ZlQ3JvblJlcXVlc3QaHy5wb29sbWVzaC52MS5SZW1vdmVDcm9uUmVzcG9uc2USRwoIR2V0TGFuZXMSHC5wb29sbWVzaC52MS5HZXRMYW5lc1JlcXVlc3QaHS5wb29sbWVzaC52MS5HZXRMYW5lc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_poolmesh_v1_error, file_poolmesh_v1_manager]);
 
 /**
  * Backoff is the wait after a failure, in milliseconds: doubled each time, up to the cap.
@@ -155,6 +155,20 @@ export type EnqueueRequest = Message<"poolmesh.v1.EnqueueRequest"> & {
    * @generated from field: string tracestate = 16;
    */
   tracestate: string;
+
+  /**
+   * When the job may run, at most ten years ahead; unset is at once. Needs nats-server 2.12.
+   *
+   * @generated from field: google.protobuf.Timestamp run_at = 17;
+   */
+  runAt?: Timestamp | undefined;
+
+  /**
+   * The same as a time from now, in milliseconds; not together with run_at.
+   *
+   * @generated from field: uint64 delay_ms = 18;
+   */
+  delayMs: bigint;
 };
 
 /**
@@ -174,7 +188,7 @@ export type EnqueueResponse = Message<"poolmesh.v1.EnqueueResponse"> & {
   jobId: string;
 
   /**
-   * The job's sequence in the pool's stream.
+   * The job's sequence in the pool's stream; 0 for one that waits for its time.
    *
    * @generated from field: uint64 sequence = 2;
    */
@@ -186,6 +200,13 @@ export type EnqueueResponse = Message<"poolmesh.v1.EnqueueResponse"> & {
    * @generated from field: bool duplicate = 3;
    */
   duplicate: boolean;
+
+  /**
+   * When it may run, for one that waits for its time.
+   *
+   * @generated from field: google.protobuf.Timestamp run_at = 4;
+   */
+  runAt?: Timestamp | undefined;
 };
 
 /**
@@ -270,7 +291,7 @@ export type JobStatus = Message<"poolmesh.v1.JobStatus"> & {
   state: JobState;
 
   /**
-   * The delivery; 1 for the first, 0 while it is queued.
+   * The delivery; 1 for the first, 0 while it is queued or waits for its time.
    *
    * @generated from field: uint32 attempt = 3;
    */
@@ -296,7 +317,7 @@ export type JobStatus = Message<"poolmesh.v1.JobStatus"> & {
   priority: Priority;
 
   /**
-   * The job's sequence in the pool's stream.
+   * The job's sequence in the pool's stream; 0 while it waits for its time.
    *
    * @generated from field: uint64 sequence = 7;
    */
@@ -320,6 +341,13 @@ export type JobStatus = Message<"poolmesh.v1.JobStatus"> & {
    * @generated from field: string client = 10;
    */
   client: string;
+
+  /**
+   * When it may run; only while it waits for its time.
+   *
+   * @generated from field: google.protobuf.Timestamp run_at = 11;
+   */
+  runAt?: Timestamp | undefined;
 };
 
 /**
@@ -516,7 +544,7 @@ export type ListJobsRequest = Message<"poolmesh.v1.ListJobsRequest"> & {
   pool: string;
 
   /**
-   * Only jobs in this state.
+   * Only jobs in this state. Unset is all but those that wait for their time.
    *
    * @generated from field: poolmesh.v1.JobState state = 2;
    */
@@ -930,6 +958,335 @@ export const PurgeDeadResponseSchema: GenMessage<PurgeDeadResponse> = /*@__PURE_
   messageDesc(file_poolmesh_v1_durable, 25);
 
 /**
+ * LanePause is what of a lane is paused.
+ *
+ * @generated from message poolmesh.v1.LanePause
+ */
+export type LanePause = Message<"poolmesh.v1.LanePause"> & {
+  /**
+   * The levels whose jobs wait; usually all.
+   *
+   * @generated from field: repeated poolmesh.v1.Priority levels = 1;
+   */
+  levels: Priority[];
+
+  /**
+   * When it goes on by itself; unset when it waits to be resumed.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 2;
+   */
+  until?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message poolmesh.v1.LanePause.
+ * Use `create(LanePauseSchema)` to create a new message.
+ */
+export const LanePauseSchema: GenMessage<LanePause> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 26);
+
+/**
+ * @generated from message poolmesh.v1.PausePoolRequest
+ */
+export type PausePoolRequest = Message<"poolmesh.v1.PausePoolRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * How long, in milliseconds, at most ten years; 0 is until it is resumed.
+   *
+   * @generated from field: uint64 for_ms = 2;
+   */
+  forMs: bigint;
+};
+
+/**
+ * Describes the message poolmesh.v1.PausePoolRequest.
+ * Use `create(PausePoolRequestSchema)` to create a new message.
+ */
+export const PausePoolRequestSchema: GenMessage<PausePoolRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 27);
+
+/**
+ * @generated from message poolmesh.v1.PausePoolResponse
+ */
+export type PausePoolResponse = Message<"poolmesh.v1.PausePoolResponse"> & {
+  /**
+   * @generated from field: poolmesh.v1.LanePause paused = 1;
+   */
+  paused?: LanePause | undefined;
+};
+
+/**
+ * Describes the message poolmesh.v1.PausePoolResponse.
+ * Use `create(PausePoolResponseSchema)` to create a new message.
+ */
+export const PausePoolResponseSchema: GenMessage<PausePoolResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 28);
+
+/**
+ * @generated from message poolmesh.v1.ResumePoolRequest
+ */
+export type ResumePoolRequest = Message<"poolmesh.v1.ResumePoolRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.ResumePoolRequest.
+ * Use `create(ResumePoolRequestSchema)` to create a new message.
+ */
+export const ResumePoolRequestSchema: GenMessage<ResumePoolRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 29);
+
+/**
+ * @generated from message poolmesh.v1.ResumePoolResponse
+ */
+export type ResumePoolResponse = Message<"poolmesh.v1.ResumePoolResponse"> & {
+};
+
+/**
+ * Describes the message poolmesh.v1.ResumePoolResponse.
+ * Use `create(ResumePoolResponseSchema)` to create a new message.
+ */
+export const ResumePoolResponseSchema: GenMessage<ResumePoolResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 30);
+
+/**
+ * Cron is a cron schedule, and what its jobs are enqueued with.
+ *
+ * @generated from message poolmesh.v1.Cron
+ */
+export type Cron = Message<"poolmesh.v1.Cron"> & {
+  /**
+   * Up to 40 letters, digits, _ and -. It is the id of its jobs; with ALLOW they are NAME-NUMBER.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Six fields from seconds on, five as in crontab, or such as "@every 90s" and "@daily".
+   *
+   * @generated from field: string schedule = 2;
+   */
+  schedule: string;
+
+  /**
+   * An IANA name such as "Europe/Berlin"; empty is UTC.
+   *
+   * @generated from field: string time_zone = 3;
+   */
+  timeZone: string;
+
+  /**
+   * @generated from field: poolmesh.v1.CronOverlap overlap = 4;
+   */
+  overlap: CronOverlap;
+
+  /**
+   * @generated from field: poolmesh.v1.Priority priority = 5;
+   */
+  priority: Priority;
+
+  /**
+   * As of EnqueueRequest.
+   *
+   * @generated from field: int64 timeout_ms = 6;
+   */
+  timeoutMs: bigint;
+
+  /**
+   * @generated from field: uint32 max_attempts = 7;
+   */
+  maxAttempts: number;
+
+  /**
+   * @generated from field: poolmesh.v1.Backoff backoff = 8;
+   */
+  backoff?: Backoff | undefined;
+
+  /**
+   * @generated from field: optional bool idempotent = 9;
+   */
+  idempotent?: boolean | undefined;
+
+  /**
+   * @generated from field: optional bool keep_outcome = 10;
+   */
+  keepOutcome?: boolean | undefined;
+
+  /**
+   * Under a policy it is whoever set the schedule.
+   *
+   * @generated from field: string client = 11;
+   */
+  client: string;
+
+  /**
+   * Only in answers.
+   *
+   * @generated from field: uint64 payload_bytes = 12;
+   */
+  payloadBytes: bigint;
+};
+
+/**
+ * Describes the message poolmesh.v1.Cron.
+ * Use `create(CronSchema)` to create a new message.
+ */
+export const CronSchema: GenMessage<Cron> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 31);
+
+/**
+ * @generated from message poolmesh.v1.SetCronRequest
+ */
+export type SetCronRequest = Message<"poolmesh.v1.SetCronRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * @generated from field: poolmesh.v1.Cron cron = 2;
+   */
+  cron?: Cron | undefined;
+
+  /**
+   * The payload of its jobs.
+   *
+   * @generated from oneof poolmesh.v1.SetCronRequest.input
+   */
+  input: {
+    /**
+     * @generated from field: bytes payload = 3;
+     */
+    value: Uint8Array;
+    case: "payload";
+  } | {
+    /**
+     * @generated from field: string text = 4;
+     */
+    value: string;
+    case: "text";
+  } | {
+    /**
+     * @generated from field: google.protobuf.Value json = 5;
+     */
+    value: Value;
+    case: "json";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message poolmesh.v1.SetCronRequest.
+ * Use `create(SetCronRequestSchema)` to create a new message.
+ */
+export const SetCronRequestSchema: GenMessage<SetCronRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 32);
+
+/**
+ * @generated from message poolmesh.v1.SetCronResponse
+ */
+export type SetCronResponse = Message<"poolmesh.v1.SetCronResponse"> & {
+  /**
+   * One of this name was not there before.
+   *
+   * @generated from field: bool created = 1;
+   */
+  created: boolean;
+
+  /**
+   * It was the same already, and was left alone.
+   *
+   * @generated from field: bool unchanged = 2;
+   */
+  unchanged: boolean;
+};
+
+/**
+ * Describes the message poolmesh.v1.SetCronResponse.
+ * Use `create(SetCronResponseSchema)` to create a new message.
+ */
+export const SetCronResponseSchema: GenMessage<SetCronResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 33);
+
+/**
+ * @generated from message poolmesh.v1.ListCronRequest
+ */
+export type ListCronRequest = Message<"poolmesh.v1.ListCronRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.ListCronRequest.
+ * Use `create(ListCronRequestSchema)` to create a new message.
+ */
+export const ListCronRequestSchema: GenMessage<ListCronRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 34);
+
+/**
+ * @generated from message poolmesh.v1.ListCronResponse
+ */
+export type ListCronResponse = Message<"poolmesh.v1.ListCronResponse"> & {
+  /**
+   * At most 1,000.
+   *
+   * @generated from field: repeated poolmesh.v1.Cron crons = 1;
+   */
+  crons: Cron[];
+};
+
+/**
+ * Describes the message poolmesh.v1.ListCronResponse.
+ * Use `create(ListCronResponseSchema)` to create a new message.
+ */
+export const ListCronResponseSchema: GenMessage<ListCronResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 35);
+
+/**
+ * @generated from message poolmesh.v1.RemoveCronRequest
+ */
+export type RemoveCronRequest = Message<"poolmesh.v1.RemoveCronRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.RemoveCronRequest.
+ * Use `create(RemoveCronRequestSchema)` to create a new message.
+ */
+export const RemoveCronRequestSchema: GenMessage<RemoveCronRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 36);
+
+/**
+ * @generated from message poolmesh.v1.RemoveCronResponse
+ */
+export type RemoveCronResponse = Message<"poolmesh.v1.RemoveCronResponse"> & {
+};
+
+/**
+ * Describes the message poolmesh.v1.RemoveCronResponse.
+ * Use `create(RemoveCronResponseSchema)` to create a new message.
+ */
+export const RemoveCronResponseSchema: GenMessage<RemoveCronResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 37);
+
+/**
  * @generated from message poolmesh.v1.GetLanesRequest
  */
 export type GetLanesRequest = Message<"poolmesh.v1.GetLanesRequest"> & {
@@ -946,7 +1303,7 @@ export type GetLanesRequest = Message<"poolmesh.v1.GetLanesRequest"> & {
  * Use `create(GetLanesRequestSchema)` to create a new message.
  */
 export const GetLanesRequestSchema: GenMessage<GetLanesRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 26);
+  messageDesc(file_poolmesh_v1_durable, 38);
 
 /**
  * Lane is the durable lane of one pool.
@@ -993,6 +1350,20 @@ export type Lane = Message<"poolmesh.v1.Lane"> & {
    * @generated from field: optional uint64 retrying = 6;
    */
   retrying?: bigint | undefined;
+
+  /**
+   * Jobs that wait for their time.
+   *
+   * @generated from field: uint64 scheduled = 7;
+   */
+  scheduled: bigint;
+
+  /**
+   * Unset when nothing is paused.
+   *
+   * @generated from field: poolmesh.v1.LanePause paused = 8;
+   */
+  paused?: LanePause | undefined;
 };
 
 /**
@@ -1000,7 +1371,7 @@ export type Lane = Message<"poolmesh.v1.Lane"> & {
  * Use `create(LaneSchema)` to create a new message.
  */
 export const LaneSchema: GenMessage<Lane> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 27);
+  messageDesc(file_poolmesh_v1_durable, 39);
 
 /**
  * StreamStatus is one stream of the lane.
@@ -1055,7 +1426,7 @@ export type StreamStatus = Message<"poolmesh.v1.StreamStatus"> & {
  * Use `create(StreamStatusSchema)` to create a new message.
  */
 export const StreamStatusSchema: GenMessage<StreamStatus> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 28);
+  messageDesc(file_poolmesh_v1_durable, 40);
 
 /**
  * @generated from message poolmesh.v1.GetLanesResponse
@@ -1077,7 +1448,7 @@ export type GetLanesResponse = Message<"poolmesh.v1.GetLanesResponse"> & {
  * Use `create(GetLanesResponseSchema)` to create a new message.
  */
 export const GetLanesResponseSchema: GenMessage<GetLanesResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 29);
+  messageDesc(file_poolmesh_v1_durable, 41);
 
 /**
  * JobState is where a durable job stands.
@@ -1124,6 +1495,13 @@ export enum JobState {
    * @generated from enum value: JOB_STATE_ENDED = 5;
    */
   ENDED = 5,
+
+  /**
+   * It waits for its time.
+   *
+   * @generated from enum value: JOB_STATE_SCHEDULED = 6;
+   */
+  SCHEDULED = 6,
 }
 
 /**
@@ -1170,6 +1548,38 @@ export enum PayloadForm {
  */
 export const PayloadFormSchema: GenEnum<PayloadForm> = /*@__PURE__*/
   enumDesc(file_poolmesh_v1_durable, 1);
+
+/**
+ * CronOverlap is what to do when a schedule fires while its last job has not ended.
+ *
+ * @generated from enum poolmesh.v1.CronOverlap
+ */
+export enum CronOverlap {
+  /**
+   * No new job.
+   *
+   * @generated from enum value: CRON_OVERLAP_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: CRON_OVERLAP_SKIP = 1;
+   */
+  SKIP = 1,
+
+  /**
+   * One more job.
+   *
+   * @generated from enum value: CRON_OVERLAP_ALLOW = 2;
+   */
+  ALLOW = 2,
+}
+
+/**
+ * Describes the enum poolmesh.v1.CronOverlap.
+ */
+export const CronOverlapSchema: GenEnum<CronOverlap> = /*@__PURE__*/
+  enumDesc(file_poolmesh_v1_durable, 2);
 
 /**
  * DurableService stores jobs that outlive their callers, for any pool, over Connect, gRPC and gRPC-Web. A manager
@@ -1277,6 +1687,56 @@ export const DurableService: GenService<{
     methodKind: "unary";
     input: typeof PurgeDeadRequestSchema;
     output: typeof PurgeDeadResponseSchema;
+  },
+  /**
+   * PausePool lets no stored job of a pool begin, at any manager, until it is resumed. Needs nats-server 2.11.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.PausePool
+   */
+  pausePool: {
+    methodKind: "unary";
+    input: typeof PausePoolRequestSchema;
+    output: typeof PausePoolResponseSchema;
+  },
+  /**
+   * ResumePool lets jobs begin again; nothing happens when the pool is not paused.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.ResumePool
+   */
+  resumePool: {
+    methodKind: "unary";
+    input: typeof ResumePoolRequestSchema;
+    output: typeof ResumePoolResponseSchema;
+  },
+  /**
+   * SetCron sets a cron schedule of a pool: the broker fires, a manager enqueues. Needs nats-server 2.14.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.SetCron
+   */
+  setCron: {
+    methodKind: "unary";
+    input: typeof SetCronRequestSchema;
+    output: typeof SetCronResponseSchema;
+  },
+  /**
+   * ListCron lists the cron schedules of a pool by name.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.ListCron
+   */
+  listCron: {
+    methodKind: "unary";
+    input: typeof ListCronRequestSchema;
+    output: typeof ListCronResponseSchema;
+  },
+  /**
+   * RemoveCron removes a cron schedule; its jobs go on.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.RemoveCron
+   */
+  removeCron: {
+    methodKind: "unary";
+    input: typeof RemoveCronRequestSchema;
+    output: typeof RemoveCronResponseSchema;
   },
   /**
    * GetLanes says how the lanes of pools and their streams stand.

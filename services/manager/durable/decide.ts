@@ -14,6 +14,7 @@
  *   it may run once                              claim, then run
  *   delivered before, and not ended here         join, else run
  *   anything else                                run
+ *   a run or a claim, while its level is paused  wait
  *
  *   an outcome                                   what is done
  *   a result, canceled, the job's time is over   store
@@ -97,6 +98,14 @@ export function onDelivery(delivered: DeliveredJob, known: Known, wallNowMs: num
   if (!job.idempotent) return { do: "claim", over: known.claim?.sequence ?? 0 };
   const mayBeAtWorker = deliveries > 1 && delivered.wasEndedHere !== true;
   return mayBeAtWorker ? { do: "join", else: { do: "run" }, claim: 0 } : { do: "run" };
+}
+
+/** How often a job of a paused level looks whether it may go on, in milliseconds. */
+export const PAUSED_LOOK_MS = 500;
+
+/** While a level is paused nothing of it begins. What a worker may have is joined, and what is over is stored. */
+export function whilePaused(act: Act): Act {
+  return act.do === "run" || act.do === "claim" ? { do: "wait", delayMs: PAUSED_LOOK_MS } : act;
 }
 
 /** What the manager can do at the moment. */

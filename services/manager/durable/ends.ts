@@ -7,7 +7,7 @@
  */
 import { isFenced, type PublishAnswer } from "../../../mesh/durable/answers.js";
 import { type DurableNames, NATS_HEADER } from "../../../mesh/durable/names.js";
-import { decodeDeath, encodeDeath, encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
+import { decodeDeath, type Encoded, encodeDeath, encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { StreamMessage, StreamPublisher } from "../../../mesh/durable/publisher.js";
 import type { LaneStore, Stored } from "../../../mesh/durable/store.js";
 import { PoolError } from "../../../mesh/errors.js";
@@ -152,6 +152,19 @@ export class Ends {
     }
   }
 
+  /** Tells who enqueued the job how it ended. @param outcome undefined for one that was stored before */
+  notify(delivery: Delivery, stored: Stored | undefined, outcome: Outcome | undefined): void {
+    const { bus } = this.#parts;
+    const { job } = delivery;
+    if (job instanceof PoolError || job.notify === undefined) return;
+    if (outcome !== undefined) {
+      const { headers, payload } = this.#encode(delivery, outcome);
+      bus.publish(job.notify, payload, { headers });
+    } else if (stored?.headers !== undefined) {
+      bus.publish(job.notify, stored.payload, { headers: stored.headers as never });
+    }
+  }
+
   /**
    * Publishes until it is stored.
    *
@@ -183,14 +196,17 @@ export class Ends {
   }
 
   #outcomeMessage(delivery: Delivery, outcome: Outcome, fence: number): StreamMessage {
-    const { pool, names, manager, bus } = this.#parts;
-    const { id, sequence, deliveries, job } = delivery;
+    const { pool, names } = this.#parts;
+    const { headers, payload } = this.#encode(delivery, outcome);
+    headers.append(NATS_HEADER.expectedLastSubjectSequence, String(fence));
+    return { subject: names.outcome(pool, delivery.id), headers, payload };
+  }
+
+  #encode({ sequence, deliveries, job }: Delivery, outcome: Outcome): Encoded {
+    const { manager, bus } = this.#parts;
     const endedAt = bus.runtime.wallNow();
     const { enqueuedAt = endedAt, client = "" } = job instanceof PoolError ? {} : job;
-    const facts = { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client };
-    const { headers, payload } = encodeOutcome(outcome, facts);
-    headers.append(NATS_HEADER.expectedLastSubjectSequence, String(fence));
-    return { subject: names.outcome(pool, id), headers, payload };
+    return encodeOutcome(outcome, { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client });
   }
 
   #claimMessage({ id, sequence, deliveries }: Delivery, fence: number): StreamMessage {

@@ -7,9 +7,10 @@
  * ago. Nothing is sent here.
  */
 import type { DeliveryFacts } from "../../../mesh/durable/ack-subject.js";
-import type { DurableJob } from "../../../mesh/durable/job.js";
-import type { PoolError } from "../../../mesh/errors.js";
-import type { Priority } from "../../../mesh/wire/headers.js";
+import { DURABLE_CLIENT, type DurableJob } from "../../../mesh/durable/job.js";
+import { PoolError } from "../../../mesh/errors.js";
+import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
+import { type JobHeaders, MAX_TIMEOUT_MS, type Priority } from "../../../mesh/wire/headers.js";
 import type { HeaderReader } from "../../../mesh/wire/wire-headers.js";
 import type { DeliveredJob } from "./decide.js";
 
@@ -73,6 +74,24 @@ export class Delivery implements DeliveredJob {
   /** The broker hears of it now. */
   sign(nowMs: number): void {
     this.#signedAtMs = nowMs;
+  }
+
+  /** The job as the dispatcher takes it. @throws PoolError when its headers are wrong */
+  toHeaders(wallNowMs: number): JobHeaders & { readonly runTimeoutMs: number } {
+    const { id, job, deliveries, level, nonce } = this;
+    if (job instanceof PoolError) throw job;
+    return {
+      jobId: id,
+      nonce,
+      attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + 1,
+      timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
+      runTimeoutMs: job.timeoutMs,
+      idempotent: job.idempotent,
+      priority: level,
+      client: job.client === "" ? DURABLE_CLIENT : job.client,
+      traceparent: job.traceparent,
+      tracestate: job.tracestate,
+    };
   }
 
   /** It came again, to the same manager. */

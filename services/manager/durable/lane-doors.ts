@@ -3,13 +3,17 @@
  *
  *   pool.P.enqueue   one manager stores the job, and answers with its receipt
  *   pool.P.discard   one manager ends a stored job that nobody holds
+ *   pool.P.lane      one manager pauses or resumes the pool's lane
+ *   pool.P.cron      one manager sets, removes or lists cron schedules
  *   pool.P.lookup    the manager that holds the job says what it does with it; the others say nothing
  */
 import type { Msg } from "nats";
-import { ENQUEUE_TIMEOUT_MS, type EnqueueParts, enqueue, type StoredJob } from "../../../mesh/durable/enqueue.js";
+import { ENQUEUE_TIMEOUT_MS, type NewJob, type StoredJob } from "../../../mesh/durable/enqueue.js";
 import { encodeHeldJob, type HeldJob } from "../../../mesh/durable/held-job.js";
 import { decodeDurableJob } from "../../../mesh/durable/job.js";
+import { decodeRunTime, type RunTime } from "../../../mesh/durable/later/run-time.js";
 import type { DurableNames } from "../../../mesh/durable/names.js";
+import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import { json } from "../../../mesh/job/codec.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
@@ -19,15 +23,30 @@ import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.j
 import { decodeJobHeaders, encodeReplyHeaders } from "../../../mesh/wire/headers.js";
 import { checkName, isAnswerable, QUEUE_MANAGERS } from "../../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf } from "../../../mesh/wire/wire-headers.js";
+import { answerCron, type CronDoorParts } from "./later/cron-door.js";
+
+/** A job to store: at once, or for later. */
+export interface AskedJob extends NewJob {
+  /** When it may run; undefined for at once. */
+  readonly time: RunTime | undefined;
+  /** Names the request: one that is repeated has the same. */
+  readonly nonce: string;
+}
 
 /** What it works with. */
 export interface LaneDoorsParts {
   readonly bus: Bus;
   readonly names: DurableNames;
   /** @throws PoolError */
-  readonly enqueue: (pool: string, headers: HeaderReader | undefined, payload: Uint8Array) => Promise<StoredJob>;
+  readonly enqueue: (job: AskedJob) => Promise<StoredJob>;
   /** @throws PoolError */
   readonly discard: (pool: string, id: string) => Promise<void>;
+  /** @param forMs undefined until it is resumed. @throws PoolError */
+  readonly pause: (pool: string, forMs: number | undefined) => Promise<LanePause>;
+  /** @throws PoolError */
+  readonly resume: (pool: string) => Promise<void>;
+  /** The cron schedules of a pool that has a lane. @throws PoolError */
+  readonly crons: (pool: string) => Promise<CronDoorParts>;
   readonly find: (pool: string, id: string) => HeldJob | undefined;
 }
 
@@ -55,7 +74,11 @@ export class LaneDoors {
       if (!isService) continue;
       const onEnqueue = (msg: Msg): void => void this.#serve(msg, () => this.#enqueue(msg));
       const onDiscard = (msg: Msg): void => void this.#serve(msg, () => this.#discard(msg));
+      const onLane = (msg: Msg): void => void this.#serve(msg, () => this.#lane(msg));
+      const onCron = (msg: Msg): void => void this.#serve(msg, () => this.#cron(msg));
       this.#subscriptions.push(
+        bus.subscribe(names.everyDoor("cron", pool), onCron, QUEUE_MANAGERS),
+        bus.subscribe(names.everyDoor("lane", pool), onLane, QUEUE_MANAGERS),
         bus.subscribe(names.everyDoor("enqueue", pool), onEnqueue, QUEUE_MANAGERS),
         bus.subscribe(names.everyDoor("discard", pool), onDiscard, QUEUE_MANAGERS),
       );
@@ -91,8 +114,8 @@ export class LaneDoors {
   }
 
   async #enqueue(msg: Msg): Promise<Uint8Array> {
-    const { names, enqueue: store } = this.#parts;
-    return json.encode(await store(names.poolOf(msg.subject), headersOf(msg), msg.data.slice()));
+    const { bus, names, enqueue } = this.#parts;
+    return json.encode(await enqueue(readNewJob(bus, names.poolOf(msg.subject), headersOf(msg), msg.data.slice())));
   }
 
   async #discard(msg: Msg): Promise<Uint8Array> {
@@ -101,29 +124,53 @@ export class LaneDoors {
     return EMPTY;
   }
 
+  async #lane(msg: Msg): Promise<Uint8Array> {
+    const { names, pause, resume } = this.#parts;
+    const pool = names.poolOf(msg.subject);
+    const [, word, forMs] = /^(pause|resume)(?: (\d{1,15}))?$/.exec(msg.string().trim()) ?? [];
+    if (word === "pause") {
+      const { until } = await pause(pool, forMs === undefined ? undefined : Number(forMs));
+      return json.encode({ paused: true, ...(until === undefined ? {} : { until }) });
+    }
+    if (word === undefined || forMs !== undefined) {
+      const message = 'lane: use "pause", "pause" with a number of milliseconds, or "resume"';
+      throw new PoolError("invalid_argument", message, { field: "lane" });
+    }
+    await resume(pool);
+    return json.encode({ paused: false });
+  }
+
+  async #cron(msg: Msg): Promise<Uint8Array> {
+    const { names, crons, bus } = this.#parts;
+    const pool = names.poolOf(msg.subject);
+    return answerCron(await crons(pool), pool, headersOf(msg), msg.data.slice(), bus.inboxPrefix);
+  }
+
   #answer({ reply }: Msg, payload: Uint8Array, headers: ReturnType<typeof encodeReplyHeaders>): void {
     const { bus } = this.#parts;
     if (isAnswerable(reply, bus.inboxPrefix)) bus.publish(reply, payload, { headers });
   }
 }
 
-/** Stores a job whose sender asked a manager to. @throws PoolError */
-export function enqueueHere(
-  parts: EnqueueParts,
+/** A job whose sender asked a manager to store it. @throws PoolError */
+export function readNewJob(
+  { runtime, inboxPrefix }: Bus,
   pool: string,
   headers: HeaderReader | undefined,
   payload: Uint8Array,
-): Promise<StoredJob> {
-  const { runtime, inboxPrefix } = parts.bus;
-  const { jobId, priority = "normal" } = decodeJobHeaders(headers);
+): AskedJob {
+  const { jobId, nonce = runtime.newId(), priority = "normal" } = decodeJobHeaders(headers);
   const job = decodeDurableJob(headers, DEFAULT_TIMEOUT_MS, inboxPrefix);
-  return enqueue(parts, {
+  const enqueuedAt = runtime.wallNow();
+  return {
     pool,
     id: jobId ?? runtime.newId(),
     isNamed: jobId !== undefined,
     level: priority,
     payload,
-    job: { ...job, enqueuedAt: runtime.wallNow() },
+    job: { ...job, enqueuedAt },
     limitMs: ENQUEUE_TIMEOUT_MS,
-  });
+    time: decodeRunTime(headers, enqueuedAt),
+    nonce,
+  };
 }

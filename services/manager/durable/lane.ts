@@ -6,10 +6,14 @@
  * left goes back, and then the open pulls run out.
  */
 
+import { enqueue, type StoredJob } from "../../../mesh/durable/enqueue.js";
 import { type LaneFigures, laneFigures } from "../../../mesh/durable/figures.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
 import type { HeldList } from "../../../mesh/durable/held-list.js";
+import { instantOf } from "../../../mesh/durable/later/run-time.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
+import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
+import { type PauseParts, pausePool, resumePool } from "../../../mesh/durable/pause/pool-pause.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
 import { isOff, LaneStore } from "../../../mesh/durable/store.js";
 import { toPoolError, unknownPool } from "../../../mesh/errors.js";
@@ -20,7 +24,8 @@ import type { Logger } from "../../../mesh/process/log.js";
 import { isKnownPool } from "../doors/unknown-pool.js";
 import type { Pool } from "../pool/pool.js";
 import { discard } from "./discard.js";
-import { enqueueHere, LaneDoors } from "./lane-doors.js";
+import { type AskedJob, LaneDoors } from "./lane-doors.js";
+import { LaterLanes } from "./later/later-lanes.js";
 import { PoolLane } from "./pool-lane.js";
 import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
 import { Takeover } from "./takeover.js";
@@ -64,6 +69,7 @@ export class DurableLane {
   readonly #opening = new Map<Pool, Promise<void>>();
   readonly #offBus: (() => void)[];
   readonly #doors: LaneDoors;
+  readonly #later: LaterLanes;
   #takeover: Takeover | undefined;
   #ticker: Timer | undefined;
   #retryAtMs = 0;
@@ -79,17 +85,38 @@ export class DurableLane {
     this.#doors = new LaneDoors({
       bus,
       names,
-      enqueue: async (pool, headers, payload) => {
-        await this.ensure(pool);
-        return enqueueHere({ bus, names, store, publisher }, pool, headers, payload);
+      enqueue: async (job) => {
+        await this.ensure(job.pool);
+        return this.enqueue(job);
       },
       discard: (pool, id) => discard({ bus, names, store, publisher, manager: parts.manager }, pool, id),
+      pause: (pool, forMs) => this.pause(pool, forMs),
+      resume: (pool) => this.resume(pool),
+      crons: (pool) => this.ensure(pool).then(() => this.crons),
       find: (pool, id) => this.#find(pool, id),
     });
     this.#offBus = [
-      bus.on("reconnect", () => this.#each((lane) => lane.onReconnect())),
-      bus.on("disconnect", () => this.#each((lane) => lane.onDisconnect())),
+      bus.on("reconnect", () => {
+        this.#each((lane) => lane.onReconnect());
+        this.#later.forget();
+      }),
+      bus.on("disconnect", () => {
+        this.#each((lane) => lane.onDisconnect());
+        this.#later.forget();
+      }),
     ];
+    const provision = (work: (parts: Provisioning) => Promise<void>) => this.#provision(work);
+    this.#later = new LaterLanes({ ...parts, names, store, publisher, provision });
+  }
+
+  /** Stores a job: at once, or for later when its time has not come. @throws PoolError */
+  enqueue(job: AskedJob): Promise<StoredJob> {
+    const { bus } = this.#parts;
+    const { names, store, publisher } = this;
+    const nowMs = bus.runtime.wallNow();
+    const runAt = job.time === undefined ? nowMs : instantOf(job.time, nowMs);
+    if (runAt <= nowMs) return enqueue({ bus, names, store, publisher }, job);
+    return this.#later.schedule({ ...job, runAt });
   }
 
   /** The lane of one pool; undefined when it has none yet. */
@@ -107,6 +134,25 @@ export class DurableLane {
     const pool = this.#parts.get(name);
     if (!isServed(pool)) throw unknownPool({ retryAfterMs: RETRY_MS });
     if (!this.#lanes.has(pool)) await this.#open(pool);
+  }
+
+  /** Pauses the lane of a pool, for all managers. @param forMs undefined until it is resumed. @throws PoolError */
+  pause(pool: string, forMs: number | undefined): Promise<LanePause> {
+    return pausePool(this.#pauseParts, pool, forMs, this.#parts.bus.runtime.wallNow());
+  }
+
+  /** @throws PoolError */
+  resume(pool: string): Promise<void> {
+    return resumePool(this.#pauseParts, pool);
+  }
+
+  get #pauseParts(): PauseParts {
+    return { names: this.names, store: this.store, brokerVersion: this.#parts.bus.nc.info?.version };
+  }
+
+  /** The cron schedules of a pool. Each rejects with a PoolError. */
+  get crons(): Pick<LaterLanes, "setCron" | "removeCron" | "listCrons"> {
+    return this.#later;
   }
 
   /** Whether the lane of a pool is open here. */
@@ -158,13 +204,14 @@ export class DurableLane {
   drain(): void {
     this.#stopping = true;
     this.#doors.stop();
+    this.#later.drain();
     this.#each((lane) => lane.drain());
   }
 
   /** Ends it; what has ended is stored first, within a limit. */
   async stop(): Promise<void> {
     const { runtime } = this.#parts.bus;
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.finish()));
+    await Promise.all([this.#later.finish(), ...[...this.#lanes.values()].map((lane) => lane.finish())]);
     const endAtMs = runtime.now() + SETTLE_LIMIT_MS;
     while (this.#heldJobs() > 0 && runtime.now() < endAtMs && this.#parts.bus.connected) {
       await delay(runtime, SETTLE_CHECK_MS);
@@ -180,6 +227,10 @@ export class DurableLane {
     const { names, store } = this;
     const held = (): Iterable<readonly [string, HeldList]> => this.#heldLists();
     return new Takeover({ bus, manager, served, log, inbox: inbox(), names, store, held });
+  }
+
+  *#openPools(): Generator<string> {
+    for (const { name } of this.#lanes.keys()) yield name;
   }
 
   *#heldLists(): Generator<readonly [string, HeldList]> {
@@ -206,6 +257,7 @@ export class DurableLane {
   #tick(): void {
     const nowMs = this.#parts.bus.runtime.now();
     this.#each((lane) => lane.tick(nowMs));
+    this.#later.tick(this.#openPools(), nowMs);
     this.#takeover?.tick(nowMs);
     if (this.#stopping || !this.#parts.bus.connected || nowMs < this.#retryAtMs) return;
     const current = new Set(this.#parts.pools());

@@ -10,27 +10,35 @@ import type { Msg } from "nats";
 import { ACK, type DeliveryFacts, giveBack, IN_PROGRESS } from "../../../mesh/durable/ack-subject.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
 import type { HeldList } from "../../../mesh/durable/held-list.js";
-import { DURABLE_CLIENT, decodeDurableJob, durablePayloadLimit } from "../../../mesh/durable/job.js";
+import { decodeDurableJob, durablePayloadLimit } from "../../../mesh/durable/job.js";
 import type { DurableNames } from "../../../mesh/durable/names.js";
-import { encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
+import { sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { StreamPublisher } from "../../../mesh/durable/publisher.js";
 import type { LaneStore, Stored } from "../../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
-import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { delay } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
-import type { JobHeaders, Priority } from "../../../mesh/wire/headers.js";
-import { MAX_TIMEOUT_MS } from "../../../mesh/wire/headers.js";
+import type { Priority } from "../../../mesh/wire/headers.js";
 import { isName } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Pool } from "../pool/pool.js";
-import { type Act, claimed, type Known, mustLook, onDelivery, onOutcome } from "./decide.js";
+import {
+  type Act,
+  claimed,
+  type Known,
+  mustLook,
+  onDelivery,
+  onOutcome,
+  PAUSED_LOOK_MS,
+  whilePaused,
+} from "./decide.js";
 import { Ends } from "./ends.js";
 import { Delivery, GivenBack, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
 import { Leftovers } from "./leftovers.js";
+import { PauseWatch } from "./pause/pause-watch.js";
 import { Pulls } from "./pulls.js";
 
 /** What it works with. */
@@ -61,6 +69,7 @@ export class PoolLane {
   readonly #ends: Ends;
   readonly #pulls: Pulls;
   readonly #leftovers: Leftovers;
+  readonly #pause: PauseWatch;
   readonly #givenBack = new GivenBack();
   #draining = false;
 
@@ -74,6 +83,7 @@ export class PoolLane {
       holdsLease: (delivery) => this.#held.hasLease(delivery, bus.runtime.now()),
     });
     this.#leftovers = new Leftovers({ ...parts, pool: pool.name }, bus.runtime.now());
+    this.#pause = new PauseWatch({ ...parts, pool: pool.name, onPause: () => this.#holdParked() });
     this.#pulls = new Pulls({
       bus,
       pool,
@@ -118,6 +128,7 @@ export class PoolLane {
   tick(nowMs: number): void {
     for (const delivery of this.#held.toSign(nowMs)) this.#sign(delivery, nowMs);
     if (this.#pulls.areOpen && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
+    this.#pause.tick(nowMs);
     this.#pulls.tick(nowMs);
   }
 
@@ -126,6 +137,7 @@ export class PoolLane {
     const nowMs = this.#parts.bus.runtime.now();
     for (const delivery of this.#held.all()) this.#sign(delivery, nowMs);
     this.#leftovers.onReconnect(nowMs);
+    this.#pause.lookSoon();
     this.#pulls.forget();
     this.#pulls.tick(nowMs);
   }
@@ -144,18 +156,27 @@ export class PoolLane {
   drain(): void {
     this.#draining = true;
     this.#pulls.stop();
-    const { dispatcher } = this.#parts.pool;
-    for (const delivery of [...this.#held.all()]) {
-      if (delivery.isWaiting) this.#giveBack(delivery, 0);
-      const job = dispatcher.live(delivery.id);
-      if (job?.state !== "parked" || job.spec.nonce !== delivery.nonce) continue;
-      dispatcher.cancel(job, new PoolError("draining", "the manager stops"));
-    }
+    for (const delivery of [...this.#held.all()]) if (delivery.isWaiting) this.#giveBack(delivery, 0);
+    this.#endParked(() => true, new PoolError("draining", "the manager stops"));
   }
 
   /** Resolves when the open pulls are over. */
   finish(): Promise<void> {
+    this.#pause.stop();
     return this.#pulls.finish();
+  }
+
+  /** Jobs of a paused level that no worker has begun wait here: given back, each pause would count as a delivery. */
+  #holdParked(): void {
+    this.#endParked(({ level }) => this.#pause.has(level), new PoolError("no_workers", "the lane is paused"));
+  }
+
+  #endParked(isMeant: (delivery: Delivery) => boolean, error: PoolError): void {
+    const { dispatcher } = this.#parts.pool;
+    for (const delivery of [...this.#held.all()]) {
+      const job = isMeant(delivery) ? dispatcher.live(delivery.id) : undefined;
+      if (job?.state === "parked" && job.spec.nonce === delivery.nonce) dispatcher.cancel(job, error);
+    }
   }
 
   #sign(delivery: Delivery, nowMs: number): void {
@@ -226,7 +247,8 @@ export class PoolLane {
     this.#do(delivery, act);
   }
 
-  #do(delivery: Delivery, act: Act, stored?: Stored): void {
+  #do(delivery: Delivery, decided: Act, stored?: Stored): void {
+    const act = this.#pause.has(delivery.level) ? whilePaused(decided) : decided;
     switch (act.do) {
       case "run":
         return this.#run(delivery);
@@ -254,12 +276,15 @@ export class PoolLane {
     if (!(await this.#ends.unclaim(delivery))) return this.#letGo(delivery);
     delivery.wasEndedHere = true;
     delivery.isWaiting = true;
+    const { runtime } = this.#parts.bus;
     const goOn = (): void => {
+      if (this.#held.of(delivery.sequence) !== delivery) return;
+      if (this.#pause.has(delivery.level)) return void runtime.after(PAUSED_LOOK_MS, goOn, "background");
       delivery.isWaiting = false;
-      if (this.#held.of(delivery.sequence) === delivery) void this.#look(delivery);
+      void this.#look(delivery);
     };
     if (this.#draining) this.#giveBack(delivery, 0);
-    else this.#parts.bus.runtime.after(delayMs, goOn, "background");
+    else runtime.after(delayMs, goOn, "background");
   }
 
   /** A worker may have had it from a manager that is gone. */
@@ -281,7 +306,7 @@ export class PoolLane {
   #run(delivery: Delivery, joinAt?: string): void {
     const { pool } = this.#parts;
     try {
-      const headers = { ...toHeaders(delivery, this.#parts.bus.runtime.wallNow()), joinAt };
+      const headers = { ...delivery.toHeaders(this.#parts.bus.runtime.wallNow()), joinAt };
       pool.submitStored(delivery.payload, headers, { onEnd: (outcome: Outcome) => this.#onEnd(delivery, outcome) });
     } catch (thrown) {
       // What a worker has is not given back, for whatever reason this manager cannot ask for it.
@@ -335,23 +360,10 @@ export class PoolLane {
 
   /** Its outcome is stored: the stream may forget the job, and its caller hears. */
   #settle(delivery: Delivery, stored: Stored | undefined, outcome?: Outcome): void {
-    const { bus, manager } = this.#parts;
     if (!this.#end(delivery)) return;
-    bus.publish(delivery.ackSubject, ACK);
+    this.#parts.bus.publish(delivery.ackSubject, ACK);
     void this.#ends.unclaim(delivery);
-    const { job } = delivery;
-    if (job instanceof PoolError || job.notify === undefined) return;
-    if (outcome !== undefined) {
-      const endedAt = bus.runtime.wallNow();
-      const { sequence, deliveries } = delivery;
-      const enqueuedAt = job.enqueuedAt ?? endedAt;
-      const { client } = job;
-      const facts = { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client };
-      const { headers, payload } = encodeOutcome(outcome, facts);
-      bus.publish(job.notify, payload, { headers });
-    } else if (stored?.headers !== undefined) {
-      bus.publish(job.notify, stored.payload, { headers: stored.headers as never });
-    }
+    this.#ends.notify(delivery, stored, outcome);
   }
 
   async #giveBackUnclaimed(delivery: Delivery, delayMs: number): Promise<void> {
@@ -376,22 +388,4 @@ export class PoolLane {
     if (!delivery.isEnding) this.#pulls.ended();
     return true;
   }
-}
-
-/** A stored job as the dispatcher takes it. */
-function toHeaders(delivery: Delivery, wallNowMs: number): JobHeaders & { readonly runTimeoutMs: number } {
-  const { id, job, deliveries, level } = delivery;
-  if (job instanceof PoolError) throw job;
-  return {
-    jobId: id,
-    nonce: delivery.nonce,
-    attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + 1,
-    timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
-    runTimeoutMs: job.timeoutMs,
-    idempotent: job.idempotent,
-    priority: level,
-    client: job.client === "" ? DURABLE_CLIENT : job.client,
-    traceparent: job.traceparent,
-    tracestate: job.tracestate,
-  };
 }

@@ -4,7 +4,7 @@
  * Decided here: what is there stays as it is. A setting that differs is reported
  * and never changed: an operator may have set it on purpose.
  */
-import type { ConsumerInfo } from "@nats-io/jetstream";
+import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
 import type { DurableNames } from "../../../mesh/durable/names.js";
 import { LEVELS } from "../../../mesh/durable/names.js";
 import type { LaneStore } from "../../../mesh/durable/store.js";
@@ -51,13 +51,17 @@ export async function provisionPool(parts: Provisioning, pool: string): Promise<
   return waitMs;
 }
 
-async function ensureStream({ store, log }: Provisioning, settings: StreamSettings): Promise<void> {
+/** @returns its settings as the broker has them. @throws PoolError */
+export async function ensureStream(
+  { store, log }: Provisioning,
+  settings: StreamSettings,
+): Promise<StreamInfo["config"]> {
   const found = await store.streamInfo(settings.name);
   if (found === undefined) {
     const added = await creating(settings.name, () => store.addStream(settings));
     report(log, settings.name, differences(settings, added.config), "the broker does not know a setting");
     log.info({ stream: settings.name }, "stream created");
-    return;
+    return added.config;
   }
   report(
     log,
@@ -65,9 +69,11 @@ async function ensureStream({ store, log }: Provisioning, settings: StreamSettin
     differences(settings, found.config),
     "a stream differs from what is expected; it is left as it is",
   );
+  return found.config;
 }
 
-async function ensureConsumer(
+/** @throws PoolError */
+export async function ensureConsumer(
   { store, log }: Provisioning,
   stream: string,
   settings: ConsumerSettings,

@@ -3,17 +3,21 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { Client } from "../../../client/client.js";
+import { DurableLane } from "../../../client/durable/operator.js";
+import { NEEDS } from "../../../mesh/durable/broker-needs.js";
 import { LaneStore } from "../../../mesh/durable/store.js";
 import type { PoolError } from "../../../mesh/errors.js";
 import { Bus } from "../../../mesh/link/bus.js";
 import { Manager } from "../../../services/manager/manager.js";
+import { ManagerService } from "../../../services/manager/service.js";
 import { Worker } from "../../../services/worker/worker.js";
-import { startBroker } from "../../support/broker.js";
+import { lacking, startBroker } from "../../support/broker.js";
 import { cleanUp, type Owner } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
+const skip = await lacking(NEEDS.schedules);
 const JOBS = 200;
 
 /** Three brokers with JetStream; each has to know the others' ports before it starts. */
@@ -74,4 +78,47 @@ test("durable - on three brokers each stream has three copies, and jobs go on wh
     await Promise.all(results),
     inputs.map((each) => Number(each) + 1),
   );
+});
+
+test("durable - on three brokers jobs for later become due although the leader of their stream is killed, and a pause stays", {
+  skip,
+}, async (t) => {
+  const brokers = await startThree(t);
+  const bus = { servers: brokers.map(({ url }) => url) };
+  const listen = { host: "127.0.0.1", port: 0 };
+  const manager = new ManagerService({ bus, listen, graceMs: 100, durable: true, pools: ["three"] });
+  cleanUp(t, () => manager.stop());
+  await manager.start();
+  const runs = new Map<unknown, number>();
+  const run = ({ payload }: { payload: unknown }): unknown => {
+    runs.set(payload, (runs.get(payload) ?? 0) + 1);
+    return payload;
+  };
+  const worker = new Worker({ pool: "three", run, slots: 8, ...bus });
+  cleanUp(t, () => worker.stop());
+  await worker.start();
+  const client = await Client.connect({ pool: "three", ...bus });
+  cleanUp(t, () => client.close());
+  const lane = await DurableLane.open({ pool: "three", ...bus });
+  cleanUp(t, () => lane.close());
+  const runAt = Date.now() + 4_000;
+  const inputs = Array.from({ length: JOBS }, (_, i) => String(i));
+  const enqueued = await Promise.all(inputs.map((input) => client.enqueue(input, { id: `later-${input}`, runAt })));
+  await lane.pause();
+  const reader = await Bus.connect(bus);
+  cleanUp(t, () => reader.close());
+  const info = await new LaneStore(reader).streamInfo("pool-later-three");
+  assert.equal(info?.config.num_replicas, 3);
+  const leader = Number(/\d$/.exec(info?.cluster?.leader ?? "")?.[0]) - 1;
+  await brokers[leader]?.crash();
+  // All of them are queued by the new leader, and none begins.
+  await eventually(async () => (await lane.figures()).queued === JOBS, { limitMs: 60_000 });
+  assert.deepEqual([(await lane.figures()).paused?.levels.length, runs.size], [3, 0]);
+  await eventually(() => lane.resume().then(() => true), { limitMs: 20_000 });
+  const results = await Promise.all(enqueued.map((each) => each.result({ timeoutMs: 60_000 })));
+  assert.deepEqual(
+    results.map((result) => result.text()),
+    inputs,
+  );
+  assert.ok([...runs.values()].every((count) => count === 1));
 });

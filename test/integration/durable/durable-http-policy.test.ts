@@ -5,7 +5,9 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { DurableService, type EnqueueManyResponse, JobState } from "../../../gen/poolmesh/v1/durable_pb.js";
 import { RPC_RIGHTS } from "../../../mesh/auth/rights.js";
+import { NEEDS } from "../../../mesh/durable/broker-needs.js";
 import { PermanentError } from "../../../mesh/errors.js";
+import { lacking } from "../../support/broker.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
 import { bearing } from "../../support/doors/control-token.js";
 import { EDGE_CALLS, type EdgeCall } from "../../support/doors/edge-calls.js";
@@ -17,6 +19,7 @@ import { readableLog } from "../../support/log-lines.js";
 import { eventually, gate } from "../../support/wait.js";
 
 leakGuard();
+const skip = await lacking(NEEDS.cron);
 const POOL = "p-mails";
 const files = await makePolicy(WHOLE_FILE);
 const tokens = {
@@ -88,6 +91,52 @@ test("durable HTTP - a stored job belongs to its caller: others neither read nor
     .map(({ who, what, target }) => `${who} ${what} ${target}`);
   assert.ok(deeds.includes("token:operator /poolmesh.v1.DurableService/PurgeDead dead"), deeds.join());
   assert.ok(deeds.includes("token:admin /poolmesh.v1.DurableService/GetJob hers"), deeds.join());
+});
+
+test("durable HTTP - a job that waits for its time belongs to its caller, too", { skip }, async () => {
+  const later = { ...job('"good"', "hers-later"), delayMs: 3_600_000n };
+  assert.ok((await alice.enqueue(later)).runAt);
+  assert.equal((await alice.getJob({ pool: POOL, jobId: "hers-later" })).job?.client, "token:alice");
+  for (const again of [later, job('"good"', "hers-later"), { ...later, rerun: true }]) {
+    assert.equal(await codeOf(bob.enqueue(again)), Code.AlreadyExists);
+  }
+  assert.equal(await codeOf(bob.getJob({ pool: POOL, jobId: "hers-later" })), Code.PermissionDenied);
+  assert.equal(await codeOf(bob.cancelJob({ pool: POOL, jobId: "hers-later" })), Code.PermissionDenied);
+  assert.equal((await viewer.listJobs({ pool: POOL, state: JobState.SCHEDULED })).jobs.length, 1);
+  await alice.cancelJob({ pool: POOL, jobId: "hers-later" });
+  assert.equal(await codeOf(bob.getJob({ pool: POOL, jobId: "hers-later" })), Code.PermissionDenied);
+  assert.equal((await viewer.listJobs({ pool: POOL, state: JobState.SCHEDULED })).jobs.length, 0);
+});
+
+test("durable HTTP - only who controls the pool pauses it and sets cron schedules, and their jobs are that caller's", {
+  skip,
+}, async () => {
+  const cron = { name: "pulse", schedule: "@every 1s", client: "alice" };
+  const input = { case: "text", value: '"good"' } as const;
+  for (const who of [alice, viewer]) {
+    assert.equal(await codeOf(who.pausePool({ pool: POOL })), Code.PermissionDenied);
+    assert.equal(await codeOf(who.resumePool({ pool: POOL })), Code.PermissionDenied);
+    assert.equal(await codeOf(who.setCron({ pool: POOL, cron, input })), Code.PermissionDenied);
+    assert.equal(await codeOf(who.removeCron({ pool: POOL, name: "pulse" })), Code.PermissionDenied);
+  }
+  assert.equal(await codeOf(operator.pausePool({ pool: "other" })), Code.PermissionDenied);
+  assert.equal(await codeOf(operator.setCron({ pool: "other", cron, input })), Code.PermissionDenied);
+  await operator.pausePool({ pool: POOL });
+  await operator.resumePool({ pool: POOL });
+  await operator.setCron({ pool: POOL, cron, input });
+  assert.equal((await viewer.listCron({ pool: POOL })).crons[0]?.client, "token:operator", "not whom it names");
+  await eventually(async () => (await admin.getJob({ pool: POOL, jobId: "pulse" })).job?.client === "token:operator");
+  assert.equal(await codeOf(alice.getJob({ pool: POOL, jobId: "pulse" })), Code.PermissionDenied);
+  await operator.removeCron({ pool: POOL, name: "pulse" });
+  // No worker is there: the job of the last firing is canceled.
+  await eventually(async () => {
+    await operator.cancelJob({ pool: POOL, jobId: "pulse" }).catch(() => undefined);
+    return (await viewer.listJobs({ pool: POOL })).jobs.length === 0;
+  });
+  const deeds = lines.filter(({ audit }) => audit === "allowed").map(({ who, what }) => `${who} ${what}`);
+  for (const what of ["PausePool", "ResumePool", "SetCron", "RemoveCron"]) {
+    assert.ok(deeds.includes(`token:operator /poolmesh.v1.DurableService/${what}`), what);
+  }
 });
 
 test("durable HTTP - a viewer sees the jobs and the lane of its pool, and nothing of all pools", async () => {

@@ -14,7 +14,7 @@ import { eventually, gate } from "../../support/wait.js";
 leakGuard();
 const POOL = "metrics";
 const SERIES = /^poolmesh_manager_durable_(\w+)\{pool="metrics"\} (\S+)$/gm;
-const OF_STREAM = ["dead_letters", "oldest_job_seconds", "queued_jobs"];
+const OF_STREAM = ["dead_letters", "oldest_job_seconds", "paused", "queued_jobs", "scheduled_jobs"];
 const HELD_BACK = 40;
 const LONG_MS = 600_000;
 
@@ -53,7 +53,7 @@ test("durable - /metrics tells what of a pool is queued, held, retrying and dead
   });
   const { oldest_job_seconds: oldest = -1, ...counted } = settled;
   assert.ok(oldest > 0, "the job that waits is in the stream");
-  const none = { queued_jobs: 0, held_jobs: 0, late_outcomes_total: 0, joined_total: 0 };
+  const none = { queued_jobs: 0, scheduled_jobs: 0, paused: 0, held_jobs: 0, late_outcomes_total: 0, joined_total: 0 };
   const some = { dead_letters: 1, retrying_jobs: 1, given_back_total: 1, dead_total: 1, results_total: 1 };
   assert.deepEqual(counted, { ...none, ...some, deliveries_total: 3 });
 

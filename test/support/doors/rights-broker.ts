@@ -108,6 +108,8 @@ async function startOperatorMode(t: Owner, all: readonly Rights[], server: Broke
   const extraConfig = [
     `operator: ${await encodeOperator("TEST", operator)}`,
     "resolver: MEMORY",
+    // A user JWT travels in one line of CONNECT; that of a manager with the durable lane has more than 4 KiB.
+    "max_control_line: 16KB",
     `resolver_preload: { ${account.getPublicKey()}: ${accountJwt} }`,
   ].join("\n");
   const folder = await secretsFolder(t);

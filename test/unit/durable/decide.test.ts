@@ -12,6 +12,7 @@ import {
   mustLook,
   onDelivery,
   onOutcome,
+  whilePaused,
 } from "../../../services/manager/durable/decide.js";
 
 const NOW = 1_000_000;
@@ -144,4 +145,16 @@ test("durable - waits double up to the cap, and are spread by a fifth", () => {
     [1_000, 2_000, 4_000, 32_000, 60_000, 60_000],
   );
   assert.deepEqual([backoffMs(backoff, 1, 0), backoffMs(backoff, 1, 0.999_999)], [800, 1_200]);
+});
+
+test("decide - while its level is paused no job begins; what a worker may have is joined, and what is over is stored", () => {
+  const jobs: [DeliveredJob, Known, string][] = [
+    [delivered(), {}, "wait 500"],
+    [delivered(1, { idempotent: false }), {}, "wait 500"],
+    [delivered(2), {}, "join, else run"],
+    [delivered(2), { outcome: { sequence: 4 } }, "settle"],
+    [delivered(1, { expiresAt: NOW }), {}, "store deadline_exceeded"],
+  ];
+  for (const [job, known, expected] of jobs) assert.equal(short(whilePaused(onDelivery(job, known, NOW))), expected);
+  assert.equal(short(whilePaused({ do: "giveBack", delayMs: 0 })), "giveBack 0");
 });

@@ -6,6 +6,7 @@
  * of somebody else's job brings nobody its receipt or its outcome.
  */
 import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext } from "@connectrpc/connect";
 import { type CheckedOptions, checkEnqueueOptions } from "../../../../client/durable/enqueue-options.js";
 import type { FoundJob, JobLookup, JobReads } from "../../../../client/durable/job-reads.js";
@@ -19,7 +20,7 @@ import {
   EnqueueResponseSchema,
 } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf, type Gate } from "../../../../mesh/auth/gate.js";
-import { enqueue, type StoredJob } from "../../../../mesh/durable/enqueue.js";
+import type { StoredJob } from "../../../../mesh/durable/enqueue.js";
 import { LEVELS } from "../../../../mesh/durable/names.js";
 import { PoolError, toPoolError } from "../../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS, type Outcome } from "../../../../mesh/job/job.js";
@@ -70,11 +71,18 @@ export class DurableJobs {
     const id = checked.id ?? bus.runtime.newId();
     const isNamed = checked.id !== undefined;
     const after = isNamed ? await this.#ownOutcome(pool, id, context) : 0;
-    const { job, level, rerun, limitMs } = checked;
-    const stored = await enqueue(
-      { bus, names: lane.names, store: lane.store, publisher: lane.publisher },
-      { pool, id, isNamed, level, payload, job: { ...job, afterOutcome: rerun ? after : 0 }, limitMs },
-    );
+    const { job, level, rerun, limitMs, time } = checked;
+    const stored = await lane.enqueue({
+      pool,
+      id,
+      isNamed,
+      level,
+      payload,
+      job: { ...job, afterOutcome: rerun ? after : 0 },
+      limitMs,
+      time,
+      nonce: bus.runtime.newId(),
+    });
     // Somebody else may have been first since.
     if (stored.duplicate) await this.#ownOutcome(pool, id, context);
     return toReceipt(stored);
@@ -199,6 +207,7 @@ export class DurableJobs {
   }
 }
 
-function toReceipt({ id, sequence, duplicate }: StoredJob): EnqueueResponse {
-  return create(EnqueueResponseSchema, { jobId: id, sequence: BigInt(sequence), duplicate });
+function toReceipt({ id, sequence, duplicate, runAt }: StoredJob): EnqueueResponse {
+  const time = runAt === undefined ? {} : { runAt: timestampFromDate(runAt) };
+  return create(EnqueueResponseSchema, { jobId: id, sequence: BigInt(sequence), duplicate, ...time });
 }

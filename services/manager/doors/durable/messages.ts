@@ -1,6 +1,6 @@
 /** Messages of DurableService to options, and back. Pure. */
 import { create } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { EnqueueOptions } from "../../../../client/durable/enqueue-options.js";
 import type { JobLookup } from "../../../../client/durable/job-reads.js";
 import { JOB_STATES } from "../../../../client/durable/job-states.js";
@@ -30,7 +30,7 @@ const FORMS: Readonly<Record<PayloadForm, readonly Form[]>> = {
 
 /** What a request says; what it leaves out has its default. @throws PoolError `invalid_argument` */
 export function toEnqueueOptions(request: EnqueueRequest): EnqueueOptions {
-  const { backoff, jobId, client, traceparent, tracestate, idempotent, keepOutcome } = request;
+  const { backoff, jobId, client, traceparent, tracestate, idempotent, keepOutcome, runAt, delayMs } = request;
   return {
     priority: toPriority(request.priority),
     rerun: request.rerun,
@@ -41,6 +41,8 @@ export function toEnqueueOptions(request: EnqueueRequest): EnqueueOptions {
     ...(request.expiresInMs === 0n ? {} : { expiresInMs: Number(request.expiresInMs) }),
     ...(idempotent === undefined ? {} : { idempotent }),
     ...(keepOutcome === undefined ? {} : { keepOutcome }),
+    ...(runAt === undefined ? {} : { runAt: timestampDate(runAt) }),
+    ...(delayMs === 0n ? {} : { delayMs: Number(delayMs) }),
     ...(client === "" ? {} : { client }),
     ...(traceparent === "" ? {} : { traceparent }),
     ...(tracestate === "" ? {} : { tracestate }),
@@ -56,7 +58,7 @@ export function fromState(state: JobState): JobLookup["state"] | undefined {
 }
 
 export function toJobStatus(job: JobLookup): JobStatus {
-  const { id, state, attempt, maxAttempts = 0, worker, priority, sequence, enqueuedAt, endedAt, client } = job;
+  const { id, state, attempt, maxAttempts = 0, worker, priority, sequence, runAt, enqueuedAt, endedAt, client } = job;
   return create(JobStatusSchema, {
     jobId: id,
     state: JOB_STATES[state],
@@ -65,6 +67,7 @@ export function toJobStatus(job: JobLookup): JobStatus {
     worker,
     priority: priority === undefined ? ProtoPriority.UNSPECIFIED : PROTO_PRIORITIES[priority],
     sequence: BigInt(sequence),
+    ...(runAt === undefined ? {} : { runAt: timestampFromDate(runAt) }),
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: timestampFromDate(enqueuedAt) }),
     ...(endedAt === undefined ? {} : { endedAt: timestampFromDate(endedAt) }),
     client,

@@ -2,13 +2,14 @@
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { listJobs } from "../../../../client/durable/job-list.js";
 import { changeDead, fromPageToken, listDead, toDeadLetter } from "../../../../client/durable/rpc-dead.js";
-import { toLanes } from "../../../../client/durable/rpc-lanes.js";
+import { toLanePause, toLanes } from "../../../../client/durable/rpc-lanes.js";
 import { DurableService } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf } from "../../../../mesh/auth/gate.js";
 import { readLanes } from "../../../../mesh/durable/lanes-view.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import { checkName } from "../../../../mesh/wire/subjects.js";
 import type { ManagerRoutesParts } from "../rpc.js";
+import { setCron, toCronMessage } from "./cron.js";
 import { DurableJobs, type DurableRpcParts } from "./jobs.js";
 import { LaneAccess } from "./lane-access.js";
 import { fromState, toInput, toJobOutcome, toJobStatus } from "./messages.js";
@@ -19,6 +20,25 @@ export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: Manag
   const service: ServiceImpl<typeof DurableService> = {
     ...jobMethods(parts),
     ...deadMethods(parts),
+    async pausePool({ pool, forMs }) {
+      parts.access.parts(pool);
+      return { paused: toLanePause(await parts.access.lane.pause(pool, forMs === 0n ? undefined : Number(forMs))) };
+    },
+    async resumePool({ pool }) {
+      parts.access.parts(pool);
+      await parts.access.lane.resume(pool);
+      return {};
+    },
+    setCron: (request, context) => setCron(parts.access, request, bus.runtime.wallNow(), context),
+    async listCron({ pool }) {
+      parts.access.parts(pool);
+      return { crons: (await parts.access.lane.crons.listCrons(pool)).map(toCronMessage) };
+    },
+    async removeCron({ pool, name }) {
+      parts.access.parts(pool);
+      await parts.access.lane.crons.removeCron(pool, name);
+      return {};
+    },
     async getLanes({ pool }) {
       const { names, store } = parts.access.lane;
       if (pool !== "") parts.access.parts(pool);

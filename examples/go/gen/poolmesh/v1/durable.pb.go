@@ -38,6 +38,8 @@ const (
 	JobState_JOB_STATE_RETRYING JobState = 4
 	// It has its outcome.
 	JobState_JOB_STATE_ENDED JobState = 5
+	// It waits for its time.
+	JobState_JOB_STATE_SCHEDULED JobState = 6
 )
 
 // Enum value maps for JobState.
@@ -49,6 +51,7 @@ var (
 		3: "JOB_STATE_RUNNING",
 		4: "JOB_STATE_RETRYING",
 		5: "JOB_STATE_ENDED",
+		6: "JOB_STATE_SCHEDULED",
 	}
 	JobState_value = map[string]int32{
 		"JOB_STATE_UNSPECIFIED": 0,
@@ -57,6 +60,7 @@ var (
 		"JOB_STATE_RUNNING":     3,
 		"JOB_STATE_RETRYING":    4,
 		"JOB_STATE_ENDED":       5,
+		"JOB_STATE_SCHEDULED":   6,
 	}
 )
 
@@ -143,6 +147,58 @@ func (PayloadForm) EnumDescriptor() ([]byte, []int) {
 	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{1}
 }
 
+// CronOverlap is what to do when a schedule fires while its last job has not ended.
+type CronOverlap int32
+
+const (
+	// No new job.
+	CronOverlap_CRON_OVERLAP_UNSPECIFIED CronOverlap = 0
+	CronOverlap_CRON_OVERLAP_SKIP        CronOverlap = 1
+	// One more job.
+	CronOverlap_CRON_OVERLAP_ALLOW CronOverlap = 2
+)
+
+// Enum value maps for CronOverlap.
+var (
+	CronOverlap_name = map[int32]string{
+		0: "CRON_OVERLAP_UNSPECIFIED",
+		1: "CRON_OVERLAP_SKIP",
+		2: "CRON_OVERLAP_ALLOW",
+	}
+	CronOverlap_value = map[string]int32{
+		"CRON_OVERLAP_UNSPECIFIED": 0,
+		"CRON_OVERLAP_SKIP":        1,
+		"CRON_OVERLAP_ALLOW":       2,
+	}
+)
+
+func (x CronOverlap) Enum() *CronOverlap {
+	p := new(CronOverlap)
+	*p = x
+	return p
+}
+
+func (x CronOverlap) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CronOverlap) Descriptor() protoreflect.EnumDescriptor {
+	return file_poolmesh_v1_durable_proto_enumTypes[2].Descriptor()
+}
+
+func (CronOverlap) Type() protoreflect.EnumType {
+	return &file_poolmesh_v1_durable_proto_enumTypes[2]
+}
+
+func (x CronOverlap) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CronOverlap.Descriptor instead.
+func (CronOverlap) EnumDescriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{2}
+}
+
 // Backoff is the wait after a failure, in milliseconds: doubled each time, up to the cap.
 type Backoff struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -227,8 +283,12 @@ type EnqueueRequest struct {
 	// Whose turn it is among parked jobs; under a policy it is the caller.
 	Client string `protobuf:"bytes,14,opt,name=client,proto3" json:"client,omitempty"`
 	// W3C trace context.
-	Traceparent   string `protobuf:"bytes,15,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
-	Tracestate    string `protobuf:"bytes,16,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
+	Traceparent string `protobuf:"bytes,15,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	Tracestate  string `protobuf:"bytes,16,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
+	// When the job may run, at most ten years ahead; unset is at once. Needs nats-server 2.12.
+	RunAt *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=run_at,json=runAt,proto3" json:"run_at,omitempty"`
+	// The same as a time from now, in milliseconds; not together with run_at.
+	DelayMs       uint64 `protobuf:"varint,18,opt,name=delay_ms,json=delayMs,proto3" json:"delay_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -388,6 +448,20 @@ func (x *EnqueueRequest) GetTracestate() string {
 	return ""
 }
 
+func (x *EnqueueRequest) GetRunAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RunAt
+	}
+	return nil
+}
+
+func (x *EnqueueRequest) GetDelayMs() uint64 {
+	if x != nil {
+		return x.DelayMs
+	}
+	return 0
+}
+
 type isEnqueueRequest_Input interface {
 	isEnqueueRequest_Input()
 }
@@ -413,10 +487,12 @@ func (*EnqueueRequest_Json) isEnqueueRequest_Input() {}
 type EnqueueResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The job's sequence in the pool's stream.
+	// The job's sequence in the pool's stream; 0 for one that waits for its time.
 	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// A live job with this id and payload was there already: it is this one.
-	Duplicate     bool `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	Duplicate bool `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	// When it may run, for one that waits for its time.
+	RunAt         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=run_at,json=runAt,proto3" json:"run_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -470,6 +546,13 @@ func (x *EnqueueResponse) GetDuplicate() bool {
 		return x.Duplicate
 	}
 	return false
+}
+
+func (x *EnqueueResponse) GetRunAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RunAt
+	}
+	return nil
 }
 
 type EnqueueManyRequest struct {
@@ -620,20 +703,22 @@ type JobStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	State JobState               `protobuf:"varint,2,opt,name=state,proto3,enum=poolmesh.v1.JobState" json:"state,omitempty"`
-	// The delivery; 1 for the first, 0 while it is queued.
+	// The delivery; 1 for the first, 0 while it is queued or waits for its time.
 	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// Failures after which it becomes a dead letter; 0 for one that has ended.
 	MaxAttempts uint32 `protobuf:"varint,4,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
 	// Who runs it or ran it; empty for nobody.
 	Worker   string   `protobuf:"bytes,5,opt,name=worker,proto3" json:"worker,omitempty"`
 	Priority Priority `protobuf:"varint,6,opt,name=priority,proto3,enum=poolmesh.v1.Priority" json:"priority,omitempty"`
-	// The job's sequence in the pool's stream.
+	// The job's sequence in the pool's stream; 0 while it waits for its time.
 	Sequence   uint64                 `protobuf:"varint,7,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	EnqueuedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=enqueued_at,json=enqueuedAt,proto3" json:"enqueued_at,omitempty"`
 	// Once it has ended.
 	EndedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	// Whose job it is; empty when it says nothing.
-	Client        string `protobuf:"bytes,10,opt,name=client,proto3" json:"client,omitempty"`
+	Client string `protobuf:"bytes,10,opt,name=client,proto3" json:"client,omitempty"`
+	// When it may run; only while it waits for its time.
+	RunAt         *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=run_at,json=runAt,proto3" json:"run_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -736,6 +821,13 @@ func (x *JobStatus) GetClient() string {
 		return x.Client
 	}
 	return ""
+}
+
+func (x *JobStatus) GetRunAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RunAt
+	}
+	return nil
 }
 
 // JobOutcome is how a job ended.
@@ -1148,7 +1240,7 @@ func (*CancelJobResponse) Descriptor() ([]byte, []int) {
 type ListJobsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Pool  string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
-	// Only jobs in this state.
+	// Only jobs in this state. Unset is all but those that wait for their time.
 	State JobState `protobuf:"varint,2,opt,name=state,proto3,enum=poolmesh.v1.JobState" json:"state,omitempty"`
 	// At most so many, 1 to 1,000; 0 is 100.
 	PageSize uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -2018,6 +2110,724 @@ func (x *PurgeDeadResponse) GetMore() bool {
 	return false
 }
 
+// LanePause is what of a lane is paused.
+type LanePause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The levels whose jobs wait; usually all.
+	Levels []Priority `protobuf:"varint,1,rep,packed,name=levels,proto3,enum=poolmesh.v1.Priority" json:"levels,omitempty"`
+	// When it goes on by itself; unset when it waits to be resumed.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LanePause) Reset() {
+	*x = LanePause{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LanePause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LanePause) ProtoMessage() {}
+
+func (x *LanePause) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LanePause.ProtoReflect.Descriptor instead.
+func (*LanePause) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *LanePause) GetLevels() []Priority {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *LanePause) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+type PausePoolRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pool  string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// How long, in milliseconds, at most ten years; 0 is until it is resumed.
+	ForMs         uint64 `protobuf:"varint,2,opt,name=for_ms,json=forMs,proto3" json:"for_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PausePoolRequest) Reset() {
+	*x = PausePoolRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PausePoolRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PausePoolRequest) ProtoMessage() {}
+
+func (x *PausePoolRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PausePoolRequest.ProtoReflect.Descriptor instead.
+func (*PausePoolRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *PausePoolRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *PausePoolRequest) GetForMs() uint64 {
+	if x != nil {
+		return x.ForMs
+	}
+	return 0
+}
+
+type PausePoolResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Paused        *LanePause             `protobuf:"bytes,1,opt,name=paused,proto3" json:"paused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PausePoolResponse) Reset() {
+	*x = PausePoolResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PausePoolResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PausePoolResponse) ProtoMessage() {}
+
+func (x *PausePoolResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PausePoolResponse.ProtoReflect.Descriptor instead.
+func (*PausePoolResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *PausePoolResponse) GetPaused() *LanePause {
+	if x != nil {
+		return x.Paused
+	}
+	return nil
+}
+
+type ResumePoolRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumePoolRequest) Reset() {
+	*x = ResumePoolRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumePoolRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumePoolRequest) ProtoMessage() {}
+
+func (x *ResumePoolRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumePoolRequest.ProtoReflect.Descriptor instead.
+func (*ResumePoolRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ResumePoolRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+type ResumePoolResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumePoolResponse) Reset() {
+	*x = ResumePoolResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumePoolResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumePoolResponse) ProtoMessage() {}
+
+func (x *ResumePoolResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumePoolResponse.ProtoReflect.Descriptor instead.
+func (*ResumePoolResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{30}
+}
+
+// Cron is a cron schedule, and what its jobs are enqueued with.
+type Cron struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Up to 40 letters, digits, _ and -. It is the id of its jobs; with ALLOW they are NAME-NUMBER.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Six fields from seconds on, five as in crontab, or such as "@every 90s" and "@daily".
+	Schedule string `protobuf:"bytes,2,opt,name=schedule,proto3" json:"schedule,omitempty"`
+	// An IANA name such as "Europe/Berlin"; empty is UTC.
+	TimeZone string      `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	Overlap  CronOverlap `protobuf:"varint,4,opt,name=overlap,proto3,enum=poolmesh.v1.CronOverlap" json:"overlap,omitempty"`
+	Priority Priority    `protobuf:"varint,5,opt,name=priority,proto3,enum=poolmesh.v1.Priority" json:"priority,omitempty"`
+	// As of EnqueueRequest.
+	TimeoutMs   int64    `protobuf:"varint,6,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	MaxAttempts uint32   `protobuf:"varint,7,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	Backoff     *Backoff `protobuf:"bytes,8,opt,name=backoff,proto3" json:"backoff,omitempty"`
+	Idempotent  *bool    `protobuf:"varint,9,opt,name=idempotent,proto3,oneof" json:"idempotent,omitempty"`
+	KeepOutcome *bool    `protobuf:"varint,10,opt,name=keep_outcome,json=keepOutcome,proto3,oneof" json:"keep_outcome,omitempty"`
+	// Under a policy it is whoever set the schedule.
+	Client string `protobuf:"bytes,11,opt,name=client,proto3" json:"client,omitempty"`
+	// Only in answers.
+	PayloadBytes  uint64 `protobuf:"varint,12,opt,name=payload_bytes,json=payloadBytes,proto3" json:"payload_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cron) Reset() {
+	*x = Cron{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cron) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cron) ProtoMessage() {}
+
+func (x *Cron) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cron.ProtoReflect.Descriptor instead.
+func (*Cron) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Cron) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Cron) GetSchedule() string {
+	if x != nil {
+		return x.Schedule
+	}
+	return ""
+}
+
+func (x *Cron) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Cron) GetOverlap() CronOverlap {
+	if x != nil {
+		return x.Overlap
+	}
+	return CronOverlap_CRON_OVERLAP_UNSPECIFIED
+}
+
+func (x *Cron) GetPriority() Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return Priority_PRIORITY_UNSPECIFIED
+}
+
+func (x *Cron) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *Cron) GetMaxAttempts() uint32 {
+	if x != nil {
+		return x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *Cron) GetBackoff() *Backoff {
+	if x != nil {
+		return x.Backoff
+	}
+	return nil
+}
+
+func (x *Cron) GetIdempotent() bool {
+	if x != nil && x.Idempotent != nil {
+		return *x.Idempotent
+	}
+	return false
+}
+
+func (x *Cron) GetKeepOutcome() bool {
+	if x != nil && x.KeepOutcome != nil {
+		return *x.KeepOutcome
+	}
+	return false
+}
+
+func (x *Cron) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Cron) GetPayloadBytes() uint64 {
+	if x != nil {
+		return x.PayloadBytes
+	}
+	return 0
+}
+
+type SetCronRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pool  string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Cron  *Cron                  `protobuf:"bytes,2,opt,name=cron,proto3" json:"cron,omitempty"`
+	// The payload of its jobs.
+	//
+	// Types that are valid to be assigned to Input:
+	//
+	//	*SetCronRequest_Payload
+	//	*SetCronRequest_Text
+	//	*SetCronRequest_Json
+	Input         isSetCronRequest_Input `protobuf_oneof:"input"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetCronRequest) Reset() {
+	*x = SetCronRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetCronRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetCronRequest) ProtoMessage() {}
+
+func (x *SetCronRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetCronRequest.ProtoReflect.Descriptor instead.
+func (*SetCronRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SetCronRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *SetCronRequest) GetCron() *Cron {
+	if x != nil {
+		return x.Cron
+	}
+	return nil
+}
+
+func (x *SetCronRequest) GetInput() isSetCronRequest_Input {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *SetCronRequest) GetPayload() []byte {
+	if x != nil {
+		if x, ok := x.Input.(*SetCronRequest_Payload); ok {
+			return x.Payload
+		}
+	}
+	return nil
+}
+
+func (x *SetCronRequest) GetText() string {
+	if x != nil {
+		if x, ok := x.Input.(*SetCronRequest_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *SetCronRequest) GetJson() *structpb.Value {
+	if x != nil {
+		if x, ok := x.Input.(*SetCronRequest_Json); ok {
+			return x.Json
+		}
+	}
+	return nil
+}
+
+type isSetCronRequest_Input interface {
+	isSetCronRequest_Input()
+}
+
+type SetCronRequest_Payload struct {
+	Payload []byte `protobuf:"bytes,3,opt,name=payload,proto3,oneof"`
+}
+
+type SetCronRequest_Text struct {
+	Text string `protobuf:"bytes,4,opt,name=text,proto3,oneof"`
+}
+
+type SetCronRequest_Json struct {
+	Json *structpb.Value `protobuf:"bytes,5,opt,name=json,proto3,oneof"`
+}
+
+func (*SetCronRequest_Payload) isSetCronRequest_Input() {}
+
+func (*SetCronRequest_Text) isSetCronRequest_Input() {}
+
+func (*SetCronRequest_Json) isSetCronRequest_Input() {}
+
+type SetCronResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of this name was not there before.
+	Created bool `protobuf:"varint,1,opt,name=created,proto3" json:"created,omitempty"`
+	// It was the same already, and was left alone.
+	Unchanged     bool `protobuf:"varint,2,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetCronResponse) Reset() {
+	*x = SetCronResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetCronResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetCronResponse) ProtoMessage() {}
+
+func (x *SetCronResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetCronResponse.ProtoReflect.Descriptor instead.
+func (*SetCronResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SetCronResponse) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
+func (x *SetCronResponse) GetUnchanged() bool {
+	if x != nil {
+		return x.Unchanged
+	}
+	return false
+}
+
+type ListCronRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCronRequest) Reset() {
+	*x = ListCronRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCronRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCronRequest) ProtoMessage() {}
+
+func (x *ListCronRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCronRequest.ProtoReflect.Descriptor instead.
+func (*ListCronRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListCronRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+type ListCronResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1,000.
+	Crons         []*Cron `protobuf:"bytes,1,rep,name=crons,proto3" json:"crons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCronResponse) Reset() {
+	*x = ListCronResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCronResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCronResponse) ProtoMessage() {}
+
+func (x *ListCronResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCronResponse.ProtoReflect.Descriptor instead.
+func (*ListCronResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListCronResponse) GetCrons() []*Cron {
+	if x != nil {
+		return x.Crons
+	}
+	return nil
+}
+
+type RemoveCronRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveCronRequest) Reset() {
+	*x = RemoveCronRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveCronRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveCronRequest) ProtoMessage() {}
+
+func (x *RemoveCronRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveCronRequest.ProtoReflect.Descriptor instead.
+func (*RemoveCronRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RemoveCronRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *RemoveCronRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type RemoveCronResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveCronResponse) Reset() {
+	*x = RemoveCronResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveCronResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveCronResponse) ProtoMessage() {}
+
+func (x *RemoveCronResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveCronResponse.ProtoReflect.Descriptor instead.
+func (*RemoveCronResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{37}
+}
+
 type GetLanesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty for all pools, and the streams that they share.
@@ -2028,7 +2838,7 @@ type GetLanesRequest struct {
 
 func (x *GetLanesRequest) Reset() {
 	*x = GetLanesRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2850,7 @@ func (x *GetLanesRequest) String() string {
 func (*GetLanesRequest) ProtoMessage() {}
 
 func (x *GetLanesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2863,7 @@ func (x *GetLanesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLanesRequest.ProtoReflect.Descriptor instead.
 func (*GetLanesRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{26}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetLanesRequest) GetPool() string {
@@ -2076,14 +2886,18 @@ type Lane struct {
 	// When the oldest job that has not ended was stored; unset when there is none.
 	OldestAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=oldest_at,json=oldestAt,proto3" json:"oldest_at,omitempty"`
 	// Those of delivered that wait after a failure. Unset where it is not known: a meter tells it.
-	Retrying      *uint64 `protobuf:"varint,6,opt,name=retrying,proto3,oneof" json:"retrying,omitempty"`
+	Retrying *uint64 `protobuf:"varint,6,opt,name=retrying,proto3,oneof" json:"retrying,omitempty"`
+	// Jobs that wait for their time.
+	Scheduled uint64 `protobuf:"varint,7,opt,name=scheduled,proto3" json:"scheduled,omitempty"`
+	// Unset when nothing is paused.
+	Paused        *LanePause `protobuf:"bytes,8,opt,name=paused,proto3" json:"paused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Lane) Reset() {
 	*x = Lane{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2909,7 @@ func (x *Lane) String() string {
 func (*Lane) ProtoMessage() {}
 
 func (x *Lane) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2922,7 @@ func (x *Lane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lane.ProtoReflect.Descriptor instead.
 func (*Lane) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{27}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Lane) GetPool() string {
@@ -2153,6 +2967,20 @@ func (x *Lane) GetRetrying() uint64 {
 	return 0
 }
 
+func (x *Lane) GetScheduled() uint64 {
+	if x != nil {
+		return x.Scheduled
+	}
+	return 0
+}
+
+func (x *Lane) GetPaused() *LanePause {
+	if x != nil {
+		return x.Paused
+	}
+	return nil
+}
+
 // StreamStatus is one stream of the lane.
 type StreamStatus struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -2172,7 +3000,7 @@ type StreamStatus struct {
 
 func (x *StreamStatus) Reset() {
 	*x = StreamStatus{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2184,7 +3012,7 @@ func (x *StreamStatus) String() string {
 func (*StreamStatus) ProtoMessage() {}
 
 func (x *StreamStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2197,7 +3025,7 @@ func (x *StreamStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatus.ProtoReflect.Descriptor instead.
 func (*StreamStatus) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{28}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StreamStatus) GetName() string {
@@ -2259,7 +3087,7 @@ type GetLanesResponse struct {
 
 func (x *GetLanesResponse) Reset() {
 	*x = GetLanesResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2271,7 +3099,7 @@ func (x *GetLanesResponse) String() string {
 func (*GetLanesResponse) ProtoMessage() {}
 
 func (x *GetLanesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2284,7 +3112,7 @@ func (x *GetLanesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLanesResponse.ProtoReflect.Descriptor instead.
 func (*GetLanesResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{29}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetLanesResponse) GetLanes() []*Lane {
@@ -2308,7 +3136,7 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x19poolmesh/v1/durable.proto\x12\vpoolmesh.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"9\n" +
 	"\aBackoff\x12\x17\n" +
 	"\abase_ms\x18\x01 \x01(\x04R\x06baseMs\x12\x15\n" +
-	"\x06cap_ms\x18\x02 \x01(\x04R\x05capMs\"\xca\x04\n" +
+	"\x06cap_ms\x18\x02 \x01(\x04R\x05capMs\"\x98\x05\n" +
 	"\x0eEnqueueRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x1a\n" +
 	"\apayload\x18\x02 \x01(\fH\x00R\apayload\x12\x14\n" +
@@ -2331,14 +3159,17 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\vtraceparent\x18\x0f \x01(\tR\vtraceparent\x12\x1e\n" +
 	"\n" +
 	"tracestate\x18\x10 \x01(\tR\n" +
-	"tracestateB\a\n" +
+	"tracestate\x121\n" +
+	"\x06run_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x05runAt\x12\x19\n" +
+	"\bdelay_ms\x18\x12 \x01(\x04R\adelayMsB\a\n" +
 	"\x05inputB\r\n" +
 	"\v_idempotentB\x0f\n" +
-	"\r_keep_outcome\"b\n" +
+	"\r_keep_outcome\"\x95\x01\n" +
 	"\x0fEnqueueResponse\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x1c\n" +
-	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"U\n" +
+	"\tduplicate\x18\x03 \x01(\bR\tduplicate\x121\n" +
+	"\x06run_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05runAt\"U\n" +
 	"\x12EnqueueManyRequest\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\x04R\x03ref\x12-\n" +
 	"\x03job\x18\x02 \x01(\v2\x1b.poolmesh.v1.EnqueueRequestR\x03job\"\x9e\x01\n" +
@@ -2346,7 +3177,7 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x03ref\x18\x01 \x01(\x04R\x03ref\x128\n" +
 	"\areceipt\x18\x02 \x01(\v2\x1c.poolmesh.v1.EnqueueResponseH\x00R\areceipt\x120\n" +
 	"\x05error\x18\x03 \x01(\v2\x18.poolmesh.v1.ErrorDetailH\x00R\x05errorB\t\n" +
-	"\aoutcome\"\xff\x02\n" +
+	"\aoutcome\"\xb2\x03\n" +
 	"\tJobStatus\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12+\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.poolmesh.v1.JobStateR\x05state\x12\x18\n" +
@@ -2359,7 +3190,8 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"enqueuedAt\x125\n" +
 	"\bended_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x16\n" +
 	"\x06client\x18\n" +
-	" \x01(\tR\x06client\"\x80\x01\n" +
+	" \x01(\tR\x06client\x121\n" +
+	"\x06run_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05runAt\"\x80\x01\n" +
 	"\n" +
 	"JobOutcome\x125\n" +
 	"\x06result\x18\x01 \x01(\v2\x1b.poolmesh.v1.SubmitResponseH\x00R\x06result\x120\n" +
@@ -2444,16 +3276,66 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\bselector\x18\x01 \x01(\v2\x19.poolmesh.v1.DeadSelectorR\bselector\"Z\n" +
 	"\x11PurgeDeadResponse\x121\n" +
 	"\achanges\x18\x01 \x03(\v2\x17.poolmesh.v1.DeadChangeR\achanges\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"%\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"l\n" +
+	"\tLanePause\x12-\n" +
+	"\x06levels\x18\x01 \x03(\x0e2\x15.poolmesh.v1.PriorityR\x06levels\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"=\n" +
+	"\x10PausePoolRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x15\n" +
+	"\x06for_ms\x18\x02 \x01(\x04R\x05forMs\"C\n" +
+	"\x11PausePoolResponse\x12.\n" +
+	"\x06paused\x18\x01 \x01(\v2\x16.poolmesh.v1.LanePauseR\x06paused\"'\n" +
+	"\x11ResumePoolRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\"\x14\n" +
+	"\x12ResumePoolResponse\"\xd6\x03\n" +
+	"\x04Cron\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bschedule\x18\x02 \x01(\tR\bschedule\x12\x1b\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x122\n" +
+	"\aoverlap\x18\x04 \x01(\x0e2\x18.poolmesh.v1.CronOverlapR\aoverlap\x121\n" +
+	"\bpriority\x18\x05 \x01(\x0e2\x15.poolmesh.v1.PriorityR\bpriority\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x06 \x01(\x03R\ttimeoutMs\x12!\n" +
+	"\fmax_attempts\x18\a \x01(\rR\vmaxAttempts\x12.\n" +
+	"\abackoff\x18\b \x01(\v2\x14.poolmesh.v1.BackoffR\abackoff\x12#\n" +
+	"\n" +
+	"idempotent\x18\t \x01(\bH\x00R\n" +
+	"idempotent\x88\x01\x01\x12&\n" +
+	"\fkeep_outcome\x18\n" +
+	" \x01(\bH\x01R\vkeepOutcome\x88\x01\x01\x12\x16\n" +
+	"\x06client\x18\v \x01(\tR\x06client\x12#\n" +
+	"\rpayload_bytes\x18\f \x01(\x04R\fpayloadBytesB\r\n" +
+	"\v_idempotentB\x0f\n" +
+	"\r_keep_outcome\"\xb4\x01\n" +
+	"\x0eSetCronRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12%\n" +
+	"\x04cron\x18\x02 \x01(\v2\x11.poolmesh.v1.CronR\x04cron\x12\x1a\n" +
+	"\apayload\x18\x03 \x01(\fH\x00R\apayload\x12\x14\n" +
+	"\x04text\x18\x04 \x01(\tH\x00R\x04text\x12,\n" +
+	"\x04json\x18\x05 \x01(\v2\x16.google.protobuf.ValueH\x00R\x04jsonB\a\n" +
+	"\x05input\"I\n" +
+	"\x0fSetCronResponse\x12\x18\n" +
+	"\acreated\x18\x01 \x01(\bR\acreated\x12\x1c\n" +
+	"\tunchanged\x18\x02 \x01(\bR\tunchanged\"%\n" +
+	"\x0fListCronRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\";\n" +
+	"\x10ListCronResponse\x12'\n" +
+	"\x05crons\x18\x01 \x03(\v2\x11.poolmesh.v1.CronR\x05crons\";\n" +
+	"\x11RemoveCronRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\x14\n" +
+	"\x12RemoveCronResponse\"%\n" +
 	"\x0fGetLanesRequest\x12\x12\n" +
-	"\x04pool\x18\x01 \x01(\tR\x04pool\"\xcb\x01\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\"\x99\x02\n" +
 	"\x04Lane\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06queued\x18\x02 \x01(\x04R\x06queued\x12\x1c\n" +
 	"\tdelivered\x18\x03 \x01(\x04R\tdelivered\x12\x12\n" +
 	"\x04dead\x18\x04 \x01(\x04R\x04dead\x127\n" +
 	"\toldest_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\x12\x1f\n" +
-	"\bretrying\x18\x06 \x01(\x04H\x00R\bretrying\x88\x01\x01B\v\n" +
+	"\bretrying\x18\x06 \x01(\x04H\x00R\bretrying\x88\x01\x01\x12\x1c\n" +
+	"\tscheduled\x18\a \x01(\x04R\tscheduled\x12.\n" +
+	"\x06paused\x18\b \x01(\v2\x16.poolmesh.v1.LanePauseR\x06pausedB\v\n" +
 	"\t_retrying\"\xd2\x01\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
@@ -2465,19 +3347,24 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\vdifferences\x18\a \x03(\tR\vdifferences\"p\n" +
 	"\x10GetLanesResponse\x12'\n" +
 	"\x05lanes\x18\x01 \x03(\v2\x11.poolmesh.v1.LaneR\x05lanes\x123\n" +
-	"\astreams\x18\x02 \x03(\v2\x19.poolmesh.v1.StreamStatusR\astreams*\x93\x01\n" +
+	"\astreams\x18\x02 \x03(\v2\x19.poolmesh.v1.StreamStatusR\astreams*\xac\x01\n" +
 	"\bJobState\x12\x19\n" +
 	"\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10JOB_STATE_QUEUED\x10\x01\x12\x12\n" +
 	"\x0eJOB_STATE_HELD\x10\x02\x12\x15\n" +
 	"\x11JOB_STATE_RUNNING\x10\x03\x12\x16\n" +
 	"\x12JOB_STATE_RETRYING\x10\x04\x12\x13\n" +
-	"\x0fJOB_STATE_ENDED\x10\x05*q\n" +
+	"\x0fJOB_STATE_ENDED\x10\x05\x12\x17\n" +
+	"\x13JOB_STATE_SCHEDULED\x10\x06*q\n" +
 	"\vPayloadForm\x12\x1c\n" +
 	"\x18PAYLOAD_FORM_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PAYLOAD_FORM_BYTES\x10\x01\x12\x15\n" +
 	"\x11PAYLOAD_FORM_TEXT\x10\x02\x12\x15\n" +
-	"\x11PAYLOAD_FORM_JSON\x10\x032\xc6\x06\n" +
+	"\x11PAYLOAD_FORM_JSON\x10\x03*Z\n" +
+	"\vCronOverlap\x12\x1c\n" +
+	"\x18CRON_OVERLAP_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11CRON_OVERLAP_SKIP\x10\x01\x12\x16\n" +
+	"\x12CRON_OVERLAP_ALLOW\x10\x022\xbf\t\n" +
 	"\x0eDurableService\x12D\n" +
 	"\aEnqueue\x12\x1b.poolmesh.v1.EnqueueRequest\x1a\x1c.poolmesh.v1.EnqueueResponse\x12T\n" +
 	"\vEnqueueMany\x12\x1f.poolmesh.v1.EnqueueManyRequest\x1a .poolmesh.v1.EnqueueManyResponse(\x010\x01\x12A\n" +
@@ -2488,7 +3375,14 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\bListDead\x12\x1c.poolmesh.v1.ListDeadRequest\x1a\x1d.poolmesh.v1.ListDeadResponse\x12D\n" +
 	"\aGetDead\x12\x1b.poolmesh.v1.GetDeadRequest\x1a\x1c.poolmesh.v1.GetDeadResponse\x12J\n" +
 	"\tRetryDead\x12\x1d.poolmesh.v1.RetryDeadRequest\x1a\x1e.poolmesh.v1.RetryDeadResponse\x12J\n" +
-	"\tPurgeDead\x12\x1d.poolmesh.v1.PurgeDeadRequest\x1a\x1e.poolmesh.v1.PurgeDeadResponse\x12G\n" +
+	"\tPurgeDead\x12\x1d.poolmesh.v1.PurgeDeadRequest\x1a\x1e.poolmesh.v1.PurgeDeadResponse\x12J\n" +
+	"\tPausePool\x12\x1d.poolmesh.v1.PausePoolRequest\x1a\x1e.poolmesh.v1.PausePoolResponse\x12M\n" +
+	"\n" +
+	"ResumePool\x12\x1e.poolmesh.v1.ResumePoolRequest\x1a\x1f.poolmesh.v1.ResumePoolResponse\x12D\n" +
+	"\aSetCron\x12\x1b.poolmesh.v1.SetCronRequest\x1a\x1c.poolmesh.v1.SetCronResponse\x12G\n" +
+	"\bListCron\x12\x1c.poolmesh.v1.ListCronRequest\x1a\x1d.poolmesh.v1.ListCronResponse\x12M\n" +
+	"\n" +
+	"RemoveCron\x12\x1e.poolmesh.v1.RemoveCronRequest\x1a\x1f.poolmesh.v1.RemoveCronResponse\x12G\n" +
 	"\bGetLanes\x12\x1c.poolmesh.v1.GetLanesRequest\x1a\x1d.poolmesh.v1.GetLanesResponseB\x9d\x01\n" +
 	"\x0fcom.poolmesh.v1B\fDurableProtoP\x01Z/example.com/poolmesh/gen/poolmesh/v1;poolmeshv1\xa2\x02\x03PXX\xaa\x02\vPoolmesh.V1\xca\x02\vPoolmesh\\V1\xe2\x02\x17Poolmesh\\V1\\GPBMetadata\xea\x02\fPoolmesh::V1b\x06proto3"
 
@@ -2504,110 +3398,146 @@ func file_poolmesh_v1_durable_proto_rawDescGZIP() []byte {
 	return file_poolmesh_v1_durable_proto_rawDescData
 }
 
-var file_poolmesh_v1_durable_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_poolmesh_v1_durable_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_poolmesh_v1_durable_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_poolmesh_v1_durable_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_poolmesh_v1_durable_proto_goTypes = []any{
 	(JobState)(0),                 // 0: poolmesh.v1.JobState
 	(PayloadForm)(0),              // 1: poolmesh.v1.PayloadForm
-	(*Backoff)(nil),               // 2: poolmesh.v1.Backoff
-	(*EnqueueRequest)(nil),        // 3: poolmesh.v1.EnqueueRequest
-	(*EnqueueResponse)(nil),       // 4: poolmesh.v1.EnqueueResponse
-	(*EnqueueManyRequest)(nil),    // 5: poolmesh.v1.EnqueueManyRequest
-	(*EnqueueManyResponse)(nil),   // 6: poolmesh.v1.EnqueueManyResponse
-	(*JobStatus)(nil),             // 7: poolmesh.v1.JobStatus
-	(*JobOutcome)(nil),            // 8: poolmesh.v1.JobOutcome
-	(*GetJobRequest)(nil),         // 9: poolmesh.v1.GetJobRequest
-	(*GetJobResponse)(nil),        // 10: poolmesh.v1.GetJobResponse
-	(*WaitOutcomeRequest)(nil),    // 11: poolmesh.v1.WaitOutcomeRequest
-	(*WaitOutcomeResponse)(nil),   // 12: poolmesh.v1.WaitOutcomeResponse
-	(*CancelJobRequest)(nil),      // 13: poolmesh.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),     // 14: poolmesh.v1.CancelJobResponse
-	(*ListJobsRequest)(nil),       // 15: poolmesh.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),      // 16: poolmesh.v1.ListJobsResponse
-	(*DeadLetter)(nil),            // 17: poolmesh.v1.DeadLetter
-	(*ListDeadRequest)(nil),       // 18: poolmesh.v1.ListDeadRequest
-	(*ListDeadResponse)(nil),      // 19: poolmesh.v1.ListDeadResponse
-	(*GetDeadRequest)(nil),        // 20: poolmesh.v1.GetDeadRequest
-	(*GetDeadResponse)(nil),       // 21: poolmesh.v1.GetDeadResponse
-	(*DeadSelector)(nil),          // 22: poolmesh.v1.DeadSelector
-	(*RetryDeadRequest)(nil),      // 23: poolmesh.v1.RetryDeadRequest
-	(*RetryDeadResponse)(nil),     // 24: poolmesh.v1.RetryDeadResponse
-	(*DeadChange)(nil),            // 25: poolmesh.v1.DeadChange
-	(*PurgeDeadRequest)(nil),      // 26: poolmesh.v1.PurgeDeadRequest
-	(*PurgeDeadResponse)(nil),     // 27: poolmesh.v1.PurgeDeadResponse
-	(*GetLanesRequest)(nil),       // 28: poolmesh.v1.GetLanesRequest
-	(*Lane)(nil),                  // 29: poolmesh.v1.Lane
-	(*StreamStatus)(nil),          // 30: poolmesh.v1.StreamStatus
-	(*GetLanesResponse)(nil),      // 31: poolmesh.v1.GetLanesResponse
-	(*structpb.Value)(nil),        // 32: google.protobuf.Value
-	(Priority)(0),                 // 33: poolmesh.v1.Priority
-	(*ErrorDetail)(nil),           // 34: poolmesh.v1.ErrorDetail
-	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
-	(*SubmitResponse)(nil),        // 36: poolmesh.v1.SubmitResponse
+	(CronOverlap)(0),              // 2: poolmesh.v1.CronOverlap
+	(*Backoff)(nil),               // 3: poolmesh.v1.Backoff
+	(*EnqueueRequest)(nil),        // 4: poolmesh.v1.EnqueueRequest
+	(*EnqueueResponse)(nil),       // 5: poolmesh.v1.EnqueueResponse
+	(*EnqueueManyRequest)(nil),    // 6: poolmesh.v1.EnqueueManyRequest
+	(*EnqueueManyResponse)(nil),   // 7: poolmesh.v1.EnqueueManyResponse
+	(*JobStatus)(nil),             // 8: poolmesh.v1.JobStatus
+	(*JobOutcome)(nil),            // 9: poolmesh.v1.JobOutcome
+	(*GetJobRequest)(nil),         // 10: poolmesh.v1.GetJobRequest
+	(*GetJobResponse)(nil),        // 11: poolmesh.v1.GetJobResponse
+	(*WaitOutcomeRequest)(nil),    // 12: poolmesh.v1.WaitOutcomeRequest
+	(*WaitOutcomeResponse)(nil),   // 13: poolmesh.v1.WaitOutcomeResponse
+	(*CancelJobRequest)(nil),      // 14: poolmesh.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),     // 15: poolmesh.v1.CancelJobResponse
+	(*ListJobsRequest)(nil),       // 16: poolmesh.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),      // 17: poolmesh.v1.ListJobsResponse
+	(*DeadLetter)(nil),            // 18: poolmesh.v1.DeadLetter
+	(*ListDeadRequest)(nil),       // 19: poolmesh.v1.ListDeadRequest
+	(*ListDeadResponse)(nil),      // 20: poolmesh.v1.ListDeadResponse
+	(*GetDeadRequest)(nil),        // 21: poolmesh.v1.GetDeadRequest
+	(*GetDeadResponse)(nil),       // 22: poolmesh.v1.GetDeadResponse
+	(*DeadSelector)(nil),          // 23: poolmesh.v1.DeadSelector
+	(*RetryDeadRequest)(nil),      // 24: poolmesh.v1.RetryDeadRequest
+	(*RetryDeadResponse)(nil),     // 25: poolmesh.v1.RetryDeadResponse
+	(*DeadChange)(nil),            // 26: poolmesh.v1.DeadChange
+	(*PurgeDeadRequest)(nil),      // 27: poolmesh.v1.PurgeDeadRequest
+	(*PurgeDeadResponse)(nil),     // 28: poolmesh.v1.PurgeDeadResponse
+	(*LanePause)(nil),             // 29: poolmesh.v1.LanePause
+	(*PausePoolRequest)(nil),      // 30: poolmesh.v1.PausePoolRequest
+	(*PausePoolResponse)(nil),     // 31: poolmesh.v1.PausePoolResponse
+	(*ResumePoolRequest)(nil),     // 32: poolmesh.v1.ResumePoolRequest
+	(*ResumePoolResponse)(nil),    // 33: poolmesh.v1.ResumePoolResponse
+	(*Cron)(nil),                  // 34: poolmesh.v1.Cron
+	(*SetCronRequest)(nil),        // 35: poolmesh.v1.SetCronRequest
+	(*SetCronResponse)(nil),       // 36: poolmesh.v1.SetCronResponse
+	(*ListCronRequest)(nil),       // 37: poolmesh.v1.ListCronRequest
+	(*ListCronResponse)(nil),      // 38: poolmesh.v1.ListCronResponse
+	(*RemoveCronRequest)(nil),     // 39: poolmesh.v1.RemoveCronRequest
+	(*RemoveCronResponse)(nil),    // 40: poolmesh.v1.RemoveCronResponse
+	(*GetLanesRequest)(nil),       // 41: poolmesh.v1.GetLanesRequest
+	(*Lane)(nil),                  // 42: poolmesh.v1.Lane
+	(*StreamStatus)(nil),          // 43: poolmesh.v1.StreamStatus
+	(*GetLanesResponse)(nil),      // 44: poolmesh.v1.GetLanesResponse
+	(*structpb.Value)(nil),        // 45: google.protobuf.Value
+	(Priority)(0),                 // 46: poolmesh.v1.Priority
+	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
+	(*ErrorDetail)(nil),           // 48: poolmesh.v1.ErrorDetail
+	(*SubmitResponse)(nil),        // 49: poolmesh.v1.SubmitResponse
 }
 var file_poolmesh_v1_durable_proto_depIdxs = []int32{
-	32, // 0: poolmesh.v1.EnqueueRequest.json:type_name -> google.protobuf.Value
-	33, // 1: poolmesh.v1.EnqueueRequest.priority:type_name -> poolmesh.v1.Priority
-	2,  // 2: poolmesh.v1.EnqueueRequest.backoff:type_name -> poolmesh.v1.Backoff
-	3,  // 3: poolmesh.v1.EnqueueManyRequest.job:type_name -> poolmesh.v1.EnqueueRequest
-	4,  // 4: poolmesh.v1.EnqueueManyResponse.receipt:type_name -> poolmesh.v1.EnqueueResponse
-	34, // 5: poolmesh.v1.EnqueueManyResponse.error:type_name -> poolmesh.v1.ErrorDetail
-	0,  // 6: poolmesh.v1.JobStatus.state:type_name -> poolmesh.v1.JobState
-	33, // 7: poolmesh.v1.JobStatus.priority:type_name -> poolmesh.v1.Priority
-	35, // 8: poolmesh.v1.JobStatus.enqueued_at:type_name -> google.protobuf.Timestamp
-	35, // 9: poolmesh.v1.JobStatus.ended_at:type_name -> google.protobuf.Timestamp
-	36, // 10: poolmesh.v1.JobOutcome.result:type_name -> poolmesh.v1.SubmitResponse
-	34, // 11: poolmesh.v1.JobOutcome.error:type_name -> poolmesh.v1.ErrorDetail
-	1,  // 12: poolmesh.v1.GetJobRequest.form:type_name -> poolmesh.v1.PayloadForm
-	7,  // 13: poolmesh.v1.GetJobResponse.job:type_name -> poolmesh.v1.JobStatus
-	8,  // 14: poolmesh.v1.GetJobResponse.outcome:type_name -> poolmesh.v1.JobOutcome
-	1,  // 15: poolmesh.v1.WaitOutcomeRequest.form:type_name -> poolmesh.v1.PayloadForm
-	8,  // 16: poolmesh.v1.WaitOutcomeResponse.outcome:type_name -> poolmesh.v1.JobOutcome
-	7,  // 17: poolmesh.v1.WaitOutcomeResponse.job:type_name -> poolmesh.v1.JobStatus
-	0,  // 18: poolmesh.v1.ListJobsRequest.state:type_name -> poolmesh.v1.JobState
-	7,  // 19: poolmesh.v1.ListJobsResponse.jobs:type_name -> poolmesh.v1.JobStatus
-	34, // 20: poolmesh.v1.DeadLetter.error:type_name -> poolmesh.v1.ErrorDetail
-	33, // 21: poolmesh.v1.DeadLetter.priority:type_name -> poolmesh.v1.Priority
-	35, // 22: poolmesh.v1.DeadLetter.died_at:type_name -> google.protobuf.Timestamp
-	17, // 23: poolmesh.v1.ListDeadResponse.letters:type_name -> poolmesh.v1.DeadLetter
-	1,  // 24: poolmesh.v1.GetDeadRequest.form:type_name -> poolmesh.v1.PayloadForm
-	17, // 25: poolmesh.v1.GetDeadResponse.letter:type_name -> poolmesh.v1.DeadLetter
-	32, // 26: poolmesh.v1.GetDeadResponse.json:type_name -> google.protobuf.Value
-	22, // 27: poolmesh.v1.RetryDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
-	25, // 28: poolmesh.v1.RetryDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
-	34, // 29: poolmesh.v1.DeadChange.error:type_name -> poolmesh.v1.ErrorDetail
-	22, // 30: poolmesh.v1.PurgeDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
-	25, // 31: poolmesh.v1.PurgeDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
-	35, // 32: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
-	29, // 33: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
-	30, // 34: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
-	3,  // 35: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
-	5,  // 36: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
-	9,  // 37: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
-	11, // 38: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
-	13, // 39: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
-	15, // 40: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
-	18, // 41: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
-	20, // 42: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
-	23, // 43: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
-	26, // 44: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
-	28, // 45: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
-	4,  // 46: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
-	6,  // 47: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
-	10, // 48: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
-	12, // 49: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
-	14, // 50: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
-	16, // 51: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
-	19, // 52: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
-	21, // 53: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
-	24, // 54: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
-	27, // 55: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
-	31, // 56: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
-	46, // [46:57] is the sub-list for method output_type
-	35, // [35:46] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	45, // 0: poolmesh.v1.EnqueueRequest.json:type_name -> google.protobuf.Value
+	46, // 1: poolmesh.v1.EnqueueRequest.priority:type_name -> poolmesh.v1.Priority
+	3,  // 2: poolmesh.v1.EnqueueRequest.backoff:type_name -> poolmesh.v1.Backoff
+	47, // 3: poolmesh.v1.EnqueueRequest.run_at:type_name -> google.protobuf.Timestamp
+	47, // 4: poolmesh.v1.EnqueueResponse.run_at:type_name -> google.protobuf.Timestamp
+	4,  // 5: poolmesh.v1.EnqueueManyRequest.job:type_name -> poolmesh.v1.EnqueueRequest
+	5,  // 6: poolmesh.v1.EnqueueManyResponse.receipt:type_name -> poolmesh.v1.EnqueueResponse
+	48, // 7: poolmesh.v1.EnqueueManyResponse.error:type_name -> poolmesh.v1.ErrorDetail
+	0,  // 8: poolmesh.v1.JobStatus.state:type_name -> poolmesh.v1.JobState
+	46, // 9: poolmesh.v1.JobStatus.priority:type_name -> poolmesh.v1.Priority
+	47, // 10: poolmesh.v1.JobStatus.enqueued_at:type_name -> google.protobuf.Timestamp
+	47, // 11: poolmesh.v1.JobStatus.ended_at:type_name -> google.protobuf.Timestamp
+	47, // 12: poolmesh.v1.JobStatus.run_at:type_name -> google.protobuf.Timestamp
+	49, // 13: poolmesh.v1.JobOutcome.result:type_name -> poolmesh.v1.SubmitResponse
+	48, // 14: poolmesh.v1.JobOutcome.error:type_name -> poolmesh.v1.ErrorDetail
+	1,  // 15: poolmesh.v1.GetJobRequest.form:type_name -> poolmesh.v1.PayloadForm
+	8,  // 16: poolmesh.v1.GetJobResponse.job:type_name -> poolmesh.v1.JobStatus
+	9,  // 17: poolmesh.v1.GetJobResponse.outcome:type_name -> poolmesh.v1.JobOutcome
+	1,  // 18: poolmesh.v1.WaitOutcomeRequest.form:type_name -> poolmesh.v1.PayloadForm
+	9,  // 19: poolmesh.v1.WaitOutcomeResponse.outcome:type_name -> poolmesh.v1.JobOutcome
+	8,  // 20: poolmesh.v1.WaitOutcomeResponse.job:type_name -> poolmesh.v1.JobStatus
+	0,  // 21: poolmesh.v1.ListJobsRequest.state:type_name -> poolmesh.v1.JobState
+	8,  // 22: poolmesh.v1.ListJobsResponse.jobs:type_name -> poolmesh.v1.JobStatus
+	48, // 23: poolmesh.v1.DeadLetter.error:type_name -> poolmesh.v1.ErrorDetail
+	46, // 24: poolmesh.v1.DeadLetter.priority:type_name -> poolmesh.v1.Priority
+	47, // 25: poolmesh.v1.DeadLetter.died_at:type_name -> google.protobuf.Timestamp
+	18, // 26: poolmesh.v1.ListDeadResponse.letters:type_name -> poolmesh.v1.DeadLetter
+	1,  // 27: poolmesh.v1.GetDeadRequest.form:type_name -> poolmesh.v1.PayloadForm
+	18, // 28: poolmesh.v1.GetDeadResponse.letter:type_name -> poolmesh.v1.DeadLetter
+	45, // 29: poolmesh.v1.GetDeadResponse.json:type_name -> google.protobuf.Value
+	23, // 30: poolmesh.v1.RetryDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
+	26, // 31: poolmesh.v1.RetryDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
+	48, // 32: poolmesh.v1.DeadChange.error:type_name -> poolmesh.v1.ErrorDetail
+	23, // 33: poolmesh.v1.PurgeDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
+	26, // 34: poolmesh.v1.PurgeDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
+	46, // 35: poolmesh.v1.LanePause.levels:type_name -> poolmesh.v1.Priority
+	47, // 36: poolmesh.v1.LanePause.until:type_name -> google.protobuf.Timestamp
+	29, // 37: poolmesh.v1.PausePoolResponse.paused:type_name -> poolmesh.v1.LanePause
+	2,  // 38: poolmesh.v1.Cron.overlap:type_name -> poolmesh.v1.CronOverlap
+	46, // 39: poolmesh.v1.Cron.priority:type_name -> poolmesh.v1.Priority
+	3,  // 40: poolmesh.v1.Cron.backoff:type_name -> poolmesh.v1.Backoff
+	34, // 41: poolmesh.v1.SetCronRequest.cron:type_name -> poolmesh.v1.Cron
+	45, // 42: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
+	34, // 43: poolmesh.v1.ListCronResponse.crons:type_name -> poolmesh.v1.Cron
+	47, // 44: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
+	29, // 45: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
+	42, // 46: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
+	43, // 47: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
+	4,  // 48: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
+	6,  // 49: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
+	10, // 50: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
+	12, // 51: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
+	14, // 52: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
+	16, // 53: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
+	19, // 54: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
+	21, // 55: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
+	24, // 56: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
+	27, // 57: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
+	30, // 58: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
+	32, // 59: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
+	35, // 60: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
+	37, // 61: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
+	39, // 62: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
+	41, // 63: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
+	5,  // 64: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
+	7,  // 65: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
+	11, // 66: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
+	13, // 67: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
+	15, // 68: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
+	17, // 69: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
+	20, // 70: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
+	22, // 71: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
+	25, // 72: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
+	28, // 73: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
+	31, // 74: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
+	33, // 75: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
+	36, // 76: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
+	38, // 77: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
+	40, // 78: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
+	44, // 79: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
+	64, // [64:80] is the sub-list for method output_type
+	48, // [48:64] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_durable_proto_init() }
@@ -2635,14 +3565,20 @@ func file_poolmesh_v1_durable_proto_init() {
 		(*GetDeadResponse_Text)(nil),
 		(*GetDeadResponse_Json)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[27].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[31].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[32].OneofWrappers = []any{
+		(*SetCronRequest_Payload)(nil),
+		(*SetCronRequest_Text)(nil),
+		(*SetCronRequest_Json)(nil),
+	}
+	file_poolmesh_v1_durable_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_durable_proto_rawDesc), len(file_poolmesh_v1_durable_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   30,
+			NumEnums:      3,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

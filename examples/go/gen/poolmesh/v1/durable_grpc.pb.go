@@ -29,6 +29,11 @@ const (
 	DurableService_GetDead_FullMethodName     = "/poolmesh.v1.DurableService/GetDead"
 	DurableService_RetryDead_FullMethodName   = "/poolmesh.v1.DurableService/RetryDead"
 	DurableService_PurgeDead_FullMethodName   = "/poolmesh.v1.DurableService/PurgeDead"
+	DurableService_PausePool_FullMethodName   = "/poolmesh.v1.DurableService/PausePool"
+	DurableService_ResumePool_FullMethodName  = "/poolmesh.v1.DurableService/ResumePool"
+	DurableService_SetCron_FullMethodName     = "/poolmesh.v1.DurableService/SetCron"
+	DurableService_ListCron_FullMethodName    = "/poolmesh.v1.DurableService/ListCron"
+	DurableService_RemoveCron_FullMethodName  = "/poolmesh.v1.DurableService/RemoveCron"
 	DurableService_GetLanes_FullMethodName    = "/poolmesh.v1.DurableService/GetLanes"
 )
 
@@ -59,6 +64,16 @@ type DurableServiceClient interface {
 	RetryDead(ctx context.Context, in *RetryDeadRequest, opts ...grpc.CallOption) (*RetryDeadResponse, error)
 	// PurgeDead deletes dead letters.
 	PurgeDead(ctx context.Context, in *PurgeDeadRequest, opts ...grpc.CallOption) (*PurgeDeadResponse, error)
+	// PausePool lets no stored job of a pool begin, at any manager, until it is resumed. Needs nats-server 2.11.
+	PausePool(ctx context.Context, in *PausePoolRequest, opts ...grpc.CallOption) (*PausePoolResponse, error)
+	// ResumePool lets jobs begin again; nothing happens when the pool is not paused.
+	ResumePool(ctx context.Context, in *ResumePoolRequest, opts ...grpc.CallOption) (*ResumePoolResponse, error)
+	// SetCron sets a cron schedule of a pool: the broker fires, a manager enqueues. Needs nats-server 2.14.
+	SetCron(ctx context.Context, in *SetCronRequest, opts ...grpc.CallOption) (*SetCronResponse, error)
+	// ListCron lists the cron schedules of a pool by name.
+	ListCron(ctx context.Context, in *ListCronRequest, opts ...grpc.CallOption) (*ListCronResponse, error)
+	// RemoveCron removes a cron schedule; its jobs go on.
+	RemoveCron(ctx context.Context, in *RemoveCronRequest, opts ...grpc.CallOption) (*RemoveCronResponse, error)
 	// GetLanes says how the lanes of pools and their streams stand.
 	GetLanes(ctx context.Context, in *GetLanesRequest, opts ...grpc.CallOption) (*GetLanesResponse, error)
 }
@@ -174,6 +189,56 @@ func (c *durableServiceClient) PurgeDead(ctx context.Context, in *PurgeDeadReque
 	return out, nil
 }
 
+func (c *durableServiceClient) PausePool(ctx context.Context, in *PausePoolRequest, opts ...grpc.CallOption) (*PausePoolResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PausePoolResponse)
+	err := c.cc.Invoke(ctx, DurableService_PausePool_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *durableServiceClient) ResumePool(ctx context.Context, in *ResumePoolRequest, opts ...grpc.CallOption) (*ResumePoolResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumePoolResponse)
+	err := c.cc.Invoke(ctx, DurableService_ResumePool_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *durableServiceClient) SetCron(ctx context.Context, in *SetCronRequest, opts ...grpc.CallOption) (*SetCronResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetCronResponse)
+	err := c.cc.Invoke(ctx, DurableService_SetCron_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *durableServiceClient) ListCron(ctx context.Context, in *ListCronRequest, opts ...grpc.CallOption) (*ListCronResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCronResponse)
+	err := c.cc.Invoke(ctx, DurableService_ListCron_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *durableServiceClient) RemoveCron(ctx context.Context, in *RemoveCronRequest, opts ...grpc.CallOption) (*RemoveCronResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveCronResponse)
+	err := c.cc.Invoke(ctx, DurableService_RemoveCron_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *durableServiceClient) GetLanes(ctx context.Context, in *GetLanesRequest, opts ...grpc.CallOption) (*GetLanesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetLanesResponse)
@@ -211,6 +276,16 @@ type DurableServiceServer interface {
 	RetryDead(context.Context, *RetryDeadRequest) (*RetryDeadResponse, error)
 	// PurgeDead deletes dead letters.
 	PurgeDead(context.Context, *PurgeDeadRequest) (*PurgeDeadResponse, error)
+	// PausePool lets no stored job of a pool begin, at any manager, until it is resumed. Needs nats-server 2.11.
+	PausePool(context.Context, *PausePoolRequest) (*PausePoolResponse, error)
+	// ResumePool lets jobs begin again; nothing happens when the pool is not paused.
+	ResumePool(context.Context, *ResumePoolRequest) (*ResumePoolResponse, error)
+	// SetCron sets a cron schedule of a pool: the broker fires, a manager enqueues. Needs nats-server 2.14.
+	SetCron(context.Context, *SetCronRequest) (*SetCronResponse, error)
+	// ListCron lists the cron schedules of a pool by name.
+	ListCron(context.Context, *ListCronRequest) (*ListCronResponse, error)
+	// RemoveCron removes a cron schedule; its jobs go on.
+	RemoveCron(context.Context, *RemoveCronRequest) (*RemoveCronResponse, error)
 	// GetLanes says how the lanes of pools and their streams stand.
 	GetLanes(context.Context, *GetLanesRequest) (*GetLanesResponse, error)
 	mustEmbedUnimplementedDurableServiceServer()
@@ -252,6 +327,21 @@ func (UnimplementedDurableServiceServer) RetryDead(context.Context, *RetryDeadRe
 }
 func (UnimplementedDurableServiceServer) PurgeDead(context.Context, *PurgeDeadRequest) (*PurgeDeadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PurgeDead not implemented")
+}
+func (UnimplementedDurableServiceServer) PausePool(context.Context, *PausePoolRequest) (*PausePoolResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PausePool not implemented")
+}
+func (UnimplementedDurableServiceServer) ResumePool(context.Context, *ResumePoolRequest) (*ResumePoolResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumePool not implemented")
+}
+func (UnimplementedDurableServiceServer) SetCron(context.Context, *SetCronRequest) (*SetCronResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetCron not implemented")
+}
+func (UnimplementedDurableServiceServer) ListCron(context.Context, *ListCronRequest) (*ListCronResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCron not implemented")
+}
+func (UnimplementedDurableServiceServer) RemoveCron(context.Context, *RemoveCronRequest) (*RemoveCronResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveCron not implemented")
 }
 func (UnimplementedDurableServiceServer) GetLanes(context.Context, *GetLanesRequest) (*GetLanesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetLanes not implemented")
@@ -446,6 +536,96 @@ func _DurableService_PurgeDead_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DurableService_PausePool_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PausePoolRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).PausePool(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_PausePool_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).PausePool(ctx, req.(*PausePoolRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DurableService_ResumePool_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumePoolRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).ResumePool(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_ResumePool_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).ResumePool(ctx, req.(*ResumePoolRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DurableService_SetCron_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetCronRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).SetCron(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_SetCron_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).SetCron(ctx, req.(*SetCronRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DurableService_ListCron_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCronRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).ListCron(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_ListCron_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).ListCron(ctx, req.(*ListCronRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DurableService_RemoveCron_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveCronRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).RemoveCron(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_RemoveCron_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).RemoveCron(ctx, req.(*RemoveCronRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DurableService_GetLanes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetLanesRequest)
 	if err := dec(in); err != nil {
@@ -506,6 +686,26 @@ var DurableService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PurgeDead",
 			Handler:    _DurableService_PurgeDead_Handler,
+		},
+		{
+			MethodName: "PausePool",
+			Handler:    _DurableService_PausePool_Handler,
+		},
+		{
+			MethodName: "ResumePool",
+			Handler:    _DurableService_ResumePool_Handler,
+		},
+		{
+			MethodName: "SetCron",
+			Handler:    _DurableService_SetCron_Handler,
+		},
+		{
+			MethodName: "ListCron",
+			Handler:    _DurableService_ListCron_Handler,
+		},
+		{
+			MethodName: "RemoveCron",
+			Handler:    _DurableService_RemoveCron_Handler,
 		},
 		{
 			MethodName: "GetLanes",

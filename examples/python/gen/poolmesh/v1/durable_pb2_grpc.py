@@ -86,6 +86,31 @@ class DurableServiceStub:
                 request_serializer=poolmesh_dot_v1_dot_durable__pb2.PurgeDeadRequest.SerializeToString,
                 response_deserializer=poolmesh_dot_v1_dot_durable__pb2.PurgeDeadResponse.FromString,
                 _registered_method=True)
+        self.PausePool = channel.unary_unary(
+                '/poolmesh.v1.DurableService/PausePool',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.PausePoolRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.PausePoolResponse.FromString,
+                _registered_method=True)
+        self.ResumePool = channel.unary_unary(
+                '/poolmesh.v1.DurableService/ResumePool',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.ResumePoolRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.ResumePoolResponse.FromString,
+                _registered_method=True)
+        self.SetCron = channel.unary_unary(
+                '/poolmesh.v1.DurableService/SetCron',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.SetCronRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.SetCronResponse.FromString,
+                _registered_method=True)
+        self.ListCron = channel.unary_unary(
+                '/poolmesh.v1.DurableService/ListCron',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.ListCronRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.ListCronResponse.FromString,
+                _registered_method=True)
+        self.RemoveCron = channel.unary_unary(
+                '/poolmesh.v1.DurableService/RemoveCron',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.RemoveCronRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.RemoveCronResponse.FromString,
+                _registered_method=True)
         self.GetLanes = channel.unary_unary(
                 '/poolmesh.v1.DurableService/GetLanes',
                 request_serializer=poolmesh_dot_v1_dot_durable__pb2.GetLanesRequest.SerializeToString,
@@ -168,6 +193,41 @@ class DurableServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PausePool(self, request, context):
+        """PausePool lets no stored job of a pool begin, at any manager, until it is resumed. Needs nats-server 2.11.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumePool(self, request, context):
+        """ResumePool lets jobs begin again; nothing happens when the pool is not paused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCron(self, request, context):
+        """SetCron sets a cron schedule of a pool: the broker fires, a manager enqueues. Needs nats-server 2.14.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCron(self, request, context):
+        """ListCron lists the cron schedules of a pool by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveCron(self, request, context):
+        """RemoveCron removes a cron schedule; its jobs go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetLanes(self, request, context):
         """GetLanes says how the lanes of pools and their streams stand.
         """
@@ -227,6 +287,31 @@ def add_DurableServiceServicer_to_server(servicer, server):
                     servicer.PurgeDead,
                     request_deserializer=poolmesh_dot_v1_dot_durable__pb2.PurgeDeadRequest.FromString,
                     response_serializer=poolmesh_dot_v1_dot_durable__pb2.PurgeDeadResponse.SerializeToString,
+            ),
+            'PausePool': grpc.unary_unary_rpc_method_handler(
+                    servicer.PausePool,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.PausePoolRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.PausePoolResponse.SerializeToString,
+            ),
+            'ResumePool': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumePool,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.ResumePoolRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.ResumePoolResponse.SerializeToString,
+            ),
+            'SetCron': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCron,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.SetCronRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.SetCronResponse.SerializeToString,
+            ),
+            'ListCron': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCron,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.ListCronRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.ListCronResponse.SerializeToString,
+            ),
+            'RemoveCron': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveCron,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.RemoveCronRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.RemoveCronResponse.SerializeToString,
             ),
             'GetLanes': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLanes,
@@ -506,6 +591,141 @@ class DurableService:
             '/poolmesh.v1.DurableService/PurgeDead',
             poolmesh_dot_v1_dot_durable__pb2.PurgeDeadRequest.SerializeToString,
             poolmesh_dot_v1_dot_durable__pb2.PurgeDeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PausePool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/PausePool',
+            poolmesh_dot_v1_dot_durable__pb2.PausePoolRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.PausePoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumePool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/ResumePool',
+            poolmesh_dot_v1_dot_durable__pb2.ResumePoolRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.ResumePoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCron(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/SetCron',
+            poolmesh_dot_v1_dot_durable__pb2.SetCronRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.SetCronResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCron(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/ListCron',
+            poolmesh_dot_v1_dot_durable__pb2.ListCronRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.ListCronResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveCron(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/RemoveCron',
+            poolmesh_dot_v1_dot_durable__pb2.RemoveCronRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.RemoveCronResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,85 @@
+/** The cron schedules of one pool through a manager's HTTP interface. */
+import { type Client, createClient } from "@connectrpc/connect";
+import type { CronChange, CronOptions } from "../../client/durable/crons.js";
+import { type Cron as CronMessage, CronOverlap, DurableService } from "../../gen/poolmesh/v1/durable_pb.js";
+import { durableDefaults } from "../../mesh/durable/job.js";
+import type { ShownCron } from "../../mesh/durable/later/cron.js";
+import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
+import type { CronSource } from "../durable/cron.js";
+import type { Shell } from "../shell.js";
+import { within } from "./remote-calls.js";
+import { ownToken, type RemoteFlags, remoteTransport } from "./remote-options.js";
+
+export class RemoteCrons implements CronSource {
+  readonly #url: string;
+  readonly #pool: string;
+  readonly #service: Client<typeof DurableService>;
+
+  /** @throws PoolError `invalid_argument` naming a flag */
+  constructor(shell: Shell, url: string, flags: RemoteFlags, pool: string) {
+    this.#url = url;
+    this.#pool = pool;
+    const transport = remoteTransport(url, "url", flags, { ownToken: ownToken(shell, url, flags) });
+    this.#service = createClient(DurableService, transport);
+  }
+
+  async list(): Promise<ShownCron[]> {
+    const { crons } = await within(this.#url, (options) => this.#service.listCron({ pool: this.#pool }, options));
+    return crons.map(toCron);
+  }
+
+  async set(payload: Uint8Array, options: CronOptions): Promise<CronChange> {
+    const {
+      name,
+      schedule,
+      timeZone = "",
+      overlap,
+      priority = "normal",
+      timeoutMs = 0,
+      maxAttempts = 0,
+      idempotent,
+    } = options;
+    const cron = {
+      name,
+      schedule,
+      timeZone,
+      overlap: overlap === "allow" ? CronOverlap.ALLOW : CronOverlap.SKIP,
+      priority: PROTO_PRIORITIES[priority],
+      timeoutMs: BigInt(timeoutMs),
+      maxAttempts,
+      ...(idempotent === undefined ? {} : { idempotent }),
+    };
+    const request = { pool: this.#pool, cron, input: { case: "payload", value: payload } } as const;
+    const { created, unchanged } = await within(this.#url, (call) => this.#service.setCron(request, call));
+    return created ? "created" : unchanged ? "unchanged" : "changed";
+  }
+
+  async remove(name: string): Promise<void> {
+    await within(this.#url, (options) => this.#service.removeCron({ pool: this.#pool, name }, options));
+  }
+}
+
+/** Without its payload, of which the manager tells only the size. */
+function toCron({
+  name,
+  schedule,
+  timeZone,
+  overlap,
+  priority,
+  timeoutMs,
+  maxAttempts,
+  idempotent,
+  client,
+  payloadBytes,
+}: CronMessage): ShownCron {
+  const job = { ...durableDefaults(Number(timeoutMs)), maxAttempts, idempotent: idempotent ?? true, client };
+  return {
+    name,
+    schedule,
+    timeZone,
+    overlap: overlap === CronOverlap.ALLOW ? "allow" : "skip",
+    priority: keyOf(PROTO_PRIORITIES, priority) ?? "normal",
+    job,
+    payloadBytes: Number(payloadBytes),
+  };
+}
