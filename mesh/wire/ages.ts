@@ -33,6 +33,13 @@ interface Sender {
 
 export class Ages {
   readonly #senders = new LRUCache<string, Sender>({ max: MAX_SENDERS });
+  /** Whether the last message was the first of its sender: nothing tells how old it is. */
+  wasFirst = false;
+
+  /** Whether a message of this sender was measured. */
+  knows(sender: string): boolean {
+    return this.#senders.has(sender);
+  }
 
   /**
    * The age of a message, in milliseconds; 0 for the first of a sender.
@@ -44,6 +51,7 @@ export class Ages {
   of(sender: string, sentMs: number, nowMs: number): number {
     const differenceMs = nowMs - sentMs;
     const known = this.#senders.get(sender);
+    this.wasFirst = known === undefined;
     if (known === undefined) {
       const slower = { slowerFromMs: Number.POSITIVE_INFINITY, slowerLeastMs: Number.POSITIVE_INFINITY };
       this.#senders.set(sender, { leastMs: differenceMs, leastAtMs: nowMs, ...slower });

@@ -13,8 +13,9 @@ import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
 import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
-import { type HeaderReader, headersOf } from "../../mesh/wire/wire-headers.js";
+import { type HeaderReader, headersOf, senderOf } from "../../mesh/wire/wire-headers.js";
 import { answerAgain, answerSubmission, type Heard, type NatsDoor } from "./doors/nats.js";
+import { Newcomers } from "./doors/newcomers.js";
 import { answerTogether, eachSubmission, readSubmissions } from "./doors/submissions.js";
 import type { Unsettled } from "./doors/unsettled.js";
 import type { HeldSubmissions } from "./held-submissions.js";
@@ -49,11 +50,13 @@ export class Hearing {
   readonly #parts: HearingParts;
   readonly #subscriptions: Subscription[] = [];
   readonly #ages = new Ages();
+  readonly #newcomers: Newcomers;
   /** Heartbeats that were garbage and were dropped. */
   garbage = 0;
 
   constructor(parts: HearingParts) {
     this.#parts = parts;
+    this.#newcomers = new Newcomers(parts.bus);
   }
 
   /** Hears one pool, or all of them. */
@@ -106,10 +109,12 @@ export class Hearing {
     }
     const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = revocation;
     held.revoke(job, nonce, upToAttempt);
-    const pool = known(subjects.poolOf(msg.subject));
-    if (pool === undefined) return;
-    const wasHeld = unsettled.revoke(pool, job, revocation);
-    if (!pool.onCancel(job, revocation) && !wasHeld) return;
+    const name = subjects.poolOf(msg.subject);
+    const wasNew = this.#newcomers.revoke(name, job, revocation);
+    const pool = known(name);
+    const wasHeld = pool !== undefined && unsettled.revoke(pool, job, revocation);
+    const wasLive = pool?.onCancel(job, revocation) === true;
+    if (!wasNew && !wasHeld && !wasLive) return;
     if (bus.mayAnswer(msg.reply)) {
       bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
     }
@@ -145,11 +150,12 @@ export class Hearing {
     const { bus, subjects, held } = this.#parts;
     if (!bus.mayAnswer(msg.reply)) return;
     const name = subjects.poolOf(msg.subject);
-    const door = this.#door();
+    const door = this.#door(name);
     const bundle = readSubmissions(door, msg);
     if (bundle === undefined) return;
     held.sign(door.cameAtMs);
-    const pool = held.holds ? undefined : this.#mayTakeAtOnce(name);
+    const isNew = !this.#ages.knows(senderOf(bundle.inbox)) || this.#newcomers.has(bundle.inbox);
+    const pool = held.holds || isNew ? undefined : this.#mayTakeAtOnce(name);
     if (pool !== undefined) answerTogether(door, bundle, pool);
     else eachSubmission(bundle, subjects.submit(name), (heard) => this.#takeSubmission(heard));
   }
@@ -180,7 +186,7 @@ export class Hearing {
   #take(heard: Heard, answer: typeof answerSubmission): void {
     const { subjects, held, get } = this.#parts;
     const name = subjects.poolOf(heard.msg.subject);
-    const door = this.#door();
+    const door = this.#door(name);
     held.sign(door.cameAtMs);
     const take = (): void => answer(door, heard, () => get(name));
     if (held.submit(heard.headers, take)) return;
@@ -189,9 +195,10 @@ export class Hearing {
     });
   }
 
-  #door(): NatsDoor {
+  #door(pool: string): NatsDoor {
     const { bus, answers, manager } = this.#parts;
-    return { bus, answers, manager, ages: this.#ages, cameAtMs: bus.runtime.now() };
+    const cameAtMs = bus.runtime.now();
+    return { bus, answers, manager, ages: this.#ages, pool, newcomers: this.#newcomers, cameAtMs };
   }
 
   /** Answers a submission at once, or after a roll call when nobody has been heard of its pool. */
@@ -199,8 +206,10 @@ export class Hearing {
     const { unsettled } = this.#parts;
     const pool = this.#poolOf(heard, findPool);
     if (pool === undefined || unsettled.isSettled(pool)) return answerSubmission(door, heard, findPool);
+    // What its caller said meanwhile has come.
+    const settled = { ...door, newcomers: undefined };
     const take = (refusal?: PoolError): void =>
-      answerSubmission(door, heard, () => {
+      answerSubmission(settled, heard, () => {
         if (refusal === undefined) return findPool();
         throw refusal;
       });

@@ -20,6 +20,7 @@ import { type HeaderReader, senderOf } from "../../../mesh/wire/wire-headers.js"
 import type { JobListener } from "../jobs/job.js";
 import type { OutcomeReplies } from "../outcome-replies.js";
 import type { Pool } from "../pool/pool.js";
+import type { Newcomers } from "./newcomers.js";
 import { mayWait } from "./unknown-pool.js";
 
 /** What answers go through. */
@@ -30,6 +31,10 @@ export interface NatsDoor {
   readonly manager: string;
   /** How old submissions are when they come. */
   readonly ages: Ages;
+  /** The pool's name. */
+  readonly pool: string;
+  /** Holds the submissions of a sender that was not measured yet; undefined for what was held. */
+  readonly newcomers?: Newcomers | undefined;
   /** When the message came, monotonic milliseconds. */
   readonly cameAtMs: number;
 }
@@ -77,9 +82,10 @@ function asFarAsItMayWait(pool: Pool, said: JobHeaders): JobHeaders {
 /** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
 function respond(
   parts: NatsDoor,
-  { headers, reply }: Heard,
+  heard: Heard,
   take: (said: JobHeaders, listener: JobListener) => string,
 ): void {
+  const { headers, reply } = heard;
   if (reply !== "" && !parts.bus.mayAnswer(reply)) return;
   const answer = new SubmissionReplies(parts, reply ?? "");
   try {
@@ -87,6 +93,15 @@ function respond(
     const ageMs = ageOf(parts, said, reply);
     // Its client has waited for a manager's word as long as it does, and has gone to another manager.
     if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) return;
+    const { ages, newcomers } = parts;
+    const isMeasured = said.clockMs === undefined || !reply || newcomers === undefined;
+    if (!isMeasured && (ages.wasFirst || newcomers.has(reply))) {
+      const settled = { ...parts, newcomers: undefined };
+      const { jobId: job = "", nonce = "", attempt = 1 } = said;
+      const again = (refusal?: PoolError): void =>
+        respond(settled, heard, refusal === undefined ? take : () => raise(refusal));
+      return newcomers.hold(reply, { pool: parts.pool, job, nonce, attempt, take: again });
+    }
     const listener = {
       nonce: said.nonce,
       onEnd: (outcome: Outcome) => answer.end(outcome),
@@ -104,6 +119,10 @@ function respond(
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }
+}
+
+function raise(error: PoolError): never {
+  throw error;
 }
 
 /** The time on the way, when the sender says its clock, and the time that it was held here. */

@@ -13,12 +13,16 @@ import type { RollCall } from "./roll-call.js";
 const MAX_HELD = 10_000;
 const MAX_BYTES = 64 * 2 ** 20;
 
-/** One that is held. */
-export interface UnsettledSubmission {
-  /** "" when its caller did not choose an id. */
+/** Which submission one is that is held. */
+export interface SubmissionNames {
+  /** "" when its sender names none. */
   readonly job: string;
   readonly nonce: string;
   readonly attempt: number;
+}
+
+/** One that is held. */
+export interface UnsettledSubmission extends SubmissionNames {
   readonly bytes: number;
   /** Takes it, or answers with the error that ends it. */
   readonly take: (refusal?: PoolError) => void;
@@ -54,10 +58,10 @@ export class Unsettled {
   }
 
   /** A cancel or revocation was heard; true when it ended a submission that is held. */
-  revoke(pool: Pool, job: string, { nonce, upToAttempt = Number.POSITIVE_INFINITY }: Revocation): boolean {
+  revoke(pool: Pool, job: string, revocation: Revocation): boolean {
     let ended = false;
     for (const each of this.#held.get(pool) ?? []) {
-      if (each.job !== job || each.attempt > upToAttempt || (nonce !== undefined && nonce !== each.nonce)) continue;
+      if (!isRevoked(each, job, revocation)) continue;
       this.#forget(pool, each);
       each.take(new PoolError("canceled", "the caller canceled the job"));
       ended = true;
@@ -83,4 +87,10 @@ export class Unsettled {
     this.#count -= 1;
     this.#bytes -= submission.bytes;
   }
+}
+
+/** Whether a cancel or revocation of a job means this submission. */
+export function isRevoked(each: SubmissionNames, job: string, revocation: Revocation): boolean {
+  const { nonce, upToAttempt = Number.POSITIVE_INFINITY } = revocation;
+  return each.job === job && each.attempt <= upToAttempt && (nonce === undefined || nonce === each.nonce);
 }
