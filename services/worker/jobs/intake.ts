@@ -62,6 +62,7 @@ export class Intake {
     if (order.joins) return this.#refuseJoin(order);
     if (!this.#parts.isReady()) this.#refuse(order, notReady);
     else if (isLate(order)) this.#busy(order, slots.free, order.ageMs);
+    else if (isOfUnknownAge(order)) this.#busy(order, slots.free);
     else if (order.offered && this.#parts.inputIsStale()) this.#busy(order, slots.free);
     else if (!jobs.start(order, nowMs)) this.#refuse(order, () => this.#full());
   }
@@ -128,6 +129,11 @@ export class Intake {
 /** Whether the lease of an offer is over: its manager may have sent it to another worker. */
 function isLate({ offered, ageMs, startWithinMs }: JobOrder): boolean {
   return offered && startWithinMs !== undefined && ageMs > startWithinMs;
+}
+
+/** Whether an offer has a lease and is the first word of its sender: it may be older than it looks. The next one is measured. */
+function isOfUnknownAge({ offered, measured, startWithinMs }: JobOrder): boolean {
+  return offered && !measured && startWithinMs !== undefined;
 }
 
 function notReady(): PoolError {

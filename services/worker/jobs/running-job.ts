@@ -188,6 +188,8 @@ export interface JobOrder extends Addressee {
   readonly deadlineAtMs: number;
   /** How old it is, in milliseconds, and how old it may be to be started; undefined when its sender sets no bound. */
   readonly ageMs: number;
+  /** False when nothing tells its age: it is the first message of its sender. */
+  readonly measured: boolean;
   readonly startWithinMs: number | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;

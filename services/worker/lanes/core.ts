@@ -48,6 +48,8 @@ export class CoreLane {
   /** Whose jobs have come, by what all reply subjects of one connection begin with; the oldest are forgotten. */
   readonly #senders = new Set<string>();
   #lastSender = "";
+  /** Whether the age of the last message is known: it was not the first of its sender. */
+  #isMeasured = true;
 
   constructor(parts: CoreLaneParts) {
     this.#parts = parts;
@@ -102,10 +104,13 @@ export class CoreLane {
   }
 
   #ageOf({ clockMs }: Pick<JobHeaders, "clockMs">, reply: string | undefined, nowMs: number): number {
+    this.#isMeasured = true;
     if (clockMs === undefined || reply === undefined) return 0;
     const sender = senderOf(reply);
     if (sender !== this.#lastSender) this.#remember(sender);
-    return this.#parts.ages.of(sender, clockMs, nowMs);
+    const ageMs = this.#parts.ages.of(sender, clockMs, nowMs);
+    this.#isMeasured = !this.#parts.ages.wasFirst;
+    return ageMs;
   }
 
   #remember(sender: string): void {
@@ -133,6 +138,7 @@ export class CoreLane {
       reply,
       bytes,
       ageMs,
+      measured: this.#isMeasured,
       startWithinMs: headers.startWithinMs,
       deadlineAtMs: nowMs + this.#leftMs(headers, ageMs),
       traceparent: headers.traceparent,
@@ -161,6 +167,7 @@ export class CoreLane {
       reply: inbox + entry.token,
       bytes: entry.payload,
       ageMs,
+      measured: this.#isMeasured,
       startWithinMs: about.startWithinMs,
       deadlineAtMs: nowMs + entry.timeoutMs - ageMs,
       traceparent: entry.traceparent,

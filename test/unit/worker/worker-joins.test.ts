@@ -79,6 +79,7 @@ class WorkerRig {
       bytes: new Uint8Array(),
       deadlineAtMs: 1_000,
       ageMs: 0,
+      measured: true,
       startWithinMs: undefined,
       traceparent: undefined,
       tracestate: undefined,
@@ -186,4 +187,19 @@ test("durable - a worker keeps outcomes for 60 s, 10,000 and 64 MiB of them, and
   kept.keep(job("large2"), half, 0);
   assert.ok(kept.bytes <= KEPT_OUTCOMES_BYTES);
   assert.deepEqual([kept.find("large1", "durable-1-5", 0), kept.size], [undefined, 1]);
+});
+
+test("leases - an offer whose age nothing tells is refused, and the next one of its sender is started", () => {
+  const rig = new WorkerRig();
+  const offer = { durable: false, startWithinMs: 238 };
+  rig.handOff("first", 1, { ...offer, measured: false });
+  assert.deepEqual([rig.heard(), rig.runs.length], [["first busy 2"], 0]);
+  rig.handOff("next", 1, offer);
+  assert.equal(rig.runs.length, 1);
+});
+
+test("leases - the first job of a sender that sets no lease is started", () => {
+  const rig = new WorkerRig();
+  rig.handOff("first", 1, { durable: false, measured: false });
+  assert.equal(rig.runs.length, 1);
 });

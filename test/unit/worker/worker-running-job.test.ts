@@ -23,6 +23,7 @@ function start(): { job: RunningJob; seen: string[]; confirms: (() => void)[] } 
     id: "j",
     nonce: "",
     ageMs: 0,
+    measured: true,
     startWithinMs: undefined,
     attempt: 1,
     named: true,
