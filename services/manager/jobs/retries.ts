@@ -80,6 +80,15 @@ export class Retries {
     this.#parts.fail(job, uncertain());
   }
 
+  /** Its worker says that it does not know an attempt. One that nobody has accepted did not arrive: no worker is lost. */
+  unknownAt(attempt: Attempt): void {
+    if (!attempt.isUnanswered) return this.attemptLost(attempt, "has forgotten it");
+    // Any other job is sent again when all workers have said so, or were asked in vain.
+    if (!attempt.job.spec.idempotent) return;
+    this.#parts.inFlight.revoke(attempt);
+    this.#sendNext(attempt);
+  }
+
   /** The worker of one attempt is lost, or does not know it any more. */
   attemptLost(attempt: Attempt, why: string): void {
     if (!attempt.isOpen) return;

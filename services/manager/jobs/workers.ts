@@ -36,8 +36,8 @@ export interface WorkerEntry {
   unanswered: number;
   /** Assignments in a row that timed out without an answer. */
   timeouts: number;
-  /** It did not answer when it was asked about a job: it is suspended, or what it says does not arrive. */
-  unresponsive: boolean;
+  /** Since when it does not answer when it is asked about a job: it is suspended, or what it says does not arrive. */
+  unresponsiveFromMs: number;
   /** Nothing is assigned to it before this instant, monotonic milliseconds. */
   backOffUntilMs: number;
   lastHeardAtMs: number;
@@ -81,6 +81,7 @@ const NOTHING: readonly string[] = [];
 /** What a heartbeat meant: old ones are ignored; after a restart what ran before is gone. */
 export type HeartbeatMeaning = "joined" | "restarted" | "updated" | "left" | "ignored";
 
+const RESPONSIVE = Number.POSITIVE_INFINITY;
 const TIMEOUTS_TO_BACK_OFF = 2;
 const BACK_OFF_MS = 5_000;
 
@@ -149,7 +150,7 @@ export class Workers {
     const worker = known ?? emptyEntry(heartbeat.worker);
     this.#workers.set(heartbeat.worker, worker);
     if (restarted) worker.timeouts = 0;
-    if (worker.unresponsive) this.#setUnresponsive(worker, false);
+    if (worker.unresponsiveFromMs !== RESPONSIVE) this.#setUnresponsive(worker, RESPONSIVE);
     this.#capacity -= slotsOf(worker);
     Object.assign(worker, fieldsOf(heartbeat), { lastHeardAtMs: nowMs, countedAtMs: nowMs, beatAtMs: nowMs });
     this.#capacity += slotsOf(worker);
@@ -206,7 +207,7 @@ export class Workers {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     worker.lastHeardAtMs = nowMs;
-    if (worker.unresponsive) this.#setUnresponsive(worker, false);
+    if (worker.unresponsiveFromMs !== RESPONSIVE) this.#setUnresponsive(worker, RESPONSIVE);
     worker.timeouts = 0;
     worker.backOffUntilMs = 0;
     if (free !== undefined) this.#setFree(worker, clamp(worker, free), nowMs);
@@ -226,7 +227,7 @@ export class Workers {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     worker.lastHeardAtMs = nowMs;
-    this.#setUnresponsive(worker, false);
+    this.#setUnresponsive(worker, RESPONSIVE);
   }
 
   /** Why a worker takes no jobs although it was not told so; undefined when there is none. */
@@ -243,17 +244,17 @@ export class Workers {
     return this.#unresponsive > 0;
   }
 
-  /** The workers that an answer can be expected of; one that drains or is paused may have begun a job before. */
-  answering(): string[] {
+  /** The workers that an answer can be expected of, drained and paused ones too; and that may have what was sent then. */
+  answering(sentAtMs = RESPONSIVE): string[] {
     const ids: string[] = [];
-    for (const { id, unresponsive } of this.#workers.values()) if (!unresponsive) ids.push(id);
+    for (const { id, unresponsiveFromMs } of this.#workers.values()) if (unresponsiveFromMs >= sentAtMs) ids.push(id);
     return ids;
   }
 
   /** A worker did not answer a question. */
-  didNotAnswer(id: string): void {
+  didNotAnswer(id: string, nowMs: number): void {
     const worker = this.#workers.get(id);
-    if (worker !== undefined) this.#setUnresponsive(worker, true);
+    if (worker !== undefined) this.#setUnresponsive(worker, nowMs);
   }
 
   /** Nobody listened at its subject: nothing can be assigned to it until its next heartbeat. */
@@ -270,7 +271,7 @@ export class Workers {
     if (worker === undefined) return false;
     this.#free -= worker.free;
     this.#capacity -= slotsOf(worker);
-    this.#setUnresponsive(worker, false);
+    this.#setUnresponsive(worker, RESPONSIVE);
     if (worker.free > 0) this.#leaveLine(worker);
     return this.#workers.delete(id);
   }
@@ -321,10 +322,10 @@ export class Workers {
     return slowest === 0 ? undefined : slowest;
   }
 
-  #setUnresponsive(worker: WorkerEntry, unresponsive: boolean): void {
-    if (worker.unresponsive === unresponsive) return;
-    worker.unresponsive = unresponsive;
-    this.#unresponsive += unresponsive ? 1 : -1;
+  #setUnresponsive(worker: WorkerEntry, fromMs: number): void {
+    if ((worker.unresponsiveFromMs === RESPONSIVE) === (fromMs === RESPONSIVE)) return;
+    worker.unresponsiveFromMs = fromMs;
+    this.#unresponsive += fromMs === RESPONSIVE ? -1 : 1;
   }
 
   #setFree(worker: WorkerEntry, wanted: number, nowMs: number): void {
@@ -375,7 +376,7 @@ function emptyEntry(id: string): WorkerEntry {
     free: 0,
     unanswered: 0,
     timeouts: 0,
-    unresponsive: false,
+    unresponsiveFromMs: RESPONSIVE,
     backOffUntilMs: 0,
     lastHeardAtMs: 0,
     countedAtMs: 0,

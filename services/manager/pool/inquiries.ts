@@ -4,7 +4,7 @@
  *
  * Decided here: when the answers are enough. All have said that they do not have
  * it: the jobs are sent at once. A worker that the question has reached and that
- * says nothing is taken for suspended. A question that the broker has not
+ * says nothing is taken for suspended, and for one that has nothing of what is sent later. A question that the broker has not
  * confirmed, or that found nobody at a worker's subject, tells nothing: it is
  * asked again until the worker answers or is lost.
  */
@@ -29,8 +29,8 @@ export interface InquiryParts {
   readonly subjects: Subjects;
   readonly workers: Workers;
   readonly dispatcher: Dispatcher;
-  /** A worker's word on these jobs. Returns of how many it told; 0 when it was no answer to the question */
-  readonly onAnswer: (msg: Reply, worker: string | undefined) => number;
+  /** A worker's word on these attempts. Returns of how many it told; 0 when it was no answer to the question */
+  readonly onAnswer: (msg: Reply, worker: string | undefined, attempts: readonly Attempt[]) => number;
 }
 
 /** One question to all workers. */
@@ -74,30 +74,33 @@ export class Inquiries {
 
   async #ask(attempts: readonly Attempt[]): Promise<void> {
     const { workers, subjects, pool, inbox, bus } = this.#parts;
-    const inquiry = { attempts, waitsFor: new Set(workers.answering()), hasAbsent: false, isDelivered: false };
-    if (inquiry.waitsFor.size === 0) return this.#sendAgain(inquiry);
+    // A worker that answers nothing may have begun what it got before that was known.
+    const sentAtMs = Math.min(...attempts.map((attempt) => attempt.sentAtMs));
+    const inquiry = { attempts, waitsFor: new Set(workers.answering(sentAtMs)), hasAbsent: false, isDelivered: false };
     this.#open.add(inquiry);
     const payload = askForOutcomes(attempts.map(({ job }) => job));
     // A worker that is not known here may have it too, and says so.
     const toAll = { subject: subjects.controlAll(pool), payload, limitMs: INQUIRY_MS };
-    void inbox.askAll(toAll, (msg) => void this.#parts.onAnswer(msg, undefined));
+    void inbox.askAll(toAll, (msg) => void this.#parts.onAnswer(msg, undefined, attempts));
     // Each by itself: the reply subject of a question to all of them would let one answer for another.
     const asked = [...workers.all()].map(({ id }) => this.#askOne(inquiry, id, payload));
     inquiry.isDelivered = await bus.flush(INQUIRY_MS);
+    this.#endWhenTold(inquiry);
     if (inquiry.isDelivered && !inquiry.hasAbsent) for (const attempt of attempts) attempt.inquiry = "over";
     await Promise.all(asked);
     this.#open.delete(inquiry);
   }
 
   async #askOne(inquiry: Inquiry, worker: string, payload: Uint8Array): Promise<void> {
-    const { workers, subjects, pool, inbox, onAnswer } = this.#parts;
+    const { workers, subjects, pool, inbox, onAnswer, bus } = this.#parts;
     const question = { subject: subjects.control(pool, worker), payload, limitMs: INQUIRY_MS };
     const isThere = await inbox.askAll(question, (msg) => {
-      if (onAnswer(msg, worker) === inquiry.attempts.length) this.#hasTold(inquiry, worker);
+      const told = onAnswer(msg, worker, inquiry.attempts);
+      if (told === inquiry.attempts.length) this.#hasTold(inquiry, worker);
     });
     if (workers.get(worker) === undefined || !inquiry.waitsFor.has(worker)) return;
     if (isThere) {
-      if (inquiry.isDelivered) workers.didNotAnswer(worker);
+      if (inquiry.isDelivered) workers.didNotAnswer(worker, bus.runtime.now());
       return;
     }
     inquiry.hasAbsent = true;
@@ -105,13 +108,16 @@ export class Inquiries {
   }
 
   #hasTold(inquiry: Inquiry, worker: string): void {
-    if (!inquiry.waitsFor.delete(worker) || inquiry.waitsFor.size > 0) return;
-    this.#open.delete(inquiry);
-    this.#sendAgain(inquiry);
+    if (inquiry.waitsFor.delete(worker)) this.#endWhenTold(inquiry);
   }
 
-  #sendAgain({ attempts }: Inquiry): void {
-    for (const attempt of attempts) this.#parts.dispatcher.retries.neverArrived(attempt);
+  /**
+   * Nobody is waited for any more, and what was on the way when the question left has come: a worker that is lost
+   * may have a successor that is not known yet, and its word may be close behind.
+   */
+  #endWhenTold(inquiry: Inquiry): void {
+    if (inquiry.waitsFor.size > 0 || !inquiry.isDelivered || !this.#open.delete(inquiry)) return;
+    for (const attempt of inquiry.attempts) this.#parts.dispatcher.retries.neverArrived(attempt);
   }
 }
 

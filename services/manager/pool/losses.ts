@@ -43,7 +43,10 @@ export class Losses {
   constructor(parts: LossesParts) {
     this.#parts = parts;
     const { pool, subjects } = parts;
-    this.#inquiries = new Inquiries({ ...parts, onAnswer: (msg, worker) => this.#onOutcomes(msg, worker) });
+    this.#inquiries = new Inquiries({
+      ...parts,
+      onAnswer: (msg, worker, attempts) => this.#onOutcomes(msg, worker, attempts),
+    });
     const payload = encodeControl("probe", {});
     this.#presence = new Presence({
       bus: parts.bus,
@@ -104,13 +107,14 @@ export class Losses {
     dispatcher.refuseTooLarge();
     timeouts.restartUnanswered(nowMs);
     bus.publish(subjects.controlAll(pool), encodeControl("rollCall", {}));
-    const jobsAt = new Map<string | undefined, Job[]>();
-    for (const job of dispatcher.liveJobsNow().filter(({ state }) => state === "sent")) {
-      const jobs = jobsAt.get(job.attempt?.worker);
-      if (jobs === undefined) jobsAt.set(job.attempt?.worker, [job]);
-      else jobs.push(job);
+    const sentTo = new Map<string | undefined, Attempt[]>();
+    for (const { state, attempt } of dispatcher.liveJobsNow()) {
+      if (state !== "sent" || attempt === undefined) continue;
+      const attempts = sentTo.get(attempt.worker);
+      if (attempts === undefined) sentTo.set(attempt.worker, [attempt]);
+      else attempts.push(attempt);
     }
-    for (const [worker, jobs] of jobsAt) this.#askForOutcomes(worker, jobs);
+    for (const [worker, attempts] of sentTo) this.#askForOutcomes(worker, attempts);
   }
 
   /**
@@ -123,12 +127,12 @@ export class Losses {
     if (accepted.length === 0) return;
     const listed = new Set(runningJobs.map((id, i) => `${id} ${runningNonces[i] ?? ""}`));
     const isListed = ({ id, spec }: Job): boolean => listed.has(`${id} ${spec.nonce}`);
-    const due: Job[] = [];
+    const due: Attempt[] = [];
     for (const attempt of accepted) {
       attempt.unlisted = isListed(attempt.job) ? 0 : attempt.unlisted + 1;
       if (attempt.unlisted < UNLISTED_TO_ASK) continue;
       attempt.unlisted = 0;
-      due.push(attempt.job);
+      due.push(attempt);
     }
     this.#askForOutcomes(worker, due);
   }
@@ -178,16 +182,18 @@ export class Losses {
   }
 
   /** @param worker that has them; undefined when that is not known: all are asked */
-  #askForOutcomes(worker: string | undefined, jobs: readonly Job[]): void {
-    for (let from = 0; from < jobs.length; from += IDS_PER_QUESTION) {
-      this.#ask(worker, askForOutcomes(jobs.slice(from, from + IDS_PER_QUESTION)), OUTCOMES_WITHIN_MS);
+  #askForOutcomes(worker: string | undefined, attempts: readonly Attempt[]): void {
+    for (let from = 0; from < attempts.length; from += IDS_PER_QUESTION) {
+      this.#ask(worker, attempts.slice(from, from + IDS_PER_QUESTION));
     }
   }
 
-  #ask(worker: string | undefined, payload: Uint8Array, limitMs: number): void {
+  #ask(worker: string | undefined, attempts: readonly Attempt[]): void {
     const { subjects, pool, inbox } = this.#parts;
     const subject = worker === undefined ? subjects.controlAll(pool) : subjects.control(pool, worker);
-    void inbox.askAll({ subject, payload, limitMs }, (msg) => void this.#onOutcomes(msg, worker));
+    const payload = askForOutcomes(attempts.map(({ job }) => job));
+    const question = { subject, payload, limitMs: OUTCOMES_WITHIN_MS };
+    void inbox.askAll(question, (msg) => void this.#onOutcomes(msg, worker, attempts));
   }
 
   #hasTwin(worker: string): boolean {
@@ -200,9 +206,10 @@ export class Losses {
    *
    * @param asked the one that was asked; undefined when all were: each of them knows the
    * reply subject then, and whoever answers may say that it has a job, but not that another one has none
+   * @param attempts that it was asked about: that it does not know a job tells nothing of an attempt that left later
    * @returns of how many jobs it told; 0 when it was no answer to this question
    */
-  #onOutcomes(msg: Reply, asked: string | undefined): number {
+  #onOutcomes(msg: Reply, asked: string | undefined, attempts: readonly Attempt[]): number {
     const { dispatcher } = this.#parts;
     const response = decodeControlResponse(msg);
     const worker = asked ?? response?.worker?.worker;
@@ -210,9 +217,10 @@ export class Losses {
     const told = response.knownJobIds.length + response.unknownJobIds.length;
     for (const id of response.knownJobIds) dispatcher.runsAt(id, dispatcher.live(id)?.spec.nonce ?? "", worker);
     if (asked === undefined) return told;
-    for (const id of this.#hasTwin(worker) ? [] : response.unknownJobIds) {
-      const attempt = dispatcher.live(id)?.attempt;
-      if (attempt?.worker === worker) dispatcher.retries.attemptLost(attempt, "has forgotten it");
+    const unknown = new Set(this.#hasTwin(worker) ? [] : response.unknownJobIds);
+    for (const attempt of attempts) {
+      const isAtWorker = attempt.worker === worker && attempt.job.attempt === attempt;
+      if (isAtWorker && unknown.has(attempt.job.id)) dispatcher.retries.unknownAt(attempt);
     }
     return told;
   }

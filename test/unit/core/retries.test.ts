@@ -127,13 +127,27 @@ test("inquiry - a job that no worker knows is sent again at once, one whose acce
 test("unresponsive workers - while a worker answers nothing, jobs are assigned to the others and not left to the broker's choice", () => {
   const rig = new CoreRig();
   for (const id of ["a", "b"]) rig.heartbeat(id, 4);
-  rig.workers.didNotAnswer("a");
+  rig.workers.didNotAnswer("a", rig.nowMs);
   assert.deepEqual(rig.workers.answering(), ["b"]);
   rig.submit();
   assert.notEqual(rig.sender.sent.at(-1)?.worker, undefined);
   rig.heartbeat("a", 4);
   rig.submit();
   assert.equal(rig.sender.sent.at(-1)?.worker, undefined, "it speaks again");
+});
+
+test("unknown attempt - a worker that never got an attempt is not lost, however many attempts there were", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit({ idempotent: true });
+  for (let attempt = 1; attempt <= 6; attempt += 1) {
+    rig.dispatcher.retries.unknownAt(rig.last(id).attempt);
+    rig.heartbeat("a", 1);
+    assert.deepEqual([rig.outcome(id), rig.last(id).attempt.number], [undefined, attempt + 1]);
+  }
+  rig.accepted(id, "a", 0);
+  rig.dispatcher.retries.unknownAt(rig.last(id).attempt);
+  assert.equal(rig.outcome(id), "worker_lost", "it had this one");
 });
 
 test("lost worker - a job that it accepted ends as worker_lost, and may have run", () => {

@@ -107,3 +107,51 @@ test("inquiry - a stored job that may run once ends when a worker that could hav
   assert.equal(rig.outcome(id), "worker_lost");
   assert.equal(rig.sender.sent.filter(({ attempt }) => attempt.job.id === id).length, 1);
 });
+
+test("inquiry - a worker's answer tells nothing of an attempt that left after the question", async () => {
+  const rig = new InquiryRig(["a"]);
+  const id = rig.submit();
+  await rig.inquire(id);
+  rig.busy(id, "a", 1);
+  rig.accepted(id, "a", 0);
+  await rig.says("a", "unknown", id);
+  assert.equal(rig.outcome(id), undefined);
+  rig.result(id, "a", 1);
+  assert.equal(rig.outcome(id), "ok");
+});
+
+test("inquiry - a worker that answers nothing is waited for when it may have begun before that was known", async () => {
+  const rig = new InquiryRig(["a", "b"]);
+  const [before, after] = [rig.submit(), rig.submit()];
+  rig.last(before).attempt.sentAtMs = 5;
+  rig.last(after).attempt.sentAtMs = 15;
+  rig.workers.didNotAnswer("a", 10);
+  for (const id of [before, after]) {
+    await rig.inquire(id);
+    await rig.says("b", "unknown", id);
+  }
+  assert.deepEqual([rig.last(before).attempt.number, rig.last(after).attempt.number], [1, 2]);
+});
+
+test("inquiry - when its worker is lost, a job waits until what was on the way has come: a successor may have it", async () => {
+  const rig = new InquiryRig(["a"]);
+  const id = rig.submit();
+  rig.confirms = false;
+  await rig.inquire(id);
+  rig.workers.remove("a");
+  rig.losses.onLeft("a", "left");
+  assert.equal(rig.last(id).attempt.number, 1);
+  rig.accepted(id, "a", 0);
+  rig.confirms = true;
+  await rig.inquire(id);
+  assert.equal(rig.last(id).attempt.number, 1, "the successor has it");
+});
+
+test("inquiry - with no worker that could answer, a job is sent again when the broker has delivered the question", async () => {
+  const rig = new InquiryRig([]);
+  rig.heartbeat("a", 1);
+  const id = rig.submit();
+  rig.workers.remove("a");
+  await rig.inquire(id);
+  assert.equal(rig.dispatcher.live(id)?.attempts, 1);
+});
