@@ -68,7 +68,11 @@ export class Control {
     try {
       const decoded = decodeControl(msg.data, headersOf(msg)?.get(HEADER.contentType) === "application/json");
       form = decoded.form;
-      const response = await this.#perform(decoded.request);
+      const { request } = decoded;
+      // What takes no time is answered before the next message is read: managers rely on the order of a worker's words.
+      const change = this.#change(request);
+      if (change !== undefined) await change;
+      const response = this.#respond(request);
       if (response !== undefined) this.#answer(msg, encodeControl(response, form), form);
     } catch (thrown) {
       if (!this.#bus.mayAnswer(msg.reply)) return;
@@ -77,17 +81,25 @@ export class Control {
     }
   }
 
-  async #perform(request: ControlRequest): Promise<ControlResponse | undefined> {
-    const { op } = request;
+  /** Changes the worker's state; a promise when that takes time. */
+  #change({ op }: ControlRequest): Promise<void> | undefined {
     switch (op.case) {
       case "drain":
-        await this.#drain(op.value.wait);
-        break;
+        return this.#drain(op.value.wait);
       case "pause":
-        await this.#actions.pause();
-        break;
+        return this.#actions.pause();
       case "resume":
-        await this.#actions.resume();
+        return this.#actions.resume();
+      default:
+        return undefined;
+    }
+  }
+
+  #respond({ op }: ControlRequest): ControlResponse | undefined {
+    switch (op.case) {
+      case "drain":
+      case "pause":
+      case "resume":
         break;
       case "resize":
         this.#actions.resize(op.value.slots);
