@@ -20,6 +20,8 @@ const LOOK_EVERY_MS = 200;
 const LOOKS = 4;
 /** How long after the last deadline all has to be quiet, milliseconds. */
 const REST_LIMIT_MS = 6_000;
+/** The same with a slow link: what it has taken keeps its pace. */
+const SLOW_REST_LIMIT_MS = 20_000;
 
 /** What became of a plan. */
 export interface Run {
@@ -59,9 +61,13 @@ function play(plan: Plan, traced: boolean): Run {
 function untilQuiet(plan: Plan, world: SimWorld, history: History, mesh: SimMesh): void {
   const submits = plan.steps.filter((step) => step.do === "submit");
   const lastDeadline = Math.max(0, ...submits.map((step) => step.atMs + step.job.timeoutMs));
-  const limit = Math.max(world.now(), lastDeadline) + REST_LIMIT_MS;
-  while (world.now() < limit && !isQuiet(history, mesh)) world.run(world.now() + LOOK_EVERY_MS);
-  world.run(world.now() + SETTLE_MS);
+  const restMs = plan.steps.some((step) => step.do === "slow") ? SLOW_REST_LIMIT_MS : REST_LIMIT_MS;
+  const limit = Math.max(world.now(), lastDeadline) + restMs;
+  do {
+    while (world.now() < limit && !isQuiet(history, mesh)) world.run(world.now() + LOOK_EVERY_MS);
+    world.run(world.now() + SETTLE_MS);
+    // a slow link may bring more after a while
+  } while (world.now() < limit && !isQuiet(history, mesh));
 }
 
 /** What is there at each of several looks: what is on its way at one of them is no mess. */

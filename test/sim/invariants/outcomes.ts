@@ -1,5 +1,6 @@
 /** What callers hear. */
 
+import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import type { Found, Invariant } from "./invariants.js";
 import type { FaultStep, RunView, Submission } from "./run-view.js";
 
@@ -65,16 +66,23 @@ const ownResult: Invariant = {
 /** What was taken back stays so. */
 const noRevokedAttempt: Invariant = {
   name: "no-revoked-attempt",
-  promise: "The result of an attempt that was revoked before it ended never becomes the outcome.",
+  promise:
+    "The result of an attempt that was revoked before it ended never becomes the outcome, unless its caller revoked it and no other began.",
   check: (view) =>
     view.submissions.flatMap((each) => {
       const [outcome] = each.outcomes;
       // attempts of one id are told apart by nothing else when two callers use it
       if (outcome?.ok !== true || view.namesakes(each).length > 1) return [];
       const { id, attempt, atMs } = outcome;
+      const isOnly = !view.runs.some((run) => run.id === id && run.attempt > attempt);
       const endedMs = view.runs.find((run) => run.id === id && run.attempt === attempt)?.endMs ?? atMs;
       const revoked = view.revocations.some(
-        (revocation) => revocation.id === id && revocation.upTo >= attempt && revocation.atMs < Math.min(atMs, endedMs),
+        (revocation) =>
+          revocation.id === id &&
+          revocation.upTo >= attempt &&
+          revocation.atMs < Math.min(atMs, endedMs) &&
+          // the word of a caller may come when the only result is there: to drop it would run the job twice
+          !(isOnly && revocation.upTo % ATTEMPTS_PER_MANAGER === 0),
       );
       return revoked
         ? [{ atMs, what: `submission ${each.submission} ended with attempt ${attempt}, revoked before` }]

@@ -66,6 +66,11 @@ export class RunView {
     return this.plan.workers.some(({ name, kind = "poolmesh" }) => name === worker && kind === "poolmesh");
   }
 
+  /** Whether an attempt had been revoked by somebody before this time, true time. */
+  wasRevoked({ id, attempt }: Pick<RunFact, "id" | "attempt">, atMs: number): boolean {
+    return this.revocations.some((each) => each.id === id && each.upTo >= attempt && each.atMs <= atMs);
+  }
+
   /** When a process died; Infinity while it lives. */
   diedMs(process: string): number {
     return this.lives.find((life) => life.process === process)?.diedMs ?? Number.POSITIVE_INFINITY;
@@ -95,6 +100,13 @@ export class RunView {
       .filter((step) => isSilence(step) && "process" in step && step.process === actor)
       .reduce((sum, step) => sum + overlapMs(fromMs, toMs, step.atMs, effectEndMs(step)), 0);
     return faults + this.#blockedMs(actor, fromMs, toMs);
+  }
+
+  /** How long the link of an actor may have kept what it said, within a time, milliseconds, at most. */
+  unheardMs(actor: string, fromMs: number, toMs: number): number {
+    return this.faults
+      .filter((step) => LINK_FAULTS.includes(step.do) && "process" in step && step.process === actor)
+      .reduce((sum, step) => sum + overlapMs(fromMs, toMs, step.atMs, effectEndMs(step)), 0);
   }
 
   /** How long handlers blocked a worker; one after another, so that it may be later than they began. */
@@ -139,7 +151,8 @@ export class RunView {
         break;
       case "answered": {
         const question = this.questions.get(fact.question);
-        if (question !== undefined) question.reason = fact.reason;
+        // Another stranger may answer too, and says no reason.
+        if (question !== undefined) question.reason = fact.reason || (question.reason ?? "");
         break;
       }
       case "rest":
@@ -167,6 +180,8 @@ function overlapMs(fromMs: number, toMs: number, beginMs: number, endMs: number)
   return Math.max(0, Math.min(toMs, endMs) - Math.max(fromMs, beginMs));
 }
 
+const LINK_FAULTS: readonly string[] = ["hold", "cut", "down", "slow", "delay"];
+
 function isSilence(step: FaultStep): boolean {
-  return ["pause", "block", "hold", "cut", "down", "slow", "delay"].includes(step.do);
+  return ["pause", "block", ...LINK_FAULTS].includes(step.do);
 }

@@ -1,43 +1,102 @@
 /** What handlers do. */
 import type { Invariant } from "./invariants.js";
-import type { HandlerRun, RunView, Submission } from "./run-view.js";
+import type { FaultStep, HandlerRun, RunView, Submission } from "./run-view.js";
 
+/** Faults that lose what a caller said. */
+const BREAKS: readonly string[] = ["kill", "term", "reset", "down", "cut"];
 /** How late a start may be, milliseconds after the caller's deadline: what a message takes on a good link, and a tolerance. */
 const START_TOLERANCE_MS = 300;
+
+/** Nobody can tell a worker that says nothing for so long after it began a job from one that is stopped, milliseconds. */
+const UNHEARD_MS = 740;
 
 /** Counted by runs: what a manager has heard of them does not matter. */
 const runsOnce: Invariant = {
   name: "runs-once",
-  promise: "A job that is not idempotent is started at most once.",
+  promise:
+    "A job that is not idempotent is started at most once, except where docs/faults.md has it among the known limits.",
   check: (view) =>
-    [...groupBy(view.runs, (run) => `${run.number} ${run.id}`).values()].flatMap((runs) => {
-      const [{ number, id }] = runs as [HandlerRun];
+    [...groupBy(countedRuns(view), (run) => `${run.number} ${run.id}`).values()].flatMap((all) => {
+      const runs = all.filter((run) => !isUnheard(view, run, all));
+      const [run] = runs;
+      if (run === undefined) return [];
+      const { number, id } = run;
       const submissions = view.submissions.filter(({ job }) => job.number === number && (job.id ?? id) === id);
       const [first] = submissions;
       if (first === undefined || first.job.idempotent === true) return [];
-      const tooMany = runs[1 + newTries(submissions)];
+      const tooMany = runs[1 + newTries(view, submissions)];
       if (tooMany === undefined) return [];
       const where = runs.map(({ worker, attempt }) => `${worker} attempt ${attempt}`).join(", ");
       return [{ atMs: tooMany.startMs, what: `payload ${number} ran ${runs.length} times: ${where}` }];
     }),
 };
 
-/** A caller that submits again after an error wants another try. */
-function newTries(submissions: readonly Submission[]): number {
-  return submissions.filter((each, i) =>
-    submissions.slice(0, i).some((before) => before.outcomes.some(({ ok, atMs }) => !ok && atMs <= each.atMs)),
-  ).length;
+/**
+ * Runs of workers that keep the rules without which nobody can keep the promise.
+ *
+ * A bare worker says nothing before its result, and where heartbeats are heard its
+ * result is nobody's word: no manager can tell its run from an offer that was lost.
+ * A worker that keeps no leases and hears no revocations starts what it reads after a
+ * stall, when its manager has taken it for stopped.
+ */
+function countedRuns(view: RunView): readonly HandlerRun[] {
+  const { workers } = view.plan;
+  const bare = new Set(workers.filter(({ kind }) => kind === "bare").map(({ name }) => name));
+  const isAllBare = bare.size === workers.length;
+  return view.runs.filter((run) => {
+    if (bare.has(run.worker)) return isAllBare;
+    return view.isOurs(run.worker) || !view.wasRevoked(run, run.startMs);
+  });
+}
+
+/** Whether a worker began, its link kept all that it said, and only then the job began elsewhere. */
+function isUnheard(view: RunView, run: HandlerRun, all: readonly HandlerRun[]): boolean {
+  const next = all.find(({ startMs }) => startMs > run.startMs);
+  if (next === undefined || next.startMs - run.startMs < UNHEARD_MS) return false;
+  return view.unheardMs(run.worker, run.startMs, next.startMs) >= UNHEARD_MS;
+}
+
+/** A manager sends heartbeats of a pool so often, milliseconds. */
+const MANAGER_HEARTBEAT_MS = 1_000;
+
+/** A caller that submits again after an error wants another try. So it is after a result that nobody remembers. */
+function newTries(view: RunView, submissions: readonly Submission[]): number {
+  return submissions.filter((each, i) => {
+    const before = submissions.slice(0, i).filter(({ outcomes }) => outcomes.some(({ atMs }) => atMs <= each.atMs));
+    return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || isForgotten(view, atMs, each.atMs));
+  }).length;
+}
+
+/**
+ * Whether the outcome of a submission may be kept nowhere: its manager has died, or
+ * nobody sends heartbeats of the pool yet, so that two managers own the same id.
+ */
+function isForgotten(view: RunView, fromMs: number, toMs: number): boolean {
+  const { managers, workers } = view.plan;
+  const names = new Set(managers.map(({ name }) => name));
+  const hasDied = view.lives.some(({ actor, diedMs }) => names.has(actor) && diedMs >= fromMs && diedMs <= toMs);
+  const [first] = view.submissions;
+  const isUnknownPool = managers.length > 1 && workers.every(({ kind }) => kind === "bare");
+  return (
+    hasDied || (isUnknownPool && first !== undefined && toMs - first.atMs <= MANAGER_HEARTBEAT_MS + START_TOLERANCE_MS)
+  );
 }
 
 /**
  * Whether nobody could measure how late a submission arrived: a manager takes the
  * quickest message of a caller for its measure, and all that this caller has sent
- * until then was delayed.
+ * until then was delayed, by its own link or by that of a manager. A broker that
+ * stands still delays too; but then what the caller said later comes right behind,
+ * unless the caller's connection broke.
  */
-function isWithoutMeasure(view: RunView, { caller, atMs }: Submission): boolean {
-  const delays = view
-    .faultsDuring(atMs, atMs)
-    .filter((step) => (step.do === "delay" || step.do === "slow" || step.do === "hold") && step.process === caller);
+function isWithoutMeasure(view: RunView, { caller, atMs, deadlineMs }: Submission, startMs: number): boolean {
+  const isOfWay = (step: FaultStep): boolean =>
+    "process" in step && (step.process === caller || view.plan.managers.some(({ name }) => name === step.process));
+  const hasBroken = view.faultsDuring(atMs, startMs).some((step) => BREAKS.includes(step.do) && isOfWay(step));
+  const delays = view.faultsDuring(atMs, deadlineMs).filter((step) => {
+    if (step.do === "delay" || step.do === "slow" || step.do === "hold") return isOfWay(step);
+    return step.do === "pause-broker" && hasBroken;
+  });
   return delays.some((step) => !view.submissions.some((each) => each.caller === caller && each.atMs < step.atMs));
 }
 
@@ -45,13 +104,13 @@ function isWithoutMeasure(view: RunView, { caller, atMs }: Submission): boolean 
 const startsInTime: Invariant = {
   name: "starts-before-its-deadline",
   promise:
-    "No handler of ours starts after its caller's deadline, unless all messages of that caller were delayed from the first on.",
+    "No handler of ours starts after its caller's deadline, unless all messages of that caller were delayed from the first on, or it was cut off.",
   check: (view) => {
     const callers = groupBy(view.submissions, ({ job }) => job.number);
     return view.runs.flatMap(({ number, startMs, worker }) => {
       if (!view.isOurs(worker)) return [];
       const submissions = callers.get(number) ?? [];
-      if (submissions.some((each) => isWithoutMeasure(view, each))) return [];
+      if (submissions.some((each) => isWithoutMeasure(view, each, startMs))) return [];
       const deadlineMs = Math.max(...submissions.map((each) => each.deadlineMs));
       const lateMs = startMs - deadlineMs;
       if (!(lateMs > START_TOLERANCE_MS)) return [];

@@ -62,6 +62,7 @@ function instants(view: RunView): number[] {
 function waitsBesideIdleSlot(view: RunView, atMs: number): boolean {
   return (
     !isDisturbed(view, atMs, atMs) &&
+    !view.submissions.some((each) => isOfferOfFirstMoment(view, each, atMs)) &&
     idleSlots(view, atMs) > 0 &&
     view.submissions.some((each) => waits(view, each, atMs))
   );
@@ -71,6 +72,16 @@ function idleSlots(view: RunView, atMs: number): number {
   const lives = view.lives.filter((life) => life.bornMs + WARM_UP_MS <= atMs && life.diedMs > atMs);
   const slots = lives.reduce((sum, life) => sum + life.slots, 0);
   return slots - view.runs.filter((run) => run.startMs <= atMs && run.endMs > atMs).length;
+}
+
+/** An offer of a manager that has not heard a heartbeat yet is not missed when its worker dies (docs/faults.md). */
+function isOfferOfFirstMoment(view: RunView, each: Submission, atMs: number): boolean {
+  const managers = new Set(view.plan.managers.map(({ name }) => name));
+  const isFirstMoment = view.lives.some(
+    ({ actor, bornMs }) => managers.has(actor) && bornMs <= each.atMs && each.atMs <= bornMs + WARM_UP_MS,
+  );
+  const mayHaveDied = view.lives.some(({ slots, diedMs }) => slots > 0 && diedMs >= each.atMs && diedMs <= atMs);
+  return isFirstMoment && mayHaveDied && waits(view, each, atMs);
 }
 
 /** Whether a submission has been made, has not begun and has not ended. */
@@ -108,7 +119,7 @@ const resultsArrive: Invariant = {
           id === outcome.id &&
           number === each.job.number &&
           view.isOurs(worker) &&
-          endMs < view.earliestDeadlineMs(each) - RESULT_LIMIT_MS,
+          endMs + view.silentMs(worker, endMs, outcome.atMs) < view.earliestDeadlineMs(each) - RESULT_LIMIT_MS,
       );
       if (run === undefined || each.job.throws === true) return [];
       return [{ atMs: outcome.atMs, what: `submission ${each.submission} never hears the result of run ${run.run}` }];

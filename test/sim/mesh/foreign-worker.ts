@@ -86,7 +86,7 @@ function endRun({ process, history, id }: ForeignParts, { fact }: Run): Uint8Arr
 class ForeignWorker {
   readonly #parts: ForeignParts;
   readonly #runtime: Runtime;
-  readonly #running = new Map<string, Run>();
+  readonly #running = new Set<Run>();
   readonly #incarnation: number;
   #seq = 0;
   #state = "WORKER_STATE_READY";
@@ -121,7 +121,8 @@ class ForeignWorker {
   async leave(): Promise<void> {
     this.#state = "WORKER_STATE_STOPPED";
     this.#beat();
-    await this.#parts.connection.flush();
+    // It leaves without a last word when the broker is not there.
+    await this.#parts.connection.flush().catch(() => undefined);
     await this.#parts.connection.close();
   }
 
@@ -129,11 +130,11 @@ class ForeignWorker {
     const { connection, slots } = this.#parts;
     if (this.#running.size >= slots) return this.#answer(msg, "busy");
     const run = beginRun(this.#parts, msg);
-    this.#running.set(run.fact.id, run);
+    this.#running.add(run);
     this.#beat();
-    this.#runtime.after(ACCEPT_AFTER_MS, () => this.#running.has(run.fact.id) && this.#answer(msg, "accepted"));
+    this.#runtime.after(ACCEPT_AFTER_MS, () => this.#running.has(run) && this.#answer(msg, "accepted"));
     this.#runtime.after(Math.max(1, run.payload.durationMs), () => {
-      this.#running.delete(run.fact.id);
+      this.#running.delete(run);
       const result = endRun(this.#parts, run);
       if (!connection.isClosed()) this.#answer(msg, "result", result);
       this.#beat();
@@ -164,7 +165,7 @@ class ForeignWorker {
       state: this.#state,
       slots,
       busy: this.#running.size,
-      runningJobs: [...this.#running.keys()],
+      runningJobs: [...new Set([...this.#running].map(({ fact }) => fact.id))],
       heartbeatIntervalMs: BEAT_MS,
     };
     connection.publish(`pool.${POOL}.heartbeat.${id}`, json.encode(beat));
