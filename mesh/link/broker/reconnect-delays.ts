@@ -11,8 +11,11 @@ export function reconnectDelayMs({ random }: Pick<Runtime, "random">): number {
   return 100 + random() * 200;
 }
 
-/** So many tries after a connection ended are quick: a link that was only reset is there again before anybody misses it. */
-const QUICK_TRIES = 16;
+/**
+ * For so long after a connection ended tries are quick, in milliseconds: a link that was down for a moment is there again
+ * before anybody misses it. A time and no number of tries: the NATS client asks for a delay more than once for each.
+ */
+const QUICK_MS = 1_000;
 /** Tries that are farther apart than this belong to two outages, in milliseconds. */
 const OUTAGE_MS = 2_000;
 /** A wall clock that lost less than this was corrected, not set back, in milliseconds. */
@@ -25,7 +28,7 @@ const AT_ONCE_MS = 1_000;
 /** The time between two tries to come back: 20 to 80 ms at first, then 100 to 300, at random, so that many do not return at once. */
 export class ReconnectDelays {
   readonly #runtime: Pick<Runtime, "now" | "wallNow" | "random">;
-  #tries = 0;
+  #beganAtMs = Number.NEGATIVE_INFINITY;
   #triedAtMs = Number.NEGATIVE_INFINITY;
   #wallAheadMs: number;
   #lostMs = 0;
@@ -45,12 +48,12 @@ export class ReconnectDelays {
    */
   next(): number {
     const nowMs = this.#runtime.now();
-    this.#tries = nowMs - this.#triedAtMs > OUTAGE_MS ? 1 : this.#tries + 1;
+    if (nowMs - this.#triedAtMs > OUTAGE_MS) this.#beganAtMs = nowMs;
     this.#triedAtMs = nowMs;
     const lostMs = this.#lost(nowMs);
     if (lostMs > 0) return -lostMs - AT_ONCE_MS;
     const { random } = this.#runtime;
-    return this.#tries <= QUICK_TRIES ? 20 + random() * 60 : reconnectDelayMs(this.#runtime);
+    return nowMs - this.#beganAtMs <= QUICK_MS ? 20 + random() * 60 : reconnectDelayMs(this.#runtime);
   }
 
   #lost(nowMs: number): number {
