@@ -154,7 +154,8 @@ export class Hearing {
     const bundle = readSubmissions(door, msg);
     if (bundle === undefined) return;
     held.sign(door.cameAtMs);
-    const isNew = !this.#ages.knows(senderOf(bundle.inbox)) || this.#newcomers.has(bundle.inbox);
+    const isMeasured = bundle.said.clockMs === undefined || this.#ages.knows(senderOf(bundle.inbox));
+    const isNew = !isMeasured || this.#newcomers.has(bundle.inbox);
     const pool = held.holds || isNew ? undefined : this.#mayTakeAtOnce(name);
     if (pool !== undefined) answerTogether(door, bundle, pool);
     else eachSubmission(bundle, subjects.submit(name), (heard) => this.#takeSubmission(heard));

@@ -80,11 +80,7 @@ function asFarAsItMayWait(pool: Pool, said: JobHeaders): JobHeaders {
 }
 
 /** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
-function respond(
-  parts: NatsDoor,
-  heard: Heard,
-  take: (said: JobHeaders, listener: JobListener) => string,
-): void {
+function respond(parts: NatsDoor, heard: Heard, take: (said: JobHeaders, listener: JobListener) => string): void {
   const { headers, reply } = heard;
   if (reply !== "" && !parts.bus.mayAnswer(reply)) return;
   const answer = new SubmissionReplies(parts, reply ?? "");

@@ -32,7 +32,11 @@ test("newcomers - the first submissions of a sender are taken in their order, wh
   assert.deepEqual(taken, []);
   await end();
   assert.deepEqual(taken, ["one 1 taken", "two 1 taken"]);
-  assert.deepEqual([newcomers.has("a.1.2"), newcomers.has("b.1.2")], [false, true], "each sender has its own round trip");
+  assert.deepEqual(
+    [newcomers.has("a.1.2"), newcomers.has("b.1.2")],
+    [false, true],
+    "each sender has its own round trip",
+  );
 });
 
 test("newcomers - what its caller revoked or canceled meanwhile is never taken, in its own pool", async () => {
