@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { headers, type Msg } from "nats";
+import { ReconnectDelays } from "../../../mesh/link/broker/reconnect-delays.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { Confirmer, type UnconfirmedStore } from "../../../mesh/link/delivery.js";
 import { type Answer, Inbox } from "../../../mesh/link/inbox.js";
@@ -233,4 +234,18 @@ test("confirmer - a failed round trip confirms nothing, and a reconnect publishe
   await fake.runtime.turn();
   assert.equal(store.confirmed, 3);
   confirmer.stop();
+});
+
+test("reconnect - tries are quick for a second of an outage, however often the NATS client asks, and slower after it", () => {
+  let nowMs = 10_000;
+  const clock = { now: () => nowMs, wallNow: () => nowMs, random: () => 0.5 };
+  const delays = new ReconnectDelays(clock);
+  const ask = (times: number): number[] => Array.from({ length: times }, () => delays.next());
+  assert.deepEqual(new Set(ask(100)), new Set([50]));
+  nowMs += 1_000;
+  assert.deepEqual(new Set(ask(100)), new Set([50]));
+  nowMs += 1;
+  assert.deepEqual(new Set(ask(100)), new Set([200]));
+  nowMs += 2_001;
+  assert.deepEqual(ask(1), [50], "another outage");
 });
