@@ -27,6 +27,9 @@ import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failove
 import { Managers } from "./managers.js";
 import type { Submission } from "./submission.js";
 
+/** What a result says beside its payload. */
+type Said = { readonly [K in "worker" | "attempt" | "waitMs"]?: ReplyHeaders[K] | undefined };
+
 export class ClientLink implements FailoverPorts {
   /** For the client's own questions. */
   readonly inbox: Inbox;
@@ -236,7 +239,7 @@ export class ClientLink implements FailoverPorts {
     submission.bundle = undefined;
     if (about.kind === "accepted") return this.#failover.taken(submission, about.manager ?? "");
     const { attempt, waitMs, payload } = result;
-    this.#onResult(submission, { ...about, attempt, waitMs }, payload, nowMs);
+    this.#onResult(submission, { worker: about.worker, attempt, waitMs }, payload, nowMs);
   }
 
   #onStranger(submission: Submission, stream: string | undefined): void {
@@ -250,7 +253,7 @@ export class ClientLink implements FailoverPorts {
     this.#failover.ended(submission, submission.failure(error, said.worker, said.attempt, waitMs));
   }
 
-  #onResult(submission: Submission, said: ReplyHeaders, payload: Uint8Array, nowMs: number): void {
+  #onResult(submission: Submission, said: Said, payload: Uint8Array, nowMs: number): void {
     const { worker = "", attempt = 1, waitMs = Number.POSITIVE_INFINITY } = said;
     const { id, submittedAtMs } = submission;
     const totalMs = nowMs - submittedAtMs;
