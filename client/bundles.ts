@@ -82,7 +82,10 @@ export class SubmissionBundles {
 
   #send(submissions: readonly Submission[]): void {
     const { bus, sendAlone, onNotLeft } = this.#parts;
-    const wanted = submissions.filter(({ state, managersBefore }) => state === "asking" && managersBefore === 0);
+    // One that fills its bundle leaves while it is given to a manager: it is not asking yet.
+    const wanted = submissions.filter(
+      ({ state, managersBefore }) => (state === "asking" || state === "unsent") && managersBefore === 0,
+    );
     const nowMs = bus.runtime.now();
     for (const each of wanted) each.sentAtMs = nowMs;
     const [first] = wanted;

@@ -5,7 +5,7 @@ import { Client } from "../../../client/client.js";
 import type { PoolError } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { decodeJobHeaders, HEADER, type JobHeaders } from "../../../mesh/wire/headers.js";
-import { decodeBundle, encodeBundle, MAX_BUNDLED_BYTES } from "../../../mesh/wire/payloads.js";
+import { decodeBundle, encodeBundle, MAX_BUNDLE_ENTRIES, MAX_BUNDLED_BYTES } from "../../../mesh/wire/payloads.js";
 import { headersOf, wireHeaders } from "../../../mesh/wire/wire-headers.js";
 import { ManagerService } from "../../../services/manager/service.js";
 import { type Handler, Worker } from "../../../services/worker/worker.js";
@@ -70,6 +70,25 @@ test("submission bundles - jobs of one turn leave in one message, and each calle
   );
   await eventually(() => bundles.length === 1);
   assert.deepEqual([bundles[0]?.ids.length, alone.length], [50, 0]);
+});
+
+test("submission bundles - more jobs than one message holds leave in several, each once, none is left behind", async (t) => {
+  await startService(t);
+  await startWorker(t, "sb-many", (job) => job.payload);
+  const client = await startClient(t, "sb-many");
+  await client.submit("first");
+  const { bundles, alone } = await listen(t, "sb-many");
+  const jobs = 2 * MAX_BUNDLE_ENTRIES + 1;
+  // A job that stayed behind would end with this deadline.
+  const results = await Promise.all(
+    Array.from({ length: jobs }, (_, i) => client.submit(String(i), { timeoutMs: 2_000 })),
+  );
+  assert.deepEqual(
+    results.map((each) => each.text()),
+    Array.from({ length: jobs }, (_, i) => String(i)),
+  );
+  await eventually(() => bundles.length === 2 && alone.length === 1);
+  assert.equal(new Set(bundles.flatMap(({ ids }) => ids)).size, 2 * MAX_BUNDLE_ENTRIES);
 });
 
 test("submission bundles - what is said of a job is said of it alone: only jobs with the same options share a message", async (t) => {
