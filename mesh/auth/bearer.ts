@@ -67,7 +67,7 @@ export class Bearers {
     this.#known.delete(sha256);
     // When the keys cannot be fetched, nothing is known of the token.
     if (error instanceof PoolError && !error.retryable) {
-      this.#audit.wrongToken(from, this.#guesses.wrong(from, performance.now()));
+      this.#audit.wrongToken(from, this.#guesses.wrong(from, performance.now(), sha256));
     }
     throw error;
   }

@@ -3,8 +3,9 @@
  *
  * Pure; `nowMs` is a monotonic clock. After a few wrong tokens from an address, tokens
  * from that address are not checked for one second, then for two, four and up to
- * thirty. So parallel requests guess no faster than requests one after another. Ten
- * minutes without a wrong token reset the address.
+ * thirty. So parallel requests guess no faster than requests one after another. The
+ * same wrong token once more is no other guess: a page opens several streams with it.
+ * Ten minutes without a wrong token reset the address.
  */
 import { sourceOf } from "../http/rpc/peer.js";
 
@@ -16,8 +17,12 @@ const FORGET_AFTER_MS = 600_000;
 /** Addresses remembered at once; beyond that the one that was silent for longest is forgotten. */
 const MAX_SOURCES = 10_000;
 
+/** Wrong tokens of one address that are known again, by their hashes. */
+const MAX_RECENT = 8;
+
 interface Guesser {
   wrong: number;
+  recent: readonly string[];
   lastMs: number;
   untilMs: number;
 }
@@ -31,14 +36,17 @@ export class Guesses {
     return Math.max(0, (this.#bySource.get(sourceOf(source))?.untilMs ?? 0) - nowMs);
   }
 
-  /** A token was wrong. Returns how many were in a row. */
-  wrong(source: string, nowMs: number): number {
+  /** A token was wrong. Returns how many were in a row. @param token its hash */
+  wrong(source: string, nowMs: number, token: string): number {
     const key = sourceOf(source);
     const known = this.#bySource.get(key);
-    const wrong = known === undefined || nowMs - known.lastMs > FORGET_AFTER_MS ? 1 : known.wrong + 1;
+    const isKnown = known !== undefined && nowMs - known.lastMs <= FORGET_AFTER_MS;
+    if (isKnown && known.recent.includes(token)) return known.wrong;
+    const wrong = isKnown ? known.wrong + 1 : 1;
+    const recent = [token, ...(isKnown ? known.recent : [])].slice(0, MAX_RECENT);
     const waitMs = wrong <= FREE_GUESSES ? 0 : Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** (wrong - FREE_GUESSES - 1));
     this.#bySource.delete(key);
-    this.#bySource.set(key, { wrong, lastMs: nowMs, untilMs: nowMs + waitMs });
+    this.#bySource.set(key, { wrong, recent, lastMs: nowMs, untilMs: nowMs + waitMs });
     if (this.#bySource.size > MAX_SOURCES) this.#bySource.delete(this.#bySource.keys().next().value as string);
     return wrong;
   }

@@ -6,6 +6,7 @@
  * later. Decided here: that leaving and the end do not get into each other's way.
  */
 import type { Subscription as NatsSubscription } from "nats";
+import { type Runtime, within } from "./runtime.js";
 
 /** One subject, with one callback. */
 export class Subscription {
@@ -70,4 +71,20 @@ export class Subscription {
   async #drain(): Promise<void> {
     if (!this.#current.isClosed()) await this.#current.drain().catch(() => undefined);
   }
+}
+
+/** The longest wait for the broker to confirm that nothing more comes, in milliseconds. */
+const DRAIN_LIMIT_MS = 1_000;
+
+/** Drains one subscription, with a limit; while disconnected there is nothing in flight to wait for. */
+export async function drainSubscription(
+  bus: { readonly connected: boolean; readonly runtime: Runtime },
+  subscription: Subscription,
+): Promise<void> {
+  if (subscription.isClosed) return;
+  if (!bus.connected) {
+    subscription.unsubscribe();
+    return;
+  }
+  await within(bus.runtime, DRAIN_LIMIT_MS, subscription.drain(), undefined);
 }

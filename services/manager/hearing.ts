@@ -7,7 +7,7 @@ import type { Msg } from "nats";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
-import type { Subscription } from "../../mesh/link/subscription.js";
+import { drainSubscription, type Subscription } from "../../mesh/link/subscription.js";
 import { Ages } from "../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
@@ -49,6 +49,8 @@ export interface HearingParts {
 export class Hearing {
   readonly #parts: HearingParts;
   readonly #subscriptions: Subscription[] = [];
+  /** Those by which it is a member of the managers' queue group. */
+  readonly #memberships: Subscription[] = [];
   readonly #ages = new Ages();
   readonly #newcomers: Newcomers;
   /** Heartbeats that were garbage and were dropped. */
@@ -69,15 +71,24 @@ export class Hearing {
       bus.subscribe(every.managerHeartbeat(pool), (msg) => this.#onManagerHeartbeat(msg)),
     );
     if (!servesSubmit) return;
-    this.#subscriptions.push(
+    const memberships = [
       bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg), QUEUE_MANAGERS),
       bus.subscribe(every.submissions(pool), (msg) => this.#onSubmissions(msg), QUEUE_MANAGERS),
+    ];
+    this.#memberships.push(...memberships);
+    this.#subscriptions.push(
+      ...memberships,
       bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg)),
     );
   }
 
   get subscriptions(): readonly Subscription[] {
     return this.#subscriptions;
+  }
+
+  /** Leaves the managers' queue group; resolves when what was on its way here has come. */
+  async leave(): Promise<void> {
+    await Promise.all(this.#memberships.map((each) => drainSubscription(this.#parts.bus, each)));
   }
 
   stop(): void {

@@ -238,10 +238,12 @@ export class Pools extends Lifecycle {
   /** Waits for live jobs up to the grace, then ends the rest as `draining`. */
   protected async onStop(): Promise<void> {
     const { bus } = this.#options;
-    this.#stopping = true;
     this.#durable?.drain();
     this.peers.drain();
     this.#heartbeats.drain();
+    // What has been given to this manager is taken, and what follows goes to another one: nobody hears of its end.
+    await this.#hearing.leave();
+    this.#stopping = true;
     this.#unsettled.stop();
     await this.#idle();
     for (const pool of this.#pools.values()) {

@@ -6,12 +6,8 @@
  */
 import type { Msg } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
-import { within } from "../../mesh/link/runtime.js";
-import type { Subscription } from "../../mesh/link/subscription.js";
+import { drainSubscription, type Subscription } from "../../mesh/link/subscription.js";
 import { QUEUE_WORKERS } from "../../mesh/wire/subjects.js";
-
-/** The longest wait for the broker to confirm that nothing more comes, in milliseconds. */
-const DRAIN_LIMIT_MS = 1_000;
 
 export class Offers {
   readonly #bus: Bus;
@@ -64,14 +60,4 @@ export class Offers {
     this.#subscription = undefined;
     if (subscription !== undefined) await drainSubscription(this.#bus, subscription);
   }
-}
-
-/** Drains one subscription, with a limit; while disconnected there is nothing in flight to wait for. */
-export async function drainSubscription(bus: Bus, subscription: Subscription): Promise<void> {
-  if (subscription.isClosed) return;
-  if (!bus.connected) {
-    subscription.unsubscribe();
-    return;
-  }
-  await within(bus.runtime, DRAIN_LIMIT_MS, subscription.drain(), undefined);
 }

@@ -74,7 +74,7 @@ test("jobs --live and tail - colour states where a terminal takes colours", asyn
 test("jobs - what belongs to the other kind of list is refused, and told how to have it", async () => {
   const cases: [string[], RegExp][] = [
     [["jobs"], /name the pool .* or say --live/],
-    [["jobs", "adder", "--state", "parked"], /parked is none without --live: use queued/],
+    [["jobs", "adder", "--state", "parked"], /parked is none without --live: use scheduled, queued/],
     [["jobs", "--live", "--state", "queued"], /queued is none with --live: use parked/],
     [["jobs", "adder", "--client", "ci"], /say --live with/],
   ];

@@ -106,3 +106,33 @@ test("client outages - what a suspended manager does not take goes to one that i
   assert.ok(taken.length > 0, "a suspended one was given a job");
   assert.equal(new Set(taken).size, taken.length, "no job was given to two of them");
 });
+
+test("client outages - while another manager is there nobody hears that one stops", async (t) => {
+  const broker = await startBroker(t, { jetStream: false });
+  const start = async (): Promise<ManagerService> => {
+    const listen = { host: "127.0.0.1", port: 0 };
+    const service = new ManagerService({ bus: { servers: broker.url }, listen, graceMs: 1_000 });
+    cleanUp(t, () => service.stop());
+    await service.start();
+    return service;
+  };
+  const worker = await connectBus(t, broker);
+  worker.subscribe("pool.p.job", (msg) => void msg.respond("7"), QUEUE_WORKERS);
+  const [first] = [await start(), await start()];
+  const client = await Client.connect({ pool: "p", servers: broker.url });
+  cleanUp(t, () => client.close());
+  await client.submit("1", { waitForPool: true });
+  let [done, stopped] = [0, false];
+  const submitting = Promise.all(
+    Array.from({ length: 4 }, async () => {
+      for (let after = 0; after < 20; after += stopped ? 1 : 0) {
+        await client.submit("1");
+        done += 1;
+      }
+    }),
+  );
+  await eventually(() => done > 20);
+  await first.stop();
+  stopped = true;
+  await submitting;
+});

@@ -171,7 +171,7 @@ test("control - guesses of the token have to wait and are logged with their sour
   // The wait may have ended meanwhile; another wrong token begins it again.
   await eventually(
     async () => {
-      const wrong = await guess("hunter-again");
+      const wrong = await guess(`hunter-again-${errors.length}`);
       errors.push(wrong);
       return mustWait(wrong) && (await guess(TOKEN)).code === Code.Unauthenticated;
     },
