@@ -77,7 +77,7 @@ export class SubmissionBundles {
   #giveAgain(submission: Submission): void {
     if (submission.bundle === undefined) return;
     submission.bundle = undefined;
-    if (submission.state === "asking" && submission.managersBefore === 0) this.#parts.giveAgain(submission);
+    if (submission.managersBefore === 0) this.#parts.giveAgain(submission);
   }
 
   #send(submissions: readonly Submission[]): void {
@@ -96,12 +96,9 @@ export class SubmissionBundles {
 
   #sendBundle(first: Submission, submissions: readonly Submission[], nowMs: number): boolean {
     const { bus, subject, replySubject } = this.#parts;
-    const { offer, idempotent, priority, wait, waitForPool, client } = first.headers;
-    const about: JobHeaders = { clockMs: nowMs, startWithinMs: TAKE_WITHIN_MS };
-    const headers = encodeSubmissionsHeaders(submissions.length, {
-      ...about,
-      ...defined({ offer, idempotent, priority, wait, waitForPool, client }),
-    });
+    const { jobId: _id, timeoutMs: _ms, traceparent: _parent, tracestate: _state, ...ofAll } = first.headers;
+    const about = { ...ofAll, clockMs: nowMs, startWithinMs: TAKE_WITHIN_MS };
+    const headers = encodeSubmissionsHeaders(submissions.length, about);
     for (const each of submissions) each.bundle = submissions;
     const bundle = encodeBundle(submissions.map((each) => toEntry(each, nowMs)));
     // If nobody listens at this subject, the broker says so under the first submission's correlation id.
@@ -129,9 +126,4 @@ function toEntry(
 function keyOf({ idempotent, priority, wait, waitForPool, client = "" }: JobHeaders): string {
   if (!idempotent && priority === "normal" && wait !== false && !waitForPool && client === "") return "";
   return `${idempotent ? "i" : ""}${priority}${wait === false ? "n" : ""}${waitForPool ? "p" : ""} ${client}`;
-}
-
-/** The same without what is not said. */
-function defined(headers: { readonly [K in keyof JobHeaders]: JobHeaders[K] | undefined }): JobHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
 }

@@ -50,6 +50,23 @@ const MEANINGS = Uint8Array.from({ length: 256 }, (_, code) => {
   return letter === "_" ? OF_TOKEN | OF_NAME : letter === "-" ? OF_NAME : 0;
 });
 
+/** How many units of an entry's time a millisecond of waiting has. */
+const WAIT_UNITS_PER_MS = 1_000;
+
+/** The entry of a result. @param waitMs how long its job waited, in milliseconds, where a manager says it */
+export function resultEntry(
+  { token, id, attempt, payload }: Pick<BundleEntry, "token" | "id" | "attempt" | "payload">,
+  waitMs = 0,
+): BundleEntry {
+  const timeoutMs = waitMs * WAIT_UNITS_PER_MS;
+  return { token, id, nonce: "", attempt, payload, timeoutMs, traceparent: undefined, tracestate: undefined };
+}
+
+/** How long the job of a result waited, in milliseconds. */
+export function waitMsOf({ timeoutMs }: Pick<BundleEntry, "timeoutMs">): number {
+  return timeoutMs / WAIT_UNITS_PER_MS;
+}
+
 /** What an entry will take in a bundle at most, in bytes. */
 export function mostBytes(entry: Pick<BundleEntry, "payload" | "traceparent" | "tracestate">): number {
   const { payload, traceparent, tracestate } = entry;
@@ -100,7 +117,7 @@ export class BundledResult {
 
   /** How long its job waited, in milliseconds; a manager says it, a worker does not. */
   get waitMs(): number {
-    return readUint32(this.bytes, this.#at + 8) / 1_000;
+    return readUint32(this.bytes, this.#at + 8) / WAIT_UNITS_PER_MS;
   }
 
   get payload(): Uint8Array {

@@ -8,7 +8,7 @@ import type { MsgHdrs } from "nats";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Batcher, Confirmer, type UnconfirmedStore } from "../../mesh/link/delivery.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
-import { encodeReplyHeaders, HEADER, type ReplyHeaders } from "../../mesh/wire/headers.js";
+import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
 import {
   type BundleEntry,
   decodeBundle,
@@ -17,6 +17,7 @@ import {
   mostBytes,
   payloadLimit,
   resultRefusal,
+  waitMsOf,
 } from "../../mesh/wire/payloads.js";
 import { bundleSubject, splitReply } from "../../mesh/wire/wire-headers.js";
 
@@ -93,10 +94,9 @@ export class OutcomeReplies implements UnconfirmedStore {
     this.#confirmer.stop();
   }
 
-  #sendAlone(place: string, { token, id, attempt, timeoutMs, payload }: BundleEntry): void {
+  #sendAlone(place: string, result: BundleEntry): void {
     const [inbox, worker] = place.split(" ") as [string, string];
-    const waitMs = timeoutMs / 1_000;
-    this.send(inbox + token, payload, this.#headersOf({ kind: "result", jobId: id, attempt, waitMs }, worker));
+    this.send(inbox + result.token, result.payload, this.#headersOf(result, worker));
   }
 
   #sendTogether(place: string, results: readonly BundleEntry[]): void {
@@ -105,8 +105,10 @@ export class OutcomeReplies implements UnconfirmedStore {
     this.send(bundleSubject(inbox), encodeBundle(results), headers);
   }
 
-  #headersOf(reply: ReplyHeaders, worker: string): MsgHdrs {
-    return encodeReplyHeaders({ ...reply, manager: this.#manager, ...(worker === "" ? {} : { worker }) });
+  #headersOf(result: BundleEntry, worker: string): MsgHdrs {
+    const { id: jobId, attempt } = result;
+    const said = { kind: "result", jobId, attempt, waitMs: waitMsOf(result), manager: this.#manager } as const;
+    return encodeReplyHeaders(worker === "" ? said : { ...said, worker });
   }
 
   #publish({ reply, payload, headers }: Answer): void {
@@ -124,10 +126,9 @@ export class OutcomeReplies implements UnconfirmedStore {
   /** The results of a bundle one by one, for a broker that takes less than the one before. */
   #publishEach(reply: string, bundle: Uint8Array, worker: string): void {
     const [inbox] = splitReply(reply);
-    decodeBundle(bundle, ({ token, id, attempt, timeoutMs, payload }) => {
-      const waitMs = timeoutMs / 1_000;
-      const headers = this.#headersOf({ kind: "result", jobId: id, attempt, waitMs }, worker);
-      this.#publish({ reply: inbox + token, payload, headers });
+    decodeBundle(bundle, (result) => {
+      const { token, payload } = result;
+      this.#publish({ reply: inbox + token, payload, headers: this.#headersOf(result, worker) });
     });
   }
 

@@ -19,6 +19,7 @@ import {
   MAX_BUNDLED_BYTES,
   mostBytes,
   payloadLimit,
+  resultEntry,
   resultRefusal,
 } from "../../mesh/wire/payloads.js";
 import { bundleSubject } from "../../mesh/wire/wire-headers.js";
@@ -82,17 +83,7 @@ export class Replies {
     if (inbox === undefined || token === undefined || payload.length > MAX_BUNDLED_BYTES) {
       return this.#result(to, payload);
     }
-    const result = {
-      token,
-      id,
-      nonce: "",
-      attempt,
-      payload,
-      timeoutMs: 0,
-      traceparent: undefined,
-      tracestate: undefined,
-    };
-    this.#batcher.add(inbox, result);
+    this.#batcher.add(inbox, resultEntry({ token, id, attempt, payload }));
   }
 
   /** Sends at once what waits to leave in bundles. */

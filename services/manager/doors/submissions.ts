@@ -7,7 +7,7 @@
  * submission as if it had come alone.
  */
 import type { Msg } from "nats";
-import { toPoolError } from "../../../mesh/errors.js";
+import { type PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import { decodeJobHeaders, encodeJobHeaders, type JobHeaders } from "../../../mesh/wire/headers.js";
 import {
@@ -16,6 +16,7 @@ import {
   encodeAnswersHeaders,
   encodeBundle,
   MAX_BUNDLED_BYTES,
+  resultEntry,
 } from "../../../mesh/wire/payloads.js";
 import { bundleSubject, headersOf, splitReply } from "../../../mesh/wire/wire-headers.js";
 import type { JobListener } from "../jobs/job.js";
@@ -101,11 +102,10 @@ function toHeaders(said: JobHeaders, entry: BundleEntry, timeoutMs: number): Job
 /** Before any job goes out: a client that hears nothing knows that nothing went. */
 function sayTaken({ bus, manager }: NatsDoor, inbox: string, entries: readonly BundleEntry[]): void {
   const headers = encodeAnswersHeaders(entries.length, "accepted", manager);
-  bus.publish(bundleSubject(inbox), encodeBundle(entries.map((entry) => ({ ...entry, ...NO_MORE }))), { headers });
+  bus.publish(bundleSubject(inbox), encodeBundle(entries.map((entry) => resultEntry({ ...entry, payload: EMPTY }))), {
+    headers,
+  });
 }
-
-/** What an entry that only names a job has besides its names. */
-const NO_MORE = { payload: EMPTY, timeoutMs: 0, traceparent: undefined, tracestate: undefined };
 
 /** Where the sender of one job of a bundle hears of it. A parked job keeps it, so it is small. */
 class BundledListener implements JobListener {
@@ -122,8 +122,7 @@ class BundledListener implements JobListener {
   onEnd(outcome: Outcome): void {
     if (!outcome.ok || !fits(outcome.result)) return this.#alone(outcome.id).end(outcome);
     const { id, payload, worker, attempt, waitMs } = outcome.result;
-    const more = { nonce: "", traceparent: undefined, tracestate: undefined };
-    const result = { token: this.#token, id, attempt, payload, timeoutMs: waitMs * 1_000, ...more };
+    const result = resultEntry({ token: this.#token, id, attempt, payload }, waitMs);
     this.#parts.answers.sendSoon(this.#inbox, worker, result);
   }
 
@@ -131,7 +130,7 @@ class BundledListener implements JobListener {
     this.#alone("").send("progress", progress);
   }
 
-  refuse(id: string, error: ReturnType<typeof toPoolError>): void {
+  refuse(id: string, error: PoolError): void {
     this.#alone(id).fail(error);
   }
 

@@ -32,7 +32,7 @@ export function watchManagerRights({ bus, subjects, log, subscriptions, known }:
   const nameOf = ({ operation, subject }: BrokerRefusal): string | undefined => {
     if (operation === "subscribe") {
       // Credentials of an earlier version do not allow it. Clients then send their jobs one by one.
-      if (subject.endsWith(".submissions")) return undefined;
+      if (subjects.afterPool(subject)[0] === "submissions") return undefined;
       return subscriptions().some((each) => each.subject === subject) ? `subscribe ${subject}` : undefined;
     }
     if (!subject.startsWith(`${subjects.prefix}.`)) return undefined;
