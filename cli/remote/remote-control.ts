@@ -6,7 +6,7 @@ import { PoolError } from "../../mesh/errors.js";
 import type { ControlCommand, Selection } from "../control/control.js";
 import type { Shell } from "../shell.js";
 import { remoteFailure } from "./remote-failure.js";
-import { ownToken, type RemoteFlags, remoteTransport } from "./remote-options.js";
+import { managerTransport, type RemoteFlags } from "./remote-options.js";
 
 /** Time on top of what a worker has, in milliseconds. */
 const SLACK_MS = 5_000;
@@ -25,9 +25,8 @@ export async function controlRemote(
 ): Promise<Heartbeat[]> {
   const { pool, worker = "", labels, count = 0 } = selection;
   if (pool === undefined) throw new PoolError("invalid_argument", "pool: say --pool too with --url", { field: "pool" });
-  const transport = remoteTransport(url, "url", flags, { ownToken: ownToken(shell, url, flags) });
   try {
-    return await ask(transport, { pool, worker, labels: { ...labels }, count }, command);
+    return await ask(managerTransport(shell, url, flags), { pool, worker, labels: { ...labels }, count }, command);
   } catch (error) {
     throw remoteFailure(error, url);
   }

@@ -1,14 +1,14 @@
 /** The cron schedules of one pool through a manager's HTTP interface. */
 import { type Client, createClient } from "@connectrpc/connect";
 import type { CronChange, CronOptions } from "../../client/durable/crons.js";
-import { type Cron as CronMessage, CronOverlap, DurableService } from "../../gen/poolmesh/v1/durable_pb.js";
+import { type Cron as CronMessage, DurableService } from "../../gen/poolmesh/v1/durable_pb.js";
 import { durableDefaults } from "../../mesh/durable/job.js";
-import type { ShownCron } from "../../mesh/durable/later/cron.js";
+import { PROTO_OVERLAPS, type ShownCron } from "../../mesh/durable/later/cron.js";
 import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import type { CronSource } from "../durable/cron.js";
 import type { Shell } from "../shell.js";
 import { within } from "./remote-calls.js";
-import { ownToken, type RemoteFlags, remoteTransport } from "./remote-options.js";
+import { managerTransport, type RemoteFlags } from "./remote-options.js";
 
 export class RemoteCrons implements CronSource {
   readonly #url: string;
@@ -19,8 +19,7 @@ export class RemoteCrons implements CronSource {
   constructor(shell: Shell, url: string, flags: RemoteFlags, pool: string) {
     this.#url = url;
     this.#pool = pool;
-    const transport = remoteTransport(url, "url", flags, { ownToken: ownToken(shell, url, flags) });
-    this.#service = createClient(DurableService, transport);
+    this.#service = createClient(DurableService, managerTransport(shell, url, flags));
   }
 
   async list(): Promise<ShownCron[]> {
@@ -43,7 +42,7 @@ export class RemoteCrons implements CronSource {
       name,
       schedule,
       timeZone,
-      overlap: overlap === "allow" ? CronOverlap.ALLOW : CronOverlap.SKIP,
+      overlap: PROTO_OVERLAPS[overlap ?? "skip"],
       priority: PROTO_PRIORITIES[priority],
       timeoutMs: BigInt(timeoutMs),
       maxAttempts,
@@ -77,7 +76,7 @@ function toCron({
     name,
     schedule,
     timeZone,
-    overlap: overlap === CronOverlap.ALLOW ? "allow" : "skip",
+    overlap: keyOf(PROTO_OVERLAPS, overlap) ?? "skip",
     priority: keyOf(PROTO_PRIORITIES, priority) ?? "normal",
     job,
     payloadBytes: Number(payloadBytes),

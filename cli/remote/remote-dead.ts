@@ -15,7 +15,7 @@ import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
 import type { DeadSource, ShownLetter } from "../durable/dead.js";
 import type { Shell } from "../shell.js";
 import { within } from "./remote-calls.js";
-import { ownToken, type RemoteFlags, remoteTransport } from "./remote-options.js";
+import { managerTransport, type RemoteFlags } from "./remote-options.js";
 
 const DEFAULT_LIMIT = 1_000;
 
@@ -28,8 +28,7 @@ export class RemoteDead implements DeadSource {
   constructor(shell: Shell, url: string, flags: RemoteFlags, pool: string) {
     this.#url = url;
     this.#pool = pool;
-    const transport = remoteTransport(url, "url", flags, { ownToken: ownToken(shell, url, flags) });
-    this.#service = createClient(DurableService, transport);
+    this.#service = createClient(DurableService, managerTransport(shell, url, flags));
   }
 
   async *list({ ids, reason = "", olderThanMs = 0, limit = DEFAULT_LIMIT }: DeadFilter): AsyncGenerator<ShownLetter> {

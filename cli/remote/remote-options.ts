@@ -62,6 +62,11 @@ export function readRemote(shell: Shell, flags: UrlFlags): UrlFlags {
   return said;
 }
 
+/** A transport to the manager that `--url` names. @throws PoolError `invalid_argument` naming a flag */
+export function managerTransport(shell: Shell, url: string, flags: RemoteFlags): Transport {
+  return remoteTransport(url, "url", flags, { ownToken: ownToken(shell, url, flags) });
+}
+
 /** On this machine the control token of this user is borne, unless a file is named. It never leaves the machine. */
 export function ownToken(shell: Shell, url: string, { tokenFile }: RemoteFlags): string | undefined {
   if (tokenFile !== undefined || !isLoopback(checkUrl(url, "url").hostname)) return undefined;

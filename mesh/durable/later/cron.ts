@@ -6,6 +6,7 @@
  * refused, since it would be the zone of whichever broker fires.
  */
 import type { MsgHdrs } from "nats";
+import { CronOverlap } from "../../../gen/poolmesh/v1/durable_pb.js";
 import { PoolError } from "../../errors.js";
 import { HEADER, type Priority } from "../../wire/headers.js";
 import { isName } from "../../wire/subjects.js";
@@ -16,6 +17,12 @@ import type { Stored } from "../store.js";
 
 /** What to do when a schedule fires while its last job has not ended. */
 export type Overlap = "skip" | "allow";
+
+/** The message's value of each. */
+export const PROTO_OVERLAPS: Readonly<Record<Overlap, CronOverlap>> = {
+  skip: CronOverlap.SKIP,
+  allow: CronOverlap.ALLOW,
+};
 
 /** When, and what then. */
 export interface CronTime {

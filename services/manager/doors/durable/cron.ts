@@ -4,16 +4,15 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { type CronOptions, toCronSpec } from "../../../../client/durable/crons.js";
 import {
   type Cron as CronMessage,
-  CronOverlap,
   CronSchema,
   type SetCronRequest,
   type SetCronResponse,
   SetCronResponseSchema,
 } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf } from "../../../../mesh/auth/gate.js";
-import type { Cron } from "../../../../mesh/durable/later/cron.js";
+import { type Cron, PROTO_OVERLAPS } from "../../../../mesh/durable/later/cron.js";
 import { PoolError } from "../../../../mesh/errors.js";
-import { PROTO_PRIORITIES } from "../../../../mesh/job/proto-priorities.js";
+import { keyOf, PROTO_PRIORITIES } from "../../../../mesh/job/proto-priorities.js";
 import { toPayload, toPriority } from "../rpc-messages.js";
 import type { LaneAccess } from "./lane-access.js";
 
@@ -40,7 +39,7 @@ function toOptions(cron: CronMessage): CronOptions {
     name,
     schedule,
     timeZone,
-    overlap: overlap === CronOverlap.ALLOW ? "allow" : "skip",
+    overlap: keyOf(PROTO_OVERLAPS, overlap) ?? "skip",
     priority: toPriority(cron.priority),
     ...(cron.timeoutMs === 0n ? {} : { timeoutMs: Number(cron.timeoutMs) }),
     ...(cron.maxAttempts === 0 ? {} : { maxAttempts: cron.maxAttempts }),
@@ -57,7 +56,7 @@ export function toCronMessage({ name, schedule, timeZone, overlap, priority, job
     name,
     schedule,
     timeZone,
-    overlap: overlap === "allow" ? CronOverlap.ALLOW : CronOverlap.SKIP,
+    overlap: PROTO_OVERLAPS[overlap],
     priority: PROTO_PRIORITIES[priority],
     timeoutMs: BigInt(timeoutMs),
     maxAttempts,
