@@ -2,7 +2,7 @@
 
 import { PoolError } from "../../mesh/errors.js";
 import { type ConfigOf, envName, flagName, type OptionSpecs } from "../../mesh/process/config.js";
-import { BUS_OPTIONS, type Listen, pick } from "../../mesh/process/options.js";
+import { ACCESS_OPTIONS, BUS_OPTIONS, type Listen, pick } from "../../mesh/process/options.js";
 import { MANAGER_OPTIONS } from "../../services/manager/config.js";
 import { METER_OPTIONS } from "../../services/meter/config.js";
 import { WORKER_CONFIG } from "../../services/worker/config.js";
@@ -26,12 +26,7 @@ export const UP_SPECS = pick([
   "showPayloads",
   "jobEvents",
   "control",
-  "tlsCertFile",
-  "tlsKeyFile",
-  "tlsClientCaFile",
-  "policyFile",
-  "insecure",
-  "allowedHosts",
+  ...ACCESS_OPTIONS,
   "maxStreams",
   "maxCallerStreams",
   "heartbeatIntervalMs",

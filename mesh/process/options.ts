@@ -176,15 +176,20 @@ export const BUS_OPTIONS = [
   "logLevel",
 ] as const satisfies readonly OptionName[];
 
-/** The options of how a service is open to its callers. */
-export const EDGE_OPTIONS = [
-  "listen",
+/** The options of who may call a service, and whether nobody else can listen. */
+export const ACCESS_OPTIONS = [
   "tlsCertFile",
   "tlsKeyFile",
   "tlsClientCaFile",
   "policyFile",
   "insecure",
   "allowedHosts",
+] as const satisfies readonly OptionName[];
+
+/** The options of how a service is open to its callers. */
+export const EDGE_OPTIONS = [
+  "listen",
+  ...ACCESS_OPTIONS,
   "maxStreams",
   "maxCallerStreams",
   "controlToken",

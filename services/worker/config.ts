@@ -5,18 +5,8 @@ import { edgeConfig } from "../../mesh/http/edge-options.js";
 import { toBusOptions } from "../../mesh/process/bus-config.js";
 import type { ConfigOf } from "../../mesh/process/config.js";
 import type { Logger } from "../../mesh/process/log.js";
-import { BUS_OPTIONS, type OptionName, pick } from "../../mesh/process/options.js";
+import { ACCESS_OPTIONS, BUS_OPTIONS, pick } from "../../mesh/process/options.js";
 import type { WorkerOptions } from "./worker-options.js";
-
-/** How the metrics are open to their readers. */
-const METRICS_EDGE = [
-  "tlsCertFile",
-  "tlsKeyFile",
-  "tlsClientCaFile",
-  "policyFile",
-  "insecure",
-  "allowedHosts",
-] as const satisfies readonly OptionName[];
 
 /** The options of the worker program. */
 export const WORKER_CONFIG = pick([
@@ -36,7 +26,7 @@ export const WORKER_CONFIG = pick([
   "abortGraceMs",
   "graceMs",
   "metricsListen",
-  ...METRICS_EDGE,
+  ...ACCESS_OPTIONS,
 ]);
 
 /** A worker program's configuration. */
