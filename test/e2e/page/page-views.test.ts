@@ -4,53 +4,19 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
-import { cleanUp, type Owner } from "../../support/clean-up.js";
-import {
-  buildPage,
-  type OpenOptions,
-  openPage,
-  startBrowser,
-  type WatchedPage,
-} from "../../support/meter/browser-page.js";
-import { FakeFleet, type FakePool } from "../../support/meter/fake-fleet.js";
-import { FakeLane } from "../../support/meter/fake-lane.js";
-import { FakeMeter, type FakeMeterOptions } from "../../support/meter/fake-meter.js";
-import { without } from "../../support/tools.js";
+import { contrast, mixed } from "../../support/meter/colours.js";
+import { FakeFleet } from "../../support/meter/fake-fleet.js";
+import { billing, HOSTILE, inList, lane, openViews, small } from "../../support/meter/page-views.js";
 import { eventually } from "../../support/wait.js";
 
-const skip = without("chromium");
-const folder = skip === false ? await buildPage() : "";
-const browser = skip === false ? await startBrowser() : (undefined as unknown as Browser);
+const { skip, folder, open } = await openViews();
 
 const PHONE = { width: 360, height: 760 } as const;
-const HOSTILE = '<img src=x onerror="alert(1)">';
 /** Turned text, an emoji of several code points, and a name as long as a name may be. */
 const ODD_NAMES = ["\u202egnp.exe", "👩‍🚀🔥", "w".repeat(63)];
 
-async function open(
-  t: Owner,
-  fleet: FakeFleet,
-  hash: string,
-  { meter: more = {}, ...options }: Omit<OpenOptions, "hash"> & { readonly meter?: FakeMeterOptions } = {},
-): Promise<WatchedPage & { readonly meter: FakeMeter }> {
-  const meter = new FakeMeter(fleet, { pageFolder: folder, ...more });
-  cleanUp(t, () => meter.stop());
-  await meter.start();
-  const watched = await openPage(t, browser, meter.url, { hash, ...options });
-  return Object.assign(watched, { meter });
-}
-
-const small = (name: string, load = 0.5): FakePool => ({ name, workers: 2, slots: 4, load });
-const billing = () => new FakeFleet([small("billing"), small("mail"), small("render", 1.4)]);
-const lane = () =>
-  new FakeLane([
-    { pool: "billing", queued: 1_204, held: 12, retrying: 3, oldestMs: 3_720_000, dead: ["invoice-7", "invoice-9"] },
-    { pool: "mail", queued: 0, held: 0, retrying: 0, oldestMs: undefined, dead: [] },
-  ]);
-const inList = (page: Page, name: string) =>
-  page.getByRole("navigation", { name: "Pools" }).getByRole("link").filter({ hasText: name });
 const pools = (page: Page) => page.locator("#pools .pool-name").allTextContents();
 const warnings = (page: Page) => page.getByRole("list", { name: "Warnings" }).getByRole("listitem");
 
@@ -249,93 +215,6 @@ describe("one worker", { skip }, () => {
   });
 });
 
-describe("durable lane", { skip }, () => {
-  test("without a lane there is no tab, with one the figures add up", async (t) => {
-    const none = await open(t, billing(), "#/");
-    await inList(none.page, "mail").waitFor();
-    assert.equal(await none.page.getByRole("link", { name: "Durable" }).count(), 0);
-    const { page } = await open(t, billing(), "#/", { meter: { lane: lane() } });
-    await page.getByRole("link", { name: "Durable 2 dead" }).click();
-    const table = page.getByRole("table", { name: "Durable jobs" });
-    await table.getByRole("row", { name: "billing 1 204 12 3 2 1 h 2 min" }).waitFor();
-    await table.getByRole("row", { name: "All pools 1 204 12 3 2 1 h 2 min" }).waitFor();
-  });
-
-  test("a lane that is empty is no lane", async (t) => {
-    const { page } = await open(t, billing(), "#/durable", { meter: { lane: new FakeLane([]) } });
-    await page.getByText("This broker has no durable lane").waitFor();
-    assert.equal(await page.getByRole("link", { name: "Durable" }).count(), 0);
-  });
-
-  test("a lane that cannot be read says why, keeps its last figures, and goes on when it can", async (t) => {
-    const durable = lane();
-    const { page } = await open(t, billing(), "#/durable/billing", { meter: { lane: durable } });
-    const row = page.getByRole("table", { name: "Durable jobs" }).getByRole("row").filter({ hasText: "billing" });
-    await row.waitFor();
-    durable.failure = "the stream has no leader";
-    await page.getByText("The lanes cannot be read now: the stream has no leader").waitFor();
-    await row.filter({ hasText: "1 204" }).waitFor();
-    durable.failure = undefined;
-    await page.getByText("cannot be read").waitFor({ state: "detached" });
-  });
-
-  test("a meter that is read-only shows no dead letter and offers no change", async (t) => {
-    const { page } = await open(t, billing(), "#/durable/billing", { meter: { lane: lane() } });
-    await page.getByText("This meter is read-only").waitFor();
-    assert.equal(await page.getByRole("button", { name: /Show|Retry|Purge/ }).count(), 0);
-  });
-
-  test("dead letters are shown, retried and purged with the control token, which stays in memory only", async (t) => {
-    const durable = lane();
-    const meter = { lane: durable, controlToken: "open-sesame" };
-    const { page, foreign } = await open(t, billing(), "#/durable/billing", { meter });
-    await page.getByRole("button", { name: "Show them" }).click();
-    const dialog = page.getByRole("dialog", { name: "Show the dead letters of billing?" });
-    await dialog.getByLabel("Control token").fill("wrong");
-    await page.keyboard.press("Enter");
-    await dialog.getByText("does not accept this token").waitFor();
-    assert.equal(await page.getByText("invoice-7").count(), 0);
-    await dialog.getByLabel("Control token").fill("open-sesame");
-    await page.keyboard.press("Enter");
-    await dialog.waitFor({ state: "hidden" });
-    const letter = page.getByRole("row").filter({ hasText: "invoice-7" });
-    await letter.filter({ hasText: "job_failed · card.declined" }).filter({ hasText: "the bank says no" }).waitFor();
-    await page.getByRole("button", { name: "Retry invoice-7" }).click();
-    assert.deepEqual(durable.retried, [], "nothing is done before it is confirmed");
-    await page.getByRole("dialog", { name: "Retry invoice-7?" }).getByRole("button", { name: "Retry" }).click();
-    await letter.waitFor({ state: "detached" });
-    await page.getByRole("button", { name: "Purge invoice-9" }).click();
-    await page.getByRole("dialog", { name: "Purge invoice-9?" }).getByRole("button", { name: "Cancel" }).click();
-    assert.deepEqual([durable.retried, durable.purged], [["invoice-7"], []]);
-    await page.getByRole("button", { name: "Purge invoice-9" }).click();
-    await page.getByRole("dialog", { name: "Purge invoice-9?" }).getByRole("button", { name: "Purge" }).click();
-    await page.getByText("There are none.").waitFor();
-    assert.deepEqual(durable.purged, ["invoice-9"]);
-    const kept = "JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }, location.href])";
-    assert.doesNotMatch(String(await page.evaluate(kept)), /sesame/);
-    await page.reload();
-    durable.pools[0]?.dead.push("invoice-10");
-    await page.getByRole("button", { name: "Show them" }).click();
-    await page.getByLabel("Control token").waitFor();
-    assert.deepEqual(foreign, []);
-  });
-
-  test("hostile text of a dead letter is text", async (t) => {
-    const hostile = new FakeLane(
-      [{ pool: "billing", queued: 0, held: 0, retrying: 0, oldestMs: undefined, dead: ["x"] }],
-      `${HOSTILE}\u202e`,
-    );
-    const meter = { lane: hostile, controlToken: "t" };
-    const { page, complaints, foreign } = await open(t, billing(), "#/durable", { meter });
-    await page.getByRole("button", { name: "Show them" }).click();
-    await page.getByLabel("Control token").fill("t");
-    await page.keyboard.press("Enter");
-    await page.getByText(HOSTILE).waitFor();
-    assert.equal(await page.locator("main img").count(), 0);
-    assert.deepEqual([complaints, foreign], [[], []]);
-  });
-});
-
 describe("any reader", { skip }, () => {
   const full = (): FakeFleet => {
     const fleet = billing();
@@ -457,31 +336,3 @@ describe("any reader", { skip }, () => {
     assert.ok(bytes < 100_000, `${bytes} bytes`);
   });
 });
-
-/** Colours of tokens.css painted over each other, as red, green and blue. */
-function mixed(page: Page, names: readonly string[]): Promise<number[]> {
-  return page.evaluate((colours) => {
-    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    const style = getComputedStyle(document.documentElement);
-    if (canvas === null) return [];
-    for (const colour of colours) {
-      canvas.fillStyle = style.getPropertyValue(`--${colour}`);
-      canvas.fillRect(0, 0, 1, 1);
-    }
-    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  }, names);
-}
-
-/** The contrast of two colours as WCAG 2 defines it, 1 to 21. */
-function contrast(a: readonly number[], b: readonly number[]): number {
-  const [high = 0, low = 0] = [luminance(a), luminance(b)].sort((x, y) => y - x);
-  return (high + 0.05) / (low + 0.05);
-}
-
-function luminance(rgb: readonly number[]): number {
-  const [r = 0, g = 0, b = 0] = rgb.map((value) => {
-    const share = value / 255;
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}

@@ -1,6 +1,7 @@
 /** One lane of the last 15 minutes: a uPlot chart that slides by a point a second. */
 import uPlot from "uplot";
 import { element, setText } from "../element.js";
+import { TIME_AXIS_PX, timeAxis, valueAxis } from "./axes.js";
 import { HISTORY_POINTS } from "./history-ring.js";
 import { onSchemeChange, type Palette, readPalette } from "./palette.js";
 import { trailingMean } from "./trailing-mean.js";
@@ -23,7 +24,6 @@ export interface LaneOptions {
 }
 
 const SECONDS = Array.from({ length: HISTORY_POINTS }, (_, i) => i - HISTORY_POINTS + 1);
-const TIME_AXIS_PX = 22;
 const VALUE_AXIS_PX = 46;
 
 /** A lane of the history. */
@@ -87,7 +87,15 @@ export class LaneChart {
         x: { time: false, range: [SECONDS[0] ?? 0, 0] },
         y: { range: (_plot, _min, max) => [0, options.top(max ?? 0)] },
       },
-      axes: [this.#timeAxis(), this.#valueAxis()],
+      axes: [
+        timeAxis(() => this.#palette, options.timeAxis),
+        valueAxis(
+          () => this.#palette,
+          VALUE_AXIS_PX,
+          (max) => (options.heightPx > 100 ? [0, max / 2, max] : [0, max]),
+          (value) => options.format(value),
+        ),
+      ],
       series: [
         {},
         {
@@ -103,34 +111,6 @@ export class LaneChart {
     };
   }
 
-  #timeAxis(): uPlot.Axis {
-    return {
-      show: this.options.timeAxis,
-      size: TIME_AXIS_PX,
-      stroke: () => this.#palette.soft,
-      font: AXIS_FONT,
-      gap: 4,
-      ticks: { show: false },
-      grid: { show: false },
-      splits: () => [-840, -600, -300, -20],
-      values: () => ["−15 min", "−10 min", "−5 min", "now"],
-    };
-  }
-
-  #valueAxis(): uPlot.Axis {
-    return {
-      side: 1,
-      size: VALUE_AXIS_PX,
-      stroke: () => this.#palette.soft,
-      font: AXIS_FONT,
-      gap: 8,
-      ticks: { show: false },
-      grid: { stroke: () => this.#palette.line, width: 1 },
-      splits: (_plot, _axis, _min, max) => (this.options.heightPx > 100 ? [0, max / 2, max] : [0, max]),
-      values: (_plot, splits) => splits.map((value) => this.options.format(value)),
-    };
-  }
-
   #gradient(plot: uPlot): CanvasGradient {
     const gradient = plot.ctx.createLinearGradient(0, plot.bbox.top, 0, plot.bbox.top + plot.bbox.height);
     gradient.addColorStop(0, this.options.wash(this.#palette));
@@ -138,8 +118,6 @@ export class LaneChart {
     return gradient;
   }
 }
-
-const AXIS_FONT = "11px -apple-system, 'Segoe UI', Inter, Roboto, 'Noto Sans', 'Liberation Sans', sans-serif";
 
 function secondAt(plot: uPlot): number | undefined {
   const index = plot.cursor.idx;

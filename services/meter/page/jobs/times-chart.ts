@@ -2,6 +2,7 @@
 import uPlot from "uplot";
 import { duration } from "../../../../browser/format.js";
 import type { GetJobStatsResponse, TimeSeries } from "../../../../gen/poolmesh/v1/meter_pb.js";
+import { timeAxis, valueAxis } from "../charts/axes.js";
 import { niceTop } from "../charts/nice-top.js";
 import { onSchemeChange, type Palette, readPalette } from "../charts/palette.js";
 import { element, setAttribute, setText } from "../element.js";
@@ -24,7 +25,7 @@ const COLORS: readonly ((palette: Palette) => string)[] = [
 ];
 /** Minutes that are shown. */
 const WIDTH_S = 900;
-const AXIS_FONT = "11px -apple-system, 'Segoe UI', Inter, Roboto, 'Noto Sans', 'Liberation Sans', sans-serif";
+const VALUE_AXIS_PX = 52;
 
 /** The chart, and the switch above it. */
 export class TimesChart {
@@ -116,27 +117,13 @@ export class TimesChart {
         y: { range: (_plot, _min, max) => [0, niceTop(max ?? 0, 1)] },
       },
       axes: [
-        {
-          size: 22,
-          stroke: () => this.#palette.soft,
-          font: AXIS_FONT,
-          gap: 4,
-          ticks: { show: false },
-          grid: { show: false },
-          splits: () => [-840, -600, -300, -20],
-          values: () => ["−15 min", "−10 min", "−5 min", "now"],
-        },
-        {
-          side: 1,
-          size: 52,
-          stroke: () => this.#palette.soft,
-          font: AXIS_FONT,
-          gap: 8,
-          ticks: { show: false },
-          grid: { stroke: () => this.#palette.line, width: 1 },
-          splits: (_plot, _axis, _min, max) => [0, max / 2, max],
-          values: (_plot, splits) => splits.map(duration),
-        },
+        timeAxis(() => this.#palette),
+        valueAxis(
+          () => this.#palette,
+          VALUE_AXIS_PX,
+          (max) => [0, max / 2, max],
+          duration,
+        ),
       ],
       series: [
         {},
