@@ -1,6 +1,9 @@
 /**
  * Ends this process at once, whatever its threads do.
  *
+ * {@link endNow} is for a person who does not want to wait. Who has threads that may be
+ * blocked in native code goes on with {@link leaveNow} when the process tells of its exit.
+ *
  * `process.exit()` waits for every thread, and so for ever when one is blocked
  * in native code, such as `spawnSync`. In a thread it ends only that thread. The
  * `proc_exit` of WASI is the `exit()` of C: it does neither.
@@ -51,7 +54,23 @@ export interface WatchData {
   readonly code: number;
 }
 
-/** Ends this process with an exit code, without waiting for threads. */
+let isEnding = false;
+
+/** Whether {@link endNow} ends this process: no other part has ended it. */
+export function isEndingNow(): boolean {
+  return isEnding;
+}
+
+/**
+ * Ends this process with an exit code, as `process.exit()` does: threads that wait are ended first. The `exit()` of C
+ * beside a thread that waits for a beat crashes now and then.
+ */
+export function endNow(code: number): void {
+  isEnding = true;
+  process.exit(code);
+}
+
+/** Ends this process with an exit code, without waiting for threads: one of them may be blocked in native code. */
 export function leaveNow(code: number): void {
   new Function("code", LEAVE)(code);
 }

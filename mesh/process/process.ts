@@ -9,7 +9,7 @@ import { PoolError } from "../errors.js";
 import { type BrokerSecrets, brokerSecrets } from "./bus-config.js";
 import { EXIT_CONFIG } from "./config.js";
 import { warnOfLoose } from "./files/file-modes.js";
-import { leaveNow } from "./leave-now.js";
+import { endNow } from "./leave-now.js";
 import type { Lifecycle } from "./lifecycle.js";
 import { createLog, type Logger, type LogLevel } from "./log.js";
 
@@ -51,7 +51,7 @@ export async function runService<C extends { readonly logLevel: LogLevel } & Bro
 async function runProcess(service: Lifecycle, log: Logger, onReady?: () => void): Promise<number> {
   let asked = false;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (asked) return leaveNow(130);
+    if (asked) return endNow(130);
     asked = true;
     log.info({ signal }, "stopping");
     void service.stop();

@@ -9,7 +9,7 @@
 import { writeSync } from "node:fs";
 import { Worker as Thread } from "node:worker_threads";
 import { EXIT_CONFIG } from "../../../mesh/process/config.js";
-import { WATCH_SCRIPT, type WatchData } from "../../../mesh/process/leave-now.js";
+import { isEndingNow, WATCH_SCRIPT, type WatchData } from "../../../mesh/process/leave-now.js";
 import { endedWhileLoading } from "./handler-life.js";
 
 const SLICES = 10;
@@ -34,6 +34,7 @@ export function guardLoading(handlerFile: string, limitMs: number): () => void {
   };
   const timer = setInterval(() => say(beats[0] === 0 ? 1 : 0), sliceMs).unref();
   const onExit = (code: number): void => {
+    if (isEndingNow()) return;
     writeSync(2, `poolmesh worker: ${endedWhileLoading("start", `the process exited with code ${code}`).message}\n`);
     process.exitCode = EXIT_CONFIG;
   };

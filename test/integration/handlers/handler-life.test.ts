@@ -282,18 +282,20 @@ describe("handler life: the program", () => {
     }
   });
 
-  test("a second SIGTERM while setup runs ends the program at once", async (t) => {
-    const folder = new HandlerFolder(t);
+  test("a second SIGTERM while setup runs ends the program at once, wherever it runs", async (t) => {
     const text =
       'export const run = () => 1; export const setup = () => { note("setup"); return new Promise(() => {}); };';
-    const flags = ["--pool", "p", "--handler", folder.write("handler.mjs", text)];
     const limits = ["--grace-ms", "600000", "--load-timeout-ms", "600000"];
-    const program = startCli(t, ["worker", ...flags, ...limits], { env: { NATS_URL: broker.url } });
-    await eventually(() => folder.journal().includes("setup"));
-    program.signal("SIGTERM");
-    await program.line(/stopping/);
-    program.signal("SIGTERM");
-    assert.equal((await program.exit()).code, 130);
+    for (const isolation of ISOLATIONS) {
+      const folder = new HandlerFolder(t);
+      const flags = ["--pool", "p", "--handler", folder.write("handler.mjs", text), "--isolation", isolation];
+      const program = startCli(t, ["worker", ...flags, ...limits], { env: { NATS_URL: broker.url } });
+      await eventually(() => folder.journal().includes("setup"));
+      program.signal("SIGTERM");
+      await program.line(/stopping/);
+      program.signal("SIGTERM");
+      assert.equal((await program.exit()).code, 130, isolation);
+    }
   });
 
   test("an inline handler that ends its process in a job is a line, and no exit code 0", async (t) => {

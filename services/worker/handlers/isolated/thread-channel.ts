@@ -1,6 +1,6 @@
 /** Starts a thread and speaks with it by a port of its own. */
 import { MessageChannel, Worker } from "node:worker_threads";
-import { leaveNow } from "../../../../mesh/process/leave-now.js";
+import { isEndingNow, leaveNow } from "../../../../mesh/process/leave-now.js";
 import { readThrown } from "../thrown.js";
 import type { Channel, ChannelEvents, ChannelKind } from "./channel.js";
 import { childFile, ownLoader } from "./child-file.js";
@@ -10,7 +10,8 @@ import type { FromHost } from "./wire.js";
 /** How long a thread may take to end by force, in milliseconds. */
 const STUCK_MS = 1_000;
 
-/** Those that did not end by force. */
+/** Those that have not ended, and those among them that did not end by force. */
+const live = new Set<Worker>();
 const stuck = new Set<Worker>();
 
 /** Handlers in threads. */
@@ -25,6 +26,8 @@ function open(events: ChannelEvents): Channel {
     workerData: { port: far } satisfies ThreadData,
     transferList: [far],
   });
+  live.add(thread);
+  process.off("exit", leaveWithoutThem).on("exit", leaveWithoutThem);
   let killed = false;
   let isGone = false;
   const onGone = (how: string): void => {
@@ -36,6 +39,7 @@ function open(events: ChannelEvents): Channel {
   near.on("message", (message: FromHost) => events.onMessage(message));
   thread.on("error", (thrown) => events.onMessage({ say: "uncaught", thrown: readThrown(thrown) }));
   thread.once("exit", (code) => {
+    live.delete(thread);
     stuck.delete(thread);
     // its last messages are still on their way
     setImmediate(() => onGone(killed ? "was ended" : `exited with code ${code}`));
@@ -58,12 +62,11 @@ function open(events: ChannelEvents): Channel {
 
 /** A thread that is blocked in native code, such as `spawnSync`, ends when that returns. Until then it keeps nobody. */
 function giveUp(thread: Worker): void {
-  process.off("exit", leaveWithoutThem).on("exit", leaveWithoutThem);
   stuck.add(thread);
   thread.unref();
 }
 
-/** The end of the process would wait for them. */
+/** The end of the process would wait for them. Who ends it now does not wait to see which of them are stuck. */
 function leaveWithoutThem(code: number): void {
-  if (stuck.size > 0) leaveNow(code);
+  if (stuck.size > 0 || (isEndingNow() && live.size > 0)) leaveNow(code);
 }
