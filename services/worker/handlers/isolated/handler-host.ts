@@ -66,8 +66,8 @@ export class HandlerHost {
   #stage: LifeStage = "loading";
   /** When it was told to stop: whether it was set up. */
   #wasReady = false;
-  /** Teardown has begun and not ended. */
-  #isTearingDown = false;
+  /** It was told to stop, and has to say that it is torn down: that it has begun may get lost when it ends meanwhile. */
+  #owesTeardown = false;
   #calls = 0;
   /** Why it did not load, or what nobody caught. */
   #loadError: PoolError | undefined;
@@ -108,8 +108,9 @@ export class HandlerHost {
   async stop(): Promise<void> {
     if (this.#state === "gone" || this.#state === "stopping") return this.#gone;
     this.#wasReady = this.#state !== "loading";
+    this.#owesTeardown = this.#wasReady;
     this.#state = "stopping";
-    this.#limit(this.#current === undefined ? LEAVE_MS : LEAVE_BUSY_MS, () => this.#channel.kill());
+    this.#limit(this.#current === undefined ? LEAVE_MS : LEAVE_BUSY_MS, () => this.#endByForce());
     this.#channel.send({ say: "stop" });
     return this.#gone;
   }
@@ -187,7 +188,7 @@ export class HandlerHost {
     if (this.#state !== "stopping") return;
     const { onTeardownFailed } = this.#options;
     if (message.say === "stopping") return this.#limitTeardown();
-    this.#isTearingDown = false;
+    this.#owesTeardown = false;
     if (message.thrown !== undefined) onTeardownFailed(message.thrown);
     this.#limit(LEAVE_MS, () => this.#channel.kill());
     this.#channel.release();
@@ -196,14 +197,17 @@ export class HandlerHost {
   /** One that is still set up has the grace, and nothing to tear down. */
   #limitTeardown(): void {
     const { loadTimeoutMs, graceMs, onTeardownFailed, onStartLeft } = this.#options;
-    this.#isTearingDown = this.#wasReady;
     const limitMs = this.#wasReady ? loadTimeoutMs : Math.min(graceMs, loadTimeoutMs);
     this.#limit(limitMs, () => {
-      this.#isTearingDown = false;
       if (this.#wasReady) onTeardownFailed(readThrown(teardownTooLong(limitMs)));
       else onStartLeft(startLeft(this.#stage, limitMs));
-      this.#channel.kill();
+      this.#endByForce();
     });
+  }
+
+  #endByForce(): void {
+    this.#owesTeardown = false;
+    this.#channel.kill();
   }
 
   #abort(call: number, error: PoolError): void {
@@ -234,7 +238,7 @@ export class HandlerHost {
     const message = `the handler's ${this.#options.kind.name} ${how}${said}`;
     const error = new PoolError("job_failed", message, { maybeExecuted: true });
     if (this.#state === "idle") this.#options.onDiedIdle(message, this.#uncaught);
-    if (this.#isTearingDown)
+    if (this.#owesTeardown && this.#current === undefined)
       this.#options.onTeardownFailed(this.#uncaught ?? readThrown(new Error(`${message} in teardown()`)));
     this.#state = "gone";
     this.#events.onGone(this, asked ? undefined : (this.#loadError ?? error));
