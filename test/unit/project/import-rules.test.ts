@@ -41,7 +41,7 @@ const LAYERS: readonly { part: RegExp; may: RegExp; reason: string }[] = [
 const BROWSER_GATES = /^(browser\.ts$|services\/meter\/page\/(?!vite\.config))/;
 const NOT_IN_A_BROWSER = /^(node:|nats$|pino|piscina$|commander$|prom-client$|@connectrpc\/connect-node)/;
 const SIGNALS_AND_EXIT = /\bprocess\.(exit\(|(on|once)\("(SIG|uncaught|unhandled))/;
-const OWNS_A_PROCESS = /(^|\/)(main|process|[a-z]+-child)\.ts$/;
+const OWNS_A_PROCESS = /(^|\/)(main|process|leave-now|[a-z]+-child)\.ts$/;
 const IMPURE_MODULE =
   /^(nats$|node:(net|http|http2|https|timers|child_process|worker_threads|fs)|@connectrpc\/connect-node)/;
 const IMPURE_CALL = /\b(setTimeout|setInterval|Date\.now|performance\.now)\(/;
