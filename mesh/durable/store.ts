@@ -25,6 +25,8 @@ const DIRECT_TIMEOUT_MS = 1_000;
 const STREAM_NOT_FOUND = 10_059;
 const NOT_FOUND: ReadonlySet<number> = new Set([10_014, 10_037, STREAM_NOT_FOUND]);
 const NOT_FOUND_STATUS = 404;
+/** A message that cannot be deleted: the text says why. */
+const DELETE_FAILED = 10_057;
 
 export class LaneStore {
   readonly #bus: Bus;
@@ -179,7 +181,8 @@ export class LaneStore {
 
 /** The library's errors have JetStream's own code, and a status or a code that is like one of HTTP. */
 function isNotFound(thrown: unknown): boolean {
-  const { code, status } = (thrown ?? {}) as { code?: unknown; status?: unknown };
+  const { code, status, message } = (thrown ?? {}) as { code?: unknown; status?: unknown; message?: unknown };
+  if (Number(code) === DELETE_FAILED) return /no message found/.test(String(message));
   return NOT_FOUND.has(Number(code)) || code === NOT_FOUND_STATUS || status === NOT_FOUND_STATUS;
 }
 

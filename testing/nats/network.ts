@@ -13,15 +13,19 @@
  * - how long a broker takes for a message: none; how long a client takes: its process decides;
  * - subscriptions without a callback, draining a whole connection, request-many;
  * - subscribe permissions against what a wildcard receives (deny rules inside an allowed wildcard);
- * - JetStream but for acknowledgements and the names of streams; a stream lives at one broker;
+ * - what server/jetstream/jetstream.ts leaves out of JetStream, which is off until enableJetStream(); a stream of
+ *   addStream() only acknowledges, and lives at one broker;
  * - routes that go stale: a stopped broker stays in its cluster, and partitions of routes hold bytes;
  * - what differs between versions of nats-server: it follows the newest. 2.9.10 names no queue group in
- *   the error for a subscription that a reload has forbidden, so that its client does not learn of it.
+ *   the error for a subscription that a reload has forbidden, so that its client does not learn of it, and answers
+ *   nothing to who asks for a stream or a consumer that is not there.
  */
 import type { SimProcess, World } from "../sim/world.js";
 import { type ConnectOptions, SimConnection } from "./client/sim-connection.js";
 import type { Broker, BrokerOptions, LameDuckOptions } from "./server/broker.js";
 import { Cluster, type ClusterOptions } from "./server/cluster.js";
+import { JetStreamPlace } from "./server/jetstream/place.js";
+import type { StoredStream } from "./server/jetstream/stored-stream.js";
 import type { Permissions } from "./server/permissions.js";
 import { Stream, StreamNames } from "./server/stream.js";
 import { REFUSED } from "./wire/commands.js";
@@ -38,6 +42,7 @@ export class SimNetwork {
   readonly #links: Links;
   readonly #streams = new Map<string, { readonly stream: Stream; readonly broker: string }>();
   readonly #permissions = new Map<string, Permissions>();
+  #jetStream: JetStreamPlace | undefined;
   readonly #connections = new Map<SimProcess, Set<SimConnection>>();
 
   constructor(world: World, options: ClusterOptions = {}) {
@@ -66,6 +71,7 @@ export class SimNetwork {
     this.#world.trace(`broker ${name} is killed`);
     for (const { stream, broker } of this.#streams.values()) if (broker === name) stream.lose();
     this.#cluster.kill(name);
+    this.#jetStream?.lost(name);
   }
 
   /** Runs a killed broker again; options that are not given stay as they were. */
@@ -91,6 +97,7 @@ export class SimNetwork {
   lameDuck(name: string, options: LameDuckOptions = {}): void {
     this.#world.trace(`broker ${name} is a lame duck`);
     for (const { stream, broker } of this.#streams.values()) if (broker === name) stream.detach();
+    this.#jetStream?.leaves(name);
     this.#cluster.lameDuck(name, options);
   }
 
@@ -103,6 +110,16 @@ export class SimNetwork {
   releaseRoute(a: string, b: string): void {
     this.#cluster.wire(a, b).release();
     this.#cluster.wire(b, a).release();
+  }
+
+  /** Turns on JetStream at all brokers, so that clients can make streams and consumers. */
+  enableJetStream(): void {
+    this.#jetStream = new JetStreamPlace(this.#world, this.#cluster);
+  }
+
+  /** The streams that clients have made, as they are now. */
+  storedStreams(): StoredStream[] {
+    return [...(this.#jetStream?.streams() ?? [])];
   }
 
   /** Adds a JetStream stream. It lives at one broker, by default the first. */
@@ -202,7 +219,10 @@ export class SimNetwork {
   }
 
   #attachStreams(broker: Broker): void {
-    new StreamNames(() => [...this.#streams.values()].map((each) => each.stream)).attach(broker);
+    new StreamNames(() => [...[...this.#streams.values()].map((each) => each.stream), ...this.storedStreams()]).attach(
+      broker,
+    );
+    this.#jetStream?.started(broker.name);
     for (const { stream, broker: at } of this.#streams.values()) if (at === broker.name) stream.attach(broker);
   }
 

@@ -86,6 +86,10 @@ export class SimConnection implements Connection {
     return this.#protocol.closed;
   }
 
+  /** What the library of JetStream asks of a connection: the broker can do all that it knows. */
+  readonly features = { get: () => ({ ok: true, min: "" }) };
+  readonly options = {};
+
   /** Always false: draining a whole connection is not modelled. */
   isDraining(): boolean {
     return false;
@@ -141,7 +145,8 @@ export class SimConnection implements Connection {
         callback: (_, msg) => {
           this.#runtime.cancel(timer);
           if (msg.data.length > 0 || msg.headers?.code !== 503) return resolve(msg);
-          return reject(new RequestError(subject, { cause: new NoRespondersError(subject) }));
+          const cause = new NoRespondersError(subject);
+          return reject(new RequestError(cause.message, { cause }));
         },
       });
       const timer = this.#runtime.after(options?.timeout ?? REQUEST_TIMEOUT_MS, () => {

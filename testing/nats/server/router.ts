@@ -45,7 +45,7 @@ export class Router {
    * @param queues the queue groups that the other broker chose a member of ours for
    */
   route(message: Message, fromRoute = false, queues: readonly string[] = []): boolean {
-    const nodes = [...this.#interest.match(message.subject)];
+    const nodes = [...this.#interest.match(message.to ?? message.subject)];
     const targets: Targets = new Map();
     let delivered = false;
     for (const node of nodes) {

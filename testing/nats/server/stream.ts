@@ -77,9 +77,9 @@ export class Stream {
 
 /** The part of JetStream's API that says which streams capture a subject. */
 export class StreamNames {
-  readonly #streams: () => Iterable<Stream>;
+  readonly #streams: () => Iterable<Pick<Stream, "name" | "covers">>;
 
-  constructor(streams: () => Iterable<Stream>) {
+  constructor(streams: () => Iterable<Pick<Stream, "name" | "covers">>) {
     this.#streams = streams;
   }
 

@@ -7,6 +7,8 @@
 /** A message in the form in which it travels: its header block (if any) and its payload in one array of bytes. */
 export interface Message {
   readonly subject: string;
+  /** Where it is sent, when that is not its subject: a stream's message keeps its own. */
+  readonly to?: string;
   /** "" when there is none. */
   readonly reply: string;
   /** Header block and payload; nobody writes to it. */

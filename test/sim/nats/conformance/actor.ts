@@ -4,7 +4,7 @@
  */
 import { headers, type Msg, type Status, type Subscription } from "nats";
 import type { Connection } from "../../../../mesh/link/connection.js";
-import type { PublishStep, SubscribeOptions } from "./script.js";
+import type { PublishStep, Question, SubscribeOptions } from "./script.js";
 
 /** One client. */
 export class Actor {
@@ -13,6 +13,7 @@ export class Actor {
   readonly connection: Connection;
   readonly #nameOf: (server: string) => string;
   readonly #subscriptions = new Map<string, Subscription>();
+  readonly #last = new Map<string, Msg>();
 
   /** @param nameOf gives a server's name in scripts, such as "b0" */
   constructor(connection: Connection, nameOf: (server: string) => string) {
@@ -26,6 +27,7 @@ export class Actor {
     let count = 0;
     const callback = (error: Error | null, msg: Msg): void => {
       if (error !== null) return this.#see(`${name} fails: ${error.message}`);
+      this.#last.set(name, msg);
       this.#see(`${name}: ${describe(msg)}`);
       count += 1;
       if (count === leaveAfter) subscription.unsubscribe();
@@ -35,10 +37,10 @@ export class Actor {
     this.#subscriptions.set(name, subscription);
   }
 
-  publish(subject: string, { payload = "", bytes, reply, header, times }: PublishStep): void {
+  publish(subject: string, { payload = "", bytes, reply, header, headers: more = {}, times }: PublishStep): void {
     const options = {
       ...(reply === undefined ? {} : { reply }),
-      ...(header === undefined ? {} : { headers: headersWith(header) }),
+      ...(header === undefined && Object.keys(more).length === 0 ? {} : { headers: headersWith(header, more) }),
     };
     const data = bytes === undefined ? Buffer.from(payload) : new Uint8Array(bytes);
     try {
@@ -47,6 +49,22 @@ export class Actor {
     } catch (error) {
       this.#see(`publish fails: ${messageOf(error)}`);
     }
+  }
+
+  ask({ subject, payload, headers: more = {}, see }: Question): void {
+    const data = Buffer.from(typeof payload === "string" ? payload : JSON.stringify(payload));
+    const options = {
+      timeout: 2_000,
+      ...(Object.keys(more).length === 0 ? {} : { headers: headersWith(undefined, more) }),
+    };
+    void this.connection.request(subject, data, options).then(
+      (msg) => this.#see(`${subject} → ${see.length === 0 ? statusOrText(msg) : fieldsOf(msg, see)}`),
+      (error) => this.#see(`${subject} fails: ${messageOf(error)}`),
+    );
+  }
+
+  respond(name: string, payload: string): void {
+    this.#last.get(name)?.respond(Buffer.from(payload));
   }
 
   unsubscribe(name: string): void {
@@ -104,10 +122,34 @@ function describe(msg: Msg): string {
   const code = msg.headers?.code ?? 0;
   if (code !== 0) return `${msg.subject} status ${code}`;
   const parts = [msg.subject, textOf(msg)];
-  if (msg.reply) parts.push(`reply ${msg.reply}`);
+  if (msg.reply) parts.push(describeReply(msg.reply));
   const header = msg.headers?.get("Script") ?? "";
   if (header !== "") parts.push(`header ${header}`);
   return parts.join(" ");
+}
+
+/** Of a delivery what does not depend on time. */
+function describeReply(reply: string): string {
+  if (!reply.startsWith("$JS.ACK.")) return `reply ${reply}`;
+  const [, , stream, consumer, delivery, sequence, consumerSequence, , pending] = reply.split(".");
+  return `delivery ${delivery} of ${sequence}, ${consumerSequence} of ${consumer} at ${stream}, ${pending} pending`;
+}
+
+/** An answer without its subject, which is an inbox. */
+function statusOrText(msg: Msg): string {
+  const code = msg.headers?.code ?? 0;
+  if (code !== 0) return `status ${code}`;
+  const names = ["Nats-Stream", "Nats-Subject", "Nats-Sequence"];
+  const said = names.map((name) => msg.headers?.get(name) ?? "").filter((value) => value !== "");
+  return [msg.string(), ...said].join(" ");
+}
+
+/** Some fields of an answer in JSON. */
+function fieldsOf(msg: Msg, see: readonly string[]): string {
+  const answer = msg.json<unknown>();
+  const fieldAt = (path: string): unknown =>
+    path.split(".").reduce((value: unknown, key) => (value as Record<string, unknown> | undefined)?.[key], answer);
+  return see.map((path) => `${path}=${JSON.stringify(fieldAt(path))}`).join(" ");
 }
 
 /** The payload; of a stream's acknowledgement what all versions say. */
@@ -136,9 +178,10 @@ function describeStatus(status: Status, nameOf: (server: string) => string): str
   }
 }
 
-function headersWith(value: string): ReturnType<typeof headers> {
+function headersWith(script: string | undefined, more: Readonly<Record<string, string>>): ReturnType<typeof headers> {
   const result = headers();
-  result.set("Script", value);
+  if (script !== undefined) result.set("Script", script);
+  for (const [name, value] of Object.entries(more)) result.set(name, value);
   return result;
 }
 

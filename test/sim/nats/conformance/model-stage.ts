@@ -30,6 +30,7 @@ export class ModelStage implements Stage {
     for (let i = 0; i < (script.brokers ?? 1); i += 1) {
       this.#network.addBroker(`b${i}`, script.maxPayload === undefined ? {} : { maxPayload: script.maxPayload });
     }
+    if (script.jetStream) this.#network.enableJetStream();
   }
 
   async connect(client: string, options: ClientOptions, once: boolean): Promise<Connection | undefined> {

@@ -54,6 +54,10 @@ async function onClient(step: ClientStep, actors: Map<string, Actor>, stage: Sta
       return actor.subscribe(step.name, step.subject, step.options);
     case "publish":
       return actor.publish(step.subject, step.options);
+    case "ask":
+      return actor.ask(step);
+    case "respond":
+      return actor.respond(step.name, step.payload);
     case "unsubscribe":
     case "drain":
       return actor[step.do](step.name);

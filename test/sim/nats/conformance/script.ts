@@ -31,6 +31,8 @@ export interface PublishStep {
   bytes?: number;
   reply?: string;
   header?: string;
+  /** Headers by name, besides. */
+  headers?: Readonly<Record<string, string>>;
   /** So many times, with the payloads "1", "2" and so on; default once. */
   times?: number;
 }
@@ -56,9 +58,20 @@ export type ClientStep =
     }
   | { readonly do: "publish"; readonly client: string; readonly subject: string; readonly options: PublishStep }
   | { readonly do: "unsubscribe" | "drain"; readonly client: string; readonly name: string }
+  | ({ readonly do: "ask"; readonly client: string } & Question)
+  | { readonly do: "respond"; readonly client: string; readonly name: string; readonly payload: string }
   | { readonly do: "flush" | "reconnect" | "close" | "info"; readonly client: string }
   | { readonly do: "hold" | "release" | "reset"; readonly client: string }
   | { readonly do: "await"; readonly client: string; readonly line: string };
+
+/** A request, and what of its answer is logged. */
+export interface Question {
+  readonly subject: string;
+  readonly payload: string | object;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Fields of an answer in JSON, such as "state.messages"; none for what is no JSON. */
+  readonly see: readonly string[];
+}
 
 /** What happens to brokers. */
 export type BrokerStep =
@@ -83,6 +96,8 @@ export interface Script {
   /** How many brokers; more than one are a cluster. Default 1. */
   readonly brokers?: number;
   readonly maxPayload?: number;
+  /** The model has JetStream, as real brokers do; default false. */
+  readonly jetStream?: boolean;
   /** How long a lame duck waits before it closes its clients, in milliseconds; default 20,000. */
   readonly graceMs?: number;
   /** What a limited client may do. */
@@ -110,6 +125,16 @@ export function subscribe(client: string, name: string, subject: string, options
 /** Publishes once, or several times in one turn. */
 export function publish(client: string, subject: string, options: PublishStep = {}): Step {
   return { do: "publish", client, subject, options };
+}
+
+/** Asks, and logs what is answered. */
+export function ask(client: string, question: Question): Step {
+  return { do: "ask", client, ...question };
+}
+
+/** Answers the message that came last to a subscription. */
+export function respond(client: string, name: string, payload: string): Step {
+  return { do: "respond", client, name, payload };
 }
 
 /** Ends a subscription. */

@@ -2,6 +2,7 @@
 import type { Script } from "../script.js";
 import { CLUSTERS } from "./clusters.js";
 import { ENDS } from "./ends.js";
+import { JETSTREAM } from "./jetstream.js";
 import { LAME_DUCKS } from "./lame-ducks.js";
 import { MESSAGES } from "./messages.js";
 import { OUTAGES } from "./outages.js";
@@ -17,4 +18,5 @@ export const SCRIPTS: readonly Script[] = [
   ...LAME_DUCKS,
   ...CLUSTERS,
   ...RULES,
+  ...JETSTREAM,
 ];
