@@ -22,6 +22,32 @@ export type Fact =
       readonly job: JobPlan;
     }
   | ({ readonly kind: "outcome"; readonly caller: string; readonly submission: number } & HeardOutcome)
+  | {
+      readonly kind: "enqueue";
+      readonly caller: string;
+      readonly process: string;
+      readonly enqueued: number;
+      readonly job: JobPlan;
+    }
+  /** The stream has acknowledged an enqueued job, or it was refused. */
+  | {
+      readonly kind: "receipt";
+      readonly caller: string;
+      readonly enqueued: number;
+      /** "" when it was refused. */
+      readonly id: string;
+      readonly reason: string;
+      readonly maybeStored: boolean;
+    }
+  | ({ readonly kind: "ended"; readonly caller: string; readonly enqueued: number } & HeardOutcome)
+  /** What the streams hold when all is quiet: ids, and how many outcomes were ever stored. */
+  | {
+      readonly kind: "streams";
+      readonly live: readonly string[];
+      readonly outcomes: readonly string[];
+      readonly dead: readonly string[];
+      readonly outcomesStored: number;
+    }
   | ({ readonly kind: "start"; readonly worker: string; readonly process: string } & RunFact)
   | ({ readonly kind: "end"; readonly worker: string; readonly process: string } & RunFact)
   /** Somebody says on the bus that attempts of a job up to this number are over. */
@@ -93,6 +119,17 @@ function describe(fact: Fact): string {
       return traceText(fact.caller, `submits submission ${fact.submission}: ${describeJob(fact.job)}`);
     case "outcome":
       return traceText(fact.caller, `hears of submission ${fact.submission}: ${describeOutcome(fact)}`);
+    case "enqueue":
+      return traceText(fact.caller, `enqueues ${fact.enqueued}: ${describeJob(fact.job)}`);
+    case "receipt":
+      return traceText(fact.caller, `has the receipt of ${fact.enqueued}: ${fact.id || fact.reason}`);
+    case "ended":
+      return traceText(fact.caller, `hears of enqueued ${fact.enqueued}: ${describeOutcome(fact)}`);
+    case "streams":
+      return traceText(
+        "STREAMS",
+        `${fact.live.length} live, ${fact.outcomes.length} outcomes, ${fact.dead.length} dead`,
+      );
     case "start":
       return traceText(
         fact.worker,

@@ -49,11 +49,15 @@ export interface JobPlan {
   readonly throws?: boolean;
   /** Bytes that are added to the payload; default 0. */
   readonly padBytes?: number;
+  /** Failures after which an enqueued job is given up; default 5. */
+  readonly maxAttempts?: number;
 }
 
 /** One thing that happens. What takes a time ends by itself: a cut link heals, a killed process starts again. */
 export type Step =
   | { readonly do: "submit"; readonly atMs: number; readonly caller: string; readonly job: JobPlan }
+  /** A job of the durable lane. */
+  | { readonly do: "enqueue"; readonly atMs: number; readonly caller: string; readonly job: JobPlan }
   | { readonly do: "cancel"; readonly atMs: number; readonly caller: string; readonly number: number }
   | { readonly do: "pause"; readonly atMs: number; readonly process: string; readonly forMs: number }
   | { readonly do: "block"; readonly atMs: number; readonly process: string; readonly forMs: number }
@@ -110,6 +114,8 @@ export interface Plan {
   readonly seed: number;
   /** 1, or 3 for a cluster. */
   readonly brokers: number;
+  /** Managers have the durable lane, and brokers JetStream; default false. */
+  readonly lane?: boolean;
   readonly managers: readonly ActorPlan[];
   readonly workers: readonly WorkerPlan[];
   readonly callers: readonly CallerPlan[];
@@ -121,7 +127,7 @@ export interface Plan {
 export const POOL = "p";
 
 /** Kinds of steps that are faults. */
-export type FaultKind = Exclude<Step["do"], "submit" | "cancel">;
+export type FaultKind = Exclude<Step["do"], "submit" | "enqueue" | "cancel">;
 
 /** The part of a plan that a step is about, without its time, for people. */
 export function describeStep(step: Step): string {

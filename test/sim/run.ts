@@ -13,7 +13,7 @@ import { knownFaults, knownInvariants } from "./known-kinds.js";
 import type { Plan } from "./plan.js";
 import { faultKinds } from "./plans/fault-kinds.js";
 import { foundPlans } from "./plans/found-plans.js";
-import { generatePlan } from "./plans/generate.js";
+import { planOf } from "./plans/plan-of.js";
 import { runSeeds } from "./seeds/run-seeds.js";
 import { showFailure, showPlan } from "./seeds/show-seed.js";
 
@@ -33,6 +33,7 @@ const HELP = `Plays seeds: small meshes on a simulated network and clock, with f
   --json             prints it as JSON
   --invariant NAME   shows failures of this one only
   --keep NAME        writes it to test/sim/found/NAME.json
+  --lane             plans of the durable lane
   --show             one plan and its trace, whether it fails or not
   --found NAME       the same for a plan of test/sim/found
 
@@ -46,6 +47,7 @@ const { values } = parseArgs({
     shrink: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
+    lane: { type: "boolean", default: false },
     show: { type: "boolean", default: false },
     found: { type: "string" },
     all: { type: "boolean", default: false },
@@ -68,7 +70,7 @@ function help(): number {
 
 function play(): Promise<number> {
   if (values.found !== undefined) return showPlan(foundPlan(values.found));
-  return values.show ? showPlan(generatePlan(first, { without: new Set(without) })) : playAll();
+  return values.show ? showPlan(planOf(first, { without: new Set(without), lane: values.lane })) : playAll();
 }
 
 function foundPlan(name: string): Plan {
@@ -79,17 +81,17 @@ function foundPlan(name: string): Plan {
 
 /** Plays all seeds, and shows one of each kind of failure. */
 async function playAll(): Promise<number> {
-  const { minutes, shrink, trace, json, keep } = values;
+  const { minutes, shrink, trace, json, keep, lane } = values;
   const untilMs = minutes === undefined ? undefined : Date.now() + Number(minutes) * 60_000;
   const count = untilMs === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER;
-  const { seeds, tookMs, perSecond, failures } = await runSeeds({ first, count, untilMs, without, unchecked });
+  const { seeds, tookMs, perSecond, failures } = await runSeeds({ first, count, untilMs, without, unchecked, lane });
   console.log(`${seeds} seeds in ${(tookMs / 1_000).toFixed(1)} s, ${perSecond.toFixed(0)} a second`);
   for (const [invariant, failed] of failures) {
     console.log(`NOT HELD  ${invariant}: ${failed.length} seeds, such as ${failed.slice(0, SHOWN).join(", ")}`);
   }
   for (const [invariant, [seed]] of failures) {
     if (seed === undefined || (values.invariant ?? invariant) !== invariant) continue;
-    await showFailure(seed, invariant, { without, shrink, trace, json, keep });
+    await showFailure(seed, invariant, { without, shrink, trace, json, keep, lane });
   }
   return failures.size === 0 ? 0 : 1;
 }

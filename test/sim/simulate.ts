@@ -9,6 +9,7 @@ import { inMacrotask } from "./clock/microtasks.js";
 import { sealed } from "./clock/surroundings.js";
 import { History } from "./history.js";
 import { checkAll, type Violation } from "./invariants/invariants.js";
+import { hasNoLiveJobs, streamsOf } from "./mesh/lane-streams.js";
 import { SimMesh } from "./mesh/sim-mesh.js";
 import { Stage } from "./mesh/steps.js";
 import { endOf, type Plan } from "./plan.js";
@@ -22,6 +23,9 @@ const LOOKS = 4;
 const REST_LIMIT_MS = 6_000;
 /** The same with a slow link: what it has taken keeps its pace. */
 const SLOW_REST_LIMIT_MS = 20_000;
+
+/** How long after the last deadline all has to be quiet with the durable lane: what nobody speaks of comes again after 30 s. */
+const LANE_REST_LIMIT_MS = 120_000;
 
 /** What became of a plan. */
 export interface Run {
@@ -46,28 +50,31 @@ function play(plan: Plan, traced: boolean): Run {
   const history = new History(world);
   const network = new SimNetwork(world);
   for (let i = 1; i <= plan.brokers; i += 1) network.addBroker(`nats-${i}`);
+  if (plan.lane) network.enableJetStream();
   const mesh = new SimMesh(world, network, history, plan);
   mesh.start();
   new Stage({ world, network, mesh, history }).play(plan);
   world.run(Math.max(0, ...plan.steps.map(endOf)) + SETTLE_MS);
-  untilQuiet(plan, world, history, mesh);
+  untilQuiet(plan, world, () => isQuiet(history, mesh) && hasNoLiveJobs(network));
   const unclean = stillThere(world, () => mesh.unclean());
   const awaited = stillThere(world, () => mesh.awaited());
+  if (plan.lane) history.record(streamsOf(network));
   history.record({ kind: "rest", unclean, awaited });
   const violations = checkAll(history.facts, plan);
   return { plan, violations, history, lines: world.lines, events: world.events, lastedMs: world.now() };
 }
 
-function untilQuiet(plan: Plan, world: SimWorld, history: History, mesh: SimMesh): void {
-  const submits = plan.steps.filter((step) => step.do === "submit");
+function untilQuiet(plan: Plan, world: SimWorld, isAtRest: () => boolean): void {
+  const submits = plan.steps.filter((step) => step.do === "submit" || step.do === "enqueue");
   const lastDeadline = Math.max(0, ...submits.map((step) => step.atMs + step.job.timeoutMs));
-  const restMs = plan.steps.some((step) => step.do === "slow") ? SLOW_REST_LIMIT_MS : REST_LIMIT_MS;
+  const isSlow = plan.steps.some((step) => step.do === "slow");
+  const restMs = plan.lane ? LANE_REST_LIMIT_MS : isSlow ? SLOW_REST_LIMIT_MS : REST_LIMIT_MS;
   const limit = Math.max(world.now(), lastDeadline) + restMs;
   do {
-    while (world.now() < limit && !isQuiet(history, mesh)) world.run(world.now() + LOOK_EVERY_MS);
+    while (world.now() < limit && !isAtRest()) world.run(world.now() + LOOK_EVERY_MS);
     world.run(world.now() + SETTLE_MS);
     // a slow link may bring more after a while
-  } while (world.now() < limit && !isQuiet(history, mesh));
+  } while (world.now() < limit && !isAtRest());
 }
 
 /** What is there at each of several looks: what is on its way at one of them is no mess. */
@@ -84,10 +91,13 @@ function stillThere(world: SimWorld, look: () => string[]): readonly string[] {
 /** Whether every caller that lives has heard of all it submitted, and nobody holds anything. */
 function isQuiet(history: History, mesh: SimMesh): boolean {
   const dead = new Set<string>();
-  const open = new Map<number, string>();
+  const open = new Map<string, string>();
   for (const fact of history.facts) {
-    if (fact.kind === "submit") open.set(fact.submission, fact.process);
-    else if (fact.kind === "outcome") open.delete(fact.submission);
+    if (fact.kind === "submit") open.set(`submitted ${fact.submission}`, fact.process);
+    else if (fact.kind === "outcome") open.delete(`submitted ${fact.submission}`);
+    else if (fact.kind === "enqueue") open.set(`enqueued ${fact.enqueued}`, fact.process);
+    else if (fact.kind === "ended" || (fact.kind === "receipt" && fact.id === ""))
+      open.delete(`enqueued ${fact.enqueued}`);
     else if (fact.kind === "died") dead.add(fact.process);
   }
   return [...open.values()].every((process) => dead.has(process)) && mesh.unclean().length === 0;

@@ -2,6 +2,7 @@
 import type { Recorded } from "../history.js";
 import type { Plan } from "../plan.js";
 import { errorInvariants } from "./errors.js";
+import { laneInvariants } from "./lane.js";
 import { outcomeInvariants } from "./outcomes.js";
 import { RunView } from "./run-view.js";
 import { runInvariants } from "./runs.js";
@@ -32,6 +33,7 @@ export const invariants: readonly Invariant[] = [
   ...runInvariants,
   ...errorInvariants,
   ...waitInvariants,
+  ...laneInvariants,
 ];
 
 /** The violations of one run, in the order of the invariants. */

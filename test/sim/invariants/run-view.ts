@@ -14,6 +14,23 @@ export interface Submission {
   readonly outcomes: (HeardOutcome & { readonly atMs: number })[];
 }
 
+/** One job that was enqueued in the durable lane, and all that its caller heard. */
+export interface Enqueued {
+  readonly enqueued: number;
+  readonly caller: string;
+  readonly process: string;
+  readonly atMs: number;
+  readonly job: JobPlan;
+  /** Undefined until its caller heard whether it is stored; "" when it was refused. */
+  id: string | undefined;
+  /** Whether it may be stored although it was refused. */
+  maybeStored: boolean;
+  readonly ends: (HeardOutcome & { readonly atMs: number })[];
+}
+
+/** What the streams held at the end. */
+export type StreamsAtRest = Extract<Recorded, { kind: "streams" }>;
+
 /** One run of a handler. */
 export interface HandlerRun extends RunFact {
   readonly worker: string;
@@ -45,6 +62,9 @@ const BLOCKS_MS = 10_000;
 export class RunView {
   readonly plan: Plan;
   readonly submissions: Submission[] = [];
+  readonly enqueued: Enqueued[] = [];
+  /** Undefined without the durable lane. */
+  streams: StreamsAtRest | undefined;
   readonly runs: HandlerRun[] = [];
   readonly lives: Life[] = [];
   readonly faults: FaultStep[] = [];
@@ -129,7 +149,7 @@ export class RunView {
         this.#die(fact.process, fact.atMs);
         break;
       case "step":
-        if (fact.step.do !== "submit" && fact.step.do !== "cancel") this.faults.push(fact.step);
+        if (isFault(fact.step)) this.faults.push(fact.step);
         break;
       case "submit":
         this.#blockOf.set(fact.job.number, fact.job.blockMs ?? 0);
@@ -137,6 +157,19 @@ export class RunView {
         break;
       case "outcome":
         this.submissions[fact.submission - 1]?.outcomes.push(fact);
+        break;
+      case "enqueue":
+        this.#blockOf.set(fact.job.number, fact.job.blockMs ?? 0);
+        this.enqueued.push({ ...fact, id: undefined, maybeStored: true, ends: [] });
+        break;
+      case "receipt":
+        Object.assign(this.enqueued[fact.enqueued - 1] ?? {}, { id: fact.id, maybeStored: fact.maybeStored });
+        break;
+      case "ended":
+        this.enqueued[fact.enqueued - 1]?.ends.push(fact);
+        break;
+      case "streams":
+        this.streams = fact;
         break;
       case "start":
         this.runs.push({ ...fact, startMs: fact.atMs, endMs: Number.POSITIVE_INFINITY });
@@ -168,6 +201,10 @@ export class RunView {
     const life = this.lives.find((each) => each.process === process);
     if (life !== undefined) life.diedMs = atMs;
   }
+}
+
+function isFault(step: Step): step is FaultStep {
+  return step.do !== "submit" && step.do !== "enqueue" && step.do !== "cancel";
 }
 
 /**

@@ -50,7 +50,7 @@ function countedRuns(view: RunView): readonly HandlerRun[] {
 }
 
 /** Whether a worker began, its link kept all that it said, and only then the job began elsewhere. */
-function isUnheard(view: RunView, run: HandlerRun, all: readonly HandlerRun[]): boolean {
+export function isUnheard(view: RunView, run: HandlerRun, all: readonly HandlerRun[]): boolean {
   const next = all.find(({ startMs }) => startMs > run.startMs);
   if (next === undefined || next.startMs - run.startMs < UNHEARD_MS) return false;
   return view.unheardMs(run.worker, run.startMs, next.startMs) >= UNHEARD_MS;
@@ -110,6 +110,8 @@ const startsInTime: Invariant = {
     return view.runs.flatMap(({ number, startMs, worker }) => {
       if (!view.isOurs(worker)) return [];
       const submissions = callers.get(number) ?? [];
+      // A stored job has no deadline.
+      if (submissions.length === 0) return [];
       if (submissions.some((each) => isWithoutMeasure(view, each, startMs))) return [];
       const deadlineMs = Math.max(...submissions.map((each) => each.deadlineMs));
       const lateMs = startMs - deadlineMs;

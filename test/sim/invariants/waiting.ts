@@ -16,8 +16,14 @@ const RESULT_LIMIT_MS = 300;
 const cleanAtRest: Invariant = {
   name: "clean-at-rest",
   promise: "When all is over nobody holds a slot, a job or an offer.",
-  check: (view) => view.unclean.map((what) => ({ atMs: view.endMs, what })),
+  check: (view) => (waitsForWorkers(view) ? [] : view.unclean.map((what) => ({ atMs: view.endMs, what }))),
 };
+
+/** Stored jobs wait for ever where no worker lives. */
+function waitsForWorkers(view: RunView): boolean {
+  const isAlive = view.lives.some(({ slots, diedMs }) => slots > 0 && diedMs === Number.POSITIVE_INFINITY);
+  return !isAlive && (view.streams?.live.length ?? 0) > 0;
+}
 
 /** A place costs memory, and an answer that comes to it later is taken for another. */
 const nothingAwaited: Invariant = {
@@ -95,7 +101,7 @@ function waits(view: RunView, each: Submission, atMs: number): boolean {
 /** Whether a fault, or a handler that blocks its worker, may still be felt. A wall clock that is off disturbs nobody. */
 function isDisturbed(view: RunView, fromMs: number, toMs: number): boolean {
   if (view.faultsDuring(fromMs, toMs, RECOVERY_MS).some(mayHide)) return true;
-  return view.submissions.some(({ job, atMs }) => (job.blockMs ?? 0) > 0 && atMs <= toMs);
+  return [...view.submissions, ...view.enqueued].some(({ job, atMs }) => (job.blockMs ?? 0) > 0 && atMs <= toMs);
 }
 
 /** Whether a fault may keep a result from its caller for a while. */

@@ -43,10 +43,19 @@ export interface CallerActor extends Actor {
   /** Submits; `onOutcome` hears the end exactly once if the product holds its promise. Returns the job's id, "" when refused. */
   submit(job: JobPlan, onOutcome: (heard: HeardOutcome) => void): string;
   cancel(id: string): void;
+  /** Enqueues a job in the durable lane, and waits for its outcome. */
+  enqueue?(job: JobPlan, hear: EnqueueEnds): void;
+}
+
+/** What the caller of an enqueued job hears: at most one receipt, and one outcome after it. */
+export interface EnqueueEnds {
+  onReceipt(id: string): void;
+  onRefused(reason: string, maybeStored: boolean): void;
+  onEnd(heard: HeardOutcome): void;
 }
 
 /** A manager as a service, without its HTTP doors. */
-export function makeManager(bus: Bus, id: string): Actor {
+export function makeManager(bus: Bus, id: string, durable = false): Actor {
   const pools = new Pools({
     bus,
     id,
@@ -54,6 +63,7 @@ export function makeManager(bus: Bus, id: string): Actor {
     settings: toPoolSettings({}),
     maxPools: 8,
     graceMs: GRACE_MS,
+    durable,
   });
   const { runtime } = bus;
   const service = new ServiceApi({
@@ -99,7 +109,27 @@ export function makeWorker(bus: Bus, id: string, slots: number, handle: Handle):
 /** A program with the light client. */
 export function makeClient(bus: Bus): CallerActor {
   const client = new Client({ pool: POOL, connection: bus });
-  return caller(bus, client, () => []);
+  const enqueue = (job: JobPlan, hear: EnqueueEnds): void => void enqueueJob(client, job, hear);
+  return { ...caller(bus, client, () => []), enqueue };
+}
+
+async function enqueueJob(client: Client, job: JobPlan, hear: EnqueueEnds): Promise<void> {
+  const { wait: _wait, ...options } = optionsOf(job);
+  const { maxAttempts } = job;
+  let id = "";
+  try {
+    const receipt = await client.enqueue(payloadOf(job), {
+      ...options,
+      ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    });
+    id = receipt.id;
+    hear.onReceipt(id);
+    hear.onEnd(heardOf({ ok: true, id, result: await receipt.result() }));
+  } catch (thrown) {
+    const error = toPoolError(thrown);
+    if (id === "") hear.onRefused(error.reason, error.maybeExecuted);
+    else hear.onEnd(heardOf({ ok: false, id, error, worker: "", attempt: 0 }));
+  }
 }
 
 /** A program with a manager of its own. */

@@ -47,7 +47,8 @@ export class SimMesh {
     this.#network = network;
     this.#history = history;
     this.#plan = plan;
-    for (const each of plan.managers) this.#add(each, 0, (birth) => makeManager(this.#bus(birth), each.name));
+    for (const each of plan.managers)
+      this.#add(each, 0, (birth) => makeManager(this.#bus(birth), each.name, plan.lane));
     // a bare worker takes whatever comes
     for (const each of plan.workers)
       this.#add(each, each.kind === "bare" ? 0 : each.slots, (birth) => this.#makeWorker(each, birth));

@@ -32,6 +32,7 @@ export class Stage {
   /** The id of the last submission of each payload number, to cancel it. */
   readonly #ids = new Map<string, string>();
   #submissions = 0;
+  #enqueued = 0;
   #strangers = 0;
   #streams = 0;
 
@@ -47,6 +48,7 @@ export class Stage {
 
   #do(step: Step): void {
     if (step.do === "submit") return this.#submit(step.caller, step.job);
+    if (step.do === "enqueue") return this.#enqueue(step.caller, step.job);
     this.#parts.history.record({ kind: "step", step });
     this.#begin(step);
     const endsAtMs = endOf(step);
@@ -56,7 +58,7 @@ export class Stage {
     });
   }
 
-  #begin(step: Exclude<Step, StepOf<"submit">>): void {
+  #begin(step: Exclude<Step, StepOf<"submit" | "enqueue">>): void {
     const { mesh, network } = this.#parts;
     switch (step.do) {
       case "cancel":
@@ -150,6 +152,23 @@ export class Stage {
       history.record({ kind: "submit", caller, process: process.name, submission, job });
       const hear = (heard: HeardOutcome): void => history.record({ kind: "outcome", caller, submission, ...heard });
       this.#ids.set(`${caller} ${job.number}`, actor.submit(job, hear));
+    });
+  }
+
+  #enqueue(caller: string, job: JobPlan): void {
+    const { mesh, history } = this.#parts;
+    const actor = mesh.caller(caller);
+    const process = mesh.residents.get(caller)?.process;
+    if (actor?.enqueue === undefined || process === undefined) return;
+    process.receive(() => {
+      this.#enqueued += 1;
+      const about = { caller, enqueued: this.#enqueued };
+      history.record({ kind: "enqueue", ...about, process: process.name, job });
+      actor.enqueue?.(job, {
+        onReceipt: (id) => history.record({ kind: "receipt", ...about, id, reason: "", maybeStored: true }),
+        onRefused: (reason, maybeStored) => history.record({ kind: "receipt", ...about, id: "", reason, maybeStored }),
+        onEnd: (heard) => history.record({ kind: "ended", ...about, ...heard }),
+      });
     });
   }
 

@@ -14,6 +14,8 @@ export interface SeedRange {
   readonly without: readonly string[];
   /** Invariants that are not checked. */
   readonly unchecked: readonly string[];
+  /** Plans of the durable lane; default false. */
+  readonly lane?: boolean;
 }
 
 /** What came of it. */
@@ -41,7 +43,7 @@ export async function runSeeds(range: SeedRange): Promise<SeedSummary> {
     if (next >= end || (range.untilMs !== undefined && Date.now() >= range.untilMs)) return undefined;
     const first = next;
     next = Math.min(end, next + BATCH);
-    return { first, count: next - first, without: range.without };
+    return { first, count: next - first, without: range.without, lane: range.lane ?? false };
   };
   const isChecked = ({ invariant }: { readonly invariant: string }): boolean => !range.unchecked.includes(invariant);
   const onDone = (done: FromChild): void => {

@@ -1,5 +1,5 @@
 /** A child process that plays the seeds it is given. */
-import { generatePlan } from "../plans/generate.js";
+import { planOf } from "../plans/plan-of.js";
 import { simulate } from "../simulate.js";
 
 /** Seeds to play. */
@@ -7,6 +7,7 @@ export interface ToChild {
   readonly first: number;
   readonly count: number;
   readonly without: readonly string[];
+  readonly lane: boolean;
 }
 
 /** What came of them. */
@@ -17,11 +18,11 @@ export interface FromChild {
 
 process.on("message", (batch: ToChild) => void play(batch));
 
-async function play({ first, count, without }: ToChild): Promise<void> {
+async function play({ first, count, without, lane }: ToChild): Promise<void> {
   const failures: { seed: number; invariant: string }[] = [];
   const leftOut = new Set(without);
   for (let seed = first; seed < first + count; seed += 1) {
-    const { violations } = await simulate(generatePlan(seed, { without: leftOut }));
+    const { violations } = await simulate(planOf(seed, { without: leftOut, lane }));
     for (const invariant of new Set(violations.map((each) => each.invariant))) failures.push({ seed, invariant });
   }
   process.send?.({ count, failures } satisfies FromChild);

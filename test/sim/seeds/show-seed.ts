@@ -2,7 +2,7 @@
 
 import type { Plan } from "../plan.js";
 import { keepFound } from "../plans/found-plans.js";
-import { generatePlan } from "../plans/generate.js";
+import { planOf } from "../plans/plan-of.js";
 import { shrink } from "../plans/shrink.js";
 import { planText, traceLines, violationText } from "../report.js";
 import { simulate } from "../simulate.js";
@@ -17,11 +17,12 @@ export interface ShowOptions {
   readonly json: boolean;
   /** Keep the plan in found/ under this name. */
   readonly keep?: string | undefined;
+  readonly lane: boolean;
 }
 
 /** Prints a seed whose plan does not hold this invariant. */
 export async function showFailure(seed: number, invariant: string, options: ShowOptions): Promise<void> {
-  const found = generatePlan(seed, { without: new Set(options.without) });
+  const found = planOf(seed, { without: new Set(options.without), lane: options.lane });
   const fails = async (plan: typeof found): Promise<boolean> =>
     (await simulate(plan)).violations.some((each) => each.invariant === invariant);
   const plan = options.shrink ? await shrink(found, fails) : found;
