@@ -24,7 +24,7 @@ const NO_MANAGER_RETRY_MS = 100;
 const DOUBT_LIMIT_MS = 1_000;
 /** How often a manager is asked again for a job that it should have, in milliseconds. */
 const ASK_AGAIN_MS = 500;
-/** A manager that says nothing to a new job for this long has stalled, in milliseconds. */
+/** A manager that says nothing to a new job for this long, once that has reached the broker, has stalled, in milliseconds. */
 const SILENT_MANAGER_MS = 2_500;
 /** After this long a client looks for managers that are awake, in milliseconds. */
 const LOOK_FOR_MANAGERS_MS = 1_500;
@@ -40,6 +40,8 @@ export interface FailoverPorts {
   give(submission: Submission): boolean | PoolError;
   /** Asks one manager for a job that it took. Says whether the question left. */
   askAgain(submission: Submission): boolean;
+  /** Whether what left at this time, monotonic milliseconds, has reached the broker; look again when it has not. */
+  hasArrived(sentAtMs: number): boolean;
   /** Looks for managers that are awake. */
   callRoll(): void;
   /** Its earlier attempts are not wanted any more, and answers to them are not heard. @param upToAttempt the last of them */
@@ -301,8 +303,10 @@ export class Failover {
       if (silentMs < ASK_AGAIN_MS) continue;
       if (submission.isTaken) this.#askAgain(submission, nowMs);
       else if (submission.stranger !== "" && silentMs >= NO_MANAGER_LIMIT_MS) this.#failByStranger(submission);
-      else if (submission.state === "asking" && silentMs >= SILENT_MANAGER_MS) this.#submitElsewhere(submission, nowMs);
-      else hasSilent ||= submission.state === "asking" && silentMs >= LOOK_FOR_MANAGERS_MS;
+      else if (submission.state !== "asking" || silentMs < LOOK_FOR_MANAGERS_MS) continue;
+      else if (this.#ports.hasArrived(submission.sentAtMs) && silentMs >= SILENT_MANAGER_MS)
+        this.#submitElsewhere(submission, nowMs);
+      else hasSilent = true;
     }
     if (hasSilent) this.#ports.callRoll();
   }

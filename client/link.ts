@@ -6,6 +6,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER, JobResult } from "../mesh/job/job.js";
+import { Arrivals } from "../mesh/link/arrivals.js";
 import type { Bus } from "../mesh/link/bus.js";
 import { Inbox } from "../mesh/link/inbox.js";
 import { ReplyRouter } from "../mesh/link/reply-router.js";
@@ -41,6 +42,7 @@ export class ClientLink implements FailoverPorts {
   readonly #answers: ReplyRouter<Submission>;
   readonly #bundles: SubmissionBundles;
   readonly #rights: ClientRights;
+  readonly #arrivals: Arrivals;
   readonly #offBus: (() => void)[];
   #ticker: Timer | undefined;
 
@@ -49,6 +51,7 @@ export class ClientLink implements FailoverPorts {
     this.#subjects = subjects;
     this.#pool = pool;
     this.#failover = new Failover(this);
+    this.#arrivals = new Arrivals(bus);
     this.inbox = new Inbox(bus);
     this.#answers = new ReplyRouter(bus, {
       onReply: (submission, msg) => this.#onAnswer(submission, msg),
@@ -123,6 +126,10 @@ export class ClientLink implements FailoverPorts {
     const mayHaveRun = submission.state !== "unsent";
     const refusal = jobRefusal(submission.payload, submission.headers, payloadLimit(this.#bus), mayHaveRun);
     return refusal ?? (this.#giveToAwake(submission) || this.#giveToAny(submission));
+  }
+
+  hasArrived(sentAtMs: number): boolean {
+    return this.#arrivals.has(sentAtMs);
   }
 
   callRoll(): void {

@@ -52,7 +52,10 @@ export interface EnqueueParts {
 
 /** How long to try by default, in milliseconds: longer than an election among brokers. */
 export const ENQUEUE_TIMEOUT_MS = 15_000;
-/** How long an acknowledgement may take before the job is published again, and the wait between two tries, in milliseconds. */
+/**
+ * How long an acknowledgement may take, once the job has reached the broker, before the job is published again, and the
+ * wait between two tries, in milliseconds.
+ */
 const ACK_LIMIT_MS = 2_000;
 const RETRY_MS = 250;
 /**
@@ -74,7 +77,7 @@ export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<Store
   let maybeStored = false;
   for (;;) {
     const leftMs = given.limitMs - (runtime.now() - begunAtMs);
-    const answer = await tryOnce(parts, given, messageId, maybeStored, Math.min(ACK_LIMIT_MS, leftMs));
+    const answer = await tryOnce(parts, given, messageId, maybeStored, leftMs);
     if (answer instanceof PoolError) {
       if (!maybeStored) throw answer;
     } else if (answer.kind === "stored") {
@@ -133,13 +136,14 @@ async function tryOnce(
   { pool, level, id, payload, job, isNamed }: NewJob,
   messageId: string,
   isRepeated: boolean,
-  limitMs: number,
+  leftMs: number,
 ): Promise<PublishAnswer | PoolError> {
   const headers = encodeDurableJob({ ...job, check: job.check || isNamed || isRepeated });
   headers.append(NATS_HEADER.messageId, messageId);
   headers.append(NATS_HEADER.expectedStream, names.jobsStream(pool));
   try {
-    return await publisher.publish({ subject: names.job(pool, level, id), payload, headers }, Math.max(1, limitMs));
+    const message = { subject: names.job(pool, level, id), payload, headers };
+    return await publisher.publish(message, Math.max(1, Math.min(ACK_LIMIT_MS, leftMs)), leftMs);
   } catch (thrown) {
     return toPoolError(thrown);
   }

@@ -11,6 +11,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
 import { Deadlines } from "../job/containers.js";
+import { Arrivals } from "../link/arrivals.js";
 import type { Bus } from "../link/bus.js";
 import { ReplyRouter } from "../link/reply-router.js";
 import type { Timer } from "../link/runtime.js";
@@ -27,16 +28,21 @@ export interface StreamMessage {
 const MAX_UNDER_WAY = 1_024;
 const MAX_WAITING = 65_536;
 const TICK_MS = 20;
+const LONGEST_MS = 10_000;
+/** How often it is looked whether a message has left, in milliseconds. */
+const LOOK_EVERY_MS = 100;
 const SILENT: PublishAnswer = { kind: "silent" };
 
 class Pending {
   token = "";
   dueTick = 0;
   duePlace = 0;
+  sentAtMs = 0;
 
   constructor(
     readonly message: StreamMessage,
     readonly limitMs: number,
+    readonly longestMs: number,
     readonly settle: (answer: PublishAnswer) => void,
   ) {}
 }
@@ -45,6 +51,7 @@ export class StreamPublisher {
   readonly #bus: Bus;
   readonly #router: ReplyRouter<Pending>;
   readonly #deadlines = new Deadlines<Pending>(TICK_MS);
+  readonly #arrivals: Arrivals;
   #waiting: Pending[] = [];
   #nextWaiting = 0;
   #underWay = 0;
@@ -52,20 +59,22 @@ export class StreamPublisher {
 
   constructor(bus: Bus) {
     this.#bus = bus;
+    this.#arrivals = new Arrivals(bus);
     this.#router = new ReplyRouter(bus, { onReply: (pending, msg) => this.#onReply(pending, msg) });
   }
 
   /**
    * Publishes one message. Never rejects with what the stream says: that is the answer.
    *
-   * @param limitMs how long the acknowledgement may take, milliseconds
+   * @param limitMs how long the acknowledgement may take once the message has reached the broker, milliseconds
+   * @param longestMs how long both may take, milliseconds; default 10,000
    * @throws PoolError `bus_unavailable` while not connected, `pool_full` when too many wait in line
    */
-  publish(message: StreamMessage, limitMs: number): Promise<PublishAnswer> {
+  publish(message: StreamMessage, limitMs: number, longestMs = LONGEST_MS): Promise<PublishAnswer> {
     return new Promise((resolve, reject) => {
       try {
         this.#bus.requireConnected();
-        const pending = new Pending(message, limitMs, resolve);
+        const pending = new Pending(message, limitMs, Math.max(limitMs, longestMs), resolve);
         if (this.#underWay < MAX_UNDER_WAY) this.#send(pending);
         else this.#wait(pending);
       } catch (error) {
@@ -96,7 +105,8 @@ export class StreamPublisher {
     const { runtime } = this.#bus;
     const { subject, payload, headers } = pending.message;
     pending.token = this.#router.open(pending);
-    this.#deadlines.add(pending, runtime.now() + pending.limitMs);
+    pending.sentAtMs = runtime.now();
+    this.#deadlines.add(pending, pending.sentAtMs + pending.limitMs);
     this.#underWay += 1;
     this.#ticker ??= runtime.every(TICK_MS, () => this.#onTick());
     this.#bus.publish(subject, payload, { headers, reply: this.#router.subject(pending.token) });
@@ -108,7 +118,12 @@ export class StreamPublisher {
   }
 
   #onTick(): void {
-    for (const pending of this.#deadlines.expired(this.#bus.runtime.now())) this.#end(pending, SILENT);
+    const nowMs = this.#bus.runtime.now();
+    for (const pending of this.#deadlines.expired(nowMs)) {
+      const mayBeOnItsWay = nowMs < pending.sentAtMs + pending.longestMs && !this.#arrivals.has(pending.sentAtMs);
+      if (mayBeOnItsWay) this.#deadlines.add(pending, nowMs + LOOK_EVERY_MS);
+      else this.#end(pending, SILENT);
+    }
   }
 
   #end(pending: Pending, answer: PublishAnswer): void {

@@ -6,11 +6,13 @@ import { promisify } from "node:util";
 import { loaderOf, programFile } from "../support/program-file.js";
 import { knownFaults, knownInvariants } from "./known-kinds.js";
 import { generatePlan } from "./plans/generate.js";
+import { planOf } from "./plans/plan-of.js";
 import { traceLines } from "./report.js";
 import { runSeeds } from "./seeds/run-seeds.js";
 import { simulate } from "./simulate.js";
 
 const SEEDS = 2_000;
+const LANE_SEEDS = 400;
 const RUN = programFile("./run", import.meta.url);
 
 test("simulation - all invariants hold for 2,000 seeds", async () => {
@@ -27,11 +29,28 @@ test("simulation - all invariants hold for 2,000 seeds", async () => {
   assert.deepEqual(told, []);
 });
 
+test("simulation - all invariants hold for 400 seeds of the durable lane", async () => {
+  const { seeds, failures } = await runSeeds({
+    first: 1,
+    count: LANE_SEEDS,
+    without: knownFaults(),
+    unchecked: knownInvariants(),
+    lane: true,
+  });
+  assert.equal(seeds, LANE_SEEDS);
+  const told = [...failures].map(
+    ([invariant, failed]) => `${invariant}: npm run test:sim -- --lane --seed ${failed[0]} --seeds 1 --shrink --trace`,
+  );
+  assert.deepEqual(told, []);
+});
+
 test("simulation - one seed has one trace, in this process again and in another one", async () => {
-  for (const seed of [1, 2, 3, 5, 8, 13]) {
-    const first = await traceOf(seed);
-    await traceOf(seed + 1);
-    assert.equal(await traceOf(seed), first);
+  for (const lane of [false, true]) {
+    for (const seed of [1, 2, 3, 5, 8, 13]) {
+      const first = await traceOf(seed, lane);
+      await traceOf(seed + 1, lane);
+      assert.equal(await traceOf(seed, lane), first);
+    }
   }
   const elsewhere = await shownElsewhere(8);
   assert.ok(elsewhere.includes(await traceOf(8)), "another process has another trace");
@@ -54,6 +73,6 @@ async function shownElsewhere(seed: number): Promise<string> {
   return stdout;
 }
 
-async function traceOf(seed: number): Promise<string> {
-  return traceLines(await simulate(generatePlan(seed), { traced: true })).join("\n");
+async function traceOf(seed: number, lane = false): Promise<string> {
+  return traceLines(await simulate(planOf(seed, { lane }), { traced: true })).join("\n");
 }

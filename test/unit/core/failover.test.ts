@@ -11,6 +11,8 @@ const EMPTY = new Uint8Array(0);
 class Rig implements FailoverPorts {
   nowMs = 0;
   connected = true;
+  /** What left before this time has reached the broker. */
+  arrivedMs = Number.POSITIVE_INFINITY;
   readonly log: string[] = [];
   readonly watched = new Set<string>();
   readonly failover = new Failover(this);
@@ -26,6 +28,10 @@ class Rig implements FailoverPorts {
   askAgain({ id, manager }: Submission): boolean {
     this.log.push(`ask ${manager} for ${id}`);
     return true;
+  }
+
+  hasArrived(sentAtMs: number): boolean {
+    return sentAtMs < this.arrivedMs;
   }
 
   callRoll(): void {
@@ -158,6 +164,16 @@ test("failover - a manager that says nothing to a new job for 2.5 seconds has st
   rig.submit("a");
   assert.deepEqual(rig.pass(1_480), []);
   assert.deepEqual(rig.pass(1_000), ["call roll", "call roll"]);
+  assert.deepEqual(rig.pass(520), ["revoke a to 1000", "give a again"]);
+});
+
+test("failover - while a job has not reached the broker no manager is taken for stalled, and nothing is given again", () => {
+  const rig = new Rig();
+  rig.arrivedMs = 0;
+  rig.submit("a");
+  rig.pass(10_000);
+  assert.equal(rig.log.filter((line) => line !== "call roll").join(), "give a");
+  rig.arrivedMs = Number.POSITIVE_INFINITY;
   assert.deepEqual(rig.pass(520), ["revoke a to 1000", "give a again"]);
 });
 
