@@ -6,7 +6,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER, JobResult } from "../mesh/job/job.js";
-import { Arrivals } from "../mesh/link/arrivals.js";
+import { Arrivals } from "../mesh/link/broker/arrivals.js";
 import type { Bus } from "../mesh/link/bus.js";
 import { Inbox } from "../mesh/link/inbox.js";
 import { ReplyRouter } from "../mesh/link/reply-router.js";

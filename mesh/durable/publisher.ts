@@ -11,7 +11,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
 import { Deadlines } from "../job/containers.js";
-import { Arrivals } from "../link/arrivals.js";
+import { Arrivals } from "../link/broker/arrivals.js";
 import type { Bus } from "../link/bus.js";
 import { ReplyRouter } from "../link/reply-router.js";
 import type { Timer } from "../link/runtime.js";

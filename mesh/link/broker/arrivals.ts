@@ -6,7 +6,7 @@
  * its own message is still being written, or lies before a broker that stands still,
  * silence says nothing of the other, and to send again makes it worse.
  */
-import type { Bus } from "./bus.js";
+import type { Bus } from "../bus.js";
 
 /** The longest wait for a pong, in milliseconds; a connection without pongs is ended before. */
 const PONG_LIMIT_MS = 60_000;
