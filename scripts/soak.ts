@@ -2,7 +2,8 @@
  * The random mix of faults for as long as asked: `npm run test:soak -- --seconds 600 --seed 7`.
  *
  * Prints the seed, what was done, and what became of every job; exits with 1
- * when an invariant is broken. With --brokers 3 it runs on a cluster.
+ * when an invariant is broken. With --brokers 3 it runs on a cluster, with --lane
+ * jobs of the durable lane are part of the load.
  */
 import { copyFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     workers: { type: "string", default: "4" },
     brokers: { type: "string", default: "1" },
+    lane: { type: "boolean", default: false },
     history: { type: "string" },
   },
 });
@@ -27,17 +29,20 @@ async function main(): Promise<number> {
     console.error("soak: --seconds, --seed and --workers are numbers, --brokers is 1 or 3");
     return 2;
   }
-  console.log(`seed ${seed}, ${seconds} s, ${workers} workers, brokers: ${values.brokers}`);
+  console.log(
+    `seed ${seed}, ${seconds} s, ${workers} workers, brokers: ${values.brokers}${values.lane ? ", durable lane" : ""}`,
+  );
   const owner = ownOwner();
   try {
-    const rig = await Rig.start(owner, { brokers: values.brokers === "3" ? 3 : 1, quick: false });
-    const { faults, queue, outcomes } = await runMix(rig, { seed, seconds, workers });
+    const rig = await Rig.start(owner, { brokers: values.brokers === "3" ? 3 : 1, quick: false, lane: values.lane });
+    const { faults, queue, outcomes, lane } = await runMix(rig, { seed, seconds, workers, lane: values.lane });
     await rig.rest(20_000);
     await rig.end();
     if (values.history !== undefined) await copyFile(rig.history.path, values.history);
     print("faults", faults);
     print("outcomes", outcomes);
     print("total queue", { ...queue });
+    if (lane !== undefined) print("durable lane", { ...lane });
     const { violations, checked } = checkHistory(rig.history.read());
     for (const { invariant, what } of violations) console.log(`BROKEN ${invariant}: ${what}`);
     console.log(`${violations.length} broken of ${checked.join(" ")}; repeat with --seed ${seed}`);

@@ -35,6 +35,16 @@ export type FaultEvent =
       readonly renews?: boolean;
     }
   | OutcomeEvent
+  /** A caller has the receipt of a job of the durable lane. */
+  | { readonly kind: "enqueued"; readonly id: string; readonly idempotent: boolean }
+  /** Where it is when everything should be at rest. */
+  | {
+      readonly kind: "stored";
+      readonly id: string;
+      readonly as: "result" | "error" | "live" | "nothing";
+      /** Outcomes that the stream has told of. */
+      readonly outcomes: number;
+    }
   /** A handler begins and ends. */
   | {
       readonly kind: "start";

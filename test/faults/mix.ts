@@ -11,6 +11,7 @@ import { seededRandom } from "../support/random.js";
 import type { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "../support/wait.js";
 import { type TotalQueue, totalQueue } from "./invariants/outcome-rules.js";
+import { LaneLoad, type LaneReport } from "./lane-load.js";
 import type { Caller, Heard } from "./rig/caller.js";
 import type { Order } from "./rig/handler.js";
 import type { Rig } from "./rig/rig.js";
@@ -21,6 +22,8 @@ export interface MixOptions {
   readonly seed: number;
   readonly seconds: number;
   readonly workers: number;
+  /** Besides, jobs are enqueued in the durable lane; default false. */
+  readonly lane?: boolean;
 }
 
 /** What came of it. */
@@ -28,10 +31,12 @@ export interface MixReport {
   readonly faults: Readonly<Record<string, number>>;
   readonly queue: TotalQueue;
   readonly outcomes: Readonly<Record<string, number>>;
+  readonly lane?: LaneReport;
 }
 
 const SLOTS = 3;
 const TIMEOUT_MS = 15_000;
+const LANE_SEED = 1_000;
 
 /** The world of a mix, and everything that can happen to it. */
 class Mix {
@@ -167,7 +172,7 @@ class Mix {
 }
 
 /** Runs a mix and reports it; the history holds the proof. */
-export async function runMix(rig: Rig, { seed, seconds, workers }: MixOptions): Promise<MixReport> {
+export async function runMix(rig: Rig, { seed, seconds, workers, lane }: MixOptions): Promise<MixReport> {
   const random = seededRandom(seed);
   const mix = new Mix(rig, random);
   await mix.start(workers);
@@ -177,6 +182,8 @@ export async function runMix(rig: Rig, { seed, seconds, workers }: MixOptions): 
     over = true;
   });
   const loads = callers.map((caller, i) => mixedLoad(caller, seededRandom(seed + i + 1), () => over));
+  const laneLoad = lane ? await LaneLoad.start(rig, seededRandom(seed + LANE_SEED)) : undefined;
+  const enqueueing = laneLoad?.run(() => over);
   const endAt = performance.now() + seconds * 1_000;
   while (performance.now() < endAt) {
     await delay(300 + random() * 900);
@@ -185,11 +192,14 @@ export async function runMix(rig: Rig, { seed, seconds, workers }: MixOptions): 
   await mix.mend();
   over = true;
   const heard = (await Promise.all(loads)).flat();
+  await enqueueing;
   await settled(rig);
+  const report = await laneLoad?.rest();
   const outcomes: Record<string, number> = {};
   for (const { ok, reason } of heard)
     outcomes[ok ? "ok" : (reason ?? "")] = (outcomes[ok ? "ok" : (reason ?? "")] ?? 0) + 1;
-  return { faults: mix.faults, queue: totalQueue(rig.history.read()), outcomes };
+  const seen = { faults: mix.faults, queue: totalQueue(rig.history.read()), outcomes };
+  return report === undefined ? seen : { ...seen, lane: report };
 }
 
 /** Four lanes of jobs of every kind, some of them canceled. */

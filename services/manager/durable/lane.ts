@@ -193,7 +193,9 @@ export class DurableLane {
   /** Creates what is missing. @throws PoolError `bus_unavailable` when the broker has no JetStream */
   async start(): Promise<void> {
     await this.#provisionAtStart();
-    await Promise.all([...this.#parts.pools()].filter(isServed).map((pool) => this.#open(pool)));
+    // What the broker cannot do now is done by a tick: it may have been killed meanwhile.
+    const pools = [...this.#parts.pools()].filter(isServed);
+    await Promise.all(pools.map((pool) => this.#open(pool).catch((thrown) => this.#onFailure(pool.name, thrown))));
     this.#doors.start(this.#parts.served, this.#parts.servesEnqueue);
     this.#takeover = this.#makeTakeover();
     this.#takeover.start();

@@ -7,7 +7,8 @@ const atMostOnce: Rule = {
   invariant: "I3",
   looksAt: ["start"],
   check: (events) => {
-    const idempotent = new Set(pick(events, "submit").flatMap((event) => (event.idempotent ? [event.id] : [])));
+    const given = [...pick(events, "submit"), ...pick(events, "enqueued")];
+    const once = new Set(given.flatMap((event) => (event.idempotent ? [] : [event.id])));
     const accepted = new Set(pick(events, "accepted").map(({ id, attempt }) => `${id} ${attempt}`));
     const found: string[] = [];
     for (const [id, starts] of groupBy(pick(events, "start"), (event) => event.id)) {
@@ -15,7 +16,7 @@ const atMostOnce: Rule = {
       const renewed = pick(events, "submit").filter((event) => event.id === id && event.renews).length;
       if (new Set(attempts).size + renewed < attempts.length)
         found.push(`${id} ran twice as one attempt: ${attempts.join(", ")}`);
-      if (idempotent.has(id)) continue;
+      if (!once.has(id)) continue;
       const last = Math.max(...attempts);
       for (const attempt of attempts) {
         if (attempt < last && accepted.has(`${id} ${attempt}`)) {

@@ -43,6 +43,14 @@ export interface ServiceSetUp {
 
 const HANDLER = programFile("./handler", import.meta.url);
 
+/** How a rig begins. */
+export interface RigOptions {
+  readonly brokers: 0 | 1 | 3;
+  readonly quick: boolean;
+  /** Managers have the durable lane; default false. */
+  readonly lane?: boolean;
+}
+
 /** One scenario's world. */
 export class Rig {
   readonly owner: Owner;
@@ -54,25 +62,28 @@ export class Rig {
   readonly #services = new Map<string, Service>();
   readonly #slots = new Map<string, number>();
   readonly #callers: Caller[] = [];
+  readonly #lane: boolean;
   #placed = 0;
 
   /** Starts `brokers` brokers, one or a cluster, and listens. */
-  static async start(owner: Owner, options: { readonly brokers: 0 | 1 | 3; readonly quick: boolean }): Promise<Rig> {
+  static async start(owner: Owner, options: RigOptions): Promise<Rig> {
     const folder = await mkdtemp(join(tmpdir(), "poolmesh-faults-"));
     cleanUp(owner, () => rm(folder, { recursive: true, force: true }));
     const history = new History(join(folder, "history.ndjson"));
     cleanUp(owner, () => history.close());
-    const rig = new Rig(owner, history, options.quick);
-    if (options.brokers === 1) await rig.useBrokers([await startBroker(owner, { jetStream: false })]);
+    const { quick, lane = false } = options;
+    const rig = new Rig(owner, history, quick, lane);
+    if (options.brokers === 1) await rig.useBrokers([await startBroker(owner, { jetStream: lane })]);
     if (options.brokers === 3) await rig.useBrokers((await startCluster(owner, 3)).brokers);
     return rig;
   }
 
-  private constructor(owner: Owner, history: History, quick: boolean) {
+  private constructor(owner: Owner, history: History, quick: boolean, lane: boolean) {
     this.owner = owner;
     this.history = history;
     this.observer = new Observer(history);
     this.quick = quick;
+    this.#lane = lane;
   }
 
   /** Takes brokers that run, and listens. */
@@ -121,7 +132,8 @@ export class Rig {
 
   /** A manager process, not ready yet. */
   spawnManager(id: string, { via, env }: ServiceSetUp = {}): Service {
-    return this.#spawn("manager", id, via, { LISTEN: "127.0.0.1:0", GRACE_MS: "5000", ...env });
+    const lane = this.#lane ? { DURABLE: "true" } : {};
+    return this.#spawn("manager", id, via, { LISTEN: "127.0.0.1:0", GRACE_MS: "5000", ...lane, ...env });
   }
 
   /** A manager process that is ready. */

@@ -9,6 +9,8 @@ const SUBMIT: FaultEvent = { kind: "submit", id: "j", timeoutMs: 1_000, idempote
 const START: FaultEvent = { kind: "start", id: "j", attempt: 1, worker: "w", pid: 7 };
 const END: FaultEvent = { kind: "end", id: "j", attempt: 1, worker: "w", pid: 7, how: "returned" };
 const OK: FaultEvent = { kind: "outcome", id: "j", ok: true, attempt: 1, ran: { id: "j", attempt: 1, pid: 7 } };
+const ENQUEUED: FaultEvent = { kind: "enqueued", id: "j", idempotent: false };
+const STORED = { kind: "stored", id: "j", as: "result", outcomes: 1 } as const;
 const ACCEPTED: FaultEvent = { kind: "accepted", id: "j", attempt: 1, worker: "w" };
 const failed = (reason: string, message: string): FaultEvent => ({
   kind: "outcome",
@@ -62,6 +64,11 @@ const MUST_FAIL: readonly [InvariantId, string, Recorded[]][] = [
   ["I1", "a job with two outcomes", history(...WELL, OK)],
   ["I1", "an outcome that nobody asked for", history(START, OK)],
   ["I1", "an outcome more than a second after the deadline", history(SUBMIT, START, [OK, 2_001])],
+  ["I2", "a stored job without an outcome", history(ENQUEUED, START)],
+  ["I2", "a stored job that does not end", history(ENQUEUED, { ...STORED, as: "live" })],
+  ["I2", "two stored outcomes", history(ENQUEUED, START, END, { ...STORED, outcomes: 2 })],
+  ["I2", "a result of a job that never ran", history(ENQUEUED, STORED)],
+  ["I2", "a stored job that may run once, and ran twice", history(ENQUEUED, START, { ...START, attempt: 2 }, STORED)],
   ["I3", "one attempt that ran twice", history(SUBMIT, START, END, { ...START, worker: "v" }, OK)],
   ["I3", "a second run after an accepted one", history(SUBMIT, START, ACCEPTED, { ...START, attempt: 2 }, OK)],
   ["I4", "a busy slot at rest", history({ kind: "rest", seen: { busy: 1 }, wanted: { busy: 0 } })],
