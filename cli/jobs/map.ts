@@ -1,7 +1,8 @@
 /** `poolmesh map`: a job for each line or file, an NDJSON line for each outcome. */
 import type { Command } from "commander";
 import { Client } from "../../client/client.js";
-import type { PoolError } from "../../mesh/errors.js";
+import { PoolError } from "../../mesh/errors.js";
+import type { SubmitOptions } from "../../mesh/job/job.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT_CODES_HELP } from "../exit-codes.js";
 import { withLink } from "../link.js";
@@ -9,7 +10,9 @@ import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-optio
 import type { Shell } from "../shell.js";
 import { wholeNumber } from "../spec-options.js";
 import { addJobOptions, toSubmitOptions } from "./job-options.js";
+import { DurableStarter } from "./map/durable-starter.js";
 import { type MapFlags, MapRun } from "./map/map-run.js";
+import { type MapStarter, PatientStarter } from "./map/patient-starter.js";
 import { openSource } from "./map/sources.js";
 import { PoolScout } from "./pool-scout.js";
 import { doubtOf, WaitNote } from "./wait-note.js";
@@ -30,11 +33,17 @@ does a pool that no manager serves at its beginning, unless --wait-for-pool is g
 With --url, jobs that are under way when the connection breaks fail, since they may
 have run.
 
+With --durable RUN each job is stored before it runs, at a manager with --durable. The
+run goes on with the same command and the same inputs, whatever was killed meanwhile:
+what has ended under its name is told again and does not run again. Its name is kept
+with the outcomes, for 24 hours. A handler must bear to run twice.
+
 Examples:
   seq 1000 | poolmesh map adder > results.ndjson
   poolmesh map fetch --lines urls.txt --ordered --window 64
   poolmesh map digest --files "src/**/*.ts" --paths
   tail -f access.log | poolmesh map parse | jq .result
+  seq 1000000 | poolmesh map adder --durable november > results.ndjson
   seq 1000 | poolmesh map adder --url https://manager:8080 --ca-file ca.pem --token-file ci.token
 
 ${EXIT_CODES_HELP}`;
@@ -47,12 +56,14 @@ export function define(command: Command, shell: Shell): void {
     .option("--paths", "with --files: the payload is the path")
     .option("--ordered", "outcomes in the order of the inputs instead of as they come")
     .option("--skip <N>", "leave out the first N inputs", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+    .option("--durable <RUN>", "store each job under this name, to go on after any crash")
     .option("--window <N>", "jobs under way at once", wholeNumber(1, 65_536), 256)
     .addHelpText("after", HELP);
   addJobOptions(command);
   addUrlOptions(command, "call this manager over HTTP/2; no connection to the broker is needed");
   command.action(async (pool: string, flags: MapFlags & UrlFlags) => {
     checkName("pool", pool);
+    if (flags.durable !== undefined) checkRun(flags.durable, flags);
     const submitOptions = toSubmitOptions(shell, flags);
     const source = await openSource(shell, flags);
     const remote = readRemote(shell, flags);
@@ -65,11 +76,42 @@ export function define(command: Command, shell: Shell): void {
       const client = await Client.connect({ pool, connection: link.bus, prefix: link.subjects.prefix });
       try {
         const scoutOf = (onUnknown: (error: PoolError) => void) =>
-          flags.waitForPool ? new WaitNote(shell, doubtOf(link, pool)) : new PoolScout(link, pool, onUnknown);
-        shell.exitCode = await new MapRun(shell, pool, flags, source, scoutOf).run(client, submitOptions);
+          flags.waitForPool || flags.durable !== undefined
+            ? new WaitNote(shell, doubtOf(link, pool))
+            : new PoolScout(link, pool, onUnknown);
+        shell.exitCode = await new MapRun(shell, pool, flags, source, scoutOf).run(
+          starterOf(client, flags, submitOptions),
+          submitOptions,
+        );
       } finally {
         await client.close();
       }
     });
   });
+}
+
+/** Names of runs leave room for a place and a hash in the id of a job. */
+const MAX_RUN_LENGTH = 32;
+
+function checkRun(run: string, { url, wait, idempotent, waitForPool }: MapFlags & UrlFlags): void {
+  checkName("run", run);
+  const refuse = (why: string): never => {
+    throw new PoolError("invalid_argument", `durable: ${why}`, { field: "durable" });
+  };
+  if (run.length > MAX_RUN_LENGTH) refuse(`a name of at most ${MAX_RUN_LENGTH} characters`);
+  if (url !== undefined) refuse("needs the broker; not together with --url");
+  if (wait === false) refuse("stored jobs wait; not together with --no-wait");
+  if (idempotent || waitForPool)
+    refuse("stored jobs are idempotent and wait; leave out --idempotent and --wait-for-pool");
+}
+
+function starterOf(client: Client, { durable, skip, waitForPool }: MapFlags, submitOptions: SubmitOptions): MapStarter {
+  if (durable === undefined) return new PatientStarter(client, submitOptions, waitForPool);
+  const { timeoutMs, priority, client: who } = submitOptions;
+  const options = {
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(who === undefined ? {} : { client: who }),
+  };
+  return new DurableStarter(client, { name: durable, skip, options });
 }

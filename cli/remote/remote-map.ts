@@ -2,6 +2,7 @@
 import { PoolError } from "../../mesh/errors.js";
 import type { SubmitOptions } from "../../mesh/job/job.js";
 import { type MapFlags, MapRun } from "../jobs/map/map-run.js";
+import { PatientStarter } from "../jobs/map/patient-starter.js";
 import type { Source } from "../jobs/map/sources.js";
 import type { Scout } from "../jobs/pool-scout.js";
 import { remoteDoubtOf, WaitNote } from "../jobs/wait-note.js";
@@ -26,11 +27,12 @@ export async function mapRemote(map: RemoteMap): Promise<number> {
   const jobs = new RemoteJobs(url, map.remote, pool);
   await jobs.reach();
   try {
+    const starter = new PatientStarter(jobs, map.submitOptions, flags.waitForPool);
     const scoutOf = (onUnknown: (error: PoolError) => void) =>
       flags.waitForPool
         ? new WaitNote(shell, remoteDoubtOf(url, map.remote, pool))
         : takesItsWord(url, pool, onUnknown);
-    return await new MapRun(shell, pool, flags, source, scoutOf).run(jobs, map.submitOptions);
+    return await new MapRun(shell, pool, flags, source, scoutOf).run(starter, map.submitOptions);
   } finally {
     jobs.close();
   }

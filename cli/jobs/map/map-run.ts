@@ -13,7 +13,7 @@ import { Feed } from "./feed.js";
 import { againLines } from "./go-on.js";
 import type { MapInput } from "./map-input.js";
 import { outcomeLine } from "./outcome-line.js";
-import { isWithoutManager, type Jobs, PatientStarter } from "./patient-starter.js";
+import { isWithoutManager, type MapStarter } from "./patient-starter.js";
 import { DonePrefix } from "./prefix.js";
 import type { Source, SourceFlags } from "./sources.js";
 
@@ -22,6 +22,8 @@ export interface MapFlags extends JobFlags, SourceFlags {
   readonly ordered?: boolean;
   readonly window: number;
   readonly skip: number;
+  /** The name of the run whose jobs are stored. */
+  readonly durable?: string;
 }
 
 /** One run: inputs through jobs to lines. */
@@ -35,7 +37,7 @@ export class MapRun {
   readonly #lines: LineBatch;
   readonly #abort = new AbortController();
   readonly #scout: Scout;
-  #starter: PatientStarter | undefined;
+  #starter: MapStarter | undefined;
   /** Nobody serves the pool. */
   #unknown: PoolError | undefined;
   /** Settles when it is known why a manager says so. */
@@ -62,10 +64,8 @@ export class MapRun {
     this.#scout = scoutOf((error) => this.#giveUp(error));
   }
 
-  async run(client: Jobs, submitOptions: SubmitOptions): Promise<number> {
-    const { ordered, window, waitForPool = false } = this.#flags;
-    const { timeoutMs, wait } = submitOptions;
-    const starter = new PatientStarter(client, submitOptions, waitForPool);
+  async run(starter: MapStarter, { timeoutMs, wait }: Pick<SubmitOptions, "timeoutMs" | "wait">): Promise<number> {
+    const { ordered, window } = this.#flags;
     this.#starter = starter;
     if (wait === false) this.#scout.stop();
     const offSignal = this.#shell.onSignal((_signal, count) => this.#onSignal(count));
@@ -135,8 +135,12 @@ export class MapRun {
     if (count > 1) this.#abort.abort();
     else
       this.#say(
-        `stopping: waiting for ${plural(this.#starter?.underWay ?? 0, "job")} under way; once more cancels them`,
+        `stopping: waiting for ${plural(this.#starter?.underWay ?? 0, "job")} under way; once more ${this.#onceMore}`,
       );
+  }
+
+  get #onceMore(): string {
+    return this.#flags.durable === undefined ? "cancels them" : "waits no longer, and they go on";
   }
 
   #say(text: string): void {

@@ -20,12 +20,18 @@ export interface Jobs {
   cancel(id: string): Promise<void>;
 }
 
+/** What starts the jobs of a run. */
+export interface MapStarter extends JobStarter<MapInput> {
+  /** Jobs that have no outcome yet. */
+  readonly underWay: number;
+}
+
 /** Whether an error says that no manager at all takes jobs of the pool. */
 export function isWithoutManager({ reason, message, maybeExecuted }: PoolError): boolean {
   return reason === "bus_unavailable" && message === NO_MANAGER && !maybeExecuted;
 }
 
-export class PatientStarter implements JobStarter<MapInput> {
+export class PatientStarter implements MapStarter {
   readonly #client: Jobs;
   readonly #options: SubmitOptions;
   readonly #passing: ReadonlySet<Reason>;
