@@ -46,6 +46,8 @@ export interface HeartbeatParts {
   readonly pools: () => Iterable<Pool>;
   /** Jobs of a pool's durable lane that were given back after a failure and are not due. */
   readonly retrying: (pool: Pool) => number;
+  /** Jobs that wait in the stream of a pool's durable lane. */
+  readonly queued: (pool: Pool) => number;
 }
 
 export class Heartbeats {
@@ -96,7 +98,7 @@ export class Heartbeats {
   }
 
   #sendOne(pool: Pool): void {
-    const { bus, subjects, manager, scope, retrying } = this.#parts;
+    const { bus, subjects, manager, scope, retrying, queued } = this.#parts;
     const nowMs = bus.runtime.now();
     const ended = pool.totals.report(nowMs);
     this.#seq += 1n;
@@ -106,6 +108,7 @@ export class Heartbeats {
       ...(ended === undefined ? {} : { report: toReport(ended, nowMs) }),
       coveringStream: pool.dispatcher.stream ?? "",
       durableRetrying: retrying(pool),
+      durableQueued: BigInt(queued(pool)),
       pool: pool.name,
       seq: this.#seq,
       stopped: this.#stopped,

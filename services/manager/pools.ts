@@ -95,6 +95,7 @@ export class Pools extends Lifecycle {
       scope: { takesSubmissions: servesSubmit, allPools: options.pools === undefined },
       pools: () => this.shown(),
       retrying: (pool) => this.#durable?.of(pool)?.retrying(bus.runtime.now()) ?? 0,
+      queued: (pool) => this.#durable?.queued(pool) ?? 0,
     });
     this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send());
     const { jobEvents } = options.settings;
@@ -304,7 +305,8 @@ export class Pools extends Lifecycle {
     const all = this.#options.pools === undefined;
     for (const pool of this.#pools.values()) {
       this.#warnOfStream(pool);
-      if (all && isUnused(pool) && nowMs - pool.lastUsedAtMs > FORGET_AFTER_MS) this.#forget(pool);
+      const isWaitedFor = (this.#durable?.queued(pool) ?? 0) > 0;
+      if (all && isUnused(pool) && !isWaitedFor && nowMs - pool.lastUsedAtMs > FORGET_AFTER_MS) this.#forget(pool);
     }
     this.#heartbeats.send();
   }

@@ -28,6 +28,7 @@ import { type AskedJob, LaneDoors } from "./lane-doors.js";
 import { LaterLanes } from "./later/later-lanes.js";
 import { PoolLane } from "./pool-lane.js";
 import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
+import { QueueLengths } from "./queue-lengths.js";
 import { Takeover } from "./takeover.js";
 
 /** What it works with. */
@@ -70,6 +71,7 @@ export class DurableLane {
   readonly #offBus: (() => void)[];
   readonly #doors: LaneDoors;
   readonly #later: LaterLanes;
+  readonly #queues: QueueLengths;
   #takeover: Takeover | undefined;
   #ticker: Timer | undefined;
   #retryAtMs = 0;
@@ -81,6 +83,7 @@ export class DurableLane {
     this.names = new DurableNames(prefix);
     this.store = new LaneStore(bus);
     this.publisher = new StreamPublisher(bus);
+    this.#queues = new QueueLengths(this.store, this.names);
     const { names, store, publisher } = this;
     this.#doors = new LaneDoors({
       bus,
@@ -122,6 +125,12 @@ export class DurableLane {
   /** The lane of one pool; undefined when it has none yet. */
   of(pool: Pool): PoolLane | undefined {
     return this.#lanes.get(pool);
+  }
+
+  /** How many jobs of a pool wait in its stream; 0 without a lane. */
+  queued(pool: Pool): number {
+    const lane = this.#lanes.get(pool);
+    return lane === undefined ? 0 : this.#queues.of(pool, lane);
   }
 
   /** The lanes by pool. */
@@ -261,6 +270,7 @@ export class DurableLane {
     this.#each((lane) => lane.tick(nowMs));
     this.#later.tick(this.#openPools(), nowMs);
     this.#takeover?.tick(nowMs);
+    if (this.#parts.bus.connected) this.#queues.tick(this.#lanes, nowMs);
     if (this.#stopping || !this.#parts.bus.connected || nowMs < this.#retryAtMs) return;
     const current = new Set(this.#parts.pools());
     for (const [pool, lane] of this.#lanes) if (!current.has(pool)) this.#close(pool, lane);

@@ -99,6 +99,11 @@ export class PoolLane {
     return this.#held.size;
   }
 
+  /** Jobs that wait in the stream behind those that were pulled. */
+  get waiting(): number {
+    return this.#pulls.waiting;
+  }
+
   /** Jobs that wait after a failure which was seen here. */
   retrying(nowMs: number): number {
     return this.#givenBack.countWaiting(nowMs);

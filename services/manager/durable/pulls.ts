@@ -66,6 +66,11 @@ export class Pulls {
     return !this.#stopped && !this.#suspended;
   }
 
+  /** Jobs that wait at the broker, as it said last. */
+  get waiting(): number {
+    return this.#pullers.reduce((sum, puller) => sum + puller.waiting, 0);
+  }
+
   /** Called every 100 milliseconds. */
   tick(nowMs: number): void {
     if (nowMs - this.#rateAtMs >= RATE_EVERY_MS) this.#measureRate(nowMs);

@@ -1,8 +1,9 @@
 /**
  * KEDA's external scaler: how many workers a pool needs.
  *
- * Decided here: the metric is busy slots + parked jobs, and its target is the slots
- * of one worker. So KEDA asks for (busy + parked) ÷ slots workers. A pool that no
+ * Decided here: the metric is busy slots + parked jobs + jobs of the durable lane that
+ * wait in their stream, and its target is the slots of one worker. So KEDA asks for
+ * their sum ÷ slots workers. A pool that no
  * worker or manager has named yet is inactive. A meter that is cut off from the
  * broker answers with an error, so nothing is scaled by old values.
  * Metadata: `pool` (required), `slotsPerWorker` (default: the mean of its READY
@@ -65,7 +66,7 @@ export function getMetricSpec(state: MeterState, ref: ScaledObjectRef): GetMetri
   });
 }
 
-/** Busy slots + parked jobs. */
+/** Busy slots + parked jobs + jobs that wait in the durable lane. */
 export function getMetrics(state: MeterState, request: GetMetricsRequest): GetMetricsResponse {
   const pool = poolOf(request.scaledObjectRef);
   const name = metricName(pool);
@@ -73,14 +74,15 @@ export function getMetrics(state: MeterState, request: GetMetricsRequest): GetMe
     throw new PoolError("invalid_argument", `metricName: the metric of this pool is ${name}`, { field: "metricName" });
   }
   state.requireFresh();
-  const { busy, parked } = capacityOf(state, pool);
+  const { busy, parked, durableQueued } = capacityOf(state, pool);
+  const wanted = busy + parked + Number(durableQueued);
   return create(GetMetricsResponseSchema, {
-    metricValues: [{ metricName: name, metricValue: BigInt(busy + parked), metricValueFloat: busy + parked }],
+    metricValues: [{ metricName: name, metricValue: BigInt(wanted), metricValueFloat: wanted }],
   });
 }
 
 function hasWork(capacity: PoolCapacity): boolean {
-  return capacity.parked > 0 || capacity.busyAll > 0 || capacity.inFlight > 0;
+  return capacity.parked > 0 || capacity.busyAll > 0 || capacity.inFlight > 0 || capacity.durableQueued > 0n;
 }
 
 function capacityOf(state: MeterState, pool: string): PoolCapacity {

@@ -23,10 +23,19 @@ export interface ManagerSums {
   readonly parkedLimit: number;
   readonly oldestWaitMs: number;
   readonly inFlight: number;
+  /** Jobs of the durable lane that wait in the pool's stream: every manager tells of the same ones. */
+  readonly durableQueued: number;
 }
 
 /** What managers report when there are none. */
-export const NO_MANAGERS: ManagerSums = { managers: 0, parked: 0, parkedLimit: 0, oldestWaitMs: 0, inFlight: 0 };
+export const NO_MANAGERS: ManagerSums = {
+  managers: 0,
+  parked: 0,
+  parkedLimit: 0,
+  oldestWaitMs: 0,
+  inFlight: 0,
+  durableQueued: 0,
+};
 
 /** What a pool's capacity is computed from. */
 export interface CapacityParts {
@@ -116,7 +125,7 @@ export function sameCapacity(a: PoolCapacity, b: PoolCapacity): boolean {
 }
 
 const ADDED = ["slots", "busy", "busyAll", "parked", "parkedLimit", "conflicts", "managers", "inFlight"] as const;
-const ADDED_LARGE = ["jobsDone", "jobsFailed", "endedLastMinute", "failedLastMinute"] as const;
+const ADDED_LARGE = ["jobsDone", "jobsFailed", "endedLastMinute", "failedLastMinute", "durableQueued"] as const;
 const STATES = ["starting", "ready", "paused", "draining", "stopped", "lost"] as const;
 const STATE_FIELD: Readonly<Record<WorkerState, (typeof STATES)[number] | undefined>> = {
   [WorkerState.UNSPECIFIED]: undefined,
@@ -135,13 +144,14 @@ function count(workers: StateCounts, state: WorkerState): void {
 
 function managerFields(
   sums: ManagerSums,
-): Pick<PoolCapacity, "managers" | "parked" | "parkedLimit" | "oldestWaitMs" | "inFlight"> {
+): Pick<PoolCapacity, "managers" | "parked" | "parkedLimit" | "oldestWaitMs" | "inFlight" | "durableQueued"> {
   return {
     managers: uint32(sums.managers),
     parked: uint32(sums.parked),
     parkedLimit: uint32(sums.parkedLimit),
     oldestWaitMs: sums.oldestWaitMs,
     inFlight: uint32(sums.inFlight),
+    durableQueued: BigInt(sums.durableQueued),
   };
 }
 

@@ -156,6 +156,7 @@ function add(entries: Iterable<Entry>): ManagerSums {
     sums.parkedLimit += beat.parkedLimit;
     sums.inFlight += beat.inFlight;
     sums.oldestWaitMs = Math.max(sums.oldestWaitMs, beat.oldestWaitMs);
+    sums.durableQueued = Math.max(sums.durableQueued, Number(beat.durableQueued));
   }
   return sums;
 }
@@ -166,6 +167,7 @@ function same(a: ManagerSums, b: ManagerSums): boolean {
     a.parked === b.parked &&
     a.parkedLimit === b.parkedLimit &&
     a.inFlight === b.inFlight &&
+    a.durableQueued === b.durableQueued &&
     a.oldestWaitMs === b.oldestWaitMs
   );
 }

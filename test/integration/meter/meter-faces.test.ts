@@ -6,12 +6,14 @@ import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { Client } from "../../../client/client.js";
 import { ExternalScaler, type IsActiveResponse } from "../../../gen/externalscaler/externalscaler_pb.js";
 import { Health, type HealthCheckResponse } from "../../../gen/grpc/health/v1/health_pb.js";
 import { HeartbeatSchema, ManagerHeartbeatSchema, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { WorkerOp } from "../../../gen/poolmesh/v1/meter_pb.js";
 import { ServingStatus } from "../../../mesh/http/health.js";
 import type { Logger } from "../../../mesh/process/log.js";
+import { ManagerService } from "../../../services/manager/service.js";
 import { Meter } from "../../../services/meter/meter.js";
 import { Worker } from "../../../services/worker/worker.js";
 import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
@@ -267,4 +269,31 @@ test("a pool name is never taken for anything else: wildcards and protocol are r
   for (const pool of ["*", ">", "a.b", "a b", "a\r\nPUB x 1", "\u200b", "é", "x".repeat(64)]) {
     assert.equal((await errorOf(client.getCapacity({ pool }))).code, Code.InvalidArgument, JSON.stringify(pool));
   }
+});
+
+test("KEDA - jobs that are stored for a pool without workers wake it, and are counted once", async (t) => {
+  const bus = await connectBus(t, broker);
+  const pools = ["stored"];
+  const listen = LISTEN;
+  for (let i = 0; i < 2; i += 1) {
+    const manager = new ManagerService({ bus: { servers: broker.url }, listen, pools, durable: true });
+    cleanUp(t, () => manager.stop());
+    await manager.start();
+  }
+  const meter = await startMeter(t, broker, { pools });
+  const keda = createClient(ExternalScaler, createGrpcTransport({ baseUrl: meter.url }));
+  const ref = { name: "so", namespace: "ns", scalerMetadata: { pool: "stored" } };
+  assert.equal((await keda.isActive(ref)).result, false);
+  const client = await Client.connect({ pool: "stored", connection: bus });
+  cleanUp(t, () => client.close());
+  const receipts = await Promise.all([1, 2, 3].map((n) => client.enqueue(String(n))));
+  const metric = async (): Promise<bigint | undefined> =>
+    (await keda.getMetrics({ scaledObjectRef: ref })).metricValues[0]?.metricValue;
+  await eventually(async () => (await metric()) === 3n, { limitMs: 10_000, what: "three stored jobs" });
+  assert.equal((await keda.isActive(ref)).result, true);
+  const worker = new Worker({ pool: "stored", servers: broker.url, run: () => 1 });
+  cleanUp(t, () => worker.stop());
+  await worker.start();
+  await Promise.all(receipts.map((receipt) => receipt.result()));
+  await eventually(async () => (await metric()) === 0n, { limitMs: 10_000, what: "nothing stored any more" });
 });
