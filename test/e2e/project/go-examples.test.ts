@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { test } from "node:test";
+import { PermanentError } from "../../../mesh/errors.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
 import { foreignWorkerTests } from "../../support/core/foreign-worker.js";
 import { heldJob } from "../../support/core/held-job.js";
@@ -15,7 +16,7 @@ import { eventually, gate, within } from "../../support/wait.js";
 
 const skip = without("go");
 leakGuard();
-const mesh = await startMesh(WHOLE_FILE);
+const mesh = await startMesh(WHOLE_FILE, { manager: { durable: true } });
 
 test("the generated Go code is what proto/ gives", { skip }, async (t) => {
   const { code, stdout, stderr } = await run(t, "bash", ["scripts/check-go-gen.sh"], {
@@ -30,6 +31,25 @@ test("a Go program submits over gRPC and prints the result", { skip }, async (t)
   const submit = await goProgram(t, "submit");
   const { code, stdout, stderr } = await run(t, submit, ["-addr", mesh.managerAddress, "go-submit", "41"]);
   assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
+});
+
+test("a Go program stores a job, waits for it, and finds it again by its id", { skip }, async (t) => {
+  let runs = 0;
+  const add = (job: { payload: number }): number => {
+    runs += 1;
+    if (job.payload < 0) throw new PermanentError("negative");
+    return job.payload + 1;
+  };
+  await mesh.addWorker<number, number>({ pool: "go-stored", run: add }, t);
+  const enqueue = async (id: string, payload: string) =>
+    run(t, await goProgram(t, "enqueue"), ["-addr", mesh.managerAddress, "-id", id, "go-stored", payload]);
+  for (let i = 0; i < 2; i += 1) {
+    const { code, stdout, stderr } = await enqueue("once", "41");
+    assert.deepEqual([code, stdout, stderr], [0, "42\n", "stored as once\n"]);
+  }
+  assert.equal(runs, 1);
+  const failed = await enqueue("fails", "-1");
+  assert.deepEqual([failed.code, failed.stdout, failed.stderr], [1, "", "stored as fails\njob_rejected: negative\n"]);
 });
 
 test("a Go program hears our reason when its job fails", { skip }, async (t) => {

@@ -1,6 +1,7 @@
 /** The Python programs of examples/python against a real mesh: submit, receive capacity, be a worker. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PermanentError } from "../../../mesh/errors.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
 import { foreignWorkerTests } from "../../support/core/foreign-worker.js";
 import { heldJob } from "../../support/core/held-job.js";
@@ -15,7 +16,7 @@ import { eventually, gate, within } from "../../support/wait.js";
 const skip = without("python3");
 const FOLDER = "examples/python";
 leakGuard();
-const mesh = await startMesh(WHOLE_FILE);
+const mesh = await startMesh(WHOLE_FILE, { manager: { durable: true } });
 
 test("the generated Python code is what proto/ gives", { skip }, async (t) => {
   const python = await examplePython(t);
@@ -28,6 +29,33 @@ test("a Python program submits over gRPC and prints the result", { skip }, async
   const args = [`${FOLDER}/submit.py`, "--addr", mesh.managerAddress, "py-submit", "41"];
   const { code, stdout, stderr } = await run(t, await examplePython(t), args);
   assert.deepEqual([code, stdout, stderr], [0, "42\n", ""]);
+});
+
+test("a Python program stores a job, waits for it, and finds it again by its id", { skip }, async (t) => {
+  let runs = 0;
+  const add = (job: { payload: number }): number => {
+    runs += 1;
+    if (job.payload < 0) throw new PermanentError("negative");
+    return job.payload + 1;
+  };
+  await mesh.addWorker<number, number>({ pool: "py-stored", run: add }, t);
+  const enqueue = async (id: string, payload: string) =>
+    run(t, await examplePython(t), [
+      `${FOLDER}/enqueue.py`,
+      "--addr",
+      mesh.managerAddress,
+      "--id",
+      id,
+      "py-stored",
+      payload,
+    ]);
+  for (let i = 0; i < 2; i += 1) {
+    const { code, stdout, stderr } = await enqueue("once", "41");
+    assert.deepEqual([code, stdout, stderr], [0, "42\n", "stored as once\n"]);
+  }
+  assert.equal(runs, 1);
+  const failed = await enqueue("fails", "-1");
+  assert.deepEqual([failed.code, failed.stdout, failed.stderr], [1, "", "stored as fails\njob_rejected: negative\n"]);
 });
 
 test("a Python program hears UNIMPLEMENTED from what is not served", { skip }, async (t) => {

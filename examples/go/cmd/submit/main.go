@@ -6,13 +6,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"time"
-
-	"google.golang.org/grpc/status"
 
 	"example.com/poolmesh/edge"
 	poolmeshv1 "example.com/poolmesh/gen/poolmesh/v1"
@@ -29,7 +26,7 @@ func main() {
 	}
 	result, err := submit(*addr, caller, flag.Arg(0), []byte(flag.Arg(1)), *timeout)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, explain(err))
+		fmt.Fprintln(os.Stderr, edge.Explain(err))
 		os.Exit(1)
 	}
 	fmt.Printf("%s\n", result.GetPayload())
@@ -48,14 +45,4 @@ func submit(addr string, caller *edge.Caller, pool string, payload []byte, timeo
 		Pool:  pool,
 		Input: &poolmeshv1.SubmitRequest_Payload{Payload: payload},
 	})
-}
-
-// explain finds what Poolmesh says of an error in the details of its gRPC status.
-func explain(err error) error {
-	for _, detail := range status.Convert(err).Details() {
-		if e, ok := detail.(*poolmeshv1.ErrorDetail); ok {
-			return errors.New(e.GetReason() + ": " + e.GetMessage())
-		}
-	}
-	return err
 }

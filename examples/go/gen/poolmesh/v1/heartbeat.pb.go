@@ -458,8 +458,10 @@ type ManagerHeartbeat struct {
 	Report *PoolReport `protobuf:"bytes,21,opt,name=report,proto3" json:"report,omitempty"`
 	// Jobs of the durable lane that it gave back after a failure and that are not due.
 	DurableRetrying uint32 `protobuf:"varint,22,opt,name=durable_retrying,json=durableRetrying,proto3" json:"durable_retrying,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Jobs of the durable lane that wait in the pool's stream, as this manager knows: all managers tell of the same jobs.
+	DurableQueued uint64 `protobuf:"varint,24,opt,name=durable_queued,json=durableQueued,proto3" json:"durable_queued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ManagerHeartbeat) Reset() {
@@ -642,6 +644,13 @@ func (x *ManagerHeartbeat) GetReport() *PoolReport {
 func (x *ManagerHeartbeat) GetDurableRetrying() uint32 {
 	if x != nil {
 		return x.DurableRetrying
+	}
+	return 0
+}
+
+func (x *ManagerHeartbeat) GetDurableQueued() uint64 {
+	if x != nil {
+		return x.DurableQueued
 	}
 	return 0
 }
@@ -892,7 +901,7 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x13missing_permissions\x18\x1b \x03(\tR\x12missingPermissions\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc0\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe7\x06\n" +
 	"\x10ManagerHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x18\n" +
 	"\amanager\x18\x02 \x01(\tR\amanager\x12 \n" +
@@ -917,7 +926,8 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\tall_pools\x18\x13 \x01(\bR\ballPools\x12'\n" +
 	"\x0fcovering_stream\x18\x14 \x01(\tR\x0ecoveringStream\x12/\n" +
 	"\x06report\x18\x15 \x01(\v2\x17.poolmesh.v1.PoolReportR\x06report\x12)\n" +
-	"\x10durable_retrying\x18\x16 \x01(\rR\x0fdurableRetrying\x1a;\n" +
+	"\x10durable_retrying\x18\x16 \x01(\rR\x0fdurableRetrying\x12%\n" +
+	"\x0edurable_queued\x18\x18 \x01(\x04R\rdurableQueued\x1a;\n" +
 	"\rOutcomesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xde\x01\n" +

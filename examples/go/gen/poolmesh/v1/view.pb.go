@@ -155,8 +155,10 @@ type PoolCapacity struct {
 	FailedLastMinute uint64 `protobuf:"varint,17,opt,name=failed_last_minute,json=failedLastMinute,proto3" json:"failed_last_minute,omitempty"`
 	// JetStream streams that capture the pool's job subjects: they answer in the place of workers. At most 4.
 	CoveringStreams []string `protobuf:"bytes,18,rep,name=covering_streams,json=coveringStreams,proto3" json:"covering_streams,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Jobs of the durable lane that wait in the pool's stream; those that managers hold are parked or busy.
+	DurableQueued uint64 `protobuf:"varint,19,opt,name=durable_queued,json=durableQueued,proto3" json:"durable_queued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PoolCapacity) Reset() {
@@ -315,6 +317,13 @@ func (x *PoolCapacity) GetCoveringStreams() []string {
 	return nil
 }
 
+func (x *PoolCapacity) GetDurableQueued() uint64 {
+	if x != nil {
+		return x.DurableQueued
+	}
+	return 0
+}
+
 type StateCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Starting      uint32                 `protobuf:"varint,1,opt,name=starting,proto3" json:"starting,omitempty"`
@@ -413,7 +422,7 @@ const file_poolmesh_v1_view_proto_rawDesc = "" +
 	"\bconflict\x18\x05 \x01(\bR\bconflict\x129\n" +
 	"\n" +
 	"first_seen\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstSeen\x12&\n" +
-	"\x0fclock_offset_ms\x18\a \x01(\x01R\rclockOffsetMs\"\xe0\x04\n" +
+	"\x0fclock_offset_ms\x18\a \x01(\x01R\rclockOffsetMs\"\x87\x05\n" +
 	"\fPoolCapacity\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\rR\x05slots\x12\x12\n" +
@@ -434,7 +443,8 @@ const file_poolmesh_v1_view_proto_rawDesc = "" +
 	"\bbusy_all\x18\x0f \x01(\rR\abusyAll\x12*\n" +
 	"\x11ended_last_minute\x18\x10 \x01(\x04R\x0fendedLastMinute\x12,\n" +
 	"\x12failed_last_minute\x18\x11 \x01(\x04R\x10failedLastMinute\x12)\n" +
-	"\x10covering_streams\x18\x12 \x03(\tR\x0fcoveringStreams\"\xa1\x01\n" +
+	"\x10covering_streams\x18\x12 \x03(\tR\x0fcoveringStreams\x12%\n" +
+	"\x0edurable_queued\x18\x13 \x01(\x04R\rdurableQueued\"\xa1\x01\n" +
 	"\vStateCounts\x12\x1a\n" +
 	"\bstarting\x18\x01 \x01(\rR\bstarting\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\rR\x05ready\x12\x16\n" +
