@@ -28,8 +28,8 @@ import { type AskedJob, LaneDoors } from "./lane-doors.js";
 import { LaterLanes } from "./later/later-lanes.js";
 import { PoolLane } from "./pool-lane.js";
 import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
-import { QueueLengths } from "./queue-lengths.js";
 import { Takeover } from "./takeover.js";
+import { QueueLengths } from "./told/queue-lengths.js";
 
 /** What it works with. */
 export interface DurableLaneParts {

@@ -5,10 +5,10 @@
  * tells how many wait behind it. Without workers nothing is pulled: then the stream
  * is asked every two seconds. What managers hold is not counted: it is parked or runs.
  */
-import type { DurableNames } from "../../../mesh/durable/names.js";
-import type { LaneStore } from "../../../mesh/durable/store.js";
-import type { Pool } from "../pool/pool.js";
-import type { PoolLane } from "./pool-lane.js";
+import type { DurableNames } from "../../../../mesh/durable/names.js";
+import type { LaneStore } from "../../../../mesh/durable/store.js";
+import type { Pool } from "../../pool/pool.js";
+import type { PoolLane } from "../pool-lane.js";
 
 const ASK_EVERY_MS = 2_000;
 
