@@ -23,6 +23,9 @@ credential, and \`poolmesh token broker\` prints it for others. When everything 
 and all workers are READY it prints one line that begins with "ready"; with --json
 that line is one JSON object.
 
+What is enqueued (the durable lane) is stored in --store-dir, else in a folder that goes
+with the broker.
+
 Manager and meter listen on loopback. With --tls-cert-file, --tls-key-file and
 --policy-file they serve https to callers that the policy names, also beyond loopback:
 docs/security.md. --insecure does without, and every start says what that means.
@@ -45,6 +48,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--no-broker", "start no broker: use the one at the default address, or --servers")
     .option("--manager-listen <HOST:PORT>", "the manager's address (default 127.0.0.1:8080 or any port)", listen)
     .option("--meter-listen <HOST:PORT>", "the meter's address (default 127.0.0.1:8090 or any port)", listen)
+    .option("--no-durable", "no durable lane; there is one where the broker is started here, or with --durable")
     .option("--store-dir <DIR>", "where the broker's JetStream keeps its data; default a folder that goes with it")
     .addHelpText("after", HELP);
   addSpecs(command, { ...UP_SPECS, logLevel: { ...OPTIONS.logLevel, default: "warn" } });
@@ -93,7 +97,7 @@ function makeMesh(
     self: shell.self,
     env: shell.env,
     config,
-    flags: toFlags(options),
+    flags: toFlags({ ...options, durable: options.durable ?? !hasBroker }),
     own: options,
     workers: workerCount(config, options),
     startBroker: hasBroker
