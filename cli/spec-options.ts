@@ -37,6 +37,7 @@ function addSpec(command: Command, specs: OptionSpecs, name: string): void {
   const flag = spec.value === "" ? flagName(name) : `${flagName(name)} <${spec.value}>`;
   const option = new Option(flag, `${spec.help}${shownDefault(spec.default)}`);
   if (isBusOption.has(name)) option.helpGroup(BROKER_GROUP);
+  if (spec.many) option.argParser((text, before?: string) => (before === undefined ? text : `${before},${text}`));
   command.addOption(option);
 }
 

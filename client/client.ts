@@ -51,6 +51,9 @@ export interface ClientOptions extends PartOptions {
   timeoutMs?: number;
 }
 
+/** What a submission may say, and who hears that a manager has it. */
+type StartOptions = SubmitOptions & { readonly onTaken?: () => void };
+
 export class Client extends Lifecycle implements Submitter {
   readonly pool: string;
   readonly #options: ClientOptions & PoolOption;
@@ -147,7 +150,8 @@ export class Client extends Lifecycle implements Submitter {
     return new TypedClientPool(definition, { ...client.#starter, submit }, () => client.#openLane());
   }
 
-  detachSubmit(payload: Payload, options: SubmitOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
+  /** Besides what Submitter says: `onTaken` is called once, when a manager has said that it has the job. */
+  detachSubmit(payload: Payload, options: StartOptions & { onOutcome?: (outcome: Outcome) => void } = {}): string {
     const { onOutcome, ...rest } = options;
     return this.#start(toBytes(payload), rest, onOutcome ?? (() => {}));
   }
@@ -295,7 +299,7 @@ export class Client extends Lifecycle implements Submitter {
     newId: () => string,
   ): string {
     const { bus, link } = this.#open();
-    const { signal, onProgress } = options;
+    const { signal, onProgress, onTaken }: StartOptions = options;
     if (signal?.aborted) throw new PoolError("canceled", "the caller canceled the job");
     const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const spec = toJobSpec(payload, options, timeoutMs, payloadLimit(bus), newId);
@@ -307,7 +311,9 @@ export class Client extends Lifecycle implements Submitter {
     const events = this.#root.#events;
     const told = events === undefined ? onOutcome : telling(events, this.pool, onOutcome);
     const end = signal === undefined ? told : watched(signal, () => link.cancel(spec.id), told);
-    link.submit(new Submission(toHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress));
+    const submission = new Submission(toHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress);
+    submission.onTaken = onTaken;
+    link.submit(submission);
     events?.tell("job:submit", { pool: this.pool, id: spec.id });
     return spec.id;
   }

@@ -139,6 +139,9 @@ export class Failover {
   taken(submission: Submission, manager: string): void {
     if (submission.state === "ended") return;
     this.#move(submission, "taken", submission.isTaken ? submission.manager : manager);
+    const { onTaken } = submission;
+    submission.onTaken = undefined;
+    onTaken?.();
   }
 
   /** The manager that had the job does not know it any more. */

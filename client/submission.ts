@@ -37,6 +37,8 @@ export class Submission {
   bundle: readonly Submission[] | undefined;
   /** What answered in the place of a manager; "" for nothing. */
   stranger = "";
+  /** Hears once that a manager has it. */
+  onTaken: (() => void) | undefined;
   #state: SubmissionState = "unsent";
   #manager = "";
 

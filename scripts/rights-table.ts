@@ -23,8 +23,11 @@ export function rightsTableIn(text: string): string {
   return text.slice(text.indexOf(BEGIN) + BEGIN.length + 1, text.indexOf(END));
 }
 
-function needOf({ right, ofOthers }: RightLine): string {
+function needOf({ right, ofOthers, jobsIn }: RightLine): string {
   const least = leastRole(right);
+  if (ofOthers === "jobs" && jobsIn !== undefined) {
+    return `${least}; ${rolesWithout(right, ofOthers).join(" and ")}: ${jobsIn} without ids of jobs`;
+  }
   if (ofOthers === "jobs") return `${least}; ${rolesWithout(right, ofOthers).join(" and ")}: its own jobs`;
   return ofOthers === undefined ? least : `${least} for its own job, ${leastRole(ofOthers)} for any`;
 }

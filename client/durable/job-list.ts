@@ -17,6 +17,8 @@ export interface JobPageOptions {
   readonly limit?: number;
   /** Only those stored after the one with this sequence: `next` of the last page. */
   readonly after?: number;
+  /** Only jobs of this client; undefined for those of anybody. */
+  readonly onlyClient?: string | undefined;
   /** Gives up; what was read is the page. */
   readonly signal?: AbortSignal;
 }
@@ -39,7 +41,8 @@ export async function listJobs(parts: JobReadsParts, options: JobPageOptions): P
   const { pool, bus, names, store } = parts;
   const { state, after = 0, signal } = options;
   const limit = checkPageSize("limit", options.limit ?? DEFAULT_LIMIT);
-  if (state === "scheduled") return listLater(parts, limit, after, signal);
+  const isMeant = ({ job }: LiveJob): boolean => options.onlyClient === undefined || job?.client === options.onlyClient;
+  if (state === "scheduled") return listLater(parts, limit, after, signal, isMeant);
   const stream = names.jobsStream(pool);
   if ((await store.streamInfo(stream)) === undefined) throw noLane(pool);
   const reads = new JobReads(parts);
@@ -55,7 +58,8 @@ export async function listJobs(parts: JobReadsParts, options: JobPageOptions): P
       isAtEnd = stored === undefined;
       if (stored === undefined) break;
       from = stored.sequence + 1;
-      batch.push(reads.toLive(stored));
+      const job = reads.toLive(stored);
+      if (isMeant(job)) batch.push(job);
       if (bus.runtime.now() >= endAtMs || signal?.aborted) break;
     }
     const standings = batch.map((job) => (isUntouched(job) ? toLookup(job, undefined) : reads.liveStanding(job)));
@@ -71,6 +75,7 @@ async function listLater(
   limit: number,
   after: number,
   signal: AbortSignal | undefined,
+  isMeant: (job: LiveJob) => boolean,
 ): Promise<JobPage> {
   const { pool, bus, names, store } = parts;
   if ((await store.streamInfo(names.jobsStream(pool))) === undefined) throw noLane(pool);
@@ -82,7 +87,8 @@ async function listLater(
     const job = toLater(await store.nextDecisive(names.laterStream(pool), names.allLater(pool), from));
     if (job === undefined) return { jobs, next: undefined };
     from = job.sequence + 1;
-    if (names.isLaterJob(job.subject)) jobs.push(toLookup(reads.laterToLive(job), undefined));
+    const live = reads.laterToLive(job);
+    if (names.isLaterJob(job.subject) && isMeant(live)) jobs.push(toLookup(live, undefined));
     if (jobs.length >= limit || bus.runtime.now() >= endAtMs || signal?.aborted) return { jobs, next: from - 1 };
   }
 }

@@ -25,19 +25,25 @@ const DEFAULT_PAGE = 100;
 /** A call that reads or changes longer ends where it is, in milliseconds. */
 const CALL_LIMIT_MS = 5_000;
 
-/** One page, oldest first. @throws PoolError `invalid_argument`, `bus_unavailable` */
+/**
+ * One page, oldest first.
+ *
+ * @param told what the caller may know of a letter
+ * @throws PoolError `invalid_argument`, `bus_unavailable`
+ */
 export async function listDead(
   dead: DeadLetters,
   request: ListDeadRequest,
   runtime: Runtime,
   signal: AbortSignal,
+  told: (letter: DeadLetterMessage) => DeadLetterMessage,
 ): Promise<ListDeadResponse> {
   const size = checkPageSize("page_size", request.pageSize === 0 ? DEFAULT_PAGE : request.pageSize);
   const filter = { ...toFilter(request), after: fromPageToken(request.pageToken), limit: size };
   const endAtMs = runtime.now() + CALL_LIMIT_MS;
   const response = create(ListDeadResponseSchema, {});
   for await (const { letter, isMeant } of dead.scan(filter)) {
-    if (isMeant) response.letters.push(toDeadLetter(letter));
+    if (isMeant) response.letters.push(told(toDeadLetter(letter)));
     if (response.letters.length < size && runtime.now() < endAtMs && !signal.aborted) continue;
     response.nextPageToken = String(letter.sequence);
     return response;

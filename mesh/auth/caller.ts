@@ -67,6 +67,26 @@ export class Caller {
     return isGrantedAnywhere(this.#grants(), right);
   }
 
+  /** Whether it sees everybody's jobs. This and the three that follow are the one rule of who sees whose jobs. @param pool "" for all pools */
+  seesAllJobs(pool: string): boolean {
+    return this.may("jobs", pool);
+  }
+
+  /** Whose jobs alone it sees; undefined when it sees everybody's. @param pool "" for all pools */
+  onlyOwner(pool: string): string | undefined {
+    return this.seesAllJobs(pool) ? undefined : this.owner;
+  }
+
+  /** Whether it sees a job, its id included. @param owner whose job it is; "" when that is not known */
+  seesJob(pool: string, owner: string): boolean {
+    return owner === this.owner || this.seesAllJobs(pool);
+  }
+
+  /** Whether it reads what a job carries: payload, outcome, and what an error says beyond its reason. */
+  readsJob(pool: string, owner: string): boolean {
+    return this.isUnbounded || owner === this.owner || this.may("read", pool);
+  }
+
   /** Patterns of the pools in which it may. */
   poolsWith(right: Right): string[] {
     return poolsWith(this.#grants(), right);

@@ -44,8 +44,10 @@ export type PoolSource =
 export interface RightLine {
   readonly right: Right;
   readonly pool: PoolSource;
-  /** The right that is needed when the job is somebody else's; a list leaves out what it does not cover. */
+  /** The right that is needed when the job is somebody else's; an answer leaves out what it does not cover. */
   readonly ofOthers?: "cancel" | "read" | "jobs";
+  /** The answer is of workers, or of figures, and names jobs without their callers: who has not that right gets no names of jobs. */
+  readonly jobsIn?: "workers" | "figures";
   /** Each message of a stream is checked when its job starts, so that a refusal is that job's outcome. */
   readonly perJob?: true;
 }
@@ -63,7 +65,7 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${MANAGER}/DetachSubmit`]: { right: "submit", pool: "job.pool" },
   [`${MANAGER}/GetOutcome`]: { right: "submit", pool: "pool", ofOthers: "read" },
   [`${MANAGER}/Cancel`]: { right: "submit", pool: "pool", ofOthers: "cancel" },
-  [`${MANAGER}/ListWorkers`]: { right: "view", pool: "pool" },
+  [`${MANAGER}/ListWorkers`]: { right: "view", pool: "pool", ofOthers: "jobs", jobsIn: "workers" },
   [`${MANAGER}/DrainWorker`]: { right: "control", pool: "selector.pool" },
   [`${MANAGER}/PauseWorker`]: { right: "control", pool: "selector.pool" },
   [`${MANAGER}/ResumeWorker`]: { right: "control", pool: "selector.pool" },
@@ -73,7 +75,7 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${DURABLE}/GetJob`]: { right: "submit", pool: "pool", ofOthers: "read" },
   [`${DURABLE}/WaitOutcome`]: { right: "submit", pool: "pool", ofOthers: "read" },
   [`${DURABLE}/CancelJob`]: { right: "submit", pool: "pool", ofOthers: "cancel" },
-  [`${DURABLE}/ListJobs`]: { right: "view", pool: "pool" },
+  [`${DURABLE}/ListJobs`]: { right: "view", pool: "pool", ofOthers: "jobs" },
   [`${DURABLE}/ListDead`]: { right: "control", pool: "pool" },
   [`${DURABLE}/GetDead`]: { right: "control", pool: "pool" },
   [`${DURABLE}/RetryDead`]: { right: "control", pool: "selector.pool" },
@@ -81,7 +83,7 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${DURABLE}/PausePool`]: { right: "control", pool: "pool" },
   [`${DURABLE}/ResumePool`]: { right: "control", pool: "pool" },
   [`${DURABLE}/SetCron`]: { right: "control", pool: "pool" },
-  [`${DURABLE}/ListCron`]: { right: "view", pool: "pool" },
+  [`${DURABLE}/ListCron`]: { right: "view", pool: "pool", ofOthers: "jobs" },
   [`${DURABLE}/RemoveCron`]: { right: "control", pool: "pool" },
   [`${DURABLE}/GetLanes`]: { right: "view", pool: "pool" },
   [`${JOBS}/ListJobs`]: { right: "view", pool: "filter.pool", ofOthers: "jobs" },
@@ -89,10 +91,10 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${JOBS}/WatchJobs`]: { right: "view", pool: "filter.pool", ofOthers: "jobs" },
   [`${METER}/GetCapacity`]: { right: "view", pool: "pool" },
   [`${METER}/WatchCapacity`]: { right: "view", pool: "pool" },
-  [`${METER}/ListWorkers`]: { right: "view", pool: "pool" },
-  [`${METER}/WatchWorkers`]: { right: "view", pool: "pool" },
+  [`${METER}/ListWorkers`]: { right: "view", pool: "pool", ofOthers: "jobs", jobsIn: "workers" },
+  [`${METER}/WatchWorkers`]: { right: "view", pool: "pool", ofOthers: "jobs", jobsIn: "workers" },
   [`${METER}/GetHistory`]: { right: "view", pool: "pool" },
-  [`${METER}/GetJobStats`]: { right: "view", pool: "pool" },
+  [`${METER}/GetJobStats`]: { right: "view", pool: "pool", ofOthers: "jobs", jobsIn: "figures" },
   [`${METER}/ControlWorker`]: { right: "control", pool: "pool" },
   "/solpipe.WorkerStatus/OnStatus": { right: "view", pool: "header" },
   "/relay.Capacity/OnStatus": { right: "view", pool: "header" },

@@ -11,6 +11,8 @@ export interface EdgeOptions extends AccessOptions, Partial<TlsOptions> {
   readonly insecure?: boolean;
   /** Host names to answer to besides loopback ones. */
   readonly allowedHosts?: readonly string[];
+  /** Addresses and ranges of proxies whose `X-Forwarded-For` says who called them; default none. */
+  readonly trustedProxy?: readonly string[];
   /** Streams open at once; default 5,000. */
   readonly maxStreams?: number;
   /** With a policy, streams open at once to one caller; default 1,000. */
@@ -21,12 +23,12 @@ export interface EdgeOptions extends AccessOptions, Partial<TlsOptions> {
 export function edgeOf(
   options: EdgeOptions,
 ): Pick<HttpServerOptions, "access" | "tls" | (keyof EdgeOptions & keyof HttpServerOptions)> {
-  const { listen, insecure, allowedHosts, maxStreams, maxCallerStreams } = options;
+  const { listen, insecure, allowedHosts, trustedProxy, maxStreams, maxCallerStreams } = options;
   const { policyFile, controlToken, policyIntervalMs } = options;
   return {
     listen,
     access: withoutUnset({ policyFile, controlToken, policyIntervalMs }),
-    ...withoutUnset({ insecure, allowedHosts, maxStreams, maxCallerStreams, tls: tlsOf(options) }),
+    ...withoutUnset({ insecure, allowedHosts, trustedProxy, maxStreams, maxCallerStreams, tls: tlsOf(options) }),
   };
 }
 
@@ -36,11 +38,11 @@ export function edgeConfig(
   listen: Listen,
 ): EdgeOptions {
   const { tlsCertFile, tlsKeyFile, tlsClientCaFile, policyFile, controlToken } = config;
-  const { insecure, allowedHosts, maxStreams, maxCallerStreams } = config;
+  const { insecure, allowedHosts, trustedProxy, maxStreams, maxCallerStreams } = config;
   return {
     listen: config.listen ?? listen,
     ...withoutUnset({ tlsCertFile, tlsKeyFile, tlsClientCaFile, policyFile, controlToken }),
-    ...withoutUnset({ insecure, allowedHosts, maxStreams, maxCallerStreams }),
+    ...withoutUnset({ insecure, allowedHosts, trustedProxy, maxStreams, maxCallerStreams }),
   };
 }
 

@@ -23,8 +23,10 @@ import { reflectionRoutes } from "./reflection.js";
 import { CallGuard, type StreamLimits } from "./rpc/call-guard.js";
 import { type HttpRequest, type HttpResponse, isHttp2 } from "./rpc/exchange.js";
 import { serverGzip } from "./rpc/gzip.js";
+import { addressOf, nameAddress } from "./rpc/peer.js";
 import { Rpcs } from "./rpc/rpc.js";
 import { TlsFiles, type TlsOptions } from "./tls/tls-files.js";
+import { TrustedProxies } from "./trusted-proxies.js";
 
 /** How a program is served. */
 export interface HttpServerOptions {
@@ -36,6 +38,8 @@ export interface HttpServerOptions {
   insecure?: boolean;
   /** Host names to answer to besides loopback ones, and whose pages may call; lower case, without a port. */
   allowedHosts?: readonly string[];
+  /** Addresses and ranges of proxies whose `X-Forwarded-For` says who called them; default none. */
+  trustedProxy?: readonly string[];
   /** Who may do what; by default everybody may view and submit, and nobody may control workers. */
   access?: AccessOptions;
   /** Registers the program's services. @param gate checks what only a handler can know */
@@ -77,6 +81,7 @@ export class HttpServer extends Lifecycle {
   readonly #guard: CallGuard;
   readonly #gate: Gate;
   readonly #rule: OriginRule;
+  readonly #proxies: TrustedProxies | undefined;
   readonly #port: HttpPort;
   readonly #rpcs: Rpcs;
 
@@ -91,6 +96,8 @@ export class HttpServer extends Lifecycle {
       listenHost: options.listen.host.toLowerCase(),
       anyAddress: !isLoopback(options.listen.host),
     };
+    const { trustedProxy = [] } = options;
+    this.#proxies = trustedProxy.length === 0 ? undefined : new TrustedProxies(trustedProxy);
     this.#rpcs = new Rpcs(this.#router(), this.#gate, options.limits?.requestMs ?? DEFAULT_BODY_MS, this.#log);
     this.#port = new HttpPort({
       listen: options.listen,
@@ -145,6 +152,7 @@ export class HttpServer extends Lifecycle {
   #answer(req: HttpRequest, res: HttpResponse): void {
     req.on("error", () => {});
     res.on("error", () => {});
+    if (this.#proxies !== undefined) nameAddress(req, this.#proxies.addressOf(req, addressOf(req)));
     if (this.#guard.refusing && !isHttp2(req)) res.setHeader("connection", "close");
     if (!passGates(req, res, this.#rule)) return;
     if (this.#rpcs.answer(req, res)) return;

@@ -23,6 +23,8 @@ export interface OptionSpec<T> {
   readonly alias?: string;
   /** Secrets are read from the environment only and never printed. */
   readonly secret?: true;
+  /** A list whose flag may be given several times. */
+  readonly many?: true;
 }
 
 export type OptionSpecs = Record<string, OptionSpec<unknown>>;

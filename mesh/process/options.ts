@@ -5,6 +5,7 @@
  * made from the same declarations.
  */
 
+import { checkCidr } from "../http/trusted-proxies.js";
 import { MAX_TIMEOUT_MS } from "../wire/headers.js";
 import { isName } from "../wire/subjects.js";
 import { parseBrokerUrl, splitBrokerUrls } from "./broker-urls.js";
@@ -98,6 +99,13 @@ export const OPTIONS = {
     "listen beyond loopback without TLS or without a policy: anybody may read and submit",
   ),
   allowedHosts: option(hosts, [], "HOST,…", "Host names to answer to besides loopback ones"),
+  trustedProxy: option(
+    cidrs,
+    [],
+    "CIDR,…",
+    "proxies whose X-Forwarded-For says who called, such as 127.0.0.1; may be repeated; without it that header is ignored",
+    { many: true },
+  ),
   timeoutMs: option(
     integer(1, MAX_TIMEOUT_MS),
     30_000,
@@ -184,6 +192,7 @@ export const ACCESS_OPTIONS = [
   "policyFile",
   "insecure",
   "allowedHosts",
+  "trustedProxy",
 ] as const satisfies readonly OptionName[];
 
 /** The options of how a service is open to its callers. */
@@ -203,26 +212,23 @@ export function pick<N extends OptionName>(names: readonly N[]): { readonly [K i
   return Object.fromEntries(names.map((each) => [each, OPTIONS[each]])) as { [K in N]: (typeof OPTIONS)[K] };
 }
 
+/** What few options have. */
+type More = Pick<OptionSpec<unknown>, "alias" | "secret" | "many">;
+
 function option<T>(
   parse: (text: string) => T,
   fallback: undefined,
   value: string,
   help: string,
-  more?: { alias?: string; secret?: true },
+  more?: More,
 ): OptionSpec<T | undefined>;
-function option<T>(
-  parse: (text: string) => T,
-  fallback: T,
-  value: string,
-  help: string,
-  more?: { alias?: string; secret?: true },
-): OptionSpec<T>;
+function option<T>(parse: (text: string) => T, fallback: T, value: string, help: string, more?: More): OptionSpec<T>;
 function option<T>(
   parse: (text: string) => T,
   fallback: T | undefined,
   value: string,
   help: string,
-  more: { alias?: string; secret?: true } = {},
+  more: More = {},
 ): OptionSpec<T | undefined> {
   return { parse, default: fallback, value, help, ...more };
 }
@@ -295,6 +301,10 @@ function hosts(text: string): string[] {
     if (/^[a-z0-9.-]{1,253}$/.test(host)) return host;
     throw new Error("use host names without a port");
   });
+}
+
+function cidrs(text: string): string[] {
+  return text.split(",").map((each) => checkCidr(each.trim()));
 }
 
 function labels(text: string): Record<string, string> {

@@ -1,4 +1,4 @@
-/** Who calls: the address at the other end of the connection. */
+/** Who calls: the address at the other end of the connection, or the one that a trusted proxy names. */
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { HttpRequest } from "./exchange.js";
 
@@ -10,9 +10,17 @@ export function peerOf(context: HandlerContext): string {
   return context.values.get(peerKey);
 }
 
-/** The address at the other end of a request's connection. */
+/** Addresses that trusted proxies have named. */
+const NAMED = new WeakMap<HttpRequest, string>();
+
+/** From now on a request counts as one from this address. */
+export function nameAddress(req: HttpRequest, address: string): void {
+  NAMED.set(req, address);
+}
+
+/** The address from which a request comes. */
 export function addressOf(req: HttpRequest): string {
-  return req.socket.remoteAddress ?? "";
+  return NAMED.get(req) ?? req.socket.remoteAddress ?? "";
 }
 
 /**

@@ -1,9 +1,9 @@
 /**
  * JobService over Connect, gRPC and gRPC-Web.
  *
- * Decided here: whose jobs a caller sees. Who may see everybody's sees all; any other
- * caller its own, as if there were no others. Payloads, and what errors say beyond their
- * reason, are shown to who may read any outcome, and to the one whose job it is.
+ * Who may see everybody's jobs sees all; any other caller its own, as if there were no
+ * others (mesh/auth/caller.ts). Payloads, and what errors say beyond their reason, are shown
+ * to who may read any outcome, and to the one whose job it is.
  */
 import { create } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
@@ -14,6 +14,7 @@ import {
   WatchJobsResponseSchema,
 } from "../../../gen/poolmesh/v1/job_pb.js";
 import { callerOf, type Gate } from "../../../mesh/auth/gate.js";
+import { withErrorFor } from "../../../mesh/auth/shown.js";
 import type { EventBatch } from "../../../mesh/inspect/follow-jobs.js";
 import type { AllJobs, Viewer } from "../inspect/all-jobs.js";
 
@@ -28,18 +29,20 @@ export function jobRoutes(router: ConnectRouter, { jobs, gate }: JobRoutesParts)
   const service: ServiceImpl<typeof JobService> = {
     async listJobs(request, context) {
       const page = await jobs.list(request, viewerOf(context, request.filter?.pool ?? ""));
-      return { ...page, jobs: page.jobs?.map((job) => withErrorOf(job, context)) ?? [] };
+      return { ...page, jobs: page.jobs.map((job) => told(job, context)) };
     },
     async getJob({ pool, jobId }, context) {
       const job = await jobs.get(pool, jobId, { ...viewerOf(context, pool), payloads: true });
-      return { job: withErrorOf(withReadable(job, context, gate), context) };
+      return { job: told(withReadable(job, context, gate), context) };
     },
     async *watchJobs({ filter }, context) {
       const viewer = viewerOf(context, filter?.pool ?? "");
       const batches = await jobs.watch(filter, viewer, context.signal);
       yield toResponse({ events: [], dropped: 0, oneIn: 1 });
       for await (const { events, ...counts } of batches) {
-        yield toResponse({ ...counts, events: events.map((event) => withErrorOf(event, context)) });
+        // The caller's rights may be fewer than they were when the stream began.
+        const seen = events.filter(({ pool, client }) => callerOf(context).seesJob(pool, client));
+        yield toResponse({ ...counts, events: seen.map((event) => told(event, context)) });
       }
       context.signal.throwIfAborted();
     },
@@ -47,30 +50,25 @@ export function jobRoutes(router: ConnectRouter, { jobs, gate }: JobRoutesParts)
   router.service(JobService, service);
 }
 
+/** What the caller may know of one job. */
+function told<J extends Pick<JobView, "error" | "client" | "pool">>(job: J, context: HandlerContext): J {
+  return withErrorFor(callerOf(context), job.pool, job);
+}
+
 function viewerOf(context: HandlerContext, pool: string): Viewer {
-  const caller = callerOf(context);
-  return caller.may("jobs", pool) ? {} : { onlyClient: caller.owner };
+  return { onlyClient: callerOf(context).onlyOwner(pool) };
 }
 
 /** Without its payload and result, unless the caller may read them. To read another caller's is written down. */
 function withReadable(job: JobView, context: HandlerContext, gate: Gate): JobView {
   const caller = callerOf(context);
-  if ((job.payload ?? job.result) === undefined || caller.isUnbounded || job.client === caller.owner) return job;
-  if (caller.may("read", job.pool)) {
-    gate.require(context, "read", job.pool, job.jobId);
+  if ((job.payload ?? job.result) === undefined) return job;
+  if (caller.readsJob(job.pool, job.client)) {
+    if (!caller.isUnbounded && job.client !== caller.owner) gate.require(context, "read", job.pool, job.jobId);
     return job;
   }
   const { payload: _payload, result: _result, ...rest } = job;
   return rest;
-}
-
-/** Without what its error says and the handler's code for it, unless the caller may read outcomes: both may quote a payload. */
-function withErrorOf<J extends Pick<JobView, "error" | "client" | "pool">>(job: J, context: HandlerContext): J {
-  const caller = callerOf(context);
-  if (job.error === undefined || caller.isUnbounded || job.client === caller.owner || caller.may("read", job.pool)) {
-    return job;
-  }
-  return { ...job, error: { ...job.error, message: "", code: "" } };
 }
 
 function toResponse({ events, dropped, oneIn }: EventBatch): WatchJobsResponse {

@@ -59,7 +59,7 @@ export class RpcJobs {
     return toResponse(request.input.case, outcome.result);
   }
 
-  /** Takes one job and answers with its id. @throws PoolError why it was refused */
+  /** Takes one job and answers with its id, once the owner of that id has it. @throws PoolError why it was refused */
   async detach(job: SubmitRequest | undefined, context: HandlerContext): Promise<string> {
     const request = requireJob(job);
     const pool = await this.#poolOf(request, context.signal);
@@ -68,6 +68,7 @@ export class RpcJobs {
       ended = outcome;
     };
     const id = this.#take(pool, request, this.#optionsOf(pool, request, context), onEnd, true);
+    await unlessAborted(this.#away.whenTaken(pool, id), context.signal);
     if (pool.isKnown) return id;
     // The job leaves at the end of this turn; the broker says that nobody listens before it answers a flush.
     await new Promise<void>((resolve) => this.#bus.runtime.endOfTurn(resolve));
@@ -252,8 +253,7 @@ async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<
     giveUp = resolve;
   });
   signal.addEventListener("abort", giveUp);
-  await Promise.race([work, aborted]);
-  signal.removeEventListener("abort", giveUp);
+  await Promise.race([work, aborted]).finally(() => signal.removeEventListener("abort", giveUp));
 }
 
 /** With the id of somebody else's job a caller would hear that job's outcome. @throws PoolError `duplicate_job` */

@@ -1,7 +1,8 @@
 /** ManagerService over Connect, gRPC and gRPC-Web. Decides nothing: messages in, the pools' answers out. */
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { ManagerService, type WorkerSelector } from "../../../gen/poolmesh/v1/manager_pb.js";
-import type { Gate } from "../../../mesh/auth/gate.js";
+import { callerOf, type Gate } from "../../../mesh/auth/gate.js";
+import { withoutJobs } from "../../../mesh/auth/shown.js";
 import { PoolError } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { checkName } from "../../../mesh/wire/subjects.js";
@@ -54,7 +55,10 @@ function workerMethods({
   control,
 }: ManagerRoutesParts): Methods<"listWorkers" | "drainWorker" | "pauseWorker" | "resumeWorker" | "resizeWorker"> {
   return {
-    listWorkers: ({ pool, labels }) => ({ workers: listWorkers(pools, pool, labels) }),
+    listWorkers: ({ pool, labels }, context) => {
+      const workers = listWorkers(pools, pool, labels);
+      return { workers: callerOf(context).seesAllJobs(pool) ? workers : workers.map(withoutJobs) };
+    },
     async drainWorker({ selector, wait }, { signal }) {
       return { workers: await control.ask(toSelector(selector), { op: "drain", wait }, signal) };
     },

@@ -25,6 +25,8 @@ interface AwayJob {
   readonly waiting: Set<OnEnd>;
   /** It goes on when nobody waits for it. */
   detached: boolean;
+  /** Resolves when its owner says that it has the job, or when it has ended; rejects with why nobody took it. */
+  readonly taken: Promise<void>;
 }
 
 export class AwayJobs {
@@ -72,6 +74,15 @@ export class AwayJobs {
     return this.#jobs.get(keyOf(pool, id))?.client;
   }
 
+  /**
+   * Resolves when the owner of a job that was submitted here has it, so that nobody else can have its id; at once for any other.
+   *
+   * @throws PoolError why nobody took it, such as `duplicate_job`
+   */
+  async whenTaken(pool: Pool, id: string): Promise<void> {
+    await this.#jobs.get(keyOf(pool, id))?.taken;
+  }
+
   /** One more waits for a job that is live at its owner; false when none of this id was submitted here. */
   listen(pool: Pool, id: string, onEnd: OnEnd, signal: AbortSignal): boolean {
     const job = this.#jobs.get(keyOf(pool, id));
@@ -97,14 +108,24 @@ export class AwayJobs {
   }
 
   #start(pool: Pool, id: string, payload: Uint8Array, options: SubmitOptions): AwayJob {
-    const job: AwayJob = { payload, client: options.client ?? "", waiting: new Set(), detached: false };
+    let onTaken = (): void => {};
+    let onRefused = (_: PoolError): void => {};
+    const taken = new Promise<void>((resolve, reject) => {
+      onTaken = resolve;
+      onRefused = reject;
+    });
+    // Not everybody waits for it.
+    taken.catch(() => {});
+    const job: AwayJob = { payload, client: options.client ?? "", waiting: new Set(), detached: false, taken };
     const key = keyOf(pool, id);
     const onOutcome = (outcome: Outcome): void => {
       this.#jobs.delete(key);
+      if (outcome.ok || outcome.attempt > 0 || outcome.error.maybeExecuted) onTaken();
+      else onRefused(outcome.error);
       if (job.detached) this.#keep(pool, payload, options, outcome);
       for (const onEnd of job.waiting) onEnd(outcome);
     };
-    this.#clientOf(pool.name).detachSubmit(payload, { ...options, onOutcome });
+    this.#clientOf(pool.name).detachSubmit(payload, { ...options, onOutcome, onTaken });
     this.#jobs.set(key, job);
     return job;
   }

@@ -12,10 +12,13 @@ import { DeadLetters } from "../../../client/durable/dead-letters.js";
 import { changeDead, listDead } from "../../../client/durable/rpc-dead.js";
 import { toLanes } from "../../../client/durable/rpc-lanes.js";
 import {
+  type DeadLetter,
   type DurableService,
   type GetLanesResponse,
   GetLanesResponseSchema,
 } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { callerOf } from "../../../mesh/auth/gate.js";
+import { withErrorFor } from "../../../mesh/auth/shown.js";
 import { readLanes } from "../../../mesh/durable/lanes-view.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
@@ -70,9 +73,9 @@ export class MeterLane {
   get methods(): Methods {
     return {
       getLanes: ({ pool }) => (pool === "" ? this.#allLanes() : this.#lanes(checkName("pool", pool))),
-      listDead: (request, { signal }) => {
-        const dead = this.#dead(request.pool);
-        return listDead(dead, request, this.#open().bus.runtime, signal);
+      listDead: (request, context) => {
+        const told = (letter: DeadLetter): DeadLetter => withErrorFor(callerOf(context), request.pool, letter);
+        return listDead(this.#dead(request.pool), request, this.#open().bus.runtime, context.signal, told);
       },
       retryDead: ({ selector }, { signal }) => {
         const dead = this.#changeable(selector?.pool);

@@ -16,6 +16,8 @@ import {
   type ListWorkersResponse,
   ListWorkersResponseSchema,
 } from "../../../gen/poolmesh/v1/meter_pb.js";
+import type { Caller } from "../../../mesh/auth/caller.js";
+import { withoutJobs } from "../../../mesh/auth/shown.js";
 import { checkName } from "../../../mesh/wire/subjects.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
@@ -36,14 +38,15 @@ export function getCapacity(state: MeterState, request: GetCapacityRequest): Get
 }
 
 /** Rows now, in the order of pools and workers. @throws PoolError as {@link getCapacity} */
-export function listWorkers(state: MeterState, request: ListWorkersRequest): ListWorkersResponse {
+export function listWorkers(state: MeterState, request: ListWorkersRequest, caller: Caller): ListWorkersResponse {
   const filter = toFilter(request);
   state.requirePool(filter.pool);
   const rows = [...state.view.workers(filter)].sort((a, b) => (a.key < b.key ? -1 : 1));
   const nowMs = state.nowMs();
   const wallMs = state.wallMs();
+  const workers = rows.map((row) => toWorkerView(row, nowMs, wallMs));
   return create(ListWorkersResponseSchema, {
-    workers: rows.map((row) => toWorkerView(row, nowMs, wallMs)),
+    workers: caller.seesAllJobs(filter.pool) ? workers : workers.map(withoutJobs),
     freshness: state.freshnessNow(),
   });
 }
@@ -66,18 +69,20 @@ export function getHistory(state: MeterState, clock: ClockWork, request: GetHist
 /**
  * How the jobs of one pool ended. Everything is 0 for a pool of which no manager tells.
  *
- * @param mayRead whether the caller may read what the errors of others say
+ * It does not tell whose the single jobs are, so they are for a caller who sees everybody's.
+ *
  * @throws PoolError `invalid_argument`, `unknown_pool`, `bus_unavailable`
  */
-export function getJobStats(state: MeterState, { pool }: GetJobStatsRequest, mayRead: boolean): GetJobStatsResponse {
+export function getJobStats(state: MeterState, { pool }: GetJobStatsRequest, caller: Caller): GetJobStatsResponse {
   state.requirePool(checkName("pool", pool));
   const { jobs } = state.view;
   const nowMs = state.nowMs();
   const window = jobs.window(pool);
   window?.advance(nowMs);
+  const samples = (list: SampleList) => (caller.seesAllJobs(pool) ? jobs.listed(pool, list, nowMs) : []);
   const listed = (list: SampleList): MessageInitShape<typeof JobSampleSchema>[] =>
-    jobs.listed(pool, list, nowMs).map(({ sample, endedAtMs }) => {
-      const told = mayRead ? sample : { ...sample, code: "", message: "" };
+    samples(list).map(({ sample, endedAtMs }) => {
+      const told = caller.readsJob(pool, "") ? sample : { ...sample, code: "", message: "" };
       return { ...told, endedAgoMs: Math.max(0, nowMs - endedAtMs) };
     });
   const quantiles = (timed: Timed) => toQuantiles(window?.quantiles(timed));

@@ -33,10 +33,10 @@ export function meterRoutes(router: ConnectRouter, { state, clock, control, lane
   router.service(MeterService, {
     getCapacity: (request) => getCapacity(state, request),
     watchCapacity: (request, context) => streams.watchCapacity(request, context),
-    listWorkers: (request) => listWorkers(state, request),
+    listWorkers: (request, context) => listWorkers(state, request, callerOf(context)),
     watchWorkers: (request, context) => streams.watchWorkers(request, context),
     getHistory: (request) => getHistory(state, clock, request),
-    getJobStats: (request, context) => getJobStats(state, request, callerOf(context).may("read", request.pool)),
+    getJobStats: (request, context) => getJobStats(state, request, callerOf(context)),
     controlWorker: (request, context) => control.control(request, context.signal),
   });
   // The others of its RPCs are the managers'.

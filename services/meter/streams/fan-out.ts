@@ -46,23 +46,30 @@ export class Broadcast<V, Desc extends DescMessage> {
 /** What a stream sends: a message of a delta, and the version that it carries. */
 type Versioned<Desc extends DescMessage> = MessageShape<Desc> & { version: bigint };
 
+/** What some readers of a topic are told. */
+interface Told<V, Desc extends DescMessage> {
+  readonly broadcast: Broadcast<V, Desc>;
+  /** Makes a new message of a delta, without a version; the same for all readers of this broadcast. */
+  readonly toMessage: (delta: Delta<V>) => Versioned<Desc>;
+}
+
 /**
  * Sends what a reader gets until the call ends: the first message by Connect,
  * since it carries the headers, the others as frames where that can be.
  *
- * @param toMessage makes a new message of a delta, without a version; the same for all readers of a topic
+ * @param told what its caller is told at this moment
  * @throws the reason of the call's signal
  */
 export async function* fanOut<V, Desc extends DescMessage>(
   reader: Reader<V>,
-  broadcast: Broadcast<V, Desc>,
-  toMessage: (delta: Delta<V>) => Versioned<Desc>,
+  told: () => Told<V, Desc>,
   context: HandlerContext,
 ): AsyncGenerator<MessageShape<Desc>> {
   const sink = binarySink(context);
   for (let version = 1n; ; version += 1n) {
     const delta = await reader.next();
     reader.sent();
+    const { broadcast, toMessage } = told();
     if (sink === undefined || version === 1n) {
       const message = toMessage(delta);
       message.version = version;

@@ -18,6 +18,8 @@ import {
   WorkerKeySchema,
 } from "../../../gen/poolmesh/v1/meter_pb.js";
 import type { PoolCapacity } from "../../../gen/poolmesh/v1/view_pb.js";
+import { callerOf } from "../../../mesh/auth/gate.js";
+import { withoutJobs } from "../../../mesh/auth/shown.js";
 import { toFilter, toPace } from "../doors/request.js";
 import type { MeterState } from "../meter-state.js";
 import { toWorkerView, type WorkerRow } from "../registry/worker-row.js";
@@ -29,11 +31,14 @@ export class Streams {
   readonly #state: MeterState;
   readonly #capacities: Broadcast<PoolCapacity, typeof WatchCapacityResponseSchema>;
   readonly #workers: Broadcast<WorkerRow, typeof WatchWorkersResponseSchema>;
+  /** For callers who do not see everybody's jobs. */
+  readonly #workersWithoutJobs: Broadcast<WorkerRow, typeof WatchWorkersResponseSchema>;
 
   constructor(state: MeterState) {
     this.#state = state;
     this.#capacities = new Broadcast(WatchCapacityResponseSchema, state.nowMs);
     this.#workers = new Broadcast(WatchWorkersResponseSchema, state.nowMs);
+    this.#workersWithoutJobs = new Broadcast(WatchWorkersResponseSchema, state.nowMs);
   }
 
   /** Capacities: all at first, then those that changed. */
@@ -49,7 +54,8 @@ export class Streams {
         total: topic.total,
         freshness: this.#state.freshnessNow(),
       });
-    return fanOut(reader, this.#capacities, toMessage, context);
+    const told = { broadcast: this.#capacities, toMessage };
+    return fanOut(reader, () => told, context);
   }
 
   /** Rows: all at first, then those that changed or had a heartbeat. */
@@ -67,8 +73,22 @@ export class Streams {
         freshness: this.#state.freshnessNow(),
       });
     };
-    return fanOut(reader, this.#workers, toMessage, context);
+    const all = { broadcast: this.#workers, toMessage };
+    const without = { broadcast: this.#workersWithoutJobs, toMessage: toMessageWithoutJobs(toMessage) };
+    const caller = callerOf(context);
+    // Looked at for every message: a caller's rights may change while it reads.
+    return fanOut(reader, () => (caller.seesAllJobs(request.pool) ? all : without), context);
   }
+}
+
+function toMessageWithoutJobs(
+  toMessage: (delta: Delta<WorkerRow>) => WatchWorkersResponse,
+): (delta: Delta<WorkerRow>) => WatchWorkersResponse {
+  return (delta) => {
+    const message = toMessage(delta);
+    message.changed = message.changed.map(withoutJobs);
+    return message;
+  };
 }
 
 function toWorkerKey(key: string): WorkerKey {

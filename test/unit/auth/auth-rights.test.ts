@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { DescMessage, DescService } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
 import { Gate } from "../../../mesh/auth/gate.js";
+import { grantOf, ROLES } from "../../../mesh/auth/policy/roles.js";
 import { poolOf, type RightLine, ROUTE_RIGHTS, RPC_RIGHTS, routeOf } from "../../../mesh/auth/rights.js";
 import { Rpcs } from "../../../mesh/http/rpc/rpc.js";
 import { packageRoot } from "../../../mesh/process/identity.js";
@@ -65,6 +66,19 @@ test("every RPC that names a pool in its request is checked by that pool", () =>
   }
 });
 
+test("every RPC whose answer can name a job says what of others is left out of it, or is for who sees all jobs", () => {
+  for (const { path, method } of methods) {
+    const { right, ofOthers } = RPC_RIGHTS[path] as RightLine;
+    // Who submits hears of the job that it has just submitted.
+    if (right === "open" || right === "submit" || right === "control" || !namesJobs(method.output)) continue;
+    assert.equal(ofOthers, "jobs", path);
+  }
+  for (const role of ROLES) {
+    const { rights } = grantOf(role, ["*"]);
+    if (rights.includes("control")) assert.ok(rights.includes("jobs"), role);
+  }
+});
+
 test("a server with an RPC that has no line does not start", () => {
   const handler = { requestPath: "/poolmesh.v1.New/Rpc" };
   const router = { ...createConnectRouter(), handlers: [handler] } as unknown as ReturnType<typeof createConnectRouter>;
@@ -91,6 +105,16 @@ test("a pool is found where the table says, and what is not there means all pool
     assert.equal(poolOf(line("selector.pool"), message, none), "");
   }
 });
+
+/** Fields that are the id of a job; the name of a cron schedule is one, too. */
+const ID_FIELDS = /^(job_ids?|running_jobs|known_job_ids|unknown_job_ids)$/;
+
+function namesJobs(message: DescMessage, seen = new Set<string>()): boolean {
+  if (seen.has(message.typeName)) return false;
+  seen.add(message.typeName);
+  if (message.typeName === "poolmesh.v1.Cron") return true;
+  return message.fields.some(({ name, message: inner }) => ID_FIELDS.test(name) || (inner && namesJobs(inner, seen)));
+}
 
 function hasField(message: DescMessage | undefined, [name = "", ...rest]: string[]): boolean {
   const field = message?.fields.find((each) => each.localName === name);

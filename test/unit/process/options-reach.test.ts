@@ -35,7 +35,7 @@ const EDGE = {
   ...{ listen: "listen", insecure: "insecure", allowedHosts: "allowedHosts", maxStreams: "maxStreams" },
   ...{ maxCallerStreams: "maxCallerStreams", policyFile: "policyFile", controlToken: "controlToken" },
   ...{ tlsCertFile: "tlsCertFile", tlsKeyFile: "tlsKeyFile", tlsClientCaFile: "tlsClientCaFile" },
-  ...{ tlsIntervalMs: null, policyIntervalMs: null },
+  ...{ tlsIntervalMs: null, policyIntervalMs: null, trustedProxy: "trustedProxy" },
 } as const;
 
 const MANAGER = {
@@ -62,7 +62,7 @@ const WORKER = {
   ...{ heartbeatIntervalMs: "heartbeatIntervalMs", coalesceMs: "coalesceMs", acceptAfterMs: "acceptAfterMs" },
   ...{ abortGraceMs: "abortGraceMs", graceMs: "graceMs", metrics: "metricsListen" },
   ...{ tlsCertFile: "tlsCertFile", tlsKeyFile: "tlsKeyFile", tlsClientCaFile: "tlsClientCaFile" },
-  ...{ policyFile: "policyFile", insecure: "insecure", allowedHosts: "allowedHosts" },
+  ...{ policyFile: "policyFile", insecure: "insecure", allowedHosts: "allowedHosts", trustedProxy: "trustedProxy" },
 } as const;
 
 const complete = <K extends string>(settings: Readonly<Record<K, string | null>>) => settings;
@@ -96,7 +96,7 @@ const SAMPLES: Readonly<Record<string, readonly [string, string | undefined]>> =
   ...{ FILE: ["a.pem", "b.pem"], CMD: ["cat", "tac"], NAME: ["one", "two"], "NAME,…": ["one", "one,two"] },
   ...{ PREFIX: ["one", "two"], "URL,…": ["nats://a:1", "nats://b:2"], URL: ["http://a:1", "http://b:2"] },
   ...{ "HOST:PORT": ["127.0.0.1:1", "127.0.0.1:2"], "HOST,…": ["a.example", "b.example"], "K=V,…": ["a=b", "c=d"] },
-  ...{ WHERE: ["thread", "process"], LEVEL: ["debug", "warn"] },
+  ...{ WHERE: ["thread", "process"], LEVEL: ["debug", "warn"], "CIDR,…": ["10.0.0.0/8", "10.0.0.0/8,::1"] },
 };
 /** What an option needs beside it. */
 const COMPANIONS: Readonly<Record<string, Texts>> = {
@@ -158,6 +158,13 @@ for (const [command, program] of Object.entries(PROGRAMS)) {
     }
   });
 }
+
+test("a flag that may be given several times is one list", async () => {
+  const { load } = PROGRAMS.manager;
+  const flags = await parse(load, ["10.0.0.0/8", "--trusted-proxy", "::1,127.0.0.1"], "trustedProxy");
+  assert.equal(flags?.trustedProxy, "10.0.0.0/8,::1,127.0.0.1");
+  assert.deepEqual(readManagerConfig({}, flags ?? {}).trustedProxy, ["10.0.0.0/8", "::1", "127.0.0.1"]);
+});
 
 test("every option of `up` reaches each service that has it, as a flag or, for the broker's, in the environment", () => {
   const byService = Object.entries(PROGRAMS);

@@ -5,6 +5,7 @@ import { changeDead, fromPageToken, listDead, toDeadLetter } from "../../../../c
 import { toLanePause, toLanes } from "../../../../client/durable/rpc-lanes.js";
 import { DurableService } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf } from "../../../../mesh/auth/gate.js";
+import { withErrorFor } from "../../../../mesh/auth/shown.js";
 import { readLanes } from "../../../../mesh/durable/lanes-view.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import { checkName } from "../../../../mesh/wire/subjects.js";
@@ -30,9 +31,11 @@ export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: Manag
       return {};
     },
     setCron: (request, context) => setCron(parts.access, request, bus.runtime.wallNow(), context),
-    async listCron({ pool }) {
+    async listCron({ pool }, context) {
       parts.access.parts(pool);
-      return { crons: (await parts.access.lane.crons.listCrons(pool)).map(toCronMessage) };
+      const crons = (await parts.access.lane.crons.listCrons(pool)).map(toCronMessage);
+      // The name of a schedule is the id of its jobs.
+      return { crons: crons.filter(({ client }) => callerOf(context).seesJob(pool, client)) };
     },
     async removeCron({ pool, name }) {
       parts.access.parts(pool);
@@ -71,13 +74,14 @@ function jobMethods(
       await jobs.cancel(pool, jobId, context);
       return {};
     },
-    async listJobs({ pool, state, pageSize, pageToken }, { signal }) {
+    async listJobs({ pool, state, pageSize, pageToken }, context) {
       const wanted = fromState(state);
       const { jobs: found, next } = await listJobs(parts.access.parts(pool), {
         ...(wanted === undefined ? {} : { state: wanted }),
         ...(pageSize === 0 ? {} : { limit: pageSize }),
         after: fromPageToken(pageToken),
-        signal,
+        onlyClient: callerOf(context).onlyOwner(pool),
+        signal: context.signal,
       });
       return { jobs: found.map(toJobStatus), nextPageToken: next === undefined ? "" : String(next) };
     },
@@ -87,13 +91,16 @@ function jobMethods(
 function deadMethods({ access, bus }: DurableRpcParts): Methods<"listDead" | "getDead" | "retryDead" | "purgeDead"> {
   const { runtime } = bus;
   return {
-    listDead: (request, { signal }) => listDead(access.dead(request.pool), request, runtime, signal),
+    listDead: (request, context) =>
+      listDead(access.dead(request.pool), request, runtime, context.signal, (letter) =>
+        withErrorFor(callerOf(context), request.pool, letter),
+      ),
     async getDead({ pool, jobId, form }, context) {
       const letter = await access.dead(pool).get(checkName("job", jobId));
       if (letter === undefined) throw new PoolError("not_found", "no dead letter has this id", { field: "job" });
-      const mayRead = callerOf(context).isUnbounded || callerOf(context).may("read", pool);
-      const input = mayRead ? toInput(letter.payload, form) : { case: undefined };
-      return { letter: toDeadLetter(letter), input };
+      const caller = callerOf(context);
+      const input = caller.readsJob(pool, letter.client) ? toInput(letter.payload, form) : { case: undefined };
+      return { letter: withErrorFor(caller, pool, toDeadLetter(letter)), input };
     },
     retryDead({ selector }, { signal }) {
       const dead = access.dead(selector?.pool ?? "");

@@ -1,0 +1,79 @@
+/** A job that is detached at a manager which does not own its id. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { ManagerService as ManagerServiceDesc } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { ownerOf } from "../../../mesh/wire/owner.js";
+import { ManagerService } from "../../../services/manager/service.js";
+import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
+import { rpcErrorOf } from "../../support/doors/http-service.js";
+import { leakGuard } from "../../support/leak-guard.js";
+import { startMesh } from "../../support/mesh.js";
+import { TcpProxy } from "../../support/tcp-proxy.js";
+import { eventually, gate } from "../../support/wait.js";
+
+leakGuard();
+const POOL = "detached";
+const mesh = await startMesh(WHOLE_FILE, { manager: { id: "m1" } });
+const link = new TcpProxy(mesh.natsUrl);
+cleanUp(WHOLE_FILE, () => link.stop());
+await link.start();
+const second = new ManagerService({
+  id: "m2",
+  bus: { servers: link.url },
+  listen: { host: "127.0.0.1", port: 0 },
+  graceMs: 0,
+});
+cleanUp(WHOLE_FILE, () => second.stop());
+await second.start();
+const [owner, other] = [client(mesh.manager.url), client(second.url)];
+function client(baseUrl: string) {
+  return createClient(ManagerServiceDesc, createConnectTransport({ baseUrl, httpVersion: "1.1" }));
+}
+
+const hold = gate();
+await mesh.addWorker<string, string>({
+  pool: POOL,
+  codec: "text",
+  slots: 64,
+  run: async ({ payload }) => {
+    if (payload === "held") await hold.promise;
+    return payload;
+  },
+});
+const job = (jobId: string, value: string) => ({ pool: POOL, jobId, input: { case: "text", value } }) as const;
+/** An id that m1 owns. */
+function idOf(prefix: string): string {
+  for (let i = 0; ; i += 1) if (ownerOf(["m1", "m2"], POOL, `${prefix}-${i}`) === "m1") return `${prefix}-${i}`;
+}
+
+test("DetachSubmit answers once the owner of the id has the job, so nobody else can have that id", async () => {
+  // They know each other when what one was given is refused at the other.
+  let tries = 0;
+  await eventually(async () => {
+    const id = idOf(`known-${tries++}`);
+    await other.detachSubmit({ job: job(id, "held") });
+    return (await rpcErrorOf(owner.submit({ ...job(id, "x"), timeoutMs: 1_000n }))).reason === "duplicate_job";
+  });
+  const id = idOf("contested");
+  link.set("to-server", { mode: "pause" });
+  const detached = other.detachSubmit({ job: job(id, "mine") }).then(
+    () => "taken",
+    (error: unknown) => rpcErrorOf(Promise.reject(error)).then(({ reason }) => reason),
+  );
+  const { jobId } = await owner.detachSubmit({ job: job(id, "held") });
+  assert.equal(jobId, id, "its owner has heard of no other job");
+  link.heal();
+  assert.equal(await detached, "duplicate_job");
+  hold.open();
+  const { outcome } = await owner.getOutcome({ pool: POOL, jobId: id });
+  assert.ok(outcome.case === "result" && outcome.value.output.value === "held");
+});
+
+test("an outcome of a job that was detached there can be asked for there", async () => {
+  const id = idOf("asked");
+  await other.detachSubmit({ job: job(id, "mine") });
+  const { outcome } = await other.getOutcome({ pool: POOL, jobId: id });
+  assert.ok(outcome.case === "result" && outcome.value.output.value === "mine");
+});
