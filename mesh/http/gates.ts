@@ -19,6 +19,10 @@ export function passGates(req: HttpRequest, res: HttpResponse, rule: OriginRule)
     answerText(res, 400, "invalid_argument: Host: send one, a host name or an address and a port up to 65535");
     return false;
   }
+  if (countOf(req, "authorization") > 1) {
+    answerText(res, 400, "invalid_argument: Authorization: send one");
+    return false;
+  }
   if (authority === undefined || !isHostAllowed(authority, rule)) {
     answerText(res, 403, "permission_denied: this server does not answer to that Host; see the option allowedHosts");
     return false;
@@ -37,11 +41,15 @@ export function passGates(req: HttpRequest, res: HttpResponse, rule: OriginRule)
   return true;
 }
 
-/** Whether a request has one well-formed host. With two, a proxy in front of this server may have checked the other one. */
+/** How often a request has a header. Of two, a proxy in front of this server may have checked the other one. */
+function countOf(req: HttpRequest, header: string): number {
+  return req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === header).length;
+}
+
+/** Whether a request has one well-formed host. */
 function isOneHost(req: HttpRequest, authority: string | undefined): boolean {
-  const named = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
   const host = req.headers.host?.toLowerCase();
-  if (named > 1 || (isHttp2(req) && host !== undefined && host !== authority?.toLowerCase())) return false;
+  if (countOf(req, "host") > 1 || (isHttp2(req) && host !== undefined && host !== authority?.toLowerCase())) return false;
   return authority === undefined || isWellFormed(authority);
 }
 

@@ -49,6 +49,8 @@ export interface PoolsOptions {
 
 /** A pool that was only named, or whose workers have all gone, is forgotten after this, in milliseconds. */
 const FORGET_AFTER_MS = 600_000;
+/** Pools that nobody has served yet are at most one part of so many of all that may be known. */
+const UNKNOWN_PART = 2;
 /** How often stop() looks whether jobs are still live, in milliseconds. */
 const IDLE_CHECK_MS = 20;
 
@@ -205,6 +207,10 @@ export class Pools extends Lifecycle {
     if (!this.#makeRoom()) {
       throw new PoolError("pool_full", "as many pools are known as may be", { retryAfterMs: 30_000, field: "pool" });
     }
+    if (!this.#hasRoomForUnknown()) {
+      const message = "jobs wait for as many pools that nobody has served yet as may be";
+      throw new PoolError("pool_full", message, { retryAfterMs: 30_000, field: "pool" });
+    }
     return this.#add(name);
   }
 
@@ -272,6 +278,15 @@ export class Pools extends Lifecycle {
       return true;
     }
     return false;
+  }
+
+  /** Whoever may submit can name a pool and wait for it: a pool that has workers finds room all the same. */
+  #hasRoomForUnknown(): boolean {
+    const { pools, maxPools } = this.#options;
+    if (pools !== undefined) return true;
+    let waitedFor = 0;
+    for (const pool of this.#pools.values()) if (!pool.isKnown && !isUnused(pool)) waitedFor += 1;
+    return waitedFor < Math.max(1, Math.floor(maxPools / UNKNOWN_PART));
   }
 
   #add(name: string): Pool {

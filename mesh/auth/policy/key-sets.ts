@@ -20,6 +20,10 @@ export interface KeySet {
 /** Fetching a key set: how long it may take, and how soon it is tried again for a key that is not there, in milliseconds. */
 const FETCH_LIMIT_MS = 5_000;
 const FETCH_PAUSE_MS = 30_000;
+/** After a failure it is not tried again for this long, whatever tokens come, in milliseconds. */
+const FAILURE_PAUSE_MS = 1_000;
+/** A larger key set is not read, in bytes: hundreds of keys are much smaller. */
+const MAX_BYTES = 1024 * 1024;
 /** A shorter RSA key can be broken, and the JOSE library refuses to check with it. */
 const MIN_RSA_BITS = 2_048;
 
@@ -34,19 +38,38 @@ export function keysOfText(text: string, field: string): KeySet {
 /** The keys behind a URL. They are fetched when one is missing, and again ten minutes later. @param onFailure hears why they cannot be fetched */
 export function keysOfUrl(url: string, onFailure: (why: string) => void): KeySet {
   const limits = { timeoutDuration: FETCH_LIMIT_MS, cooldownDuration: FETCH_PAUSE_MS };
+  let pausedUntilMs = 0;
+  const failed = (why: string): void => {
+    pausedUntilMs = performance.now() + FAILURE_PAUSE_MS;
+    onFailure(why);
+  };
   const fetchKeys = async (...request: Parameters<typeof fetch>): Promise<Response> => {
+    if (performance.now() < pausedUntilMs) throw new FetchFailed("the key set could not be fetched a moment ago");
     try {
       const response = await fetch(...request);
-      if (response.status !== 200) onFailure(`HTTP status ${response.status}`);
+      if (response.status === 200) return new Response(await textWithin(response, MAX_BYTES));
+      failed(`HTTP status ${response.status}`);
       return response;
     } catch (error) {
-      onFailure(reasonOf(error));
+      failed(reasonOf(error));
       // The library tells a timeout by its name.
       if (error instanceof Error && error.name === "TimeoutError") throw error;
       throw new FetchFailed("the key set could not be fetched", { cause: error });
     }
   };
   return { find: createRemoteJWKSet(new URL(url), { ...limits, [customFetch]: fetchKeys }), isFetched: true };
+}
+
+/** The text of a response. @throws Error when it is larger */
+async function textWithin({ body }: Response, mostBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > mostBytes) throw new Error(`larger than ${mostBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** Whether an error says that the keys could not be had, and so nothing of the token. */

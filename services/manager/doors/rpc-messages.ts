@@ -41,12 +41,34 @@ export function toPayload(input: Input): Uint8Array {
 
 /** A Value may hold what JSON has not: 1e400 is Infinity in it, and one over gRPC may hold nothing at all. */
 function toJsonValue(value: Value): JsonValue {
+  if (hasLostMember(value)) {
+    throw new PoolError("invalid_argument", `json: a member called ${LOST} gets lost; send it as text or payload`, {
+      field: "json",
+    });
+  }
   try {
     return toJson(ValueSchema, value);
   } catch (cause) {
     const message = "json: a number is beyond a double, or a value is missing; send it as text or payload";
     throw new PoolError("invalid_argument", message, { field: "json", cause });
   }
+}
+
+/** A member of this name is lost where an object is filled by assignment, as the protobuf library does. */
+const LOST = "__proto__";
+
+/** Whether a struct in a Value had such a member: it has become the struct's prototype. */
+function hasLostMember({ kind }: Value): boolean {
+  if (kind.case === "listValue") return kind.value.values.some(hasLostMember);
+  if (kind.case !== "structValue") return false;
+  const { fields } = kind.value;
+  return Object.getPrototypeOf(fields) !== Object.prototype || Object.values(fields).some(hasLostMember);
+}
+
+/** Whether a value has such a member. */
+function wouldLoseMember(value: JsonValue): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.hasOwn(value, LOST) || Object.values(value).some(wouldLoseMember);
 }
 
 /**
@@ -85,7 +107,7 @@ function toOutput(form: Form, result: JobResult): SubmitResponse["output"] {
     if (form === "json") {
       const value = (result.json() ?? null) as JsonValue;
       // 1e400 is valid JSON, and Infinity as a double, which has no JSON form
-      if (jsonLoss(value) === undefined) return { case: "json", value: fromJson(ValueSchema, value) };
+      if (jsonLoss(value) === undefined && !wouldLoseMember(value)) return { case: "json", value: fromJson(ValueSchema, value) };
     }
   } catch {
     // Falls through: the bytes are the truth.

@@ -171,3 +171,35 @@ test("keys that are fetched from a URL check signed tokens, and an outage of the
   await eventually(async () => (await rpcErrorOf(meter(signed).getCapacity({}))).message.includes("it succeeded"));
   assert.ok(named("a request with a wrong token").length - wrongBefore <= 3);
 });
+
+test("a key set that is not there is asked for once a second, whatever tokens come, and one without end is not read", async (t) => {
+  let asked = 0;
+  let isEndless = false;
+  const idp = createServer((_, res) => {
+    asked += 1;
+    if (!isEndless) return void res.writeHead(503).end();
+    res.writeHead(200);
+    const more = (): void => {
+      while (!res.destroyed && res.write(Buffer.alloc(65_536, 32)));
+    };
+    res.on("drain", more);
+    more();
+  });
+  await new Promise<void>((resolve) => idp.listen(0, "127.0.0.1", resolve));
+  cleanUp(t, () => new Promise((resolve) => idp.close(resolve)));
+  const { port } = idp.address() as AddressInfo;
+  const warned = named("the keys of signed tokens (jwt.jwks) cannot be fetched").length;
+  files.write([], { jwt: { jwks: `http://127.0.0.1:${port}/keys`, issuer: ISSUER, audience: AUDIENCE } });
+  const signed = await files.jwt("carol");
+  const refusal = async (): Promise<string> => (await rpcErrorOf(meter(signed).getCapacity({}))).message;
+  await eventually(async () => (await refusal()).includes("cannot be had now") && asked > 0);
+  const startedAtMs = performance.now();
+  const before = asked;
+  for (let i = 0; i < 50; i += 1) assert.match(await refusal(), /cannot be had now/);
+  const mostSeconds = Math.ceil((performance.now() - startedAtMs) / 1_000);
+  assert.ok(asked - before <= mostSeconds, `${asked - before} times in ${mostSeconds} s`);
+  isEndless = true;
+  const endless = asked;
+  await eventually(async () => (await refusal()).includes("cannot be had now") && asked > endless);
+  assert.ok(named("the keys of signed tokens (jwt.jwks) cannot be fetched").length > warned);
+});

@@ -84,6 +84,15 @@ test("a Host that is none is 400, as are two of them", async () => {
   assert.equal(await askHttp2({ host: "evil.example" }), 403);
 });
 
+test("two Authorization headers are 400: what stands in front of this server may have looked at the other one", async () => {
+  const socket = dial(server.address.port, "127.0.0.1");
+  const two = "Authorization: Bearer a\r\nauthorization: Bearer b";
+  socket.write(`GET /metrics HTTP/1.1\r\nHost: localhost\r\n${two}\r\nConnection: close\r\n\r\n`);
+  let text = "";
+  for await (const chunk of socket) text += String(chunk);
+  assert.match(text, /^HTTP\/1\.1 400 [^]*Authorization: send one/);
+});
+
 test("a request of HTTP/1.0 without a Host is refused, not a crash", async () => {
   const socket = dial(server.address.port, "127.0.0.1");
   socket.write("POST /poolmesh.v1.ManagerService/Submit HTTP/1.0\r\nContent-Type: application/json\r\n\r\n{}");

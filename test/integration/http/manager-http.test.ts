@@ -25,6 +25,7 @@ await mesh.addWorker<string, string>({
   codec: "text",
   run: ({ payload }) => {
     if (payload === '"raw"') return "{";
+    if (payload === '"proto"') return '{"a":[{"__proto__":1}]}';
     if (payload === '"huge"') return '{"a":[1e400]}';
     throw new Error(`no ${payload}`);
   },
@@ -61,6 +62,18 @@ test("plain HTTP and JSON are enough, and the output comes in the form of the in
 test("an output that has no such form comes as bytes", async () => {
   const { body } = await postJson("Submit", { pool: "picky", json: "raw" });
   assert.equal(Buffer.from(String(body.payload), "base64").toString(), "{");
+});
+
+test("a member called __proto__ is not lost in silence: refused by field, and in a result it comes as bytes", async () => {
+  const url = `${mesh.manager.url}/poolmesh.v1.ManagerService/Submit`;
+  const headers = { "content-type": "application/json" };
+  for (const json of ['{"__proto__":{"a":1}}', '{"a":[{"__proto__":null}]}', '{"\\u005f_proto__":1}']) {
+    const answer = await fetch(url, { method: "POST", headers, body: `{"pool":"picky","json":${json}}` });
+    assert.equal(answer.status, 400, json);
+    assert.match(((await answer.json()) as { message: string }).message, /^json: a member called __proto__/);
+  }
+  const { body } = await postJson("Submit", { pool: "picky", json: "proto" });
+  assert.equal(Buffer.from(String(body.payload), "base64").toString(), '{"a":[{"__proto__":1}]}');
 });
 
 test("a number beyond a double is refused by field, and in a result it comes as bytes", async () => {
