@@ -44,8 +44,8 @@ await mesh.addWorker<string, string>({
 });
 const job = (jobId: string, value: string) => ({ pool: POOL, jobId, input: { case: "text", value } }) as const;
 /** An id that m1 owns. */
-function idOf(prefix: string): string {
-  for (let i = 0; ; i += 1) if (ownerOf(["m1", "m2"], POOL, `${prefix}-${i}`) === "m1") return `${prefix}-${i}`;
+function idOf(prefix: string, pool = POOL): string {
+  for (let i = 0; ; i += 1) if (ownerOf(["m1", "m2"], pool, `${prefix}-${i}`) === "m1") return `${prefix}-${i}`;
 }
 
 test("DetachSubmit answers once the owner of the id has the job, so nobody else can have that id", async () => {
@@ -76,4 +76,12 @@ test("an outcome of a job that was detached there can be asked for there", async
   await other.detachSubmit({ job: job(id, "mine") });
   const { outcome } = await other.getOutcome({ pool: POOL, jobId: id });
   assert.ok(outcome.case === "result" && outcome.value.output.value === "mine");
+});
+
+test("it answers although the job waits for a slot at its owner", async () => {
+  const pool = "nobody-serves";
+  const parked = { ...job(idOf("parked", pool), "mine"), pool, waitForPool: true, timeoutMs: 60_000n };
+  const { jobId } = await other.detachSubmit({ job: parked });
+  assert.equal(jobId, parked.jobId);
+  await owner.cancel({ pool, jobId });
 });

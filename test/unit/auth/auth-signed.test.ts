@@ -68,6 +68,31 @@ test("a signed token that names no key is checked with every key that fits it", 
   );
 });
 
+test("a clock that is off by less than the policy's tolerance makes no token wrong, and gives none a longer life", async (t) => {
+  const { files, keeper, identity } = await setUp(t);
+  const rules = { jwks: "keys.json", issuer: ISSUER, audience: AUDIENCE };
+  const tolerate = async (clockToleranceSeconds: number): Promise<void> => {
+    const before = keeper.now;
+    files.write(ALICE, { jwt: { ...rules, clockToleranceSeconds } });
+    await eventually(() => keeper.now !== before);
+  };
+  const now = Math.floor(Date.now() / 1_000);
+  // Minutes apart, so that no pause of this test makes a difference.
+  const offByTwoMinutes = [await files.jwt("alice", { exp: now - 120 }), await files.jwt("alice", { nbf: now + 120 })];
+  const offByTen = [await files.jwt("alice", { exp: now - 600 }), await files.jwt("alice", { nbf: now + 600 })];
+  await tolerate(300);
+  for (const token of offByTwoMinutes) {
+    const caller = await identity.ofToken(token);
+    assert.deepEqual([caller.name, caller.may("view", "adder")], ["jwt:alice", true]);
+  }
+  for (const token of offByTen) await assert.rejects(async () => identity.ofToken(token));
+  const [late] = offByTwoMinutes;
+  const caller = await identity.ofToken(late as string);
+  await tolerate(0);
+  assert.ok(!caller.may("view", "adder"), "the policy in force is the one that counts");
+  for (const token of offByTwoMinutes) await assert.rejects(async () => identity.ofToken(token));
+});
+
 test("a token of a caller in use is no longer right when its key, issuer or audience is not that of the policy", async (t) => {
   const { files, keeper, identity } = await setUp(t);
   const exported = await exportJWK((await generateKeyPair("ES256", { extractable: true })).publicKey);
