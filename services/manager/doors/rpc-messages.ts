@@ -107,7 +107,8 @@ function toOutput(form: Form, result: JobResult): SubmitResponse["output"] {
     if (form === "json") {
       const value = (result.json() ?? null) as JsonValue;
       // 1e400 is valid JSON, and Infinity as a double, which has no JSON form
-      if (jsonLoss(value) === undefined && !wouldLoseMember(value)) return { case: "json", value: fromJson(ValueSchema, value) };
+      if (jsonLoss(value) === undefined && !wouldLoseMember(value))
+        return { case: "json", value: fromJson(ValueSchema, value) };
     }
   } catch {
     // Falls through: the bytes are the truth.

@@ -90,7 +90,7 @@ test("two Authorization headers are 400: what stands in front of this server may
   socket.write(`GET /metrics HTTP/1.1\r\nHost: localhost\r\n${two}\r\nConnection: close\r\n\r\n`);
   let text = "";
   for await (const chunk of socket) text += String(chunk);
-  assert.match(text, /^HTTP\/1\.1 400 [^]*Authorization: send one/);
+  assert.match(text, /^HTTP\/1\.1 400 .*Authorization: send one/s);
 });
 
 test("a request of HTTP/1.0 without a Host is refused, not a crash", async () => {
