@@ -115,6 +115,23 @@ test("a command warns of a token file and a broker's credential that others may 
   assert.equal(looseness(join(folder, "none"), "secret"), undefined);
 });
 
+test("a file in a folder where every user may put another one in its place is told, whatever mode it has", async (t) => {
+  const folder = await scratchFolder(t, { "policy.json": "{}" });
+  const file = join(folder, "policy.json");
+  chmodSync(file, 0o600);
+  for (const [mode, isTold] of [
+    [0o777, true],
+    [0o1777, false],
+    [0o700, false],
+  ] as const) {
+    chmodSync(folder, mode);
+    for (const holds of ["secret", "rules"] as const) {
+      const line = looseness(file, holds);
+      assert.equal(line?.endsWith(`: chmod go-w ${folder}`) === true, isTold, `${mode.toString(8)} ${line}`);
+    }
+  }
+});
+
 test("token --out writes a new file of mode 600, replaces none, and leaves no token behind when it cannot", async (t) => {
   const folder = await scratchFolder(t);
   const [out, tokens] = [join(folder, "ci.token"), join(folder, "tokens.json")];

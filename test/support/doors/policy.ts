@@ -72,7 +72,12 @@ export class PolicyFiles {
   /** Signed tokens that must never be taken, by what is wrong with them. */
   async badJwts(subject: string): Promise<Record<string, string>> {
     const now = Math.floor(Date.now() / 1_000);
-    const stranger = await generateKeyPair("ES256");
+    const stranger = await generateKeyPair("ES256", { extractable: true });
+    const jwk = await exportJWK(stranger.publicKey);
+    const byStranger = (header: object): Promise<string> =>
+      this.#signer(subject, {})
+        .setProtectedHeader({ alg: "ES256", ...header })
+        .sign(stranger.privateKey);
     const publicKey = new TextEncoder().encode(JSON.stringify(await exportJWK(this.#keys.publicKey)));
     const good = await this.jwt(subject);
     const [head = "", , signature = ""] = good.split(".");
@@ -85,9 +90,15 @@ export class PolicyFiles {
       "for another audience": await this.jwt(subject, { aud: "elsewhere" }),
       "of another issuer": await this.jwt(subject, { iss: "https://evil.test" }),
       "alg none": new UnsecuredJWT({ ...payloadOf(good) }).encode(),
-      "signed by a stranger": await this.#signer(subject, {})
-        .setProtectedHeader({ alg: "ES256", kid: "k1" })
-        .sign(stranger.privateKey),
+      "signed by a stranger": await byStranger({ kid: "k1" }),
+      "signed by a stranger, with the key in its header": await byStranger({ kid: "k1", jwk }),
+      "signed by a stranger, with a place of the key": await byStranger({
+        jku: "http://127.0.0.1:1/keys",
+        kid: "other",
+      }),
+      "with an extension that is not known": await this.#signer(subject, {})
+        .setProtectedHeader({ alg: "ES256", kid: "k1", crit: ["x"], x: 1 })
+        .sign(this.#keys.privateKey, { crit: { x: true } }),
       "the public key as a secret": await this.#signer(subject, {})
         .setProtectedHeader({ alg: "HS256", kid: "k1" })
         .sign(publicKey),
