@@ -49,7 +49,8 @@ function countOf(req: HttpRequest, header: string): number {
 /** Whether a request has one well-formed host. */
 function isOneHost(req: HttpRequest, authority: string | undefined): boolean {
   const host = req.headers.host?.toLowerCase();
-  if (countOf(req, "host") > 1 || (isHttp2(req) && host !== undefined && host !== authority?.toLowerCase())) return false;
+  if (countOf(req, "host") > 1 || (isHttp2(req) && host !== undefined && host !== authority?.toLowerCase()))
+    return false;
   return authority === undefined || isWellFormed(authority);
 }
 
