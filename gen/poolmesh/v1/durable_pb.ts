@@ -1639,7 +1639,8 @@ export const DurableService: GenService<{
     output: typeof CancelJobResponseSchema;
   },
   /**
-   * ListJobs lists the jobs of a pool that have not ended, in the order in which they were stored.
+   * ListJobs lists the jobs of a pool that have not ended, in the order in which they were stored. Callers who do not see
+   * everybody's jobs get their own.
    *
    * @generated from rpc poolmesh.v1.DurableService.ListJobs
    */
@@ -1649,7 +1650,8 @@ export const DurableService: GenService<{
     output: typeof ListJobsResponseSchema;
   },
   /**
-   * ListDead lists the dead letters of a pool, oldest first, without their payloads.
+   * ListDead lists the dead letters of a pool, oldest first, without their payloads. What the errors of others' letters
+   * say, beyond their reason, is for callers who may read the outcomes of others.
    *
    * @generated from rpc poolmesh.v1.DurableService.ListDead
    */
@@ -1719,7 +1721,7 @@ export const DurableService: GenService<{
     output: typeof SetCronResponseSchema;
   },
   /**
-   * ListCron lists the cron schedules of a pool by name.
+   * ListCron lists the cron schedules of a pool by name. Callers who do not see everybody's jobs get their own.
    *
    * @generated from rpc poolmesh.v1.DurableService.ListCron
    */

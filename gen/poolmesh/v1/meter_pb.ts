@@ -442,8 +442,8 @@ export type GetJobStatsResponse = Message<"poolmesh.v1.GetJobStatsResponse"> & {
   total?: TimeQuantiles | undefined;
 
   /**
-   * As managers keep them, see PoolReport, in the same orders. Messages and codes of errors are for callers who may read
-   * the outcomes of others.
+   * As managers keep them, see PoolReport, in the same orders; none for callers who do not see everybody's jobs. Messages
+   * and codes of errors are for callers who may read the outcomes of others.
    *
    * @generated from field: repeated poolmesh.v1.JobSample failures = 6;
    */

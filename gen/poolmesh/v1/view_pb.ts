@@ -23,7 +23,8 @@ export const file_poolmesh_v1_view: GenFile = /*@__PURE__*/
  */
 export type WorkerView = Message<"poolmesh.v1.WorkerView"> & {
   /**
-   * The last heartbeat; state is the reader's judgement and may be LOST.
+   * The last heartbeat; state is the reader's judgement and may be LOST. Callers who do not see everybody's jobs get no
+   * ids of running jobs; running_truncated then says whether there are any.
    *
    * @generated from field: poolmesh.v1.Heartbeat heartbeat = 1;
    */

@@ -54,9 +54,11 @@ type DurableServiceClient interface {
 	WaitOutcome(ctx context.Context, in *WaitOutcomeRequest, opts ...grpc.CallOption) (*WaitOutcomeResponse, error)
 	// CancelJob ends a job wherever it is; its outcome is canceled.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error)
-	// ListJobs lists the jobs of a pool that have not ended, in the order in which they were stored.
+	// ListJobs lists the jobs of a pool that have not ended, in the order in which they were stored. Callers who do not see
+	// everybody's jobs get their own.
 	ListJobs(ctx context.Context, in *ListJobsRequest, opts ...grpc.CallOption) (*ListJobsResponse, error)
-	// ListDead lists the dead letters of a pool, oldest first, without their payloads.
+	// ListDead lists the dead letters of a pool, oldest first, without their payloads. What the errors of others' letters
+	// say, beyond their reason, is for callers who may read the outcomes of others.
 	ListDead(ctx context.Context, in *ListDeadRequest, opts ...grpc.CallOption) (*ListDeadResponse, error)
 	// GetDead returns one dead letter, with its payload where the caller may read it.
 	GetDead(ctx context.Context, in *GetDeadRequest, opts ...grpc.CallOption) (*GetDeadResponse, error)
@@ -70,7 +72,7 @@ type DurableServiceClient interface {
 	ResumePool(ctx context.Context, in *ResumePoolRequest, opts ...grpc.CallOption) (*ResumePoolResponse, error)
 	// SetCron sets a cron schedule of a pool: the broker fires, a manager enqueues. Needs nats-server 2.14.
 	SetCron(ctx context.Context, in *SetCronRequest, opts ...grpc.CallOption) (*SetCronResponse, error)
-	// ListCron lists the cron schedules of a pool by name.
+	// ListCron lists the cron schedules of a pool by name. Callers who do not see everybody's jobs get their own.
 	ListCron(ctx context.Context, in *ListCronRequest, opts ...grpc.CallOption) (*ListCronResponse, error)
 	// RemoveCron removes a cron schedule; its jobs go on.
 	RemoveCron(ctx context.Context, in *RemoveCronRequest, opts ...grpc.CallOption) (*RemoveCronResponse, error)
@@ -266,9 +268,11 @@ type DurableServiceServer interface {
 	WaitOutcome(context.Context, *WaitOutcomeRequest) (*WaitOutcomeResponse, error)
 	// CancelJob ends a job wherever it is; its outcome is canceled.
 	CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error)
-	// ListJobs lists the jobs of a pool that have not ended, in the order in which they were stored.
+	// ListJobs lists the jobs of a pool that have not ended, in the order in which they were stored. Callers who do not see
+	// everybody's jobs get their own.
 	ListJobs(context.Context, *ListJobsRequest) (*ListJobsResponse, error)
-	// ListDead lists the dead letters of a pool, oldest first, without their payloads.
+	// ListDead lists the dead letters of a pool, oldest first, without their payloads. What the errors of others' letters
+	// say, beyond their reason, is for callers who may read the outcomes of others.
 	ListDead(context.Context, *ListDeadRequest) (*ListDeadResponse, error)
 	// GetDead returns one dead letter, with its payload where the caller may read it.
 	GetDead(context.Context, *GetDeadRequest) (*GetDeadResponse, error)
@@ -282,7 +286,7 @@ type DurableServiceServer interface {
 	ResumePool(context.Context, *ResumePoolRequest) (*ResumePoolResponse, error)
 	// SetCron sets a cron schedule of a pool: the broker fires, a manager enqueues. Needs nats-server 2.14.
 	SetCron(context.Context, *SetCronRequest) (*SetCronResponse, error)
-	// ListCron lists the cron schedules of a pool by name.
+	// ListCron lists the cron schedules of a pool by name. Callers who do not see everybody's jobs get their own.
 	ListCron(context.Context, *ListCronRequest) (*ListCronResponse, error)
 	// RemoveCron removes a cron schedule; its jobs go on.
 	RemoveCron(context.Context, *RemoveCronRequest) (*RemoveCronResponse, error)

@@ -888,8 +888,8 @@ type GetJobStatsResponse struct {
 	Wait  *TimeQuantiles `protobuf:"bytes,3,opt,name=wait,proto3" json:"wait,omitempty"`
 	Run   *TimeQuantiles `protobuf:"bytes,4,opt,name=run,proto3" json:"run,omitempty"`
 	Total *TimeQuantiles `protobuf:"bytes,5,opt,name=total,proto3" json:"total,omitempty"`
-	// As managers keep them, see PoolReport, in the same orders. Messages and codes of errors are for callers who may read
-	// the outcomes of others.
+	// As managers keep them, see PoolReport, in the same orders; none for callers who do not see everybody's jobs. Messages
+	// and codes of errors are for callers who may read the outcomes of others.
 	Failures []*JobSample `protobuf:"bytes,6,rep,name=failures,proto3" json:"failures,omitempty"`
 	Slowest  []*JobSample `protobuf:"bytes,7,rep,name=slowest,proto3" json:"slowest,omitempty"`
 	Recent   []*JobSample `protobuf:"bytes,8,rep,name=recent,proto3" json:"recent,omitempty"`

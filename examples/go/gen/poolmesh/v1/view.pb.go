@@ -25,7 +25,8 @@ const (
 // WorkerView is one worker as a reader of heartbeats sees it now.
 type WorkerView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The last heartbeat; state is the reader's judgement and may be LOST.
+	// The last heartbeat; state is the reader's judgement and may be LOST. Callers who do not see everybody's jobs get no
+	// ids of running jobs; running_truncated then says whether there are any.
 	Heartbeat *Heartbeat `protobuf:"bytes,1,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
 	// Age of the last heartbeat by the reader's clock, in milliseconds.
 	AgeMs float64 `protobuf:"fixed64,2,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`

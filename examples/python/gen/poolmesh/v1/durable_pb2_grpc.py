@@ -159,14 +159,16 @@ class DurableServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """ListJobs lists the jobs of a pool that have not ended, in the order in which they were stored.
+        """ListJobs lists the jobs of a pool that have not ended, in the order in which they were stored. Callers who do not see
+        everybody's jobs get their own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDead(self, request, context):
-        """ListDead lists the dead letters of a pool, oldest first, without their payloads.
+        """ListDead lists the dead letters of a pool, oldest first, without their payloads. What the errors of others' letters
+        say, beyond their reason, is for callers who may read the outcomes of others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,7 +217,7 @@ class DurableServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCron(self, request, context):
-        """ListCron lists the cron schedules of a pool by name.
+        """ListCron lists the cron schedules of a pool by name. Callers who do not see everybody's jobs get their own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
