@@ -115,6 +115,24 @@ test("failover - a caller that does not want to wait hears at once that no manag
   assert.equal(rig.failure("a").reason, "bus_unavailable");
 });
 
+test("failover - who waits for a manager to take a job hears it once, however often managers say so", () => {
+  const rig = new Rig();
+  const job = rig.submit("a", { idempotent: true });
+  let heard = 0;
+  job.onTaken = () => {
+    heard += 1;
+  };
+  assert.equal(heard, 0);
+  for (const manager of ["m1", "m1", "m2"]) rig.failover.taken(job, manager);
+  rig.failover.managerGone("m1", rig.nowMs);
+  rig.failover.taken(job, "m2");
+  assert.equal(heard, 1);
+  const late = rig.submit("b");
+  late.onTaken = () => assert.fail("it has ended");
+  rig.end(late);
+  rig.failover.taken(late, "m1");
+});
+
 test("failover - a manager is watched from the first job that it takes to the last that it has", () => {
   const rig = new Rig();
   const [a, b] = [rig.submit("a"), rig.submit("b")];
