@@ -65,6 +65,8 @@ export { type TypedOutcome, TypedPool, TypedResult, type TypedSubmitOptions } fr
 export { Bus, type BusOptions } from "./mesh/link/bus.js";
 /** What Client, Manager and Worker are all told. */
 export type { PartOptions, PoolOption } from "./mesh/link/part-options.js";
+/** Payloads over the broker's limit, for Client and Worker. */
+export type { LargePayloadOptions } from "./mesh/objects/large-payloads.js";
 /** What has a life: start(), stop(), closed. */
 export { Lifecycle, type LifecycleState } from "./mesh/process/lifecycle.js";
 /** What pools, workers and jobs may be called. */

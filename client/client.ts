@@ -7,6 +7,7 @@
  * (failover.ts).
  */
 import { PoolError } from "../mesh/errors.js";
+import { checkPayload } from "../mesh/job/codec.js";
 import {
   DEFAULT_TIMEOUT_MS,
   type IndexedOutcome,
@@ -25,6 +26,7 @@ import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
 import { askCancel } from "../mesh/link/ask-cancel.js";
 import { Bus } from "../mesh/link/bus.js";
 import { type PartOptions, type PoolOption, toPartOptions } from "../mesh/link/part-options.js";
+import { type LargePayloadOptions, type LargePayloads, settleLargePayloads } from "../mesh/objects/large-payloads.js";
 import { Lifecycle } from "../mesh/process/lifecycle.js";
 import { silentLog } from "../mesh/process/log.js";
 import { PartEvents } from "../mesh/process/part-events.js";
@@ -39,9 +41,12 @@ import { ClientLane, type Enqueued, type EnqueueManyOptions } from "./durable/cl
 import type { EnqueueOptions } from "./durable/enqueue-options.js";
 import type { JobLookup } from "./durable/job-reads.js";
 import type { Receipt } from "./durable/receipt.js";
+import { LargeJobs } from "./large/large-jobs.js";
 import { ClientLink } from "./link.js";
 import { Submission } from "./submission.js";
 import { TypedClientPool } from "./typed-client-pool.js";
+
+const NO_PAYLOAD = new Uint8Array();
 
 /** How a client is made. */
 export interface ClientOptions extends PartOptions {
@@ -49,6 +54,11 @@ export interface ClientOptions extends PartOptions {
   bus?: Bus;
   /** Deadline of a job that names none, in milliseconds from submit; default 30,000. */
   timeoutMs?: number;
+  /**
+   * Send payloads that are over the broker's limit through the object store of its JetStream, and read such results from
+   * there; default false: they are `payload_too_large`. The workers need it, too.
+   */
+  largePayloads?: boolean | LargePayloadOptions;
 }
 
 /** What a submission may say, and who hears that a manager has it. */
@@ -58,10 +68,12 @@ export class Client extends Lifecycle implements Submitter {
   readonly pool: string;
   readonly #options: ClientOptions & PoolOption;
   readonly #subjects: Subjects;
+  readonly #largePayloads: LargePayloads | undefined;
   #bus: Bus | undefined;
   #offBus: (() => void)[] = [];
   #link: ClientLink | undefined;
   #lane: ClientLane | undefined;
+  #large: LargeJobs | undefined;
   /** Clients of other pools on this connection, by pool. */
   readonly #others = new Map<string, Client>();
   /** The client whose connection this is: middleware and events are its own. */
@@ -97,6 +109,7 @@ export class Client extends Lifecycle implements Submitter {
     this.#options = toPartOptions("new Client", first, rest);
     this.pool = poolName(this.#options.pool);
     this.#subjects = new Subjects(this.#options.prefix);
+    this.#largePayloads = settleLargePayloads(this.#options.largePayloads, this.#subjects.prefix);
   }
 
   /** The largest payload, in bytes: the broker's limit less our headers. */
@@ -213,9 +226,11 @@ export class Client extends Lifecycle implements Submitter {
       options.connection ??
       (await Bus.connect({ name: `poolmesh-client-${this.pool}`, waitOnFirstConnect: false, ...options }));
     this.#telemetry = telemetry();
-    this.#link = new ClientLink(this.#bus, this.#subjects, this.pool);
+    this.#large = this.#largePayloads && new LargeJobs(this.#bus, this.pool, this.#largePayloads);
+    this.#link = new ClientLink(this.#bus, this.#subjects, this.pool, this.#large !== undefined);
     void this.#bus.closed.then((error) => error !== undefined && this.fail(error));
     if (this.#root !== this) return;
+    await this.#large?.check();
     const { pool } = this;
     this.#offBus = [
       this.#bus.on("disconnect", () => this.#events?.tell("client:disconnect", { pool })),
@@ -228,6 +243,7 @@ export class Client extends Lifecycle implements Submitter {
     await Promise.all([...this.#others.values()].map((other) => other.stop()));
     this.#link?.stop();
     this.#lane?.stop();
+    await this.#large?.stop();
     for (const off of this.#offBus) off();
     if (this.#options.connection === undefined) await this.#bus?.close();
     if (this.#root === this) this.#events?.tell("client:stop", { pool: this.pool });
@@ -238,8 +254,13 @@ export class Client extends Lifecycle implements Submitter {
     if (pool === this.pool) return this;
     let other = this.#others.get(pool);
     if (other === undefined) {
-      const { prefix, timeoutMs } = this.#options;
-      other = new Client({ pool, connection: bus, ...(prefix && { prefix }), ...(timeoutMs && { timeoutMs }) });
+      const { prefix, timeoutMs, largePayloads } = this.#options;
+      const same = {
+        ...(prefix && { prefix }),
+        ...(timeoutMs && { timeoutMs }),
+        ...(largePayloads && { largePayloads }),
+      };
+      other = new Client({ pool, connection: bus, ...same });
       other.#root = this.#root;
       this.#others.set(pool, other);
       // it has its connection, so it is started when this returns
@@ -251,7 +272,8 @@ export class Client extends Lifecycle implements Submitter {
   #openLane(): ClientLane {
     const { bus, link } = this.#open();
     const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#lane ??= new ClientLane(bus, link.inbox, this.#subjects.prefix, this.pool, timeoutMs);
+    const parts = { bus, inbox: link.inbox, prefix: this.#subjects.prefix, pool: this.pool, large: this.#large };
+    this.#lane ??= new ClientLane(parts, timeoutMs);
     return this.#lane;
   }
 
@@ -264,7 +286,8 @@ export class Client extends Lifecycle implements Submitter {
 
   /** Cancels a job that is live here; false when it is not. */
   #cancelHere(id: string): boolean {
-    return this.#root.#around?.cancel(id) === true || this.#open().link.cancel(id);
+    if (this.#root.#around?.cancel(id) === true || this.#large?.cancel(id) === true) return true;
+    return this.#open().link.cancel(id);
   }
 
   /** Submits through the middleware, if there is any. */
@@ -287,9 +310,45 @@ export class Client extends Lifecycle implements Submitter {
     onOutcome: (outcome: Outcome) => void,
     newId: () => string,
   ): string {
-    if (this.#telemetry === undefined) return this.#submitNow(payload, options, onOutcome, newId);
-    const start: StartJob = (traced, onEnd) => this.#submitNow(payload, traced, onEnd, newId);
+    if (this.#telemetry === undefined) return this.#put(payload, options, onOutcome, newId);
+    const start: StartJob = (traced, onEnd) => this.#put(payload, traced, onEnd, newId);
     return tracedSubmit(this.#telemetry, this.pool, payload, options, onOutcome, start);
+  }
+
+  /** Submits by way of the object store where the payload has to. */
+  #put(
+    payload: Uint8Array,
+    options: SubmitOptions,
+    onOutcome: (outcome: Outcome) => void,
+    newId: () => string,
+  ): string {
+    const large = this.#large;
+    if (large?.mustStore(payload, options) !== true) return this.#submitNow(payload, options, onOutcome, newId);
+    const { id, timeoutMs } = this.#check(NO_PAYLOAD, options, newId);
+    const events = this.#root.#events;
+    large.start(
+      { id, payload: checkPayload(payload), timeoutMs, signal: options.signal },
+      {
+        submit: (reference, leftMs, end) =>
+          void this.#submitNow(reference, { ...options, timeoutMs: leftMs }, end, () => id),
+        onOutcome,
+        onNotSubmitted: events === undefined ? onOutcome : telling(events, this.pool, onOutcome),
+      },
+    );
+    return id;
+  }
+
+  /** @throws PoolError why it is refused at once */
+  #check(payload: Uint8Array, options: SubmitOptions, newId: () => string): JobSpec {
+    const { bus, link } = this.#open();
+    if (options.signal?.aborted) throw new PoolError("canceled", "the caller canceled the job");
+    const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const spec = toJobSpec(payload, options, timeoutMs, payloadLimit(bus), newId);
+    if (link.isLive(spec.id) || this.#large?.isLive(spec.id) === true) {
+      throw new PoolError("duplicate_job", "a job with this id is live at this client", { field: "job" });
+    }
+    bus.requireConnected();
+    return spec;
   }
 
   #submitNow(
@@ -300,17 +359,12 @@ export class Client extends Lifecycle implements Submitter {
   ): string {
     const { bus, link } = this.#open();
     const { signal, onProgress, onTaken }: StartOptions = options;
-    if (signal?.aborted) throw new PoolError("canceled", "the caller canceled the job");
-    const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const spec = toJobSpec(payload, options, timeoutMs, payloadLimit(bus), newId);
-    if (link.isLive(spec.id)) {
-      throw new PoolError("duplicate_job", "a job with this id is live at this client", { field: "job" });
-    }
-    bus.requireConnected();
+    const spec = this.#check(payload, options, newId);
     const nowMs = bus.runtime.now();
     const events = this.#root.#events;
     const told = events === undefined ? onOutcome : telling(events, this.pool, onOutcome);
-    const end = signal === undefined ? told : watched(signal, () => link.cancel(spec.id), told);
+    const whole = this.#large?.reading(told, nowMs + spec.timeoutMs) ?? told;
+    const end = signal === undefined ? whole : watched(signal, () => this.#cancelHere(spec.id), whole);
     const submission = new Submission(toHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress);
     submission.onTaken = onTaken;
     link.submit(submission);

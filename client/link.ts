@@ -5,7 +5,7 @@
  */
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../mesh/errors.js";
-import { ATTEMPTS_PER_MANAGER, JobResult } from "../mesh/job/job.js";
+import { ATTEMPTS_PER_MANAGER, JobResult, type Outcome } from "../mesh/job/job.js";
 import { Arrivals } from "../mesh/link/broker/arrivals.js";
 import type { Bus } from "../mesh/link/bus.js";
 import { Inbox } from "../mesh/link/inbox.js";
@@ -25,6 +25,7 @@ import { headersOf, isNoResponders, type Reply, streamOf } from "../mesh/wire/wi
 import { SubmissionBundles } from "./bundles.js";
 import { ClientRights } from "./client-rights.js";
 import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";
+import { refuseStored } from "./large/stored-results.js";
 import { Managers } from "./managers.js";
 import type { Submission } from "./submission.js";
 
@@ -37,6 +38,7 @@ export class ClientLink implements FailoverPorts {
   readonly #bus: Bus;
   readonly #subjects: Subjects;
   readonly #pool: string;
+  readonly #readsObjects: boolean;
   readonly #failover: Failover;
   readonly #managers: Managers;
   readonly #answers: ReplyRouter<Submission>;
@@ -46,8 +48,10 @@ export class ClientLink implements FailoverPorts {
   readonly #offBus: (() => void)[];
   #ticker: Timer | undefined;
 
-  constructor(bus: Bus, subjects: Subjects, pool: string) {
+  /** @param readsObjects whether results in the object store are read */
+  constructor(bus: Bus, subjects: Subjects, pool: string, readsObjects: boolean) {
     this.#bus = bus;
+    this.#readsObjects = readsObjects;
     this.#subjects = subjects;
     this.#pool = pool;
     this.#failover = new Failover(this);
@@ -265,6 +269,7 @@ export class ClientLink implements FailoverPorts {
     const { id, submittedAtMs } = submission;
     const totalMs = nowMs - submittedAtMs;
     const result = new JobResult(id, payload, worker, attempt, submission.waitedMs(waitMs, nowMs), totalMs);
-    this.#failover.ended(submission, { ok: true, id, result });
+    const outcome: Outcome = { ok: true, id, result };
+    this.#failover.ended(submission, this.#readsObjects ? outcome : refuseStored(outcome));
   }
 }

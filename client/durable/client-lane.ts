@@ -15,6 +15,9 @@ import { type Outcome, type Payload, toBytes } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
 import { checkName } from "../../mesh/wire/subjects.js";
+import type { EnqueuedPayload } from "../large/enqueued-payload.js";
+import type { LargeJobs } from "../large/large-jobs.js";
+import { refuseStored } from "../large/stored-results.js";
 import { askLater } from "./ask-later.js";
 import { type CheckedOptions, checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
 import { type JobLookup, JobReads } from "./job-reads.js";
@@ -38,6 +41,16 @@ export interface EnqueueManyOptions extends Omit<EnqueueOptions, "id"> {
 const DEFAULT_WINDOW = 256;
 const MAX_WINDOW = 1_024;
 
+/** What it works with. */
+export interface ClientLaneParts {
+  readonly bus: Bus;
+  readonly inbox: Inbox;
+  readonly prefix: string;
+  readonly pool: string;
+  /** Undefined: payloads and results over the broker's limit are refused. */
+  readonly large: LargeJobs | undefined;
+}
+
 export class ClientLane {
   readonly #bus: Bus;
   readonly #pool: string;
@@ -48,10 +61,12 @@ export class ClientLane {
   readonly #notices: Notices;
   readonly #inbox: Inbox;
   readonly #reads: JobReads;
+  readonly #large: LargeJobs | undefined;
   readonly #waits = new Set<OutcomeWait>();
 
-  constructor(bus: Bus, inbox: Inbox, prefix: string, pool: string, defaultTimeoutMs: number) {
+  constructor({ bus, inbox, prefix, pool, large }: ClientLaneParts, defaultTimeoutMs: number) {
     this.#bus = bus;
+    this.#large = large;
     this.#pool = pool;
     this.#defaultTimeoutMs = defaultTimeoutMs;
     this.#names = new DurableNames(prefix);
@@ -70,14 +85,30 @@ export class ClientLane {
     this.#bus.requireConnected();
     const id = checked.id ?? runtime.newId();
     const after = checked.rerun ? await this.#lastOutcome(id) : 0;
+    const large = await this.#keepLarge(id, bytes, checked);
     const notice = this.#notices.open(id);
     try {
-      const stored = await this.#storeJob(id, bytes, checked, notice, after);
+      const stored = await this.#storeJob(id, large?.reference ?? bytes, checked, notice, after);
+      await large?.confirm();
       return this.#receipt(stored, checked, notice, after);
     } catch (thrown) {
       this.#notices.close(notice);
+      if (!toPoolError(thrown).maybeExecuted) large?.undo();
       throw thrown;
     }
+  }
+
+  /** Puts a payload over the broker's limit into the object store. @throws PoolError */
+  async #keepLarge(id: string, bytes: Uint8Array, checked: CheckedOptions): Promise<EnqueuedPayload | undefined> {
+    const { id: named, rerun, time } = checked;
+    const nowMs = this.#bus.runtime.wallNow();
+    const dueInMs = time === undefined ? 0 : Math.max(0, instantOf(time, nowMs) - nowMs);
+    return this.#large?.keepEnqueued(bytes, { id, isNamed: named !== undefined && !rerun, dueInMs });
+  }
+
+  /** The outcome with its result whole, or why it cannot be. */
+  async #whole(outcome: Outcome, signal?: AbortSignal): Promise<Outcome> {
+    return this.#large?.readOutcome(outcome, signal) ?? refuseStored(outcome);
   }
 
   /** Stores a stream of jobs; a failure is told in its place. Throws only what the inputs throw. */
@@ -107,7 +138,7 @@ export class ClientLane {
   /** @throws PoolError `not_found` when no live job has this id and no outcome is kept, `invalid_argument` */
   async outcome(id: string, waitMs: number): Promise<Outcome | undefined> {
     const { live, ended } = await this.#reads.find(checkName("job", id));
-    if (live === undefined && ended !== undefined) return ended.outcome;
+    if (live === undefined && ended !== undefined) return this.#whole(ended.outcome);
     const after = live === undefined ? 0 : (ended?.sequence ?? 0);
     if (waitMs > 0) return this.#await({ id, levels: LEVELS, after }, { timeoutMs: waitMs }).catch(undefinedWhenLate);
     if (live !== undefined) return undefined;
@@ -115,8 +146,9 @@ export class ClientLane {
   }
 
   /** @throws PoolError `not_found` when no live job has this id and no outcome is kept, `invalid_argument` */
-  lookup(id: string): Promise<JobLookup> {
-    return this.#reads.lookup(checkName("job", id));
+  async lookup(id: string): Promise<JobLookup> {
+    const found = await this.#reads.lookup(checkName("job", id));
+    return found.outcome === undefined ? found : { ...found, outcome: await this.#whole(found.outcome) };
   }
 
   /** Ends all waits; the jobs go on. */
@@ -162,7 +194,7 @@ export class ClientLane {
     const wait = new OutcomeWait({ bus: this.#bus, names: this.#names, store: this.#store, pool: this.#pool }, job);
     this.#waits.add(wait);
     try {
-      return await wait.run(options);
+      return await this.#whole(await wait.run(options), options.signal);
     } finally {
       this.#waits.delete(wait);
     }

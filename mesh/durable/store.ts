@@ -88,6 +88,11 @@ export class LaneStore {
     return (await this.#ask(({ streams }) => streams.deleteMessage(stream, sequence, false))) ?? false;
   }
 
+  /** Deletes all messages of a subject. @throws PoolError */
+  async purge(stream: string, subject: string): Promise<void> {
+    await this.#ask(({ streams }) => streams.purge(stream, { filter: subject }));
+  }
+
   /** @returns undefined when it is not there. @throws PoolError */
   streamInfo(stream: string): Promise<StreamInfo | undefined> {
     return this.#ask(({ streams }) => streams.info(stream));

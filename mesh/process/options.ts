@@ -147,6 +147,12 @@ export const OPTIONS = {
     "",
     "the durable lane in streams of the broker's JetStream: a manager runs its jobs too, a meter shows it",
   ),
+  largePayloads: option(
+    bool,
+    false,
+    "",
+    "payloads and results over the broker's limit go through the object store of its JetStream",
+  ),
   control: option(bool, false, "", "let the page and ControlWorker drain, pause and resume, for who may"),
   controlToken: option(
     nonEmpty,

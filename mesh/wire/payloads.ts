@@ -352,3 +352,14 @@ export function resultRefusal(payload: Uint8Array, limit: number): PoolError | u
   const message = `the result has ${payload.length} bytes; the broker takes at most ${limit}`;
   return new PoolError("payload_too_large", message, { field: "result", maybeExecuted: true });
 }
+
+/** How the text begins that travels in place of a payload in the object store (mesh/objects/reference.ts). */
+export const REFERENCE_PREFIX = "poolmesh-object/1 ";
+
+const REFERENCE_START = Buffer.from(REFERENCE_PREFIX);
+
+/** Whether bytes begin as the name of an object does. */
+export function isReference(bytes: Uint8Array): boolean {
+  if (bytes[0] !== REFERENCE_START[0] || bytes.length < REFERENCE_START.length) return false;
+  return REFERENCE_START.every((byte, i) => bytes[i] === byte);
+}

@@ -26,6 +26,7 @@ export const WORKER_CONFIG = pick([
   "abortGraceMs",
   "graceMs",
   "metricsListen",
+  "largePayloads",
   ...ACCESS_OPTIONS,
 ]);
 
@@ -51,6 +52,7 @@ export function toWorkerOptions(config: WorkerConfig, log: Logger): WorkerOption
     ...(id === undefined ? {} : { id }),
     ...(exec === undefined ? {} : { exec }),
     ...(handler === undefined ? {} : { handlerFile: handler, isolation }),
+    ...(config.largePayloads ? { largePayloads: true } : {}),
     ...(metricsListen === undefined ? {} : { metrics: edgeConfig(config, metricsListen) }),
     log,
   };

@@ -8,6 +8,11 @@ import type { Codec, CodecName } from "../../mesh/job/codec.js";
 import { isPoolDefinition, type PoolDefinition, poolName } from "../../mesh/job/pool-definition.js";
 import type { BusOptions } from "../../mesh/link/bus.js";
 import { checkConnection, type PartOptions } from "../../mesh/link/part-options.js";
+import {
+  type LargePayloadOptions,
+  type LargePayloads,
+  settleLargePayloads,
+} from "../../mesh/objects/large-payloads.js";
 import { deprecated } from "../../mesh/process/deprecation.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
 import type { IsolationName } from "../../mesh/process/options.js";
@@ -58,6 +63,8 @@ export interface WorkerOptions<I = unknown, O = unknown> extends PartOptions {
   graceMs?: number;
   /** Serve `/metrics`, `/healthz` and `/readyz` over HTTP; default: no port is opened. */
   metrics?: EdgeOptions;
+  /** Read payloads from the object store of the broker's JetStream, and put results there that are over the broker's limit; default false. */
+  largePayloads?: boolean | LargePayloadOptions;
 }
 
 /** Options of any handler. */
@@ -77,6 +84,7 @@ export interface WorkerSettings {
   readonly abortGraceMs: number;
   readonly graceMs: number;
   readonly metrics: EdgeOptions | undefined;
+  readonly large: LargePayloads | undefined;
   readonly loadTimeoutMs: number;
   readonly log: Logger;
 }
@@ -100,6 +108,7 @@ export function settle(options: AnyWorkerOptions): WorkerSettings {
     abortGraceMs: number("abortGraceMs", options.abortGraceMs ?? 2_000, 0),
     graceMs: number("graceMs", options.graceMs ?? 10_000, 0),
     metrics: options.metrics,
+    large: settleLargePayloads(options.largePayloads, options.prefix ?? DEFAULT_PREFIX),
     loadTimeoutMs: number("loadTimeoutMs", options.loadTimeoutMs ?? 10_000, 1),
     log: options.log ?? silentLog,
   };

@@ -16,6 +16,7 @@ import { telemetry } from "../../mesh/trace/telemetry.js";
 import { payloadLimit } from "../../mesh/wire/payloads.js";
 import { checkMiddleware, type JobMiddleware } from "./handlers/around/job-middleware.js";
 import { tracedRunner } from "./handlers/around/traced-runner.js";
+import { reportTo } from "./handlers/job-report.js";
 import { makeRunner } from "./handlers/make-runner.js";
 import type { Runner } from "./handlers/runner.js";
 import { type Listened, Session, type WorkerStatus } from "./session.js";
@@ -69,7 +70,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     void this.closed.then((error) => this.#listened.events?.tell("worker:stop", { ...this.#name, error }));
     this.#runner = makeRunner(options, this.#settings, {
       middleware: this.#middleware,
-      maxBytes: () => (this.#bus === undefined ? 0 : payloadLimit(this.#bus)),
+      maxBytes: () => this.#settings.large?.maxBytes ?? (this.#bus === undefined ? 0 : payloadLimit(this.#bus)),
       onUsable: (slots) => {
         this.#usable = slots;
         this.#offerSlots();
@@ -179,6 +180,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     const traced = telemetry();
     if (traced !== undefined) this.#runner = tracedRunner(this.#runner, traced);
     this.#bus ??= await this.#connect();
+    await this.#takeLarge(this.#bus);
     this.#session = new Session(this.#bus, this.#runner, {
       settings: this.#settings,
       status: this.#status,
@@ -202,6 +204,16 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     this.#listened.events?.tell("worker:ready", { ...this.#name, slots: this.slots });
     if (this.workerState !== WorkerState.READY) return;
     this.#settings.log.info({ pool: this.pool, worker: this.id, slots: this.slots }, "worker ready");
+  }
+
+  async #takeLarge(bus: Bus): Promise<void> {
+    const { large, log } = this.#settings;
+    if (large === undefined) return;
+    const { LargeRunner } = await import("./handlers/around/large-runner.js");
+    const runner = new LargeRunner(this.#runner, { bus, large, report: reportTo(log) });
+    await runner.start();
+    this.#runner = runner;
+    this.#throwIfStopped();
   }
 
   /** Before READY, so that a port that is taken is no worker that takes jobs. */

@@ -13,6 +13,7 @@ import { LEVELS, NATS_HEADER } from "../../../mesh/durable/names.js";
 import { encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS, type Outcome } from "../../../mesh/job/job.js";
+import { forgetPayload } from "../../../mesh/objects/forget-payload.js";
 
 const ACK_LIMIT_MS = 3_000;
 
@@ -50,6 +51,7 @@ export async function discard(
   if (isFenced(answer)) throw notLive();
   if (answer.kind !== "stored") throw enqueueRefusal(answer, pool);
   await store.delete(queued === undefined ? names.laterStream(pool) : names.jobsStream(pool), job.sequence);
+  forgetPayload(store, pool, { id, payload: job.payload });
   if (notify !== undefined) bus.publish(notify, payload, { headers: encodeOutcome(outcome, facts).headers });
 }
 

@@ -35,6 +35,7 @@ import {
   whilePaused,
 } from "./decide.js";
 import { Ends } from "./ends.js";
+import { forgetPayload, isResult } from "../../../mesh/objects/forget-payload.js";
 import { Delivery, GivenBack, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
 import { Leftovers } from "./leftovers.js";
@@ -342,6 +343,7 @@ export class PoolLane {
     }
     if (outcome.ok) this.totals.succeeded += 1;
     this.#settle(delivery, undefined, outcome);
+    forgetPayload(this.#parts.store, this.#parts.pool.name, delivery);
   }
 
   /** The dead letter first: a job that has an outcome is never delivered again. */
@@ -369,6 +371,7 @@ export class PoolLane {
     this.#parts.bus.publish(delivery.ackSubject, ACK);
     void this.#ends.unclaim(delivery);
     this.#ends.notify(delivery, stored, outcome);
+    if (stored !== undefined && isResult(stored)) forgetPayload(this.#parts.store, this.#parts.pool.name, delivery);
   }
 
   async #giveBackUnclaimed(delivery: Delivery, delayMs: number): Promise<void> {

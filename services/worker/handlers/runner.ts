@@ -57,6 +57,8 @@ export interface Runner {
   readonly blocking: boolean;
   /** Whether functions of the worker's own process can run around the handler; default false. */
   readonly takesMiddleware?: boolean;
+  /** Whether it reads payloads that are in the object store; default false: they are refused. */
+  readonly takesObjects?: boolean;
   /** Loads what there is to load. @throws PoolError `invalid_argument` */
   start(): Promise<void>;
   /** Runs one job, and ends the call when it is done. */

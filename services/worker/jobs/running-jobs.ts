@@ -6,6 +6,7 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap } from "../../../mesh/job/containers.js";
+import { isReference } from "../../../mesh/wire/payloads.js";
 import type { HandlerOutcome, Runner } from "../handlers/runner.js";
 import type { Revoke } from "./intake.js";
 import type { KeptOutcomes } from "./kept-outcomes.js";
@@ -27,7 +28,7 @@ export interface RunningJobsParts {
   readonly pool: string;
   readonly worker: string;
   readonly slots: Slots;
-  readonly runner: Pick<Runner, "run" | "blocking">;
+  readonly runner: Pick<Runner, "run" | "blocking" | "takesObjects">;
   readonly acceptPolicy: AcceptPolicy;
   /** Outcomes for managers that hand in a job of the durable lane again. */
   readonly kept: KeptOutcomes;
@@ -151,7 +152,8 @@ export class RunningJobs implements JobLedger {
     this.#totals.acceptedTotal += 1;
     this.#parts.onStarted(job);
     this.#parts.onChange();
-    if (!runner.blocking) runner.run(job);
+    if (isReference(order.bytes) && !runner.takesObjects) job.end({ ok: false, error: objectRefused() });
+    else if (!runner.blocking) runner.run(job);
     else if (job.accepted || acceptPolicy.resultIsEnough) this.#runHere(job, nowMs);
     else {
       this.#accept(job);
@@ -315,4 +317,10 @@ export class Slots {
   resize(total: number): void {
     this.#total = total;
   }
+}
+
+/** The payload is in the object store, and this worker does not read from there. */
+function objectRefused(): PoolError {
+  const message = "the payload is in the object store: start the worker with largePayloads (--large-payloads)";
+  return new PoolError("job_rejected", `${message}; the job did not run`, { jobCode: "payload.stored" });
 }

@@ -60,7 +60,7 @@ const WORKER = {
   ...{ pool: "pool", id: "id", slots: "slots", handlerFile: "handler", isolation: "isolation", exec: "exec" },
   ...{ recycleAfter: "recycleAfter", loadTimeoutMs: "loadTimeoutMs", labels: "labels", prefix: "prefix" },
   ...{ heartbeatIntervalMs: "heartbeatIntervalMs", coalesceMs: "coalesceMs", acceptAfterMs: "acceptAfterMs" },
-  ...{ abortGraceMs: "abortGraceMs", graceMs: "graceMs", metrics: "metricsListen" },
+  ...{ abortGraceMs: "abortGraceMs", graceMs: "graceMs", metrics: "metricsListen", largePayloads: "largePayloads" },
   ...{ tlsCertFile: "tlsCertFile", tlsKeyFile: "tlsKeyFile", tlsClientCaFile: "tlsClientCaFile" },
   ...{ policyFile: "policyFile", insecure: "insecure", allowedHosts: "allowedHosts", trustedProxy: "trustedProxy" },
 } as const;
