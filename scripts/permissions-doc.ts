@@ -32,6 +32,20 @@ const DURABLE: readonly (readonly [what: string, holder: Holder])[] = [
   ["operator `O` of pool `P`", { role: "operator", pools: ["P"], name: "O" }],
 ];
 
+/** What large payloads add. */
+const LARGE: readonly (readonly [what: string, holder: Holder])[] = [
+  ["client `C` of pool `P`", { role: "client", pools: ["P"], name: "C" }],
+  [
+    "client `C` of pool `P` with the durable lane, all of it",
+    { role: "client", pools: ["P"], name: "C", durable: true },
+  ],
+  [
+    "worker `W` of pool `P`, which runs with `--inbox-prefix _INBOX.worker.W` then",
+    { role: "worker", pools: ["P"], name: "W" },
+  ],
+  ["manager `M` of pool `P` with the durable lane", { role: "manager", pools: ["P"], name: "M", durable: true }],
+];
+
 /** A mesh whose users are in the example configuration. */
 const MESH: readonly Rights[] = [
   rightsOf({ role: "client", pools: ["adder"], name: "shop" }),
@@ -64,9 +78,17 @@ export function rightsMarkdown(): string {
     ...DURABLE.flatMap(([what, holder]) => [
       `A ${what}:`.replace("A operator", "An operator"),
       "",
-      ...added(holder),
+      ...added(holder, { durable: true }),
       "",
     ]),
+    "### With payloads over the broker's limit",
+    "",
+    ...wrapped(
+      "`--large-payloads` adds what follows. A core manager, a meter and an operator need nothing more. The buckets " +
+        "are made beforehand by who may make streams: who may make a stream may have it take any subject.",
+    ),
+    "",
+    ...LARGE.flatMap(([what, holder]) => [`A ${what}:`, "", ...added(holder, { large: true }), ""]),
     "### All of them in one configuration",
     "",
     "<!-- not run: test/integration/edge/permissions-mesh.test.ts starts a broker with such users -->",
@@ -94,9 +116,9 @@ function inbox({ inboxPrefix }: Rights): string {
     : `It runs with \`--inbox-prefix ${inboxPrefix}\`.`;
 }
 
-/** What a holder has more in the durable lane. */
-function added(holder: Holder): string[] {
-  const [base, more] = [rightsOf(holder), rightsOf({ ...holder, durable: true })];
+/** What a holder has more when it takes part in this, too. */
+function added(holder: Holder, too: Partial<Holder>): string[] {
+  const [base, more] = [rightsOf(holder), rightsOf({ ...holder, ...too })];
   const isNew = (list: readonly Right[]) => (right: Right) => !list.some((each) => each.subject === right.subject);
   const publish = more.publish.filter(isNew(base.publish));
   const subscribe = more.subscribe.filter(isNew(base.subscribe));

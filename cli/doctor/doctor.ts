@@ -52,12 +52,14 @@ interface DoctorFlags extends HolderFlags {
 /** @throws PoolError `invalid_argument` for a wrong configuration */
 async function examine(shell: Shell, flags: DoctorFlags): Promise<Finding[]> {
   const isNamed =
-    flags.name !== undefined || flags.worker !== undefined || flags.pool !== undefined || flags.durable === true;
+    [flags.name, flags.worker, flags.pool].some((each) => each !== undefined) ||
+    flags.durable === true ||
+    flags.largePayloads === true;
   if (isNamed && flags.as === undefined) {
     throw new PoolError("invalid_argument", "as: say what it is: --as ROLE", { field: "as" });
   }
   try {
-    const options = { ...flags, pool: undefined, name: undefined, durable: undefined };
+    const options = { ...flags, pool: undefined, name: undefined, durable: undefined, largePayloads: undefined };
     return await withLink(shell, options, (link) => examineLink(link, flags, isNamed));
   } catch (error) {
     if (!(error instanceof PoolError) || error.reason === "invalid_argument") throw error;

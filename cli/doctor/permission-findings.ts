@@ -119,9 +119,9 @@ function inboxFinding(bus: Bus, { inboxPrefix }: Rights): Finding[] {
   return [{ state: "bad", what: "inbox prefix", found, advice: `start it with --inbox-prefix ${inboxPrefix}` }];
 }
 
-function adviceFor({ holder: { role, name, pools, durable } }: Rights): string {
+function adviceFor({ holder: { role, name, pools, durable, large } }: Rights): string {
   const pool = pools === undefined ? "" : pools.map((each) => ` --pool ${each}`).join("");
-  return `poolmesh permissions --role ${role}${pool} --name ${name}${durable ? " --durable" : ""} prints what it needs`;
+  return `poolmesh permissions --role ${role}${pool} --name ${name}${durable ? " --durable" : ""}${large ? " --large-payloads" : ""} prints what it needs`;
 }
 
 function list(attempts: readonly Attempted[]): string {

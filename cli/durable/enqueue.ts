@@ -8,7 +8,7 @@ import { toPoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT, EXIT_CODES_HELP } from "../exit-codes.js";
 import type { JobEnd } from "../jobs/one-job.js";
-import { checked, printFailure, printResult, readAll } from "../jobs/submit.js";
+import { checked, LARGE_SPECS, printFailure, printResult, readAll, readLarge } from "../jobs/submit.js";
 import { withLink } from "../link.js";
 import { jsonLine } from "../output/json-text.js";
 import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
@@ -51,6 +51,7 @@ interface EnqueueFlags extends UrlFlags {
   readonly runAt?: Date;
   readonly delayMs?: number;
   readonly client?: string;
+  readonly largePayloads?: boolean;
   readonly [name: string]: unknown;
 }
 
@@ -75,7 +76,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--json", "print one JSON object: the receipt, or with --wait the outcome")
     .addOption(new Option("--codec <FORM>", "how payloads are read and shown").choices(RESULT_FORMS).default("auto"))
     .addHelpText("after", HELP);
-  addSpecs(command, BUS_SPECS);
+  addSpecs(command, { ...LARGE_SPECS, ...BUS_SPECS });
   addUrlOptions(command, "call this manager over HTTP; no connection to the broker is needed");
   command.action(async (pool: string, payload: string, flags: EnqueueFlags) => {
     shell.exitCode = await runEnqueue(shell, pool, payload, flags);
@@ -87,7 +88,9 @@ async function runEnqueue(shell: Shell, pool: string, argument: string, flags: E
   const abort = new AbortController();
   const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(EXIT.interrupted) : abort.abort()));
   try {
-    const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
+    const largePayloads = readLarge(shell, flags);
+    const bytes = argument === "-" ? await readAll(shell, largePayloads) : new TextEncoder().encode(argument);
+    const payload = checked(bytes, flags);
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
       const { enqueueRemote } = await import("../remote/remote-enqueue.js");
@@ -95,7 +98,7 @@ async function runEnqueue(shell: Shell, pool: string, argument: string, flags: E
       return await report(shell, pool, receipt, flags, abort.signal);
     }
     return await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
-      const client = await Client.connect({ pool, connection: bus, prefix: subjects.prefix });
+      const client = await Client.connect({ pool, connection: bus, prefix: subjects.prefix, largePayloads });
       try {
         const receipt = await client.enqueue(payload, toOptions(flags));
         return await report(shell, pool, receipt, flags, abort.signal);

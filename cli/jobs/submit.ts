@@ -4,6 +4,7 @@ import { Client, type ClientOptions } from "../../client/client.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import { CODECS } from "../../mesh/job/codec.js";
 import type { Submitter } from "../../mesh/job/job.js";
+import { pick } from "../../mesh/process/options.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT, EXIT_CODES_HELP, exitCodeOf } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
@@ -12,6 +13,7 @@ import { indentedJson, isJson, jsonLine, utf8Text } from "../output/json-text.js
 import { errorFields, resultFields, roundMs } from "../output/result-fields.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import { addSpecs, readOptions } from "../spec-options.js";
 import { addJobOptions, type JobFlags, toSubmitOptions } from "./job-options.js";
 import { type JobEnd, runOneJob } from "./one-job.js";
 import { doubtOf, remoteDoubtOf, WaitNote } from "./wait-note.js";
@@ -33,13 +35,18 @@ Examples:
 
 ${EXIT_CODES_HELP}`;
 
-/** The largest payload that is read from stdin, in bytes: more than any broker takes. */
+/** The largest payload that is read from stdin, in bytes: more than any broker takes, and what an object store takes. */
 const MAX_STDIN_BYTES = 64 * 2 ** 20;
+const MAX_LARGE_BYTES = 256 * 2 ** 20;
+
+/** Of commands that send one job. */
+export const LARGE_SPECS = pick(["largePayloads"]);
 
 interface SubmitFlags extends JobFlags, UrlFlags {
   readonly id?: string;
   readonly json?: boolean;
   readonly direct?: boolean;
+  readonly largePayloads?: boolean;
 }
 
 export function define(command: Command, shell: Shell): void {
@@ -50,6 +57,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--json", "print one JSON object: id, result or error, worker, attempt, waitMs, totalMs")
     .option("--direct", "dispatch from this process instead of through a manager")
     .addHelpText("after", HELP);
+  addSpecs(command, LARGE_SPECS);
   addJobOptions(command);
   addUrlOptions(command, "call this manager over HTTP; no connection to the broker is needed");
   command.action(async (pool: string, payload: string, flags: SubmitFlags) => {
@@ -64,7 +72,9 @@ async function runSubmit(shell: Shell, pool: string, argument: string, flags: Su
   const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(EXIT.interrupted) : abort.abort()));
   const begunAt = performance.now();
   try {
-    const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
+    const isLarge = readLarge(shell, flags);
+    const bytes = argument === "-" ? await readAll(shell, isLarge) : new TextEncoder().encode(argument);
+    const payload = checked(bytes, flags);
     const remote = readRemote(shell, flags);
     const end =
       remote.url === undefined
@@ -96,7 +106,10 @@ async function run(
 ): Promise<JobEnd> {
   const id = flags.id ?? link.bus.runtime.newId();
   const options = { ...toSubmitOptions(shell, flags), id, signal };
-  const to = { pool, connection: link.bus, prefix: link.subjects.prefix };
+  const { largePayloads } = readOptions(shell, flags, LARGE_SPECS);
+  if (largePayloads && flags.direct)
+    throw contradiction("--direct: this process dispatches from the broker's messages");
+  const to = { pool, connection: link.bus, prefix: link.subjects.prefix, largePayloads };
   const submitter = await connect(to, flags.direct ?? false);
   try {
     const note = new WaitNote(shell, doubtOf(link, pool));
@@ -187,16 +200,27 @@ function knownOf({ worker, attempt, waitMs, totalMs }: JobEnd): Record<string, u
   return { worker, attempt, waitMs: roundMs(waitMs), totalMs: roundMs(totalMs) };
 }
 
-/** Reads stdin to its end. @throws PoolError `payload_too_large` */
-export async function readAll({ stdin }: Shell): Promise<Uint8Array> {
+/** Whether payloads may go through the object store. @throws PoolError `invalid_argument` together with --url */
+export function readLarge(shell: Shell, flags: UrlFlags & { readonly largePayloads?: boolean }): boolean {
+  const { largePayloads } = readOptions(shell, { largePayloads: flags.largePayloads }, LARGE_SPECS);
+  if (flags.largePayloads && flags.url !== undefined) throw contradiction("--url: over HTTP there is no object store");
+  return largePayloads;
+}
+
+function contradiction(what: string): PoolError {
+  const message = `large-payloads: contradicts ${what}`;
+  return new PoolError("invalid_argument", message, { field: "large-payloads" });
+}
+
+/** Reads stdin to its end. @param isLarge more than a broker takes is taken. @throws PoolError `payload_too_large` */
+export async function readAll({ stdin }: Shell, isLarge = false): Promise<Uint8Array> {
+  const most = isLarge ? MAX_LARGE_BYTES : MAX_STDIN_BYTES;
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of stdin as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MAX_STDIN_BYTES) {
-      throw new PoolError("payload_too_large", `payload: stdin has more than ${MAX_STDIN_BYTES} bytes`, {
-        field: "payload",
-      });
+    if (length > most) {
+      throw new PoolError("payload_too_large", `payload: stdin has more than ${most} bytes`, { field: "payload" });
     }
     chunks.push(chunk);
   }

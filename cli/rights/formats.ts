@@ -72,11 +72,12 @@ export function titleOf({ holder: { role, name, pools } }: Rights): string {
 }
 
 /** The flags that make a program use these rights. */
-export function flagsOf({ holder: { role, name, pools, durable }, inboxPrefix }: Rights): string[] {
+export function flagsOf({ holder: { role, name, pools, durable, large }, inboxPrefix }: Rights): string[] {
   const isService = role === "worker" || role === "manager" || role === "meter";
   const pool = role === "worker" ? ` --pool ${pools?.[0]}` : pools === undefined ? "" : ` --pools ${pools.join(",")}`;
   const lane = durable && role === "manager" ? " --durable" : "";
-  const own = isService ? [`--id ${name}${pool}${lane}`] : [];
+  const objects = large && role === "worker" ? " --large-payloads" : "";
+  const own = isService ? [`--id ${name}${pool}${lane}${objects}`] : [];
   return inboxPrefix === undefined ? own : [...own, `--inbox-prefix ${inboxPrefix}`];
 }
 

@@ -29,6 +29,7 @@ export interface HolderFlags {
   readonly name?: string;
   readonly worker?: string;
   readonly durable?: boolean;
+  readonly largePayloads?: boolean;
 }
 
 interface PermissionsFlags extends HolderFlags {
@@ -47,16 +48,18 @@ export function addHolderFlags(command: Command): void {
     ])
     .option("--name <NAME>", "the id of a worker, manager or meter; any name for a client or an operator")
     .option("--worker <NAME>", "the same, of a worker")
-    .option("--durable", "with what the durable lane needs");
+    .option("--durable", "with what the durable lane needs")
+    .option("--large-payloads", "with what payloads over the broker's limit need");
 }
 
 /** @throws PoolError `invalid_argument`, field "name" or "pool" */
-export function toHolder(role: Role, { pool, name, worker, durable }: HolderFlags, prefix: string | undefined): Holder {
+export function toHolder(role: Role, flags: HolderFlags, prefix: string | undefined): Holder {
+  const { pool, name, worker, durable, largePayloads: large } = flags;
   if (name !== undefined && worker !== undefined && name !== worker) throw refused("contradicts --worker");
   if (worker !== undefined && role !== "worker") throw refused(`a ${role} is no worker: say --name`, "worker");
   const own = name ?? worker;
   if (own === undefined) throw refused("say whose rights: --name NAME");
-  return { role, name: own, pools: pool, prefix, durable };
+  return { role, name: own, pools: pool, prefix, durable, large };
 }
 
 export function define(command: Command, shell: Shell): void {

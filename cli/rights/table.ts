@@ -5,7 +5,7 @@
  * docs/permissions.md and the tests are made from it.
  *
  * Every holder has an inbox prefix of its own, `_INBOX.ROLE.NAME`, so nobody
- * hears what was meant for another. A worker has none: it asks nothing. It may
+ * hears what was meant for another. A worker has none: it asks nothing, but the object store. It may
  * publish to the inboxes of all managers. There a reply subject ends with a
  * secret that only the worker knows which was asked (mesh/link/reply-router.ts).
  * Whoever else asks a worker, such as a meter, is answered by the broker's
@@ -23,6 +23,7 @@ import {
   Subjects,
 } from "../../mesh/wire/subjects.js";
 import { durableRights } from "./durable.js";
+import { largeRights } from "./large.js";
 
 /** What an account may be for. */
 export const ROLES = ["client", "worker", "manager", "meter", "operator"] as const;
@@ -39,6 +40,8 @@ export interface Holder {
   readonly prefix?: string | undefined;
   /** Whether it takes part in the durable lane; default false. */
   readonly durable?: boolean | undefined;
+  /** Whether its payloads and results may be over the broker's limit; default false. */
+  readonly large?: boolean | undefined;
 }
 
 /** One subject that may be published or subscribed to. */
@@ -89,12 +92,13 @@ export function rightsOf(holder: Holder): Rights {
   const roots = (pools ?? ["*"]).map((pool) => `${subjects.prefix}.${pool}`);
   const base = SETS[role](roots, name);
   const added = holder.durable ? durableRights(role, roots, name, subjects.prefix, pools) : undefined;
+  const large = holder.large ? largeRights(role, subjects.prefix, holder.durable === true) : undefined;
   const rights = {
-    publish: [...base.publish, ...(added?.publish ?? [])],
+    publish: [...base.publish, ...(added?.publish ?? []), ...(large?.publish ?? [])],
     subscribe: [...base.subscribe, ...(added?.subscribe ?? [])],
     responses: base.responses,
   };
-  const inboxPrefix = role === "worker" ? undefined : inboxOf(role, name);
+  const inboxPrefix = role === "worker" && !holder.large ? undefined : inboxOf(role, name);
   const inbox = inboxPrefix === undefined ? [] : [right(`${inboxPrefix}.>`, "answers to its own questions")];
   return { holder, inboxPrefix, ...rights, subscribe: [...rights.subscribe, ...inbox] };
 }

@@ -22,6 +22,7 @@ export const UP_SPECS = pick([
   "parkedBytesLimit",
   "clientShare",
   "durable",
+  "largePayloads",
   "jobHistory",
   "showPayloads",
   "jobEvents",

@@ -63,6 +63,11 @@ export class ObjectStore {
     );
   }
 
+  /** Names and chunks in a bucket; 0 when it is not there. @throws PoolError */
+  async messagesIn(bucket: string): Promise<number> {
+    return (await this.#lane.streamInfo(streamOf(bucket)))?.state.messages ?? 0;
+  }
+
   /** Whether there is such an object. @throws PoolError */
   async has({ bucket, name, digest }: ObjectReference): Promise<boolean> {
     return (await named(this.#lane, bucket, name))?.digest === digest;

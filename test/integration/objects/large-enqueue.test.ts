@@ -1,13 +1,20 @@
 /** Durable jobs whose payload or result is over the broker's limit. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { DurableLane } from "../../../client/durable/operator.js";
+import { NEEDS } from "../../../mesh/durable/broker-needs.js";
 import { LaneStore } from "../../../mesh/durable/store.js";
+import { decodeReference } from "../../../mesh/objects/reference.js";
 import type { Handler } from "../../../services/worker/worker.js";
 import { connectBus, lacking, WHOLE_FILE } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { failure } from "../../support/failure.js";
 import { leakGuard } from "../../support/leak-guard.js";
+import { run } from "../../support/process.js";
+import { toolPath, without } from "../../support/tools.js";
+import { scratchFolder } from "../../support/up.js";
 import { eventually, gate } from "../../support/wait.js";
 import { LARGE_BYTES, largeBytes, startLargeMesh } from "./large-mesh.js";
 
@@ -51,12 +58,12 @@ test("large durable jobs - payload and result arrive to the byte; the payload go
 test("large durable jobs - the same id and payload again is the same job; another payload is a duplicate", async (t) => {
   const open = gate();
   let ran = 0;
-  const run: Handler<unknown, unknown> = async ({ payload }) => {
+  const work: Handler<unknown, unknown> = async ({ payload }) => {
     ran += 1;
     await open.promise;
     return payload;
   };
-  await mesh.worker(t, { pool: "dl-same", run, codec: "bytes", slots: 4 });
+  await mesh.worker(t, { pool: "dl-same", run: work, codec: "bytes", slots: 4 });
   const client = await mesh.client(t, "dl-same");
   const first = await client.enqueue(LARGE, { id: "same" });
   const second = await client.enqueue(LARGE, { id: "same" });
@@ -80,11 +87,11 @@ test("large durable jobs - the same id and payload again is the same job; anothe
 
 test("large durable jobs - a failed job is tried again with its payload; a dead letter keeps it, and can be run again", async (t) => {
   let fails = true;
-  const run: Handler<unknown, unknown> = ({ payload }) => {
+  const work: Handler<unknown, unknown> = ({ payload }) => {
     if (fails) throw new Error("not now");
     return (payload as Uint8Array).subarray(0, 3);
   };
-  await mesh.worker(t, { pool: "dl-dead", run, codec: "bytes" });
+  await mesh.worker(t, { pool: "dl-dead", run: work, codec: "bytes" });
   const client = await mesh.client(t, "dl-dead");
   const receipt = await client.enqueue(LARGE, { id: "dead", maxAttempts: 2, backoff: { baseMs: 1, capMs: 1 } });
   assert.equal((await failure(receipt.result({ timeoutMs: 10_000 }))).reason, "job_failed");
@@ -100,12 +107,12 @@ test("large durable jobs - a failed job is tried again with its payload; a dead 
 test("large durable jobs - an object that is gone: the job does not run, is not tried again, and is a dead letter", async (t) => {
   const ran: string[] = [];
   const open = gate();
-  const run: Handler<unknown, unknown> = async (job) => {
+  const work: Handler<unknown, unknown> = async (job) => {
     ran.push(job.id);
     await open.promise;
     return new Uint8Array();
   };
-  await mesh.worker(t, { pool: "dl-gone", run, codec: "bytes" });
+  await mesh.worker(t, { pool: "dl-gone", run: work, codec: "bytes" });
   const client = await mesh.client(t, "dl-gone");
   await client.enqueue("in the only slot", { id: "first" });
   await eventually(() => ran.length === 1);
@@ -123,12 +130,12 @@ test("large durable jobs - an object that is gone: the job does not run, is not 
 test("large durable jobs - canceled while queued and expired: the object goes", async (t) => {
   const open = gate();
   let ran = 0;
-  const run: Handler<unknown, unknown> = async () => {
+  const work: Handler<unknown, unknown> = async () => {
     ran += 1;
     await open.promise;
     return new Uint8Array();
   };
-  await mesh.worker(t, { pool: "dl-ends", run, codec: "bytes" });
+  await mesh.worker(t, { pool: "dl-ends", run: work, codec: "bytes" });
   const client = await mesh.client(t, "dl-ends");
   await client.enqueue("in the only slot", { id: "first" });
   await eventually(() => ran === 1);
@@ -166,11 +173,34 @@ test("large durable jobs - a job for later takes its payload along; one that wai
   assert.equal((await receipt.result({ timeoutMs: 15_000 })).payload.length, LARGE_BYTES);
 });
 
-test("large durable jobs - the objects are those of NATS: its own library reads what is written here", async (t) => {
+test("large durable jobs - the buckets have the ages and bounds that are said", async () => {
   const store = new LaneStore(await connectBus(WHOLE_FILE, mesh.broker));
-  await mesh.worker(t, { pool: "dl-none", run: echo, codec: "bytes" });
-  const info = await store.streamInfo("OBJ_pool-enqueued");
-  assert.deepEqual(info?.config.subjects, ["$O.pool-enqueued.C.>", "$O.pool-enqueued.M.>"]);
-  assert.equal(info?.config.max_age, 30 * 24 * 3_600_000 * 1e6);
-  assert.equal(info?.config.max_bytes, 2 * 2 ** 30);
+  const ageOf = async (bucket: string): Promise<unknown> => {
+    const info = await store.streamInfo(`OBJ_${bucket}`);
+    return [info?.config.subjects, (info?.config.max_age ?? 0) / 3_600_000e6, info?.config.max_bytes];
+  };
+  for (const [bucket, hours] of [
+    ["pool-enqueued", 30 * 24],
+    ["pool-results", 25],
+  ] as const) {
+    assert.deepEqual(await ageOf(bucket), [[`$O.${bucket}.C.>`, `$O.${bucket}.M.>`], hours, 2 * 2 ** 30]);
+  }
+});
+
+test("large durable jobs - the objects are those of NATS: `nats object get` reads what a client wrote", {
+  skip: without("nats"),
+}, async (t) => {
+  await mesh.worker(t, { pool: "dl-nats", run: () => new Promise(() => {}), codec: "bytes" });
+  const client = await mesh.client(t, "dl-nats");
+  await client.enqueue(LARGE, { id: "one" });
+  const store = new LaneStore(await connectBus(t, mesh.broker));
+  const stored = await store.last("pool-jobs-dl-nats", "pool.dl-nats.durable.normal.one");
+  assert.ok(stored !== undefined);
+  const { bucket, name, size } = decodeReference(stored.payload);
+  assert.equal(size, LARGE_BYTES);
+  const file = join(await scratchFolder(t), "object");
+  const args = ["--server", mesh.broker.url, "object", "get", bucket, name, "--output", file, "--force"];
+  const got = await run(t, toolPath("nats"), args);
+  assert.equal(got.code, 0, got.stderr);
+  assert.deepEqual(await readFile(file), Buffer.from(LARGE));
 });
