@@ -6,6 +6,7 @@
  * (services/manager/durable/provision.ts).
  */
 import type { ConsumerConfig, ConsumerInfo, StreamConfig } from "@nats-io/jetstream";
+import { toPoolError } from "../errors.js";
 import type { Priority } from "../wire/headers.js";
 import { type DurableNames, LEVELS } from "./names.js";
 
@@ -148,4 +149,23 @@ function sameSetting(wanted: unknown, found: unknown): boolean {
 /** The library's enumerations are these texts. */
 function settings(all: Record<string, unknown> & { readonly name: string }): StreamSettings {
   return { storage: "file", ...all } as unknown as StreamSettings;
+}
+
+/** Copies of a stream where the brokers form a cluster. */
+const CLUSTER_REPLICAS = 3;
+
+/**
+ * Makes a stream with as many copies as the cluster can hold.
+ *
+ * @param work makes it with so many copies
+ * @throws what `work` throws
+ */
+export async function withCopies<T>(isCluster: boolean, work: (replicas: number) => Promise<T>): Promise<T> {
+  if (!isCluster) return work(1);
+  try {
+    return await work(CLUSTER_REPLICAS);
+  } catch (thrown) {
+    if (!/peers|replicas/.test(toPoolError(thrown).message)) throw thrown;
+    return work(1);
+  }
 }

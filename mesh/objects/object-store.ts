@@ -13,6 +13,7 @@ import type { PublishAnswer } from "../durable/answers.js";
 import { NATS_HEADER } from "../durable/names.js";
 import { StreamPublisher } from "../durable/publisher.js";
 import { isOff, LaneStore, type Stored } from "../durable/store.js";
+import { withCopies } from "../durable/streams.js";
 import { PoolError } from "../errors.js";
 import { parseJson } from "../job/codec.js";
 import type { Bus } from "../link/bus.js";
@@ -79,7 +80,7 @@ export class ObjectStore {
    * @throws PoolError `pool_full` when the bucket is full, `bus_unavailable`, and what `signal` says
    */
   async put(bucket: BucketSettings, object: ObjectReference, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
-    await this.#makeRoom(bucket, bytes.length);
+    await this.#makeRoom(bucket, bytes.length, signal);
     const part = this.#bus.runtime.newId();
     const chunkBytes = Math.max(1, Math.min(CHUNK_BYTES, this.#bus.maxPayloadBytes - HEADER_BYTES));
     const subject = chunksOf(bucket.name, part);
@@ -134,9 +135,10 @@ export class ObjectStore {
     this.#publisher.stop();
   }
 
-  async #makeRoom(bucket: BucketSettings, bytes: number): Promise<void> {
+  async #makeRoom(bucket: BucketSettings, bytes: number, signal: AbortSignal | undefined): Promise<void> {
     const stream = streamOf(bucket.name);
-    const info = (await this.#lane.streamInfo(stream)) ?? (await this.#create(bucket));
+    const found = await this.#untilAnswered(() => this.#lane.streamInfo(stream), signal);
+    const info = found ?? (await this.#create(bucket));
     const most = info.config.max_bytes;
     if (most > 0 && info.state.bytes + bytes > most) throw full(bucket.name);
   }
@@ -153,7 +155,9 @@ export class ObjectStore {
       allow_rollup_hdrs: true,
     };
     try {
-      return await this.#lane.addStream(settings as never);
+      const isCluster = this.#bus.nc.info?.cluster !== undefined;
+      const make = (num_replicas: number) => this.#lane.addStream({ ...settings, num_replicas } as never);
+      return await withCopies(isCluster, make);
     } catch (thrown) {
       // Somebody else has just made it, perhaps.
       const info = await this.#lane.streamInfo(settings.name).catch(() => undefined);
@@ -181,8 +185,8 @@ export class ObjectStore {
         .publish({ subject, payload, headers }, ACK_LIMIT_MS)
         .catch((): PublishAnswer => ({ kind: "silent" }));
       if (answer.kind === "stored") return;
-      const isOver = answer.kind !== "silent" || runtime.now() >= untilMs;
-      if (isOver) throw notStored(answer, subject.split(".")[1] ?? "");
+      // A stream without a leader is absent for a while, or refuses.
+      if (isFull(answer) || runtime.now() >= untilMs) throw notStored(answer, subject.split(".")[1] ?? "");
       await delay(runtime, RETRY_MS);
     }
   }
@@ -283,8 +287,12 @@ function full(bucket: string): PoolError {
   return new PoolError("pool_full", message, { field: "payload", retryAfterMs: FULL_RETRY_MS });
 }
 
+function isFull(answer: PublishAnswer): boolean {
+  return answer.kind === "refused" && /maximum (messages|bytes) exceeded/.test(answer.text);
+}
+
 function notStored(answer: Exclude<PublishAnswer, { kind: "stored" }>, bucket: string): PoolError {
-  if (answer.kind === "refused" && /maximum (messages|bytes) exceeded/.test(answer.text)) return full(bucket);
+  if (isFull(answer)) return full(bucket);
   const why = answer.kind === "refused" ? answer.text : "no acknowledgement in time";
   return new PoolError("bus_unavailable", `object store ${bucket}: ${why}`, { retryAfterMs: FULL_RETRY_MS });
 }

@@ -16,6 +16,7 @@ import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../../mesh/durable/pause/pool-pause.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
 import { isOff, LaneStore } from "../../../mesh/durable/store.js";
+import { withCopies } from "../../../mesh/durable/streams.js";
 import { toPoolError, unknownPool } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
@@ -57,8 +58,6 @@ const RETRY_MS = 1_000;
 /** How long what has ended may take to be stored at the end, in milliseconds. */
 const SETTLE_LIMIT_MS = 3_000;
 const SETTLE_CHECK_MS = 20;
-/** Copies of a stream where the brokers form a cluster. */
-const CLUSTER_REPLICAS = 3;
 
 export class DurableLane {
   readonly names: DurableNames;
@@ -328,18 +327,10 @@ export class DurableLane {
     this.#parts.log.error({ pool, why: toPoolError(thrown).message }, "the durable lane of this pool cannot open");
   }
 
-  /** With as many copies as the cluster can hold. */
-  async #provision<T>(work: (parts: Provisioning) => Promise<T>): Promise<T> {
+  #provision<T>(work: (parts: Provisioning) => Promise<T>): Promise<T> {
     const { bus, log } = this.#parts;
-    const parts = { store: this.store, names: this.names, log };
     const isCluster = bus.nc.info?.cluster !== undefined;
-    if (!isCluster) return work({ ...parts, replicas: 1 });
-    try {
-      return await work({ ...parts, replicas: CLUSTER_REPLICAS });
-    } catch (thrown) {
-      if (!/peers|replicas/.test(toPoolError(thrown).message)) throw thrown;
-      return work({ ...parts, replicas: 1 });
-    }
+    return withCopies(isCluster, (replicas) => work({ store: this.store, names: this.names, log, replicas }));
   }
 }
 

@@ -19,6 +19,7 @@ import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { delay } from "../../../mesh/link/runtime.js";
+import { forgetPayload, isResult } from "../../../mesh/objects/forget-payload.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
 import { isName } from "../../../mesh/wire/subjects.js";
@@ -35,7 +36,6 @@ import {
   whilePaused,
 } from "./decide.js";
 import { Ends } from "./ends.js";
-import { forgetPayload, isResult } from "../../../mesh/objects/forget-payload.js";
 import { Delivery, GivenBack, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
 import { Leftovers } from "./leftovers.js";
