@@ -101,7 +101,7 @@ export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<Store
 function refuseTooLarge(bus: Bus, { payload }: NewJob): void {
   const limit = durablePayloadLimit(bus);
   if (payload.length <= limit) return;
-  const message = `payload: ${payload.length} bytes, the durable lane takes ${limit}`;
+  const message = `payload: ${payload.length} bytes, the durable lane takes ${limit}; see largePayloads`;
   throw new PoolError("payload_too_large", message, { field: "payload" });
 }
 

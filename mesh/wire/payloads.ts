@@ -342,14 +342,14 @@ export function jobRefusal(
 ): PoolError | undefined {
   const left = limit - traceparent.length - tracestate.length;
   if (payload.length <= left) return undefined;
-  const message = `payload: ${payload.length} bytes, the broker takes ${Math.max(0, left)}`;
+  const message = `payload: ${payload.length} bytes, the broker takes ${Math.max(0, left)}; see largePayloads`;
   return new PoolError("payload_too_large", message, { field: "payload", maybeExecuted });
 }
 
 /** `payload_too_large` for a result that the broker does not take, else undefined. */
 export function resultRefusal(payload: Uint8Array, limit: number): PoolError | undefined {
   if (payload.length <= limit) return undefined;
-  const message = `the result has ${payload.length} bytes; the broker takes at most ${limit}`;
+  const message = `the result has ${payload.length} bytes; the broker takes at most ${limit}; see largePayloads`;
   return new PoolError("payload_too_large", message, { field: "result", maybeExecuted: true });
 }
 

@@ -16,6 +16,7 @@ export const SECTIONS: readonly Section[] = [
       "docs/handlers.md",
       "docs/typed-pools.md",
       "docs/durable.md",
+      "docs/large-payloads.md",
       "docs/middleware.md",
       "docs/testing.md",
       "docs/options.md",

@@ -8,6 +8,7 @@ export const OF_SHARED_PARTS: readonly string[] = [
   "cli",
   "http",
   "mesh",
+  "objects",
   "process",
   "project",
   "testing",

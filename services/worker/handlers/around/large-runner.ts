@@ -12,7 +12,7 @@ import type { LargePayloads } from "../../../../mesh/objects/large-payloads.js";
 import { digestOf, ObjectStore } from "../../../../mesh/objects/object-store.js";
 import { decodeReference, encodeReference, isObjectOf, objectName } from "../../../../mesh/objects/reference.js";
 import { isA } from "../../../../mesh/thrown.js";
-import { isReference, resultRefusal } from "../../../../mesh/wire/payloads.js";
+import { isReference } from "../../../../mesh/wire/payloads.js";
 import type { Call, Failure, HandlerOutcome, Report, Runner } from "../runner.js";
 
 /** What it works with. */
@@ -106,8 +106,7 @@ export class LargeRunner implements Runner {
   async #endStored(call: Call, payload: Uint8Array): Promise<void> {
     const { large, bus } = this.#parts;
     try {
-      const refusal = resultRefusal(payload, large.maxBytes);
-      if (refusal !== undefined) throw refusal;
+      if (payload.length > large.maxBytes) throw tooLarge(payload.length, large.maxBytes);
       const bucket = large.results.name;
       const name = objectName(call.pool, call.id, `${bus.runtime.newId()}${bus.runtime.newSecret()}`);
       const reference = { bucket, name, size: payload.length, digest: await digestOf(payload) };
@@ -184,4 +183,9 @@ function rejected(code: string, why: string): PoolError {
 function failed(jobCode: string, what: string, thrown: unknown, maybeExecuted = false): PoolError {
   const message = `${what}: ${toPoolError(thrown).message}`;
   return new PoolError("job_failed", message, { jobCode, maybeExecuted, cause: thrown });
+}
+
+function tooLarge(bytes: number, most: number): PoolError {
+  const message = `the result has ${bytes} bytes; largePayloads.maxBytes is ${most}`;
+  return new PoolError("payload_too_large", message, { field: "result", maybeExecuted: true });
 }

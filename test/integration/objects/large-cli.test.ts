@@ -1,0 +1,32 @@
+/** `--large-payloads` of worker, submit and enqueue. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startMesh } from "../../support/mesh.js";
+import { CLI, run, startCli } from "../../support/process.js";
+import { scratchFolder } from "../../support/up.js";
+
+const MIB = 2 ** 20;
+const HANDLER = `export const codec = "bytes";
+export const run = ({ payload }) => payload;`;
+
+test("large payloads - submit and enqueue send a payload of 3 MiB from stdin to a worker and print it as it comes back", async (t) => {
+  const mesh = await startMesh(t, { manager: { durable: true } });
+  const folder = await scratchFolder(t, { "echo.mjs": HANDLER });
+  const env = { NATS_URL: mesh.natsUrl };
+  startCli(t, ["worker", "--pool", "big", "--handler", join(folder, "echo.mjs"), "--large-payloads"], { env });
+  await mesh.untilCapacity("big", 1);
+  const input = "0123456789abcde\n".repeat((3 * MIB) / 16);
+  const poolmesh = (...args: string[]) => run(t, process.execPath, [...CLI, ...args], { env, input, limitMs: 60_000 });
+
+  const without = await poolmesh("submit", "big", "-");
+  assert.notEqual(without.code, 0);
+  assert.match(without.stderr, /payload_too_large.*largePayloads/);
+  for (const command of [["submit"], ["enqueue", "--wait"]]) {
+    const { code, stdout, stderr } = await poolmesh(...command, "big", "-", "--large-payloads");
+    assert.equal(code, 0, stderr);
+    assert.ok(stdout.endsWith(input.slice(-1_000)), command.join(" "));
+  }
+  const overHttp = await poolmesh("submit", "big", "-", "--large-payloads", "--url", mesh.manager.url);
+  assert.match(overHttp.stderr, /large-payloads: contradicts --url/);
+});
