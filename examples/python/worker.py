@@ -3,7 +3,7 @@
     python worker.py --pool adder --slots 4
 
 It speaks version 2 of the wire of docs/protocol.md directly and needs nothing but a NATS client. wire.py reads what
-comes, known.py remembers attempts that have ended or were revoked.
+comes, known.py remembers attempts that have ended or were revoked, large.py reads payloads over the broker's limit.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import time
 import nats
 
 from known import Known
+from large import Unreadable, whole
 from wire import Ages, Malformed, Order, answerable, owed_answer, read_control, read_order, read_owed, read_revocation
 
 
@@ -117,11 +118,16 @@ class Worker:
     async def begin(self, order: Order, payload: bytes, left_s: float) -> None:
         """Takes a slot and runs the job in it."""
         job = self.running[order.key] = Running(order)
-        job.handler = asyncio.create_task(self.handler(payload, lambda value: self.progress(job, value)))
+        job.handler = asyncio.create_task(self.handle(job, payload))
         job.end = asyncio.create_task(self.run(job, left_s))
         if order.offered:
             await self.reply(order.reply, order, "accepted")
         await self.beat()
+
+    async def handle(self, job: Running, payload: bytes) -> bytes:
+        """The handler, with the payload whole: a large one is in the object store."""
+        payload = await whole(self.nc, self.pool, job.order.id, payload)
+        return await self.handler(payload, lambda value: self.progress(job, value))
 
     async def progress(self, job: Running, value) -> None:
         """Tells an intermediate value to who understands it."""
@@ -137,6 +143,9 @@ class Worker:
             outcome = ("canceled", 499, "the job was canceled")
         except asyncio.TimeoutError:
             outcome = ("deadline_exceeded", 504, "the job ran out of time")
+        except Unreadable as why:
+            code, text = why.args
+            outcome = ("job_rejected", 422, text, {"Pool-Error-Code": code})
         except Exception as error:  # whatever a handler throws is its job's outcome
             outcome = ("job_failed", 500, str(error))
         del self.running[job.order.key]

@@ -55,15 +55,23 @@ test("durable - on three brokers each stream has three copies, and jobs go on wh
   const bus = { servers: brokers.map(({ url }) => url) };
   const manager = await Manager.connect({ pool: "three", ...bus, durable: true, graceMs: 100 });
   cleanUp(t, () => manager.close());
-  const worker = new Worker({ pool: "three", run: (job) => Number(job.payload) + 1, slots: 4, ...bus });
+  const run = (job: { payload: unknown }): unknown =>
+    typeof job.payload === "string" ? job.payload : Number(job.payload) + 1;
+  const worker = new Worker({ pool: "three", run, slots: 4, ...bus, largePayloads: true });
   cleanUp(t, () => worker.stop());
   await worker.start();
-  const client = await Client.connect({ pool: "three", ...bus });
+  const client = await Client.connect({ pool: "three", ...bus, largePayloads: true });
   cleanUp(t, () => client.close());
   const reader = await Bus.connect(bus);
   cleanUp(t, () => reader.close());
   const store = new LaneStore(reader);
   for (const stream of ["pool-jobs-three", "pool-outcomes", "pool-dead", "pool-claims"]) {
+    assert.equal((await store.streamInfo(stream))?.config.num_replicas, 3, stream);
+  }
+  const text = "x".repeat(2_000_000);
+  const large = await client.enqueue(JSON.stringify(text), { id: "large" });
+  assert.equal((await large.result({ timeoutMs: 60_000 })).json(), text);
+  for (const stream of ["OBJ_pool-enqueued", "OBJ_pool-results"]) {
     assert.equal((await store.streamInfo(stream))?.config.num_replicas, 3, stream);
   }
   const inputs = Array.from({ length: JOBS }, (_, i) => String(i));
@@ -78,6 +86,8 @@ test("durable - on three brokers each stream has three copies, and jobs go on wh
     await Promise.all(results),
     inputs.map((each) => Number(each) + 1),
   );
+  const after = await eventually(() => client.outcome("large").catch(unlessDisconnected));
+  assert.ok(after.ok && after.result.json() === text);
 });
 
 test("durable - on three brokers jobs for later become due although the leader of their stream is killed, and a pause stays", {
