@@ -194,7 +194,11 @@ export class ClientLane {
     const wait = new OutcomeWait({ bus: this.#bus, names: this.#names, store: this.#store, pool: this.#pool }, job);
     this.#waits.add(wait);
     try {
-      return await this.#whole(await wait.run(options), options.signal);
+      const { runtime } = this.#bus;
+      const untilMs = options.timeoutMs === undefined ? undefined : runtime.now() + options.timeoutMs;
+      const outcome = await wait.run(options);
+      if (this.#large === undefined) return refuseStored(outcome);
+      return await this.#large.readWithin(outcome, untilMs, options.signal);
     } finally {
       this.#waits.delete(wait);
     }

@@ -13,7 +13,13 @@ import type { Bus } from "../../mesh/link/bus.js";
 import { within } from "../../mesh/link/runtime.js";
 import { checkSize, type LargePayloads } from "../../mesh/objects/large-payloads.js";
 import { digestOf, ObjectStore } from "../../mesh/objects/object-store.js";
-import { decodeReference, encodeReference, type ObjectReference, objectName } from "../../mesh/objects/reference.js";
+import {
+  decodeReference,
+  encodeReference,
+  isObjectOf,
+  type ObjectReference,
+  objectName,
+} from "../../mesh/objects/reference.js";
 import { isReference, jobRefusal, payloadLimit, type Trace } from "../../mesh/wire/payloads.js";
 import { type EnqueuedPayload, keepEnqueued } from "./enqueued-payload.js";
 import { isStored, type ResultReads, readStored, untilAborted } from "./stored-results.js";
@@ -39,6 +45,7 @@ export interface LargeJobPorts {
   readonly onNotSubmitted: OnOutcome;
 }
 
+const READ_TOO_LATE = "the job has its result, which could not be read in time";
 /** How long deletions may take when the client stops, in milliseconds. */
 const STOP_LIMIT_MS = 2_000;
 
@@ -117,6 +124,28 @@ export class LargeJobs {
     return readStored(this.#reads, outcome, signal);
   }
 
+  /**
+   * The same until a time.
+   *
+   * @param untilMs monotonic milliseconds; undefined for ever
+   * @throws PoolError `deadline_exceeded` when the result cannot be read in time
+   */
+  async readWithin(outcome: Outcome, untilMs: number | undefined, signal?: AbortSignal): Promise<Outcome> {
+    if (untilMs === undefined || !isStored(outcome)) return this.readOutcome(outcome, signal);
+    const { runtime } = this.#bus;
+    const leftMs = Math.max(0, untilMs - runtime.now());
+    const late = new AbortController();
+    const signals = signal === undefined ? [late.signal] : [late.signal, signal];
+    const timer = runtime.after(leftMs, () => late.abort(new PoolError("deadline_exceeded", READ_TOO_LATE)));
+    try {
+      const read = await this.readOutcome(outcome, AbortSignal.any(signals));
+      if (late.signal.aborted && !read.ok) throw late.signal.reason;
+      return read;
+    } finally {
+      runtime.cancel(timer);
+    }
+  }
+
   /** Resolves when what has ended is deleted, or could not be in time. */
   async stop(): Promise<void> {
     for (const id of [...this.#live.keys()]) this.cancel(id);
@@ -155,7 +184,12 @@ export class LargeJobs {
     const object = { bucket: bucket.name, name, size: payload.length, digest: await digestOf(payload) };
     const put = this.#store.put(bucket, object, payload, live);
     // It may be whole although its job has ended meanwhile.
-    put.then(() => live.aborted && this.#delete(object)).catch(() => {});
+    this.#track(
+      put.then(
+        () => (live.aborted ? this.#store.delete(object) : undefined),
+        () => undefined,
+      ),
+    );
     await untilAborted(put, live);
     return object;
   }
@@ -165,9 +199,9 @@ export class LargeJobs {
     const read = await this.#whileLive(outcome.id, deadlineAtMs, true, (live) =>
       readStored(this.#reads, outcome, live),
     );
-    if (!read.ok) return read;
-    this.#delete(decodeReference(outcome.result.payload));
-    return later(read, 0, this.#bus.runtime.now() - begunAtMs);
+    // Nobody else reads it, also when this client could not.
+    this.#forgetResult(outcome.result);
+    return read.ok ? later(read, 0, this.#bus.runtime.now() - begunAtMs) : read;
   }
 
   /** Does a step, and ends it at the deadline and at a cancel. */
@@ -191,17 +225,29 @@ export class LargeJobs {
     }
   }
 
+  #forgetResult({ id, payload }: JobResult): void {
+    try {
+      const reference = decodeReference(payload);
+      const isOwn = reference.bucket === this.#large.results.name && isObjectOf(reference, this.#pool, id);
+      if (isOwn) this.#delete(reference);
+    } catch {
+      // It names no object.
+    }
+  }
+
   get #reads(): ResultReads {
     return { store: this.#store, large: this.#large, pool: this.#pool };
   }
 
   /** What cannot be deleted now goes by its age. */
   #delete(object: Pick<ObjectReference, "bucket" | "name">): void {
-    const deletion = this.#store
-      .delete(object)
-      .catch(() => {})
-      .finally(() => this.#deletions.delete(deletion));
-    this.#deletions.add(deletion);
+    this.#track(this.#store.delete(object));
+  }
+
+  /** The client waits for it when it stops. */
+  #track(work: Promise<void>): void {
+    const tracked = work.catch(() => {}).finally(() => this.#deletions.delete(tracked));
+    this.#deletions.add(tracked);
   }
 }
 

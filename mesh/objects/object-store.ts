@@ -49,6 +49,7 @@ export class ObjectStore {
   readonly #bus: Bus;
   readonly #lane: LaneStore;
   readonly #publisher: StreamPublisher;
+  #isStopped = false;
 
   constructor(bus: Bus) {
     this.#bus = bus;
@@ -98,7 +99,7 @@ export class ObjectStore {
       const text = Buffer.from(JSON.stringify({ ...meta, options }));
       await this.#store(nameOf(bucket.name, name), text, part, (headers) => headers.append("Nats-Rollup", "sub"));
     } catch (thrown) {
-      this.#lane.purge(streamOf(bucket.name), subject).catch(() => {});
+      await this.#lane.purge(streamOf(bucket.name), subject).catch(() => {});
       throw thrown;
     }
   }
@@ -130,8 +131,9 @@ export class ObjectStore {
     await deleteObject(this.#lane, { bucket, name });
   }
 
-  /** Hears nothing any more. */
+  /** Hears nothing any more: what is under way ends as `canceled`. */
   stop(): void {
+    this.#isStopped = true;
     this.#publisher.stop();
   }
 
@@ -185,10 +187,16 @@ export class ObjectStore {
         .publish({ subject, payload, headers }, ACK_LIMIT_MS)
         .catch((): PublishAnswer => ({ kind: "silent" }));
       if (answer.kind === "stored") return;
+      this.#requireLife();
       // A stream without a leader is absent for a while, or refuses.
       if (isFull(answer) || runtime.now() >= untilMs) throw notStored(answer, subject.split(".")[1] ?? "");
       await delay(runtime, RETRY_MS);
     }
+  }
+
+  /** @throws PoolError `canceled` after stop() */
+  #requireLife(): void {
+    if (this.#isStopped) throw new PoolError("canceled", "stopped while an object was written or read");
   }
 
   /** From any replica; when that one does not have it yet, from the leader. */
@@ -207,6 +215,7 @@ export class ObjectStore {
       try {
         return await question();
       } catch (thrown) {
+        this.#requireLife();
         if (isOff(thrown) || runtime.now() >= untilMs) throw thrown;
         await delay(runtime, RETRY_MS);
       }

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Client } from "../../../client/client.js";
+import { ObjectStore } from "../../../mesh/objects/object-store.js";
 import { Worker } from "../../../services/worker/worker.js";
-import type { Owner } from "../../support/broker.js";
+import { connectBus, type Owner } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { failure } from "../../support/failure.js";
 import { leakGuard } from "../../support/leak-guard.js";
@@ -126,4 +127,34 @@ test("large payloads - the broker is killed and comes back: an enqueued payload 
   await started;
   const result = await receipt.result({ timeoutMs: 60_000 });
   assert.equal(Buffer.compare(result.payload, LARGE), 0);
+});
+
+test("large payloads - a deadline, and the end of a wait, while the result is read: the caller hears it, and a stored result can be read later", async (t) => {
+  const mesh = await startMesh(t, { manager: { durable: true, pools: ["read"] } });
+  const worker = new Worker({
+    pool: "read",
+    run: () => LARGE,
+    codec: "bytes",
+    largePayloads: true,
+    servers: mesh.natsUrl,
+    graceMs: 100,
+  });
+  cleanUp(t, () => worker.stop());
+  await worker.start();
+  await mesh.untilCapacity("read", 1);
+  const store = new ObjectStore(await connectBus(t, mesh.broker));
+  cleanUp(t, () => store.stop());
+  const proxy = await startProxy(t, mesh);
+  const client = await clientOf(t, "read", proxy.url);
+  // The result is some dozens of chunks, and each takes so long: it comes in time, and cannot be read in time.
+  proxy.set("to-client", { delayMs: 400 });
+  const late = await failure(client.submit("1", { timeoutMs: 8_000 }));
+  assert.deepEqual([late.reason, late.maybeExecuted], ["deadline_exceeded", true]);
+  await eventually(async () => (await store.messagesIn("pool-results")) === 0, { limitMs: 20_000 });
+
+  const receipt = await client.enqueue("1", { id: "waited" });
+  await eventually(async () => (await store.messagesIn("pool-results")) > 0 && worker.busy === 0);
+  assert.equal((await failure(receipt.result({ timeoutMs: 2_000 }))).reason, "deadline_exceeded");
+  proxy.heal();
+  assert.equal((await receipt.result({ timeoutMs: 60_000 })).payload.length, LARGE.length);
 });
