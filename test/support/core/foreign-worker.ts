@@ -1,8 +1,12 @@
 /** What any worker must do, whatever its language: the same tests for the programs of examples/. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { Client } from "../../../client/client.js";
 import { json } from "../../../mesh/job/codec.js";
+import { encodeReference } from "../../../mesh/objects/reference.js";
 import { connectBus } from "../broker.js";
+import { cleanUp } from "../clean-up.js";
+import { failure } from "../failure.js";
 import type { Mesh } from "../mesh.js";
 import { startProcess, type TestProcess } from "../process.js";
 import { eventually } from "../wait.js";
@@ -41,6 +45,25 @@ export function foreignWorkerTests(mesh: Mesh, program: WorkerProgram): void {
     assert.ok(results.every((each) => each.worker === "w1"));
     await assert.rejects(submit("x"), /job_failed: the payload is not a number/);
     await leaves(mesh, pool, worker, () => worker.signal("SIGTERM"));
+  });
+
+  test(`a worker in ${language} reads payloads over the broker's limit; one that is gone does not run`, {
+    skip,
+  }, async (t) => {
+    const { pool, worker } = await start(t, "large", 0);
+    const client = await Client.connect({ pool, servers: mesh.natsUrl, largePayloads: true });
+    cleanUp(t, () => client.close());
+    assert.equal((await client.submit({ number: 41, more: "x".repeat(3_000_000) })).json(), 42);
+    const bare = await Client.connect({ pool, servers: mesh.natsUrl });
+    cleanUp(t, () => bare.close());
+    const codeOf = async (name: string): Promise<unknown> => {
+      const reference = { bucket: "pool-submitted", name, size: 1, digest: `SHA-256=${"A".repeat(43)}=` };
+      const error = await failure(bare.submit(encodeReference(reference), { id: "mine" }));
+      return [error.reason, error.jobCode];
+    };
+    assert.deepEqual(await codeOf(`${pool}.mine.gone`), ["job_rejected", "payload.missing"]);
+    assert.deepEqual(await codeOf(`${pool}.other.x`), ["job_rejected", "payload.foreign"]);
+    assert.equal(worker.ended, false);
   });
 
   test(`a worker in ${language} is not taken for lost during a long job`, { skip }, async (t) => {

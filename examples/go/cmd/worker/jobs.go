@@ -34,6 +34,7 @@ type outcome struct {
 	data      []byte
 	err, text string
 	code      int
+	jobCode   string // "" for none
 }
 
 type kept struct {

@@ -118,7 +118,11 @@ func (w *worker) tell(replies []string, a attempt, o outcome) {
 		if o.err == "" {
 			w.send(to, a, "result", o.data, nil)
 		} else {
-			w.fail(to, a, o.err, o.code, o.text, nil)
+			var more nats.Header
+			if o.jobCode != "" {
+				more = nats.Header{"Pool-Error-Code": {o.jobCode}}
+			}
+			w.fail(to, a, o.err, o.code, o.text, more)
 		}
 	}
 }

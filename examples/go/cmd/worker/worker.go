@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -146,13 +147,19 @@ func (w *worker) begin(o order, payload []byte, left time.Duration) func() {
 // runJob runs one job to its outcome, which leaves when the slot is free again.
 func (w *worker) runJob(ctx context.Context, a attempt, payload []byte) {
 	defer w.jobs.Done()
-	data, err := w.run(ctx, payload, func(value []byte) { w.report(a, value) })
+	data, err := whole(ctx, w.nc, w.pool, a.id, payload)
+	if err == nil {
+		data, err = w.run(ctx, data, func(value []byte) { w.report(a, value) })
+	}
 	var end outcome
+	var missing unreadable
 	switch canceled := ctx.Err(); {
 	case canceled == context.Canceled:
 		end = outcome{err: "canceled", code: 499, text: "the job was canceled"}
 	case canceled != nil:
 		end = outcome{err: "deadline_exceeded", code: 504, text: "the job ran out of time"}
+	case errors.As(err, &missing):
+		end = outcome{err: "job_rejected", code: 422, text: missing.text, jobCode: missing.code}
 	case err != nil:
 		end = outcome{err: "job_failed", code: 500, text: err.Error()}
 	default:
