@@ -24,6 +24,14 @@ const NO_MANAGER_RETRY_MS = 100;
 const DOUBT_LIMIT_MS = 1_000;
 /** How often a manager is asked again for a job that it should have, in milliseconds. */
 const ASK_AGAIN_MS = 500;
+/**
+ * A manager is asked for a job that it has when so long nothing was asked, in milliseconds: at first, and after that as
+ * long as the job has been there, up to the last figure. An outcome may be lost between two brokers, where nobody sees it.
+ */
+const ASK_UNASKED_MS = 2_000;
+const MAX_UNASKED_MS = 30_000;
+/** So many are asked for at once; the others later. */
+const MAX_ASKED_AT_ONCE = 64;
 /** A manager that says nothing to a new job for this long, once that has reached the broker, has stalled, in milliseconds. */
 const SILENT_MANAGER_MS = 2_500;
 /** After this long a client looks for managers that are awake, in milliseconds. */
@@ -44,6 +52,8 @@ export interface FailoverPorts {
   hasArrived(sentAtMs: number): boolean;
   /** Looks for managers that are awake. */
   callRoll(): void;
+  /** Asks every manager whether it has these jobs. */
+  askAll(submissions: readonly Submission[]): void;
   /** Its earlier attempts are not wanted any more, and answers to them are not heard. @param upToAttempt the last of them */
   revoke(submission: Submission, upToAttempt: number): void;
   /** Nobody waits for it any more: no attempt is wanted. */
@@ -106,6 +116,8 @@ export class Failover {
   noManager(submission: Submission, nowMs: number): void {
     // Its manager may only be reconnecting. Whether it is gone is for the presence probe to say.
     if (submission.isTaken || submission.state === "ended") return;
+    // A manager that was asked whether it has the job does not serve this pool.
+    if (submission.state === "doubtful") return;
     this.#move(submission, "unsent");
     if (nowMs - submission.submittedAtMs > NO_MANAGER_LIMIT_MS || submission.headers.wait === false) {
       const maybeExecuted = submission.managersBefore > 0;
@@ -144,8 +156,9 @@ export class Failover {
     onTaken?.();
   }
 
-  /** The manager that had the job does not know it any more. */
+  /** The manager that had the job does not know it any more. One that is only asked whether it has the job need not know it. */
   forgotten(submission: Submission, nowMs: number): void {
+    if (submission.state === "doubtful") return;
     this.#loseManager(submission, "the manager that had the job has forgotten it", nowMs);
   }
 
@@ -209,8 +222,9 @@ export class Failover {
 
   /**
    * The connection is back. Answers may have been lost: each job's manager is
-   * asked again, which joins or repeats. A job that no manager can have answered
-   * yet is not in doubt.
+   * asked again, which joins or repeats. Where the word of the manager may have
+   * been lost, all of them are asked. A job that no manager can have answered yet
+   * is not in doubt.
    */
   reconnected(nowMs: number): void {
     for (const submission of this.#live.values()) {
@@ -222,6 +236,7 @@ export class Failover {
     }
     this.#heldFromMs = undefined;
     this.#doubtEndsAtMs = nowMs + DOUBT_LIMIT_MS;
+    this.#askWhoHasDoubtful();
   }
 
   /** @param connected whether questions can be asked now */
@@ -297,9 +312,16 @@ export class Failover {
     }
   }
 
-  /** Silence where a manager's word is due. */
+  #askWhoHasDoubtful(): void {
+    const doubtful = [...this.#awaiting].filter(({ state }) => state === "doubtful");
+    if (doubtful.length > 0) this.#ports.askAll(doubtful);
+  }
+
+  /** Silence where a manager's word is due, or has been for long. */
   #checkSilence(nowMs: number): void {
     this.#askedAgainAtMs = nowMs;
+    this.#askWhoHasDoubtful();
+    this.#askForUnheard(nowMs);
     let hasSilent = false;
     for (const submission of this.#awaiting) {
       const silentMs = nowMs - submission.sentAtMs;
@@ -312,6 +334,21 @@ export class Failover {
       else hasSilent = true;
     }
     if (hasSilent) this.#ports.callRoll();
+  }
+
+  /** Asks for jobs that their managers have had for a while; the rate is bounded, whatever the number of jobs. */
+  #askForUnheard(nowMs: number): void {
+    const roundMs = (this.#live.size / MAX_ASKED_AT_ONCE) * ASK_AGAIN_MS;
+    let left = MAX_ASKED_AT_ONCE;
+    for (const submission of this.#live.values()) {
+      const { state, manager, sentAtMs, givenAtMs } = submission;
+      const dueMs = Math.min(Math.max(ASK_UNASKED_MS, sentAtMs - givenAtMs), MAX_UNASKED_MS);
+      if (state !== "taken" || manager === "" || nowMs - sentAtMs < Math.max(dueMs, roundMs)) continue;
+      submission.sentAtMs = nowMs;
+      this.#ports.askAgain(submission);
+      left -= 1;
+      if (left === 0) return;
+    }
   }
 
   #failByStranger(submission: Submission): void {

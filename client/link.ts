@@ -140,8 +140,14 @@ export class ClientLink implements FailoverPorts {
     this.#managers.callRoll();
   }
 
+  askAll(submissions: readonly Submission[]): void {
+    this.#managers.callRoll((manager) => {
+      for (const each of submissions) if (each.state === "doubtful") this.#ask(each, manager);
+    });
+  }
+
   askAgain(submission: Submission): boolean {
-    return this.#publish(submission, this.#subjects.submitTo(this.#pool, submission.manager));
+    return this.#ask(submission, submission.manager);
   }
 
   revoke(submission: Submission, upToAttempt: number): void {
@@ -193,6 +199,11 @@ export class ClientLink implements FailoverPorts {
     return true;
   }
 
+  /** Without the payload: who has the job has that too. */
+  #ask(submission: Submission, manager: string): boolean {
+    return this.#publish(submission, this.#subjects.submitTo(this.#pool, manager));
+  }
+
   #publish(submission: Submission, subject: string, payload?: Uint8Array): boolean {
     const reply = this.#answers.subject(submission.token);
     return this.#bus.publish(subject, payload, { headers: this.#headersNow(submission), reply });
@@ -228,7 +239,9 @@ export class ClientLink implements FailoverPorts {
   #onAnswer(submission: Submission, msg: Reply): void {
     const nowMs = this.#bus.runtime.now();
     if (isNoResponders(msg)) {
-      if (!this.#bundles.nobodyListens(submission)) this.#failover.noManager(submission, nowMs);
+      // Nobody listens where one was asked whether it has the job: that tells nothing of what was submitted.
+      const isSubmitted = submission.state !== "doubtful" && !this.#bundles.nobodyListens(submission);
+      if (isSubmitted) this.#failover.noManager(submission, nowMs);
       return;
     }
     const headers = headersOf(msg);

@@ -62,14 +62,16 @@ export class Managers {
     }
   }
 
-  /** Asks all managers whether they are awake. */
-  callRoll(): void {
+  /** Asks all managers whether they are awake. @param onAwake hears of each that answers */
+  callRoll(onAwake?: (manager: string) => void): void {
     const question = { subject: servicePing(SERVICE_NAMES.manager), limitMs: ROLL_CALL_MS };
     this.#forgetOld(this.#bus.runtime.now());
     void this.#inbox.askAll(question, (msg) => {
       const { id } = pongOf(msg);
-      if (typeof id !== "string" || !isName(id) || this.#awakeAtMs.size >= MAX_AWAKE) return;
+      if (typeof id !== "string" || !isName(id)) return;
+      if (this.#awakeAtMs.size >= MAX_AWAKE && !this.#awakeAtMs.has(id)) return;
       this.#awakeAtMs.set(id, this.#bus.runtime.now());
+      onAwake?.(id);
     });
   }
 

@@ -3,7 +3,8 @@
  *
  * A part is asked at a subject that only it listens to. "Nobody listens", at every
  * probe of {@link GONE_AFTER_MS}, means that it is gone: a part whose connection
- * was reset is back sooner. Any answer means that it is there. No answer at all
+ * was reset is back sooner. A broker that stands still between two probes tells
+ * nothing of the time between them. Any answer means that it is there. No answer at all
  * decides nothing: a process that is stopped or far away still listens.
  *
  * Nobody is judged by one who cannot judge: while this connection is down, is
@@ -19,6 +20,8 @@ import type { Inbox } from "./inbox.js";
 export const PROBE_AFTER_MS = 150;
 /** Nobody has listened for this long: it is gone, in milliseconds. */
 export const GONE_AFTER_MS = 600;
+/** Between two answers "nobody listens" no more than this counts, in milliseconds. */
+const MAX_COUNTED_MS = 2 * PROBE_AFTER_MS;
 /** After a reconnect nobody's absence counts for this long, in milliseconds. */
 export const STABLE_AFTER_MS = 3_000;
 /** How long an answer is waited for, in milliseconds. */
@@ -45,8 +48,10 @@ export interface PresenceParts {
 interface Probe {
   askedAtMs: number;
   asking: boolean;
-  /** When nobody listened, first. */
+  /** When nobody listened, last. */
   absentAtMs: number | undefined;
+  /** For how long nobody has listened. */
+  absentForMs: number;
 }
 
 export class Presence {
@@ -78,7 +83,7 @@ export class Presence {
   /** Probes `id` now, unless as many are probed as may be. */
   probe(id: string): void {
     if (this.#stopped || this.#asking >= MAX_PROBES || !this.#parts.bus.connected) return;
-    const probe = this.#probes.get(id) ?? { askedAtMs: 0, asking: false, absentAtMs: undefined };
+    const probe = this.#probes.get(id) ?? { askedAtMs: 0, asking: false, absentAtMs: undefined, absentForMs: 0 };
     if (probe.asking) return;
     this.#probes.set(id, probe);
     void this.#ask(id, probe);
@@ -92,7 +97,7 @@ export class Presence {
   /** This connection is back, or works again: absence that was seen before counts no more, and none counts for a while. */
   onReconnect(nowMs: number): void {
     this.#judgeFromMs = nowMs + STABLE_AFTER_MS;
-    for (const probe of this.#probes.values()) probe.absentAtMs = undefined;
+    for (const probe of this.#probes.values()) resetAbsence(probe);
   }
 
   stop(): void {
@@ -111,7 +116,7 @@ export class Presence {
     if (this.#stopped || this.#probes.get(id) !== probe) return;
     const nowMs = bus.runtime.now();
     if (answer.kind === "absent") this.#onAbsent(id, probe, nowMs);
-    if (answer.kind === "silent") this.#parts.onSilent?.();
+    if (answer.kind === "silent") this.#onSilent(probe);
     if (answer.kind !== "reply") return;
     this.#probes.delete(id);
     this.#parts.onPresent(id, answer.msg, nowMs - probe.askedAtMs);
@@ -120,9 +125,21 @@ export class Presence {
   #onAbsent(id: string, probe: Probe, nowMs: number): void {
     this.#parts.onAbsent?.(id);
     if (!this.mayJudge(nowMs)) return;
-    probe.absentAtMs ??= nowMs;
-    if (nowMs - probe.absentAtMs < GONE_AFTER_MS) return;
+    probe.absentForMs += Math.min(nowMs - (probe.absentAtMs ?? nowMs), MAX_COUNTED_MS);
+    probe.absentAtMs = nowMs;
+    if (probe.absentForMs < GONE_AFTER_MS) return;
     this.#probes.delete(id);
     this.#parts.onGone(id);
   }
+
+  /** It listens and does not answer, or the broker does not. */
+  #onSilent(probe: Probe): void {
+    resetAbsence(probe);
+    this.#parts.onSilent?.();
+  }
+}
+
+function resetAbsence(probe: Probe): void {
+  probe.absentAtMs = undefined;
+  probe.absentForMs = 0;
 }

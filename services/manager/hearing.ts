@@ -201,7 +201,8 @@ export class Hearing {
     const door = this.#door(name);
     held.sign(door.cameAtMs);
     const take = (): void => answer(door, heard, () => get(name));
-    if (held.submit(heard.headers, take)) return;
+    // A question about a job is asked again.
+    if (held.submit(heard.headers, take) || answer === answerAgain) return;
     answer(door, heard, () => {
       throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
     });

@@ -100,6 +100,7 @@ function respond(parts: NatsDoor, heard: Heard, take: (said: JobHeaders, listene
     }
     const listener = {
       nonce: said.nonce,
+      reply,
       onEnd: (outcome: Outcome) => answer.end(outcome),
       ...(said.offer
         ? {

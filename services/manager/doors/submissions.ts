@@ -119,6 +119,10 @@ class BundledListener implements JobListener {
     this.#token = token;
   }
 
+  get reply(): string {
+    return this.#inbox + this.#token;
+  }
+
   onEnd(outcome: Outcome): void {
     if (!outcome.ok || !fits(outcome.result)) return this.#alone(outcome.id).end(outcome);
     const { id, payload, worker, attempt, waitMs } = outcome.result;

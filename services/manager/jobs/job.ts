@@ -19,6 +19,8 @@ import type { Parkable } from "./parked-queue.js";
 export interface JobListener {
   /** The nonce of the submission that it hears for; undefined when its caller cannot name it. */
   readonly nonce?: string | undefined;
+  /** The subject at which its caller hears: two listeners with the same are one caller, who asks again. */
+  readonly reply?: string | undefined;
   /** Called exactly once. */
   onEnd(outcome: Outcome): void;
   /** The job is held here from now on; called before anything is sent to a worker. */
@@ -127,9 +129,11 @@ export class Job implements Parkable, Due {
     return this;
   }
 
-  /** One more who waits for this job. */
+  /** One more who waits for this job, unless it waits already: a caller that asks again hears one outcome. */
   listen(listener: JobListener): void {
-    this.listeners.push(listener);
+    const { reply } = listener;
+    const waits = reply ? this.listeners.some((each) => each.reply === reply) : false;
+    if (!waits) this.listeners.push(listener);
     listener.onTaken?.();
   }
 

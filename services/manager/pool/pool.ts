@@ -310,6 +310,10 @@ class WatchedListener implements JobListener {
     return this.#inner.nonce;
   }
 
+  get reply(): string | undefined {
+    return this.#inner.reply;
+  }
+
   onTaken(): void {
     this.#inner.onTaken?.();
   }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import type { Msg } from "nats";
 import { Client } from "../../../client/client.js";
 import type { JobResult } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
@@ -30,6 +31,14 @@ async function startClient(t: Owner) {
   const client = await Client.connect({ pool: "p", connection: bus });
   cleanUp(t, () => client.close());
   return { broker, proxy, bus, client };
+}
+
+async function startManager(t: Owner, servers: string): Promise<ManagerService> {
+  const listen = { host: "127.0.0.1", port: 0 };
+  const service = new ManagerService({ bus: { servers }, listen, graceMs: 1_000 });
+  cleanUp(t, () => service.stop());
+  await service.start();
+  return service;
 }
 
 test("client outages - a job that could not be sent is sent when the broker is back", async (t) => {
@@ -75,6 +84,41 @@ test("client outages - a job whose answer an outage may have swallowed is not gi
   assert.equal(submissions.length, 1);
 });
 
+test("client outages - a result that came while the connection was away is heard, although no word of its manager was", async (t) => {
+  const { broker, proxy, bus, client } = await startClient(t);
+  const service = await startManager(t, broker.url);
+  const worker = await connectBus(t, broker);
+  const asked: Msg[] = [];
+  worker.subscribe("pool.p.job", (msg) => asked.push(msg), QUEUE_WORKERS);
+  await worker.flush();
+  proxy.set("to-client", { mode: "drop" });
+  const job = client.submit("1", { waitForPool: true, timeoutMs: 60_000 });
+  const offer = await eventually(() => asked[0]);
+  proxy.reset({ refuse: true });
+  await eventually(() => !bus.connected);
+  offer.respond("7");
+  await eventually(() => new Map(service.pools?.get("p").totals.outcomes()).get("ok")?.count === 1);
+  proxy.heal();
+  assert.equal((await job).json(), 7);
+  assert.equal(asked.length, 1);
+});
+
+test("client outages - a result that was lost on its way from the manager is asked for, although no connection broke", async (t) => {
+  const { broker, client } = await startClient(t);
+  const manager = await connectBus(t, broker);
+  manager.subscribe("$SRV.PING.poolmesh-manager.m1", (msg) => void msg.respond("{}"));
+  const questions: Msg[] = [];
+  manager.subscribe("pool.p.submit.m1", (msg) => questions.push(msg));
+  const submissions = await playManager(manager, "p");
+  const job = client.submit("1", { timeoutMs: 60_000 });
+  answerAs(manager, await eventually(() => submissions[0]), "accepted", "m1");
+  const question = await eventually(() => questions[0], { what: "a question for the job" });
+  assert.equal(question.data.length, 0);
+  answerAs(manager, question, "result", "m1");
+  assert.equal((await job).json(), 7);
+  assert.equal(submissions.length, 1);
+});
+
 test("client outages - what a suspended manager does not take goes to one that is awake, and not to another suspended one", async (t) => {
   const broker = await startBroker(t, { jetStream: false });
   const [suspended, worker] = [await connectBus(t, broker), await connectBus(t, broker)];
@@ -88,9 +132,7 @@ test("client outages - what a suspended manager does not take goes to one that i
       QUEUE_MANAGERS,
     );
   }
-  const service = new ManagerService({ bus: { servers: broker.url }, listen: { host: "127.0.0.1", port: 0 } });
-  cleanUp(t, () => service.stop());
-  await service.start();
+  await startManager(t, broker.url);
   worker.subscribe("pool.p.job", (msg) => void msg.respond("7"), QUEUE_WORKERS);
   await Promise.all([suspended.flush(), worker.flush()]);
   const client = await Client.connect({ pool: "p", servers: broker.url });
@@ -109,16 +151,9 @@ test("client outages - what a suspended manager does not take goes to one that i
 
 test("client outages - while another manager is there nobody hears that one stops", async (t) => {
   const broker = await startBroker(t, { jetStream: false });
-  const start = async (): Promise<ManagerService> => {
-    const listen = { host: "127.0.0.1", port: 0 };
-    const service = new ManagerService({ bus: { servers: broker.url }, listen, graceMs: 1_000 });
-    cleanUp(t, () => service.stop());
-    await service.start();
-    return service;
-  };
   const worker = await connectBus(t, broker);
   worker.subscribe("pool.p.job", (msg) => void msg.respond("7"), QUEUE_WORKERS);
-  const [first] = [await start(), await start()];
+  const [first] = [await startManager(t, broker.url), await startManager(t, broker.url)];
   const client = await Client.connect({ pool: "p", servers: broker.url });
   cleanUp(t, () => client.close());
   await client.submit("1", { waitForPool: true });

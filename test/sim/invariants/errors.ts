@@ -68,26 +68,16 @@ function isBehindStoppedBroker(view: RunView, fromMs: number, toMs: number): boo
 const liveManagersKeepJobs: Invariant = {
   name: "live-managers-keep-their-jobs",
   promise:
-    "A caller gives up a job that runs only when a manager died, left, or could not be heard for more than half a second, or its own connection broke.",
+    "A caller gives up a job that runs only when a manager died, left, or could not be heard for more than half a second.",
   check: (view) =>
-    eachError(view, "bus_unavailable", (each, heard) => {
-      const { atMs, message } = heard;
+    eachError(view, "bus_unavailable", (each, { atMs, message }) => {
       const runs = view.runs.filter((run) => run.number === each.job.number && run.endMs >= each.atMs);
-      if (!runs.some(({ startMs }) => startMs <= atMs) || isInDoubt(view, each, heard)) return [];
+      if (!runs.some(({ startMs }) => startMs <= atMs)) return [];
       const suspects = [...view.plan.managers.map(({ name }) => name), each.caller];
       if (suspects.some((suspect) => mayBeLost(view, suspect, each.atMs, atMs))) return [];
       return [{ atMs, what: `submission ${each.submission} is given up, and its manager lives: ${message}` }];
     }),
 };
-
-/** What a client says then. */
-const IN_DOUBT = "no manager answered after an outage";
-
-/** The caller's connection ended while a manager's first word was on its way: nobody sends that again. */
-function isInDoubt(view: RunView, each: Submission, { atMs, message }: Outcome): boolean {
-  const isReset = (step: FaultStep): boolean => step.do === "reset" && step.process === each.caller;
-  return message === IN_DOUBT && view.faultsDuring(each.atMs, atMs).some(isReset);
-}
 
 /** Each reason with what explains it; a reason that is missing is never heard by a correct caller. */
 const CAUSES: Readonly<Record<string, (view: RunView, each: Submission, heard: Outcome) => boolean>> = {

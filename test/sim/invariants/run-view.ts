@@ -86,6 +86,11 @@ export class RunView {
     return this.plan.workers.some(({ name, kind = "poolmesh" }) => name === worker && kind === "poolmesh");
   }
 
+  /** Names of the workers that send no heartbeats. */
+  get bareWorkers(): ReadonlySet<string> {
+    return new Set(this.plan.workers.filter(({ kind }) => kind === "bare").map(({ name }) => name));
+  }
+
   /** Whether an attempt had been revoked by somebody before this time, true time. */
   wasRevoked({ id, attempt }: Pick<RunFact, "id" | "attempt">, atMs: number): boolean {
     return this.revocations.some((each) => each.id === id && each.upTo >= attempt && each.atMs <= atMs);

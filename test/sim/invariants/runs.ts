@@ -40,9 +40,8 @@ const runsOnce: Invariant = {
  * stall, when its manager has taken it for stopped.
  */
 function countedRuns(view: RunView): readonly HandlerRun[] {
-  const { workers } = view.plan;
-  const bare = new Set(workers.filter(({ kind }) => kind === "bare").map(({ name }) => name));
-  const isAllBare = bare.size === workers.length;
+  const bare = view.bareWorkers;
+  const isAllBare = bare.size === view.plan.workers.length;
   return view.runs.filter((run) => {
     if (bare.has(run.worker)) return isAllBare;
     return view.isOurs(run.worker) || !view.wasRevoked(run, run.startMs);
@@ -85,17 +84,19 @@ function isForgotten(view: RunView, fromMs: number, toMs: number): boolean {
 /**
  * Whether nobody could measure how late a submission arrived: a manager takes the
  * quickest message of a caller for its measure, and all that this caller has sent
- * until then was delayed, by its own link or by that of a manager. A broker that
- * stands still delays too; but then what the caller said later comes right behind,
- * unless the caller's connection broke.
+ * until then was delayed, by its own link or by that of a manager. A broker or a
+ * manager that stands still delays too; but then what the caller said later comes
+ * right behind, unless the caller's connection broke.
  */
 function isWithoutMeasure(view: RunView, { caller, atMs, deadlineMs }: Submission, startMs: number): boolean {
-  const isOfWay = (step: FaultStep): boolean =>
-    "process" in step && (step.process === caller || view.plan.managers.some(({ name }) => name === step.process));
+  const isManager = (step: FaultStep): boolean =>
+    "process" in step && view.plan.managers.some(({ name }) => name === step.process);
+  const isOfWay = (step: FaultStep): boolean => isManager(step) || ("process" in step && step.process === caller);
   const hasBroken = view.faultsDuring(atMs, startMs).some((step) => BREAKS.includes(step.do) && isOfWay(step));
   const delays = view.faultsDuring(atMs, deadlineMs).filter((step) => {
     if (step.do === "delay" || step.do === "slow" || step.do === "hold") return isOfWay(step);
-    return step.do === "pause-broker" && hasBroken;
+    const standsStill = step.do === "pause-broker" || ((step.do === "pause" || step.do === "block") && isManager(step));
+    return standsStill && hasBroken;
   });
   return delays.some((step) => !view.submissions.some((each) => each.caller === caller && each.atMs < step.atMs));
 }

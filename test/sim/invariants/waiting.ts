@@ -69,6 +69,7 @@ function waitsBesideIdleSlot(view: RunView, atMs: number): boolean {
   return (
     !isDisturbed(view, atMs, atMs) &&
     !view.submissions.some((each) => isOfferOfFirstMoment(view, each, atMs)) &&
+    !view.submissions.some((each) => isAtBareWorker(view, each, atMs)) &&
     idleSlots(view, atMs) > 0 &&
     view.submissions.some((each) => waits(view, each, atMs))
   );
@@ -88,6 +89,16 @@ function isOfferOfFirstMoment(view: RunView, each: Submission, atMs: number): bo
   );
   const mayHaveDied = view.lives.some(({ slots, diedMs }) => slots > 0 && diedMs >= each.atMs && diedMs <= atMs);
   return isFirstMoment && mayHaveDied && waits(view, each, atMs);
+}
+
+/**
+ * Where heartbeats are heard, an answer without headers decides nothing: the slot that an offer was meant for counts as
+ * taken until the offer is given up (docs/faults.md).
+ */
+function isAtBareWorker(view: RunView, { job, outcomes }: Submission, atMs: number): boolean {
+  const bare = view.bareWorkers;
+  if (bare.size === view.plan.workers.length || outcomes.some((outcome) => outcome.atMs <= atMs)) return false;
+  return view.runs.some((run) => run.number === job.number && run.startMs <= atMs && bare.has(run.worker));
 }
 
 /** Whether a submission has been made, has not begun and has not ended. */

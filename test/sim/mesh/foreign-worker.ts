@@ -21,8 +21,8 @@ const BEAT_MS = 1_000;
 /** It says `accepted` so long after its heartbeat has listed the job, milliseconds. */
 const ACCEPT_AFTER_MS = 50;
 
-/** They end when they are told to, and not by themselves. */
-const NEVER = new Promise<never>(() => undefined);
+/** They end when they are told to, and not by themselves. One promise for all of them would keep every mesh in memory. */
+const never = (): Promise<never> => new Promise(() => undefined);
 
 /** What both kinds have. */
 export interface ForeignParts {
@@ -38,7 +38,7 @@ export interface ForeignParts {
 export function makeForeignWorker(parts: ForeignParts): Actor {
   const worker = new ForeignWorker(parts);
   return {
-    ended: NEVER,
+    ended: never(),
     start: async () => worker.start(),
     leave: () => worker.leave(),
     unclean: () => (worker.busy === 0 ? [] : [`${parts.id} has ${worker.busy} busy slots`]),
@@ -61,7 +61,7 @@ export function makeBareWorker(parts: ForeignParts): Actor {
     });
     await connection.flush();
   };
-  return { ended: NEVER, start, leave: () => connection.close(), unclean: () => [], awaited: () => [] };
+  return { ended: never(), start, leave: () => connection.close(), unclean: () => [], awaited: () => [] };
 }
 
 interface Run {

@@ -18,6 +18,28 @@ test("dispatch - a job is offered while the pool has room, and parked when every
   assert.equal(rig.dispatcher.parked.size, 1);
 });
 
+test("dispatch - a caller that asks again for its job hears one outcome, and each time that the job is here", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const { job } = rig.last(rig.submit()).attempt;
+  const heard: string[] = [];
+  const caller = (reply: string | undefined) => ({
+    reply,
+    onTaken: () => heard.push(`${reply} taken`),
+    onEnd: () => heard.push(`${reply} ends`),
+  });
+  for (let i = 0; i < 100; i += 1) job.listen(caller("x"));
+  job.listen(caller("y"));
+  assert.equal(job.listeners.length, 3);
+  for (let i = 0; i < 2; i += 1) job.listen(caller(undefined));
+  rig.result(job.id, "a");
+  assert.equal(heard.filter((each) => each === "x taken").length, 100);
+  assert.deepEqual(
+    heard.filter((each) => each.endsWith("ends")),
+    ["x ends", "y ends", "undefined ends", "undefined ends"],
+  );
+});
+
 test("dispatch - a refused job is assigned to a worker that is known to be free, and the refusal is no attempt", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 1);

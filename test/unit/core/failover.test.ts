@@ -38,6 +38,10 @@ class Rig implements FailoverPorts {
     this.log.push("call roll");
   }
 
+  askAll(submissions: readonly Submission[]): void {
+    this.log.push(`ask all for ${submissions.map(({ id }) => id).join(" ")}`);
+  }
+
   revoke({ id }: Submission, upToAttempt: number): void {
     this.log.push(`revoke ${id} to ${upToAttempt}`);
   }
@@ -162,10 +166,10 @@ test("failover - when the manager of a job is gone, a job that may run again goe
 test("failover - a manager that was started again, and one that is silent after it was asked, is asked for the job", () => {
   const rig = new Rig();
   rig.failover.taken(rig.submit("a"), "m1");
-  assert.deepEqual(rig.pass(2_000), [], "a job that was taken is at peace");
+  assert.deepEqual(rig.pass(1_980), [], "a job that was taken is at peace");
   rig.failover.managerRestarted("m1", rig.nowMs);
   assert.equal(rig.log.at(-1), "ask m1 for a");
-  assert.deepEqual(rig.pass(1_000), ["ask m1 for a", "ask m1 for a"]);
+  assert.deepEqual(rig.pass(1_020), ["ask m1 for a", "ask m1 for a"]);
 });
 
 test("failover - a job that its manager has forgotten is submitted again only when it may run again", () => {
@@ -208,6 +212,7 @@ test("failover - after a reconnect every manager is asked, what never left is se
   rig.log.length = 0;
   rig.failover.reconnected(rig.nowMs);
   assert.deepEqual(rig.log.sort(), [
+    "ask all for doubtful",
     "ask m1 for taken",
     "give repeatable again",
     "give unsent",
@@ -218,6 +223,45 @@ test("failover - after a reconnect every manager is asked, what never left is se
   rig.pass(40);
   const { reason, maybeExecuted } = rig.failure("doubtful");
   assert.deepEqual([reason, maybeExecuted, rig.outcomes.size], ["bus_unavailable", true, 1]);
+});
+
+test("failover - after an outage every manager is asked who has a job whose manager is not known, until one says so", () => {
+  const rig = new Rig();
+  const job = rig.submit("a");
+  rig.failover.disconnected();
+  rig.log.length = 0;
+  rig.failover.reconnected(rig.nowMs);
+  assert.deepEqual(rig.log, ["ask all for a"]);
+  // a manager that does not have it, and one that serves other pools only
+  rig.failover.forgotten(job, rig.nowMs);
+  rig.failover.noManager(job, rig.nowMs);
+  assert.equal(job.state, "doubtful");
+  assert.deepEqual(rig.pass(600), ["ask all for a"], "another manager may be back later");
+  rig.failover.taken(job, "m2");
+  assert.deepEqual(rig.pass(1_000), []);
+  assert.deepEqual([job.state, job.manager, rig.outcomes.size], ["taken", "m2", 0]);
+});
+
+test("failover - a manager is asked for a job that it has, seldom and ever more seldom: its outcome may be lost on the way", () => {
+  const rig = new Rig();
+  rig.failover.taken(rig.submit("a", { timeoutMs: 600_000 }), "m1");
+  const askedAtMs: number[] = [];
+  while (rig.nowMs < 130_000) {
+    const said = rig.pass(500);
+    assert.ok(said.every((each) => each === "ask m1 for a"));
+    if (said.length > 0) askedAtMs.push(rig.nowMs);
+  }
+  assert.deepEqual(askedAtMs, [2_000, 4_000, 8_000, 16_000, 32_000, 62_000, 92_000, 122_000]);
+  assert.equal(rig.outcomes.size, 0);
+});
+
+test("failover - however many jobs managers have, they are asked for few at once, and for each in its turn", () => {
+  const rig = new Rig();
+  for (let i = 0; i < 1_000; i += 1) rig.failover.taken(rig.submit(`j${i}`, { timeoutMs: 600_000 }), "m1");
+  let most = 0;
+  while (rig.nowMs < 16_000) most = Math.max(most, rig.pass(500).length);
+  assert.ok(most <= 64, `${most} at once`);
+  assert.equal(new Set(rig.log.filter((line) => line.startsWith("ask"))).size, 1_000);
 });
 
 test("failover - a manager's word ends the doubt of an outage", () => {

@@ -147,6 +147,25 @@ test("presence - nobody at its subject at every probe of 600 ms means that it is
   }
 });
 
+test("presence - a broker that stands still between two probes makes nobody gone, who is there soon after it", async () => {
+  for (const stoodStillMs of [600, 5_000]) {
+    const fake = new FakeBus();
+    const { gone, check } = presence(fake);
+    check(1_000);
+    fake.reply("nobody");
+    for (let ms = 0; ms < stoodStillMs; ms += 50) {
+      await fake.runtime.advance(50);
+      check(1_000);
+    }
+    fake.reply("nobody");
+    await fake.runtime.advance(PROBE_AFTER_MS);
+    check(1_000);
+    fake.reply("text");
+    await fake.runtime.turn();
+    assert.deepEqual(gone, [], `${stoodStillMs} ms`);
+  }
+});
+
 test("presence - any answer is a sign of life, and no answer decides nothing", async () => {
   const fake = new FakeBus();
   const { gone, present, check } = presence(fake);
