@@ -8,6 +8,8 @@ import type { FaultStep, RunView, Submission } from "./run-view.js";
 const SILENCE_MS = 550;
 /** A worker that is silent for this long is LOST, milliseconds. */
 const THREE_INTERVALS_MS = 2_500;
+/** The mesh may take so long to recover from a fault, milliseconds. */
+const RECOVERY_MS = 6_000;
 /** A fault explains errors for so long after its end, milliseconds. */
 const AFTERMATH_MS = 12_000;
 /** Clocks drift, and timers count whole milliseconds. */
@@ -38,6 +40,7 @@ const liveWorkersKeepJobs: Invariant = {
       const runners = view.runs.filter((run) => run.number === each.job.number).map((run) => run.worker);
       const suspects = new Set([...runners, ...(worker === "" ? [] : [worker])]);
       if ([...suspects].some((suspect) => mayBeLost(view, suspect, each.atMs, atMs))) return [];
+      if (isBehindStoppedBroker(view, each.atMs, atMs)) return [];
       const who = [...suspects].join(", ") || "somebody";
       return [{ atMs, what: `submission ${each.submission} hears that ${who} is lost, and it lives` }];
     }),
@@ -45,13 +48,9 @@ const liveWorkersKeepJobs: Invariant = {
 
 function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number): boolean {
   const died = view.lives.some(
-    ({ actor, diedMs }) => actor === worker && diedMs <= toMs && diedMs >= fromMs - AFTERMATH_MS,
+    ({ actor, diedMs }) => actor === worker && diedMs <= toMs && diedMs >= fromMs - RECOVERY_MS,
   );
-  return (
-    died ||
-    view.silentMs(worker, fromMs - AFTERMATH_MS, toMs) >= SILENCE_MS ||
-    isBehindStoppedBroker(view, fromMs, toMs)
-  );
+  return died || view.silentMs(worker, fromMs - RECOVERY_MS, toMs) >= SILENCE_MS;
 }
 
 /** In a cluster one broker may stand still with a worker behind it: nobody hears the worker for three of its intervals. */

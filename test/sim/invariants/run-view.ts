@@ -123,7 +123,7 @@ export class RunView {
   silentMs(actor: string, fromMs: number, toMs: number): number {
     const faults = this.faults
       .filter((step) => isSilence(step) && "process" in step && step.process === actor)
-      .reduce((sum, step) => sum + overlapMs(fromMs, toMs, step.atMs, effectEndMs(step)), 0);
+      .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
     return faults + this.#blockedMs(actor, fromMs, toMs);
   }
 
@@ -134,7 +134,7 @@ export class RunView {
   unheardMs(actor: string, fromMs: number, toMs: number): number {
     return this.faults
       .filter((step) => LINK_FAULTS.includes(step.do) && "process" in step && step.process === actor)
-      .reduce((sum, step) => sum + overlapMs(fromMs, toMs, step.atMs, effectEndMs(step)), 0);
+      .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
   }
 
   /** How long handlers blocked a worker; one after another, so that it may be later than they began. */
@@ -219,6 +219,12 @@ function isFault(step: Step): step is FaultStep {
 function effectEndMs(step: FaultStep): number {
   if (step.do === "slow") return Number.POSITIVE_INFINITY;
   return step.do === "cut" ? endOf(step) + DIAL_TIMEOUT_MS : endOf(step);
+}
+
+/** How long a fault keeps what its process says, within a time; a delay only until the first message has come. */
+function unheardMsOf(step: FaultStep, fromMs: number, toMs: number): number {
+  const ms = overlapMs(fromMs, toMs, step.atMs, effectEndMs(step));
+  return step.do === "delay" ? Math.min(ms, step.ms) : ms;
 }
 
 function overlapMs(fromMs: number, toMs: number, beginMs: number, endMs: number): number {

@@ -10,6 +10,9 @@ const START_TOLERANCE_MS = 300;
 /** Nobody can tell a worker that says nothing for so long after it began a job from one that is stopped, milliseconds. */
 const UNHEARD_MS = 740;
 
+/** What a process says may be lost when it is killed so soon after it, milliseconds. */
+const UNSENT_MS = 1;
+
 /** Counted by runs: what a manager has heard of them does not matter. */
 const runsOnce: Invariant = {
   name: "runs-once",
@@ -17,7 +20,7 @@ const runsOnce: Invariant = {
     "A job that is not idempotent is started at most once, except where docs/faults.md has it among the known limits.",
   check: (view) =>
     [...groupBy(countedRuns(view), (run) => `${run.number} ${run.id}`).values()].flatMap((all) => {
-      const runs = all.filter((run) => !isUnheard(view, run, all));
+      const runs = all.filter((run) => !isUnsent(view, run) && !isUnheard(view, run, all));
       const [run] = runs;
       if (run === undefined) return [];
       const { number, id } = run;
@@ -48,6 +51,11 @@ function countedRuns(view: RunView): readonly HandlerRun[] {
   });
 }
 
+/** Whether a worker was killed as it began: what it said may be lost with its connection. */
+function isUnsent(view: RunView, run: HandlerRun): boolean {
+  return view.diedMs(run.process) - run.startMs <= UNSENT_MS;
+}
+
 /** Whether a worker began, its link kept all that it said, and only then the job began elsewhere. */
 export function isUnheard(view: RunView, run: HandlerRun, all: readonly HandlerRun[]): boolean {
   const next = all.find(({ startMs }) => startMs > run.startMs);
@@ -71,11 +79,13 @@ function newTries(view: RunView, submissions: readonly Submission[]): number {
  * nobody sends heartbeats of the pool yet, so that two managers own the same id.
  */
 function isForgotten(view: RunView, fromMs: number, toMs: number): boolean {
-  const { managers, workers } = view.plan;
+  const { managers, workers, callers } = view.plan;
   const names = new Set(managers.map(({ name }) => name));
   const hasDied = view.lives.some(({ actor, diedMs }) => names.has(actor) && diedMs >= fromMs && diedMs <= toMs);
   const [first] = view.submissions;
-  const isUnknownPool = managers.length > 1 && workers.every(({ kind }) => kind === "bare");
+  // A program that embeds a manager has one more.
+  const managerCount = managers.length + callers.filter(({ kind }) => kind === "embedded").length;
+  const isUnknownPool = managerCount > 1 && workers.every(({ kind }) => kind === "bare");
   return (
     hasDied || (isUnknownPool && first !== undefined && toMs - first.atMs <= MANAGER_HEARTBEAT_MS + START_TOLERANCE_MS)
   );
