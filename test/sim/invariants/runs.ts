@@ -2,8 +2,9 @@
 import type { Invariant } from "./invariants.js";
 import type { FaultStep, HandlerRun, RunView, Submission } from "./run-view.js";
 
-/** Faults that lose what a caller said. */
+/** Faults that lose what a caller said: of its process or its link, or of a broker on the way. */
 const BREAKS: readonly string[] = ["kill", "term", "reset", "down", "cut"];
+const BROKER_BREAKS: readonly string[] = ["kill-broker", "lame-duck"];
 /** How late a start may be, milliseconds after the caller's deadline: what a message takes on a good link, and a tolerance. */
 const START_TOLERANCE_MS = 300;
 
@@ -96,19 +97,24 @@ function isForgotten(view: RunView, fromMs: number, toMs: number): boolean {
  * quickest message of a caller for its measure, and all that this caller has sent
  * until then was delayed, by its own link or by that of a manager. A broker or a
  * manager that stands still delays too; but then what the caller said later comes
- * right behind, unless the caller's connection broke.
+ * right behind, unless the caller's connection or a broker on the way broke.
  */
 function isWithoutMeasure(view: RunView, { caller, atMs, deadlineMs }: Submission, startMs: number): boolean {
   const isManager = (step: FaultStep): boolean =>
     "process" in step && view.plan.managers.some(({ name }) => name === step.process);
   const isOfWay = (step: FaultStep): boolean => isManager(step) || ("process" in step && step.process === caller);
-  const hasBroken = view.faultsDuring(atMs, startMs).some((step) => BREAKS.includes(step.do) && isOfWay(step));
+  const hasBroken = view
+    .faultsDuring(atMs, startMs)
+    .some((step) => BROKER_BREAKS.includes(step.do) || (BREAKS.includes(step.do) && isOfWay(step)));
   const delays = view.faultsDuring(atMs, deadlineMs).filter((step) => {
     if (step.do === "delay" || step.do === "slow" || step.do === "hold") return isOfWay(step);
     const standsStill = step.do === "pause-broker" || ((step.do === "pause" || step.do === "block") && isManager(step));
     return standsStill && hasBroken;
   });
-  return delays.some((step) => !view.submissions.some((each) => each.caller === caller && each.atMs < step.atMs));
+  // Each manager measures for itself, and which of several had the caller's earlier jobs is not known here.
+  const isMeasured = (step: FaultStep): boolean =>
+    view.plan.managers.length === 1 && view.submissions.some((each) => each.caller === caller && each.atMs < step.atMs);
+  return delays.some((step) => !isMeasured(step));
 }
 
 /** Nobody waits for it any more. */
