@@ -22,11 +22,13 @@ export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-
 export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */
 export type { JobLookup } from "./client/durable/job-reads.js";
+export type { Limits } from "./client/durable/limits.js";
 export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.js";
 export type { Receipt } from "./client/durable/receipt.js";
 export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
 export type { Cron } from "./mesh/durable/later/cron.js";
+export type { Limit } from "./mesh/durable/limits/limit.js";
 export type { LanePause } from "./mesh/durable/pause/lane-pause.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
 export {

@@ -88,6 +88,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./durable/cron.js"),
   },
   {
+    name: "limits",
+    group: JOBS,
+    summary: "limit how many stored jobs of a pool or of a key run at once, or start in a time",
+    load: () => import("./durable/limits.js"),
+  },
+  {
     name: "pause-pool",
     group: JOBS,
     summary: "let no stored job of a pool begin",

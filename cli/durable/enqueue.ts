@@ -28,6 +28,7 @@ Examples:
   poolmesh enqueue adder 41 --wait
   poolmesh enqueue report '{"month":11}' --run-at 2026-12-01T06:00:00Z
   poolmesh enqueue reminder 7 --delay-ms 3600000
+  poolmesh enqueue mail 7 --key tenant-7
   poolmesh enqueue invoice - --id invoice-2026-0817 --max-attempts 10 < invoice.json
   poolmesh enqueue adder 41 --url https://manager:8080 --ca-file ca.pem --token-file ci.token
 
@@ -52,6 +53,7 @@ interface EnqueueFlags extends UrlFlags {
   readonly delayMs?: number;
   readonly client?: string;
   readonly largePayloads?: boolean;
+  readonly key?: string;
   readonly [name: string]: unknown;
 }
 
@@ -71,6 +73,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--once", "never run it a second time once it may have begun")
     .option("--run-at <TIME>", "not before this time, such as 2026-12-24T18:00:00Z; needs nats-server 2.12", instant)
     .option("--delay-ms <MS>", "the same as a time from now, milliseconds", wholeNumber(0, MAX_AHEAD_MS))
+    .option("--key <KEY>", "jobs of the pool with this key share a limit: see poolmesh limits")
     .option("--rerun", "run it again although an outcome is kept under its id")
     .option("--client <NAME>", "whose turn it is among parked jobs")
     .option("--json", "print one JSON object: the receipt, or with --wait the outcome")
@@ -142,8 +145,9 @@ async function report(
 
 function toOptions(flags: EnqueueFlags): EnqueueOptions {
   const { id, priority, timeoutMs, expiresInMs, maxAttempts, backoff: wait, once, rerun, client } = flags;
-  const { runAt, delayMs } = flags;
-  const said = { id, timeoutMs, expiresInMs, maxAttempts, backoff: wait, rerun, client, runAt, delayMs };
+  const { runAt, delayMs, key: concurrencyKey } = flags;
+  const times = { timeoutMs, expiresInMs, backoff: wait, runAt, delayMs };
+  const said = { id, maxAttempts, rerun, client, concurrencyKey, ...times };
   const given = Object.entries(said).filter(([, value]) => value !== undefined);
   return { ...Object.fromEntries(given), priority, idempotent: !once };
 }

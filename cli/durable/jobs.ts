@@ -23,6 +23,7 @@ const HELP = `
 Lists the jobs of the durable lane in the order in which they were stored:
   queued    in the stream, no manager has it
   held      at a manager, for a slot
+  limited   at a manager, until its limits let it run: see poolmesh limits
   running   at a worker
   retrying  it failed, and is not due yet
 Jobs that wait for their time are in a list of their own: --state scheduled.
@@ -46,7 +47,7 @@ Examples:
 const DEFAULT_LIMIT = 100;
 
 type StoredState = Exclude<JobLookup["state"], "ended">;
-const STORED_STATES: readonly StoredState[] = ["scheduled", "queued", "held", "running", "retrying"];
+const STORED_STATES: readonly StoredState[] = ["scheduled", "queued", "held", "limited", "running", "retrying"];
 const LIVE_STATES = Object.keys(STATE_WORDS) as StateWord[];
 
 interface JobsFlags extends UrlFlags, FilterFlags {

@@ -19,6 +19,8 @@ interface Streams {
   readonly outcomes: readonly string[];
   readonly dead: readonly string[];
   readonly claims: readonly string[];
+  /** Limits, and who has leave to run by them. */
+  readonly limits: readonly string[];
   readonly all: readonly string[];
 }
 
@@ -72,11 +74,13 @@ function clientRights(roots: readonly string[], streams: Streams): Added {
   };
 }
 
-function lanePublish(roots: readonly string[], { jobs }: Streams): Right[] {
+function lanePublish(roots: readonly string[], { jobs, limits }: Streams): Right[] {
   return [
+    ...limitReads(limits),
     ...roots.flatMap((root) => [
       right(`${root}.lane`, "pauses of a lane, through a manager"),
       right(`${root}.cron`, "cron schedules, through a manager"),
+      right(`${root}.limits`, "limits, through a manager"),
     ]),
     ...each(jobs, (stream) => right(`$JS.API.CONSUMER.PAUSE.${stream}.*`, "pauses of a lane")),
   ];
@@ -106,7 +110,7 @@ function meterPublish(roots: readonly string[], streams: Streams, pools: readonl
 function managerPublish(
   roots: readonly string[],
   manager: string,
-  { all, jobs, later, dead, claims }: Streams,
+  { all, jobs, later, dead, claims, limits }: Streams,
 ): Right[] {
   const pulled = [...jobs, ...later];
   return [
@@ -121,6 +125,7 @@ function managerPublish(
       right(`${root}.outcome.*`, "outcomes, to their stream"),
       right(`${root}.dead.*`, "dead letters"),
       right(`${root}.claim.*`, "that a job which may run once begins"),
+      right(`${root}.limits.*`, "limits, and which jobs have leave to run by them"),
     ]),
     ...each(pulled, (stream) => acks(stream)),
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.MSG.NEXT.${stream}.*`, "stored jobs")),
@@ -130,7 +135,9 @@ function managerPublish(
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
     ...each(all, (stream) => right(`$JS.API.STREAM.INFO.${stream}`, "whether streams are there")),
     ...each(all, (stream) => right(`$JS.API.STREAM.CREATE.${stream}`, CREATE)),
-    ...each([...dead, ...claims, ...pulled], (stream) => right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over")),
+    ...each([...dead, ...claims, ...limits, ...pulled], (stream) =>
+      right(`$JS.API.STREAM.MSG.DELETE.${stream}`, "what is over"),
+    ),
     ...laterReads(later),
     ...reads(all.filter((stream) => stream === "*" || !later.includes(stream))),
   ];
@@ -144,6 +151,8 @@ function managerSubscribe(roots: readonly string[], manager: string, { jobs }: S
     right(`${root}.discard`, "cancels of stored jobs", QUEUE_MANAGERS),
     right(`${root}.lane`, "pauses of a lane", QUEUE_MANAGERS),
     right(`${root}.cron`, "cron schedules to set and remove", QUEUE_MANAGERS),
+    right(`${root}.limits`, "limits to set and remove", QUEUE_MANAGERS),
+    right(`${root}.limited.*`, "limits, and who has leave, as they are stored"),
     right(`${root}.lookup`, "who holds a job"),
     right(`${root}.lookup.${manager}`, "whether it is there"),
     right(`${root}.held.*`, "which jobs other managers hold"),
@@ -169,6 +178,10 @@ function laterReads(later: readonly string[]): Right[] {
   return each(later, (stream) => right(`$JS.API.STREAM.MSG.GET.${stream}`, "what waits for its time"));
 }
 
+function limitReads(limits: readonly string[]): Right[] {
+  return each(limits, (stream) => right(`$JS.API.STREAM.MSG.GET.${stream}`, "which limits there are"));
+}
+
 /** An acknowledgement's subject names the stream, in newer brokers after two tokens more. */
 function acks(stream: string): Right[] {
   const why = "that a stored job is over, or still runs";
@@ -178,11 +191,16 @@ function acks(stream: string): Right[] {
 
 function streamsOf(prefix: string, pools: readonly string[] | undefined): Streams {
   if (pools === undefined)
-    return { jobs: ["*"], later: ["*"], outcomes: ["*"], dead: ["*"], claims: ["*"], all: ["*"] };
+    return { jobs: ["*"], later: ["*"], outcomes: ["*"], dead: ["*"], claims: ["*"], limits: ["*"], all: ["*"] };
   const names = new DurableNames(prefix);
   const jobs = pools.map((pool) => names.jobsStream(pool));
   const later = pools.map((pool) => names.laterStream(pool));
-  const shared = { outcomes: [names.outcomesStream], dead: [names.deadStream], claims: [names.claimsStream] };
+  const shared = {
+    outcomes: [names.outcomesStream],
+    dead: [names.deadStream],
+    claims: [names.claimsStream],
+    limits: [names.limitsStream],
+  };
   return { jobs, later, ...shared, all: [...jobs, ...later, ...Object.values(shared).flat()] };
 }
 

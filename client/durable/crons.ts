@@ -9,14 +9,13 @@ import { type Cron, checkCron, checkCronName, encodeCron, type Overlap } from ".
 import { listCrons } from "../../mesh/durable/later/list-crons.js";
 import type { DurableNames } from "../../mesh/durable/names.js";
 import type { LaneStore } from "../../mesh/durable/store.js";
-import { PoolError } from "../../mesh/errors.js";
-import { checkPayload, parseJson } from "../../mesh/job/codec.js";
+import { checkPayload } from "../../mesh/job/codec.js";
 import { DEFAULT_TIMEOUT_MS, type Payload, toBytes } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
-import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { HEADER } from "../../mesh/wire/headers.js";
-import { headersOf, wireHeaders } from "../../mesh/wire/wire-headers.js";
+import { wireHeaders } from "../../mesh/wire/wire-headers.js";
+import { askDoor } from "./ask-door.js";
 import { checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
 
 /** What its jobs are enqueued with. */
@@ -47,8 +46,6 @@ export interface CronsParts {
   readonly names: DurableNames;
   readonly store: LaneStore;
 }
-
-const ANSWER_LIMIT_MS = 10_000;
 
 /** Checks a schedule. @throws PoolError `invalid_argument` */
 export function toCronSpec(payload: Payload, options: CronOptions, wallNowMs: number): Cron {
@@ -109,23 +106,9 @@ export class Crons {
     payload: Uint8Array,
   ): Promise<Readonly<Record<string, unknown>>> {
     const { pool, bus, names } = this.#parts;
-    bus.requireConnected();
     this.#inbox ??= new Inbox(bus);
-    const answer = await this.#inbox.ask({ subject: names.crons(pool), payload, headers, limitMs: ANSWER_LIMIT_MS });
-    if (answer.kind === "absent") {
-      const message = `no manager with --durable serves pool ${pool}; cron schedules are kept by a manager`;
-      throw new PoolError("unknown_pool", message, { field: "pool", retryAfterMs: 1_000 });
-    }
-    if (answer.kind === "silent") {
-      const message = "no answer from a manager; set or remove the schedule again, which changes nothing that is done";
-      throw new PoolError("bus_unavailable", message, { maybeExecuted: true, retryAfterMs: 1_000 });
-    }
-    const said = headersOf(answer.msg);
-    if (said?.get(HEADER.error)) throw readErrorHeaders(said);
-    try {
-      return parseJson(Buffer.from(answer.msg.data).toString()) as Readonly<Record<string, unknown>>;
-    } catch {
-      throw new PoolError("internal", "the answer is none of a manager with the durable lane");
-    }
+    const asker = { bus, inbox: this.#inbox, pool, what: "cron schedules" };
+    const said = await askDoor(asker, { subject: names.crons(pool), payload, headers });
+    return (said ?? {}) as Readonly<Record<string, unknown>>;
   }
 }

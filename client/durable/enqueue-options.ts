@@ -8,6 +8,7 @@ import {
   durableDefaults,
 } from "../../mesh/durable/job.js";
 import { checkRunTime, instantOf, type RunTime } from "../../mesh/durable/later/run-time.js";
+import { checkConcurrencyKey } from "../../mesh/durable/limits/concurrency-key.js";
 import { PoolError } from "../../mesh/errors.js";
 import { checkClient, checkPriority, checkTraceHeader, type Priority } from "../../mesh/wire/headers.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -39,6 +40,11 @@ export interface EnqueueOptions {
   delayMs?: number;
   /** Run again although an outcome is kept under this id; default false. */
   rerun?: boolean;
+  /**
+   * Jobs of the pool with the same key share a limit, where an operator has set one: 1 to 128 characters without
+   * control characters; default none.
+   */
+  concurrencyKey?: string;
   /** Whose turn it is among parked jobs; default "durable". */
   client?: string;
   /** How long the stream may take to acknowledge, in milliseconds; default 15,000. */
@@ -101,6 +107,7 @@ export function checkEnqueueOptions(
       ...(options.maxAttempts === undefined ? {} : { maxAttempts: checkMaxAttempts(options.maxAttempts) }),
       ...(options.backoff === undefined ? {} : { backoff: checkBackoff(options.backoff) }),
       ...(options.client === undefined || options.client === "" ? {} : { client: checkClient(options.client) }),
+      ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: checkConcurrencyKey(options.concurrencyKey) }),
       ...(traceparent === undefined ? {} : { traceparent: checkTraceHeader("traceparent", traceparent) }),
       ...(tracestate === undefined ? {} : { tracestate: checkTraceHeader("tracestate", tracestate) }),
     },

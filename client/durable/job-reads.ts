@@ -22,10 +22,10 @@ import { notFound } from "./outcome-wait.js";
 export interface JobLookup {
   readonly id: string;
   /**
-   * "scheduled": it waits for its time. "held": at a manager, for a slot. "retrying": it failed and is not yet due.
-   * "ended": it has its outcome.
+   * "scheduled": it waits for its time. "held": at a manager, for a slot. "limited": there until its limits let
+   * it run. "retrying": it failed and is not yet due. "ended": it has its outcome.
    */
-  readonly state: "scheduled" | "queued" | "held" | "running" | "retrying" | "ended";
+  readonly state: "scheduled" | "queued" | "held" | "limited" | "running" | "retrying" | "ended";
   /** The delivery; 1 for the first, 0 while it is queued or waits for its time. */
   readonly attempt: number;
   /** Failures until it is a dead letter; undefined for one that has ended, or whose headers are wrong. */

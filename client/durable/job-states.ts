@@ -7,6 +7,7 @@ export const JOB_STATES: Readonly<Record<JobLookup["state"], JobState>> = {
   scheduled: JobState.SCHEDULED,
   queued: JobState.QUEUED,
   held: JobState.HELD,
+  limited: JobState.LIMITED,
   running: JobState.RUNNING,
   retrying: JobState.RETRYING,
   ended: JobState.ENDED,

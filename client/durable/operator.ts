@@ -1,4 +1,4 @@
-/** The durable lane of one pool, for operators: its figures, its dead letters, its cron schedules, and its pauses. */
+/** The durable lane of one pool, for operators: its figures, its dead letters, its cron schedules, its limits, and its pauses. */
 import { type LaneFigures, laneFigures, noLane } from "../../mesh/durable/figures.js";
 import { DurableNames } from "../../mesh/durable/names.js";
 import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
@@ -10,6 +10,7 @@ import { Bus } from "../../mesh/link/bus.js";
 import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
 import { Crons } from "./crons.js";
 import { DeadLetters } from "./dead-letters.js";
+import { Limits } from "./limits.js";
 
 /** Where the lane is. */
 export interface DurableLaneOptions extends PartOptions {
@@ -21,6 +22,7 @@ export class DurableLane {
   readonly pool: string;
   readonly dead: DeadLetters;
   readonly crons: Crons;
+  readonly limits: Limits;
   readonly #bus: Bus;
   readonly #ownsBus: boolean;
   readonly #names: DurableNames;
@@ -51,6 +53,7 @@ export class DurableLane {
     const { names, store, publisher } = { names: this.#names, store: this.#store, publisher: this.#publisher };
     this.dead = new DeadLetters({ pool, bus, names, store, publisher });
     this.crons = new Crons({ pool, bus, names, store });
+    this.limits = new Limits({ pool, bus, names, store });
   }
 
   /** How the lane stands now. @throws PoolError `unknown_pool` when the pool has no durable lane */
@@ -83,6 +86,7 @@ export class DurableLane {
   /** Closes its own connection. */
   async close(): Promise<void> {
     this.crons.stop();
+    this.limits.stop();
     this.#publisher.stop();
     if (this.#ownsBus) await this.#bus.close();
   }

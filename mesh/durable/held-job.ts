@@ -3,15 +3,15 @@ import { parseJson } from "../job/codec.js";
 
 /** A job at its manager. */
 export interface HeldJob {
-  /** "retrying": given back after a failure, and not yet due. */
-  readonly state: "held" | "running" | "retrying";
+  /** "limited": held until its limits let it run. "retrying": given back after a failure, and not yet due. */
+  readonly state: "held" | "limited" | "running" | "retrying";
   /** The delivery; 1 for the first. */
   readonly attempt: number;
   /** Who runs it; "" when nobody does. */
   readonly worker: string;
 }
 
-const STATES: readonly string[] = ["held", "running", "retrying"];
+const STATES: readonly string[] = ["held", "limited", "running", "retrying"];
 
 export function encodeHeldJob(job: HeldJob): Uint8Array {
   return Buffer.from(JSON.stringify(job));

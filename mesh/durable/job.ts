@@ -4,11 +4,12 @@
  * Used by whoever enqueues and by whoever runs it, so both know the same bounds.
  */
 import type { MsgHdrs } from "nats";
-import { PoolError } from "../errors.js";
+import { PoolError, toPoolError } from "../errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../job/job.js";
 import { checkClient, checkTraceHeader, decodeJobHeaders, HEADER, HEADER_RESERVE_BYTES } from "../wire/headers.js";
-import { isAnswerable } from "../wire/subjects.js";
+import { isAnswerable, isName } from "../wire/subjects.js";
 import { eachHeader, type HeaderReader, wireHeaders } from "../wire/wire-headers.js";
+import { checkConcurrencyKey } from "./limits/concurrency-key.js";
 
 /** How long the next attempt waits after a failure, in milliseconds: doubled each time, up to the cap. */
 export interface Backoff {
@@ -36,6 +37,8 @@ export interface DurableJob {
   /** Milliseconds since the epoch; undefined when its sender does not say. */
   readonly enqueuedAt: number | undefined;
   readonly client: string;
+  /** Jobs of a pool with the same key share a limit; "" for none. */
+  readonly concurrencyKey: string;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
 }
@@ -71,6 +74,7 @@ export function durableDefaults(timeoutMs = DEFAULT_TIMEOUT_MS): DurableJob {
     notify: undefined,
     enqueuedAt: undefined,
     client: "",
+    concurrencyKey: "",
     traceparent: undefined,
     tracestate: undefined,
   };
@@ -92,6 +96,7 @@ export function encodeDurableJob(job: DurableJob): MsgHdrs {
   if (job.afterOutcome > 0) h.append(HEADER.afterOutcome, String(job.afterOutcome));
   if (job.notify !== undefined) h.append(HEADER.notify, job.notify);
   if (job.client !== "") h.append(HEADER.client, job.client);
+  if (job.concurrencyKey !== "") h.append(HEADER.concurrencyKey, job.concurrencyKey);
   if (job.traceparent !== undefined) h.append(HEADER.traceparent, job.traceparent);
   if (job.tracestate !== undefined) h.append(HEADER.tracestate, job.tracestate);
   return h;
@@ -125,9 +130,25 @@ export function decodeDurableJob(
     notify: isAnswerable(notify, inboxPrefix) && isPlainSubject(notify) ? notify : undefined,
     enqueuedAt: integerOf(own, HEADER.enqueuedAt, 0, Number.MAX_SAFE_INTEGER),
     client: said.client === undefined ? "" : checkClient(said.client),
+    concurrencyKey: readKey(own.get(HEADER.concurrencyKey)),
     traceparent: said.traceparent === undefined ? undefined : checkTraceHeader("traceparent", said.traceparent),
     tracestate: said.tracestate === undefined ? undefined : checkTraceHeader("tracestate", said.tracestate),
   };
+}
+
+/** The same of a job whose id is not checked yet; an error is what it returns. */
+export function readDurableJob(
+  id: string,
+  headers: HeaderReader | undefined,
+  defaultTimeoutMs: number,
+  inboxPrefix: string,
+): DurableJob | PoolError {
+  try {
+    if (!isName(id)) throw refused("job", "the id is no name");
+    return decodeDurableJob(headers, defaultTimeoutMs, inboxPrefix);
+  } catch (thrown) {
+    return toPoolError(thrown);
+  }
 }
 
 /** @throws PoolError `invalid_argument` */
@@ -157,6 +178,10 @@ function isDelay(ms: unknown): ms is number {
   return typeof ms === "number" && ms >= 0 && ms <= MAX_BACKOFF_MS;
 }
 
+function readKey(key: string | undefined): string {
+  return key === undefined ? "" : checkConcurrencyKey(key, HEADER.concurrencyKey);
+}
+
 function readBackoff(text: string | undefined): Backoff {
   if (text === undefined) return DEFAULT_BACKOFF;
   const [, baseMs, capMs] = /^(\d{1,10})-(\d{1,10})$/.exec(text) ?? [];
@@ -176,6 +201,7 @@ const OWN: ReadonlySet<string> = new Set([
   HEADER.afterOutcome,
   HEADER.notify,
   HEADER.enqueuedAt,
+  HEADER.concurrencyKey,
 ]);
 
 function ownHeaders(headers: HeaderReader | undefined): ReadonlyMap<string, string> {

@@ -16,6 +16,8 @@ export const NATS_HEADER = {
   /** The stream drops a second message with the same id, for two minutes. */
   messageId: "Nats-Msg-Id",
   expectedStream: "Nats-Expected-Stream",
+  /** On what a stream publishes again: its sequence there. */
+  sequence: "Nats-Sequence",
   /** The fence: the message is stored only when this is the sequence of the subject's last one, 0 for none. */
   expectedLastSubjectSequence: "Nats-Expected-Last-Subject-Sequence",
   /** When the stream is to publish the message again, and where: "@at 2026-12-24T18:00:00.000Z". */
@@ -72,6 +74,39 @@ export class DurableNames {
   /** The stream of the claims of jobs that may run once only. */
   get claimsStream(): string {
     return `${this.#streams}-claims`;
+  }
+
+  /** The stream of limits, and of who has leave to run by them. */
+  get limitsStream(): string {
+    return `${this.#streams}-limits`;
+  }
+
+  /** The token of a pool's limits; those of their records are others. */
+  readonly limitsToken = "limits";
+
+  /** A pool's limits, or the record of one. Only managers publish there. */
+  limit(pool: string, token: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.limits.${token}`;
+  }
+
+  /** All of them of one pool. */
+  everyLimit(pool: string): string {
+    return this.every("limits", pool);
+  }
+
+  /** To one manager: set, remove or list limits. */
+  limits(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.limits`;
+  }
+
+  /** Where the stream says that limits or a record of them is stored. */
+  limited(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.limited.*`;
+  }
+
+  /** What the stream of limits publishes again, and as what. */
+  get limitsRepublish(): { readonly src: string; readonly dest: string } {
+    return { src: this.every("limits"), dest: `${this.prefix}.{{wildcard(1)}}.limited.{{wildcard(2)}}` };
   }
 
   /** Where a job is published. */
@@ -173,7 +208,7 @@ export class DurableNames {
   }
 
   /** What a stream takes: one kind of subject, of all pools or of one. */
-  every(kind: "outcome" | "dead" | "claim", pool?: string): string {
+  every(kind: "outcome" | "dead" | "claim" | "limits", pool?: string): string {
     return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.${kind}.*`;
   }
 
@@ -196,7 +231,7 @@ export class DurableNames {
   }
 
   /** What a manager subscribes to; without a pool it hears all of them. */
-  everyDoor(door: "enqueue" | "lookup" | "discard" | "lane" | "cron", pool?: string): string {
+  everyDoor(door: "enqueue" | "lookup" | "discard" | "lane" | "cron" | "limits", pool?: string): string {
     return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.${door}`;
   }
 

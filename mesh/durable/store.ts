@@ -42,7 +42,12 @@ export class LaneStore {
     return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, { last_by_subj: subject })));
   }
 
-  /** The same from any replica: it may be a moment old. @throws PoolError */
+  /** The message with this sequence as the stream's leader has it; undefined when it is gone. @throws PoolError */
+  at(stream: string, sequence: number): Promise<Stored | undefined> {
+    return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, { seq: sequence })));
+  }
+
+  /** The last message of a subject from any replica: it may be a moment old. @throws PoolError */
   lastShown(stream: string, subject: string): Promise<Stored | undefined> {
     return this.#show(stream, { last_by_subj: subject });
   }

@@ -102,6 +102,22 @@ export function sharedStreams(names: DurableNames, replicas: number): StreamSett
   ];
 }
 
+/** The stream of all pools' limits, and of who has leave to run by them. Made with the first limit. */
+export function limitsStream(names: DurableNames, replicas: number): StreamSettings {
+  return settings({
+    name: names.limitsStream,
+    subjects: [names.every("limits")],
+    retention: "limits",
+    num_replicas: replicas,
+    discard: "new",
+    max_msgs_per_subject: 1,
+    max_msgs: 1_000_000,
+    max_bytes: GIB / 4,
+    allow_direct: true,
+    republish: names.limitsRepublish,
+  });
+}
+
 /** The consumer of one level. All managers pull from it. */
 export function levelConsumer(names: DurableNames, pool: string, level: Priority): ConsumerSettings {
   return pulled(level, { filter_subject: names.jobsOf(pool, level) });

@@ -82,6 +82,8 @@ export const HEADER = {
   check: "Pool-Check",
   /** Run again over the outcome with this sequence. */
   afterOutcome: "Pool-After-Outcome",
+  /** On a job of the durable lane: jobs of a pool with the same key share a limit. */
+  concurrencyKey: "Pool-Concurrency-Key",
   /** To a manager that is to store a job: when it may run, milliseconds since the epoch or "2026-12-24T18:00:00Z". */
   runAt: "Pool-Run-At",
   /** The same as a time from now, milliseconds. */

@@ -66,6 +66,7 @@ export function addLaneMetrics(registry: Registry, pools: Pools): void {
     paused === undefined ? 0 : 1,
   );
   own("held_jobs", "Jobs that this manager holds: parked, running, or about to be stored.", ({ held }) => held);
+  own("limited_jobs", "Held jobs that wait until their limits let them run.", ({ limited }) => limited);
   own("retrying_jobs", "Jobs that this manager has given back after a failure, and that are not due.", (lane) =>
     lane.retrying(runtime.now()),
   );

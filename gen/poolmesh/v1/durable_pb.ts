@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/durable.proto.
  */
 export const file_poolmesh_v1_durable: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb29sbWVzaC92MS9kdXJhYmxlLnByb3RvEgtwb29sbWVzaC52MSIqCgdCYWNrb2ZmEg8KB2Jhc2VfbXMYASABKAQSDgoGY2FwX21zGAIgASgEIu0DCg5FbnF1ZXVlUmVxdWVzdBIMCgRwb29sGAEgASgJEhEKB3BheWxvYWQYAiABKAxIABIOCgR0ZXh0GAMgASgJSAASJgoEanNvbhgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEg4KBmpvYl9pZBgFIAEoCRISCgp0aW1lb3V0X21zGAYgASgDEicKCHByaW9yaXR5GAcgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSFAoMbWF4X2F0dGVtcHRzGAggASgNEiUKB2JhY2tvZmYYCSABKAsyFC5wb29sbWVzaC52MS5CYWNrb2ZmEhUKDWV4cGlyZXNfaW5fbXMYCiABKAMSFwoKaWRlbXBvdGVudBgLIAEoCEgBiAEBEhkKDGtlZXBfb3V0Y29tZRgMIAEoCEgCiAEBEg0KBXJlcnVuGA0gASgIEg4KBmNsaWVudBgOIAEoCRITCgt0cmFjZXBhcmVudBgPIAEoCRISCgp0cmFjZXN0YXRlGBAgASgJEioKBnJ1bl9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGVsYXlfbXMYEiABKARCBwoFaW5wdXRCDQoLX2lkZW1wb3RlbnRCDwoNX2tlZXBfb3V0Y29tZSJyCg9FbnF1ZXVlUmVzcG9uc2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEhEKCWR1cGxpY2F0ZRgDIAEoCBIqCgZydW5fYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIksKEkVucXVldWVNYW55UmVxdWVzdBILCgNyZWYYASABKAQSKAoDam9iGAIgASgLMhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QiiQEKE0VucXVldWVNYW55UmVzcG9uc2USCwoDcmVmGAEgASgEEi8KB3JlY2VpcHQYAiABKAsyHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2VIABIpCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsSABCCQoHb3V0Y29tZSLOAgoJSm9iU3RhdHVzEg4KBmpvYl9pZBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEg8KB2F0dGVtcHQYAyABKA0SFAoMbWF4X2F0dGVtcHRzGAQgASgNEg4KBndvcmtlchgFIAEoCRInCghwcmlvcml0eRgGIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EhAKCHNlcXVlbmNlGAcgASgEEi8KC2VucXVldWVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY2xpZW50GAogASgJEioKBnJ1bl9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAicQoKSm9iT3V0Y29tZRItCgZyZXN1bHQYASABKAsyGy5wb29sbWVzaC52MS5TdWJtaXRSZXNwb25zZUgAEikKBWVycm9yGAIgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWxIAEIJCgdvdXRjb21lIlUKDUdldEpvYlJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSJgoEZm9ybRgDIAEoDjIYLnBvb2xtZXNoLnYxLlBheWxvYWRGb3JtIl8KDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIoCgdvdXRjb21lGAIgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZSJrChJXYWl0T3V0Y29tZVJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDwoHd2FpdF9tcxgDIAEoDRImCgRmb3JtGAQgASgOMhgucG9vbG1lc2gudjEuUGF5bG9hZEZvcm0iZAoTV2FpdE91dGNvbWVSZXNwb25zZRIoCgdvdXRjb21lGAEgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZRIjCgNqb2IYAiABKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMiMAoQQ2FuY2VsSm9iUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCSITChFDYW5jZWxKb2JSZXNwb25zZSJsCg9MaXN0Sm9ic1JlcXVlc3QSDAoEcG9vbBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIlEKEExpc3RKb2JzUmVzcG9uc2USJAoEam9icxgBIAMoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QEKCkRlYWRMZXR0ZXISDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwSDwoHYXR0ZW1wdBgEIAEoDRInCghwcmlvcml0eRgFIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EisKB2RpZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmNsaWVudBgHIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAggASgEIm0KD0xpc3REZWFkUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIVCg1vbGRlcl90aGFuX21zGAMgASgEEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIlUKEExpc3REZWFkUmVzcG9uc2USKAoHbGV0dGVycxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKDkdldERlYWRSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEiYKBGZvcm0YAyABKA4yGC5wb29sbWVzaC52MS5QYXlsb2FkRm9ybSKOAQoPR2V0RGVhZFJlc3BvbnNlEicKBmxldHRlchgBIAEoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISEQoHcGF5bG9hZBgCIAEoDEgAEg4KBHRleHQYAyABKAlIABImCgRqc29uGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQicAoMRGVhZFNlbGVjdG9yEgwKBHBvb2wYASABKAkSDwoHam9iX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkSFQoNb2xkZXJfdGhhbl9tcxgEIAEoBBILCgNhbGwYBSABKAgSDQoFbGltaXQYBiABKA0iPwoQUmV0cnlEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFSZXRyeURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIlcKCkRlYWRDaGFuZ2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwiPwoQUHVyZ2VEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFQdXJnZURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIl0KCUxhbmVQYXVzZRIlCgZsZXZlbHMYASADKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiMAoQUGF1c2VQb29sUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmZvcl9tcxgCIAEoBCI7ChFQYXVzZVBvb2xSZXNwb25zZRImCgZwYXVzZWQYASABKAsyFi5wb29sbWVzaC52MS5MYW5lUGF1c2UiIQoRUmVzdW1lUG9vbFJlcXVlc3QSDAoEcG9vbBgBIAEoCSIUChJSZXN1bWVQb29sUmVzcG9uc2Ui2QIKBENyb24SDAoEbmFtZRgBIAEoCRIQCghzY2hlZHVsZRgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSKQoHb3ZlcmxhcBgEIAEoDjIYLnBvb2xtZXNoLnYxLkNyb25PdmVybGFwEicKCHByaW9yaXR5GAUgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSEgoKdGltZW91dF9tcxgGIAEoAxIUCgxtYXhfYXR0ZW1wdHMYByABKA0SJQoHYmFja29mZhgIIAEoCzIULnBvb2xtZXNoLnYxLkJhY2tvZmYSFwoKaWRlbXBvdGVudBgJIAEoCEgAiAEBEhkKDGtlZXBfb3V0Y29tZRgKIAEoCEgBiAEBEg4KBmNsaWVudBgLIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAwgASgEQg0KC19pZGVtcG90ZW50Qg8KDV9rZWVwX291dGNvbWUikwEKDlNldENyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkSHwoEY3JvbhgCIAEoCzIRLnBvb2xtZXNoLnYxLkNyb24SEQoHcGF5bG9hZBgDIAEoDEgAEg4KBHRleHQYBCABKAlIABImCgRqc29uGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQiNQoPU2V0Q3JvblJlc3BvbnNlEg8KB2NyZWF0ZWQYASABKAgSEQoJdW5jaGFuZ2VkGAIgASgIIh8KD0xpc3RDcm9uUmVxdWVzdBIMCgRwb29sGAEgASgJIjQKEExpc3RDcm9uUmVzcG9uc2USIAoFY3JvbnMYASADKAsyES5wb29sbWVzaC52MS5Dcm9uIi8KEVJlbW92ZUNyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkSDAoEbmFtZRgCIAEoCSIUChJSZW1vdmVDcm9uUmVzcG9uc2UiHwoPR2V0TGFuZXNSZXF1ZXN0EgwKBHBvb2wYASABKAki0wEKBExhbmUSDAoEcG9vbBgBIAEoCRIOCgZxdWV1ZWQYAiABKAQSEQoJZGVsaXZlcmVkGAMgASgEEgwKBGRlYWQYBCABKAQSLQoJb2xkZXN0X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCghyZXRyeWluZxgGIAEoBEgAiAEBEhEKCXNjaGVkdWxlZBgHIAEoBBImCgZwYXVzZWQYCCABKAsyFi5wb29sbWVzaC52MS5MYW5lUGF1c2VCCwoJX3JldHJ5aW5nIo0BCgxTdHJlYW1TdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghtZXNzYWdlcxgCIAEoBBIUCgxtYXhfbWVzc2FnZXMYAyABKAQSDQoFYnl0ZXMYBCABKAQSEQoJbWF4X2J5dGVzGAUgASgEEhAKCHJlcGxpY2FzGAYgASgNEhMKC2RpZmZlcmVuY2VzGAcgAygJImAKEEdldExhbmVzUmVzcG9uc2USIAoFbGFuZXMYASADKAsyES5wb29sbWVzaC52MS5MYW5lEioKB3N0cmVhbXMYAiADKAsyGS5wb29sbWVzaC52MS5TdHJlYW1TdGF0dXMqrAEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEpPQl9TVEFURV9RVUVVRUQQARISCg5KT0JfU1RBVEVfSEVMRBACEhUKEUpPQl9TVEFURV9SVU5OSU5HEAMSFgoSSk9CX1NUQVRFX1JFVFJZSU5HEAQSEwoPSk9CX1NUQVRFX0VOREVEEAUSFwoTSk9CX1NUQVRFX1NDSEVEVUxFRBAGKnEKC1BheWxvYWRGb3JtEhwKGFBBWUxPQURfRk9STV9VTlNQRUNJRklFRBAAEhYKElBBWUxPQURfRk9STV9CWVRFUxABEhUKEVBBWUxPQURfRk9STV9URVhUEAISFQoRUEFZTE9BRF9GT1JNX0pTT04QAypaCgtDcm9uT3ZlcmxhcBIcChhDUk9OX09WRVJMQVBfVU5TUEVDSUZJRUQQABIVChFDUk9OX09WRVJMQVBfU0tJUBABEhYKEkNST05fT1ZFUkxBUF9BTExPVxACMr8JCg5EdXJhYmxlU2VydmljZRJECgdFbnF1ZXVlEhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QaHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2USVAoLRW5xdWV1ZU1hbnkSHy5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlcXVlc3QaIC5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlc3BvbnNlKAEwARJBCgZHZXRKb2ISGi5wb29sbWVzaC52MS5HZXRKb2JSZXF1ZXN0GhsucG9vbG1lc2gudjEuR2V0Sm9iUmVzcG9uc2USUAoLV2FpdE91dGNvbWUSHy5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlcXVlc3QaIC5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlc3BvbnNlEkoKCUNhbmNlbEpvYhIdLnBvb2xtZXNoLnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5wb29sbWVzaC52MS5DYW5jZWxKb2JSZXNwb25zZRJHCghMaXN0Sm9icxIcLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVxdWVzdBodLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVzcG9uc2USRwoITGlzdERlYWQSHC5wb29sbWVzaC52MS5MaXN0RGVhZFJlcXVlc3QaHS5wb29sbWVzaC52MS5MaXN0RGVhZFJlc3BvbnNlEkQKB0dldERlYWQSGy5wb29sbWVzaC52MS5HZXREZWFkUmVxdWVzdBocLnBvb2xtZXNoLnYxLkdldERlYWRSZXNwb25zZRJKCglSZXRyeURlYWQSHS5wb29sbWVzaC52MS5SZXRyeURlYWRSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuUmV0cnlEZWFkUmVzcG9uc2USSgoJUHVyZ2VEZWFkEh0ucG9vbG1lc2gudjEuUHVyZ2VEZWFkUmVxdWVzdBoeLnBvb2xtZXNoLnYxLlB1cmdlRGVhZFJlc3BvbnNlEkoKCVBhdXNlUG9vbBIdLnBvb2xtZXNoLnYxLlBhdXNlUG9vbFJlcXVlc3QaHi5wb29sbWVzaC52MS5QYXVzZVBvb2xSZXNwb25zZRJNCgpSZXN1bWVQb29sEh4ucG9vbG1lc2gudjEuUmVzdW1lUG9vbFJlcXVlc3QaHy5wb29sbWVzaC52MS5SZXN1bWVQb29sUmVzcG9uc2USRAoHU2V0Q3JvbhIbLnBvb2xtZXNoLnYxLlNldENyb25SZXF1ZXN0GhwucG9vbG1lc2gudjEuU2V0Q3JvblJlc3BvbnNlEkcKCExpc3RDcm9uEhwucG9vbG1lc2gudjEuTGlzdENyb25SZXF1ZXN0Gh0ucG9vbG1lc2gudjEuTGlzdENyb25SZXNwb25zZRJNCgpSZW1vdmVDcm9uEh4ucG9vbG1lc2gudjEuUmVtb3ZlQ3JvblJlcXVlc3QaHy5wb29sbWVzaC52MS5SZW1vdmVDcm9uUmVzcG9uc2USRwoIR2V0TGFuZXMSHC5wb29sbWVzaC52MS5HZXRMYW5lc1JlcXVlc3QaHS5wb29sbWVzaC52MS5HZXRMYW5lc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_poolmesh_v1_error, file_poolmesh_v1_manager]);
+  fileDesc("Chlwb29sbWVzaC92MS9kdXJhYmxlLnByb3RvEgtwb29sbWVzaC52MSIqCgdCYWNrb2ZmEg8KB2Jhc2VfbXMYASABKAQSDgoGY2FwX21zGAIgASgEIoYECg5FbnF1ZXVlUmVxdWVzdBIMCgRwb29sGAEgASgJEhEKB3BheWxvYWQYAiABKAxIABIOCgR0ZXh0GAMgASgJSAASJgoEanNvbhgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEg4KBmpvYl9pZBgFIAEoCRISCgp0aW1lb3V0X21zGAYgASgDEicKCHByaW9yaXR5GAcgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSFAoMbWF4X2F0dGVtcHRzGAggASgNEiUKB2JhY2tvZmYYCSABKAsyFC5wb29sbWVzaC52MS5CYWNrb2ZmEhUKDWV4cGlyZXNfaW5fbXMYCiABKAMSFwoKaWRlbXBvdGVudBgLIAEoCEgBiAEBEhkKDGtlZXBfb3V0Y29tZRgMIAEoCEgCiAEBEg0KBXJlcnVuGA0gASgIEg4KBmNsaWVudBgOIAEoCRITCgt0cmFjZXBhcmVudBgPIAEoCRISCgp0cmFjZXN0YXRlGBAgASgJEioKBnJ1bl9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGVsYXlfbXMYEiABKAQSFwoPY29uY3VycmVuY3lfa2V5GBMgASgJQgcKBWlucHV0Qg0KC19pZGVtcG90ZW50Qg8KDV9rZWVwX291dGNvbWUicgoPRW5xdWV1ZVJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBIRCglkdXBsaWNhdGUYAyABKAgSKgoGcnVuX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJLChJFbnF1ZXVlTWFueVJlcXVlc3QSCwoDcmVmGAEgASgEEigKA2pvYhgCIAEoCzIbLnBvb2xtZXNoLnYxLkVucXVldWVSZXF1ZXN0IokBChNFbnF1ZXVlTWFueVJlc3BvbnNlEgsKA3JlZhgBIAEoBBIvCgdyZWNlaXB0GAIgASgLMhwucG9vbG1lc2gudjEuRW5xdWV1ZVJlc3BvbnNlSAASKQoFZXJyb3IYAyABKAsyGC5wb29sbWVzaC52MS5FcnJvckRldGFpbEgAQgkKB291dGNvbWUizgIKCUpvYlN0YXR1cxIOCgZqb2JfaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS5wb29sbWVzaC52MS5Kb2JTdGF0ZRIPCgdhdHRlbXB0GAMgASgNEhQKDG1heF9hdHRlbXB0cxgEIAEoDRIOCgZ3b3JrZXIYBSABKAkSJwoIcHJpb3JpdHkYBiABKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIQCghzZXF1ZW5jZRgHIAEoBBIvCgtlbnF1ZXVlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmNsaWVudBgKIAEoCRIqCgZydW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKCkpvYk91dGNvbWUSLQoGcmVzdWx0GAEgASgLMhsucG9vbG1lc2gudjEuU3VibWl0UmVzcG9uc2VIABIpCgVlcnJvchgCIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsSABCCQoHb3V0Y29tZSJVCg1HZXRKb2JSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEiYKBGZvcm0YAyABKA4yGC5wb29sbWVzaC52MS5QYXlsb2FkRm9ybSJfCg5HZXRKb2JSZXNwb25zZRIjCgNqb2IYASABKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMSKAoHb3V0Y29tZRgCIAEoCzIXLnBvb2xtZXNoLnYxLkpvYk91dGNvbWUiawoSV2FpdE91dGNvbWVSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEg8KB3dhaXRfbXMYAyABKA0SJgoEZm9ybRgEIAEoDjIYLnBvb2xtZXNoLnYxLlBheWxvYWRGb3JtImQKE1dhaXRPdXRjb21lUmVzcG9uc2USKAoHb3V0Y29tZRgBIAEoCzIXLnBvb2xtZXNoLnYxLkpvYk91dGNvbWUSIwoDam9iGAIgASgLMhYucG9vbG1lc2gudjEuSm9iU3RhdHVzIjAKEENhbmNlbEpvYlJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkiEwoRQ2FuY2VsSm9iUmVzcG9uc2UibAoPTGlzdEpvYnNSZXF1ZXN0EgwKBHBvb2wYASABKAkSJAoFc3RhdGUYAiABKA4yFS5wb29sbWVzaC52MS5Kb2JTdGF0ZRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuUBCgpEZWFkTGV0dGVyEg4KBmpvYl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBInCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsEg8KB2F0dGVtcHQYBCABKA0SJwoIcHJpb3JpdHkYBSABKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIrCgdkaWVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZjbGllbnQYByABKAkSFQoNcGF5bG9hZF9ieXRlcxgIIAEoBCJtCg9MaXN0RGVhZFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZyZWFzb24YAiABKAkSFQoNb2xkZXJfdGhhbl9tcxgDIAEoBBIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCSJVChBMaXN0RGVhZFJlc3BvbnNlEigKB2xldHRlcnMYASADKAsyFy5wb29sbWVzaC52MS5EZWFkTGV0dGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWCg5HZXREZWFkUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCRImCgRmb3JtGAMgASgOMhgucG9vbG1lc2gudjEuUGF5bG9hZEZvcm0ijgEKD0dldERlYWRSZXNwb25zZRInCgZsZXR0ZXIYASABKAsyFy5wb29sbWVzaC52MS5EZWFkTGV0dGVyEhEKB3BheWxvYWQYAiABKAxIABIOCgR0ZXh0GAMgASgJSAASJgoEanNvbhgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAQgcKBWlucHV0InAKDERlYWRTZWxlY3RvchIMCgRwb29sGAEgASgJEg8KB2pvYl9pZHMYAiADKAkSDgoGcmVhc29uGAMgASgJEhUKDW9sZGVyX3RoYW5fbXMYBCABKAQSCwoDYWxsGAUgASgIEg0KBWxpbWl0GAYgASgNIj8KEFJldHJ5RGVhZFJlcXVlc3QSKwoIc2VsZWN0b3IYASABKAsyGS5wb29sbWVzaC52MS5EZWFkU2VsZWN0b3IiSwoRUmV0cnlEZWFkUmVzcG9uc2USKAoHY2hhbmdlcxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRDaGFuZ2USDAoEbW9yZRgCIAEoCCJXCgpEZWFkQ2hhbmdlEg4KBmpvYl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBInCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsIj8KEFB1cmdlRGVhZFJlcXVlc3QSKwoIc2VsZWN0b3IYASABKAsyGS5wb29sbWVzaC52MS5EZWFkU2VsZWN0b3IiSwoRUHVyZ2VEZWFkUmVzcG9uc2USKAoHY2hhbmdlcxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRDaGFuZ2USDAoEbW9yZRgCIAEoCCJdCglMYW5lUGF1c2USJQoGbGV2ZWxzGAEgAygOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSKQoFdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjAKEFBhdXNlUG9vbFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZmb3JfbXMYAiABKAQiOwoRUGF1c2VQb29sUmVzcG9uc2USJgoGcGF1c2VkGAEgASgLMhYucG9vbG1lc2gudjEuTGFuZVBhdXNlIiEKEVJlc3VtZVBvb2xSZXF1ZXN0EgwKBHBvb2wYASABKAkiFAoSUmVzdW1lUG9vbFJlc3BvbnNlItkCCgRDcm9uEgwKBG5hbWUYASABKAkSEAoIc2NoZWR1bGUYAiABKAkSEQoJdGltZV96b25lGAMgASgJEikKB292ZXJsYXAYBCABKA4yGC5wb29sbWVzaC52MS5Dcm9uT3ZlcmxhcBInCghwcmlvcml0eRgFIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EhIKCnRpbWVvdXRfbXMYBiABKAMSFAoMbWF4X2F0dGVtcHRzGAcgASgNEiUKB2JhY2tvZmYYCCABKAsyFC5wb29sbWVzaC52MS5CYWNrb2ZmEhcKCmlkZW1wb3RlbnQYCSABKAhIAIgBARIZCgxrZWVwX291dGNvbWUYCiABKAhIAYgBARIOCgZjbGllbnQYCyABKAkSFQoNcGF5bG9hZF9ieXRlcxgMIAEoBEINCgtfaWRlbXBvdGVudEIPCg1fa2VlcF9vdXRjb21lIpMBCg5TZXRDcm9uUmVxdWVzdBIMCgRwb29sGAEgASgJEh8KBGNyb24YAiABKAsyES5wb29sbWVzaC52MS5Dcm9uEhEKB3BheWxvYWQYAyABKAxIABIOCgR0ZXh0GAQgASgJSAASJgoEanNvbhgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAQgcKBWlucHV0IjUKD1NldENyb25SZXNwb25zZRIPCgdjcmVhdGVkGAEgASgIEhEKCXVuY2hhbmdlZBgCIAEoCCIfCg9MaXN0Q3JvblJlcXVlc3QSDAoEcG9vbBgBIAEoCSI0ChBMaXN0Q3JvblJlc3BvbnNlEiAKBWNyb25zGAEgAygLMhEucG9vbG1lc2gudjEuQ3JvbiIvChFSZW1vdmVDcm9uUmVxdWVzdBIMCgRwb29sGAEgASgJEgwKBG5hbWUYAiABKAkiFAoSUmVtb3ZlQ3JvblJlc3BvbnNlIkgKBUxpbWl0Eg4KBnRhcmdldBgBIAEoCRIPCgdydW5uaW5nGAIgASgNEg4KBnN0YXJ0cxgDIAEoDRIOCgZwZXJfbXMYBCABKAQiQgoPU2V0TGltaXRSZXF1ZXN0EgwKBHBvb2wYASABKAkSIQoFbGltaXQYAiABKAsyEi5wb29sbWVzaC52MS5MaW1pdCISChBTZXRMaW1pdFJlc3BvbnNlIiEKEUxpc3RMaW1pdHNSZXF1ZXN0EgwKBHBvb2wYASABKAkiOAoSTGlzdExpbWl0c1Jlc3BvbnNlEiIKBmxpbWl0cxgBIAMoCzISLnBvb2xtZXNoLnYxLkxpbWl0IjIKElJlbW92ZUxpbWl0UmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBnRhcmdldBgCIAEoCSIVChNSZW1vdmVMaW1pdFJlc3BvbnNlIh8KD0dldExhbmVzUmVxdWVzdBIMCgRwb29sGAEgASgJItMBCgRMYW5lEgwKBHBvb2wYASABKAkSDgoGcXVldWVkGAIgASgEEhEKCWRlbGl2ZXJlZBgDIAEoBBIMCgRkZWFkGAQgASgEEi0KCW9sZGVzdF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoIcmV0cnlpbmcYBiABKARIAIgBARIRCglzY2hlZHVsZWQYByABKAQSJgoGcGF1c2VkGAggASgLMhYucG9vbG1lc2gudjEuTGFuZVBhdXNlQgsKCV9yZXRyeWluZyKNAQoMU3RyZWFtU3RhdHVzEgwKBG5hbWUYASABKAkSEAoIbWVzc2FnZXMYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhEKCW1heF9ieXRlcxgFIAEoBBIQCghyZXBsaWNhcxgGIAEoDRITCgtkaWZmZXJlbmNlcxgHIAMoCSJgChBHZXRMYW5lc1Jlc3BvbnNlEiAKBWxhbmVzGAEgAygLMhEucG9vbG1lc2gudjEuTGFuZRIqCgdzdHJlYW1zGAIgAygLMhkucG9vbG1lc2gudjEuU3RyZWFtU3RhdHVzKsMBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBKT0JfU1RBVEVfUVVFVUVEEAESEgoOSk9CX1NUQVRFX0hFTEQQAhIVChFKT0JfU1RBVEVfUlVOTklORxADEhYKEkpPQl9TVEFURV9SRVRSWUlORxAEEhMKD0pPQl9TVEFURV9FTkRFRBAFEhcKE0pPQl9TVEFURV9TQ0hFRFVMRUQQBhIVChFKT0JfU1RBVEVfTElNSVRFRBAHKnEKC1BheWxvYWRGb3JtEhwKGFBBWUxPQURfRk9STV9VTlNQRUNJRklFRBAAEhYKElBBWUxPQURfRk9STV9CWVRFUxABEhUKEVBBWUxPQURfRk9STV9URVhUEAISFQoRUEFZTE9BRF9GT1JNX0pTT04QAypaCgtDcm9uT3ZlcmxhcBIcChhDUk9OX09WRVJMQVBfVU5TUEVDSUZJRUQQABIVChFDUk9OX09WRVJMQVBfU0tJUBABEhYKEkNST05fT1ZFUkxBUF9BTExPVxACMqkLCg5EdXJhYmxlU2VydmljZRJECgdFbnF1ZXVlEhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QaHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2USVAoLRW5xdWV1ZU1hbnkSHy5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlcXVlc3QaIC5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlc3BvbnNlKAEwARJBCgZHZXRKb2ISGi5wb29sbWVzaC52MS5HZXRKb2JSZXF1ZXN0GhsucG9vbG1lc2gudjEuR2V0Sm9iUmVzcG9uc2USUAoLV2FpdE91dGNvbWUSHy5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlcXVlc3QaIC5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlc3BvbnNlEkoKCUNhbmNlbEpvYhIdLnBvb2xtZXNoLnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5wb29sbWVzaC52MS5DYW5jZWxKb2JSZXNwb25zZRJHCghMaXN0Sm9icxIcLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVxdWVzdBodLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVzcG9uc2USRwoITGlzdERlYWQSHC5wb29sbWVzaC52MS5MaXN0RGVhZFJlcXVlc3QaHS5wb29sbWVzaC52MS5MaXN0RGVhZFJlc3BvbnNlEkQKB0dldERlYWQSGy5wb29sbWVzaC52MS5HZXREZWFkUmVxdWVzdBocLnBvb2xtZXNoLnYxLkdldERlYWRSZXNwb25zZRJKCglSZXRyeURlYWQSHS5wb29sbWVzaC52MS5SZXRyeURlYWRSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuUmV0cnlEZWFkUmVzcG9uc2USSgoJUHVyZ2VEZWFkEh0ucG9vbG1lc2gudjEuUHVyZ2VEZWFkUmVxdWVzdBoeLnBvb2xtZXNoLnYxLlB1cmdlRGVhZFJlc3BvbnNlEkoKCVBhdXNlUG9vbBIdLnBvb2xtZXNoLnYxLlBhdXNlUG9vbFJlcXVlc3QaHi5wb29sbWVzaC52MS5QYXVzZVBvb2xSZXNwb25zZRJNCgpSZXN1bWVQb29sEh4ucG9vbG1lc2gudjEuUmVzdW1lUG9vbFJlcXVlc3QaHy5wb29sbWVzaC52MS5SZXN1bWVQb29sUmVzcG9uc2USRAoHU2V0Q3JvbhIbLnBvb2xtZXNoLnYxLlNldENyb25SZXF1ZXN0GhwucG9vbG1lc2gudjEuU2V0Q3JvblJlc3BvbnNlEkcKCExpc3RDcm9uEhwucG9vbG1lc2gudjEuTGlzdENyb25SZXF1ZXN0Gh0ucG9vbG1lc2gudjEuTGlzdENyb25SZXNwb25zZRJNCgpSZW1vdmVDcm9uEh4ucG9vbG1lc2gudjEuUmVtb3ZlQ3JvblJlcXVlc3QaHy5wb29sbWVzaC52MS5SZW1vdmVDcm9uUmVzcG9uc2USRwoIU2V0TGltaXQSHC5wb29sbWVzaC52MS5TZXRMaW1pdFJlcXVlc3QaHS5wb29sbWVzaC52MS5TZXRMaW1pdFJlc3BvbnNlEk0KCkxpc3RMaW1pdHMSHi5wb29sbWVzaC52MS5MaXN0TGltaXRzUmVxdWVzdBofLnBvb2xtZXNoLnYxLkxpc3RMaW1pdHNSZXNwb25zZRJQCgtSZW1vdmVMaW1pdBIfLnBvb2xtZXNoLnYxLlJlbW92ZUxpbWl0UmVxdWVzdBogLnBvb2xtZXNoLnYxLlJlbW92ZUxpbWl0UmVzcG9uc2USRwoIR2V0TGFuZXMSHC5wb29sbWVzaC52MS5HZXRMYW5lc1JlcXVlc3QaHS5wb29sbWVzaC52MS5HZXRMYW5lc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_poolmesh_v1_error, file_poolmesh_v1_manager]);
 
 /**
  * Backoff is the wait after a failure, in milliseconds: doubled each time, up to the cap.
@@ -169,6 +169,13 @@ export type EnqueueRequest = Message<"poolmesh.v1.EnqueueRequest"> & {
    * @generated from field: uint64 delay_ms = 18;
    */
   delayMs: bigint;
+
+  /**
+   * Jobs of the pool with the same key share a limit, where one is set: 1 to 128 characters without control characters.
+   *
+   * @generated from field: string concurrency_key = 19;
+   */
+  concurrencyKey: string;
 };
 
 /**
@@ -1287,6 +1294,154 @@ export const RemoveCronResponseSchema: GenMessage<RemoveCronResponse> = /*@__PUR
   messageDesc(file_poolmesh_v1_durable, 37);
 
 /**
+ * Limit is how many stored jobs of a pool may run at once, how many may start within a time, or both.
+ *
+ * @generated from message poolmesh.v1.Limit
+ */
+export type Limit = Message<"poolmesh.v1.Limit"> & {
+  /**
+   * "pool", "each-key", or "key:" and a key. The limit of one key takes the place of that for each.
+   *
+   * @generated from field: string target = 1;
+   */
+  target: string;
+
+  /**
+   * Jobs at workers at once, 1 to 1,000; 0 is no such limit.
+   *
+   * @generated from field: uint32 running = 2;
+   */
+  running: number;
+
+  /**
+   * Jobs that start within per_ms, 1 to 100,000; 0 is no such limit.
+   *
+   * @generated from field: uint32 starts = 3;
+   */
+  starts: number;
+
+  /**
+   * The window of starts, 100 to 86,400,000 milliseconds; 0 is 1,000.
+   *
+   * @generated from field: uint64 per_ms = 4;
+   */
+  perMs: bigint;
+};
+
+/**
+ * Describes the message poolmesh.v1.Limit.
+ * Use `create(LimitSchema)` to create a new message.
+ */
+export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 38);
+
+/**
+ * @generated from message poolmesh.v1.SetLimitRequest
+ */
+export type SetLimitRequest = Message<"poolmesh.v1.SetLimitRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * @generated from field: poolmesh.v1.Limit limit = 2;
+   */
+  limit?: Limit | undefined;
+};
+
+/**
+ * Describes the message poolmesh.v1.SetLimitRequest.
+ * Use `create(SetLimitRequestSchema)` to create a new message.
+ */
+export const SetLimitRequestSchema: GenMessage<SetLimitRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 39);
+
+/**
+ * @generated from message poolmesh.v1.SetLimitResponse
+ */
+export type SetLimitResponse = Message<"poolmesh.v1.SetLimitResponse"> & {
+};
+
+/**
+ * Describes the message poolmesh.v1.SetLimitResponse.
+ * Use `create(SetLimitResponseSchema)` to create a new message.
+ */
+export const SetLimitResponseSchema: GenMessage<SetLimitResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 40);
+
+/**
+ * @generated from message poolmesh.v1.ListLimitsRequest
+ */
+export type ListLimitsRequest = Message<"poolmesh.v1.ListLimitsRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.ListLimitsRequest.
+ * Use `create(ListLimitsRequestSchema)` to create a new message.
+ */
+export const ListLimitsRequestSchema: GenMessage<ListLimitsRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 41);
+
+/**
+ * @generated from message poolmesh.v1.ListLimitsResponse
+ */
+export type ListLimitsResponse = Message<"poolmesh.v1.ListLimitsResponse"> & {
+  /**
+   * At most 500.
+   *
+   * @generated from field: repeated poolmesh.v1.Limit limits = 1;
+   */
+  limits: Limit[];
+};
+
+/**
+ * Describes the message poolmesh.v1.ListLimitsResponse.
+ * Use `create(ListLimitsResponseSchema)` to create a new message.
+ */
+export const ListLimitsResponseSchema: GenMessage<ListLimitsResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 42);
+
+/**
+ * @generated from message poolmesh.v1.RemoveLimitRequest
+ */
+export type RemoveLimitRequest = Message<"poolmesh.v1.RemoveLimitRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * @generated from field: string target = 2;
+   */
+  target: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.RemoveLimitRequest.
+ * Use `create(RemoveLimitRequestSchema)` to create a new message.
+ */
+export const RemoveLimitRequestSchema: GenMessage<RemoveLimitRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 43);
+
+/**
+ * @generated from message poolmesh.v1.RemoveLimitResponse
+ */
+export type RemoveLimitResponse = Message<"poolmesh.v1.RemoveLimitResponse"> & {
+};
+
+/**
+ * Describes the message poolmesh.v1.RemoveLimitResponse.
+ * Use `create(RemoveLimitResponseSchema)` to create a new message.
+ */
+export const RemoveLimitResponseSchema: GenMessage<RemoveLimitResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 44);
+
+/**
  * @generated from message poolmesh.v1.GetLanesRequest
  */
 export type GetLanesRequest = Message<"poolmesh.v1.GetLanesRequest"> & {
@@ -1303,7 +1458,7 @@ export type GetLanesRequest = Message<"poolmesh.v1.GetLanesRequest"> & {
  * Use `create(GetLanesRequestSchema)` to create a new message.
  */
 export const GetLanesRequestSchema: GenMessage<GetLanesRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 38);
+  messageDesc(file_poolmesh_v1_durable, 45);
 
 /**
  * Lane is the durable lane of one pool.
@@ -1371,7 +1526,7 @@ export type Lane = Message<"poolmesh.v1.Lane"> & {
  * Use `create(LaneSchema)` to create a new message.
  */
 export const LaneSchema: GenMessage<Lane> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 39);
+  messageDesc(file_poolmesh_v1_durable, 46);
 
 /**
  * StreamStatus is one stream of the lane.
@@ -1426,7 +1581,7 @@ export type StreamStatus = Message<"poolmesh.v1.StreamStatus"> & {
  * Use `create(StreamStatusSchema)` to create a new message.
  */
 export const StreamStatusSchema: GenMessage<StreamStatus> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 40);
+  messageDesc(file_poolmesh_v1_durable, 47);
 
 /**
  * @generated from message poolmesh.v1.GetLanesResponse
@@ -1448,7 +1603,7 @@ export type GetLanesResponse = Message<"poolmesh.v1.GetLanesResponse"> & {
  * Use `create(GetLanesResponseSchema)` to create a new message.
  */
 export const GetLanesResponseSchema: GenMessage<GetLanesResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 41);
+  messageDesc(file_poolmesh_v1_durable, 48);
 
 /**
  * JobState is where a durable job stands.
@@ -1502,6 +1657,13 @@ export enum JobState {
    * @generated from enum value: JOB_STATE_SCHEDULED = 6;
    */
   SCHEDULED = 6,
+
+  /**
+   * At a manager, until the limits of its pool or of its key let it run.
+   *
+   * @generated from enum value: JOB_STATE_LIMITED = 7;
+   */
+  LIMITED = 7,
 }
 
 /**
@@ -1739,6 +1901,36 @@ export const DurableService: GenService<{
     methodKind: "unary";
     input: typeof RemoveCronRequestSchema;
     output: typeof RemoveCronResponseSchema;
+  },
+  /**
+   * SetLimit limits how many stored jobs of a pool or of a key run at once, or start within a time, at all managers.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.SetLimit
+   */
+  setLimit: {
+    methodKind: "unary";
+    input: typeof SetLimitRequestSchema;
+    output: typeof SetLimitResponseSchema;
+  },
+  /**
+   * ListLimits lists the limits of a pool by target.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.ListLimits
+   */
+  listLimits: {
+    methodKind: "unary";
+    input: typeof ListLimitsRequestSchema;
+    output: typeof ListLimitsResponseSchema;
+  },
+  /**
+   * RemoveLimit removes a limit; what waited for it goes on.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.RemoveLimit
+   */
+  removeLimit: {
+    methodKind: "unary";
+    input: typeof RemoveLimitRequestSchema;
+    output: typeof RemoveLimitResponseSchema;
   },
   /**
    * GetLanes says how the lanes of pools and their streams stand.

@@ -20,12 +20,18 @@ const SIGNS_PER_WAIT = 3;
 const MARGIN = 1 / 6;
 const MAX_MARGIN_MS = 5_000;
 
+/** Jobs of one pool, and their payload bytes, that wait at one manager for leave by a limit. */
+const MAX_LIMITED = 8_192;
+const MAX_LIMITED_BYTES = 64 * 2 ** 20;
+
 /** One delivered message. */
 export class Delivery implements DeliveredJob {
   /** It has ended, and is being stored: it waits for no slot any more. */
   isEnding = false;
   /** The pool had no room for it: it begins again in a moment. */
   isWaiting = false;
+  /** It waits for leave by a limit. */
+  isLimited = false;
   /** Its last delivery ended at this manager: no worker has it. */
   wasEndedHere = false;
   /** The claim that was stored for it; 0 for none. */
@@ -108,6 +114,8 @@ export class Held {
   readonly #leaseMs: number;
   #bytes = 0;
   #ending = 0;
+  #limited = 0;
+  #limitedBytes = 0;
 
   /** @param ackWaitMs of the consumers, in milliseconds */
   constructor(ackWaitMs: number) {
@@ -124,9 +132,19 @@ export class Held {
     return this.#ending;
   }
 
-  /** Payload bytes. */
+  /** Those among them that wait for leave by a limit. */
+  get limited(): number {
+    return this.#limited;
+  }
+
+  /** Payload bytes of those that do not wait for leave by a limit. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes - this.#limitedBytes;
+  }
+
+  /** Whether more jobs can wait here for leave by a limit. */
+  get hasRoomForLimited(): boolean {
+    return this.#limited < MAX_LIMITED && this.#limitedBytes < MAX_LIMITED_BYTES;
   }
 
   all(): Iterable<Delivery> {
@@ -149,9 +167,19 @@ export class Held {
     this.#ending += 1;
   }
 
+  /** It waits for leave by a limit, or does no more. */
+  setLimited(delivery: Delivery, isLimited: boolean): void {
+    if (delivery.isLimited === isLimited || this.#bySequence.get(delivery.sequence) !== delivery) return;
+    delivery.isLimited = isLimited;
+    const sign = isLimited ? 1 : -1;
+    this.#limited += sign;
+    this.#limitedBytes += sign * delivery.payload.length;
+  }
+
   /** False when it was not held any more. */
   remove(delivery: Delivery): boolean {
     if (this.#bySequence.get(delivery.sequence) !== delivery) return false;
+    this.setLimited(delivery, false);
     this.#bytes -= delivery.payload.length;
     if (delivery.isEnding) this.#ending -= 1;
     return this.#bySequence.delete(delivery.sequence);

@@ -24,6 +24,7 @@ import { decodeJobHeaders, encodeReplyHeaders } from "../../../mesh/wire/headers
 import { checkName, isAnswerable, QUEUE_MANAGERS } from "../../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf } from "../../../mesh/wire/wire-headers.js";
 import { answerCron, type CronDoorParts } from "./later/cron-door.js";
+import { answerLimits, type LimitsDoorParts } from "./limits/limits-door.js";
 
 /** A job to store: at once, or for later. */
 export interface AskedJob extends NewJob {
@@ -47,6 +48,7 @@ export interface LaneDoorsParts {
   readonly resume: (pool: string) => Promise<void>;
   /** The cron schedules of a pool that has a lane. @throws PoolError */
   readonly crons: (pool: string) => Promise<CronDoorParts>;
+  readonly limits: LimitsDoorParts;
   readonly find: (pool: string, id: string) => HeldJob | undefined;
 }
 
@@ -76,7 +78,10 @@ export class LaneDoors {
       const onDiscard = (msg: Msg): void => void this.#serve(msg, () => this.#discard(msg));
       const onLane = (msg: Msg): void => void this.#serve(msg, () => this.#lane(msg));
       const onCron = (msg: Msg): void => void this.#serve(msg, () => this.#cron(msg));
+      const onLimits = (msg: Msg): void =>
+        void this.#serve(msg, () => answerLimits(this.#parts.limits, names.poolOf(msg.subject), msg.string()));
       this.#subscriptions.push(
+        bus.subscribe(names.everyDoor("limits", pool), onLimits, QUEUE_MANAGERS),
         bus.subscribe(names.everyDoor("cron", pool), onCron, QUEUE_MANAGERS),
         bus.subscribe(names.everyDoor("lane", pool), onLane, QUEUE_MANAGERS),
         bus.subscribe(names.everyDoor("enqueue", pool), onEnqueue, QUEUE_MANAGERS),

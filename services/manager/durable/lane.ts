@@ -27,6 +27,8 @@ import type { Pool } from "../pool/pool.js";
 import { discard } from "./discard.js";
 import { type AskedJob, LaneDoors } from "./lane-doors.js";
 import { LaterLanes } from "./later/later-lanes.js";
+import { LaneLimits } from "./limits/lane-limits.js";
+import { PoolLimits } from "./limits/pool-limits.js";
 import { PoolLane } from "./pool-lane.js";
 import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
 import { Takeover } from "./takeover.js";
@@ -71,6 +73,8 @@ export class DurableLane {
   readonly #doors: LaneDoors;
   readonly #later: LaterLanes;
   readonly #queues: QueueLengths;
+  /** Who sets the limits of pools, and which there are. */
+  readonly limits: LaneLimits;
   #takeover: Takeover | undefined;
   #ticker: Timer | undefined;
   #retryAtMs = 0;
@@ -84,7 +88,10 @@ export class DurableLane {
     this.publisher = new StreamPublisher(bus);
     this.#queues = new QueueLengths(this.store, this.names);
     const { names, store, publisher } = this;
+    const provision = <T>(work: (parts: Provisioning) => Promise<T>) => this.#provision(work);
+    this.limits = new LaneLimits({ bus, names, store, publisher, provision, ensure: (pool) => this.ensure(pool) });
     this.#doors = new LaneDoors({
+      limits: this.limits,
       bus,
       names,
       enqueue: async (job) => {
@@ -107,7 +114,6 @@ export class DurableLane {
         this.#later.forget();
       }),
     ];
-    const provision = (work: (parts: Provisioning) => Promise<void>) => this.#provision(work);
     this.#later = new LaterLanes({ ...parts, names, store, publisher, provision });
   }
 
@@ -223,7 +229,11 @@ export class DurableLane {
     const { runtime } = this.#parts.bus;
     await Promise.all([this.#later.finish(), ...[...this.#lanes.values()].map((lane) => lane.finish())]);
     const endAtMs = runtime.now() + SETTLE_LIMIT_MS;
-    while (this.#heldJobs() > 0 && runtime.now() < endAtMs && this.#parts.bus.connected) {
+    while (
+      [...this.#lanes.values()].some(({ held, limits }) => held + limits.unwritten > 0) &&
+      runtime.now() < endAtMs &&
+      this.#parts.bus.connected
+    ) {
       await delay(runtime, SETTLE_CHECK_MS);
     }
     runtime.cancel(this.#ticker);
@@ -250,14 +260,6 @@ export class DurableLane {
   #find(name: string, id: string): HeldJob | undefined {
     for (const [pool, lane] of this.#lanes) if (pool.name === name) return lane.find(id);
     return undefined;
-  }
-
-  #heldJobs(): number {
-    let held = 0;
-    this.#each((lane) => {
-      held += lane.held;
-    });
-    return held;
   }
 
   #each(work: (lane: PoolLane) => void): void {
@@ -293,7 +295,10 @@ export class DurableLane {
     const { bus, manager, log } = this.#parts;
     const { names, store, publisher } = this;
     const onMissing = (): void => void this.#restore(pool);
-    this.#lanes.set(pool, new PoolLane({ pool, manager, bus, names, store, publisher, ackWaitMs, onMissing, log }));
+    const limits = new PoolLimits({ pool: pool.name, manager, bus, names, store, publisher });
+    await limits.read();
+    const lane = { pool, manager, bus, names, store, publisher, limits, ackWaitMs, onMissing, log };
+    this.#lanes.set(pool, new PoolLane(lane));
   }
 
   /** A pool that the manager has forgotten: it has no workers and no jobs. */

@@ -8,16 +8,14 @@
  */
 import type { Msg } from "nats";
 import { ACK, type DeliveryFacts, giveBack, IN_PROGRESS } from "../../../mesh/durable/ack-subject.js";
+import type { EnqueueParts } from "../../../mesh/durable/enqueue.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
 import type { HeldList } from "../../../mesh/durable/held-list.js";
-import { decodeDurableJob, durablePayloadLimit } from "../../../mesh/durable/job.js";
-import type { DurableNames } from "../../../mesh/durable/names.js";
+import { durablePayloadLimit, readDurableJob } from "../../../mesh/durable/job.js";
 import { sequenceOf } from "../../../mesh/durable/outcome.js";
-import type { StreamPublisher } from "../../../mesh/durable/publisher.js";
-import type { LaneStore, Stored } from "../../../mesh/durable/store.js";
+import type { Stored } from "../../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
-import type { Bus } from "../../../mesh/link/bus.js";
 import { delay } from "../../../mesh/link/runtime.js";
 import { forgetPayload, isResult } from "../../../mesh/objects/forget-payload.js";
 import type { Logger } from "../../../mesh/process/log.js";
@@ -39,18 +37,19 @@ import { Ends } from "./ends.js";
 import { Delivery, GivenBack, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
 import { Leftovers } from "./leftovers.js";
+import type { PoolLimits } from "./limits/pool-limits.js";
+import { endParked } from "./pause/end-parked.js";
 import { PauseWatch } from "./pause/pause-watch.js";
 import { Pulls } from "./pulls.js";
+import { findHeld, heldList } from "./told/held-view.js";
 
 /** What it works with. */
-export interface PoolLaneParts {
+export interface PoolLaneParts extends EnqueueParts {
   readonly pool: Pool;
   /** This manager's id. */
   readonly manager: string;
-  readonly bus: Bus;
-  readonly names: DurableNames;
-  readonly store: LaneStore;
-  readonly publisher: StreamPublisher;
+  /** Which jobs may run; read once. */
+  readonly limits: PoolLimits;
   /** How long a job may be held without a sign of life, in milliseconds. */
   readonly ackWaitMs: number;
   /** The stream or a consumer is not there any more. */
@@ -60,11 +59,15 @@ export interface PoolLaneParts {
 
 /** When a job is delivered again whose outcome could not be looked for, in milliseconds. */
 const LOOK_AGAIN_MS = 250;
+/** A job that has waited longer for leave may have been canceled meanwhile, in milliseconds. */
+const LEAVE_LOOK_MS = 100;
 /** A worker that this manager does not know yet sends a heartbeat within this time, in milliseconds. */
 const FIRST_HEARTBEAT_MS = 1_100;
 
 export class PoolLane {
   readonly totals = new LaneTotals();
+  /** Which jobs may run. */
+  readonly limits: PoolLimits;
   readonly #parts: PoolLaneParts;
   readonly #held: Held;
   readonly #ends: Ends;
@@ -77,6 +80,7 @@ export class PoolLane {
   constructor(parts: PoolLaneParts) {
     const { pool, bus, names, ackWaitMs } = parts;
     this.#parts = parts;
+    this.limits = parts.limits;
     this.#held = new Held(ackWaitMs);
     this.#ends = new Ends({
       ...parts,
@@ -105,6 +109,11 @@ export class PoolLane {
     return this.#pulls.waiting;
   }
 
+  /** Those among them that wait for leave by a limit. */
+  get limited(): number {
+    return this.#held.limited;
+  }
+
   /** Jobs that wait after a failure which was seen here. */
   retrying(nowMs: number): number {
     return this.#givenBack.countWaiting(nowMs);
@@ -112,22 +121,13 @@ export class PoolLane {
 
   /** What this manager holds, for the others. */
   get heldList(): HeldList {
-    const list: Record<Priority, number[]> = { high: [], normal: [], low: [] };
-    for (const { level, sequence } of this.#held.all()) list[level].push(sequence);
-    return list;
+    return heldList(this.#held);
   }
 
   /** A job that this manager holds, or has given back to be delivered later; undefined when it knows nothing of it. */
   find(id: string): HeldJob | undefined {
-    for (const delivery of this.#held.all()) {
-      if (delivery.id !== id) continue;
-      const job = this.#parts.pool.dispatcher.live(id);
-      const attempt = job?.spec.nonce === delivery.nonce ? job.attempt : undefined;
-      const runs = attempt?.state === "accepted";
-      return { state: runs ? "running" : "held", attempt: delivery.deliveries, worker: (runs && attempt.worker) || "" };
-    }
-    const attempt = this.#givenBack.waiting(id, this.#parts.bus.runtime.now());
-    return attempt === undefined ? undefined : { state: "retrying", attempt, worker: "" };
+    const { pool, bus } = this.#parts;
+    return findHeld(pool, this.#held, this.#givenBack, id, bus.runtime.now());
   }
 
   /** Called every 100 milliseconds. */
@@ -135,6 +135,7 @@ export class PoolLane {
     for (const delivery of this.#held.toSign(nowMs)) this.#sign(delivery, nowMs);
     if (this.#pulls.areOpen && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
     this.#pause.tick(nowMs);
+    this.limits.tick(nowMs);
     this.#pulls.tick(nowMs);
   }
 
@@ -144,6 +145,7 @@ export class PoolLane {
     for (const delivery of this.#held.all()) this.#sign(delivery, nowMs);
     this.#leftovers.onReconnect(nowMs);
     this.#pause.lookSoon();
+    this.limits.onReconnect();
     this.#pulls.forget();
     this.#pulls.tick(nowMs);
   }
@@ -163,26 +165,20 @@ export class PoolLane {
     this.#draining = true;
     this.#pulls.stop();
     for (const delivery of [...this.#held.all()]) if (delivery.isWaiting) this.#giveBack(delivery, 0);
-    this.#endParked(() => true, new PoolError("draining", "the manager stops"));
+    endParked(this.#parts.pool, this.#held, new PoolError("draining", "the manager stops"), () => true);
   }
 
   /** Resolves when the open pulls are over. */
   finish(): Promise<void> {
     this.#pause.stop();
+    this.limits.stop();
     return this.#pulls.finish();
   }
 
   /** Jobs of a paused level that no worker has begun wait here: given back, each pause would count as a delivery. */
   #holdParked(): void {
-    this.#endParked(({ level }) => this.#pause.has(level), new PoolError("no_workers", "the lane is paused"));
-  }
-
-  #endParked(isMeant: (delivery: Delivery) => boolean, error: PoolError): void {
-    const { dispatcher } = this.#parts.pool;
-    for (const delivery of [...this.#held.all()]) {
-      const job = isMeant(delivery) ? dispatcher.live(delivery.id) : undefined;
-      if (job?.state === "parked" && job.spec.nonce === delivery.nonce) dispatcher.cancel(job, error);
-    }
+    const error = new PoolError("no_workers", "the lane is paused");
+    endParked(this.#parts.pool, this.#held, error, ({ level }) => this.#pause.has(level));
   }
 
   #sign(delivery: Delivery, nowMs: number): void {
@@ -201,22 +197,12 @@ export class PoolLane {
     const headers = headersOf(msg);
     // What cannot be a subject cannot be stored under its own id.
     const id = isName(said) ? said : `invalid-${facts.sequence}`;
-    const job = this.#read(said, headers);
+    const job = readDurableJob(said, headers, this.#parts.pool.settings.timeoutMs, bus.inboxPrefix);
     const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
     this.#held.add(delivery);
     delivery.wasEndedHere = this.#givenBack.take(delivery);
     if (mustLook(delivery)) void this.#look(delivery);
     else this.#begin(delivery, {});
-  }
-
-  #read(id: string, headers: ReturnType<typeof headersOf>): Delivery["job"] {
-    const { bus, pool } = this.#parts;
-    try {
-      if (!isName(id)) throw new PoolError("invalid_argument", "job: the id is no name", { field: "job" });
-      return decodeDurableJob(headers, pool.settings.timeoutMs, bus.inboxPrefix);
-    } catch (thrown) {
-      return toPoolError(thrown);
-    }
   }
 
   async #look(delivery: Delivery): Promise<void> {
@@ -248,6 +234,7 @@ export class PoolLane {
     });
     if (act.do === "store" || act.do === "bury") {
       this.#held.beginEnd(delivery);
+      this.limits.end(delivery, true);
       this.#pulls.ended();
     }
     this.#do(delivery, act);
@@ -255,6 +242,7 @@ export class PoolLane {
 
   #do(delivery: Delivery, decided: Act, stored?: Stored): void {
     const act = this.#pause.has(delivery.level) ? whilePaused(decided) : decided;
+    if ((act.do === "run" || act.do === "claim") && !this.#mayRun(delivery, act)) return;
     switch (act.do) {
       case "run":
         return this.#run(delivery);
@@ -275,6 +263,24 @@ export class PoolLane {
       case "letGo":
         return this.#letGo(delivery);
     }
+  }
+
+  /** Whether its limits let it run now; else it waits here until they do. */
+  #mayRun(delivery: Delivery, act: Act): boolean {
+    const { bus } = this.#parts;
+    const sinceMs = bus.runtime.now();
+    const goOn = (): void => {
+      this.#held.setLimited(delivery, false);
+      delivery.isWaiting = false;
+      if (bus.runtime.now() - sinceMs < LEAVE_LOOK_MS) return this.#do(delivery, act);
+      delivery.wasEndedHere = true;
+      void this.#look(delivery);
+    };
+    if (this.limits.admit(delivery, goOn)) return true;
+    delivery.isWaiting = true;
+    this.#held.setLimited(delivery, true);
+    this.#pulls.limited();
+    return false;
   }
 
   /** Begins a delivery again later. It may be canceled meanwhile, so what is stored of it is looked up then. */
@@ -388,11 +394,12 @@ export class PoolLane {
 
   /** Somebody else may have it: the broker decides when it is delivered again. */
   #letGo(delivery: Delivery): void {
-    if (this.#end(delivery)) this.totals.letGo += 1;
+    if (this.#end(delivery, false)) this.totals.letGo += 1;
   }
 
-  #end(delivery: Delivery): boolean {
+  #end(delivery: Delivery, isOver = true): boolean {
     if (!this.#held.remove(delivery)) return false;
+    if (!delivery.isEnding) this.limits.end(delivery, isOver);
     if (!delivery.isEnding) this.#pulls.ended();
     return true;
   }

@@ -84,6 +84,11 @@ export class Pulls {
     this.#refillSoon();
   }
 
+  /** A held job waits for leave by a limit: another one may come. */
+  limited(): void {
+    this.#refillSoon();
+  }
+
   /** The connection is gone or was, and the open pulls with it. */
   forget(): void {
     for (const puller of this.#pullers) puller.forget();
@@ -135,7 +140,9 @@ export class Pulls {
     const demand = { capacity: workers.capacity, endedPerSecond: this.#endedPerSecond };
     const want = wantHeld({ ...demand, parkedLimit: settings.limits.jobs });
     // What has ended waits for the stream and not for a slot. It is bounded too.
-    const room = Math.min(want - (held.size - held.ending), MAX_HELD - held.size);
+    // What waits for leave by a limit must not keep out jobs that may run; it has a bound of its own.
+    const active = held.size - held.limited;
+    const room = held.hasRoomForLimited ? Math.min(want - (active - held.ending), MAX_HELD - active) : 0;
     const bytes = MAX_HELD_BYTES - held.bytes;
     // One pull brings several: it is not worth a round trip for one job while others are held.
     if (room < Math.max(1, want / 8) || bytes <= 0) return;

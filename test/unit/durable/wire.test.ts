@@ -28,6 +28,7 @@ const full: DurableJob = {
   afterOutcome: 12,
   notify: "_INBOX.a.b",
   enqueuedAt: 1_699_999_999_999,
+  concurrencyKey: "tenant 7",
   client: "billing",
   traceparent: "00-1-2-01",
   tracestate: "a=b",

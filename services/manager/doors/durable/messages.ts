@@ -44,6 +44,7 @@ export function toEnqueueOptions(request: EnqueueRequest): EnqueueOptions {
     ...(runAt === undefined ? {} : { runAt: timestampDate(runAt) }),
     ...(delayMs === 0n ? {} : { delayMs: Number(delayMs) }),
     ...(client === "" ? {} : { client }),
+    ...(request.concurrencyKey === "" ? {} : { concurrencyKey: request.concurrencyKey }),
     ...(traceparent === "" ? {} : { traceparent }),
     ...(tracestate === "" ? {} : { tracestate }),
   };

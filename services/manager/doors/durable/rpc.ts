@@ -13,6 +13,7 @@ import type { ManagerRoutesParts } from "../rpc.js";
 import { setCron, toCronMessage } from "./cron.js";
 import { DurableJobs, type DurableRpcParts } from "./jobs.js";
 import { LaneAccess } from "./lane-access.js";
+import { limitMethods } from "./limits.js";
 import { fromState, toInput, toJobOutcome, toJobStatus } from "./messages.js";
 
 /** Registers DurableService. */
@@ -42,6 +43,7 @@ export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: Manag
       await parts.access.lane.crons.removeCron(pool, name);
       return {};
     },
+    ...limitMethods(parts.access),
     async getLanes({ pool }) {
       const { names, store } = parts.access.lane;
       if (pool !== "") parts.access.parts(pool);

@@ -40,6 +40,8 @@ const (
 	JobState_JOB_STATE_ENDED JobState = 5
 	// It waits for its time.
 	JobState_JOB_STATE_SCHEDULED JobState = 6
+	// At a manager, until the limits of its pool or of its key let it run.
+	JobState_JOB_STATE_LIMITED JobState = 7
 )
 
 // Enum value maps for JobState.
@@ -52,6 +54,7 @@ var (
 		4: "JOB_STATE_RETRYING",
 		5: "JOB_STATE_ENDED",
 		6: "JOB_STATE_SCHEDULED",
+		7: "JOB_STATE_LIMITED",
 	}
 	JobState_value = map[string]int32{
 		"JOB_STATE_UNSPECIFIED": 0,
@@ -61,6 +64,7 @@ var (
 		"JOB_STATE_RETRYING":    4,
 		"JOB_STATE_ENDED":       5,
 		"JOB_STATE_SCHEDULED":   6,
+		"JOB_STATE_LIMITED":     7,
 	}
 )
 
@@ -288,9 +292,11 @@ type EnqueueRequest struct {
 	// When the job may run, at most ten years ahead; unset is at once. Needs nats-server 2.12.
 	RunAt *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=run_at,json=runAt,proto3" json:"run_at,omitempty"`
 	// The same as a time from now, in milliseconds; not together with run_at.
-	DelayMs       uint64 `protobuf:"varint,18,opt,name=delay_ms,json=delayMs,proto3" json:"delay_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DelayMs uint64 `protobuf:"varint,18,opt,name=delay_ms,json=delayMs,proto3" json:"delay_ms,omitempty"`
+	// Jobs of the pool with the same key share a limit, where one is set: 1 to 128 characters without control characters.
+	ConcurrencyKey string `protobuf:"bytes,19,opt,name=concurrency_key,json=concurrencyKey,proto3" json:"concurrency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *EnqueueRequest) Reset() {
@@ -460,6 +466,13 @@ func (x *EnqueueRequest) GetDelayMs() uint64 {
 		return x.DelayMs
 	}
 	return 0
+}
+
+func (x *EnqueueRequest) GetConcurrencyKey() string {
+	if x != nil {
+		return x.ConcurrencyKey
+	}
+	return ""
 }
 
 type isEnqueueRequest_Input interface {
@@ -2828,6 +2841,344 @@ func (*RemoveCronResponse) Descriptor() ([]byte, []int) {
 	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{37}
 }
 
+// Limit is how many stored jobs of a pool may run at once, how many may start within a time, or both.
+type Limit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "pool", "each-key", or "key:" and a key. The limit of one key takes the place of that for each.
+	Target string `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// Jobs at workers at once, 1 to 1,000; 0 is no such limit.
+	Running uint32 `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	// Jobs that start within per_ms, 1 to 100,000; 0 is no such limit.
+	Starts uint32 `protobuf:"varint,3,opt,name=starts,proto3" json:"starts,omitempty"`
+	// The window of starts, 100 to 86,400,000 milliseconds; 0 is 1,000.
+	PerMs         uint64 `protobuf:"varint,4,opt,name=per_ms,json=perMs,proto3" json:"per_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limit) Reset() {
+	*x = Limit{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limit) ProtoMessage() {}
+
+func (x *Limit) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limit.ProtoReflect.Descriptor instead.
+func (*Limit) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Limit) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Limit) GetRunning() uint32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *Limit) GetStarts() uint32 {
+	if x != nil {
+		return x.Starts
+	}
+	return 0
+}
+
+func (x *Limit) GetPerMs() uint64 {
+	if x != nil {
+		return x.PerMs
+	}
+	return 0
+}
+
+type SetLimitRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Limit         *Limit                 `protobuf:"bytes,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLimitRequest) Reset() {
+	*x = SetLimitRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLimitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLimitRequest) ProtoMessage() {}
+
+func (x *SetLimitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLimitRequest.ProtoReflect.Descriptor instead.
+func (*SetLimitRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *SetLimitRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *SetLimitRequest) GetLimit() *Limit {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
+type SetLimitResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLimitResponse) Reset() {
+	*x = SetLimitResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLimitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLimitResponse) ProtoMessage() {}
+
+func (x *SetLimitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLimitResponse.ProtoReflect.Descriptor instead.
+func (*SetLimitResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{40}
+}
+
+type ListLimitsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLimitsRequest) Reset() {
+	*x = ListLimitsRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLimitsRequest) ProtoMessage() {}
+
+func (x *ListLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLimitsRequest.ProtoReflect.Descriptor instead.
+func (*ListLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ListLimitsRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+type ListLimitsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 500.
+	Limits        []*Limit `protobuf:"bytes,1,rep,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLimitsResponse) Reset() {
+	*x = ListLimitsResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLimitsResponse) ProtoMessage() {}
+
+func (x *ListLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLimitsResponse.ProtoReflect.Descriptor instead.
+func (*ListLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ListLimitsResponse) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+type RemoveLimitRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveLimitRequest) Reset() {
+	*x = RemoveLimitRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveLimitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveLimitRequest) ProtoMessage() {}
+
+func (x *RemoveLimitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveLimitRequest.ProtoReflect.Descriptor instead.
+func (*RemoveLimitRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *RemoveLimitRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *RemoveLimitRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+type RemoveLimitResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveLimitResponse) Reset() {
+	*x = RemoveLimitResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveLimitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveLimitResponse) ProtoMessage() {}
+
+func (x *RemoveLimitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveLimitResponse.ProtoReflect.Descriptor instead.
+func (*RemoveLimitResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{44}
+}
+
 type GetLanesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty for all pools, and the streams that they share.
@@ -2838,7 +3189,7 @@ type GetLanesRequest struct {
 
 func (x *GetLanesRequest) Reset() {
 	*x = GetLanesRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2850,7 +3201,7 @@ func (x *GetLanesRequest) String() string {
 func (*GetLanesRequest) ProtoMessage() {}
 
 func (x *GetLanesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2863,7 +3214,7 @@ func (x *GetLanesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLanesRequest.ProtoReflect.Descriptor instead.
 func (*GetLanesRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{38}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetLanesRequest) GetPool() string {
@@ -2897,7 +3248,7 @@ type Lane struct {
 
 func (x *Lane) Reset() {
 	*x = Lane{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +3260,7 @@ func (x *Lane) String() string {
 func (*Lane) ProtoMessage() {}
 
 func (x *Lane) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +3273,7 @@ func (x *Lane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lane.ProtoReflect.Descriptor instead.
 func (*Lane) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{39}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Lane) GetPool() string {
@@ -3000,7 +3351,7 @@ type StreamStatus struct {
 
 func (x *StreamStatus) Reset() {
 	*x = StreamStatus{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3012,7 +3363,7 @@ func (x *StreamStatus) String() string {
 func (*StreamStatus) ProtoMessage() {}
 
 func (x *StreamStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3025,7 +3376,7 @@ func (x *StreamStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatus.ProtoReflect.Descriptor instead.
 func (*StreamStatus) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{40}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StreamStatus) GetName() string {
@@ -3087,7 +3438,7 @@ type GetLanesResponse struct {
 
 func (x *GetLanesResponse) Reset() {
 	*x = GetLanesResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3099,7 +3450,7 @@ func (x *GetLanesResponse) String() string {
 func (*GetLanesResponse) ProtoMessage() {}
 
 func (x *GetLanesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3112,7 +3463,7 @@ func (x *GetLanesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLanesResponse.ProtoReflect.Descriptor instead.
 func (*GetLanesResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{41}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetLanesResponse) GetLanes() []*Lane {
@@ -3136,7 +3487,7 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x19poolmesh/v1/durable.proto\x12\vpoolmesh.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"9\n" +
 	"\aBackoff\x12\x17\n" +
 	"\abase_ms\x18\x01 \x01(\x04R\x06baseMs\x12\x15\n" +
-	"\x06cap_ms\x18\x02 \x01(\x04R\x05capMs\"\x98\x05\n" +
+	"\x06cap_ms\x18\x02 \x01(\x04R\x05capMs\"\xc1\x05\n" +
 	"\x0eEnqueueRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x1a\n" +
 	"\apayload\x18\x02 \x01(\fH\x00R\apayload\x12\x14\n" +
@@ -3161,7 +3512,8 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"tracestate\x18\x10 \x01(\tR\n" +
 	"tracestate\x121\n" +
 	"\x06run_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x05runAt\x12\x19\n" +
-	"\bdelay_ms\x18\x12 \x01(\x04R\adelayMsB\a\n" +
+	"\bdelay_ms\x18\x12 \x01(\x04R\adelayMs\x12'\n" +
+	"\x0fconcurrency_key\x18\x13 \x01(\tR\x0econcurrencyKeyB\a\n" +
 	"\x05inputB\r\n" +
 	"\v_idempotentB\x0f\n" +
 	"\r_keep_outcome\"\x95\x01\n" +
@@ -3324,7 +3676,24 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x11RemoveCronRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x14\n" +
-	"\x12RemoveCronResponse\"%\n" +
+	"\x12RemoveCronResponse\"h\n" +
+	"\x05Limit\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x18\n" +
+	"\arunning\x18\x02 \x01(\rR\arunning\x12\x16\n" +
+	"\x06starts\x18\x03 \x01(\rR\x06starts\x12\x15\n" +
+	"\x06per_ms\x18\x04 \x01(\x04R\x05perMs\"O\n" +
+	"\x0fSetLimitRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12(\n" +
+	"\x05limit\x18\x02 \x01(\v2\x12.poolmesh.v1.LimitR\x05limit\"\x12\n" +
+	"\x10SetLimitResponse\"'\n" +
+	"\x11ListLimitsRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\"@\n" +
+	"\x12ListLimitsResponse\x12*\n" +
+	"\x06limits\x18\x01 \x03(\v2\x12.poolmesh.v1.LimitR\x06limits\"@\n" +
+	"\x12RemoveLimitRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\"\x15\n" +
+	"\x13RemoveLimitResponse\"%\n" +
 	"\x0fGetLanesRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\"\x99\x02\n" +
 	"\x04Lane\x12\x12\n" +
@@ -3347,7 +3716,7 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\vdifferences\x18\a \x03(\tR\vdifferences\"p\n" +
 	"\x10GetLanesResponse\x12'\n" +
 	"\x05lanes\x18\x01 \x03(\v2\x11.poolmesh.v1.LaneR\x05lanes\x123\n" +
-	"\astreams\x18\x02 \x03(\v2\x19.poolmesh.v1.StreamStatusR\astreams*\xac\x01\n" +
+	"\astreams\x18\x02 \x03(\v2\x19.poolmesh.v1.StreamStatusR\astreams*\xc3\x01\n" +
 	"\bJobState\x12\x19\n" +
 	"\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10JOB_STATE_QUEUED\x10\x01\x12\x12\n" +
@@ -3355,7 +3724,8 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x11JOB_STATE_RUNNING\x10\x03\x12\x16\n" +
 	"\x12JOB_STATE_RETRYING\x10\x04\x12\x13\n" +
 	"\x0fJOB_STATE_ENDED\x10\x05\x12\x17\n" +
-	"\x13JOB_STATE_SCHEDULED\x10\x06*q\n" +
+	"\x13JOB_STATE_SCHEDULED\x10\x06\x12\x15\n" +
+	"\x11JOB_STATE_LIMITED\x10\a*q\n" +
 	"\vPayloadForm\x12\x1c\n" +
 	"\x18PAYLOAD_FORM_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PAYLOAD_FORM_BYTES\x10\x01\x12\x15\n" +
@@ -3364,7 +3734,7 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\vCronOverlap\x12\x1c\n" +
 	"\x18CRON_OVERLAP_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11CRON_OVERLAP_SKIP\x10\x01\x12\x16\n" +
-	"\x12CRON_OVERLAP_ALLOW\x10\x022\xbf\t\n" +
+	"\x12CRON_OVERLAP_ALLOW\x10\x022\xa9\v\n" +
 	"\x0eDurableService\x12D\n" +
 	"\aEnqueue\x12\x1b.poolmesh.v1.EnqueueRequest\x1a\x1c.poolmesh.v1.EnqueueResponse\x12T\n" +
 	"\vEnqueueMany\x12\x1f.poolmesh.v1.EnqueueManyRequest\x1a .poolmesh.v1.EnqueueManyResponse(\x010\x01\x12A\n" +
@@ -3383,6 +3753,10 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\bListCron\x12\x1c.poolmesh.v1.ListCronRequest\x1a\x1d.poolmesh.v1.ListCronResponse\x12M\n" +
 	"\n" +
 	"RemoveCron\x12\x1e.poolmesh.v1.RemoveCronRequest\x1a\x1f.poolmesh.v1.RemoveCronResponse\x12G\n" +
+	"\bSetLimit\x12\x1c.poolmesh.v1.SetLimitRequest\x1a\x1d.poolmesh.v1.SetLimitResponse\x12M\n" +
+	"\n" +
+	"ListLimits\x12\x1e.poolmesh.v1.ListLimitsRequest\x1a\x1f.poolmesh.v1.ListLimitsResponse\x12P\n" +
+	"\vRemoveLimit\x12\x1f.poolmesh.v1.RemoveLimitRequest\x1a .poolmesh.v1.RemoveLimitResponse\x12G\n" +
 	"\bGetLanes\x12\x1c.poolmesh.v1.GetLanesRequest\x1a\x1d.poolmesh.v1.GetLanesResponseB\x9d\x01\n" +
 	"\x0fcom.poolmesh.v1B\fDurableProtoP\x01Z/example.com/poolmesh/gen/poolmesh/v1;poolmeshv1\xa2\x02\x03PXX\xaa\x02\vPoolmesh.V1\xca\x02\vPoolmesh\\V1\xe2\x02\x17Poolmesh\\V1\\GPBMetadata\xea\x02\fPoolmesh::V1b\x06proto3"
 
@@ -3399,7 +3773,7 @@ func file_poolmesh_v1_durable_proto_rawDescGZIP() []byte {
 }
 
 var file_poolmesh_v1_durable_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_poolmesh_v1_durable_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_poolmesh_v1_durable_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_poolmesh_v1_durable_proto_goTypes = []any{
 	(JobState)(0),                 // 0: poolmesh.v1.JobState
 	(PayloadForm)(0),              // 1: poolmesh.v1.PayloadForm
@@ -3442,32 +3816,39 @@ var file_poolmesh_v1_durable_proto_goTypes = []any{
 	(*ListCronResponse)(nil),      // 38: poolmesh.v1.ListCronResponse
 	(*RemoveCronRequest)(nil),     // 39: poolmesh.v1.RemoveCronRequest
 	(*RemoveCronResponse)(nil),    // 40: poolmesh.v1.RemoveCronResponse
-	(*GetLanesRequest)(nil),       // 41: poolmesh.v1.GetLanesRequest
-	(*Lane)(nil),                  // 42: poolmesh.v1.Lane
-	(*StreamStatus)(nil),          // 43: poolmesh.v1.StreamStatus
-	(*GetLanesResponse)(nil),      // 44: poolmesh.v1.GetLanesResponse
-	(*structpb.Value)(nil),        // 45: google.protobuf.Value
-	(Priority)(0),                 // 46: poolmesh.v1.Priority
-	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
-	(*ErrorDetail)(nil),           // 48: poolmesh.v1.ErrorDetail
-	(*SubmitResponse)(nil),        // 49: poolmesh.v1.SubmitResponse
+	(*Limit)(nil),                 // 41: poolmesh.v1.Limit
+	(*SetLimitRequest)(nil),       // 42: poolmesh.v1.SetLimitRequest
+	(*SetLimitResponse)(nil),      // 43: poolmesh.v1.SetLimitResponse
+	(*ListLimitsRequest)(nil),     // 44: poolmesh.v1.ListLimitsRequest
+	(*ListLimitsResponse)(nil),    // 45: poolmesh.v1.ListLimitsResponse
+	(*RemoveLimitRequest)(nil),    // 46: poolmesh.v1.RemoveLimitRequest
+	(*RemoveLimitResponse)(nil),   // 47: poolmesh.v1.RemoveLimitResponse
+	(*GetLanesRequest)(nil),       // 48: poolmesh.v1.GetLanesRequest
+	(*Lane)(nil),                  // 49: poolmesh.v1.Lane
+	(*StreamStatus)(nil),          // 50: poolmesh.v1.StreamStatus
+	(*GetLanesResponse)(nil),      // 51: poolmesh.v1.GetLanesResponse
+	(*structpb.Value)(nil),        // 52: google.protobuf.Value
+	(Priority)(0),                 // 53: poolmesh.v1.Priority
+	(*timestamppb.Timestamp)(nil), // 54: google.protobuf.Timestamp
+	(*ErrorDetail)(nil),           // 55: poolmesh.v1.ErrorDetail
+	(*SubmitResponse)(nil),        // 56: poolmesh.v1.SubmitResponse
 }
 var file_poolmesh_v1_durable_proto_depIdxs = []int32{
-	45, // 0: poolmesh.v1.EnqueueRequest.json:type_name -> google.protobuf.Value
-	46, // 1: poolmesh.v1.EnqueueRequest.priority:type_name -> poolmesh.v1.Priority
+	52, // 0: poolmesh.v1.EnqueueRequest.json:type_name -> google.protobuf.Value
+	53, // 1: poolmesh.v1.EnqueueRequest.priority:type_name -> poolmesh.v1.Priority
 	3,  // 2: poolmesh.v1.EnqueueRequest.backoff:type_name -> poolmesh.v1.Backoff
-	47, // 3: poolmesh.v1.EnqueueRequest.run_at:type_name -> google.protobuf.Timestamp
-	47, // 4: poolmesh.v1.EnqueueResponse.run_at:type_name -> google.protobuf.Timestamp
+	54, // 3: poolmesh.v1.EnqueueRequest.run_at:type_name -> google.protobuf.Timestamp
+	54, // 4: poolmesh.v1.EnqueueResponse.run_at:type_name -> google.protobuf.Timestamp
 	4,  // 5: poolmesh.v1.EnqueueManyRequest.job:type_name -> poolmesh.v1.EnqueueRequest
 	5,  // 6: poolmesh.v1.EnqueueManyResponse.receipt:type_name -> poolmesh.v1.EnqueueResponse
-	48, // 7: poolmesh.v1.EnqueueManyResponse.error:type_name -> poolmesh.v1.ErrorDetail
+	55, // 7: poolmesh.v1.EnqueueManyResponse.error:type_name -> poolmesh.v1.ErrorDetail
 	0,  // 8: poolmesh.v1.JobStatus.state:type_name -> poolmesh.v1.JobState
-	46, // 9: poolmesh.v1.JobStatus.priority:type_name -> poolmesh.v1.Priority
-	47, // 10: poolmesh.v1.JobStatus.enqueued_at:type_name -> google.protobuf.Timestamp
-	47, // 11: poolmesh.v1.JobStatus.ended_at:type_name -> google.protobuf.Timestamp
-	47, // 12: poolmesh.v1.JobStatus.run_at:type_name -> google.protobuf.Timestamp
-	49, // 13: poolmesh.v1.JobOutcome.result:type_name -> poolmesh.v1.SubmitResponse
-	48, // 14: poolmesh.v1.JobOutcome.error:type_name -> poolmesh.v1.ErrorDetail
+	53, // 9: poolmesh.v1.JobStatus.priority:type_name -> poolmesh.v1.Priority
+	54, // 10: poolmesh.v1.JobStatus.enqueued_at:type_name -> google.protobuf.Timestamp
+	54, // 11: poolmesh.v1.JobStatus.ended_at:type_name -> google.protobuf.Timestamp
+	54, // 12: poolmesh.v1.JobStatus.run_at:type_name -> google.protobuf.Timestamp
+	56, // 13: poolmesh.v1.JobOutcome.result:type_name -> poolmesh.v1.SubmitResponse
+	55, // 14: poolmesh.v1.JobOutcome.error:type_name -> poolmesh.v1.ErrorDetail
 	1,  // 15: poolmesh.v1.GetJobRequest.form:type_name -> poolmesh.v1.PayloadForm
 	8,  // 16: poolmesh.v1.GetJobResponse.job:type_name -> poolmesh.v1.JobStatus
 	9,  // 17: poolmesh.v1.GetJobResponse.outcome:type_name -> poolmesh.v1.JobOutcome
@@ -3476,68 +3857,76 @@ var file_poolmesh_v1_durable_proto_depIdxs = []int32{
 	8,  // 20: poolmesh.v1.WaitOutcomeResponse.job:type_name -> poolmesh.v1.JobStatus
 	0,  // 21: poolmesh.v1.ListJobsRequest.state:type_name -> poolmesh.v1.JobState
 	8,  // 22: poolmesh.v1.ListJobsResponse.jobs:type_name -> poolmesh.v1.JobStatus
-	48, // 23: poolmesh.v1.DeadLetter.error:type_name -> poolmesh.v1.ErrorDetail
-	46, // 24: poolmesh.v1.DeadLetter.priority:type_name -> poolmesh.v1.Priority
-	47, // 25: poolmesh.v1.DeadLetter.died_at:type_name -> google.protobuf.Timestamp
+	55, // 23: poolmesh.v1.DeadLetter.error:type_name -> poolmesh.v1.ErrorDetail
+	53, // 24: poolmesh.v1.DeadLetter.priority:type_name -> poolmesh.v1.Priority
+	54, // 25: poolmesh.v1.DeadLetter.died_at:type_name -> google.protobuf.Timestamp
 	18, // 26: poolmesh.v1.ListDeadResponse.letters:type_name -> poolmesh.v1.DeadLetter
 	1,  // 27: poolmesh.v1.GetDeadRequest.form:type_name -> poolmesh.v1.PayloadForm
 	18, // 28: poolmesh.v1.GetDeadResponse.letter:type_name -> poolmesh.v1.DeadLetter
-	45, // 29: poolmesh.v1.GetDeadResponse.json:type_name -> google.protobuf.Value
+	52, // 29: poolmesh.v1.GetDeadResponse.json:type_name -> google.protobuf.Value
 	23, // 30: poolmesh.v1.RetryDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
 	26, // 31: poolmesh.v1.RetryDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
-	48, // 32: poolmesh.v1.DeadChange.error:type_name -> poolmesh.v1.ErrorDetail
+	55, // 32: poolmesh.v1.DeadChange.error:type_name -> poolmesh.v1.ErrorDetail
 	23, // 33: poolmesh.v1.PurgeDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
 	26, // 34: poolmesh.v1.PurgeDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
-	46, // 35: poolmesh.v1.LanePause.levels:type_name -> poolmesh.v1.Priority
-	47, // 36: poolmesh.v1.LanePause.until:type_name -> google.protobuf.Timestamp
+	53, // 35: poolmesh.v1.LanePause.levels:type_name -> poolmesh.v1.Priority
+	54, // 36: poolmesh.v1.LanePause.until:type_name -> google.protobuf.Timestamp
 	29, // 37: poolmesh.v1.PausePoolResponse.paused:type_name -> poolmesh.v1.LanePause
 	2,  // 38: poolmesh.v1.Cron.overlap:type_name -> poolmesh.v1.CronOverlap
-	46, // 39: poolmesh.v1.Cron.priority:type_name -> poolmesh.v1.Priority
+	53, // 39: poolmesh.v1.Cron.priority:type_name -> poolmesh.v1.Priority
 	3,  // 40: poolmesh.v1.Cron.backoff:type_name -> poolmesh.v1.Backoff
 	34, // 41: poolmesh.v1.SetCronRequest.cron:type_name -> poolmesh.v1.Cron
-	45, // 42: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
+	52, // 42: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
 	34, // 43: poolmesh.v1.ListCronResponse.crons:type_name -> poolmesh.v1.Cron
-	47, // 44: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
-	29, // 45: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
-	42, // 46: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
-	43, // 47: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
-	4,  // 48: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
-	6,  // 49: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
-	10, // 50: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
-	12, // 51: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
-	14, // 52: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
-	16, // 53: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
-	19, // 54: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
-	21, // 55: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
-	24, // 56: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
-	27, // 57: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
-	30, // 58: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
-	32, // 59: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
-	35, // 60: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
-	37, // 61: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
-	39, // 62: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
-	41, // 63: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
-	5,  // 64: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
-	7,  // 65: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
-	11, // 66: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
-	13, // 67: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
-	15, // 68: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
-	17, // 69: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
-	20, // 70: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
-	22, // 71: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
-	25, // 72: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
-	28, // 73: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
-	31, // 74: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
-	33, // 75: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
-	36, // 76: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
-	38, // 77: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
-	40, // 78: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
-	44, // 79: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
-	64, // [64:80] is the sub-list for method output_type
-	48, // [48:64] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	41, // 44: poolmesh.v1.SetLimitRequest.limit:type_name -> poolmesh.v1.Limit
+	41, // 45: poolmesh.v1.ListLimitsResponse.limits:type_name -> poolmesh.v1.Limit
+	54, // 46: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
+	29, // 47: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
+	49, // 48: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
+	50, // 49: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
+	4,  // 50: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
+	6,  // 51: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
+	10, // 52: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
+	12, // 53: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
+	14, // 54: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
+	16, // 55: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
+	19, // 56: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
+	21, // 57: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
+	24, // 58: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
+	27, // 59: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
+	30, // 60: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
+	32, // 61: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
+	35, // 62: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
+	37, // 63: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
+	39, // 64: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
+	42, // 65: poolmesh.v1.DurableService.SetLimit:input_type -> poolmesh.v1.SetLimitRequest
+	44, // 66: poolmesh.v1.DurableService.ListLimits:input_type -> poolmesh.v1.ListLimitsRequest
+	46, // 67: poolmesh.v1.DurableService.RemoveLimit:input_type -> poolmesh.v1.RemoveLimitRequest
+	48, // 68: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
+	5,  // 69: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
+	7,  // 70: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
+	11, // 71: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
+	13, // 72: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
+	15, // 73: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
+	17, // 74: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
+	20, // 75: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
+	22, // 76: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
+	25, // 77: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
+	28, // 78: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
+	31, // 79: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
+	33, // 80: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
+	36, // 81: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
+	38, // 82: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
+	40, // 83: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
+	43, // 84: poolmesh.v1.DurableService.SetLimit:output_type -> poolmesh.v1.SetLimitResponse
+	45, // 85: poolmesh.v1.DurableService.ListLimits:output_type -> poolmesh.v1.ListLimitsResponse
+	47, // 86: poolmesh.v1.DurableService.RemoveLimit:output_type -> poolmesh.v1.RemoveLimitResponse
+	51, // 87: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
+	69, // [69:88] is the sub-list for method output_type
+	50, // [50:69] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_durable_proto_init() }
@@ -3571,14 +3960,14 @@ func file_poolmesh_v1_durable_proto_init() {
 		(*SetCronRequest_Text)(nil),
 		(*SetCronRequest_Json)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[39].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[46].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_durable_proto_rawDesc), len(file_poolmesh_v1_durable_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   42,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,9 @@ const (
 	DurableService_SetCron_FullMethodName     = "/poolmesh.v1.DurableService/SetCron"
 	DurableService_ListCron_FullMethodName    = "/poolmesh.v1.DurableService/ListCron"
 	DurableService_RemoveCron_FullMethodName  = "/poolmesh.v1.DurableService/RemoveCron"
+	DurableService_SetLimit_FullMethodName    = "/poolmesh.v1.DurableService/SetLimit"
+	DurableService_ListLimits_FullMethodName  = "/poolmesh.v1.DurableService/ListLimits"
+	DurableService_RemoveLimit_FullMethodName = "/poolmesh.v1.DurableService/RemoveLimit"
 	DurableService_GetLanes_FullMethodName    = "/poolmesh.v1.DurableService/GetLanes"
 )
 
@@ -76,6 +79,12 @@ type DurableServiceClient interface {
 	ListCron(ctx context.Context, in *ListCronRequest, opts ...grpc.CallOption) (*ListCronResponse, error)
 	// RemoveCron removes a cron schedule; its jobs go on.
 	RemoveCron(ctx context.Context, in *RemoveCronRequest, opts ...grpc.CallOption) (*RemoveCronResponse, error)
+	// SetLimit limits how many stored jobs of a pool or of a key run at once, or start within a time, at all managers.
+	SetLimit(ctx context.Context, in *SetLimitRequest, opts ...grpc.CallOption) (*SetLimitResponse, error)
+	// ListLimits lists the limits of a pool by target.
+	ListLimits(ctx context.Context, in *ListLimitsRequest, opts ...grpc.CallOption) (*ListLimitsResponse, error)
+	// RemoveLimit removes a limit; what waited for it goes on.
+	RemoveLimit(ctx context.Context, in *RemoveLimitRequest, opts ...grpc.CallOption) (*RemoveLimitResponse, error)
 	// GetLanes says how the lanes of pools and their streams stand.
 	GetLanes(ctx context.Context, in *GetLanesRequest, opts ...grpc.CallOption) (*GetLanesResponse, error)
 }
@@ -241,6 +250,36 @@ func (c *durableServiceClient) RemoveCron(ctx context.Context, in *RemoveCronReq
 	return out, nil
 }
 
+func (c *durableServiceClient) SetLimit(ctx context.Context, in *SetLimitRequest, opts ...grpc.CallOption) (*SetLimitResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetLimitResponse)
+	err := c.cc.Invoke(ctx, DurableService_SetLimit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *durableServiceClient) ListLimits(ctx context.Context, in *ListLimitsRequest, opts ...grpc.CallOption) (*ListLimitsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListLimitsResponse)
+	err := c.cc.Invoke(ctx, DurableService_ListLimits_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *durableServiceClient) RemoveLimit(ctx context.Context, in *RemoveLimitRequest, opts ...grpc.CallOption) (*RemoveLimitResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveLimitResponse)
+	err := c.cc.Invoke(ctx, DurableService_RemoveLimit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *durableServiceClient) GetLanes(ctx context.Context, in *GetLanesRequest, opts ...grpc.CallOption) (*GetLanesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetLanesResponse)
@@ -290,6 +329,12 @@ type DurableServiceServer interface {
 	ListCron(context.Context, *ListCronRequest) (*ListCronResponse, error)
 	// RemoveCron removes a cron schedule; its jobs go on.
 	RemoveCron(context.Context, *RemoveCronRequest) (*RemoveCronResponse, error)
+	// SetLimit limits how many stored jobs of a pool or of a key run at once, or start within a time, at all managers.
+	SetLimit(context.Context, *SetLimitRequest) (*SetLimitResponse, error)
+	// ListLimits lists the limits of a pool by target.
+	ListLimits(context.Context, *ListLimitsRequest) (*ListLimitsResponse, error)
+	// RemoveLimit removes a limit; what waited for it goes on.
+	RemoveLimit(context.Context, *RemoveLimitRequest) (*RemoveLimitResponse, error)
 	// GetLanes says how the lanes of pools and their streams stand.
 	GetLanes(context.Context, *GetLanesRequest) (*GetLanesResponse, error)
 	mustEmbedUnimplementedDurableServiceServer()
@@ -346,6 +391,15 @@ func (UnimplementedDurableServiceServer) ListCron(context.Context, *ListCronRequ
 }
 func (UnimplementedDurableServiceServer) RemoveCron(context.Context, *RemoveCronRequest) (*RemoveCronResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemoveCron not implemented")
+}
+func (UnimplementedDurableServiceServer) SetLimit(context.Context, *SetLimitRequest) (*SetLimitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetLimit not implemented")
+}
+func (UnimplementedDurableServiceServer) ListLimits(context.Context, *ListLimitsRequest) (*ListLimitsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListLimits not implemented")
+}
+func (UnimplementedDurableServiceServer) RemoveLimit(context.Context, *RemoveLimitRequest) (*RemoveLimitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveLimit not implemented")
 }
 func (UnimplementedDurableServiceServer) GetLanes(context.Context, *GetLanesRequest) (*GetLanesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetLanes not implemented")
@@ -630,6 +684,60 @@ func _DurableService_RemoveCron_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DurableService_SetLimit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetLimitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).SetLimit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_SetLimit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).SetLimit(ctx, req.(*SetLimitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DurableService_ListLimits_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListLimitsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).ListLimits(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_ListLimits_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).ListLimits(ctx, req.(*ListLimitsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DurableService_RemoveLimit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveLimitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).RemoveLimit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_RemoveLimit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).RemoveLimit(ctx, req.(*RemoveLimitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DurableService_GetLanes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetLanesRequest)
 	if err := dec(in); err != nil {
@@ -710,6 +818,18 @@ var DurableService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RemoveCron",
 			Handler:    _DurableService_RemoveCron_Handler,
+		},
+		{
+			MethodName: "SetLimit",
+			Handler:    _DurableService_SetLimit_Handler,
+		},
+		{
+			MethodName: "ListLimits",
+			Handler:    _DurableService_ListLimits_Handler,
+		},
+		{
+			MethodName: "RemoveLimit",
+			Handler:    _DurableService_RemoveLimit_Handler,
 		},
 		{
 			MethodName: "GetLanes",

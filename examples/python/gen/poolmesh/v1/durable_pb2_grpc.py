@@ -111,6 +111,21 @@ class DurableServiceStub:
                 request_serializer=poolmesh_dot_v1_dot_durable__pb2.RemoveCronRequest.SerializeToString,
                 response_deserializer=poolmesh_dot_v1_dot_durable__pb2.RemoveCronResponse.FromString,
                 _registered_method=True)
+        self.SetLimit = channel.unary_unary(
+                '/poolmesh.v1.DurableService/SetLimit',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.SetLimitRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.SetLimitResponse.FromString,
+                _registered_method=True)
+        self.ListLimits = channel.unary_unary(
+                '/poolmesh.v1.DurableService/ListLimits',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.ListLimitsRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.ListLimitsResponse.FromString,
+                _registered_method=True)
+        self.RemoveLimit = channel.unary_unary(
+                '/poolmesh.v1.DurableService/RemoveLimit',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.RemoveLimitRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.RemoveLimitResponse.FromString,
+                _registered_method=True)
         self.GetLanes = channel.unary_unary(
                 '/poolmesh.v1.DurableService/GetLanes',
                 request_serializer=poolmesh_dot_v1_dot_durable__pb2.GetLanesRequest.SerializeToString,
@@ -230,6 +245,27 @@ class DurableServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetLimit(self, request, context):
+        """SetLimit limits how many stored jobs of a pool or of a key run at once, or start within a time, at all managers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLimits(self, request, context):
+        """ListLimits lists the limits of a pool by target.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveLimit(self, request, context):
+        """RemoveLimit removes a limit; what waited for it goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetLanes(self, request, context):
         """GetLanes says how the lanes of pools and their streams stand.
         """
@@ -314,6 +350,21 @@ def add_DurableServiceServicer_to_server(servicer, server):
                     servicer.RemoveCron,
                     request_deserializer=poolmesh_dot_v1_dot_durable__pb2.RemoveCronRequest.FromString,
                     response_serializer=poolmesh_dot_v1_dot_durable__pb2.RemoveCronResponse.SerializeToString,
+            ),
+            'SetLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLimit,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.SetLimitRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.SetLimitResponse.SerializeToString,
+            ),
+            'ListLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLimits,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.ListLimitsRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.ListLimitsResponse.SerializeToString,
+            ),
+            'RemoveLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveLimit,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.RemoveLimitRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.RemoveLimitResponse.SerializeToString,
             ),
             'GetLanes': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLanes,
@@ -728,6 +779,87 @@ class DurableService:
             '/poolmesh.v1.DurableService/RemoveCron',
             poolmesh_dot_v1_dot_durable__pb2.RemoveCronRequest.SerializeToString,
             poolmesh_dot_v1_dot_durable__pb2.RemoveCronResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/SetLimit',
+            poolmesh_dot_v1_dot_durable__pb2.SetLimitRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.SetLimitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/ListLimits',
+            poolmesh_dot_v1_dot_durable__pb2.ListLimitsRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.ListLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/RemoveLimit',
+            poolmesh_dot_v1_dot_durable__pb2.RemoveLimitRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.RemoveLimitResponse.FromString,
             options,
             channel_credentials,
             insecure,

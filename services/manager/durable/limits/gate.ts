@@ -1,0 +1,268 @@
+/**
+ * The jobs of one manager that share one limit: those that wait for leave to run, and those that have it.
+ *
+ * Decided here: when the limit's record is read and written. One write is under way
+ * at a time, and it has all that has come up meanwhile, so a busy key costs fewer writes than it has
+ * jobs. A write that the stream refuses, or of which nothing is heard, is followed by a reading. Not decided here: who
+ * may start (plan.ts).
+ */
+import { isFenced } from "../../../../mesh/durable/answers.js";
+import type { Limit } from "../../../../mesh/durable/limits/limit.js";
+import { NATS_HEADER } from "../../../../mesh/durable/names.js";
+import type { StreamPublisher } from "../../../../mesh/durable/publisher.js";
+import type { LaneStore } from "../../../../mesh/durable/store.js";
+import type { Bus } from "../../../../mesh/link/bus.js";
+import { delay } from "../../../../mesh/link/runtime.js";
+import { wireHeaders } from "../../../../mesh/wire/wire-headers.js";
+import { decodeRecord, EMPTY_RECORD, encodeRecord, isOver, type LimitRecord, type Plan, plan } from "./plan.js";
+
+/** What it works with. */
+export interface GateParts {
+  /** This manager's id. */
+  readonly manager: string;
+  readonly bus: Bus;
+  readonly store: LaneStore;
+  readonly publisher: StreamPublisher;
+  /** The stream of limits, and the record's subject there. */
+  readonly stream: string;
+  readonly subject: string;
+  /** The stream of the jobs. */
+  readonly jobsStream: string;
+}
+
+interface Known {
+  readonly record: LimitRecord;
+  /** 0 when none is stored. */
+  readonly revision: number;
+}
+
+const ACK_LIMIT_MS = 2_000;
+const RETRY_MS = 250;
+/** The spread of the wait after another manager was first, in milliseconds. */
+const AGAIN_MS = 10;
+/** A record that has not changed for so long, although a place is free: whoever is first does not come, in milliseconds. */
+const PASS_AFTER_MS = 300;
+/** How often jobs that have leave are looked for while others wait, and the record is read anew, in milliseconds. */
+const SWEEP_EVERY_MS = 5_000;
+/** Jobs that may get leave by one write, besides those that have it already. */
+const MOST_PLANNED = 256;
+/** Jobs that are looked for in one sweep. */
+const MOST_AT_ONCE = 64;
+
+export class Gate {
+  readonly #parts: GateParts;
+  #limit: Limit | undefined;
+  readonly #waiting = new Map<number, () => void>();
+  readonly #granted = new Set<number>();
+  readonly #ended = new Set<number>();
+  #known: Known | undefined;
+  /** What was stored while a write was under way. */
+  #heard: Known | undefined;
+  /** Nothing was read yet: most keys have no record, and the fence tells when this one has. */
+  #isNew = true;
+  #changedAtMs: number;
+  #sweepAtMs: number;
+  #isPumping = false;
+  #isDue = false;
+
+  constructor(parts: GateParts, limit: Limit) {
+    this.#parts = parts;
+    this.#limit = limit;
+    const nowMs = parts.bus.runtime.now();
+    this.#changedAtMs = nowMs;
+    this.#sweepAtMs = nowMs + SWEEP_EVERY_MS;
+  }
+
+  /** Whether a job has leave. */
+  has(sequence: number): boolean {
+    return this.#granted.has(sequence);
+  }
+
+  /** Nothing waits, nothing has leave, nothing has to be written. */
+  get isIdle(): boolean {
+    return this.#waiting.size + this.#granted.size + this.#ended.size === 0 && !this.#isPumping;
+  }
+
+  /** Jobs whose end is not written yet. */
+  get unwritten(): number {
+    return this.#ended.size;
+  }
+
+  setLimit(limit: Limit | undefined): void {
+    this.#limit = limit;
+    this.#pumpSoon();
+  }
+
+  /** @param onGranted is called once, unless the job leaves before */
+  wait(sequence: number, onGranted: () => void): void {
+    this.#waiting.set(sequence, onGranted);
+    this.#pumpSoon();
+  }
+
+  /** The job has ended. It may have its leave from another manager. */
+  end(sequence: number): void {
+    const isOwn = this.#granted.has(sequence);
+    this.leave(sequence);
+    if (this.#limit?.running === undefined && this.#known?.record.running.includes(sequence) !== true) return;
+    if (!isOwn) this.forget();
+    this.#ended.add(sequence);
+    this.#pumpSoon();
+  }
+
+  /** The job is not this manager's any more; another one may have it, and its leave. */
+  leave(sequence: number): void {
+    this.#waiting.delete(sequence);
+    this.#granted.delete(sequence);
+  }
+
+  /** A record was stored, by whichever manager. */
+  heard(payload: Uint8Array, revision: number): void {
+    if (!(revision > Math.max(this.#known?.revision ?? 0, this.#heard?.revision ?? 0))) return;
+    this.#heard = { record: decodeRecord(payload), revision };
+    if (!this.#isPumping) this.#pumpSoon();
+  }
+
+  /** Called every 100 milliseconds. */
+  tick(nowMs: number): void {
+    if (this.#waiting.size + this.#ended.size === 0) return;
+    if (nowMs >= this.#sweepAtMs && !this.#isPumping) {
+      this.#sweepAtMs = nowMs + SWEEP_EVERY_MS;
+      void this.#sweep().catch(() => undefined);
+    } else void this.#pump();
+  }
+
+  /** What is stored may be another by now. */
+  forget(): void {
+    this.#known = undefined;
+    this.#heard = undefined;
+    this.#isNew = false;
+  }
+
+  #pumpSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#parts.bus.runtime.endOfTurn(() => {
+      this.#isDue = false;
+      void this.#pump();
+    });
+  }
+
+  async #pump(): Promise<void> {
+    const { bus } = this.#parts;
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      while (this.#waiting.size + this.#ended.size > 0 && bus.connected) {
+        if (!(await this.#once()) && this.#heard === undefined) return;
+      }
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  /** @returns whether there may be more to do at once */
+  async #once(): Promise<boolean> {
+    const { bus } = this.#parts;
+    try {
+      const known = await this.#current();
+      const ended = new Set(this.#ended);
+      const next = this.#plan(known, ended);
+      const end = next.isChanged ? await this.#write(next.record, known.revision) : "stored";
+      if (end !== "stored") {
+        this.forget();
+        await delay(bus.runtime, end === "fenced" ? AGAIN_MS * bus.runtime.random() : RETRY_MS);
+        return true;
+      }
+      for (const sequence of ended) this.#ended.delete(sequence);
+      this.#grant(next.granted);
+      return this.#ended.size > 0 || (next.isChanged && next.granted.length > 0);
+    } catch {
+      // What cannot be read or written now is tried again.
+      this.forget();
+      return false;
+    }
+  }
+
+  #plan({ record }: Known, ended: ReadonlySet<number>): Plan {
+    const { manager, bus } = this.#parts;
+    const waiting = new Set(record.running.filter((sequence) => this.#waiting.has(sequence)));
+    for (const sequence of this.#waiting.keys()) {
+      if (waiting.size >= MOST_PLANNED) break;
+      waiting.add(sequence);
+    }
+    return plan(record, {
+      manager,
+      limit: this.#limit,
+      waiting: [...waiting],
+      ended,
+      wallNowMs: bus.runtime.wallNow(),
+      mayPass: bus.runtime.now() - this.#changedAtMs >= PASS_AFTER_MS,
+    });
+  }
+
+  /** The callbacks may add and remove. A job that left while its leave was written gives it back. */
+  #grant(granted: readonly number[]): void {
+    for (const sequence of granted) {
+      const onGranted = this.#waiting.get(sequence);
+      if (onGranted === undefined) {
+        if (this.#limit?.running !== undefined) this.#ended.add(sequence);
+        continue;
+      }
+      this.#waiting.delete(sequence);
+      this.#granted.add(sequence);
+      onGranted();
+    }
+  }
+
+  async #current(): Promise<Known> {
+    const heard = this.#heard;
+    this.#heard = undefined;
+    if (heard !== undefined && heard.revision > (this.#known?.revision ?? 0)) this.#setKnown(heard);
+    if (this.#known !== undefined) return this.#known;
+    const isGuess = this.#isNew && this.#ended.size === 0;
+    this.#isNew = false;
+    this.#known = isGuess ? { record: EMPTY_RECORD, revision: 0 } : await this.#read();
+    return this.#known;
+  }
+
+  async #read(): Promise<Known> {
+    const { store, stream, subject } = this.#parts;
+    const stored = await store.last(stream, subject);
+    return { record: decodeRecord(stored?.payload ?? NOTHING), revision: stored?.sequence ?? 0 };
+  }
+
+  async #write(record: LimitRecord, revision: number): Promise<"stored" | "fenced" | "unknown"> {
+    const { publisher, subject, bus, store, stream } = this.#parts;
+    if (isOver(record, bus.runtime.wallNow())) {
+      if (revision > 0 && !(await store.delete(stream, revision))) return "fenced";
+      this.#setKnown({ record: EMPTY_RECORD, revision: 0 });
+      return "stored";
+    }
+    const headers = wireHeaders();
+    headers.append(NATS_HEADER.expectedLastSubjectSequence, String(revision));
+    const answer = await publisher.publish({ subject, payload: encodeRecord(record), headers }, ACK_LIMIT_MS);
+    if (answer.kind !== "stored") return isFenced(answer) ? "fenced" : "unknown";
+    this.#setKnown({ record, revision: answer.sequence });
+    return "stored";
+  }
+
+  #setKnown(known: Known): void {
+    this.#known = known;
+    this.#changedAtMs = this.#parts.bus.runtime.now();
+  }
+
+  /** Jobs that have leave and are not in their stream any more: whoever had them died before it wrote that they ended. */
+  async #sweep(): Promise<void> {
+    const { store, jobsStream, bus } = this.#parts;
+    this.forget();
+    const { record } = await this.#read();
+    const foreign = record.running.filter((sequence) => !this.#granted.has(sequence));
+    const from = Math.floor(bus.runtime.random() * Math.max(1, foreign.length - MOST_AT_ONCE));
+    for (const sequence of foreign.slice(from, from + MOST_AT_ONCE)) {
+      if ((await store.at(jobsStream, sequence)) === undefined) this.#ended.add(sequence);
+    }
+    void this.#pump();
+  }
+}
+
+const NOTHING = new Uint8Array();

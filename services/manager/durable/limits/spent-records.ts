@@ -1,0 +1,45 @@
+/**
+ * Deletes records of limits of which nothing has to be remembered: a key whose starts are all out of their window
+ * has one until then, and nobody may touch it again.
+ *
+ * Decided here: a few at a time, from where the last sweep ended. A record that is
+ * changed meanwhile has another sequence, so it is not deleted.
+ */
+import type { DurableNames } from "../../../../mesh/durable/names.js";
+import type { LaneStore } from "../../../../mesh/durable/store.js";
+import type { Bus } from "../../../../mesh/link/bus.js";
+import { decodeRecord, isOver } from "./plan.js";
+
+/** Where. */
+export interface SpentRecordsParts {
+  readonly pool: string;
+  readonly bus: Bus;
+  readonly names: DurableNames;
+  readonly store: LaneStore;
+}
+
+/** Records that are looked at in one sweep. */
+const MOST_AT_ONCE = 1_000;
+
+export class SpentRecords {
+  readonly #parts: SpentRecordsParts;
+  #from = 1;
+
+  constructor(parts: SpentRecordsParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws PoolError */
+  async clear(): Promise<void> {
+    const { pool, bus, names, store } = this.#parts;
+    const stream = names.limitsStream;
+    for (let i = 0; i < MOST_AT_ONCE; i += 1) {
+      const next = await store.next(stream, names.everyLimit(pool), this.#from);
+      this.#from = next === undefined ? 1 : next.sequence + 1;
+      if (next === undefined) return;
+      const isLimits = names.idOf(next.subject) === names.limitsToken;
+      if (!isLimits && isOver(decodeRecord(next.payload), bus.runtime.wallNow()))
+        await store.delete(stream, next.sequence);
+    }
+  }
+}

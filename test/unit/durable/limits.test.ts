@@ -1,0 +1,127 @@
+/** Limits: who may start, as one pure decision, and what is stored of it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checkConcurrencyKey, keyToken } from "../../../mesh/durable/limits/concurrency-key.js";
+import { checkLimit, decodeLimits, encodeLimits, type Limit, limitOfKey } from "../../../mesh/durable/limits/limit.js";
+import { PoolError } from "../../../mesh/errors.js";
+import {
+  decodeRecord,
+  EMPTY_RECORD,
+  encodeRecord,
+  isOver,
+  type LimitRecord,
+  plan,
+  type Wish,
+} from "../../../services/manager/durable/limits/plan.js";
+
+const NOW = 1_700_000_000_000;
+
+function wish(limit: Limit | undefined, waiting: number[], more: Partial<Wish> = {}): Wish {
+  return { manager: "me", limit, waiting, ended: new Set(), wallNowMs: NOW, mayPass: false, ...more };
+}
+
+const three: Limit = { target: "each-key", running: 3 };
+
+test("limits - the earliest jobs get leave up to the limit, and the record says who waits", () => {
+  const { record, granted, isChanged } = plan(EMPTY_RECORD, wish(three, [9, 4, 7, 5]));
+  assert.deepEqual(granted, [4, 5, 7]);
+  assert.deepEqual(record.running, [4, 5, 7]);
+  assert.deepEqual(record.waiting, { me: 9 });
+  assert.ok(isChanged);
+  const again = plan(record, wish(three, [9]));
+  assert.equal(again.isChanged, false, "a job that waits on costs no write");
+  const next = plan(record, wish(three, [9], { ended: new Set([4]) }));
+  assert.deepEqual(next.granted, [9]);
+  assert.deepEqual(next.record.running, [5, 7, 9]);
+  assert.deepEqual(next.record.waiting, {});
+});
+
+test("limits - a job that has leave keeps it at another manager, also when the limit is lower by then", () => {
+  const before: LimitRecord = { ...EMPTY_RECORD, running: [1, 2, 3] };
+  const { granted, isChanged } = plan(before, wish({ target: "pool", running: 1 }, [2, 8], { manager: "other" }));
+  assert.deepEqual(granted, [2]);
+  assert.ok(isChanged, "job 8 waits from now on");
+});
+
+test("limits - a manager leaves a place to one whose job was stored earlier, until that one does not come", () => {
+  const before: LimitRecord = { ...EMPTY_RECORD, running: [1], waiting: { other: 5 } };
+  const free = { ended: new Set([1]) };
+  const polite = plan(before, wish({ target: "pool", running: 1 }, [6], free));
+  assert.deepEqual(polite.granted, []);
+  assert.deepEqual(polite.record.waiting, { other: 5, me: 6 });
+  const first = plan(before, wish({ target: "pool", running: 1 }, [4], free));
+  assert.deepEqual(first.granted, [4]);
+  const passing = plan(before, wish({ target: "pool", running: 1 }, [6], { ...free, mayPass: true }));
+  assert.deepEqual(passing.granted, [6]);
+  assert.deepEqual(passing.record.waiting, {}, "whoever waits says so again");
+});
+
+test("limits - for a thousand random times of arrival no window has more starts than its limit", () => {
+  for (const perMs of [100, 1_000, 86_400_000]) {
+    const limit: Limit = { target: "pool", starts: 7, perMs };
+    let record = EMPTY_RECORD;
+    let atMs = NOW;
+    const starts: number[] = [];
+    for (let sequence = 1; sequence <= 1_000; sequence += 1) {
+      atMs += Math.random() ** 3 * perMs * 0.5;
+      const planned = plan(record, wish(limit, [sequence], { wallNowMs: atMs, mayPass: true }));
+      record = decodeRecord(encodeRecord(planned.record));
+      if (planned.granted.length > 0) starts.push(atMs);
+    }
+    assert.ok(starts.length > 10);
+    for (let i = 7; i < starts.length; i += 1) {
+      assert.ok((starts[i] ?? 0) - (starts[i - 7] ?? 0) >= perMs, `eight starts within ${perMs} ms`);
+    }
+    assert.ok(record.starts.length <= 21, "what is kept of a window is bounded");
+  }
+});
+
+test("limits - a clock that is behind and another window lengthen the wait, and never shorten it", () => {
+  const limit: Limit = { target: "pool", starts: 2, perMs: 1_000 };
+  const full = plan(EMPTY_RECORD, wish(limit, [1, 2])).record;
+  assert.deepEqual(plan(full, wish(limit, [3], { wallNowMs: NOW - 5_000 })).granted, []);
+  assert.deepEqual(plan(full, wish(limit, [3], { wallNowMs: NOW + 1_100 })).granted, [3]);
+  const other: Limit = { target: "pool", starts: 2, perMs: 60_000 };
+  assert.deepEqual(plan(full, wish(other, [3], { wallNowMs: NOW + 1_100 })).granted, []);
+});
+
+test("limits - without a limit all that wait get leave, and what ended is forgotten", () => {
+  const before: LimitRecord = { ...EMPTY_RECORD, running: [1, 2], waiting: { me: 3 } };
+  const { record, granted } = plan(before, wish(undefined, [3, 4], { ended: new Set([1, 2]) }));
+  assert.deepEqual(granted, [3, 4]);
+  assert.ok(isOver(record, NOW));
+});
+
+test("limits - a record is over when nothing runs, waits or has started in its window", () => {
+  const started = plan(EMPTY_RECORD, wish({ target: "pool", starts: 1, perMs: 1_000 }, [1])).record;
+  assert.equal(isOver(started, NOW + 900), false);
+  assert.equal(isOver(started, NOW + 1_200), true);
+  assert.equal(isOver({ ...EMPTY_RECORD, running: [1] }, NOW), false);
+  assert.equal(isOver({ ...EMPTY_RECORD, waiting: { other: 1 } }, NOW), false);
+});
+
+test("limits - what no manager wrote is an empty record, and no limit", () => {
+  for (const text of ["", "x", "7", "[]", "null", '{"running":["a"]}', '{"starts":[[1,"b"]]}', '{"perMs":-1}', '{"waiting":{"a":"b"}}']) {
+    assert.deepEqual(decodeRecord(Buffer.from(text)), EMPTY_RECORD, text);
+    assert.equal(decodeLimits(Buffer.from(text)).size, 0, text);
+  }
+});
+
+test("limits - the limit of one key takes the place of that for each, and limits are read back as they were written", () => {
+  const all = [three, checkLimit({ target: "key:a", starts: 5 }), checkLimit({ target: "pool", running: 9 })];
+  const limits = decodeLimits(encodeLimits(new Map(all.map((limit) => [limit.target, limit]))));
+  assert.deepEqual([...limits.values()], all);
+  assert.deepEqual(limitOfKey(limits, "a"), { target: "key:a", starts: 5, perMs: 1_000 });
+  assert.deepEqual(limitOfKey(limits, "b"), three);
+  assert.equal(limitOfKey(new Map([["pool", three]]), "b"), undefined);
+});
+
+test("limits - a key has 1 to 128 characters, and one token of letters, digits, _ and - in a subject", () => {
+  for (const key of ["a", "*", ">", "a.b", "ключ", "k".repeat(128)]) {
+    assert.equal(checkConcurrencyKey(key), key);
+    assert.match(keyToken(key), /^k[A-Za-z0-9_-]{22}$/);
+  }
+  for (const key of ["", " a", "a ", "a\tb", "a\u0085b", "k".repeat(129), undefined, 7]) {
+    assert.throws(() => checkConcurrencyKey(key), PoolError);
+  }
+});
