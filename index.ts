@@ -22,7 +22,7 @@ export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-
 export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */
 export type { JobLookup } from "./client/durable/job-reads.js";
-export type { Limits } from "./client/durable/limits.js";
+export type { Limits } from "./client/durable/limits/limits.js";
 export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.js";
 export type { Receipt } from "./client/durable/receipt.js";
 export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";

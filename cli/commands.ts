@@ -90,7 +90,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "limits",
     group: JOBS,
-    summary: "limit how many stored jobs of a pool or of a key run at once, or start in a time",
+    summary: "how many stored jobs of a pool or a key run at once",
     load: () => import("./durable/limits.js"),
   },
   {

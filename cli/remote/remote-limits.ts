@@ -1,6 +1,6 @@
 /** The limits of one pool through a manager's HTTP interface. */
 import { type Client, createClient } from "@connectrpc/connect";
-import { fromLimitMessage, toLimitMessage } from "../../client/durable/rpc-limits.js";
+import { fromLimitMessage, toLimitMessage } from "../../client/durable/limits/rpc-limits.js";
 import { DurableService } from "../../gen/poolmesh/v1/durable_pb.js";
 import type { Limit } from "../../mesh/durable/limits/limit.js";
 import type { LimitSource } from "../durable/limits.js";

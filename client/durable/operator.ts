@@ -10,7 +10,7 @@ import { Bus } from "../../mesh/link/bus.js";
 import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
 import { Crons } from "./crons.js";
 import { DeadLetters } from "./dead-letters.js";
-import { Limits } from "./limits.js";
+import { Limits } from "./limits/limits.js";
 
 /** Where the lane is. */
 export interface DurableLaneOptions extends PartOptions {

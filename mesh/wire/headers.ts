@@ -68,7 +68,8 @@ export const HEADER = {
   errorCode: "Pool-Error-Code",
   utilization: "Pool-Utilization",
   parked: "Pool-Parked",
-  /** On a job of the durable lane: failures after which it is given up. */
+  /** On a job of the durable lane: by which key it is limited, and failures after which it is given up. */
+  concurrencyKey: "Pool-Concurrency-Key",
   maxAttempts: "Pool-Max-Attempts",
   /** The wait before the second attempt and the longest one, milliseconds: "1000-600000". */
   backoff: "Pool-Backoff",
@@ -82,8 +83,6 @@ export const HEADER = {
   check: "Pool-Check",
   /** Run again over the outcome with this sequence. */
   afterOutcome: "Pool-After-Outcome",
-  /** On a job of the durable lane: jobs of a pool with the same key share a limit. */
-  concurrencyKey: "Pool-Concurrency-Key",
   /** To a manager that is to store a job: when it may run, milliseconds since the epoch or "2026-12-24T18:00:00Z". */
   runAt: "Pool-Run-At",
   /** The same as a time from now, milliseconds. */

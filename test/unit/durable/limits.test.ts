@@ -101,7 +101,17 @@ test("limits - a record is over when nothing runs, waits or has started in its w
 });
 
 test("limits - what no manager wrote is an empty record, and no limit", () => {
-  for (const text of ["", "x", "7", "[]", "null", '{"running":["a"]}', '{"starts":[[1,"b"]]}', '{"perMs":-1}', '{"waiting":{"a":"b"}}']) {
+  for (const text of [
+    "",
+    "x",
+    "7",
+    "[]",
+    "null",
+    '{"running":["a"]}',
+    '{"starts":[[1,"b"]]}',
+    '{"perMs":-1}',
+    '{"waiting":{"a":"b"}}',
+  ]) {
     assert.deepEqual(decodeRecord(Buffer.from(text)), EMPTY_RECORD, text);
     assert.equal(decodeLimits(Buffer.from(text)).size, 0, text);
   }

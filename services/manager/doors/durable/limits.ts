@@ -1,6 +1,6 @@
 /** Limits of stored jobs for callers over Connect, gRPC and gRPC-Web: messages in, what the stream has out. */
 import type { ServiceImpl } from "@connectrpc/connect";
-import { fromLimitMessage, toLimitMessage } from "../../../../client/durable/rpc-limits.js";
+import { fromLimitMessage, toLimitMessage } from "../../../../client/durable/limits/rpc-limits.js";
 import type { DurableService } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import type { LaneAccess } from "./lane-access.js";

@@ -5,14 +5,14 @@
  * stream itself.
  */
 
-import { checkLimit, checkTarget, type Limit } from "../../mesh/durable/limits/limit.js";
-import { listLimits } from "../../mesh/durable/limits/list-limits.js";
-import type { DurableNames } from "../../mesh/durable/names.js";
-import type { LaneStore } from "../../mesh/durable/store.js";
-import type { Bus } from "../../mesh/link/bus.js";
-import { Inbox } from "../../mesh/link/inbox.js";
-import { wireHeaders } from "../../mesh/wire/wire-headers.js";
-import { askDoor } from "./ask-door.js";
+import { checkLimit, checkTarget, type Limit } from "../../../mesh/durable/limits/limit.js";
+import { listLimits } from "../../../mesh/durable/limits/list-limits.js";
+import type { DurableNames } from "../../../mesh/durable/names.js";
+import type { LaneStore } from "../../../mesh/durable/store.js";
+import type { Bus } from "../../../mesh/link/bus.js";
+import { Inbox } from "../../../mesh/link/inbox.js";
+import { wireHeaders } from "../../../mesh/wire/wire-headers.js";
+import { askDoor } from "../ask-door.js";
 
 /** What it works with. */
 export interface PoolLimitsParts {

@@ -1,7 +1,7 @@
 /** Limits as messages of DurableService. Pure. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Limit as LimitMessage, LimitSchema } from "../../gen/poolmesh/v1/durable_pb.js";
-import { checkLimit, type Limit } from "../../mesh/durable/limits/limit.js";
+import { type Limit as LimitMessage, LimitSchema } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { checkLimit, type Limit } from "../../../mesh/durable/limits/limit.js";
 
 export function toLimitMessage({ target, running = 0, starts = 0, perMs = 0 }: Limit): LimitMessage {
   return create(LimitSchema, { target, running, starts, perMs: BigInt(perMs) } satisfies MessageInitShape<
