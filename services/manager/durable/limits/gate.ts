@@ -106,7 +106,8 @@ export class Gate {
     if (this.#limit?.running === undefined && this.#known?.record.running.includes(sequence) !== true) return;
     if (!isOwn) this.forget();
     this.#ended.add(sequence);
-    this.#pumpSoon();
+    // While nobody waits for the place, the end is written with the next start, or at the next tick.
+    if (this.#waiting.size + Object.keys(this.#known?.record.waiting ?? NOBODY_KNOWN).length > 0) this.#pumpSoon();
   }
 
   /** The job is not this manager's any more; another one may have it, and its leave. */
@@ -266,3 +267,5 @@ export class Gate {
 }
 
 const NOTHING = new Uint8Array();
+/** It is not known who waits: perhaps somebody does. */
+const NOBODY_KNOWN = { unknown: 0 };
