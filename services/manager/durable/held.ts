@@ -171,6 +171,7 @@ export class Held {
   setLimited(delivery: Delivery, isLimited: boolean): void {
     if (delivery.isLimited === isLimited || this.#bySequence.get(delivery.sequence) !== delivery) return;
     delivery.isLimited = isLimited;
+    delivery.isWaiting = isLimited;
     const sign = isLimited ? 1 : -1;
     this.#limited += sign;
     this.#limitedBytes += sign * delivery.payload.length;

@@ -66,7 +66,6 @@ const FIRST_HEARTBEAT_MS = 1_100;
 
 export class PoolLane {
   readonly totals = new LaneTotals();
-  /** Which jobs may run. */
   readonly limits: PoolLimits;
   readonly #parts: PoolLaneParts;
   readonly #held: Held;
@@ -271,13 +270,11 @@ export class PoolLane {
     const sinceMs = bus.runtime.now();
     const goOn = (): void => {
       this.#held.setLimited(delivery, false);
-      delivery.isWaiting = false;
       if (bus.runtime.now() - sinceMs < LEAVE_LOOK_MS) return this.#do(delivery, act);
       delivery.wasEndedHere = true;
       void this.#look(delivery);
     };
     if (this.limits.admit(delivery, goOn)) return true;
-    delivery.isWaiting = true;
     this.#held.setLimited(delivery, true);
     this.#pulls.limited();
     return false;
