@@ -67,10 +67,10 @@ const FIRST_HEARTBEAT_MS = 1_100;
 export class PoolLane {
   readonly totals = new LaneTotals();
   readonly limits: PoolLimits;
+  readonly pulls: Pulls;
   readonly #parts: PoolLaneParts;
   readonly #held: Held;
   readonly #ends: Ends;
-  readonly #pulls: Pulls;
   readonly #leftovers: Leftovers;
   readonly #pause: PauseWatch;
   readonly #givenBack = new GivenBack();
@@ -88,7 +88,7 @@ export class PoolLane {
     });
     this.#leftovers = new Leftovers({ ...parts, pool: pool.name }, bus.runtime.now());
     this.#pause = new PauseWatch({ ...parts, pool: pool.name, onPause: () => this.#holdParked() });
-    this.#pulls = new Pulls({
+    this.pulls = new Pulls({
       bus,
       pool,
       stream: names.jobsStream(pool.name),
@@ -101,11 +101,6 @@ export class PoolLane {
   /** Jobs that this manager holds: parked, running, or about to be stored. */
   get held(): number {
     return this.#held.size;
-  }
-
-  /** Jobs that wait in the stream behind those that were pulled. */
-  get waiting(): number {
-    return this.#pulls.waiting;
   }
 
   /** Those among them that wait for leave by a limit. */
@@ -132,10 +127,10 @@ export class PoolLane {
   /** Called every 100 milliseconds. */
   tick(nowMs: number): void {
     for (const delivery of this.#held.toSign(nowMs)) this.#sign(delivery, nowMs);
-    if (this.#pulls.areOpen && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
+    if (this.pulls.areOpen && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
     this.#pause.tick(nowMs);
     this.limits.tick(nowMs);
-    this.#pulls.tick(nowMs);
+    this.pulls.tick(nowMs);
   }
 
   /** The connection is back: the broker has forgotten the open pulls, and must hear of what is held. */
@@ -145,24 +140,24 @@ export class PoolLane {
     this.#leftovers.onReconnect(nowMs);
     this.#pause.lookSoon();
     this.limits.onReconnect();
-    this.#pulls.forget();
-    this.#pulls.tick(nowMs);
+    this.pulls.forget();
+    this.pulls.tick(nowMs);
   }
 
   /** The connection is gone, and the open pulls with it. */
   onDisconnect(): void {
-    this.#pulls.forget();
+    this.pulls.forget();
   }
 
   /** The stream, which was not there, is there again. */
   resume(): void {
-    this.#pulls.resume();
+    this.pulls.resume();
   }
 
   /** Takes nothing new and gives back what has not been sent to a worker. */
   drain(): void {
     this.#draining = true;
-    this.#pulls.stop();
+    this.pulls.stop();
     for (const delivery of [...this.#held.all()]) if (delivery.isWaiting) this.#giveBack(delivery, 0);
     endParked(this.#parts.pool, this.#held, new PoolError("draining", "the manager stops"), () => true);
   }
@@ -171,7 +166,7 @@ export class PoolLane {
   finish(): Promise<void> {
     this.#pause.stop();
     this.limits.stop();
-    return this.#pulls.finish();
+    return this.pulls.finish();
   }
 
   /** Jobs of a paused level that no worker has begun wait here: given back, each pause would count as a delivery. */
@@ -234,7 +229,7 @@ export class PoolLane {
     if (act.do === "store" || act.do === "bury") {
       this.#held.beginEnd(delivery);
       this.limits.end(delivery, true);
-      this.#pulls.ended();
+      this.pulls.ended();
     }
     this.#do(delivery, act);
   }
@@ -276,7 +271,7 @@ export class PoolLane {
     };
     if (this.limits.admit(delivery, goOn)) return true;
     this.#held.setLimited(delivery, true);
-    this.#pulls.limited();
+    this.pulls.limited();
     return false;
   }
 
@@ -397,7 +392,7 @@ export class PoolLane {
   #end(delivery: Delivery, isOver = true): boolean {
     if (!this.#held.remove(delivery)) return false;
     if (!delivery.isEnding) this.limits.end(delivery, isOver);
-    if (!delivery.isEnding) this.#pulls.ended();
+    if (!delivery.isEnding) this.pulls.ended();
     return true;
   }
 }

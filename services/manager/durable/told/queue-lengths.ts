@@ -24,7 +24,7 @@ export class QueueLengths {
   }
 
   of(pool: Pool, lane: PoolLane): number {
-    return isPulled(pool) ? lane.waiting : (this.#asked.get(lane) ?? 0);
+    return isPulled(pool) ? lane.pulls.waiting : (this.#asked.get(lane) ?? 0);
   }
 
   /** Asks for those that nobody pulls, when it is time. @param nowMs monotonic milliseconds */
