@@ -1,17 +1,27 @@
-/** A program with an embedded manager that gives jobs which never end by themselves; also tells what it needs for them. */
+/**
+ * A program that gives jobs which never end by themselves, by an embedded manager or as a client; also tells what it
+ * needs for them.
+ */
 import { machineNow } from "../harness/figures/clock.js";
-import { Manager } from "../harness/processes/poolmesh.js";
+import { Client, Manager } from "../harness/processes/poolmesh.js";
 import { untilTrue } from "../harness/processes/wait.js";
 
 const TIMEOUT_MS = 600_000;
 
 let manager: Manager | undefined;
+let submitter: Manager | Client | undefined;
 let ended: { readonly at: number; readonly outcome: string }[] = [];
 let controllers: AbortController[] = [];
 let payloads: Uint8Array[] = [];
 
 export async function start(servers: readonly string[], pool: string, parkedLimit = 10_000): Promise<void> {
   manager = await Manager.connect({ pool, servers: servers[0] as string, parkedLimit, graceMs: 0 });
+  submitter = manager;
+}
+
+/** Connects as a client: a manager serves the pool, and its workers are there. */
+export async function startClient(servers: readonly string[], pool: string): Promise<void> {
+  submitter = await Client.connect({ pool, servers: servers[0] as string });
 }
 
 export async function untilSlots(slots: number): Promise<void> {
@@ -23,8 +33,8 @@ export async function give(count: number, bytes: number): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     const controller = new AbortController();
     controllers.push(controller);
-    connected()
-      .submit(Buffer.alloc(bytes), { timeoutMs: TIMEOUT_MS, signal: controller.signal })
+    started(submitter)
+      .submit(Buffer.alloc(bytes), { timeoutMs: TIMEOUT_MS, signal: controller.signal, waitForPool: true })
       .then(
         () => ended.push({ at: machineNow(), outcome: "result" }),
         (error: { reason: string }) => ended.push({ at: machineNow(), outcome: error.reason }),
@@ -76,10 +86,14 @@ export async function workers(): Promise<number> {
 }
 
 export async function stop(): Promise<void> {
-  await manager?.close();
+  await submitter?.close();
 }
 
 function connected(): Manager {
-  if (manager === undefined) throw new Error("not started");
-  return manager;
+  return started(manager);
+}
+
+function started<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error("not started");
+  return part;
 }

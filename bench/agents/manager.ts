@@ -5,14 +5,22 @@ import type { Secured } from "../harness/secured.js";
 
 let manager: InstanceType<typeof ManagerService> | undefined;
 
-/** Starts it on any port, with TLS and a policy when files for that are given; its URL. */
-export async function start(servers: readonly string[], secured?: Secured): Promise<string> {
+/** How a manager is started beside the rest of a run. */
+export interface ManagerSetup {
+  /** The pools that it serves: without them it would take the jobs of other arms. */
+  readonly pools: readonly string[];
+  /** Serves TLS, and checks its callers against a policy. */
+  readonly secured?: Secured;
+}
+
+/** Starts it on any port; its URL. */
+export async function start(servers: readonly string[], { pools, secured }: ManagerSetup): Promise<string> {
   const listen = { host: "127.0.0.1", port: 0 };
   const edge =
     secured === undefined
       ? {}
       : { tlsCertFile: secured.certFile, tlsKeyFile: secured.keyFile, policyFile: secured.policyFile };
-  manager = new ManagerService({ bus: { servers: servers[0] as string }, listen, ...edge });
+  manager = new ManagerService({ bus: { servers: servers[0] as string }, pools, listen, ...edge });
   await manager.start();
   return manager.url;
 }

@@ -3,10 +3,10 @@ import { Meter } from "../harness/processes/services.js";
 
 let meter: InstanceType<typeof Meter> | undefined;
 
-/** Starts it on any port; its URL. */
-export async function start(servers: readonly string[]): Promise<string> {
+/** Starts it on any port; its URL. @param pools those it hears; default all */
+export async function start(servers: readonly string[], pools?: readonly string[]): Promise<string> {
   const bus = { servers: servers[0] as string };
-  meter = new Meter({ bus, listen: { host: "127.0.0.1", port: 0 } });
+  meter = new Meter({ bus, listen: { host: "127.0.0.1", port: 0 }, ...(pools === undefined ? {} : { pools }) });
   await meter.start();
   return meter.url;
 }

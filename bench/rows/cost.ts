@@ -18,9 +18,13 @@ export const cost: Row = {
     const memory = await measureMemory(run);
     const payloads = await measurePayloads(run);
     const setUp = await measureSetUp(run);
-    const targets: Target[] = [...memory.targets, atMost(SET_UP, figureOf(setUp, SET_UP, FIRST), 2, "s")];
+    const targets: Target[] = [
+      ...memory.targets,
+      ...payloads.targets,
+      atMost(SET_UP, figureOf(setUp, SET_UP, FIRST), 2, "s"),
+    ];
     return {
-      comparisons: [...memory.comparisons, ...payloads, setUp],
+      comparisons: [...memory.comparisons, ...payloads.comparisons, setUp],
       targets: run.extent.quick ? [] : targets,
     };
   },

@@ -9,10 +9,13 @@ import type { Row, Run } from "../harness/run.js";
 
 type Holder = Agent<typeof import("../agents/holder.js")>;
 type Giver = Agent<typeof import("../agents/giver.js")>;
+type ManagerAgent = Agent<typeof import("../agents/manager.js")>;
 
 const DEATH = "kill -9 of the worker → outcome at the caller";
 const CANCEL = "cancel → signal at the handler";
-const MEASURED = "Poolmesh, measured";
+const VIA_CLIENT = "Poolmesh Client, 1 manager, measured";
+const EMBEDDED = "Poolmesh embedded, measured";
+const MEASURED = [VIA_CLIENT, EMBEDDED];
 /** More than the rounds of other rows: each is one instant. */
 const ROUNDS_EACH = 4;
 
@@ -35,27 +38,36 @@ export const death: Row = {
   async measure(run) {
     const samples = new Samples();
     const rounds = run.pick(1, run.extent.rounds * ROUNDS_EACH);
-    for (let round = 0; round < rounds; round += 1) await measureRound(run, round, samples);
+    for (let round = 0; round < rounds; round += 1) {
+      for (const arm of MEASURED) await measureRound(run, arm, round, samples);
+    }
     for (const [arm, ms] of DOCUMENTED) samples.add(arm, DEATH, ms);
     const comparisons = [toDeath(samples), toCancel(samples)];
     return { comparisons, targets: run.extent.quick ? [] : toTargets(comparisons) };
   },
 };
 
-async function measureRound(run: Run, round: number, samples: Samples): Promise<void> {
+async function measureRound(run: Run, arm: string, round: number, samples: Samples): Promise<void> {
   const { urls } = await run.servers.nats();
-  const pool = `death-${round}`;
+  const pool = `death-${arm === EMBEDDED ? "embedded" : "client"}-${round}`;
+  const manager: ManagerAgent = await Agent.start("manager");
   const giver: Giver = await Agent.start("giver");
   const holder: Holder = await Agent.start("holder");
   try {
     await holder.ask("start", { servers: urls, pool, id: "w0", slots: 1 });
-    await giver.ask("start", urls, pool);
-    await giver.ask("untilSlots", 1);
-    samples.add(MEASURED, CANCEL, await measureCancel(giver, holder));
-    samples.add(MEASURED, DEATH, await measureDeath(giver, holder));
+    if (arm === EMBEDDED) {
+      await giver.ask("start", urls, pool);
+      await giver.ask("untilSlots", 1);
+    } else {
+      await manager.ask("start", urls, { pools: [pool] });
+      await giver.ask("startClient", urls, pool);
+    }
+    samples.add(arm, CANCEL, await measureCancel(giver, holder));
+    samples.add(arm, DEATH, await measureDeath(giver, holder));
   } finally {
     await giver.ask("stop").catch(() => undefined);
-    await Promise.all([giver.stop(), holder.kill()]);
+    await manager.ask("stop").catch(() => undefined);
+    await Promise.all([giver.stop(), manager.stop(), holder.kill()]);
   }
 }
 
@@ -92,7 +104,7 @@ function toDeath(samples: Samples): Comparison {
     unit: "ms",
     better: "lower",
     conditions: [DEATH],
-    series: samples.series([MEASURED, ...DOCUMENTED.map(([arm]) => arm)], [DEATH]),
+    series: samples.series([...MEASURED, ...DOCUMENTED.map(([arm]) => arm)], [DEATH]),
     doesNotShow:
       "A worker's host that loses its power or its network: then the broker does not notice that the connection " +
       "is gone, and only three missing heartbeats (3 s) show it. The peers' times are those of their defaults and documentation, not measured; " +
@@ -107,15 +119,15 @@ function toCancel(samples: Samples): Comparison {
     unit: "ms",
     better: "lower",
     conditions: [CANCEL],
-    series: samples.series([MEASURED], [CANCEL]),
+    series: samples.series(MEASURED, [CANCEL]),
     doesNotShow: "Peers: none of them documents a cancel that reaches a handler in another process.",
     chart: false,
   };
 }
 
 function toTargets([deaths, cancels]: readonly Comparison[]) {
-  return [
-    atMost("kill -9 → outcome", figureOf(deaths as Comparison, MEASURED, DEATH), 1_000, "ms"),
-    atMost("cancel → signal", figureOf(cancels as Comparison, MEASURED, CANCEL), 200, "ms"),
-  ];
+  return MEASURED.flatMap((arm) => [
+    atMost(`kill -9 → outcome, ${arm}`, figureOf(deaths as Comparison, arm, DEATH), 1_000, "ms"),
+    atMost(`cancel → signal, ${arm}`, figureOf(cancels as Comparison, arm, CANCEL), 200, "ms"),
+  ]);
 }

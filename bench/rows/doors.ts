@@ -82,8 +82,8 @@ async function withDoors<T>(run: Run, work: (doors: Doors) => Promise<T>): Promi
   try {
     const setup: Setup = { group: POOL, servers, redisPort: 0, slots: 1_024, workers: 1, index: 0, work: "echo" };
     const urls = {
-      clear: await managers.clear.ask("start", servers),
-      tls: await managers.tls.ask("start", servers, withoutMethods(secured)),
+      clear: await managers.clear.ask("start", servers, { pools: [POOL] }),
+      tls: await managers.tls.ask("start", servers, { pools: [POOL], secured: withoutMethods(secured) }),
     };
     await worker.ask("start", "poolmesh", setup);
     const echoes = await echo.ask("start", withoutMethods(secured));

@@ -6,8 +6,10 @@ export const PAYLOAD_BYTES = 128;
 /** More than the largest window, so that no job ever waits for a slot. */
 const SLOTS = 2_048;
 
-export const POOLMESH = "Poolmesh, 1 worker";
-export const POOLMESH_2 = "Poolmesh, 2 workers";
+/** A manager that is embedded in the caller's process. */
+export const POOLMESH = "Poolmesh embedded, 1 worker";
+export const POOLMESH_2 = "Poolmesh embedded, 2 workers";
+/** What most programs use: a Client, and managers that are services of their own. */
 export const CLIENT = "Poolmesh Client, 1 manager";
 export const CLIENT_2 = "Poolmesh Client, 2 managers";
 export const BARE = "bare loop, 1 worker";
@@ -23,10 +25,10 @@ const base = { over: "nats", workers: 1, slots: SLOTS, work: "echo" } as const;
 
 /** BullMQ's two ways share processes: {@link BULLMQ_BULK} is the same fleet. */
 export const ECHO_FLEETS: readonly FleetSpec[] = [
-  { ...base, name: POOLMESH, arm: "poolmesh" },
-  { ...base, name: POOLMESH_2, arm: "poolmesh", workers: 2 },
   { ...base, name: CLIENT, arm: "client", managers: 1 },
   { ...base, name: CLIENT_2, arm: "client", managers: 2 },
+  { ...base, name: POOLMESH, arm: "poolmesh" },
+  { ...base, name: POOLMESH_2, arm: "poolmesh", workers: 2 },
   { ...base, name: BARE, arm: "bare" },
   { ...base, name: BARE_2, arm: "bare", workers: 2 },
   { ...base, name: BARE_HEADERS, arm: "bare-headers" },

@@ -8,6 +8,7 @@ import {
   BARE,
   BULLMQ,
   CLIENT,
+  CLIENT_2,
   ECHO_FLEETS,
   MOLECULER,
   NESTJS,
@@ -16,12 +17,13 @@ import {
   REQUEST,
 } from "./echo-fleets.js";
 
-const ARMS = [BARE, CLIENT, POOLMESH, REQUEST, MOLECULER, NESTJS, BULLMQ];
+const ARMS = [CLIENT, CLIENT_2, POOLMESH, BARE, REQUEST, MOLECULER, NESTJS, BULLMQ];
 const QUANTILES = { p50: 0.5, p99: 0.99 } as const;
 const CONDITIONS = Object.keys(QUANTILES);
 /** With this many in flight an arm shows what it can bear. */
 const FULL_WINDOW = 128;
 const LOAD = 0.5;
+const EQUAL_TEXT = " All arms serve the same random arrivals a second; BullMQ cannot bear them.";
 
 /** The row. */
 export const latency: Row = {
@@ -48,20 +50,48 @@ async function measure(run: Run, fleets: readonly Fleet[]) {
   });
   run.say("half load");
   await run.interleaved(fleets, async (fleet, round) => measureLoaded(run, fleet, round, loaded, rates));
+  run.say("one rate for all");
+  const equal = await measureEqual(run, fleets);
   const one = toComparison("2-latency", "Latency with one job in flight", alone, "");
+  const same = toComparison("2-equal-load", `Latency at half of the load that ${REQUEST} can bear`, equal, EQUAL_TEXT);
   return {
-    comparisons: [one, toComparison("2-half-load", "Latency at half load", loaded, rateText(rates))],
-    targets: run.extent.quick ? [] : toTargets(one),
+    comparisons: [one, toComparison("2-half-load", "Latency at half load", loaded, rateText(rates)), same],
+    targets: run.extent.quick ? [] : toTargets(one, same),
   };
 }
 
 async function measureLoaded(run: Run, fleet: Fleet, round: number, loaded: Samples, rates: Samples): Promise<void> {
-  const { caller, name } = fleet;
-  const full = await caller.ask("closed", { bytes: PAYLOAD_BYTES, window: FULL_WINDOW, ms: run.pick(50, 400) });
-  const perSecond = (full.jobs / full.ms) * 1_000 * LOAD;
-  const ms = run.pick(50, 1_500);
-  rates.add(name, "rate", perSecond);
-  addQuantiles(loaded, name, await caller.ask("open", { bytes: PAYLOAD_BYTES, perSecond, ms, seed: round + 1 }));
+  const perSecond = await halfLoadOf(run, fleet);
+  rates.add(fleet.name, "rate", perSecond);
+  addQuantiles(loaded, fleet.name, await latenciesAt(run, fleet, perSecond, round));
+}
+
+/** All arms at the same rate; one that cannot bear it is left out. */
+async function measureEqual(run: Run, fleets: readonly Fleet[]): Promise<Samples> {
+  const equal = new Samples();
+  const able = fleets.filter(({ name }) => name !== BULLMQ);
+  const request = able.find(({ name }) => name === REQUEST) as Fleet;
+  let perSecond = 0;
+  let ratedRound = -1;
+  await run.interleaved(able, async (fleet, round) => {
+    if (round !== ratedRound) perSecond = await halfLoadOf(run, request);
+    ratedRound = round;
+    addQuantiles(equal, fleet.name, await latenciesAt(run, fleet, perSecond, round));
+  });
+  return equal;
+}
+
+async function halfLoadOf(run: Run, { caller }: Fleet): Promise<number> {
+  const { jobs, ms } = await caller.ask("closed", {
+    bytes: PAYLOAD_BYTES,
+    window: FULL_WINDOW,
+    ms: run.pick(50, 400),
+  });
+  return (jobs / ms) * 1_000 * LOAD;
+}
+
+function latenciesAt(run: Run, { caller }: Fleet, perSecond: number, round: number): Promise<number[]> {
+  return caller.ask("open", { bytes: PAYLOAD_BYTES, perSecond, ms: run.pick(50, 1_500), seed: round + 1 });
 }
 
 function addQuantiles(samples: Samples, arm: string, latenciesMs: readonly number[]): void {
@@ -92,7 +122,11 @@ function rateText(rates: Samples): string {
   );
 }
 
-function toTargets(one: Comparison): Target[] {
-  const p50 = ratio(figureOf(one, POOLMESH, "p50"), figureOf(one, REQUEST, "p50"));
-  return [atMost("Poolmesh ÷ request(), p50, one in flight", p50, 1.15)];
+function toTargets(one: Comparison, same: Comparison): Target[] {
+  const versus = (comparison: Comparison, arm: string, quantile: string) =>
+    ratio(figureOf(comparison, arm, quantile), figureOf(comparison, REQUEST, quantile));
+  return [
+    atMost(`${POOLMESH} ÷ request(), p50, one in flight`, versus(one, POOLMESH, "p50"), 1.15),
+    ...[CLIENT, POOLMESH].map((arm) => atMost(`${arm} ÷ request(), p99, one rate`, versus(same, arm, "p99"), 1.2)),
+  ];
 }

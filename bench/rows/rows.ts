@@ -6,7 +6,12 @@ import { death } from "./death.js";
 import { doors } from "./doors.js";
 import { freshness } from "./freshness.js";
 import { latency } from "./latency.js";
+import { many } from "./many.js";
 import { throughput } from "./throughput.js";
 import { waiting } from "./waiting.js";
+import { wakes } from "./wakes.js";
 
-export const ROWS: readonly Row[] = [throughput, latency, waiting, doors, freshness, death, cost, computing];
+export const ROWS: readonly Row[] = [
+  ...[throughput, latency, waiting, doors, freshness],
+  ...[death, cost, computing, many, wakes],
+];

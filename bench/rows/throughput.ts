@@ -101,7 +101,7 @@ function toRates(rates: Samples, windows: readonly number[]): Comparison {
     against: BARE,
     doesNotShow:
       "Jobs that do something: with work of a millisecond or more all arms are limited by the work. A Client's jobs go " +
-      "over a manager that is a service of its own; else the manager is embedded in the caller. The bare loop has " +
+      "over managers that are services of their own; an embedded manager is in the caller's process. The bare loop has " +
       "no timeout and no errors, knows no busy workers, and loses jobs silently. With headers as long as Poolmesh's, " +
       "which it does not read, it shows the least that such headers cost. BullMQ stores every job, " +
       "which the others do not; its Redis runs without persistence. Moleculer, NestJS and BullMQ carry JSON.",

@@ -51,8 +51,8 @@ const DEFAULTS: Required<PortLimits> = {
   closeMs: 500,
 };
 
-/** How often Node looks for HTTP/1.1 requests whose time is over, in milliseconds. */
-const HEADERS_LOOK_MS = 1_000;
+/** How often Node looks for HTTP/1.1 requests whose time is over, in milliseconds: one may last so much longer. It wakes an idle process. */
+const HEADERS_LOOK_MS = 5_000;
 const TOO_LATE = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
 const KEEP_ALIVE_MS = 65_000;
 const TCP_PROBE_MS = 30_000;

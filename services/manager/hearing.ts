@@ -42,6 +42,8 @@ export interface HearingParts {
   readonly known: (name: string) => Pool | undefined;
   /** A pool that a worker has sent a heartbeat for; undefined when there is no room for one more. */
   readonly heardOf: (name: string) => Pool | undefined;
+  /** A heartbeat has come: what is due at about this time may be done now. */
+  readonly onWake: () => void;
   /** A pool to submit to. @throws PoolError */
   readonly get: (name: string) => Pool;
 }
@@ -107,6 +109,7 @@ export class Hearing {
     if (known === undefined) return;
     known.lastUsedAtMs = nowMs;
     known.list.onHeartbeat(decoded.beat, nowMs);
+    this.#parts.onWake();
   }
 
   #onCancel(msg: Msg): void {

@@ -126,6 +126,7 @@ export class Pools extends Lifecycle {
       unsettled: this.#unsettled,
       known: (name) => this.#pools.get(name),
       heardOf: (name) => this.#pools.get(name) ?? (this.#makeRoom() ? this.#add(name) : undefined),
+      onWake: () => this.#ticker.onWake(),
       get: (name) => this.get(name),
     });
     if (!options.durable) return;

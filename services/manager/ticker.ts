@@ -12,6 +12,8 @@ import type { Pool } from "./pool/pool.js";
 
 const TICK_MS = 10;
 const SECOND_MS = 1_000;
+/** While no job is live, the second's work is done as soon as something else wakes the process around its time, so that it needs no wake of its own. */
+const SECOND_SLACK_MS = 100;
 /** The fast ticker goes on for so many ticks without a job, so that one job after another does not make a timer each. */
 const IDLE_TICKS = 100;
 /** A tick that comes later than this ends a stall, while jobs are live and while none is, in milliseconds. */
@@ -38,6 +40,7 @@ export class Ticker {
   readonly #stall: StallDetector;
   #fast: Timer | undefined;
   #slow: Timer | undefined;
+  #lastSecondAtMs = 0;
   #idleTicks = 0;
   /** A pool has become busy or idle since the last tick. */
   #changed = false;
@@ -56,9 +59,15 @@ export class Ticker {
   }
 
   start(): void {
-    const { runtime } = this.#parts.bus;
-    this.#stall.expect(runtime.now(), SECOND_MS, IDLE_TOLERANCE_MS);
-    this.#slow = runtime.every(SECOND_MS, () => this.#onSecond());
+    const nowMs = this.#parts.bus.runtime.now();
+    this.#stall.expect(nowMs, SECOND_MS, IDLE_TOLERANCE_MS);
+    this.#awaitSecond(nowMs);
+  }
+
+  /** A heartbeat has woken the process. */
+  onWake(): void {
+    const nowMs = this.#parts.bus.runtime.now();
+    if (this.#slow !== undefined && nowMs - this.#lastSecondAtMs >= SECOND_MS - SECOND_SLACK_MS) this.#onSecond(nowMs);
   }
 
   /** A pool has its first live job, or has none any more. */
@@ -80,6 +89,7 @@ export class Ticker {
     const { runtime } = this.#parts.bus;
     runtime.cancel(this.#fast);
     runtime.cancel(this.#slow);
+    this.#slow = undefined;
   }
 
   #onTick(): void {
@@ -110,8 +120,16 @@ export class Ticker {
     pool.dispatcher.probeBare();
   }
 
-  #onSecond(): void {
-    const nowMs = this.#parts.bus.runtime.now();
+  #awaitSecond(nowMs: number): void {
+    const { runtime } = this.#parts.bus;
+    runtime.cancel(this.#slow);
+    this.#lastSecondAtMs = nowMs;
+    const waitMs = this.#fast === undefined ? SECOND_MS + SECOND_SLACK_MS : SECOND_MS;
+    this.#slow = runtime.after(waitMs, () => this.#onSecond(runtime.now()));
+  }
+
+  #onSecond(nowMs: number): void {
+    this.#awaitSecond(nowMs);
     if (this.#fast === undefined) this.#checkStall(nowMs);
     for (const pool of this.#parts.pools()) {
       pool.timeouts.checkLate(nowMs);

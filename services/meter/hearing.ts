@@ -20,14 +20,24 @@ export class Ears implements ControlLine {
   readonly #listener: Listener;
   readonly #liveness: Liveness;
   readonly #prober: Prober;
+  readonly #stopListening: () => void;
 
-  /** @param pools the pools to hear; undefined for all */
-  constructor(bus: Bus, subjects: Subjects, state: MeterState, pools: readonly string[] | undefined) {
+  /**
+   * @param pools the pools to hear; undefined for all
+   * @param onMessage called when a heartbeat has come
+   */
+  constructor(
+    bus: Bus,
+    subjects: Subjects,
+    state: MeterState,
+    pools: readonly string[] | undefined,
+    onMessage: (nowMs: number) => void,
+  ) {
     this.bus = bus;
     this.subjects = subjects;
     this.inbox = new Inbox(bus);
     const { view, tally, freshness, nowMs } = state;
-    this.#listener = new Listener({ bus, subjects, pools, view, tally, nowMs });
+    this.#listener = new Listener({ bus, subjects, pools, view, tally, nowMs, onMessage });
     this.#prober = new Prober({ bus, inbox: this.inbox, subjects, view, tally, nowMs });
     this.#liveness = new Liveness({
       bus,
@@ -37,7 +47,9 @@ export class Ears implements ControlLine {
       freshness,
       nowMs,
       onFreshness: () => state.changes.everythingChanged(),
+      isWatched: () => state.changes.isWatched,
     });
+    this.#stopListening = state.changes.onWatched(() => this.check());
   }
 
   /** Resolves when the broker has the subscriptions and has answered. */
@@ -46,7 +58,13 @@ export class Ears implements ControlLine {
     await this.#liveness.start();
   }
 
+  /** Judges silence now. */
+  check(): void {
+    this.#liveness.check();
+  }
+
   stop(): void {
+    this.#stopListening();
     this.#liveness.stop();
     this.#listener.stop();
     this.#prober.stop();

@@ -27,6 +27,8 @@ export interface ListenerParts {
   readonly view: View;
   readonly tally: Tally;
   readonly nowMs: () => number;
+  /** Called after each message. */
+  readonly onMessage: (nowMs: number) => void;
 }
 
 /** Hears the heartbeats of workers and managers. */
@@ -75,12 +77,9 @@ export class Listener {
     const { view, tally } = this.#parts;
     const nowMs = this.#hear();
     const decoded = decodeHeartbeat(rawHeartbeat(msg, this.#parts.subjects));
-    if (!decoded.ok) {
-      countOne(tally.workerBeats, decoded.kind);
-      return;
-    }
-    countOne(tally.workerBeats, view.observe(decoded.beat, nowMs));
-    if (nowMs - this.#connectedMs < ROLL_CALL_WINDOW_MS) this.#callRoll(decoded.beat.pool);
+    countOne(tally.workerBeats, decoded.ok ? view.observe(decoded.beat, nowMs) : decoded.kind);
+    if (decoded.ok && nowMs - this.#connectedMs < ROLL_CALL_WINDOW_MS) this.#callRoll(decoded.beat.pool);
+    this.#parts.onMessage(nowMs);
   }
 
   #onManager(msg: Msg): void {
@@ -88,6 +87,7 @@ export class Listener {
     const nowMs = this.#hear();
     const decoded = decodeManagerHeartbeat(rawHeartbeat(msg, this.#parts.subjects));
     countOne(tally.managerBeats, decoded.ok ? view.observeManager(decoded.beat, nowMs) : decoded.kind);
+    this.#parts.onMessage(nowMs);
   }
 
   #hear(): number {

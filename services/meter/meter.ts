@@ -72,7 +72,7 @@ export class Meter extends Lifecycle {
     this.#subjects = new Subjects(options.prefix);
     for (const pool of options.pools ?? []) checkName("pool", pool);
     this.#state = new MeterState(options);
-    this.#clock = new ClockWork(this.#state);
+    this.#clock = new ClockWork(this.#state, () => this.#ears?.check());
     this.#control = new WorkerControl({
       enabled: options.control ?? false,
       line: () => this.#ears,
@@ -104,7 +104,9 @@ export class Meter extends Lifecycle {
     const bus = this.#sharedBus ?? (await this.#connect());
     this.#abandon.signal.throwIfAborted();
     void bus.closed.then((error) => error !== undefined && this.fail(error));
-    this.#ears = new Ears(bus, this.#subjects, this.#state, this.#options.pools);
+    this.#ears = new Ears(bus, this.#subjects, this.#state, this.#options.pools, (nowMs) =>
+      this.#clock.onMessage(nowMs),
+    );
     await this.#ears.start();
     this.#abandon.signal.throwIfAborted();
     this.#serviceApi = new ServiceApi({

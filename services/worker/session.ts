@@ -96,6 +96,7 @@ export class Session {
       figures: () => this.#figures(),
       onSent: () => {
         this.#ticker.resetLag();
+        this.#ticker.onHeartbeat();
         this.#kept.sweep(runtime.now());
       },
     });

@@ -11,8 +11,11 @@ import { delay, StallDetector, type Timer } from "../../mesh/link/runtime.js";
 /** How often the event loop shows that it runs, and how late is a stall, in milliseconds. */
 export const LOOP_TICK_MS = 50;
 export const STALL_MS = 100;
-/** The same while no job has run for a while: an offer that is older than the gap in between is refused by its lease. */
-export const IDLE_LOOP_TICK_MS = 500;
+/**
+ * The same while no job has run for a while: an offer that is older than the gap in between is refused by its lease.
+ * A bit more than half of a heartbeat's interval: with a heartbeat as every second tick, the process is woken twice a second.
+ */
+export const IDLE_LOOP_TICK_MS = 550;
 /** How often running jobs are checked, in milliseconds; the ticker ends after so many checks without a job. */
 const CHECK_MS = 10;
 const IDLE_CHECKS = 50;
@@ -63,6 +66,13 @@ export class Ticker {
     if (this.#checks !== undefined) return;
     this.#checks = this.#parts.bus.runtime.every(CHECK_MS, () => this.#onCheck());
     if (this.#loop !== undefined) this.#watchLoop(LOOP_TICK_MS);
+  }
+
+  /** A heartbeat leaves: while no job runs it is a sign of life too, and the next tick is counted from here. */
+  onHeartbeat(): void {
+    if (this.#loop === undefined || this.#checks !== undefined) return;
+    this.#onLoopTick();
+    this.#watchLoop(IDLE_LOOP_TICK_MS);
   }
 
   /** The longest lag of the event loop since resetLag(), in milliseconds. */

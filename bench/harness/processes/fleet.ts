@@ -32,12 +32,22 @@ export interface CpuUs {
   readonly broker: number;
 }
 
+/** Where a fleet's jobs go. */
+export interface FleetPlace {
+  /** Its pool, subject or queue. */
+  readonly group: string;
+  /** URLs of NATS brokers. */
+  readonly servers: readonly string[];
+  /** Where its managers serve HTTP. */
+  readonly managerUrls: readonly string[];
+  readonly brokerPids: readonly number[];
+}
+
 let started = 0;
 
 export class Fleet {
   readonly #workers: Agent<WorkerAgent>[];
   readonly #managers: Agent<ManagerAgent>[];
-  readonly #brokerPids: readonly number[];
 
   static async start(servers: Servers, spec: FleetSpec): Promise<Fleet> {
     const redis = spec.over === "redis" ? await servers.redis() : undefined;
@@ -61,10 +71,11 @@ export class Fleet {
         return worker;
       }),
     );
+    const managerUrls: string[] = [];
     const managers = await Promise.all(
       Array.from({ length: spec.managers ?? 0 }, async () => {
         const manager = await Agent.start<ManagerAgent>("manager");
-        await manager.ask("start", nats?.urls ?? []);
+        managerUrls.push(await manager.ask("start", nats?.urls ?? [], { pools: [group] }));
         return manager;
       }),
     );
@@ -72,24 +83,36 @@ export class Fleet {
     await caller.ask("start", spec.arm, setup(0)).catch((error: Error) => {
       throw new Error(`${spec.name}: ${error.message}`);
     });
-    return new Fleet(spec.name, caller, { workers, managers }, pids);
+    return new Fleet(
+      spec.name,
+      caller,
+      { workers, managers },
+      {
+        ...{ group, servers: nats?.urls ?? [] },
+        ...{ managerUrls, brokerPids: pids },
+      },
+    );
   }
 
   private constructor(
     readonly name: string,
     readonly caller: Agent<CallerAgent>,
     { workers, managers }: { readonly workers: Agent<WorkerAgent>[]; readonly managers: Agent<ManagerAgent>[] },
-    brokerPids: readonly number[],
+    readonly place: FleetPlace,
   ) {
     this.#workers = workers;
     this.#managers = managers;
-    this.#brokerPids = brokerPids;
+  }
+
+  /** Processes, for what the system knows of them. */
+  get pids(): { readonly workers: readonly number[]; readonly managers: readonly number[] } {
+    return { workers: this.#workers.map(({ pid }) => pid), managers: this.#managers.map(({ pid }) => pid) };
   }
 
   async cpuUs(): Promise<CpuUs> {
     const each = await Promise.all(this.#workers.map((worker) => worker.ask("cpuUs")));
     const managers = await Promise.all(this.#managers.map((manager) => manager.ask("cpuUs")));
-    return { workers: sum(each), managers: sum(managers), broker: sum(this.#brokerPids.map(cpuUsOf)) };
+    return { workers: sum(each), managers: sum(managers), broker: sum(this.place.brokerPids.map(cpuUsOf)) };
   }
 
   /** The timed jobs of all workers, in the order of their start. */

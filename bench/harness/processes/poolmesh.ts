@@ -20,6 +20,7 @@ export const { Client, Manager, Worker } = await load<typeof import("../../../di
 export const { Cluster } = await load<typeof import("../../../dist/broker/cluster.js")>("broker/cluster.js");
 export const { findServer } = await load<typeof import("../../../dist/broker/find.js")>("broker/find.js");
 
+export type Client = import("../../../dist/index.js").Client;
 export type Manager = import("../../../dist/index.js").Manager;
 export type Worker = import("../../../dist/index.js").Worker;
 export type Cluster = import("../../../dist/broker/cluster.js").Cluster;

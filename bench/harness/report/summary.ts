@@ -18,26 +18,40 @@ interface Line {
   readonly beside?: string;
 }
 
-const COLUMNS = ["Poolmesh", "NATS queue group", "Moleculer", "NestJS", "BullMQ"];
+const COLUMNS = ["Poolmesh Client", "Poolmesh embedded", "NATS queue group", "Moleculer", "NestJS", "BullMQ"];
+
+const ECHOES = [
+  ...["Poolmesh Client, 1 manager", "Poolmesh embedded, 1 worker"],
+  ...["nats.js request()", "Moleculer", "NestJS", "BullMQ add and wait"],
+];
 
 const LINES: readonly Line[] = [
   {
     what: "empty jobs a second, 128 in flight",
     comparison: "1-throughput",
     condition: "window 128",
-    arms: ["Poolmesh, 1 worker", "nats.js request()", "Moleculer", "NestJS", "BullMQ add and wait"],
+    arms: ECHOES,
+  },
+  {
+    what: "lines a second through `poolmesh map`",
+    comparison: "9-many",
+    condition: "jobs/s",
+    arms: ["poolmesh map, 1 manager"],
   },
   {
     what: "one empty job alone, p50, µs",
     comparison: "2-latency",
     condition: "p50",
-    arms: ["Poolmesh, 1 worker", "nats.js request()", "Moleculer", "NestJS", "BullMQ add and wait"],
+    arms: ECHOES,
   },
   {
     what: "wait for a slot at 85 % load, p99, ms",
     comparison: "3-waiting-one-85",
     condition: "p99",
-    arms: ["Poolmesh", "plain queue group", "Moleculer", undefined, "BullMQ add and wait"],
+    arms: [
+      ...["Poolmesh Client, 1 manager", "Poolmesh embedded"],
+      ...["plain queue group", "Moleculer", undefined, "BullMQ add and wait"],
+    ],
     beside: "ideal central queue",
   },
   {
@@ -45,11 +59,8 @@ const LINES: readonly Line[] = [
     comparison: "6-death",
     condition: "kill -9 of the worker → outcome at the caller",
     arms: [
-      "Poolmesh, measured",
-      undefined,
-      "Moleculer, by its heartbeatTimeout",
-      undefined,
-      "BullMQ, by its stalledInterval",
+      ...["Poolmesh Client, 1 manager, measured", "Poolmesh embedded, measured"],
+      ...[undefined, "Moleculer, by its heartbeatTimeout", undefined, "BullMQ, by its stalledInterval"],
     ],
     none: "at their own timeout",
   },
@@ -76,7 +87,11 @@ export function withSummary(text: string, table: string): string {
 function cells(line: Line, comparison: Comparison): string[] {
   const { what, arms, beside, none = "–" } = line;
   const name = beside === undefined ? what : `${what} (${beside}: ${median(comparison, beside, line.condition)})`;
-  return [name, ...arms.map((arm) => (arm === undefined ? none : median(comparison, arm, line.condition)))];
+  return [name, ...COLUMNS.map((_, i) => medianOr(none, comparison, arms[i], line.condition))];
+}
+
+function medianOr(none: string, comparison: Comparison, arm: string | undefined, condition: string): string {
+  return arm === undefined ? none : median(comparison, arm, condition);
 }
 
 function median({ series, conditions }: Comparison, arm: string, condition: string): string {

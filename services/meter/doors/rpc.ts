@@ -1,9 +1,13 @@
 /** The meter's RPCs. Each call is passed to the part that answers it. Nothing is decided here. */
 import type { DescService } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
-import { ExternalScaler } from "../../../gen/externalscaler/externalscaler_pb.js";
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import {
+  ExternalScaler,
+  type GetMetricsRequest,
+  type ScaledObjectRef,
+} from "../../../gen/externalscaler/externalscaler_pb.js";
 import { DurableService } from "../../../gen/poolmesh/v1/durable_pb.js";
-import { MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
+import { type GetCapacityRequest, type ListWorkersRequest, MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
 import { Capacity } from "../../../gen/relay/relay_pb.js";
 import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
 import { callerOf } from "../../../mesh/auth/gate.js";
@@ -30,10 +34,18 @@ export interface MeterDoors {
 /** Registers them. */
 export function meterRoutes(router: ConnectRouter, { state, clock, control, lane }: MeterDoors): void {
   const streams = new Streams(state);
+  const glance = <A extends readonly unknown[], R>(answer: (...args: A) => R): ((...args: A) => R) => {
+    return (...args) => {
+      state.changes.glance();
+      return answer(...args);
+    };
+  };
   router.service(MeterService, {
-    getCapacity: (request) => getCapacity(state, request),
+    getCapacity: glance((request: GetCapacityRequest) => getCapacity(state, request)),
     watchCapacity: (request, context) => streams.watchCapacity(request, context),
-    listWorkers: (request, context) => listWorkers(state, request, callerOf(context)),
+    listWorkers: glance((request: ListWorkersRequest, context: HandlerContext) =>
+      listWorkers(state, request, callerOf(context)),
+    ),
     watchWorkers: (request, context) => streams.watchWorkers(request, context),
     getHistory: (request) => getHistory(state, clock, request),
     getJobStats: (request, context) => getJobStats(state, request, callerOf(context)),
@@ -44,9 +56,9 @@ export function meterRoutes(router: ConnectRouter, { state, clock, control, lane
   router.service(WorkerStatus, { onStatus: (_, context) => onStatus(state, context) });
   router.service(Capacity, { onStatus: (_, context) => onRelayStatus(state, context) });
   router.service(ExternalScaler, {
-    isActive: (request) => isActive(state, request),
+    isActive: glance((request: ScaledObjectRef) => isActive(state, request)),
     streamIsActive: (request, context) => streamIsActive(state, request, context),
     getMetricSpec: (request) => getMetricSpec(state, request),
-    getMetrics: (request) => getMetrics(state, request),
+    getMetrics: glance((request: GetMetricsRequest) => getMetrics(state, request)),
   });
 }

@@ -6,6 +6,9 @@
  * it ends no worker is judged, and after a second without its end the meter is stale.
  * So a meter that was cut off, suspended or slow shows old values as old, and not
  * workers as LOST. Afterwards every worker has three of its intervals to be heard.
+ *
+ * It checks ten times a second while somebody watches, a worker is quiet or the
+ * broker is in doubt. Else it checks when it is told to, which is once a second.
  */
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Listener } from "../listener.js";
@@ -13,7 +16,7 @@ import type { Prober } from "../prober.js";
 import type { View } from "../streams/view.js";
 import type { Freshness } from "./freshness.js";
 
-/** The time between two checks, in milliseconds. */
+/** The time between two checks while there is a reason to hurry, in milliseconds. */
 const LOOK_MS = 100;
 /** After this long without any message, a round trip to the broker comes before any judgement, in milliseconds. */
 const CHECK_LINK_AFTER_MS = 200;
@@ -31,6 +34,8 @@ export interface LivenessParts {
   readonly nowMs: () => number;
   /** Called when the meter becomes stale or fresh. */
   readonly onFreshness: () => void;
+  /** Whether somebody waits for changes now. */
+  readonly isWatched: () => boolean;
 }
 
 /** Judges silence. */
@@ -38,6 +43,7 @@ export class Liveness {
   readonly #parts: LivenessParts;
   readonly #off: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #running = false;
   #linkMs = Number.NEGATIVE_INFINITY;
   #checking = false;
 
@@ -52,12 +58,19 @@ export class Liveness {
       bus.on("disconnect", () => this.#lose(nowMs())),
       bus.on("reconnect", () => void this.#onReconnect()),
     );
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#running = true;
+    this.#lookSoon();
     await this.#onReconnect();
   }
 
+  /** Checks now, if there is no check under way that hurries. */
+  check(): void {
+    if (this.#running && this.#timer === undefined) this.#look();
+  }
+
   stop(): void {
-    clearInterval(this.#timer);
+    this.#running = false;
+    clearTimeout(this.#timer);
     this.#timer = undefined;
     for (const off of this.#off) off();
     this.#off.length = 0;
@@ -69,21 +82,33 @@ export class Liveness {
     await this.#checkLink();
   }
 
+  #lookSoon(): void {
+    this.#timer ??= setTimeout(() => this.#look(), LOOK_MS);
+  }
+
   #look(): void {
+    this.#timer = undefined;
+    if (!this.#judge() || this.#parts.isWatched()) this.#lookSoon();
+  }
+
+  /** Judges every worker, if the broker is heard. Says whether all is well. */
+  #judge(): boolean {
     const { bus, listener, view, prober, nowMs } = this.#parts;
     const now = nowMs();
-    if (!bus.connected) return;
+    if (!bus.connected) return false;
     const heardMs = Math.max(listener.heardMs, this.#linkMs);
     if (now - heardMs > CHECK_LINK_AFTER_MS) {
       if (now - heardMs > STALE_AFTER_MS) this.#lose(heardMs);
       void this.#checkLink();
-      return;
+      return false;
     }
     if (this.#parts.freshness.stale) {
       void this.#checkLink();
-      return;
+      return false;
     }
-    prober.check(view.sweep(now), now);
+    const quiet = view.sweep(now);
+    prober.check(quiet, now);
+    return quiet.length === 0;
   }
 
   async #checkLink(): Promise<void> {
@@ -91,7 +116,7 @@ export class Liveness {
     this.#checking = true;
     const ok = await this.#parts.bus.flush(ROUND_TRIP_LIMIT_MS);
     this.#checking = false;
-    if (!ok || this.#timer === undefined) return;
+    if (!ok || !this.#running) return;
     this.#linkMs = this.#parts.nowMs();
     if (!this.#parts.freshness.regain()) return;
     this.#parts.view.forgiveSilence(this.#linkMs);

@@ -23,6 +23,8 @@ export interface ChangesOptions {
   readonly nowMs?: () => number;
 }
 
+/** Who has asked once may ask again within this, in milliseconds. */
+const GLANCE_MS = 5_000;
 /** The longest tick, however many readers there are, in milliseconds. */
 const MAX_TICK_MS = 500;
 
@@ -49,10 +51,14 @@ export class Changes implements ViewEvents {
   readonly #lookMs: number;
   readonly #pools = new Map<string, Audiences>();
   readonly #listeners = new Set<() => void>();
+  readonly #watchedListeners = new Set<() => void>();
+  #started = false;
+  /** Only while there are readers. */
   #look: NodeJS.Timeout | undefined;
   #tick: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #tickedMs = Number.NEGATIVE_INFINITY;
+  #glancedMs = Number.NEGATIVE_INFINITY;
   /** CPU time that the last tick took, with all that its readers did. */
   #fanOutMs = 0;
 
@@ -74,22 +80,48 @@ export class Changes implements ViewEvents {
     return count;
   }
 
+  /** Whether somebody waits for changes now, or has asked for values a moment ago. */
+  get isWatched(): boolean {
+    return this.#hasListeners || this.nowMs() - this.#glancedMs < GLANCE_MS;
+  }
+
+  /** Somebody asks for the values of now, once. */
+  glance(): void {
+    const wasWatched = this.isWatched;
+    this.#glancedMs = this.nowMs();
+    if (!wasWatched) this.#tellWatched();
+  }
+
+  get #hasListeners(): boolean {
+    return this.#pools.size > 0 || this.#listeners.size > 0;
+  }
+
   start(): void {
-    this.#look ??= setInterval(() => this.#lookAround(), this.#lookMs);
+    this.#started = true;
+    this.#followReaders();
   }
 
   stop(): void {
-    clearInterval(this.#look);
+    this.#started = false;
     clearTimeout(this.#tick);
     clearImmediate(this.#immediate);
+    clearInterval(this.#look);
     this.#look = undefined;
     this.#tick = undefined;
     this.#immediate = undefined;
   }
 
+  /** Calls `listener` when somebody begins to watch while nobody did; returns the function that stops it. */
+  onWatched(listener: () => void): () => void {
+    this.#watchedListeners.add(listener);
+    return () => this.#watchedListeners.delete(listener);
+  }
+
   /** Calls `listener` at every tick in which something changed; returns the function that stops it. */
   onTick(listener: () => void): () => void {
+    const wasWatched = this.isWatched;
     this.#listeners.add(listener);
+    if (!wasWatched) this.#tellWatched();
     return () => this.#listeners.delete(listener);
   }
 
@@ -137,6 +169,7 @@ export class Changes implements ViewEvents {
     signal: AbortSignal,
   ): Subscription<V, T> {
     signal.throwIfAborted();
+    const wasWatched = this.isWatched;
     const key = `${kind} ${JSON.stringify(Object.entries(filter.labels).sort())}`;
     const pool = this.#pools.get(filter.pool) ?? new Map<string, Audience>();
     this.#pools.set(filter.pool, pool);
@@ -150,7 +183,23 @@ export class Changes implements ViewEvents {
     };
     const reader = new Reader<V>(topic.feed, pace, host, signal);
     audience.readers.add(reader as Reader<unknown>);
+    this.#followReaders();
+    if (!wasWatched) this.#tellWatched();
     return { reader, topic };
+  }
+
+  #tellWatched(): void {
+    for (const listener of this.#watchedListeners) listener();
+  }
+
+  /** Nobody's keep-alive is due while there is no reader. */
+  #followReaders(): void {
+    if (this.#started && this.#pools.size > 0) {
+      this.#look ??= setInterval(() => this.#lookAround(), this.#lookMs);
+      return;
+    }
+    clearInterval(this.#look);
+    this.#look = undefined;
   }
 
   #leave(poolName: string, audience: Audience, reader: Reader<unknown>): void {
@@ -158,6 +207,7 @@ export class Changes implements ViewEvents {
     const pool = this.#pools.get(poolName);
     if (audience.readers.size === 0) pool?.delete(audience.key);
     if (pool?.size === 0) this.#pools.delete(poolName);
+    this.#followReaders();
   }
 
   *#audiences(): IterableIterator<Audience> {
@@ -175,8 +225,8 @@ export class Changes implements ViewEvents {
    * longer, so that at most half the time goes into telling.
    */
   #schedule(): void {
-    if (this.#tick !== undefined || this.#immediate !== undefined || this.#look === undefined) return;
-    if (this.#pools.size === 0 && this.#listeners.size === 0) return;
+    if (this.#tick !== undefined || this.#immediate !== undefined || !this.#started) return;
+    if (!this.#hasListeners) return;
     const tickMs = Math.min(MAX_TICK_MS, Math.max(this.#coalesceMs, 2 * this.#fanOutMs));
     const waitMs = this.#tickedMs + tickMs - this.nowMs();
     if (waitMs > 0) this.#tick = setTimeout(() => this.#run(), Math.ceil(waitMs));

@@ -7,6 +7,7 @@
 
 import { PoolError } from "../../../mesh/errors.js";
 import type { HandlerOutcome } from "../handlers/runner.js";
+import { KeptBytes } from "./kept-bytes.js";
 import { type Addressee, jobKey } from "./running-job.js";
 
 export const KEPT_LIMIT = 4_096;
@@ -65,7 +66,7 @@ export class Results {
   find(order: Pick<Addressee, "id" | "nonce" | "attempt">, nowMs: number): KeptResult | undefined {
     this.sweep(nowMs);
     const seq = this.#store.find(jobKey(order.id, order.nonce), order.attempt);
-    return seq < this.#oldest ? undefined : this.#get(seq);
+    return seq < this.#oldest ? undefined : owned(this.#get(seq));
   }
 
   /** The kept results of any attempt of these submissions, by their keys, oldest first; of one attempt the last. */
@@ -75,7 +76,7 @@ export class Results {
     for (let seq = this.#oldest; seq <= this.#seq; seq += 1) {
       const kept = this.#get(seq);
       const key = jobKey(kept.id, kept.nonce);
-      if (keys.has(key) && this.#store.find(key, kept.attempt) === seq) found.push(kept);
+      if (keys.has(key) && this.#store.find(key, kept.attempt) === seq) found.push(owned(kept));
     }
     return found;
   }
@@ -99,7 +100,7 @@ export class Results {
     this.sweep(nowMs);
     const found: KeptResult[] = [];
     for (let seq = Math.max(this.#oldest, this.#confirmedSeq + 1); seq <= this.#seq; seq += 1)
-      found.push(this.#get(seq));
+      found.push(owned(this.#get(seq)));
     return found;
   }
 
@@ -109,7 +110,7 @@ export class Results {
     const found: KeptResult[] = [];
     for (let seq = this.#oldest; seq <= this.#seq; seq += 1) {
       const kept = this.#get(seq);
-      if (isMeant(kept.reply)) found.push(kept);
+      if (isMeant(kept.reply)) found.push(owned(kept));
     }
     return found;
   }
@@ -139,6 +140,12 @@ export class Results {
   }
 }
 
+/** With a payload of its own: that of the store is overwritten once the answer is released. */
+function owned(kept: KeptResult): KeptResult {
+  const { outcome } = kept;
+  return outcome.ok ? { ...kept, outcome: { ok: true, payload: outcome.payload.slice() } } : kept;
+}
+
 /** What was answered, and to whom. */
 export interface StoredResult extends Addressee {
   readonly reply: string;
@@ -154,8 +161,6 @@ interface Loose {
 /** One place: the key, which has at most 127 characters, then reply subject and payload when they fit. */
 const PLACE_BYTES = 256;
 const NO_PLACE = -1;
-/** A payload that is part of a buffer larger than itself by this much is copied, so as not to hold all of it. */
-const MAX_HELD_BESIDES = 64 * 2 ** 10;
 
 /**
  * The results of the jobs that finished last, by number and by name.
@@ -179,6 +184,8 @@ export class ResultStore {
   readonly #sizes: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #loose: (Loose | undefined)[];
+  /** The payloads of loose answers. */
+  readonly #kept = new KeptBytes();
 
   /** @param limit how many are stored; a power of two */
   constructor(limit: number) {
@@ -203,13 +210,16 @@ export class ResultStore {
   put(number: number, { id, nonce, attempt, reply }: Addressee, outcome: HandlerOutcome): void {
     const place = this.#placeOf(number);
     const key = jobKey(id, nonce);
-    if (number > this.#limit) this.#unlink(place);
+    if (number > this.#limit) {
+      this.#unlink(place);
+      this.#kept.release(number - this.#limit);
+    }
     this.#link(place, hashOf(key, attempt));
     this.#numbers[place] = number;
     this.#attempts[place] = attempt;
     this.#keyEnds[place] = key.length;
     this.#write(place, 0, key);
-    this.#putResult(place, key.length, reply ?? "", outcome);
+    this.#putResult(number, key.length, reply ?? "", outcome);
   }
 
   /** The number of the last answer under this key; 0 for none. */
@@ -220,7 +230,7 @@ export class ResultStore {
     return place === NO_PLACE ? 0 : (this.#numbers[place] as number);
   }
 
-  /** A stored answer that was not released. */
+  /** A stored answer that was not released; its payload may be valid until it is. */
   get(number: number): StoredResult {
     const place = this.#placeOf(number);
     const keyEnd = this.#keyEnds[place] as number;
@@ -239,9 +249,10 @@ export class ResultStore {
     return this.#sizes[this.#placeOf(number)] as number;
   }
 
-  /** Forgets an answer, but not that there was one. */
+  /** Forgets an answer, but not that there was one. Answers are forgotten in the order of their numbers. */
   release(number: number): void {
     const place = this.#placeOf(number);
+    this.#kept.release(number);
     this.#sizes[place] = 0;
     if (this.#loose[place] !== undefined) this.#loose[place] = undefined;
   }
@@ -281,12 +292,13 @@ export class ResultStore {
     return true;
   }
 
-  #putResult(place: number, keyEnd: number, reply: string, outcome: HandlerOutcome): void {
+  #putResult(number: number, keyEnd: number, reply: string, outcome: HandlerOutcome): void {
+    const place = this.#placeOf(number);
     const replyEnd = keyEnd + reply.length;
     const size = outcome.ok ? outcome.payload.length : 0;
     this.#sizes[place] = size;
     if (!outcome.ok || replyEnd + size > PLACE_BYTES || !this.#write(place, keyEnd, reply)) {
-      this.#loose[place] = { reply, answer: outcome.ok ? compact(outcome.payload) : outcome.error };
+      this.#loose[place] = { reply, answer: outcome.ok ? this.#kept.put(number, outcome.payload) : outcome.error };
       return;
     }
     if (this.#loose[place] !== undefined) this.#loose[place] = undefined;
@@ -314,10 +326,6 @@ export class ResultStore {
 
 function toEnding(answer: Uint8Array | PoolError): HandlerOutcome {
   return answer instanceof PoolError ? { ok: false, error: answer } : { ok: true, payload: answer };
-}
-
-function compact(payload: Uint8Array): Uint8Array {
-  return payload.buffer.byteLength - payload.length > MAX_HELD_BESIDES ? payload.slice() : payload;
 }
 
 /** FNV-1a over the key's characters and the attempt. */

@@ -4,10 +4,18 @@ import { test } from "node:test";
 import { run } from "../../support/process.js";
 
 const LIMIT_MS = 400_000;
-const ROWS = 8;
+const ROWS = 10;
 /** One arm of each kind; those on Redis are there where Redis is, and in CI. */
 const ARMS = [
-  ...["bare loop, 2 workers", "Poolmesh, 2 workers", "nats.js request()", "Moleculer", "NestJS"],
+  ...[
+    "bare loop, 2 workers",
+    "Poolmesh Client, 1 manager",
+    "Poolmesh Client, 2 managers",
+    "Poolmesh embedded, 2 workers",
+    "nats.js request()",
+    "Moleculer",
+    "NestJS",
+  ],
   ...[
     "ideal central queue",
     "plain queue group",
@@ -17,7 +25,8 @@ const ARMS = [
     "piscina alone",
     "Poolmesh, threads",
   ],
-  ...["Poolmesh, processes", "poolmesh up → first result"],
+  ...["Poolmesh, processes", "poolmesh up → first result", "Poolmesh Client, 1 manager, measured"],
+  ...["poolmesh map, 1 manager", "Poolmesh SubmitMany over Connect, 1 manager", "worker ", "manager ", "meter "],
 ];
 
 test("the benchmark's smoke runs every arm of every row and ends by itself", { timeout: LIMIT_MS }, async (t) => {

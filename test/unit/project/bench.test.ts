@@ -108,7 +108,8 @@ describe("benchmark summary", () => {
     conditions: ["p50", "p99"],
     series: [
       { arm: "ideal central queue", figures: [figure([0]), figure([10])] },
-      { arm: "Poolmesh", figures: [figure([1]), figure([11])] },
+      { arm: "Poolmesh embedded", figures: [figure([1]), figure([11])] },
+      { arm: "Poolmesh Client, 1 manager", figures: [figure([2]), figure([12])] },
       { arm: "plain queue group", figures: [figure([20]), figure([1_234])] },
     ],
   };
@@ -117,7 +118,10 @@ describe("benchmark summary", () => {
     const table = summaryTable({ rows: [{ row: 3, title: "", comparisons: [waiting], targets: [] }] });
     const lines = table.trim().split("\n");
     assert.equal(lines.length, 3);
-    assert.match(lines[2] as string, /^\| .*\(ideal central queue: 10\.0\) \| 11\.0 \| 1,234 \| – \| – \| – \|$/);
+    assert.match(
+      lines[2] as string,
+      /^\| .*\(ideal central queue: 10\.0\) \| 12\.0 \| 11\.0 \| 1,234 \| – \| – \| – \|$/,
+    );
   });
 
   test("it goes between the markers, and nowhere else", () => {
