@@ -5,7 +5,7 @@
  */
 import { type Arguments, HELP, readArguments } from "./harness/arguments.js";
 import type { RowResult } from "./harness/figures/comparison.js";
-import { describeMachine } from "./harness/figures/machine.js";
+import { describeMachine, loadNow } from "./harness/figures/machine.js";
 import { formatTable } from "./harness/figures/numbers.js";
 import { Servers } from "./harness/processes/servers.js";
 import { writeReport } from "./harness/report/report.js";
@@ -36,7 +36,8 @@ console.log(`${results.length} rows in ${seconds().trim()} s; targets missed: ${
 async function measureRow(row: Row, run: Run): Promise<RowResult> {
   const { number, title } = row;
   say(`row ${number}: ${title}`);
-  const result = { row: number, title, ...(await row.measure(run)) };
+  const measured = { date: new Date().toISOString(), rounds: options.rounds, loadBefore: loadNow() };
+  const result = { row: number, title, measured, ...(await row.measure(run)) };
   for (const comparison of result.comparisons) {
     console.log(`\n${number}. ${comparison.title}\n${formatTable(comparisonCells(comparison))}`);
   }

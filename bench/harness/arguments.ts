@@ -17,6 +17,7 @@ export const HELP = `Measures Poolmesh beside its peers, in one run on this mach
 Usage: npm run bench -- [options]
 
   --rows N,…      only these rows; nothing is written then
+  --update        with --rows: writes these rows in the place of their last ones
   --rounds N      rounds of each comparison; default ${DEFAULT_ROUNDS}
   --quick         some seconds: shows that every arm works, the figures mean nothing
   --no-write      leave docs/benchmarks.md, its charts, bench/results and the README as they are
@@ -37,6 +38,7 @@ export function readArguments(args: readonly string[], rowCount: number): Argume
       rounds: { type: "string" },
       quick: { type: "boolean", default: false },
       "no-write": { type: "boolean", default: false },
+      update: { type: "boolean", default: false },
     },
   });
   const rows = values.rows === "" ? [] : values.rows.split(",").map((text) => wholeNumber("--rows", text, rowCount));
@@ -45,8 +47,8 @@ export function readArguments(args: readonly string[], rowCount: number): Argume
     rows,
     rounds: rounds ?? (values.quick ? 1 : DEFAULT_ROUNDS),
     quick: values.quick,
-    // figures that stand beside each other come from one run
-    write: !values.quick && !values["no-write"] && rows.length === 0,
+    // figures of one row that stand beside each other come from one run
+    write: !values.quick && !values["no-write"] && (rows.length === 0 || values.update),
   };
 }
 

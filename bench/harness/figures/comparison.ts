@@ -35,12 +35,22 @@ export interface Target {
   readonly met: boolean;
 }
 
+/** When and how a row was measured. */
+export interface Circumstances {
+  /** ISO 8601. */
+  readonly date: string;
+  readonly rounds: number;
+  /** Load average over one minute before it. */
+  readonly loadBefore: number;
+}
+
 /** Everything that one row gives. */
 export interface RowResult {
   readonly row: number;
   readonly title: string;
   readonly comparisons: readonly Comparison[];
   readonly targets: readonly Target[];
+  readonly measured?: Circumstances;
 }
 
 /** A ratio or amount that must be at least `least`. */

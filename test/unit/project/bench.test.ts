@@ -8,6 +8,7 @@ import { formatFigure, markdownTable } from "../../../bench/harness/figures/numb
 import { figure, percentile, ratio } from "../../../bench/harness/figures/stats.js";
 import { makeTrace, waitsOf } from "../../../bench/harness/loops/replay.js";
 import { chartSvg } from "../../../bench/harness/report/chart.js";
+import { withEarlier } from "../../../bench/harness/report/results.js";
 import { SUMMARY_BEGIN, SUMMARY_END, summaryTable, withSummary } from "../../../bench/harness/report/summary.js";
 import { comparisonCells } from "../../../bench/harness/report/tables.js";
 
@@ -93,11 +94,24 @@ describe("benchmark arguments", () => {
   test("rows and rounds are numbers; a run of some rows and a quick one write nothing", () => {
     assert.deepEqual(readArguments([], 8), { rows: [], rounds: 5, quick: false, write: true });
     assert.deepEqual(readArguments(["--rows", "1,2"], 8), { rows: [1, 2], rounds: 5, quick: false, write: false });
+    assert.deepEqual(readArguments(["--rows=1", "--update"], 8), { rows: [1], rounds: 5, quick: false, write: true });
     assert.deepEqual(readArguments(["--quick"], 8), { rows: [], rounds: 1, quick: true, write: false });
     for (const rounds of ["0", "-1", "x", "1.5"])
       assert.throws(() => readArguments([`--rounds=${rounds}`], 8), /--rounds/);
     assert.throws(() => readArguments(["--rows=9"], 8), /--rows: use whole numbers from 1 to 8, not "9"/);
     assert.throws(() => readArguments(["--fast"], 8), /--fast/);
+  });
+});
+
+describe("benchmark results", () => {
+  test("rows that a run did not measure stay, with what is known of when they were measured", () => {
+    const row = (number: number, title: string) => ({ row: number, title, comparisons: [], targets: [] });
+    const machine = { date: "2026-01-01", loadBefore: 3 } as Parameters<typeof withEarlier>[0]["machine"];
+    const earlier = { machine, rounds: 5, rows: [row(1, "old"), row(2, "old")] };
+    const run = { machine, rounds: 2, rows: [row(3, "new"), row(1, "new")] };
+    const measured = { date: "2026-01-01", rounds: 5, loadBefore: 3 };
+    assert.deepEqual(withEarlier(run, earlier).rows, [row(1, "new"), { ...row(2, "old"), measured }, row(3, "new")]);
+    assert.deepEqual(withEarlier(run, undefined), run);
   });
 });
 
