@@ -66,14 +66,19 @@ const LINES: readonly Line[] = [
   },
 ];
 
-/** A table of medians in Markdown, with a line end. A line whose comparison was not measured is left out. */
+/**
+ * A table of medians in Markdown, with a line end. A line whose comparison was not measured is left out, and a column
+ * that has no figure in any line.
+ */
 export function summaryTable({ rows }: { readonly rows: readonly RowResult[] }): string {
   const comparisons = new Map(rows.flatMap((row) => row.comparisons).map((each) => [each.id, each]));
   const lines = LINES.flatMap((line) => {
     const comparison = comparisons.get(line.comparison);
     return comparison === undefined ? [] : [cells(line, comparison)];
   });
-  return `${markdownTable([["median", ...COLUMNS], ...lines])}\n`;
+  const hasFigure = (column: number): boolean => lines.some((line) => /^[\d.,]+$/.test(line[column] ?? ""));
+  const table = [["median", ...COLUMNS], ...lines];
+  return `${markdownTable(table.map((line) => line.filter((_, column) => column === 0 || hasFigure(column))))}\n`;
 }
 
 /** `text` with the table between its markers; unchanged when it has none. */

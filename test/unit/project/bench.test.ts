@@ -128,14 +128,11 @@ describe("benchmark summary", () => {
     ],
   };
 
-  test("medians by column; what was not measured is a dash, what has no row is left out", () => {
+  test("medians by column; what was not measured is a dash, what has no row and what has no figure at all is left out", () => {
     const table = summaryTable({ rows: [{ row: 3, title: "", comparisons: [waiting], targets: [] }] });
     const lines = table.trim().split("\n");
     assert.equal(lines.length, 3);
-    assert.match(
-      lines[2] as string,
-      /^\| .*\(ideal central queue: 10\.0\) \| 12\.0 \| 11\.0 \| 1,234 \| – \| – \| – \|$/,
-    );
+    assert.match(lines[2] as string, /^\| .*\(ideal central queue: 10\.0\) \| 12\.0 \| 11\.0 \| 1,234 \|$/);
   });
 
   test("it goes between the markers, and nowhere else", () => {
