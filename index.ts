@@ -26,6 +26,7 @@ export type { Limits } from "./client/durable/limits/limits.js";
 export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.js";
 export type { Receipt } from "./client/durable/receipt.js";
 export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";
+export type { Then } from "./mesh/durable/after/then.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
 export type { Cron } from "./mesh/durable/later/cron.js";
 export type { Limit } from "./mesh/durable/limits/limit.js";

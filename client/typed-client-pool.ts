@@ -1,6 +1,7 @@
 /** The calls of a typed pool at a client: those of every typed pool, and the durable ones. */
 
 import type { PoolError } from "../mesh/errors.js";
+import type { JobResult } from "../mesh/job/job.js";
 import type { PayloadOf, PoolDefinition, ValueOf } from "../mesh/job/pool-definition.js";
 import { encodePayload } from "../mesh/job/pool-definition.js";
 import {
@@ -19,10 +20,12 @@ import { Receipt } from "./durable/receipt.js";
 /** The receipt of a durable job of a typed pool. */
 export class TypedReceipt<D extends PoolDefinition> extends Receipt {
   readonly #definition: D;
+  readonly #receipt: Receipt;
 
   constructor(definition: D, receipt: Receipt) {
     super(receipt, async (options) => ({ ok: true, id: receipt.id, result: await receipt.result(options) }));
     this.#definition = definition;
+    this.#receipt = receipt;
   }
 
   /**
@@ -32,6 +35,11 @@ export class TypedReceipt<D extends PoolDefinition> extends Receipt {
    */
   override async result(options: WaitOptions = {}): Promise<TypedResult<ValueOf<D>>> {
     return typedResult(this.#definition, await super.result(options));
+  }
+
+  /** As of every receipt: what follows may be of another pool, so it is not typed. */
+  override last(options: WaitOptions = {}): Promise<JobResult> {
+    return this.#receipt.last(options);
   }
 }
 

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { Client } from "../../client/client.js";
 import type { EnqueueOptions } from "../../client/durable/enqueue-options.js";
 import type { Receipt } from "../../client/durable/receipt.js";
+import { checkThen, readStep, type ThenStep } from "../../mesh/durable/after/then.js";
 import { checkRunTime, MAX_AHEAD_MS } from "../../mesh/durable/later/run-time.js";
 import { toPoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -22,10 +23,12 @@ every worker, and the broker's process. It needs a manager with --durable to run
 has to be there now. A job whose handler fails is run again, after a wait that doubles;
 after its last failure it is a dead letter (see poolmesh dead). A handler must bear to
 run twice, unless --once is given. A job for later is stored by a manager, which must be there.
+With --then, --wait waits for the last job that follows; none follows one that is given up.
 
 Examples:
   poolmesh enqueue adder 41
   poolmesh enqueue adder 41 --wait
+  poolmesh enqueue render '{"page":7}' --then print --then archive:page-7
   poolmesh enqueue report '{"month":11}' --run-at 2026-12-01T06:00:00Z
   poolmesh enqueue reminder 7 --delay-ms 3600000
   poolmesh enqueue mail 7 --key tenant-7
@@ -51,6 +54,7 @@ interface EnqueueFlags extends UrlFlags {
   readonly rerun?: boolean;
   readonly runAt?: Date;
   readonly delayMs?: number;
+  readonly then?: readonly ThenStep[];
   readonly client?: string;
   readonly largePayloads?: boolean;
   readonly key?: string;
@@ -74,6 +78,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--run-at <TIME>", "not before this time, such as 2026-12-24T18:00:00Z; needs nats-server 2.12", instant)
     .option("--delay-ms <MS>", "the same as a time from now, milliseconds", wholeNumber(0, MAX_AHEAD_MS))
     .option("--key <KEY>", "jobs of the pool with this key share a limit: see poolmesh limits")
+    .option("--then <POOL[:ID]>", "its result is the payload of a job that follows; may be repeated", addStep)
     .option("--rerun", "run it again although an outcome is kept under its id")
     .option("--client <NAME>", "whose turn it is among parked jobs")
     .option("--json", "print one JSON object: the receipt, or with --wait the outcome")
@@ -130,9 +135,9 @@ async function report(
   const begunAt = performance.now();
   const limit = flags.waitMs === undefined ? {} : { timeoutMs: flags.waitMs };
   try {
-    const result = await receipt.result({ ...limit, signal });
+    const result = await receipt.last({ ...limit, signal });
     const { payload, worker, attempt, waitMs, totalMs } = result;
-    const end: JobEnd = { id, payload, error: undefined, worker, attempt, waitMs, totalMs };
+    const end: JobEnd = { id: result.id, payload, error: undefined, worker, attempt, waitMs, totalMs };
     return await printResult(shell, end, flags);
   } catch (thrown) {
     if (signal.aborted) return EXIT.interrupted;
@@ -145,11 +150,20 @@ async function report(
 
 function toOptions(flags: EnqueueFlags): EnqueueOptions {
   const { id, priority, timeoutMs, expiresInMs, maxAttempts, backoff: wait, once, rerun, client } = flags;
-  const { runAt, delayMs, key: concurrencyKey } = flags;
+  const { runAt, delayMs, then, key: concurrencyKey } = flags;
   const times = { timeoutMs, expiresInMs, backoff: wait, runAt, delayMs };
-  const said = { id, maxAttempts, rerun, client, concurrencyKey, ...times };
+  const said = { id, maxAttempts, rerun, client, concurrencyKey, then, ...times };
   const given = Object.entries(said).filter(([, value]) => value !== undefined);
   return { ...Object.fromEntries(given), priority, idempotent: !once };
+}
+
+/** @throws InvalidArgumentError */
+function addStep(text: string, before: readonly ThenStep[] = []): readonly ThenStep[] {
+  try {
+    return checkThen([...before, readStep(text)]).slice();
+  } catch (thrown) {
+    throw new InvalidArgumentError(toPoolError(thrown).message);
+  }
 }
 
 /** @throws InvalidArgumentError */

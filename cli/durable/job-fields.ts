@@ -5,6 +5,7 @@ import { errorFields, type ResultForm, resultFields } from "../output/result-fie
 export function jobFields(job: JobLookup, form: ResultForm = "auto"): Record<string, unknown> {
   const { id, state, attempt, maxAttempts, worker, priority, sequence, runAt, enqueuedAt, endedAt, client, outcome } =
     job;
+  const { then } = job;
   return {
     id,
     state,
@@ -17,6 +18,8 @@ export function jobFields(job: JobLookup, form: ResultForm = "auto"): Record<str
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: enqueuedAt.toISOString() }),
     ...(endedAt === undefined ? {} : { endedAt: endedAt.toISOString() }),
     ...(client === "" ? {} : { client }),
+    ...(then === undefined ? {} : { then }),
+    ...(outcome?.ok && outcome.result.next !== undefined ? { next: outcome.result.next } : {}),
     ...(outcome === undefined
       ? {}
       : outcome.ok

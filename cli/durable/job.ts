@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { duration } from "../../browser/format.js";
 import type { JobLookup } from "../../client/durable/job-reads.js";
 import type { JobView } from "../../gen/poolmesh/v1/job_pb.js";
+import { encodeNext, encodeThen } from "../../mesh/durable/after/then.js";
 import { PoolError } from "../../mesh/errors.js";
 import { plainText } from "../../mesh/plain-text.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -125,6 +126,8 @@ function linesOf(pool: string, job: JobLookup, nowMs: number): string[] {
   add("worker", worker);
   add("priority", priority);
   add("client", client);
+  add("then", job.then && encodeThen(job.then));
+  add("next", outcome?.ok ? outcome.result.next && encodeNext(outcome.result.next) : undefined);
   add("runs", runAt && when(runAt));
   add("enqueued", enqueuedAt && ago(enqueuedAt));
   add("ended", endedAt && ago(endedAt));

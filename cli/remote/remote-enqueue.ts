@@ -5,8 +5,9 @@ import type { EnqueueOptions } from "../../client/durable/enqueue-options.js";
 import type { WaitOptions } from "../../client/durable/outcome-wait.js";
 import { Receipt } from "../../client/durable/receipt.js";
 import { DurableService, PayloadForm } from "../../gen/poolmesh/v1/durable_pb.js";
+import { checkThen } from "../../mesh/durable/after/then.js";
 import { PoolError } from "../../mesh/errors.js";
-import type { Outcome } from "../../mesh/job/job.js";
+import type { NextJob, Outcome } from "../../mesh/job/job.js";
 import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { remoteFailure } from "./remote-failure.js";
 import { toOutcome } from "./remote-lane.js";
@@ -28,7 +29,7 @@ export async function enqueueRemote(
 ): Promise<Receipt> {
   const service = createClient(DurableService, remoteTransport(url, "url", flags));
   const { id = "", timeoutMs = 0, expiresInMs = 0, maxAttempts = 0, backoff, priority = "normal" } = options;
-  const { idempotent = true, rerun = false, client = "", runAt, delayMs } = options;
+  const { idempotent = true, rerun = false, client = "", runAt, delayMs, then } = options;
   const request = {
     pool,
     input: { case: "payload", value: payload },
@@ -40,6 +41,7 @@ export async function enqueueRemote(
     idempotent,
     rerun,
     client,
+    then: checkThen(then).map((step) => ({ pool: step.pool, jobId: step.id ?? "" })),
     ...(runAt === undefined ? {} : { runAt: timestampFromDate(new Date(runAt)) }),
     ...(delayMs === undefined ? {} : { delayMs: BigInt(delayMs) }),
     ...(backoff === undefined ? {} : { backoff: { baseMs: BigInt(backoff.baseMs), capMs: BigInt(backoff.capMs) } }),
@@ -53,12 +55,15 @@ export async function enqueueRemote(
       duplicate,
       runAt: answer.runAt && timestampDate(answer.runAt),
     };
-    return new Receipt(stored, (wait) => untilEnded(jobId, wait));
+    return new Receipt(stored, (wait, next) => untilEnded(next ?? { pool, id: jobId }, wait));
   } catch (thrown) {
     throw remoteFailure(thrown, url);
   }
 
-  async function untilEnded(jobId: string, { timeoutMs: limitMs, signal }: WaitOptions): Promise<Outcome> {
+  async function untilEnded(
+    { pool: jobPool, id: jobId }: NextJob,
+    { timeoutMs: limitMs, signal }: WaitOptions,
+  ): Promise<Outcome> {
     const endAt = performance.now() + (limitMs ?? Number.POSITIVE_INFINITY);
     for (;;) {
       const leftMs = endAt - performance.now();
@@ -66,7 +71,10 @@ export async function enqueueRemote(
       const waitMs = Math.ceil(Math.min(WAIT_MS, leftMs));
       const call = { timeoutMs: waitMs + SLACK_MS, ...(signal === undefined ? {} : { signal }) };
       try {
-        const { job, outcome } = await service.waitOutcome({ pool, jobId, waitMs, form: PayloadForm.BYTES }, call);
+        const { job, outcome } = await service.waitOutcome(
+          { pool: jobPool, jobId, waitMs, form: PayloadForm.BYTES },
+          call,
+        );
         const ended = job === undefined || outcome === undefined ? undefined : toOutcome(job, outcome);
         if (ended !== undefined) return ended;
       } catch (thrown) {

@@ -97,7 +97,7 @@ function toPause({ levels, until }: LanePauseMessage): LanePause {
 }
 
 function toLookup(job: JobStatus): JobLookup {
-  const { jobId: id, attempt, maxAttempts, worker, sequence, runAt, enqueuedAt, endedAt, client } = job;
+  const { jobId: id, attempt, maxAttempts, worker, sequence, runAt, enqueuedAt, endedAt, client, then } = job;
   const priority = keyOf(PROTO_PRIORITIES, job.priority);
   return {
     id,
@@ -107,6 +107,7 @@ function toLookup(job: JobStatus): JobLookup {
     sequence: Number(sequence),
     client,
     ...(maxAttempts === 0 ? {} : { maxAttempts }),
+    ...(then.length === 0 ? {} : { then: then.map(({ pool, jobId }) => ({ pool, id: jobId || undefined })) }),
     ...(priority === undefined ? {} : { priority }),
     ...(runAt === undefined ? {} : { runAt: timestampDate(runAt) }),
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: timestampDate(enqueuedAt) }),
@@ -115,10 +116,14 @@ function toLookup(job: JobStatus): JobLookup {
 }
 
 /** An outcome whose result came as bytes. */
-export function toOutcome({ jobId: id, worker, attempt }: JobStatus, { outcome }: JobOutcome): Outcome | undefined {
+export function toOutcome(
+  { jobId: id, worker, attempt, next: said }: JobStatus,
+  { outcome }: JobOutcome,
+): Outcome | undefined {
   if (outcome.case === "error") return { ok: false, id, error: fromErrorDetail(outcome.value), worker, attempt };
   if (outcome.case !== "result") return undefined;
   const { output, waitMs, totalMs } = outcome.value;
+  const next = said && { pool: said.pool, id: said.jobId };
   const payload = output.case === "payload" ? output.value : new Uint8Array();
-  return { ok: true, id, result: new JobResult(id, payload, worker, attempt, waitMs, totalMs) };
+  return { ok: true, id, result: new JobResult(id, payload, worker, attempt, waitMs, totalMs, next) };
 }

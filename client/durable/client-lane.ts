@@ -11,9 +11,10 @@ import { StreamPublisher } from "../../mesh/durable/publisher.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import { checkPayload } from "../../mesh/job/codec.js";
-import { type Outcome, type Payload, toBytes } from "../../mesh/job/job.js";
+import { type NextJob, type Outcome, type Payload, toBytes } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
+import { delay } from "../../mesh/link/runtime.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import type { EnqueuedPayload } from "../large/enqueued-payload.js";
 import type { LargeJobs } from "../large/large-jobs.js";
@@ -40,6 +41,9 @@ export interface EnqueueManyOptions extends Omit<EnqueueOptions, "id"> {
 
 const DEFAULT_WINDOW = 256;
 const MAX_WINDOW = 1_024;
+/** How long a job that follows may not be there yet, and the wait between two looks, in milliseconds. */
+const NEXT_LIMIT_MS = 10_000;
+const NEXT_RETRY_MS = 250;
 
 /** What it works with. */
 export interface ClientLaneParts {
@@ -187,11 +191,26 @@ export class ClientLane {
     if (!hears) this.#notices.close(notice);
     const levels = hears ? [level] : LEVELS;
     const awaited = { id: stored.id, levels, after, ...(hears ? { notice } : {}) };
-    return new Receipt(stored, (options) => this.#await(awaited, options));
+    return new Receipt(stored, (options, next) =>
+      next === undefined ? this.#await(awaited, options) : this.#awaitNext(next, options),
+    );
   }
 
-  async #await(job: Awaited, options: WaitOptions): Promise<Outcome> {
-    const wait = new OutcomeWait({ bus: this.#bus, names: this.#names, store: this.#store, pool: this.#pool }, job);
+  /** The stream may tell of an outcome a moment before the next job is stored. */
+  async #awaitNext({ pool, id }: NextJob, options: WaitOptions): Promise<Outcome> {
+    const { runtime } = this.#bus;
+    for (const endAtMs = runtime.now() + NEXT_LIMIT_MS; ; await delay(runtime, NEXT_RETRY_MS)) {
+      try {
+        return await this.#await({ id, levels: LEVELS, after: 0 }, options, pool);
+      } catch (thrown) {
+        const isMissing = thrown instanceof PoolError && thrown.reason === "not_found";
+        if (!isMissing || runtime.now() >= endAtMs) throw thrown;
+      }
+    }
+  }
+
+  async #await(job: Awaited, options: WaitOptions, pool = this.#pool): Promise<Outcome> {
+    const wait = new OutcomeWait({ bus: this.#bus, names: this.#names, store: this.#store, pool }, job);
     this.#waits.add(wait);
     try {
       const { runtime } = this.#bus;

@@ -1,4 +1,5 @@
 /** How a durable job is enqueued, and what its options become. Pure. */
+import { checkThen, type Then } from "../../mesh/durable/after/then.js";
 import {
   type Backoff,
   checkAttemptTimeoutMs,
@@ -38,6 +39,11 @@ export interface EnqueueOptions {
   runAt?: Date | number | string;
   /** The same as a time from now, in milliseconds. Not together with `runAt`. */
   delayMs?: number;
+  /**
+   * The jobs that follow, when this one has a result: one, or a list in their order, at most 16. The result is the payload
+   * of the next one, which has the settings of this one. A job that is given up or canceled has no next one.
+   */
+  then?: Then | readonly Then[];
   /** Run again although an outcome is kept under this id; default false. */
   rerun?: boolean;
   /**
@@ -103,6 +109,7 @@ export function checkEnqueueOptions(
       keepOutcome,
       enqueuedAt: wallNowMs,
       expiresAt,
+      then: checkThen(options.then),
       idempotent: boolean("idempotent", options.idempotent ?? true),
       ...(options.maxAttempts === undefined ? {} : { maxAttempts: checkMaxAttempts(options.maxAttempts) }),
       ...(options.backoff === undefined ? {} : { backoff: checkBackoff(options.backoff) }),

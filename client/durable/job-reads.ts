@@ -5,6 +5,8 @@
  * not over its own. Used by clients, by managers for their callers over HTTP, and by
  * operators.
  */
+
+import type { ThenStep } from "../../mesh/durable/after/then.js";
 import { decodeHeldJob, type HeldJob } from "../../mesh/durable/held-job.js";
 import { type DurableJob, decodeDurableJob } from "../../mesh/durable/job.js";
 import { findLater, type LaterJob } from "../../mesh/durable/later/find-later.js";
@@ -43,7 +45,9 @@ export interface JobLookup {
   readonly endedAt?: Date;
   /** Whose job it is; "" when it does not say. */
   readonly client: string;
-  /** Once it has ended. */
+  /** The jobs that follow it, in their order; undefined when none does, and for one that has ended. */
+  readonly then?: readonly ThenStep[];
+  /** Once it has ended; the job that follows is `next` of its result. */
   readonly outcome?: Outcome;
 }
 
@@ -170,6 +174,7 @@ export function toLookup({ id, level, sequence, runAt, job }: LiveJob, held: Hel
     ...(held ?? { state: runAt === undefined ? "queued" : "scheduled", attempt: 0, worker: "" }),
     ...(runAt === undefined ? {} : { runAt: new Date(runAt) }),
     ...(job === undefined ? {} : { maxAttempts: job.maxAttempts }),
+    ...(job === undefined || job.then.length === 0 ? {} : { then: job.then }),
     priority: level,
     sequence,
     ...(job?.enqueuedAt === undefined ? {} : { enqueuedAt: new Date(job.enqueuedAt) }),

@@ -1,6 +1,9 @@
 /** The receipt of a durable job: it is stored. */
-import type { JobResult, Outcome } from "../../mesh/job/job.js";
+import type { JobResult, NextJob, Outcome } from "../../mesh/job/job.js";
 import type { WaitOptions } from "./outcome-wait.js";
+
+/** Waits for the outcome of the receipt's job, or of one that follows it. */
+export type WaitFor = (options: WaitOptions, next?: NextJob) => Promise<Outcome>;
 
 /** The stream has acknowledged the job: it survives its caller, its managers and its workers. */
 export class Receipt {
@@ -11,9 +14,9 @@ export class Receipt {
   readonly duplicate: boolean;
   /** When the job may run, for one that waits for its time. */
   readonly runAt: Date | undefined;
-  readonly #wait: (options: WaitOptions) => Promise<Outcome>;
+  readonly #wait: WaitFor;
 
-  /** @param wait waits for the job's outcome */
+  /** @param wait waits for outcomes */
   constructor(
     {
       id,
@@ -21,7 +24,7 @@ export class Receipt {
       duplicate,
       runAt,
     }: Pick<Receipt, "id" | "sequence" | "duplicate"> & { readonly runAt?: Date | undefined },
-    wait: (options: WaitOptions) => Promise<Outcome>,
+    wait: WaitFor,
   ) {
     this.id = id;
     this.sequence = sequence;
@@ -37,8 +40,28 @@ export class Receipt {
    * long enough (the job goes on), `not_found` when its outcome is not kept any more
    */
   async result(options: WaitOptions = {}): Promise<JobResult> {
-    const outcome = await this.#wait(options);
-    if (outcome.ok) return outcome.result;
-    throw outcome.error;
+    return resultOf(await this.#wait(options));
   }
+
+  /**
+   * The result of the last of the jobs that follow, that of this job when none does. `next` of each result names the
+   * job that follows it.
+   *
+   * @throws PoolError as `result()`, for the job at which the chain ends
+   */
+  async last({ timeoutMs, ...more }: WaitOptions = {}): Promise<JobResult> {
+    const endAtMs = performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
+    let result: JobResult | undefined;
+    do {
+      const leftMs = Math.max(1, endAtMs - performance.now());
+      const limit = timeoutMs === undefined ? {} : { timeoutMs: leftMs };
+      result = resultOf(await this.#wait({ ...more, ...limit }, result?.next));
+    } while (result.next !== undefined);
+    return result;
+  }
+}
+
+function resultOf(outcome: Outcome): JobResult {
+  if (outcome.ok) return outcome.result;
+  throw outcome.error;
 }

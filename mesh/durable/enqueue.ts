@@ -98,8 +98,8 @@ export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<Store
 }
 
 /** A payload that leaves no room for headers, its own and those of its outcome. @throws PoolError */
-function refuseTooLarge(bus: Bus, { payload }: NewJob): void {
-  const limit = durablePayloadLimit(bus);
+function refuseTooLarge(bus: Bus, { payload, job }: NewJob): void {
+  const limit = durablePayloadLimit(bus, job.then);
   if (payload.length <= limit) return;
   const message = `payload: ${payload.length} bytes, the durable lane takes ${limit}; see largePayloads`;
   throw new PoolError("payload_too_large", message, { field: "payload" });

@@ -9,6 +9,7 @@ import { DEFAULT_TIMEOUT_MS } from "../job/job.js";
 import { checkClient, checkTraceHeader, decodeJobHeaders, HEADER, HEADER_RESERVE_BYTES } from "../wire/headers.js";
 import { isAnswerable, isName } from "../wire/subjects.js";
 import { eachHeader, type HeaderReader, wireHeaders } from "../wire/wire-headers.js";
+import { decodeThen, encodeThen, type ThenStep, thenBytes } from "./after/then.js";
 import { checkConcurrencyKey } from "./limits/concurrency-key.js";
 
 /** How long the next attempt waits after a failure, in milliseconds: doubled each time, up to the cap. */
@@ -32,6 +33,8 @@ export interface DurableJob {
   readonly check: boolean;
   /** It runs again over the outcome with this sequence; 0 for a new job. */
   readonly afterOutcome: number;
+  /** The jobs that follow, in their order, when it has a result. */
+  readonly then: readonly ThenStep[];
   /** An inbox that hears the outcome. */
   readonly notify: string | undefined;
   /** Milliseconds since the epoch; undefined when its sender does not say. */
@@ -55,9 +58,9 @@ const MAX_ATTEMPTS_BOUND = 100;
 /** The longest wait between two attempts: 30 days, in milliseconds. */
 const MAX_BACKOFF_MS = 30 * 86_400_000;
 
-/** The largest payload of a durable job, and the largest result, in bytes. */
-export function durablePayloadLimit(bus: { readonly maxPayloadBytes: number }): number {
-  return bus.maxPayloadBytes - DURABLE_RESERVE_BYTES;
+/** The largest payload of a durable job, and the largest result, in bytes. @param then the jobs that follow */
+export function durablePayloadLimit(bus: { readonly maxPayloadBytes: number }, then: readonly ThenStep[] = []): number {
+  return bus.maxPayloadBytes - DURABLE_RESERVE_BYTES - thenBytes(then);
 }
 
 /** A job that says nothing. */
@@ -71,6 +74,7 @@ export function durableDefaults(timeoutMs = DEFAULT_TIMEOUT_MS): DurableJob {
     keepOutcome: true,
     check: false,
     afterOutcome: 0,
+    then: [],
     notify: undefined,
     enqueuedAt: undefined,
     client: "",
@@ -94,6 +98,7 @@ export function encodeDurableJob(job: DurableJob): MsgHdrs {
   if (!job.keepOutcome) h.append(HEADER.keep, "0");
   if (job.check) h.append(HEADER.check, "1");
   if (job.afterOutcome > 0) h.append(HEADER.afterOutcome, String(job.afterOutcome));
+  if (job.then.length > 0) h.append(HEADER.then, encodeThen(job.then));
   if (job.notify !== undefined) h.append(HEADER.notify, job.notify);
   if (job.client !== "") h.append(HEADER.client, job.client);
   if (job.concurrencyKey !== "") h.append(HEADER.concurrencyKey, job.concurrencyKey);
@@ -127,6 +132,7 @@ export function decodeDurableJob(
     keepOutcome: own.get(HEADER.keep) !== "0",
     check: own.get(HEADER.check) === "1",
     afterOutcome: integerOf(own, HEADER.afterOutcome, 0, Number.MAX_SAFE_INTEGER) ?? 0,
+    then: decodeThen(own.get(HEADER.then)),
     notify: isAnswerable(notify, inboxPrefix) && isPlainSubject(notify) ? notify : undefined,
     enqueuedAt: integerOf(own, HEADER.enqueuedAt, 0, Number.MAX_SAFE_INTEGER),
     client: said.client === undefined ? "" : checkClient(said.client),
@@ -134,21 +140,6 @@ export function decodeDurableJob(
     traceparent: said.traceparent === undefined ? undefined : checkTraceHeader("traceparent", said.traceparent),
     tracestate: said.tracestate === undefined ? undefined : checkTraceHeader("tracestate", said.tracestate),
   };
-}
-
-/** The same of a job whose id is not checked yet; an error is what it returns. */
-export function readDurableJob(
-  id: string,
-  headers: HeaderReader | undefined,
-  defaultTimeoutMs: number,
-  inboxPrefix: string,
-): DurableJob | PoolError {
-  try {
-    if (!isName(id)) throw refused("job", "the id is no name");
-    return decodeDurableJob(headers, defaultTimeoutMs, inboxPrefix);
-  } catch (thrown) {
-    return toPoolError(thrown);
-  }
 }
 
 /** @throws PoolError `invalid_argument` */
@@ -199,6 +190,7 @@ const OWN: ReadonlySet<string> = new Set([
   HEADER.keep,
   HEADER.check,
   HEADER.afterOutcome,
+  HEADER.then,
   HEADER.notify,
   HEADER.enqueuedAt,
   HEADER.concurrencyKey,

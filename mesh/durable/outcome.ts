@@ -6,10 +6,11 @@
  */
 import type { MsgHdrs } from "nats";
 import type { PoolError } from "../errors.js";
-import { JobResult, type Outcome } from "../job/job.js";
+import { JobResult, type NextJob, type Outcome } from "../job/job.js";
 import { errorText, readErrorHeaders, writeErrorHeaders } from "../wire/error-headers.js";
 import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../wire/headers.js";
 import { eachHeader, type HeaderReader, wireHeaders } from "../wire/wire-headers.js";
+import { decodeNext, encodeNext } from "./after/then.js";
 
 /** What is stored beside how the job ended. */
 export interface OutcomeFacts {
@@ -24,6 +25,8 @@ export interface OutcomeFacts {
   readonly endedAt: number;
   /** Whose job it is; "" when it does not say. */
   readonly client: string;
+  /** The job that follows it; only beside a result. */
+  readonly next?: NextJob | undefined;
 }
 
 /** A message to publish. */
@@ -46,6 +49,7 @@ export function encodeOutcome(outcome: Outcome, facts: OutcomeFacts): Encoded {
   headers.append(HEADER.sequence, String(facts.sequence));
   headers.append(HEADER.times, `${Math.floor(facts.enqueuedAt)}-${Math.floor(facts.endedAt)}`);
   if (facts.client !== "") headers.append(HEADER.client, facts.client);
+  if (outcome.ok && facts.next !== undefined) headers.append(HEADER.next, encodeNext(facts.next));
   if (outcome.ok) return { headers, payload: outcome.result.payload };
   writeErrorHeaders(headers, outcome.error);
   return { headers, payload: errorText(outcome.error) };
@@ -72,7 +76,7 @@ export function decodeOutcome(
   const totalMs = Math.max(0, facts.endedAt - facts.enqueuedAt);
   if (reply.kind === "result") {
     const waitMs = Math.min(reply.waitMs ?? totalMs, totalMs);
-    const result = new JobResult(id, payload, worker, facts.attempt, waitMs, totalMs);
+    const result = new JobResult(id, payload, worker, facts.attempt, waitMs, totalMs, facts.next);
     return { outcome: { ok: true, id, result }, facts };
   }
   const error = readErrorHeaders(headers);
@@ -93,6 +97,7 @@ function factsOf(headers: HeaderReader, attempt: number): OutcomeFacts {
     enqueuedAt: wholeNumber(enqueuedAt),
     endedAt: wholeNumber(endedAt),
     client: headers.get(HEADER.client),
+    next: decodeNext(headers.get(HEADER.next)),
   };
 }
 

@@ -55,6 +55,12 @@ export interface SubmitOptions {
  */
 export type Payload = Uint8Array | string | number | boolean | null | object;
 
+/** A stored job that follows another. */
+export interface NextJob {
+  readonly pool: string;
+  readonly id: string;
+}
+
 /** The result of one job. */
 export class JobResult {
   constructor(
@@ -68,6 +74,8 @@ export class JobResult {
     readonly waitMs: number,
     /** From submit to the outcome, in milliseconds. */
     readonly totalMs: number,
+    /** The stored job that follows this one; undefined when none does. */
+    readonly next: NextJob | undefined = undefined,
   ) {}
 
   /** The payload as UTF-8 text. @throws PoolError `invalid_argument`, field "result", when it is not */

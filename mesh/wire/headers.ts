@@ -83,6 +83,10 @@ export const HEADER = {
   check: "Pool-Check",
   /** Run again over the outcome with this sequence. */
   afterOutcome: "Pool-After-Outcome",
+  /** The jobs that follow, when it has a result: "POOL" or "POOL:ID", separated by commas. */
+  then: "Pool-Then",
+  /** On an outcome: the job that follows it, "POOL:ID". */
+  next: "Pool-Next",
   /** To a manager that is to store a job: when it may run, milliseconds since the epoch or "2026-12-24T18:00:00Z". */
   runAt: "Pool-Run-At",
   /** The same as a time from now, milliseconds. */

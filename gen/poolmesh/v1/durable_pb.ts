@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/durable.proto.
  */
 export const file_poolmesh_v1_durable: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb29sbWVzaC92MS9kdXJhYmxlLnByb3RvEgtwb29sbWVzaC52MSIqCgdCYWNrb2ZmEg8KB2Jhc2VfbXMYASABKAQSDgoGY2FwX21zGAIgASgEIoYECg5FbnF1ZXVlUmVxdWVzdBIMCgRwb29sGAEgASgJEhEKB3BheWxvYWQYAiABKAxIABIOCgR0ZXh0GAMgASgJSAASJgoEanNvbhgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEg4KBmpvYl9pZBgFIAEoCRISCgp0aW1lb3V0X21zGAYgASgDEicKCHByaW9yaXR5GAcgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSFAoMbWF4X2F0dGVtcHRzGAggASgNEiUKB2JhY2tvZmYYCSABKAsyFC5wb29sbWVzaC52MS5CYWNrb2ZmEhUKDWV4cGlyZXNfaW5fbXMYCiABKAMSFwoKaWRlbXBvdGVudBgLIAEoCEgBiAEBEhkKDGtlZXBfb3V0Y29tZRgMIAEoCEgCiAEBEg0KBXJlcnVuGA0gASgIEg4KBmNsaWVudBgOIAEoCRITCgt0cmFjZXBhcmVudBgPIAEoCRISCgp0cmFjZXN0YXRlGBAgASgJEioKBnJ1bl9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGVsYXlfbXMYEiABKAQSFwoPY29uY3VycmVuY3lfa2V5GBMgASgJQgcKBWlucHV0Qg0KC19pZGVtcG90ZW50Qg8KDV9rZWVwX291dGNvbWUicgoPRW5xdWV1ZVJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBIRCglkdXBsaWNhdGUYAyABKAgSKgoGcnVuX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJLChJFbnF1ZXVlTWFueVJlcXVlc3QSCwoDcmVmGAEgASgEEigKA2pvYhgCIAEoCzIbLnBvb2xtZXNoLnYxLkVucXVldWVSZXF1ZXN0IokBChNFbnF1ZXVlTWFueVJlc3BvbnNlEgsKA3JlZhgBIAEoBBIvCgdyZWNlaXB0GAIgASgLMhwucG9vbG1lc2gudjEuRW5xdWV1ZVJlc3BvbnNlSAASKQoFZXJyb3IYAyABKAsyGC5wb29sbWVzaC52MS5FcnJvckRldGFpbEgAQgkKB291dGNvbWUizgIKCUpvYlN0YXR1cxIOCgZqb2JfaWQYASABKAkSJAoFc3RhdGUYAiABKA4yFS5wb29sbWVzaC52MS5Kb2JTdGF0ZRIPCgdhdHRlbXB0GAMgASgNEhQKDG1heF9hdHRlbXB0cxgEIAEoDRIOCgZ3b3JrZXIYBSABKAkSJwoIcHJpb3JpdHkYBiABKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIQCghzZXF1ZW5jZRgHIAEoBBIvCgtlbnF1ZXVlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmNsaWVudBgKIAEoCRIqCgZydW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKCkpvYk91dGNvbWUSLQoGcmVzdWx0GAEgASgLMhsucG9vbG1lc2gudjEuU3VibWl0UmVzcG9uc2VIABIpCgVlcnJvchgCIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsSABCCQoHb3V0Y29tZSJVCg1HZXRKb2JSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEiYKBGZvcm0YAyABKA4yGC5wb29sbWVzaC52MS5QYXlsb2FkRm9ybSJfCg5HZXRKb2JSZXNwb25zZRIjCgNqb2IYASABKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMSKAoHb3V0Y29tZRgCIAEoCzIXLnBvb2xtZXNoLnYxLkpvYk91dGNvbWUiawoSV2FpdE91dGNvbWVSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEg8KB3dhaXRfbXMYAyABKA0SJgoEZm9ybRgEIAEoDjIYLnBvb2xtZXNoLnYxLlBheWxvYWRGb3JtImQKE1dhaXRPdXRjb21lUmVzcG9uc2USKAoHb3V0Y29tZRgBIAEoCzIXLnBvb2xtZXNoLnYxLkpvYk91dGNvbWUSIwoDam9iGAIgASgLMhYucG9vbG1lc2gudjEuSm9iU3RhdHVzIjAKEENhbmNlbEpvYlJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkiEwoRQ2FuY2VsSm9iUmVzcG9uc2UibAoPTGlzdEpvYnNSZXF1ZXN0EgwKBHBvb2wYASABKAkSJAoFc3RhdGUYAiABKA4yFS5wb29sbWVzaC52MS5Kb2JTdGF0ZRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuUBCgpEZWFkTGV0dGVyEg4KBmpvYl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBInCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsEg8KB2F0dGVtcHQYBCABKA0SJwoIcHJpb3JpdHkYBSABKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIrCgdkaWVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZjbGllbnQYByABKAkSFQoNcGF5bG9hZF9ieXRlcxgIIAEoBCJtCg9MaXN0RGVhZFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZyZWFzb24YAiABKAkSFQoNb2xkZXJfdGhhbl9tcxgDIAEoBBIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCSJVChBMaXN0RGVhZFJlc3BvbnNlEigKB2xldHRlcnMYASADKAsyFy5wb29sbWVzaC52MS5EZWFkTGV0dGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJWCg5HZXREZWFkUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCRImCgRmb3JtGAMgASgOMhgucG9vbG1lc2gudjEuUGF5bG9hZEZvcm0ijgEKD0dldERlYWRSZXNwb25zZRInCgZsZXR0ZXIYASABKAsyFy5wb29sbWVzaC52MS5EZWFkTGV0dGVyEhEKB3BheWxvYWQYAiABKAxIABIOCgR0ZXh0GAMgASgJSAASJgoEanNvbhgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAQgcKBWlucHV0InAKDERlYWRTZWxlY3RvchIMCgRwb29sGAEgASgJEg8KB2pvYl9pZHMYAiADKAkSDgoGcmVhc29uGAMgASgJEhUKDW9sZGVyX3RoYW5fbXMYBCABKAQSCwoDYWxsGAUgASgIEg0KBWxpbWl0GAYgASgNIj8KEFJldHJ5RGVhZFJlcXVlc3QSKwoIc2VsZWN0b3IYASABKAsyGS5wb29sbWVzaC52MS5EZWFkU2VsZWN0b3IiSwoRUmV0cnlEZWFkUmVzcG9uc2USKAoHY2hhbmdlcxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRDaGFuZ2USDAoEbW9yZRgCIAEoCCJXCgpEZWFkQ2hhbmdlEg4KBmpvYl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBInCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsIj8KEFB1cmdlRGVhZFJlcXVlc3QSKwoIc2VsZWN0b3IYASABKAsyGS5wb29sbWVzaC52MS5EZWFkU2VsZWN0b3IiSwoRUHVyZ2VEZWFkUmVzcG9uc2USKAoHY2hhbmdlcxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRDaGFuZ2USDAoEbW9yZRgCIAEoCCJdCglMYW5lUGF1c2USJQoGbGV2ZWxzGAEgAygOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSKQoFdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjAKEFBhdXNlUG9vbFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZmb3JfbXMYAiABKAQiOwoRUGF1c2VQb29sUmVzcG9uc2USJgoGcGF1c2VkGAEgASgLMhYucG9vbG1lc2gudjEuTGFuZVBhdXNlIiEKEVJlc3VtZVBvb2xSZXF1ZXN0EgwKBHBvb2wYASABKAkiFAoSUmVzdW1lUG9vbFJlc3BvbnNlItkCCgRDcm9uEgwKBG5hbWUYASABKAkSEAoIc2NoZWR1bGUYAiABKAkSEQoJdGltZV96b25lGAMgASgJEikKB292ZXJsYXAYBCABKA4yGC5wb29sbWVzaC52MS5Dcm9uT3ZlcmxhcBInCghwcmlvcml0eRgFIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EhIKCnRpbWVvdXRfbXMYBiABKAMSFAoMbWF4X2F0dGVtcHRzGAcgASgNEiUKB2JhY2tvZmYYCCABKAsyFC5wb29sbWVzaC52MS5CYWNrb2ZmEhcKCmlkZW1wb3RlbnQYCSABKAhIAIgBARIZCgxrZWVwX291dGNvbWUYCiABKAhIAYgBARIOCgZjbGllbnQYCyABKAkSFQoNcGF5bG9hZF9ieXRlcxgMIAEoBEINCgtfaWRlbXBvdGVudEIPCg1fa2VlcF9vdXRjb21lIpMBCg5TZXRDcm9uUmVxdWVzdBIMCgRwb29sGAEgASgJEh8KBGNyb24YAiABKAsyES5wb29sbWVzaC52MS5Dcm9uEhEKB3BheWxvYWQYAyABKAxIABIOCgR0ZXh0GAQgASgJSAASJgoEanNvbhgFIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAQgcKBWlucHV0IjUKD1NldENyb25SZXNwb25zZRIPCgdjcmVhdGVkGAEgASgIEhEKCXVuY2hhbmdlZBgCIAEoCCIfCg9MaXN0Q3JvblJlcXVlc3QSDAoEcG9vbBgBIAEoCSI0ChBMaXN0Q3JvblJlc3BvbnNlEiAKBWNyb25zGAEgAygLMhEucG9vbG1lc2gudjEuQ3JvbiIvChFSZW1vdmVDcm9uUmVxdWVzdBIMCgRwb29sGAEgASgJEgwKBG5hbWUYAiABKAkiFAoSUmVtb3ZlQ3JvblJlc3BvbnNlIkgKBUxpbWl0Eg4KBnRhcmdldBgBIAEoCRIPCgdydW5uaW5nGAIgASgNEg4KBnN0YXJ0cxgDIAEoDRIOCgZwZXJfbXMYBCABKAQiQgoPU2V0TGltaXRSZXF1ZXN0EgwKBHBvb2wYASABKAkSIQoFbGltaXQYAiABKAsyEi5wb29sbWVzaC52MS5MaW1pdCISChBTZXRMaW1pdFJlc3BvbnNlIiEKEUxpc3RMaW1pdHNSZXF1ZXN0EgwKBHBvb2wYASABKAkiOAoSTGlzdExpbWl0c1Jlc3BvbnNlEiIKBmxpbWl0cxgBIAMoCzISLnBvb2xtZXNoLnYxLkxpbWl0IjIKElJlbW92ZUxpbWl0UmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBnRhcmdldBgCIAEoCSIVChNSZW1vdmVMaW1pdFJlc3BvbnNlIh8KD0dldExhbmVzUmVxdWVzdBIMCgRwb29sGAEgASgJItMBCgRMYW5lEgwKBHBvb2wYASABKAkSDgoGcXVldWVkGAIgASgEEhEKCWRlbGl2ZXJlZBgDIAEoBBIMCgRkZWFkGAQgASgEEi0KCW9sZGVzdF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoIcmV0cnlpbmcYBiABKARIAIgBARIRCglzY2hlZHVsZWQYByABKAQSJgoGcGF1c2VkGAggASgLMhYucG9vbG1lc2gudjEuTGFuZVBhdXNlQgsKCV9yZXRyeWluZyKNAQoMU3RyZWFtU3RhdHVzEgwKBG5hbWUYASABKAkSEAoIbWVzc2FnZXMYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhEKCW1heF9ieXRlcxgFIAEoBBIQCghyZXBsaWNhcxgGIAEoDRITCgtkaWZmZXJlbmNlcxgHIAMoCSJgChBHZXRMYW5lc1Jlc3BvbnNlEiAKBWxhbmVzGAEgAygLMhEucG9vbG1lc2gudjEuTGFuZRIqCgdzdHJlYW1zGAIgAygLMhkucG9vbG1lc2gudjEuU3RyZWFtU3RhdHVzKsMBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBKT0JfU1RBVEVfUVVFVUVEEAESEgoOSk9CX1NUQVRFX0hFTEQQAhIVChFKT0JfU1RBVEVfUlVOTklORxADEhYKEkpPQl9TVEFURV9SRVRSWUlORxAEEhMKD0pPQl9TVEFURV9FTkRFRBAFEhcKE0pPQl9TVEFURV9TQ0hFRFVMRUQQBhIVChFKT0JfU1RBVEVfTElNSVRFRBAHKnEKC1BheWxvYWRGb3JtEhwKGFBBWUxPQURfRk9STV9VTlNQRUNJRklFRBAAEhYKElBBWUxPQURfRk9STV9CWVRFUxABEhUKEVBBWUxPQURfRk9STV9URVhUEAISFQoRUEFZTE9BRF9GT1JNX0pTT04QAypaCgtDcm9uT3ZlcmxhcBIcChhDUk9OX09WRVJMQVBfVU5TUEVDSUZJRUQQABIVChFDUk9OX09WRVJMQVBfU0tJUBABEhYKEkNST05fT1ZFUkxBUF9BTExPVxACMqkLCg5EdXJhYmxlU2VydmljZRJECgdFbnF1ZXVlEhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QaHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2USVAoLRW5xdWV1ZU1hbnkSHy5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlcXVlc3QaIC5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlc3BvbnNlKAEwARJBCgZHZXRKb2ISGi5wb29sbWVzaC52MS5HZXRKb2JSZXF1ZXN0GhsucG9vbG1lc2gudjEuR2V0Sm9iUmVzcG9uc2USUAoLV2FpdE91dGNvbWUSHy5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlcXVlc3QaIC5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlc3BvbnNlEkoKCUNhbmNlbEpvYhIdLnBvb2xtZXNoLnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5wb29sbWVzaC52MS5DYW5jZWxKb2JSZXNwb25zZRJHCghMaXN0Sm9icxIcLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVxdWVzdBodLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVzcG9uc2USRwoITGlzdERlYWQSHC5wb29sbWVzaC52MS5MaXN0RGVhZFJlcXVlc3QaHS5wb29sbWVzaC52MS5MaXN0RGVhZFJlc3BvbnNlEkQKB0dldERlYWQSGy5wb29sbWVzaC52MS5HZXREZWFkUmVxdWVzdBocLnBvb2xtZXNoLnYxLkdldERlYWRSZXNwb25zZRJKCglSZXRyeURlYWQSHS5wb29sbWVzaC52MS5SZXRyeURlYWRSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuUmV0cnlEZWFkUmVzcG9uc2USSgoJUHVyZ2VEZWFkEh0ucG9vbG1lc2gudjEuUHVyZ2VEZWFkUmVxdWVzdBoeLnBvb2xtZXNoLnYxLlB1cmdlRGVhZFJlc3BvbnNlEkoKCVBhdXNlUG9vbBIdLnBvb2xtZXNoLnYxLlBhdXNlUG9vbFJlcXVlc3QaHi5wb29sbWVzaC52MS5QYXVzZVBvb2xSZXNwb25zZRJNCgpSZXN1bWVQb29sEh4ucG9vbG1lc2gudjEuUmVzdW1lUG9vbFJlcXVlc3QaHy5wb29sbWVzaC52MS5SZXN1bWVQb29sUmVzcG9uc2USRAoHU2V0Q3JvbhIbLnBvb2xtZXNoLnYxLlNldENyb25SZXF1ZXN0GhwucG9vbG1lc2gudjEuU2V0Q3JvblJlc3BvbnNlEkcKCExpc3RDcm9uEhwucG9vbG1lc2gudjEuTGlzdENyb25SZXF1ZXN0Gh0ucG9vbG1lc2gudjEuTGlzdENyb25SZXNwb25zZRJNCgpSZW1vdmVDcm9uEh4ucG9vbG1lc2gudjEuUmVtb3ZlQ3JvblJlcXVlc3QaHy5wb29sbWVzaC52MS5SZW1vdmVDcm9uUmVzcG9uc2USRwoIU2V0TGltaXQSHC5wb29sbWVzaC52MS5TZXRMaW1pdFJlcXVlc3QaHS5wb29sbWVzaC52MS5TZXRMaW1pdFJlc3BvbnNlEk0KCkxpc3RMaW1pdHMSHi5wb29sbWVzaC52MS5MaXN0TGltaXRzUmVxdWVzdBofLnBvb2xtZXNoLnYxLkxpc3RMaW1pdHNSZXNwb25zZRJQCgtSZW1vdmVMaW1pdBIfLnBvb2xtZXNoLnYxLlJlbW92ZUxpbWl0UmVxdWVzdBogLnBvb2xtZXNoLnYxLlJlbW92ZUxpbWl0UmVzcG9uc2USRwoIR2V0TGFuZXMSHC5wb29sbWVzaC52MS5HZXRMYW5lc1JlcXVlc3QaHS5wb29sbWVzaC52MS5HZXRMYW5lc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_poolmesh_v1_error, file_poolmesh_v1_manager]);
+  fileDesc("Chlwb29sbWVzaC92MS9kdXJhYmxlLnByb3RvEgtwb29sbWVzaC52MSIqCgdCYWNrb2ZmEg8KB2Jhc2VfbXMYASABKAQSDgoGY2FwX21zGAIgASgEIicKB05leHRKb2ISDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkiqgQKDkVucXVldWVSZXF1ZXN0EgwKBHBvb2wYASABKAkSEQoHcGF5bG9hZBgCIAEoDEgAEg4KBHRleHQYAyABKAlIABImCgRqc29uGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDgoGam9iX2lkGAUgASgJEhIKCnRpbWVvdXRfbXMYBiABKAMSJwoIcHJpb3JpdHkYByABKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIUCgxtYXhfYXR0ZW1wdHMYCCABKA0SJQoHYmFja29mZhgJIAEoCzIULnBvb2xtZXNoLnYxLkJhY2tvZmYSFQoNZXhwaXJlc19pbl9tcxgKIAEoAxIXCgppZGVtcG90ZW50GAsgASgISAGIAQESGQoMa2VlcF9vdXRjb21lGAwgASgISAKIAQESDQoFcmVydW4YDSABKAgSDgoGY2xpZW50GA4gASgJEhMKC3RyYWNlcGFyZW50GA8gASgJEhIKCnRyYWNlc3RhdGUYECABKAkSKgoGcnVuX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkZWxheV9tcxgSIAEoBBIXCg9jb25jdXJyZW5jeV9rZXkYEyABKAkSIgoEdGhlbhgUIAMoCzIULnBvb2xtZXNoLnYxLk5leHRKb2JCBwoFaW5wdXRCDQoLX2lkZW1wb3RlbnRCDwoNX2tlZXBfb3V0Y29tZSJyCg9FbnF1ZXVlUmVzcG9uc2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEhEKCWR1cGxpY2F0ZRgDIAEoCBIqCgZydW5fYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIksKEkVucXVldWVNYW55UmVxdWVzdBILCgNyZWYYASABKAQSKAoDam9iGAIgASgLMhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QiiQEKE0VucXVldWVNYW55UmVzcG9uc2USCwoDcmVmGAEgASgEEi8KB3JlY2VpcHQYAiABKAsyHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2VIABIpCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsSABCCQoHb3V0Y29tZSKWAwoJSm9iU3RhdHVzEg4KBmpvYl9pZBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEg8KB2F0dGVtcHQYAyABKA0SFAoMbWF4X2F0dGVtcHRzGAQgASgNEg4KBndvcmtlchgFIAEoCRInCghwcmlvcml0eRgGIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EhAKCHNlcXVlbmNlGAcgASgEEi8KC2VucXVldWVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY2xpZW50GAogASgJEioKBnJ1bl9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoEdGhlbhgMIAMoCzIULnBvb2xtZXNoLnYxLk5leHRKb2ISIgoEbmV4dBgNIAEoCzIULnBvb2xtZXNoLnYxLk5leHRKb2IicQoKSm9iT3V0Y29tZRItCgZyZXN1bHQYASABKAsyGy5wb29sbWVzaC52MS5TdWJtaXRSZXNwb25zZUgAEikKBWVycm9yGAIgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWxIAEIJCgdvdXRjb21lIlUKDUdldEpvYlJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSJgoEZm9ybRgDIAEoDjIYLnBvb2xtZXNoLnYxLlBheWxvYWRGb3JtIl8KDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIoCgdvdXRjb21lGAIgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZSJrChJXYWl0T3V0Y29tZVJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDwoHd2FpdF9tcxgDIAEoDRImCgRmb3JtGAQgASgOMhgucG9vbG1lc2gudjEuUGF5bG9hZEZvcm0iZAoTV2FpdE91dGNvbWVSZXNwb25zZRIoCgdvdXRjb21lGAEgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZRIjCgNqb2IYAiABKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMiMAoQQ2FuY2VsSm9iUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCSITChFDYW5jZWxKb2JSZXNwb25zZSJsCg9MaXN0Sm9ic1JlcXVlc3QSDAoEcG9vbBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIlEKEExpc3RKb2JzUmVzcG9uc2USJAoEam9icxgBIAMoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QEKCkRlYWRMZXR0ZXISDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwSDwoHYXR0ZW1wdBgEIAEoDRInCghwcmlvcml0eRgFIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EisKB2RpZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmNsaWVudBgHIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAggASgEIm0KD0xpc3REZWFkUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIVCg1vbGRlcl90aGFuX21zGAMgASgEEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIlUKEExpc3REZWFkUmVzcG9uc2USKAoHbGV0dGVycxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKDkdldERlYWRSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEiYKBGZvcm0YAyABKA4yGC5wb29sbWVzaC52MS5QYXlsb2FkRm9ybSKOAQoPR2V0RGVhZFJlc3BvbnNlEicKBmxldHRlchgBIAEoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISEQoHcGF5bG9hZBgCIAEoDEgAEg4KBHRleHQYAyABKAlIABImCgRqc29uGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQicAoMRGVhZFNlbGVjdG9yEgwKBHBvb2wYASABKAkSDwoHam9iX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkSFQoNb2xkZXJfdGhhbl9tcxgEIAEoBBILCgNhbGwYBSABKAgSDQoFbGltaXQYBiABKA0iPwoQUmV0cnlEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFSZXRyeURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIlcKCkRlYWRDaGFuZ2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwiPwoQUHVyZ2VEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFQdXJnZURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIl0KCUxhbmVQYXVzZRIlCgZsZXZlbHMYASADKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiMAoQUGF1c2VQb29sUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmZvcl9tcxgCIAEoBCI7ChFQYXVzZVBvb2xSZXNwb25zZRImCgZwYXVzZWQYASABKAsyFi5wb29sbWVzaC52MS5MYW5lUGF1c2UiIQoRUmVzdW1lUG9vbFJlcXVlc3QSDAoEcG9vbBgBIAEoCSIUChJSZXN1bWVQb29sUmVzcG9uc2Ui2QIKBENyb24SDAoEbmFtZRgBIAEoCRIQCghzY2hlZHVsZRgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSKQoHb3ZlcmxhcBgEIAEoDjIYLnBvb2xtZXNoLnYxLkNyb25PdmVybGFwEicKCHByaW9yaXR5GAUgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSEgoKdGltZW91dF9tcxgGIAEoAxIUCgxtYXhfYXR0ZW1wdHMYByABKA0SJQoHYmFja29mZhgIIAEoCzIULnBvb2xtZXNoLnYxLkJhY2tvZmYSFwoKaWRlbXBvdGVudBgJIAEoCEgAiAEBEhkKDGtlZXBfb3V0Y29tZRgKIAEoCEgBiAEBEg4KBmNsaWVudBgLIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAwgASgEQg0KC19pZGVtcG90ZW50Qg8KDV9rZWVwX291dGNvbWUikwEKDlNldENyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkSHwoEY3JvbhgCIAEoCzIRLnBvb2xtZXNoLnYxLkNyb24SEQoHcGF5bG9hZBgDIAEoDEgAEg4KBHRleHQYBCABKAlIABImCgRqc29uGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQiNQoPU2V0Q3JvblJlc3BvbnNlEg8KB2NyZWF0ZWQYASABKAgSEQoJdW5jaGFuZ2VkGAIgASgIIh8KD0xpc3RDcm9uUmVxdWVzdBIMCgRwb29sGAEgASgJIjQKEExpc3RDcm9uUmVzcG9uc2USIAoFY3JvbnMYASADKAsyES5wb29sbWVzaC52MS5Dcm9uIi8KEVJlbW92ZUNyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkSDAoEbmFtZRgCIAEoCSIUChJSZW1vdmVDcm9uUmVzcG9uc2UiSAoFTGltaXQSDgoGdGFyZ2V0GAEgASgJEg8KB3J1bm5pbmcYAiABKA0SDgoGc3RhcnRzGAMgASgNEg4KBnBlcl9tcxgEIAEoBCJCCg9TZXRMaW1pdFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIhCgVsaW1pdBgCIAEoCzISLnBvb2xtZXNoLnYxLkxpbWl0IhIKEFNldExpbWl0UmVzcG9uc2UiIQoRTGlzdExpbWl0c1JlcXVlc3QSDAoEcG9vbBgBIAEoCSI4ChJMaXN0TGltaXRzUmVzcG9uc2USIgoGbGltaXRzGAEgAygLMhIucG9vbG1lc2gudjEuTGltaXQiMgoSUmVtb3ZlTGltaXRSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGdGFyZ2V0GAIgASgJIhUKE1JlbW92ZUxpbWl0UmVzcG9uc2UiHwoPR2V0TGFuZXNSZXF1ZXN0EgwKBHBvb2wYASABKAki0wEKBExhbmUSDAoEcG9vbBgBIAEoCRIOCgZxdWV1ZWQYAiABKAQSEQoJZGVsaXZlcmVkGAMgASgEEgwKBGRlYWQYBCABKAQSLQoJb2xkZXN0X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCghyZXRyeWluZxgGIAEoBEgAiAEBEhEKCXNjaGVkdWxlZBgHIAEoBBImCgZwYXVzZWQYCCABKAsyFi5wb29sbWVzaC52MS5MYW5lUGF1c2VCCwoJX3JldHJ5aW5nIo0BCgxTdHJlYW1TdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghtZXNzYWdlcxgCIAEoBBIUCgxtYXhfbWVzc2FnZXMYAyABKAQSDQoFYnl0ZXMYBCABKAQSEQoJbWF4X2J5dGVzGAUgASgEEhAKCHJlcGxpY2FzGAYgASgNEhMKC2RpZmZlcmVuY2VzGAcgAygJImAKEEdldExhbmVzUmVzcG9uc2USIAoFbGFuZXMYASADKAsyES5wb29sbWVzaC52MS5MYW5lEioKB3N0cmVhbXMYAiADKAsyGS5wb29sbWVzaC52MS5TdHJlYW1TdGF0dXMqwwEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEpPQl9TVEFURV9RVUVVRUQQARISCg5KT0JfU1RBVEVfSEVMRBACEhUKEUpPQl9TVEFURV9SVU5OSU5HEAMSFgoSSk9CX1NUQVRFX1JFVFJZSU5HEAQSEwoPSk9CX1NUQVRFX0VOREVEEAUSFwoTSk9CX1NUQVRFX1NDSEVEVUxFRBAGEhUKEUpPQl9TVEFURV9MSU1JVEVEEAcqcQoLUGF5bG9hZEZvcm0SHAoYUEFZTE9BRF9GT1JNX1VOU1BFQ0lGSUVEEAASFgoSUEFZTE9BRF9GT1JNX0JZVEVTEAESFQoRUEFZTE9BRF9GT1JNX1RFWFQQAhIVChFQQVlMT0FEX0ZPUk1fSlNPThADKloKC0Nyb25PdmVybGFwEhwKGENST05fT1ZFUkxBUF9VTlNQRUNJRklFRBAAEhUKEUNST05fT1ZFUkxBUF9TS0lQEAESFgoSQ1JPTl9PVkVSTEFQX0FMTE9XEAIyqQsKDkR1cmFibGVTZXJ2aWNlEkQKB0VucXVldWUSGy5wb29sbWVzaC52MS5FbnF1ZXVlUmVxdWVzdBocLnBvb2xtZXNoLnYxLkVucXVldWVSZXNwb25zZRJUCgtFbnF1ZXVlTWFueRIfLnBvb2xtZXNoLnYxLkVucXVldWVNYW55UmVxdWVzdBogLnBvb2xtZXNoLnYxLkVucXVldWVNYW55UmVzcG9uc2UoATABEkEKBkdldEpvYhIaLnBvb2xtZXNoLnYxLkdldEpvYlJlcXVlc3QaGy5wb29sbWVzaC52MS5HZXRKb2JSZXNwb25zZRJQCgtXYWl0T3V0Y29tZRIfLnBvb2xtZXNoLnYxLldhaXRPdXRjb21lUmVxdWVzdBogLnBvb2xtZXNoLnYxLldhaXRPdXRjb21lUmVzcG9uc2USSgoJQ2FuY2VsSm9iEh0ucG9vbG1lc2gudjEuQ2FuY2VsSm9iUmVxdWVzdBoeLnBvb2xtZXNoLnYxLkNhbmNlbEpvYlJlc3BvbnNlEkcKCExpc3RKb2JzEhwucG9vbG1lc2gudjEuTGlzdEpvYnNSZXF1ZXN0Gh0ucG9vbG1lc2gudjEuTGlzdEpvYnNSZXNwb25zZRJHCghMaXN0RGVhZBIcLnBvb2xtZXNoLnYxLkxpc3REZWFkUmVxdWVzdBodLnBvb2xtZXNoLnYxLkxpc3REZWFkUmVzcG9uc2USRAoHR2V0RGVhZBIbLnBvb2xtZXNoLnYxLkdldERlYWRSZXF1ZXN0GhwucG9vbG1lc2gudjEuR2V0RGVhZFJlc3BvbnNlEkoKCVJldHJ5RGVhZBIdLnBvb2xtZXNoLnYxLlJldHJ5RGVhZFJlcXVlc3QaHi5wb29sbWVzaC52MS5SZXRyeURlYWRSZXNwb25zZRJKCglQdXJnZURlYWQSHS5wb29sbWVzaC52MS5QdXJnZURlYWRSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuUHVyZ2VEZWFkUmVzcG9uc2USSgoJUGF1c2VQb29sEh0ucG9vbG1lc2gudjEuUGF1c2VQb29sUmVxdWVzdBoeLnBvb2xtZXNoLnYxLlBhdXNlUG9vbFJlc3BvbnNlEk0KClJlc3VtZVBvb2wSHi5wb29sbWVzaC52MS5SZXN1bWVQb29sUmVxdWVzdBofLnBvb2xtZXNoLnYxLlJlc3VtZVBvb2xSZXNwb25zZRJECgdTZXRDcm9uEhsucG9vbG1lc2gudjEuU2V0Q3JvblJlcXVlc3QaHC5wb29sbWVzaC52MS5TZXRDcm9uUmVzcG9uc2USRwoITGlzdENyb24SHC5wb29sbWVzaC52MS5MaXN0Q3JvblJlcXVlc3QaHS5wb29sbWVzaC52MS5MaXN0Q3JvblJlc3BvbnNlEk0KClJlbW92ZUNyb24SHi5wb29sbWVzaC52MS5SZW1vdmVDcm9uUmVxdWVzdBofLnBvb2xtZXNoLnYxLlJlbW92ZUNyb25SZXNwb25zZRJHCghTZXRMaW1pdBIcLnBvb2xtZXNoLnYxLlNldExpbWl0UmVxdWVzdBodLnBvb2xtZXNoLnYxLlNldExpbWl0UmVzcG9uc2USTQoKTGlzdExpbWl0cxIeLnBvb2xtZXNoLnYxLkxpc3RMaW1pdHNSZXF1ZXN0Gh8ucG9vbG1lc2gudjEuTGlzdExpbWl0c1Jlc3BvbnNlElAKC1JlbW92ZUxpbWl0Eh8ucG9vbG1lc2gudjEuUmVtb3ZlTGltaXRSZXF1ZXN0GiAucG9vbG1lc2gudjEuUmVtb3ZlTGltaXRSZXNwb25zZRJHCghHZXRMYW5lcxIcLnBvb2xtZXNoLnYxLkdldExhbmVzUmVxdWVzdBodLnBvb2xtZXNoLnYxLkdldExhbmVzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_poolmesh_v1_error, file_poolmesh_v1_manager]);
 
 /**
  * Backoff is the wait after a failure, in milliseconds: doubled each time, up to the cap.
@@ -41,6 +41,32 @@ export type Backoff = Message<"poolmesh.v1.Backoff"> & {
  */
 export const BackoffSchema: GenMessage<Backoff> = /*@__PURE__*/
   messageDesc(file_poolmesh_v1_durable, 0);
+
+/**
+ * NextJob is a job that follows another one.
+ *
+ * @generated from message poolmesh.v1.NextJob
+ */
+export type NextJob = Message<"poolmesh.v1.NextJob"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * Empty, in a request, for an id that is made of the job before it.
+   *
+   * @generated from field: string job_id = 2;
+   */
+  jobId: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.NextJob.
+ * Use `create(NextJobSchema)` to create a new message.
+ */
+export const NextJobSchema: GenMessage<NextJob> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 1);
 
 /**
  * @generated from message poolmesh.v1.EnqueueRequest
@@ -176,6 +202,14 @@ export type EnqueueRequest = Message<"poolmesh.v1.EnqueueRequest"> & {
    * @generated from field: string concurrency_key = 19;
    */
   concurrencyKey: string;
+
+  /**
+   * The jobs that follow in their order, 16 at most, when this one has a result: each gets the result of the one before
+   * as its payload, and has the settings of the first. The caller needs the right to submit to each pool.
+   *
+   * @generated from field: repeated poolmesh.v1.NextJob then = 20;
+   */
+  then: NextJob[];
 };
 
 /**
@@ -183,7 +217,7 @@ export type EnqueueRequest = Message<"poolmesh.v1.EnqueueRequest"> & {
  * Use `create(EnqueueRequestSchema)` to create a new message.
  */
 export const EnqueueRequestSchema: GenMessage<EnqueueRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 1);
+  messageDesc(file_poolmesh_v1_durable, 2);
 
 /**
  * @generated from message poolmesh.v1.EnqueueResponse
@@ -221,7 +255,7 @@ export type EnqueueResponse = Message<"poolmesh.v1.EnqueueResponse"> & {
  * Use `create(EnqueueResponseSchema)` to create a new message.
  */
 export const EnqueueResponseSchema: GenMessage<EnqueueResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 2);
+  messageDesc(file_poolmesh_v1_durable, 3);
 
 /**
  * @generated from message poolmesh.v1.EnqueueManyRequest
@@ -245,7 +279,7 @@ export type EnqueueManyRequest = Message<"poolmesh.v1.EnqueueManyRequest"> & {
  * Use `create(EnqueueManyRequestSchema)` to create a new message.
  */
 export const EnqueueManyRequestSchema: GenMessage<EnqueueManyRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 3);
+  messageDesc(file_poolmesh_v1_durable, 4);
 
 /**
  * @generated from message poolmesh.v1.EnqueueManyResponse
@@ -279,7 +313,7 @@ export type EnqueueManyResponse = Message<"poolmesh.v1.EnqueueManyResponse"> & {
  * Use `create(EnqueueManyResponseSchema)` to create a new message.
  */
 export const EnqueueManyResponseSchema: GenMessage<EnqueueManyResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 4);
+  messageDesc(file_poolmesh_v1_durable, 5);
 
 /**
  * JobStatus is one durable job as it stands now.
@@ -355,6 +389,20 @@ export type JobStatus = Message<"poolmesh.v1.JobStatus"> & {
    * @generated from field: google.protobuf.Timestamp run_at = 11;
    */
   runAt?: Timestamp | undefined;
+
+  /**
+   * The jobs that follow it; empty for one that has ended.
+   *
+   * @generated from field: repeated poolmesh.v1.NextJob then = 12;
+   */
+  then: NextJob[];
+
+  /**
+   * Once it has a result: the job that follows it.
+   *
+   * @generated from field: poolmesh.v1.NextJob next = 13;
+   */
+  next?: NextJob | undefined;
 };
 
 /**
@@ -362,7 +410,7 @@ export type JobStatus = Message<"poolmesh.v1.JobStatus"> & {
  * Use `create(JobStatusSchema)` to create a new message.
  */
 export const JobStatusSchema: GenMessage<JobStatus> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 5);
+  messageDesc(file_poolmesh_v1_durable, 6);
 
 /**
  * JobOutcome is how a job ended.
@@ -393,7 +441,7 @@ export type JobOutcome = Message<"poolmesh.v1.JobOutcome"> & {
  * Use `create(JobOutcomeSchema)` to create a new message.
  */
 export const JobOutcomeSchema: GenMessage<JobOutcome> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 6);
+  messageDesc(file_poolmesh_v1_durable, 7);
 
 /**
  * @generated from message poolmesh.v1.GetJobRequest
@@ -420,7 +468,7 @@ export type GetJobRequest = Message<"poolmesh.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 7);
+  messageDesc(file_poolmesh_v1_durable, 8);
 
 /**
  * @generated from message poolmesh.v1.GetJobResponse
@@ -444,7 +492,7 @@ export type GetJobResponse = Message<"poolmesh.v1.GetJobResponse"> & {
  * Use `create(GetJobResponseSchema)` to create a new message.
  */
 export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 8);
+  messageDesc(file_poolmesh_v1_durable, 9);
 
 /**
  * @generated from message poolmesh.v1.WaitOutcomeRequest
@@ -478,7 +526,7 @@ export type WaitOutcomeRequest = Message<"poolmesh.v1.WaitOutcomeRequest"> & {
  * Use `create(WaitOutcomeRequestSchema)` to create a new message.
  */
 export const WaitOutcomeRequestSchema: GenMessage<WaitOutcomeRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 9);
+  messageDesc(file_poolmesh_v1_durable, 10);
 
 /**
  * @generated from message poolmesh.v1.WaitOutcomeResponse
@@ -504,7 +552,7 @@ export type WaitOutcomeResponse = Message<"poolmesh.v1.WaitOutcomeResponse"> & {
  * Use `create(WaitOutcomeResponseSchema)` to create a new message.
  */
 export const WaitOutcomeResponseSchema: GenMessage<WaitOutcomeResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 10);
+  messageDesc(file_poolmesh_v1_durable, 11);
 
 /**
  * @generated from message poolmesh.v1.CancelJobRequest
@@ -526,7 +574,7 @@ export type CancelJobRequest = Message<"poolmesh.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 11);
+  messageDesc(file_poolmesh_v1_durable, 12);
 
 /**
  * @generated from message poolmesh.v1.CancelJobResponse
@@ -539,7 +587,7 @@ export type CancelJobResponse = Message<"poolmesh.v1.CancelJobResponse"> & {
  * Use `create(CancelJobResponseSchema)` to create a new message.
  */
 export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 12);
+  messageDesc(file_poolmesh_v1_durable, 13);
 
 /**
  * @generated from message poolmesh.v1.ListJobsRequest
@@ -577,7 +625,7 @@ export type ListJobsRequest = Message<"poolmesh.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 13);
+  messageDesc(file_poolmesh_v1_durable, 14);
 
 /**
  * @generated from message poolmesh.v1.ListJobsResponse
@@ -601,7 +649,7 @@ export type ListJobsResponse = Message<"poolmesh.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 14);
+  messageDesc(file_poolmesh_v1_durable, 15);
 
 /**
  * DeadLetter is a job that was given up.
@@ -659,7 +707,7 @@ export type DeadLetter = Message<"poolmesh.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 15);
+  messageDesc(file_poolmesh_v1_durable, 16);
 
 /**
  * @generated from message poolmesh.v1.ListDeadRequest
@@ -704,7 +752,7 @@ export type ListDeadRequest = Message<"poolmesh.v1.ListDeadRequest"> & {
  * Use `create(ListDeadRequestSchema)` to create a new message.
  */
 export const ListDeadRequestSchema: GenMessage<ListDeadRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 16);
+  messageDesc(file_poolmesh_v1_durable, 17);
 
 /**
  * @generated from message poolmesh.v1.ListDeadResponse
@@ -728,7 +776,7 @@ export type ListDeadResponse = Message<"poolmesh.v1.ListDeadResponse"> & {
  * Use `create(ListDeadResponseSchema)` to create a new message.
  */
 export const ListDeadResponseSchema: GenMessage<ListDeadResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 17);
+  messageDesc(file_poolmesh_v1_durable, 18);
 
 /**
  * @generated from message poolmesh.v1.GetDeadRequest
@@ -755,7 +803,7 @@ export type GetDeadRequest = Message<"poolmesh.v1.GetDeadRequest"> & {
  * Use `create(GetDeadRequestSchema)` to create a new message.
  */
 export const GetDeadRequestSchema: GenMessage<GetDeadRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 18);
+  messageDesc(file_poolmesh_v1_durable, 19);
 
 /**
  * @generated from message poolmesh.v1.GetDeadResponse
@@ -797,7 +845,7 @@ export type GetDeadResponse = Message<"poolmesh.v1.GetDeadResponse"> & {
  * Use `create(GetDeadResponseSchema)` to create a new message.
  */
 export const GetDeadResponseSchema: GenMessage<GetDeadResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 19);
+  messageDesc(file_poolmesh_v1_durable, 20);
 
 /**
  * DeadSelector says which dead letters are meant: ids, or a reason and an age, or all of them.
@@ -847,7 +895,7 @@ export type DeadSelector = Message<"poolmesh.v1.DeadSelector"> & {
  * Use `create(DeadSelectorSchema)` to create a new message.
  */
 export const DeadSelectorSchema: GenMessage<DeadSelector> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 20);
+  messageDesc(file_poolmesh_v1_durable, 21);
 
 /**
  * @generated from message poolmesh.v1.RetryDeadRequest
@@ -864,7 +912,7 @@ export type RetryDeadRequest = Message<"poolmesh.v1.RetryDeadRequest"> & {
  * Use `create(RetryDeadRequestSchema)` to create a new message.
  */
 export const RetryDeadRequestSchema: GenMessage<RetryDeadRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 21);
+  messageDesc(file_poolmesh_v1_durable, 22);
 
 /**
  * @generated from message poolmesh.v1.RetryDeadResponse
@@ -888,7 +936,7 @@ export type RetryDeadResponse = Message<"poolmesh.v1.RetryDeadResponse"> & {
  * Use `create(RetryDeadResponseSchema)` to create a new message.
  */
 export const RetryDeadResponseSchema: GenMessage<RetryDeadResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 22);
+  messageDesc(file_poolmesh_v1_durable, 23);
 
 /**
  * DeadChange is what became of one dead letter.
@@ -921,7 +969,7 @@ export type DeadChange = Message<"poolmesh.v1.DeadChange"> & {
  * Use `create(DeadChangeSchema)` to create a new message.
  */
 export const DeadChangeSchema: GenMessage<DeadChange> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 23);
+  messageDesc(file_poolmesh_v1_durable, 24);
 
 /**
  * @generated from message poolmesh.v1.PurgeDeadRequest
@@ -938,7 +986,7 @@ export type PurgeDeadRequest = Message<"poolmesh.v1.PurgeDeadRequest"> & {
  * Use `create(PurgeDeadRequestSchema)` to create a new message.
  */
 export const PurgeDeadRequestSchema: GenMessage<PurgeDeadRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 24);
+  messageDesc(file_poolmesh_v1_durable, 25);
 
 /**
  * @generated from message poolmesh.v1.PurgeDeadResponse
@@ -962,7 +1010,7 @@ export type PurgeDeadResponse = Message<"poolmesh.v1.PurgeDeadResponse"> & {
  * Use `create(PurgeDeadResponseSchema)` to create a new message.
  */
 export const PurgeDeadResponseSchema: GenMessage<PurgeDeadResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 25);
+  messageDesc(file_poolmesh_v1_durable, 26);
 
 /**
  * LanePause is what of a lane is paused.
@@ -990,7 +1038,7 @@ export type LanePause = Message<"poolmesh.v1.LanePause"> & {
  * Use `create(LanePauseSchema)` to create a new message.
  */
 export const LanePauseSchema: GenMessage<LanePause> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 26);
+  messageDesc(file_poolmesh_v1_durable, 27);
 
 /**
  * @generated from message poolmesh.v1.PausePoolRequest
@@ -1014,7 +1062,7 @@ export type PausePoolRequest = Message<"poolmesh.v1.PausePoolRequest"> & {
  * Use `create(PausePoolRequestSchema)` to create a new message.
  */
 export const PausePoolRequestSchema: GenMessage<PausePoolRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 27);
+  messageDesc(file_poolmesh_v1_durable, 28);
 
 /**
  * @generated from message poolmesh.v1.PausePoolResponse
@@ -1031,7 +1079,7 @@ export type PausePoolResponse = Message<"poolmesh.v1.PausePoolResponse"> & {
  * Use `create(PausePoolResponseSchema)` to create a new message.
  */
 export const PausePoolResponseSchema: GenMessage<PausePoolResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 28);
+  messageDesc(file_poolmesh_v1_durable, 29);
 
 /**
  * @generated from message poolmesh.v1.ResumePoolRequest
@@ -1048,7 +1096,7 @@ export type ResumePoolRequest = Message<"poolmesh.v1.ResumePoolRequest"> & {
  * Use `create(ResumePoolRequestSchema)` to create a new message.
  */
 export const ResumePoolRequestSchema: GenMessage<ResumePoolRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 29);
+  messageDesc(file_poolmesh_v1_durable, 30);
 
 /**
  * @generated from message poolmesh.v1.ResumePoolResponse
@@ -1061,7 +1109,7 @@ export type ResumePoolResponse = Message<"poolmesh.v1.ResumePoolResponse"> & {
  * Use `create(ResumePoolResponseSchema)` to create a new message.
  */
 export const ResumePoolResponseSchema: GenMessage<ResumePoolResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 30);
+  messageDesc(file_poolmesh_v1_durable, 31);
 
 /**
  * Cron is a cron schedule, and what its jobs are enqueued with.
@@ -1147,7 +1195,7 @@ export type Cron = Message<"poolmesh.v1.Cron"> & {
  * Use `create(CronSchema)` to create a new message.
  */
 export const CronSchema: GenMessage<Cron> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 31);
+  messageDesc(file_poolmesh_v1_durable, 32);
 
 /**
  * @generated from message poolmesh.v1.SetCronRequest
@@ -1194,7 +1242,7 @@ export type SetCronRequest = Message<"poolmesh.v1.SetCronRequest"> & {
  * Use `create(SetCronRequestSchema)` to create a new message.
  */
 export const SetCronRequestSchema: GenMessage<SetCronRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 32);
+  messageDesc(file_poolmesh_v1_durable, 33);
 
 /**
  * @generated from message poolmesh.v1.SetCronResponse
@@ -1220,7 +1268,7 @@ export type SetCronResponse = Message<"poolmesh.v1.SetCronResponse"> & {
  * Use `create(SetCronResponseSchema)` to create a new message.
  */
 export const SetCronResponseSchema: GenMessage<SetCronResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 33);
+  messageDesc(file_poolmesh_v1_durable, 34);
 
 /**
  * @generated from message poolmesh.v1.ListCronRequest
@@ -1237,7 +1285,7 @@ export type ListCronRequest = Message<"poolmesh.v1.ListCronRequest"> & {
  * Use `create(ListCronRequestSchema)` to create a new message.
  */
 export const ListCronRequestSchema: GenMessage<ListCronRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 34);
+  messageDesc(file_poolmesh_v1_durable, 35);
 
 /**
  * @generated from message poolmesh.v1.ListCronResponse
@@ -1256,7 +1304,7 @@ export type ListCronResponse = Message<"poolmesh.v1.ListCronResponse"> & {
  * Use `create(ListCronResponseSchema)` to create a new message.
  */
 export const ListCronResponseSchema: GenMessage<ListCronResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 35);
+  messageDesc(file_poolmesh_v1_durable, 36);
 
 /**
  * @generated from message poolmesh.v1.RemoveCronRequest
@@ -1278,7 +1326,7 @@ export type RemoveCronRequest = Message<"poolmesh.v1.RemoveCronRequest"> & {
  * Use `create(RemoveCronRequestSchema)` to create a new message.
  */
 export const RemoveCronRequestSchema: GenMessage<RemoveCronRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 36);
+  messageDesc(file_poolmesh_v1_durable, 37);
 
 /**
  * @generated from message poolmesh.v1.RemoveCronResponse
@@ -1291,7 +1339,7 @@ export type RemoveCronResponse = Message<"poolmesh.v1.RemoveCronResponse"> & {
  * Use `create(RemoveCronResponseSchema)` to create a new message.
  */
 export const RemoveCronResponseSchema: GenMessage<RemoveCronResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 37);
+  messageDesc(file_poolmesh_v1_durable, 38);
 
 /**
  * Limit is how many stored jobs of a pool may run at once, how many may start within a time, or both.
@@ -1333,7 +1381,7 @@ export type Limit = Message<"poolmesh.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 38);
+  messageDesc(file_poolmesh_v1_durable, 39);
 
 /**
  * @generated from message poolmesh.v1.SetLimitRequest
@@ -1355,7 +1403,7 @@ export type SetLimitRequest = Message<"poolmesh.v1.SetLimitRequest"> & {
  * Use `create(SetLimitRequestSchema)` to create a new message.
  */
 export const SetLimitRequestSchema: GenMessage<SetLimitRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 39);
+  messageDesc(file_poolmesh_v1_durable, 40);
 
 /**
  * @generated from message poolmesh.v1.SetLimitResponse
@@ -1368,7 +1416,7 @@ export type SetLimitResponse = Message<"poolmesh.v1.SetLimitResponse"> & {
  * Use `create(SetLimitResponseSchema)` to create a new message.
  */
 export const SetLimitResponseSchema: GenMessage<SetLimitResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 40);
+  messageDesc(file_poolmesh_v1_durable, 41);
 
 /**
  * @generated from message poolmesh.v1.ListLimitsRequest
@@ -1385,7 +1433,7 @@ export type ListLimitsRequest = Message<"poolmesh.v1.ListLimitsRequest"> & {
  * Use `create(ListLimitsRequestSchema)` to create a new message.
  */
 export const ListLimitsRequestSchema: GenMessage<ListLimitsRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 41);
+  messageDesc(file_poolmesh_v1_durable, 42);
 
 /**
  * @generated from message poolmesh.v1.ListLimitsResponse
@@ -1404,7 +1452,7 @@ export type ListLimitsResponse = Message<"poolmesh.v1.ListLimitsResponse"> & {
  * Use `create(ListLimitsResponseSchema)` to create a new message.
  */
 export const ListLimitsResponseSchema: GenMessage<ListLimitsResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 42);
+  messageDesc(file_poolmesh_v1_durable, 43);
 
 /**
  * @generated from message poolmesh.v1.RemoveLimitRequest
@@ -1426,7 +1474,7 @@ export type RemoveLimitRequest = Message<"poolmesh.v1.RemoveLimitRequest"> & {
  * Use `create(RemoveLimitRequestSchema)` to create a new message.
  */
 export const RemoveLimitRequestSchema: GenMessage<RemoveLimitRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 43);
+  messageDesc(file_poolmesh_v1_durable, 44);
 
 /**
  * @generated from message poolmesh.v1.RemoveLimitResponse
@@ -1439,7 +1487,7 @@ export type RemoveLimitResponse = Message<"poolmesh.v1.RemoveLimitResponse"> & {
  * Use `create(RemoveLimitResponseSchema)` to create a new message.
  */
 export const RemoveLimitResponseSchema: GenMessage<RemoveLimitResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 44);
+  messageDesc(file_poolmesh_v1_durable, 45);
 
 /**
  * @generated from message poolmesh.v1.GetLanesRequest
@@ -1458,7 +1506,7 @@ export type GetLanesRequest = Message<"poolmesh.v1.GetLanesRequest"> & {
  * Use `create(GetLanesRequestSchema)` to create a new message.
  */
 export const GetLanesRequestSchema: GenMessage<GetLanesRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 45);
+  messageDesc(file_poolmesh_v1_durable, 46);
 
 /**
  * Lane is the durable lane of one pool.
@@ -1526,7 +1574,7 @@ export type Lane = Message<"poolmesh.v1.Lane"> & {
  * Use `create(LaneSchema)` to create a new message.
  */
 export const LaneSchema: GenMessage<Lane> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 46);
+  messageDesc(file_poolmesh_v1_durable, 47);
 
 /**
  * StreamStatus is one stream of the lane.
@@ -1581,7 +1629,7 @@ export type StreamStatus = Message<"poolmesh.v1.StreamStatus"> & {
  * Use `create(StreamStatusSchema)` to create a new message.
  */
 export const StreamStatusSchema: GenMessage<StreamStatus> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 47);
+  messageDesc(file_poolmesh_v1_durable, 48);
 
 /**
  * @generated from message poolmesh.v1.GetLanesResponse
@@ -1603,7 +1651,7 @@ export type GetLanesResponse = Message<"poolmesh.v1.GetLanesResponse"> & {
  * Use `create(GetLanesResponseSchema)` to create a new message.
  */
 export const GetLanesResponseSchema: GenMessage<GetLanesResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 48);
+  messageDesc(file_poolmesh_v1_durable, 49);
 
 /**
  * JobState is where a durable job stands.

@@ -5,6 +5,7 @@
  * stream checks. What is not acknowledged is published again for as long as the
  * manager holds the job's lease. Not decided here: what is stored (decide.ts).
  */
+import { nextJob } from "../../../mesh/durable/after/then.js";
 import { isFenced, type PublishAnswer } from "../../../mesh/durable/answers.js";
 import { type DurableNames, NATS_HEADER } from "../../../mesh/durable/names.js";
 import { decodeDeath, type Encoded, encodeDeath, encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
@@ -202,11 +203,12 @@ export class Ends {
     return { subject: names.outcome(pool, delivery.id), headers, payload };
   }
 
-  #encode({ sequence, deliveries, job }: Delivery, outcome: Outcome): Encoded {
-    const { manager, bus } = this.#parts;
+  #encode({ id, sequence, deliveries, job }: Delivery, outcome: Outcome): Encoded {
+    const { pool, manager, bus } = this.#parts;
     const endedAt = bus.runtime.wallNow();
-    const { enqueuedAt = endedAt, client = "" } = job instanceof PoolError ? {} : job;
-    return encodeOutcome(outcome, { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client });
+    const { enqueuedAt = endedAt, client = "", then = [] } = job instanceof PoolError ? {} : job;
+    const next = nextJob(pool, id, sequence, then);
+    return encodeOutcome(outcome, { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client, next });
   }
 
   #claimMessage({ id, sequence, deliveries }: Delivery, fence: number): StreamMessage {

@@ -297,8 +297,15 @@ export class DurableLane {
     const onMissing = (): void => void this.#restore(pool);
     const limits = new PoolLimits({ pool: pool.name, manager, bus, names, store, publisher });
     await limits.read();
-    const lane = { pool, manager, bus, names, store, publisher, limits, ackWaitMs, onMissing, log };
+    const mayFollow = (next: string): boolean => this.#mayFollow(next);
+    const lane = { pool, manager, bus, names, store, publisher, limits, ackWaitMs, mayFollow, onMissing, log };
     this.#lanes.set(pool, new PoolLane(lane));
+  }
+
+  /** A service enqueues for others, so only where it serves; an embedded manager has its program's rights. */
+  #mayFollow(pool: string): boolean {
+    const { served, servesEnqueue } = this.#parts;
+    return served === undefined || served.includes(pool) || !servesEnqueue;
   }
 
   /** A pool that the manager has forgotten: it has no workers and no jobs. */

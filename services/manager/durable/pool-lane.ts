@@ -11,7 +11,7 @@ import { ACK, type DeliveryFacts, giveBack, IN_PROGRESS } from "../../../mesh/du
 import type { EnqueueParts } from "../../../mesh/durable/enqueue.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
 import type { HeldList } from "../../../mesh/durable/held-list.js";
-import { durablePayloadLimit, readDurableJob } from "../../../mesh/durable/job.js";
+import { durablePayloadLimit } from "../../../mesh/durable/job.js";
 import { sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { Stored } from "../../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
@@ -23,6 +23,8 @@ import type { Priority } from "../../../mesh/wire/headers.js";
 import { isName } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Pool } from "../pool/pool.js";
+import { AfterEnd } from "./after/after-end.js";
+import { readJob } from "./after/read-job.js";
 import {
   type Act,
   claimed,
@@ -52,6 +54,8 @@ export interface PoolLaneParts extends EnqueueParts {
   readonly limits: PoolLimits;
   /** How long a job may be held without a sign of life, in milliseconds. */
   readonly ackWaitMs: number;
+  /** Whether this manager may enqueue in a pool the jobs that follow others. */
+  readonly mayFollow: (pool: string) => boolean;
   /** The stream or a consumer is not there any more. */
   readonly onMissing: () => void;
   readonly log: Logger;
@@ -71,6 +75,7 @@ export class PoolLane {
   readonly #parts: PoolLaneParts;
   readonly #held: Held;
   readonly #ends: Ends;
+  readonly #afterEnd: AfterEnd;
   readonly #leftovers: Leftovers;
   readonly #pause: PauseWatch;
   readonly #givenBack = new GivenBack();
@@ -86,6 +91,7 @@ export class PoolLane {
       pool: pool.name,
       holdsLease: (delivery) => this.#held.hasLease(delivery, bus.runtime.now()),
     });
+    this.#afterEnd = new AfterEnd({ ...parts, pool: pool.name });
     this.#leftovers = new Leftovers({ ...parts, pool: pool.name }, bus.runtime.now());
     this.#pause = new PauseWatch({ ...parts, pool: pool.name, onPause: () => this.#holdParked() });
     this.pulls = new Pulls({
@@ -180,7 +186,7 @@ export class PoolLane {
   }
 
   #onDelivery(msg: Msg, facts: DeliveryFacts, level: Priority): void {
-    const { bus, names } = this.#parts;
+    const { bus, names, pool, mayFollow } = this.#parts;
     const nowMs = bus.runtime.now();
     const known = this.#held.of(facts.sequence);
     // It was not heard of in time, and came again to the same manager: it goes on as it is.
@@ -191,7 +197,8 @@ export class PoolLane {
     const headers = headersOf(msg);
     // What cannot be a subject cannot be stored under its own id.
     const id = isName(said) ? said : `invalid-${facts.sequence}`;
-    const job = readDurableJob(said, headers, this.#parts.pool.settings.timeoutMs, bus.inboxPrefix);
+    const terms = { timeoutMs: pool.settings.timeoutMs, inboxPrefix: bus.inboxPrefix, mayFollow };
+    const job = readJob(said, headers, terms);
     const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
     this.#held.add(delivery);
     delivery.wasEndedHere = this.#givenBack.take(delivery);
@@ -224,7 +231,7 @@ export class PoolLane {
       holdsLease: this.#held.hasLease(delivery, bus.runtime.now()),
       chance: bus.runtime.random(),
       wallNowMs: bus.runtime.wallNow(),
-      resultLimitBytes: durablePayloadLimit(bus),
+      resultLimitBytes: durablePayloadLimit(bus, delivery.job instanceof PoolError ? [] : delivery.job.then),
     });
     if (act.do === "store" || act.do === "bury") {
       this.#held.beginEnd(delivery);
@@ -332,7 +339,7 @@ export class PoolLane {
 
   async #store(delivery: Delivery, outcome: Outcome): Promise<void> {
     const { job } = delivery;
-    const isKept = job instanceof PoolError || job.keepOutcome || delivery.claim > 0;
+    const isKept = job instanceof PoolError || job.keepOutcome || delivery.claim > 0 || job.then.length > 0;
     const end = isKept ? await this.#ends.storeOutcome(delivery, outcome) : undefined;
     if (end?.kind === "lost") return this.#letGo(delivery);
     if (end?.kind === "another") {
@@ -363,8 +370,20 @@ export class PoolLane {
     this.#settle(delivery, undefined, outcome);
   }
 
-  /** Its outcome is stored: the stream may forget the job, and its caller hears. */
+  /** Its outcome is stored. What follows it is enqueued before the stream may forget it. */
   #settle(delivery: Delivery, stored: Stored | undefined, outcome?: Outcome): void {
+    const following = this.#afterEnd.run(delivery, stored, outcome);
+    if (following === undefined) return this.#acknowledge(delivery, stored, outcome);
+    this.#held.beginEnd(delivery);
+    void following.then((againMs) => {
+      if (againMs === undefined) this.#acknowledge(delivery, stored, outcome);
+      else if (this.#held.hasLease(delivery, this.#parts.bus.runtime.now())) this.#giveBack(delivery, againMs);
+      else this.#letGo(delivery);
+    });
+  }
+
+  /** The stream may forget the job, and its caller hears. */
+  #acknowledge(delivery: Delivery, stored: Stored | undefined, outcome: Outcome | undefined): void {
     if (!this.#end(delivery)) return;
     this.#parts.bus.publish(delivery.ackSubject, ACK);
     void this.#ends.unclaim(delivery);

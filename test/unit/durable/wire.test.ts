@@ -26,6 +26,10 @@ const full: DurableJob = {
   keepOutcome: false,
   check: true,
   afterOutcome: 12,
+  then: [
+    { pool: "mail", id: "mail-7" },
+    { pool: "archive", id: undefined },
+  ],
   notify: "_INBOX.a.b",
   enqueuedAt: 1_699_999_999_999,
   concurrencyKey: "tenant 7",

@@ -66,6 +66,8 @@ export class DurableJobs {
     const { pool } = request;
     checkName("pool", pool);
     const checked = this.#check(request, context);
+    for (const next of checked.job.then)
+      this.#parts.gate.require(context, "submit", next.pool, request.jobId || "then");
     const payload = toPayload(request.input);
     await access.ready(pool);
     const id = checked.id ?? bus.runtime.newId();

@@ -11,6 +11,8 @@ import {
   JobState,
   type JobStatus,
   JobStatusSchema,
+  type NextJob,
+  NextJobSchema,
   PayloadForm,
 } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { Priority as ProtoPriority, type SubmitResponse } from "../../../../gen/poolmesh/v1/manager_pb.js";
@@ -30,7 +32,7 @@ const FORMS: Readonly<Record<PayloadForm, readonly Form[]>> = {
 
 /** What a request says; what it leaves out has its default. @throws PoolError `invalid_argument` */
 export function toEnqueueOptions(request: EnqueueRequest): EnqueueOptions {
-  const { backoff, jobId, client, traceparent, tracestate, idempotent, keepOutcome, runAt, delayMs } = request;
+  const { backoff, jobId, client, traceparent, tracestate, idempotent, keepOutcome, runAt, delayMs, then } = request;
   return {
     priority: toPriority(request.priority),
     rerun: request.rerun,
@@ -43,6 +45,7 @@ export function toEnqueueOptions(request: EnqueueRequest): EnqueueOptions {
     ...(keepOutcome === undefined ? {} : { keepOutcome }),
     ...(runAt === undefined ? {} : { runAt: timestampDate(runAt) }),
     ...(delayMs === 0n ? {} : { delayMs: Number(delayMs) }),
+    ...(then.length === 0 ? {} : { then: then.map(({ pool, jobId: id }) => ({ pool, ...(id === "" ? {} : { id }) })) }),
     ...(client === "" ? {} : { client }),
     ...(request.concurrencyKey === "" ? {} : { concurrencyKey: request.concurrencyKey }),
     ...(traceparent === "" ? {} : { traceparent }),
@@ -60,6 +63,8 @@ export function fromState(state: JobState): JobLookup["state"] | undefined {
 
 export function toJobStatus(job: JobLookup): JobStatus {
   const { id, state, attempt, maxAttempts = 0, worker, priority, sequence, runAt, enqueuedAt, endedAt, client } = job;
+  const { then = [], outcome } = job;
+  const next = outcome?.ok ? outcome.result.next : undefined;
   return create(JobStatusSchema, {
     jobId: id,
     state: JOB_STATES[state],
@@ -72,7 +77,13 @@ export function toJobStatus(job: JobLookup): JobStatus {
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: timestampFromDate(enqueuedAt) }),
     ...(endedAt === undefined ? {} : { endedAt: timestampFromDate(endedAt) }),
     client,
+    then: then.map((step) => toNextJob(step)),
+    ...(next === undefined ? {} : { next: toNextJob(next) }),
   });
+}
+
+function toNextJob({ pool, id = "" }: { readonly pool: string; readonly id: string | undefined }): NextJob {
+  return create(NextJobSchema, { pool, jobId: id });
 }
 
 export function toJobOutcome(outcome: Outcome, form: PayloadForm): JobOutcome {

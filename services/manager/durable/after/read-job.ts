@@ -1,0 +1,34 @@
+/** Reads what a delivered job says of itself, and whether this manager may do what follows it. Pure. */
+import { type DurableJob, decodeDurableJob } from "../../../../mesh/durable/job.js";
+import { PoolError, toPoolError } from "../../../../mesh/errors.js";
+import { HEADER } from "../../../../mesh/wire/headers.js";
+import { isName } from "../../../../mesh/wire/subjects.js";
+import type { HeaderReader } from "../../../../mesh/wire/wire-headers.js";
+
+/** What a job is read with. */
+export interface JobTerms {
+  /** Of an attempt of a job that names none, milliseconds. */
+  readonly timeoutMs: number;
+  /** One more prefix of inboxes, without its dot. */
+  readonly inboxPrefix: string;
+  /** Whether this manager may enqueue in a pool the jobs that follow others. */
+  readonly mayFollow: (pool: string) => boolean;
+}
+
+/** @returns why it cannot run, when its id or its headers are wrong, or when what follows it is not for this manager */
+export function readJob(id: string, headers: HeaderReader | undefined, terms: JobTerms): DurableJob | PoolError {
+  try {
+    if (!isName(id)) throw new PoolError("invalid_argument", "job: the id is no name", { field: "job" });
+    const job = decodeDurableJob(headers, terms.timeoutMs, terms.inboxPrefix);
+    // Before it runs: a result that nobody may pass on is of no use.
+    for (const { pool } of job.then) if (!terms.mayFollow(pool)) throw notServed(pool);
+    return job;
+  } catch (thrown) {
+    return toPoolError(thrown);
+  }
+}
+
+function notServed(pool: string): PoolError {
+  const message = `${HEADER.then}: the manager does not serve pool ${pool}`;
+  return new PoolError("permission_denied", message, { field: HEADER.then });
+}

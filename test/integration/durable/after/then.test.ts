@@ -1,0 +1,221 @@
+/** Jobs that follow durable jobs. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connect, headers as natsHeaders } from "nats";
+import { Client } from "../../../../client/client.js";
+import { PermanentError } from "../../../../mesh/errors.js";
+import { HEADER } from "../../../../mesh/wire/headers.js";
+import { ManagerService } from "../../../../services/manager/service.js";
+import { type Handler, Worker } from "../../../../services/worker/worker.js";
+import { type Owner, startBroker } from "../../../support/broker.js";
+import { cleanUp } from "../../../support/clean-up.js";
+import { runInShell, type ShellExit } from "../../../support/docs/fake-shell.js";
+import { startDurableMesh } from "../../../support/durable-mesh.js";
+import { failure } from "../../../support/failure.js";
+import { leakGuard } from "../../../support/leak-guard.js";
+import { TcpProxy } from "../../../support/tcp-proxy.js";
+import { eventually } from "../../../support/wait.js";
+
+leakGuard();
+const mesh = await startDurableMesh();
+const { servers } = mesh;
+
+const increment: Handler<unknown, unknown> = (job) => Number(job.payload) + 1;
+
+const startPool = async (t: Owner, pool: string, run: Handler<unknown, unknown>): Promise<Client> =>
+  (await mesh.startPool(t, pool, run, { slots: 4, graceMs: 100 }))[0];
+
+function poolmesh(...argv: string[]): Promise<ShellExit> {
+  return runInShell(argv, { NATS_URL: servers });
+}
+
+test("then - the result of a job is the payload of the next one, and the receipt tells both results", async (t) => {
+  const client = await startPool(t, "t-first", increment);
+  await startPool(t, "t-second", (job) => Number(job.payload) * 10);
+  const receipt = await client.enqueue("41", { id: "j1", then: { pool: "t-second" } });
+  const first = await receipt.result({ timeoutMs: 10_000 });
+  assert.equal(first.json(), 42);
+  assert.equal(first.next?.pool, "t-second");
+  assert.match(first.next.id, /^j1-[0-9a-f]{16}$/);
+  const last = await receipt.last({ timeoutMs: 10_000 });
+  assert.deepEqual([last.json(), last.id, last.next], [420, first.next.id, undefined]);
+});
+
+test("then - a chain of sixteen jobs runs in its order, nested or as a list, and a seventeenth is refused", async (t) => {
+  const client = await startPool(t, "t-chain", increment);
+  const steps = Array.from({ length: 16 }, () => ({ pool: "t-chain" }));
+  const listed = await client.enqueue("0", { then: steps });
+  const nested = await client.enqueue("0", {
+    then: { pool: "t-chain", id: "n1", then: { pool: "t-chain", id: "n2" } },
+  });
+  assert.equal((await listed.last({ timeoutMs: 20_000 })).json(), 17);
+  const last = await nested.last({ timeoutMs: 20_000 });
+  assert.deepEqual([last.json(), last.id], [3, "n2"]);
+  const error = await failure(client.enqueue("0", { then: [...steps, { pool: "t-chain" }] }));
+  assert.deepEqual([error.reason, error.field], ["invalid_argument", "then"]);
+  assert.equal((await failure(client.enqueue("0", { then: { pool: "a.b" } }))).field, "then");
+});
+
+test("then - a job that is given up or canceled has no next one, and one that is retried with success has", async (t) => {
+  let works = false;
+  const client = await startPool(t, "t-dead", () => {
+    if (works) return "at last";
+    throw new PermanentError("no");
+  });
+  const [, lane] = await mesh.startPool(t, "t-after-dead", (job) => job.payload, { slots: 4, graceMs: 100 });
+  const next = await Client.connect({ pool: "t-after-dead", servers });
+  cleanUp(t, () => next.close());
+  const receipt = await client.enqueue("1", { id: "d1", then: { pool: "t-after-dead", id: "after-d1" } });
+  assert.equal((await failure(receipt.last({ timeoutMs: 10_000 }))).reason, "job_rejected");
+  assert.equal((await failure(next.lookup("after-d1"))).reason, "not_found");
+  works = true;
+  const opened = await (await import("../../../../client/durable/operator.js")).DurableLane.open({
+    pool: "t-dead",
+    servers,
+  });
+  cleanUp(t, () => opened.close());
+  await opened.dead.retry("d1");
+  const outcome = await eventually(() => next.outcome("after-d1", { waitMs: 1_000 }).catch(() => undefined));
+  assert.ok(outcome.ok && outcome.result.json() === "at last");
+  assert.equal((await lane.figures()).dead, 0);
+});
+
+test("then - a job whose outcome is not to be kept keeps it when another follows", async (t) => {
+  const client = await startPool(t, "t-keep", increment);
+  const receipt = await client.enqueue("1", { id: "k1", keepOutcome: false, then: { pool: "t-keep", id: "k2" } });
+  assert.equal((await receipt.last({ timeoutMs: 10_000 })).json(), 3);
+  const outcome = await client.outcome("k1");
+  assert.ok(outcome?.ok && outcome.result.next?.id === "k2");
+});
+
+test("then - the same job enqueued again has the same next job, and a rerun has another", async (t) => {
+  const runs: string[] = [];
+  const client = await startPool(t, "t-again", increment);
+  await startPool(t, "t-again-next", (job) => {
+    runs.push(job.id);
+    return job.payload;
+  });
+  const then = { pool: "t-again-next" };
+  const first = await (await client.enqueue("1", { id: "a1", then })).last({ timeoutMs: 10_000 });
+  const same = await (await client.enqueue("1", { id: "a1", then })).last({ timeoutMs: 10_000 });
+  assert.deepEqual([same.id, runs.length], [first.id, 1]);
+  const again = await (await client.enqueue("1", { id: "a1", then, rerun: true })).last({ timeoutMs: 10_000 });
+  assert.notEqual(again.id, first.id);
+  assert.deepEqual(runs, [first.id, again.id]);
+});
+
+test("then - the nats CLI says it by a header, and a wrong header makes a dead letter", async (t) => {
+  const client = await startPool(t, "t-raw", increment);
+  const nc = await connect({ servers });
+  cleanUp(t, () => nc.close());
+  const headers = natsHeaders();
+  headers.set(HEADER.then, "t-raw:raw-2, t-raw:raw-3");
+  await nc.request("pool.t-raw.durable.normal.raw-1", "1", { headers, timeout: 2_000 });
+  const last = await eventually(() => client.outcome("raw-3", { waitMs: 1_000 }).catch(() => undefined));
+  assert.ok(last.ok && last.result.json() === 4);
+  headers.set(HEADER.then, "t-raw:a:b");
+  await nc.request("pool.t-raw.durable.normal.raw-bad", "1", { headers, timeout: 2_000 });
+  const bad = await client.outcome("raw-bad", { waitMs: 10_000 });
+  assert.ok(bad !== undefined && !bad.ok);
+  assert.deepEqual([bad.error.reason, bad.error.field], ["invalid_argument", HEADER.then]);
+});
+
+test("then - the command line enqueues chains, waits for the last job, and shows what follows", async (t) => {
+  const client = await startPool(t, "t-cli", increment);
+  const waited = await poolmesh("enqueue", "t-cli", "1", "--then", "t-cli", "--then", "t-cli:cli-3", "--wait");
+  assert.deepEqual([waited.code, waited.stdout.trim()], [0, "4"], waited.stderr);
+  await client.enqueue("1", { id: "cli-1", then: { pool: "t-cli", id: "cli-2" } });
+  await eventually(() => client.outcome("cli-2").catch(() => undefined));
+  const shown = await poolmesh("job", "t-cli", "cli-1");
+  assert.match(shown.stdout, /^next {6}t-cli:cli-2$/m);
+  const json = JSON.parse((await poolmesh("job", "t-cli", "cli-1", "--json")).stdout);
+  assert.deepEqual(json.next, { pool: "t-cli", id: "cli-2" });
+  const wrong = await poolmesh("enqueue", "t-cli", "1", "--then", "a:b:c");
+  assert.match(wrong.stderr, /POOL or POOL:ID/);
+});
+
+test("then - a manager that serves only some pools refuses a job whose next one it may not enqueue, before it runs", async (t) => {
+  const broker = await startBroker(t);
+  const service = new ManagerService({
+    bus: { servers: broker.url },
+    listen: { host: "127.0.0.1", port: 0 },
+    graceMs: 0,
+    durable: true,
+    pools: ["t-own"],
+  });
+  cleanUp(t, () => service.stop());
+  await service.start();
+  let runs = 0;
+  const worker = new Worker({
+    pool: "t-own",
+    slots: 1,
+    graceMs: 0,
+    servers: broker.url,
+    run: () => {
+      runs += 1;
+    },
+  });
+  cleanUp(t, () => worker.stop());
+  await worker.start();
+  const client = await Client.connect({ pool: "t-own", servers: broker.url });
+  cleanUp(t, () => client.close());
+  cleanUp(t, () => broker.stop());
+  const receipt = await client.enqueue("1", { then: { pool: "t-foreign" } });
+  const error = await failure(receipt.last({ timeoutMs: 10_000 }));
+  assert.deepEqual([error.reason, runs], ["permission_denied", 0]);
+});
+
+test("then - a manager that dies between the next job and the acknowledgement leaves exactly one next job", async (t) => {
+  const broker = await startBroker(t);
+  const link = new TcpProxy(broker.url);
+  cleanUp(t, () => link.stop());
+  await link.start();
+  const common = { listen: { host: "127.0.0.1", port: 0 }, durable: true, graceMs: 0 };
+  const doomed = new ManagerService({ id: "a-doomed", bus: { servers: link.url }, ...common });
+  cleanUp(t, () => doomed.stop());
+  await doomed.start();
+  const runs: string[] = [];
+  const startWorker = async (pool: string): Promise<void> => {
+    const run: Handler<unknown, unknown> = (job) => {
+      runs.push(`${pool}:${job.id}`);
+      return runs.length;
+    };
+    const worker = new Worker({ pool, slots: 4, graceMs: 0, servers: broker.url, run });
+    cleanUp(t, () => worker.stop());
+    await worker.start();
+  };
+  await startWorker("t-kill");
+  await startWorker("t-kill-next");
+  const client = await Client.connect({ pool: "t-kill", servers: broker.url });
+  cleanUp(t, () => client.close());
+  const lane = (service: ManagerService, pool: string) => service.pools?.durable?.of(service.pools?.get(pool));
+  await eventually(() => lane(doomed, "t-kill") && lane(doomed, "t-kill-next"));
+  const nc = await connect({ servers: broker.url });
+  cleanUp(t, () => nc.close());
+  let published = 0;
+  nc.subscribe("pool.t-kill-next.durable.>", {
+    callback: () => {
+      published += 1;
+      if (published === 1) link.reset({ refuse: true });
+    },
+  });
+  await nc.flush();
+  // What the broker tells the manager is late: it cannot have acknowledged the first job when it dies.
+  link.set("to-client", { delayMs: 300 });
+  const receipt = await client.enqueue("1", { id: "k1", then: { pool: "t-kill-next", id: "k2" } });
+  await eventually(() => published === 1, { what: "the next job at the broker", limitMs: 20_000 });
+  const survivor = new ManagerService({ id: "survivor", bus: { servers: broker.url }, ...common });
+  cleanUp(t, () => survivor.stop());
+  await survivor.start();
+  cleanUp(t, () => broker.stop());
+  // At the latest after the ack wait of 30 s.
+  const last = await receipt.last({ timeoutMs: 45_000 });
+  await eventually(() => lane(survivor, "t-kill")?.totals.delivered === 1, {
+    what: "the first job again",
+    limitMs: 45_000,
+  });
+  await eventually(() => lane(survivor, "t-kill")?.held === 0 && lane(survivor, "t-kill-next")?.held === 0);
+  assert.deepEqual(runs, ["t-kill:k1", "t-kill-next:k2"]);
+  assert.deepEqual([last.id, last.json()], ["k2", 2]);
+  assert.ok(published >= 2, "the survivor enqueued it once more, and the stream has taken one");
+});
