@@ -1,7 +1,7 @@
 /** The calls of a typed pool at a client: those of every typed pool, and the durable ones. */
 
 import type { PoolError } from "../mesh/errors.js";
-import type { JobResult } from "../mesh/job/job.js";
+import type { JobResult, Outcome } from "../mesh/job/job.js";
 import type { PayloadOf, PoolDefinition, ValueOf } from "../mesh/job/pool-definition.js";
 import { encodePayload } from "../mesh/job/pool-definition.js";
 import {
@@ -23,7 +23,10 @@ export class TypedReceipt<D extends PoolDefinition> extends Receipt {
   readonly #receipt: Receipt;
 
   constructor(definition: D, receipt: Receipt) {
-    super(receipt, async (options) => ({ ok: true, id: receipt.id, result: await receipt.result(options) }));
+    const wait = async (options: WaitOptions): Promise<Outcome> => {
+      return { ok: true, id: receipt.id, result: await receipt.result(options) };
+    };
+    super(receipt, { wait, now: () => 0 });
     this.#definition = definition;
     this.#receipt = receipt;
   }

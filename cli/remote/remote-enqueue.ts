@@ -55,7 +55,10 @@ export async function enqueueRemote(
       duplicate,
       runAt: answer.runAt && timestampDate(answer.runAt),
     };
-    return new Receipt(stored, (wait, next) => untilEnded(next ?? { pool, id: jobId }, wait));
+    return new Receipt(stored, {
+      wait: (options, next) => untilEnded(next ?? { pool, id: jobId }, options),
+      now: () => performance.now(),
+    });
   } catch (thrown) {
     throw remoteFailure(thrown, url);
   }

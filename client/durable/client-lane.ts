@@ -191,9 +191,10 @@ export class ClientLane {
     if (!hears) this.#notices.close(notice);
     const levels = hears ? [level] : LEVELS;
     const awaited = { id: stored.id, levels, after, ...(hears ? { notice } : {}) };
-    return new Receipt(stored, (options, next) =>
-      next === undefined ? this.#await(awaited, options) : this.#awaitNext(next, options),
-    );
+    return new Receipt(stored, {
+      wait: (options, next) => (next === undefined ? this.#await(awaited, options) : this.#awaitNext(next, options)),
+      now: () => this.#bus.runtime.now(),
+    });
   }
 
   /** The stream may tell of an outcome a moment before the next job is stored. */

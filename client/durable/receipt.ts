@@ -2,8 +2,13 @@
 import type { JobResult, NextJob, Outcome } from "../../mesh/job/job.js";
 import type { WaitOptions } from "./outcome-wait.js";
 
-/** Waits for the outcome of the receipt's job, or of one that follows it. */
-export type WaitFor = (options: WaitOptions, next?: NextJob) => Promise<Outcome>;
+/** How a receipt waits. */
+export interface Waiting {
+  /** For the outcome of the receipt's job, or of one that follows it. */
+  readonly wait: (options: WaitOptions, next?: NextJob) => Promise<Outcome>;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
 
 /** The stream has acknowledged the job: it survives its caller, its managers and its workers. */
 export class Receipt {
@@ -14,9 +19,8 @@ export class Receipt {
   readonly duplicate: boolean;
   /** When the job may run, for one that waits for its time. */
   readonly runAt: Date | undefined;
-  readonly #wait: WaitFor;
+  readonly #waiting: Waiting;
 
-  /** @param wait waits for outcomes */
   constructor(
     {
       id,
@@ -24,13 +28,13 @@ export class Receipt {
       duplicate,
       runAt,
     }: Pick<Receipt, "id" | "sequence" | "duplicate"> & { readonly runAt?: Date | undefined },
-    wait: WaitFor,
+    waiting: Waiting,
   ) {
     this.id = id;
     this.sequence = sequence;
     this.duplicate = duplicate;
     this.runAt = runAt;
-    this.#wait = wait;
+    this.#waiting = waiting;
   }
 
   /**
@@ -40,7 +44,7 @@ export class Receipt {
    * long enough (the job goes on), `not_found` when its outcome is not kept any more
    */
   async result(options: WaitOptions = {}): Promise<JobResult> {
-    return resultOf(await this.#wait(options));
+    return resultOf(await this.#waiting.wait(options));
   }
 
   /**
@@ -50,12 +54,13 @@ export class Receipt {
    * @throws PoolError as `result()`, for the job at which the chain ends
    */
   async last({ timeoutMs, ...more }: WaitOptions = {}): Promise<JobResult> {
-    const endAtMs = performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
+    const { wait, now } = this.#waiting;
+    const endAtMs = now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
     let result: JobResult | undefined;
     do {
-      const leftMs = Math.max(1, endAtMs - performance.now());
+      const leftMs = Math.max(1, endAtMs - now());
       const limit = timeoutMs === undefined ? {} : { timeoutMs: leftMs };
-      result = resultOf(await this.#wait({ ...more, ...limit }, result?.next));
+      result = resultOf(await wait({ ...more, ...limit }, result?.next));
     } while (result.next !== undefined);
     return result;
   }

@@ -26,7 +26,7 @@ export interface OutcomeFacts {
   /** Whose job it is; "" when it does not say. */
   readonly client: string;
   /** The job that follows it; only beside a result. */
-  readonly next?: NextJob | undefined;
+  readonly next?: NextJob;
 }
 
 /** A message to publish. */
@@ -89,6 +89,7 @@ export function sequenceOf(headers: HeaderReader | undefined): number {
 }
 
 function factsOf(headers: HeaderReader, attempt: number): OutcomeFacts {
+  const next = decodeNext(headers.get(HEADER.next));
   const [, enqueuedAt = "", endedAt = ""] = /^(\d{1,15})-(\d{1,15})$/.exec(headers.get(HEADER.times)) ?? [];
   return {
     sequence: sequenceOf(headers),
@@ -97,7 +98,7 @@ function factsOf(headers: HeaderReader, attempt: number): OutcomeFacts {
     enqueuedAt: wholeNumber(enqueuedAt),
     endedAt: wholeNumber(endedAt),
     client: headers.get(HEADER.client),
-    next: decodeNext(headers.get(HEADER.next)),
+    ...(next === undefined ? {} : { next }),
   };
 }
 

@@ -83,9 +83,8 @@ export const HEADER = {
   check: "Pool-Check",
   /** Run again over the outcome with this sequence. */
   afterOutcome: "Pool-After-Outcome",
-  /** The jobs that follow, when it has a result: "POOL" or "POOL:ID", separated by commas. */
+  /** The jobs that follow when it has a result, "POOL" or "POOL:ID", with commas; on an outcome the next one, "POOL:ID". */
   then: "Pool-Then",
-  /** On an outcome: the job that follows it, "POOL:ID". */
   next: "Pool-Next",
   /** To a manager that is to store a job: when it may run, milliseconds since the epoch or "2026-12-24T18:00:00Z". */
   runAt: "Pool-Run-At",
@@ -365,11 +364,7 @@ export function checkClient(client: unknown): string {
   });
 }
 
-/**
- * A timeout in whole milliseconds, 1 to {@link MAX_TIMEOUT_MS}.
- *
- * @throws PoolError `invalid_argument`
- */
+/** A timeout in whole milliseconds, 1 to {@link MAX_TIMEOUT_MS}. @throws PoolError `invalid_argument` */
 export function checkTimeoutMs(timeoutMs: unknown): number {
   if (typeof timeoutMs === "number" && timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS) return Math.ceil(timeoutMs);
   throw new PoolError("invalid_argument", `timeoutMs: use a number from 1 to ${MAX_TIMEOUT_MS}`, {
@@ -377,11 +372,7 @@ export function checkTimeoutMs(timeoutMs: unknown): number {
   });
 }
 
-/**
- * A trace header (traceparent, tracestate) as it may go on.
- *
- * @throws PoolError `invalid_argument`
- */
+/** A trace header (traceparent, tracestate) as it may go on. @throws PoolError `invalid_argument` */
 export function checkTraceHeader(field: "traceparent" | "tracestate", value: unknown): string {
   if (typeof value === "string" && /^[\x20-\x7e]{1,512}$/.test(value)) return value;
   throw new PoolError("invalid_argument", `${field}: use up to 512 printable ASCII characters`, { field });

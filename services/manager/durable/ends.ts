@@ -208,7 +208,8 @@ export class Ends {
     const endedAt = bus.runtime.wallNow();
     const { enqueuedAt = endedAt, client = "", then = [] } = job instanceof PoolError ? {} : job;
     const next = nextJob(pool, id, sequence, then);
-    return encodeOutcome(outcome, { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client, next });
+    const facts = { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client };
+    return encodeOutcome(outcome, next === undefined ? facts : { ...facts, next });
   }
 
   #claimMessage({ id, sequence, deliveries }: Delivery, fence: number): StreamMessage {
