@@ -93,6 +93,12 @@ test("durable HTTP - a stored job belongs to its caller: others neither read nor
   assert.ok(deeds.includes("token:admin /poolmesh.v1.DurableService/GetJob hers"), deeds.join());
 });
 
+test("durable HTTP - what follows a job needs the right to submit to its pool, too", async () => {
+  const chained = { ...job('"good"', "chained"), then: [{ pool: "p-others" }] };
+  assert.equal(await codeOf(alice.enqueue(chained)), Code.PermissionDenied);
+  assert.equal(await codeOf(alice.getJob({ pool: POOL, jobId: "chained" })), Code.NotFound, "nothing is stored");
+});
+
 test("durable HTTP - a job that waits for its time belongs to its caller, too", { skip }, async () => {
   const later = { ...job('"good"', "hers-later"), delayMs: 3_600_000n };
   assert.ok((await alice.enqueue(later)).runAt);

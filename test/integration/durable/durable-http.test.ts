@@ -57,6 +57,23 @@ test("durable HTTP - a job is enqueued in JSON, and its outcome is waited for an
   });
 });
 
+test("durable HTTP - a chain of jobs is enqueued, and each that has ended names the next one", async (t) => {
+  await mesh.startPool(t, "h-chain", (job) => Number(job.payload) + 1, { slots: 2, graceMs: 0 });
+  const then = [{ pool: "h-chain", jobId: "c2" }, { pool: "h-chain" }];
+  await ask("Enqueue", { pool: "h-chain", json: 1, jobId: "c1", then });
+  const first = await ask("WaitOutcome", { pool: "h-chain", jobId: "c1", waitMs: 10_000 });
+  assert.deepEqual((first.job as Json).next, { pool: "h-chain", jobId: "c2" });
+  const second = await eventually(async () => {
+    const { body } = await post("WaitOutcome", { pool: "h-chain", jobId: "c2", waitMs: 10_000 });
+    return (body.job as Json | undefined)?.next as { jobId: string } | undefined;
+  });
+  const last = await eventually(async () => {
+    const { body } = await post("WaitOutcome", { pool: "h-chain", jobId: second.jobId, waitMs: 10_000 });
+    return body.outcome as { result: Json } | undefined;
+  });
+  assert.equal(last.result.json, 4);
+});
+
 test("durable HTTP - where a job stands is told while it waits and runs, it is listed, and it is canceled", async (t) => {
   const held = gate();
   t.after(() => held.open());

@@ -71,7 +71,7 @@ test("then - a chain of sixteen jobs runs in its order, nested or as a list, and
   assert.equal((await failure(client.enqueue("0", { then: { pool: "a.b" } }))).field, "then");
 });
 
-test("then - a job that is given up or canceled has no next one, and one that is retried with success has", async (t) => {
+test("then - a job that is given up has no next one, and one that is retried with success has", async (t) => {
   let works = false;
   const run: Handler<unknown, unknown> = () => {
     if (works) return "at last";
@@ -87,6 +87,21 @@ test("then - a job that is given up or canceled has no next one, and one that is
   const outcome = await eventually(() => next.outcome("after-d1", { waitMs: 1_000 }).catch(() => undefined));
   assert.ok(outcome.ok && outcome.result.json() === "at last");
   assert.equal((await lane.figures()).dead, 0);
+});
+
+test("then - a job that is canceled has no next one", async (t) => {
+  const run: Handler<unknown, unknown> = ({ signal }) =>
+    new Promise((resolve) => signal.addEventListener("abort", () => resolve(1), { once: true }));
+  const client = await startPool(t, "t-cancel", run);
+  const receipt = await client.enqueue("1", { id: "c1", then: { pool: "t-cancel", id: "c2" } });
+  const shown = await eventually(async () => {
+    const job = await client.lookup("c1");
+    return job.state === "running" ? job : undefined;
+  });
+  assert.deepEqual(shown.then, [{ pool: "t-cancel", id: "c2" }]);
+  await client.cancel("c1");
+  assert.equal((await failure(receipt.last({ timeoutMs: 10_000 }))).reason, "canceled");
+  assert.equal((await failure(client.lookup("c2"))).reason, "not_found");
 });
 
 test("then - a job whose outcome is not to be kept keeps it when another follows", async (t) => {
