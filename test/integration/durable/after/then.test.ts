@@ -3,11 +3,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect, headers as natsHeaders } from "nats";
 import { Client } from "../../../../client/client.js";
+import { durableDefaults } from "../../../../mesh/durable/job.js";
 import { DurableNames, LEVELS } from "../../../../mesh/durable/names.js";
+import { decodeDeath, decodeOutcome } from "../../../../mesh/durable/outcome.js";
+import { StreamPublisher } from "../../../../mesh/durable/publisher.js";
 import { LaneStore } from "../../../../mesh/durable/store.js";
 import { jobsStream, levelConsumer } from "../../../../mesh/durable/streams.js";
 import { PermanentError } from "../../../../mesh/errors.js";
+import { silentLog } from "../../../../mesh/process/log.js";
 import { HEADER } from "../../../../mesh/wire/headers.js";
+import { NextJobs } from "../../../../services/manager/durable/after/next-jobs.js";
 import { ManagerService } from "../../../../services/manager/service.js";
 import { type Handler, Worker } from "../../../../services/worker/worker.js";
 import { connectBus, type Owner, startBroker } from "../../../support/broker.js";
@@ -227,7 +232,7 @@ test("then - a manager that dies between the next job and the acknowledgement le
   await nc.flush();
   // What the broker tells the manager is late: it cannot have acknowledged the first job when it dies.
   link.set("to-client", { delayMs: 300 });
-  const receipt = await client.enqueue("1", { id: "k1", then: { pool: "t-kill-next", id: "k2" } });
+  const receipt = await client.enqueue("1", { id: "k1", then: { pool: "t-kill-next" } });
   await eventually(() => published === 1, { what: "the next job at the broker" });
   const survivor = new ManagerService({ id: "survivor", bus: { servers: broker.url }, ...common });
   cleanUp(t, () => survivor.stop());
@@ -236,7 +241,29 @@ test("then - a manager that dies between the next job and the acknowledgement le
   const last = await receipt.last({ timeoutMs: 20_000 });
   await eventually(() => lane(survivor, "t-kill")?.totals.delivered === 1, { what: "the first job again" });
   await eventually(() => lane(survivor, "t-kill")?.held === 0 && lane(survivor, "t-kill-next")?.held === 0);
-  assert.deepEqual(runs, ["t-kill:k1", "t-kill-next:k2"]);
-  assert.deepEqual([last.id, last.json()], ["k2", 2]);
+  assert.deepEqual(runs, ["t-kill:k1", `t-kill-next:${last.id}`]);
+  assert.equal(last.json(), 2);
   assert.ok(published >= 2, "the survivor enqueued it once more, and the stream has taken one");
+});
+
+test("then - a next pool without a lane is waited for, and after ten minutes the next job is a dead letter with an outcome", async (t) => {
+  const bus = await connectBus(t, { url: servers });
+  const names = new DurableNames();
+  const store = new LaneStore(bus);
+  const publisher = new StreamPublisher(bus);
+  cleanUp(t, () => publisher.stop());
+  const jobs = new NextJobs({ pool: "t-from", manager: "m", bus, names, store, publisher, log: silentLog });
+  const job = { ...durableDefaults(), then: [{ pool: "t-nowhere", id: "n1" }] };
+  const first = { id: "f1", level: "high" as const, job, sequence: 7, result: Buffer.from("42") };
+  const now = Date.now();
+  assert.equal(await jobs.follow({ ...first, endedAt: now }), 5_000);
+  assert.equal(await store.last(names.deadStream, names.dead("t-nowhere", "n1")), undefined);
+  assert.equal(await jobs.follow({ ...first, endedAt: now - 600_000 }), undefined);
+  const dead = await store.last(names.deadStream, names.dead("t-nowhere", "n1"));
+  assert.ok(dead?.headers !== undefined);
+  const { error, priority } = decodeDeath(dead.headers);
+  assert.deepEqual([Buffer.from(dead.payload).toString(), error.reason, priority], ["42", "unknown_pool", "high"]);
+  const ended = await store.last(names.outcomesStream, names.outcome("t-nowhere", "n1"));
+  const outcome = decodeOutcome("n1", ended?.headers, ended?.payload ?? Buffer.alloc(0))?.outcome;
+  assert.ok(outcome !== undefined && !outcome.ok && outcome.error.reason === "unknown_pool");
 });
