@@ -10,7 +10,6 @@ import type { Msg } from "nats";
 import { ACK, type DeliveryFacts, giveBack, IN_PROGRESS } from "../../../mesh/durable/ack-subject.js";
 import type { EnqueueParts } from "../../../mesh/durable/enqueue.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
-import type { HeldList } from "../../../mesh/durable/held-list.js";
 import { durablePayloadLimit } from "../../../mesh/durable/job.js";
 import { sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { Stored } from "../../../mesh/durable/store.js";
@@ -23,8 +22,7 @@ import type { Priority } from "../../../mesh/wire/headers.js";
 import { isName } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Pool } from "../pool/pool.js";
-import { AfterEnd } from "./after/after-end.js";
-import { readJob } from "./after/read-job.js";
+import { AfterEnd, readJob } from "./after/after-end.js";
 import {
   type Act,
   claimed,
@@ -120,7 +118,7 @@ export class PoolLane {
   }
 
   /** What this manager holds, for the others. */
-  get heldList(): HeldList {
+  get heldList(): ReturnType<typeof heldList> {
     return heldList(this.#held);
   }
 
@@ -197,8 +195,7 @@ export class PoolLane {
     const headers = headersOf(msg);
     // What cannot be a subject cannot be stored under its own id.
     const id = isName(said) ? said : `invalid-${facts.sequence}`;
-    const terms = { timeoutMs: pool.settings.timeoutMs, inboxPrefix: bus.inboxPrefix, mayFollow };
-    const job = readJob(said, headers, terms);
+    const job = readJob(said, headers, { timeoutMs: pool.settings.timeoutMs, inboxPrefix: bus.inboxPrefix, mayFollow });
     const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
     this.#held.add(delivery);
     delivery.wasEndedHere = this.#givenBack.take(delivery);
@@ -376,9 +373,9 @@ export class PoolLane {
     if (following === undefined) return this.#acknowledge(delivery, stored, outcome);
     this.#held.beginEnd(delivery);
     void following.then((againMs) => {
-      if (againMs === undefined) this.#acknowledge(delivery, stored, outcome);
-      else if (this.#held.hasLease(delivery, this.#parts.bus.runtime.now())) this.#giveBack(delivery, againMs);
-      else this.#letGo(delivery);
+      if (againMs === undefined) return this.#acknowledge(delivery, stored, outcome);
+      const isHeld = this.#held.hasLease(delivery, this.#parts.bus.runtime.now());
+      return isHeld ? this.#giveBack(delivery, againMs) : this.#letGo(delivery);
     });
   }
 
