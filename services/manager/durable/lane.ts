@@ -31,7 +31,7 @@ import { LaneLimits } from "./limits/lane-limits.js";
 import { PoolLimits } from "./limits/pool-limits.js";
 import { PoolLane } from "./pool-lane.js";
 import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
-import { Takeover } from "./takeover.js";
+import { Takeover } from "./takeover/takeover.js";
 import { QueueLengths } from "./told/queue-lengths.js";
 
 /** What it works with. */
@@ -298,7 +298,8 @@ export class DurableLane {
     const limits = new PoolLimits({ pool: pool.name, manager, bus, names, store, publisher });
     await limits.read();
     const mayFollow = (next: string): boolean => this.#mayFollow(next);
-    const lane = { pool, manager, bus, names, store, publisher, limits, ackWaitMs, mayFollow, onMissing, log };
+    const terms = { timeoutMs: pool.settings.timeoutMs, inboxPrefix: bus.inboxPrefix, mayFollow };
+    const lane = { pool, manager, bus, names, store, publisher, limits, ackWaitMs, terms, onMissing, log };
     this.#lanes.set(pool, new PoolLane(lane));
   }
 

@@ -15,18 +15,17 @@ import { sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { Stored } from "../../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
-import { delay } from "../../../mesh/link/runtime.js";
 import { forgetPayload, isResult } from "../../../mesh/objects/forget-payload.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
-import { isName } from "../../../mesh/wire/subjects.js";
-import { headersOf } from "../../../mesh/wire/wire-headers.js";
 import type { Pool } from "../pool/pool.js";
-import { AfterEnd, readJob } from "./after/after-end.js";
+import { AfterEnd } from "./after/after-end.js";
+import { type JobTerms, readDelivery } from "./after/read-job.js";
 import {
   type Act,
   claimed,
   type Known,
+  LOOK_AGAIN_MS,
   mustLook,
   onDelivery,
   onOutcome,
@@ -34,13 +33,14 @@ import {
   whilePaused,
 } from "./decide.js";
 import { Ends } from "./ends.js";
-import { Delivery, GivenBack, Held } from "./held.js";
+import { type Delivery, GivenBack, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
 import { Leftovers } from "./leftovers.js";
-import type { PoolLimits } from "./limits/pool-limits.js";
+import { LEAVE_LOOK_MS, type PoolLimits } from "./limits/pool-limits.js";
 import { endParked } from "./pause/end-parked.js";
 import { PauseWatch } from "./pause/pause-watch.js";
 import { Pulls } from "./pulls.js";
+import { locateKnown } from "./takeover/locate-known.js";
 import { findHeld, heldList } from "./told/held-view.js";
 
 /** What it works with. */
@@ -52,19 +52,11 @@ export interface PoolLaneParts extends EnqueueParts {
   readonly limits: PoolLimits;
   /** How long a job may be held without a sign of life, in milliseconds. */
   readonly ackWaitMs: number;
-  /** Whether this manager may enqueue in a pool the jobs that follow others. */
-  readonly mayFollow: (pool: string) => boolean;
+  readonly terms: JobTerms;
   /** The stream or a consumer is not there any more. */
   readonly onMissing: () => void;
   readonly log: Logger;
 }
-
-/** When a job is delivered again whose outcome could not be looked for, in milliseconds. */
-const LOOK_AGAIN_MS = 250;
-/** A job that has waited longer for leave may have been canceled meanwhile, in milliseconds. */
-const LEAVE_LOOK_MS = 100;
-/** A worker that this manager does not know yet sends a heartbeat within this time, in milliseconds. */
-const FIRST_HEARTBEAT_MS = 1_100;
 
 export class PoolLane {
   readonly totals = new LaneTotals();
@@ -184,19 +176,14 @@ export class PoolLane {
   }
 
   #onDelivery(msg: Msg, facts: DeliveryFacts, level: Priority): void {
-    const { bus, names, pool, mayFollow } = this.#parts;
+    const { bus, names, terms } = this.#parts;
     const nowMs = bus.runtime.now();
     const known = this.#held.of(facts.sequence);
     // It was not heard of in time, and came again to the same manager: it goes on as it is.
     if (known !== undefined) return known.again(facts, msg.reply ?? "", nowMs);
     if (this.#draining) return void bus.publish(msg.reply ?? "", giveBack(0));
     this.totals.delivered += 1;
-    const said = names.readJob(msg.subject)?.id ?? "";
-    const headers = headersOf(msg);
-    // What cannot be a subject cannot be stored under its own id.
-    const id = isName(said) ? said : `invalid-${facts.sequence}`;
-    const job = readJob(said, headers, { timeoutMs: pool.settings.timeoutMs, inboxPrefix: bus.inboxPrefix, mayFollow });
-    const delivery = new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
+    const delivery = readDelivery(names, msg, facts, { level, nowMs, terms });
     this.#held.add(delivery);
     delivery.wasEndedHere = this.#givenBack.take(delivery);
     if (mustLook(delivery)) void this.#look(delivery);
@@ -298,8 +285,7 @@ export class PoolLane {
   /** A worker may have had it from a manager that is gone. */
   async #join(delivery: Delivery, act: Act & { do: "join" }): Promise<void> {
     const { pool, bus } = this.#parts;
-    const worker = await pool.locator.locate(delivery.id, delivery.nonce);
-    if (worker !== undefined && pool.workers.get(worker) === undefined) await delay(bus.runtime, FIRST_HEARTBEAT_MS);
+    const worker = await locateKnown(pool, bus.runtime, delivery);
     if (this.#held.of(delivery.sequence) !== delivery) return;
     if (this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
     // While nobody can be asked, nobody knows that no worker has it.
@@ -389,8 +375,7 @@ export class PoolLane {
   }
 
   async #giveBackUnclaimed(delivery: Delivery, delayMs: number): Promise<void> {
-    if (!(await this.#ends.unclaim(delivery))) return this.#letGo(delivery);
-    this.#giveBack(delivery, delayMs);
+    return (await this.#ends.unclaim(delivery)) ? this.#giveBack(delivery, delayMs) : this.#letGo(delivery);
   }
 
   #giveBack(delivery: Delivery, delayMs: number): void {

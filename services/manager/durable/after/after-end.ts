@@ -10,8 +10,6 @@ import type { Outcome } from "../../../../mesh/job/job.js";
 import type { Delivery } from "../held.js";
 import { NextJobs, type NextJobsParts } from "./next-jobs.js";
 
-export { readJob } from "./read-job.js";
-
 /** How a job ended, and the job that the outcome is of. */
 interface End {
   readonly outcome: Outcome;

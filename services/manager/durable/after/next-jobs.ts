@@ -19,6 +19,7 @@ import type { NextJob } from "../../../../mesh/job/job.js";
 import type { Bus } from "../../../../mesh/link/bus.js";
 import type { Logger } from "../../../../mesh/process/log.js";
 import type { Priority } from "../../../../mesh/wire/headers.js";
+import { isReference } from "../../../../mesh/wire/payloads.js";
 
 /** What it works with. */
 export interface NextJobsParts {
@@ -93,6 +94,7 @@ export class NextJobs {
     const { bus } = this.#parts;
     const { ref, endedAt } = following;
     try {
+      if (isReference(following.payload)) return await this.#bury(following, notPassedOn());
       const answer = await this.#publish(following);
       if (answer.kind === "stored") return undefined;
       if (isTaken(answer)) return await this.#onTaken(following);
@@ -156,6 +158,12 @@ export class NextJobs {
     const about = { pool: ref.pool, job: ref.id, after: origin, why };
     this.#parts.log.warn(about, "a job that follows is not stored yet; it is tried again");
   }
+}
+
+/** The object belongs to the job that made it. */
+function notPassedOn(): PoolError {
+  const message = "a result over the broker's limit is not passed on to the job that follows";
+  return new PoolError("payload_too_large", message, { field: "then" });
 }
 
 function noSuchPool(pool: string): PoolError {

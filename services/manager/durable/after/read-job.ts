@@ -1,9 +1,13 @@
 /** Reads what a delivered job says of itself, and whether this manager may do what follows it. Pure. */
+import type { Msg } from "nats";
+import type { DeliveryFacts } from "../../../../mesh/durable/ack-subject.js";
 import { type DurableJob, decodeDurableJob } from "../../../../mesh/durable/job.js";
+import type { DurableNames } from "../../../../mesh/durable/names.js";
 import { PoolError, toPoolError } from "../../../../mesh/errors.js";
-import { HEADER } from "../../../../mesh/wire/headers.js";
+import { HEADER, type Priority } from "../../../../mesh/wire/headers.js";
 import { isName } from "../../../../mesh/wire/subjects.js";
-import type { HeaderReader } from "../../../../mesh/wire/wire-headers.js";
+import { type HeaderReader, headersOf } from "../../../../mesh/wire/wire-headers.js";
+import { Delivery } from "../held.js";
 
 /** What a job is read with. */
 export interface JobTerms {
@@ -15,8 +19,30 @@ export interface JobTerms {
   readonly mayFollow: (pool: string) => boolean;
 }
 
+/** When a job came, from which level, and what it is read with. */
+export interface Arrival {
+  readonly level: Priority;
+  /** Monotonic milliseconds. */
+  readonly nowMs: number;
+  readonly terms: JobTerms;
+}
+
+/** A delivered job. What cannot be a subject cannot be stored under its own id. */
+export function readDelivery(
+  names: DurableNames,
+  msg: Msg,
+  facts: DeliveryFacts,
+  { level, nowMs, terms }: Arrival,
+): Delivery {
+  const said = names.readJob(msg.subject)?.id ?? "";
+  const headers = headersOf(msg);
+  const id = isName(said) ? said : `invalid-${facts.sequence}`;
+  const job = readJob(said, headers, terms);
+  return new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
+}
+
 /** @returns why it cannot run, when its id or its headers are wrong, or when what follows it is not for this manager */
-export function readJob(id: string, headers: HeaderReader | undefined, terms: JobTerms): DurableJob | PoolError {
+function readJob(id: string, headers: HeaderReader | undefined, terms: JobTerms): DurableJob | PoolError {
   try {
     if (!isName(id)) throw new PoolError("invalid_argument", "job: the id is no name", { field: "job" });
     const job = decodeDurableJob(headers, terms.timeoutMs, terms.inboxPrefix);

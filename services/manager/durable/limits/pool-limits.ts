@@ -42,6 +42,9 @@ interface KeyGate {
   readonly key: string | undefined;
 }
 
+/** A job that has waited longer for leave may have been canceled meanwhile, in milliseconds. */
+export const LEAVE_LOOK_MS = 100;
+
 export class PoolLimits {
   readonly #parts: PoolLimitsParts;
   readonly #gates = new Map<string, KeyGate>();

@@ -246,6 +246,24 @@ test("then - a manager that dies between the next job and the acknowledgement le
   assert.ok(published >= 2, "the survivor enqueued it once more, and the stream has taken one");
 });
 
+test("then - a result that is kept as an object is not passed on: the next job is a dead letter that says so", async (t) => {
+  const client = await startPool(t, "t-object", increment);
+  const bus = await connectBus(t, { url: servers });
+  const names = new DurableNames();
+  const store = new LaneStore(bus);
+  const publisher = new StreamPublisher(bus);
+  cleanUp(t, () => publisher.stop());
+  const jobs = new NextJobs({ pool: "t-from", manager: "m", bus, names, store, publisher, log: silentLog });
+  const job = { ...durableDefaults(), then: [{ pool: "t-object", id: "o1" }] };
+  const result = Buffer.from('poolmesh-object/1 {"bucket":"pool-results","name":"n"}');
+  assert.equal(
+    await jobs.follow({ id: "f2", level: "normal", job, sequence: 1, result, endedAt: Date.now() }),
+    undefined,
+  );
+  const outcome = await client.outcome("o1");
+  assert.ok(outcome !== undefined && !outcome.ok && outcome.error.reason === "payload_too_large");
+});
+
 test("then - a next pool without a lane is waited for, and after ten minutes the next job is a dead letter with an outcome", async (t) => {
   const bus = await connectBus(t, { url: servers });
   const names = new DurableNames();

@@ -8,16 +8,16 @@
  * now. The broker takes that word from anybody. A manager that was only cut off
  * and comes back finds its outcomes refused by the fence.
  */
-import { giveBack } from "../../../mesh/durable/ack-subject.js";
-import { decodeHeldList, encodeHeldList, type HeldList, sizeOf } from "../../../mesh/durable/held-list.js";
-import { type DurableNames, LEVELS } from "../../../mesh/durable/names.js";
-import type { LaneStore } from "../../../mesh/durable/store.js";
-import type { Bus } from "../../../mesh/link/bus.js";
-import type { Inbox } from "../../../mesh/link/inbox.js";
-import { Presence } from "../../../mesh/link/presence.js";
-import type { Subscription } from "../../../mesh/link/subscription.js";
-import type { Logger } from "../../../mesh/process/log.js";
-import { isAnswerable } from "../../../mesh/wire/subjects.js";
+import { giveBack } from "../../../../mesh/durable/ack-subject.js";
+import { decodeHeldList, encodeHeldList, type HeldList, sizeOf } from "../../../../mesh/durable/held-list.js";
+import { type DurableNames, LEVELS } from "../../../../mesh/durable/names.js";
+import type { LaneStore } from "../../../../mesh/durable/store.js";
+import type { Bus } from "../../../../mesh/link/bus.js";
+import type { Inbox } from "../../../../mesh/link/inbox.js";
+import { Presence } from "../../../../mesh/link/presence.js";
+import type { Subscription } from "../../../../mesh/link/subscription.js";
+import type { Logger } from "../../../../mesh/process/log.js";
+import { isAnswerable } from "../../../../mesh/wire/subjects.js";
 
 /** What it works with. */
 export interface TakeoverParts {
