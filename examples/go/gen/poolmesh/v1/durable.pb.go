@@ -256,6 +256,60 @@ func (x *Backoff) GetCapMs() uint64 {
 	return 0
 }
 
+// NextJob is a job that follows another one.
+type NextJob struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pool  string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Empty, in a request, for an id that is made of the job before it.
+	JobId         string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NextJob) Reset() {
+	*x = NextJob{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextJob) ProtoMessage() {}
+
+func (x *NextJob) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextJob.ProtoReflect.Descriptor instead.
+func (*NextJob) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *NextJob) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *NextJob) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
 type EnqueueRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Pool  string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
@@ -295,13 +349,16 @@ type EnqueueRequest struct {
 	DelayMs uint64 `protobuf:"varint,18,opt,name=delay_ms,json=delayMs,proto3" json:"delay_ms,omitempty"`
 	// Jobs of the pool with the same key share a limit, where one is set: 1 to 128 characters without control characters.
 	ConcurrencyKey string `protobuf:"bytes,19,opt,name=concurrency_key,json=concurrencyKey,proto3" json:"concurrency_key,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The jobs that follow in their order, 16 at most, when this one has a result: each gets the result of the one before
+	// as its payload, and has the settings of the first. The caller needs the right to submit to each pool.
+	Then          []*NextJob `protobuf:"bytes,20,rep,name=then,proto3" json:"then,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EnqueueRequest) Reset() {
 	*x = EnqueueRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[1]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +370,7 @@ func (x *EnqueueRequest) String() string {
 func (*EnqueueRequest) ProtoMessage() {}
 
 func (x *EnqueueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[1]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +383,7 @@ func (x *EnqueueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnqueueRequest.ProtoReflect.Descriptor instead.
 func (*EnqueueRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{1}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *EnqueueRequest) GetPool() string {
@@ -475,6 +532,13 @@ func (x *EnqueueRequest) GetConcurrencyKey() string {
 	return ""
 }
 
+func (x *EnqueueRequest) GetThen() []*NextJob {
+	if x != nil {
+		return x.Then
+	}
+	return nil
+}
+
 type isEnqueueRequest_Input interface {
 	isEnqueueRequest_Input()
 }
@@ -512,7 +576,7 @@ type EnqueueResponse struct {
 
 func (x *EnqueueResponse) Reset() {
 	*x = EnqueueResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[2]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +588,7 @@ func (x *EnqueueResponse) String() string {
 func (*EnqueueResponse) ProtoMessage() {}
 
 func (x *EnqueueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[2]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +601,7 @@ func (x *EnqueueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnqueueResponse.ProtoReflect.Descriptor instead.
 func (*EnqueueResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{2}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EnqueueResponse) GetJobId() string {
@@ -579,7 +643,7 @@ type EnqueueManyRequest struct {
 
 func (x *EnqueueManyRequest) Reset() {
 	*x = EnqueueManyRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[3]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +655,7 @@ func (x *EnqueueManyRequest) String() string {
 func (*EnqueueManyRequest) ProtoMessage() {}
 
 func (x *EnqueueManyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[3]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +668,7 @@ func (x *EnqueueManyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnqueueManyRequest.ProtoReflect.Descriptor instead.
 func (*EnqueueManyRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{3}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EnqueueManyRequest) GetRef() uint64 {
@@ -635,7 +699,7 @@ type EnqueueManyResponse struct {
 
 func (x *EnqueueManyResponse) Reset() {
 	*x = EnqueueManyResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[4]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +711,7 @@ func (x *EnqueueManyResponse) String() string {
 func (*EnqueueManyResponse) ProtoMessage() {}
 
 func (x *EnqueueManyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[4]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +724,7 @@ func (x *EnqueueManyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnqueueManyResponse.ProtoReflect.Descriptor instead.
 func (*EnqueueManyResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{4}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EnqueueManyResponse) GetRef() uint64 {
@@ -731,14 +795,18 @@ type JobStatus struct {
 	// Whose job it is; empty when it says nothing.
 	Client string `protobuf:"bytes,10,opt,name=client,proto3" json:"client,omitempty"`
 	// When it may run; only while it waits for its time.
-	RunAt         *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=run_at,json=runAt,proto3" json:"run_at,omitempty"`
+	RunAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=run_at,json=runAt,proto3" json:"run_at,omitempty"`
+	// The jobs that follow it; empty for one that has ended.
+	Then []*NextJob `protobuf:"bytes,12,rep,name=then,proto3" json:"then,omitempty"`
+	// Once it has a result: the job that follows it.
+	Next          *NextJob `protobuf:"bytes,13,opt,name=next,proto3" json:"next,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JobStatus) Reset() {
 	*x = JobStatus{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[5]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +818,7 @@ func (x *JobStatus) String() string {
 func (*JobStatus) ProtoMessage() {}
 
 func (x *JobStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[5]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +831,7 @@ func (x *JobStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobStatus.ProtoReflect.Descriptor instead.
 func (*JobStatus) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{5}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *JobStatus) GetJobId() string {
@@ -843,6 +911,20 @@ func (x *JobStatus) GetRunAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *JobStatus) GetThen() []*NextJob {
+	if x != nil {
+		return x.Then
+	}
+	return nil
+}
+
+func (x *JobStatus) GetNext() *NextJob {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
 // JobOutcome is how a job ended.
 type JobOutcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -857,7 +939,7 @@ type JobOutcome struct {
 
 func (x *JobOutcome) Reset() {
 	*x = JobOutcome{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[6]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +951,7 @@ func (x *JobOutcome) String() string {
 func (*JobOutcome) ProtoMessage() {}
 
 func (x *JobOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[6]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +964,7 @@ func (x *JobOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobOutcome.ProtoReflect.Descriptor instead.
 func (*JobOutcome) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{6}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *JobOutcome) GetOutcome() isJobOutcome_Outcome {
@@ -937,7 +1019,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[7]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1031,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[7]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1044,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{7}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetJobRequest) GetPool() string {
@@ -997,7 +1079,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[8]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1091,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[8]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1104,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{8}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetJobResponse) GetJob() *JobStatus {
@@ -1052,7 +1134,7 @@ type WaitOutcomeRequest struct {
 
 func (x *WaitOutcomeRequest) Reset() {
 	*x = WaitOutcomeRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[9]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1146,7 @@ func (x *WaitOutcomeRequest) String() string {
 func (*WaitOutcomeRequest) ProtoMessage() {}
 
 func (x *WaitOutcomeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[9]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1159,7 @@ func (x *WaitOutcomeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitOutcomeRequest.ProtoReflect.Descriptor instead.
 func (*WaitOutcomeRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{9}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WaitOutcomeRequest) GetPool() string {
@@ -1120,7 +1202,7 @@ type WaitOutcomeResponse struct {
 
 func (x *WaitOutcomeResponse) Reset() {
 	*x = WaitOutcomeResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[10]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1214,7 @@ func (x *WaitOutcomeResponse) String() string {
 func (*WaitOutcomeResponse) ProtoMessage() {}
 
 func (x *WaitOutcomeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[10]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1227,7 @@ func (x *WaitOutcomeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitOutcomeResponse.ProtoReflect.Descriptor instead.
 func (*WaitOutcomeResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{10}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WaitOutcomeResponse) GetOutcome() *JobOutcome {
@@ -1172,7 +1254,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[11]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1266,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[11]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1279,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{11}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelJobRequest) GetPool() string {
@@ -1222,7 +1304,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[12]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1316,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[12]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1329,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{12}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{13}
 }
 
 type ListJobsRequest struct {
@@ -1265,7 +1347,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[13]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1359,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[13]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1372,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{13}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListJobsRequest) GetPool() string {
@@ -1332,7 +1414,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[14]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1426,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[14]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1439,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{14}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobStatus {
@@ -1393,7 +1475,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[15]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1487,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[15]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1500,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{15}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeadLetter) GetJobId() string {
@@ -1494,7 +1576,7 @@ type ListDeadRequest struct {
 
 func (x *ListDeadRequest) Reset() {
 	*x = ListDeadRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[16]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1588,7 @@ func (x *ListDeadRequest) String() string {
 func (*ListDeadRequest) ProtoMessage() {}
 
 func (x *ListDeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[16]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1601,7 @@ func (x *ListDeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{16}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListDeadRequest) GetPool() string {
@@ -1568,7 +1650,7 @@ type ListDeadResponse struct {
 
 func (x *ListDeadResponse) Reset() {
 	*x = ListDeadResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[17]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1662,7 @@ func (x *ListDeadResponse) String() string {
 func (*ListDeadResponse) ProtoMessage() {}
 
 func (x *ListDeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[17]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1675,7 @@ func (x *ListDeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{17}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListDeadResponse) GetLetters() []*DeadLetter {
@@ -1621,7 +1703,7 @@ type GetDeadRequest struct {
 
 func (x *GetDeadRequest) Reset() {
 	*x = GetDeadRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[18]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1715,7 @@ func (x *GetDeadRequest) String() string {
 func (*GetDeadRequest) ProtoMessage() {}
 
 func (x *GetDeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[18]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1728,7 @@ func (x *GetDeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeadRequest.ProtoReflect.Descriptor instead.
 func (*GetDeadRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{18}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetDeadRequest) GetPool() string {
@@ -1687,7 +1769,7 @@ type GetDeadResponse struct {
 
 func (x *GetDeadResponse) Reset() {
 	*x = GetDeadResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[19]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1781,7 @@ func (x *GetDeadResponse) String() string {
 func (*GetDeadResponse) ProtoMessage() {}
 
 func (x *GetDeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[19]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1794,7 @@ func (x *GetDeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeadResponse.ProtoReflect.Descriptor instead.
 func (*GetDeadResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{19}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetDeadResponse) GetLetter() *DeadLetter {
@@ -1796,7 +1878,7 @@ type DeadSelector struct {
 
 func (x *DeadSelector) Reset() {
 	*x = DeadSelector{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[20]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1890,7 @@ func (x *DeadSelector) String() string {
 func (*DeadSelector) ProtoMessage() {}
 
 func (x *DeadSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[20]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1903,7 @@ func (x *DeadSelector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadSelector.ProtoReflect.Descriptor instead.
 func (*DeadSelector) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{20}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeadSelector) GetPool() string {
@@ -1875,7 +1957,7 @@ type RetryDeadRequest struct {
 
 func (x *RetryDeadRequest) Reset() {
 	*x = RetryDeadRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[21]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1969,7 @@ func (x *RetryDeadRequest) String() string {
 func (*RetryDeadRequest) ProtoMessage() {}
 
 func (x *RetryDeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[21]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +1982,7 @@ func (x *RetryDeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryDeadRequest.ProtoReflect.Descriptor instead.
 func (*RetryDeadRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{21}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RetryDeadRequest) GetSelector() *DeadSelector {
@@ -1921,7 +2003,7 @@ type RetryDeadResponse struct {
 
 func (x *RetryDeadResponse) Reset() {
 	*x = RetryDeadResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[22]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2015,7 @@ func (x *RetryDeadResponse) String() string {
 func (*RetryDeadResponse) ProtoMessage() {}
 
 func (x *RetryDeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[22]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2028,7 @@ func (x *RetryDeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryDeadResponse.ProtoReflect.Descriptor instead.
 func (*RetryDeadResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{22}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RetryDeadResponse) GetChanges() []*DeadChange {
@@ -1977,7 +2059,7 @@ type DeadChange struct {
 
 func (x *DeadChange) Reset() {
 	*x = DeadChange{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[23]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2071,7 @@ func (x *DeadChange) String() string {
 func (*DeadChange) ProtoMessage() {}
 
 func (x *DeadChange) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[23]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2084,7 @@ func (x *DeadChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadChange.ProtoReflect.Descriptor instead.
 func (*DeadChange) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{23}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeadChange) GetJobId() string {
@@ -2035,7 +2117,7 @@ type PurgeDeadRequest struct {
 
 func (x *PurgeDeadRequest) Reset() {
 	*x = PurgeDeadRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[24]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2129,7 @@ func (x *PurgeDeadRequest) String() string {
 func (*PurgeDeadRequest) ProtoMessage() {}
 
 func (x *PurgeDeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[24]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2142,7 @@ func (x *PurgeDeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeDeadRequest.ProtoReflect.Descriptor instead.
 func (*PurgeDeadRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{24}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PurgeDeadRequest) GetSelector() *DeadSelector {
@@ -2081,7 +2163,7 @@ type PurgeDeadResponse struct {
 
 func (x *PurgeDeadResponse) Reset() {
 	*x = PurgeDeadResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[25]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2175,7 @@ func (x *PurgeDeadResponse) String() string {
 func (*PurgeDeadResponse) ProtoMessage() {}
 
 func (x *PurgeDeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[25]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2188,7 @@ func (x *PurgeDeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeDeadResponse.ProtoReflect.Descriptor instead.
 func (*PurgeDeadResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{25}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PurgeDeadResponse) GetChanges() []*DeadChange {
@@ -2136,7 +2218,7 @@ type LanePause struct {
 
 func (x *LanePause) Reset() {
 	*x = LanePause{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2148,7 +2230,7 @@ func (x *LanePause) String() string {
 func (*LanePause) ProtoMessage() {}
 
 func (x *LanePause) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2161,7 +2243,7 @@ func (x *LanePause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LanePause.ProtoReflect.Descriptor instead.
 func (*LanePause) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{26}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *LanePause) GetLevels() []Priority {
@@ -2189,7 +2271,7 @@ type PausePoolRequest struct {
 
 func (x *PausePoolRequest) Reset() {
 	*x = PausePoolRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2283,7 @@ func (x *PausePoolRequest) String() string {
 func (*PausePoolRequest) ProtoMessage() {}
 
 func (x *PausePoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2296,7 @@ func (x *PausePoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PausePoolRequest.ProtoReflect.Descriptor instead.
 func (*PausePoolRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{27}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PausePoolRequest) GetPool() string {
@@ -2240,7 +2322,7 @@ type PausePoolResponse struct {
 
 func (x *PausePoolResponse) Reset() {
 	*x = PausePoolResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2252,7 +2334,7 @@ func (x *PausePoolResponse) String() string {
 func (*PausePoolResponse) ProtoMessage() {}
 
 func (x *PausePoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2265,7 +2347,7 @@ func (x *PausePoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PausePoolResponse.ProtoReflect.Descriptor instead.
 func (*PausePoolResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{28}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PausePoolResponse) GetPaused() *LanePause {
@@ -2284,7 +2366,7 @@ type ResumePoolRequest struct {
 
 func (x *ResumePoolRequest) Reset() {
 	*x = ResumePoolRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2296,7 +2378,7 @@ func (x *ResumePoolRequest) String() string {
 func (*ResumePoolRequest) ProtoMessage() {}
 
 func (x *ResumePoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2309,7 +2391,7 @@ func (x *ResumePoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumePoolRequest.ProtoReflect.Descriptor instead.
 func (*ResumePoolRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{29}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ResumePoolRequest) GetPool() string {
@@ -2327,7 +2409,7 @@ type ResumePoolResponse struct {
 
 func (x *ResumePoolResponse) Reset() {
 	*x = ResumePoolResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2421,7 @@ func (x *ResumePoolResponse) String() string {
 func (*ResumePoolResponse) ProtoMessage() {}
 
 func (x *ResumePoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2434,7 @@ func (x *ResumePoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumePoolResponse.ProtoReflect.Descriptor instead.
 func (*ResumePoolResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{30}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{31}
 }
 
 // Cron is a cron schedule, and what its jobs are enqueued with.
@@ -2382,7 +2464,7 @@ type Cron struct {
 
 func (x *Cron) Reset() {
 	*x = Cron{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2476,7 @@ func (x *Cron) String() string {
 func (*Cron) ProtoMessage() {}
 
 func (x *Cron) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2489,7 @@ func (x *Cron) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cron.ProtoReflect.Descriptor instead.
 func (*Cron) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{31}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Cron) GetName() string {
@@ -2512,7 +2594,7 @@ type SetCronRequest struct {
 
 func (x *SetCronRequest) Reset() {
 	*x = SetCronRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2524,7 +2606,7 @@ func (x *SetCronRequest) String() string {
 func (*SetCronRequest) ProtoMessage() {}
 
 func (x *SetCronRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2537,7 +2619,7 @@ func (x *SetCronRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCronRequest.ProtoReflect.Descriptor instead.
 func (*SetCronRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{32}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SetCronRequest) GetPool() string {
@@ -2622,7 +2704,7 @@ type SetCronResponse struct {
 
 func (x *SetCronResponse) Reset() {
 	*x = SetCronResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2634,7 +2716,7 @@ func (x *SetCronResponse) String() string {
 func (*SetCronResponse) ProtoMessage() {}
 
 func (x *SetCronResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2647,7 +2729,7 @@ func (x *SetCronResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCronResponse.ProtoReflect.Descriptor instead.
 func (*SetCronResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{33}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SetCronResponse) GetCreated() bool {
@@ -2673,7 +2755,7 @@ type ListCronRequest struct {
 
 func (x *ListCronRequest) Reset() {
 	*x = ListCronRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +2767,7 @@ func (x *ListCronRequest) String() string {
 func (*ListCronRequest) ProtoMessage() {}
 
 func (x *ListCronRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +2780,7 @@ func (x *ListCronRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCronRequest.ProtoReflect.Descriptor instead.
 func (*ListCronRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{34}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListCronRequest) GetPool() string {
@@ -2718,7 +2800,7 @@ type ListCronResponse struct {
 
 func (x *ListCronResponse) Reset() {
 	*x = ListCronResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2730,7 +2812,7 @@ func (x *ListCronResponse) String() string {
 func (*ListCronResponse) ProtoMessage() {}
 
 func (x *ListCronResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2743,7 +2825,7 @@ func (x *ListCronResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCronResponse.ProtoReflect.Descriptor instead.
 func (*ListCronResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{35}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListCronResponse) GetCrons() []*Cron {
@@ -2763,7 +2845,7 @@ type RemoveCronRequest struct {
 
 func (x *RemoveCronRequest) Reset() {
 	*x = RemoveCronRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2775,7 +2857,7 @@ func (x *RemoveCronRequest) String() string {
 func (*RemoveCronRequest) ProtoMessage() {}
 
 func (x *RemoveCronRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2788,7 +2870,7 @@ func (x *RemoveCronRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveCronRequest.ProtoReflect.Descriptor instead.
 func (*RemoveCronRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{36}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RemoveCronRequest) GetPool() string {
@@ -2813,7 +2895,7 @@ type RemoveCronResponse struct {
 
 func (x *RemoveCronResponse) Reset() {
 	*x = RemoveCronResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2825,7 +2907,7 @@ func (x *RemoveCronResponse) String() string {
 func (*RemoveCronResponse) ProtoMessage() {}
 
 func (x *RemoveCronResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2838,7 +2920,7 @@ func (x *RemoveCronResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveCronResponse.ProtoReflect.Descriptor instead.
 func (*RemoveCronResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{37}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{38}
 }
 
 // Limit is how many stored jobs of a pool may run at once, how many may start within a time, or both.
@@ -2858,7 +2940,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2870,7 +2952,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2883,7 +2965,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{38}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Limit) GetTarget() string {
@@ -2924,7 +3006,7 @@ type SetLimitRequest struct {
 
 func (x *SetLimitRequest) Reset() {
 	*x = SetLimitRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3018,7 @@ func (x *SetLimitRequest) String() string {
 func (*SetLimitRequest) ProtoMessage() {}
 
 func (x *SetLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3031,7 @@ func (x *SetLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimitRequest.ProtoReflect.Descriptor instead.
 func (*SetLimitRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{39}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SetLimitRequest) GetPool() string {
@@ -2974,7 +3056,7 @@ type SetLimitResponse struct {
 
 func (x *SetLimitResponse) Reset() {
 	*x = SetLimitResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2986,7 +3068,7 @@ func (x *SetLimitResponse) String() string {
 func (*SetLimitResponse) ProtoMessage() {}
 
 func (x *SetLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2999,7 +3081,7 @@ func (x *SetLimitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimitResponse.ProtoReflect.Descriptor instead.
 func (*SetLimitResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{40}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{41}
 }
 
 type ListLimitsRequest struct {
@@ -3011,7 +3093,7 @@ type ListLimitsRequest struct {
 
 func (x *ListLimitsRequest) Reset() {
 	*x = ListLimitsRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3023,7 +3105,7 @@ func (x *ListLimitsRequest) String() string {
 func (*ListLimitsRequest) ProtoMessage() {}
 
 func (x *ListLimitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3036,7 +3118,7 @@ func (x *ListLimitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLimitsRequest.ProtoReflect.Descriptor instead.
 func (*ListLimitsRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{41}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListLimitsRequest) GetPool() string {
@@ -3056,7 +3138,7 @@ type ListLimitsResponse struct {
 
 func (x *ListLimitsResponse) Reset() {
 	*x = ListLimitsResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3068,7 +3150,7 @@ func (x *ListLimitsResponse) String() string {
 func (*ListLimitsResponse) ProtoMessage() {}
 
 func (x *ListLimitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3081,7 +3163,7 @@ func (x *ListLimitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLimitsResponse.ProtoReflect.Descriptor instead.
 func (*ListLimitsResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{42}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListLimitsResponse) GetLimits() []*Limit {
@@ -3101,7 +3183,7 @@ type RemoveLimitRequest struct {
 
 func (x *RemoveLimitRequest) Reset() {
 	*x = RemoveLimitRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3195,7 @@ func (x *RemoveLimitRequest) String() string {
 func (*RemoveLimitRequest) ProtoMessage() {}
 
 func (x *RemoveLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3126,7 +3208,7 @@ func (x *RemoveLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveLimitRequest.ProtoReflect.Descriptor instead.
 func (*RemoveLimitRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{43}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RemoveLimitRequest) GetPool() string {
@@ -3151,7 +3233,7 @@ type RemoveLimitResponse struct {
 
 func (x *RemoveLimitResponse) Reset() {
 	*x = RemoveLimitResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3163,7 +3245,7 @@ func (x *RemoveLimitResponse) String() string {
 func (*RemoveLimitResponse) ProtoMessage() {}
 
 func (x *RemoveLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3176,7 +3258,7 @@ func (x *RemoveLimitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveLimitResponse.ProtoReflect.Descriptor instead.
 func (*RemoveLimitResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{44}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{45}
 }
 
 type GetLanesRequest struct {
@@ -3189,7 +3271,7 @@ type GetLanesRequest struct {
 
 func (x *GetLanesRequest) Reset() {
 	*x = GetLanesRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3201,7 +3283,7 @@ func (x *GetLanesRequest) String() string {
 func (*GetLanesRequest) ProtoMessage() {}
 
 func (x *GetLanesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3214,7 +3296,7 @@ func (x *GetLanesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLanesRequest.ProtoReflect.Descriptor instead.
 func (*GetLanesRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{45}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetLanesRequest) GetPool() string {
@@ -3248,7 +3330,7 @@ type Lane struct {
 
 func (x *Lane) Reset() {
 	*x = Lane{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3260,7 +3342,7 @@ func (x *Lane) String() string {
 func (*Lane) ProtoMessage() {}
 
 func (x *Lane) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3273,7 +3355,7 @@ func (x *Lane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lane.ProtoReflect.Descriptor instead.
 func (*Lane) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{46}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Lane) GetPool() string {
@@ -3351,7 +3433,7 @@ type StreamStatus struct {
 
 func (x *StreamStatus) Reset() {
 	*x = StreamStatus{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3363,7 +3445,7 @@ func (x *StreamStatus) String() string {
 func (*StreamStatus) ProtoMessage() {}
 
 func (x *StreamStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3376,7 +3458,7 @@ func (x *StreamStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatus.ProtoReflect.Descriptor instead.
 func (*StreamStatus) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{47}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StreamStatus) GetName() string {
@@ -3438,7 +3520,7 @@ type GetLanesResponse struct {
 
 func (x *GetLanesResponse) Reset() {
 	*x = GetLanesResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3450,7 +3532,7 @@ func (x *GetLanesResponse) String() string {
 func (*GetLanesResponse) ProtoMessage() {}
 
 func (x *GetLanesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3463,7 +3545,7 @@ func (x *GetLanesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLanesResponse.ProtoReflect.Descriptor instead.
 func (*GetLanesResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{48}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetLanesResponse) GetLanes() []*Lane {
@@ -3487,7 +3569,10 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x19poolmesh/v1/durable.proto\x12\vpoolmesh.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"9\n" +
 	"\aBackoff\x12\x17\n" +
 	"\abase_ms\x18\x01 \x01(\x04R\x06baseMs\x12\x15\n" +
-	"\x06cap_ms\x18\x02 \x01(\x04R\x05capMs\"\xc1\x05\n" +
+	"\x06cap_ms\x18\x02 \x01(\x04R\x05capMs\"4\n" +
+	"\aNextJob\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\"\xeb\x05\n" +
 	"\x0eEnqueueRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x1a\n" +
 	"\apayload\x18\x02 \x01(\fH\x00R\apayload\x12\x14\n" +
@@ -3513,7 +3598,8 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"tracestate\x121\n" +
 	"\x06run_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x05runAt\x12\x19\n" +
 	"\bdelay_ms\x18\x12 \x01(\x04R\adelayMs\x12'\n" +
-	"\x0fconcurrency_key\x18\x13 \x01(\tR\x0econcurrencyKeyB\a\n" +
+	"\x0fconcurrency_key\x18\x13 \x01(\tR\x0econcurrencyKey\x12(\n" +
+	"\x04then\x18\x14 \x03(\v2\x14.poolmesh.v1.NextJobR\x04thenB\a\n" +
 	"\x05inputB\r\n" +
 	"\v_idempotentB\x0f\n" +
 	"\r_keep_outcome\"\x95\x01\n" +
@@ -3529,7 +3615,7 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x03ref\x18\x01 \x01(\x04R\x03ref\x128\n" +
 	"\areceipt\x18\x02 \x01(\v2\x1c.poolmesh.v1.EnqueueResponseH\x00R\areceipt\x120\n" +
 	"\x05error\x18\x03 \x01(\v2\x18.poolmesh.v1.ErrorDetailH\x00R\x05errorB\t\n" +
-	"\aoutcome\"\xb2\x03\n" +
+	"\aoutcome\"\x86\x04\n" +
 	"\tJobStatus\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12+\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.poolmesh.v1.JobStateR\x05state\x12\x18\n" +
@@ -3543,7 +3629,9 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\bended_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x16\n" +
 	"\x06client\x18\n" +
 	" \x01(\tR\x06client\x121\n" +
-	"\x06run_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05runAt\"\x80\x01\n" +
+	"\x06run_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05runAt\x12(\n" +
+	"\x04then\x18\f \x03(\v2\x14.poolmesh.v1.NextJobR\x04then\x12(\n" +
+	"\x04next\x18\r \x01(\v2\x14.poolmesh.v1.NextJobR\x04next\"\x80\x01\n" +
 	"\n" +
 	"JobOutcome\x125\n" +
 	"\x06result\x18\x01 \x01(\v2\x1b.poolmesh.v1.SubmitResponseH\x00R\x06result\x120\n" +
@@ -3773,160 +3861,164 @@ func file_poolmesh_v1_durable_proto_rawDescGZIP() []byte {
 }
 
 var file_poolmesh_v1_durable_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_poolmesh_v1_durable_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_poolmesh_v1_durable_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_poolmesh_v1_durable_proto_goTypes = []any{
 	(JobState)(0),                 // 0: poolmesh.v1.JobState
 	(PayloadForm)(0),              // 1: poolmesh.v1.PayloadForm
 	(CronOverlap)(0),              // 2: poolmesh.v1.CronOverlap
 	(*Backoff)(nil),               // 3: poolmesh.v1.Backoff
-	(*EnqueueRequest)(nil),        // 4: poolmesh.v1.EnqueueRequest
-	(*EnqueueResponse)(nil),       // 5: poolmesh.v1.EnqueueResponse
-	(*EnqueueManyRequest)(nil),    // 6: poolmesh.v1.EnqueueManyRequest
-	(*EnqueueManyResponse)(nil),   // 7: poolmesh.v1.EnqueueManyResponse
-	(*JobStatus)(nil),             // 8: poolmesh.v1.JobStatus
-	(*JobOutcome)(nil),            // 9: poolmesh.v1.JobOutcome
-	(*GetJobRequest)(nil),         // 10: poolmesh.v1.GetJobRequest
-	(*GetJobResponse)(nil),        // 11: poolmesh.v1.GetJobResponse
-	(*WaitOutcomeRequest)(nil),    // 12: poolmesh.v1.WaitOutcomeRequest
-	(*WaitOutcomeResponse)(nil),   // 13: poolmesh.v1.WaitOutcomeResponse
-	(*CancelJobRequest)(nil),      // 14: poolmesh.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),     // 15: poolmesh.v1.CancelJobResponse
-	(*ListJobsRequest)(nil),       // 16: poolmesh.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),      // 17: poolmesh.v1.ListJobsResponse
-	(*DeadLetter)(nil),            // 18: poolmesh.v1.DeadLetter
-	(*ListDeadRequest)(nil),       // 19: poolmesh.v1.ListDeadRequest
-	(*ListDeadResponse)(nil),      // 20: poolmesh.v1.ListDeadResponse
-	(*GetDeadRequest)(nil),        // 21: poolmesh.v1.GetDeadRequest
-	(*GetDeadResponse)(nil),       // 22: poolmesh.v1.GetDeadResponse
-	(*DeadSelector)(nil),          // 23: poolmesh.v1.DeadSelector
-	(*RetryDeadRequest)(nil),      // 24: poolmesh.v1.RetryDeadRequest
-	(*RetryDeadResponse)(nil),     // 25: poolmesh.v1.RetryDeadResponse
-	(*DeadChange)(nil),            // 26: poolmesh.v1.DeadChange
-	(*PurgeDeadRequest)(nil),      // 27: poolmesh.v1.PurgeDeadRequest
-	(*PurgeDeadResponse)(nil),     // 28: poolmesh.v1.PurgeDeadResponse
-	(*LanePause)(nil),             // 29: poolmesh.v1.LanePause
-	(*PausePoolRequest)(nil),      // 30: poolmesh.v1.PausePoolRequest
-	(*PausePoolResponse)(nil),     // 31: poolmesh.v1.PausePoolResponse
-	(*ResumePoolRequest)(nil),     // 32: poolmesh.v1.ResumePoolRequest
-	(*ResumePoolResponse)(nil),    // 33: poolmesh.v1.ResumePoolResponse
-	(*Cron)(nil),                  // 34: poolmesh.v1.Cron
-	(*SetCronRequest)(nil),        // 35: poolmesh.v1.SetCronRequest
-	(*SetCronResponse)(nil),       // 36: poolmesh.v1.SetCronResponse
-	(*ListCronRequest)(nil),       // 37: poolmesh.v1.ListCronRequest
-	(*ListCronResponse)(nil),      // 38: poolmesh.v1.ListCronResponse
-	(*RemoveCronRequest)(nil),     // 39: poolmesh.v1.RemoveCronRequest
-	(*RemoveCronResponse)(nil),    // 40: poolmesh.v1.RemoveCronResponse
-	(*Limit)(nil),                 // 41: poolmesh.v1.Limit
-	(*SetLimitRequest)(nil),       // 42: poolmesh.v1.SetLimitRequest
-	(*SetLimitResponse)(nil),      // 43: poolmesh.v1.SetLimitResponse
-	(*ListLimitsRequest)(nil),     // 44: poolmesh.v1.ListLimitsRequest
-	(*ListLimitsResponse)(nil),    // 45: poolmesh.v1.ListLimitsResponse
-	(*RemoveLimitRequest)(nil),    // 46: poolmesh.v1.RemoveLimitRequest
-	(*RemoveLimitResponse)(nil),   // 47: poolmesh.v1.RemoveLimitResponse
-	(*GetLanesRequest)(nil),       // 48: poolmesh.v1.GetLanesRequest
-	(*Lane)(nil),                  // 49: poolmesh.v1.Lane
-	(*StreamStatus)(nil),          // 50: poolmesh.v1.StreamStatus
-	(*GetLanesResponse)(nil),      // 51: poolmesh.v1.GetLanesResponse
-	(*structpb.Value)(nil),        // 52: google.protobuf.Value
-	(Priority)(0),                 // 53: poolmesh.v1.Priority
-	(*timestamppb.Timestamp)(nil), // 54: google.protobuf.Timestamp
-	(*ErrorDetail)(nil),           // 55: poolmesh.v1.ErrorDetail
-	(*SubmitResponse)(nil),        // 56: poolmesh.v1.SubmitResponse
+	(*NextJob)(nil),               // 4: poolmesh.v1.NextJob
+	(*EnqueueRequest)(nil),        // 5: poolmesh.v1.EnqueueRequest
+	(*EnqueueResponse)(nil),       // 6: poolmesh.v1.EnqueueResponse
+	(*EnqueueManyRequest)(nil),    // 7: poolmesh.v1.EnqueueManyRequest
+	(*EnqueueManyResponse)(nil),   // 8: poolmesh.v1.EnqueueManyResponse
+	(*JobStatus)(nil),             // 9: poolmesh.v1.JobStatus
+	(*JobOutcome)(nil),            // 10: poolmesh.v1.JobOutcome
+	(*GetJobRequest)(nil),         // 11: poolmesh.v1.GetJobRequest
+	(*GetJobResponse)(nil),        // 12: poolmesh.v1.GetJobResponse
+	(*WaitOutcomeRequest)(nil),    // 13: poolmesh.v1.WaitOutcomeRequest
+	(*WaitOutcomeResponse)(nil),   // 14: poolmesh.v1.WaitOutcomeResponse
+	(*CancelJobRequest)(nil),      // 15: poolmesh.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),     // 16: poolmesh.v1.CancelJobResponse
+	(*ListJobsRequest)(nil),       // 17: poolmesh.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),      // 18: poolmesh.v1.ListJobsResponse
+	(*DeadLetter)(nil),            // 19: poolmesh.v1.DeadLetter
+	(*ListDeadRequest)(nil),       // 20: poolmesh.v1.ListDeadRequest
+	(*ListDeadResponse)(nil),      // 21: poolmesh.v1.ListDeadResponse
+	(*GetDeadRequest)(nil),        // 22: poolmesh.v1.GetDeadRequest
+	(*GetDeadResponse)(nil),       // 23: poolmesh.v1.GetDeadResponse
+	(*DeadSelector)(nil),          // 24: poolmesh.v1.DeadSelector
+	(*RetryDeadRequest)(nil),      // 25: poolmesh.v1.RetryDeadRequest
+	(*RetryDeadResponse)(nil),     // 26: poolmesh.v1.RetryDeadResponse
+	(*DeadChange)(nil),            // 27: poolmesh.v1.DeadChange
+	(*PurgeDeadRequest)(nil),      // 28: poolmesh.v1.PurgeDeadRequest
+	(*PurgeDeadResponse)(nil),     // 29: poolmesh.v1.PurgeDeadResponse
+	(*LanePause)(nil),             // 30: poolmesh.v1.LanePause
+	(*PausePoolRequest)(nil),      // 31: poolmesh.v1.PausePoolRequest
+	(*PausePoolResponse)(nil),     // 32: poolmesh.v1.PausePoolResponse
+	(*ResumePoolRequest)(nil),     // 33: poolmesh.v1.ResumePoolRequest
+	(*ResumePoolResponse)(nil),    // 34: poolmesh.v1.ResumePoolResponse
+	(*Cron)(nil),                  // 35: poolmesh.v1.Cron
+	(*SetCronRequest)(nil),        // 36: poolmesh.v1.SetCronRequest
+	(*SetCronResponse)(nil),       // 37: poolmesh.v1.SetCronResponse
+	(*ListCronRequest)(nil),       // 38: poolmesh.v1.ListCronRequest
+	(*ListCronResponse)(nil),      // 39: poolmesh.v1.ListCronResponse
+	(*RemoveCronRequest)(nil),     // 40: poolmesh.v1.RemoveCronRequest
+	(*RemoveCronResponse)(nil),    // 41: poolmesh.v1.RemoveCronResponse
+	(*Limit)(nil),                 // 42: poolmesh.v1.Limit
+	(*SetLimitRequest)(nil),       // 43: poolmesh.v1.SetLimitRequest
+	(*SetLimitResponse)(nil),      // 44: poolmesh.v1.SetLimitResponse
+	(*ListLimitsRequest)(nil),     // 45: poolmesh.v1.ListLimitsRequest
+	(*ListLimitsResponse)(nil),    // 46: poolmesh.v1.ListLimitsResponse
+	(*RemoveLimitRequest)(nil),    // 47: poolmesh.v1.RemoveLimitRequest
+	(*RemoveLimitResponse)(nil),   // 48: poolmesh.v1.RemoveLimitResponse
+	(*GetLanesRequest)(nil),       // 49: poolmesh.v1.GetLanesRequest
+	(*Lane)(nil),                  // 50: poolmesh.v1.Lane
+	(*StreamStatus)(nil),          // 51: poolmesh.v1.StreamStatus
+	(*GetLanesResponse)(nil),      // 52: poolmesh.v1.GetLanesResponse
+	(*structpb.Value)(nil),        // 53: google.protobuf.Value
+	(Priority)(0),                 // 54: poolmesh.v1.Priority
+	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
+	(*ErrorDetail)(nil),           // 56: poolmesh.v1.ErrorDetail
+	(*SubmitResponse)(nil),        // 57: poolmesh.v1.SubmitResponse
 }
 var file_poolmesh_v1_durable_proto_depIdxs = []int32{
-	52, // 0: poolmesh.v1.EnqueueRequest.json:type_name -> google.protobuf.Value
-	53, // 1: poolmesh.v1.EnqueueRequest.priority:type_name -> poolmesh.v1.Priority
+	53, // 0: poolmesh.v1.EnqueueRequest.json:type_name -> google.protobuf.Value
+	54, // 1: poolmesh.v1.EnqueueRequest.priority:type_name -> poolmesh.v1.Priority
 	3,  // 2: poolmesh.v1.EnqueueRequest.backoff:type_name -> poolmesh.v1.Backoff
-	54, // 3: poolmesh.v1.EnqueueRequest.run_at:type_name -> google.protobuf.Timestamp
-	54, // 4: poolmesh.v1.EnqueueResponse.run_at:type_name -> google.protobuf.Timestamp
-	4,  // 5: poolmesh.v1.EnqueueManyRequest.job:type_name -> poolmesh.v1.EnqueueRequest
-	5,  // 6: poolmesh.v1.EnqueueManyResponse.receipt:type_name -> poolmesh.v1.EnqueueResponse
-	55, // 7: poolmesh.v1.EnqueueManyResponse.error:type_name -> poolmesh.v1.ErrorDetail
-	0,  // 8: poolmesh.v1.JobStatus.state:type_name -> poolmesh.v1.JobState
-	53, // 9: poolmesh.v1.JobStatus.priority:type_name -> poolmesh.v1.Priority
-	54, // 10: poolmesh.v1.JobStatus.enqueued_at:type_name -> google.protobuf.Timestamp
-	54, // 11: poolmesh.v1.JobStatus.ended_at:type_name -> google.protobuf.Timestamp
-	54, // 12: poolmesh.v1.JobStatus.run_at:type_name -> google.protobuf.Timestamp
-	56, // 13: poolmesh.v1.JobOutcome.result:type_name -> poolmesh.v1.SubmitResponse
-	55, // 14: poolmesh.v1.JobOutcome.error:type_name -> poolmesh.v1.ErrorDetail
-	1,  // 15: poolmesh.v1.GetJobRequest.form:type_name -> poolmesh.v1.PayloadForm
-	8,  // 16: poolmesh.v1.GetJobResponse.job:type_name -> poolmesh.v1.JobStatus
-	9,  // 17: poolmesh.v1.GetJobResponse.outcome:type_name -> poolmesh.v1.JobOutcome
-	1,  // 18: poolmesh.v1.WaitOutcomeRequest.form:type_name -> poolmesh.v1.PayloadForm
-	9,  // 19: poolmesh.v1.WaitOutcomeResponse.outcome:type_name -> poolmesh.v1.JobOutcome
-	8,  // 20: poolmesh.v1.WaitOutcomeResponse.job:type_name -> poolmesh.v1.JobStatus
-	0,  // 21: poolmesh.v1.ListJobsRequest.state:type_name -> poolmesh.v1.JobState
-	8,  // 22: poolmesh.v1.ListJobsResponse.jobs:type_name -> poolmesh.v1.JobStatus
-	55, // 23: poolmesh.v1.DeadLetter.error:type_name -> poolmesh.v1.ErrorDetail
-	53, // 24: poolmesh.v1.DeadLetter.priority:type_name -> poolmesh.v1.Priority
-	54, // 25: poolmesh.v1.DeadLetter.died_at:type_name -> google.protobuf.Timestamp
-	18, // 26: poolmesh.v1.ListDeadResponse.letters:type_name -> poolmesh.v1.DeadLetter
-	1,  // 27: poolmesh.v1.GetDeadRequest.form:type_name -> poolmesh.v1.PayloadForm
-	18, // 28: poolmesh.v1.GetDeadResponse.letter:type_name -> poolmesh.v1.DeadLetter
-	52, // 29: poolmesh.v1.GetDeadResponse.json:type_name -> google.protobuf.Value
-	23, // 30: poolmesh.v1.RetryDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
-	26, // 31: poolmesh.v1.RetryDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
-	55, // 32: poolmesh.v1.DeadChange.error:type_name -> poolmesh.v1.ErrorDetail
-	23, // 33: poolmesh.v1.PurgeDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
-	26, // 34: poolmesh.v1.PurgeDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
-	53, // 35: poolmesh.v1.LanePause.levels:type_name -> poolmesh.v1.Priority
-	54, // 36: poolmesh.v1.LanePause.until:type_name -> google.protobuf.Timestamp
-	29, // 37: poolmesh.v1.PausePoolResponse.paused:type_name -> poolmesh.v1.LanePause
-	2,  // 38: poolmesh.v1.Cron.overlap:type_name -> poolmesh.v1.CronOverlap
-	53, // 39: poolmesh.v1.Cron.priority:type_name -> poolmesh.v1.Priority
-	3,  // 40: poolmesh.v1.Cron.backoff:type_name -> poolmesh.v1.Backoff
-	34, // 41: poolmesh.v1.SetCronRequest.cron:type_name -> poolmesh.v1.Cron
-	52, // 42: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
-	34, // 43: poolmesh.v1.ListCronResponse.crons:type_name -> poolmesh.v1.Cron
-	41, // 44: poolmesh.v1.SetLimitRequest.limit:type_name -> poolmesh.v1.Limit
-	41, // 45: poolmesh.v1.ListLimitsResponse.limits:type_name -> poolmesh.v1.Limit
-	54, // 46: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
-	29, // 47: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
-	49, // 48: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
-	50, // 49: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
-	4,  // 50: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
-	6,  // 51: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
-	10, // 52: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
-	12, // 53: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
-	14, // 54: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
-	16, // 55: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
-	19, // 56: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
-	21, // 57: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
-	24, // 58: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
-	27, // 59: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
-	30, // 60: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
-	32, // 61: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
-	35, // 62: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
-	37, // 63: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
-	39, // 64: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
-	42, // 65: poolmesh.v1.DurableService.SetLimit:input_type -> poolmesh.v1.SetLimitRequest
-	44, // 66: poolmesh.v1.DurableService.ListLimits:input_type -> poolmesh.v1.ListLimitsRequest
-	46, // 67: poolmesh.v1.DurableService.RemoveLimit:input_type -> poolmesh.v1.RemoveLimitRequest
-	48, // 68: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
-	5,  // 69: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
-	7,  // 70: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
-	11, // 71: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
-	13, // 72: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
-	15, // 73: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
-	17, // 74: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
-	20, // 75: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
-	22, // 76: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
-	25, // 77: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
-	28, // 78: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
-	31, // 79: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
-	33, // 80: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
-	36, // 81: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
-	38, // 82: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
-	40, // 83: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
-	43, // 84: poolmesh.v1.DurableService.SetLimit:output_type -> poolmesh.v1.SetLimitResponse
-	45, // 85: poolmesh.v1.DurableService.ListLimits:output_type -> poolmesh.v1.ListLimitsResponse
-	47, // 86: poolmesh.v1.DurableService.RemoveLimit:output_type -> poolmesh.v1.RemoveLimitResponse
-	51, // 87: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
-	69, // [69:88] is the sub-list for method output_type
-	50, // [50:69] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	55, // 3: poolmesh.v1.EnqueueRequest.run_at:type_name -> google.protobuf.Timestamp
+	4,  // 4: poolmesh.v1.EnqueueRequest.then:type_name -> poolmesh.v1.NextJob
+	55, // 5: poolmesh.v1.EnqueueResponse.run_at:type_name -> google.protobuf.Timestamp
+	5,  // 6: poolmesh.v1.EnqueueManyRequest.job:type_name -> poolmesh.v1.EnqueueRequest
+	6,  // 7: poolmesh.v1.EnqueueManyResponse.receipt:type_name -> poolmesh.v1.EnqueueResponse
+	56, // 8: poolmesh.v1.EnqueueManyResponse.error:type_name -> poolmesh.v1.ErrorDetail
+	0,  // 9: poolmesh.v1.JobStatus.state:type_name -> poolmesh.v1.JobState
+	54, // 10: poolmesh.v1.JobStatus.priority:type_name -> poolmesh.v1.Priority
+	55, // 11: poolmesh.v1.JobStatus.enqueued_at:type_name -> google.protobuf.Timestamp
+	55, // 12: poolmesh.v1.JobStatus.ended_at:type_name -> google.protobuf.Timestamp
+	55, // 13: poolmesh.v1.JobStatus.run_at:type_name -> google.protobuf.Timestamp
+	4,  // 14: poolmesh.v1.JobStatus.then:type_name -> poolmesh.v1.NextJob
+	4,  // 15: poolmesh.v1.JobStatus.next:type_name -> poolmesh.v1.NextJob
+	57, // 16: poolmesh.v1.JobOutcome.result:type_name -> poolmesh.v1.SubmitResponse
+	56, // 17: poolmesh.v1.JobOutcome.error:type_name -> poolmesh.v1.ErrorDetail
+	1,  // 18: poolmesh.v1.GetJobRequest.form:type_name -> poolmesh.v1.PayloadForm
+	9,  // 19: poolmesh.v1.GetJobResponse.job:type_name -> poolmesh.v1.JobStatus
+	10, // 20: poolmesh.v1.GetJobResponse.outcome:type_name -> poolmesh.v1.JobOutcome
+	1,  // 21: poolmesh.v1.WaitOutcomeRequest.form:type_name -> poolmesh.v1.PayloadForm
+	10, // 22: poolmesh.v1.WaitOutcomeResponse.outcome:type_name -> poolmesh.v1.JobOutcome
+	9,  // 23: poolmesh.v1.WaitOutcomeResponse.job:type_name -> poolmesh.v1.JobStatus
+	0,  // 24: poolmesh.v1.ListJobsRequest.state:type_name -> poolmesh.v1.JobState
+	9,  // 25: poolmesh.v1.ListJobsResponse.jobs:type_name -> poolmesh.v1.JobStatus
+	56, // 26: poolmesh.v1.DeadLetter.error:type_name -> poolmesh.v1.ErrorDetail
+	54, // 27: poolmesh.v1.DeadLetter.priority:type_name -> poolmesh.v1.Priority
+	55, // 28: poolmesh.v1.DeadLetter.died_at:type_name -> google.protobuf.Timestamp
+	19, // 29: poolmesh.v1.ListDeadResponse.letters:type_name -> poolmesh.v1.DeadLetter
+	1,  // 30: poolmesh.v1.GetDeadRequest.form:type_name -> poolmesh.v1.PayloadForm
+	19, // 31: poolmesh.v1.GetDeadResponse.letter:type_name -> poolmesh.v1.DeadLetter
+	53, // 32: poolmesh.v1.GetDeadResponse.json:type_name -> google.protobuf.Value
+	24, // 33: poolmesh.v1.RetryDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
+	27, // 34: poolmesh.v1.RetryDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
+	56, // 35: poolmesh.v1.DeadChange.error:type_name -> poolmesh.v1.ErrorDetail
+	24, // 36: poolmesh.v1.PurgeDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
+	27, // 37: poolmesh.v1.PurgeDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
+	54, // 38: poolmesh.v1.LanePause.levels:type_name -> poolmesh.v1.Priority
+	55, // 39: poolmesh.v1.LanePause.until:type_name -> google.protobuf.Timestamp
+	30, // 40: poolmesh.v1.PausePoolResponse.paused:type_name -> poolmesh.v1.LanePause
+	2,  // 41: poolmesh.v1.Cron.overlap:type_name -> poolmesh.v1.CronOverlap
+	54, // 42: poolmesh.v1.Cron.priority:type_name -> poolmesh.v1.Priority
+	3,  // 43: poolmesh.v1.Cron.backoff:type_name -> poolmesh.v1.Backoff
+	35, // 44: poolmesh.v1.SetCronRequest.cron:type_name -> poolmesh.v1.Cron
+	53, // 45: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
+	35, // 46: poolmesh.v1.ListCronResponse.crons:type_name -> poolmesh.v1.Cron
+	42, // 47: poolmesh.v1.SetLimitRequest.limit:type_name -> poolmesh.v1.Limit
+	42, // 48: poolmesh.v1.ListLimitsResponse.limits:type_name -> poolmesh.v1.Limit
+	55, // 49: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
+	30, // 50: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
+	50, // 51: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
+	51, // 52: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
+	5,  // 53: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
+	7,  // 54: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
+	11, // 55: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
+	13, // 56: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
+	15, // 57: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
+	17, // 58: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
+	20, // 59: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
+	22, // 60: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
+	25, // 61: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
+	28, // 62: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
+	31, // 63: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
+	33, // 64: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
+	36, // 65: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
+	38, // 66: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
+	40, // 67: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
+	43, // 68: poolmesh.v1.DurableService.SetLimit:input_type -> poolmesh.v1.SetLimitRequest
+	45, // 69: poolmesh.v1.DurableService.ListLimits:input_type -> poolmesh.v1.ListLimitsRequest
+	47, // 70: poolmesh.v1.DurableService.RemoveLimit:input_type -> poolmesh.v1.RemoveLimitRequest
+	49, // 71: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
+	6,  // 72: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
+	8,  // 73: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
+	12, // 74: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
+	14, // 75: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
+	16, // 76: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
+	18, // 77: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
+	21, // 78: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
+	23, // 79: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
+	26, // 80: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
+	29, // 81: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
+	32, // 82: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
+	34, // 83: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
+	37, // 84: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
+	39, // 85: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
+	41, // 86: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
+	44, // 87: poolmesh.v1.DurableService.SetLimit:output_type -> poolmesh.v1.SetLimitResponse
+	46, // 88: poolmesh.v1.DurableService.ListLimits:output_type -> poolmesh.v1.ListLimitsResponse
+	48, // 89: poolmesh.v1.DurableService.RemoveLimit:output_type -> poolmesh.v1.RemoveLimitResponse
+	52, // 90: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
+	72, // [72:91] is the sub-list for method output_type
+	53, // [53:72] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_durable_proto_init() }
@@ -3936,38 +4028,38 @@ func file_poolmesh_v1_durable_proto_init() {
 	}
 	file_poolmesh_v1_error_proto_init()
 	file_poolmesh_v1_manager_proto_init()
-	file_poolmesh_v1_durable_proto_msgTypes[1].OneofWrappers = []any{
+	file_poolmesh_v1_durable_proto_msgTypes[2].OneofWrappers = []any{
 		(*EnqueueRequest_Payload)(nil),
 		(*EnqueueRequest_Text)(nil),
 		(*EnqueueRequest_Json)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[4].OneofWrappers = []any{
+	file_poolmesh_v1_durable_proto_msgTypes[5].OneofWrappers = []any{
 		(*EnqueueManyResponse_Receipt)(nil),
 		(*EnqueueManyResponse_Error)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[6].OneofWrappers = []any{
+	file_poolmesh_v1_durable_proto_msgTypes[7].OneofWrappers = []any{
 		(*JobOutcome_Result)(nil),
 		(*JobOutcome_Error)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[19].OneofWrappers = []any{
+	file_poolmesh_v1_durable_proto_msgTypes[20].OneofWrappers = []any{
 		(*GetDeadResponse_Payload)(nil),
 		(*GetDeadResponse_Text)(nil),
 		(*GetDeadResponse_Json)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[31].OneofWrappers = []any{}
-	file_poolmesh_v1_durable_proto_msgTypes[32].OneofWrappers = []any{
+	file_poolmesh_v1_durable_proto_msgTypes[32].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[33].OneofWrappers = []any{
 		(*SetCronRequest_Payload)(nil),
 		(*SetCronRequest_Text)(nil),
 		(*SetCronRequest_Json)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[46].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[47].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_durable_proto_rawDesc), len(file_poolmesh_v1_durable_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   49,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
