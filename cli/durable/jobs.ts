@@ -1,15 +1,16 @@
 /** `poolmesh jobs`: the stored jobs of one pool that have not ended; with --live the jobs at managers. */
 import { type Command, Option } from "commander";
 import { duration } from "../../browser/format.js";
+import { STATE_WORDS, type StateWord } from "../../browser/job-words.js";
 import type { JobPageOptions } from "../../client/durable/job-list.js";
 import { type JobLookup, MAX_PAGE } from "../../client/durable/job-reads.js";
+import { JobOrder } from "../../gen/poolmesh/v1/job_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
 import { addFilterOptions, type FilterFlags, hasFilter, toFilter } from "../inspect/filter-flags.js";
 import { withJobSource } from "../inspect/job-source.js";
 import { listLiveJobs } from "../inspect/live-jobs.js";
-import { STATE_WORDS, type StateWord } from "../inspect/view-fields.js";
 import { jsonLine } from "../output/json-text.js";
 import { tableLines } from "../output/table.js";
 import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
@@ -39,6 +40,7 @@ submit and of the durable lane, the newest first. Without a POOL those of all po
 Examples:
   poolmesh jobs --live
   poolmesh jobs adder --live --state failed
+  poolmesh jobs adder --live --slowest --limit 5
   poolmesh jobs invoice --state retrying
   poolmesh jobs invoice --state scheduled
   poolmesh jobs invoice --limit 10000 --json
@@ -53,6 +55,7 @@ const LIVE_STATES = Object.keys(STATE_WORDS) as StateWord[];
 interface JobsFlags extends UrlFlags, FilterFlags {
   readonly state?: StoredState | StateWord;
   readonly live?: boolean;
+  readonly slowest?: boolean;
   readonly limit?: number;
   readonly json?: boolean;
   readonly [name: string]: unknown;
@@ -67,6 +70,8 @@ export function define(command: Command, shell: Shell): void {
     .option("--limit <N>", `at most so many (default ${DEFAULT_LIMIT})`, wholeNumber(1, 1_000_000))
     .option("--json", "print a JSON object for each")
     .addHelpText("after", HELP);
+  const slowest = new Option("--slowest", "of the jobs that ended within the last minute the slowest ones, first");
+  command.addOption(slowest.helpGroup("With --live:"));
   addFilterOptions(command, "With --live:");
   addSpecs(command, BUS_SPECS);
   addUrlOptions(command, "ask this manager over HTTP; no connection to the broker is needed");
@@ -80,15 +85,17 @@ function listLive(shell: Shell, pool: string | undefined, flags: JobsFlags): Pro
   const state = LIVE_STATES.find((each) => each === flags.state);
   if (flags.state !== undefined && state === undefined) throw wrongState(flags.state, "with --live", LIVE_STATES);
   const filter = toFilter(pool, state, flags);
-  const options = { filter, limit: flags.limit ?? DEFAULT_LIMIT, json: flags.json ?? false };
+  const order = flags.slowest ? JobOrder.SLOWEST : JobOrder.UNSPECIFIED;
+  const options = { filter, order, limit: flags.limit ?? DEFAULT_LIMIT, json: flags.json ?? false };
   return withJobSource(shell, flags, (source) => listLiveJobs(shell, source, options));
 }
 
 function listStored(shell: Shell, pool: string | undefined, flags: JobsFlags): Promise<number> {
   const state = STORED_STATES.find((each) => each === flags.state);
   if (flags.state !== undefined && state === undefined) throw wrongState(flags.state, "without --live", STORED_STATES);
-  if (hasFilter(flags)) {
-    const text = "live: say --live with --reason, --client, --worker and --id-prefix: stored jobs have no such filter";
+  if (hasFilter(flags) || flags.slowest) {
+    const text =
+      "live: say --live with --slowest, --reason, --client, --worker and --id-prefix: it is not for stored jobs";
     throw new PoolError("invalid_argument", text, { field: "live" });
   }
   if (pool === undefined) {

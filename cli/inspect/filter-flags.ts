@@ -1,9 +1,9 @@
 /** The flags that say which of the managers' jobs are meant. */
 import { create } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
+import { STATE_WORDS, type StateWord } from "../../browser/job-words.js";
 import { type JobFilter, JobFilterSchema } from "../../gen/poolmesh/v1/job_pb.js";
 import { CATALOGUE } from "../../mesh/errors.js";
-import { STATE_WORDS, type StateWord } from "./view-fields.js";
 
 export interface FilterFlags {
   readonly reason?: string;

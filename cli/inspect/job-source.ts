@@ -61,7 +61,7 @@ export class BusJobs implements JobSource {
   async list(request: JobServiceListJobsRequest): Promise<ViewPage> {
     const query = create(JobQuerySchema, { query: { case: "list", value: request } });
     const { answers, silent } = await this.#ask(request.filter?.pool ?? "", query);
-    return { ...mergePages(answers, toPageSize(request.pageSize)), silent };
+    return { ...mergePages(answers, toPageSize(request.pageSize), request.order), silent };
   }
 
   async get(pool: string | undefined, jobId: string): Promise<JobView | undefined> {

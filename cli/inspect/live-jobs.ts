@@ -2,7 +2,13 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { duration } from "../../browser/format.js";
-import { type JobFilter, JobServiceListJobsRequestSchema, type JobView } from "../../gen/poolmesh/v1/job_pb.js";
+import { stateText, stateWord } from "../../browser/job-words.js";
+import {
+  type JobFilter,
+  type JobOrder,
+  JobServiceListJobsRequestSchema,
+  type JobView,
+} from "../../gen/poolmesh/v1/job_pb.js";
 import { MAX_PAGE } from "../../mesh/job/job-views.js";
 import { plainText } from "../../mesh/plain-text.js";
 import { EXIT } from "../exit-codes.js";
@@ -11,24 +17,25 @@ import type { Output } from "../output/output.js";
 import { type Cell, tableLines } from "../output/table.js";
 import type { Shell } from "../shell.js";
 import type { JobSource } from "./job-source.js";
-import { stateText, stateWord, viewFields, WORD_STYLES } from "./view-fields.js";
+import { viewFields, WORD_STYLES } from "./view-fields.js";
 
 /** How they are listed. */
 export interface LiveJobsOptions {
   readonly filter: JobFilter;
+  readonly order: JobOrder;
   readonly limit: number;
   readonly json: boolean;
 }
 
 export async function listLiveJobs(shell: Shell, source: JobSource, options: LiveJobsOptions): Promise<number> {
-  const { filter, limit, json } = options;
+  const { filter, order, limit, json } = options;
   const rows: JobView[] = [];
   const silent = new Set<string>();
   let given = 0;
   let pageToken: string | undefined;
   while (pageToken !== "" && given < limit) {
     const pageSize = Math.min(MAX_PAGE, limit - given);
-    const request = create(JobServiceListJobsRequestSchema, { filter, pageSize, pageToken: pageToken ?? "" });
+    const request = create(JobServiceListJobsRequestSchema, { filter, order, pageSize, pageToken: pageToken ?? "" });
     const page = await source.list(request);
     for (const job of page.jobs) {
       if (json) await shell.stdout.line(jsonLine(viewFields(job)));

@@ -1,5 +1,6 @@
 /** `poolmesh tail`: what happens to jobs, one line an event. */
 import { type Command, Option } from "commander";
+import { STATE_WORDS, type StateWord } from "../../browser/job-words.js";
 import { encodeEvent } from "../../mesh/job/job-events.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
@@ -9,7 +10,6 @@ import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { eventLine, gapLine, sampleLine } from "./event-line.js";
 import { addFilterOptions, type FilterFlags, toFilter } from "./filter-flags.js";
 import { type JobSource, withJobSource } from "./job-source.js";
-import { STATE_WORDS, type StateWord } from "./view-fields.js";
 
 const HELP = `
 Prints a line for each event of a job, from now on; Ctrl-C ends it:

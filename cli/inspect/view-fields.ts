@@ -1,6 +1,7 @@
 /** A manager's job as fields of a JSON line, and as lines for a person. Pure. */
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { duration } from "../../browser/format.js";
+import { stateWord } from "../../browser/job-words.js";
 import { type JobBytes, type JobView, JobViewState } from "../../gen/poolmesh/v1/job_pb.js";
 import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { plainText } from "../../mesh/plain-text.js";
@@ -8,16 +9,6 @@ import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
 import { utf8Text } from "../output/json-text.js";
 import type { Style } from "../output/output.js";
 import { errorFields, inputFields, type ResultForm, resultFields, roundMs } from "../output/result-fields.js";
-
-/** The word of each state. */
-export const STATE_WORDS = {
-  parked: JobViewState.PARKED,
-  sent: JobViewState.SENT,
-  running: JobViewState.RUNNING,
-  succeeded: JobViewState.SUCCEEDED,
-  failed: JobViewState.FAILED,
-} as const;
-export type StateWord = keyof typeof STATE_WORDS;
 
 /** The colour of each word of a state or an event. */
 export const WORD_STYLES: Readonly<Record<string, Style>> = {
@@ -29,10 +20,6 @@ export const WORD_STYLES: Readonly<Record<string, Style>> = {
   refused: "yellow",
   revoked: "yellow",
 };
-
-export function stateWord(state: JobViewState): string {
-  return keyOf(STATE_WORDS, state as (typeof STATE_WORDS)[StateWord]) ?? "";
-}
 
 export function viewFields(job: JobView, form: ResultForm = "auto"): Record<string, unknown> {
   const { error, payload, result } = job;
@@ -95,11 +82,6 @@ export function viewLines(job: JobView, nowMs: number): string[] {
   }
   add("trace", job.traceparent);
   return rows.map(([label, text]) => `${label.padEnd(9)} ${text}`);
-}
-
-/** "failed: job_failed", or the state alone. */
-export function stateText({ state, error }: JobView): string {
-  return error === undefined ? stateWord(state) : error.reason;
 }
 
 function shown(bytes: JobBytes | undefined, all: bigint): string {

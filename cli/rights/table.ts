@@ -188,6 +188,7 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
     publish: roots.flatMap((root) => [
       right(`${root}.control`, "roll calls"),
       right(`${root}.control.*`, "whether a silent worker is there, and what callers with the control token ask"),
+      right(`${root}.jobs`, "after jobs of managers, for the page"),
     ]),
     subscribe: roots.flatMap(heartbeats).concat(service(SERVICE_NAMES.meter, meter)),
     responses: ANSWERS_AT_ONCE,

@@ -6,7 +6,7 @@
  * between them. A job that two managers tell of is told once.
  */
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type JobQueryAnswer, type JobView, JobViewState } from "../../gen/poolmesh/v1/job_pb.js";
+import { JobOrder, type JobQueryAnswer, type JobView, JobViewState } from "../../gen/poolmesh/v1/job_pb.js";
 import { PoolError } from "../errors.js";
 import { isName } from "../wire/subjects.js";
 
@@ -69,7 +69,7 @@ export function toPageSize(size: number): number {
 }
 
 /** Whether a job has not ended. */
-export function isLive({ state }: JobView): boolean {
+export function isLive({ state }: Pick<JobView, "state">): boolean {
   return state !== JobViewState.SUCCEEDED && state !== JobViewState.FAILED;
 }
 
@@ -82,7 +82,9 @@ export function isLive({ state }: JobView): boolean {
 export function mergePages(
   answers: readonly Pick<JobQueryAnswer, "jobs" | "more">[],
   pageSize: number,
+  order = JobOrder.UNSPECIFIED,
 ): { readonly jobs: JobView[]; readonly next: string } {
+  if (order === JobOrder.SLOWEST) return { jobs: slowestFirst(answers).slice(0, pageSize), next: "" };
   const ends = answers.flatMap(({ jobs, more }) => {
     const last = more ? jobs.at(-1) : undefined;
     return last === undefined ? [] : [placeOf(last)];
@@ -95,6 +97,11 @@ export function mergePages(
   const hasMore = end !== undefined || known.length > page.length;
   const last = page.at(-1)?.place;
   return { jobs: eachOnce(page.map(({ job }) => job)), next: hasMore && last !== undefined ? toPageToken(last) : "" };
+}
+
+/** The slowest come first; there is one page of them. */
+function slowestFirst(answers: readonly Pick<JobQueryAnswer, "jobs">[]): JobView[] {
+  return eachOnce(answers.flatMap(({ jobs }) => jobs)).sort((a, b) => b.totalMs - a.totalMs || compareNewest(a, b));
 }
 
 /** Of several jobs with one id the one that is live, else the newest. */

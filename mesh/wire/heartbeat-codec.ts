@@ -10,7 +10,6 @@ import type { Msg } from "nats";
 import {
   type Heartbeat,
   HeartbeatSchema,
-  type JobSample,
   type ManagerHeartbeat,
   ManagerHeartbeatSchema,
   type PoolReport,
@@ -31,7 +30,6 @@ const MAX_TEXT_LENGTH = 255;
 const MAX_OUTCOMES = 64;
 const MAX_MISSING = 16;
 const MAX_BUCKETS = 128;
-const MAX_SAMPLES = 16;
 
 /** Why a heartbeat was dropped, each a value of a metric's label. */
 export const GARBAGE_KINDS = ["subject", "too_large", "malformed", "identity", "state", "counts", "text"] as const;
@@ -89,15 +87,8 @@ export function decodeManagerHeartbeat(raw: RawHeartbeat): Decoded<ManagerHeartb
   return [beat.host, beat.version, beat.coveringStream].every(isText) ? decoded : garbage("text");
 }
 
-function isSaneReport({ wait, run, total, failures, slowest, recent }: PoolReport): boolean {
-  const lists = [failures, slowest, recent];
-  if ([wait, run, total].some((counts) => counts.length > MAX_BUCKETS)) return false;
-  return lists.every((samples) => samples.length <= MAX_SAMPLES && samples.every(isSaneSample));
-}
-
-function isSaneSample({ jobId, worker, outcome, code, message, waitMs, totalMs, endedAgoMs }: JobSample): boolean {
-  const isShort = [jobId, worker, outcome, code].every((text) => text.length <= MAX_LABEL_LENGTH + 1);
-  return isShort && isText(message) && [waitMs, totalMs, endedAgoMs].every(isSane);
+function isSaneReport({ wait, run, total }: PoolReport): boolean {
+  return [wait, run, total].every((counts) => counts.length <= MAX_BUCKETS);
 }
 
 function decode<D extends DescMessage>(schema: D, raw: RawHeartbeat): Decoded<MessageShape<D>> {

@@ -5,28 +5,23 @@
 import { hostname } from "node:os";
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
-  type JobSample as JobSampleMessage,
-  JobSampleSchema,
   type ManagerHeartbeat,
   ManagerHeartbeatSchema,
   type PoolReport,
   PoolReportSchema,
 } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { safeMessage } from "../../mesh/errors.js";
 import type { TimeHistogram } from "../../mesh/job/containers.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Timer } from "../../mesh/link/runtime.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
-import type { EndedJobs, JobSample } from "./jobs/totals.js";
+import type { EndedJobs } from "./jobs/totals.js";
 import type { Pool } from "./pool/pool.js";
 
 /** The time between two heartbeats, in milliseconds. */
 const HEARTBEAT_INTERVAL_MS = 1_000;
 /** At most one heartbeat on change in this time, in milliseconds. */
 const COALESCE_MS = 250;
-/** What is told of an error's message, in characters. */
-const MESSAGE_LENGTH = 200;
 
 /** What a manager says of itself to the others. */
 export interface ManagerScope {
@@ -105,7 +100,7 @@ export class Heartbeats {
     const heartbeat = create(ManagerHeartbeatSchema, {
       ...this.#identity,
       ...figuresOf(pool, nowMs),
-      ...(ended === undefined ? {} : { report: toReport(ended, nowMs) }),
+      ...(ended === undefined ? {} : { report: toReport(ended) }),
       coveringStream: pool.dispatcher.stream ?? "",
       durableRetrying: retrying(pool),
       durableQueued: BigInt(queued(pool)),
@@ -143,26 +138,11 @@ export function figuresOf({ dispatcher, totals, settings }: Pool, nowMs: number)
   };
 }
 
-function toReport({ wait, run, total, ...samples }: EndedJobs, nowMs: number): PoolReport {
-  const listed = (jobs: readonly JobSample[]): JobSampleMessage[] => jobs.map((job) => toSample(job, nowMs));
-  return create(PoolReportSchema, {
-    wait: toCounts(wait),
-    run: toCounts(run),
-    total: toCounts(total),
-    failures: listed(samples.failures),
-    slowest: listed(samples.slowest),
-    recent: listed(samples.recent),
-  });
+function toReport({ wait, run, total }: EndedJobs): PoolReport {
+  return create(PoolReportSchema, { wait: toCounts(wait), run: toCounts(run), total: toCounts(total) });
 }
 
 /** Counts of 0 at the end are left out. */
 function toCounts({ counts }: TimeHistogram): bigint[] {
   return [...counts.subarray(0, counts.findLastIndex((count) => count > 0) + 1)].map(BigInt);
-}
-
-function toSample({ message, endedAtMs, waitMs, totalMs, ...sample }: JobSample, nowMs: number): JobSampleMessage {
-  const told = safeMessage(message).slice(0, MESSAGE_LENGTH);
-  // The start of an attempt is put off by the manager's own stalls.
-  const times = { waitMs: Math.min(waitMs, totalMs), totalMs, endedAgoMs: Math.max(0, nowMs - endedAtMs) };
-  return create(JobSampleSchema, { ...sample, message: told, ...times });
 }

@@ -10,6 +10,8 @@ import { JobService as JobServiceDesc } from "../../gen/poolmesh/v1/job_pb.js";
 import { ManagerService as ManagerServiceDesc } from "../../gen/poolmesh/v1/manager_pb.js";
 import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
+import { AllJobs } from "../../mesh/inspect/all-jobs.js";
+import { jobRoutes } from "../../mesh/inspect/job-service.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import type { PartOptions } from "../../mesh/link/part-options.js";
 import { ServiceApi } from "../../mesh/link/service-api.js";
@@ -18,9 +20,7 @@ import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { QUEUE_MANAGERS, SERVICE_NAMES } from "../../mesh/wire/subjects.js";
 import { WorkerControl } from "./control.js";
 import { durableRoutes } from "./doors/durable/rpc.js";
-import { jobRoutes } from "./doors/job-service.js";
 import { managerRoutes } from "./doors/rpc.js";
-import { AllJobs } from "./inspect/all-jobs.js";
 import { type ManagerOptions, toPoolSettings } from "./manager.js";
 import { managerMetrics } from "./metrics.js";
 import { AwayJobs } from "./owners/away-jobs.js";
@@ -115,14 +115,19 @@ export class ManagerService extends Lifecycle {
     const { log } = this.#options;
     const metrics = managerMetrics(pools, bus);
     const control = new WorkerControl(bus, pools);
-    const jobs = new AllJobs(bus, pools, this.id);
+    const { inbox, subjects, served, peers, inspection } = pools;
+    const jobs = new AllJobs({
+      ...{ bus, inbox, subjects, served },
+      managers: (pool) => peers.managers(pool),
+      own: { id: this.id, answer: (query, pool) => inspection.answers.answer(query, pool) },
+    });
     return new HttpServer({
       ...edgeOf(this.#options),
       routes: (router, gate) => {
         const parts = { bus, pools, away, gate, control };
         managerRoutes(router, parts);
         durableRoutes(router, parts);
-        jobRoutes(router, { jobs, gate });
+        jobRoutes(router, { jobs: () => jobs, gate });
       },
       services: [ManagerServiceDesc, DurableServiceDesc, JobServiceDesc],
       isReady: () => whyNotReady(bus, pools) ?? true,

@@ -3,6 +3,7 @@
  *
  * It is one object, so it exists only while there is a connection.
  */
+import { AllJobs } from "../../mesh/inspect/all-jobs.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
 import type { Subjects } from "../../mesh/wire/subjects.js";
@@ -17,6 +18,8 @@ export class Ears implements ControlLine {
   readonly bus: Bus;
   readonly inbox: Inbox;
   readonly subjects: Subjects;
+  /** The jobs of all managers. */
+  readonly jobs: AllJobs;
   readonly #listener: Listener;
   readonly #liveness: Liveness;
   readonly #prober: Prober;
@@ -37,6 +40,9 @@ export class Ears implements ControlLine {
     this.subjects = subjects;
     this.inbox = new Inbox(bus);
     const { view, tally, freshness, nowMs } = state;
+    const { managers } = view;
+    const known = (pool: string | undefined): string[] => managers.of(pool);
+    this.jobs = new AllJobs({ bus, subjects, inbox: this.inbox, served: pools, managers: known });
     this.#listener = new Listener({ bus, subjects, pools, view, tally, nowMs, onMessage });
     this.#prober = new Prober({ bus, inbox: this.inbox, subjects, view, tally, nowMs });
     this.#liveness = new Liveness({

@@ -6,8 +6,10 @@
  * reader sees a view that is only half there.
  */
 import { join } from "node:path";
+import { PoolError } from "../../mesh/errors.js";
 import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
+import type { AllJobs } from "../../mesh/inspect/all-jobs.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { ServiceApi } from "../../mesh/link/service-api.js";
 import { packageRoot, packageVersion } from "../../mesh/process/identity.js";
@@ -142,11 +144,22 @@ export class Meter extends Lifecycle {
     return bus;
   }
 
+  #jobs(): AllJobs {
+    if (this.#ears === undefined) throw new PoolError("bus_unavailable", "not connected to the broker");
+    return this.#ears.jobs;
+  }
+
   #makeHttp(): HttpServer {
     const { pageFolder } = this.#options;
     const names = METER_SERVICES.map((service) => service.typeName);
     const metrics = new MeterMetrics(this.#state, () => this.#http);
-    const doors = { state: this.#state, clock: this.#clock, control: this.#control, lane: this.#lane };
+    const doors = {
+      state: this.#state,
+      clock: this.#clock,
+      control: this.#control,
+      lane: this.#lane,
+      jobs: () => this.#jobs(),
+    };
     const config = { control: this.#control.enabled, durable: this.#lane.enabled, version: packageVersion() };
     const page = new StaticPage(pageFolder ?? join(packageRoot(), "dist", "page"), config);
     return new HttpServer({

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/heartbeat.proto.
  */
 export const file_poolmesh_v1_heartbeat: GenFile = /*@__PURE__*/
-  fileDesc("Chtwb29sbWVzaC92MS9oZWFydGJlYXQucHJvdG8SC3Bvb2xtZXNoLnYxIsAFCglIZWFydGJlYXQSDAoEcG9vbBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSCwoDc2VxGAQgASgEEicKBXN0YXRlGAUgASgOMhgucG9vbG1lc2gudjEuV29ya2VyU3RhdGUSDQoFc2xvdHMYBiABKA0SDAoEYnVzeRgHIAEoDRIRCglqb2JzX2RvbmUYCCABKAQSEwoLam9ic19mYWlsZWQYCSABKAQSFgoOYWNjZXB0ZWRfdG90YWwYCiABKAQSFQoNcmVmdXNlZF90b3RhbBgLIAEoBBIUCgxydW5uaW5nX2pvYnMYDCADKAkSGQoRcnVubmluZ190cnVuY2F0ZWQYDSABKAgSEwoLbG9vcF9sYWdfbXMYDiABKAESKQoJaXNvbGF0aW9uGA8gASgOMhYucG9vbG1lc2gudjEuSXNvbGF0aW9uEgwKBGhvc3QYECABKAkSCwoDcGlkGBEgASgNEg8KB3ZlcnNpb24YEiABKAkSMgoGbGFiZWxzGBMgAygLMiIucG9vbG1lc2gudjEuSGVhcnRiZWF0LkxhYmVsc0VudHJ5Eh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgUIAEoDRINCgVzdHVjaxgVIAEoDRIuCgpzdGFydGVkX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg10YWtlc19idW5kbGVzGBcgASgIEhgKEHByb3RvY29sX3ZlcnNpb24YGCABKA0SFgoOcnVubmluZ19ub25jZXMYGSADKAkSEgoKc2VudF9hdF9tcxgaIAEoAxIbChNtaXNzaW5nX3Blcm1pc3Npb25zGBsgAygJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi1QQKEE1hbmFnZXJIZWFydGJlYXQSDAoEcG9vbBgBIAEoCRIPCgdtYW5hZ2VyGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgEEgsKA3NlcRgEIAEoBBIPCgdzdG9wcGVkGAUgASgIEg4KBnBhcmtlZBgGIAEoDRIUCgxwYXJrZWRfYnl0ZXMYByABKAQSFgoOb2xkZXN0X3dhaXRfbXMYCCABKAESFAoMcGFya2VkX2xpbWl0GAkgASgNEhEKCWluX2ZsaWdodBgKIAEoDRIXCg9zdWJtaXR0ZWRfdG90YWwYCyABKAQSPQoIb3V0Y29tZXMYDCADKAsyKy5wb29sbWVzaC52MS5NYW5hZ2VySGVhcnRiZWF0Lk91dGNvbWVzRW50cnkSEgoKbGF0ZV90b3RhbBgNIAEoBBIMCgRob3N0GA4gASgJEgsKA3BpZBgPIAEoDRIPCgd2ZXJzaW9uGBAgASgJEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgRIAEoDRIZChF0YWtlc19zdWJtaXNzaW9ucxgSIAEoCBIRCglhbGxfcG9vbHMYEyABKAgSFwoPY292ZXJpbmdfc3RyZWFtGBQgASgJEicKBnJlcG9ydBgVIAEoCzIXLnBvb2xtZXNoLnYxLlBvb2xSZXBvcnQSGAoQZHVyYWJsZV9yZXRyeWluZxgWIAEoDRIWCg5kdXJhYmxlX3F1ZXVlZBgYIAEoBBovCg1PdXRjb21lc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEisQEKClBvb2xSZXBvcnQSDAoEd2FpdBgBIAMoBBILCgNydW4YAiADKAQSDQoFdG90YWwYAyADKAQSKAoIZmFpbHVyZXMYBCADKAsyFi5wb29sbWVzaC52MS5Kb2JTYW1wbGUSJwoHc2xvd2VzdBgFIAMoCzIWLnBvb2xtZXNoLnYxLkpvYlNhbXBsZRImCgZyZWNlbnQYBiADKAsyFi5wb29sbWVzaC52MS5Kb2JTYW1wbGUipQEKCUpvYlNhbXBsZRIOCgZqb2JfaWQYASABKAkSDgoGd29ya2VyGAIgASgJEg8KB2F0dGVtcHQYAyABKA0SDwoHb3V0Y29tZRgEIAEoCRIMCgRjb2RlGAUgASgJEg8KB21lc3NhZ2UYBiABKAkSDwoHd2FpdF9tcxgHIAEoARIQCgh0b3RhbF9tcxgIIAEoARIUCgxlbmRlZF9hZ29fbXMYCSABKAEqwwEKC1dvcmtlclN0YXRlEhwKGFdPUktFUl9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVdPUktFUl9TVEFURV9TVEFSVElORxABEhYKEldPUktFUl9TVEFURV9SRUFEWRACEhcKE1dPUktFUl9TVEFURV9QQVVTRUQQAxIZChVXT1JLRVJfU1RBVEVfRFJBSU5JTkcQBBIYChRXT1JLRVJfU1RBVEVfU1RPUFBFRBAFEhUKEVdPUktFUl9TVEFURV9MT1NUEAYqfQoJSXNvbGF0aW9uEhkKFUlTT0xBVElPTl9VTlNQRUNJRklFRBAAEhQKEElTT0xBVElPTl9JTkxJTkUQARIUChBJU09MQVRJT05fVEhSRUFEEAISFQoRSVNPTEFUSU9OX1BST0NFU1MQAxISCg5JU09MQVRJT05fRVhFQxAEYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Chtwb29sbWVzaC92MS9oZWFydGJlYXQucHJvdG8SC3Bvb2xtZXNoLnYxIsAFCglIZWFydGJlYXQSDAoEcG9vbBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSCwoDc2VxGAQgASgEEicKBXN0YXRlGAUgASgOMhgucG9vbG1lc2gudjEuV29ya2VyU3RhdGUSDQoFc2xvdHMYBiABKA0SDAoEYnVzeRgHIAEoDRIRCglqb2JzX2RvbmUYCCABKAQSEwoLam9ic19mYWlsZWQYCSABKAQSFgoOYWNjZXB0ZWRfdG90YWwYCiABKAQSFQoNcmVmdXNlZF90b3RhbBgLIAEoBBIUCgxydW5uaW5nX2pvYnMYDCADKAkSGQoRcnVubmluZ190cnVuY2F0ZWQYDSABKAgSEwoLbG9vcF9sYWdfbXMYDiABKAESKQoJaXNvbGF0aW9uGA8gASgOMhYucG9vbG1lc2gudjEuSXNvbGF0aW9uEgwKBGhvc3QYECABKAkSCwoDcGlkGBEgASgNEg8KB3ZlcnNpb24YEiABKAkSMgoGbGFiZWxzGBMgAygLMiIucG9vbG1lc2gudjEuSGVhcnRiZWF0LkxhYmVsc0VudHJ5Eh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgUIAEoDRINCgVzdHVjaxgVIAEoDRIuCgpzdGFydGVkX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg10YWtlc19idW5kbGVzGBcgASgIEhgKEHByb3RvY29sX3ZlcnNpb24YGCABKA0SFgoOcnVubmluZ19ub25jZXMYGSADKAkSEgoKc2VudF9hdF9tcxgaIAEoAxIbChNtaXNzaW5nX3Blcm1pc3Npb25zGBsgAygJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi1QQKEE1hbmFnZXJIZWFydGJlYXQSDAoEcG9vbBgBIAEoCRIPCgdtYW5hZ2VyGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgEEgsKA3NlcRgEIAEoBBIPCgdzdG9wcGVkGAUgASgIEg4KBnBhcmtlZBgGIAEoDRIUCgxwYXJrZWRfYnl0ZXMYByABKAQSFgoOb2xkZXN0X3dhaXRfbXMYCCABKAESFAoMcGFya2VkX2xpbWl0GAkgASgNEhEKCWluX2ZsaWdodBgKIAEoDRIXCg9zdWJtaXR0ZWRfdG90YWwYCyABKAQSPQoIb3V0Y29tZXMYDCADKAsyKy5wb29sbWVzaC52MS5NYW5hZ2VySGVhcnRiZWF0Lk91dGNvbWVzRW50cnkSEgoKbGF0ZV90b3RhbBgNIAEoBBIMCgRob3N0GA4gASgJEgsKA3BpZBgPIAEoDRIPCgd2ZXJzaW9uGBAgASgJEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgRIAEoDRIZChF0YWtlc19zdWJtaXNzaW9ucxgSIAEoCBIRCglhbGxfcG9vbHMYEyABKAgSFwoPY292ZXJpbmdfc3RyZWFtGBQgASgJEicKBnJlcG9ydBgVIAEoCzIXLnBvb2xtZXNoLnYxLlBvb2xSZXBvcnQSGAoQZHVyYWJsZV9yZXRyeWluZxgWIAEoDRIWCg5kdXJhYmxlX3F1ZXVlZBgYIAEoBBovCg1PdXRjb21lc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEiNgoKUG9vbFJlcG9ydBIMCgR3YWl0GAEgAygEEgsKA3J1bhgCIAMoBBINCgV0b3RhbBgDIAMoBCrDAQoLV29ya2VyU3RhdGUSHAoYV09SS0VSX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVV09SS0VSX1NUQVRFX1NUQVJUSU5HEAESFgoSV09SS0VSX1NUQVRFX1JFQURZEAISFwoTV09SS0VSX1NUQVRFX1BBVVNFRBADEhkKFVdPUktFUl9TVEFURV9EUkFJTklORxAEEhgKFFdPUktFUl9TVEFURV9TVE9QUEVEEAUSFQoRV09SS0VSX1NUQVRFX0xPU1QQBip9CglJc29sYXRpb24SGQoVSVNPTEFUSU9OX1VOU1BFQ0lGSUVEEAASFAoQSVNPTEFUSU9OX0lOTElORRABEhQKEElTT0xBVElPTl9USFJFQUQQAhIVChFJU09MQVRJT05fUFJPQ0VTUxADEhIKDklTT0xBVElPTl9FWEVDEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Heartbeat is published on pool.P.heartbeat.W: at start, on every change
@@ -373,27 +373,6 @@ export type PoolReport = Message<"poolmesh.v1.PoolReport"> & {
    * @generated from field: repeated uint64 total = 3;
    */
   total: bigint[];
-
-  /**
-   * Jobs that ended otherwise than with a result or a cancel; the newest first, at most 5.
-   *
-   * @generated from field: repeated poolmesh.v1.JobSample failures = 4;
-   */
-  failures: JobSample[];
-
-  /**
-   * The jobs of the last minute that took longest, the slowest first, at most 5.
-   *
-   * @generated from field: repeated poolmesh.v1.JobSample slowest = 5;
-   */
-  slowest: JobSample[];
-
-  /**
-   * Some of the jobs that ended last, the newest first, at most 8.
-   *
-   * @generated from field: repeated poolmesh.v1.JobSample recent = 6;
-   */
-  recent: JobSample[];
 };
 
 /**
@@ -402,75 +381,6 @@ export type PoolReport = Message<"poolmesh.v1.PoolReport"> & {
  */
 export const PoolReportSchema: GenMessage<PoolReport> = /*@__PURE__*/
   messageDesc(file_poolmesh_v1_heartbeat, 2);
-
-/**
- * JobSample is one job that has ended.
- *
- * @generated from message poolmesh.v1.JobSample
- */
-export type JobSample = Message<"poolmesh.v1.JobSample"> & {
-  /**
-   * @generated from field: string job_id = 1;
-   */
-  jobId: string;
-
-  /**
-   * Who had it last; empty for nobody.
-   *
-   * @generated from field: string worker = 2;
-   */
-  worker: string;
-
-  /**
-   * @generated from field: uint32 attempt = 3;
-   */
-  attempt: number;
-
-  /**
-   * "ok" for a result, else the reason of the error, the handler's code where it gave one, and the message, at most 200
-   * characters of it.
-   *
-   * @generated from field: string outcome = 4;
-   */
-  outcome: string;
-
-  /**
-   * @generated from field: string code = 5;
-   */
-  code: string;
-
-  /**
-   * @generated from field: string message = 6;
-   */
-  message: string;
-
-  /**
-   * From submit to the start of the last attempt, and from submit to the outcome, in milliseconds. A job that was never
-   * sent waited all the time.
-   *
-   * @generated from field: double wait_ms = 7;
-   */
-  waitMs: number;
-
-  /**
-   * @generated from field: double total_ms = 8;
-   */
-  totalMs: number;
-
-  /**
-   * How long ago it ended, in milliseconds, when this was sent.
-   *
-   * @generated from field: double ended_ago_ms = 9;
-   */
-  endedAgoMs: number;
-};
-
-/**
- * Describes the message poolmesh.v1.JobSample.
- * Use `create(JobSampleSchema)` to create a new message.
- */
-export const JobSampleSchema: GenMessage<JobSample> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_heartbeat, 3);
 
 /**
  * WorkerState is what a worker says of itself; LOST is a reader's judgement and

@@ -7,6 +7,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Msg } from "nats";
 import {
+  JobOrder,
   type JobQuery,
   type JobQueryAnswer,
   JobQueryAnswerSchema,
@@ -18,7 +19,7 @@ import type { Bus } from "../../../mesh/link/bus.js";
 import type { Subscription } from "../../../mesh/link/subscription.js";
 import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
 import { ALL_POOLS, checkName, type Subjects } from "../../../mesh/wire/subjects.js";
-import { findJobs, type JobSource, listJobs } from "../jobs/job-list.js";
+import { findJobs, type JobSource, listJobs, listSlowest } from "../jobs/job-list.js";
 import type { ShowingManager } from "../jobs/shown-job.js";
 import type { Pool } from "../pool/pool.js";
 import type { JobEvents } from "./events.js";
@@ -73,9 +74,13 @@ export class JobAnswers {
     const by = this.#showing();
     switch (query.case) {
       case "list": {
-        const { filter, pageSize, pageToken } = query.value;
+        const { filter, pageSize, pageToken, order } = query.value;
         const [after, limit] = [fromPageToken(pageToken), toPageSize(pageSize)];
-        const page = listJobs(this.#sources(pool), { filter, onlyClient }, by, after, limit);
+        const rules = { filter, onlyClient };
+        if (order === JobOrder.SLOWEST) {
+          return create(JobQueryAnswerSchema, { manager, jobs: listSlowest(this.#sources(pool), rules, by, limit) });
+        }
+        const page = listJobs(this.#sources(pool), rules, by, after, limit);
         return create(JobQueryAnswerSchema, { manager, ...page });
       }
       case "get": {

@@ -2,9 +2,9 @@
  * The last jobs of one pool that have ended. Pure.
  *
  * Decided here: what is remembered of them, and how many are. Those that failed have
- * places of their own, so that many results do not push out a few errors. A job that
- * ends is written over the oldest: nothing is made for it, and what it held, its
- * payload above all, is let go.
+ * places of their own, so that many results do not push out a few errors; so have the
+ * slowest of the last minute. A job that ends is written over the oldest: nothing is
+ * made for it, and what it held, its payload above all, is let go.
  */
 import type { PoolError } from "../../../mesh/errors.js";
 import { isDurable, type Outcome } from "../../../mesh/job/job.js";
@@ -13,6 +13,9 @@ import type { Job } from "./job.js";
 
 /** How many ended jobs of each kind a pool remembers unless told otherwise. */
 export const DEFAULT_HISTORY = 500;
+/** A job is among the slowest of its pool for so long, in milliseconds, and so many are. */
+const SLOWEST_FOR_MS = 60_000;
+const MOST_SLOWEST = 16;
 /** What is kept of a payload or a result where payloads are shown, in bytes. */
 export const SHOWN_BYTES = 4_096;
 
@@ -58,6 +61,7 @@ export class JobHistory {
   readonly #payloads: boolean;
   readonly #succeeded: Ring;
   readonly #failed: Ring;
+  readonly #slowest = new Slowest();
 
   constructor(limits: HistoryLimits = { jobs: DEFAULT_HISTORY, payloads: false }) {
     this.#payloads = limits.payloads;
@@ -74,8 +78,11 @@ export class JobHistory {
   add(job: Job, outcome: Outcome, nowMs: number): void {
     const ring = outcome.ok ? this.#succeeded : this.#failed;
     const place = ring.put(job, outcome, nowMs);
-    if (!this.#payloads || place < 0) return;
-    ring.show(place, shown(job.spec.payload), outcome.ok ? shown(outcome.result.payload) : undefined);
+    if (place < 0) return;
+    if (this.#payloads) {
+      ring.show(place, shown(job.spec.payload), outcome.ok ? shown(outcome.result.payload) : undefined);
+    }
+    if (this.#slowest.takes(nowMs - job.submittedAtMs, nowMs)) this.#slowest.add(ring.copyAt(place), nowMs);
   }
 
   /** The jobs that are remembered, the last to end first of each kind. An entry is good until the next one is taken. */
@@ -86,7 +93,59 @@ export class JobHistory {
 
   /** The jobs of an id that are remembered, the last to end first of each kind. */
   *of(id: string): Generator<EndedJob> {
-    for (const entry of this.newest()) if (entry.id === id) yield entry;
+    const told = new Set<number>();
+    for (const entry of this.newest()) {
+      if (entry.id !== id) continue;
+      told.add(entry.submittedAtMs);
+      yield entry;
+    }
+    for (const entry of this.#slowest.kept()) if (entry.id === id && !told.has(entry.submittedAtMs)) yield entry;
+  }
+
+  /** Of the jobs that ended within the last minute the slowest, and all others that are remembered, in no order. */
+  *slowest(nowMs: number): Generator<EndedJob> {
+    const kept = new Set<string>();
+    for (const entry of this.#slowest.kept()) {
+      kept.add(keyOf(entry));
+      if (isFresh(entry, nowMs)) yield entry;
+    }
+    for (const entry of this.newest()) if (isFresh(entry, nowMs) && !kept.has(keyOf(entry))) yield entry;
+  }
+}
+
+function isFresh({ endedAtMs }: EndedJob, nowMs: number): boolean {
+  return nowMs - endedAtMs < SLOWEST_FOR_MS;
+}
+
+function keyOf({ id, nonce, submittedAtMs }: EndedJob): string {
+  return `${id} ${nonce} ${submittedAtMs}`;
+}
+
+const totalOf = ({ submittedAtMs, endedAtMs }: EndedJob): number => endedAtMs - submittedAtMs;
+
+/** The slowest jobs of the last minute. One that ends quicker than all of them costs two comparisons. */
+class Slowest {
+  /** Slowest first. */
+  #jobs: EndedJob[] = [];
+  /** One that took longer is among them. */
+  #fromMs = -1;
+  /** When the first of them is too old. */
+  #staleAtMs = Number.POSITIVE_INFINITY;
+
+  takes(totalMs: number, nowMs: number): boolean {
+    return totalMs > this.#fromMs || nowMs >= this.#staleAtMs;
+  }
+
+  add(job: EndedJob, nowMs: number): void {
+    const fresh = this.#jobs.filter((each) => isFresh(each, nowMs)).concat(job);
+    this.#jobs = fresh.sort((a, b) => totalOf(b) - totalOf(a)).slice(0, MOST_SLOWEST);
+    const quickest = this.#jobs[MOST_SLOWEST - 1];
+    this.#fromMs = quickest === undefined ? -1 : totalOf(quickest);
+    this.#staleAtMs = Math.min(...this.#jobs.map(({ endedAtMs }) => endedAtMs)) + SLOWEST_FOR_MS;
+  }
+
+  kept(): readonly EndedJob[] {
+    return this.#jobs;
   }
 }
 
@@ -152,6 +211,13 @@ class Ring {
 
   show(place: number, payload: Shown, result: Shown | undefined): void {
     this.#shown[place] = [payload, result];
+  }
+
+  /** What is at a place, for as long as it is wanted. */
+  copyAt(place: number): EndedJob {
+    const entry = new Entry(this.#figures, this.#names, this.#shown);
+    entry.place = place;
+    return copyOf(entry);
   }
 
   *newest(): Generator<EndedJob> {
@@ -246,6 +312,15 @@ class Entry implements EndedJob {
   #figure(which: number): number {
     return this.#figures[FIGURES * this.place + which] as number;
   }
+}
+
+function copyOf(job: EndedJob): EndedJob {
+  const { id, nonce, client, worker, attempt, priority, idempotent, durable, submittedAtMs, sentAtMs, endedAtMs } = job;
+  const { payloadBytes, resultBytes, error, traceparent, payload, result } = job;
+  return {
+    ...{ id, nonce, client, worker, attempt, priority, idempotent, durable, submittedAtMs, sentAtMs, endedAtMs },
+    ...{ payloadBytes, resultBytes, error, traceparent, payload, result },
+  };
 }
 
 function flagsOf({ spec }: Job): number {

@@ -62,6 +62,21 @@ export function listJobs(
   return first.page();
 }
 
+/** Those that took longest, of the jobs that ended within the last minute. @param limit how many */
+export function listSlowest(
+  sources: Iterable<JobSource>,
+  rules: JobRules,
+  by: ShowingManager,
+  limit: number,
+): JobView[] {
+  const meant = [...sources].flatMap(({ pool, history }) =>
+    [...history.slowest(by.nowMs)]
+      .filter((entry) => isMeant(glimpseEnded(entry), rules))
+      .map((entry) => showEnded(entry, pool, by, false)),
+  );
+  return meant.sort((a, b) => b.totalMs - a.totalMs).slice(0, limit);
+}
+
 /** The jobs of one id. @param payloads whether the beginnings of payloads are shown */
 export function findJobs(
   sources: Iterable<JobSource>,

@@ -1,9 +1,6 @@
 /**
  * What one pool has done at one manager since it became known there: counts, how
- * fast its jobs end, how long they took, and some of them as samples. Pure.
- *
- * A job that ends well costs three counters more; it becomes a sample only when it is
- * among the slowest, or among the first few since the last report.
+ * fast its jobs end, how long they took, and the last of them. Pure.
  */
 import type { Reason } from "../../../mesh/errors.js";
 import { TimeHistogram } from "../../../mesh/job/containers.js";
@@ -11,41 +8,15 @@ import type { Outcome } from "../../../mesh/job/job.js";
 import { JobHistory } from "./history.js";
 import type { Attempt, Job, JobObserver } from "./job.js";
 
-/** One job that has ended. */
-export interface JobSample {
-  readonly jobId: string;
-  /** Who had it last; "" for nobody. */
-  readonly worker: string;
-  readonly attempt: number;
-  readonly outcome: Reason | "ok";
-  /** The handler's code, "" for none. */
-  readonly code: string;
-  readonly message: string;
-  /** From submit to the start of the last attempt; all of the time when there was none. */
-  readonly waitMs: number;
-  readonly totalMs: number;
-  /** Monotonic milliseconds. */
-  readonly endedAtMs: number;
-}
-
-/** How jobs ended: the times of all that a worker ended, and some of them. */
+/** How long the jobs took that a worker ended. */
 export interface EndedJobs {
   readonly wait: TimeHistogram;
   readonly run: TimeHistogram;
   readonly total: TimeHistogram;
-  /** Newest first. */
-  readonly failures: readonly JobSample[];
-  /** Of the last minute, slowest first. */
-  readonly slowest: readonly JobSample[];
-  /** Newest first. */
-  readonly recent: readonly JobSample[];
 }
 
-/** A stream that answered is told about for so long; a job is among the slowest for so long; in milliseconds. */
+/** A stream that answered is told about for so long, in milliseconds. */
 const SHOWN_MS = 60_000;
-const MOST_FAILURES = 5;
-const MOST_SLOWEST = 5;
-const MOST_RECENT = 8;
 /** A report follows the last one after so long while jobs end, and after so long while none does, in milliseconds. */
 const REPORT_AFTER_MS = 950;
 const IDLE_REPORT_AFTER_MS = 10_000;
@@ -71,13 +42,6 @@ export class Totals {
   /** A stream that answered in the place of a worker, and when it did so last. */
   #stream: { readonly name: string; readonly atMs: number } | undefined;
   readonly #rate = new ServiceRate();
-  #failures: JobSample[] = [];
-  #slowest: JobSample[] = [];
-  #recent: JobSample[] = [];
-  /** A job that took longer is among the slowest. */
-  #slowFromMs = 0;
-  /** So many jobs more become samples before the next report. */
-  #wanted = MOST_RECENT;
   #ended = 0;
   #reported = { ended: 0, atMs: Number.NEGATIVE_INFINITY };
 
@@ -110,9 +74,6 @@ export class Totals {
     }
     totals.add(job, waitMs, totalMs);
     this.#ended += 1;
-    if (this.#wanted > 0 || totalMs > this.#slowFromMs || !(outcome.ok || reason === "canceled")) {
-      this.#sample(job, outcome, { waitMs, totalMs, endedAtMs: nowMs });
-    }
     if (job === this.handedOver) return;
     this.history.add(job, outcome, nowMs);
     this.observer?.ended(job, outcome, nowMs);
@@ -129,9 +90,7 @@ export class Totals {
     const afterMs = ended === this.#ended ? IDLE_REPORT_AFTER_MS : REPORT_AFTER_MS;
     if (this.#ended === 0 || nowMs - atMs < afterMs) return undefined;
     this.#reported = { ended: this.#ended, atMs: nowMs };
-    this.#wanted = MOST_RECENT;
-    this.#setSlowest(this.#slowest.filter(({ endedAtMs }) => nowMs - endedAtMs < SHOWN_MS));
-    return { ...this.#timesOfWorkers(), failures: this.#failures, slowest: this.#slowest, recent: this.#recent };
+    return this.#timesOfWorkers();
   }
 
   /** A stream's acknowledgement came in the place of an answer. */
@@ -150,7 +109,7 @@ export class Totals {
     return this.#rate.timeForMs(jobs, nowMs);
   }
 
-  #timesOfWorkers(): Pick<EndedJobs, "wait" | "run" | "total"> {
+  #timesOfWorkers(): EndedJobs {
     const times = { wait: new TimeHistogram(), run: new TimeHistogram(), total: new TimeHistogram() };
     for (const [reason, { wait, run, total }] of this.#outcomes) {
       if (reason !== "ok" && !OF_WORKERS.has(reason)) continue;
@@ -159,32 +118,6 @@ export class Totals {
       times.total.addAll(total);
     }
     return times;
-  }
-
-  #sample({ id, attempt }: Job, outcome: Outcome, times: Pick<JobSample, "waitMs" | "totalMs" | "endedAtMs">): void {
-    const error = outcome.ok ? undefined : outcome.error;
-    const sample: JobSample = {
-      jobId: id,
-      worker: outcome.ok ? outcome.result.worker : outcome.worker,
-      attempt: attempt?.number ?? 0,
-      outcome: error?.reason ?? "ok",
-      code: error?.jobCode ?? "",
-      message: error?.message ?? "",
-      ...times,
-    };
-    if (error !== undefined && error.reason !== "canceled") {
-      this.#failures = [sample, ...this.#failures.slice(0, MOST_FAILURES - 1)];
-    }
-    if (this.#wanted > 0) {
-      this.#wanted -= 1;
-      this.#recent = [sample, ...this.#recent.slice(0, MOST_RECENT - 1)];
-    }
-    if (sample.totalMs > this.#slowFromMs) this.#setSlowest([...this.#slowest, sample]);
-  }
-
-  #setSlowest(samples: JobSample[]): void {
-    this.#slowest = samples.sort((a, b) => b.totalMs - a.totalMs).slice(0, MOST_SLOWEST);
-    this.#slowFromMs = this.#slowest[MOST_SLOWEST - 1]?.totalMs ?? 0;
   }
 }
 

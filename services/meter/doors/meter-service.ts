@@ -1,7 +1,6 @@
 /** poolmesh.v1.MeterService: the capacity of every pool now. */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { JobSampleSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import {
   type GetCapacityRequest,
   type GetCapacityResponse,
@@ -21,7 +20,6 @@ import { withoutJobs } from "../../../mesh/auth/shown.js";
 import { checkName } from "../../../mesh/wire/subjects.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
-import type { SampleList } from "../registry/job-stats.js";
 import { STEP_MS, type Timed, WINDOW_MS } from "../registry/job-window.js";
 import type { Quantiles } from "../registry/time-quantiles.js";
 import { toWorkerView } from "../registry/worker-row.js";
@@ -69,28 +67,19 @@ export function getHistory(state: MeterState, clock: ClockWork, request: GetHist
 /**
  * How the jobs of one pool ended. Everything is 0 for a pool of which no manager tells.
  *
- * It does not tell whose the single jobs are, so they are for a caller who sees everybody's.
- *
  * @throws PoolError `invalid_argument`, `unknown_pool`, `bus_unavailable`
  */
-export function getJobStats(state: MeterState, { pool }: GetJobStatsRequest, caller: Caller): GetJobStatsResponse {
+export function getJobStats(state: MeterState, { pool }: GetJobStatsRequest): GetJobStatsResponse {
   state.requirePool(checkName("pool", pool));
   const { jobs } = state.view;
   const nowMs = state.nowMs();
   const window = jobs.window(pool);
   window?.advance(nowMs);
-  const samples = (list: SampleList) => (caller.seesAllJobs(pool) ? jobs.listed(pool, list, nowMs) : []);
-  const listed = (list: SampleList): MessageInitShape<typeof JobSampleSchema>[] =>
-    samples(list).map(({ sample, endedAtMs }) => {
-      const told = caller.readsJob(pool, "") ? sample : { ...sample, code: "", message: "" };
-      return { ...told, endedAgoMs: Math.max(0, nowMs - endedAtMs) };
-    });
   const quantiles = (timed: Timed) => toQuantiles(window?.quantiles(timed));
   return create(GetJobStatsResponseSchema, {
     windowMs: WINDOW_MS,
     outcomes: Object.fromEntries([...(window?.outcomes() ?? [])].map(([outcome, count]) => [outcome, BigInt(count)])),
     ...{ wait: quantiles("wait"), run: quantiles("run"), total: quantiles("total") },
-    ...{ failures: listed("failures"), slowest: listed("slowest"), recent: listed("recent") },
     stepMs: STEP_MS,
     ...{ waitSeries: window?.series("wait"), runSeries: window?.series("run"), totalSeries: window?.series("total") },
     freshness: state.freshnessNow(),

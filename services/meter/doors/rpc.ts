@@ -7,10 +7,13 @@ import {
   type ScaledObjectRef,
 } from "../../../gen/externalscaler/externalscaler_pb.js";
 import { DurableService } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { JobService } from "../../../gen/poolmesh/v1/job_pb.js";
 import { type GetCapacityRequest, type ListWorkersRequest, MeterService } from "../../../gen/poolmesh/v1/meter_pb.js";
 import { Capacity } from "../../../gen/relay/relay_pb.js";
 import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
 import { callerOf } from "../../../mesh/auth/gate.js";
+import type { AllJobs } from "../../../mesh/inspect/all-jobs.js";
+import { jobPageRoutes } from "../../../mesh/inspect/job-service.js";
 import type { ClockWork } from "../clock-work.js";
 import type { MeterState } from "../meter-state.js";
 import { Streams } from "../streams/streams.js";
@@ -21,7 +24,13 @@ import { getMetricSpec, getMetrics, isActive, streamIsActive } from "./scaler.js
 import { onRelayStatus, onStatus } from "./worker-status.js";
 
 /** The services of a meter, for reflection and health. */
-export const METER_SERVICES: readonly DescService[] = [MeterService, WorkerStatus, Capacity, ExternalScaler];
+export const METER_SERVICES: readonly DescService[] = [
+  MeterService,
+  JobService,
+  WorkerStatus,
+  Capacity,
+  ExternalScaler,
+];
 
 /** What answers the RPCs of a meter. */
 export interface MeterDoors {
@@ -29,10 +38,12 @@ export interface MeterDoors {
   readonly clock: ClockWork;
   readonly control: WorkerControl;
   readonly lane: MeterLane;
+  /** @throws PoolError `bus_unavailable` while there is no connection */
+  readonly jobs: () => AllJobs;
 }
 
 /** Registers them. */
-export function meterRoutes(router: ConnectRouter, { state, clock, control, lane }: MeterDoors): void {
+export function meterRoutes(router: ConnectRouter, { state, clock, control, lane, jobs }: MeterDoors): void {
   const streams = new Streams(state);
   const glance = <A extends readonly unknown[], R>(answer: (...args: A) => R): ((...args: A) => R) => {
     return (...args) => {
@@ -48,9 +59,10 @@ export function meterRoutes(router: ConnectRouter, { state, clock, control, lane
     ),
     watchWorkers: (request, context) => streams.watchWorkers(request, context),
     getHistory: (request) => getHistory(state, clock, request),
-    getJobStats: (request, context) => getJobStats(state, request, callerOf(context)),
+    getJobStats: (request) => getJobStats(state, request),
     controlWorker: (request, context) => control.control(request, context.signal),
   });
+  jobPageRoutes(router, jobs);
   // The others of its RPCs are the managers'.
   if (lane.enabled) router.service(DurableService, lane.methods);
   router.service(WorkerStatus, { onStatus: (_, context) => onStatus(state, context) });

@@ -15,6 +15,7 @@ import { DurableView } from "./durable/durable-view.js";
 import { byId, setAttribute, setText } from "./element.js";
 import { Feed } from "./feed.js";
 import { oncePerFrame } from "./frame.js";
+import { askJobs, type PoolJobs } from "./jobs/ask-jobs.js";
 import { JobDetail } from "./jobs/job-detail.js";
 import { JobPanel } from "./jobs/job-panel.js";
 import { readPageConfig } from "./page-config.js";
@@ -93,7 +94,8 @@ export class PageApp {
     const route = routeOf(location.hash);
     const isOther = route.pool !== this.#state.pool;
     const isElsewhere = isOther || route.view !== this.#state.route.view;
-    this.#set({ route, pool: route.pool, ...(isOther ? { jobs: undefined } : {}) });
+    const isOtherJob = isElsewhere || route.job !== this.#state.route.job;
+    this.#set({ route, pool: route.pool, ...(isOtherJob ? { jobs: undefined } : {}) });
     if (isElsewhere && this.#state.capacity !== undefined) scrollTo(0, 0);
     if (!hasData(this.#state)) return;
     if (isOther) void this.#lanes.refill(this.#state);
@@ -108,12 +110,12 @@ export class PageApp {
     this.#lanesPoll.restart();
   }
 
-  #askJobs(): ReturnType<Session["client"]["getJobStats"]> | undefined {
+  #askJobs(): Promise<PoolJobs> | undefined {
     const { pool, route } = this.#state;
     const isKnown =
       (route.view === "pool" || route.view === "job") && pool !== "" && chosenCapacity(this.#state) !== undefined;
     if (!isKnown || connectionNow(this.#state).state !== "live") return undefined;
-    return this.#session.client.getJobStats({ pool }, { timeoutMs: ASK_TIMEOUT_MS });
+    return askJobs(this.#session, route, this.#state.jobs?.value);
   }
 
   #askLanes(): ReturnType<Session["lane"]["getLanes"]> | undefined {

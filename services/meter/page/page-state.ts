@@ -4,7 +4,7 @@ import type { SortOrder } from "../../../browser/order-workers.js";
 import type { StateWord } from "../../../browser/worker-row.js";
 import type { CapacityView, Connection, PoolCapacity, WorkersView } from "../../../browser.js";
 import type { GetLanesResponse } from "../../../gen/poolmesh/v1/durable_pb.js";
-import type { GetJobStatsResponse } from "../../../gen/poolmesh/v1/meter_pb.js";
+import type { PoolJobs } from "./jobs/ask-jobs.js";
 import type { Route } from "./route.js";
 
 /** What was asked for, and when it came. */
@@ -22,8 +22,8 @@ export interface PageState {
   route: Route;
   /** The chosen pool; empty for all. */
   pool: string;
-  /** How the chosen pool's jobs end; undefined when that is not known. */
-  jobs: Told<GetJobStatsResponse> | undefined;
+  /** The jobs of the chosen pool, and how they end; undefined when that is not known. */
+  jobs: Told<PoolJobs> | undefined;
   /** How the durable lane stands; undefined when that is not known, or there is none. */
   lanes: Told<GetLanesResponse> | undefined;
   /** Why the lane was not told of last time; empty when it was. */

@@ -6,24 +6,14 @@
  * its sums begin, so that a meter that starts late counts no job twice or too late. Sums that fell
  * began anew.
  */
-import type { JobSample, ManagerHeartbeat, PoolReport } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { ManagerHeartbeat, PoolReport } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { TIME_BUCKETS } from "../../../mesh/job/containers.js";
 import { JobWindow, type Rise, TIMED, type Timed } from "./job-window.js";
-
-/** A job as a manager told it, and when it ended by this clock. */
-export interface HeardSample {
-  readonly sample: JobSample;
-  readonly endedAtMs: number;
-}
-
-/** Lists of jobs, each in the order of {@link PoolReport}. */
-export type SampleList = "failures" | "slowest" | "recent";
 
 interface Source {
   incarnation: bigint;
   outcomes: Readonly<Record<string, bigint>>;
   report: PoolReport | undefined;
-  lists: Readonly<Record<SampleList, readonly HeardSample[]>>;
   coveringStream: string;
   retrying: number;
 }
@@ -37,12 +27,8 @@ interface Entry {
 const MOST_POOLS = 1_000;
 /** Managers of one pool that are told apart. */
 const MOST_SOURCES = 64;
-/** Jobs of a list; streams that are named. */
-const MOST_LISTED = 8;
+/** Streams that are named. */
 const MOST_STREAMS = 4;
-/** A job is no longer among the slowest after this, in milliseconds. */
-const SLOWEST_FOR_MS = 60_000;
-const NO_LISTS: Source["lists"] = { failures: [], slowest: [], recent: [] };
 
 /** What is told of a pool in every message about it. */
 export interface JobCounts {
@@ -67,7 +53,7 @@ export class JobStats {
     if (known === undefined && entry.sources.size >= MOST_SOURCES) return false;
     const source = known?.incarnation === beat.incarnation ? known : newSource(beat);
     if (source === known) entry.window.add(riseOf(source, beat), nowMs);
-    keep(source, beat, nowMs);
+    keep(source, beat);
     if (beat.stopped) source.coveringStream = "";
     entry.sources.set(beat.manager, source);
     return !sameCounts(before, this.counts(beat.pool));
@@ -85,14 +71,6 @@ export class JobStats {
   /** The window of a pool; undefined when no manager has told of it. */
   window(pool: string): JobWindow | undefined {
     return this.#pools.get(pool)?.window;
-  }
-
-  /** Jobs of a pool from all of its managers. */
-  listed(pool: string, list: SampleList, nowMs: number): HeardSample[] {
-    const all = [...(this.#pools.get(pool)?.sources.values() ?? [])].flatMap(({ lists }) => lists[list]);
-    if (list !== "slowest") return all.sort((a, b) => b.endedAtMs - a.endedAtMs).slice(0, MOST_LISTED);
-    const fresh = all.filter(({ endedAtMs }) => nowMs - endedAtMs < SLOWEST_FOR_MS);
-    return fresh.sort((a, b) => b.sample.totalMs - a.sample.totalMs).slice(0, MOST_LISTED);
   }
 
   /** Jobs of the pool's durable lane that wait after a failure. */
@@ -129,19 +107,14 @@ export class JobStats {
 }
 
 function newSource({ incarnation, outcomes, report }: ManagerHeartbeat): Source {
-  return { incarnation, outcomes, report, lists: NO_LISTS, coveringStream: "", retrying: 0 };
+  return { incarnation, outcomes, report, coveringStream: "", retrying: 0 };
 }
 
-function keep(source: Source, beat: ManagerHeartbeat, nowMs: number): void {
+function keep(source: Source, beat: ManagerHeartbeat): void {
   source.outcomes = beat.outcomes;
   source.coveringStream = beat.coveringStream;
   source.retrying = beat.durableRetrying;
-  if (beat.report === undefined) return;
-  source.report = beat.report;
-  const heard = (samples: readonly JobSample[]): HeardSample[] =>
-    samples.slice(0, MOST_LISTED).map((sample) => ({ sample, endedAtMs: nowMs - sample.endedAgoMs }));
-  const { failures, slowest, recent } = beat.report;
-  source.lists = { failures: heard(failures), slowest: heard(slowest), recent: heard(recent) };
+  if (beat.report !== undefined) source.report = beat.report;
 }
 
 function riseOf({ outcomes, report }: Source, beat: ManagerHeartbeat): Rise {

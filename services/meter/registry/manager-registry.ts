@@ -63,6 +63,11 @@ export class ManagerRegistry {
     return this.#serving.size;
   }
 
+  /** The managers of a pool; those of any pool for undefined. */
+  of(pool: string | undefined): string[] {
+    return [...(pool === undefined ? this.#serving : (this.#pools.get(pool)?.managers ?? new Map())).keys()];
+  }
+
   has(pool: string): boolean {
     return this.#pools.has(pool);
   }

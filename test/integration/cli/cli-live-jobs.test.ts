@@ -2,11 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { eventLine } from "../../../cli/inspect/event-line.js";
 import { Output } from "../../../cli/output/output.js";
-import { JobEventKind, JobEventSchema } from "../../../gen/poolmesh/v1/job_pb.js";
+import { JobEventKind, JobEventSchema, JobService } from "../../../gen/poolmesh/v1/job_pb.js";
 import { PermanentError } from "../../../mesh/errors.js";
-import { WHOLE_FILE } from "../../support/clean-up.js";
+import { Meter } from "../../../services/meter/meter.js";
+import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../../support/docs/fake-shell.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startMesh } from "../../support/mesh.js";
@@ -40,10 +43,16 @@ function poolmesh(argv: readonly string[], options: ShellOptions = {}): Promise<
 
 /** Over the broker, and over HTTP. */
 const WAYS = [[], ["--url", mesh.manager.url]];
+const meter = new Meter({ bus: { servers: mesh.natsUrl }, listen: { host: "127.0.0.1", port: 0 } });
+cleanUp(WHOLE_FILE, () => meter.stop());
+await meter.start();
+const jobsOfMeter = createClient(JobService, createConnectTransport({ baseUrl: meter.url, httpVersion: "1.1" }));
+await eventually(async () => (await jobsOfMeter.listJobs({})).jobs.length === 4);
+/** Also through a meter, from which the page has them. */
+const ALL_WAYS = [...WAYS, ["--url", meter.url]];
 
 test("jobs --live - lists live jobs and the last ones that ended, the newest first, as a table and as JSON", async () => {
-  await eventually(() => mesh.manager.pools?.find("adder")?.dispatcher.live("wait-1") !== undefined);
-  for (const way of WAYS) {
+  for (const way of ALL_WAYS) {
     const { code, stdout, stderr } = await poolmesh(["jobs", "--live", ...way]);
     assert.deepEqual([code, stderr], [0, ""]);
     const [titles, ...rows] = stdout.trimEnd().split("\n");
@@ -62,6 +71,33 @@ test("jobs --live - lists live jobs and the last ones that ended, the newest fir
   }
 });
 
+test("jobs --live --slowest - lists those that took longest first, whichever ended since", async () => {
+  const took = async (way: readonly string[], ...more: string[]) => {
+    const { stdout } = await poolmesh(["jobs", "adder", "--live", "--slowest", "--json", ...more, ...way]);
+    return stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { id: string; totalMs: number });
+  };
+  const [first, ...others] = await took([]);
+  assert.ok(others.every(({ totalMs }) => totalMs <= (first?.totalMs ?? 0)));
+  assert.deepEqual(
+    [first, ...others].map((job) => job?.id).sort(),
+    ["bad-1", "good-1"],
+    "live ones are not among them",
+  );
+  for (const way of ALL_WAYS) assert.deepEqual(await took(way), [first, ...others]);
+  for (const way of ALL_WAYS) assert.deepEqual(await took(way, "--limit", "1"), [first]);
+});
+
+test("job - the same job is told over the broker, by a manager and by a meter, which shows no payload", async () => {
+  const told = await Promise.all(
+    ALL_WAYS.map(async (way) => JSON.parse((await poolmesh(["job", "good-1", "--json", ...way])).stdout) as object),
+  );
+  const { input: _input, result: _result, ...rest } = told[0] as Record<string, unknown>;
+  assert.deepEqual(told, [told[0], told[0], rest]);
+});
+
 test("jobs --live and tail - colour states where a terminal takes colours", async () => {
   const env = { NATS_URL: mesh.natsUrl, FORCE_COLOR: "1" };
   const { stdout } = await runInShell(["jobs", "--live", "--state", "failed"], env);
@@ -77,6 +113,7 @@ test("jobs - what belongs to the other kind of list is refused, and told how to 
     [["jobs", "adder", "--state", "parked"], /parked is none without --live: use scheduled, queued/],
     [["jobs", "--live", "--state", "queued"], /queued is none with --live: use parked/],
     [["jobs", "adder", "--client", "ci"], /say --live with/],
+    [["jobs", "adder", "--slowest"], /say --live with --slowest/],
   ];
   for (const [argv, message] of cases) {
     const { code, stderr } = await poolmesh(argv);

@@ -1,11 +1,12 @@
-/** JobService under a policy: who sees whose jobs, and who sees payloads. */
+/** JobService of a manager and of a meter under a policy: who sees whose jobs, and who sees payloads. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { JobService } from "../../../gen/poolmesh/v1/job_pb.js";
+import { JobOrder, JobService } from "../../../gen/poolmesh/v1/job_pb.js";
 import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
-import { WHOLE_FILE } from "../../support/clean-up.js";
+import { Meter } from "../../../services/meter/meter.js";
+import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { bearing } from "../../support/doors/control-token.js";
 import { errorOf } from "../../support/doors/http-service.js";
 import { makePolicy } from "../../support/doors/policy.js";
@@ -36,9 +37,23 @@ await mesh.addWorker<string, string>({
     return "a secret";
   },
 });
-const transportOf = (token: string) =>
-  createConnectTransport({ baseUrl: mesh.manager.url, httpVersion: "1.1", interceptors: [bearing(token)] });
-const jobsOf = (who: keyof typeof tokens) => createClient(JobService, transportOf(tokens[who]));
+const meter = new Meter({
+  bus: { servers: mesh.natsUrl },
+  listen: { host: "127.0.0.1", port: 0 },
+  policyFile: files.file,
+  log,
+});
+cleanUp(WHOLE_FILE, () => meter.stop());
+await meter.start();
+const DOORS = ["manager", "meter"] as const;
+type Door = (typeof DOORS)[number];
+const transportOf = (token: string, door: Door = "manager") =>
+  createConnectTransport({
+    baseUrl: door === "meter" ? meter.url : mesh.manager.url,
+    httpVersion: "1.1",
+    interceptors: [bearing(token)],
+  });
+const jobsOf = (who: keyof typeof tokens, door?: Door) => createClient(JobService, transportOf(tokens[who], door));
 const submit = (who: keyof typeof tokens, jobId: string, value: string) =>
   createClient(ManagerService, transportOf(tokens[who])).submit({ pool: POOL, jobId, input: { case: "text", value } });
 
@@ -50,31 +65,39 @@ await eventually(async () =>
 );
 await submit("bob", "his", "another");
 await errorOf(submit("alice", "hers-bad", "bad"));
+await eventually(async () => (await jobsOf("admin", "meter").listJobs({ filter: { pool: POOL } })).jobs.length === 3);
 
-test("a submitter sees its own jobs as if there were no others; a viewer, an operator and an admin see all", async () => {
-  const seen = async (who: keyof typeof tokens, filter: object = {}): Promise<string[]> => {
-    const { jobs } = await jobsOf(who).listJobs({ filter: { pool: POOL, ...filter } });
-    return jobs.map(({ jobId }) => jobId).sort();
-  };
-  assert.deepEqual(await seen("alice"), ["hers", "hers-bad"]);
-  assert.deepEqual(await seen("bob"), ["his"]);
-  assert.deepEqual(await seen("bob", { client: "token:alice" }), []);
-  for (const who of ["viewer", "operator", "admin"] as const)
-    assert.deepEqual(await seen(who), ["hers", "hers-bad", "his"]);
-  assert.equal((await errorOf(jobsOf("bob").getJob({ pool: POOL, jobId: "hers" }))).code, Code.NotFound);
-});
+for (const door of DOORS)
+  test(`${door}: a submitter sees its own jobs as if there were no others; a viewer, an operator and an admin see all`, async () => {
+    const seen = async (who: keyof typeof tokens, filter: object = {}): Promise<string[]> => {
+      const { jobs } = await jobsOf(who, door).listJobs({ filter: { pool: POOL, ...filter } });
+      return jobs.map(({ jobId }) => jobId).sort();
+    };
+    assert.deepEqual(await seen("alice"), ["hers", "hers-bad"]);
+    assert.deepEqual(await seen("bob"), ["his"]);
+    assert.deepEqual(await seen("bob", { client: "token:alice" }), []);
+    for (const who of ["viewer", "operator", "admin"] as const)
+      assert.deepEqual(await seen(who), ["hers", "hers-bad", "his"]);
+    assert.equal((await errorOf(jobsOf("bob", door).getJob({ pool: POOL, jobId: "hers" }))).code, Code.NotFound);
+    const { jobs: slowest } = await jobsOf("bob", door).listJobs({ filter: { pool: POOL }, order: JobOrder.SLOWEST });
+    assert.deepEqual(
+      slowest.map(({ jobId }) => jobId),
+      ["his"],
+    );
+  });
 
-test("what an error says is for the one whose job it is and for who may read any outcome; others see its reason", async () => {
-  const shown = async (who: keyof typeof tokens): Promise<(string | undefined)[]> => {
-    const { job } = await jobsOf(who).getJob({ pool: POOL, jobId: "hers-bad" });
-    const { jobs } = await jobsOf(who).listJobs({ filter: { pool: POOL, jobIdPrefix: "hers-bad" } });
-    return [job?.error?.reason, job?.error?.message, jobs[0]?.error?.message];
-  };
-  for (const who of ["alice", "admin"] as const) {
-    assert.deepEqual(await shown(who), ["job_failed", "a message", "a message"]);
-  }
-  for (const who of ["viewer", "operator"] as const) assert.deepEqual(await shown(who), ["job_failed", "", ""]);
-});
+for (const door of DOORS)
+  test(`${door}: what an error says is for the one whose job it is and for who may read any outcome; others see its reason`, async () => {
+    const shown = async (who: keyof typeof tokens): Promise<(string | undefined)[]> => {
+      const { job } = await jobsOf(who, door).getJob({ pool: POOL, jobId: "hers-bad" });
+      const { jobs } = await jobsOf(who, door).listJobs({ filter: { pool: POOL, jobIdPrefix: "hers-bad" } });
+      return [job?.error?.reason, job?.error?.message, jobs[0]?.error?.message];
+    };
+    for (const who of ["alice", "admin"] as const) {
+      assert.deepEqual(await shown(who), ["job_failed", "a message", "a message"]);
+    }
+    for (const who of ["viewer", "operator"] as const) assert.deepEqual(await shown(who), ["job_failed", "", ""]);
+  });
 
 test("payloads are for the one whose job it is and for who may read any outcome, which is written down", async () => {
   const shown = async (who: keyof typeof tokens): Promise<string[]> => {
@@ -94,16 +117,27 @@ test("payloads are for the one whose job it is and for who may read any outcome,
   );
 });
 
+test("a meter shows nobody's payload, so that a page that asks over and over writes nothing into the audit", async () => {
+  const before = lines.filter(({ audit }) => audit === "allowed").length;
+  for (const who of ["alice", "admin"] as const) {
+    const { job } = await jobsOf(who, "meter").getJob({ pool: POOL, jobId: "hers" });
+    assert.deepEqual([job?.payload, job?.result, job?.payloadBytes], [undefined, undefined, 10n]);
+  }
+  assert.equal(lines.filter(({ audit }) => audit === "allowed").length, before);
+});
+
 test("a caller of another pool is refused by each RPC, and so is all pools together for who has one", async () => {
   for (const [who, pool] of [
     ["stranger", POOL],
     ["viewer", ""],
     ["alice", "other"],
   ] as const) {
-    const client = jobsOf(who);
-    assert.equal((await errorOf(client.listJobs({ filter: { pool } }))).code, Code.PermissionDenied);
-    assert.equal((await errorOf(client.getJob({ pool, jobId: "hers" }))).code, Code.PermissionDenied);
-    const watch = client.watchJobs({ filter: { pool } })[Symbol.asyncIterator]();
+    for (const door of DOORS) {
+      const client = jobsOf(who, door);
+      assert.equal((await errorOf(client.listJobs({ filter: { pool } }))).code, Code.PermissionDenied);
+      assert.equal((await errorOf(client.getJob({ pool, jobId: "hers" }))).code, Code.PermissionDenied);
+    }
+    const watch = jobsOf(who).watchJobs({ filter: { pool } })[Symbol.asyncIterator]();
     assert.equal((await errorOf(watch.next())).code, Code.PermissionDenied);
   }
 });

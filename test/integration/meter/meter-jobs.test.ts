@@ -66,7 +66,7 @@ const startPool = (t: Owner, pool: string) =>
     { slots: 4, graceMs: 100 },
   );
 
-test("a meter tells how a pool's jobs end: outcomes, times, the last failures and the slowest", async (t) => {
+test("a meter tells how a pool's jobs end: outcomes and times", async (t) => {
   const doors = await startMeter(t);
   const [client] = await startPool(t, "told");
   const { meter } = doors();
@@ -76,35 +76,11 @@ test("a meter tells how a pool's jobs end: outcomes, times, the last failures an
   await eventually(async () => (await meter.getJobStats({ pool: "told" })).total?.jobs === 5n);
   const stats = await meter.getJobStats({ pool: "told" });
   assert.deepEqual(stats.outcomes, { ok: 4n, job_failed: 1n });
-  const [failure, ...more] = stats.failures;
-  assert.deepEqual(
-    [failure?.outcome, failure?.code, failure?.message, failure?.worker, more.length],
-    ["job_failed", "luck.none", "out of luck", "told-worker", 0],
-  );
-  assert.ok((stats.slowest[0]?.totalMs ?? 0) >= 120);
   assert.ok((stats.run?.p99Ms ?? 0) >= 90, "the job of 120 ms is among them");
-  assert.equal(stats.recent.length, 5);
   const { total } = await meter.getCapacity({ pool: "told" });
   assert.deepEqual([total?.endedLastMinute, total?.failedLastMinute], [5n, 1n], "the same figures as the pool's");
   assert.equal(await refusal(meter.getJobStats({ pool: "nobody" })), "unknown_pool");
   assert.equal(await refusal(meter.getJobStats({ pool: "" })), "invalid_argument");
-});
-
-test("what errors say is for callers who may read the outcomes of others", async (t) => {
-  const files = await makePolicy(t);
-  const viewer = files.token("viewer", "viewer", ["*"]);
-  const admin = files.token("admin", "admin", ["*"]);
-  files.write([]);
-  const doors = await startMeter(t, { policyFile: files.file });
-  const [client] = await startPool(t, "secret");
-  await eventually(async () => (await doors(viewer).meter.getCapacity({ pool: "secret" })).total?.managers === 1);
-  await client.submit(13).catch(() => undefined);
-  const failures = async (token: string) => (await doors(token).meter.getJobStats({ pool: "secret" })).failures;
-  await eventually(async () => (await failures(viewer)).length === 1);
-  const [seen] = await failures(viewer);
-  assert.deepEqual([seen?.outcome, seen?.code, seen?.message], ["job_failed", "", ""]);
-  assert.equal((await failures(admin))[0]?.message, "out of luck");
-  assert.equal(await refusal(doors().meter.getJobStats({ pool: "secret" })), "unauthenticated");
 });
 
 test("a meter with --durable and --control shows the lane, and retries and purges for the control token only", async (t) => {

@@ -10,12 +10,13 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { JobFilterSchema, JobOrder, JobService, type JobView, JobViewState } from "../../../gen/poolmesh/v1/job_pb.js";
 import { type Freshness, FreshnessSchema, MeterService, WorkerOp } from "../../../gen/poolmesh/v1/meter_pb.js";
 import type { WorkerView } from "../../../gen/poolmesh/v1/view_pb.js";
 import { packageRoot, packageVersion } from "../../../mesh/process/identity.js";
 import { StaticPage } from "../../../services/meter/doors/static-page.js";
 import type { FakeFleet } from "./fake-fleet.js";
-import { fakeJobStats } from "./fake-jobs.js";
+import { fakeJobStats, fakeJobs } from "./fake-jobs.js";
 import type { FakeLane } from "./fake-lane.js";
 
 /** What a fake meter may be told. */
@@ -86,6 +87,10 @@ export class FakeMeter {
       fleet.pools.map((each) => fleet.capacity(each.name)).filter((each) => pool === "" || each.pool === pool);
     const meter = this;
     this.options.lane?.serve(router, (context) => this.#requireToken(context));
+    router.service(JobService, {
+      listJobs: (request) => ({ jobs: fakeJobs(fleet, request) }),
+      getJob: ({ pool, jobId }) => ({ job: findJob(fleet, pool, jobId) }),
+    });
     router.service(MeterService, {
       getCapacity: (request) => ({
         pools: all(request.pool),
@@ -176,4 +181,17 @@ export class FakeMeter {
       parked: utilization.map((share, i) => (share > 0.97 ? Math.round((i % 100) * 1.7) : 0)),
     };
   }
+}
+
+function findJob(fleet: FakeFleet, pool: string, jobId: string): JobView {
+  const ask = (states: JobViewState[], order: JobOrder) =>
+    fakeJobs(fleet, { filter: create(JobFilterSchema, { pool, states }), order });
+  const all = [
+    ...ask([JobViewState.FAILED], JobOrder.UNSPECIFIED),
+    ...ask([], JobOrder.SLOWEST),
+    ...ask([], JobOrder.UNSPECIFIED),
+  ];
+  const found = all.find((job) => job.jobId === jobId);
+  if (found === undefined) throw new ConnectError("no manager has a job with this id", Code.NotFound);
+  return found;
 }

@@ -8,7 +8,7 @@ import { JobResult, type JobSpec } from "../../../mesh/job/job.js";
 import { fromPageToken, mergePages, toPageToken } from "../../../mesh/job/job-views.js";
 import { JobHistory, SHOWN_BYTES } from "../../../services/manager/jobs/history.js";
 import { Job } from "../../../services/manager/jobs/job.js";
-import { type JobRules, listJobs } from "../../../services/manager/jobs/job-list.js";
+import { type JobRules, listJobs, listSlowest } from "../../../services/manager/jobs/job-list.js";
 import { CoreRig } from "../../support/core/core-rig.js";
 import { seededRandom } from "../../support/random.js";
 
@@ -60,6 +60,33 @@ test("history - a pool that remembers none remembers none, and payloads are kept
   const [entry] = shown.newest();
   assert.deepEqual([entry?.payload?.bytes.length, entry?.payload?.truncated], [SHOWN_BYTES, true]);
   assert.deepEqual([entry?.result?.bytes.length, entry?.result?.truncated], [2, false]);
+});
+
+test("history - the slowest of the last minute are known by their ids, however many jobs were quicker since", () => {
+  const history = new JobHistory({ jobs: 10, payloads: false });
+  const end = (id: string, tookMs: number, atMs: number, client = ""): void =>
+    history.add(jobOf({ id, client }, atMs - tookMs), okOf(id), atMs);
+  const slowest = (nowMs: number, filter = {}, limit = 3): string[] => {
+    const rules = { filter: create(JobFilterSchema, filter) };
+    const by = { manager: "m", nowMs, wallOffsetMs: 0 };
+    return listSlowest([{ pool: "p", live: [], history }], rules, by, limit).map(({ jobId }) => jobId);
+  };
+  [50, 900, 20, 700, 800, 30].forEach((ms, i) => {
+    end(`slow-${ms}`, ms, 1_000 + i, ms === 20 ? "ci" : "");
+  });
+  for (let i = 0; i < 500; i += 1) end(`quick-${i}`, 1, 2_000 + i);
+  assert.deepEqual(slowest(3_000), ["slow-900", "slow-800", "slow-700"]);
+  assert.deepEqual(slowest(3_000, { client: "ci" }), ["slow-20"]);
+  assert.equal(slowest(3_000, {}, 100).length, 16 + 10, "with the ten that are remembered anyway, each once");
+  assert.deepEqual(
+    Array.from(history.of("slow-900"), ({ endedAtMs }) => endedAtMs),
+    [1_001],
+  );
+  assert.equal(Array.from(history.of("quick-499")).length, 1);
+  assert.deepEqual(slowest(70_000), []);
+  end("later", 5, 70_000);
+  assert.deepEqual(slowest(70_001), ["later"], "what is older than a minute keeps nobody out");
+  assert.deepEqual(Array.from(history.of("slow-900")), []);
 });
 
 test("history - an ended job leaves nothing behind but what is shown of it: its payload can be collected", async () => {

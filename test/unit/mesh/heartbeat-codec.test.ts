@@ -116,18 +116,9 @@ describe("heartbeat codec", () => {
       if (!decoded.ok) return decoded.kind;
       return decoded.beat.report === undefined ? "without report" : "with report";
     };
-    const sample = { jobId: "j1", outcome: "job_failed", message: "m".repeat(200), totalMs: 5 };
-    const sane = { total: Array(128).fill(1n), failures: [sample] };
-    assert.equal(of({ report: sane, coveringStream: "AUDIT" }), "with report");
-    for (const report of [
-      { total: Array(129).fill(1n) },
-      { recent: Array(17).fill(sample) },
-      { slowest: [{ ...sample, message: "m".repeat(256) }] },
-      { slowest: [{ ...sample, jobId: "j".repeat(65) }] },
-      { slowest: [{ ...sample, totalMs: Number.NaN }] },
-      { slowest: [{ ...sample, waitMs: -1 }] },
-    ]) {
-      assert.equal(of({ report }), "without report");
+    assert.equal(of({ report: { total: Array(128).fill(1n) }, coveringStream: "AUDIT" }), "with report");
+    for (const times of ["wait", "run", "total"]) {
+      assert.equal(of({ report: { [times]: Array(129).fill(1n) } }), "without report");
     }
     assert.equal(of({ coveringStream: "s".repeat(256) }), "text");
   });

@@ -1,8 +1,6 @@
 /** How a meter adds up what managers tell of the jobs that ended. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { create } from "@bufbuild/protobuf";
-import { JobSampleSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { DURATION_BOUNDS_MS, TIME_BUCKETS, TimeHistogram, timeBucketStart } from "../../../mesh/job/containers.js";
 import { JobStats } from "../../../services/meter/registry/job-stats.js";
 import { quantilesOf } from "../../../services/meter/registry/time-quantiles.js";
@@ -127,31 +125,6 @@ describe("how jobs end", () => {
     rig.stats.advance(2_000_000);
     assert.equal(window?.series("run").p50Ms.length, 180);
     assert.ok(window?.series("run").p50Ms.every((ms) => ms === -1));
-  });
-
-  it("the newest samples of all managers are told, with their age by the meter's clock", () => {
-    const rig = new Rig();
-    const failure = (jobId: string, endedAgoMs: number) =>
-      create(JobSampleSchema, { jobId, outcome: "job_failed", totalMs: endedAgoMs, endedAgoMs });
-    rig.beat(10_000, { report: { failures: [failure("a", 4_000)], slowest: [failure("a", 4_000)] } });
-    rig.beat(10_000, { manager: "m2", report: { failures: [failure("b", 1_000)], slowest: [failure("b", 1_000)] } });
-    const told = rig.stats.listed("adder", "failures", 12_000);
-    assert.deepEqual(
-      told.map(({ sample, endedAtMs }) => [sample.jobId, 12_000 - endedAtMs]),
-      [
-        ["b", 3_000],
-        ["a", 6_000],
-      ],
-    );
-    assert.deepEqual(
-      rig.stats.listed("adder", "slowest", 12_000).map(({ sample }) => sample.jobId),
-      ["a", "b"],
-    );
-    assert.deepEqual(
-      rig.stats.listed("adder", "slowest", 68_000).map(({ sample }) => sample.jobId),
-      ["b"],
-      "the slowest of the last minute",
-    );
   });
 
   it("streams that answer are named while a manager says so, and not by one that is silent", () => {

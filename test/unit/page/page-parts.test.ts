@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import type { WorkerRow } from "../../../browser/worker-row.js";
 import { PoolError } from "../../../browser.js";
-import { JobSampleSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { JobViewSchema, JobViewState } from "../../../gen/poolmesh/v1/job_pb.js";
 import { changesSaid } from "../../../services/meter/page/announcer.js";
 import { filledCells } from "../../../services/meter/page/brand.js";
 import { layoutField, tankHeight, workerAt } from "../../../services/meter/page/charts/field-layout.js";
@@ -202,10 +202,10 @@ test("routeOf - reads back any name, older addresses too, and nonsense as all po
 });
 
 test("timelineOf - a job's wait and run fill its line, and each is to be seen", () => {
-  const sample = (attempt: number, waitMs: number, totalMs: number) =>
-    create(JobSampleSchema, { outcome: "ok", attempt, waitMs, totalMs });
+  const job = (attempt: number, waitMs: number, totalMs: number, state = JobViewState.SUCCEEDED) =>
+    create(JobViewSchema, { state, attempt, waitMs, totalMs });
   const parts = (attempt: number, waitMs: number, totalMs: number) =>
-    timelineOf(sample(attempt, waitMs, totalMs)).parts.map(({ kind, ms, share }) => [kind, ms, share]);
+    timelineOf(job(attempt, waitMs, totalMs)).parts.map(({ kind, ms, share }) => [kind, ms, share]);
   assert.deepEqual(parts(1, 25, 100), [
     ["waited", 25, 0.25],
     ["ran", 75, 0.75],
@@ -214,10 +214,12 @@ test("timelineOf - a job's wait and run fill its line, and each is to be seen", 
   assert.deepEqual(parts(1, 0.001, 1_000)[0], ["waited", 0.001, 0.01]);
   assert.deepEqual(parts(0, 100, 100), [["waited", 100, 1]]);
   assert.deepEqual(parts(1, 0, 0), [["ran", 0, 1]]);
-  const texts = (attempt: number) =>
-    timelineOf(sample(attempt, 5, 9)).events.map(({ atMs, text }) => `${atMs} ${text}`);
+  const texts = (attempt: number, state?: JobViewState) =>
+    timelineOf(job(attempt, 5, 9, state)).events.map(({ atMs, text }) => `${atMs} ${text}`);
   assert.deepEqual(texts(2), ["0 submitted", "5 sent as attempt 2 to", "9 ended with a result"]);
   assert.deepEqual(texts(0), ["0 submitted", "9 ended with a result; it was never sent to a worker"]);
+  assert.deepEqual(texts(0, JobViewState.PARKED), ["0 submitted", "9 waits for a slot"]);
+  assert.deepEqual(texts(1, JobViewState.RUNNING), ["0 submitted", "5 sent to", "9 running"]);
 });
 
 test("parsePageConfig - control and the durable lane are off unless the meter says true", () => {

@@ -7,6 +7,7 @@
 import { createClient } from "@connectrpc/connect";
 import { createMeterClient, meterTransport } from "../../../../browser/meter-client.js";
 import { DurableService } from "../../../../gen/poolmesh/v1/durable_pb.js";
+import { JobService } from "../../../../gen/poolmesh/v1/job_pb.js";
 
 /** One page's session. */
 export class Session {
@@ -17,6 +18,8 @@ export class Session {
   readonly #transport = meterTransport({ token: this.token });
   /** A client of the meter that bears it. */
   readonly client = createMeterClient({ transport: this.#transport });
+  /** The same for the jobs that managers have. */
+  readonly jobs = createClient(JobService, this.#transport);
   /** The same for what the meter tells of the durable lane. */
   readonly lane = createClient(DurableService, this.#transport);
 

@@ -1,26 +1,20 @@
 /**
- * One job that has ended, on a line of time: from its submission over the start of its last
- * attempt to its outcome.
+ * One job, as `poolmesh job` finds it, on a line of time: from its submission over the start of its last
+ * attempt to its outcome, or to now.
  *
- * It is one of the samples that managers tell of a pool, so it is here for as long as they do.
+ * What managers have told of it stays, also when they have forgotten it since.
  */
-import { age } from "../../../../browser/format.js";
-import type { JobSample } from "../../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { plural } from "../../../../browser/format.js";
+import { stateText } from "../../../../browser/job-words.js";
+import { type JobView, JobViewState } from "../../../../gen/poolmesh/v1/job_pb.js";
+import { isLive } from "../../../../mesh/job/job-views.js";
 import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element, setText } from "../element.js";
 import type { PageState } from "../page-state.js";
 import { poolHash, workerHash } from "../route.js";
-import { time, toneOf } from "./outcome-words.js";
+import { wallOf } from "./ask-jobs.js";
+import { endedAgo, time, toneOf } from "./outcome-words.js";
 import { timelineOf } from "./timeline.js";
-
-/** A job that was found. */
-interface FoundJob {
-  /** Pool and id. */
-  readonly key: string;
-  readonly sample: JobSample;
-  /** By the reader's monotonic clock, in milliseconds. */
-  readonly endedAtMs: number;
-}
 
 /** The view of one job. */
 export class JobDetail {
@@ -33,10 +27,13 @@ export class JobDetail {
   readonly #key = element("p", "timeline-keys");
   readonly #facts = element("ol", "timeline-facts");
   readonly #none = element("p", "none");
-  readonly #known = element("div", "job-known", this.#outcome, this.#message, this.#line, this.#key, this.#facts);
+  readonly #about = element("p", "job-about");
+  readonly #known = element(
+    "div",
+    "job-known",
+    ...[this.#outcome, this.#message, this.#line, this.#key, this.#facts, this.#about],
+  );
   #drawn = "";
-  /** The last job that was found: it stays although managers tell of others by now. */
-  #found: FoundJob | undefined;
 
   constructor() {
     this.#line.setAttribute("role", "img");
@@ -49,33 +46,26 @@ export class JobDetail {
     this.#back.href = poolHash(pool);
     setText(this.#back, `← ${plainText(pool)}`);
     setText(this.#title, plainText(job, 64));
-    const found = this.#find(state);
+    const told = state.jobs;
+    const found = told?.value.job;
     this.#known.hidden = found === undefined;
-    setText(this.#none, found !== undefined ? "" : noneText(state));
-    if (found !== undefined) this.#draw(pool, found.sample, nowMs - found.endedAtMs);
+    setText(this.#none, noneText(state));
+    if (told === undefined || found === undefined) return;
+    this.#draw(found, wallOf(told.value.stats) + nowMs - told.atMs);
   }
 
-  #find({ route, jobs }: PageState): FoundJob | undefined {
-    const key = `${route.pool}/${route.job}`;
-    const { failures = [], slowest = [], recent = [] } = jobs?.value ?? {};
-    const sample = [...failures, ...slowest, ...recent].find(({ jobId }) => jobId === route.job);
-    if (sample !== undefined && jobs !== undefined) {
-      this.#found = { key, sample, endedAtMs: jobs.atMs - sample.endedAgoMs };
-    }
-    return this.#found?.key === key ? this.#found : undefined;
-  }
-
-  #draw(pool: string, sample: JobSample, endedAgoMs: number): void {
-    const { outcome, code, message, worker } = sample;
-    const ago = age(endedAgoMs);
-    const drawn = JSON.stringify([sample.jobId, outcome, sample.totalMs, ago]);
+  #draw(view: JobView, wallMs: number): void {
+    const { pool, worker } = view;
+    const { code = "", message = "" } = view.error ?? {};
+    const outcome = stateText(view);
+    const ended = !isLive(view) ? ` · ended ${endedAgo(view, wallMs)}` : "";
+    const drawn = JSON.stringify([view.jobId, outcome, view.attempt, view.totalMs, ended]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const words = plainText([outcome, ...(code === "" ? [] : [code])].join(" · "), 120);
-    const ended = ago === "now" ? "now" : `${ago} ago`;
-    this.#outcome.replaceChildren(element("span", `sample-word ${toneOf(outcome)}`, words), ` · ended ${ended}`);
+    this.#outcome.replaceChildren(element("span", `sample-word ${toneOf(outcome)}`, words), ended);
     setText(this.#message, plainText(message, 200));
-    const { parts, events } = timelineOf(sample);
+    const { parts, events } = timelineOf(view);
     const bars = parts.map(({ kind, share, ms }) => {
       const bar = element("span", `timeline-part timeline-${kind}`);
       bar.style.setProperty("flex-grow", String(share));
@@ -86,6 +76,7 @@ export class JobDetail {
     const keys = parts.map(({ kind, ms }) => element("span", `timeline-key key-${kind}`, `${kind} ${time(ms)}`));
     this.#key.replaceChildren(...keys);
     this.#line.ariaLabel = parts.map(({ kind, ms }) => `${kind} ${time(ms)}`).join(", ");
+    setText(this.#about, aboutText(view));
     this.#facts.replaceChildren(
       ...events.map(({ atMs, text, withWorker }) => {
         const item = element("li", "", element("span", "timeline-at", atMs === 0 ? "0 ms" : time(atMs)), ` ${text}`);
@@ -100,7 +91,23 @@ export class JobDetail {
   }
 }
 
+/** What else there is to say, on a line. */
+function aboutText({ manager, client, payloadBytes, resultBytes, state, idempotent, durable }: JobView): string {
+  const facts = [
+    `manager ${manager}`,
+    ...(client === "" ? [] : [`client ${client}`]),
+    `payload ${plural(Number(payloadBytes), "byte")}`,
+    ...(state === JobViewState.SUCCEEDED ? [`result ${plural(Number(resultBytes), "byte")}`] : []),
+    ...(idempotent ? ["idempotent"] : []),
+    ...(durable ? ["durable"] : []),
+  ];
+  return plainText(facts.join(" · "), 400);
+}
+
 function noneText({ jobs, route }: PageState): string {
   if (jobs === undefined) return "Asking for the job …";
-  return `The managers do not tell of job ${plainText(route.job, 64)} any more: of each pool they keep the last failures, the slowest jobs of the last minute and some recent ones.`;
+  const { failure, job } = jobs.value;
+  if (failure === "") return "";
+  const why = plainText(failure, 300);
+  return job === undefined ? `Job ${plainText(route.job, 64)}: ${why}` : `This is what was told last. Now: ${why}`;
 }

@@ -1,12 +1,14 @@
 /**
  * How the chosen pool's jobs end: outcomes and times of the last minute, the lane of times, and
- * the jobs to look at. All of it is one answer of the meter, so its figures agree.
+ * the jobs to look at, as managers know them.
  */
 import { count, percent } from "../../../../browser/format.js";
 import { failureShare } from "../../../../browser/pool-health.js";
 import type { GetJobStatsResponse } from "../../../../gen/poolmesh/v1/meter_pb.js";
+import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element, setText } from "../element.js";
 import type { PageState } from "../page-state.js";
+import { type JobLists, wallOf } from "./ask-jobs.js";
 import { outcomeCounts, quantileText } from "./outcome-words.js";
 import { SampleTable } from "./sample-table.js";
 import { TimesChart } from "./times-chart.js";
@@ -25,21 +27,25 @@ export class JobPanel {
   readonly #outcomes = element("ul", "outcomes");
   readonly #cells = new Map<string, HTMLTableCellElement>();
   readonly #chart = new TimesChart();
-  readonly #failures = new SampleTable("Last failures", "newest first", "None since the managers started.");
+  readonly #failures = new SampleTable("Last failures", "newest first", "No manager remembers one.");
   readonly #slowest = new SampleTable("Slowest", "of the last minute", "No job ended in the last minute.");
-  readonly #recent = new SampleTable("Recent", "some of the last jobs", "No job has ended yet.");
+  readonly #recent = new SampleTable("Recent", "newest first", "No manager has or remembers one.");
+  readonly #note = element("p", "samples-none");
+  readonly #lists: HTMLElement;
   #drawn: GetJobStatsResponse | undefined;
 
   constructor() {
     const title = element("h3", "eyebrow", "Jobs");
     title.id = "jobs-title";
     const left = element("div", "jobs-outcomes", this.#summary, this.#outcomes);
+    const pair = element("div", "sample-pair", this.#slowest.root, this.#recent.root);
+    this.#lists = element("div", "", this.#failures.root, pair);
     this.#root.append(
       element("div", "jobs-head", title, element("span", "shown", "last minute")),
       element("div", "jobs-figures", left, this.#times()),
       this.#chart.root,
-      this.#failures.root,
-      element("div", "sample-pair", this.#slowest.root, this.#recent.root),
+      this.#lists,
+      this.#note,
     );
   }
 
@@ -47,11 +53,13 @@ export class JobPanel {
     const told = state.jobs;
     this.#root.hidden = told === undefined || state.pool === "";
     if (told === undefined || state.pool === "") return;
-    const { value: stats, atMs } = told;
-    const { failures, slowest, recent } = stats;
-    this.#failures.update(state.pool, failures, nowMs - atMs);
-    this.#slowest.update(state.pool, slowest, nowMs - atMs);
-    this.#recent.update(state.pool, recent, nowMs - atMs);
+    const { stats, lists, failure } = told.value;
+    const wallMs = wallOf(stats) + nowMs - told.atMs;
+    this.#lists.hidden = lists === undefined;
+    this.#failures.update(state.pool, lists?.failures ?? [], wallMs);
+    this.#slowest.update(state.pool, lists?.slowest ?? [], wallMs);
+    this.#recent.update(state.pool, lists?.recent ?? [], wallMs);
+    setText(this.#note, noteOf(lists, failure));
     if (stats === this.#drawn) return;
     this.#drawn = stats;
     this.#chart.update(stats);
@@ -103,4 +111,12 @@ export class JobPanel {
     table.setAttribute("aria-label", "How long jobs took");
     return table;
   }
+}
+
+function noteOf(lists: JobLists | undefined, failure: string): string {
+  if (failure !== "") return `The jobs cannot be listed now: ${plainText(failure, 200)}`;
+  const { silent = [] } = lists ?? {};
+  return silent.length === 0
+    ? ""
+    : `No answer from ${plainText(silent.slice(0, 4).join(", "), 200)}: their jobs are missing.`;
 }

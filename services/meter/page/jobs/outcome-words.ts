@@ -1,5 +1,6 @@
 /** Outcomes and quantiles as the page shows them. Pure. */
-import { duration } from "../../../../browser/format.js";
+import { age, duration } from "../../../../browser/format.js";
+import type { JobView } from "../../../../gen/poolmesh/v1/job_pb.js";
 import type { TimeQuantiles } from "../../../../gen/poolmesh/v1/meter_pb.js";
 import { plainText } from "../../../../mesh/plain-text.js";
 
@@ -20,12 +21,13 @@ export function outcomeCounts(outcomes: Readonly<Record<string, bigint>>): Outco
   return all.sort((a, b) => RANK[a.tone] - RANK[b.tone] || b.count - a.count);
 }
 
-/** Colour of an outcome: a result, a failure, or what the caller wished. */
-export function toneOf(outcome: string): OutcomeCount["tone"] {
-  if (outcome === "ok") return "water";
-  return outcome === "canceled" ? "soft" : "coral";
+/** Colour of an outcome or a state: a result, a failure, or what is not over or its caller wished. */
+export function toneOf(word: string): OutcomeCount["tone"] {
+  if (word === "ok" || word === "succeeded") return "water";
+  return SOFT.has(word) ? "soft" : "coral";
 }
 
+const SOFT: ReadonlySet<string> = new Set(["parked", "sent", "running", "canceled", ""]);
 const RANK = { water: 0, coral: 1, soft: 2 } as const;
 
 /** A quantile; nothing for a job that was not timed. */
@@ -37,4 +39,11 @@ export function quantileText(quantiles: TimeQuantiles | undefined, which: "p50Ms
 /** A time of a job; below a millisecond it is said so. */
 export function time(ms: number): string {
   return ms < 0.5 ? "< 1 ms" : duration(ms);
+}
+
+/** How long ago a job ended, by the meter's wall clock, milliseconds since the epoch. */
+export function endedAgo({ endedAt }: Pick<JobView, "endedAt">, wallMs: number): string {
+  if (endedAt === undefined) return "";
+  const ago = age(wallMs - Number(endedAt.seconds) * 1_000 - endedAt.nanos / 1e6);
+  return ago === "now" ? "now" : `${ago} ago`;
 }

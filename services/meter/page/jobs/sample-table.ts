@@ -1,10 +1,11 @@
-/** A short list of jobs that have ended. It updates only what differs. */
-import { age } from "../../../../browser/format.js";
-import type { JobSample } from "../../../../gen/poolmesh/v1/heartbeat_pb.js";
+/** A short list of jobs. It updates only what differs. */
+import { stateText } from "../../../../browser/job-words.js";
+import type { JobView } from "../../../../gen/poolmesh/v1/job_pb.js";
+import { isLive } from "../../../../mesh/job/job-views.js";
 import { plainText } from "../../../../mesh/plain-text.js";
 import { element, setAttribute, setText } from "../element.js";
 import { jobHash, workerHash } from "../route.js";
-import { time, toneOf } from "./outcome-words.js";
+import { endedAgo, time, toneOf } from "./outcome-words.js";
 
 /** The columns, in the order in which they stand. */
 const COLUMNS = ["outcome", "job", "worker", "wait", "total", "ended"] as const;
@@ -41,18 +42,18 @@ export class SampleTable {
     this.root.append(heading, this.#table, this.#none);
   }
 
-  /** @param sinceMs since the samples were told, in milliseconds */
-  update(pool: string, samples: readonly JobSample[], sinceMs: number): void {
-    this.#table.hidden = samples.length === 0;
-    this.#none.hidden = samples.length > 0;
-    while (this.#rows.length < samples.length) {
+  /** @param wallMs the meter's wall clock, milliseconds since the epoch */
+  update(pool: string, jobs: readonly JobView[], wallMs: number): void {
+    this.#table.hidden = jobs.length === 0;
+    this.#none.hidden = jobs.length > 0;
+    while (this.#rows.length < jobs.length) {
       const row = new SampleRow();
       this.#rows.push(row);
       this.#body.append(row.root);
     }
-    while (this.#rows.length > samples.length) this.#rows.pop()?.root.remove();
-    samples.forEach((sample, i) => {
-      this.#rows[i]?.update(pool, sample, sinceMs);
+    while (this.#rows.length > jobs.length) this.#rows.pop()?.root.remove();
+    jobs.forEach((job, i) => {
+      this.#rows[i]?.update(pool, job, wallMs);
     });
   }
 }
@@ -77,8 +78,10 @@ class SampleRow {
     this.root.append(...cells.map(([, cell]) => cell));
   }
 
-  update(pool: string, sample: JobSample, sinceMs: number): void {
-    const { jobId, worker, attempt, outcome, code, message, waitMs, totalMs, endedAgoMs } = sample;
+  update(pool: string, job: JobView, wallMs: number): void {
+    const { jobId, worker, attempt, error, waitMs, totalMs } = job;
+    const { code = "", message = "" } = error ?? {};
+    const outcome = stateText(job);
     setAttribute(this.#outcome, "class", `sample-word ${toneOf(outcome)}`);
     const words = [outcome, ...(code === "" ? [] : [code]), ...(attempt > 1 ? [`attempt ${attempt}`] : [])];
     setText(this.#outcome, plainText(words.join(" · "), 120));
@@ -91,7 +94,6 @@ class SampleRow {
     setAttribute(this.#worker, "href", worker === "" ? undefined : workerHash(pool, worker));
     setText(this.#cells.wait, time(waitMs));
     setText(this.#cells.total, time(totalMs));
-    const ago = age(endedAgoMs + sinceMs);
-    setText(this.#cells.ended, ago === "now" ? "now" : `${ago} ago`);
+    setText(this.#cells.ended, !isLive(job) ? endedAgo(job, wallMs) : "–");
   }
 }

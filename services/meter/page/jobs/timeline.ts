@@ -1,5 +1,7 @@
 /** Where the time of a job went. Pure. */
-import type { JobSample } from "../../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { stateText } from "../../../../browser/job-words.js";
+import { type JobView, JobViewState } from "../../../../gen/poolmesh/v1/job_pb.js";
+import { isLive } from "../../../../mesh/job/job-views.js";
 
 /** A job's way through time. */
 export interface Timeline {
@@ -12,15 +14,18 @@ export interface Timeline {
 /** A part that is there can be seen. */
 const SMALLEST_SHARE = 0.01;
 
-/** The timeline of a job that has ended. */
-export function timelineOf({ attempt, outcome, waitMs, totalMs }: JobSample): Timeline {
+/** What is looked at. */
+type Timed = Pick<JobView, "attempt" | "state" | "error" | "waitMs" | "totalMs">;
+
+/** The timeline of a job, up to now where it has not ended. */
+export function timelineOf(job: Timed): Timeline {
+  const { attempt, waitMs, totalMs } = job;
   const submitted = { atMs: 0, text: "submitted", withWorker: false };
-  const how = outcome === "ok" ? "ended with a result" : `ended: ${outcome}`;
   if (attempt === 0) {
-    const parts = [{ kind: "waited" as const, ms: totalMs, share: 1 }];
+    const never = !isLive(job) ? `${endOf(job)}; it was never sent to a worker` : "waits for a slot";
     return {
-      parts,
-      events: [submitted, { atMs: totalMs, text: `${how}; it was never sent to a worker`, withWorker: false }],
+      parts: [{ kind: "waited", ms: totalMs, share: 1 }],
+      events: [submitted, { atMs: totalMs, text: never, withWorker: false }],
     };
   }
   const waited = Math.min(waitMs, totalMs);
@@ -36,7 +41,14 @@ export function timelineOf({ attempt, outcome, waitMs, totalMs }: JobSample): Ti
     events: [
       submitted,
       { atMs: waited, text: sent, withWorker: true },
-      { atMs: totalMs, text: how, withWorker: false },
+      { atMs: totalMs, text: endOf(job), withWorker: false },
     ],
   };
+}
+
+function endOf(job: Timed): string {
+  if (job.state === JobViewState.SUCCEEDED) return "ended with a result";
+  if (!isLive(job)) return `ended: ${stateText(job)}`;
+  if (job.state === JobViewState.PARKED) return "waits for a slot again";
+  return job.state === JobViewState.SENT ? "not yet accepted" : "running";
 }

@@ -662,15 +662,9 @@ type PoolReport struct {
 	// there to the outcome, and from submit to the outcome. One count for each bucket, shorter times first, at most 128;
 	// counts of 0 at the end are left out. Bucket b < 4 is for times of b to b + 1 units of 1/16 ms. From there on each
 	// doubling of the time has four buckets: b = 4 e + s is for times from 2^(e - 1) (4 + s) to 2^(e - 1) (5 + s) units.
-	Wait  []uint64 `protobuf:"varint,1,rep,packed,name=wait,proto3" json:"wait,omitempty"`
-	Run   []uint64 `protobuf:"varint,2,rep,packed,name=run,proto3" json:"run,omitempty"`
-	Total []uint64 `protobuf:"varint,3,rep,packed,name=total,proto3" json:"total,omitempty"`
-	// Jobs that ended otherwise than with a result or a cancel; the newest first, at most 5.
-	Failures []*JobSample `protobuf:"bytes,4,rep,name=failures,proto3" json:"failures,omitempty"`
-	// The jobs of the last minute that took longest, the slowest first, at most 5.
-	Slowest []*JobSample `protobuf:"bytes,5,rep,name=slowest,proto3" json:"slowest,omitempty"`
-	// Some of the jobs that ended last, the newest first, at most 8.
-	Recent        []*JobSample `protobuf:"bytes,6,rep,name=recent,proto3" json:"recent,omitempty"`
+	Wait          []uint64 `protobuf:"varint,1,rep,packed,name=wait,proto3" json:"wait,omitempty"`
+	Run           []uint64 `protobuf:"varint,2,rep,packed,name=run,proto3" json:"run,omitempty"`
+	Total         []uint64 `protobuf:"varint,3,rep,packed,name=total,proto3" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -724,142 +718,6 @@ func (x *PoolReport) GetTotal() []uint64 {
 		return x.Total
 	}
 	return nil
-}
-
-func (x *PoolReport) GetFailures() []*JobSample {
-	if x != nil {
-		return x.Failures
-	}
-	return nil
-}
-
-func (x *PoolReport) GetSlowest() []*JobSample {
-	if x != nil {
-		return x.Slowest
-	}
-	return nil
-}
-
-func (x *PoolReport) GetRecent() []*JobSample {
-	if x != nil {
-		return x.Recent
-	}
-	return nil
-}
-
-// JobSample is one job that has ended.
-type JobSample struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	JobId string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Who had it last; empty for nobody.
-	Worker  string `protobuf:"bytes,2,opt,name=worker,proto3" json:"worker,omitempty"`
-	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// "ok" for a result, else the reason of the error, the handler's code where it gave one, and the message, at most 200
-	// characters of it.
-	Outcome string `protobuf:"bytes,4,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	Code    string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
-	Message string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
-	// From submit to the start of the last attempt, and from submit to the outcome, in milliseconds. A job that was never
-	// sent waited all the time.
-	WaitMs  float64 `protobuf:"fixed64,7,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
-	TotalMs float64 `protobuf:"fixed64,8,opt,name=total_ms,json=totalMs,proto3" json:"total_ms,omitempty"`
-	// How long ago it ended, in milliseconds, when this was sent.
-	EndedAgoMs    float64 `protobuf:"fixed64,9,opt,name=ended_ago_ms,json=endedAgoMs,proto3" json:"ended_ago_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *JobSample) Reset() {
-	*x = JobSample{}
-	mi := &file_poolmesh_v1_heartbeat_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *JobSample) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*JobSample) ProtoMessage() {}
-
-func (x *JobSample) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_heartbeat_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use JobSample.ProtoReflect.Descriptor instead.
-func (*JobSample) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_heartbeat_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *JobSample) GetJobId() string {
-	if x != nil {
-		return x.JobId
-	}
-	return ""
-}
-
-func (x *JobSample) GetWorker() string {
-	if x != nil {
-		return x.Worker
-	}
-	return ""
-}
-
-func (x *JobSample) GetAttempt() uint32 {
-	if x != nil {
-		return x.Attempt
-	}
-	return 0
-}
-
-func (x *JobSample) GetOutcome() string {
-	if x != nil {
-		return x.Outcome
-	}
-	return ""
-}
-
-func (x *JobSample) GetCode() string {
-	if x != nil {
-		return x.Code
-	}
-	return ""
-}
-
-func (x *JobSample) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
-func (x *JobSample) GetWaitMs() float64 {
-	if x != nil {
-		return x.WaitMs
-	}
-	return 0
-}
-
-func (x *JobSample) GetTotalMs() float64 {
-	if x != nil {
-		return x.TotalMs
-	}
-	return 0
-}
-
-func (x *JobSample) GetEndedAgoMs() float64 {
-	if x != nil {
-		return x.EndedAgoMs
-	}
-	return 0
 }
 
 var File_poolmesh_v1_heartbeat_proto protoreflect.FileDescriptor
@@ -930,26 +788,12 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x0edurable_queued\x18\x18 \x01(\x04R\rdurableQueued\x1a;\n" +
 	"\rOutcomesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xde\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"H\n" +
 	"\n" +
 	"PoolReport\x12\x12\n" +
 	"\x04wait\x18\x01 \x03(\x04R\x04wait\x12\x10\n" +
 	"\x03run\x18\x02 \x03(\x04R\x03run\x12\x14\n" +
-	"\x05total\x18\x03 \x03(\x04R\x05total\x122\n" +
-	"\bfailures\x18\x04 \x03(\v2\x16.poolmesh.v1.JobSampleR\bfailures\x120\n" +
-	"\aslowest\x18\x05 \x03(\v2\x16.poolmesh.v1.JobSampleR\aslowest\x12.\n" +
-	"\x06recent\x18\x06 \x03(\v2\x16.poolmesh.v1.JobSampleR\x06recent\"\xf2\x01\n" +
-	"\tJobSample\x12\x15\n" +
-	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n" +
-	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x18\n" +
-	"\aattempt\x18\x03 \x01(\rR\aattempt\x12\x18\n" +
-	"\aoutcome\x18\x04 \x01(\tR\aoutcome\x12\x12\n" +
-	"\x04code\x18\x05 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage\x12\x17\n" +
-	"\await_ms\x18\a \x01(\x01R\x06waitMs\x12\x19\n" +
-	"\btotal_ms\x18\b \x01(\x01R\atotalMs\x12 \n" +
-	"\fended_ago_ms\x18\t \x01(\x01R\n" +
-	"endedAgoMs*\xc3\x01\n" +
+	"\x05total\x18\x03 \x03(\x04R\x05total*\xc3\x01\n" +
 	"\vWorkerState\x12\x1c\n" +
 	"\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15WORKER_STATE_STARTING\x10\x01\x12\x16\n" +
@@ -979,33 +823,29 @@ func file_poolmesh_v1_heartbeat_proto_rawDescGZIP() []byte {
 }
 
 var file_poolmesh_v1_heartbeat_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_poolmesh_v1_heartbeat_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_poolmesh_v1_heartbeat_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_poolmesh_v1_heartbeat_proto_goTypes = []any{
 	(WorkerState)(0),              // 0: poolmesh.v1.WorkerState
 	(Isolation)(0),                // 1: poolmesh.v1.Isolation
 	(*Heartbeat)(nil),             // 2: poolmesh.v1.Heartbeat
 	(*ManagerHeartbeat)(nil),      // 3: poolmesh.v1.ManagerHeartbeat
 	(*PoolReport)(nil),            // 4: poolmesh.v1.PoolReport
-	(*JobSample)(nil),             // 5: poolmesh.v1.JobSample
-	nil,                           // 6: poolmesh.v1.Heartbeat.LabelsEntry
-	nil,                           // 7: poolmesh.v1.ManagerHeartbeat.OutcomesEntry
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	nil,                           // 5: poolmesh.v1.Heartbeat.LabelsEntry
+	nil,                           // 6: poolmesh.v1.ManagerHeartbeat.OutcomesEntry
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_poolmesh_v1_heartbeat_proto_depIdxs = []int32{
 	0, // 0: poolmesh.v1.Heartbeat.state:type_name -> poolmesh.v1.WorkerState
 	1, // 1: poolmesh.v1.Heartbeat.isolation:type_name -> poolmesh.v1.Isolation
-	6, // 2: poolmesh.v1.Heartbeat.labels:type_name -> poolmesh.v1.Heartbeat.LabelsEntry
-	8, // 3: poolmesh.v1.Heartbeat.started_at:type_name -> google.protobuf.Timestamp
-	7, // 4: poolmesh.v1.ManagerHeartbeat.outcomes:type_name -> poolmesh.v1.ManagerHeartbeat.OutcomesEntry
+	5, // 2: poolmesh.v1.Heartbeat.labels:type_name -> poolmesh.v1.Heartbeat.LabelsEntry
+	7, // 3: poolmesh.v1.Heartbeat.started_at:type_name -> google.protobuf.Timestamp
+	6, // 4: poolmesh.v1.ManagerHeartbeat.outcomes:type_name -> poolmesh.v1.ManagerHeartbeat.OutcomesEntry
 	4, // 5: poolmesh.v1.ManagerHeartbeat.report:type_name -> poolmesh.v1.PoolReport
-	5, // 6: poolmesh.v1.PoolReport.failures:type_name -> poolmesh.v1.JobSample
-	5, // 7: poolmesh.v1.PoolReport.slowest:type_name -> poolmesh.v1.JobSample
-	5, // 8: poolmesh.v1.PoolReport.recent:type_name -> poolmesh.v1.JobSample
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_heartbeat_proto_init() }
@@ -1019,7 +859,7 @@ func file_poolmesh_v1_heartbeat_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_heartbeat_proto_rawDesc), len(file_poolmesh_v1_heartbeat_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -86,6 +86,56 @@ func (JobViewState) EnumDescriptor() ([]byte, []int) {
 	return file_poolmesh_v1_job_proto_rawDescGZIP(), []int{0}
 }
 
+// JobOrder is which jobs of a list come first.
+type JobOrder int32
+
+const (
+	// The newest submission.
+	JobOrder_JOB_ORDER_UNSPECIFIED JobOrder = 0
+	// Of the jobs that ended within the last minute the ones that took longest, from submit to the end. A manager knows
+	// the 16 slowest of each pool, whatever else it remembers. They are one page.
+	JobOrder_JOB_ORDER_SLOWEST JobOrder = 1
+)
+
+// Enum value maps for JobOrder.
+var (
+	JobOrder_name = map[int32]string{
+		0: "JOB_ORDER_UNSPECIFIED",
+		1: "JOB_ORDER_SLOWEST",
+	}
+	JobOrder_value = map[string]int32{
+		"JOB_ORDER_UNSPECIFIED": 0,
+		"JOB_ORDER_SLOWEST":     1,
+	}
+)
+
+func (x JobOrder) Enum() *JobOrder {
+	p := new(JobOrder)
+	*p = x
+	return p
+}
+
+func (x JobOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JobOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_poolmesh_v1_job_proto_enumTypes[1].Descriptor()
+}
+
+func (JobOrder) Type() protoreflect.EnumType {
+	return &file_poolmesh_v1_job_proto_enumTypes[1]
+}
+
+func (x JobOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JobOrder.Descriptor instead.
+func (JobOrder) EnumDescriptor() ([]byte, []int) {
+	return file_poolmesh_v1_job_proto_rawDescGZIP(), []int{1}
+}
+
 // JobEventKind is what happened to a job.
 type JobEventKind int32
 
@@ -144,11 +194,11 @@ func (x JobEventKind) String() string {
 }
 
 func (JobEventKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_poolmesh_v1_job_proto_enumTypes[1].Descriptor()
+	return file_poolmesh_v1_job_proto_enumTypes[2].Descriptor()
 }
 
 func (JobEventKind) Type() protoreflect.EnumType {
-	return &file_poolmesh_v1_job_proto_enumTypes[1]
+	return &file_poolmesh_v1_job_proto_enumTypes[2]
 }
 
 func (x JobEventKind) Number() protoreflect.EnumNumber {
@@ -157,7 +207,7 @@ func (x JobEventKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JobEventKind.Descriptor instead.
 func (JobEventKind) EnumDescriptor() ([]byte, []int) {
-	return file_poolmesh_v1_job_proto_rawDescGZIP(), []int{1}
+	return file_poolmesh_v1_job_proto_rawDescGZIP(), []int{2}
 }
 
 // JobView is one job as its manager knows it.
@@ -553,7 +603,8 @@ type JobServiceListJobsRequest struct {
 	// At most so many, 1 to 1,000; 0 is 100.
 	PageSize uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the last answer; empty for the first page. The filter stays the same from page to page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken     string   `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	Order         JobOrder `protobuf:"varint,4,opt,name=order,proto3,enum=poolmesh.v1.JobOrder" json:"order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -607,6 +658,13 @@ func (x *JobServiceListJobsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *JobServiceListJobsRequest) GetOrder() JobOrder {
+	if x != nil {
+		return x.Order
+	}
+	return JobOrder_JOB_ORDER_UNSPECIFIED
 }
 
 type JobServiceListJobsResponse struct {
@@ -1318,12 +1376,13 @@ const file_poolmesh_v1_job_proto_rawDesc = "" +
 	"\rjob_id_prefix\x18\x03 \x01(\tR\vjobIdPrefix\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06client\x18\x05 \x01(\tR\x06client\x12\x16\n" +
-	"\x06worker\x18\x06 \x01(\tR\x06worker\"\x87\x01\n" +
+	"\x06worker\x18\x06 \x01(\tR\x06worker\"\xb4\x01\n" +
 	"\x19JobServiceListJobsRequest\x12.\n" +
 	"\x06filter\x18\x01 \x01(\v2\x16.poolmesh.v1.JobFilterR\x06filter\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\x97\x01\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12+\n" +
+	"\x05order\x18\x04 \x01(\x0e2\x15.poolmesh.v1.JobOrderR\x05order\"\x97\x01\n" +
 	"\x1aJobServiceListJobsResponse\x12(\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x14.poolmesh.v1.JobViewR\x04jobs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12'\n" +
@@ -1378,7 +1437,10 @@ const file_poolmesh_v1_job_proto_rawDesc = "" +
 	"\x13JOB_VIEW_STATE_SENT\x10\x02\x12\x1a\n" +
 	"\x16JOB_VIEW_STATE_RUNNING\x10\x03\x12\x1c\n" +
 	"\x18JOB_VIEW_STATE_SUCCEEDED\x10\x04\x12\x19\n" +
-	"\x15JOB_VIEW_STATE_FAILED\x10\x05*\x8e\x02\n" +
+	"\x15JOB_VIEW_STATE_FAILED\x10\x05*<\n" +
+	"\bJobOrder\x12\x19\n" +
+	"\x15JOB_ORDER_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11JOB_ORDER_SLOWEST\x10\x01*\x8e\x02\n" +
 	"\fJobEventKind\x12\x1e\n" +
 	"\x1aJOB_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18JOB_EVENT_KIND_SUBMITTED\x10\x01\x12\x19\n" +
@@ -1408,63 +1470,65 @@ func file_poolmesh_v1_job_proto_rawDescGZIP() []byte {
 	return file_poolmesh_v1_job_proto_rawDescData
 }
 
-var file_poolmesh_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_poolmesh_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_poolmesh_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_poolmesh_v1_job_proto_goTypes = []any{
 	(JobViewState)(0),                  // 0: poolmesh.v1.JobViewState
-	(JobEventKind)(0),                  // 1: poolmesh.v1.JobEventKind
-	(*JobView)(nil),                    // 2: poolmesh.v1.JobView
-	(*JobBytes)(nil),                   // 3: poolmesh.v1.JobBytes
-	(*JobFilter)(nil),                  // 4: poolmesh.v1.JobFilter
-	(*JobServiceListJobsRequest)(nil),  // 5: poolmesh.v1.JobServiceListJobsRequest
-	(*JobServiceListJobsResponse)(nil), // 6: poolmesh.v1.JobServiceListJobsResponse
-	(*JobServiceGetJobRequest)(nil),    // 7: poolmesh.v1.JobServiceGetJobRequest
-	(*JobServiceGetJobResponse)(nil),   // 8: poolmesh.v1.JobServiceGetJobResponse
-	(*JobEvent)(nil),                   // 9: poolmesh.v1.JobEvent
-	(*WatchJobsRequest)(nil),           // 10: poolmesh.v1.WatchJobsRequest
-	(*WatchJobsResponse)(nil),          // 11: poolmesh.v1.WatchJobsResponse
-	(*JobQuery)(nil),                   // 12: poolmesh.v1.JobQuery
-	(*JobQueryAnswer)(nil),             // 13: poolmesh.v1.JobQueryAnswer
-	(*JobQuery_Watch)(nil),             // 14: poolmesh.v1.JobQuery.Watch
-	(Priority)(0),                      // 15: poolmesh.v1.Priority
-	(*timestamppb.Timestamp)(nil),      // 16: google.protobuf.Timestamp
-	(*ErrorDetail)(nil),                // 17: poolmesh.v1.ErrorDetail
+	(JobOrder)(0),                      // 1: poolmesh.v1.JobOrder
+	(JobEventKind)(0),                  // 2: poolmesh.v1.JobEventKind
+	(*JobView)(nil),                    // 3: poolmesh.v1.JobView
+	(*JobBytes)(nil),                   // 4: poolmesh.v1.JobBytes
+	(*JobFilter)(nil),                  // 5: poolmesh.v1.JobFilter
+	(*JobServiceListJobsRequest)(nil),  // 6: poolmesh.v1.JobServiceListJobsRequest
+	(*JobServiceListJobsResponse)(nil), // 7: poolmesh.v1.JobServiceListJobsResponse
+	(*JobServiceGetJobRequest)(nil),    // 8: poolmesh.v1.JobServiceGetJobRequest
+	(*JobServiceGetJobResponse)(nil),   // 9: poolmesh.v1.JobServiceGetJobResponse
+	(*JobEvent)(nil),                   // 10: poolmesh.v1.JobEvent
+	(*WatchJobsRequest)(nil),           // 11: poolmesh.v1.WatchJobsRequest
+	(*WatchJobsResponse)(nil),          // 12: poolmesh.v1.WatchJobsResponse
+	(*JobQuery)(nil),                   // 13: poolmesh.v1.JobQuery
+	(*JobQueryAnswer)(nil),             // 14: poolmesh.v1.JobQueryAnswer
+	(*JobQuery_Watch)(nil),             // 15: poolmesh.v1.JobQuery.Watch
+	(Priority)(0),                      // 16: poolmesh.v1.Priority
+	(*timestamppb.Timestamp)(nil),      // 17: google.protobuf.Timestamp
+	(*ErrorDetail)(nil),                // 18: poolmesh.v1.ErrorDetail
 }
 var file_poolmesh_v1_job_proto_depIdxs = []int32{
 	0,  // 0: poolmesh.v1.JobView.state:type_name -> poolmesh.v1.JobViewState
-	15, // 1: poolmesh.v1.JobView.priority:type_name -> poolmesh.v1.Priority
-	16, // 2: poolmesh.v1.JobView.submitted_at:type_name -> google.protobuf.Timestamp
-	16, // 3: poolmesh.v1.JobView.sent_at:type_name -> google.protobuf.Timestamp
-	16, // 4: poolmesh.v1.JobView.ended_at:type_name -> google.protobuf.Timestamp
-	16, // 5: poolmesh.v1.JobView.deadline_at:type_name -> google.protobuf.Timestamp
-	17, // 6: poolmesh.v1.JobView.error:type_name -> poolmesh.v1.ErrorDetail
-	3,  // 7: poolmesh.v1.JobView.payload:type_name -> poolmesh.v1.JobBytes
-	3,  // 8: poolmesh.v1.JobView.result:type_name -> poolmesh.v1.JobBytes
+	16, // 1: poolmesh.v1.JobView.priority:type_name -> poolmesh.v1.Priority
+	17, // 2: poolmesh.v1.JobView.submitted_at:type_name -> google.protobuf.Timestamp
+	17, // 3: poolmesh.v1.JobView.sent_at:type_name -> google.protobuf.Timestamp
+	17, // 4: poolmesh.v1.JobView.ended_at:type_name -> google.protobuf.Timestamp
+	17, // 5: poolmesh.v1.JobView.deadline_at:type_name -> google.protobuf.Timestamp
+	18, // 6: poolmesh.v1.JobView.error:type_name -> poolmesh.v1.ErrorDetail
+	4,  // 7: poolmesh.v1.JobView.payload:type_name -> poolmesh.v1.JobBytes
+	4,  // 8: poolmesh.v1.JobView.result:type_name -> poolmesh.v1.JobBytes
 	0,  // 9: poolmesh.v1.JobFilter.states:type_name -> poolmesh.v1.JobViewState
-	4,  // 10: poolmesh.v1.JobServiceListJobsRequest.filter:type_name -> poolmesh.v1.JobFilter
-	2,  // 11: poolmesh.v1.JobServiceListJobsResponse.jobs:type_name -> poolmesh.v1.JobView
-	2,  // 12: poolmesh.v1.JobServiceGetJobResponse.job:type_name -> poolmesh.v1.JobView
-	1,  // 13: poolmesh.v1.JobEvent.kind:type_name -> poolmesh.v1.JobEventKind
-	16, // 14: poolmesh.v1.JobEvent.at:type_name -> google.protobuf.Timestamp
-	17, // 15: poolmesh.v1.JobEvent.error:type_name -> poolmesh.v1.ErrorDetail
-	4,  // 16: poolmesh.v1.WatchJobsRequest.filter:type_name -> poolmesh.v1.JobFilter
-	9,  // 17: poolmesh.v1.WatchJobsResponse.events:type_name -> poolmesh.v1.JobEvent
-	5,  // 18: poolmesh.v1.JobQuery.list:type_name -> poolmesh.v1.JobServiceListJobsRequest
-	7,  // 19: poolmesh.v1.JobQuery.get:type_name -> poolmesh.v1.JobServiceGetJobRequest
-	14, // 20: poolmesh.v1.JobQuery.watch:type_name -> poolmesh.v1.JobQuery.Watch
-	2,  // 21: poolmesh.v1.JobQueryAnswer.jobs:type_name -> poolmesh.v1.JobView
-	17, // 22: poolmesh.v1.JobQueryAnswer.error:type_name -> poolmesh.v1.ErrorDetail
-	5,  // 23: poolmesh.v1.JobService.ListJobs:input_type -> poolmesh.v1.JobServiceListJobsRequest
-	7,  // 24: poolmesh.v1.JobService.GetJob:input_type -> poolmesh.v1.JobServiceGetJobRequest
-	10, // 25: poolmesh.v1.JobService.WatchJobs:input_type -> poolmesh.v1.WatchJobsRequest
-	6,  // 26: poolmesh.v1.JobService.ListJobs:output_type -> poolmesh.v1.JobServiceListJobsResponse
-	8,  // 27: poolmesh.v1.JobService.GetJob:output_type -> poolmesh.v1.JobServiceGetJobResponse
-	11, // 28: poolmesh.v1.JobService.WatchJobs:output_type -> poolmesh.v1.WatchJobsResponse
-	26, // [26:29] is the sub-list for method output_type
-	23, // [23:26] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	5,  // 10: poolmesh.v1.JobServiceListJobsRequest.filter:type_name -> poolmesh.v1.JobFilter
+	1,  // 11: poolmesh.v1.JobServiceListJobsRequest.order:type_name -> poolmesh.v1.JobOrder
+	3,  // 12: poolmesh.v1.JobServiceListJobsResponse.jobs:type_name -> poolmesh.v1.JobView
+	3,  // 13: poolmesh.v1.JobServiceGetJobResponse.job:type_name -> poolmesh.v1.JobView
+	2,  // 14: poolmesh.v1.JobEvent.kind:type_name -> poolmesh.v1.JobEventKind
+	17, // 15: poolmesh.v1.JobEvent.at:type_name -> google.protobuf.Timestamp
+	18, // 16: poolmesh.v1.JobEvent.error:type_name -> poolmesh.v1.ErrorDetail
+	5,  // 17: poolmesh.v1.WatchJobsRequest.filter:type_name -> poolmesh.v1.JobFilter
+	10, // 18: poolmesh.v1.WatchJobsResponse.events:type_name -> poolmesh.v1.JobEvent
+	6,  // 19: poolmesh.v1.JobQuery.list:type_name -> poolmesh.v1.JobServiceListJobsRequest
+	8,  // 20: poolmesh.v1.JobQuery.get:type_name -> poolmesh.v1.JobServiceGetJobRequest
+	15, // 21: poolmesh.v1.JobQuery.watch:type_name -> poolmesh.v1.JobQuery.Watch
+	3,  // 22: poolmesh.v1.JobQueryAnswer.jobs:type_name -> poolmesh.v1.JobView
+	18, // 23: poolmesh.v1.JobQueryAnswer.error:type_name -> poolmesh.v1.ErrorDetail
+	6,  // 24: poolmesh.v1.JobService.ListJobs:input_type -> poolmesh.v1.JobServiceListJobsRequest
+	8,  // 25: poolmesh.v1.JobService.GetJob:input_type -> poolmesh.v1.JobServiceGetJobRequest
+	11, // 26: poolmesh.v1.JobService.WatchJobs:input_type -> poolmesh.v1.WatchJobsRequest
+	7,  // 27: poolmesh.v1.JobService.ListJobs:output_type -> poolmesh.v1.JobServiceListJobsResponse
+	9,  // 28: poolmesh.v1.JobService.GetJob:output_type -> poolmesh.v1.JobServiceGetJobResponse
+	12, // 29: poolmesh.v1.JobService.WatchJobs:output_type -> poolmesh.v1.WatchJobsResponse
+	27, // [27:30] is the sub-list for method output_type
+	24, // [24:27] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_job_proto_init() }
@@ -1484,7 +1548,7 @@ func file_poolmesh_v1_job_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_job_proto_rawDesc), len(file_poolmesh_v1_job_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -30,10 +30,10 @@ const (
 //
 // JobService shows the jobs that managers have now and the last ones that they had, over Connect, gRPC and gRPC-Web.
 //
-// The manager that is called asks all live managers of the mesh, and tells each job once. Nothing here is stored:
-// what a manager remembers is bounded, and goes with its process.
+// The manager or meter that is called asks all live managers of the mesh, and tells each job once. Nothing here is
+// stored: what a manager remembers is bounded, and goes with its process. A meter has no WatchJobs.
 type JobServiceClient interface {
-	// ListJobs lists live jobs and recent outcomes, the newest submission first.
+	// ListJobs lists live jobs and recent outcomes, the newest submission first unless the request says otherwise.
 	ListJobs(ctx context.Context, in *JobServiceListJobsRequest, opts ...grpc.CallOption) (*JobServiceListJobsResponse, error)
 	// GetJob finds one job by its id.
 	GetJob(ctx context.Context, in *JobServiceGetJobRequest, opts ...grpc.CallOption) (*JobServiceGetJobResponse, error)
@@ -95,10 +95,10 @@ type JobService_WatchJobsClient = grpc.ServerStreamingClient[WatchJobsResponse]
 //
 // JobService shows the jobs that managers have now and the last ones that they had, over Connect, gRPC and gRPC-Web.
 //
-// The manager that is called asks all live managers of the mesh, and tells each job once. Nothing here is stored:
-// what a manager remembers is bounded, and goes with its process.
+// The manager or meter that is called asks all live managers of the mesh, and tells each job once. Nothing here is
+// stored: what a manager remembers is bounded, and goes with its process. A meter has no WatchJobs.
 type JobServiceServer interface {
-	// ListJobs lists live jobs and recent outcomes, the newest submission first.
+	// ListJobs lists live jobs and recent outcomes, the newest submission first unless the request says otherwise.
 	ListJobs(context.Context, *JobServiceListJobsRequest) (*JobServiceListJobsResponse, error)
 	// GetJob finds one job by its id.
 	GetJob(context.Context, *JobServiceGetJobRequest) (*JobServiceGetJobResponse, error)

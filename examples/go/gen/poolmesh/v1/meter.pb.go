@@ -880,7 +880,7 @@ func (x *GetJobStatsRequest) GetPool() string {
 
 type GetJobStatsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What all figures below are of: the time up to now, in milliseconds. History and lists of jobs say themselves.
+	// What all figures below are of: the time up to now, in milliseconds. A series says its own.
 	WindowMs uint32 `protobuf:"varint,1,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
 	// Jobs that ended in it, by outcome: "ok" for a result, else the reason of the error.
 	Outcomes map[string]uint64 `protobuf:"bytes,2,rep,name=outcomes,proto3" json:"outcomes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
@@ -888,17 +888,12 @@ type GetJobStatsResponse struct {
 	Wait  *TimeQuantiles `protobuf:"bytes,3,opt,name=wait,proto3" json:"wait,omitempty"`
 	Run   *TimeQuantiles `protobuf:"bytes,4,opt,name=run,proto3" json:"run,omitempty"`
 	Total *TimeQuantiles `protobuf:"bytes,5,opt,name=total,proto3" json:"total,omitempty"`
-	// As managers keep them, see PoolReport, in the same orders; none for callers who do not see everybody's jobs. Messages
-	// and codes of errors are for callers who may read the outcomes of others.
-	Failures []*JobSample `protobuf:"bytes,6,rep,name=failures,proto3" json:"failures,omitempty"`
-	Slowest  []*JobSample `protobuf:"bytes,7,rep,name=slowest,proto3" json:"slowest,omitempty"`
-	Recent   []*JobSample `protobuf:"bytes,8,rep,name=recent,proto3" json:"recent,omitempty"`
 	// The same quantiles, one point every step_ms, the newest last; each is of window_ms up to its instant.
-	StepMs        uint32      `protobuf:"varint,9,opt,name=step_ms,json=stepMs,proto3" json:"step_ms,omitempty"`
-	WaitSeries    *TimeSeries `protobuf:"bytes,10,opt,name=wait_series,json=waitSeries,proto3" json:"wait_series,omitempty"`
-	RunSeries     *TimeSeries `protobuf:"bytes,11,opt,name=run_series,json=runSeries,proto3" json:"run_series,omitempty"`
-	TotalSeries   *TimeSeries `protobuf:"bytes,12,opt,name=total_series,json=totalSeries,proto3" json:"total_series,omitempty"`
-	Freshness     *Freshness  `protobuf:"bytes,13,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	StepMs        uint32      `protobuf:"varint,6,opt,name=step_ms,json=stepMs,proto3" json:"step_ms,omitempty"`
+	WaitSeries    *TimeSeries `protobuf:"bytes,7,opt,name=wait_series,json=waitSeries,proto3" json:"wait_series,omitempty"`
+	RunSeries     *TimeSeries `protobuf:"bytes,8,opt,name=run_series,json=runSeries,proto3" json:"run_series,omitempty"`
+	TotalSeries   *TimeSeries `protobuf:"bytes,9,opt,name=total_series,json=totalSeries,proto3" json:"total_series,omitempty"`
+	Freshness     *Freshness  `protobuf:"bytes,10,opt,name=freshness,proto3" json:"freshness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -964,27 +959,6 @@ func (x *GetJobStatsResponse) GetRun() *TimeQuantiles {
 func (x *GetJobStatsResponse) GetTotal() *TimeQuantiles {
 	if x != nil {
 		return x.Total
-	}
-	return nil
-}
-
-func (x *GetJobStatsResponse) GetFailures() []*JobSample {
-	if x != nil {
-		return x.Failures
-	}
-	return nil
-}
-
-func (x *GetJobStatsResponse) GetSlowest() []*JobSample {
-	if x != nil {
-		return x.Slowest
-	}
-	return nil
-}
-
-func (x *GetJobStatsResponse) GetRecent() []*JobSample {
-	if x != nil {
-		return x.Recent
 	}
 	return nil
 }
@@ -1328,24 +1302,21 @@ const file_poolmesh_v1_meter_proto_rawDesc = "" +
 	"\x05slots\x18\x05 \x03(\rR\x05slots\x12\x16\n" +
 	"\x06parked\x18\x06 \x03(\rR\x06parked\"(\n" +
 	"\x12GetJobStatsRequest\x12\x12\n" +
-	"\x04pool\x18\x01 \x01(\tR\x04pool\"\xde\x05\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\"\xc8\x04\n" +
 	"\x13GetJobStatsResponse\x12\x1b\n" +
 	"\twindow_ms\x18\x01 \x01(\rR\bwindowMs\x12J\n" +
 	"\boutcomes\x18\x02 \x03(\v2..poolmesh.v1.GetJobStatsResponse.OutcomesEntryR\boutcomes\x12.\n" +
 	"\x04wait\x18\x03 \x01(\v2\x1a.poolmesh.v1.TimeQuantilesR\x04wait\x12,\n" +
 	"\x03run\x18\x04 \x01(\v2\x1a.poolmesh.v1.TimeQuantilesR\x03run\x120\n" +
-	"\x05total\x18\x05 \x01(\v2\x1a.poolmesh.v1.TimeQuantilesR\x05total\x122\n" +
-	"\bfailures\x18\x06 \x03(\v2\x16.poolmesh.v1.JobSampleR\bfailures\x120\n" +
-	"\aslowest\x18\a \x03(\v2\x16.poolmesh.v1.JobSampleR\aslowest\x12.\n" +
-	"\x06recent\x18\b \x03(\v2\x16.poolmesh.v1.JobSampleR\x06recent\x12\x17\n" +
-	"\astep_ms\x18\t \x01(\rR\x06stepMs\x128\n" +
-	"\vwait_series\x18\n" +
-	" \x01(\v2\x17.poolmesh.v1.TimeSeriesR\n" +
+	"\x05total\x18\x05 \x01(\v2\x1a.poolmesh.v1.TimeQuantilesR\x05total\x12\x17\n" +
+	"\astep_ms\x18\x06 \x01(\rR\x06stepMs\x128\n" +
+	"\vwait_series\x18\a \x01(\v2\x17.poolmesh.v1.TimeSeriesR\n" +
 	"waitSeries\x126\n" +
 	"\n" +
-	"run_series\x18\v \x01(\v2\x17.poolmesh.v1.TimeSeriesR\trunSeries\x12:\n" +
-	"\ftotal_series\x18\f \x01(\v2\x17.poolmesh.v1.TimeSeriesR\vtotalSeries\x124\n" +
-	"\tfreshness\x18\r \x01(\v2\x16.poolmesh.v1.FreshnessR\tfreshness\x1a;\n" +
+	"run_series\x18\b \x01(\v2\x17.poolmesh.v1.TimeSeriesR\trunSeries\x12:\n" +
+	"\ftotal_series\x18\t \x01(\v2\x17.poolmesh.v1.TimeSeriesR\vtotalSeries\x124\n" +
+	"\tfreshness\x18\n" +
+	" \x01(\v2\x16.poolmesh.v1.FreshnessR\tfreshness\x1a;\n" +
 	"\rOutcomesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"h\n" +
@@ -1424,8 +1395,7 @@ var file_poolmesh_v1_meter_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
 	(*PoolCapacity)(nil),          // 25: poolmesh.v1.PoolCapacity
 	(*WorkerView)(nil),            // 26: poolmesh.v1.WorkerView
-	(*JobSample)(nil),             // 27: poolmesh.v1.JobSample
-	(*Heartbeat)(nil),             // 28: poolmesh.v1.Heartbeat
+	(*Heartbeat)(nil),             // 27: poolmesh.v1.Heartbeat
 }
 var file_poolmesh_v1_meter_proto_depIdxs = []int32{
 	24, // 0: poolmesh.v1.Freshness.at:type_name -> google.protobuf.Timestamp
@@ -1449,34 +1419,31 @@ var file_poolmesh_v1_meter_proto_depIdxs = []int32{
 	15, // 18: poolmesh.v1.GetJobStatsResponse.wait:type_name -> poolmesh.v1.TimeQuantiles
 	15, // 19: poolmesh.v1.GetJobStatsResponse.run:type_name -> poolmesh.v1.TimeQuantiles
 	15, // 20: poolmesh.v1.GetJobStatsResponse.total:type_name -> poolmesh.v1.TimeQuantiles
-	27, // 21: poolmesh.v1.GetJobStatsResponse.failures:type_name -> poolmesh.v1.JobSample
-	27, // 22: poolmesh.v1.GetJobStatsResponse.slowest:type_name -> poolmesh.v1.JobSample
-	27, // 23: poolmesh.v1.GetJobStatsResponse.recent:type_name -> poolmesh.v1.JobSample
-	16, // 24: poolmesh.v1.GetJobStatsResponse.wait_series:type_name -> poolmesh.v1.TimeSeries
-	16, // 25: poolmesh.v1.GetJobStatsResponse.run_series:type_name -> poolmesh.v1.TimeSeries
-	16, // 26: poolmesh.v1.GetJobStatsResponse.total_series:type_name -> poolmesh.v1.TimeSeries
-	1,  // 27: poolmesh.v1.GetJobStatsResponse.freshness:type_name -> poolmesh.v1.Freshness
-	0,  // 28: poolmesh.v1.ControlWorkerRequest.op:type_name -> poolmesh.v1.WorkerOp
-	28, // 29: poolmesh.v1.ControlWorkerResponse.worker:type_name -> poolmesh.v1.Heartbeat
-	2,  // 30: poolmesh.v1.MeterService.GetCapacity:input_type -> poolmesh.v1.GetCapacityRequest
-	4,  // 31: poolmesh.v1.MeterService.WatchCapacity:input_type -> poolmesh.v1.WatchCapacityRequest
-	6,  // 32: poolmesh.v1.MeterService.ListWorkers:input_type -> poolmesh.v1.ListWorkersRequest
-	8,  // 33: poolmesh.v1.MeterService.WatchWorkers:input_type -> poolmesh.v1.WatchWorkersRequest
-	11, // 34: poolmesh.v1.MeterService.GetHistory:input_type -> poolmesh.v1.GetHistoryRequest
-	13, // 35: poolmesh.v1.MeterService.GetJobStats:input_type -> poolmesh.v1.GetJobStatsRequest
-	17, // 36: poolmesh.v1.MeterService.ControlWorker:input_type -> poolmesh.v1.ControlWorkerRequest
-	3,  // 37: poolmesh.v1.MeterService.GetCapacity:output_type -> poolmesh.v1.GetCapacityResponse
-	5,  // 38: poolmesh.v1.MeterService.WatchCapacity:output_type -> poolmesh.v1.WatchCapacityResponse
-	7,  // 39: poolmesh.v1.MeterService.ListWorkers:output_type -> poolmesh.v1.ListWorkersResponse
-	10, // 40: poolmesh.v1.MeterService.WatchWorkers:output_type -> poolmesh.v1.WatchWorkersResponse
-	12, // 41: poolmesh.v1.MeterService.GetHistory:output_type -> poolmesh.v1.GetHistoryResponse
-	14, // 42: poolmesh.v1.MeterService.GetJobStats:output_type -> poolmesh.v1.GetJobStatsResponse
-	18, // 43: poolmesh.v1.MeterService.ControlWorker:output_type -> poolmesh.v1.ControlWorkerResponse
-	37, // [37:44] is the sub-list for method output_type
-	30, // [30:37] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	16, // 21: poolmesh.v1.GetJobStatsResponse.wait_series:type_name -> poolmesh.v1.TimeSeries
+	16, // 22: poolmesh.v1.GetJobStatsResponse.run_series:type_name -> poolmesh.v1.TimeSeries
+	16, // 23: poolmesh.v1.GetJobStatsResponse.total_series:type_name -> poolmesh.v1.TimeSeries
+	1,  // 24: poolmesh.v1.GetJobStatsResponse.freshness:type_name -> poolmesh.v1.Freshness
+	0,  // 25: poolmesh.v1.ControlWorkerRequest.op:type_name -> poolmesh.v1.WorkerOp
+	27, // 26: poolmesh.v1.ControlWorkerResponse.worker:type_name -> poolmesh.v1.Heartbeat
+	2,  // 27: poolmesh.v1.MeterService.GetCapacity:input_type -> poolmesh.v1.GetCapacityRequest
+	4,  // 28: poolmesh.v1.MeterService.WatchCapacity:input_type -> poolmesh.v1.WatchCapacityRequest
+	6,  // 29: poolmesh.v1.MeterService.ListWorkers:input_type -> poolmesh.v1.ListWorkersRequest
+	8,  // 30: poolmesh.v1.MeterService.WatchWorkers:input_type -> poolmesh.v1.WatchWorkersRequest
+	11, // 31: poolmesh.v1.MeterService.GetHistory:input_type -> poolmesh.v1.GetHistoryRequest
+	13, // 32: poolmesh.v1.MeterService.GetJobStats:input_type -> poolmesh.v1.GetJobStatsRequest
+	17, // 33: poolmesh.v1.MeterService.ControlWorker:input_type -> poolmesh.v1.ControlWorkerRequest
+	3,  // 34: poolmesh.v1.MeterService.GetCapacity:output_type -> poolmesh.v1.GetCapacityResponse
+	5,  // 35: poolmesh.v1.MeterService.WatchCapacity:output_type -> poolmesh.v1.WatchCapacityResponse
+	7,  // 36: poolmesh.v1.MeterService.ListWorkers:output_type -> poolmesh.v1.ListWorkersResponse
+	10, // 37: poolmesh.v1.MeterService.WatchWorkers:output_type -> poolmesh.v1.WatchWorkersResponse
+	12, // 38: poolmesh.v1.MeterService.GetHistory:output_type -> poolmesh.v1.GetHistoryResponse
+	14, // 39: poolmesh.v1.MeterService.GetJobStats:output_type -> poolmesh.v1.GetJobStatsResponse
+	18, // 40: poolmesh.v1.MeterService.ControlWorker:output_type -> poolmesh.v1.ControlWorkerResponse
+	34, // [34:41] is the sub-list for method output_type
+	27, // [27:34] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_meter_proto_init() }

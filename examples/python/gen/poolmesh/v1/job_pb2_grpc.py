@@ -28,8 +28,8 @@ if _version_not_supported:
 class JobServiceStub:
     """JobService shows the jobs that managers have now and the last ones that they had, over Connect, gRPC and gRPC-Web.
 
-    The manager that is called asks all live managers of the mesh, and tells each job once. Nothing here is stored:
-    what a manager remembers is bounded, and goes with its process.
+    The manager or meter that is called asks all live managers of the mesh, and tells each job once. Nothing here is
+    stored: what a manager remembers is bounded, and goes with its process. A meter has no WatchJobs.
     """
 
     def __init__(self, channel):
@@ -58,12 +58,12 @@ class JobServiceStub:
 class JobServiceServicer:
     """JobService shows the jobs that managers have now and the last ones that they had, over Connect, gRPC and gRPC-Web.
 
-    The manager that is called asks all live managers of the mesh, and tells each job once. Nothing here is stored:
-    what a manager remembers is bounded, and goes with its process.
+    The manager or meter that is called asks all live managers of the mesh, and tells each job once. Nothing here is
+    stored: what a manager remembers is bounded, and goes with its process. A meter has no WatchJobs.
     """
 
     def ListJobs(self, request, context):
-        """ListJobs lists live jobs and recent outcomes, the newest submission first.
+        """ListJobs lists live jobs and recent outcomes, the newest submission first unless the request says otherwise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,8 +113,8 @@ def add_JobServiceServicer_to_server(servicer, server):
 class JobService:
     """JobService shows the jobs that managers have now and the last ones that they had, over Connect, gRPC and gRPC-Web.
 
-    The manager that is called asks all live managers of the mesh, and tells each job once. Nothing here is stored:
-    what a manager remembers is bounded, and goes with its process.
+    The manager or meter that is called asks all live managers of the mesh, and tells each job once. Nothing here is
+    stored: what a manager remembers is bounded, and goes with its process. A meter has no WatchJobs.
     """
 
     @staticmethod

@@ -12,32 +12,32 @@ import {
   type JobView,
   type WatchJobsResponse,
   WatchJobsResponseSchema,
-} from "../../../gen/poolmesh/v1/job_pb.js";
-import { callerOf, type Gate } from "../../../mesh/auth/gate.js";
-import { withErrorFor } from "../../../mesh/auth/shown.js";
-import type { EventBatch } from "../../../mesh/inspect/follow-jobs.js";
-import type { AllJobs, Viewer } from "../inspect/all-jobs.js";
+} from "../../gen/poolmesh/v1/job_pb.js";
+import { callerOf, type Gate } from "../auth/gate.js";
+import { withErrorFor } from "../auth/shown.js";
+import type { AllJobs, Viewer } from "./all-jobs.js";
+import type { EventBatch } from "./follow-jobs.js";
 
 /** What the routes speak for. */
 export interface JobRoutesParts {
-  readonly jobs: AllJobs;
+  /** @throws PoolError `bus_unavailable` */
+  readonly jobs: () => AllJobs;
   readonly gate: Gate;
 }
 
-/** Registers JobService. */
+type Methods = ServiceImpl<typeof JobService>;
+
+/** Registers JobService of a manager. */
 export function jobRoutes(router: ConnectRouter, { jobs, gate }: JobRoutesParts): void {
-  const service: ServiceImpl<typeof JobService> = {
-    async listJobs(request, context) {
-      const page = await jobs.list(request, viewerOf(context, request.filter?.pool ?? ""));
-      return { ...page, jobs: page.jobs.map((job) => told(job, context)) };
-    },
+  router.service(JobService, {
+    listJobs: lister(jobs),
     async getJob({ pool, jobId }, context) {
-      const job = await jobs.get(pool, jobId, { ...viewerOf(context, pool), payloads: true });
+      const job = await jobs().get(pool, jobId, { ...viewerOf(context, pool), payloads: true });
       return { job: told(withReadable(job, context, gate), context) };
     },
     async *watchJobs({ filter }, context) {
       const viewer = viewerOf(context, filter?.pool ?? "");
-      const batches = await jobs.watch(filter, viewer, context.signal);
+      const batches = await jobs().watch(filter, viewer, context.signal);
       yield toResponse({ events: [], dropped: 0, oneIn: 1 });
       for await (const { events, ...counts } of batches) {
         // The caller's rights may be fewer than they were when the stream began.
@@ -46,8 +46,24 @@ export function jobRoutes(router: ConnectRouter, { jobs, gate }: JobRoutesParts)
       }
       context.signal.throwIfAborted();
     },
+  });
+}
+
+/** Registers what a page asks for, over and over: lists, and one job without its payload. Nothing is followed, and nothing is read that the audit must tell. */
+export function jobPageRoutes(router: ConnectRouter, jobs: JobRoutesParts["jobs"]): void {
+  router.service(JobService, {
+    listJobs: lister(jobs),
+    async getJob({ pool, jobId }, context) {
+      return { job: told(await jobs().get(pool, jobId, viewerOf(context, pool)), context) };
+    },
+  });
+}
+
+function lister(jobs: JobRoutesParts["jobs"]): Methods["listJobs"] {
+  return async (request, context) => {
+    const page = await jobs().list(request, viewerOf(context, request.filter?.pool ?? ""));
+    return { ...page, jobs: page.jobs.map((job) => told(job, context)) };
   };
-  router.service(JobService, service);
 }
 
 /** What the caller may know of one job. */

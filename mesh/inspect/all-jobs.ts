@@ -1,26 +1,27 @@
 /**
- * The jobs of all live managers: what is asked of one is asked of all.
+ * The jobs of all live managers: what is asked of one manager or meter is asked of all.
  *
- * Decided here: this manager looks at its own jobs itself, so they are shown also when
- * nobody else answers; and a manager that serves named pools asks for those only.
+ * Decided here: a manager looks at its own jobs itself, so they are shown also when
+ * nobody else answers; and who serves named pools asks for those only.
  */
 import { create } from "@bufbuild/protobuf";
 import {
   type JobFilter,
   type JobQuery,
+  type JobQueryAnswer,
   JobQuerySchema,
   type JobServiceListJobsRequest,
   type JobServiceListJobsResponse,
   JobServiceListJobsResponseSchema,
   type JobView,
-} from "../../../gen/poolmesh/v1/job_pb.js";
-import { PoolError } from "../../../mesh/errors.js";
-import { JobsAsker, type JobsQuestion } from "../../../mesh/inspect/ask-jobs.js";
-import { type EventBatch, JobFeeds } from "../../../mesh/inspect/follow-jobs.js";
-import { chooseJob, mergePages, toPageSize } from "../../../mesh/job/job-views.js";
-import type { Bus } from "../../../mesh/link/bus.js";
-import { checkName } from "../../../mesh/wire/subjects.js";
-import type { Pools } from "../pools.js";
+} from "../../gen/poolmesh/v1/job_pb.js";
+import { PoolError } from "../errors.js";
+import { chooseJob, mergePages, toPageSize } from "../job/job-views.js";
+import type { Bus } from "../link/bus.js";
+import type { Inbox } from "../link/inbox.js";
+import { checkName, type Subjects } from "../wire/subjects.js";
+import { JobsAsker, type JobsQuestion } from "./ask-jobs.js";
+import { type EventBatch, JobFeeds } from "./follow-jobs.js";
 
 /** For whom jobs are shown. */
 export interface Viewer {
@@ -30,26 +31,39 @@ export interface Viewer {
   readonly payloads?: boolean;
 }
 
+/** Who asks, and what it knows. */
+export interface AllJobsParts {
+  readonly bus: Bus;
+  readonly inbox: Inbox;
+  readonly subjects: Subjects;
+  /** The pools that it serves; undefined for all. */
+  readonly served: readonly string[] | undefined;
+  /** Other managers that have told of a pool; of any pool for undefined. */
+  readonly managers: (pool: string | undefined) => readonly string[];
+  /** Of a manager: its id, and what it knows itself. */
+  readonly own?: {
+    readonly id: string;
+    readonly answer: (query: JobQuery, pool: string | undefined) => JobQueryAnswer;
+  };
+}
+
 export class AllJobs {
-  readonly #pools: Pools;
-  readonly #manager: string;
+  readonly #parts: AllJobsParts;
   readonly #asker: JobsAsker;
   readonly #feeds: JobFeeds;
 
-  /** @param manager this manager's id */
-  constructor(bus: Bus, pools: Pools, manager: string) {
-    this.#pools = pools;
-    this.#manager = manager;
-    this.#asker = new JobsAsker(bus, pools.inbox);
-    this.#feeds = new JobFeeds(bus, pools.subjects, pools.served);
+  constructor(parts: AllJobsParts) {
+    this.#parts = parts;
+    this.#asker = new JobsAsker(parts.bus, parts.inbox);
+    this.#feeds = new JobFeeds(parts.bus, parts.subjects, parts.served);
   }
 
-  /** One page. @throws PoolError `invalid_argument`, `not_found` for a pool that this manager does not serve */
+  /** One page. @throws PoolError `invalid_argument`, `not_found` for a pool that is not served here */
   async list(request: JobServiceListJobsRequest, { onlyClient }: Viewer): Promise<JobServiceListJobsResponse> {
-    const { filter, pageSize } = request;
+    const { filter, pageSize, order } = request;
     const query = { query: { case: "list", value: request }, onlyClient } as const;
     const { answers, silent } = await this.#ask(filter?.pool ?? "", create(JobQuerySchema, query));
-    const { jobs, next } = mergePages(answers, toPageSize(pageSize));
+    const { jobs, next } = mergePages(answers, toPageSize(pageSize), order);
     return create(JobServiceListJobsResponseSchema, { jobs, nextPageToken: next, silentManagers: [...silent] });
   }
 
@@ -84,21 +98,26 @@ export class AllJobs {
   }
 
   async #ask(pool: string, query: JobQuery): ReturnType<JobsAsker["ask"]> {
+    const { own } = this.#parts;
     const questions = this.#questions(pool);
-    const own = questions.map((question) => this.#pools.inspection.answers.answer(query, question.pool));
+    const answers = own === undefined ? [] : questions.map((question) => own.answer(query, question.pool));
     const others = questions.filter(({ managers }) => managers.length > 0);
-    if (others.length === 0) return { answers: own, silent: [] };
-    const { answers, silent } = await this.#asker.ask(others, { ...query, asker: this.#manager });
-    return { answers: [...own, ...answers], silent };
+    if (others.length === 0) return { answers, silent: [] };
+    const asked = await this.#asker.ask(others, { ...query, asker: own?.id ?? "" });
+    return { answers: [...answers, ...asked.answers], silent: asked.silent };
   }
 
   /** @throws PoolError `invalid_argument`, `not_found` */
-  #questions(pool: string): (JobsQuestion & { readonly pool: string | undefined; readonly managers: string[] })[] {
-    const { subjects, peers, served } = this.#pools;
-    if (pool !== "" && !this.#pools.serves(checkName("pool", pool))) {
-      throw new PoolError("not_found", "this manager does not serve that pool", { field: "pool" });
+  #questions(
+    pool: string,
+  ): (JobsQuestion & { readonly pool: string | undefined; readonly managers: readonly string[] })[] {
+    const { subjects, managers, served, own } = this.#parts;
+    if (pool !== "") checkName("pool", pool);
+    if (pool !== "" && served?.includes(pool) === false) {
+      const who = own === undefined ? "meter does not hear" : "manager does not serve";
+      throw new PoolError("not_found", `this ${who} that pool`, { field: "pool" });
     }
     const pools: readonly (string | undefined)[] = pool === "" ? (served ?? [undefined]) : [pool];
-    return pools.map((each) => ({ pool: each, subject: subjects.jobs(each), managers: peers.managers(each) }));
+    return pools.map((each) => ({ pool: each, subject: subjects.jobs(each), managers: managers(each) }));
   }
 }
