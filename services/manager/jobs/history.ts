@@ -109,7 +109,10 @@ export class JobHistory {
       kept.add(keyOf(entry));
       if (isFresh(entry, nowMs)) yield entry;
     }
-    for (const entry of this.newest()) if (isFresh(entry, nowMs) && !kept.has(keyOf(entry))) yield entry;
+    for (const entry of this.newest()) {
+      const isKept = totalOf(entry) >= this.#slowest.fromMs && kept.has(keyOf(entry));
+      if (!isKept && isFresh(entry, nowMs)) yield entry;
+    }
   }
 }
 
@@ -131,6 +134,11 @@ class Slowest {
   #fromMs = -1;
   /** When the first of them is too old. */
   #staleAtMs = Number.POSITIVE_INFINITY;
+
+  /** No job among them took less; -1 while there is room. */
+  get fromMs(): number {
+    return this.#fromMs;
+  }
 
   takes(totalMs: number, nowMs: number): boolean {
     return totalMs > this.#fromMs || nowMs >= this.#staleAtMs;

@@ -69,12 +69,18 @@ export function listSlowest(
   by: ShowingManager,
   limit: number,
 ): JobView[] {
-  const meant = [...sources].flatMap(({ pool, history }) =>
-    [...history.slowest(by.nowMs)]
-      .filter((entry) => isMeant(glimpseEnded(entry), rules))
-      .map((entry) => showEnded(entry, pool, by, false)),
-  );
-  return meant.sort((a, b) => b.totalMs - a.totalMs).slice(0, limit);
+  const first: JobView[] = [];
+  for (const { pool, history } of sources) {
+    for (const entry of history.slowest(by.nowMs)) {
+      const last = first.length === limit ? first.at(-1) : undefined;
+      if (last !== undefined && entry.endedAtMs - entry.submittedAtMs <= last.totalMs) continue;
+      if (!isMeant(glimpseEnded(entry), rules)) continue;
+      if (last !== undefined) first.pop();
+      first.push(showEnded(entry, pool, by, false));
+      first.sort((a, b) => b.totalMs - a.totalMs);
+    }
+  }
+  return first;
 }
 
 /** The jobs of one id. @param payloads whether the beginnings of payloads are shown */

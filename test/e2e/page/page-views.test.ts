@@ -128,6 +128,20 @@ describe("addresses", { skip }, () => {
 });
 
 describe("one pool", { skip }, () => {
+  test("when managers do not answer, the figures stay and it is said that jobs are missing", async (t) => {
+    const fleet = billing();
+    fleet.trouble.set("billing", { ended: 420, failed: 97 });
+    const { page, meter } = await open(t, fleet, "#/pool/billing");
+    const jobs = page.getByRole("region", { name: "Jobs" });
+    await jobs.getByRole("table", { name: "Recent" }).waitFor();
+    meter.silentManagers = ["manager-2"];
+    await jobs.getByText("No answer from manager-2: their jobs are missing.").waitFor();
+    meter.jobsFailure = "the broker refuses it";
+    await jobs.getByText("The jobs cannot be listed now: the broker refuses it").waitFor();
+    await jobs.getByText("97 of 420 failed: 23 %").waitFor();
+    assert.equal(await jobs.getByRole("table", { name: "Recent" }).count(), 0);
+  });
+
   test("its failures, their share and the times of its jobs are told, and agree with its head", async (t) => {
     const fleet = billing();
     fleet.trouble.set("billing", { ended: 420, failed: 97 });
@@ -158,10 +172,10 @@ describe("one pool", { skip }, () => {
 });
 
 describe("one job", { skip }, () => {
-  test("it has an address, its outcome and a line of time, and one that is not told of any more is said to be so", async (t) => {
+  test("it has an address, its outcome and a line of time, one that runs is shown too, and one that nobody knows is said to be so", async (t) => {
     const fleet = billing();
     fleet.trouble.set("billing", { ended: 420, failed: 97 });
-    const { page, complaints } = await open(t, fleet, "#/pool/billing");
+    const { page, complaints, meter } = await open(t, fleet, "#/pool/billing");
     const failures = page.getByRole("table", { name: "Last failures" });
     await failures.getByRole("row").filter({ hasText: "attempt 2" }).getByRole("rowheader").getByRole("link").click();
     const job = page.getByRole("region", { name: "Job", exact: true });
@@ -183,7 +197,14 @@ describe("one job", { skip }, () => {
     await page.evaluate(() => {
       location.hash = "#/pool/billing/job/nobody";
     });
-    await page.getByText("do not tell of job nobody any more").waitFor();
+    await page.getByText("Job nobody: no manager has a job with this id").waitFor();
+    await page.goto(`${meter.url}/#/pool/billing`);
+    const recent = page.getByRole("table", { name: "Recent" });
+    const running = recent.getByRole("row").filter({ hasText: "running" });
+    await running.getByRole("cell", { name: "–" }).waitFor();
+    await running.getByRole("rowheader").getByRole("link").click();
+    await job.getByText("180 ms running").waitFor();
+    await job.getByText("manager manager-1 · client shop · payload 112 bytes").waitFor();
     assert.deepEqual(complaints, []);
   });
 });

@@ -1,8 +1,11 @@
 /** A whole mesh runs with the sets of the table, and a worker's credential in the wrong hands gains nothing by them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { type Rights, rightsOf } from "../../../cli/rights/table.js";
 import { Client } from "../../../client/client.js";
+import { JobService } from "../../../gen/poolmesh/v1/job_pb.js";
 import { ManagerService } from "../../../services/manager/service.js";
 import { Meter } from "../../../services/meter/meter.js";
 import type { Job } from "../../../services/worker/worker.js";
@@ -126,6 +129,14 @@ for (const kind of ["users", "JWT"] as const) {
     }
     assert.equal(sums, 300);
     await meterSees(meter, 4);
+
+    const shown = createClient(JobService, createConnectTransport({ baseUrl: meter.url, httpVersion: "1.1" }));
+    const listed = await shown.listJobs({ filter: { pool: "adder" }, pageSize: 5 });
+    assert.deepEqual(
+      [listed.jobs.length, listed.silentManagers],
+      [5, []],
+      "the meter asks managers with its own right",
+    );
 
     const canceled = client.submit('"hold"', { id: "held" }).catch((error: { reason: string }) => error.reason);
     await eventually(() => isBusy(meter));

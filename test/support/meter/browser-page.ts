@@ -61,6 +61,8 @@ export class WatchedPage {
     this.#meterUrl = meterUrl;
     page.on("pageerror", (error) => this.complaints.push(error.message));
     page.on("console", (message) => {
+      // The browser writes down that a job was not found.
+      if (message.location().url.endsWith("/poolmesh.v1.JobService/GetJob")) return;
       if (!message.text().includes("net::ERR_")) this.complaints.push(message.text());
     });
     page.on("dialog", (dialog) => {

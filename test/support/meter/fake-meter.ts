@@ -36,6 +36,9 @@ export interface FakeMeterOptions {
 export class FakeMeter {
   /** Set to make the meter say that it is cut off from the broker. */
   staleAgeMs: number | undefined;
+  /** Managers that do not answer when jobs are asked for, and why nobody does; "" when they do. */
+  silentManagers: readonly string[] = [];
+  jobsFailure = "";
   /** Set false to freeze the fleet. */
   running = true;
   readonly #listeners = new Set<(changed: WorkerView[]) => void>();
@@ -88,7 +91,10 @@ export class FakeMeter {
     const meter = this;
     this.options.lane?.serve(router, (context) => this.#requireToken(context));
     router.service(JobService, {
-      listJobs: (request) => ({ jobs: fakeJobs(fleet, request) }),
+      listJobs: (request) => {
+        if (this.jobsFailure !== "") throw new ConnectError(this.jobsFailure, Code.Internal);
+        return { jobs: fakeJobs(fleet, request), silentManagers: [...this.silentManagers] };
+      },
       getJob: ({ pool, jobId }) => ({ job: findJob(fleet, pool, jobId) }),
     });
     router.service(MeterService, {

@@ -17,7 +17,7 @@ const FAILURES = 5;
 const SLOWEST = 5;
 const RECENT = 8;
 /** So many failed ones are looked at: cancels are left out, since their callers wished them. */
-const LOOKED_AT = 40;
+const LOOKED_AT = 20;
 const OPTIONS = { timeoutMs: ASK_TIMEOUT_MS };
 
 /** The lists of a pool. */
