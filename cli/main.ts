@@ -6,6 +6,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { keepMemoryOutOfCoreFiles } from "../mesh/process/files/core-files.js";
+import { flushTelemetry } from "../mesh/trace/flush.js";
 import { hasGone, hasNpmVariables, isOrphan, launchersOf, processTable } from "./launcher.js";
 import { Output } from "./output/output.js";
 import { runProgram } from "./program.js";
@@ -39,6 +40,7 @@ process.stdout.on("error", onOutputError);
 process.stderr.on("error", onOutputError);
 await runProgram(shell);
 await shell.stdout.flush();
+await flushTelemetry();
 process.exit(shell.exitCode);
 
 function onSignal(listener: SignalListener): () => void {

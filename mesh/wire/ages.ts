@@ -33,8 +33,6 @@ interface Sender {
 
 export class Ages {
   readonly #senders = new LRUCache<string, Sender>({ max: MAX_SENDERS });
-  /** Whether the last message was the first of its sender: nothing tells how old it is. */
-  wasFirst = false;
 
   /** Whether a message of this sender was measured. */
   knows(sender: string): boolean {
@@ -42,20 +40,19 @@ export class Ages {
   }
 
   /**
-   * The age of a message, in milliseconds; 0 for the first of a sender.
+   * The age of a message, in milliseconds; undefined for the first of a sender: nothing tells how old it is.
    *
    * @param sender what names it, such as the prefix of its inbox
    * @param sentMs the sender's monotonic clock when it was sent
    * @param nowMs the receiver's monotonic clock
    */
-  of(sender: string, sentMs: number, nowMs: number): number {
+  of(sender: string, sentMs: number, nowMs: number): number | undefined {
     const differenceMs = nowMs - sentMs;
     const known = this.#senders.get(sender);
-    this.wasFirst = known === undefined;
     if (known === undefined) {
       const slower = { slowerFromMs: Number.POSITIVE_INFINITY, slowerLeastMs: Number.POSITIVE_INFINITY };
       this.#senders.set(sender, { leastMs: differenceMs, leastAtMs: nowMs, ...slower });
-      return 0;
+      return undefined;
     }
     const allowedMs = known.leastMs + (nowMs - known.leastAtMs) * DRIFT;
     if (differenceMs <= allowedMs) return this.#newLeast(known, differenceMs, nowMs);

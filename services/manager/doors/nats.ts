@@ -86,12 +86,13 @@ function respond(parts: NatsDoor, heard: Heard, take: (said: JobHeaders, listene
   const answer = new SubmissionReplies(parts, reply ?? "");
   try {
     const said = decodeJobHeaders(headers);
+    const { ages, newcomers } = parts;
+    const isMeasured = said.clockMs === undefined || !reply || newcomers === undefined;
+    const isFirst = !isMeasured && !ages.knows(senderOf(reply));
     const ageMs = ageOf(parts, said, reply);
     // Its client has waited for a manager's word as long as it does, and has gone to another manager.
     if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) return;
-    const { ages, newcomers } = parts;
-    const isMeasured = said.clockMs === undefined || !reply || newcomers === undefined;
-    if (!isMeasured && (ages.wasFirst || newcomers.has(reply))) {
+    if (!isMeasured && (isFirst || newcomers.has(reply))) {
       const settled = { ...parts, newcomers: undefined };
       const { jobId: job = "", nonce = "", attempt = 1 } = said;
       const again = (refusal?: PoolError): void =>
@@ -126,7 +127,7 @@ function raise(error: PoolError): never {
 export function ageOf({ ages, bus, cameAtMs }: NatsDoor, { clockMs }: JobHeaders, reply: string | undefined): number {
   const nowMs = bus.runtime.now();
   const heldMs = Math.floor(nowMs - cameAtMs);
-  return clockMs === undefined || !reply ? heldMs : Math.max(heldMs, ages.of(senderOf(reply), clockMs, nowMs));
+  return clockMs === undefined || !reply ? heldMs : Math.max(heldMs, ages.of(senderOf(reply), clockMs, nowMs) ?? 0);
 }
 
 /**

@@ -109,8 +109,8 @@ export class CoreLane {
     const sender = senderOf(reply);
     if (sender !== this.#lastSender) this.#remember(sender);
     const ageMs = this.#parts.ages.of(sender, clockMs, nowMs);
-    this.#isMeasured = !this.#parts.ages.wasFirst;
-    return ageMs;
+    this.#isMeasured = ageMs !== undefined;
+    return ageMs ?? 0;
   }
 
   #remember(sender: string): void {

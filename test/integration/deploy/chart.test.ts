@@ -46,6 +46,19 @@ test("without a certificate and a policy nothing is rendered, unless it is to be
   assert.deepEqual([refused.stdout, half.stdout], ["", ""]);
 });
 
+test("meters show the durable lane where managers run it, and only there", { skip }, async (t) => {
+  for (const durable of [true, false]) {
+    const { pods } = await render(t, "-f", `${CHART}/ci/insecure.yaml`, "--set", `manager.durable=${durable}`);
+    const shown = pods.flatMap(({ spec }) => {
+      const [container] = spec.containers;
+      const variable = container?.env.find(({ name }) => name === "POOLMESH_DURABLE");
+      return container?.args[0] === "worker" ? [] : [`${container?.args[0]} ${variable?.value}`];
+    });
+    const value = durable ? "true" : undefined;
+    assert.deepEqual(shown.sort(), [`manager ${value}`, `meter ${value}`]);
+  }
+});
+
 test("a value that the chart does not have is refused, and so is a worker without an image", { skip }, async (t) => {
   const mistyped = await helm(t, "--set", "insecure=true,manger.replicas=3");
   assert.match(mistyped.stderr, /additional properties 'manger' not allowed/);

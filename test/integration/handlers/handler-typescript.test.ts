@@ -74,6 +74,8 @@ for (const isolation of ["thread", "process"] as const) {
       for (const [name, text, place] of [
         ["bad.mjs", "export const run = () =>\n  1 2;", /bad\.mjs:2\)$/],
         ["imports.mjs", 'import "./broken.mjs";\nexport const run = () => 1;', /broken\.mjs:3\)$/],
+        ["later.mjs", 'await import("./broken.mjs");\nexport const run = () => 1;', /broken\.mjs:3\)$/],
+        ["deep.mjs", "const x = await import(`./later.mjs`);\nexport const run = () => x;", /broken\.mjs:3\)$/],
         ["bad.cjs", "exports.run = () =>\n  1 2;", /bad\.cjs:2\)$/],
       ] as const) {
         const started = startWorker(t, broker, { ...options, handlerFile: folder.write(name, text) });

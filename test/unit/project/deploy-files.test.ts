@@ -38,6 +38,12 @@ test("the programs of the compose files take their arguments and environment, in
   for (const name of ["manager", "meter"]) assert.equal(secure[name]?.environment.POOLMESH_INSECURE, "false");
 });
 
+test("where managers of the compose file run the durable lane, meters show it", () => {
+  const { manager, meter } = readCompose("deploy/compose/compose.yaml");
+  assert.equal(manager?.environment?.POOLMESH_DURABLE, "true");
+  assert.equal(meter?.environment?.POOLMESH_DURABLE, "true");
+});
+
 test("a process has more time to stop than its grace", () => {
   for (const [name, { environment, stop_grace_period }] of Object.entries(readCompose("deploy/compose/compose.yaml"))) {
     const graceMs = Number(environment?.POOLMESH_GRACE_MS ?? 0);

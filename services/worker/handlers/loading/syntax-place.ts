@@ -2,7 +2,8 @@
  * Where a syntax error of an ES module is. Node's own error does not say: `import()` rejects with a message alone, and
  * the place is printed only for an error that nobody catches.
  *
- * So a process of its own compiles the file and what it imports by a relative path, runs none of it, and dies of the error.
+ * So a process of its own compiles the file and what it imports by a relative path, by `import()` too where its argument is a
+ * plain string. It runs none of it, and dies of the error.
  */
 import { execFile } from "node:child_process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -23,13 +24,16 @@ const seen = new Set(open);
 while (open.length > 0) {
   const url = open.shift();
   let names = [];
+  let source = "";
   try {
-    const compiled = new SourceTextModule(readFileSync(new URL(url), "utf8"), { identifier: url });
+    source = readFileSync(new URL(url), "utf8");
+    const compiled = new SourceTextModule(source, { identifier: url });
     names = compiled.moduleRequests?.map(({ specifier }) => specifier) ?? compiled.dependencySpecifiers;
   } catch (error) {
     if (error?.message === wanted) throw error;
   }
-  for (const name of names) {
+  const later = Array.from(source.matchAll(/\\bimport\\s*\\(\\s*(["'\`])([^"'\`$]+)\\1/g), (found) => found[2]);
+  for (const name of [...names, ...later]) {
     const next = /^(\\.|file:|\\/)/.test(name) ? new URL(name, url).href : "";
     if (!/\\.m?js$/.test(next) || seen.has(next) || seen.size >= ${MOST_FILES}) continue;
     seen.add(next);
