@@ -13,7 +13,7 @@ export { createMeterClient, DEFAULT_METER_URL, type MeterAddress } from "./brows
 export { type CapacityView, type WatchCapacityOptions, watchCapacity } from "./browser/watch-capacity.js";
 export type { Watched, WatchOptions } from "./browser/watch-stream.js";
 export { type WorkersView, watchWorkers } from "./browser/watch-workers.js";
-export { type Heartbeat, WorkerState } from "./gen/poolmesh/v1/heartbeat_pb.js";
-export type { GetHistoryResponse } from "./gen/poolmesh/v1/meter_pb.js";
+export { type Heartbeat, type Isolation, WorkerState } from "./gen/poolmesh/v1/heartbeat_pb.js";
+export type { Freshness, GetHistoryResponse, MeterService, WorkerKey } from "./gen/poolmesh/v1/meter_pb.js";
 export type { PoolCapacity, StateCounts, WorkerView } from "./gen/poolmesh/v1/view_pb.js";
 export { PoolError, type Reason } from "./mesh/errors.js";

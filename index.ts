@@ -17,18 +17,22 @@ export { Client, type ClientOptions } from "./client/client.js";
 export type { ClientEventMap, ClientEvents } from "./client/client-events.js";
 /** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
 export type { Enqueued, EnqueueManyOptions } from "./client/durable/client-lane.js";
-export type { CronChange, CronOptions, Crons } from "./client/durable/crons.js";
+export type { CronChange, CronJobOptions, CronOptions, Crons } from "./client/durable/crons.js";
 export type { DeadFilter, DeadLetter, DeadLetters } from "./client/durable/dead-letters.js";
 export type { EnqueueOptions } from "./client/durable/enqueue-options.js";
 /** For operators: how a lane stands, and its dead letters. */
 export type { JobLookup } from "./client/durable/job-reads.js";
 export type { Limits } from "./client/durable/limits/limits.js";
 export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.js";
+export type { WaitOptions } from "./client/durable/outcome-wait.js";
 export type { Receipt } from "./client/durable/receipt.js";
 export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";
+/** One connection to the broker, to share between the parts of a program. */
+export type { AccessOptions } from "./mesh/auth/gate.js";
 export type { Then } from "./mesh/durable/after/then.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
-export type { Cron } from "./mesh/durable/later/cron.js";
+export type { Backoff, DurableJob } from "./mesh/durable/job.js";
+export type { Cron, CronTime, Overlap } from "./mesh/durable/later/cron.js";
 export type { Limit } from "./mesh/durable/limits/limit.js";
 export type { LanePause } from "./mesh/durable/pause/lane-pause.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
@@ -40,8 +44,10 @@ export {
   type Reason,
   type SchemaIssue,
 } from "./mesh/errors.js";
+export type { EdgeOptions } from "./mesh/http/edge-options.js";
+export type { TlsOptions } from "./mesh/http/tls/tls-files.js";
 /** How payloads become values: JSON is the default. */
-export { bytes, type Codec, json, protobuf, text } from "./mesh/job/codec.js";
+export { bytes, type Codec, type CodecName, json, protobuf, text } from "./mesh/job/codec.js";
 /** What a caller hands in and what it hears; the same for Manager and Client. */
 export {
   type IndexedOutcome,
@@ -53,6 +59,7 @@ export {
   type SubmitOptions,
   type Submitter,
 } from "./mesh/job/job.js";
+export type { Middleware } from "./mesh/job/middleware.js";
 /** Typed pools: one definition with the schemas of payload and result, for callers and workers. */
 export {
   definePool,
@@ -62,30 +69,37 @@ export {
   type ReturnedOf,
   type ValueOf,
 } from "./mesh/job/pool-definition.js";
-export type { Schema } from "./mesh/job/schema.js";
+export type { Schema, SchemaInput, SchemaOutput } from "./mesh/job/schema.js";
 export { type TypedOutcome, TypedPool, TypedResult, type TypedSubmitOptions } from "./mesh/job/typed-pool.js";
-/** One connection to the broker, to share between the parts of a program. */
-export { Bus, type BusOptions } from "./mesh/link/bus.js";
+export { Bus, type BusEvent, type BusOptions } from "./mesh/link/bus.js";
+export type { PublishOptions } from "./mesh/link/handover.js";
 /** What Client, Manager and Worker are all told. */
 export type { PartOptions, PoolOption } from "./mesh/link/part-options.js";
 /** Payloads over the broker's limit, for Client and Worker. */
 export type { LargePayloadOptions } from "./mesh/objects/large-payloads.js";
+export type { Subscription } from "./mesh/link/subscription.js";
 /** What has a life: start(), stop(), closed. */
 export { Lifecycle, type LifecycleState } from "./mesh/process/lifecycle.js";
+export type { PoolMember } from "./mesh/process/member.js";
+export type { IsolationName, Listen } from "./mesh/process/options.js";
+export type { TypedEvents } from "./mesh/process/part-events.js";
 /** What pools, workers and jobs may be called. */
-export { checkName, isName, MAX_NAME_LENGTH } from "./mesh/wire/subjects.js";
+export { checkName, isName, MAX_NAME_LENGTH, type NameKind } from "./mesh/wire/subjects.js";
 /** Dispatches the jobs of one pool from within a program, without a service in between. */
-export { Manager, type ManagerHooks, type ManagerOptions } from "./services/manager/manager.js";
+export { type EngineOptions, Manager, type ManagerHooks, type ManagerOptions } from "./services/manager/manager.js";
 /** Runs the jobs of one pool: a function, a handler file in threads or processes, or a command. */
 export {
+  type CodecPair,
   type Handler,
   type HandlerContext,
   type HandlerOf,
   type Job,
   type JobMiddleware,
+  type JobName,
   type JobOf,
   Worker,
   type WorkerEventMap,
   type WorkerEvents,
+  type WorkerName,
   type WorkerOptions,
 } from "./services/worker/worker.js";

@@ -6,6 +6,8 @@
  * @module poolmesh/testing
  * @category API
  */
+export type { CodecChoice } from "./services/worker/handlers/handler-exports.js";
+export type { FailedJob } from "./services/worker/handlers/job-report.js";
 export {
   type HandlerExports,
   type TestedHandler,

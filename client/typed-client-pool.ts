@@ -55,6 +55,7 @@ export type TypedEnqueued<D extends PoolDefinition> =
 export class TypedClientPool<D extends PoolDefinition> extends TypedPool<D> {
   readonly #lane: () => ClientLane;
 
+  /** @internal */
   constructor(definition: D, port: TypedPoolPort, lane: () => ClientLane) {
     super(definition, port);
     this.#lane = lane;

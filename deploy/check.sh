@@ -62,7 +62,7 @@ check_dashboard() {
 
 check_helm() {
   step "Helm chart"
-  build helm install helm.sh/helm/v3/cmd/helm@v3.22.0 || { skip "helm: no helm and no Go"; return 0; }
+  bash scripts/ensure-helm.sh || { skip "helm: no helm and no Go"; return 0; }
   node --import tsx --test --test-reporter=spec test/integration/deploy/chart.test.ts
   checker || { skip "helm: types of Kubernetes need Go"; return 0; }
   for values in deploy/helm/poolmesh/ci/*.yaml; do

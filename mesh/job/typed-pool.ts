@@ -50,6 +50,7 @@ export class TypedPool<D extends PoolDefinition> {
   readonly definition: D;
   readonly #port: TypedPoolPort;
 
+  /** @internal */
   constructor(definition: D, port: TypedPoolPort) {
     this.definition = definition;
     this.#port = port;

@@ -55,9 +55,12 @@ export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "handover" | "
 
 /** One connection, shared by every part of a process. */
 export class Bus {
+  /** @internal */
   readonly nc: Connection;
+  /** @internal */
   readonly runtime: Runtime;
   readonly inboxPrefix: string;
+  /** @internal */
   readonly droppedReplies: DroppedReplies;
   readonly #id: string;
   readonly #log: Logger;
@@ -98,6 +101,7 @@ export class Bus {
   }
 
   /**
+   * @internal
    * @param nc an open connection; the bus closes it
    * @param runtime of the process that owns it
    */

@@ -24,9 +24,9 @@ import type { WorkerEvents, WorkerName } from "./worker-events.js";
 import { checkSlots, connectingOptions, settle, type WorkerOptions, type WorkerSettings } from "./worker-options.js";
 
 export type { JobMiddleware } from "./handlers/around/job-middleware.js";
-export type { Handler, HandlerOf, Job, JobOf } from "./handlers/handler.js";
+export type { CodecPair, Handler, HandlerOf, Job, JobOf } from "./handlers/handler.js";
 export type { HandlerContext } from "./handlers/handler-life.js";
-export type { WorkerEventMap, WorkerEvents } from "./worker-events.js";
+export type { JobName, WorkerEventMap, WorkerEvents, WorkerName } from "./worker-events.js";
 export type { WorkerOptions } from "./worker-options.js";
 
 /** How long aborted handlers may clean up at the end of the grace, in milliseconds. */
