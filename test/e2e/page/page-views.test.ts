@@ -227,6 +227,10 @@ describe("one worker", { skip }, () => {
     }
     await page.locator("[data-tone=amber]").filter({ hasText: "1 min 33 s ahead of the meter's" }).waitFor();
     await page.locator("[data-tone=amber]").filter({ hasText: "0.1.0: more than a minor version behind" }).waitFor();
+    assert.equal(
+      await main.getByRole("link", { name: "job-1", exact: true }).getAttribute("href"),
+      "#/pool/billing/job/job-1",
+    );
     await page.getByRole("link", { name: "← billing" }).click();
     await page.getByRole("row").filter({ hasText: "billing-1" }).getByText("old", { exact: true }).waitFor();
     assert.equal(

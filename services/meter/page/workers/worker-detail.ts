@@ -7,7 +7,7 @@ import { plainText } from "../../../../mesh/plain-text.js";
 import { type ControlAsk, verbsFor } from "../control/control-verbs.js";
 import { byId, element, glyph, setText } from "../element.js";
 import type { PageState } from "../page-state.js";
-import { poolHash } from "../route.js";
+import { jobHash, poolHash } from "../route.js";
 import { SlotStrip } from "./slot-strip.js";
 import { clockText, farVersions, oldText } from "./worker-words.js";
 
@@ -144,14 +144,28 @@ class WorkerPanel {
   }
 
   #updateLists({ seen }: WorkerRow): void {
-    const { labels = {}, runningJobs = [], runningTruncated = false } = seen.view.heartbeat ?? {};
+    const { pool = "", labels = {}, runningJobs = [], runningTruncated = false } = seen.view.heartbeat ?? {};
     const named = Object.entries(labels).map(([key, value]) =>
       element("li", "label", element("span", "label-key", plainText(key, 64)), ` ${plainText(value, 64)}`),
     );
     this.#labels.replaceChildren(...(named.length === 0 ? [element("li", "samples-none", "It has none.")] : named));
-    this.#running.replaceChildren(...runningJobs.map((id) => element("li", "", plainText(id, 64))));
+    this.#drawRunning(pool, runningJobs);
     const more = runningTruncated ? "… and more, which its heartbeat does not name." : "";
     setText(this.#runningNote, runningJobs.length === 0 ? "It runs none." : more);
+  }
+
+  /** A link that has the focus keeps it for as long as the worker runs the same jobs. */
+  #drawRunning(pool: string, jobs: readonly string[]): void {
+    const key = [pool, ...jobs].join(" ");
+    if (this.#running.dataset.jobs === key) return;
+    this.#running.dataset.jobs = key;
+    this.#running.replaceChildren(
+      ...jobs.map((id) => {
+        const link = element("a", "", plainText(id, 64));
+        link.href = jobHash(pool, id);
+        return element("li", "", link);
+      }),
+    );
   }
 
   #updateActions(row: WorkerRow, control: boolean): void {
