@@ -46,8 +46,8 @@ export interface RightLine {
   readonly pool: PoolSource;
   /** The right that is needed when the job is somebody else's; an answer leaves out what it does not cover. */
   readonly ofOthers?: "cancel" | "read" | "jobs";
-  /** The answer is of workers, or of figures, and names jobs without their callers: who has not that right gets no names of jobs. */
-  readonly jobsIn?: "workers" | "figures";
+  /** The answer is of workers, and names jobs without their callers: who has not that right gets no names of jobs. */
+  readonly jobsIn?: "workers";
   /** Each message of a stream is checked when its job starts, so that a refusal is that job's outcome. */
   readonly perJob?: true;
 }
@@ -97,7 +97,7 @@ export const RPC_RIGHTS: Readonly<Record<string, RightLine>> = {
   [`${METER}/ListWorkers`]: { right: "view", pool: "pool", ofOthers: "jobs", jobsIn: "workers" },
   [`${METER}/WatchWorkers`]: { right: "view", pool: "pool", ofOthers: "jobs", jobsIn: "workers" },
   [`${METER}/GetHistory`]: { right: "view", pool: "pool" },
-  [`${METER}/GetJobStats`]: { right: "view", pool: "pool", ofOthers: "jobs", jobsIn: "figures" },
+  [`${METER}/GetJobStats`]: { right: "view", pool: "pool" },
   [`${METER}/ControlWorker`]: { right: "control", pool: "pool" },
   "/solpipe.WorkerStatus/OnStatus": { right: "view", pool: "header" },
   "/relay.Capacity/OnStatus": { right: "view", pool: "header" },
