@@ -75,9 +75,9 @@ export { Bus, type BusEvent, type BusOptions } from "./mesh/link/bus.js";
 export type { PublishOptions } from "./mesh/link/handover.js";
 /** What Client, Manager and Worker are all told. */
 export type { PartOptions, PoolOption } from "./mesh/link/part-options.js";
+export type { Subscription } from "./mesh/link/subscription.js";
 /** Payloads over the broker's limit, for Client and Worker. */
 export type { LargePayloadOptions } from "./mesh/objects/large-payloads.js";
-export type { Subscription } from "./mesh/link/subscription.js";
 /** What has a life: start(), stop(), closed. */
 export { Lifecycle, type LifecycleState } from "./mesh/process/lifecycle.js";
 export type { PoolMember } from "./mesh/process/member.js";
