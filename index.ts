@@ -27,7 +27,7 @@ export { DurableLane, type DurableLaneOptions } from "./client/durable/operator.
 export type { WaitOptions } from "./client/durable/outcome-wait.js";
 export type { Receipt } from "./client/durable/receipt.js";
 export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";
-/** One connection to the broker, to share between the parts of a program. */
+/** Who may do what at a server, such as the one for a worker's metrics. */
 export type { AccessOptions } from "./mesh/auth/gate.js";
 export type { Then } from "./mesh/durable/after/then.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
@@ -71,6 +71,7 @@ export {
 } from "./mesh/job/pool-definition.js";
 export type { Schema, SchemaInput, SchemaOutput } from "./mesh/job/schema.js";
 export { type TypedOutcome, TypedPool, TypedResult, type TypedSubmitOptions } from "./mesh/job/typed-pool.js";
+/** One connection to the broker, to share between the parts of a program. */
 export { Bus, type BusEvent, type BusOptions } from "./mesh/link/bus.js";
 export type { PublishOptions } from "./mesh/link/handover.js";
 /** What Client, Manager and Worker are all told. */
