@@ -4,10 +4,10 @@
  * Used by whoever enqueues and by whoever runs it, so both know the same bounds.
  */
 import type { MsgHdrs } from "nats";
-import { PoolError, toPoolError } from "../errors.js";
+import { PoolError } from "../errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../job/job.js";
 import { checkClient, checkTraceHeader, decodeJobHeaders, HEADER, HEADER_RESERVE_BYTES } from "../wire/headers.js";
-import { isAnswerable, isName } from "../wire/subjects.js";
+import { isAnswerable } from "../wire/subjects.js";
 import { eachHeader, type HeaderReader, wireHeaders } from "../wire/wire-headers.js";
 import { decodeThen, encodeThen, type ThenStep, thenBytes } from "./after/then.js";
 import { checkConcurrencyKey } from "./limits/concurrency-key.js";

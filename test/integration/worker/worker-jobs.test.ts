@@ -134,7 +134,6 @@ describe("worker jobs", () => {
         throw new PermanentError("never");
       },
       thenable: () => ({
-        // biome-ignore lint/suspicious/noThenProperty: a handler may return such a thing
         then: (_: unknown, reject: (e: Error) => void) => {
           reject(new Error("first"));
           throw new Error("after settling");

@@ -58,7 +58,6 @@ test("codec - json names what it cannot hold, where it is and what to do instead
     [new ReadableStream(), /a ReadableStream .*codec "bytes"/],
     [[new Error("no")], /an Error at \[0\] has no JSON form: throw it/],
     [{ late: Promise.resolve(1) }, /a Promise at \.late has no JSON form: await it/],
-    // biome-ignore lint/suspicious/noThenProperty: what looks like a promise is meant
     [{ a: { then: () => 1 } }, /a promise at \.a/],
     [(function* () {})(), /Generator has no JSON form/],
     [(async function* () {})(), /AsyncGenerator has no JSON form/],
