@@ -6,11 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { untilTrue } from "../harness/processes/wait.js";
 
-/** Starts it on a free loopback port, without persistence. */
-export async function start(binary: string): Promise<{ readonly port: number; readonly pid: number }> {
+/** Starts it on a free loopback port. @param synced each write is on the disk before it is acknowledged; else no persistence */
+export async function start(binary: string, synced: boolean): Promise<{ readonly port: number; readonly pid: number }> {
   const folder = mkdtempSync(join(tmpdir(), "poolmesh-bench-redis-"));
   const port = await freePort();
-  const settings = { port, bind: "127.0.0.1", save: "", appendonly: "no", dir: folder };
+  const persistence = synced ? { appendonly: "yes", appendfsync: "always" } : { appendonly: "no" };
+  const settings = { port, bind: "127.0.0.1", save: "", ...persistence, dir: folder };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn(binary, args, { stdio: "ignore" });
   process.once("exit", () => {

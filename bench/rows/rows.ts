@@ -4,6 +4,7 @@ import { computing } from "./computing.js";
 import { cost } from "./cost.js";
 import { death } from "./death.js";
 import { doors } from "./doors.js";
+import { durable } from "./durable.js";
 import { freshness } from "./freshness.js";
 import { latency } from "./latency.js";
 import { many } from "./many.js";
@@ -13,5 +14,5 @@ import { wakes } from "./wakes.js";
 
 export const ROWS: readonly Row[] = [
   ...[throughput, latency, waiting, doors, freshness],
-  ...[death, cost, computing, many, wakes],
+  ...[death, cost, computing, many, wakes, durable],
 ];

@@ -15,12 +15,17 @@ export interface FleetSpec {
   readonly name: string;
   /** A file of arms/. */
   readonly arm: string;
-  readonly over: "nats" | "redis" | "none";
+  /** "jetstream" is a broker that stores. */
+  readonly over: "nats" | "jetstream" | "redis" | "none";
   readonly workers: number;
   readonly slots: number;
   readonly work: Work;
   /** Managers as services, each a process; default none: the caller has one of its own, or needs none. */
   readonly managers?: number;
+  /** Managers have the durable lane; default false. */
+  readonly durable?: boolean;
+  /** The queue has each job on the disk before it acknowledges it; default false. */
+  readonly synced?: boolean;
   /** Broker nodes; default 1. */
   readonly nodes?: number;
 }
@@ -50,20 +55,24 @@ export class Fleet {
   readonly #managers: Agent<ManagerAgent>[];
 
   static async start(servers: Servers, spec: FleetSpec): Promise<Fleet> {
-    const redis = spec.over === "redis" ? await servers.redis() : undefined;
+    const { synced = false, durable = false } = spec;
+    const redis = spec.over === "redis" ? await servers.redis(synced) : undefined;
+    const stored = spec.over === "jetstream" ? await servers.jetStream(synced) : undefined;
     const nats = spec.over === "nats" ? await servers.nats(spec.nodes) : undefined;
+    const brokers = stored === undefined ? (nats?.brokers ?? []) : [stored];
+    const urls = brokers.map(({ url }) => url);
     started += 1;
     const group = `bench-${started}`;
     const setup = (index: number): Setup => ({
       group,
-      servers: nats?.urls ?? [],
+      servers: urls,
       redisPort: redis?.port ?? 0,
       slots: spec.slots,
       workers: spec.workers,
       index,
       work: spec.work,
     });
-    const pids = redis === undefined ? (nats?.brokers.map((broker) => broker.pid) ?? []) : [redis.pid];
+    const pids = redis === undefined ? brokers.map(({ pid }) => pid) : [redis.pid];
     const workers = await Promise.all(
       Array.from({ length: spec.workers }, async (_, index) => {
         const worker = await Agent.start<WorkerAgent>("worker");
@@ -75,7 +84,7 @@ export class Fleet {
     const managers = await Promise.all(
       Array.from({ length: spec.managers ?? 0 }, async () => {
         const manager = await Agent.start<ManagerAgent>("manager");
-        managerUrls.push(await manager.ask("start", nats?.urls ?? [], { pools: [group] }));
+        managerUrls.push(await manager.ask("start", urls, { pools: [group], durable }));
         return manager;
       }),
     );
@@ -88,7 +97,7 @@ export class Fleet {
       caller,
       { workers, managers },
       {
-        ...{ group, servers: nats?.urls ?? [] },
+        ...{ group, servers: urls },
         ...{ managerUrls, brokerPids: pids },
       },
     );

@@ -17,10 +17,12 @@ export async function load<T>(file: string): Promise<T> {
 }
 
 export const { Client, Manager, Worker } = await load<typeof import("../../../dist/index.js")>("index.js");
+export const { Broker } = await load<typeof import("../../../dist/broker/broker.js")>("broker/broker.js");
 export const { Cluster } = await load<typeof import("../../../dist/broker/cluster.js")>("broker/cluster.js");
 export const { findServer } = await load<typeof import("../../../dist/broker/find.js")>("broker/find.js");
 
 export type Client = import("../../../dist/index.js").Client;
 export type Manager = import("../../../dist/index.js").Manager;
 export type Worker = import("../../../dist/index.js").Worker;
+export type Broker = import("../../../dist/broker/broker.js").Broker;
 export type Cluster = import("../../../dist/broker/cluster.js").Cluster;

@@ -19,9 +19,10 @@ export function redisVersion(): string | undefined {
 export class Redis {
   readonly #agent: Agent<RedisAgent>;
 
-  static async start(): Promise<Redis> {
+  /** @param synced each write is on the disk before it is acknowledged; else nothing is written there */
+  static async start(synced: boolean): Promise<Redis> {
     const agent = await Agent.start<RedisAgent>("redis");
-    const { port, pid } = await agent.ask("start", BINARY);
+    const { port, pid } = await agent.ask("start", BINARY, synced);
     return new Redis(agent, port, pid);
   }
 

@@ -1,5 +1,8 @@
 /** The brokers that arms need, started when first asked for and stopped at the end. */
-import { Cluster } from "./poolmesh.js";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Broker, Cluster } from "./poolmesh.js";
 import { Redis } from "./redis.js";
 
 /** Where they are. */
@@ -10,7 +13,9 @@ export interface ServerAddresses {
 
 export class Servers {
   readonly #clusters = new Map<number, Promise<Cluster>>();
-  #redis: Promise<Redis> | undefined;
+  readonly #stored = new Map<boolean, Promise<Broker>>();
+  readonly #redis = new Map<boolean, Promise<Redis>>();
+  readonly #folders: string[] = [];
 
   /** One broker, or a cluster of several. */
   async nats(nodes = 1): Promise<Cluster> {
@@ -19,14 +24,33 @@ export class Servers {
     return cluster;
   }
 
-  redis(): Promise<Redis> {
-    this.#redis ??= Redis.start();
-    return this.#redis;
+  /** One broker that stores. @param synced each message is on the disk before it is acknowledged */
+  jetStream(synced: boolean): Promise<Broker> {
+    const broker = this.#stored.get(synced) ?? this.#startStored(synced);
+    this.#stored.set(synced, broker);
+    return broker;
+  }
+
+  /** @param synced each job is on the disk before it is acknowledged; else nothing is */
+  redis(synced = false): Promise<Redis> {
+    const redis = this.#redis.get(synced) ?? Redis.start(synced);
+    this.#redis.set(synced, redis);
+    return redis;
   }
 
   async stop(): Promise<void> {
     await Promise.all([...this.#clusters.values()].map(async (cluster) => (await cluster).stop()));
-    await (await this.#redis)?.stop();
+    await Promise.all([...this.#stored.values(), ...this.#redis.values()].map(async (each) => (await each).stop()));
+    await Promise.all(this.#folders.map((folder) => rm(folder, { recursive: true, force: true })));
+  }
+
+  async #startStored(synced: boolean): Promise<Broker> {
+    const folder = await mkdtemp(join(tmpdir(), "poolmesh-bench-store-"));
+    this.#folders.push(folder);
+    const settings = `store_dir: "${folder}"${synced ? ", sync_interval: always" : ""}`;
+    const broker = new Broker({ port: "any", jetStream: false, extraConfig: `jetstream { ${settings} }` });
+    await broker.start();
+    return broker;
   }
 }
 

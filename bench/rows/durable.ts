@@ -1,0 +1,167 @@
+/** Row 11: jobs that are stored before they run, and what the same costs elsewhere. */
+import { atLeast, atMost, type Comparison, figureOf, hasArm, type Target } from "../harness/figures/comparison.js";
+import { Samples } from "../harness/figures/samples.js";
+import { figure, percentile, ratio } from "../harness/figures/stats.js";
+import type { Fleet, FleetSpec } from "../harness/processes/fleet.js";
+import type { Row, Run } from "../harness/run.js";
+import { PAYLOAD_BYTES } from "./echo-fleets.js";
+
+const KEPT = "Poolmesh enqueue";
+const BULK = "Poolmesh enqueueMany";
+const UNKEPT = "Poolmesh, no outcome kept";
+const OWN = "own workers, outcomes kept";
+const LIMIT = "publish, pull and ack";
+const BULLMQ = "BullMQ add and wait";
+const BULLMQ_BULK = "BullMQ addBulk";
+const ARMS = [KEPT, BULK, UNKEPT, OWN, LIMIT, BULLMQ, BULLMQ_BULK];
+const SYNCED_ARMS = [KEPT, BULK, OWN, BULLMQ, BULLMQ_BULK];
+const WINDOWS = [1, 128, 1_024];
+const SYNCED_WINDOWS = [1, 128];
+const SLOTS = 2_048;
+const P50 = "p50";
+
+const base = { workers: 1, slots: SLOTS, work: "echo" } as const;
+const stored = { ...base, over: "jetstream" } as const;
+const FLEETS: readonly FleetSpec[] = [
+  { ...stored, name: KEPT, arm: "durable", managers: 1, durable: true },
+  { ...stored, name: UNKEPT, arm: "durable-unkept", managers: 1, durable: true },
+  { ...stored, name: OWN, arm: "jetstream-workers" },
+  { ...stored, name: LIMIT, arm: "jetstream-limit" },
+  { ...base, over: "redis", name: BULLMQ, arm: "bullmq" },
+];
+const BULKS: ReadonlyMap<string, string> = new Map([
+  [KEPT, BULK],
+  [BULLMQ, BULLMQ_BULK],
+]);
+/** Those whose queues write each job to the disk before they acknowledge it. */
+const SYNCED_FLEETS: readonly FleetSpec[] = FLEETS.filter(({ name }) => SYNCED_ARMS.includes(name)).map((spec) => ({
+  ...spec,
+  synced: true,
+}));
+
+interface Lane {
+  readonly fleet: Fleet;
+  readonly arm: string;
+  readonly bulk: boolean;
+}
+
+interface Measured {
+  readonly rates: Samples;
+  /** Of one job at a time, milliseconds. */
+  readonly alone: Samples;
+}
+
+/** The row. */
+export const durable: Row = {
+  number: 11,
+  title: "Jobs that are stored",
+  measure: async (run) => {
+    const windows = run.pick(WINDOWS.slice(0, 2), WINDOWS);
+    const { rates, alone } = await run.withFleets(FLEETS, (fleets) => measure(run, fleets, windows));
+    const synced = await run.withFleets(SYNCED_FLEETS, (fleets) => measure(run, fleets, SYNCED_WINDOWS));
+    const [busy, quiet] = [toRates(rates, windows), toAlone(alone)];
+    const targets = run.extent.quick ? [] : [...toTargets(busy, windows), aloneTarget(quiet)];
+    return { comparisons: [busy, quiet, toSynced(synced.rates)], targets };
+  },
+};
+
+async function measure(run: Run, fleets: readonly Fleet[], windows: readonly number[]): Promise<Measured> {
+  const rates = new Samples();
+  const alone = new Samples();
+  const lanes = fleets.flatMap((fleet): Lane[] => {
+    const bulk = BULKS.get(fleet.name);
+    const lane = { fleet, arm: fleet.name, bulk: false };
+    return bulk === undefined ? [lane] : [lane, { fleet, arm: bulk, bulk: true }];
+  });
+  for (const { fleet, bulk } of lanes) {
+    await fleet.caller.ask("closed", { bytes: PAYLOAD_BYTES, window: 64, ms: run.pick(20, 1_500), bulk });
+  }
+  for (const window of windows) {
+    run.say(`window ${window}`);
+    await run.interleaved(
+      lanes.filter(({ bulk }) => !bulk || window > 1),
+      async ({ fleet, arm, bulk }) => {
+        const options = { bytes: PAYLOAD_BYTES, window, ms: run.pick(50, 1_000), bulk };
+        const { jobs, ms, latenciesMs } = await fleet.caller.ask("closed", options);
+        rates.add(arm, label(window), (jobs / ms) * 1_000);
+        if (window === 1) alone.add(arm, P50, percentile(latenciesMs, 0.5));
+      },
+    );
+  }
+  return { rates, alone };
+}
+
+function toRates(rates: Samples, windows: readonly number[]): Comparison {
+  return {
+    id: "11-durable",
+    title: "Stored empty jobs of 128 bytes whose results are waited for, by number in flight",
+    unit: "jobs/s",
+    better: "higher",
+    conditions: windows.map(label),
+    series: rates.series(ARMS, windows.map(label)),
+    against: OWN,
+    doesNotShow:
+      "What is lost when the power fails: neither nats-server nor Redis waits for the disk here. Own workers have no " +
+      "retries, no leases, no dead letters and no timeouts. BullMQ keeps the last 5,000 results, Poolmesh all of a day.",
+  };
+}
+
+function toAlone(alone: Samples): Comparison {
+  return {
+    id: "11-durable-alone",
+    title: "One stored job at a time, from its submission to its result",
+    unit: "ms",
+    better: "lower",
+    conditions: [P50],
+    series: alone.series(
+      ARMS.filter((arm) => ![...BULKS.values()].includes(arm)),
+      [P50],
+    ),
+    chart: false,
+    doesNotShow: "Disks: nobody waits for them here.",
+  };
+}
+
+/** A manager is one more hop, and it claims, stores and acknowledges in its turn. */
+function aloneTarget(alone: Comparison): Target {
+  const [ours, own] = [figureOf(alone, KEPT, P50), figureOf(alone, OWN, P50)];
+  const above = figure(ours.rounds.map((ms, round) => ms - (own.rounds[round] ?? Number.NaN)));
+  return atMost(`${KEPT} above ${OWN}, alone, p50`, above, 1, "ms");
+}
+
+function toSynced(rates: Samples): Comparison {
+  return {
+    id: "11-durable-synced",
+    title: "The same with each job on the disk before it is acknowledged",
+    unit: "jobs/s",
+    better: "higher",
+    conditions: SYNCED_WINDOWS.map(label),
+    series: rates.series(SYNCED_ARMS, SYNCED_WINDOWS.map(label)),
+    against: BULLMQ_BULK,
+    ratiosAt: SYNCED_WINDOWS.slice(1).map(label),
+    doesNotShow:
+      "Other disks: nats-server runs with sync_interval always, which syncs each message, Redis with appendfsync " +
+      "always, which syncs what came in one turn together.",
+  };
+}
+
+function toTargets(rates: Comparison, windows: readonly number[]): Target[] {
+  const busy = windows.filter((window) => window > 1).map(label);
+  const share = (over: string, under: string, condition: string) =>
+    ratio(figureOf(rates, over, condition), figureOf(rates, under, condition));
+  const pairs: readonly (readonly [string, string, number])[] = [
+    [KEPT, OWN, 0.9],
+    [UNKEPT, LIMIT, 0.75],
+    [KEPT, BULLMQ, 3],
+    [BULK, BULLMQ_BULK, 3],
+  ];
+  return pairs
+    .filter(([over, under]) => hasArm(rates, over) && hasArm(rates, under))
+    .flatMap(([over, under, least]) =>
+      busy.map((at) => atLeast(`${over} ÷ ${under}, ${at}`, share(over, under, at), least)),
+    );
+}
+
+function label(window: number): string {
+  return `window ${window}`;
+}
