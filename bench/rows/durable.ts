@@ -23,10 +23,10 @@ const P50 = "p50";
 const base = { workers: 1, slots: SLOTS, work: "echo" } as const;
 const stored = { ...base, over: "jetstream" } as const;
 const FLEETS: readonly FleetSpec[] = [
-  { ...stored, name: KEPT, arm: "durable", managers: 1, durable: true },
-  { ...stored, name: UNKEPT, arm: "durable-unkept", managers: 1, durable: true },
-  { ...stored, name: OWN, arm: "jetstream-workers" },
-  { ...stored, name: LIMIT, arm: "jetstream-limit" },
+  { ...stored, name: KEPT, arm: "stored/durable", managers: 1, durable: true },
+  { ...stored, name: UNKEPT, arm: "stored/durable-unkept", managers: 1, durable: true },
+  { ...stored, name: OWN, arm: "stored/jetstream-workers" },
+  { ...stored, name: LIMIT, arm: "stored/jetstream-limit" },
   { ...base, over: "redis", name: BULLMQ, arm: "bullmq" },
 ];
 const BULKS: ReadonlyMap<string, string> = new Map([

@@ -1,7 +1,7 @@
 /** Poolmesh's durable lane as most programs use it: a client that enqueues, a manager with the lane, and workers. */
-import type { Arm, CallerRole, Done, Setup } from "../harness/arm.js";
-import { Client } from "../harness/processes/poolmesh.js";
-import { arm as embedded } from "./poolmesh.js";
+import type { Arm, CallerRole, Done, Setup } from "../../harness/arm.js";
+import { Client } from "../../harness/processes/poolmesh.js";
+import { arm as embedded } from "../poolmesh.js";
 
 /** @param keepOutcome whether outcomes are stored */
 export function durableArm(keepOutcome: boolean): Arm {

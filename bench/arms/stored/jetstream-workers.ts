@@ -6,7 +6,7 @@
  * No timeouts, no retries, no leases, no priorities: the limit, and the limit with outcomes.
  */
 import { connect, createInbox, headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
-import type { Arm, CallerRole, Done, Setup, WorkerRole } from "../harness/arm.js";
+import type { Arm, CallerRole, Done, Setup, WorkerRole } from "../../harness/arm.js";
 
 const NANOS = 1e6;
 /** Jobs of one pull, and pulls that are open at once. */
