@@ -25,7 +25,7 @@ export type CronJobOptions = Pick<
 >;
 
 /** A cron schedule to set. */
-export interface CronOptions extends CronJobOptions {
+export type CronOptions = CronJobOptions & {
   /** Up to 40 letters, digits, `_` and `-`. With `overlap: "skip"` it is the id of the jobs, else they are `NAME-NUMBER`. */
   name: string;
   /** Six fields from seconds on, five as in crontab, or "@every 90s", "@hourly", "@daily", "@weekly", "@monthly", "@yearly". */
@@ -34,7 +34,7 @@ export interface CronOptions extends CronJobOptions {
   timeZone?: string;
   /** What to do when it fires while its last job has not ended: no new job, or one more; default "skip". */
   overlap?: Overlap;
-}
+};
 
 /** What became of a schedule that was set. */
 export type CronChange = "created" | "changed" | "unchanged";
