@@ -1,5 +1,6 @@
 /** The demo's last words. Pure. */
 import type { Check } from "./check-digests.js";
+import { FILES_PER_JOB } from "./list-files.js";
 import type { Tally } from "./tally.js";
 
 /** What there is to tell. */
@@ -25,9 +26,10 @@ export function summaryLines(facts: SummaryFacts): string[] {
   const done = tally.digests.length;
   const failed = tally.failures.length;
   const rows: [string, string][] = [
-    ["jobs", `${number(done + failed)} files, ${megabytes(read)} read, ${megabytes(gzipped)} when gzipped`],
+    ["files", `${number(done)}, ${megabytes(read)} read, ${megabytes(gzipped)} when gzipped`],
+    ["jobs", `${number(tally.jobs + failed)} of ${FILES_PER_JOB} files, ${(elapsedMs / 1_000).toFixed(1)} s in all`],
     ["failed", failed === 0 ? style("green", "0") : style("red", `${number(failed)}, first: ${tally.failures[0]}`)],
-    ["jobs/s", `${number((done / elapsedMs) * 1_000)}, ${(elapsedMs / 1_000).toFixed(1)} s in all`],
+    ["files/s", number((done / elapsedMs) * 1_000)],
     ["wait", `p50 ${tally.waitMs(0.5).toFixed(1)} ms, p99 ${tally.waitMs(0.99).toFixed(1)} ms`],
     ["utilization", utilization === undefined ? "unknown" : `${meter(utilization, style)} of ${slots} slots`],
     ...tally.shares.map(({ worker, share }, i): [string, string] => [

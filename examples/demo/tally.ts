@@ -5,6 +5,8 @@ import type { Digest } from "../handlers/digest.js";
 export class Tally {
   readonly digests: Digest[] = [];
   readonly failures: string[] = [];
+  /** Jobs that have ended with a result. */
+  jobs = 0;
   readonly #waitsMs: number[] = [];
   readonly #byWorker = new Map<string, number>();
 
@@ -14,7 +16,8 @@ export class Tally {
       return;
     }
     const { result } = outcome;
-    this.digests.push(result.json<Digest>());
+    this.jobs += 1;
+    this.digests.push(...result.json<Digest[]>());
     this.#waitsMs.push(result.waitMs);
     this.#byWorker.set(result.worker, (this.#byWorker.get(result.worker) ?? 0) + 1);
   }
@@ -38,7 +41,7 @@ export class Tally {
   /** Each worker's part of the jobs, 0 to 1. */
   get shares(): readonly { readonly worker: string; readonly share: number }[] {
     return [...this.#byWorker]
-      .map(([worker, jobs]) => ({ worker, share: jobs / Math.max(1, this.digests.length) }))
+      .map(([worker, jobs]) => ({ worker, share: jobs / Math.max(1, this.jobs) }))
       .sort((a, b) => a.worker.localeCompare(b.worker));
   }
 }

@@ -12,10 +12,11 @@ test("the demo digests thousands of files, checks a sample, and tells every figu
   const demo = startNode(t, "examples/demo/demo.ts", [], { input: "", env: { NATS_URL: undefined } });
   const { code, stdout, stderr } = await demo.exit(LIMIT_MS);
   assert.equal(code, 0, stderr);
-  const files = Number(/jobs +([\d,]+) files/.exec(stdout)?.[1]?.replaceAll(",", ""));
+  const files = Number(/files +([\d,]+), [\d.]+ MB read/.exec(stdout)?.[1]?.replaceAll(",", ""));
   assert.ok(files > 1_000, stdout);
   assert.match(stdout, /failed +0$/m);
-  assert.match(stdout, /jobs\/s +[\d,]+, [\d.]+ s in all$/m);
+  assert.match(stdout, /jobs +[\d,]+ of \d+ files, [\d.]+ s in all$/m);
+  assert.match(stdout, /files\/s +[\d,]+$/m);
   assert.match(stdout, /wait +p50 [\d.]+ ms, p99 [\d.]+ ms$/m);
   assert.match(stdout, /utilization +[\d.]+ % .* slots$/m);
   assert.equal(stdout.match(/^ .*[\d.]+ % [█░]+ \S+-[12]$/gm)?.length, 2);
