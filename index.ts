@@ -29,7 +29,7 @@ export type { Receipt } from "./client/durable/receipt.js";
 export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/typed-client-pool.js";
 /** Who may do what at a server, such as the one for a worker's metrics. */
 export type { AccessOptions } from "./mesh/auth/gate.js";
-export type { Then } from "./mesh/durable/after/then.js";
+export type { Then, ThenStep } from "./mesh/durable/after/then.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
 export type { Backoff, DurableJob } from "./mesh/durable/job.js";
 export type { Cron, CronTime, Overlap } from "./mesh/durable/later/cron.js";
@@ -52,6 +52,7 @@ export { bytes, type Codec, type CodecName, json, protobuf, text } from "./mesh/
 export {
   type IndexedOutcome,
   JobResult,
+  type NextJob,
   type Outcome,
   type Payload,
   type Priority,
