@@ -52,7 +52,7 @@ async function hold(t: Owner, call: EdgeCall, token?: string): Promise<Held> {
     for await (const _ of await call.open(transport, target, headers, leave.signal)) first();
   })();
   ended.catch(() => undefined);
-  await Promise.race([within(begun), ended]);
+  await within(Promise.race([begun, ended]));
   return { ended };
 }
 
