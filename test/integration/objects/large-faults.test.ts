@@ -155,6 +155,15 @@ test("large payloads - a cancel while the result is read deletes it; a wait that
   });
   await spy.flush();
   const canceled = failure(client.submit("1", { id: "canceled" }));
+  // The worker asks, too, before it stores: only a question after that is the client's, who reads.
+  let stored = 0;
+  const isWhole = async (): Promise<boolean> => {
+    const before = stored;
+    stored = await store.messagesIn("pool-results");
+    return stored > 1 && stored === before;
+  };
+  await eventually(isWhole, { limitMs: 60_000, pollMs: 100 });
+  questions = 0;
   await eventually(() => questions > 0, { limitMs: 60_000 });
   await client.cancel("canceled");
   assert.equal((await canceled).reason, "canceled");
