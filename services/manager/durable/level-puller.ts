@@ -22,7 +22,11 @@ const IDLE_HEARTBEAT_MS = 1_000;
 const LOST_AFTER_MS = 2_500;
 const FINISH_CHECK_MS = 20;
 const NANOS = 1e6;
-const STATUS = { heartbeat: 100, ended: 409, noResponders: 503 } as const;
+/**
+ * What the broker says of a pull: it goes on; nothing waits; its time is over, with nothing more waiting; it has brought
+ * what it may, by number or by bytes, or its consumer is gone; nobody listens.
+ */
+const STATUS = { heartbeat: 100, nothing: 404, expired: 408, ended: 409, noResponders: 503 } as const;
 
 /** What it works with. */
 export interface LevelPullerParts {
@@ -128,8 +132,7 @@ export class LevelPuller {
     if (code === STATUS.heartbeat) return;
     // A pull that was ended before it brought anything: its consumer was deleted, or has another leader.
     const isMissing = code === STATUS.noResponders || (code === STATUS.ended && !this.#hasBrought);
-    // The pull found fewer than it asked for: nothing more waits there.
-    this.#waiting = 0;
+    if (code === STATUS.nothing || code === STATUS.expired) this.#waiting = 0;
     this.#over();
     if (isMissing) this.#parts.onMissing();
   }

@@ -65,6 +65,28 @@ test("durable - a job that is enqueued runs, and its receipt gives the result", 
   assert.equal(outcome.result.json(), 42);
 });
 
+test("durable - a backlog comes in pulls as large as the room for it, not in small probes", async (t) => {
+  const pool = "d-backlog";
+  const bus = await connectBus(t, broker);
+  const batches: number[] = [];
+  bus.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${new DurableNames("pool").jobsStream(pool)}.normal`, (msg) => {
+    batches.push(msg.json<{ batch: number }>().batch);
+  });
+  await bus.flush();
+  const worker = await startWorker(t, pool, increment, 1);
+  const client = await startClient(t, pool);
+  await worker.stop();
+  const receipts = await Promise.all(Array.from({ length: 600 }, (_, i) => client.enqueue(String(i))));
+  await startWorker(t, pool, increment, 128);
+  const results = await Promise.all(receipts.map((receipt) => receipt.result({ timeoutMs: 20_000 })));
+  assert.deepEqual(
+    results.map((result) => result.json()),
+    receipts.map((_, i) => i + 1),
+  );
+  const large = batches.filter((batch) => batch >= 64);
+  assert.ok(large.length > 0 && batches.length < 60, `pulls: ${batches}`);
+});
+
 test("durable - another process that knows the id hears the outcome", async (t) => {
   const held = gate();
   const client = await startPool(t, "d-other", () => held.promise.then(() => "done"));
