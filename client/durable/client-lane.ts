@@ -23,8 +23,8 @@ import { askLater } from "./ask-later.js";
 import { type CheckedOptions, checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
 import { type JobLookup, JobReads } from "./job-reads.js";
 import { type Notice, Notices } from "./notices.js";
-import { type Awaited, notFound, OutcomeWait, type WaitOptions } from "./outcome-wait.js";
-import { Receipt } from "./receipt.js";
+import { type Awaited, notFound, OutcomeWait, stopped, type WaitOptions } from "./outcome-wait.js";
+import { Receipt, type Waiting } from "./receipt.js";
 
 /** One job of a stream of jobs, with its place in that stream, from 0. */
 export type Enqueued =
@@ -55,6 +55,32 @@ export interface ClientLaneParts {
   readonly large: LargeJobs | undefined;
 }
 
+/** How the receipts of a lane wait. */
+interface LaneWaits {
+  readonly job: (job: Awaited, options: WaitOptions) => Promise<Outcome>;
+  readonly next: (job: NextJob, options: WaitOptions) => Promise<Outcome>;
+  readonly now: () => number;
+}
+
+/** How one receipt waits. An object for each job, and no functions. */
+class ReceiptWait implements Waiting {
+  readonly #waits: LaneWaits;
+  readonly #job: Awaited;
+
+  constructor(waits: LaneWaits, job: Awaited) {
+    this.#waits = waits;
+    this.#job = job;
+  }
+
+  wait(options: WaitOptions, next?: NextJob): Promise<Outcome> {
+    return next === undefined ? this.#waits.job(this.#job, options) : this.#waits.next(next, options);
+  }
+
+  now(): number {
+    return this.#waits.now();
+  }
+}
+
 export class ClientLane {
   readonly #bus: Bus;
   readonly #pool: string;
@@ -66,7 +92,10 @@ export class ClientLane {
   readonly #inbox: Inbox;
   readonly #reads: JobReads;
   readonly #large: LargeJobs | undefined;
-  readonly #waits = new Set<OutcomeWait>();
+  /** Those who read the stream. */
+  readonly #looking = new Set<OutcomeWait>();
+  readonly #waits: LaneWaits;
+  #isStopped = false;
 
   constructor({ bus, inbox, prefix, pool, large }: ClientLaneParts, defaultTimeoutMs: number) {
     this.#bus = bus;
@@ -79,6 +108,11 @@ export class ClientLane {
     this.#notices = new Notices(bus);
     this.#inbox = inbox;
     this.#reads = new JobReads({ pool, bus, inbox, names: this.#names, store: this.#store });
+    this.#waits = {
+      job: (job, options) => this.#await(job, options),
+      next: (next, options) => this.#awaitNext(next, options),
+      now: bus.runtime.now,
+    };
   }
 
   /** Stores a job. @throws PoolError */
@@ -89,11 +123,11 @@ export class ClientLane {
     this.#bus.requireConnected();
     const id = checked.id ?? runtime.newId();
     const after = checked.rerun ? await this.#lastOutcome(id) : 0;
-    const large = await this.#keepLarge(id, bytes, checked);
+    const large = this.#large === undefined ? undefined : await this.#keepLarge(this.#large, id, bytes, checked);
     const notice = this.#notices.open(id);
     try {
       const stored = await this.#storeJob(id, large?.reference ?? bytes, checked, notice, after);
-      await large?.confirm();
+      if (large !== undefined) await large.confirm();
       return this.#receipt(stored, checked, notice, after);
     } catch (thrown) {
       this.#notices.close(notice);
@@ -103,11 +137,16 @@ export class ClientLane {
   }
 
   /** Puts a payload over the broker's limit into the object store. @throws PoolError */
-  async #keepLarge(id: string, bytes: Uint8Array, checked: CheckedOptions): Promise<EnqueuedPayload | undefined> {
+  #keepLarge(
+    large: LargeJobs,
+    id: string,
+    bytes: Uint8Array,
+    checked: CheckedOptions,
+  ): Promise<EnqueuedPayload | undefined> {
     const { id: named, rerun, time } = checked;
     const nowMs = this.#bus.runtime.wallNow();
     const dueInMs = time === undefined ? 0 : Math.max(0, instantOf(time, nowMs) - nowMs);
-    return this.#large?.keepEnqueued(bytes, { id, isNamed: named !== undefined && !rerun, dueInMs });
+    return large.keepEnqueued(bytes, { id, isNamed: named !== undefined && !rerun, dueInMs });
   }
 
   /** The outcome with its result whole, or why it cannot be. */
@@ -157,7 +196,8 @@ export class ClientLane {
 
   /** Ends all waits; the jobs go on. */
   stop(): void {
-    for (const wait of this.#waits) wait.stop();
+    this.#isStopped = true;
+    for (const wait of this.#looking) wait.stop();
     this.#notices.stop();
     this.#publisher.stop();
   }
@@ -189,12 +229,8 @@ export class ClientLane {
     // The manager notifies who enqueued the job first. A job for later that has ended already is not stored again.
     const hears = !stored.duplicate && (time === undefined || stored.runAt !== undefined);
     if (!hears) this.#notices.close(notice);
-    const levels = hears ? [level] : LEVELS;
-    const awaited = { id: stored.id, levels, after, ...(hears ? { notice } : {}) };
-    return new Receipt(stored, {
-      wait: (options, next) => (next === undefined ? this.#await(awaited, options) : this.#awaitNext(next, options)),
-      now: () => this.#bus.runtime.now(),
-    });
+    const awaited = { id: stored.id, levels: hears ? [level] : LEVELS, after, notice: hears ? notice : undefined };
+    return new Receipt(stored, new ReceiptWait(this.#waits, awaited));
   }
 
   /** The stream may tell of an outcome a moment before the next job is stored. */
@@ -211,16 +247,24 @@ export class ClientLane {
   }
 
   async #await(job: Awaited, options: WaitOptions, pool = this.#pool): Promise<Outcome> {
+    const sinceMs = this.#bus.runtime.now();
+    const isHeard = job.notice !== undefined && options.signal === undefined;
+    const heard = isHeard ? await this.#notices.wait(job.notice, options.timeoutMs) : undefined;
+    const outcome = heard ?? (await this.#lookFor(isHeard ? { ...job, sinceMs } : job, options, pool));
+    if (this.#large === undefined) return refuseStored(outcome);
+    const untilMs = options.timeoutMs === undefined ? undefined : sinceMs + options.timeoutMs;
+    return this.#large.readWithin(outcome, untilMs, options.signal);
+  }
+
+  /** Reads the stream as well. */
+  async #lookFor(job: Awaited, options: WaitOptions, pool: string): Promise<Outcome> {
+    if (this.#isStopped) throw stopped();
     const wait = new OutcomeWait({ bus: this.#bus, names: this.#names, store: this.#store, pool }, job);
-    this.#waits.add(wait);
+    this.#looking.add(wait);
     try {
-      const { runtime } = this.#bus;
-      const untilMs = options.timeoutMs === undefined ? undefined : runtime.now() + options.timeoutMs;
-      const outcome = await wait.run(options);
-      if (this.#large === undefined) return refuseStored(outcome);
-      return await this.#large.readWithin(outcome, untilMs, options.signal);
+      return await wait.run(options);
     } finally {
-      this.#waits.delete(wait);
+      this.#looking.delete(wait);
     }
   }
 

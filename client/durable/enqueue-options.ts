@@ -5,8 +5,9 @@ import {
   checkAttemptTimeoutMs,
   checkBackoff,
   checkMaxAttempts,
+  DEFAULT_BACKOFF,
+  DEFAULT_MAX_ATTEMPTS,
   type DurableJob,
-  durableDefaults,
 } from "../../mesh/durable/job.js";
 import { checkRunTime, instantOf, type RunTime } from "../../mesh/durable/later/run-time.js";
 import { checkConcurrencyKey } from "../../mesh/durable/limits/concurrency-key.js";
@@ -87,9 +88,8 @@ export function checkEnqueueOptions(
   defaultTimeoutMs: number,
   wallNowMs: number,
 ): CheckedOptions {
-  const defaults = durableDefaults(checkAttemptTimeoutMs(options.timeoutMs ?? defaultTimeoutMs));
-  const { traceparent, tracestate, expiresInMs, rerun = false } = options;
-  const keepOutcome = boolean("keepOutcome", options.keepOutcome ?? true);
+  const { client = "", concurrencyKey, maxAttempts, backoff, traceparent, tracestate } = options;
+  const { expiresInMs, rerun = false } = options;
   const time = checkRunTime(options.runAt, options.delayMs, wallNowMs);
   const expiresAt =
     expiresInMs === undefined ? undefined : wallNowMs + between("expiresInMs", expiresInMs, MAX_EXPIRY_MS);
@@ -105,18 +105,21 @@ export function checkEnqueueOptions(
     rerun: boolean("rerun", rerun),
     limitMs: between("enqueueTimeoutMs", options.enqueueTimeoutMs ?? DEFAULT_LIMIT_MS, MAX_LIMIT_MS),
     job: {
-      ...defaults,
-      keepOutcome,
-      enqueuedAt: wallNowMs,
+      timeoutMs: checkAttemptTimeoutMs(options.timeoutMs ?? defaultTimeoutMs),
       expiresAt,
-      then: checkThen(options.then),
+      maxAttempts: maxAttempts === undefined ? DEFAULT_MAX_ATTEMPTS : checkMaxAttempts(maxAttempts),
+      backoff: backoff === undefined ? DEFAULT_BACKOFF : checkBackoff(backoff),
       idempotent: boolean("idempotent", options.idempotent ?? true),
-      ...(options.maxAttempts === undefined ? {} : { maxAttempts: checkMaxAttempts(options.maxAttempts) }),
-      ...(options.backoff === undefined ? {} : { backoff: checkBackoff(options.backoff) }),
-      ...(options.client === undefined || options.client === "" ? {} : { client: checkClient(options.client) }),
-      ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: checkConcurrencyKey(options.concurrencyKey) }),
-      ...(traceparent === undefined ? {} : { traceparent: checkTraceHeader("traceparent", traceparent) }),
-      ...(tracestate === undefined ? {} : { tracestate: checkTraceHeader("tracestate", tracestate) }),
+      keepOutcome: boolean("keepOutcome", options.keepOutcome ?? true),
+      check: false,
+      afterOutcome: 0,
+      then: checkThen(options.then),
+      notify: undefined,
+      enqueuedAt: wallNowMs,
+      client: client === "" ? "" : checkClient(client),
+      concurrencyKey: concurrencyKey === undefined ? "" : checkConcurrencyKey(concurrencyKey),
+      traceparent: traceparent === undefined ? undefined : checkTraceHeader("traceparent", traceparent),
+      tracestate: tracestate === undefined ? undefined : checkTraceHeader("tracestate", tracestate),
     },
   };
 }

@@ -35,6 +35,8 @@ export interface Awaited {
   readonly notice?: Notice | undefined;
   /** Outcomes up to this sequence are of an earlier job of this id. */
   readonly after: number;
+  /** When it was begun to be waited for, monotonic milliseconds; default now. Its notice may have been lost since. */
+  readonly sinceMs?: number;
 }
 
 /** How long. */
@@ -83,7 +85,9 @@ export class OutcomeWait {
       if (signal?.aborted) return this.#settle(gaveUp());
       this.#listen(signal);
       if (timeoutMs !== undefined) {
-        const limit = runtime.after(timeoutMs, () => this.#settle(tooLate(timeoutMs)));
+        const nowMs = runtime.now();
+        const leftMs = Math.max(0, (this.#job.sinceMs ?? nowMs) + timeoutMs - nowMs);
+        const limit = runtime.after(leftMs, () => this.#settle(tooLate(timeoutMs)));
         this.#off.push(() => runtime.cancel(limit));
       }
     });
@@ -91,19 +95,20 @@ export class OutcomeWait {
 
   /** Ends the wait. */
   stop(): void {
-    this.#settle(new PoolError("canceled", "the client was closed; the job goes on"));
+    this.#settle(stopped());
   }
 
   #listen(signal: AbortSignal | undefined): void {
     const { bus, names, pool } = this.#parts;
-    const { notice, id } = this.#job;
+    const { notice, id, sinceMs } = this.#job;
     const onAbort = (): void => this.#settle(gaveUp());
     signal?.addEventListener("abort", onAbort);
     this.#off.push(() => signal?.removeEventListener("abort", onAbort));
     this.#off.push(bus.on("reconnect", () => void this.#look()));
     if (notice !== undefined) {
       this.#off.push(notice.listen((outcome) => this.#settle(outcome)));
-      return this.#lookLater(FIRST_LOOK_MS);
+      if (sinceMs === undefined) return this.#lookLater(FIRST_LOOK_MS);
+      return void this.#look();
     }
     const subscription = bus.subscribe(names.ended(pool, id), (msg) => {
       const headers = headersOf(msg);
@@ -153,6 +158,11 @@ export class OutcomeWait {
 /** Neither a live job nor a kept outcome has this id. */
 export function notFound(): PoolError {
   return new PoolError("not_found", "no live job has this id, and no outcome is kept", { field: "job" });
+}
+
+/** Nobody waits any more. */
+export function stopped(): PoolError {
+  return new PoolError("canceled", "the client was closed; the job goes on");
 }
 
 function gaveUp(): PoolError {

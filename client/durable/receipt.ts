@@ -5,9 +5,9 @@ import type { WaitOptions } from "./outcome-wait.js";
 /** How a receipt waits. */
 export interface Waiting {
   /** For the outcome of the receipt's job, or of one that follows it. */
-  readonly wait: (options: WaitOptions, next?: NextJob) => Promise<Outcome>;
+  wait(options: WaitOptions, next?: NextJob): Promise<Outcome>;
   /** Monotonic milliseconds. */
-  readonly now: () => number;
+  now(): number;
 }
 
 /** The stream has acknowledged the job: it survives its caller, its managers and its workers. */
@@ -54,13 +54,13 @@ export class Receipt {
    * @throws PoolError as `result()`, for the job at which the chain ends
    */
   async last({ timeoutMs, ...more }: WaitOptions = {}): Promise<JobResult> {
-    const { wait, now } = this.#waiting;
-    const endAtMs = now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
+    const waiting = this.#waiting;
+    const endAtMs = waiting.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
     let result: JobResult | undefined;
     do {
-      const leftMs = Math.max(1, endAtMs - now());
+      const leftMs = Math.max(1, endAtMs - waiting.now());
       const limit = timeoutMs === undefined ? {} : { timeoutMs: leftMs };
-      result = resultOf(await wait({ ...more, ...limit }, result?.next));
+      result = resultOf(await waiting.wait({ ...more, ...limit }, result?.next));
     } while (result.next !== undefined);
     return result;
   }

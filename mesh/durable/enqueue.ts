@@ -15,7 +15,7 @@ import { enqueueRefusal, isTaken, type PublishAnswer } from "./answers.js";
 import { type DurableJob, durablePayloadLimit, encodeDurableJob } from "./job.js";
 import { findLater, type LaterJob } from "./later/find-later.js";
 import { type DurableNames, LEVELS, NATS_HEADER } from "./names.js";
-import type { StreamPublisher } from "./publisher.js";
+import type { StreamMessage, StreamPublisher } from "./publisher.js";
 import { isOff, type LaneStore } from "./store.js";
 
 /** A job to store. */
@@ -66,7 +66,7 @@ const ABSENT_LIMIT_MS = 3_000;
 
 /** @throws PoolError why it is not stored; with `maybeExecuted` when it may be stored all the same */
 export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<StoredJob> {
-  const { bus } = parts;
+  const { bus, names, publisher } = parts;
   const { runtime } = bus;
   bus.requireConnected();
   refuseTooLarge(bus, given);
@@ -77,7 +77,13 @@ export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<Store
   let maybeStored = false;
   for (;;) {
     const leftMs = given.limitMs - (runtime.now() - begunAtMs);
-    const answer = await tryOnce(parts, given, messageId, maybeStored, leftMs);
+    const message = jobMessage(names, given, messageId, maybeStored);
+    let answer: PublishAnswer | PoolError;
+    try {
+      answer = await publisher.publish(message, Math.max(1, Math.min(ACK_LIMIT_MS, leftMs)), leftMs);
+    } catch (thrown) {
+      answer = toPoolError(thrown);
+    }
     if (answer instanceof PoolError) {
       if (!maybeStored) throw answer;
     } else if (answer.kind === "stored") {
@@ -131,22 +137,17 @@ function noLeader(): PoolError {
   return new PoolError("bus_unavailable", message, { retryAfterMs: RETRY_MS });
 }
 
-async function tryOnce(
-  { names, publisher }: EnqueueParts,
+/** The message that the stream stores. @param isRepeated it may be stored already */
+function jobMessage(
+  names: DurableNames,
   { pool, level, id, payload, job, isNamed }: NewJob,
   messageId: string,
   isRepeated: boolean,
-  leftMs: number,
-): Promise<PublishAnswer | PoolError> {
-  const headers = encodeDurableJob({ ...job, check: job.check || isNamed || isRepeated });
+): StreamMessage {
+  const headers = encodeDurableJob(job, job.check || isNamed || isRepeated);
   headers.append(NATS_HEADER.messageId, messageId);
   headers.append(NATS_HEADER.expectedStream, names.jobsStream(pool));
-  try {
-    const message = { subject: names.job(pool, level, id), payload, headers };
-    return await publisher.publish(message, Math.max(1, Math.min(ACK_LIMIT_MS, leftMs)), leftMs);
-  } catch (thrown) {
-    return toPoolError(thrown);
-  }
+  return { subject: names.job(pool, level, id), payload, headers };
 }
 
 /** A live job with this id at another level, or one that waits for its time. @throws PoolError `duplicate_job` */

@@ -84,8 +84,8 @@ export function durableDefaults(timeoutMs = DEFAULT_TIMEOUT_MS): DurableJob {
   };
 }
 
-/** Writes a job's headers; what is as by default is left out. */
-export function encodeDurableJob(job: DurableJob): MsgHdrs {
+/** Writes a job's headers; what is as by default is left out. @param check in the place of the job's own */
+export function encodeDurableJob(job: DurableJob, check = job.check): MsgHdrs {
   const h = wireHeaders();
   h.append(HEADER.timeoutMs, String(job.timeoutMs));
   if (job.enqueuedAt !== undefined) h.append(HEADER.enqueuedAt, String(Math.floor(job.enqueuedAt)));
@@ -96,7 +96,7 @@ export function encodeDurableJob(job: DurableJob): MsgHdrs {
   if (!isUsual) h.append(HEADER.backoff, `${baseMs}-${capMs}`);
   if (!job.idempotent) h.append(HEADER.idempotent, "0");
   if (!job.keepOutcome) h.append(HEADER.keep, "0");
-  if (job.check) h.append(HEADER.check, "1");
+  if (check) h.append(HEADER.check, "1");
   if (job.afterOutcome > 0) h.append(HEADER.afterOutcome, String(job.afterOutcome));
   if (job.then.length > 0) h.append(HEADER.then, encodeThen(job.then));
   if (job.notify !== undefined) h.append(HEADER.notify, job.notify);
