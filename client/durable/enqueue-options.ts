@@ -115,6 +115,7 @@ export function checkEnqueueOptions(
       afterOutcome: 0,
       then: checkThen(options.then),
       notify: undefined,
+      notifyTogether: true,
       enqueuedAt: wallNowMs,
       client: client === "" ? "" : checkClient(client),
       concurrencyKey: concurrencyKey === undefined ? "" : checkConcurrencyKey(concurrencyKey),

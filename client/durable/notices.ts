@@ -7,10 +7,12 @@
  */
 import { decodeOutcome } from "../../mesh/durable/outcome.js";
 import { Deadlines, type Due, Fifo, type FifoNode } from "../../mesh/job/containers.js";
-import type { Outcome } from "../../mesh/job/job.js";
+import { JobResult, type Outcome } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { ReplyRouter } from "../../mesh/link/reply-router.js";
 import type { Timer } from "../../mesh/link/runtime.js";
+import type { ReplyHeaders } from "../../mesh/wire/headers.js";
+import type { BundledResult } from "../../mesh/wire/payloads.js";
 import { headersOf, isNoResponders, type Reply } from "../../mesh/wire/wire-headers.js";
 
 /** Jobs that are listened for at once; the oldest gives way. */
@@ -41,7 +43,11 @@ export class Notice {
   outcome: Outcome | undefined;
   #listeners: ((outcome: Outcome) => void)[] | undefined;
 
-  constructor(readonly id: string) {}
+  /** @param openedAtMs monotonic milliseconds */
+  constructor(
+    readonly id: string,
+    readonly openedAtMs: number,
+  ) {}
 
   /** Calls `listener` with the outcome, at once when it is there; returns the function that stops it. */
   listen(listener: (outcome: Outcome) => void): () => void {
@@ -72,14 +78,17 @@ export class Notices {
 
   constructor(bus: Bus) {
     this.#bus = bus;
-    this.#router = new ReplyRouter(bus, { onReply: (notice, msg) => this.#onNotice(notice, msg) });
+    this.#router = new ReplyRouter(bus, {
+      onReply: (notice, msg) => this.#onNotice(notice, msg),
+      onBundled: (notice, result, about, nowMs) => this.#onBundled(notice, result, about, nowMs),
+    });
     // What was sent meanwhile is lost.
     this.#offReconnect = bus.on("reconnect", () => this.#giveAllUp());
   }
 
   /** Listens for the outcome of a job that is about to be enqueued. */
   open(id: string): Notice {
-    const notice = new Notice(id);
+    const notice = new Notice(id, this.#bus.runtime.now());
     notice.token = this.#router.open(notice);
     notice.subject = this.#router.subject(notice.token);
     notice.place = this.#open.push(notice);
@@ -149,5 +158,21 @@ export class Notices {
     if (decoded === undefined) return;
     this.close(notice);
     notice.tell(decoded.outcome);
+  }
+
+  /** One of several results in a message. */
+  #onBundled(notice: Notice, result: BundledResult, about: ReplyHeaders, nowMs: number): void {
+    const { id } = notice;
+    if (about.bare || about.kind !== "result" || result.id !== id) return;
+    const { attempt, waitMs, payload } = result;
+    const totalMs = nowMs - notice.openedAtMs;
+    this.close(notice);
+    // Of its own memory: a receipt may be kept for long, and would keep the whole message.
+    const own = payload.slice();
+    notice.tell({
+      ok: true,
+      id,
+      result: new JobResult(id, own, about.worker ?? "", attempt, Math.min(waitMs, totalMs), totalMs),
+    });
   }
 }

@@ -25,16 +25,16 @@ export function readAckSubject(subject: string | undefined): DeliveryFacts | und
   const tokens = subject.split(".");
   const from = tokens.length >= LONG ? 4 : 2;
   if (tokens.length !== SHORT && tokens.length < LONG) return undefined;
-  const [stream = "", consumer = "", deliveries, sequence, , storedAt = "", pending] = tokens.slice(from);
   const facts = {
-    stream,
-    consumer,
-    deliveries: Number(deliveries),
-    sequence: Number(sequence),
-    storedAt,
-    pending: Number(pending),
+    stream: tokens[from] as string,
+    consumer: tokens[from + 1] as string,
+    deliveries: Number(tokens[from + 2]),
+    sequence: Number(tokens[from + 3]),
+    storedAt: tokens[from + 5] as string,
+    pending: Number(tokens[from + 6]),
   };
-  const isWhole = [facts.deliveries, facts.sequence, facts.pending].every(Number.isInteger);
+  const { stream, consumer, deliveries, sequence, storedAt, pending } = facts;
+  const isWhole = Number.isInteger(deliveries) && Number.isInteger(sequence) && Number.isInteger(pending);
   return isWhole && stream !== "" && consumer !== "" && /^\d{1,20}$/.test(storedAt) ? facts : undefined;
 }
 

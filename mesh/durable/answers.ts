@@ -35,7 +35,7 @@ export const REFUSED = {
 export function readPublishAnswer(msg: Reply): PublishAnswer {
   if (isNoResponders(msg)) return { kind: "absent" };
   try {
-    const { seq, duplicate, error } = parseJson(Buffer.from(msg.data).toString()) as {
+    const { seq, duplicate, error } = parseJson(textOf(msg.data)) as {
       seq?: unknown;
       duplicate?: unknown;
       error?: { err_code?: unknown; description?: unknown };
@@ -48,6 +48,10 @@ export function readPublishAnswer(msg: Reply): PublishAnswer {
     // told below
   }
   return { kind: "refused", code: 0, text: "the answer is none of a stream" };
+}
+
+function textOf({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString();
 }
 
 /** Whether a live job has this id. */

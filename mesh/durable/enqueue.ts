@@ -1,10 +1,10 @@
 /**
  * Stores one job: published until the stream has acknowledged it.
  *
- * Decided here: a publish without an answer is repeated under the same message
- * id, so that it is stored once; a stream remembers ids for two minutes, so a
- * repeated job also says that its outcome must be looked for. An id that is taken
- * by a live job with the same payload is that job. Used by clients and by the
+ * Decided here: a publish without an answer is repeated, and is stored once: the
+ * stream has one live job an id. A job that has ended meanwhile is stored again,
+ * so a repeated job also says that its outcome must be looked for. An id that is
+ * taken by a live job with the same payload is that job. Used by clients and by the
  * manager's enqueue subject.
  */
 import { PoolError, toPoolError } from "../errors.js";
@@ -90,7 +90,7 @@ export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<Store
       return { id: given.id, sequence: answer.sequence, duplicate: false };
     } else if (isTaken(answer)) {
       const live = await liveJob(parts, given, given.level);
-      if (live !== undefined) return live;
+      if (live !== undefined) return given.isNamed ? live : { ...live, duplicate: false };
     } else if (answer.kind === "silent") maybeStored = true;
     else if (!(await mayPass(parts, given, answer, runtime.now() - begunAtMs))) {
       throw enqueueRefusal(answer, given.pool);
@@ -137,7 +137,15 @@ function noLeader(): PoolError {
   return new PoolError("bus_unavailable", message, { retryAfterMs: RETRY_MS });
 }
 
-/** The message that the stream stores. @param isRepeated it may be stored already */
+/**
+ * The message that the stream stores.
+ *
+ * A stream that remembers a message id of each job costs the broker a fifth of a job (docs/adr/0066). It is said where
+ * nothing else tells a repeat from a new job: of a named id, which may be somebody else's, and of a job whose outcome
+ * is not kept. Of the others a live job with this id is this one, and one that has ended has an outcome.
+ *
+ * @param isRepeated it may be stored already
+ */
 function jobMessage(
   names: DurableNames,
   { pool, level, id, payload, job, isNamed }: NewJob,
@@ -145,7 +153,7 @@ function jobMessage(
   isRepeated: boolean,
 ): StreamMessage {
   const headers = encodeDurableJob(job, job.check || isNamed || isRepeated);
-  headers.append(NATS_HEADER.messageId, messageId);
+  if (isNamed || !job.keepOutcome) headers.append(NATS_HEADER.messageId, messageId);
   headers.append(NATS_HEADER.expectedStream, names.jobsStream(pool));
   return { subject: names.job(pool, level, id), payload, headers };
 }

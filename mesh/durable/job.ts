@@ -37,6 +37,8 @@ export interface DurableJob {
   readonly then: readonly ThenStep[];
   /** An inbox that hears the outcome. */
   readonly notify: string | undefined;
+  /** Who hears it reads outcomes of several jobs in one message, too. */
+  readonly notifyTogether: boolean;
   /** Milliseconds since the epoch; undefined when its sender does not say. */
   readonly enqueuedAt: number | undefined;
   readonly client: string;
@@ -76,6 +78,7 @@ export function durableDefaults(timeoutMs = DEFAULT_TIMEOUT_MS): DurableJob {
     afterOutcome: 0,
     then: [],
     notify: undefined,
+    notifyTogether: false,
     enqueuedAt: undefined,
     client: "",
     concurrencyKey: "",
@@ -100,6 +103,7 @@ export function encodeDurableJob(job: DurableJob, check = job.check): MsgHdrs {
   if (job.afterOutcome > 0) h.append(HEADER.afterOutcome, String(job.afterOutcome));
   if (job.then.length > 0) h.append(HEADER.then, encodeThen(job.then));
   if (job.notify !== undefined) h.append(HEADER.notify, job.notify);
+  if (job.notify !== undefined && job.notifyTogether) h.append(HEADER.notifyTogether, "1");
   if (job.client !== "") h.append(HEADER.client, job.client);
   if (job.concurrencyKey !== "") h.append(HEADER.concurrencyKey, job.concurrencyKey);
   if (job.traceparent !== undefined) h.append(HEADER.traceparent, job.traceparent);
@@ -121,25 +125,59 @@ export function decodeDurableJob(
   inboxPrefix: string,
 ): DurableJob {
   const said = decodeJobHeaders(headers);
-  const own = ownHeaders(headers);
-  const notify = own.get(HEADER.notify);
-  return {
-    timeoutMs: checkAttemptTimeoutMs(said.timeoutMs ?? defaultTimeoutMs),
-    expiresAt: said.expiresAt,
-    maxAttempts: integerOf(own, HEADER.maxAttempts, 1, MAX_ATTEMPTS_BOUND) ?? DEFAULT_MAX_ATTEMPTS,
-    backoff: readBackoff(own.get(HEADER.backoff)),
-    idempotent: own.get(HEADER.idempotent) !== "0",
-    keepOutcome: own.get(HEADER.keep) !== "0",
-    check: own.get(HEADER.check) === "1",
-    afterOutcome: integerOf(own, HEADER.afterOutcome, 0, Number.MAX_SAFE_INTEGER) ?? 0,
-    then: decodeThen(own.get(HEADER.then)),
-    notify: isAnswerable(notify, inboxPrefix) && isPlainSubject(notify) ? notify : undefined,
-    enqueuedAt: integerOf(own, HEADER.enqueuedAt, 0, Number.MAX_SAFE_INTEGER),
-    client: said.client === undefined ? "" : checkClient(said.client),
-    concurrencyKey: readKey(own.get(HEADER.concurrencyKey)),
-    traceparent: said.traceparent === undefined ? undefined : checkTraceHeader("traceparent", said.traceparent),
-    tracestate: said.tracestate === undefined ? undefined : checkTraceHeader("tracestate", said.tracestate),
-  };
+  const job: Writable<DurableJob> = durableDefaults(checkAttemptTimeoutMs(said.timeoutMs ?? defaultTimeoutMs));
+  job.expiresAt = said.expiresAt;
+  if (said.client !== undefined) job.client = checkClient(said.client);
+  if (said.traceparent !== undefined) job.traceparent = checkTraceHeader("traceparent", said.traceparent);
+  if (said.tracestate !== undefined) job.tracestate = checkTraceHeader("tracestate", said.tracestate);
+  if (headers !== undefined) eachHeader(headers, (name, value) => readOwn(job, name, value));
+  const { notify } = job;
+  if (notify !== undefined && !(isAnswerable(notify, inboxPrefix) && isPlainSubject(notify))) job.notify = undefined;
+  return job;
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Reads a header that only durable jobs have; of one that is there twice the last counts. @throws PoolError `invalid_argument` */
+function readOwn(job: Writable<DurableJob>, name: string, value: string): void {
+  if (value === "") return;
+  switch (name) {
+    case HEADER.maxAttempts:
+      job.maxAttempts = integer(name, value, 1, MAX_ATTEMPTS_BOUND);
+      break;
+    case HEADER.backoff:
+      job.backoff = readBackoff(value);
+      break;
+    case HEADER.idempotent:
+      job.idempotent = value !== "0";
+      break;
+    case HEADER.keep:
+      job.keepOutcome = value !== "0";
+      break;
+    case HEADER.check:
+      job.check = value === "1";
+      break;
+    case HEADER.afterOutcome:
+      job.afterOutcome = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      break;
+    case HEADER.then:
+      job.then = decodeThen(value);
+      break;
+    case HEADER.notify:
+      job.notify = value;
+      break;
+    case HEADER.notifyTogether:
+      job.notifyTogether = value === "1";
+      break;
+    case HEADER.enqueuedAt:
+      job.enqueuedAt = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      break;
+    case HEADER.concurrencyKey:
+      job.concurrencyKey = checkConcurrencyKey(value, HEADER.concurrencyKey);
+      break;
+    default:
+      break;
+  }
 }
 
 /** @throws PoolError `invalid_argument` */
@@ -169,12 +207,7 @@ function isDelay(ms: unknown): ms is number {
   return typeof ms === "number" && ms >= 0 && ms <= MAX_BACKOFF_MS;
 }
 
-function readKey(key: string | undefined): string {
-  return key === undefined ? "" : checkConcurrencyKey(key, HEADER.concurrencyKey);
-}
-
-function readBackoff(text: string | undefined): Backoff {
-  if (text === undefined) return DEFAULT_BACKOFF;
+function readBackoff(text: string): Backoff {
   const [, baseMs, capMs] = /^(\d{1,10})-(\d{1,10})$/.exec(text) ?? [];
   try {
     return checkBackoff({ baseMs: Number(baseMs), capMs: Number(capMs) });
@@ -183,31 +216,7 @@ function readBackoff(text: string | undefined): Backoff {
   }
 }
 
-const OWN: ReadonlySet<string> = new Set([
-  HEADER.maxAttempts,
-  HEADER.backoff,
-  HEADER.idempotent,
-  HEADER.keep,
-  HEADER.check,
-  HEADER.afterOutcome,
-  HEADER.then,
-  HEADER.notify,
-  HEADER.enqueuedAt,
-  HEADER.concurrencyKey,
-]);
-
-function ownHeaders(headers: HeaderReader | undefined): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
-  if (headers === undefined) return found;
-  eachHeader(headers, (name, value) => {
-    if (value !== "" && OWN.has(name)) found.set(name, value);
-  });
-  return found;
-}
-
-function integerOf(own: ReadonlyMap<string, string>, name: string, min: number, max: number): number | undefined {
-  const text = own.get(name);
-  if (text === undefined) return undefined;
+function integer(name: string, text: string, min: number, max: number): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
   throw refused(name, `use a whole number from ${min} to ${max}`);

@@ -43,7 +43,7 @@ export function encodeOutcome(outcome: Outcome, facts: OutcomeFacts): Encoded {
     jobId: outcome.id,
     attempt: facts.attempt,
     ...(worker === "" ? {} : { worker }),
-    waitMs: waitedMs(outcome, facts),
+    waitMs: outcome.ok ? waitedMs(outcome.result, facts.enqueuedAt, facts.endedAt) : undefined,
   });
   headers.append(HEADER.manager, facts.manager);
   headers.append(HEADER.sequence, String(facts.sequence));
@@ -55,10 +55,8 @@ export function encodeOutcome(outcome: Outcome, facts: OutcomeFacts): Encoded {
   return { headers, payload: errorText(outcome.error) };
 }
 
-/** From enqueue to the sending of the attempt that ended the job, milliseconds; undefined when that is not known. */
-function waitedMs(outcome: Outcome, { enqueuedAt, endedAt }: OutcomeFacts): number | undefined {
-  if (!outcome.ok) return undefined;
-  const { totalMs, waitMs } = outcome.result;
+/** From enqueue to the sending of the attempt that ended the job, milliseconds. Enqueued and ended: since the epoch. */
+export function waitedMs({ totalMs, waitMs }: JobResult, enqueuedAt: number, endedAt: number): number {
   return Math.max(0, endedAt - enqueuedAt - (totalMs - waitMs));
 }
 

@@ -157,10 +157,10 @@ export interface JobSpec {
   readonly payload: Uint8Array;
   readonly timeoutMs: number;
   /** From the sending of each attempt to its end, milliseconds, of a job of the durable lane; undefined of any other. */
-  readonly runTimeoutMs: number | undefined;
+  runTimeoutMs: number | undefined;
   readonly idempotent: boolean;
   /** The worker that has it already, of a manager that is gone: it is asked first. One that may run once is sent nowhere else. */
-  readonly joinAt: string | undefined;
+  joinAt: string | undefined;
   readonly priority: Priority;
   readonly wait: boolean;
   /** Waits also for a pool that no worker serves yet. */

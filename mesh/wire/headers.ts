@@ -75,6 +75,7 @@ export const HEADER = {
   backoff: "Pool-Backoff",
   /** An inbox that hears the outcome once it is stored. */
   notify: "Pool-Notify",
+  notifyTogether: "Pool-Notify-Together",
   /** When the job was enqueued, milliseconds since the epoch. */
   enqueuedAt: "Pool-Enqueued-At",
   /** "0": no outcome is kept. */

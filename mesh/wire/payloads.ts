@@ -34,6 +34,8 @@ export interface BundleEntry {
 
 /** A larger payload goes alone: it would gain nothing and delay the others. */
 export const MAX_BUNDLED_BYTES = 4_096;
+/** A result whose job waited longer goes alone: its time has no room in an entry. In milliseconds. */
+export const MAX_BUNDLED_WAIT_MS = 4_000_000;
 /** A bundle is sent when it has so many entries, or before it would have more bytes. */
 export const MAX_BUNDLE_ENTRIES = 128;
 export const MAX_BUNDLE_BYTES = 256 * 1_024;

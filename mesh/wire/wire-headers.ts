@@ -49,6 +49,11 @@ class WireHeaders implements HeaderReader {
     return "";
   }
 
+  /** As on the wire, without the empty line. */
+  get text(): string {
+    return this.#text;
+  }
+
   get code(): number {
     return this.#text.startsWith(END, START.length) ? 0 : Number.parseInt(this.#text.slice(START.length), 10) || 0;
   }
@@ -92,6 +97,11 @@ function utf8(value: string): string {
 /** New headers to write to. Publishing, get() and iterating are what they can do. */
 export function wireHeaders(): MsgHdrs {
   return new WireHeaders() as unknown as MsgHdrs;
+}
+
+/** Headers that begin as these do; what is appended to one of them is not in the other. @param headers made by {@link wireHeaders} */
+export function copyHeaders(headers: MsgHdrs): MsgHdrs {
+  return new WireHeaders((headers as unknown as WireHeaders).text) as unknown as MsgHdrs;
 }
 
 /** A test for messages whose first header has this name. Most others cost it one comparison. */

@@ -16,6 +16,7 @@ import {
   encodeAnswersHeaders,
   encodeBundle,
   MAX_BUNDLED_BYTES,
+  MAX_BUNDLED_WAIT_MS,
   resultEntry,
 } from "../../../mesh/wire/payloads.js";
 import { bundleSubject, headersOf, splitReply } from "../../../mesh/wire/wire-headers.js";
@@ -24,8 +25,6 @@ import type { Pool } from "../pool/pool.js";
 import { ageOf, expired, type Heard, type NatsDoor, SubmissionReplies } from "./nats.js";
 
 const EMPTY = new Uint8Array(0);
-/** A longer wait has no room in a bundle, in milliseconds. */
-const MAX_BUNDLED_WAIT_MS = 4_000_000;
 
 /** A bundle as it was read. */
 export interface SubmissionBundle {

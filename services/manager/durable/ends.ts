@@ -17,8 +17,10 @@ import type { Bus } from "../../../mesh/link/bus.js";
 import { delay } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import { encodeReplyHeaders, HEADER } from "../../../mesh/wire/headers.js";
+import { copyHeaders } from "../../../mesh/wire/wire-headers.js";
 import type { Known } from "./decide.js";
 import type { Delivery } from "./held.js";
+import { EndNotices } from "./told/end-notices.js";
 
 /** What it works with. */
 export interface EndsParts {
@@ -48,11 +50,13 @@ const RETRY_MS = 250;
 const EMPTY = new Uint8Array();
 
 export class Ends {
+  readonly notices: EndNotices;
   readonly #parts: EndsParts;
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: EndsParts) {
     this.#parts = parts;
+    this.notices = new EndNotices({ ...parts, encode: (delivery, outcome) => this.#encode(delivery, outcome) });
   }
 
   /** What the streams say of a job that was delivered before. @throws PoolError */
@@ -76,9 +80,10 @@ export class Ends {
   }
 
   /** Stores an outcome, unless one is stored already. */
-  async storeOutcome(delivery: Delivery, outcome: Outcome): Promise<StoreEnd> {
+  storeOutcome(delivery: Delivery, outcome: Outcome): Promise<StoreEnd> {
     const { job } = delivery;
     let fence = job instanceof PoolError ? 0 : job.afterOutcome;
+    delivery.end = undefined;
     return this.#untilStored(
       delivery,
       () => this.#outcomeMessage(delivery, outcome, fence),
@@ -153,19 +158,6 @@ export class Ends {
     }
   }
 
-  /** Tells who enqueued the job how it ended. @param outcome undefined for one that was stored before */
-  notify(delivery: Delivery, stored: Stored | undefined, outcome: Outcome | undefined): void {
-    const { bus } = this.#parts;
-    const { job } = delivery;
-    if (job instanceof PoolError || job.notify === undefined) return;
-    if (outcome !== undefined) {
-      const { headers, payload } = this.#encode(delivery, outcome);
-      bus.publish(job.notify, payload, { headers });
-    } else if (stored?.headers !== undefined) {
-      bus.publish(job.notify, stored.payload, { headers: stored.headers as never });
-    }
-  }
-
   /**
    * Publishes until it is stored.
    *
@@ -198,9 +190,10 @@ export class Ends {
 
   #outcomeMessage(delivery: Delivery, outcome: Outcome, fence: number): StreamMessage {
     const { pool, names } = this.#parts;
-    const { headers, payload } = this.#encode(delivery, outcome);
+    delivery.end ??= this.#encode(delivery, outcome);
+    const headers = copyHeaders(delivery.end.headers);
     headers.append(NATS_HEADER.expectedLastSubjectSequence, String(fence));
-    return { subject: names.outcome(pool, delivery.id), headers, payload };
+    return { subject: names.outcome(pool, delivery.id), headers, payload: delivery.end.payload };
   }
 
   #encode({ id, sequence, deliveries, job }: Delivery, outcome: Outcome): Encoded {

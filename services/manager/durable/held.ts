@@ -8,10 +8,12 @@
  */
 import type { DeliveryFacts } from "../../../mesh/durable/ack-subject.js";
 import { DURABLE_CLIENT, type DurableJob } from "../../../mesh/durable/job.js";
+import type { Encoded } from "../../../mesh/durable/outcome.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
-import { type JobHeaders, MAX_TIMEOUT_MS, type Priority } from "../../../mesh/wire/headers.js";
+import { MAX_TIMEOUT_MS, type Priority } from "../../../mesh/wire/headers.js";
 import type { HeaderReader } from "../../../mesh/wire/wire-headers.js";
+import type { StoredHeaders } from "../pool/pool.js";
 import type { DeliveredJob } from "./decide.js";
 
 /** Told to the broker so many times within an ack wait. */
@@ -36,6 +38,8 @@ export class Delivery implements DeliveredJob {
   wasEndedHere = false;
   /** The claim that was stored for it; 0 for none. */
   claim = 0;
+  /** What was stored of its end, and is told to who enqueued it. */
+  end: Encoded | undefined;
   /** A later delivery of the same message takes the place of an earlier one. */
   facts: DeliveryFacts;
   ackSubject: string;
@@ -82,8 +86,13 @@ export class Delivery implements DeliveredJob {
     this.#signedAtMs = nowMs;
   }
 
-  /** The job as the dispatcher takes it. @throws PoolError when its headers are wrong */
-  toHeaders(wallNowMs: number): JobHeaders & { readonly runTimeoutMs: number } {
+  /**
+   * The job as the dispatcher takes it.
+   *
+   * @param joinAt the worker that has it already
+   * @throws PoolError when its headers are wrong
+   */
+  toHeaders(wallNowMs: number, joinAt?: string): StoredHeaders {
     const { id, job, deliveries, level, nonce } = this;
     if (job instanceof PoolError) throw job;
     return {
@@ -92,6 +101,7 @@ export class Delivery implements DeliveredJob {
       attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + 1,
       timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
       runTimeoutMs: job.timeoutMs,
+      joinAt,
       idempotent: job.idempotent,
       priority: level,
       client: job.client === "" ? DURABLE_CLIENT : job.client,
@@ -104,6 +114,7 @@ export class Delivery implements DeliveredJob {
   again(facts: DeliveryFacts, ackSubject: string, nowMs: number): void {
     this.facts = facts;
     this.ackSubject = ackSubject;
+    this.end = undefined;
     this.#signedAtMs = nowMs;
   }
 }

@@ -2,12 +2,12 @@
  * The durable lane of one pool at one manager: pulls stored jobs, gives them to
  * the pool's dispatcher as it gives any job, and settles them.
  *
- * Decided here: in which order an ending is stored, acknowledged and told. Not
- * decided here: what becomes of a job (decide.ts), how much is pulled (share.ts),
- * who takes and frees slots (the dispatcher, for all lanes).
+ * Decided here: how a delivery begins, waits and is given back. Not decided here: what
+ * becomes of a job (decide.ts), how its end is settled (settling.ts), how much is
+ * pulled (share.ts), who takes and frees slots (the dispatcher, for all lanes).
  */
 import type { Msg } from "nats";
-import { ACK, type DeliveryFacts, giveBack, IN_PROGRESS } from "../../../mesh/durable/ack-subject.js";
+import { type DeliveryFacts, giveBack, IN_PROGRESS } from "../../../mesh/durable/ack-subject.js";
 import type { EnqueueParts } from "../../../mesh/durable/enqueue.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
 import { durablePayloadLimit } from "../../../mesh/durable/job.js";
@@ -15,11 +15,9 @@ import { sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { Stored } from "../../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
-import { forgetPayload, isResult } from "../../../mesh/objects/forget-payload.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
 import type { Pool } from "../pool/pool.js";
-import { AfterEnd } from "./after/after-end.js";
 import { type JobTerms, readDelivery } from "./after/read-job.js";
 import {
   type Act,
@@ -40,6 +38,7 @@ import { LEAVE_LOOK_MS, type PoolLimits } from "./limits/pool-limits.js";
 import { endParked } from "./pause/end-parked.js";
 import { PauseWatch } from "./pause/pause-watch.js";
 import { Pulls } from "./pulls.js";
+import { Settling } from "./settling.js";
 import { locateKnown } from "./takeover/locate-known.js";
 import { findHeld, heldList } from "./told/held-view.js";
 
@@ -65,7 +64,7 @@ export class PoolLane {
   readonly #parts: PoolLaneParts;
   readonly #held: Held;
   readonly #ends: Ends;
-  readonly #afterEnd: AfterEnd;
+  readonly #settling: Settling;
   readonly #leftovers: Leftovers;
   readonly #pause: PauseWatch;
   readonly #givenBack = new GivenBack();
@@ -81,7 +80,13 @@ export class PoolLane {
       pool: pool.name,
       holdsLease: (delivery) => this.#held.hasLease(delivery, bus.runtime.now()),
     });
-    this.#afterEnd = new AfterEnd({ ...parts, pool: pool.name });
+    this.#settling = new Settling({
+      ...parts,
+      ...{ ends: this.#ends, held: this.#held, totals: this.totals },
+      end: (delivery) => this.#end(delivery),
+      giveBack: (delivery, delayMs) => this.#giveBack(delivery, delayMs),
+      letGo: (delivery) => this.#letGo(delivery),
+    });
     this.#leftovers = new Leftovers({ ...parts, pool: pool.name }, bus.runtime.now());
     this.#pause = new PauseWatch({ ...parts, pool: pool.name, onPause: () => this.#holdParked() });
     this.pulls = new Pulls({
@@ -162,6 +167,7 @@ export class PoolLane {
   finish(): Promise<void> {
     this.#pause.stop();
     this.limits.stop();
+    this.#ends.notices.flush();
     return this.pulls.finish();
   }
 
@@ -236,11 +242,11 @@ export class PoolLane {
       case "claim":
         return void this.#claim(delivery, act.over);
       case "settle":
-        return this.#settle(delivery, stored);
+        return this.#settling.settle(delivery, stored);
       case "store":
-        return void this.#store(delivery, act.outcome);
+        return void this.#settling.store(delivery, act.outcome);
       case "bury":
-        return void this.#bury(delivery, act.error);
+        return void this.#settling.bury(delivery, act.error);
       case "giveBack":
         return void this.#giveBackUnclaimed(delivery, act.delayMs);
       case "wait":
@@ -300,7 +306,7 @@ export class PoolLane {
   #run(delivery: Delivery, joinAt?: string): void {
     const { pool } = this.#parts;
     try {
-      const headers = { ...delivery.toHeaders(this.#parts.bus.runtime.wallNow()), joinAt };
+      const headers = delivery.toHeaders(this.#parts.bus.runtime.wallNow(), joinAt);
       pool.submitStored(delivery.payload, headers, { onEnd: (outcome: Outcome) => this.#onEnd(delivery, outcome) });
     } catch (thrown) {
       // What a worker has is not given back, for whatever reason this manager cannot ask for it.
@@ -318,60 +324,6 @@ export class PoolLane {
     if (end.kind === "lost") return this.#letGo(delivery);
     const { sequence, headers } = end.stored;
     this.#begin(delivery, { claim: { sequence, job: sequenceOf(headers) } });
-  }
-
-  async #store(delivery: Delivery, outcome: Outcome): Promise<void> {
-    const { job } = delivery;
-    const isKept = job instanceof PoolError || job.keepOutcome || delivery.claim > 0 || job.then.length > 0;
-    const end = isKept ? await this.#ends.storeOutcome(delivery, outcome) : undefined;
-    if (end?.kind === "lost") return this.#letGo(delivery);
-    if (end?.kind === "another") {
-      this.totals.late += 1;
-      return this.#settle(delivery, end.stored);
-    }
-    if (outcome.ok) this.totals.succeeded += 1;
-    this.#settle(delivery, undefined, outcome);
-    forgetPayload(this.#parts.store, this.#parts.pool.name, delivery);
-  }
-
-  /** The dead letter first: a job that has an outcome is never delivered again. */
-  async #bury(delivery: Delivery, error: PoolError): Promise<void> {
-    const { id, deliveries } = delivery;
-    const death = await this.#ends.storeDeath(delivery, error);
-    if (death.kind !== "stored") return this.#letGo(delivery);
-    const outcome: Outcome = { ok: false, id, error, worker: "", attempt: deliveries };
-    const end = await this.#ends.storeOutcome(delivery, outcome);
-    if (end.kind === "lost") return this.#letGo(delivery);
-    if (end.kind === "another") {
-      this.totals.late += 1;
-      if (sequenceOf(end.stored.headers) === delivery.sequence) await this.#ends.forgetDeath(delivery).catch(() => {});
-      return this.#settle(delivery, end.stored);
-    }
-    this.totals.dead += 1;
-    const { log, pool } = this.#parts;
-    log.warn({ pool: pool.name, job: id, attempt: deliveries, reason: error.reason }, "job given up: dead letter");
-    this.#settle(delivery, undefined, outcome);
-  }
-
-  /** Its outcome is stored. What follows it is enqueued before the stream may forget it. */
-  #settle(delivery: Delivery, stored: Stored | undefined, outcome?: Outcome): void {
-    const following = this.#afterEnd.run(delivery, stored, outcome);
-    if (following === undefined) return this.#acknowledge(delivery, stored, outcome);
-    this.#held.beginEnd(delivery);
-    void following.then((againMs) => {
-      if (againMs === undefined) return this.#acknowledge(delivery, stored, outcome);
-      const isHeld = this.#held.hasLease(delivery, this.#parts.bus.runtime.now());
-      return isHeld ? this.#giveBack(delivery, againMs) : this.#letGo(delivery);
-    });
-  }
-
-  /** The stream may forget the job, and its caller hears. */
-  #acknowledge(delivery: Delivery, stored: Stored | undefined, outcome: Outcome | undefined): void {
-    if (!this.#end(delivery)) return;
-    this.#parts.bus.publish(delivery.ackSubject, ACK);
-    void this.#ends.unclaim(delivery);
-    this.#ends.notify(delivery, stored, outcome);
-    if (stored !== undefined && isResult(stored)) forgetPayload(this.#parts.store, this.#parts.pool.name, delivery);
   }
 
   async #giveBackUnclaimed(delivery: Delivery, delayMs: number): Promise<void> {

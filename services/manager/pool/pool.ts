@@ -128,9 +128,11 @@ export class Pool {
    */
   submitStored(payload: Uint8Array, headers: StoredHeaders, listener: JobListener): Job {
     this.lastUsedAtMs = this.#bus.runtime.now();
-    const { runTimeoutMs, joinAt, ...said } = headers;
-    const spec = toJobSpec(payload, said, runTimeoutMs, payloadLimit(this.#bus), this.#bus.runtime.newId);
-    return this.#take({ ...spec, runTimeoutMs, joinAt }, listener);
+    const { runTimeoutMs, joinAt } = headers;
+    const spec = toJobSpec(payload, headers, runTimeoutMs, payloadLimit(this.#bus), this.#bus.runtime.newId);
+    spec.runTimeoutMs = runTimeoutMs;
+    spec.joinAt = joinAt;
+    return this.#take(spec, listener);
   }
 
   /** The outcome of a job by promise. Rejects with a PoolError. */

@@ -87,6 +87,44 @@ test("durable - a backlog comes in pulls as large as the room for it, not in sma
   assert.ok(large.length > 0 && batches.length < 60, `pulls: ${batches}`);
 });
 
+test("durable - results that end together come in one message to a client that reads such, alone to others", async (t) => {
+  const client = await startPool(t, "d-together", increment, 64);
+  const bus = await connectBus(t, broker);
+  const told: { bundle: string; notify: string }[] = [];
+  bus.subscribe("_INBOX.>", (msg) => {
+    const isResult = msg.headers?.get(HEADER.reply) === "result" && msg.headers.get(HEADER.manager) !== "";
+    if (isResult) told.push({ bundle: msg.headers?.get(HEADER.bundle) ?? "", notify: msg.subject });
+  });
+  await bus.flush();
+  const receipts = await Promise.all(Array.from({ length: 64 }, (_, i) => client.enqueue(String(i))));
+  const results = await Promise.all(receipts.map((receipt) => receipt.result({ timeoutMs: 10_000 })));
+  for (const [i, { id, attempt, waitMs, totalMs, worker, ...result }] of results.entries()) {
+    assert.deepEqual([Buffer.from(result.payload).toString(), id, attempt], [String(i + 1), receipts[i]?.id, 1]);
+    assert.ok(waitMs >= 0 && waitMs <= totalMs && worker !== "", `${waitMs} of ${totalMs} ms, ${worker}`);
+  }
+  assert.ok(
+    told.some(({ bundle }) => Number(bundle) > 1),
+    `bundles: ${told.map(({ bundle }) => bundle)}`,
+  );
+
+  // A client of before, or of another language, says only where it listens.
+  const heard: string[] = [];
+  const inbox = bus.newInbox();
+  bus.subscribe(`${inbox}*`, (msg) => heard.push(`${msg.subject.slice(inbox.length)} ${msg.string()}`));
+  const names = new DurableNames();
+  const nc = await connect({ servers });
+  cleanUp(t, () => nc.close());
+  await Promise.all(
+    Array.from({ length: 16 }, (_, i) => {
+      const headers = natsHeaders();
+      headers.set(HEADER.notify, `${inbox}old${i}`);
+      return nc.request(names.job("d-together", "normal", `old-${i}`), String(i), { headers, timeout: 5_000 });
+    }),
+  );
+  await eventually(() => heard.length === 16);
+  assert.deepEqual(heard.sort(), Array.from({ length: 16 }, (_, i) => `old${i} ${i + 1}`).sort());
+});
+
 test("durable - another process that knows the id hears the outcome", async (t) => {
   const held = gate();
   const client = await startPool(t, "d-other", () => held.promise.then(() => "done"));

@@ -30,6 +30,7 @@ const full: DurableJob = {
     { pool: "mail", id: "mail-7" },
     { pool: "archive", id: undefined },
   ],
+  notifyTogether: true,
   notify: "_INBOX.a.b",
   enqueuedAt: 1_699_999_999_999,
   concurrencyKey: "tenant 7",
