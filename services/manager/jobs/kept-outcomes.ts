@@ -5,7 +5,7 @@
  * Pure. An id that is used again for another job never hears it. Only jobs whose caller chose the id or detached are kept. Bounded in
  * number, bytes and time; the oldest goes first.
  */
-import { Fifo, type FifoNode } from "../../../mesh/job/containers.js";
+import { ChurnMap, Fifo, type FifoNode } from "../../../mesh/job/containers.js";
 import type { JobSpec, Outcome } from "../../../mesh/job/job.js";
 
 /** What tells a repeat from another job. */
@@ -30,7 +30,7 @@ const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_NONCES = 64;
 
 export class OutcomeStore {
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new ChurnMap<Kept>();
   /** Oldest first. Looking for the first entry of a Map passes all that were deleted before it. */
   readonly #byAge = new Fifo<Kept>();
   #bytes = 0;
@@ -44,7 +44,7 @@ export class OutcomeStore {
     const known = this.#kept.get(outcome.id);
     const nonces = known?.outcome === outcome ? known.nonces : [];
     if (spec.nonce !== "" && nonces.length < MAX_NONCES) nonces.push(spec.nonce);
-    this.#delete(outcome.id);
+    if (known !== undefined) this.#delete(outcome.id);
     const bytes = spec.payload.length + (outcome.ok ? outcome.result.payload.length : 0);
     const kept: Kept = { outcome, spec, nonces, bytes, until: nowMs + OUTCOME_KEEP_MS };
     kept.node = this.#byAge.push(kept);
