@@ -153,7 +153,8 @@ export class Broker implements SessionHost, PeerHost {
 
   /** SIGSTOP: what arrives waits. */
   pause(): void {
-    this.#waiting ??= [];
+    // The process that runs next is another one.
+    if (this.#running) this.#waiting ??= [];
   }
 
   /** SIGCONT: what has arrived is handled, in its order. */
