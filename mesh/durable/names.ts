@@ -18,6 +18,8 @@ export const NATS_HEADER = {
   expectedStream: "Nats-Expected-Stream",
   /** On what a stream publishes again: its sequence there. */
   sequence: "Nats-Sequence",
+  /** On what a stream publishes again, from nats-server 2.10 on: when it was stored, as RFC 3339. */
+  timeStamp: "Nats-Time-Stamp",
   /** The fence: the message is stored only when this is the sequence of the subject's last one, 0 for none. */
   expectedLastSubjectSequence: "Nats-Expected-Last-Subject-Sequence",
   /** When the stream is to publish the message again, and where: "@at 2026-12-24T18:00:00.000Z". */

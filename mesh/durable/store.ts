@@ -17,6 +17,8 @@ export interface Stored {
   readonly subject: string;
   readonly headers: HeaderReader | undefined;
   readonly payload: Uint8Array;
+  /** When the broker stored it, milliseconds since the epoch. */
+  readonly storedAtMs: number;
 }
 
 /** How long the broker may take to answer, in milliseconds. */
@@ -211,8 +213,8 @@ function storeError(thrown: unknown): PoolError {
 
 function toStored(msg: StoredLike | null): Stored | undefined {
   if (msg === null) return undefined;
-  const { seq, subject, header, data } = msg;
-  return { sequence: seq, subject, headers: header, payload: data };
+  const { seq, subject, header, data, time } = msg;
+  return { sequence: seq, subject, headers: header, payload: data, storedAtMs: time.getTime() };
 }
 
 interface StoredLike {
@@ -220,4 +222,5 @@ interface StoredLike {
   readonly subject: string;
   readonly header: HeaderReader;
   readonly data: Uint8Array;
+  readonly time: Date;
 }

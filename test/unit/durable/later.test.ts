@@ -88,7 +88,8 @@ test("later - the quota counts what is there and what was stored since, and is c
 test("later - what a killed broker has kept is moved once more and deleted; what was never acknowledged is left alone", async () => {
   const message = (sequence: number, keepOutcome: boolean): Stored => {
     const headers = encodeDurableJob({ ...durableDefaults(), keepOutcome });
-    return { sequence, subject: names.due("p", `j${sequence}`), headers: headers as never, payload: new Uint8Array() };
+    const subject = names.due("p", `j${sequence}`);
+    return { sequence, subject, headers: headers as never, payload: new Uint8Array(), storedAtMs: 0 };
   };
   const stored = [message(3, true), message(5, false), message(6, true), message(9, true)];
   const store = {

@@ -4,20 +4,31 @@ import { test } from "node:test";
 import { checkConcurrencyKey, keyToken } from "../../../mesh/durable/limits/concurrency-key.js";
 import { checkLimit, decodeLimits, encodeLimits, type Limit, limitOfKey } from "../../../mesh/durable/limits/limit.js";
 import { PoolError } from "../../../mesh/errors.js";
+import { BrokerClock } from "../../../services/manager/durable/limits/broker-clock.js";
+import { plan, type Wish } from "../../../services/manager/durable/limits/plan.js";
 import {
+  dated,
   decodeRecord,
   EMPTY_RECORD,
   encodeRecord,
   isOver,
+  type Leave,
   type LimitRecord,
-  plan,
-  type Wish,
-} from "../../../services/manager/durable/limits/plan.js";
+} from "../../../services/manager/durable/limits/record.js";
 
 const NOW = 1_700_000_000_000;
 
 function wish(limit: Limit | undefined, waiting: number[], more: Partial<Wish> = {}): Wish {
-  return { manager: "me", limit, waiting, ended: new Set(), wallNowMs: NOW, mayPass: false, ...more };
+  return { manager: "me", limit, waiting: firsts(waiting), ended: new Map(), nowMs: NOW, mayPass: false, ...more };
+}
+
+/** Jobs of which each was delivered once. */
+function firsts(sequences: readonly number[]): Map<number, number> {
+  return new Map(sequences.map((sequence) => [sequence, 1]));
+}
+
+function leaves(...sequences: number[]): Leave[] {
+  return [...firsts(sequences)];
 }
 
 const three: Limit = { target: "each-key", running: 3 };
@@ -25,27 +36,27 @@ const three: Limit = { target: "each-key", running: 3 };
 test("limits - the earliest jobs get leave up to the limit, and the record says who waits", () => {
   const { record, granted, isChanged } = plan(EMPTY_RECORD, wish(three, [9, 4, 7, 5]));
   assert.deepEqual(granted, [4, 5, 7]);
-  assert.deepEqual(record.running, [4, 5, 7]);
+  assert.deepEqual(record.running, leaves(4, 5, 7));
   assert.deepEqual(record.waiting, { me: 9 });
   assert.ok(isChanged);
   const again = plan(record, wish(three, [9]));
   assert.equal(again.isChanged, false, "a job that waits on costs no write");
-  const next = plan(record, wish(three, [9], { ended: new Set([4]) }));
+  const next = plan(record, wish(three, [9], { ended: firsts([4]) }));
   assert.deepEqual(next.granted, [9]);
-  assert.deepEqual(next.record.running, [5, 7, 9]);
+  assert.deepEqual(next.record.running, leaves(5, 7, 9));
   assert.deepEqual(next.record.waiting, {});
 });
 
 test("limits - a job that has leave keeps it at another manager, also when the limit is lower by then", () => {
-  const before: LimitRecord = { ...EMPTY_RECORD, running: [1, 2, 3] };
+  const before: LimitRecord = { ...EMPTY_RECORD, running: leaves(1, 2, 3) };
   const { granted, isChanged } = plan(before, wish({ target: "pool", running: 1 }, [2, 8], { manager: "other" }));
   assert.deepEqual(granted, [2]);
   assert.ok(isChanged, "job 8 waits from now on");
 });
 
 test("limits - a manager leaves a place to one whose job was stored earlier, until that one does not come", () => {
-  const before: LimitRecord = { ...EMPTY_RECORD, running: [1], waiting: { other: 5 } };
-  const free = { ended: new Set([1]) };
+  const before: LimitRecord = { ...EMPTY_RECORD, running: leaves(1), waiting: { other: 5 } };
+  const free = { ended: firsts([1]) };
   const polite = plan(before, wish({ target: "pool", running: 1 }, [6], free));
   assert.deepEqual(polite.granted, []);
   assert.deepEqual(polite.record.waiting, { other: 5, me: 6 });
@@ -64,8 +75,8 @@ test("limits - for a thousand random times of arrival no window has more starts 
     const starts: number[] = [];
     for (let sequence = 1; sequence <= 1_000; sequence += 1) {
       atMs += Math.random() ** 3 * perMs * 0.5;
-      const planned = plan(record, wish(limit, [sequence], { wallNowMs: atMs, mayPass: true }));
-      record = decodeRecord(encodeRecord(planned.record));
+      const planned = plan(record, wish(limit, [sequence], { nowMs: atMs, mayPass: true }));
+      record = dated(decodeRecord(encodeRecord(planned.record)), atMs);
       if (planned.granted.length > 0) starts.push(atMs);
     }
     assert.ok(starts.length > 10);
@@ -76,27 +87,88 @@ test("limits - for a thousand random times of arrival no window has more starts 
   }
 });
 
-test("limits - a clock that is behind and another window lengthen the wait, and never shorten it", () => {
+test("limits - a record of which nobody knows the date, and another window, lengthen the wait and never shorten it", () => {
   const limit: Limit = { target: "pool", starts: 2, perMs: 1_000 };
   const full = plan(EMPTY_RECORD, wish(limit, [1, 2])).record;
-  assert.deepEqual(plan(full, wish(limit, [3], { wallNowMs: NOW - 5_000 })).granted, []);
-  assert.deepEqual(plan(full, wish(limit, [3], { wallNowMs: NOW + 1_100 })).granted, [3]);
+  assert.deepEqual(plan(full, wish(limit, [3], { nowMs: NOW + 86_400_000 })).granted, [], "not dated");
+  const at = dated(full, NOW);
+  assert.deepEqual(plan(at, wish(limit, [3], { nowMs: undefined })).granted, []);
+  assert.deepEqual(plan(at, wish(limit, [3], { nowMs: NOW - 5_000 })).granted, []);
+  assert.deepEqual(plan(at, wish(limit, [3], { nowMs: NOW + 1_100 })).granted, [3]);
   const other: Limit = { target: "pool", starts: 2, perMs: 60_000 };
-  assert.deepEqual(plan(full, wish(other, [3], { wallNowMs: NOW + 1_100 })).granted, []);
+  const changed = plan({ ...at, waiting: { me: 3 } }, wish(other, [3], { nowMs: NOW + 1_100 }));
+  assert.deepEqual(changed.granted, []);
+  assert.ok(changed.isChanged, "else its starts would be of now for ever");
+  const later = dated(changed.record, NOW + 1_100);
+  assert.deepEqual(plan(later, wish(other, [3], { nowMs: NOW + 70_000 })).granted, [3]);
+});
+
+test("limits - starts that a wrong clock has put an hour ahead count as of now, and not for an hour", () => {
+  const limit: Limit = { target: "pool", starts: 1, perMs: 1_000 };
+  const ahead = dated(plan(EMPTY_RECORD, wish(limit, [1])).record, NOW + 3_600_000);
+  const { granted, record, isChanged } = plan(ahead, wish(limit, [2]));
+  assert.deepEqual(granted, []);
+  assert.ok(isChanged);
+  const next = plan(dated(record, NOW), wish(limit, [2], { nowMs: NOW + 1_100 }));
+  assert.deepEqual(next.granted, [2]);
+});
+
+test("limits - the end of an earlier delivery takes no leave from a later one", () => {
+  const before: LimitRecord = { ...EMPTY_RECORD, running: leaves(7) };
+  const taken = plan(before, wish(three, [], { manager: "other", waiting: new Map([[7, 2]]) }));
+  assert.deepEqual(taken.granted, [7]);
+  assert.ok(taken.isChanged, "who had it has to see that it was taken over");
+  const after = plan(decodeRecord(encodeRecord(taken.record)), wish(three, [], { ended: new Map([[7, 1]]) }));
+  assert.deepEqual(after.record.running, [[7, 2]]);
+  const over = plan(after.record, wish(three, [], { ended: new Map([[7, 2]]) }));
+  assert.deepEqual(over.record.running, []);
+});
+
+test("limits - a start whose acknowledgement was lost is not counted twice, and another delivery of the job is", () => {
+  const limit: Limit = { target: "pool", starts: 1, perMs: 86_400_000 };
+  const stored = dated(decodeRecord(encodeRecord(plan(EMPTY_RECORD, wish(limit, [5])).record)), NOW);
+  const again = plan(stored, wish(limit, [5]));
+  assert.deepEqual(again.granted, [5]);
+  assert.equal(again.isChanged, false);
+  assert.deepEqual(plan(stored, wish(limit, [], { waiting: new Map([[5, 2]]) })).granted, []);
+});
+
+test("limits - the broker's time is never taken to be later than it is, and goes on between what is heard", () => {
+  let nowMs = 1_000;
+  const clock = new BrokerClock({ now: () => nowMs });
+  assert.equal(clock.now(), undefined);
+  clock.hear(undefined);
+  clock.hear(Number.NaN);
+  assert.equal(clock.now(), undefined);
+  clock.hear(NOW);
+  nowMs += 50;
+  assert.equal(clock.now(), NOW + 50);
+  clock.hear(NOW + 10);
+  assert.equal(clock.now(), NOW + 50, "a message that was long on its way");
+  clock.hear(NOW + 80);
+  assert.equal(clock.now(), NOW + 80);
+  nowMs += 60_000;
+  clock.hear(NOW + 60_000);
+  nowMs += 60_000;
+  clock.hear(NOW + 120_000);
+  assert.equal(clock.now(), NOW + 120_000, "what was heard long ago counts no more: clocks drift");
 });
 
 test("limits - without a limit all that wait get leave, and what ended is forgotten", () => {
-  const before: LimitRecord = { ...EMPTY_RECORD, running: [1, 2], waiting: { me: 3 } };
-  const { record, granted } = plan(before, wish(undefined, [3, 4], { ended: new Set([1, 2]) }));
+  const before: LimitRecord = { ...EMPTY_RECORD, running: leaves(1, 2), waiting: { me: 3 } };
+  const { record, granted } = plan(before, wish(undefined, [3, 4], { ended: firsts([1, 2]) }));
   assert.deepEqual(granted, [3, 4]);
   assert.ok(isOver(record, NOW));
 });
 
 test("limits - a record is over when nothing runs, waits or has started in its window", () => {
-  const started = plan(EMPTY_RECORD, wish({ target: "pool", starts: 1, perMs: 1_000 }, [1])).record;
+  const fresh = plan(EMPTY_RECORD, wish({ target: "pool", starts: 1, perMs: 1_000 }, [1])).record;
+  assert.equal(isOver(fresh, NOW + 1_200), false, "nobody knows when it was stored");
+  const started = dated(fresh, NOW);
   assert.equal(isOver(started, NOW + 900), false);
+  assert.equal(isOver(started, undefined), false);
   assert.equal(isOver(started, NOW + 1_200), true);
-  assert.equal(isOver({ ...EMPTY_RECORD, running: [1] }, NOW), false);
+  assert.equal(isOver({ ...EMPTY_RECORD, running: leaves(1) }, NOW), false);
   assert.equal(isOver({ ...EMPTY_RECORD, waiting: { other: 1 } }, NOW), false);
 });
 
@@ -110,6 +182,9 @@ test("limits - what no manager wrote is an empty record, and no limit", () => {
     '{"running":["a"]}',
     '{"starts":[[1,"b"]]}',
     '{"perMs":-1}',
+    '{"fresh":-1}',
+    '{"given":{"a":7}}',
+    '{"running":[[1]]}',
     '{"waiting":{"a":"b"}}',
   ]) {
     assert.deepEqual(decodeRecord(Buffer.from(text)), EMPTY_RECORD, text);

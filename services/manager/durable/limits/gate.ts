@@ -14,13 +14,16 @@ import type { LaneStore } from "../../../../mesh/durable/store.js";
 import type { Bus } from "../../../../mesh/link/bus.js";
 import { delay } from "../../../../mesh/link/runtime.js";
 import { wireHeaders } from "../../../../mesh/wire/wire-headers.js";
-import { decodeRecord, EMPTY_RECORD, encodeRecord, isOver, type LimitRecord, type Plan, plan } from "./plan.js";
+import type { BrokerClock } from "./broker-clock.js";
+import { type Plan, plan } from "./plan.js";
+import { dated, decodeRecord, EMPTY_RECORD, encodeRecord, isOver, type LimitRecord } from "./record.js";
 
 /** What it works with. */
 export interface GateParts {
   /** This manager's id. */
   readonly manager: string;
   readonly bus: Bus;
+  readonly clock: BrokerClock;
   readonly store: LaneStore;
   readonly publisher: StreamPublisher;
   /** The stream of limits, and the record's subject there. */
@@ -34,6 +37,15 @@ interface Known {
   readonly record: LimitRecord;
   /** 0 when none is stored. */
   readonly revision: number;
+  /** When the broker stored it, milliseconds since the epoch; undefined when it has not said so. */
+  readonly storedAtMs: number | undefined;
+}
+
+/** A job that waits for leave. */
+interface Waiting {
+  /** How often it was delivered. */
+  readonly deliveries: number;
+  readonly onGranted: () => void;
 }
 
 const ACK_LIMIT_MS = 2_000;
@@ -52,9 +64,10 @@ const MOST_AT_ONCE = 64;
 export class Gate {
   readonly #parts: GateParts;
   #limit: Limit | undefined;
-  readonly #waiting = new Map<number, () => void>();
+  readonly #waiting = new Map<number, Waiting>();
   readonly #granted = new Set<number>();
-  readonly #ended = new Set<number>();
+  /** Jobs whose end is to be written, and the delivery that ended. */
+  readonly #ended = new Map<number, number>();
   #known: Known | undefined;
   /** What was stored while a write was under way. */
   #heard: Known | undefined;
@@ -94,18 +107,19 @@ export class Gate {
   }
 
   /** @param onGranted is called once, unless the job leaves before */
-  wait(sequence: number, onGranted: () => void): void {
-    this.#waiting.set(sequence, onGranted);
+  wait(sequence: number, deliveries: number, onGranted: () => void): void {
+    this.#waiting.set(sequence, { deliveries, onGranted });
     this.#pumpSoon();
   }
 
   /** The job has ended. It may have its leave from another manager. */
-  end(sequence: number): void {
+  end(sequence: number, deliveries: number): void {
     const isOwn = this.#granted.has(sequence);
     this.leave(sequence);
-    if (this.#limit?.running === undefined && this.#known?.record.running.includes(sequence) !== true) return;
+    const isStored = this.#known?.record.running.some(([each]) => each === sequence) === true;
+    if (this.#limit?.running === undefined && !isStored) return;
     if (!isOwn) this.forget();
-    this.#ended.add(sequence);
+    this.#ended.set(sequence, deliveries);
     // While nobody waits for the place, the end is written with the next start, or at the next tick.
     if (this.#waiting.size + Object.keys(this.#known?.record.waiting ?? NOBODY_KNOWN).length > 0) this.#pumpSoon();
   }
@@ -117,9 +131,11 @@ export class Gate {
   }
 
   /** A record was stored, by whichever manager. */
-  heard(payload: Uint8Array, revision: number): void {
+  heard(payload: Uint8Array, revision: number, storedAtMs: number | undefined): void {
+    // Its own, whose acknowledgement came first.
+    if (this.#known?.revision === revision && storedAtMs !== undefined) this.#known = { ...this.#known, storedAtMs };
     if (!(revision > Math.max(this.#known?.revision ?? 0, this.#heard?.revision ?? 0))) return;
-    this.#heard = { record: decodeRecord(payload), revision };
+    this.#heard = { record: decodeRecord(payload), revision, storedAtMs };
     if (!this.#isPumping) this.#pumpSoon();
   }
 
@@ -166,7 +182,7 @@ export class Gate {
     const { bus } = this.#parts;
     try {
       const known = await this.#current();
-      const ended = new Set(this.#ended);
+      const ended = new Map(this.#ended);
       const next = this.#plan(known, ended);
       const end = next.isChanged ? await this.#write(next.record, known.revision) : "stored";
       if (end !== "stored") {
@@ -174,8 +190,10 @@ export class Gate {
         await delay(bus.runtime, end === "fenced" ? AGAIN_MS * bus.runtime.random() : RETRY_MS);
         return true;
       }
-      for (const sequence of ended) this.#ended.delete(sequence);
-      this.#grant(next.granted);
+      for (const [sequence, deliveries] of ended) {
+        if (this.#ended.get(sequence) === deliveries) this.#ended.delete(sequence);
+      }
+      this.#grant(next);
       return this.#ended.size > 0 || (next.isChanged && next.granted.length > 0);
     } catch {
       // What cannot be read or written now is tried again.
@@ -184,34 +202,41 @@ export class Gate {
     }
   }
 
-  #plan({ record }: Known, ended: ReadonlySet<number>): Plan {
-    const { manager, bus } = this.#parts;
-    const waiting = new Set(record.running.filter((sequence) => this.#waiting.has(sequence)));
+  #plan({ record, storedAtMs }: Known, ended: ReadonlyMap<number, number>): Plan {
+    const { manager, bus, clock } = this.#parts;
+    const waiting = new Map<number, number>();
+    const add = (sequence: number): void => {
+      const one = this.#waiting.get(sequence);
+      if (one !== undefined) waiting.set(sequence, one.deliveries);
+    };
+    for (const [sequence] of [...record.running, ...(record.given[manager] ?? [])]) add(sequence);
     for (const sequence of this.#waiting.keys()) {
       if (waiting.size >= MOST_PLANNED) break;
-      waiting.add(sequence);
+      add(sequence);
     }
-    return plan(record, {
+    return plan(dated(record, storedAtMs), {
       manager,
       limit: this.#limit,
-      waiting: [...waiting],
+      waiting,
       ended,
-      wallNowMs: bus.runtime.wallNow(),
+      nowMs: clock.now(),
       mayPass: bus.runtime.now() - this.#changedAtMs >= PASS_AFTER_MS,
     });
   }
 
   /** The callbacks may add and remove. A job that left while its leave was written gives it back. */
-  #grant(granted: readonly number[]): void {
+  #grant({ granted, record }: Plan): void {
+    const stored = new Map(record.running);
     for (const sequence of granted) {
-      const onGranted = this.#waiting.get(sequence);
-      if (onGranted === undefined) {
-        if (this.#limit?.running !== undefined) this.#ended.add(sequence);
+      const one = this.#waiting.get(sequence);
+      const deliveries = stored.get(sequence);
+      if (one === undefined) {
+        if (deliveries !== undefined) this.#ended.set(sequence, deliveries);
         continue;
       }
       this.#waiting.delete(sequence);
       this.#granted.add(sequence);
-      onGranted();
+      one.onGranted();
     }
   }
 
@@ -219,31 +244,41 @@ export class Gate {
     const heard = this.#heard;
     this.#heard = undefined;
     if (heard !== undefined && heard.revision > (this.#known?.revision ?? 0)) this.#setKnown(heard);
-    if (this.#known !== undefined) return this.#known;
+    if (this.#known !== undefined && !this.#needsDate(this.#known)) return this.#known;
     const isGuess = this.#isNew && this.#ended.size === 0;
     this.#isNew = false;
-    this.#known = isGuess ? { record: EMPTY_RECORD, revision: 0 } : await this.#read();
+    this.#known = isGuess ? NONE : await this.#read();
     return this.#known;
   }
 
+  /** Whether it has starts of which nobody has said when they were: brokers before 2.10 say it to who asks alone. */
+  #needsDate({ record, storedAtMs }: Known): boolean {
+    return record.fresh > 0 && storedAtMs === undefined && this.#limit?.starts !== undefined;
+  }
+
   async #read(): Promise<Known> {
-    const { store, stream, subject } = this.#parts;
+    const { store, stream, subject, clock } = this.#parts;
     const stored = await store.last(stream, subject);
-    return { record: decodeRecord(stored?.payload ?? NOTHING), revision: stored?.sequence ?? 0 };
+    if (stored === undefined) return NONE;
+    const { payload, sequence, storedAtMs } = stored;
+    clock.hear(storedAtMs);
+    return { record: decodeRecord(payload), revision: sequence, storedAtMs };
   }
 
   async #write(record: LimitRecord, revision: number): Promise<"stored" | "fenced" | "unknown"> {
-    const { publisher, subject, bus, store, stream } = this.#parts;
-    if (isOver(record, bus.runtime.wallNow())) {
+    const { publisher, subject, clock, store, stream } = this.#parts;
+    if (isOver(record, clock.now())) {
       if (revision > 0 && !(await store.delete(stream, revision))) return "fenced";
-      this.#setKnown({ record: EMPTY_RECORD, revision: 0 });
+      this.#setKnown(NONE);
       return "stored";
     }
     const headers = wireHeaders();
     headers.append(NATS_HEADER.expectedLastSubjectSequence, String(revision));
     const answer = await publisher.publish({ subject, payload: encodeRecord(record), headers }, ACK_LIMIT_MS);
     if (answer.kind !== "stored") return isFenced(answer) ? "fenced" : "unknown";
-    this.#setKnown({ record, revision: answer.sequence });
+    const { sequence } = answer;
+    const storedAtMs = this.#heard?.revision === sequence ? this.#heard.storedAtMs : undefined;
+    this.#setKnown({ record, revision: sequence, storedAtMs });
     return "stored";
   }
 
@@ -257,15 +292,15 @@ export class Gate {
     const { store, jobsStream, bus } = this.#parts;
     this.forget();
     const { record } = await this.#read();
-    const foreign = record.running.filter((sequence) => !this.#granted.has(sequence));
+    const foreign = record.running.map(([sequence]) => sequence).filter((sequence) => !this.#granted.has(sequence));
     const from = Math.floor(bus.runtime.random() * Math.max(1, foreign.length - MOST_AT_ONCE));
     for (const sequence of foreign.slice(from, from + MOST_AT_ONCE)) {
-      if ((await store.at(jobsStream, sequence)) === undefined) this.#ended.add(sequence);
+      if ((await store.at(jobsStream, sequence)) === undefined) this.#ended.set(sequence, Number.POSITIVE_INFINITY);
     }
     void this.#pump();
   }
 }
 
-const NOTHING = new Uint8Array();
+const NONE: Known = { record: EMPTY_RECORD, revision: 0, storedAtMs: undefined };
 /** It is not known who waits: perhaps somebody does. */
 const NOBODY_KNOWN = { unknown: 0 };

@@ -1,8 +1,7 @@
 /**
  * Which jobs of one limit may start now. Pure.
  *
- * A limit has one record in a stream: the jobs that have leave to run, how many
- * started of late, and which managers have jobs that wait. Whoever changes it says which
+ * A limit has one record in a stream (record.ts). Whoever changes it says which
  * version it has read, and the stream refuses every other. So leave is given once.
  *
  * Decided here: a job keeps its leave whichever manager has it, until somebody has
@@ -11,37 +10,22 @@
  */
 
 import type { Limit } from "../../../../mesh/durable/limits/limit.js";
-import { parseJson } from "../../../../mesh/job/codec.js";
+import { type Leave, type LimitRecord, SLICES, sliceOf } from "./record.js";
 
-/** What is stored of one limit. */
-export interface LimitRecord {
-  /** Sequences of jobs that have leave to run. */
-  readonly running: readonly number[];
-  /** Starts by slice, oldest first. */
-  readonly starts: readonly (readonly [slice: number, count: number])[];
-  /** The window that the slices are of, in milliseconds. */
-  readonly perMs: number;
-  /** The earliest job that waits, by manager. */
-  readonly waiting: Readonly<Record<string, number>>;
-}
-
-export const EMPTY_RECORD: LimitRecord = { running: [], starts: [], perMs: 1_000, waiting: {} };
-/** Slices of a window. */
-const SLICES = 20;
-/** Managers of one record that are remembered as waiting. */
-const MAX_WAITING = 64;
+/** Managers of one record that are remembered. */
+const MAX_MANAGERS = 64;
 
 /** What one manager wants. */
 export interface Wish {
   /** This manager's id. */
   readonly manager: string;
   readonly limit: Limit | undefined;
-  /** Sequences of its jobs that wait. */
-  readonly waiting: readonly number[];
-  /** Sequences of jobs that have ended. */
-  readonly ended: ReadonlySet<number>;
-  /** Milliseconds since the epoch. */
-  readonly wallNowMs: number;
+  /** Its jobs that wait: how often each was delivered, by sequence. */
+  readonly waiting: ReadonlyMap<number, number>;
+  /** Jobs that have ended, and the delivery that did, by sequence. */
+  readonly ended: ReadonlyMap<number, number>;
+  /** The earliest that it may be by the broker's time, milliseconds since the epoch; undefined when nobody knows. */
+  readonly nowMs: number | undefined;
   /** The record has not changed for a while: whoever is before this manager does not come. */
   readonly mayPass: boolean;
 }
@@ -54,19 +38,27 @@ export interface Plan {
   readonly isChanged: boolean;
 }
 
+/** @param before with its new starts dated, as far as it is known when it was stored */
 export function plan(before: LimitRecord, wish: Wish): Plan {
-  const { limit, manager, ended } = wish;
-  const running = new Set(before.running.filter((sequence) => !ended.has(sequence)));
+  const { limit, manager } = wish;
+  const running = new Map(before.running.filter((leave) => !hasEnded(leave, wish.ended)));
+  const mine = new Map(before.given[manager] ?? []);
   const perMs = limit?.perMs ?? before.perMs;
-  const starts = slicesNow(before, perMs, wish.wallNowMs);
+  const { starts, undated } = startsNow(before, perMs, wish.nowMs);
   const others = Object.entries(before.waiting).filter(([id]) => id !== manager);
   const first = Math.min(...others.map(([, sequence]) => sequence));
   const granted: number[] = [];
+  const fresh: Leave[] = [];
   const left: number[] = [];
-  let passed = false;
-  let room = limit?.starts === undefined ? Number.POSITIVE_INFINITY : limit.starts - sum(starts.slices);
-  for (const sequence of [...wish.waiting].sort((a, b) => a - b)) {
-    if (limit === undefined || running.has(sequence)) {
+  let [passed, isTakenOver] = [false, false];
+  let room = limit?.starts === undefined ? Number.POSITIVE_INFINITY : limit.starts - sum(starts) - undated;
+  for (const [sequence, deliveries] of [...wish.waiting].sort(([a], [b]) => a - b)) {
+    const known = running.get(sequence);
+    if (limit === undefined || known !== undefined || mine.get(sequence) === deliveries) {
+      if (limit !== undefined && known !== undefined && known < deliveries) {
+        running.set(sequence, deliveries);
+        isTakenOver = true;
+      }
       granted.push(sequence);
       continue;
     }
@@ -77,70 +69,61 @@ export function plan(before: LimitRecord, wish: Wish): Plan {
     }
     if (sequence > first) passed = true;
     room -= 1;
-    if (limit.running !== undefined) running.add(sequence);
-    if (limit.starts !== undefined) starts.count();
+    if (limit.running !== undefined) running.set(sequence, deliveries);
+    fresh.push([sequence, deliveries]);
     granted.push(sequence);
   }
-  const waiting = Object.fromEntries(passed ? [] : others.slice(0, MAX_WAITING - 1));
+  const waiting = Object.fromEntries(passed ? [] : others.slice(0, MAX_MANAGERS - 1));
   if (left[0] !== undefined) waiting[manager] = left[0];
+  const isTimed = limit?.starts !== undefined;
+  const record = {
+    running: [...running],
+    starts,
+    fresh: undated + (isTimed ? fresh.length : 0),
+    perMs,
+    given: isTimed && limit.running === undefined ? givenNow(before, manager, fresh) : {},
+    waiting,
+  };
   const isChanged =
     running.size !== before.running.length ||
-    granted.some((sequence) => limit !== undefined && !before.running.includes(sequence)) ||
+    fresh.length > 0 ||
+    isTakenOver ||
+    undated > before.fresh ||
     left.length > 0 !== manager in before.waiting ||
     passed;
-  return { record: { running: [...running], starts: starts.slices, perMs, waiting }, granted, isChanged };
+  return { record, granted, isChanged };
 }
 
-/** Whether nothing of it has to be remembered. @param wallNowMs milliseconds since the epoch */
-export function isOver({ running, starts, perMs, waiting }: LimitRecord, wallNowMs: number): boolean {
-  const last = starts.at(-1)?.[0] ?? Number.NEGATIVE_INFINITY;
-  const isQuiet = last < sliceOf(wallNowMs, perMs) - SLICES;
-  return running.length === 0 && isQuiet && Object.keys(waiting).length === 0;
+function hasEnded([sequence, deliveries]: Leave, ended: ReadonlyMap<number, number>): boolean {
+  return (ended.get(sequence) ?? 0) >= deliveries;
 }
 
-export function encodeRecord({ running, starts, perMs, waiting }: LimitRecord): Uint8Array {
-  return Buffer.from(JSON.stringify({ running, ...(starts.length > 0 ? { starts, perMs } : {}), waiting }));
+interface Starts {
+  readonly starts: readonly (readonly [number, number])[];
+  /** Starts without a slice: they count as made when the record is stored. */
+  readonly undated: number;
 }
 
-/** What no manager wrote is an empty record: else its jobs would wait for ever. */
-export function decodeRecord(payload: Uint8Array): LimitRecord {
-  try {
-    const said = parseJson(Buffer.from(payload).toString()) as Partial<LimitRecord>;
-    const { running = [], starts = [], perMs = 1_000, waiting = {} } = said;
-    const isOne =
-      Array.isArray(running) && running.every(Number.isInteger) && Array.isArray(starts) && typeof perMs === "number";
-    const areSlices = isOne && starts.every((each) => Array.isArray(each) && each.every(Number.isInteger));
-    const areWaiting = typeof waiting === "object" && Object.values(waiting).every(Number.isInteger);
-    return areSlices && areWaiting && perMs > 0 ? { running, starts, perMs, waiting } : EMPTY_RECORD;
-  } catch {
-    return EMPTY_RECORD;
-  }
-}
-
-function sliceOf(atMs: number, perMs: number): number {
-  return Math.floor((atMs * SLICES) / perMs);
-}
-
-interface Slices {
-  readonly slices: [number, number][];
-  readonly count: () => void;
-}
-
-/** Those that may still be in the window. A clock that is behind counts in the latest slice. */
-function slicesNow({ starts, perMs: before }: LimitRecord, perMs: number, wallNowMs: number): Slices {
-  const wanted = sliceOf(wallNowMs, perMs);
-  // Of another window only the sum is known to be right: it counts as now.
-  const total = starts.reduce((all, [, count]) => all + count, 0);
-  const same: [number, number][] = starts.map(([slice, count]) => [slice, count]);
-  const known: [number, number][] = before === perMs ? same : total > 0 ? [[wanted, total]] : [];
-  const now = Math.max(wanted, known.at(-1)?.[0] ?? wanted);
-  const slices = known.filter(([slice]) => slice >= now - SLICES);
-  const count = (): void => {
-    const last = slices.at(-1);
-    if (last?.[0] === now) last[1] += 1;
-    else slices.push([now, 1]);
+/**
+ * Those that may still be in the window. Of another window only the sum is known to be right. So it is of slices that
+ * lie more than a window ahead: a clock was wrong.
+ */
+function startsNow({ starts, fresh, perMs: before }: LimitRecord, perMs: number, nowMs: number | undefined): Starts {
+  if (before !== perMs) return { starts: [], undated: fresh + sum(starts) };
+  if (nowMs === undefined) return { starts, undated: fresh };
+  const now = sliceOf(nowMs, perMs);
+  const ahead = starts.filter(([slice]) => slice > now + SLICES);
+  return {
+    starts: starts.filter(([slice]) => slice >= now - SLICES && slice <= now + SLICES),
+    undated: fresh + sum(ahead),
   };
-  return { slices, count };
+}
+
+/** What was given before stays until this manager gives leave again. */
+function givenNow({ given }: LimitRecord, manager: string, fresh: readonly Leave[]): LimitRecord["given"] {
+  if (fresh.length === 0) return given;
+  const others = Object.entries(given).filter(([id]) => id !== manager);
+  return Object.fromEntries([...others.slice(1 - MAX_MANAGERS), [manager, fresh]]);
 }
 
 function sum(slices: readonly (readonly [number, number])[]): number {

@@ -15,6 +15,7 @@ import type { Bus } from "../../../../mesh/link/bus.js";
 import type { Subscription } from "../../../../mesh/link/subscription.js";
 import { headersOf } from "../../../../mesh/wire/wire-headers.js";
 import type { Delivery } from "../held.js";
+import { BrokerClock } from "./broker-clock.js";
 import { Gate } from "./gate.js";
 import { SpentRecords } from "./spent-records.js";
 
@@ -48,6 +49,7 @@ export const LEAVE_LOOK_MS = 100;
 export class PoolLimits {
   readonly #parts: PoolLimitsParts;
   readonly #gates = new Map<string, KeyGate>();
+  readonly #clock: BrokerClock;
   readonly #spent: SpentRecords;
   readonly #subscription: Subscription;
   #limits: Limits = NONE;
@@ -60,12 +62,15 @@ export class PoolLimits {
     this.#parts = parts;
     this.#readAtMs = bus.runtime.now();
     this.#clearAtMs = this.#readAtMs + CLEAR_EVERY_MS;
-    this.#spent = new SpentRecords(parts);
+    this.#clock = new BrokerClock(bus.runtime);
+    this.#spent = new SpentRecords({ ...parts, clock: this.#clock });
     this.#subscription = bus.subscribe(names.limited(pool), (msg) => {
       const token = names.idOf(msg.subject);
       if (token === names.limitsToken) return void this.#readLater();
-      const revision = Number(headersOf(msg)?.get(NATS_HEADER.sequence));
-      this.#gates.get(token)?.gate.heard(msg.data, revision);
+      const headers = headersOf(msg);
+      const storedAtMs = readTime(headers?.get(NATS_HEADER.timeStamp));
+      this.#clock.hear(storedAtMs);
+      this.#gates.get(token)?.gate.heard(msg.data, Number(headers?.get(NATS_HEADER.sequence)), storedAtMs);
     });
   }
 
@@ -90,11 +95,11 @@ export class PoolLimits {
    *
    * @param onLeave when it may not yet: called once it has leave by one more limit; then ask again
    */
-  admit({ sequence, job }: Delivery, onLeave: () => void): boolean {
+  admit({ sequence, deliveries, job }: Delivery, onLeave: () => void): boolean {
     if (this.#limits.size === 0) return true;
     for (const gate of this.#gatesOf(keyOf(job))) {
       if (gate.has(sequence)) continue;
-      gate.wait(sequence, onLeave);
+      gate.wait(sequence, deliveries, onLeave);
       return false;
     }
     return true;
@@ -106,7 +111,7 @@ export class PoolLimits {
     // One that was delivered before may have its leave from another manager.
     const mayHaveLeave = hasEnded && deliveries > 1;
     for (const gate of this.#gatesOf(keyOf(job))) {
-      if (hasEnded && (mayHaveLeave || gate.has(sequence))) gate.end(sequence);
+      if (hasEnded && (mayHaveLeave || gate.has(sequence))) gate.end(sequence, deliveries);
       else gate.leave(sequence);
     }
   }
@@ -165,10 +170,9 @@ export class PoolLimits {
     if (limit === undefined) return undefined;
     const { names, pool } = this.#parts;
     const subject = names.limit(pool, token);
-    const gate = new Gate(
-      { ...this.#parts, stream: names.limitsStream, subject, jobsStream: names.jobsStream(pool) },
-      limit,
-    );
+    const stream = names.limitsStream;
+    const parts = { ...this.#parts, clock: this.#clock, stream, subject, jobsStream: names.jobsStream(pool) };
+    const gate = new Gate(parts, limit);
     this.#gates.set(token, { gate, key });
     return gate;
   }
@@ -176,4 +180,10 @@ export class PoolLimits {
 
 function keyOf(job: Delivery["job"]): string {
   return job instanceof PoolError ? "" : job.concurrencyKey;
+}
+
+/** Brokers before 2.10 do not say when they have stored what they publish again. */
+function readTime(text: string | undefined): number | undefined {
+  const atMs = Date.parse(text ?? "");
+  return Number.isNaN(atMs) ? undefined : atMs;
 }

@@ -7,13 +7,13 @@
  */
 import type { DurableNames } from "../../../../mesh/durable/names.js";
 import type { LaneStore } from "../../../../mesh/durable/store.js";
-import type { Bus } from "../../../../mesh/link/bus.js";
-import { decodeRecord, isOver } from "./plan.js";
+import type { BrokerClock } from "./broker-clock.js";
+import { dated, decodeRecord, isOver } from "./record.js";
 
 /** Where. */
 export interface SpentRecordsParts {
   readonly pool: string;
-  readonly bus: Bus;
+  readonly clock: BrokerClock;
   readonly names: DurableNames;
   readonly store: LaneStore;
 }
@@ -31,15 +31,16 @@ export class SpentRecords {
 
   /** @throws PoolError */
   async clear(): Promise<void> {
-    const { pool, bus, names, store } = this.#parts;
+    const { pool, clock, names, store } = this.#parts;
     const stream = names.limitsStream;
     for (let i = 0; i < MOST_AT_ONCE; i += 1) {
       const next = await store.next(stream, names.everyLimit(pool), this.#from);
       this.#from = next === undefined ? 1 : next.sequence + 1;
       if (next === undefined) return;
       const isLimits = names.idOf(next.subject) === names.limitsToken;
-      if (!isLimits && isOver(decodeRecord(next.payload), bus.runtime.wallNow()))
-        await store.delete(stream, next.sequence);
+      clock.hear(next.storedAtMs);
+      const record = dated(decodeRecord(next.payload), next.storedAtMs);
+      if (!isLimits && isOver(record, clock.now())) await store.delete(stream, next.sequence);
     }
   }
 }
