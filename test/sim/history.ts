@@ -4,6 +4,7 @@
  * Who writes it knows the truth (the simulator), so that no rule has to trust
  * what the product says of itself.
  */
+import type { Limit } from "../../mesh/durable/limits/limit.js";
 import { describeStep, type JobPlan, type Step } from "./plan.js";
 import type { SimWorld } from "./world-clock.js";
 
@@ -48,6 +49,14 @@ export type Fact =
       readonly dead: readonly string[];
       readonly outcomesStored: number;
     }
+  /** A stream has stored a job; `number` is that of its payload, as the facts of its runs have it. */
+  | { readonly kind: "stored-job"; readonly id: string; readonly sequence: number; readonly number: number }
+  /** A stream has stored an outcome. */
+  | { readonly kind: "stored-outcome"; readonly id: string; readonly ok: boolean }
+  /** A stream has stored the record of a limit: the jobs that have leave by it, and had none by the one before it. */
+  | { readonly kind: "record"; readonly token: string; readonly leaves: readonly number[] }
+  /** The limits that managers have from now on. */
+  | { readonly kind: "limits"; readonly limits: readonly Limit[] }
   | ({ readonly kind: "start"; readonly worker: string; readonly process: string } & RunFact)
   | ({ readonly kind: "end"; readonly worker: string; readonly process: string } & RunFact)
   /** Somebody says on the bus that attempts of a job up to this number are over. */
@@ -130,6 +139,17 @@ function describe(fact: Fact): string {
         "STREAMS",
         `${fact.live.length} live, ${fact.outcomes.length} outcomes, ${fact.dead.length} dead`,
       );
+    case "stored-job":
+      return traceText("STREAMS", `job ${fact.id} is stored at ${fact.sequence}: payload ${fact.number}`);
+    case "stored-outcome":
+      return traceText("STREAMS", `outcome of ${fact.id} is stored: ${fact.ok ? "a result" : "an error"}`);
+    case "record":
+      return traceText(
+        "STREAMS",
+        `the record of ${fact.token} is stored: leave for ${fact.leaves.join(", ") || "nobody new"}`,
+      );
+    case "limits":
+      return traceText("STREAMS", `limits: ${JSON.stringify(fact.limits)}`);
     case "start":
       return traceText(
         fact.worker,

@@ -5,6 +5,8 @@
  * shrunk (plans/shrink.ts), kept (found/) and replayed. All times are true time.
  */
 
+import type { Limit } from "../../mesh/durable/limits/limit.js";
+
 /** A process and its clocks. */
 export interface ActorPlan {
   readonly name: string;
@@ -51,6 +53,10 @@ export interface JobPlan {
   readonly padBytes?: number;
   /** Failures after which an enqueued job is given up; default 5. */
   readonly maxAttempts?: number;
+  /** The key by which an enqueued job shares a limit; default none. */
+  readonly key?: string;
+  /** How many jobs follow it, one after the other; default 0. */
+  readonly follows?: number;
 }
 
 /** One thing that happens. What takes a time ends by itself: a cut link heals, a killed process starts again. */
@@ -116,6 +122,8 @@ export interface Plan {
   readonly brokers: number;
   /** Managers have the durable lane, and brokers JetStream; default false. */
   readonly lane?: boolean;
+  /** Limits of stored jobs, set before the first job comes; default none. */
+  readonly limits?: readonly Limit[];
   readonly managers: readonly ActorPlan[];
   readonly workers: readonly WorkerPlan[];
   readonly callers: readonly CallerPlan[];

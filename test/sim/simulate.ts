@@ -9,7 +9,7 @@ import { inMacrotask } from "./clock/microtasks.js";
 import { sealed } from "./clock/surroundings.js";
 import { History } from "./history.js";
 import { checkAll, type Violation } from "./invariants/invariants.js";
-import { hasNoLiveJobs, streamsOf } from "./mesh/lane-streams.js";
+import { hasNoLiveJobs, streamsOf, watchStreams } from "./mesh/lane-streams.js";
 import { SimMesh } from "./mesh/sim-mesh.js";
 import { Stage } from "./mesh/steps.js";
 import { endOf, type Plan } from "./plan.js";
@@ -50,7 +50,7 @@ function play(plan: Plan, traced: boolean): Run {
   const history = new History(world);
   const network = new SimNetwork(world);
   for (let i = 1; i <= plan.brokers; i += 1) network.addBroker(`nats-${i}`);
-  if (plan.lane) network.enableJetStream();
+  if (plan.lane) network.enableJetStream(watchStreams(history));
   const mesh = new SimMesh(world, network, history, plan);
   mesh.start();
   new Stage({ world, network, mesh, history }).play(plan);

@@ -25,7 +25,7 @@ import { type ConnectOptions, SimConnection } from "./client/sim-connection.js";
 import type { Broker, BrokerOptions, LameDuckOptions } from "./server/broker.js";
 import { Cluster, type ClusterOptions } from "./server/cluster.js";
 import { JetStreamPlace } from "./server/jetstream/place.js";
-import type { StoredStream } from "./server/jetstream/stored-stream.js";
+import type { OnStored, StoredStream } from "./server/jetstream/stored-stream.js";
 import type { Permissions } from "./server/permissions.js";
 import { Stream, StreamNames } from "./server/stream.js";
 import { REFUSED } from "./wire/commands.js";
@@ -112,9 +112,13 @@ export class SimNetwork {
     this.#cluster.wire(b, a).release();
   }
 
-  /** Turns on JetStream at all brokers, so that clients can make streams and consumers. */
-  enableJetStream(): void {
-    this.#jetStream = new JetStreamPlace(this.#world, this.#cluster);
+  /**
+   * Turns on JetStream at all brokers, so that clients can make streams and consumers.
+   *
+   * @param onStored hears of every message that a stream has stored, before anybody else does
+   */
+  enableJetStream(onStored: OnStored = () => {}): void {
+    this.#jetStream = new JetStreamPlace(this.#world, this.#cluster, onStored);
   }
 
   /** The streams that clients have made, as they are now. */

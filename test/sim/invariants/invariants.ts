@@ -3,6 +3,8 @@ import type { Recorded } from "../history.js";
 import type { Plan } from "../plan.js";
 import { errorInvariants } from "./errors.js";
 import { laneInvariants } from "./lane.js";
+import { chainInvariants } from "./lane-chains.js";
+import { limitInvariants } from "./lane-limits.js";
 import { outcomeInvariants } from "./outcomes.js";
 import { RunView } from "./run-view.js";
 import { runInvariants } from "./runs.js";
@@ -34,6 +36,8 @@ export const invariants: readonly Invariant[] = [
   ...errorInvariants,
   ...waitInvariants,
   ...laneInvariants,
+  ...limitInvariants,
+  ...chainInvariants,
 ];
 
 /** The violations of one run, in the order of the invariants. */

@@ -65,6 +65,11 @@ export class RunView {
   readonly enqueued: Enqueued[] = [];
   /** Undefined without the durable lane. */
   streams: StreamsAtRest | undefined;
+  readonly storedJobs: Extract<Recorded, { kind: "stored-job" }>[] = [];
+  readonly storedOutcomes: Extract<Recorded, { kind: "stored-outcome" }>[] = [];
+  readonly records: Extract<Recorded, { kind: "record" }>[] = [];
+  /** The limits of the pool, each as it was stored. */
+  readonly limits: Extract<Recorded, { kind: "limits" }>[] = [];
   readonly runs: HandlerRun[] = [];
   readonly lives: Life[] = [];
   readonly faults: FaultStep[] = [];
@@ -172,6 +177,18 @@ export class RunView {
         break;
       case "ended":
         this.enqueued[fact.enqueued - 1]?.ends.push(fact);
+        break;
+      case "stored-job":
+        this.storedJobs.push(fact);
+        break;
+      case "stored-outcome":
+        this.storedOutcomes.push(fact);
+        break;
+      case "record":
+        this.records.push(fact);
+        break;
+      case "limits":
+        this.limits.push(fact);
         break;
       case "streams":
         this.streams = fact;

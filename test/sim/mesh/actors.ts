@@ -92,7 +92,13 @@ export function makeManager(bus: Bus, id: string, durable = false): Actor {
 
 /** A worker with a simulated handler. */
 export function makeWorker(bus: Bus, id: string, slots: number, handle: Handle): Actor {
-  const worker = new Worker<SimPayload, RunResult>({ pool: POOL, id, slots, graceMs: GRACE_MS, run: handle });
+  const worker = new Worker<SimPayload | RunResult, RunResult>({
+    pool: POOL,
+    id,
+    slots,
+    graceMs: GRACE_MS,
+    run: handle,
+  });
   worker.useBus(bus);
   return {
     ended: worker.closed,
@@ -115,12 +121,14 @@ export function makeClient(bus: Bus): CallerActor {
 
 async function enqueueJob(client: Client, job: JobPlan, hear: EnqueueEnds): Promise<void> {
   const { wait: _wait, ...options } = optionsOf(job);
-  const { maxAttempts } = job;
+  const { maxAttempts, key, follows = 0 } = job;
   let id = "";
   try {
     const receipt = await client.enqueue(payloadOf(job), {
       ...options,
       ...(maxAttempts === undefined ? {} : { maxAttempts }),
+      ...(key === undefined ? {} : { concurrencyKey: key }),
+      ...(follows === 0 ? {} : { then: Array.from({ length: follows }, () => ({ pool: POOL })) }),
     });
     id = receipt.id;
     hear.onReceipt(id);

@@ -16,14 +16,24 @@ export interface SimPayload {
   readonly pad: string;
 }
 
+/** The payload of a job that follows another one: what that one's run has returned. */
+type Following = RunResult;
+
+/** Runs of a job that follows, as the facts have them: its place in its chain times this is added to the payload's number. */
+export const PER_FOLLOWER = 1_000;
+
 /** The result of every simulated job. */
 export interface RunResult {
   readonly number: number;
   readonly run: number;
+  /** The place in its chain of the job that follows. */
+  readonly place: number;
+  /** How long a job that follows takes, milliseconds. */
+  readonly durationMs: number;
 }
 
 /** Runs one job. */
-export type Handle = (job: Job<SimPayload>) => RunResult | Promise<RunResult>;
+export type Handle = (job: Job<SimPayload | Following>) => RunResult | Promise<RunResult>;
 
 /** Counts the runs of one world. */
 export class RunCounter {
@@ -38,20 +48,22 @@ export class RunCounter {
 /** Makes the handler of one worker process. */
 export function makeHandler(worker: string, process: SimulatedProcess, history: History, runs: RunCounter): Handle {
   return (job) => {
-    const { number, durationMs, blockMs, throws } = job.payload;
-    const fact: RunFact = { run: runs.next(), id: job.id, attempt: job.attempt, number };
+    const { number, durationMs, blockMs, throws, place } = { ...FIRST, ...job.payload };
+    const fact: RunFact = { run: runs.next(), id: job.id, attempt: job.attempt, number: number + place * PER_FOLLOWER };
     history.record({ kind: "start", worker, process: process.name, ...fact });
     if (blockMs > 0) process.block(blockMs);
     const end = (): RunResult => {
       history.record({ kind: "end", worker, process: process.name, ...fact });
       if (throws) throw new Error("this payload fails");
-      return { number, run: fact.run };
+      return { number, run: fact.run, place: place + 1, durationMs };
     };
     return durationMs === 0 ? end() : later(job, process, durationMs, end);
   };
 }
 
-function later(job: Job<SimPayload>, process: SimulatedProcess, ms: number, end: () => RunResult): Promise<RunResult> {
+const FIRST = { blockMs: 0, throws: false, place: 0 };
+
+function later(job: Job<unknown>, process: SimulatedProcess, ms: number, end: () => RunResult): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     const settle = (): void => {
       try {

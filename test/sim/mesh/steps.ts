@@ -15,6 +15,9 @@ const REFUSE_EVERY_MS = 10;
 /** How a link is when nothing is wrong with it. */
 const GOOD_LINK = { delayMs: 0.2, bytesPerMs: Number.POSITIVE_INFINITY };
 
+/** When limits are set: the mesh has started, and no job has come, milliseconds. */
+const LIMITS_AT_MS = 700;
+
 type StepOf<D extends Step["do"]> = Extract<Step, { do: D }>;
 
 /** What a stage works with. */
@@ -43,6 +46,8 @@ export class Stage {
 
   /** Schedules all steps. */
   play(plan: Plan): void {
+    const { limits } = plan;
+    if (limits !== undefined) this.#parts.world.at(LIMITS_AT_MS, () => void this.#operator.limit(limits));
     for (const step of plan.steps) this.#parts.world.at(step.atMs, () => this.#do(step));
   }
 

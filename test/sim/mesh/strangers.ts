@@ -1,5 +1,6 @@
 /** Who is no part of the mesh and speaks on its subjects all the same. */
 import type { Msg } from "nats";
+import type { Limit } from "../../../mesh/durable/limits/limit.js";
 import type { Connection } from "../../../mesh/link/connection.js";
 import type { Timer } from "../../../mesh/link/runtime.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
@@ -58,18 +59,28 @@ export class Operator {
     );
   }
 
+  /** Sets the limits of the pool, one after the other. */
+  async limit(limits: readonly Limit[]): Promise<void> {
+    for (const set of limits) await this.#untilAnswered(`pool.${POOL}.limits`, JSON.stringify({ set }), () => true);
+  }
+
   /** Resolves when the worker has answered, or has gone. */
-  async #ask(worker: string, word: ControlWord): Promise<void> {
+  #ask(worker: string, word: ControlWord): Promise<void> {
+    const isThere = (): boolean => this.#parts.mesh.residents.get(worker)?.process?.alive === true;
+    return this.#untilAnswered(`pool.${POOL}.control.${worker}`, word, isThere);
+  }
+
+  async #untilAnswered(subject: string, word: string, isThere: () => boolean): Promise<void> {
     const { world, network } = this.#parts;
     // there is nobody unless there is something to say
     const process = this.#process ?? new SimulatedProcess(world, { name: "operator#1", seed: 0 });
     this.#process = process;
     this.#connection ??= network.connect(process);
     const connection = await this.#connection;
-    while (this.#parts.mesh.residents.get(worker)?.process?.alive) {
-      const answer = connection.request(`pool.${POOL}.control.${worker}`, word, { timeout: ASK_AGAIN_MS });
+    while (isThere()) {
+      const answer = connection.request(subject, word, { timeout: ASK_AGAIN_MS });
       const answered = await answer.then(
-        () => true,
+        (said) => said.headers?.get(HEADER.reply) !== "error",
         () => false,
       );
       if (answered) return;

@@ -1,28 +1,36 @@
 /**
  * A plan of the durable lane from a seed: the plan of the seed, most of whose jobs
- * are enqueued and not submitted.
+ * are enqueued and not submitted. Half of the plans have limits, and some jobs are followed by others.
  *
  * Left out: workers that are not ours, since they keep no leases; streams of
  * others over our subjects, which a broker refuses beside those of the lane.
  */
+import type { Limit } from "../../../mesh/durable/limits/limit.js";
 import type { CallerPlan, JobPlan, Plan, Step } from "../plan.js";
 import { Draw } from "./draw.js";
 import { type GenerateOptions, generatePlan } from "./generate.js";
 
 const LANE_SEED = 0x1a9e_0000;
+const LIMITS_SEED = 0x11a1_0000;
 const LEFT_OUT = ["foreign-worker", "bare-workers", "stream", "id-reused", "id-twice"];
+/** Keys of jobs; the last one has a limit of its own. */
+const KEYS = ["red", "blue"] as const;
 
 /** The lane's plan of a seed. */
 export function lanePlan(seed: number, { without = new Set() }: GenerateOptions = {}): Plan {
   const plan = generatePlan(seed, { without: new Set([...without, ...LEFT_OUT]) });
   const draw = new Draw(seed + LANE_SEED);
+  // Drawn apart, so that a seed has the jobs and faults that it had.
+  const more = new Draw(seed + LIMITS_SEED);
+  const limits = limitsOf(more);
   const steps = plan.steps.flatMap((step): Step[] => {
     if (step.do === "cancel") return [];
     if (step.do !== "submit" || draw.chance(0.3)) return [step];
-    return [{ do: "enqueue", atMs: step.atMs, caller: step.caller, job: storedJob(draw, step.job) }];
+    const job = { ...storedJob(draw, step.job), ...bondsOf(more, limits.length > 0) };
+    return [{ do: "enqueue", atMs: step.atMs, caller: step.caller, job }];
   });
   const callers = plan.callers.map(({ kind: _kind, ...each }): CallerPlan => each);
-  return { ...plan, lane: true, callers, steps };
+  return { ...plan, lane: true, callers, steps, ...(limits.length > 0 ? { limits } : {}) };
 }
 
 /** Jobs of the lane are idempotent unless they say otherwise. One that may run once does not fail by itself. */
@@ -30,4 +38,23 @@ function storedJob(draw: Draw, { wait: _wait, id: _id, throws, ...job }: JobPlan
   if (draw.chance(0.4)) return { ...job, timeoutMs: 10_000, idempotent: false };
   const fails = throws === true || draw.chance(0.05);
   return { ...job, timeoutMs: 10_000, idempotent: true, ...(fails ? { throws: true, maxAttempts: 2 } : {}) };
+}
+
+/** With what a job is bound to others: a key that they share, and jobs that follow it. */
+function bondsOf(draw: Draw, isLimited: boolean): Pick<JobPlan, "key" | "follows"> {
+  const key = isLimited && draw.chance(0.8) ? { key: draw.one(KEYS) } : {};
+  return draw.chance(0.2) ? { ...key, follows: draw.int(1, 3) } : key;
+}
+
+function limitsOf(draw: Draw): Limit[] {
+  if (draw.chance(0.5)) return [];
+  const limits = [limit(draw, draw.chance(0.8) ? "each-key" : "pool")];
+  if (draw.chance(0.3)) limits.push(limit(draw, `key:${KEYS[1]}`));
+  return limits;
+}
+
+function limit(draw: Draw, target: string): Limit {
+  const running = { running: draw.int(1, 3) };
+  const starts = { starts: draw.int(1, 4), perMs: draw.size(100, 2_000) };
+  return { target, ...draw.one([running, running, starts, { ...running, ...starts }]) };
 }

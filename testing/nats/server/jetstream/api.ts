@@ -160,6 +160,6 @@ function base64(bytes: Uint8Array): string {
 
 const NANOS = 1e6;
 
-function timeOf({ storedAt }: Pick<StoredMessage, "storedAt">): string {
+export function timeOf({ storedAt }: Pick<StoredMessage, "storedAt">): string {
   return new Date(Number(storedAt) / NANOS).toISOString();
 }

@@ -10,22 +10,24 @@ import type { Message } from "../../wire/commands.js";
 import type { Broker } from "../broker.js";
 import type { Subscriber } from "../router.js";
 import { SubjectPattern } from "../subject-match.js";
-import { API_SUBJECTS, type ApiHost, answer, answerDirect, type StreamEntry } from "./api.js";
+import { API_SUBJECTS, type ApiHost, answer, answerDirect, type StreamEntry, timeOf } from "./api.js";
 import { ApiError, jsonMessage, statusMessage, withHeaders } from "./message-text.js";
 import { type ConsumerConfig, PullConsumer } from "./pull-consumer.js";
-import { type StoredMessage, StoredStream, type StreamConfig } from "./stored-stream.js";
+import { type OnStored, type StoredMessage, StoredStream, type StreamConfig } from "./stored-stream.js";
 
 /** How long a stream takes to store a message, in milliseconds. */
 const STORE_MS = 0.2;
 
 export class JetStream implements ApiHost {
   readonly #world: World;
+  readonly #onStored: OnStored;
   readonly #entries = new Map<string, StreamEntry>();
   #leader: Broker | undefined;
   #subscribers: Subscriber[] = [];
 
-  constructor(world: World) {
+  constructor(world: World, onStored: OnStored) {
     this.#world = world;
+    this.#onStored = onStored;
   }
 
   /** The broker that leads; undefined while there is none. */
@@ -141,7 +143,10 @@ export class JetStream implements ApiHost {
     if (message.reply !== "") this.#acknowledge(message.reply, entry.stream.config.name, end);
     if (end instanceof ApiError || end.duplicate) return;
     const stored = entry.stream.get(end.sequence);
-    if (stored !== undefined) this.#republish(entry.stream, stored);
+    if (stored !== undefined) {
+      this.#onStored(entry.stream.config.name, stored);
+      this.#republish(entry.stream, stored);
+    }
     for (const consumer of entry.consumers.values()) consumer.pump();
   }
 
@@ -169,6 +174,7 @@ export class JetStream implements ApiHost {
       "Nats-Stream": config.name,
       "Nats-Subject": stored.subject,
       "Nats-Sequence": String(stored.sequence),
+      "Nats-Time-Stamp": timeOf(stored),
       "Nats-Last-Sequence": "0",
     };
     this.#leader?.route(withHeaders(stored, subject, headers));

@@ -7,7 +7,7 @@
 import type { Scheduled, World } from "../../../sim/world.js";
 import type { Cluster } from "../cluster.js";
 import { JetStream } from "./jetstream.js";
-import type { StoredStream } from "./stored-stream.js";
+import type { OnStored, StoredStream } from "./stored-stream.js";
 
 /** How long an election takes, in milliseconds. */
 const ELECTION_MS = { least: 400, most: 2_500 } as const;
@@ -18,10 +18,10 @@ export class JetStreamPlace {
   readonly #jetStream: JetStream;
   #election: Scheduled | undefined;
 
-  constructor(world: World, cluster: Cluster) {
+  constructor(world: World, cluster: Cluster, onStored: OnStored) {
     this.#world = world;
     this.#cluster = cluster;
-    this.#jetStream = new JetStream(world);
+    this.#jetStream = new JetStream(world, onStored);
     for (const name of cluster.names) this.#jetStream.listenAt(cluster.get(name));
     this.#elect();
   }

@@ -32,6 +32,9 @@ export interface StoredMessage {
   readonly storedAt: string;
 }
 
+/** Hears of every message that a stream has stored. */
+export type OnStored = (stream: string, message: StoredMessage) => void;
+
 /** How storing ended. */
 export type StoreEnd = { readonly sequence: number; readonly duplicate: boolean } | ApiError;
 
@@ -98,11 +101,13 @@ export class StoredStream {
 
   /** Stores a message, or says why not. @param nowMs time of the world */
   store(message: Message, nowMs: number): StoreEnd {
+    const wrong = this.#fence(message);
+    if (wrong !== undefined) return wrong;
     const id = headerOf(message, "Nats-Msg-Id");
     const known = id === undefined ? undefined : this.#knownId(id, nowMs);
     if (known !== undefined) return { sequence: known, duplicate: true };
-    const refusal = this.#fence(message) ?? this.#full(message.subject);
-    if (refusal !== undefined) return refusal;
+    const full = this.#full(message.subject);
+    if (full !== undefined) return full;
     this.#lastSequence += 1;
     const sequence = this.#lastSequence;
     const { subject, bytes, headerBytes } = message;
