@@ -36,7 +36,11 @@ export type FaultEvent =
     }
   | OutcomeEvent
   /** A caller has the receipt of a job of the durable lane. */
-  | { readonly kind: "enqueued"; readonly id: string; readonly idempotent: boolean }
+  | { readonly kind: "enqueued"; readonly id: string; readonly idempotent: boolean; readonly key?: string }
+  /** Stored jobs of this key have this limit from now on. */
+  | { readonly kind: "limit"; readonly key: string; readonly running: number }
+  /** The stream of outcomes tells that a job has ended. */
+  | { readonly kind: "told"; readonly id: string }
   /** Where it is when everything should be at rest. */
   | {
       readonly kind: "stored";

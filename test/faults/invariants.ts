@@ -11,7 +11,7 @@ import { outcomeRules } from "./invariants/outcome-rules.js";
 import { processRules } from "./invariants/process-rules.js";
 
 /** The ids that the checker knows. */
-export const INVARIANTS = ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I11", "I12"] as const;
+export const INVARIANTS = ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I11", "I12", "I13"] as const;
 /** One of them. */
 export type InvariantId = (typeof INVARIANTS)[number];
 

@@ -1,4 +1,7 @@
 /** Every row of the list of faults, in its order, and after it (X…) those that the list does not have. */
+import { laneChains } from "./lane/chains.js";
+import { laneLarge } from "./lane/large.js";
+import { laneLimits } from "./lane/limits.js";
 import { authenticity } from "./promises/authenticity.js";
 import { foreign } from "./promises/foreign.js";
 import { identity } from "./promises/identity.js";
@@ -34,6 +37,9 @@ export const SCENARIOS: readonly Scenario[] = [
   ...meters,
   ...meterLinks,
   ...mixes,
+  ...laneLimits,
+  ...laneChains,
+  ...laneLarge,
   ...managerPause,
   ...identity,
   ...lateness,

@@ -1,4 +1,4 @@
-/** I2: what was acknowledged is not lost. Pure. */
+/** I2: what was acknowledged is not lost. I13: what is limited stays within its limit. Pure. */
 import type { Rule } from "../invariants.js";
 import { groupBy, pick } from "./pick.js";
 
@@ -23,5 +23,37 @@ const storedJobsEnd: Rule = {
   },
 };
 
+/**
+ * Never more stored jobs of a key run at once than its limit. Counted by runs at workers. One job counts
+ * once; a run of a job that has ended elsewhere, at a worker that was given up, does not count.
+ */
+const limitsHold: Rule = {
+  invariant: "I13",
+  looksAt: ["limit"],
+  check: (events) => {
+    const limits = new Map(pick(events, "limit").map(({ key, running }) => [key, running]));
+    const keys = new Map(pick(events, "enqueued").map(({ id, key }) => [id, key]));
+    const running = new Map<string, string>();
+    const found: string[] = [];
+    for (const event of events) {
+      if (event.kind === "told") forget(running, (_, id) => id === event.id);
+      else if (event.kind === "worker") forget(running, (run) => run.startsWith(`${event.worker} `));
+      if (event.kind !== "start" && event.kind !== "end") continue;
+      const run = `${event.worker} ${event.id} ${event.attempt}`;
+      if (event.kind === "end") running.delete(run);
+      else running.set(run, event.id);
+      const key = keys.get(event.id);
+      const limit = limits.get(key ?? "") ?? Number.POSITIVE_INFINITY;
+      const now = new Set([...running.values()].filter((id) => keys.get(id) === key));
+      if (now.size > limit) found.push(`${now.size} jobs of key ${key} ran at once, ${limit} may`);
+    }
+    return [...new Set(found)];
+  },
+};
+
+function forget(running: Map<string, string>, isGone: (run: string, id: string) => boolean): void {
+  for (const [run, id] of running) if (isGone(run, id)) running.delete(run);
+}
+
 /** All of them. */
-export const durableRules: readonly Rule[] = [storedJobsEnd];
+export const durableRules: readonly Rule[] = [storedJobsEnd, limitsHold];

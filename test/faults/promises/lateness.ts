@@ -109,7 +109,7 @@ const expired: Scenario = {
 };
 
 /** Moves the wall clock of a process: what `date -s` would do to its machine. */
-const AN_HOUR_ON = `--import=data:text/javascript,${encodeURIComponent(
+export const AN_HOUR_ON = `--import=data:text/javascript,${encodeURIComponent(
   "const now = Date.now; Date.now = () => now() + 3_600_000;",
 )}`;
 

@@ -24,6 +24,8 @@ export interface Order {
   readonly laterMs?: number;
   /** Given back as it is. */
   readonly echo?: string;
+  /** What the job that follows is asked: the result is its payload. */
+  readonly next?: Order;
 }
 
 const history = new History(process.env[HISTORY_VARIABLE] ?? "/dev/null");
@@ -39,7 +41,7 @@ export async function run(job: Job): Promise<unknown> {
   let how: Extract<FaultEvent, { kind: "end" }>["how"] = "returned";
   try {
     await obey(job.attempt === 1 ? order : { ...order, ms: order.laterMs ?? order.ms ?? 0 }, job.signal);
-    return { ...who, echo: order.echo };
+    return { ...order.next, ...who, echo: order.echo };
   } catch (thrown) {
     how = job.signal.aborted ? "aborted" : "threw";
     throw thrown;

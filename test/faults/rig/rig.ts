@@ -12,9 +12,11 @@ import { connectBus, startBroker, startCluster } from "../../support/broker.js";
 import { cleanUp, type Owner } from "../../support/clean-up.js";
 import { programFile } from "../../support/program-file.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
+import { startThree } from "../../support/three-brokers.js";
 import { eventually } from "../../support/wait.js";
 import { History } from "../history.js";
 import { Caller } from "./caller.js";
+import { LaneCaller } from "./lane-caller.js";
 import { MeterView } from "./meter-view.js";
 import { Observer } from "./observer.js";
 import { Service, type ServiceEnv, type ServiceKind } from "./service.js";
@@ -38,6 +40,8 @@ export interface WorkerSetUp {
 /** What a manager or meter process is started with. */
 export interface ServiceSetUp {
   readonly via?: string;
+  /** Of its Node, such as a module to load first. */
+  readonly nodeOptions?: string;
   readonly env?: ServiceEnv;
 }
 
@@ -74,7 +78,8 @@ export class Rig {
     const { quick, lane = false } = options;
     const rig = new Rig(owner, history, quick, lane);
     if (options.brokers === 1) await rig.useBrokers([await startBroker(owner, { jetStream: lane })]);
-    if (options.brokers === 3) await rig.useBrokers((await startCluster(owner, 3)).brokers);
+    if (options.brokers === 3 && lane) await rig.useThree();
+    else if (options.brokers === 3) await rig.useBrokers((await startCluster(owner, 3)).brokers);
     return rig;
   }
 
@@ -90,6 +95,11 @@ export class Rig {
   async useBrokers(brokers: readonly Broker[]): Promise<void> {
     this.brokers = brokers;
     await this.observer.listen(await connectBus(this.owner, this.broker));
+  }
+
+  /** Takes three brokers with JetStream. */
+  async useThree(extraConfig = ""): Promise<void> {
+    await this.useBrokers(await startThree(this.owner, extraConfig));
   }
 
   /** The first broker. */
@@ -131,9 +141,10 @@ export class Rig {
   }
 
   /** A manager process, not ready yet. */
-  spawnManager(id: string, { via, env }: ServiceSetUp = {}): Service {
+  spawnManager(id: string, { via, env, nodeOptions }: ServiceSetUp = {}): Service {
     const lane = this.#lane ? { DURABLE: "true" } : {};
-    return this.#spawn("manager", id, via, { LISTEN: "127.0.0.1:0", GRACE_MS: "5000", ...lane, ...env });
+    const all = { LISTEN: "127.0.0.1:0", GRACE_MS: "5000", ...lane, ...env };
+    return this.#spawn("manager", id, via, all, nodeOptions);
   }
 
   /** A manager process that is ready. */
@@ -179,6 +190,18 @@ export class Rig {
     const manager = await Manager.connect({ pool: POOL, servers: this.nextUrl(), graceMs: 100, ...options, hooks });
     cleanUp(this.owner, () => manager.close());
     return this.#keep(new Caller(this.history, manager)) as Caller & { readonly submitter: Manager };
+  }
+
+  /** A caller that enqueues in the durable lane. */
+  async laneCaller(options: ClientOptions = {}): Promise<LaneCaller> {
+    const caller = new LaneCaller(
+      this.history,
+      this.brokers.map(({ url }) => url),
+      options,
+    );
+    cleanUp(this.owner, () => caller.close());
+    await caller.open();
+    return caller;
   }
 
   /** Waits until a caller that is its own manager sees this many slots. */

@@ -10,6 +10,8 @@ export interface Scenario {
   readonly fault: string;
   /** Numbers of brokers to run it on, each in a world of its own; 0 starts none. */
   readonly brokers: readonly (0 | 1 | 3)[];
+  /** Managers have the durable lane; default false. */
+  readonly lane?: boolean;
   /** Those of the quick form; default all. */
   readonly quickBrokers?: readonly (0 | 1 | 3)[];
   /** Does it, and says what came of it. Throws when that is not what must happen. */
@@ -33,7 +35,7 @@ export async function runScenario(
   options: { readonly owner: Owner; readonly brokers: 0 | 1 | 3; readonly quick: boolean },
 ): Promise<Result> {
   const begunAt = performance.now();
-  const rig = await Rig.start(options.owner, options);
+  const rig = await Rig.start(options.owner, { ...options, lane: scenario.lane ?? false });
   const outcome = await scenario.run(rig);
   await rig.rest();
   await rig.end();

@@ -1,6 +1,5 @@
 /** The durable lane on a cluster of three brokers. */
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import { test } from "node:test";
 import { Client } from "../../../client/client.js";
 import { DurableLane } from "../../../client/durable/operator.js";
@@ -11,40 +10,15 @@ import { Bus } from "../../../mesh/link/bus.js";
 import { Manager } from "../../../services/manager/manager.js";
 import { ManagerService } from "../../../services/manager/service.js";
 import { Worker } from "../../../services/worker/worker.js";
-import { lacking, startBroker } from "../../support/broker.js";
-import { cleanUp, type Owner } from "../../support/clean-up.js";
+import { lacking } from "../../support/broker.js";
+import { cleanUp } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
+import { startThree } from "../../support/three-brokers.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
 const skip = await lacking(NEEDS.schedules);
 const JOBS = 200;
-
-/** Three brokers with JetStream; each has to know the others' ports before it starts. */
-async function startThree(t: Owner) {
-  const ports = await freePorts(3);
-  const routes = ports.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
-  return Promise.all(
-    ports.map((port, i) => {
-      const extraConfig = `cluster { name: three, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
-      return startBroker(t, { serverName: `broker-${i + 1}`, jetStream: true, extraConfig });
-    }),
-  );
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 function unlessDisconnected(error: PoolError): undefined {
   assert.match(error.message, /not connected|no answer from the stream/);
