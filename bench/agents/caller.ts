@@ -31,6 +31,12 @@ export async function trace(arrivals: readonly Arrival[]): Promise<number[]> {
   return replay(connected(), arrivals);
 }
 
+/** Sees to it that so many stored jobs have not ended, if the arm has any. */
+export async function fill({ jobs, bytes }: { readonly jobs: number; readonly bytes: number }): Promise<void> {
+  const caller = connected();
+  await caller.fill?.(jobs, caller.encode("x".repeat(bytes)));
+}
+
 export async function stop(): Promise<void> {
   await role?.stop();
 }

@@ -52,6 +52,8 @@ export interface CallerRole {
   call(payload: unknown, done: Done): void;
   /** Submits many at once, where the peer has a way of its own for that. */
   callMany?(payloads: readonly unknown[], done: Done): void;
+  /** Sees to it that so many stored jobs of the same pool have not ended, where the arm has such jobs beside those it measures. */
+  fill?(jobs: number, payload: unknown): Promise<void>;
   stop(): Promise<void>;
 }
 

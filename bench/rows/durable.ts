@@ -1,4 +1,4 @@
-/** Row 11: jobs that are stored before they run, and what the same costs elsewhere. */
+/** Row 11: jobs that are stored before they run, what the same costs elsewhere, and what they cost the jobs beside them. */
 import { atLeast, atMost, type Comparison, figureOf, hasArm, type Target } from "../harness/figures/comparison.js";
 import { Samples } from "../harness/figures/samples.js";
 import { figure, percentile, ratio } from "../harness/figures/stats.js";
@@ -39,6 +39,22 @@ const SYNCED_FLEETS: readonly FleetSpec[] = FLEETS.filter(({ name }) => SYNCED_A
   synced: true,
 }));
 
+const NOTHING_BESIDE = "submit, nothing stored";
+const PAUSED_BESIDE = "submit, stored jobs wait";
+const RUNNING_BESIDE = "submit, stored jobs run";
+const BESIDE_ARMS = [NOTHING_BESIDE, PAUSED_BESIDE, RUNNING_BESIDE];
+const beside = { ...stored, slots: 64, managers: 1, durable: true } as const;
+/** The core lane of a pool whose durable lane is empty, or full. */
+const BESIDE_FLEETS: readonly FleetSpec[] = [
+  { ...beside, name: NOTHING_BESIDE, arm: "client" },
+  { ...beside, name: PAUSED_BESIDE, arm: "stored/beside-paused" },
+  { ...beside, name: RUNNING_BESIDE, arm: "stored/beside-running" },
+];
+/** Stored jobs that have not ended, and submissions a second beside them. */
+const BESIDE_JOBS = 100_000;
+const BESIDE_PER_SECOND = 200;
+const P99 = "p99";
+
 interface Lane {
   readonly fleet: Fleet;
   readonly arm: string;
@@ -61,9 +77,52 @@ export const durable: Row = {
     const synced = await run.withFleets(SYNCED_FLEETS, (fleets) => measure(run, fleets, SYNCED_WINDOWS));
     const [busy, quiet] = [toRates(rates, windows), toAlone(alone)];
     const targets = run.extent.quick ? [] : [...toTargets(busy, windows), aloneTarget(quiet)];
-    return { comparisons: [busy, quiet, toSynced(synced.rates)], targets };
+    const { comparison, targets: besideTargets } = await measureBeside(run);
+    return { comparisons: [busy, quiet, toSynced(synced.rates), comparison], targets: [...targets, ...besideTargets] };
   },
 };
+
+/** How long jobs of `submit` take in a pool of which many stored jobs have not ended. */
+export async function measureBeside(run: Run): Promise<{ comparison: Comparison; targets: Target[] }> {
+  const waits = new Samples();
+  const jobs = run.pick(200, BESIDE_JOBS);
+  await run.withFleets(BESIDE_FLEETS, async (fleets) => {
+    run.say(`submit beside ${jobs} stored jobs`);
+    for (const { caller } of fleets) {
+      await caller.ask("closed", { bytes: PAYLOAD_BYTES, window: 16, ms: run.pick(20, 1_000) });
+    }
+    await run.interleaved(fleets, async ({ name, caller }, round) => {
+      await caller.ask("fill", { jobs, bytes: PAYLOAD_BYTES });
+      const load = { bytes: PAYLOAD_BYTES, perSecond: BESIDE_PER_SECOND, ms: run.pick(100, 5_000), seed: round + 1 };
+      const latenciesMs = await caller.ask("open", load);
+      waits.add(name, P50, percentile(latenciesMs, 0.5));
+      waits.add(name, P99, percentile(latenciesMs, 0.99));
+    });
+  });
+  const comparison = toBeside(waits);
+  return { comparison, targets: run.extent.quick ? [] : besideTargetsOf(comparison) };
+}
+
+function besideTargetsOf(waits: Comparison): Target[] {
+  const [full, empty] = [figureOf(waits, PAUSED_BESIDE, P99), figureOf(waits, NOTHING_BESIDE, P99)];
+  return [atMost(`${PAUSED_BESIDE} ÷ ${NOTHING_BESIDE}, ${P99}`, ratio(full, empty), 1.1)];
+}
+
+function toBeside(waits: Samples): Comparison {
+  return {
+    id: "11-durable-beside",
+    title: `Empty jobs of submit, ${BESIDE_PER_SECOND} a second, while 100,000 stored jobs of the same pool have not ended`,
+    unit: "ms",
+    better: "lower",
+    conditions: [P50, P99],
+    series: waits.series(BESIDE_ARMS, [P50, P99]),
+    against: NOTHING_BESIDE,
+    chart: false,
+    doesNotShow:
+      "Jobs that take time. Where stored jobs run, they take what the machine has: the jobs of submit share its cores " +
+      "and the pool's slots with them.",
+  };
+}
 
 async function measure(run: Run, fleets: readonly Fleet[], windows: readonly number[]): Promise<Measured> {
   const rates = new Samples();

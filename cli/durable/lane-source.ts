@@ -7,6 +7,7 @@ import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../mesh/durable/pause/pool-pause.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { type Link, withLink } from "../link.js";
+import { limitedJobs } from "./limited-jobs.js";
 import { ownToken, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 
@@ -60,8 +61,12 @@ class StreamLane implements LaneSource {
     return new JobReads(this.#parts(pool)).lookup(id);
   }
 
-  lanes(pool: string | undefined): Promise<LanesView> {
-    return readLanes(this.#store, this.#names, pool, "; start a manager with --durable");
+  async lanes(pool: string | undefined): Promise<LanesView> {
+    const [view, limited] = await Promise.all([
+      readLanes(this.#store, this.#names, pool, "; start a manager with --durable"),
+      limitedJobs(this.#link, pool),
+    ]);
+    return { ...view, lanes: view.lanes.map((lane) => ({ ...lane, limited: limited.get(lane.pool) })) };
   }
 
   pause(pool: string, forMs: number | undefined): Promise<LanePause> {

@@ -15,7 +15,8 @@ import { pausedText } from "./pause-pool.js";
 
 const HELP = `
 For each pool: jobs that wait for their time, jobs that wait in the stream, jobs that managers
-have or that wait after a failure, dead letters, and the age of the oldest job. For each
+have or that wait after a failure, those among them that wait until their limits let them run
+(managers tell it, not over --url), dead letters, and the age of the oldest job. For each
 stream: how full it is, and what is set otherwise than Poolmesh sets it. Nothing is changed.
 
 Examples:
@@ -49,9 +50,10 @@ export function define(command: Command, shell: Shell): void {
 }
 
 function fieldsOf({ lanes, streams }: LanesView): Record<string, unknown> {
-  const each = ({ pool, scheduled, queued, delivered, dead, oldestAt, paused }: LaneLine): Record<string, unknown> => {
+  const each = ({ pool, scheduled, queued, delivered, limited, dead, oldestAt, paused }: LaneLine): Record<string, unknown> => {
     const oldest = oldestAt === undefined ? {} : { oldestAt: oldestAt.toISOString() };
-    return { pool, scheduled, queued, delivered, dead, ...oldest, ...(paused === undefined ? {} : { paused }) };
+    const held = limited === undefined ? {} : { limited };
+    return { pool, scheduled, queued, delivered, ...held, dead, ...oldest, ...(paused === undefined ? {} : { paused }) };
   };
   return { lanes: lanes.map(each), streams };
 }
@@ -59,12 +61,13 @@ function fieldsOf({ lanes, streams }: LanesView): Record<string, unknown> {
 function linesOf({ lanes, streams }: LanesView, nowMs: number): string[] {
   const right = (title: string) => ({ title, align: "right" as const });
   const cells = (texts: readonly string[]) => texts.map((text) => ({ text }));
-  const laneRows = lanes.map(({ pool, scheduled, queued, delivered, dead, oldestAt }) =>
+  const laneRows = lanes.map(({ pool, scheduled, queued, delivered, limited, dead, oldestAt }) =>
     cells([
       pool,
       count(scheduled),
       count(queued),
       count(delivered),
+      limited === undefined ? "-" : count(limited),
       count(dead),
       oldestAt === undefined ? "-" : duration(nowMs - oldestAt.getTime()),
     ]),
@@ -77,7 +80,7 @@ function linesOf({ lanes, streams }: LanesView, nowMs: number): string[] {
       String(stream.replicas),
     ]),
   );
-  const figures = ["SCHEDULED", "QUEUED", "DELIVERED", "DEAD"].map(right);
+  const figures = ["SCHEDULED", "QUEUED", "DELIVERED", "LIMITED", "DEAD"].map(right);
   const laneColumns = [{ title: "POOL" }, ...figures, { title: "OLDEST" }];
   const streamColumns = [{ title: "STREAM" }, right("MESSAGES"), right("SIZE"), right("COPIES")];
   return [

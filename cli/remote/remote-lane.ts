@@ -67,12 +67,13 @@ export class RemoteLane implements LaneSource {
   async lanes(pool: string | undefined): Promise<LanesView> {
     const answer = await within(this.#url, (options) => this.#service.getLanes({ pool: pool ?? "" }, options));
     return {
-      lanes: answer.lanes.map(({ pool: name, queued, delivered, dead, scheduled, oldestAt, paused }) => ({
+      lanes: answer.lanes.map(({ pool: name, queued, delivered, limited, dead, scheduled, oldestAt, paused }) => ({
         pool: name,
         queued: Number(queued),
         delivered: Number(delivered),
         dead: Number(dead),
         scheduled: Number(scheduled),
+        ...(limited === undefined ? {} : { limited: Number(limited) }),
         paused: paused && toPause(paused),
         oldestAt: oldestAt === undefined ? undefined : timestampDate(oldestAt),
       })),

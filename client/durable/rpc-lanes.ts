@@ -14,17 +14,25 @@ import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import type { StreamStatus } from "../../mesh/durable/stream-status.js";
 import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 
-/** @param retryingOf jobs of a pool that wait after a failure; undefined where that is not known */
-export function toLanes({ lanes, streams }: LanesView, retryingOf?: (pool: string) => number): GetLanesResponse {
+/** Jobs of one pool that managers hold back, as they tell. */
+export interface HeldBack {
+  /** They wait after a failure. */
+  readonly retrying: number;
+  /** They wait until their limits let them run. */
+  readonly limited: number;
+}
+
+/** @param heldBackOf jobs of a pool that managers hold back; undefined where that is not known */
+export function toLanes({ lanes, streams }: LanesView, heldBackOf?: (pool: string) => HeldBack): GetLanesResponse {
   return create(GetLanesResponseSchema, {
-    lanes: lanes.map((lane) => toLane(lane, retryingOf?.(lane.pool))),
+    lanes: lanes.map((lane) => toLane(lane, heldBackOf?.(lane.pool))),
     streams: streams.map(toStream),
   });
 }
 
 function toLane(
   { pool, queued, delivered, dead, scheduled, oldestAt, paused }: LaneLine,
-  retrying: number | undefined,
+  heldBack: HeldBack | undefined,
 ): MessageInitShape<typeof LaneSchema> {
   return {
     pool,
@@ -34,9 +42,14 @@ function toLane(
     scheduled: BigInt(scheduled),
     ...(paused === undefined ? {} : { paused: toLanePause(paused) }),
     ...(oldestAt === undefined ? {} : { oldestAt: timestampFromDate(oldestAt) }),
-    // Managers tell it a moment later than the stream knows.
-    ...(retrying === undefined ? {} : { retrying: BigInt(Math.min(retrying, delivered)) }),
+    ...(heldBack === undefined ? {} : toHeldBack(heldBack, delivered)),
   };
+}
+
+/** Managers tell it a moment later than the stream knows: both are among what is delivered. */
+function toHeldBack(heldBack: HeldBack, delivered: number): { retrying: bigint; limited: bigint } {
+  const retrying = Math.min(heldBack.retrying, delivered);
+  return { retrying: BigInt(retrying), limited: BigInt(Math.min(heldBack.limited, delivered - retrying)) };
 }
 
 export function toLanePause({ levels, until }: LanePause): LanePauseMessage {

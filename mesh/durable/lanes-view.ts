@@ -14,6 +14,8 @@ export interface LaneLine {
   readonly scheduled: number;
   readonly oldestAt: Date | undefined;
   readonly paused: LanePause | undefined;
+  /** Jobs that managers hold until their limits let them run, as they tell; undefined where that is not known. */
+  readonly limited?: number | undefined;
 }
 
 /** Lanes, and their streams. */

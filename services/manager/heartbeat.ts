@@ -41,6 +41,8 @@ export interface HeartbeatParts {
   readonly pools: () => Iterable<Pool>;
   /** Jobs of a pool's durable lane that were given back after a failure and are not due. */
   readonly retrying: (pool: Pool) => number;
+  /** Jobs of a pool's durable lane that wait here until their limits let them run. */
+  readonly limited: (pool: Pool) => number;
   /** Jobs that wait in the stream of a pool's durable lane. */
   readonly queued: (pool: Pool) => number;
 }
@@ -93,7 +95,7 @@ export class Heartbeats {
   }
 
   #sendOne(pool: Pool): void {
-    const { bus, subjects, manager, scope, retrying, queued } = this.#parts;
+    const { bus, subjects, manager, scope, retrying, limited, queued } = this.#parts;
     const nowMs = bus.runtime.now();
     const ended = pool.totals.report(nowMs);
     this.#seq += 1n;
@@ -103,6 +105,7 @@ export class Heartbeats {
       ...(ended === undefined ? {} : { report: toReport(ended) }),
       coveringStream: pool.dispatcher.stream ?? "",
       durableRetrying: retrying(pool),
+      durableLimited: limited(pool),
       durableQueued: BigInt(queued(pool)),
       pool: pool.name,
       seq: this.#seq,

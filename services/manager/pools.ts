@@ -97,6 +97,7 @@ export class Pools extends Lifecycle {
       scope: { takesSubmissions: servesSubmit, allPools: options.pools === undefined },
       pools: () => this.shown(),
       retrying: (pool) => this.#durable?.of(pool)?.retrying(bus.runtime.now()) ?? 0,
+      limited: (pool) => this.#durable?.of(pool)?.limited ?? 0,
       queued: (pool) => this.#durable?.queued(pool) ?? 0,
     });
     this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send());

@@ -84,7 +84,7 @@ export class Meter extends Lifecycle {
       control: this.#control.enabled,
       pools: options.pools,
       line: () => this.#ears,
-      retrying: (pool) => this.#state.view.jobs.retrying(pool),
+      heldBack: (pool) => this.#state.view.jobs.heldBack(pool),
     });
     this.#http = this.#makeHttp();
   }

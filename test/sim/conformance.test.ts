@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { allBinaries, type FoundBinary, findServer } from "../../broker/find.js";
+import { isTooOld } from "../../mesh/durable/broker-needs.js";
 import { ModelStage } from "./nats/conformance/model-stage.js";
 import { play } from "./nats/conformance/play.js";
 import { RealStage } from "./nats/conformance/real-stage.js";
@@ -25,6 +26,7 @@ async function binaries(): Promise<FoundBinary[]> {
 for (const { path, version } of await binaries()) {
   suite(`the model shows what nats-server ${version} shows`, () => {
     for (const script of SCRIPTS) {
+      if (script.since !== undefined && isTooOld(version, { what: script.title, since: script.since })) continue;
       test(script.title, async (t) => {
         const expected = await play(script, new ModelStage(script, SEED));
         const seen = await play(script, await RealStage.start(t, script, path, expected));

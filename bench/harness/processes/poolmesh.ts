@@ -16,7 +16,7 @@ export async function load<T>(file: string): Promise<T> {
   return (await import(pathToFileURL(join(ROOT, "dist", file)).href)) as T;
 }
 
-export const { Client, Manager, Worker } = await load<typeof import("../../../dist/index.js")>("index.js");
+export const { Client, DurableLane, Manager, Worker } = await load<typeof import("../../../dist/index.js")>("index.js");
 export const { Broker } = await load<typeof import("../../../dist/broker/broker.js")>("broker/broker.js");
 export const { Cluster } = await load<typeof import("../../../dist/broker/cluster.js")>("broker/cluster.js");
 export const { findServer } = await load<typeof import("../../../dist/broker/find.js")>("broker/find.js");

@@ -10,7 +10,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { DeadLetters } from "../../../client/durable/dead-letters.js";
 import { changeDead, listDead } from "../../../client/durable/rpc-dead.js";
-import { toLanes } from "../../../client/durable/rpc-lanes.js";
+import { type HeldBack, toLanes } from "../../../client/durable/rpc-lanes.js";
 import {
   type DeadLetter,
   type DurableService,
@@ -41,8 +41,8 @@ export interface MeterLaneParts {
   readonly pools: readonly string[] | undefined;
   /** The connection, once there is one. */
   readonly line: () => ControlLine | undefined;
-  /** Jobs of a pool's lane that wait after a failure, as managers tell. */
-  readonly retrying: (pool: string) => number;
+  /** Jobs of a pool's lane that managers hold back, as they tell. */
+  readonly heldBack: (pool: string) => HeldBack;
 }
 
 type Methods = Pick<ServiceImpl<typeof DurableService>, "getLanes" | "listDead" | "retryDead" | "purgeDead">;
@@ -112,7 +112,7 @@ export class MeterLane {
 
   async #lanes(pool: string | undefined): Promise<GetLanesResponse> {
     const { store, names } = this.#open();
-    return toLanes(await readLanes(store, names, pool), this.#parts.retrying);
+    return toLanes(await readLanes(store, names, pool), this.#parts.heldBack);
   }
 
   /** Of named pools, as far as they have a lane: the names of other streams are no business of this meter. */

@@ -7,6 +7,7 @@
  * began anew.
  */
 import type { ManagerHeartbeat, PoolReport } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { HeldBack } from "../../../client/durable/rpc-lanes.js";
 import { TIME_BUCKETS } from "../../../mesh/job/containers.js";
 import { JobWindow, type Rise, TIMED, type Timed } from "./job-window.js";
 
@@ -16,6 +17,7 @@ interface Source {
   report: PoolReport | undefined;
   coveringStream: string;
   retrying: number;
+  limited: number;
 }
 
 interface Entry {
@@ -73,9 +75,14 @@ export class JobStats {
     return this.#pools.get(pool)?.window;
   }
 
-  /** Jobs of the pool's durable lane that wait after a failure. */
-  retrying(pool: string): number {
-    return [...(this.#pools.get(pool)?.sources.values() ?? [])].reduce((sum, { retrying }) => sum + retrying, 0);
+  /** Jobs of the pool's durable lane that its managers hold back. */
+  heldBack(pool: string): HeldBack {
+    const sum = { retrying: 0, limited: 0 };
+    for (const { retrying, limited } of this.#pools.get(pool)?.sources.values() ?? []) {
+      sum.retrying += retrying;
+      sum.limited += limited;
+    }
+    return sum;
   }
 
   /** Lets time pass. Returns the pools whose counts changed by that. */
@@ -89,6 +96,7 @@ export class JobStats {
     if (source === undefined) return;
     source.coveringStream = "";
     source.retrying = 0;
+    source.limited = 0;
   }
 
   /** Forgets pools that are not known any more. */
@@ -107,13 +115,14 @@ export class JobStats {
 }
 
 function newSource({ incarnation, outcomes, report }: ManagerHeartbeat): Source {
-  return { incarnation, outcomes, report, coveringStream: "", retrying: 0 };
+  return { incarnation, outcomes, report, coveringStream: "", retrying: 0, limited: 0 };
 }
 
 function keep(source: Source, beat: ManagerHeartbeat): void {
   source.outcomes = beat.outcomes;
   source.coveringStream = beat.coveringStream;
   source.retrying = beat.durableRetrying;
+  source.limited = beat.durableLimited;
   if (beat.report !== undefined) source.report = beat.report;
 }
 

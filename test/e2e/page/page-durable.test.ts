@@ -14,8 +14,8 @@ describe("durable lane", { skip }, () => {
     const { page } = await open(t, billing(), "#/", { meter: { lane: lane() } });
     await page.getByRole("link", { name: "Durable 2 dead" }).click();
     const table = page.getByRole("table", { name: "Durable jobs" });
-    await table.getByRole("row", { name: "billing 1 204 12 3 2 1 h 2 min" }).waitFor();
-    await table.getByRole("row", { name: "All pools 1 204 12 3 2 1 h 2 min" }).waitFor();
+    await table.getByRole("row", { name: "billing 1 204 12 48 3 2 1 h 2 min" }).waitFor();
+    await table.getByRole("row", { name: "All pools 1 204 12 48 3 2 1 h 2 min" }).waitFor();
   });
 
   test("a lane that is empty is no lane", async (t) => {

@@ -14,10 +14,11 @@ const SLOW_MS = 400;
 
 /** A job with two that follow it: in the other pool, and in the first one again. */
 function chain(index: number): Given {
-  const last = { do: "return", echo: `third ${index}` } as const;
-  const next = { do: "wait", ms: 20, echo: `second ${index}`, next: last } as const;
+  // A result has the echo of its own job, and is the payload of the next one.
+  const echo = `chain ${index}`;
+  const next = { do: "wait", ms: 20, echo, next: { do: "return", echo } } as const;
   return {
-    order: { do: "wait", ms: 20, echo: `first ${index}`, next },
+    order: { do: "wait", ms: 20, echo, next },
     idempotent: index % 2 > 0,
     follows: [AFTER, POOL],
   };
@@ -25,11 +26,13 @@ function chain(index: number): Given {
 
 async function ended(rig: Rig, caller: LaneCaller, chains: number): Promise<string> {
   await caller.rest();
-  assert.equal(caller.results, chains * 3);
+  const { results, givenUp } = caller;
   const starts = rig.history.of("start");
   const ids = new Set(starts.map(({ id }) => id));
-  assert.equal(ids.size, chains * 3, "each job of each chain has one id");
-  return `${chains} chains of three jobs ended, ${starts.length - ids.size} second runs`;
+  // What is given up ends its chain.
+  assert.ok(results + givenUp * 3 >= chains * 3 && results <= chains * 3, `${results} results, ${givenUp} given up`);
+  assert.ok(ids.size <= results + givenUp, "each job of each chain has one id");
+  return `${chains} chains of three jobs: ${results} results, ${givenUp} that may run once given up, ${starts.length - ids.size} second runs`;
 }
 
 const between: Scenario = {

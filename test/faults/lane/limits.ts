@@ -36,11 +36,12 @@ function begun(rig: Rig, jobs: number): Promise<true> {
 /** The most jobs of one key that ran at once: else a row would hold with a lane that runs one at a time. */
 function most(rig: Rig): number {
   const keys = new Map(rig.history.of("enqueued").map(({ id, key }) => [id, key]));
-  const now = new Map<string, Set<string>>();
+  const now = new Map<string | undefined, Set<string>>();
   let seen = 0;
   for (const event of rig.history.read()) {
     if (event.kind !== "start" && event.kind !== "end") continue;
-    const key = keys.get(event.id) ?? "";
+    const key = keys.get(event.id);
+    if (!KEYS.some((each) => each === key)) continue;
     const ids = now.get(key) ?? new Set();
     now.set(key, ids);
     if (event.kind === "start") ids.add(event.id);
@@ -53,10 +54,13 @@ function most(rig: Rig): number {
 /** What came of a row whose load is over. */
 async function ended(rig: Rig, caller: LaneCaller, jobs: number): Promise<string> {
   await caller.rest();
-  assert.equal(caller.results, jobs);
+  const { results, givenUp } = caller;
+  assert.equal(results + givenUp, jobs);
+  assert.ok(results >= jobs * 0.8, `${givenUp} jobs that may run once were given up`);
   assert.equal(most(rig), RUNNING, "the limit is used");
-  const again = rig.history.of("start").length - jobs;
-  return `${jobs} jobs of ${KEYS.length} keys ended, at most ${RUNNING} of a key at once, ${again} second runs`;
+  const starts = rig.history.of("start");
+  const again = starts.length - new Set(starts.map(({ id }) => id)).size;
+  return `${jobs} jobs ended, at most ${RUNNING} of a key at once, ${again} second runs, ${givenUp} that may run once given up`;
 }
 
 const killed: Scenario = {

@@ -45,6 +45,8 @@ export class LaneCaller {
   #bus: Bus | undefined;
   #lane: DurableLane | undefined;
   #results = 0;
+  #givenUp = 0;
+  #wrong: unknown;
 
   constructor(history: History, servers: readonly string[], options: ClientOptions) {
     this.#history = history;
@@ -55,6 +57,11 @@ export class LaneCaller {
   /** Results that were found so far. */
   get results(): number {
     return this.#results;
+  }
+
+  /** Jobs that may run once and became dead letters, since nobody could say whether they had run. */
+  get givenUp(): number {
+    return this.#givenUp;
   }
 
   async open(): Promise<void> {
@@ -141,6 +148,7 @@ export class LaneCaller {
   /** Waits until every job, and every one that follows it, has ended, and records where each is. */
   async rest(): Promise<void> {
     await eventually(() => this.#look(), { limitMs: REST_LIMIT_MS, pollMs: 300 }).catch(() => undefined);
+    if (this.#wrong !== undefined) throw this.#wrong;
     for (const { pool, id } of this.#open.values()) {
       const found = await this.#find(pool, id);
       const as = found === "live" || found === "nothing" ? found : "live";
@@ -162,8 +170,13 @@ export class LaneCaller {
         if (typeof found === "object") this.#end(open, found);
       }
     };
-    await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, lane));
-    return this.#open.size === 0;
+    const checked = async (): Promise<void> => {
+      await lane().catch((thrown: unknown) => {
+        this.#wrong ??= thrown;
+      });
+    };
+    await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, checked));
+    return this.#open.size === 0 || this.#wrong !== undefined;
   }
 
   #end(open: Open, outcome: Outcome): void {
@@ -171,7 +184,12 @@ export class LaneCaller {
     this.#open.delete(`${pool} ${id}`);
     const as = outcome.ok ? "result" : "error";
     this.#history.add({ kind: "stored", id, as, outcomes: this.#told.get(id) ?? 0 });
-    if (!outcome.ok) return;
+    if (!outcome.ok) {
+      const { reason, message, maybeExecuted } = outcome.error;
+      assert.ok(open.idempotent === false && maybeExecuted, `${id} ended with ${reason}: ${message}`);
+      this.#givenUp += 1;
+      return;
+    }
     this.#results += 1;
     const { result } = outcome;
     assert.equal(result.json<{ echo?: string }>().echo, order.echo, `${id} came back with another payload`);

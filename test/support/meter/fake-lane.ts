@@ -9,6 +9,8 @@ export interface FakeLanePool {
   readonly pool: string;
   readonly queued: number;
   readonly held: number;
+  /** Default 0. */
+  readonly limited?: number;
   readonly retrying: number;
   readonly oldestMs: number | undefined;
   /** Ids of its dead letters. */
@@ -60,10 +62,11 @@ export class FakeLane {
   #lanes(): MessageInitShape<typeof GetLanesResponseSchema> {
     if (this.failure !== undefined) throw new ConnectError(this.failure, Code.Unavailable);
     return {
-      lanes: this.pools.map(({ pool, queued, held, retrying, oldestMs, dead }) => ({
+      lanes: this.pools.map(({ pool, queued, held, limited = 0, retrying, oldestMs, dead }) => ({
         pool,
         queued: BigInt(queued),
-        delivered: BigInt(held + retrying),
+        delivered: BigInt(held + limited + retrying),
+        limited: BigInt(limited),
         retrying: BigInt(retrying),
         dead: BigInt(dead.length),
         ...(oldestMs === undefined ? {} : { oldestAt: timestampFromMs(Date.now() - oldestMs) }),

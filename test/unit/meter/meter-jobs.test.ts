@@ -129,10 +129,12 @@ describe("how jobs end", () => {
 
   it("streams that answer are named while a manager says so, and not by one that is silent", () => {
     const rig = new Rig();
-    rig.beat(0, { coveringStream: "AUDIT", durableRetrying: 3 });
-    assert.deepEqual([rig.stats.counts("adder").streams, rig.stats.retrying("adder")], [["AUDIT"], 3]);
+    rig.beat(0, { coveringStream: "AUDIT", durableRetrying: 3, durableLimited: 4 });
+    assert.deepEqual(rig.stats.counts("adder").streams, ["AUDIT"]);
+    assert.deepEqual(rig.stats.heldBack("adder"), { retrying: 3, limited: 4 });
     rig.stats.silent("adder", "m1");
-    assert.deepEqual([rig.stats.counts("adder").streams, rig.stats.retrying("adder")], [[], 0]);
+    assert.deepEqual(rig.stats.counts("adder").streams, []);
+    assert.deepEqual(rig.stats.heldBack("adder"), { retrying: 0, limited: 0 });
   });
 
   it("is part of a pool's capacity, and a change of it is told", () => {
@@ -155,7 +157,7 @@ describe("how jobs end", () => {
   it("remembers a bounded number of managers and pools", () => {
     const rig = new Rig();
     for (let i = 0; i < 2_000; i += 1) rig.beat(0, { manager: `m${i}`, durableRetrying: 1 });
-    assert.equal(rig.stats.retrying("adder"), 64);
+    assert.equal(rig.stats.heldBack("adder").retrying, 64);
     for (let i = 0; i < 2_000; i += 1) rig.beat(0, { pool: `p${i}` });
     assert.equal(rig.stats.window("p1999"), undefined);
     rig.stats.forget(() => false);

@@ -12,6 +12,7 @@ import { type LaneRow, laneRows, laneTotal, oldestText, streamWarnings } from ".
 const COLUMNS = [
   ["queued", "Queued", "in the stream; no manager has it"],
   ["held", "Held", "at a manager, for a slot, or running"],
+  ["limited", "Limited", "at a manager, until limits let them run"],
   ["retrying", "Retrying", "failed, and not yet due again"],
   ["dead", "Dead", "given up: dead letters that are kept"],
   ["oldest", "Oldest", "the age of the oldest job that has not ended"],

@@ -2,13 +2,15 @@
 import { duration } from "../../../../browser/format.js";
 import type { GetLanesResponse, Lane } from "../../../../gen/poolmesh/v1/durable_pb.js";
 
-/** One lane. Queued, held and retrying add up to the jobs that have not ended. */
+/** One lane. Queued, held, limited and retrying add up to the jobs that have not ended. */
 export interface LaneRow {
   /** "" for all lanes added up. */
   readonly pool: string;
   readonly queued: number;
   /** At a manager, for a slot, or running. */
   readonly held: number;
+  /** At a manager, until limits let them run. */
+  readonly limited: number;
   readonly retrying: number;
   readonly dead: number;
   /** The age of the oldest job that has not ended; undefined when there is none. */
@@ -29,6 +31,7 @@ export function laneTotal(rows: readonly LaneRow[]): LaneRow {
     pool: "",
     queued: sum(({ queued }) => queued),
     held: sum(({ held }) => held),
+    limited: sum(({ limited }) => limited),
     retrying: sum(({ retrying }) => retrying),
     dead: sum(({ dead }) => dead),
     oldestMs: oldest < 0 ? undefined : oldest,
@@ -55,12 +58,13 @@ function shareOf(now: bigint, most: bigint): number {
   return most === 0n ? 0 : Number(now) / Number(most);
 }
 
-function toRow({ pool, queued, delivered, retrying = 0n, dead, oldestAt }: Lane, wallMs: number): LaneRow {
+function toRow({ pool, queued, delivered, limited = 0n, retrying = 0n, dead, oldestAt }: Lane, wallMs: number): LaneRow {
   const oldestMs = oldestAt === undefined ? undefined : Math.max(0, wallMs - Number(oldestAt.seconds) * 1_000);
   return {
     pool,
     queued: Number(queued),
-    held: Number(delivered - retrying),
+    held: Number(delivered - retrying - limited),
+    limited: Number(limited),
     retrying: Number(retrying),
     dead: Number(dead),
     oldestMs,

@@ -125,8 +125,13 @@ function describe(msg: Msg): string {
   if (msg.reply) parts.push(describeReply(msg.reply));
   const header = msg.headers?.get("Script") ?? "";
   if (header !== "") parts.push(`header ${header}`);
+  // Brokers before 2.10 do not say it on what a stream publishes again.
+  if (header === "timed") parts.push(TIME.test(msg.headers?.get("Nats-Time-Stamp") ?? "") ? "with a time" : "without a time");
   return parts.join(" ");
 }
+
+/** RFC 3339. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
 /** Of a delivery what does not depend on time. */
 function describeReply(reply: string): string {

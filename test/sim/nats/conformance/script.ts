@@ -103,6 +103,8 @@ export interface Script {
   /** What a limited client may do. */
   readonly permissions?: ScriptPermissions;
   readonly steps: readonly Step[];
+  /** The version of nats-server that does so first; default all of them. */
+  readonly since?: readonly [major: number, minor: number];
   /** What of the log is compared; default the whole of it. */
   readonly view?: (log: Log) => unknown;
 }

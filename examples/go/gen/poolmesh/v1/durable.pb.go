@@ -3323,7 +3323,9 @@ type Lane struct {
 	// Jobs that wait for their time.
 	Scheduled uint64 `protobuf:"varint,7,opt,name=scheduled,proto3" json:"scheduled,omitempty"`
 	// Unset when nothing is paused.
-	Paused        *LanePause `protobuf:"bytes,8,opt,name=paused,proto3" json:"paused,omitempty"`
+	Paused *LanePause `protobuf:"bytes,8,opt,name=paused,proto3" json:"paused,omitempty"`
+	// Those of delivered that wait until their limits let them run. Unset where it is not known: a meter tells it.
+	Limited       *uint64 `protobuf:"varint,9,opt,name=limited,proto3,oneof" json:"limited,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3412,6 +3414,13 @@ func (x *Lane) GetPaused() *LanePause {
 		return x.Paused
 	}
 	return nil
+}
+
+func (x *Lane) GetLimited() uint64 {
+	if x != nil && x.Limited != nil {
+		return *x.Limited
+	}
+	return 0
 }
 
 // StreamStatus is one stream of the lane.
@@ -3783,7 +3792,7 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x06target\x18\x02 \x01(\tR\x06target\"\x15\n" +
 	"\x13RemoveLimitResponse\"%\n" +
 	"\x0fGetLanesRequest\x12\x12\n" +
-	"\x04pool\x18\x01 \x01(\tR\x04pool\"\x99\x02\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\"\xc4\x02\n" +
 	"\x04Lane\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06queued\x18\x02 \x01(\x04R\x06queued\x12\x1c\n" +
@@ -3792,8 +3801,11 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\toldest_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\x12\x1f\n" +
 	"\bretrying\x18\x06 \x01(\x04H\x00R\bretrying\x88\x01\x01\x12\x1c\n" +
 	"\tscheduled\x18\a \x01(\x04R\tscheduled\x12.\n" +
-	"\x06paused\x18\b \x01(\v2\x16.poolmesh.v1.LanePauseR\x06pausedB\v\n" +
-	"\t_retrying\"\xd2\x01\n" +
+	"\x06paused\x18\b \x01(\v2\x16.poolmesh.v1.LanePauseR\x06paused\x12\x1d\n" +
+	"\alimited\x18\t \x01(\x04H\x01R\alimited\x88\x01\x01B\v\n" +
+	"\t_retryingB\n" +
+	"\n" +
+	"\b_limited\"\xd2\x01\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\x12!\n" +

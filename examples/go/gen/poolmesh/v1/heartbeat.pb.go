@@ -460,8 +460,10 @@ type ManagerHeartbeat struct {
 	DurableRetrying uint32 `protobuf:"varint,22,opt,name=durable_retrying,json=durableRetrying,proto3" json:"durable_retrying,omitempty"`
 	// Jobs of the durable lane that wait in the pool's stream, as this manager knows: all managers tell of the same jobs.
 	DurableQueued uint64 `protobuf:"varint,24,opt,name=durable_queued,json=durableQueued,proto3" json:"durable_queued,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Jobs of the durable lane that it holds until their limits let them run.
+	DurableLimited uint32 `protobuf:"varint,25,opt,name=durable_limited,json=durableLimited,proto3" json:"durable_limited,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ManagerHeartbeat) Reset() {
@@ -655,6 +657,13 @@ func (x *ManagerHeartbeat) GetDurableQueued() uint64 {
 	return 0
 }
 
+func (x *ManagerHeartbeat) GetDurableLimited() uint32 {
+	if x != nil {
+		return x.DurableLimited
+	}
+	return 0
+}
+
 // PoolReport says how the jobs of one pool ended at one manager. The last ones are those since its start.
 type PoolReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -759,7 +768,7 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x13missing_permissions\x18\x1b \x03(\tR\x12missingPermissions\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe7\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x90\a\n" +
 	"\x10ManagerHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x18\n" +
 	"\amanager\x18\x02 \x01(\tR\amanager\x12 \n" +
@@ -785,7 +794,8 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x0fcovering_stream\x18\x14 \x01(\tR\x0ecoveringStream\x12/\n" +
 	"\x06report\x18\x15 \x01(\v2\x17.poolmesh.v1.PoolReportR\x06report\x12)\n" +
 	"\x10durable_retrying\x18\x16 \x01(\rR\x0fdurableRetrying\x12%\n" +
-	"\x0edurable_queued\x18\x18 \x01(\x04R\rdurableQueued\x1a;\n" +
+	"\x0edurable_queued\x18\x18 \x01(\x04R\rdurableQueued\x12'\n" +
+	"\x0fdurable_limited\x18\x19 \x01(\rR\x0edurableLimited\x1a;\n" +
 	"\rOutcomesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"H\n" +
