@@ -18,7 +18,7 @@ import { delay } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import { encodeReplyHeaders, HEADER } from "../../../mesh/wire/headers.js";
 import { copyHeaders } from "../../../mesh/wire/wire-headers.js";
-import type { Known } from "./decide.js";
+import { type Known, mustLook } from "./decide.js";
 import type { Delivery } from "./held.js";
 import { EndNotices } from "./told/end-notices.js";
 
@@ -42,8 +42,11 @@ export type StoreEnd =
   | { readonly kind: "another"; readonly stored: Stored }
   | { readonly kind: "lost" };
 
-const STORED: StoreEnd = { kind: "stored" };
-const LOST: StoreEnd = { kind: "lost" };
+/** "ended": the job has an outcome, so nobody runs it. */
+export type ClaimEnd = StoreEnd | { readonly kind: "ended"; readonly stored: Stored };
+
+const STORED = { kind: "stored" } as const;
+const LOST = { kind: "lost" } as const;
 /** How long an acknowledgement may take, and the wait before the next try, in milliseconds. */
 const ACK_LIMIT_MS = 2_000;
 const RETRY_MS = 250;
@@ -119,9 +122,33 @@ export class Ends {
    * Stores a claim: the job is about to be sent to a worker.
    *
    * @param over the sequence of the claim that it takes the place of; 0 for none
-   * @returns whether it is stored; else the claim that stands in the way, or that the lease is over
+   * Whoever had an earlier delivery may have run the job, stored its outcome and deleted its claim since it was looked
+   * for. So the outcome is read again once the claim is stored.
+   *
+   * @returns whether it is stored; else the claim or the outcome that stands in the way, or that the lease is over
    */
-  async claim(delivery: Delivery, over: number): Promise<StoreEnd> {
+  async claim(delivery: Delivery, over: number): Promise<ClaimEnd> {
+    const end = await this.#storeClaim(delivery, over);
+    const mayHaveEnded = mustLook(delivery) || delivery.wasEndedHere;
+    return end.kind === "stored" && mayHaveEnded ? this.#unlessEnded(delivery) : end;
+  }
+
+  async #unlessEnded(delivery: Delivery): Promise<ClaimEnd> {
+    const { bus, holdsLease } = this.#parts;
+    const after = delivery.job instanceof PoolError ? 0 : delivery.job.afterOutcome;
+    for (;;) {
+      try {
+        const stored = await this.storedOutcome(delivery.id);
+        return stored !== undefined && stored.sequence > after ? { kind: "ended", stored } : STORED;
+      } catch (thrown) {
+        this.#tell(thrown instanceof Error ? thrown.message : String(thrown));
+      }
+      if (!holdsLease(delivery)) return LOST;
+      await delay(bus.runtime, RETRY_MS);
+    }
+  }
+
+  #storeClaim(delivery: Delivery, over: number): Promise<StoreEnd> {
     const { pool, names, store } = this.#parts;
     let fence = over;
     return this.#untilStored(

@@ -322,6 +322,7 @@ export class PoolLane {
     if (end.kind === "stored" && this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
     if (end.kind === "stored") return this.#run(delivery);
     if (end.kind === "lost") return this.#letGo(delivery);
+    if (end.kind === "ended") return this.#settling.settle(delivery, end.stored);
     const { sequence, headers } = end.stored;
     this.#begin(delivery, { claim: { sequence, job: sequenceOf(headers) } });
   }

@@ -41,7 +41,7 @@ export class LaneCaller {
   readonly #options: ClientOptions;
   readonly #told = new Map<string, number>();
   readonly #open = new Map<string, Open>();
-  readonly #clients = new Map<string, Client>();
+  readonly #clients = new Map<string, Promise<Client>>();
   #bus: Bus | undefined;
   #lane: DurableLane | undefined;
   #results = 0;
@@ -77,7 +77,7 @@ export class LaneCaller {
   }
 
   async close(): Promise<void> {
-    for (const client of this.#clients.values()) await client.close();
+    for (const client of this.#clients.values()) await (await client).close();
     await this.#lane?.close();
     await this.#bus?.close();
   }
@@ -208,10 +208,8 @@ export class LaneCaller {
     }
   }
 
-  async #client(pool: string): Promise<Client> {
-    const known = this.#clients.get(pool);
-    if (known !== undefined) return known;
-    const client = await Client.connect({ servers: this.#servers, ...this.#options, pool });
+  #client(pool: string): Promise<Client> {
+    const client = this.#clients.get(pool) ?? Client.connect({ servers: this.#servers, ...this.#options, pool });
     this.#clients.set(pool, client);
     return client;
   }
