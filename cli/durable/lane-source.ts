@@ -7,9 +7,9 @@ import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../mesh/durable/pause/pool-pause.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { type Link, withLink } from "../link.js";
-import { limitedJobs } from "./limited-jobs.js";
 import { ownToken, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import { limitedJobs } from "./limited-jobs.js";
 
 /** What can be asked. Each rejects with a PoolError. */
 export interface LaneSource {

@@ -50,10 +50,28 @@ export function define(command: Command, shell: Shell): void {
 }
 
 function fieldsOf({ lanes, streams }: LanesView): Record<string, unknown> {
-  const each = ({ pool, scheduled, queued, delivered, limited, dead, oldestAt, paused }: LaneLine): Record<string, unknown> => {
+  const each = ({
+    pool,
+    scheduled,
+    queued,
+    delivered,
+    limited,
+    dead,
+    oldestAt,
+    paused,
+  }: LaneLine): Record<string, unknown> => {
     const oldest = oldestAt === undefined ? {} : { oldestAt: oldestAt.toISOString() };
     const held = limited === undefined ? {} : { limited };
-    return { pool, scheduled, queued, delivered, ...held, dead, ...oldest, ...(paused === undefined ? {} : { paused }) };
+    return {
+      pool,
+      scheduled,
+      queued,
+      delivered,
+      ...held,
+      dead,
+      ...oldest,
+      ...(paused === undefined ? {} : { paused }),
+    };
   };
   return { lanes: lanes.map(each), streams };
 }

@@ -6,8 +6,9 @@
  * its sums begin, so that a meter that starts late counts no job twice or too late. Sums that fell
  * began anew.
  */
-import type { ManagerHeartbeat, PoolReport } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+
 import type { HeldBack } from "../../../client/durable/rpc-lanes.js";
+import type { ManagerHeartbeat, PoolReport } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { TIME_BUCKETS } from "../../../mesh/job/containers.js";
 import { JobWindow, type Rise, TIMED, type Timed } from "./job-window.js";
 

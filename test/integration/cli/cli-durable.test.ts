@@ -90,7 +90,10 @@ test("jobs, job and durable - tell where stored jobs stand, from the streams and
     const cut = await poolmesh(["jobs", "slow", "--limit", "1", ...door]);
     assert.deepEqual([cut.stdout.split("\n").length, /--limit/.test(cut.stderr)], [3, true]);
     const lanes = await poolmesh(["durable", ...door]);
-    assert.match(lanes.stdout, /^POOL +SCHEDULED +QUEUED +DELIVERED +LIMITED +DEAD +OLDEST\n(.*\n)*slow +0 +0 +3 +0 +0 +\S/);
+    assert.match(
+      lanes.stdout,
+      /^POOL +SCHEDULED +QUEUED +DELIVERED +LIMITED +DEAD +OLDEST\n(.*\n)*slow +0 +0 +3 +0 +0 +\S/,
+    );
     assert.match(lanes.stdout, /^pool-outcomes +\d+ of 1.00 M +\S+ \S+ of 4 GiB +1$/m);
     const one = JSON.parse((await poolmesh(["durable", "slow", "--json", ...door])).stdout);
     assert.deepEqual(

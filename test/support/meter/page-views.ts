@@ -35,7 +35,15 @@ export const small = (name: string, load = 0.5): FakePool => ({ name, workers: 2
 export const billing = () => new FakeFleet([small("billing"), small("mail"), small("render", 1.4)]);
 export const lane = () =>
   new FakeLane([
-    { pool: "billing", queued: 1_204, held: 12, limited: 48, retrying: 3, oldestMs: 3_720_000, dead: ["invoice-7", "invoice-9"] },
+    {
+      pool: "billing",
+      queued: 1_204,
+      held: 12,
+      limited: 48,
+      retrying: 3,
+      oldestMs: 3_720_000,
+      dead: ["invoice-7", "invoice-9"],
+    },
     { pool: "mail", queued: 0, held: 0, retrying: 0, oldestMs: undefined, dead: [] },
   ]);
 export const inList = (page: Page, name: string) =>

@@ -58,7 +58,10 @@ function shareOf(now: bigint, most: bigint): number {
   return most === 0n ? 0 : Number(now) / Number(most);
 }
 
-function toRow({ pool, queued, delivered, limited = 0n, retrying = 0n, dead, oldestAt }: Lane, wallMs: number): LaneRow {
+function toRow(
+  { pool, queued, delivered, limited = 0n, retrying = 0n, dead, oldestAt }: Lane,
+  wallMs: number,
+): LaneRow {
   const oldestMs = oldestAt === undefined ? undefined : Math.max(0, wallMs - Number(oldestAt.seconds) * 1_000);
   return {
     pool,

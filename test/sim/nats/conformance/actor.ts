@@ -126,7 +126,8 @@ function describe(msg: Msg): string {
   const header = msg.headers?.get("Script") ?? "";
   if (header !== "") parts.push(`header ${header}`);
   // Brokers before 2.10 do not say it on what a stream publishes again.
-  if (header === "timed") parts.push(TIME.test(msg.headers?.get("Nats-Time-Stamp") ?? "") ? "with a time" : "without a time");
+  if (header === "timed")
+    parts.push(TIME.test(msg.headers?.get("Nats-Time-Stamp") ?? "") ? "with a time" : "without a time");
   return parts.join(" ");
 }
 

@@ -190,7 +190,8 @@ export const JETSTREAM: readonly Script[] = [
     ],
   },
   {
-    title: "the fence comes before the message id: a message that is sent again is refused once its subject has another",
+    title:
+      "the fence comes before the message id: a message that is sent again is refused once its subject has another",
     jetStream: true,
     since: [2, 15],
     steps: [
@@ -216,9 +217,17 @@ export const JETSTREAM: readonly Script[] = [
       settle,
       store("last.1", "a", { "Nats-Expected-Last-Subject-Sequence": "0" }),
       settle,
-      ask("a", { subject: "$JS.API.STREAM.MSG.DELETE.LAST", payload: { seq: 1, no_erase: true }, see: ["success", "error.err_code"] }),
+      ask("a", {
+        subject: "$JS.API.STREAM.MSG.DELETE.LAST",
+        payload: { seq: 1, no_erase: true },
+        see: ["success", "error.err_code"],
+      }),
       settle,
-      ask("a", { subject: "$JS.API.STREAM.MSG.DELETE.LAST", payload: { seq: 1, no_erase: true }, see: ["success", "error.err_code"] }),
+      ask("a", {
+        subject: "$JS.API.STREAM.MSG.DELETE.LAST",
+        payload: { seq: 1, no_erase: true },
+        see: ["success", "error.err_code"],
+      }),
       settle,
       store("last.1", "b", { "Nats-Expected-Last-Subject-Sequence": "1" }),
       settle,
