@@ -3,6 +3,7 @@
  *
  * NATS_SERVER names the binary to use; without it the newest that is found.
  */
+import { createServer } from "node:net";
 import { Broker, type BrokerOptions } from "../../broker/broker.js";
 import { Cluster, type ClusterOptions } from "../../broker/cluster.js";
 import { findServer } from "../../broker/find.js";
@@ -46,4 +47,39 @@ export async function lacking(need: Need): Promise<string | false> {
 function testBinary(): { binary?: string } {
   const binary = process.env.NATS_SERVER;
   return binary === undefined || binary === "" ? {} : { binary };
+}
+
+/**
+ * Three brokers with JetStream, as one cluster: each stream has three copies. Each has to know the others' ports before
+ * it starts.
+ *
+ * @param extraConfig of each, such as its lame duck times
+ */
+export async function startThree(t: Owner, extraConfig = ""): Promise<Broker[]> {
+  const ports = await freePorts(3);
+  const routes = ports.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
+  return Promise.all(
+    ports.map((port, i) => {
+      const cluster = `cluster { name: three, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
+      return startBroker(t, {
+        serverName: `broker-${i + 1}`,
+        jetStream: true,
+        extraConfig: `${extraConfig}\n${cluster}`,
+      });
+    }),
+  );
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) => {
+          server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
 }

@@ -10,10 +10,9 @@ import { Bus } from "../../../mesh/link/bus.js";
 import { Manager } from "../../../services/manager/manager.js";
 import { ManagerService } from "../../../services/manager/service.js";
 import { Worker } from "../../../services/worker/worker.js";
-import { lacking } from "../../support/broker.js";
+import { lacking, startThree } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { startThree } from "../../support/three-brokers.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
