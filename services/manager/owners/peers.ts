@@ -40,11 +40,15 @@ export class Peers {
     this.#onJoined = onJoined;
   }
 
-  /** A heartbeat of any manager. @param nowMs monotonic milliseconds */
+  /** A heartbeat of this manager has come back: it can hear. @param nowMs monotonic milliseconds */
+  heardSelf(nowMs: number): void {
+    this.#newestAtMs = nowMs;
+  }
+
+  /** A heartbeat of another manager. @param nowMs monotonic milliseconds */
   onHeartbeat(heartbeat: ManagerHeartbeat, nowMs: number): void {
     this.#newestAtMs = nowMs;
     const { manager, pool } = heartbeat;
-    if (manager === this.#self) return;
     const peer = this.#peers.get(manager);
     if (peer === undefined) return this.#add(heartbeat, nowMs);
     if (!isNewer(heartbeat, peer.heartbeat)) return;
