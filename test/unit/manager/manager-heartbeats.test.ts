@@ -45,7 +45,14 @@ function makeManager(count: number) {
       heartbeats.sendDue();
     }
   };
-  return { runtime, heartbeats, pools, sent, pass, of: (pool: string) => sent.filter(({ beat }) => beat.pool === pool) };
+  return {
+    runtime,
+    heartbeats,
+    pools,
+    sent,
+    pass,
+    of: (pool: string) => sent.filter(({ beat }) => beat.pool === pool),
+  };
 }
 
 describe("a manager's heartbeats", () => {
