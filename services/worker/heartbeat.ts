@@ -70,22 +70,19 @@ export class Heartbeats {
     this.#stopListening = this.#parts.bus.on("reconnect", () => this.send());
   }
 
-  /** The worker as it is now, with the next sequence number. */
+  /** The worker as it is now, with the next sequence number. It promises what the last heartbeat has promised: it is an answer, and not one of them. */
   snapshot(): Heartbeat {
-    const { bus, identity, figures } = this.#parts;
-    this.#seq += 1n;
-    const now = figures();
-    const heartbeatIntervalMs = this.#intervalMs(now);
-    return buildHeartbeat({ ...identity, heartbeatIntervalMs }, now, this.#seq, bus.runtime.wallNow());
+    return this.#build(Math.max(this.#promisedMs, this.#parts.identity.heartbeatIntervalMs));
   }
 
   /** Beats now. */
   send(): void {
-    const heartbeat = this.snapshot();
-    this.#sentAtMs = this.#parts.bus.runtime.now();
-    this.#promisedMs = heartbeat.heartbeatIntervalMs;
-    this.#parts.bus.publish(this.#parts.subject, toBinary(HeartbeatSchema, heartbeat));
-    this.#parts.onSent();
+    const { bus, subject, figures, onSent } = this.#parts;
+    const now = figures();
+    this.#promisedMs = this.#intervalMs(now);
+    this.#sentAtMs = bus.runtime.now();
+    bus.publish(subject, toBinary(HeartbeatSchema, this.#build(this.#promisedMs, now)));
+    onSent();
   }
 
   /** Something that a heartbeat says has changed. Cheap: called twice for every job. */
@@ -122,6 +119,12 @@ export class Heartbeats {
     for (const timer of this.#timers) this.#parts.bus.runtime.cancel(timer);
     this.#timers.clear();
     this.#stopListening?.();
+  }
+
+  #build(heartbeatIntervalMs: number, now = this.#parts.figures()): Heartbeat {
+    const { bus, identity } = this.#parts;
+    this.#seq += 1n;
+    return buildHeartbeat({ ...identity, heartbeatIntervalMs }, now, this.#seq, bus.runtime.wallNow());
   }
 
   /** The next one is left to the next interval when that is soon enough for what the last one has promised. */

@@ -9,6 +9,7 @@
  */
 import { parseArgs } from "node:util";
 import { Client } from "../../../client/client.js";
+import type { Outcome } from "../../../mesh/job/job.js";
 import { fixChurnOrder } from "../../../mesh/job/containers.js";
 import { Bus } from "../../../mesh/link/bus.js";
 import { toPoolSettings } from "../../../services/manager/manager.js";
@@ -98,7 +99,8 @@ class Simulation {
   readonly network = new SimNetwork(this.world);
   watch: Watch | undefined;
   clients: Client[] = [];
-  readonly outcomes = { ok: 0, failed: 0, submitted: 0 };
+  readonly outcomes = { ok: 0, submitted: 0 };
+  readonly errors: string[] = [];
   #heldBack = "";
 
   constructor() {
@@ -143,14 +145,14 @@ class Simulation {
       if (this.world.now() >= endMs) return;
       const client = this.clients[Math.floor(this.world.random() * pools)] as Client;
       this.outcomes.submitted += 1;
-      client.detachSubmit(asked["job-ms"], { onOutcome: ({ ok }) => this.#ended(ok) });
+      client.detachSubmit(asked["job-ms"], { onOutcome: (outcome) => this.#ended(outcome) });
       this.submitUntil(endMs);
     });
   }
 
-  #ended(isOk: boolean): void {
-    if (isOk) this.outcomes.ok += 1;
-    else this.outcomes.failed += 1;
+  #ended(outcome: Outcome): void {
+    if (outcome.ok) this.outcomes.ok += 1;
+    else this.errors.push(`${this.world.now().toFixed(0)} ms: ${outcome.error.reason}: ${outcome.error.message}`);
   }
 
   /** @throws Error when the simulation takes more than it may */
@@ -191,8 +193,11 @@ function play(now: () => bigint): string {
   simulation.run(endMs, began, now);
   const { wakes, heartbeats } = watch;
   simulation.run(endMs + 10_000, began, now);
-  const { submitted, ok, failed } = outcomes;
-  if (ok !== submitted) throw new Error(`${submitted} jobs, ${ok} results, ${failed} errors`);
+  const { submitted, ok } = outcomes;
+  if (ok !== submitted) {
+    const [first] = simulation.errors;
+    throw new Error(`${submitted} jobs, ${ok} results, ${simulation.errors.length} errors, such as: ${first}`);
+  }
   const perJob = submitted === 0 ? "" : ` ${(wakes / submitted).toFixed(2)} for a job,`;
   return [
     `${workers} workers in ${pools} pools, ${asked["jobs-per-second"]} jobs/s of ${asked["job-ms"]} ms, ${seconds} s`,

@@ -45,10 +45,11 @@ export class Peers {
     this.#newestAtMs = nowMs;
   }
 
-  /** A heartbeat of another manager. @param nowMs monotonic milliseconds */
+  /** A heartbeat of any manager. @param nowMs monotonic milliseconds */
   onHeartbeat(heartbeat: ManagerHeartbeat, nowMs: number): void {
     this.#newestAtMs = nowMs;
     const { manager, pool } = heartbeat;
+    if (manager === this.#self) return;
     const peer = this.#peers.get(manager);
     if (peer === undefined) return this.#add(heartbeat, nowMs);
     if (!isNewer(heartbeat, peer.heartbeat)) return;

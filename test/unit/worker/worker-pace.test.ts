@@ -106,6 +106,17 @@ describe("a worker that is asked for fewer heartbeats", () => {
     heartbeats.stop();
   });
 
+  test("answers with what its last heartbeat has promised, also when the wish holds no more", async () => {
+    const { runtime, heartbeats, sent } = makeWorker();
+    heartbeats.start();
+    heartbeats.setPace({ coalesceMs: 100, idleIntervalMs: 10_000 });
+    for (let i = 0; i < 60; i += 1) {
+      await runtime.advance(700);
+      assert.equal(heartbeats.snapshot().heartbeatIntervalMs, sent.at(-1)?.beat.heartbeatIntervalMs, `${runtime.now()}`);
+    }
+    heartbeats.stop();
+  });
+
   test("sends one every interval again 30 s after the last wish, and follows the slowest of several", async () => {
     const { runtime, heartbeats, within } = makeWorker();
     heartbeats.start();
