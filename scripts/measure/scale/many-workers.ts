@@ -62,7 +62,9 @@ try {
       for (const { status } of await Promise.allSettled(outcomes)) if (status === "rejected") failed += 1;
     });
     const ratio = (ms / idealMs).toFixed(2);
-    console.log(`round ${round}: ${jobs} jobs of ${jobMs} ms at ${workers} workers in ${ms.toFixed(0)} ms, ${ratio} × ideal`);
+    console.log(
+      `round ${round}: ${jobs} jobs of ${jobMs} ms at ${workers} workers in ${ms.toFixed(0)} ms, ${ratio} × ideal`,
+    );
     console.log(`${text}\n  ${failed} failed`);
     if (failed > 0) process.exitCode = 1;
     await delay(2_000);

@@ -9,9 +9,11 @@
  */
 import { parseArgs } from "node:util";
 import { Client } from "../../../client/client.js";
-import type { Outcome } from "../../../mesh/job/job.js";
 import { fixChurnOrder } from "../../../mesh/job/containers.js";
+import type { Outcome } from "../../../mesh/job/job.js";
 import { Bus } from "../../../mesh/link/bus.js";
+import { ServiceApi } from "../../../mesh/link/service-api.js";
+import { SERVICE_NAMES } from "../../../mesh/wire/subjects.js";
 import { toPoolSettings } from "../../../services/manager/manager.js";
 import { Pools } from "../../../services/manager/pools.js";
 import { Worker } from "../../../services/worker/worker.js";
@@ -112,6 +114,9 @@ class Simulation {
     this.watch = new Watch(this.world, process, connection);
     const settings = toPoolSettings({});
     await new Pools({ bus, id: "manager", servesSubmit: true, settings, maxPools: pools, graceMs: 0 }).start();
+    // Clients ask it whether the manager that has their jobs is there.
+    const says = { version: "0.0.0", metadata: {}, endpoints: () => [] };
+    await new ServiceApi({ bus, name: SERVICE_NAMES.manager, id: "manager", ...says }).start();
   }
 
   async startClients(): Promise<void> {

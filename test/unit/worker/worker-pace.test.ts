@@ -112,7 +112,11 @@ describe("a worker that is asked for fewer heartbeats", () => {
     heartbeats.setPace({ coalesceMs: 100, idleIntervalMs: 10_000 });
     for (let i = 0; i < 60; i += 1) {
       await runtime.advance(700);
-      assert.equal(heartbeats.snapshot().heartbeatIntervalMs, sent.at(-1)?.beat.heartbeatIntervalMs, `${runtime.now()}`);
+      assert.equal(
+        heartbeats.snapshot().heartbeatIntervalMs,
+        sent.at(-1)?.beat.heartbeatIntervalMs,
+        `${runtime.now()}`,
+      );
     }
     heartbeats.stop();
   });
