@@ -92,7 +92,7 @@ check_systemd() {
   for unit in deploy/systemd/*.service; do
     sed "s|/usr/bin/node|$(command -v node)|" "$unit" >"$work/$(basename "$unit")"
   done
-  systemd-analyze verify "$work"/poolmesh-{manager,meter}.service "$work/poolmesh-worker@.service"
+  systemd-analyze verify "$work"/poolmesh-{manager,meter}.service "$work"/poolmesh-{manager,worker}@.service
   echo "systemd: verified"
 }
 

@@ -44,6 +44,7 @@ Examples:
 export function define(command: Command, shell: Shell): void {
   command
     .option("--workers <N>", "worker processes to start (default 1, without a handler 0)", wholeNumber(0, 1_000))
+    .option("--managers <N>", "manager processes to start (default 1); a manager uses one core", wholeNumber(1, 64))
     .option("--json", "print the ready line as JSON")
     .option("--no-broker", "start no broker: use the one at the default address, or --servers")
     .option("--manager-listen <HOST:PORT>", "the manager's address (default 127.0.0.1:8080 or any port)", listen)
@@ -100,6 +101,7 @@ function makeMesh(
     flags: toFlags({ ...options, durable: options.durable ?? !hasBroker }),
     own: options,
     workers: workerCount(config, options),
+    managers: options.managers ?? 1,
     startBroker: hasBroker
       ? undefined
       : (port) => startBroker(shell, { port, auth, ...(storeDir === undefined ? {} : { storeFolder: storeDir }) }),

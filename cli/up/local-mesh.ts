@@ -19,6 +19,7 @@ import { METER_LISTEN } from "../../services/meter/config.js";
 import type { Invocation } from "../shell.js";
 import { freePort } from "./free-port.js";
 import type { LogLine } from "./log-line.js";
+import type { MeshPids } from "./ready-line.js";
 import { awaitReadyWorkers, readyAtManager, readyOnBroker } from "./ready-workers.js";
 import { Restarts } from "./restarts.js";
 import { type ServiceSpec, Supervised } from "./supervised.js";
@@ -34,6 +35,8 @@ export interface LocalMeshOptions {
   readonly flags: Readonly<Record<string, string | undefined>>;
   readonly own: UpFlags;
   readonly workers: number;
+  /** At least 1. The first has the address that was asked for, the others any port. */
+  readonly managers: number;
   /** Undefined: a broker runs already, at config.servers. */
   readonly startBroker: BrokerStarter | undefined;
   /** Of the broker that is started: nobody without it is a member of the mesh. */
@@ -57,6 +60,8 @@ export class LocalMesh extends Lifecycle {
   #broker: SupervisedBroker | undefined;
   #bus: Bus | undefined;
   #manager: Supervised | undefined;
+  /** All but the first. */
+  #moreManagers: readonly Supervised[] = [];
   #meter: Supervised | undefined;
   #workers: ReadonlyMap<string, Supervised> = new Map();
   #restarts: Restarts | undefined;
@@ -76,10 +81,12 @@ export class LocalMesh extends Lifecycle {
   }
 
   /** Process ids now. */
-  get pids(): { readonly nats?: number; readonly manager: number; readonly meter: number; readonly workers: number[] } {
+  get pids(): MeshPids {
+    const more = this.#moreManagers.map(({ pid }) => pid);
     return {
       ...(this.#broker === undefined ? {} : { nats: this.#broker.pid }),
       manager: this.#manager?.pid ?? 0,
+      ...(more.length === 0 ? {} : { moreManagers: more }),
       meter: this.#meter?.pid ?? 0,
       workers: [...this.#workers.values()].map(({ pid }) => pid),
     };
@@ -109,7 +116,7 @@ export class LocalMesh extends Lifecycle {
   protected override async onStop(): Promise<void> {
     this.#restarts?.close();
     await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
-    await this.#manager?.stop();
+    await Promise.all([this.#manager, ...this.#moreManagers].map((manager) => manager?.stop()));
     await this.#meter?.stop();
     await this.#bus?.close();
     await this.#broker?.stop();
@@ -144,13 +151,17 @@ export class LocalMesh extends Lifecycle {
 
   async #startServices(): Promise<void> {
     if (this.state !== "starting") throw new PoolError("canceled", "stopped while starting");
-    const { own } = this.#options;
+    const { own, managers } = this.#options;
     const { managerListen, meterListen } = own;
     this.#manager = this.#service(
       "manager",
       "manager",
       listenArgs(managerListen, MANAGER_LISTEN),
       isAny(managerListen),
+    );
+    const anyPort = listenArgs({ host: managerListen?.host ?? MANAGER_LISTEN.host, port: 0 }, MANAGER_LISTEN);
+    this.#moreManagers = Array.from({ length: managers - 1 }, (_, i) =>
+      this.#service("manager", `manager ${i + 2}`, anyPort, true),
     );
     this.#meter = this.#service("meter", "meter", listenArgs(meterListen, METER_LISTEN), isAny(meterListen));
     this.#workers = new Map(
@@ -200,6 +211,7 @@ export class LocalMesh extends Lifecycle {
   *#services(): Iterable<Supervised> {
     yield* this.#workers.values();
     if (this.#manager !== undefined) yield this.#manager;
+    yield* this.#moreManagers;
     if (this.#meter !== undefined) yield this.#meter;
   }
 }

@@ -2,15 +2,20 @@
 import { redactUrls, splitBrokerUrls } from "../../mesh/process/broker-urls.js";
 import type { Output } from "../output/output.js";
 
+/** Process ids now. */
+export interface MeshPids {
+  readonly nats?: number;
+  readonly manager: number;
+  /** Those of all managers but the first, where there are several. */
+  readonly moreManagers?: number[];
+  readonly meter: number;
+  readonly workers: number[];
+}
+
 /** What there is to say. */
 export interface ReadyFacts {
   readonly urls: { readonly nats: string; readonly manager: string; readonly meter: string };
-  readonly pids: {
-    readonly nats?: number;
-    readonly manager: number;
-    readonly meter: number;
-    readonly workers: number[];
-  };
+  readonly pids: MeshPids;
   readonly workerIds: readonly string[];
   readonly pool: string | undefined;
   /** Slots of each worker. */

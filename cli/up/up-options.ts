@@ -39,6 +39,7 @@ export type UpConfig = ConfigOf<typeof UP_SPECS>;
 /** The flags that are `up`'s own, as commander gives them. */
 export interface UpFlags {
   readonly workers?: number;
+  readonly managers?: number;
   readonly managerListen?: Listen;
   readonly meterListen?: Listen;
   readonly storeDir?: string;

@@ -28,6 +28,7 @@ export const SECTIONS: readonly Section[] = [
     title: "Operate",
     documents: [
       "docs/operations.md",
+      "docs/scaling.md",
       "docs/tracing.md",
       "docs/compatibility.md",
       "docs/security.md",

@@ -42,8 +42,8 @@ export interface HearingParts {
   readonly known: (name: string) => Pool | undefined;
   /** A pool that a worker has sent a heartbeat for; undefined when there is no room for one more. */
   readonly heardOf: (name: string) => Pool | undefined;
-  /** A heartbeat has come: what is due at about this time may be done now. */
-  readonly onWake: () => void;
+  /** A message was handled that came at this time: what is due at about this time may be done now. */
+  readonly onWake: (nowMs: number) => void;
   /** A pool to submit to. @throws PoolError */
   readonly get: (name: string) => Pool;
 }
@@ -109,7 +109,7 @@ export class Hearing {
     if (known === undefined) return;
     known.lastUsedAtMs = nowMs;
     known.list.onHeartbeat(decoded.beat, nowMs);
-    this.#parts.onWake();
+    this.#parts.onWake(nowMs);
   }
 
   #onCancel(msg: Msg): void {
@@ -143,7 +143,9 @@ export class Hearing {
   }
 
   #onManagerHeartbeat(msg: Msg): void {
-    const { bus, subjects, peers } = this.#parts;
+    const { bus, subjects, manager, peers } = this.#parts;
+    // The broker sends back this manager's own: with many pools that is the larger part.
+    if (subjects.lastOf(msg.subject) === manager) return peers.heardSelf(bus.runtime.now());
     const decoded = decodeManagerHeartbeat(rawHeartbeat(msg, subjects));
     if (decoded.ok) peers.onHeartbeat(decoded.beat, bus.runtime.now());
     else this.garbage += 1;
@@ -151,17 +153,18 @@ export class Hearing {
 
   /** To any manager: an id that its caller chose goes to the manager that owns it. */
   #onSubmit(msg: Msg): void {
-    const { subjects, manager, peers } = this.#parts;
+    const { bus, subjects, manager, peers, onWake } = this.#parts;
     const headers = headersOf(msg);
     const id = chosenIdOf(headers);
     const owner = id === undefined ? manager : peers.ownerOf(subjects.poolOf(msg.subject), id);
     if (owner === manager) this.#takeSubmission({ msg, headers, reply: msg.reply });
     else void this.#passOn(msg, owner);
+    onWake(bus.runtime.now());
   }
 
   /** Several jobs of one client, none of them with an id that its caller chose: together, or one by one where they may have to wait. */
   #onSubmissions(msg: Msg): void {
-    const { bus, subjects, held } = this.#parts;
+    const { bus, subjects, held, onWake } = this.#parts;
     if (!bus.mayAnswer(msg.reply)) return;
     const name = subjects.poolOf(msg.subject);
     const door = this.#door(name);
@@ -173,6 +176,7 @@ export class Hearing {
     const pool = held.holds || isNew ? undefined : this.#mayTakeAtOnce(name);
     if (pool !== undefined) answerTogether(door, bundle, pool);
     else eachSubmission(bundle, subjects.submit(name), (heard) => this.#takeSubmission(heard));
+    onWake(door.cameAtMs);
   }
 
   /** To this manager: another one passes a submission on, a client gives it one, or asks again for an outcome. */

@@ -1,6 +1,9 @@
 /**
  * A manager's heartbeats: one for each pool every second, and soon after a pool becomes
  * busy or idle. How jobs ended is told once a second at most.
+ *
+ * Decided here: a manager of many pools sends fewer for those that are idle, within a
+ * budget for all of them. Each heartbeat says within which time the next one of its pool comes.
  */
 import { hostname } from "node:os";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -22,6 +25,10 @@ import type { Pool } from "./pool/pool.js";
 const HEARTBEAT_INTERVAL_MS = 1_000;
 /** At most one heartbeat on change in this time, in milliseconds. */
 const COALESCE_MS = 250;
+/** The idle pools of a manager have so many heartbeats a second together, as far as that is not too seldom for each. */
+const IDLE_PER_SECOND = 100;
+/** An idle pool has a heartbeat at least once in so many seconds. */
+const MOST_IDLE_SECONDS = 10;
 
 /** What a manager says of itself to the others. */
 export interface ManagerScope {
@@ -50,6 +57,9 @@ export interface HeartbeatParts {
 export class Heartbeats {
   readonly #parts: HeartbeatParts;
   readonly #identity: Pick<ManagerHeartbeat, "manager" | "incarnation" | "host" | "pid" | "version">;
+  readonly #changed = new Set<Pool>();
+  readonly #told = new WeakMap<Pool, Told>();
+  #second = 0;
   #seq = 0n;
   #early: Timer | undefined;
   #stopped = false;
@@ -69,15 +79,28 @@ export class Heartbeats {
 
   /** Sends one heartbeat for each pool. */
   send(): void {
-    for (const pool of this.#parts.pools()) this.#sendOne(pool);
+    for (const pool of this.#parts.pools()) this.#sendOne(pool, HEARTBEAT_INTERVAL_MS);
+  }
+
+  /** Once a second: sends one for each pool that is busy, or of which there is news, and for the idle ones whose turn it is. */
+  sendDue(): void {
+    this.#second += 1;
+    const pools = [...this.#parts.pools()];
+    const seconds = idleSeconds(pools.length);
+    for (const [place, pool] of pools.entries()) {
+      if (seconds > 1 && this.#isIdle(pool)) this.#sendIdle(pool, place, seconds);
+      else this.#sendOne(pool, HEARTBEAT_INTERVAL_MS);
+    }
   }
 
   /** A pool has become busy or idle. */
-  changed(): void {
+  changed(pool: Pool): void {
     if (this.#stopped) return;
+    this.#changed.add(pool);
     this.#early ??= this.#parts.bus.runtime.after(COALESCE_MS, () => {
       this.#early = undefined;
-      this.send();
+      for (const pool of this.#parts.pools()) if (this.#changed.has(pool)) this.#sendOne(pool, HEARTBEAT_INTERVAL_MS);
+      this.#changed.clear();
     });
   }
 
@@ -94,7 +117,26 @@ export class Heartbeats {
     this.send();
   }
 
-  #sendOne(pool: Pool): void {
+  /** It has no job, and all that there is to tell of it was told. */
+  #isIdle(pool: Pool): boolean {
+    const { retrying, limited, queued } = this.#parts;
+    const { dispatcher, totals } = pool;
+    const told = this.#told.get(pool);
+    if (told === undefined || dispatcher.liveJobs > 0 || totals.hasNews) return false;
+    if (told.submitted !== totals.submitted || told.late !== totals.late || told.stream !== dispatcher.stream)
+      return false;
+    return queued(pool) + retrying(pool) + limited(pool) === 0;
+  }
+
+  /** The turns of idle pools are spread over their interval. */
+  #sendIdle(pool: Pool, place: number, seconds: number): void {
+    if (this.#second < (this.#told.get(pool)?.dueSecond ?? 0)) return;
+    const untilNext = seconds - ((this.#second + place) % seconds);
+    this.#sendOne(pool, seconds * HEARTBEAT_INTERVAL_MS, untilNext);
+  }
+
+  /** @param seconds until the next one is due, as {@link sendDue} counts them */
+  #sendOne(pool: Pool, heartbeatIntervalMs: number, seconds = 1): void {
     const { bus, subjects, manager, scope, retrying, limited, queued } = this.#parts;
     const nowMs = bus.runtime.now();
     const ended = pool.totals.report(nowMs);
@@ -110,12 +152,28 @@ export class Heartbeats {
       pool: pool.name,
       seq: this.#seq,
       stopped: this.#stopped,
-      heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+      heartbeatIntervalMs,
       takesSubmissions: scope.takesSubmissions && !this.#draining,
       allPools: scope.allPools,
     });
     bus.publish(subjects.managerHeartbeat(pool.name, manager), toBinary(ManagerHeartbeatSchema, heartbeat));
+    const { submitted, late } = pool.totals;
+    this.#told.set(pool, { submitted, late, stream: pool.dispatcher.stream, dueSecond: this.#second + seconds });
   }
+}
+
+/** What was told of a pool. */
+interface Told {
+  readonly submitted: number;
+  readonly late: number;
+  readonly stream: string | undefined;
+  /** In which second the next heartbeat is due. */
+  readonly dueSecond: number;
+}
+
+/** How often an idle pool has a heartbeat, in seconds. @param pools of one manager */
+export function idleSeconds(pools: number): number {
+  return Math.min(MOST_IDLE_SECONDS, Math.max(1, Math.ceil(pools / IDLE_PER_SECOND)));
 }
 
 type Figures = Pick<

@@ -24,6 +24,7 @@ import { Inspection } from "./inspect/inspection.js";
 import { OutcomeReplies } from "./outcome-replies.js";
 import { Peers } from "./owners/peers.js";
 import { watchManagerRights } from "./pool/manager-rights.js";
+import { Pace } from "./pool/pace.js";
 import { Pool } from "./pool/pool.js";
 import type { PoolSettings } from "./pool/pool-settings.js";
 import { Ticker } from "./ticker.js";
@@ -69,6 +70,7 @@ export class Pools extends Lifecycle {
   readonly #answers: OutcomeReplies;
   readonly #held: HeldSubmissions;
   readonly #ticker: Ticker;
+  readonly #pace: Pace;
   readonly #hearing: Hearing;
   readonly #heartbeats: Heartbeats;
   readonly #durable: DurableLane | undefined;
@@ -86,6 +88,7 @@ export class Pools extends Lifecycle {
     this.#options = options;
     this.#log = log;
     this.subjects = new Subjects(prefix);
+    this.#pace = new Pace(bus, this.subjects);
     this.rollCall = new RollCall({ bus, subjects: this.subjects, inbox: () => this.inbox });
     this.#unsettled = new Unsettled(this.rollCall);
     this.#answers = new OutcomeReplies(bus, id);
@@ -127,7 +130,7 @@ export class Pools extends Lifecycle {
       unsettled: this.#unsettled,
       known: (name) => this.#pools.get(name),
       heardOf: (name) => this.#pools.get(name) ?? (this.#makeRoom() ? this.#add(name) : undefined),
-      onWake: () => this.#ticker.onWake(),
+      onWake: (nowMs) => this.#ticker.onWake(nowMs),
       get: (name) => this.get(name),
     });
     if (!options.durable) return;
@@ -319,13 +322,14 @@ export class Pools extends Lifecycle {
   #onSecond(nowMs: number): void {
     this.#held.sign(nowMs);
     this.inspection.events.checkWatched(nowMs);
+    this.#pace.check(this.known(), nowMs);
     const all = this.#options.pools === undefined;
     for (const pool of this.#pools.values()) {
       this.#warnOfStream(pool);
       const isWaitedFor = (this.#durable?.queued(pool) ?? 0) > 0;
       if (all && isUnused(pool) && !isWaitedFor && nowMs - pool.lastUsedAtMs > FORGET_AFTER_MS) this.#forget(pool);
     }
-    this.#heartbeats.send();
+    this.#heartbeats.sendDue();
   }
 
   /** Once for each stream and pool. */

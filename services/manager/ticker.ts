@@ -1,8 +1,9 @@
 /**
  * A manager's timers: one of 10 ms while jobs are live, one of a second.
  *
- * Decided here: how often each check of a pool is made, and that time in which
- * this process stalled counts against nobody.
+ * Decided here: how often each check of a pool is made, that a message which wakes
+ * the process about then makes the check, so that the timer need not wake it once more, and that
+ * time in which this process stalled counts against nobody.
  */
 import type { Bus } from "../../mesh/link/bus.js";
 import { PROBE_AFTER_MS } from "../../mesh/link/presence.js";
@@ -11,13 +12,17 @@ import type { Heartbeats } from "./heartbeat.js";
 import type { Pool } from "./pool/pool.js";
 
 const TICK_MS = 10;
+/** A tick waits this much longer for a message that wakes the process anyway. */
+const TICK_SLACK_MS = 10;
+/** The time between two ticks while no message comes. */
+const LONE_TICK_MS = TICK_MS + TICK_SLACK_MS;
 const SECOND_MS = 1_000;
-/** While no job is live, the second's work is done as soon as something else wakes the process around its time, so that it needs no wake of its own. */
+/** The second's work is done as soon as something else wakes the process around its time, so that it needs no wake of its own. While no job is live it may also be early. */
 const SECOND_SLACK_MS = 100;
-/** The fast ticker goes on for so many ticks without a job, so that one job after another does not make a timer each. */
-const IDLE_TICKS = 100;
+/** The fast ticker goes on for this long without a job, so that one job after another does not start it anew. */
+const GOES_ON_MS = 1_000;
 /** A tick that comes later than this ends a stall, while jobs are live and while none is, in milliseconds. */
-const BUSY_TOLERANCE_MS = 90;
+const BUSY_TOLERANCE_MS = 80;
 const IDLE_TOLERANCE_MS = 500;
 const ROUND_TRIP_LIMIT_MS = 1_000;
 /** How often silent workers with jobs are looked for, in milliseconds. */
@@ -41,9 +46,11 @@ export class Ticker {
   #fast: Timer | undefined;
   #slow: Timer | undefined;
   #lastSecondAtMs = 0;
-  #idleTicks = 0;
-  /** A pool has become busy or idle since the last tick. */
-  #changed = false;
+  /** From when on a message may stand for the timer. */
+  #tickDueAtMs = 0;
+  #busyAtMs = 0;
+  /** The pools that have become busy or idle since the last tick. */
+  readonly #changed = new Set<Pool>();
   #nextPresenceAtMs = 0;
   /** When the broker was asked for a sign of life that it has not given. */
   #askedBrokerAtMs = Number.POSITIVE_INFINITY;
@@ -64,25 +71,26 @@ export class Ticker {
     this.#awaitSecond(nowMs);
   }
 
-  /** A heartbeat has woken the process. */
-  onWake(): void {
-    const nowMs = this.#parts.bus.runtime.now();
-    if (this.#slow !== undefined && nowMs - this.#lastSecondAtMs >= SECOND_MS - SECOND_SLACK_MS) this.#onSecond(nowMs);
+  /** A message has woken the process, and was handled. @param nowMs monotonic milliseconds */
+  onWake(nowMs: number): void {
+    if (this.#fast !== undefined && nowMs >= this.#tickDueAtMs) this.#onTick(nowMs);
+    const secondMs = this.#fast === undefined ? SECOND_MS - SECOND_SLACK_MS : SECOND_MS;
+    if (this.#slow !== undefined && nowMs - this.#lastSecondAtMs >= secondMs) this.#onSecond(nowMs);
   }
 
   /** A pool has its first live job, or has none any more. */
   onBusy(pool: Pool, busy: boolean): void {
-    this.#changed = true;
+    this.#changed.add(pool);
     if (!busy) {
       this.#busy.delete(pool);
       return;
     }
-    const { runtime } = this.#parts.bus;
     this.#busy.add(pool);
-    this.#idleTicks = 0;
     if (this.#fast !== undefined) return;
-    this.#stall.expect(runtime.now(), TICK_MS, BUSY_TOLERANCE_MS);
-    this.#fast = runtime.every(TICK_MS, () => this.#onTick());
+    const nowMs = this.#parts.bus.runtime.now();
+    this.#busyAtMs = nowMs;
+    this.#stall.expect(nowMs, LONE_TICK_MS, BUSY_TOLERANCE_MS);
+    this.#awaitTick(nowMs);
   }
 
   stop(): void {
@@ -90,18 +98,26 @@ export class Ticker {
     runtime.cancel(this.#fast);
     runtime.cancel(this.#slow);
     this.#slow = undefined;
+    this.#fast = undefined;
   }
 
-  #onTick(): void {
+  #awaitTick(nowMs: number): void {
+    const { runtime } = this.#parts.bus;
+    runtime.cancel(this.#fast);
+    this.#tickDueAtMs = nowMs + TICK_MS;
+    this.#fast = runtime.after(LONE_TICK_MS, () => this.#onTick(runtime.now()));
+  }
+
+  #onTick(nowMs: number): void {
     const { bus } = this.#parts;
-    const nowMs = bus.runtime.now();
+    this.#awaitTick(nowMs);
     this.#checkStall(nowMs);
     this.#tellChange();
     const isPresenceDue = nowMs >= this.#nextPresenceAtMs;
     if (isPresenceDue) this.#nextPresenceAtMs = nowMs + PRESENCE_CHECK_MS;
     for (const pool of this.#busy) this.#check(pool, nowMs, isPresenceDue);
-    this.#idleTicks = this.#busy.size === 0 ? this.#idleTicks + 1 : 0;
-    if (this.#idleTicks < IDLE_TICKS) return;
+    if (this.#busy.size > 0) this.#busyAtMs = nowMs;
+    if (nowMs - this.#busyAtMs < GOES_ON_MS) return;
     bus.runtime.cancel(this.#fast);
     this.#fast = undefined;
     this.#stall.expect(nowMs, SECOND_MS, IDLE_TOLERANCE_MS);
@@ -124,8 +140,7 @@ export class Ticker {
     const { runtime } = this.#parts.bus;
     runtime.cancel(this.#slow);
     this.#lastSecondAtMs = nowMs;
-    const waitMs = this.#fast === undefined ? SECOND_MS + SECOND_SLACK_MS : SECOND_MS;
-    this.#slow = runtime.after(waitMs, () => this.#onSecond(runtime.now()));
+    this.#slow = runtime.after(SECOND_MS + SECOND_SLACK_MS, () => this.#onSecond(runtime.now()));
   }
 
   #onSecond(nowMs: number): void {
@@ -147,9 +162,9 @@ export class Ticker {
 
   /** Heartbeats tell it soon. Asked at a tick, and not at each first and last job: jobs that come one after another are many. */
   #tellChange(): void {
-    if (!this.#changed) return;
-    this.#changed = false;
-    this.#parts.heartbeats.changed();
+    if (this.#changed.size === 0) return;
+    for (const pool of this.#changed) this.#parts.heartbeats.changed(pool);
+    this.#changed.clear();
   }
 
   #excuseBroker({ timeouts, losses }: Pool, stalledMs: number, nowMs: number): void {

@@ -17,6 +17,7 @@ import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/
 import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
 import { decodeJobsHeaders } from "../../mesh/wire/payloads.js";
 import { headersOf, senderOf } from "../../mesh/wire/wire-headers.js";
+import type { HeartbeatPace } from "./heartbeat.js";
 import { controlErrorReply } from "./replies.js";
 
 /** Which submission a manager asks for. */
@@ -34,7 +35,7 @@ export interface ControlActions {
   resume(): Promise<void>;
   resize(slots: number): void;
   rollCall(): void;
-  setPace(coalesceMs: number): void;
+  setPace(pace: HeartbeatPace): void;
   /** Sends kept results again. For each of the submissions: whether the worker knows it, running or finished. */
   resend(submissions: readonly SubmissionName[]): readonly boolean[];
   /** For each of the submissions of the durable lane: whether a later attempt would join it here. */
@@ -110,7 +111,7 @@ export class Control {
         this.#actions.rollCall();
         return undefined;
       case "pace":
-        this.#actions.setPace(op.value.coalesceMs);
+        this.#actions.setPace(op.value);
         return undefined;
       case "owed":
         return this.#known(op.value.jobIds, op.value.nonces, (asked) => this.#actions.resend(asked));

@@ -8,12 +8,7 @@
 import { hostname } from "node:os";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import {
-  type Heartbeat,
-  HeartbeatSchema,
-  type Isolation,
-  type WorkerState,
-} from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { type Heartbeat, HeartbeatSchema, type Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Timer } from "../../mesh/link/runtime.js";
 import { newIncarnation, packageVersion } from "../../mesh/process/identity.js";
@@ -21,10 +16,20 @@ import type { WorkerSettings } from "./worker-options.js";
 
 /** How long a manager's or meter's wish for a slower pace holds, in milliseconds. */
 const PACE_HOLDS_MS = 30_000;
-/** The widest coalescing that may be asked for, in milliseconds. */
-const MAX_COALESCE_MS = 10_000;
+/** The widest coalescing and the longest idle interval that may be asked for, in milliseconds. */
+const MAX_PACE_MS = 10_000;
+/** A heartbeat may be late by this part of an interval. */
+const LATE_PART = 0.25;
 /** A roll call is answered within this, so that a pool does not answer at once, in milliseconds. */
 const ROLL_CALL_SPREAD_MS = 50;
+
+/** What a manager asks for. Milliseconds; 0 for nothing. */
+export interface HeartbeatPace {
+  /** Changes are gathered for at least this long. */
+  readonly coalesceMs: number;
+  /** The time between two heartbeats while no job runs. */
+  readonly idleIntervalMs: number;
+}
 
 export interface HeartbeatParts {
   readonly bus: Bus;
@@ -33,6 +38,8 @@ export interface HeartbeatParts {
   readonly figures: () => HeartbeatFigures;
   /** A heartbeat was sent; an answer to a control request is none. */
   readonly onSent: () => void;
+  /** An interval has passed in which no heartbeat was due. */
+  readonly onInterval: () => void;
   readonly coalesceMs: number;
 }
 
@@ -44,7 +51,11 @@ export class Heartbeats {
   #lastChangeMs = Number.NEGATIVE_INFINITY;
   #pending = false;
   #stopped = false;
-  #pace = { coalesceMs: 0, untilMs: 0 };
+  /** What was asked for, and until when it holds. */
+  #pace = { coalesceMs: 0, idleIntervalMs: 0, untilMs: 0 };
+  #sentAtMs = Number.NEGATIVE_INFINITY;
+  /** Within which time the last heartbeat has promised the next one. */
+  #promisedMs = 0;
   #interval: Timer | undefined;
   #stopListening: (() => void) | undefined;
 
@@ -55,21 +66,23 @@ export class Heartbeats {
   /** Beats now and from now on. */
   start(): void {
     this.send();
-    this.#interval = this.#parts.bus.runtime.every(this.#parts.identity.heartbeatIntervalMs, () => this.send());
+    this.#interval = this.#parts.bus.runtime.every(this.#parts.identity.heartbeatIntervalMs, () => this.#onInterval());
     this.#stopListening = this.#parts.bus.on("reconnect", () => this.send());
   }
 
-  /** The worker as it is now, with the next sequence number. */
+  /** The worker as it is now, with the next sequence number. It promises what the last heartbeat has promised: it is an answer, and not one of them. */
   snapshot(): Heartbeat {
-    const { bus, identity, figures } = this.#parts;
-    this.#seq += 1n;
-    return buildHeartbeat(identity, figures(), this.#seq, bus.runtime.wallNow());
+    return this.#build(Math.max(this.#promisedMs, this.#parts.identity.heartbeatIntervalMs));
   }
 
   /** Beats now. */
   send(): void {
-    this.#parts.bus.publish(this.#parts.subject, toBinary(HeartbeatSchema, this.snapshot()));
-    this.#parts.onSent();
+    const { bus, subject, figures, onSent } = this.#parts;
+    const now = figures();
+    this.#promisedMs = this.#intervalMs(now);
+    this.#sentAtMs = bus.runtime.now();
+    bus.publish(subject, toBinary(HeartbeatSchema, this.#build(this.#promisedMs, now)));
+    onSent();
   }
 
   /** Something that a heartbeat says has changed. Cheap: called twice for every job. */
@@ -87,10 +100,16 @@ export class Heartbeats {
     this.#later(() => this.send(), this.#parts.bus.runtime.random() * ROLL_CALL_SPREAD_MS);
   }
 
-  /** Coalesces to at least this for a while. */
-  setPace(coalesceMs: number): void {
-    const untilMs = this.#parts.bus.runtime.now() + PACE_HOLDS_MS;
-    this.#pace = { coalesceMs: Math.min(coalesceMs, MAX_COALESCE_MS), untilMs };
+  /** Sends fewer for a while. Of several wishes the slowest holds. */
+  setPace({ coalesceMs, idleIntervalMs }: HeartbeatPace): void {
+    const nowMs = this.#parts.bus.runtime.now();
+    const now = nowMs < this.#pace.untilMs ? this.#pace : { coalesceMs: 0, idleIntervalMs: 0 };
+    if (coalesceMs < now.coalesceMs || idleIntervalMs < now.idleIntervalMs) return;
+    this.#pace = {
+      coalesceMs: Math.min(coalesceMs, MAX_PACE_MS),
+      idleIntervalMs: Math.min(idleIntervalMs, MAX_PACE_MS),
+      untilMs: nowMs + PACE_HOLDS_MS,
+    };
   }
 
   /** No heartbeat from now on but those that are asked for by {@link beat}. */
@@ -100,6 +119,38 @@ export class Heartbeats {
     for (const timer of this.#timers) this.#parts.bus.runtime.cancel(timer);
     this.#timers.clear();
     this.#stopListening?.();
+  }
+
+  #build(heartbeatIntervalMs: number, now = this.#parts.figures()): Heartbeat {
+    const { bus, identity } = this.#parts;
+    this.#seq += 1n;
+    return buildHeartbeat({ ...identity, heartbeatIntervalMs }, now, this.#seq, bus.runtime.wallNow());
+  }
+
+  /** The next one is left to the next interval when that is soon enough for what the last one has promised. */
+  #onInterval(): void {
+    const { bus, identity, figures, onInterval } = this.#parts;
+    const { heartbeatIntervalMs } = identity;
+    const nextAfterMs = bus.runtime.now() - this.#sentAtMs + heartbeatIntervalMs;
+    const isSoonEnough = nextAfterMs <= this.#promisedMs + LATE_PART * heartbeatIntervalMs;
+    if (isSoonEnough && isIdle(figures())) onInterval();
+    else this.send();
+  }
+
+  /**
+   * Within which time the next heartbeat comes: a whole number of the worker's own intervals.
+   *
+   * More than one only when the next change is told at once. So a job never runs at a worker of which less is expected.
+   */
+  #intervalMs(now: HeartbeatFigures): number {
+    const { heartbeatIntervalMs } = this.#parts.identity;
+    const { idleIntervalMs, untilMs } = this.#pace;
+    const nowMs = this.#parts.bus.runtime.now();
+    const sinceChangeMs = nowMs - this.#lastChangeMs;
+    const tellsAtOnce = !this.#pending && sinceChangeMs >= Math.max(this.#coalesceMs(nowMs), heartbeatIntervalMs);
+    const mayBeSlow = nowMs < untilMs && idleIntervalMs > heartbeatIntervalMs;
+    if (!mayBeSlow || !tellsAtOnce || !isIdle(now)) return heartbeatIntervalMs;
+    return Math.ceil(idleIntervalMs / heartbeatIntervalMs) * heartbeatIntervalMs;
   }
 
   readonly #sendPending = (): void => {
@@ -122,6 +173,11 @@ export class Heartbeats {
       ? Math.max(this.#parts.coalesceMs, this.#pace.coalesceMs)
       : this.#parts.coalesceMs;
   }
+}
+
+/** It runs nothing, and is neither starting nor leaving. */
+function isIdle({ running, state }: HeartbeatFigures): boolean {
+  return running === 0 && (state === WorkerState.READY || state === WorkerState.PAUSED);
 }
 
 /** How many ids of running jobs a heartbeat carries. */
@@ -207,7 +263,7 @@ export function makeHeartbeats(
   bus: Bus,
   settings: WorkerSettings,
   isolation: Isolation,
-  source: Pick<HeartbeatParts, "figures" | "onSent">,
+  source: Pick<HeartbeatParts, "figures" | "onSent" | "onInterval">,
 ): Heartbeats {
   return new Heartbeats({
     bus,

@@ -94,6 +94,7 @@ export class Session {
     });
     this.heartbeats = makeHeartbeats(bus, settings, runner.isolation, {
       figures: () => this.#figures(),
+      onInterval: () => this.#ticker.onHeartbeat(),
       onSent: () => {
         this.#ticker.resetLag();
         this.#ticker.onHeartbeat();
@@ -210,7 +211,7 @@ export class Session {
     return {
       ...this.#host.actions,
       rollCall: () => this.heartbeats.rollCall(),
-      setPace: (coalesceMs) => this.heartbeats.setPace(coalesceMs),
+      setPace: (pace) => this.heartbeats.setPace(pace),
       resend: (submissions) => this.#resend(submissions),
       has: (submissions) => this.#has(submissions),
       snapshot: () => this.heartbeats.snapshot(),

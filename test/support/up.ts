@@ -22,6 +22,7 @@ export interface Ready {
   readonly pids: {
     readonly nats?: number;
     readonly manager: number;
+    readonly moreManagers?: number[];
     readonly meter: number;
     readonly workers: number[];
   };
@@ -56,8 +57,8 @@ export class UpMesh {
 
   /** Every process id of it. */
   get pids(): number[] {
-    const { nats, manager, meter, workers } = this.ready.pids;
-    return [this.process.pid, manager, meter, ...workers, ...(nats === undefined ? [] : [nats])];
+    const { nats, manager, moreManagers = [], meter, workers } = this.ready.pids;
+    return [this.process.pid, manager, ...moreManagers, meter, ...workers, ...(nats === undefined ? [] : [nats])];
   }
 
   /** Starts `poolmesh ARGS` against this mesh. */

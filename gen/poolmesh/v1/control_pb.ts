@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/control.proto.
  */
 export const file_poolmesh_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb29sbWVzaC92MS9jb250cm9sLnByb3RvEgtwb29sbWVzaC52MSK8BQoOQ29udHJvbFJlcXVlc3QSMgoFZHJhaW4YASABKAsyIS5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5EcmFpbkgAEjIKBXBhdXNlGAIgASgLMiEucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUGF1c2VIABI0CgZyZXN1bWUYAyABKAsyIi5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5SZXN1bWVIABI0CgZyZXNpemUYBCABKAsyIi5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5SZXNpemVIABIyCgVwcm9iZRgFIAEoCzIhLnBvb2xtZXNoLnYxLkNvbnRyb2xSZXF1ZXN0LlByb2JlSAASOQoJcm9sbF9jYWxsGAYgASgLMiQucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUm9sbENhbGxIABIwCgRwYWNlGAcgASgLMiAucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUGFjZUgAEjAKBG93ZWQYCCABKAsyIC5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5Pd2VkSAASNAoGbG9jYXRlGAkgASgLMiIucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuTG9jYXRlSAAaFQoFRHJhaW4SDAoEd2FpdBgBIAEoCBoHCgVQYXVzZRoICgZSZXN1bWUaFwoGUmVzaXplEg0KBXNsb3RzGAEgASgNGgcKBVByb2JlGgoKCFJvbGxDYWxsGhsKBFBhY2USEwoLY29hbGVzY2VfbXMYASABKA0aJwoET3dlZBIPCgdqb2JfaWRzGAEgAygJEg4KBm5vbmNlcxgCIAMoCRopCgZMb2NhdGUSDwoHam9iX2lkcxgBIAMoCRIOCgZub25jZXMYAiADKAlCBAoCb3AiaQoPQ29udHJvbFJlc3BvbnNlEiYKBndvcmtlchgBIAEoCzIWLnBvb2xtZXNoLnYxLkhlYXJ0YmVhdBIVCg1rbm93bl9qb2JfaWRzGAIgAygJEhcKD3Vua25vd25fam9iX2lkcxgDIAMoCWIGcHJvdG8z", [file_poolmesh_v1_heartbeat]);
+  fileDesc("Chlwb29sbWVzaC92MS9jb250cm9sLnByb3RvEgtwb29sbWVzaC52MSLWBQoOQ29udHJvbFJlcXVlc3QSMgoFZHJhaW4YASABKAsyIS5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5EcmFpbkgAEjIKBXBhdXNlGAIgASgLMiEucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUGF1c2VIABI0CgZyZXN1bWUYAyABKAsyIi5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5SZXN1bWVIABI0CgZyZXNpemUYBCABKAsyIi5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5SZXNpemVIABIyCgVwcm9iZRgFIAEoCzIhLnBvb2xtZXNoLnYxLkNvbnRyb2xSZXF1ZXN0LlByb2JlSAASOQoJcm9sbF9jYWxsGAYgASgLMiQucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUm9sbENhbGxIABIwCgRwYWNlGAcgASgLMiAucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuUGFjZUgAEjAKBG93ZWQYCCABKAsyIC5wb29sbWVzaC52MS5Db250cm9sUmVxdWVzdC5Pd2VkSAASNAoGbG9jYXRlGAkgASgLMiIucG9vbG1lc2gudjEuQ29udHJvbFJlcXVlc3QuTG9jYXRlSAAaFQoFRHJhaW4SDAoEd2FpdBgBIAEoCBoHCgVQYXVzZRoICgZSZXN1bWUaFwoGUmVzaXplEg0KBXNsb3RzGAEgASgNGgcKBVByb2JlGgoKCFJvbGxDYWxsGjUKBFBhY2USEwoLY29hbGVzY2VfbXMYASABKA0SGAoQaWRsZV9pbnRlcnZhbF9tcxgCIAEoDRonCgRPd2VkEg8KB2pvYl9pZHMYASADKAkSDgoGbm9uY2VzGAIgAygJGikKBkxvY2F0ZRIPCgdqb2JfaWRzGAEgAygJEg4KBm5vbmNlcxgCIAMoCUIECgJvcCJpCg9Db250cm9sUmVzcG9uc2USJgoGd29ya2VyGAEgASgLMhYucG9vbG1lc2gudjEuSGVhcnRiZWF0EhUKDWtub3duX2pvYl9pZHMYAiADKAkSFwoPdW5rbm93bl9qb2JfaWRzGAMgAygJYgZwcm90bzM", [file_poolmesh_v1_heartbeat]);
 
 /**
  * ControlRequest is what a worker accepts on pool.P.control.W, and every worker
@@ -67,7 +67,7 @@ export type ControlRequest = Message<"poolmesh.v1.ControlRequest"> & {
     case: "rollCall";
   } | {
     /**
-     * Coalesce heartbeats on change to at least this, for the next 30 seconds.
+     * Send fewer heartbeats for the next 30 seconds.
      *
      * @generated from field: poolmesh.v1.ControlRequest.Pace pace = 7;
      */
@@ -192,9 +192,19 @@ export const ControlRequest_RollCallSchema: GenMessage<ControlRequest_RollCall> 
  */
 export type ControlRequest_Pace = Message<"poolmesh.v1.ControlRequest.Pace"> & {
   /**
+   * Coalesce heartbeats on change to at least this, in milliseconds; at most 10,000.
+   *
    * @generated from field: uint32 coalesce_ms = 1;
    */
   coalesceMs: number;
+
+  /**
+   * While no job runs, the time between two heartbeats, in milliseconds; at most 10,000. 0, and less than
+   * the worker's own interval, for the worker's own.
+   *
+   * @generated from field: uint32 idle_interval_ms = 2;
+   */
+  idleIntervalMs: number;
 };
 
 /**

@@ -93,6 +93,11 @@ export class Totals {
     return this.#timesOfWorkers();
   }
 
+  /** Whether a job has ended since the last report. */
+  get hasNews(): boolean {
+    return this.#reported.ended !== this.#ended;
+  }
+
   /** A stream's acknowledgement came in the place of an answer. */
   streamAnswered(name: string, nowMs: number): void {
     this.#stream = { name, atMs: nowMs };

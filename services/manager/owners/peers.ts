@@ -40,6 +40,11 @@ export class Peers {
     this.#onJoined = onJoined;
   }
 
+  /** A heartbeat of this manager has come back: it can hear. @param nowMs monotonic milliseconds */
+  heardSelf(nowMs: number): void {
+    this.#newestAtMs = nowMs;
+  }
+
   /** A heartbeat of any manager. @param nowMs monotonic milliseconds */
   onHeartbeat(heartbeat: ManagerHeartbeat, nowMs: number): void {
     this.#newestAtMs = nowMs;

@@ -43,8 +43,8 @@ export interface PoolParts {
   readonly isNamed: boolean;
   /** The pool that was perhaps meant by a name that nobody serves. */
   readonly near?: (name: string) => string | undefined;
-  /** Hears when the pool has its first live job, and when it has none any more. */
-  readonly ticker: Pick<Ticker, "onBusy">;
+  /** Hears when the pool has its first live job, when it has none any more, and when a reply has come. */
+  readonly ticker: Pick<Ticker, "onBusy" | "onWake">;
 }
 
 /** What the durable lane says of a job. */
@@ -90,6 +90,7 @@ export class Pool {
       totals: this.totals,
       dispatcher: () => this.dispatcher,
       leaseMs: (attempt, nowMs) => this.timeouts.leaseMs(attempt, nowMs),
+      onWake: (nowMs) => parts.ticker.onWake(nowMs),
     });
     this.dispatcher = this.#makeDispatcher(parts);
     this.timeouts = new Timeouts(this.dispatcher, this.workers, settings.acceptTimeoutMs);

@@ -45,6 +45,8 @@ export interface SenderParts {
   readonly dispatcher: () => Dispatcher;
   /** How old an attempt may be when its worker starts it, milliseconds; undefined when it may be any. @param nowMs when it leaves */
   readonly leaseMs: (attempt: Attempt, nowMs: number) => number | undefined;
+  /** A reply that came alone was handled. @param nowMs monotonic milliseconds */
+  readonly onWake: (nowMs: number) => void;
 }
 
 export class Sender implements SenderPort {
@@ -128,6 +130,8 @@ export class Sender implements SenderPort {
     dispatcher.replied(attempt, reply, msg.data, error);
     // The slot that this reply has freed gets its next job now, not at the end of the turn.
     this.#batcher.flush();
+    const { bus, onWake } = this.#parts;
+    onWake(bus.runtime.now());
   }
 
   #onBundled(attempt: Attempt, result: BundledResult, { worker, free }: ReplyHeaders, nowMs: number): void {

@@ -63,6 +63,17 @@ describe("up - ready", () => {
     }
   });
 
+  test("--managers starts several, each on a port of its own, and jobs go on when one of them is killed", async (t) => {
+    const mesh = await startUp(t, [...ADDER, "--managers", "3"]);
+    const { manager, moreManagers = [] } = mesh.ready.pids;
+    assert.equal(new Set([manager, ...moreManagers]).size, 3);
+    assert.ok(mesh.pids.every(isAlive));
+    process.kill(moreManagers[0] as number, "SIGKILL");
+    for (let i = 0; i < 5; i += 1) assert.equal((await mesh.run(["submit", "adder", "41"])).stdout, "42");
+    assert.equal((await mesh.process.stop()).code, 0);
+    await allGone(mesh.pids);
+  });
+
   test("without --json it is one line that begins with ready, and nothing else is on stdout", async (t) => {
     const up = startCli(t, ["up"], { env: NO_BROKER_ENV });
     await up.line(/^ready nats=nats:\/\/\S+ manager=http:\/\/\S+ meter=http:\/\/\S+$/, 60_000);

@@ -57,13 +57,13 @@ test("a process has more time to stop than its grace", () => {
 
 test("a unit starts a service, and not again when its configuration is wrong", () => {
   const units = files.filter((file) => file.endsWith(".service"));
-  assert.equal(units.length, 3);
+  assert.equal(units.length, 4);
   for (const unit of units) {
     const text = readFileSync(unit, "utf8");
     const [, words = ""] = /^ExecStart=\/usr\/bin\/node \S*\/dist\/cli\/main\.js (.*)$/m.exec(text) ?? [];
     const isWorker = words.startsWith("worker");
     requireStart({
-      args: words.replace("%i", "adder").split(" "),
+      args: words.replace("%i", isWorker ? "adder" : "1").split(" "),
       env: isWorker ? { POOLMESH_HANDLER: "adder.ts" } : {},
     });
     assert.match(text, /^RestartPreventExitStatus=78$/m);

@@ -191,7 +191,7 @@ type ControlRequest_RollCall_ struct {
 }
 
 type ControlRequest_Pace_ struct {
-	// Coalesce heartbeats on change to at least this, for the next 30 seconds.
+	// Send fewer heartbeats for the next 30 seconds.
 	Pace *ControlRequest_Pace `protobuf:"bytes,7,opt,name=pace,proto3,oneof"`
 }
 
@@ -520,10 +520,14 @@ func (*ControlRequest_RollCall) Descriptor() ([]byte, []int) {
 }
 
 type ControlRequest_Pace struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CoalesceMs    uint32                 `protobuf:"varint,1,opt,name=coalesce_ms,json=coalesceMs,proto3" json:"coalesce_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Coalesce heartbeats on change to at least this, in milliseconds; at most 10,000.
+	CoalesceMs uint32 `protobuf:"varint,1,opt,name=coalesce_ms,json=coalesceMs,proto3" json:"coalesce_ms,omitempty"`
+	// While no job runs, the time between two heartbeats, in milliseconds; at most 10,000. 0, and less than
+	// the worker's own interval, for the worker's own.
+	IdleIntervalMs uint32 `protobuf:"varint,2,opt,name=idle_interval_ms,json=idleIntervalMs,proto3" json:"idle_interval_ms,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ControlRequest_Pace) Reset() {
@@ -559,6 +563,13 @@ func (*ControlRequest_Pace) Descriptor() ([]byte, []int) {
 func (x *ControlRequest_Pace) GetCoalesceMs() uint32 {
 	if x != nil {
 		return x.CoalesceMs
+	}
+	return 0
+}
+
+func (x *ControlRequest_Pace) GetIdleIntervalMs() uint32 {
+	if x != nil {
+		return x.IdleIntervalMs
 	}
 	return 0
 }
@@ -674,7 +685,7 @@ var File_poolmesh_v1_control_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"\x19poolmesh/v1/control.proto\x12\vpoolmesh.v1\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xb8\x06\n" +
+	"\x19poolmesh/v1/control.proto\x12\vpoolmesh.v1\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xe2\x06\n" +
 	"\x0eControlRequest\x129\n" +
 	"\x05drain\x18\x01 \x01(\v2!.poolmesh.v1.ControlRequest.DrainH\x00R\x05drain\x129\n" +
 	"\x05pause\x18\x02 \x01(\v2!.poolmesh.v1.ControlRequest.PauseH\x00R\x05pause\x12<\n" +
@@ -693,10 +704,11 @@ const file_poolmesh_v1_control_proto_rawDesc = "" +
 	"\x05slots\x18\x01 \x01(\rR\x05slots\x1a\a\n" +
 	"\x05Probe\x1a\n" +
 	"\n" +
-	"\bRollCall\x1a'\n" +
+	"\bRollCall\x1aQ\n" +
 	"\x04Pace\x12\x1f\n" +
 	"\vcoalesce_ms\x18\x01 \x01(\rR\n" +
-	"coalesceMs\x1a7\n" +
+	"coalesceMs\x12(\n" +
+	"\x10idle_interval_ms\x18\x02 \x01(\rR\x0eidleIntervalMs\x1a7\n" +
 	"\x04Owed\x12\x17\n" +
 	"\ajob_ids\x18\x01 \x03(\tR\x06jobIds\x12\x16\n" +
 	"\x06nonces\x18\x02 \x03(\tR\x06nonces\x1a9\n" +

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from poolmesh.v1 import heartbeat_pb2 as poolmesh_dot_v1_dot_heartbeat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19poolmesh/v1/control.proto\x12\x0bpoolmesh.v1\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xbc\x05\n\x0e\x43ontrolRequest\x12\x32\n\x05\x64rain\x18\x01 \x01(\x0b\x32!.poolmesh.v1.ControlRequest.DrainH\x00\x12\x32\n\x05pause\x18\x02 \x01(\x0b\x32!.poolmesh.v1.ControlRequest.PauseH\x00\x12\x34\n\x06resume\x18\x03 \x01(\x0b\x32\".poolmesh.v1.ControlRequest.ResumeH\x00\x12\x34\n\x06resize\x18\x04 \x01(\x0b\x32\".poolmesh.v1.ControlRequest.ResizeH\x00\x12\x32\n\x05probe\x18\x05 \x01(\x0b\x32!.poolmesh.v1.ControlRequest.ProbeH\x00\x12\x39\n\troll_call\x18\x06 \x01(\x0b\x32$.poolmesh.v1.ControlRequest.RollCallH\x00\x12\x30\n\x04pace\x18\x07 \x01(\x0b\x32 .poolmesh.v1.ControlRequest.PaceH\x00\x12\x30\n\x04owed\x18\x08 \x01(\x0b\x32 .poolmesh.v1.ControlRequest.OwedH\x00\x12\x34\n\x06locate\x18\t \x01(\x0b\x32\".poolmesh.v1.ControlRequest.LocateH\x00\x1a\x15\n\x05\x44rain\x12\x0c\n\x04wait\x18\x01 \x01(\x08\x1a\x07\n\x05Pause\x1a\x08\n\x06Resume\x1a\x17\n\x06Resize\x12\r\n\x05slots\x18\x01 \x01(\r\x1a\x07\n\x05Probe\x1a\n\n\x08RollCall\x1a\x1b\n\x04Pace\x12\x13\n\x0b\x63oalesce_ms\x18\x01 \x01(\r\x1a\'\n\x04Owed\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x0e\n\x06nonces\x18\x02 \x03(\t\x1a)\n\x06Locate\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x0e\n\x06nonces\x18\x02 \x03(\tB\x04\n\x02op\"i\n\x0f\x43ontrolResponse\x12&\n\x06worker\x18\x01 \x01(\x0b\x32\x16.poolmesh.v1.Heartbeat\x12\x15\n\rknown_job_ids\x18\x02 \x03(\t\x12\x17\n\x0funknown_job_ids\x18\x03 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19poolmesh/v1/control.proto\x12\x0bpoolmesh.v1\x1a\x1bpoolmesh/v1/heartbeat.proto\"\xd6\x05\n\x0e\x43ontrolRequest\x12\x32\n\x05\x64rain\x18\x01 \x01(\x0b\x32!.poolmesh.v1.ControlRequest.DrainH\x00\x12\x32\n\x05pause\x18\x02 \x01(\x0b\x32!.poolmesh.v1.ControlRequest.PauseH\x00\x12\x34\n\x06resume\x18\x03 \x01(\x0b\x32\".poolmesh.v1.ControlRequest.ResumeH\x00\x12\x34\n\x06resize\x18\x04 \x01(\x0b\x32\".poolmesh.v1.ControlRequest.ResizeH\x00\x12\x32\n\x05probe\x18\x05 \x01(\x0b\x32!.poolmesh.v1.ControlRequest.ProbeH\x00\x12\x39\n\troll_call\x18\x06 \x01(\x0b\x32$.poolmesh.v1.ControlRequest.RollCallH\x00\x12\x30\n\x04pace\x18\x07 \x01(\x0b\x32 .poolmesh.v1.ControlRequest.PaceH\x00\x12\x30\n\x04owed\x18\x08 \x01(\x0b\x32 .poolmesh.v1.ControlRequest.OwedH\x00\x12\x34\n\x06locate\x18\t \x01(\x0b\x32\".poolmesh.v1.ControlRequest.LocateH\x00\x1a\x15\n\x05\x44rain\x12\x0c\n\x04wait\x18\x01 \x01(\x08\x1a\x07\n\x05Pause\x1a\x08\n\x06Resume\x1a\x17\n\x06Resize\x12\r\n\x05slots\x18\x01 \x01(\r\x1a\x07\n\x05Probe\x1a\n\n\x08RollCall\x1a\x35\n\x04Pace\x12\x13\n\x0b\x63oalesce_ms\x18\x01 \x01(\r\x12\x18\n\x10idle_interval_ms\x18\x02 \x01(\r\x1a\'\n\x04Owed\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x0e\n\x06nonces\x18\x02 \x03(\t\x1a)\n\x06Locate\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x0e\n\x06nonces\x18\x02 \x03(\tB\x04\n\x02op\"i\n\x0f\x43ontrolResponse\x12&\n\x06worker\x18\x01 \x01(\x0b\x32\x16.poolmesh.v1.Heartbeat\x12\x15\n\rknown_job_ids\x18\x02 \x03(\t\x12\x17\n\x0funknown_job_ids\x18\x03 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'poolmesh.v1.control_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONTROLREQUEST']._serialized_start=72
-  _globals['_CONTROLREQUEST']._serialized_end=772
+  _globals['_CONTROLREQUEST']._serialized_end=798
   _globals['_CONTROLREQUEST_DRAIN']._serialized_start=567
   _globals['_CONTROLREQUEST_DRAIN']._serialized_end=588
   _globals['_CONTROLREQUEST_PAUSE']._serialized_start=590
@@ -47,11 +47,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTROLREQUEST_ROLLCALL']._serialized_start=643
   _globals['_CONTROLREQUEST_ROLLCALL']._serialized_end=653
   _globals['_CONTROLREQUEST_PACE']._serialized_start=655
-  _globals['_CONTROLREQUEST_PACE']._serialized_end=682
-  _globals['_CONTROLREQUEST_OWED']._serialized_start=684
-  _globals['_CONTROLREQUEST_OWED']._serialized_end=723
-  _globals['_CONTROLREQUEST_LOCATE']._serialized_start=725
-  _globals['_CONTROLREQUEST_LOCATE']._serialized_end=766
-  _globals['_CONTROLRESPONSE']._serialized_start=774
-  _globals['_CONTROLRESPONSE']._serialized_end=879
+  _globals['_CONTROLREQUEST_PACE']._serialized_end=708
+  _globals['_CONTROLREQUEST_OWED']._serialized_start=710
+  _globals['_CONTROLREQUEST_OWED']._serialized_end=749
+  _globals['_CONTROLREQUEST_LOCATE']._serialized_start=751
+  _globals['_CONTROLREQUEST_LOCATE']._serialized_end=792
+  _globals['_CONTROLRESPONSE']._serialized_start=800
+  _globals['_CONTROLRESPONSE']._serialized_end=905
 # @@protoc_insertion_point(module_scope)
