@@ -8,7 +8,7 @@ export interface BatchStatus {
   readonly id: string;
   /**
    * "adding": not all of its jobs are said to be enqueued. "running": some have no outcome yet. "completed": each has
-   * one, and the completion job is enqueued or about to be.
+   * one, and the completion job is enqueued.
    */
   readonly state: "adding" | "running" | "completed";
   /** How many jobs it has; undefined while it is "adding". */
@@ -30,10 +30,10 @@ export interface BatchStatus {
 }
 
 export function toStatus(record: BatchRecord): BatchStatus {
-  const { id, total, counts, failures, completion, client, openedAt, fullAt } = record;
+  const { id, total, counts, failures, completion, client, openedAt, fullAt, completedAt } = record;
   return {
     id,
-    state: fullAt !== undefined ? "completed" : total === undefined ? "adding" : "running",
+    state: completedAt !== undefined ? "completed" : total === undefined ? "adding" : "running",
     ...(total === undefined ? {} : { total }),
     ...counts,
     failures: [...failures].sort((a, b) => a.index - b.index),

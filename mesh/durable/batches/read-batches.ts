@@ -61,7 +61,7 @@ export async function listBatches(
     from = stored.sequence + 1;
     const record = decodeBatch(stored.payload);
     if (record === undefined || (onlyClient !== undefined && record.client !== onlyClient)) continue;
-    if (!openOnly || record.fullAt === undefined) batches.push(toStatus(record));
+    if (!openOnly || record.completedAt === undefined) batches.push(toStatus(record));
   }
   return { batches, next: from - 1 };
 }
