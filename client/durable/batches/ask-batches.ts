@@ -5,6 +5,7 @@ import type { BatchPage, BatchPageOptions } from "../../../mesh/durable/batches/
 import { encodeDurableJob } from "../../../mesh/durable/job.js";
 import type { DurableNames } from "../../../mesh/durable/names.js";
 import { PoolError } from "../../../mesh/errors.js";
+import { parseJson } from "../../../mesh/job/codec.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
 import { delay } from "../../../mesh/link/runtime.js";
@@ -38,7 +39,7 @@ export async function openBatch(
   parts: AskBatchesParts,
   { id, completion, context, common }: CheckedBatch,
 ): Promise<OpenedBatch> {
-  const said = context === "" ? {} : { context: JSON.parse(context) as unknown };
+  const said = context === "" ? {} : { context: parseJson(context) };
   const headers = encodeDurableJob({ ...common.job, then: [], enqueuedAt: undefined });
   headers.append(HEADER.priority, common.level);
   const answer = await ask(parts, { open: { id, onComplete: completion, ...said } }, common.limitMs, headers);

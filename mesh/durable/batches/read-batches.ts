@@ -56,7 +56,7 @@ export async function listBatches(
   const batches: BatchStatus[] = [];
   let from = after + 1;
   for (let read = 0; read < MOST_READ && batches.length < limit; read += 1) {
-    const stored = await store.next(names.batchesStream, names.everyBatch(pool), from);
+    const stored = await store.nextDecisive(names.batchesStream, names.everyBatch(pool), from);
     if (stored === undefined) return { batches, next: undefined };
     from = stored.sequence + 1;
     const record = decodeBatch(stored.payload);

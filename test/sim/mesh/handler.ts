@@ -16,6 +16,14 @@ export interface SimPayload {
   readonly pad: string;
 }
 
+/** The payload of the completion job of a batch, as far as it matters here. */
+interface SimSummary {
+  readonly batch: string;
+  readonly total: number;
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
 /** The result of every simulated job. */
 export interface RunResult {
   readonly number: number;
@@ -39,6 +47,12 @@ export class RunCounter {
 export function makeHandler(worker: string, process: SimulatedProcess, history: History, runs: RunCounter): Handle {
   return (job) => {
     const { number, durationMs, blockMs, throws } = job.payload;
+    if ("batch" in job.payload) {
+      const { batch, total, succeeded, failed } = job.payload as unknown as SimSummary;
+      const { id, attempt } = job;
+      history.record({ kind: "completion", worker, id, attempt, batch, total, succeeded, failed });
+      return { number: 0, run: runs.next() };
+    }
     const fact: RunFact = { run: runs.next(), id: job.id, attempt: job.attempt, number };
     history.record({ kind: "start", worker, process: process.name, ...fact });
     if (blockMs > 0) process.block(blockMs);

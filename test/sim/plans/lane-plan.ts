@@ -1,6 +1,6 @@
 /**
  * A plan of the durable lane from a seed: the plan of the seed, most of whose jobs
- * are enqueued and not submitted.
+ * are enqueued and not submitted. Some plans have batches besides.
  *
  * Left out: workers that are not ours, since they keep no leases; streams of
  * others over our subjects, which a broker refuses beside those of the lane.
@@ -10,6 +10,9 @@ import { Draw } from "./draw.js";
 import { type GenerateOptions, generatePlan } from "./generate.js";
 
 const LANE_SEED = 0x1a9e_0000;
+const BATCH_SEED = 0xba7c_0000;
+const MOST_BATCHES = 3;
+const MOST_JOBS = 6;
 const LEFT_OUT = ["foreign-worker", "bare-workers", "stream", "id-reused", "id-twice"];
 
 /** The lane's plan of a seed. */
@@ -22,7 +25,23 @@ export function lanePlan(seed: number, { without = new Set() }: GenerateOptions 
     return [{ do: "enqueue", atMs: step.atMs, caller: step.caller, job: storedJob(draw, step.job) }];
   });
   const callers = plan.callers.map(({ kind: _kind, ...each }): CallerPlan => each);
-  return { ...plan, lane: true, callers, steps };
+  return { ...plan, lane: true, callers, steps: [...steps, ...batches(new Draw(seed + BATCH_SEED), steps)] };
+}
+
+/** Batches that are enqueued when some other job is. */
+function batches(draw: Draw, steps: readonly Step[]): Step[] {
+  const stored = steps.filter((step) => step.do === "enqueue");
+  if (stored.length === 0 || draw.chance(0.4)) return [];
+  let number = Math.max(...steps.map((step) => ("job" in step ? step.job.number : 0)));
+  return Array.from({ length: draw.int(1, MOST_BATCHES) }, (_, i): Step => {
+    const { atMs, caller } = draw.one(stored);
+    const jobs = Array.from({ length: draw.int(0, MOST_JOBS) }, (): JobPlan => {
+      number += 1;
+      const fails = draw.chance(0.2) ? { throws: true } : {};
+      return { number, durationMs: draw.int(0, 300), timeoutMs: 10_000, maxAttempts: 2, ...fails };
+    });
+    return { do: "batch", atMs, caller, id: `batch-${i + 1}`, jobs };
+  });
 }
 
 /** Jobs of the lane are idempotent unless they say otherwise. One that may run once does not fail by itself. */

@@ -97,8 +97,10 @@ export class LaneBatches {
     checkTotal(total, batchLimit(bus.maxPayloadBytes));
     const batch = await this.#change(pool, id, (record) => sealed(record, total, bus.runtime.wallNow()));
     // A completion job that cannot be enqueued now is found by a sweep.
-    if (batch.record.fullAt !== undefined) await complete(this.#parts, pool, batch);
-    return toStatus(batch.record);
+    const { fullAt, completedAt } = batch.record;
+    if (fullAt === undefined || completedAt !== undefined) return toStatus(batch.record);
+    await complete(this.#parts, pool, batch);
+    return this.get(pool, id);
   }
 
   /** @throws PoolError `not_found`, `invalid_argument`, `bus_unavailable` */
