@@ -15,6 +15,9 @@ export type { SubmitCall, SubmitMiddleware } from "./client/around-submit.js";
 /** Submits jobs through any manager; hears no heartbeat, fit for any program. */
 export { Client, type ClientOptions } from "./client/client.js";
 export type { ClientEventMap, ClientEvents } from "./client/client-events.js";
+export type { BatchOptions, OnComplete } from "./client/durable/batches/batch-options.js";
+export type { BatchReceipt } from "./client/durable/batches/batch-receipt.js";
+export type { Batches } from "./client/durable/batches/batches.js";
 /** Jobs that are stored in streams, and outlive who enqueues and who runs them. */
 export type { Enqueued, EnqueueManyOptions } from "./client/durable/client-lane.js";
 export type { CronChange, CronJobOptions, CronOptions, Crons } from "./client/durable/crons.js";
@@ -30,6 +33,9 @@ export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/type
 /** Who may do what at a server, such as the one for a worker's metrics. */
 export type { AccessOptions } from "./mesh/auth/gate.js";
 export type { Then, ThenStep } from "./mesh/durable/after/then.js";
+export type { BatchFailure } from "./mesh/durable/batches/batch-record.js";
+export type { BatchStatus } from "./mesh/durable/batches/batch-status.js";
+export type { BatchPage, BatchPageOptions } from "./mesh/durable/batches/read-batches.js";
 export type { LaneFigures } from "./mesh/durable/figures.js";
 export type { Backoff, DurableJob } from "./mesh/durable/job.js";
 export type { Cron, CronTime, Overlap } from "./mesh/durable/later/cron.js";

@@ -82,6 +82,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./inspect/tail.js"),
   },
   {
+    name: "batches",
+    group: JOBS,
+    summary: "many stored jobs, and one that is enqueued at their end",
+    load: () => import("./durable/batches.js"),
+  },
+  {
     name: "cron",
     group: JOBS,
     summary: "list, set or remove cron schedules",

@@ -6,6 +6,7 @@
  * is written. Not decided here: what happens when managers come and go
  * (failover.ts).
  */
+import type { BatchStatus } from "../mesh/durable/batches/batch-status.js";
 import { PoolError } from "../mesh/errors.js";
 import { checkPayload } from "../mesh/job/codec.js";
 import {
@@ -32,18 +33,19 @@ import { silentLog } from "../mesh/process/log.js";
 import { PartEvents } from "../mesh/process/part-events.js";
 import { type Telemetry, telemetry } from "../mesh/trace/telemetry.js";
 import { type StartJob, tracedSubmit, withContext } from "../mesh/trace/traced-submit.js";
-import type { JobHeaders } from "../mesh/wire/headers.js";
 import { payloadLimit } from "../mesh/wire/payloads.js";
 import { checkName, Subjects } from "../mesh/wire/subjects.js";
 import { AroundSubmit, type SubmitMiddleware } from "./around-submit.js";
 import { type ClientEventMap, type ClientEvents, telling } from "./client-events.js";
+import type { BatchOptions } from "./durable/batches/batch-options.js";
+import type { BatchReceipt } from "./durable/batches/batch-receipt.js";
 import { ClientLane, type Enqueued, type EnqueueManyOptions } from "./durable/client-lane.js";
 import type { EnqueueOptions } from "./durable/enqueue-options.js";
 import type { JobLookup } from "./durable/job-reads.js";
 import type { Receipt } from "./durable/receipt.js";
 import { LargeJobs } from "./large/large-jobs.js";
 import { ClientLink } from "./link.js";
-import { Submission } from "./submission.js";
+import { Submission, toHeaders, watched } from "./submission.js";
 import { TypedClientPool } from "./typed-client-pool.js";
 
 const NO_PAYLOAD = new Uint8Array();
@@ -193,6 +195,24 @@ export class Client extends Lifecycle implements Submitter {
     options: EnqueueManyOptions = {},
   ): AsyncIterable<Enqueued> {
     return this.#openLane().enqueueMany(payloads, options, (payload) => payload);
+  }
+
+  /**
+   * Stores many jobs, and has one more enqueued when every one of them has an outcome: its payload is the summary.
+   *
+   * @throws PoolError why a job is not stored, as of enqueue(): to say the same batch again, by its id, finishes it;
+   * `duplicate_job` when a batch of the id is there and says something else
+   */
+  async enqueueBatch(
+    payloads: Iterable<Payload> | AsyncIterable<Payload>,
+    options: BatchOptions,
+  ): Promise<BatchReceipt> {
+    return this.#openLane().enqueueBatch(payloads, options, (payload) => payload);
+  }
+
+  /** How a batch stands. @throws PoolError `not_found`, `unknown_pool`, `bus_unavailable` */
+  async batch(id: string): Promise<BatchStatus> {
+    return this.#openLane().batch(id);
   }
 
   /**
@@ -371,29 +391,4 @@ export class Client extends Lifecycle implements Submitter {
     events?.tell("job:submit", { pool: this.pool, id: spec.id });
     return spec.id;
   }
-}
-
-/** Cancels when the signal fires before the outcome has come. */
-function watched(
-  signal: AbortSignal,
-  cancel: () => void,
-  onOutcome: (outcome: Outcome) => void,
-): (outcome: Outcome) => void {
-  signal.addEventListener("abort", cancel);
-  return (outcome) => {
-    signal.removeEventListener("abort", cancel);
-    onOutcome(outcome);
-  };
-}
-
-/** The headers of a submission. Time left and attempt are filled in each time it is sent. */
-function toHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
-  const { id, nonce, client, idempotent, priority, wait, traceparent, tracestate } = spec;
-  const headers: JobHeaders & { readonly jobId: string } = { jobId: id, offer: true, idempotent, priority, wait };
-  if (nonce !== "") headers.nonce = nonce;
-  if (spec.waitForPool) headers.waitForPool = true;
-  if (client !== "") headers.client = client;
-  if (traceparent !== undefined) headers.traceparent = traceparent;
-  if (tracestate !== undefined) headers.tracestate = tracestate;
-  return headers;
 }

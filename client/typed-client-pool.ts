@@ -12,6 +12,8 @@ import {
   typedOutcome,
   typedResult,
 } from "../mesh/job/typed-pool.js";
+import type { BatchOptions } from "./durable/batches/batch-options.js";
+import type { BatchReceipt } from "./durable/batches/batch-receipt.js";
 import type { ClientLane, EnqueueManyOptions } from "./durable/client-lane.js";
 import type { EnqueueOptions } from "./durable/enqueue-options.js";
 import type { WaitOptions } from "./durable/outcome-wait.js";
@@ -80,6 +82,15 @@ export class TypedClientPool<D extends PoolDefinition> extends TypedPool<D> {
     for await (const each of this.#lane().enqueueMany(values, options, encode)) {
       yield each.ok ? { ...each, receipt: new TypedReceipt(this.definition, each.receipt) } : each;
     }
+  }
+
+  /** Stores the jobs of a batch, as Client.enqueueBatch(). The completion job may be of another pool, so it is not typed. */
+  enqueueBatch(
+    values: Iterable<PayloadOf<D>> | AsyncIterable<PayloadOf<D>>,
+    options: BatchOptions,
+  ): Promise<BatchReceipt> {
+    const encode = (value: PayloadOf<D>): Promise<Uint8Array> => encodePayload(this.definition, value);
+    return this.#lane().enqueueBatch(values, options, encode);
   }
 
   /**

@@ -21,6 +21,7 @@ interface Streams {
   readonly claims: readonly string[];
   /** Limits, and who has leave to run by them. */
   readonly limits: readonly string[];
+  readonly batches: readonly string[];
   readonly all: readonly string[];
 }
 
@@ -65,6 +66,7 @@ function clientRights(roots: readonly string[], streams: Streams): Added {
         right(`${root}.durable.*.*`, "durable jobs, to their stream"),
         right(`${root}.enqueue`, "durable jobs, through a manager"),
         right(`${root}.lookup`, "who holds a job"),
+        right(`${root}.batch`, "batches, through a manager"),
         right(`${root}.discard`, "cancels of stored jobs"),
       ]),
       ...reads([...streams.jobs, ...streams.outcomes]),
@@ -103,6 +105,7 @@ function meterPublish(roots: readonly string[], streams: Streams, pools: readonl
     ...(pools === undefined ? [right("$JS.API.STREAM.NAMES", "which pools have a lane")] : []),
     ...reads([...streams.jobs, ...streams.outcomes]),
     ...laterReads(streams.later),
+    ...each(streams.batches, (stream) => right(`$JS.API.STREAM.MSG.GET.${stream}`, "how batches stand")),
     ...operatorPublish(streams),
   ];
 }
@@ -125,6 +128,7 @@ function managerPublish(
       right(`${root}.outcome.*`, "outcomes, to their stream"),
       right(`${root}.dead.*`, "dead letters"),
       right(`${root}.claim.*`, "that a job which may run once begins"),
+      right(`${root}.batch.*`, "batches, and how their jobs ended"),
       right(`${root}.limits.*`, "limits, and which jobs have leave to run by them"),
     ]),
     ...each(pulled, (stream) => acks(stream)),
@@ -151,6 +155,7 @@ function managerSubscribe(roots: readonly string[], manager: string, { jobs }: S
     right(`${root}.discard`, "cancels of stored jobs", QUEUE_MANAGERS),
     right(`${root}.lane`, "pauses of a lane", QUEUE_MANAGERS),
     right(`${root}.cron`, "cron schedules to set and remove", QUEUE_MANAGERS),
+    right(`${root}.batch`, "batches to open and seal", QUEUE_MANAGERS),
     right(`${root}.limits`, "limits to set and remove", QUEUE_MANAGERS),
     right(`${root}.limited.*`, "limits, and who has leave, as they are stored"),
     right(`${root}.lookup`, "who holds a job"),
@@ -191,7 +196,16 @@ function acks(stream: string): Right[] {
 
 function streamsOf(prefix: string, pools: readonly string[] | undefined): Streams {
   if (pools === undefined)
-    return { jobs: ["*"], later: ["*"], outcomes: ["*"], dead: ["*"], claims: ["*"], limits: ["*"], all: ["*"] };
+    return {
+      jobs: ["*"],
+      later: ["*"],
+      outcomes: ["*"],
+      dead: ["*"],
+      claims: ["*"],
+      limits: ["*"],
+      batches: ["*"],
+      all: ["*"],
+    };
   const names = new DurableNames(prefix);
   const jobs = pools.map((pool) => names.jobsStream(pool));
   const later = pools.map((pool) => names.laterStream(pool));
@@ -200,6 +214,7 @@ function streamsOf(prefix: string, pools: readonly string[] | undefined): Stream
     dead: [names.deadStream],
     claims: [names.claimsStream],
     limits: [names.limitsStream],
+    batches: [names.batchesStream],
   };
   return { jobs, later, ...shared, all: [...jobs, ...later, ...Object.values(shared).flat()] };
 }

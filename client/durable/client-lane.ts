@@ -1,9 +1,10 @@
 /**
- * The durable verbs of a client: enqueue, enqueueMany, outcome.
+ * The durable verbs of a client: enqueue, enqueueMany, enqueueBatch, outcome.
  *
  * Decided here: how options, notice and receipt go together. How a job is stored
  * is in mesh/durable/enqueue.ts, how an outcome is awaited in outcome-wait.ts.
  */
+import type { BatchStatus } from "../../mesh/durable/batches/batch-status.js";
 import { enqueue, type StoredJob } from "../../mesh/durable/enqueue.js";
 import { instantOf } from "../../mesh/durable/later/run-time.js";
 import { DurableNames, LEVELS } from "../../mesh/durable/names.js";
@@ -20,6 +21,10 @@ import type { EnqueuedPayload } from "../large/enqueued-payload.js";
 import type { LargeJobs } from "../large/large-jobs.js";
 import { refuseStored } from "../large/stored-results.js";
 import { askLater } from "./ask-later.js";
+import { type AskBatchesParts, askBatch } from "./batches/ask-batches.js";
+import { type BatchOptions, checkBatchOptions, checkWindow } from "./batches/batch-options.js";
+import { BatchReceipt } from "./batches/batch-receipt.js";
+import { enqueueBatch } from "./batches/enqueue-batch.js";
 import { type CheckedOptions, checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
 import { type JobLookup, JobReads } from "./job-reads.js";
 import { type Notice, Notices } from "./notices.js";
@@ -39,8 +44,6 @@ export interface EnqueueManyOptions extends Omit<EnqueueOptions, "id"> {
   window?: number;
 }
 
-const DEFAULT_WINDOW = 256;
-const MAX_WINDOW = 1_024;
 /** How long a job that follows may not be there yet, and the wait between two looks, in milliseconds. */
 const NEXT_LIMIT_MS = 10_000;
 const NEXT_RETRY_MS = 250;
@@ -126,7 +129,7 @@ export class ClientLane {
     const large = this.#large === undefined ? undefined : await this.#keepLarge(this.#large, id, bytes, checked);
     const notice = this.#notices.open(id);
     try {
-      const stored = await this.#storeJob(id, large?.reference ?? bytes, checked, notice, after);
+      const stored = await this.#storeJob(id, large?.reference ?? bytes, checked, notice.subject, after);
       if (large !== undefined) await large.confirm();
       return this.#receipt(stored, checked, notice, after);
     } catch (thrown) {
@@ -160,12 +163,8 @@ export class ClientLane {
     options: EnqueueManyOptions,
     toPayload: (input: T) => Payload | Promise<Payload>,
   ): AsyncGenerator<Enqueued> {
-    const { window = DEFAULT_WINDOW, ids, ...each } = options;
-    if (!Number.isInteger(window) || window < 1 || window > MAX_WINDOW) {
-      throw new PoolError("invalid_argument", `window: use a whole number from 1 to ${MAX_WINDOW}`, {
-        field: "window",
-      });
-    }
+    const { ids, ...each } = options;
+    const window = checkWindow(options.window);
     const underWay: Promise<Enqueued>[] = [];
     let index = 0;
     const enqueue = async (input: T, one: EnqueueOptions): Promise<Receipt> =>
@@ -176,6 +175,48 @@ export class ClientLane {
       if (underWay.length >= window) yield (await underWay.shift()) as Enqueued;
     }
     for (const one of underWay) yield await one;
+  }
+
+  /** Stores the jobs of a batch. @throws PoolError */
+  async enqueueBatch<T>(
+    inputs: Iterable<T> | AsyncIterable<T>,
+    options: BatchOptions,
+    toPayload: (input: T) => Payload | Promise<Payload>,
+  ): Promise<BatchReceipt> {
+    const { newId, wallNow } = this.#bus.runtime;
+    const made = { newId, wallNowMs: wallNow() };
+    const batch = checkBatchOptions(this.#pool, options, this.#defaultTimeoutMs, made);
+    const store = (payload: Payload, checked: CheckedOptions & { readonly id: string }): Promise<void> =>
+      this.#storeMember(payload, checked);
+    const total = await enqueueBatch({ ...this.#asking, toPayload, store }, batch, inputs);
+    const { id, completion } = batch;
+    const status = (): Promise<BatchStatus> => this.batch(id);
+    const mayCome = async (): Promise<boolean> => (await status()).state !== "completed";
+    const awaited = { id: completion.id, levels: LEVELS, after: 0, mayCome };
+    const wait = (waiting: WaitOptions): Promise<Outcome> => this.#await(awaited, waiting, completion.pool);
+    return new BatchReceipt({ id, total, completion }, { wait, status });
+  }
+
+  /** @throws PoolError `not_found`, `unknown_pool`, `bus_unavailable` */
+  batch(id: string): Promise<BatchStatus> {
+    return askBatch(this.#asking, id);
+  }
+
+  get #asking(): AskBatchesParts {
+    return { pool: this.#pool, bus: this.#bus, inbox: this.#inbox, names: this.#names };
+  }
+
+  /** A job of a batch: nobody waits for its outcome but the batch. */
+  async #storeMember(payload: Payload, checked: CheckedOptions & { readonly id: string }): Promise<void> {
+    const bytes = checkPayload(toBytes(payload));
+    const large = this.#large && (await this.#keepLarge(this.#large, checked.id, bytes, checked));
+    try {
+      await this.#storeJob(checked.id, large?.reference ?? bytes, checked, undefined, 0);
+      await large?.confirm();
+    } catch (thrown) {
+      if (!toPoolError(thrown).maybeExecuted) large?.undo();
+      throw thrown;
+    }
   }
 
   /** @throws PoolError `not_found` when no live job has this id and no outcome is kept, `invalid_argument` */
@@ -206,7 +247,7 @@ export class ClientLane {
     id: string,
     payload: Uint8Array,
     { id: named, level, job, limitMs, rerun, time }: CheckedOptions,
-    notice: Notice,
+    notify: string | undefined,
     afterOutcome: number,
   ): Promise<StoredJob> {
     const parts = { bus: this.#bus, names: this.#names, store: this.#store, publisher: this.#publisher };
@@ -216,7 +257,7 @@ export class ClientLane {
       isNamed: named !== undefined || rerun,
       level,
       payload,
-      job: { ...job, notify: notice.subject, afterOutcome },
+      job: { ...job, notify, afterOutcome },
       limitMs,
     };
     const nowMs = this.#bus.runtime.wallNow();

@@ -114,6 +114,7 @@ export function checkEnqueueOptions(
       check: false,
       afterOutcome: 0,
       then: checkThen(options.then),
+      batch: undefined,
       notify: undefined,
       notifyTogether: true,
       enqueuedAt: wallNowMs,

@@ -1,4 +1,4 @@
-/** The durable lane of one pool, for operators: its figures, its dead letters, its cron schedules, its limits, and its pauses. */
+/** The durable lane of one pool, for operators: its figures, dead letters, batches, cron schedules, limits, and pauses. */
 import { type LaneFigures, laneFigures, noLane } from "../../mesh/durable/figures.js";
 import { DurableNames } from "../../mesh/durable/names.js";
 import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
@@ -8,6 +8,7 @@ import { LaneStore } from "../../mesh/durable/store.js";
 import { poolName } from "../../mesh/job/pool-definition.js";
 import { Bus } from "../../mesh/link/bus.js";
 import { type PartOptions, type PoolOption, toPartOptions } from "../../mesh/link/part-options.js";
+import { Batches } from "./batches/batches.js";
 import { Crons } from "./crons.js";
 import { DeadLetters } from "./dead-letters.js";
 import { Limits } from "./limits/limits.js";
@@ -23,6 +24,7 @@ export class DurableLane {
   readonly dead: DeadLetters;
   readonly crons: Crons;
   readonly limits: Limits;
+  readonly batches: Batches;
   readonly #bus: Bus;
   readonly #ownsBus: boolean;
   readonly #names: DurableNames;
@@ -54,6 +56,7 @@ export class DurableLane {
     this.dead = new DeadLetters({ pool, bus, names, store, publisher });
     this.crons = new Crons({ pool, bus, names, store });
     this.limits = new Limits({ pool, bus, names, store });
+    this.batches = new Batches({ pool, bus, names });
   }
 
   /** How the lane stands now. @throws PoolError `unknown_pool` when the pool has no durable lane */
@@ -87,6 +90,7 @@ export class DurableLane {
   async close(): Promise<void> {
     this.crons.stop();
     this.limits.stop();
+    this.batches.stop();
     this.#publisher.stop();
     if (this.#ownsBus) await this.#bus.close();
   }

@@ -37,6 +37,8 @@ export interface Awaited {
   readonly after: number;
   /** When it was begun to be waited for, monotonic milliseconds; default now. Its notice may have been lost since. */
   readonly sinceMs?: number;
+  /** Whether a job that is not there yet will be; undefined for one that was there. @throws PoolError */
+  readonly mayCome?: () => Promise<boolean>;
 }
 
 /** How long. */
@@ -137,7 +139,8 @@ export class OutcomeWait {
       const isLive = (await Promise.all(jobs)).some((job) => job !== undefined);
       const stored = await store.lastShown(names.outcomesStream, names.outcome(pool, id));
       if (stored !== undefined && this.#onStored(stored.headers, stored.payload, stored.sequence)) return;
-      const isKnown = isLive || (await findLater({ names, store }, pool, id)) !== undefined;
+      const isStored = isLive || (await findLater({ names, store }, pool, id)) !== undefined;
+      const isKnown = isStored || (await this.#job.mayCome?.()) === true;
       this.#missed = isKnown ? 0 : this.#missed + 1;
     } catch {
       this.#missed = 0;

@@ -10,8 +10,9 @@
 import { PoolError, toPoolError } from "../errors.js";
 import type { Bus } from "../link/bus.js";
 import { delay } from "../link/runtime.js";
-import type { Priority } from "../wire/headers.js";
+import { HEADER, type Priority } from "../wire/headers.js";
 import { enqueueRefusal, isTaken, type PublishAnswer } from "./answers.js";
+import { type BatchPlace, encodePlace } from "./batches/batch-place.js";
 import { type DurableJob, durablePayloadLimit, encodeDurableJob } from "./job.js";
 import { findLater, type LaterJob } from "./later/find-later.js";
 import { type DurableNames, LEVELS, NATS_HEADER } from "./names.js";
@@ -178,14 +179,22 @@ function requireSame(live: Uint8Array, payload: Uint8Array): void {
   throw new PoolError("duplicate_job", "a job with this id is live and has another payload", { field: "job" });
 }
 
+/** A live job that its batch does not count would never end there. */
+function requireSameBatch(live: string, batch: BatchPlace | undefined): void {
+  if (batch === undefined || live === encodePlace(batch)) return;
+  const message = "a job with this id is live and is none of this batch, or of another place in it";
+  throw new PoolError("duplicate_job", message, { field: "job" });
+}
+
 /** The live job with this id, if its payload is the same. @throws PoolError `duplicate_job` */
 export async function liveJob(
   { names, store }: Pick<EnqueueParts, "names" | "store">,
-  { pool, id, payload }: Pick<NewJob, "pool" | "id" | "payload">,
+  { pool, id, payload, job }: Pick<NewJob, "pool" | "id" | "payload"> & { readonly job?: Pick<DurableJob, "batch"> },
   level: Priority,
 ): Promise<StoredJob | undefined> {
   const stored = await store.lastShown(names.jobsStream(pool), names.job(pool, level, id)).catch(() => undefined);
   if (stored === undefined) return undefined;
   requireSame(stored.payload, payload);
+  requireSameBatch(stored.headers?.get(HEADER.batch) ?? "", job?.batch);
   return { id, sequence: stored.sequence, duplicate: true };
 }

@@ -10,6 +10,7 @@ import { checkClient, checkTraceHeader, decodeJobHeaders, HEADER, HEADER_RESERVE
 import { isAnswerable } from "../wire/subjects.js";
 import { eachHeader, type HeaderReader, wireHeaders } from "../wire/wire-headers.js";
 import { decodeThen, encodeThen, type ThenStep, thenBytes } from "./after/then.js";
+import { type BatchPlace, decodePlace, encodePlace } from "./batches/batch-place.js";
 import { checkConcurrencyKey } from "./limits/concurrency-key.js";
 
 /** How long the next attempt waits after a failure, in milliseconds: doubled each time, up to the cap. */
@@ -35,6 +36,8 @@ export interface DurableJob {
   readonly afterOutcome: number;
   /** The jobs that follow, in their order, when it has a result. */
   readonly then: readonly ThenStep[];
+  /** The batch that counts its outcome, and its place there. Its outcome is kept. */
+  readonly batch: BatchPlace | undefined;
   /** An inbox that hears the outcome. */
   readonly notify: string | undefined;
   /** Who hears it reads outcomes of several jobs in one message, too. */
@@ -77,6 +80,7 @@ export function durableDefaults(timeoutMs = DEFAULT_TIMEOUT_MS): DurableJob {
     check: false,
     afterOutcome: 0,
     then: [],
+    batch: undefined,
     notify: undefined,
     notifyTogether: false,
     enqueuedAt: undefined,
@@ -102,6 +106,7 @@ export function encodeDurableJob(job: DurableJob, check = job.check): MsgHdrs {
   if (check) h.append(HEADER.check, "1");
   if (job.afterOutcome > 0) h.append(HEADER.afterOutcome, String(job.afterOutcome));
   if (job.then.length > 0) h.append(HEADER.then, encodeThen(job.then));
+  if (job.batch !== undefined) h.append(HEADER.batch, encodePlace(job.batch));
   if (job.notify !== undefined) h.append(HEADER.notify, job.notify);
   if (job.notify !== undefined && job.notifyTogether) h.append(HEADER.notifyTogether, "1");
   if (job.client !== "") h.append(HEADER.client, job.client);
@@ -131,6 +136,7 @@ export function decodeDurableJob(
   if (said.traceparent !== undefined) job.traceparent = checkTraceHeader("traceparent", said.traceparent);
   if (said.tracestate !== undefined) job.tracestate = checkTraceHeader("tracestate", said.tracestate);
   if (headers !== undefined) eachHeader(headers, (name, value) => readOwn(job, name, value));
+  if (job.batch !== undefined) job.keepOutcome = true;
   const { notify } = job;
   if (notify !== undefined && !(isAnswerable(notify, inboxPrefix) && isPlainSubject(notify))) job.notify = undefined;
   return job;
@@ -162,6 +168,9 @@ function readOwn(job: Writable<DurableJob>, name: string, value: string): void {
       break;
     case HEADER.then:
       job.then = decodeThen(value);
+      break;
+    case HEADER.batch:
+      job.batch = decodePlace(value);
       break;
     case HEADER.notify:
       job.notify = value;

@@ -111,6 +111,26 @@ export class DurableNames {
     return { src: this.every("limits"), dest: `${this.prefix}.{{wildcard(1)}}.limited.{{wildcard(2)}}` };
   }
 
+  /** The stream of batches. */
+  get batchesStream(): string {
+    return `${this.#streams}-batches`;
+  }
+
+  /** What is kept of a batch. Only managers publish there. */
+  batch(pool: string, id: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.batch.${checkName("batch", id)}`;
+  }
+
+  /** All of them of one pool. */
+  everyBatch(pool: string): string {
+    return this.every("batch", pool);
+  }
+
+  /** To one manager: open or seal a batch, or say how batches stand. */
+  batches(pool: string): string {
+    return `${this.prefix}.${checkName("pool", pool)}.batch`;
+  }
+
   /** Where a job is published. */
   job(pool: string, level: Priority, id: string): string {
     return `${this.prefix}.${checkName("pool", pool)}.durable.${level}.${checkName("job", id)}`;
@@ -210,7 +230,7 @@ export class DurableNames {
   }
 
   /** What a stream takes: one kind of subject, of all pools or of one. */
-  every(kind: "outcome" | "dead" | "claim" | "limits", pool?: string): string {
+  every(kind: "outcome" | "dead" | "claim" | "limits" | "batch", pool?: string): string {
     return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.${kind}.*`;
   }
 
@@ -233,7 +253,7 @@ export class DurableNames {
   }
 
   /** What a manager subscribes to; without a pool it hears all of them. */
-  everyDoor(door: "enqueue" | "lookup" | "discard" | "lane" | "cron" | "limits", pool?: string): string {
+  everyDoor(door: "enqueue" | "lookup" | "discard" | "lane" | "cron" | "limits" | "batch", pool?: string): string {
     return `${this.prefix}.${pool === undefined ? "*" : checkName("pool", pool)}.${door}`;
   }
 

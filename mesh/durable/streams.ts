@@ -118,6 +118,26 @@ export function limitsStream(names: DurableNames, replicas: number): StreamSetti
   });
 }
 
+/** How long a batch is kept after its last change: 30 days, as dead letters are. */
+const BATCH_AGE_MS = 30 * 24 * HOUR_MS;
+
+/**
+ * The stream of all pools' batches. Made with the first batch. It refuses nothing: an outcome that cannot be counted
+ * would hold up its job. Managers count the batches of a pool before they open one.
+ */
+export function batchesStream(names: DurableNames, replicas: number): StreamSettings {
+  return settings({
+    name: names.batchesStream,
+    subjects: [names.every("batch")],
+    retention: "limits",
+    num_replicas: replicas,
+    discard: "old",
+    max_msgs_per_subject: 1,
+    max_age: BATCH_AGE_MS * NANOS,
+    allow_direct: true,
+  });
+}
+
 /** The consumer of one level. All managers pull from it. */
 export function levelConsumer(names: DurableNames, pool: string, level: Priority): ConsumerSettings {
   return pulled(level, { filter_subject: names.jobsOf(pool, level) });

@@ -87,6 +87,8 @@ export const HEADER = {
   /** The jobs that follow when it has a result, "POOL" or "POOL:ID", with commas; on an outcome the next one, "POOL:ID". */
   then: "Pool-Then",
   next: "Pool-Next",
+  /** The batch that counts the job's outcome, and the job's place in it: "import-7:12". */
+  batch: "Pool-Batch",
   /** To a manager that is to store a job: when it may run, milliseconds since the epoch or "2026-12-24T18:00:00Z". */
   runAt: "Pool-Run-At",
   /** The same as a time from now, milliseconds. */

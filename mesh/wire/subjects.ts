@@ -165,7 +165,17 @@ export function isAnswerable(reply: string | undefined, inboxPrefix?: string): r
 }
 
 /** What kinds of thing bear names. */
-export type NameKind = "pool" | "worker" | "job" | "manager" | "nonce" | "cron" | "run" | "then";
+export type NameKind =
+  | "pool"
+  | "worker"
+  | "job"
+  | "manager"
+  | "nonce"
+  | "cron"
+  | "run"
+  | "then"
+  | "onComplete"
+  | "batch";
 
 /** The longest name, in characters. */
 export const MAX_NAME_LENGTH = 63;

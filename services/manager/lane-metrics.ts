@@ -39,7 +39,7 @@ export function addLaneMetrics(registry: Registry, pools: Pools): void {
     gauge(name, help, async () => [...(await look())].map(([pool, figures]) => [pool, value(figures)]));
   const own = (name: string, help: string, value: (lane: PoolLane) => number): void =>
     gauge(name, help, async () => lanesOf(pools).map(([pool, lane]) => [pool, value(lane)]));
-  const total = (name: string, help: string, value: (totals: LaneTotals) => number): void => {
+  const total = (name: string, help: string, value: (totals: LaneTotals, pool: string) => number): void => {
     new Counter({
       name: `poolmesh_manager_durable_${name}_total`,
       help,
@@ -47,7 +47,7 @@ export function addLaneMetrics(registry: Registry, pools: Pools): void {
       registers: [registry],
       collect() {
         this.reset();
-        for (const [pool, { totals }] of lanesOf(pools)) this.inc({ pool }, value(totals));
+        for (const [pool, { totals }] of lanesOf(pools)) this.inc({ pool }, value(totals, pool));
       },
     });
   };
@@ -75,6 +75,8 @@ export function addLaneMetrics(registry: Registry, pools: Pools): void {
   total("results", "Results stored.", ({ succeeded }) => succeeded);
   total("dead", "Jobs that became dead letters.", ({ dead }) => dead);
   total("given_back", "Jobs given back, to be delivered again.", ({ givenBack }) => givenBack);
+  const completed = (pool: string): number => pools.durable?.batches.completed(pool) ?? 0;
+  total("batches_completed", "Batches whose completion job this manager enqueued.", (_, pool) => completed(pool));
   total("late_outcomes", "Outcomes dropped, since another one was stored first.", ({ late }) => late);
 }
 

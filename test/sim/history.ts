@@ -41,6 +41,26 @@ export type Fact =
       readonly maybeStored: boolean;
     }
   | ({ readonly kind: "ended"; readonly caller: string; readonly enqueued: number } & HeardOutcome)
+  | {
+      readonly kind: "batch";
+      readonly caller: string;
+      readonly process: string;
+      readonly batch: string;
+      readonly jobs: readonly JobPlan[];
+    }
+  /** All of it is stored; or its caller has given up. */
+  | { readonly kind: "batched"; readonly caller: string; readonly batch: string; readonly reason: string }
+  /** The completion job of a batch runs. */
+  | {
+      readonly kind: "completion";
+      readonly worker: string;
+      readonly id: string;
+      readonly attempt: number;
+      readonly batch: string;
+      readonly total: number;
+      readonly succeeded: number;
+      readonly failed: number;
+    }
   /** What the streams hold when all is quiet: ids, and how many outcomes were ever stored. */
   | {
       readonly kind: "streams";
@@ -48,6 +68,9 @@ export type Fact =
       readonly outcomes: readonly string[];
       readonly dead: readonly string[];
       readonly outcomesStored: number;
+      /** When each outcome was stored, in the order of `outcomes`, milliseconds of true time. */
+      readonly outcomesAtMs: readonly number[];
+      readonly batches: readonly StoredBatchFact[];
     }
   /** A stream has stored a job; `number` is that of its payload, as the facts of its runs have it. */
   | { readonly kind: "stored-job"; readonly id: string; readonly sequence: number; readonly number: number }
@@ -66,6 +89,15 @@ export type Fact =
   | { readonly kind: "answered"; readonly question: string; readonly reason: string }
   /** What was not clean, and what was still waited for, when all was quiet. */
   | { readonly kind: "rest"; readonly unclean: readonly string[]; readonly awaited: readonly string[] };
+
+/** A batch as its stream has it. */
+export interface StoredBatchFact {
+  readonly id: string;
+  readonly isSealed: boolean;
+  readonly isCompleted: boolean;
+  /** Jobs with an outcome. */
+  readonly counted: number;
+}
 
 /** A handler's run. */
 export interface RunFact {
@@ -134,6 +166,18 @@ function describe(fact: Fact): string {
       return traceText(fact.caller, `has the receipt of ${fact.enqueued}: ${fact.id || fact.reason}`);
     case "ended":
       return traceText(fact.caller, `hears of enqueued ${fact.enqueued}: ${describeOutcome(fact)}`);
+    case "batch":
+      return traceText(fact.caller, `enqueues batch ${fact.batch} of ${fact.jobs.length} jobs`);
+    case "batched":
+      return traceText(
+        fact.caller,
+        `batch ${fact.batch} ${fact.reason === "" ? "is stored" : `fails: ${fact.reason}`}`,
+      );
+    case "completion":
+      return traceText(
+        fact.worker,
+        `COMPLETION of batch ${fact.batch}: job ${fact.id} attempt ${fact.attempt}, ${fact.succeeded} + ${fact.failed} of ${fact.total}`,
+      );
     case "streams":
       return traceText(
         "STREAMS",

@@ -64,6 +64,14 @@ export type Step =
   | { readonly do: "submit"; readonly atMs: number; readonly caller: string; readonly job: JobPlan }
   /** A job of the durable lane. */
   | { readonly do: "enqueue"; readonly atMs: number; readonly caller: string; readonly job: JobPlan }
+  /** A batch of such jobs. */
+  | {
+      readonly do: "batch";
+      readonly atMs: number;
+      readonly caller: string;
+      readonly id: string;
+      readonly jobs: readonly JobPlan[];
+    }
   | { readonly do: "cancel"; readonly atMs: number; readonly caller: string; readonly number: number }
   | { readonly do: "pause"; readonly atMs: number; readonly process: string; readonly forMs: number }
   | { readonly do: "block"; readonly atMs: number; readonly process: string; readonly forMs: number }
@@ -135,7 +143,7 @@ export interface Plan {
 export const POOL = "p";
 
 /** Kinds of steps that are faults. */
-export type FaultKind = Exclude<Step["do"], "submit" | "enqueue" | "cancel">;
+export type FaultKind = Exclude<Step["do"], "submit" | "enqueue" | "batch" | "cancel">;
 
 /** The part of a plan that a step is about, without its time, for people. */
 export function describeStep(step: Step): string {

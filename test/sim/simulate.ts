@@ -96,6 +96,8 @@ function isQuiet(history: History, mesh: SimMesh): boolean {
     if (fact.kind === "submit") open.set(`submitted ${fact.submission}`, fact.process);
     else if (fact.kind === "outcome") open.delete(`submitted ${fact.submission}`);
     else if (fact.kind === "enqueue") open.set(`enqueued ${fact.enqueued}`, fact.process);
+    else if (fact.kind === "batch") open.set(`batch ${fact.batch}`, fact.process);
+    else if (fact.kind === "batched") open.delete(`batch ${fact.batch}`);
     else if (fact.kind === "ended" || (fact.kind === "receipt" && fact.id === ""))
       open.delete(`enqueued ${fact.enqueued}`);
     else if (fact.kind === "died") dead.add(fact.process);

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file poolmesh/v1/durable.proto.
  */
 export const file_poolmesh_v1_durable: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb29sbWVzaC92MS9kdXJhYmxlLnByb3RvEgtwb29sbWVzaC52MSIqCgdCYWNrb2ZmEg8KB2Jhc2VfbXMYASABKAQSDgoGY2FwX21zGAIgASgEIicKB05leHRKb2ISDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkiqgQKDkVucXVldWVSZXF1ZXN0EgwKBHBvb2wYASABKAkSEQoHcGF5bG9hZBgCIAEoDEgAEg4KBHRleHQYAyABKAlIABImCgRqc29uGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDgoGam9iX2lkGAUgASgJEhIKCnRpbWVvdXRfbXMYBiABKAMSJwoIcHJpb3JpdHkYByABKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIUCgxtYXhfYXR0ZW1wdHMYCCABKA0SJQoHYmFja29mZhgJIAEoCzIULnBvb2xtZXNoLnYxLkJhY2tvZmYSFQoNZXhwaXJlc19pbl9tcxgKIAEoAxIXCgppZGVtcG90ZW50GAsgASgISAGIAQESGQoMa2VlcF9vdXRjb21lGAwgASgISAKIAQESDQoFcmVydW4YDSABKAgSDgoGY2xpZW50GA4gASgJEhMKC3RyYWNlcGFyZW50GA8gASgJEhIKCnRyYWNlc3RhdGUYECABKAkSKgoGcnVuX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkZWxheV9tcxgSIAEoBBIXCg9jb25jdXJyZW5jeV9rZXkYEyABKAkSIgoEdGhlbhgUIAMoCzIULnBvb2xtZXNoLnYxLk5leHRKb2JCBwoFaW5wdXRCDQoLX2lkZW1wb3RlbnRCDwoNX2tlZXBfb3V0Y29tZSJyCg9FbnF1ZXVlUmVzcG9uc2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEhEKCWR1cGxpY2F0ZRgDIAEoCBIqCgZydW5fYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIksKEkVucXVldWVNYW55UmVxdWVzdBILCgNyZWYYASABKAQSKAoDam9iGAIgASgLMhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QiiQEKE0VucXVldWVNYW55UmVzcG9uc2USCwoDcmVmGAEgASgEEi8KB3JlY2VpcHQYAiABKAsyHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2VIABIpCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsSABCCQoHb3V0Y29tZSKWAwoJSm9iU3RhdHVzEg4KBmpvYl9pZBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEg8KB2F0dGVtcHQYAyABKA0SFAoMbWF4X2F0dGVtcHRzGAQgASgNEg4KBndvcmtlchgFIAEoCRInCghwcmlvcml0eRgGIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EhAKCHNlcXVlbmNlGAcgASgEEi8KC2VucXVldWVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY2xpZW50GAogASgJEioKBnJ1bl9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoEdGhlbhgMIAMoCzIULnBvb2xtZXNoLnYxLk5leHRKb2ISIgoEbmV4dBgNIAEoCzIULnBvb2xtZXNoLnYxLk5leHRKb2IicQoKSm9iT3V0Y29tZRItCgZyZXN1bHQYASABKAsyGy5wb29sbWVzaC52MS5TdWJtaXRSZXNwb25zZUgAEikKBWVycm9yGAIgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWxIAEIJCgdvdXRjb21lIlUKDUdldEpvYlJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSJgoEZm9ybRgDIAEoDjIYLnBvb2xtZXNoLnYxLlBheWxvYWRGb3JtIl8KDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIoCgdvdXRjb21lGAIgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZSJrChJXYWl0T3V0Y29tZVJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDwoHd2FpdF9tcxgDIAEoDRImCgRmb3JtGAQgASgOMhgucG9vbG1lc2gudjEuUGF5bG9hZEZvcm0iZAoTV2FpdE91dGNvbWVSZXNwb25zZRIoCgdvdXRjb21lGAEgASgLMhcucG9vbG1lc2gudjEuSm9iT3V0Y29tZRIjCgNqb2IYAiABKAsyFi5wb29sbWVzaC52MS5Kb2JTdGF0dXMiMAoQQ2FuY2VsSm9iUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCSITChFDYW5jZWxKb2JSZXNwb25zZSJsCg9MaXN0Sm9ic1JlcXVlc3QSDAoEcG9vbBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLnBvb2xtZXNoLnYxLkpvYlN0YXRlEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIlEKEExpc3RKb2JzUmVzcG9uc2USJAoEam9icxgBIAMoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QEKCkRlYWRMZXR0ZXISDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwSDwoHYXR0ZW1wdBgEIAEoDRInCghwcmlvcml0eRgFIAEoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EisKB2RpZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmNsaWVudBgHIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAggASgEIm0KD0xpc3REZWFkUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIVCg1vbGRlcl90aGFuX21zGAMgASgEEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJIlUKEExpc3REZWFkUmVzcG9uc2USKAoHbGV0dGVycxgBIAMoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKDkdldERlYWRSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJEiYKBGZvcm0YAyABKA4yGC5wb29sbWVzaC52MS5QYXlsb2FkRm9ybSKOAQoPR2V0RGVhZFJlc3BvbnNlEicKBmxldHRlchgBIAEoCzIXLnBvb2xtZXNoLnYxLkRlYWRMZXR0ZXISEQoHcGF5bG9hZBgCIAEoDEgAEg4KBHRleHQYAyABKAlIABImCgRqc29uGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQicAoMRGVhZFNlbGVjdG9yEgwKBHBvb2wYASABKAkSDwoHam9iX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkSFQoNb2xkZXJfdGhhbl9tcxgEIAEoBBILCgNhbGwYBSABKAgSDQoFbGltaXQYBiABKA0iPwoQUmV0cnlEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFSZXRyeURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIlcKCkRlYWRDaGFuZ2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEicKBWVycm9yGAMgASgLMhgucG9vbG1lc2gudjEuRXJyb3JEZXRhaWwiPwoQUHVyZ2VEZWFkUmVxdWVzdBIrCghzZWxlY3RvchgBIAEoCzIZLnBvb2xtZXNoLnYxLkRlYWRTZWxlY3RvciJLChFQdXJnZURlYWRSZXNwb25zZRIoCgdjaGFuZ2VzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZENoYW5nZRIMCgRtb3JlGAIgASgIIl0KCUxhbmVQYXVzZRIlCgZsZXZlbHMYASADKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiMAoQUGF1c2VQb29sUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmZvcl9tcxgCIAEoBCI7ChFQYXVzZVBvb2xSZXNwb25zZRImCgZwYXVzZWQYASABKAsyFi5wb29sbWVzaC52MS5MYW5lUGF1c2UiIQoRUmVzdW1lUG9vbFJlcXVlc3QSDAoEcG9vbBgBIAEoCSIUChJSZXN1bWVQb29sUmVzcG9uc2Ui2QIKBENyb24SDAoEbmFtZRgBIAEoCRIQCghzY2hlZHVsZRgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSKQoHb3ZlcmxhcBgEIAEoDjIYLnBvb2xtZXNoLnYxLkNyb25PdmVybGFwEicKCHByaW9yaXR5GAUgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSEgoKdGltZW91dF9tcxgGIAEoAxIUCgxtYXhfYXR0ZW1wdHMYByABKA0SJQoHYmFja29mZhgIIAEoCzIULnBvb2xtZXNoLnYxLkJhY2tvZmYSFwoKaWRlbXBvdGVudBgJIAEoCEgAiAEBEhkKDGtlZXBfb3V0Y29tZRgKIAEoCEgBiAEBEg4KBmNsaWVudBgLIAEoCRIVCg1wYXlsb2FkX2J5dGVzGAwgASgEQg0KC19pZGVtcG90ZW50Qg8KDV9rZWVwX291dGNvbWUikwEKDlNldENyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkSHwoEY3JvbhgCIAEoCzIRLnBvb2xtZXNoLnYxLkNyb24SEQoHcGF5bG9hZBgDIAEoDEgAEg4KBHRleHQYBCABKAlIABImCgRqc29uGAUgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSABCBwoFaW5wdXQiNQoPU2V0Q3JvblJlc3BvbnNlEg8KB2NyZWF0ZWQYASABKAgSEQoJdW5jaGFuZ2VkGAIgASgIIh8KD0xpc3RDcm9uUmVxdWVzdBIMCgRwb29sGAEgASgJIjQKEExpc3RDcm9uUmVzcG9uc2USIAoFY3JvbnMYASADKAsyES5wb29sbWVzaC52MS5Dcm9uIi8KEVJlbW92ZUNyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkSDAoEbmFtZRgCIAEoCSIUChJSZW1vdmVDcm9uUmVzcG9uc2UiSAoFTGltaXQSDgoGdGFyZ2V0GAEgASgJEg8KB3J1bm5pbmcYAiABKA0SDgoGc3RhcnRzGAMgASgNEg4KBnBlcl9tcxgEIAEoBCJCCg9TZXRMaW1pdFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIhCgVsaW1pdBgCIAEoCzISLnBvb2xtZXNoLnYxLkxpbWl0IhIKEFNldExpbWl0UmVzcG9uc2UiIQoRTGlzdExpbWl0c1JlcXVlc3QSDAoEcG9vbBgBIAEoCSI4ChJMaXN0TGltaXRzUmVzcG9uc2USIgoGbGltaXRzGAEgAygLMhIucG9vbG1lc2gudjEuTGltaXQiMgoSUmVtb3ZlTGltaXRSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGdGFyZ2V0GAIgASgJIhUKE1JlbW92ZUxpbWl0UmVzcG9uc2UiHwoPR2V0TGFuZXNSZXF1ZXN0EgwKBHBvb2wYASABKAki9QEKBExhbmUSDAoEcG9vbBgBIAEoCRIOCgZxdWV1ZWQYAiABKAQSEQoJZGVsaXZlcmVkGAMgASgEEgwKBGRlYWQYBCABKAQSLQoJb2xkZXN0X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCghyZXRyeWluZxgGIAEoBEgAiAEBEhEKCXNjaGVkdWxlZBgHIAEoBBImCgZwYXVzZWQYCCABKAsyFi5wb29sbWVzaC52MS5MYW5lUGF1c2USFAoHbGltaXRlZBgJIAEoBEgBiAEBQgsKCV9yZXRyeWluZ0IKCghfbGltaXRlZCKNAQoMU3RyZWFtU3RhdHVzEgwKBG5hbWUYASABKAkSEAoIbWVzc2FnZXMYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhEKCW1heF9ieXRlcxgFIAEoBBIQCghyZXBsaWNhcxgGIAEoDRITCgtkaWZmZXJlbmNlcxgHIAMoCSJgChBHZXRMYW5lc1Jlc3BvbnNlEiAKBWxhbmVzGAEgAygLMhEucG9vbG1lc2gudjEuTGFuZRIqCgdzdHJlYW1zGAIgAygLMhkucG9vbG1lc2gudjEuU3RyZWFtU3RhdHVzKsMBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBKT0JfU1RBVEVfUVVFVUVEEAESEgoOSk9CX1NUQVRFX0hFTEQQAhIVChFKT0JfU1RBVEVfUlVOTklORxADEhYKEkpPQl9TVEFURV9SRVRSWUlORxAEEhMKD0pPQl9TVEFURV9FTkRFRBAFEhcKE0pPQl9TVEFURV9TQ0hFRFVMRUQQBhIVChFKT0JfU1RBVEVfTElNSVRFRBAHKnEKC1BheWxvYWRGb3JtEhwKGFBBWUxPQURfRk9STV9VTlNQRUNJRklFRBAAEhYKElBBWUxPQURfRk9STV9CWVRFUxABEhUKEVBBWUxPQURfRk9STV9URVhUEAISFQoRUEFZTE9BRF9GT1JNX0pTT04QAypaCgtDcm9uT3ZlcmxhcBIcChhDUk9OX09WRVJMQVBfVU5TUEVDSUZJRUQQABIVChFDUk9OX09WRVJMQVBfU0tJUBABEhYKEkNST05fT1ZFUkxBUF9BTExPVxACMqkLCg5EdXJhYmxlU2VydmljZRJECgdFbnF1ZXVlEhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QaHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2USVAoLRW5xdWV1ZU1hbnkSHy5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlcXVlc3QaIC5wb29sbWVzaC52MS5FbnF1ZXVlTWFueVJlc3BvbnNlKAEwARJBCgZHZXRKb2ISGi5wb29sbWVzaC52MS5HZXRKb2JSZXF1ZXN0GhsucG9vbG1lc2gudjEuR2V0Sm9iUmVzcG9uc2USUAoLV2FpdE91dGNvbWUSHy5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlcXVlc3QaIC5wb29sbWVzaC52MS5XYWl0T3V0Y29tZVJlc3BvbnNlEkoKCUNhbmNlbEpvYhIdLnBvb2xtZXNoLnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5wb29sbWVzaC52MS5DYW5jZWxKb2JSZXNwb25zZRJHCghMaXN0Sm9icxIcLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVxdWVzdBodLnBvb2xtZXNoLnYxLkxpc3RKb2JzUmVzcG9uc2USRwoITGlzdERlYWQSHC5wb29sbWVzaC52MS5MaXN0RGVhZFJlcXVlc3QaHS5wb29sbWVzaC52MS5MaXN0RGVhZFJlc3BvbnNlEkQKB0dldERlYWQSGy5wb29sbWVzaC52MS5HZXREZWFkUmVxdWVzdBocLnBvb2xtZXNoLnYxLkdldERlYWRSZXNwb25zZRJKCglSZXRyeURlYWQSHS5wb29sbWVzaC52MS5SZXRyeURlYWRSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuUmV0cnlEZWFkUmVzcG9uc2USSgoJUHVyZ2VEZWFkEh0ucG9vbG1lc2gudjEuUHVyZ2VEZWFkUmVxdWVzdBoeLnBvb2xtZXNoLnYxLlB1cmdlRGVhZFJlc3BvbnNlEkoKCVBhdXNlUG9vbBIdLnBvb2xtZXNoLnYxLlBhdXNlUG9vbFJlcXVlc3QaHi5wb29sbWVzaC52MS5QYXVzZVBvb2xSZXNwb25zZRJNCgpSZXN1bWVQb29sEh4ucG9vbG1lc2gudjEuUmVzdW1lUG9vbFJlcXVlc3QaHy5wb29sbWVzaC52MS5SZXN1bWVQb29sUmVzcG9uc2USRAoHU2V0Q3JvbhIbLnBvb2xtZXNoLnYxLlNldENyb25SZXF1ZXN0GhwucG9vbG1lc2gudjEuU2V0Q3JvblJlc3BvbnNlEkcKCExpc3RDcm9uEhwucG9vbG1lc2gudjEuTGlzdENyb25SZXF1ZXN0Gh0ucG9vbG1lc2gudjEuTGlzdENyb25SZXNwb25zZRJNCgpSZW1vdmVDcm9uEh4ucG9vbG1lc2gudjEuUmVtb3ZlQ3JvblJlcXVlc3QaHy5wb29sbWVzaC52MS5SZW1vdmVDcm9uUmVzcG9uc2USRwoIU2V0TGltaXQSHC5wb29sbWVzaC52MS5TZXRMaW1pdFJlcXVlc3QaHS5wb29sbWVzaC52MS5TZXRMaW1pdFJlc3BvbnNlEk0KCkxpc3RMaW1pdHMSHi5wb29sbWVzaC52MS5MaXN0TGltaXRzUmVxdWVzdBofLnBvb2xtZXNoLnYxLkxpc3RMaW1pdHNSZXNwb25zZRJQCgtSZW1vdmVMaW1pdBIfLnBvb2xtZXNoLnYxLlJlbW92ZUxpbWl0UmVxdWVzdBogLnBvb2xtZXNoLnYxLlJlbW92ZUxpbWl0UmVzcG9uc2USRwoIR2V0TGFuZXMSHC5wb29sbWVzaC52MS5HZXRMYW5lc1JlcXVlc3QaHS5wb29sbWVzaC52MS5HZXRMYW5lc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_poolmesh_v1_error, file_poolmesh_v1_manager]);
+  fileDesc("Chlwb29sbWVzaC92MS9kdXJhYmxlLnByb3RvEgtwb29sbWVzaC52MSIqCgdCYWNrb2ZmEg8KB2Jhc2VfbXMYASABKAQSDgoGY2FwX21zGAIgASgEIicKB05leHRKb2ISDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkiqgQKDkVucXVldWVSZXF1ZXN0EgwKBHBvb2wYASABKAkSEQoHcGF5bG9hZBgCIAEoDEgAEg4KBHRleHQYAyABKAlIABImCgRqc29uGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDgoGam9iX2lkGAUgASgJEhIKCnRpbWVvdXRfbXMYBiABKAMSJwoIcHJpb3JpdHkYByABKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRIUCgxtYXhfYXR0ZW1wdHMYCCABKA0SJQoHYmFja29mZhgJIAEoCzIULnBvb2xtZXNoLnYxLkJhY2tvZmYSFQoNZXhwaXJlc19pbl9tcxgKIAEoAxIXCgppZGVtcG90ZW50GAsgASgISAGIAQESGQoMa2VlcF9vdXRjb21lGAwgASgISAKIAQESDQoFcmVydW4YDSABKAgSDgoGY2xpZW50GA4gASgJEhMKC3RyYWNlcGFyZW50GA8gASgJEhIKCnRyYWNlc3RhdGUYECABKAkSKgoGcnVuX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghkZWxheV9tcxgSIAEoBBIXCg9jb25jdXJyZW5jeV9rZXkYEyABKAkSIgoEdGhlbhgUIAMoCzIULnBvb2xtZXNoLnYxLk5leHRKb2JCBwoFaW5wdXRCDQoLX2lkZW1wb3RlbnRCDwoNX2tlZXBfb3V0Y29tZSJyCg9FbnF1ZXVlUmVzcG9uc2USDgoGam9iX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEhEKCWR1cGxpY2F0ZRgDIAEoCBIqCgZydW5fYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIksKEkVucXVldWVNYW55UmVxdWVzdBILCgNyZWYYASABKAQSKAoDam9iGAIgASgLMhsucG9vbG1lc2gudjEuRW5xdWV1ZVJlcXVlc3QiiQEKE0VucXVldWVNYW55UmVzcG9uc2USCwoDcmVmGAEgASgEEi8KB3JlY2VpcHQYAiABKAsyHC5wb29sbWVzaC52MS5FbnF1ZXVlUmVzcG9uc2VIABIpCgVlcnJvchgDIAEoCzIYLnBvb2xtZXNoLnYxLkVycm9yRGV0YWlsSABCCQoHb3V0Y29tZSJuCghCYXRjaEpvYhIRCgdwYXlsb2FkGAEgASgMSAASDgoEdGV4dBgCIAEoCUgAEiYKBGpzb24YAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABIOCgZqb2JfaWQYBCABKAlCBwoFaW5wdXQixQMKE0VucXVldWVCYXRjaFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIQCghiYXRjaF9pZBgCIAEoCRIjCgRqb2JzGAMgAygLMhUucG9vbG1lc2gudjEuQmF0Y2hKb2ISEwoLZmlyc3RfaW5kZXgYBCABKA0SDAoEbW9yZRgFIAEoCBIpCgtvbl9jb21wbGV0ZRgGIAEoCzIULnBvb2xtZXNoLnYxLk5leHRKb2ISJwoHY29udGV4dBgHIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRISCgp0aW1lb3V0X21zGAggASgDEicKCHByaW9yaXR5GAkgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSFAoMbWF4X2F0dGVtcHRzGAogASgNEiUKB2JhY2tvZmYYCyABKAsyFC5wb29sbWVzaC52MS5CYWNrb2ZmEhcKCmlkZW1wb3RlbnQYDCABKAhIAIgBARIOCgZjbGllbnQYDSABKAkSFwoPY29uY3VycmVuY3lfa2V5GA4gASgJEhMKC3RyYWNlcGFyZW50GA8gASgJEhIKCnRyYWNlc3RhdGUYECABKAlCDQoLX2lkZW1wb3RlbnQiOQoURW5xdWV1ZUJhdGNoUmVzcG9uc2USIQoFYmF0Y2gYASABKAsyEi5wb29sbWVzaC52MS5CYXRjaCI9CgxCYXRjaEZhaWx1cmUSDQoFaW5kZXgYASABKA0SDgoGam9iX2lkGAIgASgJEg4KBnJlYXNvbhgDIAEoCSLYAgoFQmF0Y2gSEAoIYmF0Y2hfaWQYASABKAkSJgoFc3RhdGUYAiABKA4yFy5wb29sbWVzaC52MS5CYXRjaFN0YXRlEhIKBXRvdGFsGAMgASgNSACIAQESEQoJc3VjY2VlZGVkGAQgASgNEg4KBmZhaWxlZBgFIAEoDRIQCghjYW5jZWxlZBgGIAEoDRIrCghmYWlsdXJlcxgHIAMoCzIZLnBvb2xtZXNoLnYxLkJhdGNoRmFpbHVyZRIoCgpjb21wbGV0aW9uGAggASgLMhQucG9vbG1lc2gudjEuTmV4dEpvYhIOCgZjbGllbnQYCSABKAkSLQoJb3BlbmVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCAoGX3RvdGFsIjEKD0dldEJhdGNoUmVxdWVzdBIMCgRwb29sGAEgASgJEhAKCGJhdGNoX2lkGAIgASgJIjUKEEdldEJhdGNoUmVzcG9uc2USIQoFYmF0Y2gYASABKAsyEi5wb29sbWVzaC52MS5CYXRjaCJcChJMaXN0QmF0Y2hlc1JlcXVlc3QSDAoEcG9vbBgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCRIRCglvcGVuX29ubHkYBCABKAgiUwoTTGlzdEJhdGNoZXNSZXNwb25zZRIjCgdiYXRjaGVzGAEgAygLMhIucG9vbG1lc2gudjEuQmF0Y2gSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpYDCglKb2JTdGF0dXMSDgoGam9iX2lkGAEgASgJEiQKBXN0YXRlGAIgASgOMhUucG9vbG1lc2gudjEuSm9iU3RhdGUSDwoHYXR0ZW1wdBgDIAEoDRIUCgxtYXhfYXR0ZW1wdHMYBCABKA0SDgoGd29ya2VyGAUgASgJEicKCHByaW9yaXR5GAYgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSEAoIc2VxdWVuY2UYByABKAQSLwoLZW5xdWV1ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZjbGllbnQYCiABKAkSKgoGcnVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgR0aGVuGAwgAygLMhQucG9vbG1lc2gudjEuTmV4dEpvYhIiCgRuZXh0GA0gASgLMhQucG9vbG1lc2gudjEuTmV4dEpvYiJxCgpKb2JPdXRjb21lEi0KBnJlc3VsdBgBIAEoCzIbLnBvb2xtZXNoLnYxLlN1Ym1pdFJlc3BvbnNlSAASKQoFZXJyb3IYAiABKAsyGC5wb29sbWVzaC52MS5FcnJvckRldGFpbEgAQgkKB291dGNvbWUiVQoNR2V0Sm9iUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCRImCgRmb3JtGAMgASgOMhgucG9vbG1lc2gudjEuUGF5bG9hZEZvcm0iXwoOR2V0Sm9iUmVzcG9uc2USIwoDam9iGAEgASgLMhYucG9vbG1lc2gudjEuSm9iU3RhdHVzEigKB291dGNvbWUYAiABKAsyFy5wb29sbWVzaC52MS5Kb2JPdXRjb21lImsKEldhaXRPdXRjb21lUmVxdWVzdBIMCgRwb29sGAEgASgJEg4KBmpvYl9pZBgCIAEoCRIPCgd3YWl0X21zGAMgASgNEiYKBGZvcm0YBCABKA4yGC5wb29sbWVzaC52MS5QYXlsb2FkRm9ybSJkChNXYWl0T3V0Y29tZVJlc3BvbnNlEigKB291dGNvbWUYASABKAsyFy5wb29sbWVzaC52MS5Kb2JPdXRjb21lEiMKA2pvYhgCIAEoCzIWLnBvb2xtZXNoLnYxLkpvYlN0YXR1cyIwChBDYW5jZWxKb2JSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGam9iX2lkGAIgASgJIhMKEUNhbmNlbEpvYlJlc3BvbnNlImwKD0xpc3RKb2JzUmVxdWVzdBIMCgRwb29sGAEgASgJEiQKBXN0YXRlGAIgASgOMhUucG9vbG1lc2gudjEuSm9iU3RhdGUSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiUQoQTGlzdEpvYnNSZXNwb25zZRIkCgRqb2JzGAEgAygLMhYucG9vbG1lc2gudjEuSm9iU3RhdHVzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLlAQoKRGVhZExldHRlchIOCgZqb2JfaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSJwoFZXJyb3IYAyABKAsyGC5wb29sbWVzaC52MS5FcnJvckRldGFpbBIPCgdhdHRlbXB0GAQgASgNEicKCHByaW9yaXR5GAUgASgOMhUucG9vbG1lc2gudjEuUHJpb3JpdHkSKwoHZGllZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGY2xpZW50GAcgASgJEhUKDXBheWxvYWRfYnl0ZXMYCCABKAQibQoPTGlzdERlYWRSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGcmVhc29uGAIgASgJEhUKDW9sZGVyX3RoYW5fbXMYAyABKAQSEQoJcGFnZV9zaXplGAQgASgNEhIKCnBhZ2VfdG9rZW4YBSABKAkiVQoQTGlzdERlYWRSZXNwb25zZRIoCgdsZXR0ZXJzGAEgAygLMhcucG9vbG1lc2gudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoOR2V0RGVhZFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSJgoEZm9ybRgDIAEoDjIYLnBvb2xtZXNoLnYxLlBheWxvYWRGb3JtIo4BCg9HZXREZWFkUmVzcG9uc2USJwoGbGV0dGVyGAEgASgLMhcucG9vbG1lc2gudjEuRGVhZExldHRlchIRCgdwYXlsb2FkGAIgASgMSAASDgoEdGV4dBgDIAEoCUgAEiYKBGpzb24YBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIAEIHCgVpbnB1dCJwCgxEZWFkU2VsZWN0b3ISDAoEcG9vbBgBIAEoCRIPCgdqb2JfaWRzGAIgAygJEg4KBnJlYXNvbhgDIAEoCRIVCg1vbGRlcl90aGFuX21zGAQgASgEEgsKA2FsbBgFIAEoCBINCgVsaW1pdBgGIAEoDSI/ChBSZXRyeURlYWRSZXF1ZXN0EisKCHNlbGVjdG9yGAEgASgLMhkucG9vbG1lc2gudjEuRGVhZFNlbGVjdG9yIksKEVJldHJ5RGVhZFJlc3BvbnNlEigKB2NoYW5nZXMYASADKAsyFy5wb29sbWVzaC52MS5EZWFkQ2hhbmdlEgwKBG1vcmUYAiABKAgiVwoKRGVhZENoYW5nZRIOCgZqb2JfaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSJwoFZXJyb3IYAyABKAsyGC5wb29sbWVzaC52MS5FcnJvckRldGFpbCI/ChBQdXJnZURlYWRSZXF1ZXN0EisKCHNlbGVjdG9yGAEgASgLMhkucG9vbG1lc2gudjEuRGVhZFNlbGVjdG9yIksKEVB1cmdlRGVhZFJlc3BvbnNlEigKB2NoYW5nZXMYASADKAsyFy5wb29sbWVzaC52MS5EZWFkQ2hhbmdlEgwKBG1vcmUYAiABKAgiXQoJTGFuZVBhdXNlEiUKBmxldmVscxgBIAMoDjIVLnBvb2xtZXNoLnYxLlByaW9yaXR5EikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIwChBQYXVzZVBvb2xSZXF1ZXN0EgwKBHBvb2wYASABKAkSDgoGZm9yX21zGAIgASgEIjsKEVBhdXNlUG9vbFJlc3BvbnNlEiYKBnBhdXNlZBgBIAEoCzIWLnBvb2xtZXNoLnYxLkxhbmVQYXVzZSIhChFSZXN1bWVQb29sUmVxdWVzdBIMCgRwb29sGAEgASgJIhQKElJlc3VtZVBvb2xSZXNwb25zZSLZAgoEQ3JvbhIMCgRuYW1lGAEgASgJEhAKCHNjaGVkdWxlGAIgASgJEhEKCXRpbWVfem9uZRgDIAEoCRIpCgdvdmVybGFwGAQgASgOMhgucG9vbG1lc2gudjEuQ3Jvbk92ZXJsYXASJwoIcHJpb3JpdHkYBSABKA4yFS5wb29sbWVzaC52MS5Qcmlvcml0eRISCgp0aW1lb3V0X21zGAYgASgDEhQKDG1heF9hdHRlbXB0cxgHIAEoDRIlCgdiYWNrb2ZmGAggASgLMhQucG9vbG1lc2gudjEuQmFja29mZhIXCgppZGVtcG90ZW50GAkgASgISACIAQESGQoMa2VlcF9vdXRjb21lGAogASgISAGIAQESDgoGY2xpZW50GAsgASgJEhUKDXBheWxvYWRfYnl0ZXMYDCABKARCDQoLX2lkZW1wb3RlbnRCDwoNX2tlZXBfb3V0Y29tZSKTAQoOU2V0Q3JvblJlcXVlc3QSDAoEcG9vbBgBIAEoCRIfCgRjcm9uGAIgASgLMhEucG9vbG1lc2gudjEuQ3JvbhIRCgdwYXlsb2FkGAMgASgMSAASDgoEdGV4dBgEIAEoCUgAEiYKBGpzb24YBSABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIAEIHCgVpbnB1dCI1Cg9TZXRDcm9uUmVzcG9uc2USDwoHY3JlYXRlZBgBIAEoCBIRCgl1bmNoYW5nZWQYAiABKAgiHwoPTGlzdENyb25SZXF1ZXN0EgwKBHBvb2wYASABKAkiNAoQTGlzdENyb25SZXNwb25zZRIgCgVjcm9ucxgBIAMoCzIRLnBvb2xtZXNoLnYxLkNyb24iLwoRUmVtb3ZlQ3JvblJlcXVlc3QSDAoEcG9vbBgBIAEoCRIMCgRuYW1lGAIgASgJIhQKElJlbW92ZUNyb25SZXNwb25zZSJICgVMaW1pdBIOCgZ0YXJnZXQYASABKAkSDwoHcnVubmluZxgCIAEoDRIOCgZzdGFydHMYAyABKA0SDgoGcGVyX21zGAQgASgEIkIKD1NldExpbWl0UmVxdWVzdBIMCgRwb29sGAEgASgJEiEKBWxpbWl0GAIgASgLMhIucG9vbG1lc2gudjEuTGltaXQiEgoQU2V0TGltaXRSZXNwb25zZSIhChFMaXN0TGltaXRzUmVxdWVzdBIMCgRwb29sGAEgASgJIjgKEkxpc3RMaW1pdHNSZXNwb25zZRIiCgZsaW1pdHMYASADKAsyEi5wb29sbWVzaC52MS5MaW1pdCIyChJSZW1vdmVMaW1pdFJlcXVlc3QSDAoEcG9vbBgBIAEoCRIOCgZ0YXJnZXQYAiABKAkiFQoTUmVtb3ZlTGltaXRSZXNwb25zZSIfCg9HZXRMYW5lc1JlcXVlc3QSDAoEcG9vbBgBIAEoCSL1AQoETGFuZRIMCgRwb29sGAEgASgJEg4KBnF1ZXVlZBgCIAEoBBIRCglkZWxpdmVyZWQYAyABKAQSDAoEZGVhZBgEIAEoBBItCglvbGRlc3RfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKCHJldHJ5aW5nGAYgASgESACIAQESEQoJc2NoZWR1bGVkGAcgASgEEiYKBnBhdXNlZBgIIAEoCzIWLnBvb2xtZXNoLnYxLkxhbmVQYXVzZRIUCgdsaW1pdGVkGAkgASgESAGIAQFCCwoJX3JldHJ5aW5nQgoKCF9saW1pdGVkIo0BCgxTdHJlYW1TdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghtZXNzYWdlcxgCIAEoBBIUCgxtYXhfbWVzc2FnZXMYAyABKAQSDQoFYnl0ZXMYBCABKAQSEQoJbWF4X2J5dGVzGAUgASgEEhAKCHJlcGxpY2FzGAYgASgNEhMKC2RpZmZlcmVuY2VzGAcgAygJImAKEEdldExhbmVzUmVzcG9uc2USIAoFbGFuZXMYASADKAsyES5wb29sbWVzaC52MS5MYW5lEioKB3N0cmVhbXMYAiADKAsyGS5wb29sbWVzaC52MS5TdHJlYW1TdGF0dXMqwwEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEpPQl9TVEFURV9RVUVVRUQQARISCg5KT0JfU1RBVEVfSEVMRBACEhUKEUpPQl9TVEFURV9SVU5OSU5HEAMSFgoSSk9CX1NUQVRFX1JFVFJZSU5HEAQSEwoPSk9CX1NUQVRFX0VOREVEEAUSFwoTSk9CX1NUQVRFX1NDSEVEVUxFRBAGEhUKEUpPQl9TVEFURV9MSU1JVEVEEAcqcQoLUGF5bG9hZEZvcm0SHAoYUEFZTE9BRF9GT1JNX1VOU1BFQ0lGSUVEEAASFgoSUEFZTE9BRF9GT1JNX0JZVEVTEAESFQoRUEFZTE9BRF9GT1JNX1RFWFQQAhIVChFQQVlMT0FEX0ZPUk1fSlNPThADKnUKCkJhdGNoU3RhdGUSGwoXQkFUQ0hfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJCQVRDSF9TVEFURV9BRERJTkcQARIXChNCQVRDSF9TVEFURV9SVU5OSU5HEAISGQoVQkFUQ0hfU1RBVEVfQ09NUExFVEVEEAMqWgoLQ3Jvbk92ZXJsYXASHAoYQ1JPTl9PVkVSTEFQX1VOU1BFQ0lGSUVEEAASFQoRQ1JPTl9PVkVSTEFQX1NLSVAQARIWChJDUk9OX09WRVJMQVBfQUxMT1cQAjKZDQoORHVyYWJsZVNlcnZpY2USRAoHRW5xdWV1ZRIbLnBvb2xtZXNoLnYxLkVucXVldWVSZXF1ZXN0GhwucG9vbG1lc2gudjEuRW5xdWV1ZVJlc3BvbnNlElQKC0VucXVldWVNYW55Eh8ucG9vbG1lc2gudjEuRW5xdWV1ZU1hbnlSZXF1ZXN0GiAucG9vbG1lc2gudjEuRW5xdWV1ZU1hbnlSZXNwb25zZSgBMAESUwoMRW5xdWV1ZUJhdGNoEiAucG9vbG1lc2gudjEuRW5xdWV1ZUJhdGNoUmVxdWVzdBohLnBvb2xtZXNoLnYxLkVucXVldWVCYXRjaFJlc3BvbnNlEkcKCEdldEJhdGNoEhwucG9vbG1lc2gudjEuR2V0QmF0Y2hSZXF1ZXN0Gh0ucG9vbG1lc2gudjEuR2V0QmF0Y2hSZXNwb25zZRJQCgtMaXN0QmF0Y2hlcxIfLnBvb2xtZXNoLnYxLkxpc3RCYXRjaGVzUmVxdWVzdBogLnBvb2xtZXNoLnYxLkxpc3RCYXRjaGVzUmVzcG9uc2USQQoGR2V0Sm9iEhoucG9vbG1lc2gudjEuR2V0Sm9iUmVxdWVzdBobLnBvb2xtZXNoLnYxLkdldEpvYlJlc3BvbnNlElAKC1dhaXRPdXRjb21lEh8ucG9vbG1lc2gudjEuV2FpdE91dGNvbWVSZXF1ZXN0GiAucG9vbG1lc2gudjEuV2FpdE91dGNvbWVSZXNwb25zZRJKCglDYW5jZWxKb2ISHS5wb29sbWVzaC52MS5DYW5jZWxKb2JSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuQ2FuY2VsSm9iUmVzcG9uc2USRwoITGlzdEpvYnMSHC5wb29sbWVzaC52MS5MaXN0Sm9ic1JlcXVlc3QaHS5wb29sbWVzaC52MS5MaXN0Sm9ic1Jlc3BvbnNlEkcKCExpc3REZWFkEhwucG9vbG1lc2gudjEuTGlzdERlYWRSZXF1ZXN0Gh0ucG9vbG1lc2gudjEuTGlzdERlYWRSZXNwb25zZRJECgdHZXREZWFkEhsucG9vbG1lc2gudjEuR2V0RGVhZFJlcXVlc3QaHC5wb29sbWVzaC52MS5HZXREZWFkUmVzcG9uc2USSgoJUmV0cnlEZWFkEh0ucG9vbG1lc2gudjEuUmV0cnlEZWFkUmVxdWVzdBoeLnBvb2xtZXNoLnYxLlJldHJ5RGVhZFJlc3BvbnNlEkoKCVB1cmdlRGVhZBIdLnBvb2xtZXNoLnYxLlB1cmdlRGVhZFJlcXVlc3QaHi5wb29sbWVzaC52MS5QdXJnZURlYWRSZXNwb25zZRJKCglQYXVzZVBvb2wSHS5wb29sbWVzaC52MS5QYXVzZVBvb2xSZXF1ZXN0Gh4ucG9vbG1lc2gudjEuUGF1c2VQb29sUmVzcG9uc2USTQoKUmVzdW1lUG9vbBIeLnBvb2xtZXNoLnYxLlJlc3VtZVBvb2xSZXF1ZXN0Gh8ucG9vbG1lc2gudjEuUmVzdW1lUG9vbFJlc3BvbnNlEkQKB1NldENyb24SGy5wb29sbWVzaC52MS5TZXRDcm9uUmVxdWVzdBocLnBvb2xtZXNoLnYxLlNldENyb25SZXNwb25zZRJHCghMaXN0Q3JvbhIcLnBvb2xtZXNoLnYxLkxpc3RDcm9uUmVxdWVzdBodLnBvb2xtZXNoLnYxLkxpc3RDcm9uUmVzcG9uc2USTQoKUmVtb3ZlQ3JvbhIeLnBvb2xtZXNoLnYxLlJlbW92ZUNyb25SZXF1ZXN0Gh8ucG9vbG1lc2gudjEuUmVtb3ZlQ3JvblJlc3BvbnNlEkcKCFNldExpbWl0EhwucG9vbG1lc2gudjEuU2V0TGltaXRSZXF1ZXN0Gh0ucG9vbG1lc2gudjEuU2V0TGltaXRSZXNwb25zZRJNCgpMaXN0TGltaXRzEh4ucG9vbG1lc2gudjEuTGlzdExpbWl0c1JlcXVlc3QaHy5wb29sbWVzaC52MS5MaXN0TGltaXRzUmVzcG9uc2USUAoLUmVtb3ZlTGltaXQSHy5wb29sbWVzaC52MS5SZW1vdmVMaW1pdFJlcXVlc3QaIC5wb29sbWVzaC52MS5SZW1vdmVMaW1pdFJlc3BvbnNlEkcKCEdldExhbmVzEhwucG9vbG1lc2gudjEuR2V0TGFuZXNSZXF1ZXN0Gh0ucG9vbG1lc2gudjEuR2V0TGFuZXNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_poolmesh_v1_error, file_poolmesh_v1_manager]);
 
 /**
  * Backoff is the wait after a failure, in milliseconds: doubled each time, up to the cap.
@@ -316,6 +316,393 @@ export const EnqueueManyResponseSchema: GenMessage<EnqueueManyResponse> = /*@__P
   messageDesc(file_poolmesh_v1_durable, 5);
 
 /**
+ * BatchJob is one job of a batch.
+ *
+ * @generated from message poolmesh.v1.BatchJob
+ */
+export type BatchJob = Message<"poolmesh.v1.BatchJob"> & {
+  /**
+   * The input, in the form that suits the caller; a job without an input is refused.
+   *
+   * @generated from oneof poolmesh.v1.BatchJob.input
+   */
+  input: {
+    /**
+     * @generated from field: bytes payload = 1;
+     */
+    value: Uint8Array;
+    case: "payload";
+  } | {
+    /**
+     * @generated from field: string text = 2;
+     */
+    value: string;
+    case: "text";
+  } | {
+    /**
+     * @generated from field: google.protobuf.Value json = 3;
+     */
+    value: Value;
+    case: "json";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Empty for the batch's id and the job's place, such as "import-7-12".
+   *
+   * @generated from field: string job_id = 4;
+   */
+  jobId: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.BatchJob.
+ * Use `create(BatchJobSchema)` to create a new message.
+ */
+export const BatchJobSchema: GenMessage<BatchJob> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 6);
+
+/**
+ * EnqueueBatchRequest says what holds for the batch, which each call for it repeats, and some of its jobs.
+ *
+ * @generated from message poolmesh.v1.EnqueueBatchRequest
+ */
+export type EnqueueBatchRequest = Message<"poolmesh.v1.EnqueueBatchRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * Names the batch in its pool: 1 to 50 letters, digits, "_" or "-".
+   *
+   * @generated from field: string batch_id = 2;
+   */
+  batchId: string;
+
+  /**
+   * At most 1,000.
+   *
+   * @generated from field: repeated poolmesh.v1.BatchJob jobs = 3;
+   */
+  jobs: BatchJob[];
+
+  /**
+   * The place in the batch of the first of these jobs, from 0. A batch has at most 100,000 jobs.
+   *
+   * @generated from field: uint32 first_index = 4;
+   */
+  firstIndex: number;
+
+  /**
+   * More calls follow. Without it the batch ends with the last of these jobs.
+   *
+   * @generated from field: bool more = 5;
+   */
+  more: boolean;
+
+  /**
+   * The job that is enqueued, once, when every job has an outcome: a result, a dead letter, or canceled. Its payload is the
+   * summary. The caller needs the right to submit to its pool. Empty id: that of the batch with "-completed".
+   *
+   * @generated from field: poolmesh.v1.NextJob on_complete = 6;
+   */
+  onComplete?: NextJob | undefined;
+
+  /**
+   * What the completion job hears besides: at most 8,192 bytes as JSON.
+   *
+   * @generated from field: google.protobuf.Value context = 7;
+   */
+  context?: Value | undefined;
+
+  /**
+   * For each job and the completion job, as of EnqueueRequest.
+   *
+   * @generated from field: int64 timeout_ms = 8;
+   */
+  timeoutMs: bigint;
+
+  /**
+   * @generated from field: poolmesh.v1.Priority priority = 9;
+   */
+  priority: Priority;
+
+  /**
+   * @generated from field: uint32 max_attempts = 10;
+   */
+  maxAttempts: number;
+
+  /**
+   * @generated from field: poolmesh.v1.Backoff backoff = 11;
+   */
+  backoff?: Backoff | undefined;
+
+  /**
+   * @generated from field: optional bool idempotent = 12;
+   */
+  idempotent?: boolean | undefined;
+
+  /**
+   * @generated from field: string client = 13;
+   */
+  client: string;
+
+  /**
+   * @generated from field: string concurrency_key = 14;
+   */
+  concurrencyKey: string;
+
+  /**
+   * @generated from field: string traceparent = 15;
+   */
+  traceparent: string;
+
+  /**
+   * @generated from field: string tracestate = 16;
+   */
+  tracestate: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.EnqueueBatchRequest.
+ * Use `create(EnqueueBatchRequestSchema)` to create a new message.
+ */
+export const EnqueueBatchRequestSchema: GenMessage<EnqueueBatchRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 7);
+
+/**
+ * @generated from message poolmesh.v1.EnqueueBatchResponse
+ */
+export type EnqueueBatchResponse = Message<"poolmesh.v1.EnqueueBatchResponse"> & {
+  /**
+   * @generated from field: poolmesh.v1.Batch batch = 1;
+   */
+  batch?: Batch | undefined;
+};
+
+/**
+ * Describes the message poolmesh.v1.EnqueueBatchResponse.
+ * Use `create(EnqueueBatchResponseSchema)` to create a new message.
+ */
+export const EnqueueBatchResponseSchema: GenMessage<EnqueueBatchResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 8);
+
+/**
+ * BatchFailure is a job of a batch that did not succeed.
+ *
+ * @generated from message poolmesh.v1.BatchFailure
+ */
+export type BatchFailure = Message<"poolmesh.v1.BatchFailure"> & {
+  /**
+   * Its place in the batch, from 0.
+   *
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+
+  /**
+   * @generated from field: string job_id = 2;
+   */
+  jobId: string;
+
+  /**
+   * As in the catalogue of errors, such as "job_failed".
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.BatchFailure.
+ * Use `create(BatchFailureSchema)` to create a new message.
+ */
+export const BatchFailureSchema: GenMessage<BatchFailure> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 9);
+
+/**
+ * Batch is a batch as it stands now.
+ *
+ * @generated from message poolmesh.v1.Batch
+ */
+export type Batch = Message<"poolmesh.v1.Batch"> & {
+  /**
+   * @generated from field: string batch_id = 1;
+   */
+  batchId: string;
+
+  /**
+   * @generated from field: poolmesh.v1.BatchState state = 2;
+   */
+  state: BatchState;
+
+  /**
+   * How many jobs it has; unset while jobs are added.
+   *
+   * @generated from field: optional uint32 total = 3;
+   */
+  total?: number | undefined;
+
+  /**
+   * Jobs with a result.
+   *
+   * @generated from field: uint32 succeeded = 4;
+   */
+  succeeded: number;
+
+  /**
+   * Jobs that were given up.
+   *
+   * @generated from field: uint32 failed = 5;
+   */
+  failed: number;
+
+  /**
+   * @generated from field: uint32 canceled = 6;
+   */
+  canceled: number;
+
+  /**
+   * The first jobs that did not succeed, by place, at most 100.
+   *
+   * @generated from field: repeated poolmesh.v1.BatchFailure failures = 7;
+   */
+  failures: BatchFailure[];
+
+  /**
+   * @generated from field: poolmesh.v1.NextJob completion = 8;
+   */
+  completion?: NextJob | undefined;
+
+  /**
+   * Whose batch it is.
+   *
+   * @generated from field: string client = 9;
+   */
+  client: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp opened_at = 10;
+   */
+  openedAt?: Timestamp | undefined;
+
+  /**
+   * When the last outcome was counted.
+   *
+   * @generated from field: google.protobuf.Timestamp ended_at = 11;
+   */
+  endedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message poolmesh.v1.Batch.
+ * Use `create(BatchSchema)` to create a new message.
+ */
+export const BatchSchema: GenMessage<Batch> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 10);
+
+/**
+ * @generated from message poolmesh.v1.GetBatchRequest
+ */
+export type GetBatchRequest = Message<"poolmesh.v1.GetBatchRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * @generated from field: string batch_id = 2;
+   */
+  batchId: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.GetBatchRequest.
+ * Use `create(GetBatchRequestSchema)` to create a new message.
+ */
+export const GetBatchRequestSchema: GenMessage<GetBatchRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 11);
+
+/**
+ * @generated from message poolmesh.v1.GetBatchResponse
+ */
+export type GetBatchResponse = Message<"poolmesh.v1.GetBatchResponse"> & {
+  /**
+   * @generated from field: poolmesh.v1.Batch batch = 1;
+   */
+  batch?: Batch | undefined;
+};
+
+/**
+ * Describes the message poolmesh.v1.GetBatchResponse.
+ * Use `create(GetBatchResponseSchema)` to create a new message.
+ */
+export const GetBatchResponseSchema: GenMessage<GetBatchResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 12);
+
+/**
+ * @generated from message poolmesh.v1.ListBatchesRequest
+ */
+export type ListBatchesRequest = Message<"poolmesh.v1.ListBatchesRequest"> & {
+  /**
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * At most so many, 1 to 1,000; 0 is 100.
+   *
+   * @generated from field: uint32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the last page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * Without those that are completed.
+   *
+   * @generated from field: bool open_only = 4;
+   */
+  openOnly: boolean;
+};
+
+/**
+ * Describes the message poolmesh.v1.ListBatchesRequest.
+ * Use `create(ListBatchesRequestSchema)` to create a new message.
+ */
+export const ListBatchesRequestSchema: GenMessage<ListBatchesRequest> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 13);
+
+/**
+ * @generated from message poolmesh.v1.ListBatchesResponse
+ */
+export type ListBatchesResponse = Message<"poolmesh.v1.ListBatchesResponse"> & {
+  /**
+   * @generated from field: repeated poolmesh.v1.Batch batches = 1;
+   */
+  batches: Batch[];
+
+  /**
+   * Empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message poolmesh.v1.ListBatchesResponse.
+ * Use `create(ListBatchesResponseSchema)` to create a new message.
+ */
+export const ListBatchesResponseSchema: GenMessage<ListBatchesResponse> = /*@__PURE__*/
+  messageDesc(file_poolmesh_v1_durable, 14);
+
+/**
  * JobStatus is one durable job as it stands now.
  *
  * @generated from message poolmesh.v1.JobStatus
@@ -410,7 +797,7 @@ export type JobStatus = Message<"poolmesh.v1.JobStatus"> & {
  * Use `create(JobStatusSchema)` to create a new message.
  */
 export const JobStatusSchema: GenMessage<JobStatus> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 6);
+  messageDesc(file_poolmesh_v1_durable, 15);
 
 /**
  * JobOutcome is how a job ended.
@@ -441,7 +828,7 @@ export type JobOutcome = Message<"poolmesh.v1.JobOutcome"> & {
  * Use `create(JobOutcomeSchema)` to create a new message.
  */
 export const JobOutcomeSchema: GenMessage<JobOutcome> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 7);
+  messageDesc(file_poolmesh_v1_durable, 16);
 
 /**
  * @generated from message poolmesh.v1.GetJobRequest
@@ -468,7 +855,7 @@ export type GetJobRequest = Message<"poolmesh.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 8);
+  messageDesc(file_poolmesh_v1_durable, 17);
 
 /**
  * @generated from message poolmesh.v1.GetJobResponse
@@ -492,7 +879,7 @@ export type GetJobResponse = Message<"poolmesh.v1.GetJobResponse"> & {
  * Use `create(GetJobResponseSchema)` to create a new message.
  */
 export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 9);
+  messageDesc(file_poolmesh_v1_durable, 18);
 
 /**
  * @generated from message poolmesh.v1.WaitOutcomeRequest
@@ -526,7 +913,7 @@ export type WaitOutcomeRequest = Message<"poolmesh.v1.WaitOutcomeRequest"> & {
  * Use `create(WaitOutcomeRequestSchema)` to create a new message.
  */
 export const WaitOutcomeRequestSchema: GenMessage<WaitOutcomeRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 10);
+  messageDesc(file_poolmesh_v1_durable, 19);
 
 /**
  * @generated from message poolmesh.v1.WaitOutcomeResponse
@@ -552,7 +939,7 @@ export type WaitOutcomeResponse = Message<"poolmesh.v1.WaitOutcomeResponse"> & {
  * Use `create(WaitOutcomeResponseSchema)` to create a new message.
  */
 export const WaitOutcomeResponseSchema: GenMessage<WaitOutcomeResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 11);
+  messageDesc(file_poolmesh_v1_durable, 20);
 
 /**
  * @generated from message poolmesh.v1.CancelJobRequest
@@ -574,7 +961,7 @@ export type CancelJobRequest = Message<"poolmesh.v1.CancelJobRequest"> & {
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 12);
+  messageDesc(file_poolmesh_v1_durable, 21);
 
 /**
  * @generated from message poolmesh.v1.CancelJobResponse
@@ -587,7 +974,7 @@ export type CancelJobResponse = Message<"poolmesh.v1.CancelJobResponse"> & {
  * Use `create(CancelJobResponseSchema)` to create a new message.
  */
 export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 13);
+  messageDesc(file_poolmesh_v1_durable, 22);
 
 /**
  * @generated from message poolmesh.v1.ListJobsRequest
@@ -625,7 +1012,7 @@ export type ListJobsRequest = Message<"poolmesh.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 14);
+  messageDesc(file_poolmesh_v1_durable, 23);
 
 /**
  * @generated from message poolmesh.v1.ListJobsResponse
@@ -649,7 +1036,7 @@ export type ListJobsResponse = Message<"poolmesh.v1.ListJobsResponse"> & {
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 15);
+  messageDesc(file_poolmesh_v1_durable, 24);
 
 /**
  * DeadLetter is a job that was given up.
@@ -707,7 +1094,7 @@ export type DeadLetter = Message<"poolmesh.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 16);
+  messageDesc(file_poolmesh_v1_durable, 25);
 
 /**
  * @generated from message poolmesh.v1.ListDeadRequest
@@ -752,7 +1139,7 @@ export type ListDeadRequest = Message<"poolmesh.v1.ListDeadRequest"> & {
  * Use `create(ListDeadRequestSchema)` to create a new message.
  */
 export const ListDeadRequestSchema: GenMessage<ListDeadRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 17);
+  messageDesc(file_poolmesh_v1_durable, 26);
 
 /**
  * @generated from message poolmesh.v1.ListDeadResponse
@@ -776,7 +1163,7 @@ export type ListDeadResponse = Message<"poolmesh.v1.ListDeadResponse"> & {
  * Use `create(ListDeadResponseSchema)` to create a new message.
  */
 export const ListDeadResponseSchema: GenMessage<ListDeadResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 18);
+  messageDesc(file_poolmesh_v1_durable, 27);
 
 /**
  * @generated from message poolmesh.v1.GetDeadRequest
@@ -803,7 +1190,7 @@ export type GetDeadRequest = Message<"poolmesh.v1.GetDeadRequest"> & {
  * Use `create(GetDeadRequestSchema)` to create a new message.
  */
 export const GetDeadRequestSchema: GenMessage<GetDeadRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 19);
+  messageDesc(file_poolmesh_v1_durable, 28);
 
 /**
  * @generated from message poolmesh.v1.GetDeadResponse
@@ -845,7 +1232,7 @@ export type GetDeadResponse = Message<"poolmesh.v1.GetDeadResponse"> & {
  * Use `create(GetDeadResponseSchema)` to create a new message.
  */
 export const GetDeadResponseSchema: GenMessage<GetDeadResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 20);
+  messageDesc(file_poolmesh_v1_durable, 29);
 
 /**
  * DeadSelector says which dead letters are meant: ids, or a reason and an age, or all of them.
@@ -895,7 +1282,7 @@ export type DeadSelector = Message<"poolmesh.v1.DeadSelector"> & {
  * Use `create(DeadSelectorSchema)` to create a new message.
  */
 export const DeadSelectorSchema: GenMessage<DeadSelector> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 21);
+  messageDesc(file_poolmesh_v1_durable, 30);
 
 /**
  * @generated from message poolmesh.v1.RetryDeadRequest
@@ -912,7 +1299,7 @@ export type RetryDeadRequest = Message<"poolmesh.v1.RetryDeadRequest"> & {
  * Use `create(RetryDeadRequestSchema)` to create a new message.
  */
 export const RetryDeadRequestSchema: GenMessage<RetryDeadRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 22);
+  messageDesc(file_poolmesh_v1_durable, 31);
 
 /**
  * @generated from message poolmesh.v1.RetryDeadResponse
@@ -936,7 +1323,7 @@ export type RetryDeadResponse = Message<"poolmesh.v1.RetryDeadResponse"> & {
  * Use `create(RetryDeadResponseSchema)` to create a new message.
  */
 export const RetryDeadResponseSchema: GenMessage<RetryDeadResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 23);
+  messageDesc(file_poolmesh_v1_durable, 32);
 
 /**
  * DeadChange is what became of one dead letter.
@@ -969,7 +1356,7 @@ export type DeadChange = Message<"poolmesh.v1.DeadChange"> & {
  * Use `create(DeadChangeSchema)` to create a new message.
  */
 export const DeadChangeSchema: GenMessage<DeadChange> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 24);
+  messageDesc(file_poolmesh_v1_durable, 33);
 
 /**
  * @generated from message poolmesh.v1.PurgeDeadRequest
@@ -986,7 +1373,7 @@ export type PurgeDeadRequest = Message<"poolmesh.v1.PurgeDeadRequest"> & {
  * Use `create(PurgeDeadRequestSchema)` to create a new message.
  */
 export const PurgeDeadRequestSchema: GenMessage<PurgeDeadRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 25);
+  messageDesc(file_poolmesh_v1_durable, 34);
 
 /**
  * @generated from message poolmesh.v1.PurgeDeadResponse
@@ -1010,7 +1397,7 @@ export type PurgeDeadResponse = Message<"poolmesh.v1.PurgeDeadResponse"> & {
  * Use `create(PurgeDeadResponseSchema)` to create a new message.
  */
 export const PurgeDeadResponseSchema: GenMessage<PurgeDeadResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 26);
+  messageDesc(file_poolmesh_v1_durable, 35);
 
 /**
  * LanePause is what of a lane is paused.
@@ -1038,7 +1425,7 @@ export type LanePause = Message<"poolmesh.v1.LanePause"> & {
  * Use `create(LanePauseSchema)` to create a new message.
  */
 export const LanePauseSchema: GenMessage<LanePause> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 27);
+  messageDesc(file_poolmesh_v1_durable, 36);
 
 /**
  * @generated from message poolmesh.v1.PausePoolRequest
@@ -1062,7 +1449,7 @@ export type PausePoolRequest = Message<"poolmesh.v1.PausePoolRequest"> & {
  * Use `create(PausePoolRequestSchema)` to create a new message.
  */
 export const PausePoolRequestSchema: GenMessage<PausePoolRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 28);
+  messageDesc(file_poolmesh_v1_durable, 37);
 
 /**
  * @generated from message poolmesh.v1.PausePoolResponse
@@ -1079,7 +1466,7 @@ export type PausePoolResponse = Message<"poolmesh.v1.PausePoolResponse"> & {
  * Use `create(PausePoolResponseSchema)` to create a new message.
  */
 export const PausePoolResponseSchema: GenMessage<PausePoolResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 29);
+  messageDesc(file_poolmesh_v1_durable, 38);
 
 /**
  * @generated from message poolmesh.v1.ResumePoolRequest
@@ -1096,7 +1483,7 @@ export type ResumePoolRequest = Message<"poolmesh.v1.ResumePoolRequest"> & {
  * Use `create(ResumePoolRequestSchema)` to create a new message.
  */
 export const ResumePoolRequestSchema: GenMessage<ResumePoolRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 30);
+  messageDesc(file_poolmesh_v1_durable, 39);
 
 /**
  * @generated from message poolmesh.v1.ResumePoolResponse
@@ -1109,7 +1496,7 @@ export type ResumePoolResponse = Message<"poolmesh.v1.ResumePoolResponse"> & {
  * Use `create(ResumePoolResponseSchema)` to create a new message.
  */
 export const ResumePoolResponseSchema: GenMessage<ResumePoolResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 31);
+  messageDesc(file_poolmesh_v1_durable, 40);
 
 /**
  * Cron is a cron schedule, and what its jobs are enqueued with.
@@ -1195,7 +1582,7 @@ export type Cron = Message<"poolmesh.v1.Cron"> & {
  * Use `create(CronSchema)` to create a new message.
  */
 export const CronSchema: GenMessage<Cron> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 32);
+  messageDesc(file_poolmesh_v1_durable, 41);
 
 /**
  * @generated from message poolmesh.v1.SetCronRequest
@@ -1242,7 +1629,7 @@ export type SetCronRequest = Message<"poolmesh.v1.SetCronRequest"> & {
  * Use `create(SetCronRequestSchema)` to create a new message.
  */
 export const SetCronRequestSchema: GenMessage<SetCronRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 33);
+  messageDesc(file_poolmesh_v1_durable, 42);
 
 /**
  * @generated from message poolmesh.v1.SetCronResponse
@@ -1268,7 +1655,7 @@ export type SetCronResponse = Message<"poolmesh.v1.SetCronResponse"> & {
  * Use `create(SetCronResponseSchema)` to create a new message.
  */
 export const SetCronResponseSchema: GenMessage<SetCronResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 34);
+  messageDesc(file_poolmesh_v1_durable, 43);
 
 /**
  * @generated from message poolmesh.v1.ListCronRequest
@@ -1285,7 +1672,7 @@ export type ListCronRequest = Message<"poolmesh.v1.ListCronRequest"> & {
  * Use `create(ListCronRequestSchema)` to create a new message.
  */
 export const ListCronRequestSchema: GenMessage<ListCronRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 35);
+  messageDesc(file_poolmesh_v1_durable, 44);
 
 /**
  * @generated from message poolmesh.v1.ListCronResponse
@@ -1304,7 +1691,7 @@ export type ListCronResponse = Message<"poolmesh.v1.ListCronResponse"> & {
  * Use `create(ListCronResponseSchema)` to create a new message.
  */
 export const ListCronResponseSchema: GenMessage<ListCronResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 36);
+  messageDesc(file_poolmesh_v1_durable, 45);
 
 /**
  * @generated from message poolmesh.v1.RemoveCronRequest
@@ -1326,7 +1713,7 @@ export type RemoveCronRequest = Message<"poolmesh.v1.RemoveCronRequest"> & {
  * Use `create(RemoveCronRequestSchema)` to create a new message.
  */
 export const RemoveCronRequestSchema: GenMessage<RemoveCronRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 37);
+  messageDesc(file_poolmesh_v1_durable, 46);
 
 /**
  * @generated from message poolmesh.v1.RemoveCronResponse
@@ -1339,7 +1726,7 @@ export type RemoveCronResponse = Message<"poolmesh.v1.RemoveCronResponse"> & {
  * Use `create(RemoveCronResponseSchema)` to create a new message.
  */
 export const RemoveCronResponseSchema: GenMessage<RemoveCronResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 38);
+  messageDesc(file_poolmesh_v1_durable, 47);
 
 /**
  * Limit is how many stored jobs of a pool may run at once, how many may start within a time, or both.
@@ -1381,7 +1768,7 @@ export type Limit = Message<"poolmesh.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 39);
+  messageDesc(file_poolmesh_v1_durable, 48);
 
 /**
  * @generated from message poolmesh.v1.SetLimitRequest
@@ -1403,7 +1790,7 @@ export type SetLimitRequest = Message<"poolmesh.v1.SetLimitRequest"> & {
  * Use `create(SetLimitRequestSchema)` to create a new message.
  */
 export const SetLimitRequestSchema: GenMessage<SetLimitRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 40);
+  messageDesc(file_poolmesh_v1_durable, 49);
 
 /**
  * @generated from message poolmesh.v1.SetLimitResponse
@@ -1416,7 +1803,7 @@ export type SetLimitResponse = Message<"poolmesh.v1.SetLimitResponse"> & {
  * Use `create(SetLimitResponseSchema)` to create a new message.
  */
 export const SetLimitResponseSchema: GenMessage<SetLimitResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 41);
+  messageDesc(file_poolmesh_v1_durable, 50);
 
 /**
  * @generated from message poolmesh.v1.ListLimitsRequest
@@ -1433,7 +1820,7 @@ export type ListLimitsRequest = Message<"poolmesh.v1.ListLimitsRequest"> & {
  * Use `create(ListLimitsRequestSchema)` to create a new message.
  */
 export const ListLimitsRequestSchema: GenMessage<ListLimitsRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 42);
+  messageDesc(file_poolmesh_v1_durable, 51);
 
 /**
  * @generated from message poolmesh.v1.ListLimitsResponse
@@ -1452,7 +1839,7 @@ export type ListLimitsResponse = Message<"poolmesh.v1.ListLimitsResponse"> & {
  * Use `create(ListLimitsResponseSchema)` to create a new message.
  */
 export const ListLimitsResponseSchema: GenMessage<ListLimitsResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 43);
+  messageDesc(file_poolmesh_v1_durable, 52);
 
 /**
  * @generated from message poolmesh.v1.RemoveLimitRequest
@@ -1474,7 +1861,7 @@ export type RemoveLimitRequest = Message<"poolmesh.v1.RemoveLimitRequest"> & {
  * Use `create(RemoveLimitRequestSchema)` to create a new message.
  */
 export const RemoveLimitRequestSchema: GenMessage<RemoveLimitRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 44);
+  messageDesc(file_poolmesh_v1_durable, 53);
 
 /**
  * @generated from message poolmesh.v1.RemoveLimitResponse
@@ -1487,7 +1874,7 @@ export type RemoveLimitResponse = Message<"poolmesh.v1.RemoveLimitResponse"> & {
  * Use `create(RemoveLimitResponseSchema)` to create a new message.
  */
 export const RemoveLimitResponseSchema: GenMessage<RemoveLimitResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 45);
+  messageDesc(file_poolmesh_v1_durable, 54);
 
 /**
  * @generated from message poolmesh.v1.GetLanesRequest
@@ -1506,7 +1893,7 @@ export type GetLanesRequest = Message<"poolmesh.v1.GetLanesRequest"> & {
  * Use `create(GetLanesRequestSchema)` to create a new message.
  */
 export const GetLanesRequestSchema: GenMessage<GetLanesRequest> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 46);
+  messageDesc(file_poolmesh_v1_durable, 55);
 
 /**
  * Lane is the durable lane of one pool.
@@ -1581,7 +1968,7 @@ export type Lane = Message<"poolmesh.v1.Lane"> & {
  * Use `create(LaneSchema)` to create a new message.
  */
 export const LaneSchema: GenMessage<Lane> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 47);
+  messageDesc(file_poolmesh_v1_durable, 56);
 
 /**
  * StreamStatus is one stream of the lane.
@@ -1636,7 +2023,7 @@ export type StreamStatus = Message<"poolmesh.v1.StreamStatus"> & {
  * Use `create(StreamStatusSchema)` to create a new message.
  */
 export const StreamStatusSchema: GenMessage<StreamStatus> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 48);
+  messageDesc(file_poolmesh_v1_durable, 57);
 
 /**
  * @generated from message poolmesh.v1.GetLanesResponse
@@ -1658,7 +2045,7 @@ export type GetLanesResponse = Message<"poolmesh.v1.GetLanesResponse"> & {
  * Use `create(GetLanesResponseSchema)` to create a new message.
  */
 export const GetLanesResponseSchema: GenMessage<GetLanesResponse> = /*@__PURE__*/
-  messageDesc(file_poolmesh_v1_durable, 49);
+  messageDesc(file_poolmesh_v1_durable, 58);
 
 /**
  * JobState is where a durable job stands.
@@ -1767,6 +2154,45 @@ export const PayloadFormSchema: GenEnum<PayloadForm> = /*@__PURE__*/
   enumDesc(file_poolmesh_v1_durable, 1);
 
 /**
+ * BatchState is where a batch stands.
+ *
+ * @generated from enum poolmesh.v1.BatchState
+ */
+export enum BatchState {
+  /**
+   * @generated from enum value: BATCH_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Not all of its jobs are said to be enqueued.
+   *
+   * @generated from enum value: BATCH_STATE_ADDING = 1;
+   */
+  ADDING = 1,
+
+  /**
+   * Some of its jobs have no outcome yet.
+   *
+   * @generated from enum value: BATCH_STATE_RUNNING = 2;
+   */
+  RUNNING = 2,
+
+  /**
+   * Each job has an outcome, and the completion job is enqueued.
+   *
+   * @generated from enum value: BATCH_STATE_COMPLETED = 3;
+   */
+  COMPLETED = 3,
+}
+
+/**
+ * Describes the enum poolmesh.v1.BatchState.
+ */
+export const BatchStateSchema: GenEnum<BatchState> = /*@__PURE__*/
+  enumDesc(file_poolmesh_v1_durable, 2);
+
+/**
  * CronOverlap is what to do when a schedule fires while its last job has not ended.
  *
  * @generated from enum poolmesh.v1.CronOverlap
@@ -1796,7 +2222,7 @@ export enum CronOverlap {
  * Describes the enum poolmesh.v1.CronOverlap.
  */
 export const CronOverlapSchema: GenEnum<CronOverlap> = /*@__PURE__*/
-  enumDesc(file_poolmesh_v1_durable, 2);
+  enumDesc(file_poolmesh_v1_durable, 3);
 
 /**
  * DurableService stores jobs that outlive their callers, for any pool, over Connect, gRPC and gRPC-Web. A manager
@@ -1824,6 +2250,38 @@ export const DurableService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof EnqueueManyRequestSchema;
     output: typeof EnqueueManyResponseSchema;
+  },
+  /**
+   * EnqueueBatch stores jobs of a batch: many jobs, and one that is enqueued when each of them has an outcome. A large batch
+   * comes in several calls. To make a call again in doubt is safe.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.EnqueueBatch
+   */
+  enqueueBatch: {
+    methodKind: "unary";
+    input: typeof EnqueueBatchRequestSchema;
+    output: typeof EnqueueBatchResponseSchema;
+  },
+  /**
+   * GetBatch says how a batch stands.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.GetBatch
+   */
+  getBatch: {
+    methodKind: "unary";
+    input: typeof GetBatchRequestSchema;
+    output: typeof GetBatchResponseSchema;
+  },
+  /**
+   * ListBatches lists the batches of a pool, those that changed longest ago first. Callers who do not see everybody's
+   * jobs get their own.
+   *
+   * @generated from rpc poolmesh.v1.DurableService.ListBatches
+   */
+  listBatches: {
+    methodKind: "unary";
+    input: typeof ListBatchesRequestSchema;
+    output: typeof ListBatchesResponseSchema;
   },
   /**
    * GetJob says where a job stands, and its outcome once it has ended.

@@ -40,7 +40,7 @@ export function toPayload(input: Input): Uint8Array {
 }
 
 /** A Value may hold what JSON has not: 1e400 is Infinity in it, and one over gRPC may hold nothing at all. */
-function toJsonValue(value: Value): JsonValue {
+export function toJsonValue(value: Value): JsonValue {
   if (hasLostMember(value)) {
     throw new PoolError("invalid_argument", `json: a member called ${LOST} gets lost; send it as text or payload`, {
       field: "json",

@@ -14,12 +14,19 @@ import { encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS, type Outcome } from "../../../mesh/job/job.js";
 import { forgetPayload } from "../../../mesh/objects/forget-payload.js";
+import type { LaneBatches } from "./batches/lane-batches.js";
 
 const ACK_LIMIT_MS = 3_000;
 
+/** What it works with. */
+export interface DiscardParts extends EnqueueParts {
+  readonly manager: string;
+  readonly batches: Pick<LaneBatches, "count">;
+}
+
 /** @throws PoolError `not_found` when no live job has this id */
 export async function discard(
-  { bus, names, store, publisher, manager }: EnqueueParts & { readonly manager: string },
+  { bus, names, store, publisher, manager, batches }: DiscardParts,
   pool: string,
   id: string,
 ): Promise<void> {
@@ -40,7 +47,12 @@ export async function discard(
       : sequenceOf(before?.headers) >= queued.sequence;
   if (isOver) throw notLive();
   const endedAt = bus.runtime.wallNow();
-  const { notify, client, enqueuedAt = endedAt } = decodeDurableJob(job.headers, DEFAULT_TIMEOUT_MS, bus.inboxPrefix);
+  const {
+    notify,
+    client,
+    batch,
+    enqueuedAt = endedAt,
+  } = decodeDurableJob(job.headers, DEFAULT_TIMEOUT_MS, bus.inboxPrefix);
   const error = new PoolError("canceled", "the caller canceled the job");
   const outcome: Outcome = { ok: false, id, error, worker: "", attempt: 0 };
   const facts = { sequence, manager, attempt: 0, enqueuedAt, endedAt, client };
@@ -50,7 +62,10 @@ export async function discard(
   // It has just ended by itself.
   if (isFenced(answer)) throw notLive();
   if (answer.kind !== "stored") throw enqueueRefusal(answer, pool);
-  await store.delete(queued === undefined ? names.laterStream(pool) : names.jobsStream(pool), job.sequence);
+  const isCounted = batch === undefined || (await batches.count(pool, batch, outcome)) === undefined;
+  // A job that is not counted stays: whoever gets it finds its outcome, and counts it then.
+  if (isCounted)
+    await store.delete(queued === undefined ? names.laterStream(pool) : names.jobsStream(pool), job.sequence);
   forgetPayload(store, pool, { id, payload: job.payload });
   if (notify !== undefined) bus.publish(notify, payload, { headers: encodeOutcome(outcome, facts).headers });
 }

@@ -5,6 +5,7 @@
  *   pool.P.discard   one manager ends a stored job that nobody holds
  *   pool.P.lane      one manager pauses or resumes the pool's lane
  *   pool.P.cron      one manager sets, removes or lists cron schedules
+ *   pool.P.batch     one manager opens or seals a batch, or says how batches stand
  *   pool.P.lookup    the manager that holds the job says what it does with it; the others say nothing
  */
 import type { Msg } from "nats";
@@ -23,6 +24,7 @@ import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.j
 import { decodeJobHeaders, encodeReplyHeaders } from "../../../mesh/wire/headers.js";
 import { checkName, isAnswerable, QUEUE_MANAGERS } from "../../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf } from "../../../mesh/wire/wire-headers.js";
+import { answerBatches, type BatchesDoorParts } from "./batches/batches-door.js";
 import { answerCron, type CronDoorParts } from "./later/cron-door.js";
 import { answerLimits, type LimitsDoorParts } from "./limits/limits-door.js";
 
@@ -49,6 +51,7 @@ export interface LaneDoorsParts {
   /** The cron schedules of a pool that has a lane. @throws PoolError */
   readonly crons: (pool: string) => Promise<CronDoorParts>;
   readonly limits: LimitsDoorParts;
+  readonly batches: BatchesDoorParts;
   readonly find: (pool: string, id: string) => HeldJob | undefined;
 }
 
@@ -80,7 +83,9 @@ export class LaneDoors {
       const onCron = (msg: Msg): void => void this.#serve(msg, () => this.#cron(msg));
       const onLimits = (msg: Msg): void =>
         void this.#serve(msg, () => answerLimits(this.#parts.limits, names.poolOf(msg.subject), msg.string()));
+      const onBatch = (msg: Msg): void => void this.#serve(msg, () => this.#batch(msg));
       this.#subscriptions.push(
+        bus.subscribe(names.everyDoor("batch", pool), onBatch, QUEUE_MANAGERS),
         bus.subscribe(names.everyDoor("limits", pool), onLimits, QUEUE_MANAGERS),
         bus.subscribe(names.everyDoor("cron", pool), onCron, QUEUE_MANAGERS),
         bus.subscribe(names.everyDoor("lane", pool), onLane, QUEUE_MANAGERS),
@@ -149,6 +154,12 @@ export class LaneDoors {
     const { names, crons, bus } = this.#parts;
     const pool = names.poolOf(msg.subject);
     return answerCron(await crons(pool), pool, headersOf(msg), msg.data.slice(), bus.inboxPrefix);
+  }
+
+  #batch(msg: Msg): Promise<Uint8Array> {
+    const { names, batches, bus } = this.#parts;
+    const asked = { pool: names.poolOf(msg.subject), headers: headersOf(msg), text: msg.string() };
+    return answerBatches(batches, { ...asked, inboxPrefix: bus.inboxPrefix });
   }
 
   #answer({ reply }: Msg, payload: Uint8Array, headers: ReturnType<typeof encodeReplyHeaders>): void {

@@ -24,6 +24,7 @@ import { delay, type Timer } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import { isKnownPool } from "../doors/unknown-pool.js";
 import type { Pool } from "../pool/pool.js";
+import { LaneBatches } from "./batches/lane-batches.js";
 import { discard } from "./discard.js";
 import { type AskedJob, LaneDoors } from "./lane-doors.js";
 import { LaterLanes } from "./later/later-lanes.js";
@@ -75,6 +76,7 @@ export class DurableLane {
   readonly #queues: QueueLengths;
   /** Who sets the limits of pools, and which there are. */
   readonly limits: LaneLimits;
+  readonly batches: LaneBatches;
   #takeover: Takeover | undefined;
   #ticker: Timer | undefined;
   #retryAtMs = 0;
@@ -90,15 +92,19 @@ export class DurableLane {
     const { names, store, publisher } = this;
     const provision = <T>(work: (parts: Provisioning) => Promise<T>) => this.#provision(work);
     this.limits = new LaneLimits({ bus, names, store, publisher, provision, ensure: (pool) => this.ensure(pool) });
+    const mayFollow = (next: string): boolean => this.#mayFollow(next);
+    const ensure = (pool: string): Promise<void> => this.ensure(pool);
+    this.batches = new LaneBatches({ ...parts, names, store, publisher, provision, ensure, mayFollow });
     this.#doors = new LaneDoors({
       limits: this.limits,
+      batches: this.batches,
       bus,
       names,
       enqueue: async (job) => {
         await this.ensure(job.pool);
         return this.enqueue(job);
       },
-      discard: (pool, id) => discard({ bus, names, store, publisher, manager: parts.manager }, pool, id),
+      discard: (pool, id) => discard({ ...parts, names, store, publisher, batches: this.batches }, pool, id),
       pause: (pool, forMs) => this.pause(pool, forMs),
       resume: (pool) => this.resume(pool),
       crons: (pool) => this.ensure(pool).then(() => this.crons),
@@ -107,6 +113,7 @@ export class DurableLane {
     this.#offBus = [
       bus.on("reconnect", () => {
         this.#each((lane) => lane.onReconnect());
+        this.batches.onReconnect();
         this.#later.forget();
       }),
       bus.on("disconnect", () => {
@@ -238,6 +245,7 @@ export class DurableLane {
     }
     runtime.cancel(this.#ticker);
     this.#takeover?.stop();
+    this.batches.stop();
     for (const off of this.#offBus) off();
     this.publisher.stop();
   }
@@ -272,6 +280,7 @@ export class DurableLane {
     this.#later.tick(this.#openPools(), nowMs);
     this.#takeover?.tick(nowMs);
     if (this.#parts.bus.connected) this.#queues.tick(this.#lanes, nowMs);
+    if (this.#parts.bus.connected) this.batches.tick(this.#openPools(), nowMs);
     if (this.#stopping || !this.#parts.bus.connected || nowMs < this.#retryAtMs) return;
     const current = new Set(this.#parts.pools());
     for (const [pool, lane] of this.#lanes) if (!current.has(pool)) this.#close(pool, lane);
@@ -293,13 +302,13 @@ export class DurableLane {
     const ackWaitMs = await this.#provision((parts) => provisionPool(parts, pool.name));
     if (this.#stopping) return;
     const { bus, manager, log } = this.#parts;
-    const { names, store, publisher } = this;
+    const { names, store, publisher, batches } = this;
     const onMissing = (): void => void this.#restore(pool);
     const limits = new PoolLimits({ pool: pool.name, manager, bus, names, store, publisher });
     await limits.read();
     const mayFollow = (next: string): boolean => this.#mayFollow(next);
     const terms = { timeoutMs: pool.settings.timeoutMs, inboxPrefix: bus.inboxPrefix, mayFollow };
-    const lane = { pool, manager, bus, names, store, publisher, limits, ackWaitMs, terms, onMissing, log };
+    const lane = { pool, manager, bus, names, store, publisher, limits, batches, ackWaitMs, terms, onMissing, log };
     this.#lanes.set(pool, new PoolLane(lane));
   }
 

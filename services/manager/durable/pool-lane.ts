@@ -18,6 +18,7 @@ import type { Outcome } from "../../../mesh/job/job.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
 import type { Pool } from "../pool/pool.js";
+import type { AfterEndParts } from "./after/after-end.js";
 import { type JobTerms, readDelivery } from "./after/read-job.js";
 import {
   type Act,
@@ -43,7 +44,7 @@ import { locateKnown } from "./takeover/locate-known.js";
 import { findHeld, heldList } from "./told/held-view.js";
 
 /** What it works with. */
-export interface PoolLaneParts extends EnqueueParts {
+export interface PoolLaneParts extends EnqueueParts, Pick<AfterEndParts, "batches"> {
   readonly pool: Pool;
   /** This manager's id. */
   readonly manager: string;

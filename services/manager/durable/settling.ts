@@ -11,14 +11,13 @@ import { PoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import { forgetPayload, isResult } from "../../../mesh/objects/forget-payload.js";
 import type { Pool } from "../pool/pool.js";
-import { AfterEnd } from "./after/after-end.js";
-import type { NextJobsParts } from "./after/next-jobs.js";
+import { AfterEnd, type AfterEndParts } from "./after/after-end.js";
 import type { Ends } from "./ends.js";
 import type { Delivery, Held } from "./held.js";
 import type { LaneTotals } from "./lane-totals.js";
 
 /** What it works with. */
-export interface SettlingParts extends Omit<NextJobsParts, "pool"> {
+export interface SettlingParts extends Omit<AfterEndParts, "pool"> {
   readonly pool: Pool;
   readonly ends: Ends;
   readonly held: Held;

@@ -1,5 +1,5 @@
 /**
- * What a meter answers of poolmesh.v1.DurableService: how lanes stand, and dead letters, so
+ * What a meter answers of poolmesh.v1.DurableService: how lanes and batches stand, and dead letters, so
  * that the page has them from where it came.
  *
  * Decided here: a meter without the option `durable` knows no lane, and one without `control`
@@ -8,8 +8,9 @@
  */
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
+import { toBatchMessage } from "../../../client/durable/batches/rpc-batches.js";
 import { DeadLetters } from "../../../client/durable/dead-letters.js";
-import { changeDead, listDead } from "../../../client/durable/rpc-dead.js";
+import { changeDead, fromPageToken, listDead } from "../../../client/durable/rpc-dead.js";
 import { type HeldBack, toLanes } from "../../../client/durable/rpc-lanes.js";
 import {
   type DeadLetter,
@@ -19,6 +20,7 @@ import {
 } from "../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf } from "../../../mesh/auth/gate.js";
 import { withErrorFor } from "../../../mesh/auth/shown.js";
+import { listBatches } from "../../../mesh/durable/batches/read-batches.js";
 import { readLanes } from "../../../mesh/durable/lanes-view.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
@@ -45,7 +47,10 @@ export interface MeterLaneParts {
   readonly heldBack: (pool: string) => HeldBack;
 }
 
-type Methods = Pick<ServiceImpl<typeof DurableService>, "getLanes" | "listDead" | "retryDead" | "purgeDead">;
+type Methods = Pick<
+  ServiceImpl<typeof DurableService>,
+  "getLanes" | "listBatches" | "listDead" | "retryDead" | "purgeDead"
+>;
 
 /** The lane at one connection. */
 interface Lane {
@@ -73,6 +78,15 @@ export class MeterLane {
   get methods(): Methods {
     return {
       getLanes: ({ pool }) => (pool === "" ? this.#allLanes() : this.#lanes(checkName("pool", pool))),
+      listBatches: async ({ pool, pageSize, pageToken, openOnly }, context) => {
+        const { batches, next } = await listBatches(this.#open(), checkName("pool", pool), {
+          ...(pageSize === 0 ? {} : { limit: pageSize }),
+          after: fromPageToken(pageToken),
+          onlyClient: callerOf(context).onlyOwner(pool),
+          openOnly,
+        });
+        return { batches: batches.map(toBatchMessage), nextPageToken: next === undefined ? "" : String(next) };
+      },
       listDead: (request, context) => {
         const told = (letter: DeadLetter): DeadLetter => withErrorFor(callerOf(context), request.pool, letter);
         return listDead(this.#dead(request.pool), request, this.#open().bus.runtime, context.signal, told);

@@ -54,7 +54,7 @@ test("durable - /metrics tells what of a pool is queued, held, retrying and dead
   const { oldest_job_seconds: oldest = -1, ...counted } = settled;
   assert.ok(oldest > 0, "the job that waits is in the stream");
   const waiting = { queued_jobs: 0, scheduled_jobs: 0, paused: 0, held_jobs: 0, limited_jobs: 0 };
-  const none = { ...waiting, late_outcomes_total: 0, joined_total: 0 };
+  const none = { ...waiting, batches_completed_total: 0, late_outcomes_total: 0, joined_total: 0 };
   const some = { dead_letters: 1, retrying_jobs: 1, given_back_total: 1, dead_total: 1, results_total: 1 };
   assert.deepEqual(counted, { ...none, ...some, deliveries_total: 3 });
 

@@ -77,9 +77,12 @@ if (hasCron) {
   await as("operator").lane.setCron({ pool: POOL, cron, input: { case: "text", value: SECRET } });
 }
 await lane.waitOutcome({ pool: POOL, jobId: `${HERS}stored-done` });
+const member = { jobId: `${HERS}batch-bad`, input: { case: "text", value: JSON.stringify(`${SECRET} bad`) } } as const;
+const completion = { pool: POOL, jobId: `${HERS}batch-held` };
+await lane.enqueueBatch({ pool: POOL, batchId: `${HERS}batch`, jobs: [member], onComplete: completion, more: true });
 await eventually(async () => (await as("viewer").lane.listJobs({ pool: POOL })).jobs[0]?.state === JobState.RUNNING);
-await eventually(async () => (await as("operator").lane.listDead({ pool: POOL })).letters.length === 1);
-const IDS = ["done", "held", "bad", "stored-held", "stored-bad", "stored-done"].map((name) => HERS + name);
+await eventually(async () => (await as("operator").lane.listDead({ pool: POOL })).letters.length === 2);
+const IDS = ["done", "held", "bad", "stored-held", "stored-bad", "stored-done", "batch"].map((name) => HERS + name);
 // The meter knows them when their worker's and their manager's heartbeats have said so.
 await eventually(async () => {
   const { workers } = await as("viewer").meter.listWorkers({ pool: POOL });
@@ -88,7 +91,9 @@ await eventually(async () => {
 
 /** RPCs of both servers: what a meter has of DurableService is asked there, too. */
 const CALLS: readonly EdgeCall[] = EDGE_CALLS.flatMap((call) =>
-  /DurableService\/(GetLanes|ListDead)/.test(call.path) ? [call, { ...call, server: "meter" as const }] : [call],
+  /DurableService\/(GetLanes|ListBatches|ListDead)/.test(call.path)
+    ? [call, { ...call, server: "meter" as const }]
+    : [call],
 );
 
 /** All that a caller hears from an RPC about the jobs of alice. */

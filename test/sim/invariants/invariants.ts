@@ -1,6 +1,7 @@
 /** All invariants, and how a run is checked against them. */
 import type { Recorded } from "../history.js";
 import type { Plan } from "../plan.js";
+import { batchInvariants } from "./batches.js";
 import { errorInvariants } from "./errors.js";
 import { laneInvariants } from "./lane.js";
 import { chainInvariants } from "./lane-chains.js";
@@ -38,6 +39,7 @@ export const invariants: readonly Invariant[] = [
   ...laneInvariants,
   ...limitInvariants,
   ...chainInvariants,
+  ...batchInvariants,
 ];
 
 /** The violations of one run, in the order of the invariants. */

@@ -28,6 +28,13 @@ export interface Enqueued {
   readonly ends: (HeardOutcome & { readonly atMs: number })[];
 }
 
+/** A batch, and whether its caller heard that all of it is stored. */
+export interface EnqueuedBatch {
+  readonly batch: string;
+  readonly jobs: readonly JobPlan[];
+  isStored: boolean;
+}
+
 /** What the streams held at the end. */
 export type StreamsAtRest = Extract<Recorded, { kind: "streams" }>;
 
@@ -70,6 +77,8 @@ export class RunView {
   readonly records: Extract<Recorded, { kind: "record" }>[] = [];
   /** The limits of the pool, each as it was stored. */
   readonly limits: Extract<Recorded, { kind: "limits" }>[] = [];
+  readonly batches: EnqueuedBatch[] = [];
+  readonly completions: Extract<Recorded, { kind: "completion" }>[] = [];
   readonly runs: HandlerRun[] = [];
   readonly lives: Life[] = [];
   readonly faults: FaultStep[] = [];
@@ -190,6 +199,17 @@ export class RunView {
       case "limits":
         this.limits.push(fact);
         break;
+      case "batch":
+        this.batches.push({ batch: fact.batch, jobs: fact.jobs, isStored: false });
+        break;
+      case "batched": {
+        const batch = this.batches.find((each) => each.batch === fact.batch);
+        if (batch !== undefined) batch.isStored = fact.reason === "";
+        break;
+      }
+      case "completion":
+        this.completions.push(fact);
+        break;
       case "streams":
         this.streams = fact;
         break;
@@ -226,7 +246,7 @@ export class RunView {
 }
 
 function isFault(step: Step): step is FaultStep {
-  return step.do !== "submit" && step.do !== "enqueue" && step.do !== "cancel";
+  return step.do !== "submit" && step.do !== "enqueue" && step.do !== "batch" && step.do !== "cancel";
 }
 
 /**

@@ -10,6 +10,7 @@ import { toPoolError } from "../../../mesh/errors.js";
 import { json } from "../../../mesh/job/codec.js";
 import type { Outcome, Submitter } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
+import { delay } from "../../../mesh/link/runtime.js";
 import { ServiceApi } from "../../../mesh/link/service-api.js";
 import { newIncarnation } from "../../../mesh/process/identity.js";
 import { SERVICE_NAMES } from "../../../mesh/wire/subjects.js";
@@ -45,6 +46,8 @@ export interface CallerActor extends Actor {
   cancel(id: string): void;
   /** Enqueues a job in the durable lane, and waits for its outcome. */
   enqueue?(job: JobPlan, hear: EnqueueEnds): void;
+  /** Enqueues a batch, again and again until it is stored; `onEnd` hears why it is not. */
+  enqueueBatch?(id: string, jobs: readonly JobPlan[], onEnd: (reason: string) => void): void;
 }
 
 /** What the caller of an enqueued job hears: at most one receipt, and one outcome after it. */
@@ -116,7 +119,28 @@ export function makeWorker(bus: Bus, id: string, slots: number, handle: Handle):
 export function makeClient(bus: Bus): CallerActor {
   const client = new Client({ pool: POOL, connection: bus });
   const enqueue = (job: JobPlan, hear: EnqueueEnds): void => void enqueueJob(client, job, hear);
-  return { ...caller(bus, client, () => []), enqueue };
+  const batch: CallerActor["enqueueBatch"] = (id, jobs, onEnd) => void enqueueBatch(client, bus, id, jobs).then(onEnd);
+  return { ...caller(bus, client, () => []), enqueue, enqueueBatch: batch };
+}
+
+/** How often a batch is said again, and the wait before that, milliseconds. */
+const BATCH_TRIES = 30;
+const BATCH_RETRY_MS = 1_000;
+
+/** @returns "" once it is stored; else why it is not */
+async function enqueueBatch(client: Client, bus: Bus, id: string, jobs: readonly JobPlan[]): Promise<string> {
+  let reason = "";
+  for (let tries = 0; tries < BATCH_TRIES; tries += 1) {
+    try {
+      const options = { id, onComplete: { pool: POOL }, maxAttempts: 2, timeoutMs: 10_000 };
+      await client.enqueueBatch(jobs.map(payloadOf), options);
+      return "";
+    } catch (thrown) {
+      reason = toPoolError(thrown).reason;
+    }
+    await delay(bus.runtime, BATCH_RETRY_MS);
+  }
+  return reason;
 }
 
 async function enqueueJob(client: Client, job: JobPlan, hear: EnqueueEnds): Promise<void> {

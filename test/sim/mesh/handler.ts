@@ -21,6 +21,13 @@ type Following = RunResult;
 
 /** Runs of a job that follows, as the facts have them: its place in its chain times this is added to the payload's number. */
 export const PER_FOLLOWER = 1_000;
+/** The payload of the completion job of a batch, as far as it matters here. */
+interface SimSummary {
+  readonly batch: string;
+  readonly total: number;
+  readonly succeeded: number;
+  readonly failed: number;
+}
 
 /** The result of every simulated job. */
 export interface RunResult {
@@ -48,6 +55,12 @@ export class RunCounter {
 /** Makes the handler of one worker process. */
 export function makeHandler(worker: string, process: SimulatedProcess, history: History, runs: RunCounter): Handle {
   return (job) => {
+    if ("batch" in job.payload) {
+      const { batch, total, succeeded, failed } = job.payload as unknown as SimSummary;
+      const { id, attempt } = job;
+      history.record({ kind: "completion", worker, id, attempt, batch, total, succeeded, failed });
+      return { number: 0, run: runs.next(), place: 0, durationMs: 0 };
+    }
     const { number, durationMs, blockMs, throws, place } = { ...FIRST, ...job.payload };
     const fact: RunFact = { run: runs.next(), id: job.id, attempt: job.attempt, number: number + place * PER_FOLLOWER };
     history.record({ kind: "start", worker, process: process.name, ...fact });

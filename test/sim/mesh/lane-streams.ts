@@ -1,20 +1,32 @@
 /** What the streams of the durable lane hold. The library of JetStream is loaded here: no run has to wait for it. */
 import "@nats-io/jetstream";
+import { type BatchRecord, countedJobs, decodeBatch } from "../../../mesh/durable/batches/batch-record.js";
 import { decodeLimits } from "../../../mesh/durable/limits/limit.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
 import type { SimNetwork } from "../../../testing/nats/network.js";
 import { headerOf, payloadText } from "../../../testing/nats/server/jetstream/message-text.js";
-import type { OnStored, StoredMessage, StoredStream } from "../../../testing/nats/server/jetstream/stored-stream.js";
+import {
+  type OnStored,
+  type StoredMessage,
+  type StoredStream,
+  trueTimeMs,
+} from "../../../testing/nats/server/jetstream/stored-stream.js";
 import type { Fact, History } from "../history.js";
 import { POOL } from "../plan.js";
 import { PER_FOLLOWER } from "./handler.js";
 
 const names = new DurableNames();
 
-/** Whether no job of the pool waits or runs. */
+/** Whether no job of the pool waits or runs, and no batch is about to be completed. */
 export function hasNoLiveJobs(network: SimNetwork): boolean {
-  return (find(network, names.jobsStream(POOL))?.size ?? 0) === 0;
+  const isFull = ({ fullAt, completedAt }: BatchRecord): boolean => fullAt !== undefined && completedAt === undefined;
+  return (find(network, names.jobsStream(POOL))?.size ?? 0) === 0 && !batchesOf(network).some(isFull);
+}
+
+function batchesOf(network: SimNetwork): BatchRecord[] {
+  const stored = [...(find(network, names.batchesStream)?.all() ?? [])];
+  return stored.flatMap(({ bytes, headerBytes }) => decodeBatch(bytes.subarray(headerBytes)) ?? []);
 }
 
 /** The streams, as a fact. */
@@ -28,6 +40,13 @@ export function streamsOf(network: SimNetwork): Fact {
     outcomes: idsOf(outcomes),
     dead: idsOf(find(network, names.deadStream)),
     outcomesStored: outcomes?.lastSequence ?? 0,
+    outcomesAtMs: [...(outcomes?.all() ?? [])].map(({ storedAt }) => trueTimeMs(storedAt)),
+    batches: batchesOf(network).map((record) => ({
+      id: record.id,
+      isSealed: record.total !== undefined,
+      isCompleted: record.completedAt !== undefined,
+      counted: countedJobs(record),
+    })),
   };
 }
 

@@ -54,6 +54,7 @@ export class Stage {
   #do(step: Step): void {
     if (step.do === "submit") return this.#submit(step.caller, step.job);
     if (step.do === "enqueue") return this.#enqueue(step.caller, step.job);
+    if (step.do === "batch") return this.#batch(step);
     this.#parts.history.record({ kind: "step", step });
     this.#begin(step);
     const endsAtMs = endOf(step);
@@ -63,7 +64,7 @@ export class Stage {
     });
   }
 
-  #begin(step: Exclude<Step, StepOf<"submit" | "enqueue">>): void {
+  #begin(step: Exclude<Step, StepOf<"submit" | "enqueue" | "batch">>): void {
     const { mesh, network } = this.#parts;
     switch (step.do) {
       case "cancel":
@@ -174,6 +175,17 @@ export class Stage {
         onRefused: (reason, maybeStored) => history.record({ kind: "receipt", ...about, id: "", reason, maybeStored }),
         onEnd: (heard) => history.record({ kind: "ended", ...about, ...heard }),
       });
+    });
+  }
+
+  #batch({ caller, id: batch, jobs }: StepOf<"batch">): void {
+    const { mesh, history } = this.#parts;
+    const actor = mesh.caller(caller);
+    const process = mesh.residents.get(caller)?.process;
+    if (actor?.enqueueBatch === undefined || process === undefined) return;
+    process.receive(() => {
+      history.record({ kind: "batch", caller, process: process.name, batch, jobs });
+      actor.enqueueBatch?.(batch, jobs, (reason) => history.record({ kind: "batched", caller, batch, reason }));
     });
   }
 

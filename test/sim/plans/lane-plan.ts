@@ -1,6 +1,7 @@
 /**
  * A plan of the durable lane from a seed: the plan of the seed, most of whose jobs
- * are enqueued and not submitted. Half of the plans have limits, and some jobs are followed by others.
+ * are enqueued and not submitted. Half of the plans have limits, some jobs are followed by others, and some plans
+ * have batches.
  *
  * Left out: workers that are not ours, since they keep no leases; streams of
  * others over our subjects, which a broker refuses beside those of the lane.
@@ -12,6 +13,9 @@ import { type GenerateOptions, generatePlan } from "./generate.js";
 
 const LANE_SEED = 0x1a9e_0000;
 const LIMITS_SEED = 0x11a1_0000;
+const BATCH_SEED = 0xba7c_0000;
+const MOST_BATCHES = 3;
+const MOST_JOBS = 6;
 const LEFT_OUT = ["foreign-worker", "bare-workers", "stream", "id-reused", "id-twice"];
 /** Keys of jobs; the last one has a limit of its own. */
 const KEYS = ["red", "blue"] as const;
@@ -30,7 +34,24 @@ export function lanePlan(seed: number, { without = new Set() }: GenerateOptions 
     return [{ do: "enqueue", atMs: step.atMs, caller: step.caller, job }];
   });
   const callers = plan.callers.map(({ kind: _kind, ...each }): CallerPlan => each);
-  return { ...plan, lane: true, callers, steps, ...(limits.length > 0 ? { limits } : {}) };
+  const all = [...steps, ...batches(new Draw(seed + BATCH_SEED), steps)];
+  return { ...plan, lane: true, callers, steps: all, ...(limits.length > 0 ? { limits } : {}) };
+}
+
+/** Batches that are enqueued when some other job is. */
+function batches(draw: Draw, steps: readonly Step[]): Step[] {
+  const stored = steps.filter((step) => step.do === "enqueue");
+  if (stored.length === 0 || draw.chance(0.4)) return [];
+  let number = Math.max(...steps.map((step) => ("job" in step ? step.job.number : 0)));
+  return Array.from({ length: draw.int(1, MOST_BATCHES) }, (_, i): Step => {
+    const { atMs, caller } = draw.one(stored);
+    const jobs = Array.from({ length: draw.int(0, MOST_JOBS) }, (): JobPlan => {
+      number += 1;
+      const fails = draw.chance(0.2) ? { throws: true } : {};
+      return { number, durationMs: draw.int(0, 300), timeoutMs: 10_000, maxAttempts: 2, ...fails };
+    });
+    return { do: "batch", atMs, caller, id: `batch-${i + 1}`, jobs };
+  });
 }
 
 /** Jobs of the lane are idempotent unless they say otherwise. One that may run once does not fail by itself. */

@@ -132,6 +132,8 @@ function requestOf(method: DescMethod, { pool, worker, jobId }: Target): object 
     Cancel: { pool, jobId },
     Enqueue: stored,
     EnqueueMany: { ref: 1n, job: stored },
+    EnqueueBatch: { pool, batchId: "edge", onComplete: { pool }, more: true },
+    GetBatch: { pool, batchId: jobId },
     GetJob: { pool, jobId },
     WaitOutcome: { pool, jobId, waitMs: 1 },
     CancelJob: { pool, jobId },

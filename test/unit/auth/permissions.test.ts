@@ -32,7 +32,7 @@ test("permissions - no right of a pool's holder reaches another pool, and none i
 
 test("permissions - for named pools the durable lane reaches the mesh's own streams only, and no other pool's jobs", () => {
   const streams =
-    /^\$JS\.(ACK(\.\*\.\*)?|EVENT\.ADVISORY\.CONSUMER\.PAUSE|API\.(DIRECT|STREAM|CONSUMER)(\.[A-Z]+)+)\.my=mesh-(jobs-a|later-a|outcomes|dead|claims|limits)(\.|$)/;
+    /^\$JS\.(ACK(\.\*\.\*)?|EVENT\.ADVISORY\.CONSUMER\.PAUSE|API\.(DIRECT|STREAM|CONSUMER)(\.[A-Z]+)+)\.my=mesh-(jobs-a|later-a|outcomes|dead|claims|limits|batches)(\.|$)/;
   for (const role of ROLES) {
     const holder = { role, pools: ["a"], name: "n", prefix: "my.mesh" };
     const [base, more] = [rightsOf(holder), rightsOf({ ...holder, durable: true })];

@@ -31,6 +31,7 @@ const full: DurableJob = {
     { pool: "archive", id: undefined },
   ],
   notifyTogether: true,
+  batch: undefined,
   notify: "_INBOX.a.b",
   enqueuedAt: 1_699_999_999_999,
   concurrencyKey: "tenant 7",

@@ -36,6 +36,7 @@ function makeManager(count: number) {
     subjects: new Subjects(),
     manager: "m",
     pools: () => pools as unknown as Pool[],
+    limited: () => 0,
     retrying: () => 0,
     queued: () => 0,
   });

@@ -20,6 +20,7 @@ import {
   EnqueueResponseSchema,
 } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf, type Gate } from "../../../../mesh/auth/gate.js";
+import type { BatchPlace } from "../../../../mesh/durable/batches/batch-place.js";
 import type { StoredJob } from "../../../../mesh/durable/enqueue.js";
 import { LEVELS } from "../../../../mesh/durable/names.js";
 import { PoolError, toPoolError } from "../../../../mesh/errors.js";
@@ -59,8 +60,8 @@ export class DurableJobs {
     this.#parts = parts;
   }
 
-  /** Stores one job. @throws PoolError why it is not stored; with `maybeExecuted` when it may be all the same */
-  async enqueue(request: EnqueueRequest, context: HandlerContext): Promise<EnqueueResponse> {
+  /** Stores one job. @param batch its place in a batch. @throws PoolError why it is not stored; with `maybeExecuted` when it may be all the same */
+  async enqueue(request: EnqueueRequest, context: HandlerContext, batch?: BatchPlace): Promise<EnqueueResponse> {
     const { access, bus } = this.#parts;
     const { lane } = access;
     const { pool } = request;
@@ -80,7 +81,7 @@ export class DurableJobs {
       isNamed,
       level,
       payload,
-      job: { ...job, afterOutcome: rerun ? after : 0 },
+      job: { ...job, batch, afterOutcome: rerun ? after : 0 },
       limitMs,
       time,
       nonce: bus.runtime.newId(),

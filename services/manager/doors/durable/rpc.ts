@@ -10,6 +10,7 @@ import { readLanes } from "../../../../mesh/durable/lanes-view.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import { checkName } from "../../../../mesh/wire/subjects.js";
 import type { ManagerRoutesParts } from "../rpc.js";
+import { batchMethods } from "./batches.js";
 import { setCron, toCronMessage } from "./cron.js";
 import { DurableJobs, type DurableRpcParts } from "./jobs.js";
 import { LaneAccess } from "./lane-access.js";
@@ -19,8 +20,10 @@ import { fromState, toInput, toJobOutcome, toJobStatus } from "./messages.js";
 /** Registers DurableService. */
 export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: ManagerRoutesParts): void {
   const parts = { bus, pools, gate, access: new LaneAccess(bus, pools) };
+  const jobs = new DurableJobs(parts);
   const service: ServiceImpl<typeof DurableService> = {
-    ...jobMethods(parts),
+    ...jobMethods(parts, jobs),
+    ...batchMethods(parts, jobs),
     ...deadMethods(parts),
     async pausePool({ pool, forMs }) {
       parts.access.parts(pool);
@@ -57,8 +60,8 @@ type Methods<K extends keyof ServiceImpl<typeof DurableService>> = Pick<ServiceI
 
 function jobMethods(
   parts: DurableRpcParts,
+  jobs: DurableJobs,
 ): Methods<"enqueue" | "enqueueMany" | "getJob" | "waitOutcome" | "cancelJob" | "listJobs"> {
-  const jobs = new DurableJobs(parts);
   return {
     enqueue: (request, context) => jobs.enqueue(request, context),
     enqueueMany: (requests, context) => jobs.enqueueMany(requests, context),

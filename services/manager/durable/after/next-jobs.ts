@@ -80,6 +80,7 @@ export class NextJobs {
     const next: DurableJob = {
       ...job,
       then: job.then.slice(1),
+      batch: undefined,
       enqueuedAt: endedAt,
       keepOutcome: true,
       check: true,

@@ -1,4 +1,4 @@
-/** The durable lane: how each pool's lane stands, and the dead letters of the chosen one. */
+/** The durable lane: how each pool's lane stands, and the batches and dead letters of the chosen one. */
 import { count } from "../../../../browser/format.js";
 import { plainText } from "../../../../mesh/plain-text.js";
 import type { ConfirmDialog } from "../control/confirm-dialog.js";
@@ -6,6 +6,7 @@ import type { Session } from "../control/session.js";
 import { byId, element, setAttribute, setText } from "../element.js";
 import { hasLane, type PageState } from "../page-state.js";
 import { durableHash } from "../route.js";
+import { BatchList } from "./batch-list.js";
 import { DeadList } from "./dead-list.js";
 import { type LaneRow, laneRows, laneTotal, oldestText, streamWarnings } from "./lane-figures.js";
 
@@ -29,9 +30,11 @@ export class DurableView {
   readonly #body = element("tbody");
   readonly #rows = new Map<string, LaneLink>();
   readonly #dead: DeadList;
+  readonly #batches: BatchList;
 
   /** @param onChange called when dead letters were retried or purged */
   constructor(session: Session, dialog: ConfirmDialog, onChange: () => void) {
+    this.#batches = new BatchList(session);
     this.#dead = new DeadList(session, dialog, onChange);
     const title = element("h2", "durable-title", "Durable jobs");
     title.id = "durable-title";
@@ -48,7 +51,7 @@ export class DurableView {
     setAttribute(this.#table, "aria-labelledby", title.id);
     this.#table.append(element("thead", "", head), this.#body);
     this.#tab.append(this.#tabDead);
-    this.#root.append(title, this.#warnings, this.#table, this.#note, this.#dead.root);
+    this.#root.append(title, this.#warnings, this.#table, this.#note, this.#batches.root, this.#dead.root);
   }
 
   update(state: PageState): void {
@@ -65,6 +68,7 @@ export class DurableView {
     this.#updateWarnings(lanes === undefined ? [] : streamWarnings(lanes));
     this.#updateRows(rows.length > 1 ? [total, ...rows] : rows, state.pool);
     const chosen = rows.find(({ pool }) => pool === state.pool) ?? (rows.length === 1 ? rows[0] : undefined);
+    this.#batches.update(chosen?.pool ?? "");
     this.#dead.update(chosen?.pool ?? "", chosen?.dead ?? 0, state.control);
   }
 

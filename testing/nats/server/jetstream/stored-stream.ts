@@ -43,6 +43,11 @@ const MS_TO_MICROS = 1e3;
 /** What the clocks of brokers show when a world begins, milliseconds since the epoch. */
 const EPOCH_MS = 1_760_000_000_000;
 
+/** When a message was stored, milliseconds since the world began. */
+export function trueTimeMs(storedAt: StoredMessage["storedAt"]): number {
+  return Number(BigInt(storedAt) / BigInt(MS_TO_MICROS)) / MS_TO_MICROS - EPOCH_MS;
+}
+
 export class StoredStream {
   readonly config: StreamConfig;
   readonly #patterns: readonly SubjectPattern[];

@@ -151,6 +151,62 @@ func (PayloadForm) EnumDescriptor() ([]byte, []int) {
 	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{1}
 }
 
+// BatchState is where a batch stands.
+type BatchState int32
+
+const (
+	BatchState_BATCH_STATE_UNSPECIFIED BatchState = 0
+	// Not all of its jobs are said to be enqueued.
+	BatchState_BATCH_STATE_ADDING BatchState = 1
+	// Some of its jobs have no outcome yet.
+	BatchState_BATCH_STATE_RUNNING BatchState = 2
+	// Each job has an outcome, and the completion job is enqueued.
+	BatchState_BATCH_STATE_COMPLETED BatchState = 3
+)
+
+// Enum value maps for BatchState.
+var (
+	BatchState_name = map[int32]string{
+		0: "BATCH_STATE_UNSPECIFIED",
+		1: "BATCH_STATE_ADDING",
+		2: "BATCH_STATE_RUNNING",
+		3: "BATCH_STATE_COMPLETED",
+	}
+	BatchState_value = map[string]int32{
+		"BATCH_STATE_UNSPECIFIED": 0,
+		"BATCH_STATE_ADDING":      1,
+		"BATCH_STATE_RUNNING":     2,
+		"BATCH_STATE_COMPLETED":   3,
+	}
+)
+
+func (x BatchState) Enum() *BatchState {
+	p := new(BatchState)
+	*p = x
+	return p
+}
+
+func (x BatchState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BatchState) Descriptor() protoreflect.EnumDescriptor {
+	return file_poolmesh_v1_durable_proto_enumTypes[2].Descriptor()
+}
+
+func (BatchState) Type() protoreflect.EnumType {
+	return &file_poolmesh_v1_durable_proto_enumTypes[2]
+}
+
+func (x BatchState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BatchState.Descriptor instead.
+func (BatchState) EnumDescriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{2}
+}
+
 // CronOverlap is what to do when a schedule fires while its last job has not ended.
 type CronOverlap int32
 
@@ -187,11 +243,11 @@ func (x CronOverlap) String() string {
 }
 
 func (CronOverlap) Descriptor() protoreflect.EnumDescriptor {
-	return file_poolmesh_v1_durable_proto_enumTypes[2].Descriptor()
+	return file_poolmesh_v1_durable_proto_enumTypes[3].Descriptor()
 }
 
 func (CronOverlap) Type() protoreflect.EnumType {
-	return &file_poolmesh_v1_durable_proto_enumTypes[2]
+	return &file_poolmesh_v1_durable_proto_enumTypes[3]
 }
 
 func (x CronOverlap) Number() protoreflect.EnumNumber {
@@ -200,7 +256,7 @@ func (x CronOverlap) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CronOverlap.Descriptor instead.
 func (CronOverlap) EnumDescriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{2}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{3}
 }
 
 // Backoff is the wait after a failure, in milliseconds: doubled each time, up to the cap.
@@ -775,6 +831,747 @@ func (*EnqueueManyResponse_Receipt) isEnqueueManyResponse_Outcome() {}
 
 func (*EnqueueManyResponse_Error) isEnqueueManyResponse_Outcome() {}
 
+// BatchJob is one job of a batch.
+type BatchJob struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The input, in the form that suits the caller; a job without an input is refused.
+	//
+	// Types that are valid to be assigned to Input:
+	//
+	//	*BatchJob_Payload
+	//	*BatchJob_Text
+	//	*BatchJob_Json
+	Input isBatchJob_Input `protobuf_oneof:"input"`
+	// Empty for the batch's id and the job's place, such as "import-7-12".
+	JobId         string `protobuf:"bytes,4,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchJob) Reset() {
+	*x = BatchJob{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchJob) ProtoMessage() {}
+
+func (x *BatchJob) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchJob.ProtoReflect.Descriptor instead.
+func (*BatchJob) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BatchJob) GetInput() isBatchJob_Input {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *BatchJob) GetPayload() []byte {
+	if x != nil {
+		if x, ok := x.Input.(*BatchJob_Payload); ok {
+			return x.Payload
+		}
+	}
+	return nil
+}
+
+func (x *BatchJob) GetText() string {
+	if x != nil {
+		if x, ok := x.Input.(*BatchJob_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *BatchJob) GetJson() *structpb.Value {
+	if x != nil {
+		if x, ok := x.Input.(*BatchJob_Json); ok {
+			return x.Json
+		}
+	}
+	return nil
+}
+
+func (x *BatchJob) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+type isBatchJob_Input interface {
+	isBatchJob_Input()
+}
+
+type BatchJob_Payload struct {
+	Payload []byte `protobuf:"bytes,1,opt,name=payload,proto3,oneof"`
+}
+
+type BatchJob_Text struct {
+	Text string `protobuf:"bytes,2,opt,name=text,proto3,oneof"`
+}
+
+type BatchJob_Json struct {
+	Json *structpb.Value `protobuf:"bytes,3,opt,name=json,proto3,oneof"`
+}
+
+func (*BatchJob_Payload) isBatchJob_Input() {}
+
+func (*BatchJob_Text) isBatchJob_Input() {}
+
+func (*BatchJob_Json) isBatchJob_Input() {}
+
+// EnqueueBatchRequest says what holds for the batch, which each call for it repeats, and some of its jobs.
+type EnqueueBatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pool  string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Names the batch in its pool: 1 to 50 letters, digits, "_" or "-".
+	BatchId string `protobuf:"bytes,2,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// At most 1,000.
+	Jobs []*BatchJob `protobuf:"bytes,3,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	// The place in the batch of the first of these jobs, from 0. A batch has at most 100,000 jobs.
+	FirstIndex uint32 `protobuf:"varint,4,opt,name=first_index,json=firstIndex,proto3" json:"first_index,omitempty"`
+	// More calls follow. Without it the batch ends with the last of these jobs.
+	More bool `protobuf:"varint,5,opt,name=more,proto3" json:"more,omitempty"`
+	// The job that is enqueued, once, when every job has an outcome: a result, a dead letter, or canceled. Its payload is the
+	// summary. The caller needs the right to submit to its pool. Empty id: that of the batch with "-completed".
+	OnComplete *NextJob `protobuf:"bytes,6,opt,name=on_complete,json=onComplete,proto3" json:"on_complete,omitempty"`
+	// What the completion job hears besides: at most 8,192 bytes as JSON.
+	Context *structpb.Value `protobuf:"bytes,7,opt,name=context,proto3" json:"context,omitempty"`
+	// For each job and the completion job, as of EnqueueRequest.
+	TimeoutMs      int64    `protobuf:"varint,8,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	Priority       Priority `protobuf:"varint,9,opt,name=priority,proto3,enum=poolmesh.v1.Priority" json:"priority,omitempty"`
+	MaxAttempts    uint32   `protobuf:"varint,10,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	Backoff        *Backoff `protobuf:"bytes,11,opt,name=backoff,proto3" json:"backoff,omitempty"`
+	Idempotent     *bool    `protobuf:"varint,12,opt,name=idempotent,proto3,oneof" json:"idempotent,omitempty"`
+	Client         string   `protobuf:"bytes,13,opt,name=client,proto3" json:"client,omitempty"`
+	ConcurrencyKey string   `protobuf:"bytes,14,opt,name=concurrency_key,json=concurrencyKey,proto3" json:"concurrency_key,omitempty"`
+	Traceparent    string   `protobuf:"bytes,15,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	Tracestate     string   `protobuf:"bytes,16,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *EnqueueBatchRequest) Reset() {
+	*x = EnqueueBatchRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnqueueBatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnqueueBatchRequest) ProtoMessage() {}
+
+func (x *EnqueueBatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnqueueBatchRequest.ProtoReflect.Descriptor instead.
+func (*EnqueueBatchRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *EnqueueBatchRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *EnqueueBatchRequest) GetBatchId() string {
+	if x != nil {
+		return x.BatchId
+	}
+	return ""
+}
+
+func (x *EnqueueBatchRequest) GetJobs() []*BatchJob {
+	if x != nil {
+		return x.Jobs
+	}
+	return nil
+}
+
+func (x *EnqueueBatchRequest) GetFirstIndex() uint32 {
+	if x != nil {
+		return x.FirstIndex
+	}
+	return 0
+}
+
+func (x *EnqueueBatchRequest) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *EnqueueBatchRequest) GetOnComplete() *NextJob {
+	if x != nil {
+		return x.OnComplete
+	}
+	return nil
+}
+
+func (x *EnqueueBatchRequest) GetContext() *structpb.Value {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *EnqueueBatchRequest) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *EnqueueBatchRequest) GetPriority() Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return Priority_PRIORITY_UNSPECIFIED
+}
+
+func (x *EnqueueBatchRequest) GetMaxAttempts() uint32 {
+	if x != nil {
+		return x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *EnqueueBatchRequest) GetBackoff() *Backoff {
+	if x != nil {
+		return x.Backoff
+	}
+	return nil
+}
+
+func (x *EnqueueBatchRequest) GetIdempotent() bool {
+	if x != nil && x.Idempotent != nil {
+		return *x.Idempotent
+	}
+	return false
+}
+
+func (x *EnqueueBatchRequest) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *EnqueueBatchRequest) GetConcurrencyKey() string {
+	if x != nil {
+		return x.ConcurrencyKey
+	}
+	return ""
+}
+
+func (x *EnqueueBatchRequest) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *EnqueueBatchRequest) GetTracestate() string {
+	if x != nil {
+		return x.Tracestate
+	}
+	return ""
+}
+
+type EnqueueBatchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Batch         *Batch                 `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnqueueBatchResponse) Reset() {
+	*x = EnqueueBatchResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnqueueBatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnqueueBatchResponse) ProtoMessage() {}
+
+func (x *EnqueueBatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnqueueBatchResponse.ProtoReflect.Descriptor instead.
+func (*EnqueueBatchResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *EnqueueBatchResponse) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+// BatchFailure is a job of a batch that did not succeed.
+type BatchFailure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its place in the batch, from 0.
+	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// As in the catalogue of errors, such as "job_failed".
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchFailure) Reset() {
+	*x = BatchFailure{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchFailure) ProtoMessage() {}
+
+func (x *BatchFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchFailure.ProtoReflect.Descriptor instead.
+func (*BatchFailure) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BatchFailure) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *BatchFailure) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *BatchFailure) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Batch is a batch as it stands now.
+type Batch struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	BatchId string                 `protobuf:"bytes,1,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	State   BatchState             `protobuf:"varint,2,opt,name=state,proto3,enum=poolmesh.v1.BatchState" json:"state,omitempty"`
+	// How many jobs it has; unset while jobs are added.
+	Total *uint32 `protobuf:"varint,3,opt,name=total,proto3,oneof" json:"total,omitempty"`
+	// Jobs with a result.
+	Succeeded uint32 `protobuf:"varint,4,opt,name=succeeded,proto3" json:"succeeded,omitempty"`
+	// Jobs that were given up.
+	Failed   uint32 `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
+	Canceled uint32 `protobuf:"varint,6,opt,name=canceled,proto3" json:"canceled,omitempty"`
+	// The first jobs that did not succeed, by place, at most 100.
+	Failures   []*BatchFailure `protobuf:"bytes,7,rep,name=failures,proto3" json:"failures,omitempty"`
+	Completion *NextJob        `protobuf:"bytes,8,opt,name=completion,proto3" json:"completion,omitempty"`
+	// Whose batch it is.
+	Client   string                 `protobuf:"bytes,9,opt,name=client,proto3" json:"client,omitempty"`
+	OpenedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	// When the last outcome was counted.
+	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Batch) GetBatchId() string {
+	if x != nil {
+		return x.BatchId
+	}
+	return ""
+}
+
+func (x *Batch) GetState() BatchState {
+	if x != nil {
+		return x.State
+	}
+	return BatchState_BATCH_STATE_UNSPECIFIED
+}
+
+func (x *Batch) GetTotal() uint32 {
+	if x != nil && x.Total != nil {
+		return *x.Total
+	}
+	return 0
+}
+
+func (x *Batch) GetSucceeded() uint32 {
+	if x != nil {
+		return x.Succeeded
+	}
+	return 0
+}
+
+func (x *Batch) GetFailed() uint32 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *Batch) GetCanceled() uint32 {
+	if x != nil {
+		return x.Canceled
+	}
+	return 0
+}
+
+func (x *Batch) GetFailures() []*BatchFailure {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+func (x *Batch) GetCompletion() *NextJob {
+	if x != nil {
+		return x.Completion
+	}
+	return nil
+}
+
+func (x *Batch) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Batch) GetOpenedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenedAt
+	}
+	return nil
+}
+
+func (x *Batch) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+type GetBatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	BatchId       string                 `protobuf:"bytes,2,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBatchRequest) Reset() {
+	*x = GetBatchRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBatchRequest) ProtoMessage() {}
+
+func (x *GetBatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBatchRequest.ProtoReflect.Descriptor instead.
+func (*GetBatchRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetBatchRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *GetBatchRequest) GetBatchId() string {
+	if x != nil {
+		return x.BatchId
+	}
+	return ""
+}
+
+type GetBatchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Batch         *Batch                 `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBatchResponse) Reset() {
+	*x = GetBatchResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBatchResponse) ProtoMessage() {}
+
+func (x *GetBatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBatchResponse.ProtoReflect.Descriptor instead.
+func (*GetBatchResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetBatchResponse) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+type ListBatchesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pool  string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// At most so many, 1 to 1,000; 0 is 100.
+	PageSize uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the last page.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Without those that are completed.
+	OpenOnly      bool `protobuf:"varint,4,opt,name=open_only,json=openOnly,proto3" json:"open_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBatchesRequest) Reset() {
+	*x = ListBatchesRequest{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBatchesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBatchesRequest) ProtoMessage() {}
+
+func (x *ListBatchesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBatchesRequest.ProtoReflect.Descriptor instead.
+func (*ListBatchesRequest) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListBatchesRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *ListBatchesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListBatchesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListBatchesRequest) GetOpenOnly() bool {
+	if x != nil {
+		return x.OpenOnly
+	}
+	return false
+}
+
+type ListBatchesResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Batches []*Batch               `protobuf:"bytes,1,rep,name=batches,proto3" json:"batches,omitempty"`
+	// Empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBatchesResponse) Reset() {
+	*x = ListBatchesResponse{}
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBatchesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBatchesResponse) ProtoMessage() {}
+
+func (x *ListBatchesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBatchesResponse.ProtoReflect.Descriptor instead.
+func (*ListBatchesResponse) Descriptor() ([]byte, []int) {
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListBatchesResponse) GetBatches() []*Batch {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
+}
+
+func (x *ListBatchesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // JobStatus is one durable job as it stands now.
 type JobStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -806,7 +1603,7 @@ type JobStatus struct {
 
 func (x *JobStatus) Reset() {
 	*x = JobStatus{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[6]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +1615,7 @@ func (x *JobStatus) String() string {
 func (*JobStatus) ProtoMessage() {}
 
 func (x *JobStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[6]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +1628,7 @@ func (x *JobStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobStatus.ProtoReflect.Descriptor instead.
 func (*JobStatus) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{6}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *JobStatus) GetJobId() string {
@@ -939,7 +1736,7 @@ type JobOutcome struct {
 
 func (x *JobOutcome) Reset() {
 	*x = JobOutcome{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[7]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1748,7 @@ func (x *JobOutcome) String() string {
 func (*JobOutcome) ProtoMessage() {}
 
 func (x *JobOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[7]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1761,7 @@ func (x *JobOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobOutcome.ProtoReflect.Descriptor instead.
 func (*JobOutcome) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{7}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JobOutcome) GetOutcome() isJobOutcome_Outcome {
@@ -1019,7 +1816,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[8]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1828,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[8]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1841,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{8}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetJobRequest) GetPool() string {
@@ -1079,7 +1876,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[9]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1888,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[9]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1901,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{9}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetJobResponse) GetJob() *JobStatus {
@@ -1134,7 +1931,7 @@ type WaitOutcomeRequest struct {
 
 func (x *WaitOutcomeRequest) Reset() {
 	*x = WaitOutcomeRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[10]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +1943,7 @@ func (x *WaitOutcomeRequest) String() string {
 func (*WaitOutcomeRequest) ProtoMessage() {}
 
 func (x *WaitOutcomeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[10]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +1956,7 @@ func (x *WaitOutcomeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitOutcomeRequest.ProtoReflect.Descriptor instead.
 func (*WaitOutcomeRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{10}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WaitOutcomeRequest) GetPool() string {
@@ -1202,7 +1999,7 @@ type WaitOutcomeResponse struct {
 
 func (x *WaitOutcomeResponse) Reset() {
 	*x = WaitOutcomeResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[11]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +2011,7 @@ func (x *WaitOutcomeResponse) String() string {
 func (*WaitOutcomeResponse) ProtoMessage() {}
 
 func (x *WaitOutcomeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[11]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +2024,7 @@ func (x *WaitOutcomeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitOutcomeResponse.ProtoReflect.Descriptor instead.
 func (*WaitOutcomeResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{11}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WaitOutcomeResponse) GetOutcome() *JobOutcome {
@@ -1254,7 +2051,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[12]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +2063,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[12]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +2076,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{12}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CancelJobRequest) GetPool() string {
@@ -1304,7 +2101,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[13]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +2113,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[13]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +2126,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{13}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{22}
 }
 
 type ListJobsRequest struct {
@@ -1347,7 +2144,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[14]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +2156,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[14]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +2169,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{14}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListJobsRequest) GetPool() string {
@@ -1414,7 +2211,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[15]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +2223,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[15]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +2236,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{15}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobStatus {
@@ -1475,7 +2272,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[16]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +2284,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[16]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +2297,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{16}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeadLetter) GetJobId() string {
@@ -1576,7 +2373,7 @@ type ListDeadRequest struct {
 
 func (x *ListDeadRequest) Reset() {
 	*x = ListDeadRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[17]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +2385,7 @@ func (x *ListDeadRequest) String() string {
 func (*ListDeadRequest) ProtoMessage() {}
 
 func (x *ListDeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[17]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +2398,7 @@ func (x *ListDeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{17}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListDeadRequest) GetPool() string {
@@ -1650,7 +2447,7 @@ type ListDeadResponse struct {
 
 func (x *ListDeadResponse) Reset() {
 	*x = ListDeadResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[18]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +2459,7 @@ func (x *ListDeadResponse) String() string {
 func (*ListDeadResponse) ProtoMessage() {}
 
 func (x *ListDeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[18]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +2472,7 @@ func (x *ListDeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{18}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListDeadResponse) GetLetters() []*DeadLetter {
@@ -1703,7 +2500,7 @@ type GetDeadRequest struct {
 
 func (x *GetDeadRequest) Reset() {
 	*x = GetDeadRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[19]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +2512,7 @@ func (x *GetDeadRequest) String() string {
 func (*GetDeadRequest) ProtoMessage() {}
 
 func (x *GetDeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[19]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +2525,7 @@ func (x *GetDeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeadRequest.ProtoReflect.Descriptor instead.
 func (*GetDeadRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{19}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetDeadRequest) GetPool() string {
@@ -1769,7 +2566,7 @@ type GetDeadResponse struct {
 
 func (x *GetDeadResponse) Reset() {
 	*x = GetDeadResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[20]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +2578,7 @@ func (x *GetDeadResponse) String() string {
 func (*GetDeadResponse) ProtoMessage() {}
 
 func (x *GetDeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[20]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +2591,7 @@ func (x *GetDeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeadResponse.ProtoReflect.Descriptor instead.
 func (*GetDeadResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{20}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetDeadResponse) GetLetter() *DeadLetter {
@@ -1878,7 +2675,7 @@ type DeadSelector struct {
 
 func (x *DeadSelector) Reset() {
 	*x = DeadSelector{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[21]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +2687,7 @@ func (x *DeadSelector) String() string {
 func (*DeadSelector) ProtoMessage() {}
 
 func (x *DeadSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[21]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +2700,7 @@ func (x *DeadSelector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadSelector.ProtoReflect.Descriptor instead.
 func (*DeadSelector) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{21}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeadSelector) GetPool() string {
@@ -1957,7 +2754,7 @@ type RetryDeadRequest struct {
 
 func (x *RetryDeadRequest) Reset() {
 	*x = RetryDeadRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[22]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2766,7 @@ func (x *RetryDeadRequest) String() string {
 func (*RetryDeadRequest) ProtoMessage() {}
 
 func (x *RetryDeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[22]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2779,7 @@ func (x *RetryDeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryDeadRequest.ProtoReflect.Descriptor instead.
 func (*RetryDeadRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{22}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RetryDeadRequest) GetSelector() *DeadSelector {
@@ -2003,7 +2800,7 @@ type RetryDeadResponse struct {
 
 func (x *RetryDeadResponse) Reset() {
 	*x = RetryDeadResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[23]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2812,7 @@ func (x *RetryDeadResponse) String() string {
 func (*RetryDeadResponse) ProtoMessage() {}
 
 func (x *RetryDeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[23]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2825,7 @@ func (x *RetryDeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryDeadResponse.ProtoReflect.Descriptor instead.
 func (*RetryDeadResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{23}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RetryDeadResponse) GetChanges() []*DeadChange {
@@ -2059,7 +2856,7 @@ type DeadChange struct {
 
 func (x *DeadChange) Reset() {
 	*x = DeadChange{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[24]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2868,7 @@ func (x *DeadChange) String() string {
 func (*DeadChange) ProtoMessage() {}
 
 func (x *DeadChange) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[24]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2881,7 @@ func (x *DeadChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadChange.ProtoReflect.Descriptor instead.
 func (*DeadChange) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{24}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DeadChange) GetJobId() string {
@@ -2117,7 +2914,7 @@ type PurgeDeadRequest struct {
 
 func (x *PurgeDeadRequest) Reset() {
 	*x = PurgeDeadRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[25]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2129,7 +2926,7 @@ func (x *PurgeDeadRequest) String() string {
 func (*PurgeDeadRequest) ProtoMessage() {}
 
 func (x *PurgeDeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[25]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2142,7 +2939,7 @@ func (x *PurgeDeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeDeadRequest.ProtoReflect.Descriptor instead.
 func (*PurgeDeadRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{25}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PurgeDeadRequest) GetSelector() *DeadSelector {
@@ -2163,7 +2960,7 @@ type PurgeDeadResponse struct {
 
 func (x *PurgeDeadResponse) Reset() {
 	*x = PurgeDeadResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2175,7 +2972,7 @@ func (x *PurgeDeadResponse) String() string {
 func (*PurgeDeadResponse) ProtoMessage() {}
 
 func (x *PurgeDeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[26]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2188,7 +2985,7 @@ func (x *PurgeDeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeDeadResponse.ProtoReflect.Descriptor instead.
 func (*PurgeDeadResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{26}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PurgeDeadResponse) GetChanges() []*DeadChange {
@@ -2218,7 +3015,7 @@ type LanePause struct {
 
 func (x *LanePause) Reset() {
 	*x = LanePause{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +3027,7 @@ func (x *LanePause) String() string {
 func (*LanePause) ProtoMessage() {}
 
 func (x *LanePause) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[27]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +3040,7 @@ func (x *LanePause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LanePause.ProtoReflect.Descriptor instead.
 func (*LanePause) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{27}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *LanePause) GetLevels() []Priority {
@@ -2271,7 +3068,7 @@ type PausePoolRequest struct {
 
 func (x *PausePoolRequest) Reset() {
 	*x = PausePoolRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2283,7 +3080,7 @@ func (x *PausePoolRequest) String() string {
 func (*PausePoolRequest) ProtoMessage() {}
 
 func (x *PausePoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[28]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2296,7 +3093,7 @@ func (x *PausePoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PausePoolRequest.ProtoReflect.Descriptor instead.
 func (*PausePoolRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{28}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PausePoolRequest) GetPool() string {
@@ -2322,7 +3119,7 @@ type PausePoolResponse struct {
 
 func (x *PausePoolResponse) Reset() {
 	*x = PausePoolResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +3131,7 @@ func (x *PausePoolResponse) String() string {
 func (*PausePoolResponse) ProtoMessage() {}
 
 func (x *PausePoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[29]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +3144,7 @@ func (x *PausePoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PausePoolResponse.ProtoReflect.Descriptor instead.
 func (*PausePoolResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{29}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PausePoolResponse) GetPaused() *LanePause {
@@ -2366,7 +3163,7 @@ type ResumePoolRequest struct {
 
 func (x *ResumePoolRequest) Reset() {
 	*x = ResumePoolRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +3175,7 @@ func (x *ResumePoolRequest) String() string {
 func (*ResumePoolRequest) ProtoMessage() {}
 
 func (x *ResumePoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[30]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +3188,7 @@ func (x *ResumePoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumePoolRequest.ProtoReflect.Descriptor instead.
 func (*ResumePoolRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{30}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ResumePoolRequest) GetPool() string {
@@ -2409,7 +3206,7 @@ type ResumePoolResponse struct {
 
 func (x *ResumePoolResponse) Reset() {
 	*x = ResumePoolResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2421,7 +3218,7 @@ func (x *ResumePoolResponse) String() string {
 func (*ResumePoolResponse) ProtoMessage() {}
 
 func (x *ResumePoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[31]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2434,7 +3231,7 @@ func (x *ResumePoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumePoolResponse.ProtoReflect.Descriptor instead.
 func (*ResumePoolResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{31}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{40}
 }
 
 // Cron is a cron schedule, and what its jobs are enqueued with.
@@ -2464,7 +3261,7 @@ type Cron struct {
 
 func (x *Cron) Reset() {
 	*x = Cron{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2476,7 +3273,7 @@ func (x *Cron) String() string {
 func (*Cron) ProtoMessage() {}
 
 func (x *Cron) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[32]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2489,7 +3286,7 @@ func (x *Cron) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cron.ProtoReflect.Descriptor instead.
 func (*Cron) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{32}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Cron) GetName() string {
@@ -2594,7 +3391,7 @@ type SetCronRequest struct {
 
 func (x *SetCronRequest) Reset() {
 	*x = SetCronRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2606,7 +3403,7 @@ func (x *SetCronRequest) String() string {
 func (*SetCronRequest) ProtoMessage() {}
 
 func (x *SetCronRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[33]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2619,7 +3416,7 @@ func (x *SetCronRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCronRequest.ProtoReflect.Descriptor instead.
 func (*SetCronRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{33}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SetCronRequest) GetPool() string {
@@ -2704,7 +3501,7 @@ type SetCronResponse struct {
 
 func (x *SetCronResponse) Reset() {
 	*x = SetCronResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2716,7 +3513,7 @@ func (x *SetCronResponse) String() string {
 func (*SetCronResponse) ProtoMessage() {}
 
 func (x *SetCronResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[34]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2729,7 +3526,7 @@ func (x *SetCronResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCronResponse.ProtoReflect.Descriptor instead.
 func (*SetCronResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{34}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SetCronResponse) GetCreated() bool {
@@ -2755,7 +3552,7 @@ type ListCronRequest struct {
 
 func (x *ListCronRequest) Reset() {
 	*x = ListCronRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2767,7 +3564,7 @@ func (x *ListCronRequest) String() string {
 func (*ListCronRequest) ProtoMessage() {}
 
 func (x *ListCronRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[35]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2780,7 +3577,7 @@ func (x *ListCronRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCronRequest.ProtoReflect.Descriptor instead.
 func (*ListCronRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{35}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListCronRequest) GetPool() string {
@@ -2800,7 +3597,7 @@ type ListCronResponse struct {
 
 func (x *ListCronResponse) Reset() {
 	*x = ListCronResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +3609,7 @@ func (x *ListCronResponse) String() string {
 func (*ListCronResponse) ProtoMessage() {}
 
 func (x *ListCronResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[36]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +3622,7 @@ func (x *ListCronResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCronResponse.ProtoReflect.Descriptor instead.
 func (*ListCronResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{36}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListCronResponse) GetCrons() []*Cron {
@@ -2845,7 +3642,7 @@ type RemoveCronRequest struct {
 
 func (x *RemoveCronRequest) Reset() {
 	*x = RemoveCronRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2857,7 +3654,7 @@ func (x *RemoveCronRequest) String() string {
 func (*RemoveCronRequest) ProtoMessage() {}
 
 func (x *RemoveCronRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[37]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2870,7 +3667,7 @@ func (x *RemoveCronRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveCronRequest.ProtoReflect.Descriptor instead.
 func (*RemoveCronRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{37}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RemoveCronRequest) GetPool() string {
@@ -2895,7 +3692,7 @@ type RemoveCronResponse struct {
 
 func (x *RemoveCronResponse) Reset() {
 	*x = RemoveCronResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2907,7 +3704,7 @@ func (x *RemoveCronResponse) String() string {
 func (*RemoveCronResponse) ProtoMessage() {}
 
 func (x *RemoveCronResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[38]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2920,7 +3717,7 @@ func (x *RemoveCronResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveCronResponse.ProtoReflect.Descriptor instead.
 func (*RemoveCronResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{38}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{47}
 }
 
 // Limit is how many stored jobs of a pool may run at once, how many may start within a time, or both.
@@ -2940,7 +3737,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2952,7 +3749,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[39]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2965,7 +3762,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{39}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Limit) GetTarget() string {
@@ -3006,7 +3803,7 @@ type SetLimitRequest struct {
 
 func (x *SetLimitRequest) Reset() {
 	*x = SetLimitRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3018,7 +3815,7 @@ func (x *SetLimitRequest) String() string {
 func (*SetLimitRequest) ProtoMessage() {}
 
 func (x *SetLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[40]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3031,7 +3828,7 @@ func (x *SetLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimitRequest.ProtoReflect.Descriptor instead.
 func (*SetLimitRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{40}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SetLimitRequest) GetPool() string {
@@ -3056,7 +3853,7 @@ type SetLimitResponse struct {
 
 func (x *SetLimitResponse) Reset() {
 	*x = SetLimitResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3068,7 +3865,7 @@ func (x *SetLimitResponse) String() string {
 func (*SetLimitResponse) ProtoMessage() {}
 
 func (x *SetLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[41]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3081,7 +3878,7 @@ func (x *SetLimitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimitResponse.ProtoReflect.Descriptor instead.
 func (*SetLimitResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{41}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{50}
 }
 
 type ListLimitsRequest struct {
@@ -3093,7 +3890,7 @@ type ListLimitsRequest struct {
 
 func (x *ListLimitsRequest) Reset() {
 	*x = ListLimitsRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3105,7 +3902,7 @@ func (x *ListLimitsRequest) String() string {
 func (*ListLimitsRequest) ProtoMessage() {}
 
 func (x *ListLimitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[42]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3118,7 +3915,7 @@ func (x *ListLimitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLimitsRequest.ProtoReflect.Descriptor instead.
 func (*ListLimitsRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{42}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListLimitsRequest) GetPool() string {
@@ -3138,7 +3935,7 @@ type ListLimitsResponse struct {
 
 func (x *ListLimitsResponse) Reset() {
 	*x = ListLimitsResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3150,7 +3947,7 @@ func (x *ListLimitsResponse) String() string {
 func (*ListLimitsResponse) ProtoMessage() {}
 
 func (x *ListLimitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[43]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3163,7 +3960,7 @@ func (x *ListLimitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLimitsResponse.ProtoReflect.Descriptor instead.
 func (*ListLimitsResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{43}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListLimitsResponse) GetLimits() []*Limit {
@@ -3183,7 +3980,7 @@ type RemoveLimitRequest struct {
 
 func (x *RemoveLimitRequest) Reset() {
 	*x = RemoveLimitRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3195,7 +3992,7 @@ func (x *RemoveLimitRequest) String() string {
 func (*RemoveLimitRequest) ProtoMessage() {}
 
 func (x *RemoveLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[44]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3208,7 +4005,7 @@ func (x *RemoveLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveLimitRequest.ProtoReflect.Descriptor instead.
 func (*RemoveLimitRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{44}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RemoveLimitRequest) GetPool() string {
@@ -3233,7 +4030,7 @@ type RemoveLimitResponse struct {
 
 func (x *RemoveLimitResponse) Reset() {
 	*x = RemoveLimitResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3245,7 +4042,7 @@ func (x *RemoveLimitResponse) String() string {
 func (*RemoveLimitResponse) ProtoMessage() {}
 
 func (x *RemoveLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[45]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3258,7 +4055,7 @@ func (x *RemoveLimitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveLimitResponse.ProtoReflect.Descriptor instead.
 func (*RemoveLimitResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{45}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{54}
 }
 
 type GetLanesRequest struct {
@@ -3271,7 +4068,7 @@ type GetLanesRequest struct {
 
 func (x *GetLanesRequest) Reset() {
 	*x = GetLanesRequest{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3283,7 +4080,7 @@ func (x *GetLanesRequest) String() string {
 func (*GetLanesRequest) ProtoMessage() {}
 
 func (x *GetLanesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[46]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3296,7 +4093,7 @@ func (x *GetLanesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLanesRequest.ProtoReflect.Descriptor instead.
 func (*GetLanesRequest) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{46}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetLanesRequest) GetPool() string {
@@ -3332,7 +4129,7 @@ type Lane struct {
 
 func (x *Lane) Reset() {
 	*x = Lane{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3344,7 +4141,7 @@ func (x *Lane) String() string {
 func (*Lane) ProtoMessage() {}
 
 func (x *Lane) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[47]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3357,7 +4154,7 @@ func (x *Lane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lane.ProtoReflect.Descriptor instead.
 func (*Lane) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{47}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Lane) GetPool() string {
@@ -3442,7 +4239,7 @@ type StreamStatus struct {
 
 func (x *StreamStatus) Reset() {
 	*x = StreamStatus{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3454,7 +4251,7 @@ func (x *StreamStatus) String() string {
 func (*StreamStatus) ProtoMessage() {}
 
 func (x *StreamStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[48]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3467,7 +4264,7 @@ func (x *StreamStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatus.ProtoReflect.Descriptor instead.
 func (*StreamStatus) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{48}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *StreamStatus) GetName() string {
@@ -3529,7 +4326,7 @@ type GetLanesResponse struct {
 
 func (x *GetLanesResponse) Reset() {
 	*x = GetLanesResponse{}
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[49]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3541,7 +4338,7 @@ func (x *GetLanesResponse) String() string {
 func (*GetLanesResponse) ProtoMessage() {}
 
 func (x *GetLanesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_poolmesh_v1_durable_proto_msgTypes[49]
+	mi := &file_poolmesh_v1_durable_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3554,7 +4351,7 @@ func (x *GetLanesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLanesResponse.ProtoReflect.Descriptor instead.
 func (*GetLanesResponse) Descriptor() ([]byte, []int) {
-	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{49}
+	return file_poolmesh_v1_durable_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetLanesResponse) GetLanes() []*Lane {
@@ -3624,7 +4421,75 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x03ref\x18\x01 \x01(\x04R\x03ref\x128\n" +
 	"\areceipt\x18\x02 \x01(\v2\x1c.poolmesh.v1.EnqueueResponseH\x00R\areceipt\x120\n" +
 	"\x05error\x18\x03 \x01(\v2\x18.poolmesh.v1.ErrorDetailH\x00R\x05errorB\t\n" +
-	"\aoutcome\"\x86\x04\n" +
+	"\aoutcome\"\x8a\x01\n" +
+	"\bBatchJob\x12\x1a\n" +
+	"\apayload\x18\x01 \x01(\fH\x00R\apayload\x12\x14\n" +
+	"\x04text\x18\x02 \x01(\tH\x00R\x04text\x12,\n" +
+	"\x04json\x18\x03 \x01(\v2\x16.google.protobuf.ValueH\x00R\x04json\x12\x15\n" +
+	"\x06job_id\x18\x04 \x01(\tR\x05jobIdB\a\n" +
+	"\x05input\"\xe9\x04\n" +
+	"\x13EnqueueBatchRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x19\n" +
+	"\bbatch_id\x18\x02 \x01(\tR\abatchId\x12)\n" +
+	"\x04jobs\x18\x03 \x03(\v2\x15.poolmesh.v1.BatchJobR\x04jobs\x12\x1f\n" +
+	"\vfirst_index\x18\x04 \x01(\rR\n" +
+	"firstIndex\x12\x12\n" +
+	"\x04more\x18\x05 \x01(\bR\x04more\x125\n" +
+	"\von_complete\x18\x06 \x01(\v2\x14.poolmesh.v1.NextJobR\n" +
+	"onComplete\x120\n" +
+	"\acontext\x18\a \x01(\v2\x16.google.protobuf.ValueR\acontext\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\b \x01(\x03R\ttimeoutMs\x121\n" +
+	"\bpriority\x18\t \x01(\x0e2\x15.poolmesh.v1.PriorityR\bpriority\x12!\n" +
+	"\fmax_attempts\x18\n" +
+	" \x01(\rR\vmaxAttempts\x12.\n" +
+	"\abackoff\x18\v \x01(\v2\x14.poolmesh.v1.BackoffR\abackoff\x12#\n" +
+	"\n" +
+	"idempotent\x18\f \x01(\bH\x00R\n" +
+	"idempotent\x88\x01\x01\x12\x16\n" +
+	"\x06client\x18\r \x01(\tR\x06client\x12'\n" +
+	"\x0fconcurrency_key\x18\x0e \x01(\tR\x0econcurrencyKey\x12 \n" +
+	"\vtraceparent\x18\x0f \x01(\tR\vtraceparent\x12\x1e\n" +
+	"\n" +
+	"tracestate\x18\x10 \x01(\tR\n" +
+	"tracestateB\r\n" +
+	"\v_idempotent\"@\n" +
+	"\x14EnqueueBatchResponse\x12(\n" +
+	"\x05batch\x18\x01 \x01(\v2\x12.poolmesh.v1.BatchR\x05batch\"S\n" +
+	"\fBatchFailure\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xbd\x03\n" +
+	"\x05Batch\x12\x19\n" +
+	"\bbatch_id\x18\x01 \x01(\tR\abatchId\x12-\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x17.poolmesh.v1.BatchStateR\x05state\x12\x19\n" +
+	"\x05total\x18\x03 \x01(\rH\x00R\x05total\x88\x01\x01\x12\x1c\n" +
+	"\tsucceeded\x18\x04 \x01(\rR\tsucceeded\x12\x16\n" +
+	"\x06failed\x18\x05 \x01(\rR\x06failed\x12\x1a\n" +
+	"\bcanceled\x18\x06 \x01(\rR\bcanceled\x125\n" +
+	"\bfailures\x18\a \x03(\v2\x19.poolmesh.v1.BatchFailureR\bfailures\x124\n" +
+	"\n" +
+	"completion\x18\b \x01(\v2\x14.poolmesh.v1.NextJobR\n" +
+	"completion\x12\x16\n" +
+	"\x06client\x18\t \x01(\tR\x06client\x127\n" +
+	"\topened_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x125\n" +
+	"\bended_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aendedAtB\b\n" +
+	"\x06_total\"@\n" +
+	"\x0fGetBatchRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x19\n" +
+	"\bbatch_id\x18\x02 \x01(\tR\abatchId\"<\n" +
+	"\x10GetBatchResponse\x12(\n" +
+	"\x05batch\x18\x01 \x01(\v2\x12.poolmesh.v1.BatchR\x05batch\"\x81\x01\n" +
+	"\x12ListBatchesRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x1b\n" +
+	"\topen_only\x18\x04 \x01(\bR\bopenOnly\"k\n" +
+	"\x13ListBatchesResponse\x12,\n" +
+	"\abatches\x18\x01 \x03(\v2\x12.poolmesh.v1.BatchR\abatches\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x86\x04\n" +
 	"\tJobStatus\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12+\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.poolmesh.v1.JobStateR\x05state\x12\x18\n" +
@@ -3830,14 +4695,23 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x18PAYLOAD_FORM_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PAYLOAD_FORM_BYTES\x10\x01\x12\x15\n" +
 	"\x11PAYLOAD_FORM_TEXT\x10\x02\x12\x15\n" +
-	"\x11PAYLOAD_FORM_JSON\x10\x03*Z\n" +
+	"\x11PAYLOAD_FORM_JSON\x10\x03*u\n" +
+	"\n" +
+	"BatchState\x12\x1b\n" +
+	"\x17BATCH_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12BATCH_STATE_ADDING\x10\x01\x12\x17\n" +
+	"\x13BATCH_STATE_RUNNING\x10\x02\x12\x19\n" +
+	"\x15BATCH_STATE_COMPLETED\x10\x03*Z\n" +
 	"\vCronOverlap\x12\x1c\n" +
 	"\x18CRON_OVERLAP_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11CRON_OVERLAP_SKIP\x10\x01\x12\x16\n" +
-	"\x12CRON_OVERLAP_ALLOW\x10\x022\xa9\v\n" +
+	"\x12CRON_OVERLAP_ALLOW\x10\x022\x99\r\n" +
 	"\x0eDurableService\x12D\n" +
 	"\aEnqueue\x12\x1b.poolmesh.v1.EnqueueRequest\x1a\x1c.poolmesh.v1.EnqueueResponse\x12T\n" +
-	"\vEnqueueMany\x12\x1f.poolmesh.v1.EnqueueManyRequest\x1a .poolmesh.v1.EnqueueManyResponse(\x010\x01\x12A\n" +
+	"\vEnqueueMany\x12\x1f.poolmesh.v1.EnqueueManyRequest\x1a .poolmesh.v1.EnqueueManyResponse(\x010\x01\x12S\n" +
+	"\fEnqueueBatch\x12 .poolmesh.v1.EnqueueBatchRequest\x1a!.poolmesh.v1.EnqueueBatchResponse\x12G\n" +
+	"\bGetBatch\x12\x1c.poolmesh.v1.GetBatchRequest\x1a\x1d.poolmesh.v1.GetBatchResponse\x12P\n" +
+	"\vListBatches\x12\x1f.poolmesh.v1.ListBatchesRequest\x1a .poolmesh.v1.ListBatchesResponse\x12A\n" +
 	"\x06GetJob\x12\x1a.poolmesh.v1.GetJobRequest\x1a\x1b.poolmesh.v1.GetJobResponse\x12P\n" +
 	"\vWaitOutcome\x12\x1f.poolmesh.v1.WaitOutcomeRequest\x1a .poolmesh.v1.WaitOutcomeResponse\x12J\n" +
 	"\tCancelJob\x12\x1d.poolmesh.v1.CancelJobRequest\x1a\x1e.poolmesh.v1.CancelJobResponse\x12G\n" +
@@ -3872,165 +4746,195 @@ func file_poolmesh_v1_durable_proto_rawDescGZIP() []byte {
 	return file_poolmesh_v1_durable_proto_rawDescData
 }
 
-var file_poolmesh_v1_durable_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_poolmesh_v1_durable_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_poolmesh_v1_durable_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_poolmesh_v1_durable_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_poolmesh_v1_durable_proto_goTypes = []any{
 	(JobState)(0),                 // 0: poolmesh.v1.JobState
 	(PayloadForm)(0),              // 1: poolmesh.v1.PayloadForm
-	(CronOverlap)(0),              // 2: poolmesh.v1.CronOverlap
-	(*Backoff)(nil),               // 3: poolmesh.v1.Backoff
-	(*NextJob)(nil),               // 4: poolmesh.v1.NextJob
-	(*EnqueueRequest)(nil),        // 5: poolmesh.v1.EnqueueRequest
-	(*EnqueueResponse)(nil),       // 6: poolmesh.v1.EnqueueResponse
-	(*EnqueueManyRequest)(nil),    // 7: poolmesh.v1.EnqueueManyRequest
-	(*EnqueueManyResponse)(nil),   // 8: poolmesh.v1.EnqueueManyResponse
-	(*JobStatus)(nil),             // 9: poolmesh.v1.JobStatus
-	(*JobOutcome)(nil),            // 10: poolmesh.v1.JobOutcome
-	(*GetJobRequest)(nil),         // 11: poolmesh.v1.GetJobRequest
-	(*GetJobResponse)(nil),        // 12: poolmesh.v1.GetJobResponse
-	(*WaitOutcomeRequest)(nil),    // 13: poolmesh.v1.WaitOutcomeRequest
-	(*WaitOutcomeResponse)(nil),   // 14: poolmesh.v1.WaitOutcomeResponse
-	(*CancelJobRequest)(nil),      // 15: poolmesh.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),     // 16: poolmesh.v1.CancelJobResponse
-	(*ListJobsRequest)(nil),       // 17: poolmesh.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),      // 18: poolmesh.v1.ListJobsResponse
-	(*DeadLetter)(nil),            // 19: poolmesh.v1.DeadLetter
-	(*ListDeadRequest)(nil),       // 20: poolmesh.v1.ListDeadRequest
-	(*ListDeadResponse)(nil),      // 21: poolmesh.v1.ListDeadResponse
-	(*GetDeadRequest)(nil),        // 22: poolmesh.v1.GetDeadRequest
-	(*GetDeadResponse)(nil),       // 23: poolmesh.v1.GetDeadResponse
-	(*DeadSelector)(nil),          // 24: poolmesh.v1.DeadSelector
-	(*RetryDeadRequest)(nil),      // 25: poolmesh.v1.RetryDeadRequest
-	(*RetryDeadResponse)(nil),     // 26: poolmesh.v1.RetryDeadResponse
-	(*DeadChange)(nil),            // 27: poolmesh.v1.DeadChange
-	(*PurgeDeadRequest)(nil),      // 28: poolmesh.v1.PurgeDeadRequest
-	(*PurgeDeadResponse)(nil),     // 29: poolmesh.v1.PurgeDeadResponse
-	(*LanePause)(nil),             // 30: poolmesh.v1.LanePause
-	(*PausePoolRequest)(nil),      // 31: poolmesh.v1.PausePoolRequest
-	(*PausePoolResponse)(nil),     // 32: poolmesh.v1.PausePoolResponse
-	(*ResumePoolRequest)(nil),     // 33: poolmesh.v1.ResumePoolRequest
-	(*ResumePoolResponse)(nil),    // 34: poolmesh.v1.ResumePoolResponse
-	(*Cron)(nil),                  // 35: poolmesh.v1.Cron
-	(*SetCronRequest)(nil),        // 36: poolmesh.v1.SetCronRequest
-	(*SetCronResponse)(nil),       // 37: poolmesh.v1.SetCronResponse
-	(*ListCronRequest)(nil),       // 38: poolmesh.v1.ListCronRequest
-	(*ListCronResponse)(nil),      // 39: poolmesh.v1.ListCronResponse
-	(*RemoveCronRequest)(nil),     // 40: poolmesh.v1.RemoveCronRequest
-	(*RemoveCronResponse)(nil),    // 41: poolmesh.v1.RemoveCronResponse
-	(*Limit)(nil),                 // 42: poolmesh.v1.Limit
-	(*SetLimitRequest)(nil),       // 43: poolmesh.v1.SetLimitRequest
-	(*SetLimitResponse)(nil),      // 44: poolmesh.v1.SetLimitResponse
-	(*ListLimitsRequest)(nil),     // 45: poolmesh.v1.ListLimitsRequest
-	(*ListLimitsResponse)(nil),    // 46: poolmesh.v1.ListLimitsResponse
-	(*RemoveLimitRequest)(nil),    // 47: poolmesh.v1.RemoveLimitRequest
-	(*RemoveLimitResponse)(nil),   // 48: poolmesh.v1.RemoveLimitResponse
-	(*GetLanesRequest)(nil),       // 49: poolmesh.v1.GetLanesRequest
-	(*Lane)(nil),                  // 50: poolmesh.v1.Lane
-	(*StreamStatus)(nil),          // 51: poolmesh.v1.StreamStatus
-	(*GetLanesResponse)(nil),      // 52: poolmesh.v1.GetLanesResponse
-	(*structpb.Value)(nil),        // 53: google.protobuf.Value
-	(Priority)(0),                 // 54: poolmesh.v1.Priority
-	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
-	(*ErrorDetail)(nil),           // 56: poolmesh.v1.ErrorDetail
-	(*SubmitResponse)(nil),        // 57: poolmesh.v1.SubmitResponse
+	(BatchState)(0),               // 2: poolmesh.v1.BatchState
+	(CronOverlap)(0),              // 3: poolmesh.v1.CronOverlap
+	(*Backoff)(nil),               // 4: poolmesh.v1.Backoff
+	(*NextJob)(nil),               // 5: poolmesh.v1.NextJob
+	(*EnqueueRequest)(nil),        // 6: poolmesh.v1.EnqueueRequest
+	(*EnqueueResponse)(nil),       // 7: poolmesh.v1.EnqueueResponse
+	(*EnqueueManyRequest)(nil),    // 8: poolmesh.v1.EnqueueManyRequest
+	(*EnqueueManyResponse)(nil),   // 9: poolmesh.v1.EnqueueManyResponse
+	(*BatchJob)(nil),              // 10: poolmesh.v1.BatchJob
+	(*EnqueueBatchRequest)(nil),   // 11: poolmesh.v1.EnqueueBatchRequest
+	(*EnqueueBatchResponse)(nil),  // 12: poolmesh.v1.EnqueueBatchResponse
+	(*BatchFailure)(nil),          // 13: poolmesh.v1.BatchFailure
+	(*Batch)(nil),                 // 14: poolmesh.v1.Batch
+	(*GetBatchRequest)(nil),       // 15: poolmesh.v1.GetBatchRequest
+	(*GetBatchResponse)(nil),      // 16: poolmesh.v1.GetBatchResponse
+	(*ListBatchesRequest)(nil),    // 17: poolmesh.v1.ListBatchesRequest
+	(*ListBatchesResponse)(nil),   // 18: poolmesh.v1.ListBatchesResponse
+	(*JobStatus)(nil),             // 19: poolmesh.v1.JobStatus
+	(*JobOutcome)(nil),            // 20: poolmesh.v1.JobOutcome
+	(*GetJobRequest)(nil),         // 21: poolmesh.v1.GetJobRequest
+	(*GetJobResponse)(nil),        // 22: poolmesh.v1.GetJobResponse
+	(*WaitOutcomeRequest)(nil),    // 23: poolmesh.v1.WaitOutcomeRequest
+	(*WaitOutcomeResponse)(nil),   // 24: poolmesh.v1.WaitOutcomeResponse
+	(*CancelJobRequest)(nil),      // 25: poolmesh.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),     // 26: poolmesh.v1.CancelJobResponse
+	(*ListJobsRequest)(nil),       // 27: poolmesh.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),      // 28: poolmesh.v1.ListJobsResponse
+	(*DeadLetter)(nil),            // 29: poolmesh.v1.DeadLetter
+	(*ListDeadRequest)(nil),       // 30: poolmesh.v1.ListDeadRequest
+	(*ListDeadResponse)(nil),      // 31: poolmesh.v1.ListDeadResponse
+	(*GetDeadRequest)(nil),        // 32: poolmesh.v1.GetDeadRequest
+	(*GetDeadResponse)(nil),       // 33: poolmesh.v1.GetDeadResponse
+	(*DeadSelector)(nil),          // 34: poolmesh.v1.DeadSelector
+	(*RetryDeadRequest)(nil),      // 35: poolmesh.v1.RetryDeadRequest
+	(*RetryDeadResponse)(nil),     // 36: poolmesh.v1.RetryDeadResponse
+	(*DeadChange)(nil),            // 37: poolmesh.v1.DeadChange
+	(*PurgeDeadRequest)(nil),      // 38: poolmesh.v1.PurgeDeadRequest
+	(*PurgeDeadResponse)(nil),     // 39: poolmesh.v1.PurgeDeadResponse
+	(*LanePause)(nil),             // 40: poolmesh.v1.LanePause
+	(*PausePoolRequest)(nil),      // 41: poolmesh.v1.PausePoolRequest
+	(*PausePoolResponse)(nil),     // 42: poolmesh.v1.PausePoolResponse
+	(*ResumePoolRequest)(nil),     // 43: poolmesh.v1.ResumePoolRequest
+	(*ResumePoolResponse)(nil),    // 44: poolmesh.v1.ResumePoolResponse
+	(*Cron)(nil),                  // 45: poolmesh.v1.Cron
+	(*SetCronRequest)(nil),        // 46: poolmesh.v1.SetCronRequest
+	(*SetCronResponse)(nil),       // 47: poolmesh.v1.SetCronResponse
+	(*ListCronRequest)(nil),       // 48: poolmesh.v1.ListCronRequest
+	(*ListCronResponse)(nil),      // 49: poolmesh.v1.ListCronResponse
+	(*RemoveCronRequest)(nil),     // 50: poolmesh.v1.RemoveCronRequest
+	(*RemoveCronResponse)(nil),    // 51: poolmesh.v1.RemoveCronResponse
+	(*Limit)(nil),                 // 52: poolmesh.v1.Limit
+	(*SetLimitRequest)(nil),       // 53: poolmesh.v1.SetLimitRequest
+	(*SetLimitResponse)(nil),      // 54: poolmesh.v1.SetLimitResponse
+	(*ListLimitsRequest)(nil),     // 55: poolmesh.v1.ListLimitsRequest
+	(*ListLimitsResponse)(nil),    // 56: poolmesh.v1.ListLimitsResponse
+	(*RemoveLimitRequest)(nil),    // 57: poolmesh.v1.RemoveLimitRequest
+	(*RemoveLimitResponse)(nil),   // 58: poolmesh.v1.RemoveLimitResponse
+	(*GetLanesRequest)(nil),       // 59: poolmesh.v1.GetLanesRequest
+	(*Lane)(nil),                  // 60: poolmesh.v1.Lane
+	(*StreamStatus)(nil),          // 61: poolmesh.v1.StreamStatus
+	(*GetLanesResponse)(nil),      // 62: poolmesh.v1.GetLanesResponse
+	(*structpb.Value)(nil),        // 63: google.protobuf.Value
+	(Priority)(0),                 // 64: poolmesh.v1.Priority
+	(*timestamppb.Timestamp)(nil), // 65: google.protobuf.Timestamp
+	(*ErrorDetail)(nil),           // 66: poolmesh.v1.ErrorDetail
+	(*SubmitResponse)(nil),        // 67: poolmesh.v1.SubmitResponse
 }
 var file_poolmesh_v1_durable_proto_depIdxs = []int32{
-	53, // 0: poolmesh.v1.EnqueueRequest.json:type_name -> google.protobuf.Value
-	54, // 1: poolmesh.v1.EnqueueRequest.priority:type_name -> poolmesh.v1.Priority
-	3,  // 2: poolmesh.v1.EnqueueRequest.backoff:type_name -> poolmesh.v1.Backoff
-	55, // 3: poolmesh.v1.EnqueueRequest.run_at:type_name -> google.protobuf.Timestamp
-	4,  // 4: poolmesh.v1.EnqueueRequest.then:type_name -> poolmesh.v1.NextJob
-	55, // 5: poolmesh.v1.EnqueueResponse.run_at:type_name -> google.protobuf.Timestamp
-	5,  // 6: poolmesh.v1.EnqueueManyRequest.job:type_name -> poolmesh.v1.EnqueueRequest
-	6,  // 7: poolmesh.v1.EnqueueManyResponse.receipt:type_name -> poolmesh.v1.EnqueueResponse
-	56, // 8: poolmesh.v1.EnqueueManyResponse.error:type_name -> poolmesh.v1.ErrorDetail
-	0,  // 9: poolmesh.v1.JobStatus.state:type_name -> poolmesh.v1.JobState
-	54, // 10: poolmesh.v1.JobStatus.priority:type_name -> poolmesh.v1.Priority
-	55, // 11: poolmesh.v1.JobStatus.enqueued_at:type_name -> google.protobuf.Timestamp
-	55, // 12: poolmesh.v1.JobStatus.ended_at:type_name -> google.protobuf.Timestamp
-	55, // 13: poolmesh.v1.JobStatus.run_at:type_name -> google.protobuf.Timestamp
-	4,  // 14: poolmesh.v1.JobStatus.then:type_name -> poolmesh.v1.NextJob
-	4,  // 15: poolmesh.v1.JobStatus.next:type_name -> poolmesh.v1.NextJob
-	57, // 16: poolmesh.v1.JobOutcome.result:type_name -> poolmesh.v1.SubmitResponse
-	56, // 17: poolmesh.v1.JobOutcome.error:type_name -> poolmesh.v1.ErrorDetail
-	1,  // 18: poolmesh.v1.GetJobRequest.form:type_name -> poolmesh.v1.PayloadForm
-	9,  // 19: poolmesh.v1.GetJobResponse.job:type_name -> poolmesh.v1.JobStatus
-	10, // 20: poolmesh.v1.GetJobResponse.outcome:type_name -> poolmesh.v1.JobOutcome
-	1,  // 21: poolmesh.v1.WaitOutcomeRequest.form:type_name -> poolmesh.v1.PayloadForm
-	10, // 22: poolmesh.v1.WaitOutcomeResponse.outcome:type_name -> poolmesh.v1.JobOutcome
-	9,  // 23: poolmesh.v1.WaitOutcomeResponse.job:type_name -> poolmesh.v1.JobStatus
-	0,  // 24: poolmesh.v1.ListJobsRequest.state:type_name -> poolmesh.v1.JobState
-	9,  // 25: poolmesh.v1.ListJobsResponse.jobs:type_name -> poolmesh.v1.JobStatus
-	56, // 26: poolmesh.v1.DeadLetter.error:type_name -> poolmesh.v1.ErrorDetail
-	54, // 27: poolmesh.v1.DeadLetter.priority:type_name -> poolmesh.v1.Priority
-	55, // 28: poolmesh.v1.DeadLetter.died_at:type_name -> google.protobuf.Timestamp
-	19, // 29: poolmesh.v1.ListDeadResponse.letters:type_name -> poolmesh.v1.DeadLetter
-	1,  // 30: poolmesh.v1.GetDeadRequest.form:type_name -> poolmesh.v1.PayloadForm
-	19, // 31: poolmesh.v1.GetDeadResponse.letter:type_name -> poolmesh.v1.DeadLetter
-	53, // 32: poolmesh.v1.GetDeadResponse.json:type_name -> google.protobuf.Value
-	24, // 33: poolmesh.v1.RetryDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
-	27, // 34: poolmesh.v1.RetryDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
-	56, // 35: poolmesh.v1.DeadChange.error:type_name -> poolmesh.v1.ErrorDetail
-	24, // 36: poolmesh.v1.PurgeDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
-	27, // 37: poolmesh.v1.PurgeDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
-	54, // 38: poolmesh.v1.LanePause.levels:type_name -> poolmesh.v1.Priority
-	55, // 39: poolmesh.v1.LanePause.until:type_name -> google.protobuf.Timestamp
-	30, // 40: poolmesh.v1.PausePoolResponse.paused:type_name -> poolmesh.v1.LanePause
-	2,  // 41: poolmesh.v1.Cron.overlap:type_name -> poolmesh.v1.CronOverlap
-	54, // 42: poolmesh.v1.Cron.priority:type_name -> poolmesh.v1.Priority
-	3,  // 43: poolmesh.v1.Cron.backoff:type_name -> poolmesh.v1.Backoff
-	35, // 44: poolmesh.v1.SetCronRequest.cron:type_name -> poolmesh.v1.Cron
-	53, // 45: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
-	35, // 46: poolmesh.v1.ListCronResponse.crons:type_name -> poolmesh.v1.Cron
-	42, // 47: poolmesh.v1.SetLimitRequest.limit:type_name -> poolmesh.v1.Limit
-	42, // 48: poolmesh.v1.ListLimitsResponse.limits:type_name -> poolmesh.v1.Limit
-	55, // 49: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
-	30, // 50: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
-	50, // 51: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
-	51, // 52: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
-	5,  // 53: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
-	7,  // 54: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
-	11, // 55: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
-	13, // 56: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
-	15, // 57: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
-	17, // 58: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
-	20, // 59: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
-	22, // 60: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
-	25, // 61: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
-	28, // 62: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
-	31, // 63: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
-	33, // 64: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
-	36, // 65: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
-	38, // 66: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
-	40, // 67: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
-	43, // 68: poolmesh.v1.DurableService.SetLimit:input_type -> poolmesh.v1.SetLimitRequest
-	45, // 69: poolmesh.v1.DurableService.ListLimits:input_type -> poolmesh.v1.ListLimitsRequest
-	47, // 70: poolmesh.v1.DurableService.RemoveLimit:input_type -> poolmesh.v1.RemoveLimitRequest
-	49, // 71: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
-	6,  // 72: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
-	8,  // 73: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
-	12, // 74: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
-	14, // 75: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
-	16, // 76: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
-	18, // 77: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
-	21, // 78: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
-	23, // 79: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
-	26, // 80: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
-	29, // 81: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
-	32, // 82: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
-	34, // 83: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
-	37, // 84: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
-	39, // 85: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
-	41, // 86: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
-	44, // 87: poolmesh.v1.DurableService.SetLimit:output_type -> poolmesh.v1.SetLimitResponse
-	46, // 88: poolmesh.v1.DurableService.ListLimits:output_type -> poolmesh.v1.ListLimitsResponse
-	48, // 89: poolmesh.v1.DurableService.RemoveLimit:output_type -> poolmesh.v1.RemoveLimitResponse
-	52, // 90: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
-	72, // [72:91] is the sub-list for method output_type
-	53, // [53:72] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	63, // 0: poolmesh.v1.EnqueueRequest.json:type_name -> google.protobuf.Value
+	64, // 1: poolmesh.v1.EnqueueRequest.priority:type_name -> poolmesh.v1.Priority
+	4,  // 2: poolmesh.v1.EnqueueRequest.backoff:type_name -> poolmesh.v1.Backoff
+	65, // 3: poolmesh.v1.EnqueueRequest.run_at:type_name -> google.protobuf.Timestamp
+	5,  // 4: poolmesh.v1.EnqueueRequest.then:type_name -> poolmesh.v1.NextJob
+	65, // 5: poolmesh.v1.EnqueueResponse.run_at:type_name -> google.protobuf.Timestamp
+	6,  // 6: poolmesh.v1.EnqueueManyRequest.job:type_name -> poolmesh.v1.EnqueueRequest
+	7,  // 7: poolmesh.v1.EnqueueManyResponse.receipt:type_name -> poolmesh.v1.EnqueueResponse
+	66, // 8: poolmesh.v1.EnqueueManyResponse.error:type_name -> poolmesh.v1.ErrorDetail
+	63, // 9: poolmesh.v1.BatchJob.json:type_name -> google.protobuf.Value
+	10, // 10: poolmesh.v1.EnqueueBatchRequest.jobs:type_name -> poolmesh.v1.BatchJob
+	5,  // 11: poolmesh.v1.EnqueueBatchRequest.on_complete:type_name -> poolmesh.v1.NextJob
+	63, // 12: poolmesh.v1.EnqueueBatchRequest.context:type_name -> google.protobuf.Value
+	64, // 13: poolmesh.v1.EnqueueBatchRequest.priority:type_name -> poolmesh.v1.Priority
+	4,  // 14: poolmesh.v1.EnqueueBatchRequest.backoff:type_name -> poolmesh.v1.Backoff
+	14, // 15: poolmesh.v1.EnqueueBatchResponse.batch:type_name -> poolmesh.v1.Batch
+	2,  // 16: poolmesh.v1.Batch.state:type_name -> poolmesh.v1.BatchState
+	13, // 17: poolmesh.v1.Batch.failures:type_name -> poolmesh.v1.BatchFailure
+	5,  // 18: poolmesh.v1.Batch.completion:type_name -> poolmesh.v1.NextJob
+	65, // 19: poolmesh.v1.Batch.opened_at:type_name -> google.protobuf.Timestamp
+	65, // 20: poolmesh.v1.Batch.ended_at:type_name -> google.protobuf.Timestamp
+	14, // 21: poolmesh.v1.GetBatchResponse.batch:type_name -> poolmesh.v1.Batch
+	14, // 22: poolmesh.v1.ListBatchesResponse.batches:type_name -> poolmesh.v1.Batch
+	0,  // 23: poolmesh.v1.JobStatus.state:type_name -> poolmesh.v1.JobState
+	64, // 24: poolmesh.v1.JobStatus.priority:type_name -> poolmesh.v1.Priority
+	65, // 25: poolmesh.v1.JobStatus.enqueued_at:type_name -> google.protobuf.Timestamp
+	65, // 26: poolmesh.v1.JobStatus.ended_at:type_name -> google.protobuf.Timestamp
+	65, // 27: poolmesh.v1.JobStatus.run_at:type_name -> google.protobuf.Timestamp
+	5,  // 28: poolmesh.v1.JobStatus.then:type_name -> poolmesh.v1.NextJob
+	5,  // 29: poolmesh.v1.JobStatus.next:type_name -> poolmesh.v1.NextJob
+	67, // 30: poolmesh.v1.JobOutcome.result:type_name -> poolmesh.v1.SubmitResponse
+	66, // 31: poolmesh.v1.JobOutcome.error:type_name -> poolmesh.v1.ErrorDetail
+	1,  // 32: poolmesh.v1.GetJobRequest.form:type_name -> poolmesh.v1.PayloadForm
+	19, // 33: poolmesh.v1.GetJobResponse.job:type_name -> poolmesh.v1.JobStatus
+	20, // 34: poolmesh.v1.GetJobResponse.outcome:type_name -> poolmesh.v1.JobOutcome
+	1,  // 35: poolmesh.v1.WaitOutcomeRequest.form:type_name -> poolmesh.v1.PayloadForm
+	20, // 36: poolmesh.v1.WaitOutcomeResponse.outcome:type_name -> poolmesh.v1.JobOutcome
+	19, // 37: poolmesh.v1.WaitOutcomeResponse.job:type_name -> poolmesh.v1.JobStatus
+	0,  // 38: poolmesh.v1.ListJobsRequest.state:type_name -> poolmesh.v1.JobState
+	19, // 39: poolmesh.v1.ListJobsResponse.jobs:type_name -> poolmesh.v1.JobStatus
+	66, // 40: poolmesh.v1.DeadLetter.error:type_name -> poolmesh.v1.ErrorDetail
+	64, // 41: poolmesh.v1.DeadLetter.priority:type_name -> poolmesh.v1.Priority
+	65, // 42: poolmesh.v1.DeadLetter.died_at:type_name -> google.protobuf.Timestamp
+	29, // 43: poolmesh.v1.ListDeadResponse.letters:type_name -> poolmesh.v1.DeadLetter
+	1,  // 44: poolmesh.v1.GetDeadRequest.form:type_name -> poolmesh.v1.PayloadForm
+	29, // 45: poolmesh.v1.GetDeadResponse.letter:type_name -> poolmesh.v1.DeadLetter
+	63, // 46: poolmesh.v1.GetDeadResponse.json:type_name -> google.protobuf.Value
+	34, // 47: poolmesh.v1.RetryDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
+	37, // 48: poolmesh.v1.RetryDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
+	66, // 49: poolmesh.v1.DeadChange.error:type_name -> poolmesh.v1.ErrorDetail
+	34, // 50: poolmesh.v1.PurgeDeadRequest.selector:type_name -> poolmesh.v1.DeadSelector
+	37, // 51: poolmesh.v1.PurgeDeadResponse.changes:type_name -> poolmesh.v1.DeadChange
+	64, // 52: poolmesh.v1.LanePause.levels:type_name -> poolmesh.v1.Priority
+	65, // 53: poolmesh.v1.LanePause.until:type_name -> google.protobuf.Timestamp
+	40, // 54: poolmesh.v1.PausePoolResponse.paused:type_name -> poolmesh.v1.LanePause
+	3,  // 55: poolmesh.v1.Cron.overlap:type_name -> poolmesh.v1.CronOverlap
+	64, // 56: poolmesh.v1.Cron.priority:type_name -> poolmesh.v1.Priority
+	4,  // 57: poolmesh.v1.Cron.backoff:type_name -> poolmesh.v1.Backoff
+	45, // 58: poolmesh.v1.SetCronRequest.cron:type_name -> poolmesh.v1.Cron
+	63, // 59: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
+	45, // 60: poolmesh.v1.ListCronResponse.crons:type_name -> poolmesh.v1.Cron
+	52, // 61: poolmesh.v1.SetLimitRequest.limit:type_name -> poolmesh.v1.Limit
+	52, // 62: poolmesh.v1.ListLimitsResponse.limits:type_name -> poolmesh.v1.Limit
+	65, // 63: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
+	40, // 64: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
+	60, // 65: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
+	61, // 66: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
+	6,  // 67: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
+	8,  // 68: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
+	11, // 69: poolmesh.v1.DurableService.EnqueueBatch:input_type -> poolmesh.v1.EnqueueBatchRequest
+	15, // 70: poolmesh.v1.DurableService.GetBatch:input_type -> poolmesh.v1.GetBatchRequest
+	17, // 71: poolmesh.v1.DurableService.ListBatches:input_type -> poolmesh.v1.ListBatchesRequest
+	21, // 72: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
+	23, // 73: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
+	25, // 74: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
+	27, // 75: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
+	30, // 76: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
+	32, // 77: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
+	35, // 78: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
+	38, // 79: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
+	41, // 80: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
+	43, // 81: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
+	46, // 82: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
+	48, // 83: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
+	50, // 84: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
+	53, // 85: poolmesh.v1.DurableService.SetLimit:input_type -> poolmesh.v1.SetLimitRequest
+	55, // 86: poolmesh.v1.DurableService.ListLimits:input_type -> poolmesh.v1.ListLimitsRequest
+	57, // 87: poolmesh.v1.DurableService.RemoveLimit:input_type -> poolmesh.v1.RemoveLimitRequest
+	59, // 88: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
+	7,  // 89: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
+	9,  // 90: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
+	12, // 91: poolmesh.v1.DurableService.EnqueueBatch:output_type -> poolmesh.v1.EnqueueBatchResponse
+	16, // 92: poolmesh.v1.DurableService.GetBatch:output_type -> poolmesh.v1.GetBatchResponse
+	18, // 93: poolmesh.v1.DurableService.ListBatches:output_type -> poolmesh.v1.ListBatchesResponse
+	22, // 94: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
+	24, // 95: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
+	26, // 96: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
+	28, // 97: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
+	31, // 98: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
+	33, // 99: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
+	36, // 100: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
+	39, // 101: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
+	42, // 102: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
+	44, // 103: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
+	47, // 104: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
+	49, // 105: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
+	51, // 106: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
+	54, // 107: poolmesh.v1.DurableService.SetLimit:output_type -> poolmesh.v1.SetLimitResponse
+	56, // 108: poolmesh.v1.DurableService.ListLimits:output_type -> poolmesh.v1.ListLimitsResponse
+	58, // 109: poolmesh.v1.DurableService.RemoveLimit:output_type -> poolmesh.v1.RemoveLimitResponse
+	62, // 110: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
+	89, // [89:111] is the sub-list for method output_type
+	67, // [67:89] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_durable_proto_init() }
@@ -4049,29 +4953,36 @@ func file_poolmesh_v1_durable_proto_init() {
 		(*EnqueueManyResponse_Receipt)(nil),
 		(*EnqueueManyResponse_Error)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[7].OneofWrappers = []any{
+	file_poolmesh_v1_durable_proto_msgTypes[6].OneofWrappers = []any{
+		(*BatchJob_Payload)(nil),
+		(*BatchJob_Text)(nil),
+		(*BatchJob_Json)(nil),
+	}
+	file_poolmesh_v1_durable_proto_msgTypes[7].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[10].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[16].OneofWrappers = []any{
 		(*JobOutcome_Result)(nil),
 		(*JobOutcome_Error)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[20].OneofWrappers = []any{
+	file_poolmesh_v1_durable_proto_msgTypes[29].OneofWrappers = []any{
 		(*GetDeadResponse_Payload)(nil),
 		(*GetDeadResponse_Text)(nil),
 		(*GetDeadResponse_Json)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[32].OneofWrappers = []any{}
-	file_poolmesh_v1_durable_proto_msgTypes[33].OneofWrappers = []any{
+	file_poolmesh_v1_durable_proto_msgTypes[41].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[42].OneofWrappers = []any{
 		(*SetCronRequest_Payload)(nil),
 		(*SetCronRequest_Text)(nil),
 		(*SetCronRequest_Json)(nil),
 	}
-	file_poolmesh_v1_durable_proto_msgTypes[47].OneofWrappers = []any{}
+	file_poolmesh_v1_durable_proto_msgTypes[56].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_poolmesh_v1_durable_proto_rawDesc), len(file_poolmesh_v1_durable_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   50,
+			NumEnums:      4,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,25 +19,28 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DurableService_Enqueue_FullMethodName     = "/poolmesh.v1.DurableService/Enqueue"
-	DurableService_EnqueueMany_FullMethodName = "/poolmesh.v1.DurableService/EnqueueMany"
-	DurableService_GetJob_FullMethodName      = "/poolmesh.v1.DurableService/GetJob"
-	DurableService_WaitOutcome_FullMethodName = "/poolmesh.v1.DurableService/WaitOutcome"
-	DurableService_CancelJob_FullMethodName   = "/poolmesh.v1.DurableService/CancelJob"
-	DurableService_ListJobs_FullMethodName    = "/poolmesh.v1.DurableService/ListJobs"
-	DurableService_ListDead_FullMethodName    = "/poolmesh.v1.DurableService/ListDead"
-	DurableService_GetDead_FullMethodName     = "/poolmesh.v1.DurableService/GetDead"
-	DurableService_RetryDead_FullMethodName   = "/poolmesh.v1.DurableService/RetryDead"
-	DurableService_PurgeDead_FullMethodName   = "/poolmesh.v1.DurableService/PurgeDead"
-	DurableService_PausePool_FullMethodName   = "/poolmesh.v1.DurableService/PausePool"
-	DurableService_ResumePool_FullMethodName  = "/poolmesh.v1.DurableService/ResumePool"
-	DurableService_SetCron_FullMethodName     = "/poolmesh.v1.DurableService/SetCron"
-	DurableService_ListCron_FullMethodName    = "/poolmesh.v1.DurableService/ListCron"
-	DurableService_RemoveCron_FullMethodName  = "/poolmesh.v1.DurableService/RemoveCron"
-	DurableService_SetLimit_FullMethodName    = "/poolmesh.v1.DurableService/SetLimit"
-	DurableService_ListLimits_FullMethodName  = "/poolmesh.v1.DurableService/ListLimits"
-	DurableService_RemoveLimit_FullMethodName = "/poolmesh.v1.DurableService/RemoveLimit"
-	DurableService_GetLanes_FullMethodName    = "/poolmesh.v1.DurableService/GetLanes"
+	DurableService_Enqueue_FullMethodName      = "/poolmesh.v1.DurableService/Enqueue"
+	DurableService_EnqueueMany_FullMethodName  = "/poolmesh.v1.DurableService/EnqueueMany"
+	DurableService_EnqueueBatch_FullMethodName = "/poolmesh.v1.DurableService/EnqueueBatch"
+	DurableService_GetBatch_FullMethodName     = "/poolmesh.v1.DurableService/GetBatch"
+	DurableService_ListBatches_FullMethodName  = "/poolmesh.v1.DurableService/ListBatches"
+	DurableService_GetJob_FullMethodName       = "/poolmesh.v1.DurableService/GetJob"
+	DurableService_WaitOutcome_FullMethodName  = "/poolmesh.v1.DurableService/WaitOutcome"
+	DurableService_CancelJob_FullMethodName    = "/poolmesh.v1.DurableService/CancelJob"
+	DurableService_ListJobs_FullMethodName     = "/poolmesh.v1.DurableService/ListJobs"
+	DurableService_ListDead_FullMethodName     = "/poolmesh.v1.DurableService/ListDead"
+	DurableService_GetDead_FullMethodName      = "/poolmesh.v1.DurableService/GetDead"
+	DurableService_RetryDead_FullMethodName    = "/poolmesh.v1.DurableService/RetryDead"
+	DurableService_PurgeDead_FullMethodName    = "/poolmesh.v1.DurableService/PurgeDead"
+	DurableService_PausePool_FullMethodName    = "/poolmesh.v1.DurableService/PausePool"
+	DurableService_ResumePool_FullMethodName   = "/poolmesh.v1.DurableService/ResumePool"
+	DurableService_SetCron_FullMethodName      = "/poolmesh.v1.DurableService/SetCron"
+	DurableService_ListCron_FullMethodName     = "/poolmesh.v1.DurableService/ListCron"
+	DurableService_RemoveCron_FullMethodName   = "/poolmesh.v1.DurableService/RemoveCron"
+	DurableService_SetLimit_FullMethodName     = "/poolmesh.v1.DurableService/SetLimit"
+	DurableService_ListLimits_FullMethodName   = "/poolmesh.v1.DurableService/ListLimits"
+	DurableService_RemoveLimit_FullMethodName  = "/poolmesh.v1.DurableService/RemoveLimit"
+	DurableService_GetLanes_FullMethodName     = "/poolmesh.v1.DurableService/GetLanes"
 )
 
 // DurableServiceClient is the client API for DurableService service.
@@ -51,6 +54,14 @@ type DurableServiceClient interface {
 	Enqueue(ctx context.Context, in *EnqueueRequest, opts ...grpc.CallOption) (*EnqueueResponse, error)
 	// EnqueueMany stores jobs as they come and answers each once it is stored, by its ref.
 	EnqueueMany(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[EnqueueManyRequest, EnqueueManyResponse], error)
+	// EnqueueBatch stores jobs of a batch: many jobs, and one that is enqueued when each of them has an outcome. A large batch
+	// comes in several calls. To make a call again in doubt is safe.
+	EnqueueBatch(ctx context.Context, in *EnqueueBatchRequest, opts ...grpc.CallOption) (*EnqueueBatchResponse, error)
+	// GetBatch says how a batch stands.
+	GetBatch(ctx context.Context, in *GetBatchRequest, opts ...grpc.CallOption) (*GetBatchResponse, error)
+	// ListBatches lists the batches of a pool, those that changed longest ago first. Callers who do not see everybody's
+	// jobs get their own.
+	ListBatches(ctx context.Context, in *ListBatchesRequest, opts ...grpc.CallOption) (*ListBatchesResponse, error)
 	// GetJob says where a job stands, and its outcome once it has ended.
 	GetJob(ctx context.Context, in *GetJobRequest, opts ...grpc.CallOption) (*GetJobResponse, error)
 	// WaitOutcome waits for the outcome of a job, within a limit, and says at the limit where the job stands.
@@ -119,6 +130,36 @@ func (c *durableServiceClient) EnqueueMany(ctx context.Context, opts ...grpc.Cal
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DurableService_EnqueueManyClient = grpc.BidiStreamingClient[EnqueueManyRequest, EnqueueManyResponse]
+
+func (c *durableServiceClient) EnqueueBatch(ctx context.Context, in *EnqueueBatchRequest, opts ...grpc.CallOption) (*EnqueueBatchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EnqueueBatchResponse)
+	err := c.cc.Invoke(ctx, DurableService_EnqueueBatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *durableServiceClient) GetBatch(ctx context.Context, in *GetBatchRequest, opts ...grpc.CallOption) (*GetBatchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetBatchResponse)
+	err := c.cc.Invoke(ctx, DurableService_GetBatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *durableServiceClient) ListBatches(ctx context.Context, in *ListBatchesRequest, opts ...grpc.CallOption) (*ListBatchesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBatchesResponse)
+	err := c.cc.Invoke(ctx, DurableService_ListBatches_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
 
 func (c *durableServiceClient) GetJob(ctx context.Context, in *GetJobRequest, opts ...grpc.CallOption) (*GetJobResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -301,6 +342,14 @@ type DurableServiceServer interface {
 	Enqueue(context.Context, *EnqueueRequest) (*EnqueueResponse, error)
 	// EnqueueMany stores jobs as they come and answers each once it is stored, by its ref.
 	EnqueueMany(grpc.BidiStreamingServer[EnqueueManyRequest, EnqueueManyResponse]) error
+	// EnqueueBatch stores jobs of a batch: many jobs, and one that is enqueued when each of them has an outcome. A large batch
+	// comes in several calls. To make a call again in doubt is safe.
+	EnqueueBatch(context.Context, *EnqueueBatchRequest) (*EnqueueBatchResponse, error)
+	// GetBatch says how a batch stands.
+	GetBatch(context.Context, *GetBatchRequest) (*GetBatchResponse, error)
+	// ListBatches lists the batches of a pool, those that changed longest ago first. Callers who do not see everybody's
+	// jobs get their own.
+	ListBatches(context.Context, *ListBatchesRequest) (*ListBatchesResponse, error)
 	// GetJob says where a job stands, and its outcome once it has ended.
 	GetJob(context.Context, *GetJobRequest) (*GetJobResponse, error)
 	// WaitOutcome waits for the outcome of a job, within a limit, and says at the limit where the job stands.
@@ -352,6 +401,15 @@ func (UnimplementedDurableServiceServer) Enqueue(context.Context, *EnqueueReques
 }
 func (UnimplementedDurableServiceServer) EnqueueMany(grpc.BidiStreamingServer[EnqueueManyRequest, EnqueueManyResponse]) error {
 	return status.Error(codes.Unimplemented, "method EnqueueMany not implemented")
+}
+func (UnimplementedDurableServiceServer) EnqueueBatch(context.Context, *EnqueueBatchRequest) (*EnqueueBatchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EnqueueBatch not implemented")
+}
+func (UnimplementedDurableServiceServer) GetBatch(context.Context, *GetBatchRequest) (*GetBatchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetBatch not implemented")
+}
+func (UnimplementedDurableServiceServer) ListBatches(context.Context, *ListBatchesRequest) (*ListBatchesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBatches not implemented")
 }
 func (UnimplementedDurableServiceServer) GetJob(context.Context, *GetJobRequest) (*GetJobResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetJob not implemented")
@@ -449,6 +507,60 @@ func _DurableService_EnqueueMany_Handler(srv interface{}, stream grpc.ServerStre
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DurableService_EnqueueManyServer = grpc.BidiStreamingServer[EnqueueManyRequest, EnqueueManyResponse]
+
+func _DurableService_EnqueueBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnqueueBatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).EnqueueBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_EnqueueBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).EnqueueBatch(ctx, req.(*EnqueueBatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DurableService_GetBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetBatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).GetBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_GetBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).GetBatch(ctx, req.(*GetBatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DurableService_ListBatches_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBatchesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DurableServiceServer).ListBatches(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DurableService_ListBatches_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DurableServiceServer).ListBatches(ctx, req.(*ListBatchesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
 
 func _DurableService_GetJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetJobRequest)
@@ -766,6 +878,18 @@ var DurableService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Enqueue",
 			Handler:    _DurableService_Enqueue_Handler,
+		},
+		{
+			MethodName: "EnqueueBatch",
+			Handler:    _DurableService_EnqueueBatch_Handler,
+		},
+		{
+			MethodName: "GetBatch",
+			Handler:    _DurableService_GetBatch_Handler,
+		},
+		{
+			MethodName: "ListBatches",
+			Handler:    _DurableService_ListBatches_Handler,
 		},
 		{
 			MethodName: "GetJob",

@@ -46,6 +46,21 @@ class DurableServiceStub:
                 request_serializer=poolmesh_dot_v1_dot_durable__pb2.EnqueueManyRequest.SerializeToString,
                 response_deserializer=poolmesh_dot_v1_dot_durable__pb2.EnqueueManyResponse.FromString,
                 _registered_method=True)
+        self.EnqueueBatch = channel.unary_unary(
+                '/poolmesh.v1.DurableService/EnqueueBatch',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.EnqueueBatchRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.EnqueueBatchResponse.FromString,
+                _registered_method=True)
+        self.GetBatch = channel.unary_unary(
+                '/poolmesh.v1.DurableService/GetBatch',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.GetBatchRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.GetBatchResponse.FromString,
+                _registered_method=True)
+        self.ListBatches = channel.unary_unary(
+                '/poolmesh.v1.DurableService/ListBatches',
+                request_serializer=poolmesh_dot_v1_dot_durable__pb2.ListBatchesRequest.SerializeToString,
+                response_deserializer=poolmesh_dot_v1_dot_durable__pb2.ListBatchesResponse.FromString,
+                _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/poolmesh.v1.DurableService/GetJob',
                 request_serializer=poolmesh_dot_v1_dot_durable__pb2.GetJobRequest.SerializeToString,
@@ -147,6 +162,29 @@ class DurableServiceServicer:
 
     def EnqueueMany(self, request_iterator, context):
         """EnqueueMany stores jobs as they come and answers each once it is stored, by its ref.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnqueueBatch(self, request, context):
+        """EnqueueBatch stores jobs of a batch: many jobs, and one that is enqueued when each of them has an outcome. A large batch
+        comes in several calls. To make a call again in doubt is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBatch(self, request, context):
+        """GetBatch says how a batch stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBatches(self, request, context):
+        """ListBatches lists the batches of a pool, those that changed longest ago first. Callers who do not see everybody's
+        jobs get their own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -285,6 +323,21 @@ def add_DurableServiceServicer_to_server(servicer, server):
                     servicer.EnqueueMany,
                     request_deserializer=poolmesh_dot_v1_dot_durable__pb2.EnqueueManyRequest.FromString,
                     response_serializer=poolmesh_dot_v1_dot_durable__pb2.EnqueueManyResponse.SerializeToString,
+            ),
+            'EnqueueBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnqueueBatch,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.EnqueueBatchRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.EnqueueBatchResponse.SerializeToString,
+            ),
+            'GetBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBatch,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.GetBatchRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.GetBatchResponse.SerializeToString,
+            ),
+            'ListBatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBatches,
+                    request_deserializer=poolmesh_dot_v1_dot_durable__pb2.ListBatchesRequest.FromString,
+                    response_serializer=poolmesh_dot_v1_dot_durable__pb2.ListBatchesResponse.SerializeToString,
             ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
@@ -428,6 +481,87 @@ class DurableService:
             '/poolmesh.v1.DurableService/EnqueueMany',
             poolmesh_dot_v1_dot_durable__pb2.EnqueueManyRequest.SerializeToString,
             poolmesh_dot_v1_dot_durable__pb2.EnqueueManyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnqueueBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/EnqueueBatch',
+            poolmesh_dot_v1_dot_durable__pb2.EnqueueBatchRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.EnqueueBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/GetBatch',
+            poolmesh_dot_v1_dot_durable__pb2.GetBatchRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.GetBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/poolmesh.v1.DurableService/ListBatches',
+            poolmesh_dot_v1_dot_durable__pb2.ListBatchesRequest.SerializeToString,
+            poolmesh_dot_v1_dot_durable__pb2.ListBatchesResponse.FromString,
             options,
             channel_credentials,
             insecure,
