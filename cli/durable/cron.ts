@@ -83,7 +83,8 @@ export function define(command: Command, shell: Shell): void {
       const remote = readRemote(shell, said);
       if (remote.url !== undefined) {
         const { RemoteCrons } = await import("../remote/remote-crons.js");
-        return run(shell, new RemoteCrons(shell, remote.url, remote, pool), what, given, said);
+        const { RemotePool } = await import("../remote/remote-pool.js");
+        return run(shell, new RemoteCrons(new RemotePool(shell, remote.url, remote, pool)), what, given, said);
       }
       await withLink(shell, { ...said, pool: undefined }, async ({ bus, subjects }) => {
         const lane = await DurableLane.open({ pool, connection: bus, prefix: subjects.prefix });

@@ -74,7 +74,14 @@ export function define(command: Command, shell: Shell): void {
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
       const { RemoteDead } = await import("../remote/remote-dead.js");
-      shell.exitCode = await run(shell, new RemoteDead(shell, remote.url, remote, pool), what, ids, flags);
+      const { RemotePool } = await import("../remote/remote-pool.js");
+      shell.exitCode = await run(
+        shell,
+        new RemoteDead(new RemotePool(shell, remote.url, remote, pool)),
+        what,
+        ids,
+        flags,
+      );
       return;
     }
     shell.exitCode = await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {

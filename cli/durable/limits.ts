@@ -70,7 +70,8 @@ export function define(command: Command, shell: Shell): void {
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
       const { RemoteLimits } = await import("../remote/remote-limits.js");
-      return run(shell, new RemoteLimits(shell, remote.url, remote, pool), what, target, flags);
+      const { RemotePool } = await import("../remote/remote-pool.js");
+      return run(shell, new RemoteLimits(new RemotePool(shell, remote.url, remote, pool)), what, target, flags);
     }
     await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
       const lane = await DurableLane.open({ pool, connection: bus, prefix: subjects.prefix });
