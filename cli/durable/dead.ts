@@ -23,7 +23,7 @@ A job of the durable lane becomes a dead letter after its last failure. Actions:
   retry   run it again, as it was; its attempts begin anew
   purge   delete it
 
-retry and purge take ids, or --reason, --older-than-ms or --all.
+retry and purge take ids, or --reason, --older-than-ms or --all, not both.
 
 Examples:
   poolmesh dead invoice

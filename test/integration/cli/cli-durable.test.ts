@@ -202,6 +202,24 @@ test("cron, limits, dead - what an action does not use is refused, never left ou
   }
 });
 
+test("enqueue - a chain that has a job twice, or the job itself, is refused: the second would never run", async () => {
+  const lines = [
+    ["adder 1 --then adder:x --then adder:x", "adder:x is in the chain twice"],
+    ["adder 1 --then adder:x --then fussy --then adder:x", "adder:x is in the chain twice"],
+    ["adder 1 --id y --then adder:y", "adder:y is the job itself"],
+    ["adder 1 --id y --then fussy:y --then adder:y", "adder:y is the job itself"],
+    ["adder 1 --id y --then adder:y --delay-ms 60000", "adder:y is the job itself"],
+  ] as const;
+  for (const [line, why] of lines) {
+    for (const way of [[], ["--url", mesh.manager.url]]) {
+      const { code, stdout, stderr } = await poolmesh(["enqueue", ...line.split(" "), ...way]);
+      assert.deepEqual([code, stdout, stderr.includes(why)], [2, "", true], `${line}: ${stderr}`);
+    }
+  }
+  const fine = ["adder", "1", "--id", "z", "--then", "fussy:z", "--then", "adder", "--then", "adder"];
+  assert.equal((await poolmesh(["enqueue", ...fine])).code, 0);
+});
+
 test("enqueue - a backoff is two numbers, no more and no less", async () => {
   for (const text of ["10", "5-10-20", "-5-10", "5-", "1e3-1e4", " 5-10", "5–10"]) {
     const { code, stderr } = await poolmesh(["enqueue", "adder", "1", `--backoff=${text}`]);
