@@ -7,7 +7,7 @@
 import { checkName } from "../mesh/wire/subjects.js";
 import { type CapacityData, mergeCapacity, NO_CAPACITY } from "./merge-capacity.js";
 import { createMeterClient, type MeterAddress } from "./meter-client.js";
-import { type Watched, type WatchOptions, watchStream } from "./watch-stream.js";
+import { type StreamSource, type Watched, type WatchOptions, watchStream } from "./watch-stream.js";
 
 /** The options of {@link watchCapacity}; all of them are optional. */
 export interface WatchCapacityOptions extends MeterAddress, WatchOptions {
@@ -38,20 +38,32 @@ export type CapacityView = Watched<CapacityData>;
  * errors that another attempt cannot help
  */
 export function watchCapacity(options: WatchCapacityOptions = {}): AsyncGenerator<CapacityView, void> {
-  if (options.pool !== undefined) checkName("pool", options.pool);
-  const client = createMeterClient(options);
-  const request = {
-    pool: options.pool ?? "",
-    labels: { ...options.labels },
-    minIntervalMs: options.minIntervalMs ?? 0,
-  };
-  return watchStream(
-    {
-      empty: NO_CAPACITY,
-      open: (signal) => client.watchCapacity(request, { signal }),
-      merge: mergeCapacity,
-      freshnessOf: (data) => data.freshness,
-    },
-    options,
-  );
+  return watchMeter(options, (client, request) => ({
+    empty: NO_CAPACITY,
+    open: (signal) => client.watchCapacity(request, { signal }),
+    merge: mergeCapacity,
+    freshnessOf: (data) => data.freshness,
+  }));
+}
+
+/** What a stream of the meter is asked for. */
+interface MeterRequest {
+  readonly pool: string;
+  readonly labels: Record<string, string>;
+  readonly minIntervalMs: number;
+}
+
+/**
+ * Follows one of the meter's streams.
+ *
+ * @param source made of a client and of what the options ask for
+ * @throws PoolError `invalid_argument` for a bad pool name, at once
+ */
+export function watchMeter<M, D extends object>(
+  options: WatchCapacityOptions,
+  source: (client: ReturnType<typeof createMeterClient>, request: MeterRequest) => StreamSource<M, D>,
+): AsyncGenerator<Watched<D>, void> {
+  const { pool = "", labels, minIntervalMs = 0 } = options;
+  if (options.pool !== undefined) checkName("pool", pool);
+  return watchStream(source(createMeterClient(options), { pool, labels: { ...labels }, minIntervalMs }), options);
 }

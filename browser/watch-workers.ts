@@ -1,9 +1,7 @@
 /** Every worker, live, with a row for each. Retries and back-pressure are as in watch-capacity.ts. */
-import { checkName } from "../mesh/wire/subjects.js";
 import { mergeWorkers, NO_WORKERS, type WorkersData } from "./merge-workers.js";
-import { createMeterClient } from "./meter-client.js";
-import type { WatchCapacityOptions } from "./watch-capacity.js";
-import { type Watched, watchStream } from "./watch-stream.js";
+import { type WatchCapacityOptions, watchMeter } from "./watch-capacity.js";
+import type { Watched } from "./watch-stream.js";
 
 /** All workers, and the connection to the meter at that moment. */
 export type WorkersView = Watched<WorkersData>;
@@ -16,20 +14,10 @@ export type WorkersView = Watched<WorkersData>;
  * errors that another attempt cannot help
  */
 export function watchWorkers(options: WatchCapacityOptions = {}): AsyncGenerator<WorkersView, void> {
-  if (options.pool !== undefined) checkName("pool", options.pool);
-  const client = createMeterClient(options);
-  const request = {
-    pool: options.pool ?? "",
-    labels: { ...options.labels },
-    minIntervalMs: options.minIntervalMs ?? 0,
-  };
-  return watchStream(
-    {
-      empty: NO_WORKERS,
-      open: (signal) => client.watchWorkers(request, { signal }),
-      merge: mergeWorkers,
-      freshnessOf: (data) => data.freshness,
-    },
-    options,
-  );
+  return watchMeter(options, (client, request) => ({
+    empty: NO_WORKERS,
+    open: (signal) => client.watchWorkers(request, { signal }),
+    merge: mergeWorkers,
+    freshnessOf: (data) => data.freshness,
+  }));
 }

@@ -189,7 +189,7 @@ class TestRun implements Call {
     if (signal?.aborted) {
       cancel();
       this.#onEnd();
-    } else invoke(this.#loaded.run, this.#loaded.codecs, this, (call, failure) => this.#report(call, failure));
+    } else invoke(this.#loaded, this, (call, failure) => this.#report(call, failure));
     await ended;
     clearTimeout(deadline);
     clearTimeout(grace);

@@ -3,8 +3,9 @@
  * a callback for each call, no timeout, no header, no promise; a lost job would
  * never be noticed.
  */
-import { connect, createInbox, type MsgHdrs } from "@nats-io/transport-node";
-import type { Arm, CallerRole, Done, Setup } from "../harness/arm.js";
+import { connect, type MsgHdrs } from "@nats-io/transport-node";
+import type { Arm, CallerRole, Setup } from "../harness/arm.js";
+import { CountedInbox } from "./counted-inbox.js";
 import { startQueueMember } from "./queue-member.js";
 
 /**
@@ -14,26 +15,13 @@ import { startQueueMember } from "./queue-member.js";
  */
 export async function startBareCaller({ group, servers }: Setup, headers?: MsgHdrs): Promise<CallerRole> {
   const nc = await connect({ servers: servers[0] as string });
-  const prefix = `${createInbox()}.`;
-  const waiting = new Map<string, Done>();
-  let counter = 0;
-  nc.subscribe(`${prefix}*`, {
-    callback: (_error, msg) => {
-      const token = msg.subject.slice(prefix.length);
-      const done = waiting.get(token);
-      waiting.delete(token);
-      done?.(undefined, msg.data);
-    },
-  });
+  const inbox = new CountedInbox(nc);
   await nc.flush();
   return {
     encode: (text) => Buffer.from(text),
     decode: (answer) => Buffer.from(answer as Uint8Array).toString(),
     call: (payload, done) => {
-      counter += 1;
-      const token = counter.toString(36);
-      waiting.set(token, done);
-      const reply = prefix + token;
+      const reply = inbox.prefix + inbox.take((answer) => done(undefined, answer.data));
       nc.publish(group, payload as Uint8Array, headers === undefined ? { reply } : { reply, headers });
     },
     stop: () => nc.close(),

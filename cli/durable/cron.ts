@@ -14,6 +14,7 @@ import { tableLines } from "../output/table.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { refuseUnused } from "./unused.js";
 
 const HELP = `
 The broker fires, and a manager enqueues a job of the durable lane. It needs nats-server 2.14.
@@ -83,7 +84,8 @@ export function define(command: Command, shell: Shell): void {
       const remote = readRemote(shell, said);
       if (remote.url !== undefined) {
         const { RemoteCrons } = await import("../remote/remote-crons.js");
-        return run(shell, new RemoteCrons(shell, remote.url, remote, pool), what, given, said);
+        const { RemotePool } = await import("../remote/remote-pool.js");
+        return run(shell, new RemoteCrons(new RemotePool(shell, remote.url, remote, pool)), what, given, said);
       }
       await withLink(shell, { ...said, pool: undefined }, async ({ bus, subjects }) => {
         const lane = await DurableLane.open({ pool, connection: bus, prefix: subjects.prefix });
@@ -112,6 +114,8 @@ interface Given {
 async function run(shell: Shell, crons: CronSource, what: Action, given: Given, flags: CronFlags): Promise<void> {
   shell.exitCode = EXIT.ok;
   const { name, schedule, payload: argument } = given;
+  if (what === "list") refuseUnused(what, { NAME: name });
+  if (what !== "set") refuseUnused(what, { SCHEDULE: schedule, PAYLOAD: argument, ...settingsOf(flags) });
   if (what === "list") return list(shell, crons, flags);
   if (name === undefined) throw new PoolError("invalid_argument", `${what}: name a schedule`, { field: "name" });
   if (what === "remove") {
@@ -125,6 +129,12 @@ async function run(shell: Shell, crons: CronSource, what: Action, given: Given, 
   const payload = checked(argument === "-" ? await readAll(shell) : new TextEncoder().encode(argument), flags);
   const change = await crons.set(payload, { name, schedule, ...toOptions(flags) });
   await shell.stdout.line(flags.json ? jsonLine({ name, change }) : `${name} is ${change}`);
+}
+
+/** What only a schedule that is set has. */
+function settingsOf({ timeZone, overlap, priority, timeoutMs, maxAttempts, once }: CronFlags): Record<string, unknown> {
+  const times = { "--time-zone": timeZone, "--timeout-ms": timeoutMs };
+  return { ...times, "--overlap": overlap, "--priority": priority, "--max-attempts": maxAttempts, "--once": once };
 }
 
 function toOptions({ timeZone, overlap, priority, timeoutMs, maxAttempts, once }: CronFlags): Partial<CronOptions> {

@@ -14,6 +14,7 @@ import { tableLines } from "../output/table.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { refuseUnused } from "./unused.js";
 
 const HELP = `
 A job of the durable lane becomes a dead letter after its last failure. Actions:
@@ -22,7 +23,7 @@ A job of the durable lane becomes a dead letter after its last failure. Actions:
   retry   run it again, as it was; its attempts begin anew
   purge   delete it
 
-retry and purge take ids, or --reason, --older-than-ms or --all.
+retry and purge take ids, or --reason, --older-than-ms or --all, not both.
 
 Examples:
   poolmesh dead invoice
@@ -74,7 +75,14 @@ export function define(command: Command, shell: Shell): void {
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
       const { RemoteDead } = await import("../remote/remote-dead.js");
-      shell.exitCode = await run(shell, new RemoteDead(shell, remote.url, remote, pool), what, ids, flags);
+      const { RemotePool } = await import("../remote/remote-pool.js");
+      shell.exitCode = await run(
+        shell,
+        new RemoteDead(new RemotePool(shell, remote.url, remote, pool)),
+        what,
+        ids,
+        flags,
+      );
       return;
     }
     shell.exitCode = await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
@@ -97,6 +105,11 @@ export function define(command: Command, shell: Shell): void {
 }
 
 function run(shell: Shell, dead: DeadSource, what: Action, ids: string[], flags: DeadFlags): Promise<number> {
+  const { reason: cause, olderThanMs, all, limit } = flags;
+  const choice = { "--reason": cause, "--older-than-ms": olderThanMs, "--all": all, "--limit": limit };
+  if (ids.length > 0) refuseUnused(`${what} with the ids of jobs`, choice);
+  if (what === "show") refuseUnused(what, choice);
+  if (what === "list") refuseUnused(what, { "--all": all });
   const filter: DeadFilter = {
     ...(ids.length === 0 ? {} : { ids }),
     ...(flags.reason === undefined ? {} : { reason: flags.reason }),

@@ -179,7 +179,8 @@ function instant(text: string): Date {
 
 /** @throws InvalidArgumentError */
 function backoff(text: string): EnqueueOptions["backoff"] {
-  const [base = "", cap = ""] = text.split("-");
+  const [, base = "", cap = ""] = /^(\d+)-(\d+)$/.exec(text) ?? [];
+  if (base === "") throw new InvalidArgumentError("Use two numbers of milliseconds, such as 1000-600000.");
   const ms = wholeNumber(0, MAX_MS);
   return { baseMs: ms(base), capMs: ms(cap) };
 }

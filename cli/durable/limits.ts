@@ -19,6 +19,7 @@ import { tableLines } from "../output/table.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { refuseUnused } from "./unused.js";
 
 const HELP = `
 Limits jobs of the durable lane, at all managers together. A TARGET is:
@@ -70,7 +71,8 @@ export function define(command: Command, shell: Shell): void {
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
       const { RemoteLimits } = await import("../remote/remote-limits.js");
-      return run(shell, new RemoteLimits(shell, remote.url, remote, pool), what, target, flags);
+      const { RemotePool } = await import("../remote/remote-pool.js");
+      return run(shell, new RemoteLimits(new RemotePool(shell, remote.url, remote, pool)), what, target, flags);
     }
     await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
       const lane = await DurableLane.open({ pool, connection: bus, prefix: subjects.prefix });
@@ -91,6 +93,8 @@ async function run(
   { running, starts, perMs, json }: LimitFlags,
 ): Promise<void> {
   shell.exitCode = EXIT.ok;
+  if (what === "list") refuseUnused(what, { TARGET: target });
+  if (what !== "set") refuseUnused(what, { "--running": running, "--starts": starts, "--per-ms": perMs });
   if (what === "list") return list(shell, await limits.list(), json === true);
   if (target === undefined) {
     throw new PoolError("invalid_argument", `${what}: say pool, each-key or key:NAME`, { field: "target" });

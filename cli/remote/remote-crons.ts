@@ -1,29 +1,23 @@
 /** The cron schedules of one pool through a manager's HTTP interface. */
-import { type Client, createClient } from "@connectrpc/connect";
 import type { CronChange, CronOptions } from "../../client/durable/crons.js";
-import { type Cron as CronMessage, DurableService } from "../../gen/poolmesh/v1/durable_pb.js";
+import type { Cron as CronMessage } from "../../gen/poolmesh/v1/durable_pb.js";
 import { durableDefaults } from "../../mesh/durable/job.js";
 import { PROTO_OVERLAPS, type ShownCron } from "../../mesh/durable/later/cron.js";
 import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import type { CronSource } from "../durable/cron.js";
-import type { Shell } from "../shell.js";
-import { within } from "./remote-calls.js";
-import { managerTransport, type RemoteFlags } from "./remote-options.js";
+import type { RemotePool } from "./remote-pool.js";
 
 export class RemoteCrons implements CronSource {
-  readonly #url: string;
-  readonly #pool: string;
-  readonly #service: Client<typeof DurableService>;
+  readonly #remote: RemotePool;
 
-  /** @throws PoolError `invalid_argument` naming a flag */
-  constructor(shell: Shell, url: string, flags: RemoteFlags, pool: string) {
-    this.#url = url;
-    this.#pool = pool;
-    this.#service = createClient(DurableService, managerTransport(shell, url, flags));
+  constructor(remote: RemotePool) {
+    this.#remote = remote;
   }
 
   async list(): Promise<ShownCron[]> {
-    const { crons } = await within(this.#url, (options) => this.#service.listCron({ pool: this.#pool }, options));
+    const { crons } = await this.#remote.ask((service, options) =>
+      service.listCron({ pool: this.#remote.pool }, options),
+    );
     return crons.map(toCron);
   }
 
@@ -48,13 +42,13 @@ export class RemoteCrons implements CronSource {
       maxAttempts,
       ...(idempotent === undefined ? {} : { idempotent }),
     };
-    const request = { pool: this.#pool, cron, input: { case: "payload", value: payload } } as const;
-    const { created, unchanged } = await within(this.#url, (call) => this.#service.setCron(request, call));
+    const request = { pool: this.#remote.pool, cron, input: { case: "payload", value: payload } } as const;
+    const { created, unchanged } = await this.#remote.ask((service, call) => service.setCron(request, call));
     return created ? "created" : unchanged ? "unchanged" : "changed";
   }
 
   async remove(name: string): Promise<void> {
-    await within(this.#url, (options) => this.#service.removeCron({ pool: this.#pool, name }, options));
+    await this.#remote.ask((service, options) => service.removeCron({ pool: this.#remote.pool, name }, options));
   }
 }
 

@@ -1,43 +1,34 @@
 /** The dead letters of one pool through a manager's HTTP interface. */
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { type Client, createClient } from "@connectrpc/connect";
 import type { DeadFilter } from "../../client/durable/dead-letters.js";
 import { MAX_PAGE } from "../../client/durable/job-reads.js";
 import {
   type DeadChange,
   type DeadLetter as DeadLetterMessage,
-  DurableService,
   PayloadForm,
 } from "../../gen/poolmesh/v1/durable_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
 import type { DeadSource, ShownLetter } from "../durable/dead.js";
-import type { Shell } from "../shell.js";
-import { within } from "./remote-calls.js";
-import { managerTransport, type RemoteFlags } from "./remote-options.js";
+import type { RemotePool } from "./remote-pool.js";
 
 const DEFAULT_LIMIT = 1_000;
 
 export class RemoteDead implements DeadSource {
-  readonly #url: string;
-  readonly #pool: string;
-  readonly #service: Client<typeof DurableService>;
+  readonly #remote: RemotePool;
 
-  /** @throws PoolError `invalid_argument` naming a flag */
-  constructor(shell: Shell, url: string, flags: RemoteFlags, pool: string) {
-    this.#url = url;
-    this.#pool = pool;
-    this.#service = createClient(DurableService, managerTransport(shell, url, flags));
+  constructor(remote: RemotePool) {
+    this.#remote = remote;
   }
 
   async *list({ ids, reason = "", olderThanMs = 0, limit = DEFAULT_LIMIT }: DeadFilter): AsyncGenerator<ShownLetter> {
     if (ids !== undefined) return yield* this.#named(ids);
-    const filter = { pool: this.#pool, reason, olderThanMs: BigInt(olderThanMs) };
+    const filter = { pool: this.#remote.pool, reason, olderThanMs: BigInt(olderThanMs) };
     let left = limit;
     for (let pageToken = ""; left > 0; ) {
       const request = { ...filter, pageSize: Math.min(MAX_PAGE, left), pageToken };
-      const page = await within(this.#url, (options) => this.#service.listDead(request, options));
+      const page = await this.#remote.ask((service, options) => service.listDead(request, options));
       for (const letter of page.letters) yield toLetter(letter, undefined);
       left -= page.letters.length;
       pageToken = page.nextPageToken;
@@ -46,9 +37,9 @@ export class RemoteDead implements DeadSource {
   }
 
   async get(jobId: string): Promise<ShownLetter | undefined> {
-    const request = { pool: this.#pool, jobId, form: PayloadForm.BYTES };
+    const request = { pool: this.#remote.pool, jobId, form: PayloadForm.BYTES };
     try {
-      const { letter, input } = await within(this.#url, (options) => this.#service.getDead(request, options));
+      const { letter, input } = await this.#remote.ask((service, options) => service.getDead(request, options));
       return letter && toLetter(letter, input.case === "payload" ? input.value : undefined);
     } catch (thrown) {
       if (thrown instanceof PoolError && thrown.reason === "not_found") return undefined;
@@ -57,17 +48,17 @@ export class RemoteDead implements DeadSource {
   }
 
   async retry(id: string): Promise<void> {
-    const request = { selector: { pool: this.#pool, jobIds: [id] } };
-    throwError((await within(this.#url, (options) => this.#service.retryDead(request, options))).changes);
+    const request = { selector: { pool: this.#remote.pool, jobIds: [id] } };
+    throwError((await this.#remote.ask((service, options) => service.retryDead(request, options))).changes);
   }
 
   async purge(id: string): Promise<void> {
-    const request = { selector: { pool: this.#pool, jobIds: [id] } };
-    throwError((await within(this.#url, (options) => this.#service.purgeDead(request, options))).changes);
+    const request = { selector: { pool: this.#remote.pool, jobIds: [id] } };
+    throwError((await this.#remote.ask((service, options) => service.purgeDead(request, options))).changes);
   }
 
   async requireLane(): Promise<void> {
-    await within(this.#url, (options) => this.#service.getLanes({ pool: this.#pool }, options));
+    await this.#remote.ask((service, options) => service.getLanes({ pool: this.#remote.pool }, options));
   }
 
   async *#named(ids: readonly string[]): AsyncGenerator<ShownLetter> {

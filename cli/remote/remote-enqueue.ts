@@ -28,26 +28,9 @@ export async function enqueueRemote(
   options: EnqueueOptions,
 ): Promise<Receipt> {
   const service = createClient(DurableService, remoteTransport(url, "url", flags));
-  const { id = "", timeoutMs = 0, expiresInMs = 0, maxAttempts = 0, backoff, priority = "normal" } = options;
-  const { idempotent = true, rerun = false, client = "", runAt, delayMs, then } = options;
-  const request = {
-    pool,
-    input: { case: "payload", value: payload },
-    jobId: id,
-    timeoutMs: BigInt(timeoutMs),
-    expiresInMs: BigInt(expiresInMs),
-    maxAttempts,
-    priority: PROTO_PRIORITIES[priority],
-    idempotent,
-    rerun,
-    client,
-    then: checkThen(then).map((step) => ({ pool: step.pool, jobId: step.id ?? "" })),
-    ...(runAt === undefined ? {} : { runAt: timestampFromDate(new Date(runAt)) }),
-    ...(delayMs === undefined ? {} : { delayMs: BigInt(delayMs) }),
-    ...(backoff === undefined ? {} : { backoff: { baseMs: BigInt(backoff.baseMs), capMs: BigInt(backoff.capMs) } }),
-  } as const;
+  const { enqueueTimeoutMs: limitMs = ENQUEUE_LIMIT_MS, ...said } = options;
   try {
-    const answer = await service.enqueue(request, { timeoutMs: ENQUEUE_LIMIT_MS });
+    const answer = await service.enqueue(toRequest(pool, payload, said), { timeoutMs: limitMs });
     const { jobId, sequence, duplicate } = answer;
     const stored = {
       id: jobId,
@@ -85,4 +68,32 @@ export async function enqueueRemote(
       }
     }
   }
+}
+
+/** The request of a job. An option that is not written into it does not compile: left out, it would be lost in silence. */
+function toRequest(pool: string, payload: Uint8Array, options: Omit<EnqueueOptions, "enqueueTimeoutMs">) {
+  const { id = "", timeoutMs = 0, expiresInMs = 0, maxAttempts = 0, backoff, ...more } = options;
+  const { runAt, delayMs, then, priority = "normal", concurrencyKey = "", client = "", ...rest } = more;
+  const { idempotent = true, keepOutcome = true, rerun = false, traceparent = "", tracestate = "", ...left } = rest;
+  return {
+    ...(left satisfies Record<string, never>),
+    pool,
+    input: { case: "payload", value: payload },
+    jobId: id,
+    timeoutMs: BigInt(timeoutMs),
+    expiresInMs: BigInt(expiresInMs),
+    maxAttempts,
+    priority: PROTO_PRIORITIES[priority],
+    idempotent,
+    keepOutcome,
+    rerun,
+    client,
+    concurrencyKey,
+    traceparent,
+    tracestate,
+    then: checkThen(then).map((step) => ({ pool: step.pool, jobId: step.id ?? "" })),
+    ...(runAt === undefined ? {} : { runAt: timestampFromDate(new Date(runAt)) }),
+    ...(delayMs === undefined ? {} : { delayMs: BigInt(delayMs) }),
+    ...(backoff === undefined ? {} : { backoff: { baseMs: BigInt(backoff.baseMs), capMs: BigInt(backoff.capMs) } }),
+  } as const;
 }

@@ -56,6 +56,8 @@ export function toRequest({
     waitForPool,
     priority: PROTO_PRIORITIES[options.priority ?? "normal"],
     client: options.client ?? "",
+    traceparent: options.traceparent ?? "",
+    tracestate: options.tracestate ?? "",
   } as const;
 }
 

@@ -6,6 +6,7 @@ import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { HEADER } from "../../mesh/wire/headers.js";
+import { payloadLimit } from "../../mesh/wire/payloads.js";
 import { headersOf } from "../../mesh/wire/wire-headers.js";
 
 /** Who asks, and about what. */
@@ -26,9 +27,20 @@ export interface DoorQuestion {
 
 const ANSWER_LIMIT_MS = 10_000;
 
-/** @returns the answer's JSON. @throws PoolError what the manager refuses, `unknown_pool`, `bus_unavailable` */
+/**
+ * Asks.
+ *
+ * @returns the answer's JSON
+ * @throws PoolError what the manager refuses, `payload_too_large` before anything leaves, `unknown_pool`, `bus_unavailable`
+ */
 export async function askDoor({ bus, inbox, pool, what }: DoorAsker, question: DoorQuestion): Promise<unknown> {
   bus.requireConnected();
+  const [bytes, limit] = [question.payload.length, payloadLimit(bus)];
+  if (bytes > limit) {
+    throw new PoolError("payload_too_large", `payload: ${bytes} bytes, the broker takes ${limit}`, {
+      field: "payload",
+    });
+  }
   const answer = await inbox.ask({ ...question, limitMs: ANSWER_LIMIT_MS });
   if (answer.kind === "absent") {
     const message = `no manager with --durable serves pool ${pool}; ${what} are kept by a manager`;

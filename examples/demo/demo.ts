@@ -16,13 +16,15 @@ import { evenly, FILES_PER_JOB, type InputFile, inGroups, listFiles } from "./li
 import { MeshProcess, type Ready } from "./mesh-process.js";
 import { summaryLines } from "./summary.js";
 import { Tally } from "./tally.js";
-import { UtilizationSampler } from "./utilization.js";
+import { type Utilization, UtilizationSampler } from "./utilization.js";
 
 const POOL = "digest";
 const WORKERS = 2;
 /** Above this, files are taken evenly from all of them, so that the demo stays under a minute. */
 const MAX_FILES = 24_000;
 const SAMPLE = 250;
+/** Jobs for each slot until its thread has loaded for sure: the first one, and one behind it. */
+const WARM_UP_JOBS = 2;
 const INTERRUPTED = 130;
 const HANDLER = fileURLToPath(new URL("../handlers/digest.ts", import.meta.url));
 const INPUT = fileURLToPath(new URL("../../node_modules", import.meta.url));
@@ -67,7 +69,7 @@ async function chooseFiles(): Promise<InputFile[]> {
 interface Run {
   readonly tally: Tally;
   readonly elapsedMs: number;
-  readonly utilization: number | undefined;
+  readonly utilization: Utilization;
 }
 
 async function digestAll(ready: Ready, files: readonly InputFile[]): Promise<Run> {
@@ -82,6 +84,7 @@ async function digestAll(ready: Ready, files: readonly InputFile[]): Promise<Run
   try {
     for await (const outcome of client.submitMany(jobs, { window: 8 * ready.slots, signal: abort.signal })) {
       tally.add(outcome);
+      if (tally.jobs >= WARM_UP_JOBS * ready.slots) sampler.warm();
       bar.add(outcome.ok);
     }
     return { tally, elapsedMs: performance.now() - begunAt, utilization: sampler.stop() };

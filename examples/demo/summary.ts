@@ -2,13 +2,13 @@
 import type { Check } from "./check-digests.js";
 import { FILES_PER_JOB } from "./list-files.js";
 import type { Tally } from "./tally.js";
+import type { Utilization } from "./utilization.js";
 
 /** What there is to tell. */
 export interface SummaryFacts {
   readonly tally: Tally;
   readonly elapsedMs: number;
-  /** 0 to 1; undefined when the meter told nothing. */
-  readonly utilization: number | undefined;
+  readonly utilization: Utilization;
   readonly slots: number;
   readonly check: Check;
   /** Paints where colours are wanted. */
@@ -21,7 +21,7 @@ const RULE = "─".repeat(64);
 
 /** Lines for a terminal or a pipe. */
 export function summaryLines(facts: SummaryFacts): string[] {
-  const { tally, elapsedMs, utilization, slots, style } = facts;
+  const { tally, elapsedMs, style } = facts;
   const { read, gzipped } = tally.bytes;
   const done = tally.digests.length;
   const failed = tally.failures.length;
@@ -31,7 +31,7 @@ export function summaryLines(facts: SummaryFacts): string[] {
     ["failed", failed === 0 ? style("green", "0") : style("red", `${number(failed)}, first: ${tally.failures[0]}`)],
     ["files/s", number((done / elapsedMs) * 1_000)],
     ["wait", `p50 ${tally.waitMs(0.5).toFixed(1)} ms, p99 ${tally.waitMs(0.99).toFixed(1)} ms`],
-    ["utilization", utilization === undefined ? "unknown" : `${meter(utilization, style)} of ${slots} slots`],
+    ["utilization", utilizationText(facts)],
     ...tally.shares.map(({ worker, share }, i): [string, string] => [
       i === 0 ? "worker share" : "",
       `${meter(share, style)} ${worker}`,
@@ -47,6 +47,11 @@ export function summaryLines(facts: SummaryFacts): string[] {
     style("dim", `  ${RULE}`),
     "",
   ];
+}
+
+function utilizationText({ utilization: { mean, warmUpMs }, slots, style }: SummaryFacts): string {
+  if (mean === undefined) return "unknown";
+  return `${meter(mean, style)} of ${slots} slots, after ${(warmUpMs / 1_000).toFixed(1)} s in which threads loaded`;
 }
 
 function checkText({ check, style }: SummaryFacts): string {

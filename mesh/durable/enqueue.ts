@@ -11,6 +11,7 @@ import { PoolError, toPoolError } from "../errors.js";
 import type { Bus } from "../link/bus.js";
 import { delay } from "../link/runtime.js";
 import { HEADER, type Priority } from "../wire/headers.js";
+import { checkNotItself } from "./after/then.js";
 import { enqueueRefusal, isTaken, type PublishAnswer } from "./answers.js";
 import { type BatchPlace, encodePlace } from "./batches/batch-place.js";
 import { type DurableJob, durablePayloadLimit, encodeDurableJob } from "./job.js";
@@ -70,6 +71,7 @@ export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<Store
   const { bus, names, publisher } = parts;
   const { runtime } = bus;
   bus.requireConnected();
+  checkNotItself(given.pool, given.id, given.job.then);
   refuseTooLarge(bus, given);
   const begunAtMs = runtime.now();
   const elsewhere = given.isNamed ? await liveElsewhere(parts, given) : undefined;

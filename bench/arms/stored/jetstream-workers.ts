@@ -6,7 +6,8 @@
  * No timeouts, no retries, no leases, no priorities: the limit, and the limit with outcomes.
  */
 import { connect, createInbox, headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
-import type { Arm, CallerRole, Done, Setup, WorkerRole } from "../../harness/arm.js";
+import type { Arm, CallerRole, Setup, WorkerRole } from "../../harness/arm.js";
+import { CountedInbox } from "../counted-inbox.js";
 
 const NANOS = 1e6;
 /** Jobs of one pull, and pulls that are open at once. */
@@ -46,28 +47,16 @@ async function startWorker({ group, servers }: Setup, keepsOutcomes: boolean): P
 async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
   const nc = await connect({ servers: servers[0] as string });
   const publish = acknowledged(nc);
-  const prefix = `${createInbox()}.`;
-  const waiting = new Map<string, Done>();
+  const inbox = new CountedInbox(nc);
   const ids = createInbox().slice("_INBOX.".length);
-  let counter = 0;
-  nc.subscribe(`${prefix}*`, {
-    callback: (_error, msg) => {
-      const token = msg.subject.slice(prefix.length);
-      const done = waiting.get(token);
-      waiting.delete(token);
-      done?.(undefined, msg.data);
-    },
-  });
   await nc.flush();
   return {
     encode: (text) => Buffer.from(text),
     decode: (answer) => Buffer.from(answer as Uint8Array).toString(),
     call: (payload, done) => {
-      counter += 1;
-      const token = counter.toString(36);
-      waiting.set(token, done);
+      const token = inbox.take((answer) => done(undefined, answer.data));
       const about = headers();
-      about.set(REPLY, prefix + token);
+      about.set(REPLY, inbox.prefix + token);
       publish(`${group}.jobs.${ids}${token}`, payload as Uint8Array, about, () => undefined);
     },
     stop: () => nc.close(),
@@ -78,24 +67,14 @@ type Publish = (subject: string, payload: Uint8Array, about: ReturnType<typeof h
 
 /** Publishes to streams by one inbox; ends the process when a stream refuses. */
 function acknowledged(nc: NatsConnection): Publish {
-  const prefix = `${createInbox()}.`;
-  const waiting = new Map<string, () => void>();
-  let counter = 0;
-  nc.subscribe(`${prefix}*`, {
-    callback: (_error, msg) => {
-      const token = msg.subject.slice(prefix.length);
-      const { error } = JSON.parse(msg.string()) as { error?: object };
-      if (error !== undefined) throw new Error(JSON.stringify(error));
-      const onStored = waiting.get(token);
-      waiting.delete(token);
-      onStored?.();
-    },
-  });
+  const inbox = new CountedInbox(nc);
   return (subject, payload, about, onStored) => {
-    counter += 1;
-    const token = counter.toString(36);
-    waiting.set(token, onStored);
-    nc.publish(subject, payload, { reply: prefix + token, headers: about });
+    const token = inbox.take((answer) => {
+      const { error } = JSON.parse(answer.string()) as { error?: object };
+      if (error !== undefined) throw new Error(JSON.stringify(error));
+      onStored();
+    });
+    nc.publish(subject, payload, { reply: inbox.prefix + token, headers: about });
   };
 }
 

@@ -1,7 +1,8 @@
 /**
  * The jobs that follow a durable job: how a chain is said, checked and written, and the id of the next job. Pure.
  *
- * Decided here: a chain is bounded in steps and in bytes. The id of the next job is made of the
+ * Decided here: a chain is bounded in steps and in bytes, and has no job twice: a job of an id runs once, so the second would
+ * never run. The id of the next job is made of the
  * job before it, so whoever enqueues the next job, and however often, enqueues the same job.
  */
 import { createHash } from "node:crypto";
@@ -47,7 +48,16 @@ export function checkThen(then: Then | readonly Then[] | undefined): readonly Th
   };
   for (const one of Array.isArray(then) ? (then as readonly Then[]) : [then as Then]) add(one);
   if (encodeThen(steps).length > MAX_THEN_BYTES) throw tooLong();
+  const named = steps.filter(({ id }) => id !== undefined).map((step) => encodeThen([step]));
+  const twice = named.find((each, i) => named.indexOf(each) < i);
+  if (twice !== undefined) throw refused(`${twice} is in the chain twice; a job of an id runs once`);
   return steps;
+}
+
+/** Refuses a chain that leads back to the job itself. @throws PoolError `invalid_argument` */
+export function checkNotItself(pool: string, id: string, steps: readonly ThenStep[]): void {
+  if (!steps.some((step) => step.pool === pool && step.id === id)) return;
+  throw refused(`${pool}:${id} is the job itself; a job of an id runs once`);
 }
 
 /** As a header: "mail:mail-7,archive". */

@@ -10,13 +10,11 @@ import { CODECS, type Codec, json } from "../../../mesh/job/codec.js";
 import { isPoolDefinition, type PoolDefinition } from "../../../mesh/job/pool-definition.js";
 import { type JobMiddleware, readMiddleware, withMiddleware } from "./around/job-middleware.js";
 import { typedHandler } from "./around/typed-handler.js";
-import type { CodecPair, Handler } from "./handler.js";
+import type { CodecPair, Handler, Runnable } from "./handler.js";
 import type { HandlerContext } from "./handler-life.js";
 
 /** A handler as a file exports it, ready to be called. */
-export interface LoadedHandler {
-  readonly run: Handler;
-  readonly codecs: CodecPair;
+export interface LoadedHandler extends Runnable {
   /** Called once, before the first job. */
   readonly setup?: ((context: HandlerContext) => unknown) | undefined;
   /** Called once, after the last job. */

@@ -8,6 +8,7 @@
 import { PoolError } from "../../../mesh/errors.js";
 import type { IsolationName } from "../../../mesh/process/options.js";
 import type { LoadedHandler } from "./handler-exports.js";
+import { tellSyntaxPlace } from "./loading/syntax-place.js";
 import { placeOf, readThrown, type Thrown } from "./thrown.js";
 
 /** What `setup(context)` is told. */
@@ -56,7 +57,7 @@ export class HandlerLife {
     this.#handler = handler;
     if (handler.setup !== undefined) {
       this.#onStage("setup");
-      this.#settingUp = this.#setUp(handler.setup);
+      this.#settingUp = this.#setUp(handler.setup, handler.file);
       await this.#settingUp;
     }
     this.#isSetUp = true;
@@ -73,6 +74,7 @@ export class HandlerLife {
       await this.#handler?.teardown?.();
       return undefined;
     } catch (thrown) {
+      await tellSyntaxPlace(this.#handler?.file, thrown);
       return readThrown(thrown);
     }
   }
@@ -84,10 +86,11 @@ export class HandlerLife {
     throw new PoolError("invalid_argument", message, { field: "handler" });
   }
 
-  async #setUp(setup: NonNullable<LoadedHandler["setup"]>): Promise<void> {
+  async #setUp(setup: NonNullable<LoadedHandler["setup"]>, file: string | undefined): Promise<void> {
     try {
       await setup({ ...this.#context, signal: this.#stopped.signal });
     } catch (thrown) {
+      await tellSyntaxPlace(file, thrown);
       const { message, stack } = readThrown(thrown);
       throw new PoolError("invalid_argument", `handler: setup() failed: ${message}${placeOf(message, stack)}`, {
         field: "handler",

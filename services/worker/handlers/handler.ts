@@ -11,6 +11,7 @@ import { PoolError, safeMessage } from "../../../mesh/errors.js";
 import { type Codec, codingOf, isBytes, requireReadable } from "../../../mesh/job/codec.js";
 import type { GivenOf, PoolDefinition, ReturnedOf } from "../../../mesh/job/pool-definition.js";
 import { isA } from "../../../mesh/thrown.js";
+import { tellSyntaxPlace } from "./loading/syntax-place.js";
 import type { Call, Failure, HandlerOutcome, Report } from "./runner.js";
 import { readThrown, type Thrown } from "./thrown.js";
 
@@ -58,15 +59,28 @@ export interface CodecPair {
   readonly output: Codec;
 }
 
+/** A handler and what is needed to call it. */
+export interface Runnable {
+  readonly run: Handler;
+  readonly codecs: CodecPair;
+  /** Absolute path of the file that it was loaded from; undefined: it is a function of this program. */
+  readonly file?: string | undefined;
+}
+
 /**
- * Runs `run` on one call and ends it, at once when the handler is synchronous. Never throws.
+ * Runs a handler on one call and ends it, at once when the handler is synchronous. Never throws.
  *
  * @param report hears of a failure before the call ends
  */
-export function invoke(run: Handler, codecs: CodecPair, call: Call, report?: Report): void {
+export function invoke({ run, codecs, file }: Runnable, call: Call, report?: Report): void {
   const end = (outcome: HandlerOutcome): void => {
     if (!outcome.ok) report?.(call, outcome);
     call.end(outcome);
+  };
+  const fail = (thrown: unknown): void => {
+    const told = tellSyntaxPlace(file, thrown);
+    if (told === undefined) end(failure(thrown));
+    else void told.then(() => end(failure(thrown)));
   };
   let payload: unknown;
   try {
@@ -79,14 +93,11 @@ export function invoke(run: Handler, codecs: CodecPair, call: Call, report?: Rep
     value = run(new HandlerJob(call, payload, codecs.output));
     if (isThenable(value)) {
       // also a promise whose own then() throws rejects here
-      Promise.resolve(value).then(
-        (settled) => end(success(settled, codecs.output)),
-        (thrown) => end(failure(thrown)),
-      );
+      Promise.resolve(value).then((settled) => end(success(settled, codecs.output)), fail);
       return;
     }
   } catch (thrown) {
-    return end(failure(thrown));
+    return fail(thrown);
   }
   end(success(value, codecs.output));
 }

@@ -62,8 +62,7 @@ export class InlineRunner implements Runner {
   }
 
   run(call: Call): void {
-    const { run, codecs } = this.#handler as LoadedHandler;
-    invoke(run, codecs, call, this.#options.report);
+    invoke(this.#handler as LoadedHandler, call, this.#options.report);
   }
 
   resize(): void {

@@ -69,7 +69,7 @@ test("random bytes end no process, get no bare 500 and bring nothing secret to l
     POOLMESH_LOG_LEVEL: "debug",
   };
   const services = [
-    startCli(t, ["manager", "--listen", "127.0.0.1:0"], { env }),
+    startCli(t, ["manager", "--listen", "127.0.0.1:0", "--durable"], { env }),
     startCli(t, ["meter", "--listen", "127.0.0.1:0", "--control"], { env }),
   ];
   for (const [i, service] of services.entries()) {

@@ -18,7 +18,7 @@ test("the demo digests thousands of files, checks a sample, and tells every figu
   assert.match(stdout, /jobs +[\d,]+ of \d+ files, [\d.]+ s in all$/m);
   assert.match(stdout, /files\/s +[\d,]+$/m);
   assert.match(stdout, /wait +p50 [\d.]+ ms, p99 [\d.]+ ms$/m);
-  assert.match(stdout, /utilization +[\d.]+ % .* slots$/m);
+  assert.match(stdout, /utilization +[\d.]+ % .* slots, after [\d.]+ s in which threads loaded$/m);
   assert.equal(stdout.match(/^ .*[\d.]+ % [█░]+ \S+-[12]$/gm)?.length, 2);
   assert.match(stdout, /digests +250 of 250 agree with \w+$/m);
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PermanentError } from "../../../mesh/errors.js";
+import { connectBus } from "../../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../../support/docs/fake-shell.js";
 import { CONTROL_TOKEN } from "../../support/doors/control-token.js";
@@ -141,6 +142,99 @@ test("enqueue and dead - do through a manager with --url what they do over the b
   assert.deepEqual([mistyped.code, /did you mean adder/.test(mistyped.stderr)], [69, true], mistyped.stderr);
   const refused = await runInShell(["dead", "fussy", ...door], { POOLMESH_CONTROL_TOKEN: "another" });
   assert.equal(refused.code, 77, refused.stderr);
+});
+
+test("enqueue - what is said of a job is stored with it, over the broker and with --url alike", async () => {
+  let finish = (): void => {};
+  const held = new Promise<void>((resolve) => (finish = resolve));
+  await mesh.addWorker({ pool: "holding", run: () => held });
+  await eventually(() => mesh.manager.pools?.durable?.of(mesh.manager.pools.get("holding")) !== undefined);
+  const bus = await connectBus(WHOLE_FILE, mesh.broker);
+  const said = ["--key", "tenant-7", "--client", "shop", "--max-attempts", "3", "--backoff", "20-300", "--once"];
+  const more = ["--timeout-ms", "20000", "--expires-in-ms", "60000", "--then", "adder:next", "--priority", "normal"];
+  const headersOf = async (id: string, ...way: string[]): Promise<string> => {
+    const { code, stderr } = await poolmesh(["enqueue", "holding", "1", "--id", id, ...said, ...more, ...way]);
+    assert.equal(code, 0, stderr);
+    const question = JSON.stringify({ last_by_subj: `pool.holding.durable.normal.${id}` });
+    const answer = await bus.nc.request("$JS.API.STREAM.MSG.GET.pool-jobs-holding", question);
+    const text = Buffer.from(answer.json<{ message: { hdrs: string } }>().message.hdrs, "base64").toString();
+    const ofThisOne = /^(NATS\/|Nats-|Pool-(Check|Notify|Expires-At|Enqueued-At|Nonce|Submission))/;
+    return text
+      .split("\r\n")
+      .filter((line) => !ofThisOne.test(line))
+      .sort()
+      .join("\n");
+  };
+  try {
+    const overBroker = await headersOf("near");
+    for (const text of ["tenant-7", "shop", "20-300", "adder"]) assert.ok(overBroker.includes(text), overBroker);
+    assert.equal(await headersOf("distant", "--url", mesh.manager.url), overBroker);
+  } finally {
+    finish();
+  }
+});
+
+test("cron, limits, dead - what an action does not use is refused, never left out", async () => {
+  const lines = [
+    ["cron adder list nightly", "NAME"],
+    ["cron adder list --time-zone UTC", "--time-zone"],
+    ["cron adder remove nightly @hourly", "SCHEDULE"],
+    ["cron adder remove nightly --once", "--once"],
+    ["limits adder list pool", "TARGET"],
+    ["limits adder --running 4", "--running"],
+    ["limits adder remove pool --per-ms 500", "--per-ms"],
+    ["dead adder --all", "--all"],
+    ["dead adder show a --limit 3", "--limit"],
+    ["dead adder purge a b --reason job_failed", "--reason"],
+    ["dead adder purge a --older-than-ms 60000", "--older-than-ms"],
+    ["dead adder retry a --all", "--all"],
+  ] as const;
+  for (const [line, what] of lines) {
+    for (const way of [[], ["--url", mesh.manager.url]]) {
+      const { code, stdout, stderr } = await poolmesh([...line.split(" "), ...way]);
+      assert.deepEqual([code, stdout], [2, ""], line);
+      assert.match(
+        stderr,
+        new RegExp(`^poolmesh: invalid_argument: ${what}: [^\\n]* does not use it; leave it out\\n$`),
+        line,
+      );
+    }
+  }
+});
+
+test("enqueue - a chain that has a job twice, or the job itself, is refused: the second would never run", async () => {
+  const lines = [
+    ["adder 1 --then adder:x --then adder:x", "adder:x is in the chain twice"],
+    ["adder 1 --then adder:x --then fussy --then adder:x", "adder:x is in the chain twice"],
+    ["adder 1 --id y --then adder:y", "adder:y is the job itself"],
+    ["adder 1 --id y --then fussy:y --then adder:y", "adder:y is the job itself"],
+    ["adder 1 --id y --then adder:y --delay-ms 60000", "adder:y is the job itself"],
+  ] as const;
+  for (const [line, why] of lines) {
+    for (const way of [[], ["--url", mesh.manager.url]]) {
+      const { code, stdout, stderr } = await poolmesh(["enqueue", ...line.split(" "), ...way]);
+      assert.deepEqual([code, stdout, stderr.includes(why)], [2, "", true], `${line}: ${stderr}`);
+    }
+  }
+  const fine = ["adder", "1", "--id", "z", "--then", "fussy:z", "--then", "adder", "--then", "adder"];
+  assert.equal((await poolmesh(["enqueue", ...fine])).code, 0);
+});
+
+test("enqueue - a backoff is two numbers, no more and no less", async () => {
+  for (const text of ["10", "5-10-20", "-5-10", "5-", "1e3-1e4", " 5-10", "5–10"]) {
+    const { code, stderr } = await poolmesh(["enqueue", "adder", "1", `--backoff=${text}`]);
+    assert.deepEqual([code, /such as 1000-600000/.test(stderr)], [2, true], stderr);
+  }
+});
+
+test("cron - a payload that the broker does not take is refused before it leaves", async () => {
+  const most = 1024 * 1024;
+  for (const bytes of [most - 100, most, 2 * most]) {
+    const options = { input: "1".repeat(bytes) };
+    const { code, stderr } = await poolmesh(["cron", "adder", "set", "large", "@hourly", "-"], options);
+    assert.match(stderr, /^poolmesh: payload_too_large: payload: /, `${bytes} bytes`);
+    assert.notEqual(code, 0);
+  }
 });
 
 test("dead - shows the handler's code, and a lane that is not there yet is no broker without JetStream", async () => {

@@ -30,6 +30,19 @@ export function run(job) {
   }
 }`;
 
+/** Imports, in several ways, what cannot be compiled. */
+const IMPORTING = `
+export async function run(job) {
+  if (job.payload === "literal") return import("./late.mjs");
+  if (job.payload === "linked") return import("./deep/link.mjs");
+  const name = "seven";
+  if (job.payload === "template") return import(\`./steps/\${name}.mjs\`);
+  if (job.payload === "one of two") return import([FOLDER, "far", "one.mjs"].join("/"));
+  const computed = ["far", "off", "elsewhere.mjs"].join("/");
+  if (job.payload === "computed") return import(FOLDER + "/" + computed);
+  await import(FOLDER + "/" + computed).catch((cause) => { throw new Error("cannot load the step", { cause }); });
+}`;
+
 for (const isolation of ["inline", "thread", "process"] as const) {
   describe(`handler log: ${isolation}`, () => {
     test("a failed job is one line with stack, cause, job, attempt, trace and pool", async (t) => {
@@ -59,6 +72,37 @@ for (const isolation of ["inline", "thread", "process"] as const) {
           ["info", "j3", "invalid_argument", undefined],
         ],
       );
+    });
+
+    test("a syntax error of what a running job imports says its file and line, to the log and to the caller", async (t) => {
+      const folder = new HandlerFolder(t);
+      const { log, named } = readableLog();
+      const broken = (line: number, name: string): string => `${"\n".repeat(line - 1)}export const ${name} = 2;`;
+      folder.write("late.mjs", broken(3, "if"));
+      folder.write("deep/below.mjs", broken(5, "for"));
+      folder.write("deep/link.mjs", 'import "./below.mjs";');
+      folder.write("steps/seven.mjs", broken(7, "while"));
+      folder.write("far/off/elsewhere.mjs", broken(9, "this"));
+      for (const name of ["one", "two"]) folder.write(`far/${name}.mjs`, broken(1, "new"));
+      const handlerFile = folder.write("handler.mjs", IMPORTING);
+      const { caller } = await startWorker(t, mesh.broker, { handlerFile, isolation, log });
+      const places: [how: string, place: string | undefined][] = [
+        ["literal", "late.mjs:3"],
+        ["literal", "late.mjs:3"],
+        ["linked", "below.mjs:5"],
+        ["template", "seven.mjs:7"],
+        ["computed", "elsewhere.mjs:9"],
+        ["wrapped", "elsewhere.mjs:9"],
+        ["one of two", undefined],
+      ];
+      for (const [i, [how, place]] of places.entries()) {
+        const reply = await caller.send(JSON.stringify(how), { jobId: `j${i}`, timeoutMs: 60_000 }).outcome();
+        const told = place === undefined ? "$" : ` \\(at ${place}\\)`;
+        assert.match(reply.text, new RegExp(`^job_failed: .*Unexpected token '\\w+'${told}`), how);
+        assert.equal(reply.text.includes(folder.path), false, "no path leaves the worker");
+        const { stack, cause } = named("job failed").at(-1) as LogLine;
+        if (place !== undefined) assert.match(`${stack}\n${cause}`, new RegExp(`${folder.path}/.*${place}\n`), how);
+      }
     });
 
     test("a job that was aborted is logged for the reason of the abort", async (t) => {

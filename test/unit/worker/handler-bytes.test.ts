@@ -35,7 +35,7 @@ function outcomeOf(run: Handler, codec: typeof bytes = bytes): HandlerOutcome {
       ended = outcome;
     },
   };
-  invoke(run, { input: bytes, output: codec }, call);
+  invoke({ run, codecs: { input: bytes, output: codec } }, call);
   assert.ok(ended !== undefined);
   return ended;
 }

@@ -128,14 +128,14 @@ describe("invoke", () => {
     const ended = new Promise<HandlerOutcome>((resolve) => {
       job.end = resolve;
     });
-    invoke(run, pair, job);
+    invoke({ run, codecs: pair }, job);
     const outcome = await ended;
     return outcome.ok ? new TextDecoder().decode(outcome.payload) : `${outcome.error.reason}: ${outcome.error.message}`;
   }
 
   test("a synchronous handler ends before invoke returns", () => {
     const { job, seen } = start();
-    invoke(({ payload }) => (payload as number) * 2, codecs, job);
+    invoke({ run: ({ payload }) => (payload as number) * 2, codecs }, job);
     assert.deepEqual(seen, ["ended ok false"]);
   });
 

@@ -7,6 +7,7 @@
  * it has stored, by the nonce of the request, and later by the job itself. A job whose outcome is
  * kept under its id does not run, so it is not stored either.
  */
+import { checkNotItself } from "../../../../mesh/durable/after/then.js";
 import { enqueueRefusal, isFenced } from "../../../../mesh/durable/answers.js";
 import {
   type EnqueueParts,
@@ -54,6 +55,7 @@ export function laterPayloadLimit(bus: { readonly maxPayloadBytes: number }): nu
 export async function scheduleJob(parts: ScheduleParts, given: NewLaterJob): Promise<StoredJob> {
   const { bus, publisher, quota, restore } = parts;
   const { runtime } = bus;
+  checkNotItself(given.pool, given.id, given.job.then);
   refuseTooLarge(bus, given);
   const endAtMs = runtime.now() + given.limitMs;
   let hasRoom = false;

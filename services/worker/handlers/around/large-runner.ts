@@ -13,7 +13,8 @@ import { digestOf, ObjectStore } from "../../../../mesh/objects/object-store.js"
 import { decodeReference, encodeReference, isObjectOf, objectName } from "../../../../mesh/objects/reference.js";
 import { isA } from "../../../../mesh/thrown.js";
 import { isReference } from "../../../../mesh/wire/payloads.js";
-import type { Call, Failure, HandlerOutcome, Report, Runner } from "../runner.js";
+import type { Call, Failure, Report, Runner } from "../runner.js";
+import { CallAround } from "./call-around.js";
 
 /** What it works with. */
 export interface LargeRunnerParts {
@@ -92,7 +93,7 @@ export class LargeRunner implements Runner {
   }
 
   #around(call: Call, bytes: Uint8Array): Call {
-    return new LargeCall(call, bytes, (outcome) => {
+    return new CallAround(call, { bytes }, (outcome) => {
       if (!outcome.ok || !this.#mustStore(outcome.payload)) call.end(outcome);
       else void this.#endStored(call, outcome.payload);
     });
@@ -125,53 +126,6 @@ export class LargeRunner implements Runner {
     const failure: Failure = { ok: false, error: toPoolError(thrown) };
     if (!call.signal.aborted) this.#parts.report(call, failure);
     call.end(failure);
-  }
-}
-
-/** A call with another payload, whose end is looked at. */
-class LargeCall implements Call {
-  readonly #call: Call;
-  readonly #onEnd: (outcome: HandlerOutcome) => void;
-  readonly id: string;
-  readonly pool: string;
-  readonly worker: string;
-  readonly attempt: number;
-  readonly deadlineAtMs: number;
-  readonly progressLimit: number | undefined;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
-
-  constructor(
-    call: Call,
-    readonly bytes: Uint8Array,
-    onEnd: (outcome: HandlerOutcome) => void,
-  ) {
-    this.#call = call;
-    this.#onEnd = onEnd;
-    this.id = call.id;
-    this.pool = call.pool;
-    this.worker = call.worker;
-    this.attempt = call.attempt;
-    this.deadlineAtMs = call.deadlineAtMs;
-    this.progressLimit = call.progressLimit;
-    this.traceparent = call.traceparent;
-    this.tracestate = call.tracestate;
-  }
-
-  get timeLeftMs(): number {
-    return this.#call.timeLeftMs ?? this.deadlineAtMs - performance.now();
-  }
-
-  get signal(): AbortSignal {
-    return this.#call.signal;
-  }
-
-  progress(payload: Uint8Array): void {
-    this.#call.progress(payload);
-  }
-
-  end(outcome: HandlerOutcome): void {
-    this.#onEnd(outcome);
   }
 }
 

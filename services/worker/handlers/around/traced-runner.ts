@@ -8,6 +8,7 @@
 import type { Span } from "@opentelemetry/api";
 import { jobAttributes, type Telemetry } from "../../../../mesh/trace/telemetry.js";
 import type { Call, HandlerOutcome, Runner } from "../runner.js";
+import { CallAround } from "./call-around.js";
 
 /** A runner that makes a span of each run. */
 export function tracedRunner(runner: Runner, telemetry: Telemetry): Runner {
@@ -32,54 +33,15 @@ function runTraced(runner: Runner, telemetry: Telemetry, call: Call): void {
   };
   const links = sender === undefined ? [] : [{ context: sender }];
   const span = tracer.startSpan(`run ${pool}`, { kind: api.SpanKind.CONSUMER, attributes, links }, parent);
-  const traced = new TracedCall(call, span, telemetry);
+  const traced = new CallAround(call, telemetry.headersOf(span), (outcome) => {
+    endSpan(telemetry, span, call, outcome);
+    call.end(outcome);
+  });
   api.context.with(api.trace.setSpan(parent, span), () => runner.run(traced));
 }
 
-class TracedCall implements Call {
-  readonly id: string;
-  readonly pool: string;
-  readonly worker: string;
-  readonly attempt: number;
-  readonly bytes: Uint8Array;
-  readonly deadlineAtMs: number;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
-  readonly #call: Call;
-  readonly #span: Span;
-  readonly #telemetry: Telemetry;
-
-  constructor(call: Call, span: Span, telemetry: Telemetry) {
-    this.#call = call;
-    this.#span = span;
-    this.#telemetry = telemetry;
-    this.id = call.id;
-    this.pool = call.pool;
-    this.worker = call.worker;
-    this.attempt = call.attempt;
-    this.bytes = call.bytes;
-    this.deadlineAtMs = call.deadlineAtMs;
-    const { traceparent = call.traceparent, tracestate = call.tracestate } = telemetry.headersOf(span);
-    this.traceparent = traceparent;
-    this.tracestate = tracestate;
-  }
-
-  get timeLeftMs(): number {
-    return this.#call.timeLeftMs ?? this.deadlineAtMs - performance.now();
-  }
-
-  get signal(): AbortSignal {
-    return this.#call.signal;
-  }
-
-  progress(payload: Uint8Array): void {
-    this.#call.progress(payload);
-  }
-
-  end(outcome: HandlerOutcome): void {
-    // A job that was aborted has ended for its caller, whatever its handler says then.
-    const { aborted, reason } = this.#call.signal;
-    this.#telemetry.end(this.#span, aborted ? reason : outcome.ok ? undefined : outcome.error);
-    this.#call.end(outcome);
-  }
+/** The end of the run's span: a job that was aborted has ended for its caller, whatever its handler says then. */
+function endSpan(telemetry: Telemetry, span: Span, { signal }: Call, outcome: HandlerOutcome): void {
+  const { aborted, reason } = signal;
+  telemetry.end(span, aborted ? reason : outcome.ok ? undefined : outcome.error);
 }

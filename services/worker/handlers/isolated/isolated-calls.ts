@@ -25,7 +25,7 @@ export class IsolatedCalls {
   }
 
   /** Runs one call. */
-  run({ run, codecs }: LoadedHandler, wire: WireCall): void {
+  run(handler: LoadedHandler, wire: WireCall): void {
     const controller = new AbortController();
     const early = this.#earlyAborts.get(wire.call);
     if (early !== undefined) controller.abort(fromWireError(early));
@@ -34,8 +34,8 @@ export class IsolatedCalls {
     });
     this.#running.set(wire.call, { call, controller });
     const traced = telemetry();
-    if (traced === undefined) invoke(run, codecs, call);
-    else traced.within(wire, () => invoke(run, codecs, call));
+    if (traced === undefined) invoke(handler, call);
+    else traced.within(wire, () => invoke(handler, call));
   }
 
   /** The worker has taken so many progress values of a call. */

@@ -33,7 +33,7 @@ export async function loadHandlerFile(
   if (!(await stat(file).catch(() => undefined))?.isFile()) throw refuse("handler", `there is no file ${shown}`);
   const module = await importFile(file, shown);
   try {
-    return readExports(module, shown, codec, middleware);
+    return { ...readExports(module, shown, codec, middleware), file };
   } catch (thrown) {
     if (thrown instanceof PoolError) throw thrown;
     throw refuse("handler", `cannot read the exports of ${shown}: ${readThrown(thrown).message}`, thrown);
