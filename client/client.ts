@@ -389,7 +389,14 @@ function watched(
 /** The headers of a submission. Time left and attempt are filled in each time it is sent. */
 function toHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
   const { id, nonce, client, idempotent, priority, wait, traceparent, tracestate } = spec;
-  const headers: JobHeaders & { readonly jobId: string } = { jobId: id, offer: true, idempotent, priority, wait };
+  const headers: JobHeaders & { readonly jobId: string } = {
+    jobId: id,
+    offer: true,
+    answersClock: true,
+    idempotent,
+    priority,
+    wait,
+  };
   if (nonce !== "") headers.nonce = nonce;
   if (spec.waitForPool) headers.waitForPool = true;
   if (client !== "") headers.client = client;

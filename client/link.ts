@@ -246,6 +246,7 @@ export class ClientLink implements FailoverPorts {
     }
     const headers = headersOf(msg);
     const reply = decodeReplyHeaders(headers);
+    if (reply.asksClock) return void (reply.manager && this.#ask(submission, reply.manager));
     // What does not say that it is an answer comes from nobody of the mesh, such as a stream that captures the subject.
     if (reply.bare || reply.kind === "unknown") return this.#onStranger(submission, streamOf(msg));
     submission.bundle = undefined;
