@@ -273,7 +273,7 @@ export class ClientLink implements FailoverPorts {
 
   #onError(submission: Submission, said: ReplyHeaders, error: PoolError, nowMs: number): void {
     const isForgotten = error.reason === "not_found" && error.field === "job";
-    if (isForgotten) return this.#failover.forgotten(submission, nowMs);
+    if (isForgotten) return this.#failover.forgotten(submission, said.manager, nowMs);
     const waitMs = said.waitMs === undefined ? undefined : submission.waitedMs(said.waitMs, nowMs);
     this.#failover.ended(submission, submission.failure(error, said.worker, said.attempt, waitMs));
   }
