@@ -169,11 +169,18 @@ export class Client extends Lifecycle implements Submitter {
     return this.#start(toBytes(payload), rest, onOutcome ?? (() => {}));
   }
 
-  async cancel(id: string): Promise<void> {
-    const { bus, link } = this.#open();
-    if (!this.#cancelHere(checkName("job", id))) {
-      await askCancel(bus, { inbox: link.inbox, subjects: this.#subjects }, this.pool, id);
-    }
+  /**
+   * Cancels a job of this pool wherever it is. One of this client ends as `canceled` at once.
+   *
+   * @returns resolves when a manager or a worker has heard it, or the job is over; it is said again until then
+   * @throws PoolError `not_found` when nobody has it; `bus_unavailable` when nobody has confirmed the cancel of a job of
+   * this client before its deadline
+   */
+  cancel(id: string): Promise<void> {
+    const heard = this.#cancel(id);
+    // Who does not wait for it need not catch it.
+    heard.catch(() => undefined);
+    return heard;
   }
 
   /**
@@ -284,10 +291,20 @@ export class Client extends Lifecycle implements Submitter {
     return { bus: this.#bus, link: this.#link };
   }
 
-  /** Cancels a job that is live here; false when it is not. */
-  #cancelHere(id: string): boolean {
-    if (this.#root.#around?.cancel(id) === true || this.#large?.cancel(id) === true) return true;
+  async #cancel(id: string): Promise<void> {
+    const { bus, link } = this.#open();
+    const heard = this.#cancelNow(checkName("job", id));
+    await (heard ?? askCancel(bus, { inbox: link.inbox, subjects: this.#subjects }, this.pool, id));
+  }
+
+  /** Cancels a job that is live here; undefined when it is not. */
+  #cancelNow(id: string): Promise<void> | undefined {
+    if (this.#root.#around?.cancel(id) === true || this.#large?.cancel(id) === true) return Promise.resolve();
     return this.#open().link.cancel(id);
+  }
+
+  #cancelHere(id: string): boolean {
+    return this.#cancelNow(id) !== undefined;
   }
 
   /** Submits through the middleware, if there is any. */

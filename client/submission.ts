@@ -33,6 +33,8 @@ export class Submission {
   givenAtMs = 0;
   /** Managers that it was given to before this one. */
   managersBefore = 0;
+  /** It waits for the end of the turn in which it was given to a manager. */
+  leaves = false;
   /** All submissions that left in the same message, itself among them, until the first answer. */
   bundle: readonly Submission[] | undefined;
   /** What answered in the place of a manager; "" for nothing. */

@@ -6,21 +6,23 @@
 import { DurableNames } from "../durable/names.js";
 import { PoolError } from "../errors.js";
 import { readErrorHeaders } from "../wire/error-headers.js";
-import { HEADER } from "../wire/headers.js";
+import { decodeReplyHeaders, HEADER } from "../wire/headers.js";
 import { checkName, type Subjects } from "../wire/subjects.js";
-import { headersOf } from "../wire/wire-headers.js";
+import { headersOf, isNoResponders, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import type { Inbox } from "./inbox.js";
 
-/** How long the holder of the job has to say so, in milliseconds. */
+/** How long the holder of the job has to say so, and when it is asked again, in milliseconds. */
 const ANSWER_LIMIT_MS = 500;
+const ASK_AGAIN_MS = 250;
 /** How long a manager may take to end a stored job, in milliseconds. */
 const DISCARD_LIMIT_MS = 5_000;
 
 /**
  * Publishes the cancel and resolves when the holder of the job confirms.
  *
- * @throws PoolError `not_found` when nobody has the job, `bus_unavailable`
+ * @throws PoolError `not_found` when nobody has the job; `bus_unavailable` without a connection, or when it broke
+ * meanwhile and nobody has confirmed: the cancel or the answer may be lost
  */
 export async function askCancel(
   bus: Bus,
@@ -30,11 +32,44 @@ export async function askCancel(
 ): Promise<void> {
   const subject = subjects.cancel(checkName("pool", pool), checkName("job", id));
   bus.requireConnected();
-  const answer = await inbox.ask({ subject, limitMs: ANSWER_LIMIT_MS });
-  if (answer.kind === "reply") return;
-  const stored = new DurableNames(subjects.prefix).discard(pool);
-  const ended = await inbox.ask({ subject: stored, payload: Buffer.from(id), limitMs: DISCARD_LIMIT_MS });
-  if (ended.kind !== "reply") throw new PoolError("not_found", "nobody has a live job with this id", { field: "job" });
-  const headers = headersOf(ended.msg);
-  if (headers?.get(HEADER.error)) throw readErrorHeaders(headers);
+  let hasBroken = false;
+  const offBus = bus.on("disconnect", () => {
+    hasBroken = true;
+  });
+  try {
+    if (await isConfirmed(bus, inbox, subject)) return;
+    const stored = new DurableNames(subjects.prefix).discard(pool);
+    const ended = await inbox.ask({ subject: stored, payload: Buffer.from(id), limitMs: DISCARD_LIMIT_MS });
+    const headers = ended.kind === "reply" ? headersOf(ended.msg) : undefined;
+    if (ended.kind === "reply" && headers?.get(HEADER.error)) throw readErrorHeaders(headers);
+    if (ended.kind === "reply") return;
+  } finally {
+    offBus();
+  }
+  if (hasBroken) throw new PoolError("bus_unavailable", "the connection broke before anybody confirmed the cancel");
+  throw new PoolError("not_found", "nobody has a live job with this id", { field: "job" });
+}
+
+/** Whether somebody of the mesh confirms the cancel. It is said twice: one message may be lost between two brokers. */
+function isConfirmed(bus: Bus, inbox: Inbox, subject: string): Promise<boolean> {
+  const { runtime } = bus;
+  return new Promise((resolve) => {
+    const settle = (confirmed: boolean): void => {
+      inbox.close(token);
+      runtime.cancel(again);
+      runtime.cancel(limit);
+      resolve(confirmed);
+    };
+    const onReply = (msg: Reply): void => {
+      if (isNoResponders(msg)) return settle(false);
+      // A stream that captures the subject acknowledges it, and confirms nothing.
+      const { bare, kind } = decodeReplyHeaders(headersOf(msg));
+      if (!bare && kind !== "unknown") settle(true);
+    };
+    const token = inbox.open({ onReply });
+    const say = (): void => void bus.publish(subject, undefined, { reply: inbox.subject(token) });
+    const again = runtime.after(ASK_AGAIN_MS, say, "background");
+    const limit = runtime.after(ANSWER_LIMIT_MS, () => settle(false), "background");
+    say();
+  });
 }

@@ -1,6 +1,7 @@
 /** All invariants, and how a run is checked against them. */
 import type { Recorded } from "../history.js";
 import type { Plan } from "../plan.js";
+import { cancelInvariants } from "./cancels.js";
 import { errorInvariants } from "./errors.js";
 import { laneInvariants } from "./lane.js";
 import { outcomeInvariants } from "./outcomes.js";
@@ -33,6 +34,7 @@ export const invariants: readonly Invariant[] = [
   ...runInvariants,
   ...errorInvariants,
   ...waitInvariants,
+  ...cancelInvariants,
   ...laneInvariants,
 ];
 
