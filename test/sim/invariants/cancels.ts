@@ -27,7 +27,8 @@ const cancelsAreSettled: Invariant = {
 /** A cancel that was lost would let it run on. */
 const canceledJobsStop: Invariant = {
   name: "canceled-jobs-stop",
-  promise: "A handler of ours whose caller canceled the job, and lives, ends within 6 s, or within 6 s of the last fault.",
+  promise:
+    "A handler of ours whose caller canceled the job, and lives, ends within 6 s, or within 6 s of the last fault.",
   check: (view) =>
     view.cancels.flatMap((cancel) => {
       const submission = submissionOf(view, cancel);
