@@ -8,7 +8,7 @@ import { PoolError } from "../errors.js";
 import { readErrorHeaders } from "../wire/error-headers.js";
 import { decodeReplyHeaders, HEADER } from "../wire/headers.js";
 import { checkName, type Subjects } from "../wire/subjects.js";
-import { headersOf, isNoResponders, type Reply } from "../wire/wire-headers.js";
+import { type HeaderReader, headersOf, isNoResponders, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import type { Inbox } from "./inbox.js";
 
@@ -37,12 +37,15 @@ export async function askCancel(
     hasBroken = true;
   });
   try {
-    if (await isConfirmed(bus, inbox, subject)) return;
+    if ((await answerTo(bus, inbox, { subject, limitMs: ANSWER_LIMIT_MS, againMs: ASK_AGAIN_MS })) !== undefined) return;
     const stored = new DurableNames(subjects.prefix).discard(pool);
-    const ended = await inbox.ask({ subject: stored, payload: Buffer.from(id), limitMs: DISCARD_LIMIT_MS });
-    const headers = ended.kind === "reply" ? headersOf(ended.msg) : undefined;
-    if (ended.kind === "reply" && headers?.get(HEADER.error)) throw readErrorHeaders(headers);
-    if (ended.kind === "reply") return;
+    const ended = await answerTo(bus, inbox, {
+      subject: stored,
+      payload: Buffer.from(id),
+      limitMs: DISCARD_LIMIT_MS,
+    });
+    if (ended?.get(HEADER.error)) throw readErrorHeaders(ended);
+    if (ended !== undefined) return;
   } finally {
     offBus();
   }
@@ -50,26 +53,36 @@ export async function askCancel(
   throw new PoolError("not_found", "nobody has a live job with this id", { field: "job" });
 }
 
-/** Whether somebody of the mesh confirms the cancel. It is said twice: one message may be lost between two brokers. */
-function isConfirmed(bus: Bus, inbox: Inbox, subject: string): Promise<boolean> {
+interface CancelQuestion {
+  readonly subject: string;
+  readonly payload?: Uint8Array;
+  readonly limitMs: number;
+  /** When it is said again: one message may be lost between two brokers. */
+  readonly againMs?: number;
+}
+
+/** The headers of the answer of somebody of the mesh; undefined when nobody answers in time, or nobody listens. */
+function answerTo(bus: Bus, inbox: Inbox, question: CancelQuestion): Promise<HeaderReader | undefined> {
+  const { subject, payload, limitMs, againMs } = question;
   const { runtime } = bus;
   return new Promise((resolve) => {
-    const settle = (confirmed: boolean): void => {
+    const settle = (headers: HeaderReader | undefined): void => {
       inbox.close(token);
       runtime.cancel(again);
       runtime.cancel(limit);
-      resolve(confirmed);
+      resolve(headers);
     };
     const onReply = (msg: Reply): void => {
-      if (isNoResponders(msg)) return settle(false);
+      if (isNoResponders(msg)) return settle(undefined);
+      const headers = headersOf(msg);
+      const { bare, kind } = decodeReplyHeaders(headers);
       // A stream that captures the subject acknowledges it, and confirms nothing.
-      const { bare, kind } = decodeReplyHeaders(headersOf(msg));
-      if (!bare && kind !== "unknown") settle(true);
+      if (!bare && kind !== "unknown") settle(headers);
     };
     const token = inbox.open({ onReply });
-    const say = (): void => void bus.publish(subject, undefined, { reply: inbox.subject(token) });
-    const again = runtime.after(ASK_AGAIN_MS, say, "background");
-    const limit = runtime.after(ANSWER_LIMIT_MS, () => settle(false), "background");
+    const say = (): void => void bus.publish(subject, payload, { reply: inbox.subject(token) });
+    const again = againMs === undefined ? undefined : runtime.after(againMs, say, "background");
+    const limit = runtime.after(limitMs, () => settle(undefined), "background");
     say();
   });
 }

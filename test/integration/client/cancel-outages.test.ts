@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../../../client/client.js";
+import type { Outcome } from "../../../mesh/job/job.js";
 import { ManagerService } from "../../../services/manager/service.js";
 import { Worker } from "../../../services/worker/worker.js";
 import { connectBus, type Owner, startBroker } from "../../support/broker.js";
@@ -99,10 +100,14 @@ test("client cancel - a stream over the cancels confirms none: a job that nobody
 });
 
 test("client cancel - a job that is canceled in the turn in which it was submitted never leaves, and is not waited for", async (t) => {
-  const { client, started } = await startMesh(t);
-  const outcome = failure(client.submit("1", { id: "hasty" }));
-  await client.cancel("hasty");
-  const { reason, maybeExecuted } = await outcome;
+  const { bus, client, started } = await startMesh(t);
+  const outcomes: Outcome[] = [];
+  const id = client.detachSubmit("1", { onOutcome: (outcome) => outcomes.push(outcome) });
+  await client.cancel(id);
+  const [outcome] = outcomes;
+  assert.ok(outcome?.ok === false);
+  const { reason, maybeExecuted } = outcome.error;
   assert.deepEqual({ reason, maybeExecuted }, { reason: "canceled", maybeExecuted: false });
+  await bus.flush();
   assert.equal(await settled(started.promise), "pending");
 });
