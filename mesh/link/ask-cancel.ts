@@ -37,7 +37,8 @@ export async function askCancel(
     hasBroken = true;
   });
   try {
-    if ((await answerTo(bus, inbox, { subject, limitMs: ANSWER_LIMIT_MS, againMs: ASK_AGAIN_MS })) !== undefined) return;
+    if ((await answerTo(bus, inbox, { subject, limitMs: ANSWER_LIMIT_MS, againMs: ASK_AGAIN_MS })) !== undefined)
+      return;
     const stored = new DurableNames(subjects.prefix).discard(pool);
     const ended = await answerTo(bus, inbox, {
       subject: stored,

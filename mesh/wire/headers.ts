@@ -350,8 +350,7 @@ export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
     if (name === HEADER.reply) {
       said = isReplyKind(value) ? value : "unknown";
       if (value === CLOCK) reply.asksClock = true;
-    }
-    else if (name === HEADER.jobId && value !== "") reply.jobId = value;
+    } else if (name === HEADER.jobId && value !== "") reply.jobId = value;
     else if (name === HEADER.attempt) reply.attempt = count(value);
     else if (name === HEADER.worker && value !== "") reply.worker = value;
     else if (name === HEADER.manager && value !== "") reply.manager = value;
