@@ -32,7 +32,6 @@ import { silentLog } from "../mesh/process/log.js";
 import { PartEvents } from "../mesh/process/part-events.js";
 import { type Telemetry, telemetry } from "../mesh/trace/telemetry.js";
 import { type StartJob, tracedSubmit, withContext } from "../mesh/trace/traced-submit.js";
-import type { JobHeaders } from "../mesh/wire/headers.js";
 import { payloadLimit } from "../mesh/wire/payloads.js";
 import { checkName, Subjects } from "../mesh/wire/subjects.js";
 import { AroundSubmit, type SubmitMiddleware } from "./around-submit.js";
@@ -43,7 +42,7 @@ import type { JobLookup } from "./durable/job-reads.js";
 import type { Receipt } from "./durable/receipt.js";
 import { LargeJobs } from "./large/large-jobs.js";
 import { ClientLink } from "./link.js";
-import { Submission } from "./submission.js";
+import { Submission, submissionHeaders, untilAborted } from "./submission.js";
 import { TypedClientPool } from "./typed-client-pool.js";
 
 const NO_PAYLOAD = new Uint8Array();
@@ -381,43 +380,11 @@ export class Client extends Lifecycle implements Submitter {
     const events = this.#root.#events;
     const told = events === undefined ? onOutcome : telling(events, this.pool, onOutcome);
     const whole = this.#large?.reading(told, nowMs + spec.timeoutMs) ?? told;
-    const end = signal === undefined ? whole : watched(signal, () => this.#cancelHere(spec.id), whole);
-    const submission = new Submission(toHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress);
+    const end = signal === undefined ? whole : untilAborted(signal, () => this.#cancelHere(spec.id), whole);
+    const submission = new Submission(submissionHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress);
     submission.onTaken = onTaken;
     link.submit(submission);
     events?.tell("job:submit", { pool: this.pool, id: spec.id });
     return spec.id;
   }
-}
-
-/** Cancels when the signal fires before the outcome has come. */
-function watched(
-  signal: AbortSignal,
-  cancel: () => void,
-  onOutcome: (outcome: Outcome) => void,
-): (outcome: Outcome) => void {
-  signal.addEventListener("abort", cancel);
-  return (outcome) => {
-    signal.removeEventListener("abort", cancel);
-    onOutcome(outcome);
-  };
-}
-
-/** The headers of a submission. Time left and attempt are filled in each time it is sent. */
-function toHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
-  const { id, nonce, client, idempotent, priority, wait, traceparent, tracestate } = spec;
-  const headers: JobHeaders & { readonly jobId: string } = {
-    jobId: id,
-    offer: true,
-    answersClock: true,
-    idempotent,
-    priority,
-    wait,
-  };
-  if (nonce !== "") headers.nonce = nonce;
-  if (spec.waitForPool) headers.waitForPool = true;
-  if (client !== "") headers.client = client;
-  if (traceparent !== undefined) headers.traceparent = traceparent;
-  if (tracestate !== undefined) headers.tracestate = tracestate;
-  return headers;
 }

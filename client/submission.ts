@@ -15,7 +15,7 @@
  *   ended        the caller has its outcome; final, and reached from every state
  */
 import type { PoolError } from "../mesh/errors.js";
-import type { Outcome } from "../mesh/job/job.js";
+import type { JobSpec, Outcome } from "../mesh/job/job.js";
 import type { JobHeaders } from "../mesh/wire/headers.js";
 
 /** Where a submission stands. */
@@ -96,4 +96,36 @@ export class Submission {
     this.#state = state;
     this.#manager = manager;
   }
+}
+
+/** Cancels when the signal fires before the outcome has come. */
+export function untilAborted(
+  signal: AbortSignal,
+  cancel: () => void,
+  onOutcome: (outcome: Outcome) => void,
+): (outcome: Outcome) => void {
+  signal.addEventListener("abort", cancel);
+  return (outcome) => {
+    signal.removeEventListener("abort", cancel);
+    onOutcome(outcome);
+  };
+}
+
+/** The headers of a submission. Time left and attempt are filled in each time it is sent. */
+export function submissionHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
+  const { id, nonce, client, idempotent, priority, wait, traceparent, tracestate } = spec;
+  const headers: JobHeaders & { readonly jobId: string } = {
+    jobId: id,
+    offer: true,
+    answersClock: true,
+    idempotent,
+    priority,
+    wait,
+  };
+  if (nonce !== "") headers.nonce = nonce;
+  if (spec.waitForPool) headers.waitForPool = true;
+  if (client !== "") headers.client = client;
+  if (traceparent !== undefined) headers.traceparent = traceparent;
+  if (tracestate !== undefined) headers.tracestate = tracestate;
+  return headers;
 }
