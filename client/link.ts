@@ -11,6 +11,7 @@ import type { Bus } from "../mesh/link/bus.js";
 import { Inbox } from "../mesh/link/inbox.js";
 import { ReplyRouter } from "../mesh/link/reply-router.js";
 import type { Timer } from "../mesh/link/runtime.js";
+import { asksClock } from "../mesh/wire/ages.js";
 import { readErrorHeaders } from "../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
@@ -271,7 +272,8 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
     const headers = headersOf(msg);
     const reply = decodeReplyHeaders(headers);
     if (submission.state === "ended") return this.#onCancelAnswer(submission, reply);
-    if (reply.asksClock) return void (reply.manager && this.#ask(submission, reply.manager));
+    if (reply.kind === "unknown" && asksClock(headers))
+      return void (reply.manager && this.#ask(submission, reply.manager));
     // What does not say that it is an answer comes from nobody of the mesh, such as a stream that captures the subject.
     if (reply.bare || reply.kind === "unknown") return this.#onStranger(submission, streamOf(msg));
     submission.bundle = undefined;

@@ -25,7 +25,7 @@ export const HEADER = {
   timeoutMs: "Pool-Timeout-Ms",
   expiresAt: "Pool-Expires-At",
   offer: "Pool-Offer",
-  /** On a submission: "clock" when its sender answers the question for its clock. */
+  /** On a submission: "clock" when its sender answers that question (ages.ts). */
   answers: "Pool-Answers",
   /** On a job that a manager sends to a worker: "durable" when it comes from the durable lane. */
   lane: "Pool-Lane",
@@ -111,9 +111,6 @@ export const HEADER = {
 /** The value of {@link HEADER.lane}. */
 export const DURABLE = "durable";
 
-/** The value of {@link HEADER.answers}, and of {@link HEADER.reply} on the question. */
-const CLOCK = "clock";
-
 /** What a reply says it is. */
 export type ReplyKind = "accepted" | "busy" | "progress" | "result" | "error";
 
@@ -166,8 +163,6 @@ export interface ReplyHeaders {
   kind: ReplyKind | "unknown";
   /** It does not say what it is: the answer of a bare worker, or of a stranger. */
   bare?: boolean;
-  /** It is no answer but a question: the manager asks the sender for its clock. */
-  asksClock?: boolean;
   jobId?: string;
   attempt?: number | undefined;
   worker?: string;
@@ -195,7 +190,7 @@ export function writeJobHeaders(h: MsgHdrs, job: JobHeaders): MsgHdrs {
   if (job.timeoutMs !== undefined) h.append(HEADER.timeoutMs, String(Math.max(1, Math.ceil(job.timeoutMs))));
   if (job.expiresAt !== undefined) h.append(HEADER.expiresAt, String(Math.ceil(job.expiresAt)));
   if (job.offer) h.append(HEADER.offer, "1");
-  if (job.answersClock) h.append(HEADER.answers, CLOCK);
+  if (job.answersClock) h.append(HEADER.answers, "clock");
   if (job.durable) h.append(HEADER.lane, DURABLE);
   if (job.join) h.append(HEADER.join, "1");
   if (job.idempotent) h.append(HEADER.idempotent, "1");
@@ -280,7 +275,7 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       if (value === "1") job.offer = true;
       break;
     case HEADER.answers:
-      if (value === CLOCK) job.answersClock = true;
+      if (value === "clock") job.answersClock = true;
       break;
     case HEADER.lane:
       if (value === DURABLE) job.durable = true;
@@ -329,14 +324,6 @@ export function encodeReplyHeaders(reply: ReplyHeaders): MsgHdrs {
   return h;
 }
 
-/** Headers of a manager's question for the clock of a sender. */
-export function encodeClockQuestion(manager: string): MsgHdrs {
-  const h = wireHeaders();
-  h.append(HEADER.reply, CLOCK);
-  h.append(HEADER.manager, manager);
-  return h;
-}
-
 /** Reads a reply's headers; what is malformed is taken as not said. A reply without any is a bare worker's result. */
 export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
   const reply: ReplyHeaders = { kind: "result" };
@@ -347,10 +334,8 @@ export function decodeReplyHeaders(h: HeaderReader | undefined): ReplyHeaders {
   let said: ReplyKind | "unknown" | undefined;
   let isError = false;
   eachHeader(h, (name, value) => {
-    if (name === HEADER.reply) {
-      said = isReplyKind(value) ? value : "unknown";
-      if (value === CLOCK) reply.asksClock = true;
-    } else if (name === HEADER.jobId && value !== "") reply.jobId = value;
+    if (name === HEADER.reply) said = isReplyKind(value) ? value : "unknown";
+    else if (name === HEADER.jobId && value !== "") reply.jobId = value;
     else if (name === HEADER.attempt) reply.attempt = count(value);
     else if (name === HEADER.worker && value !== "") reply.worker = value;
     else if (name === HEADER.manager && value !== "") reply.manager = value;

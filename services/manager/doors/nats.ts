@@ -7,11 +7,10 @@ import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
-import { type Ages, hasExpired } from "../../../mesh/wire/ages.js";
+import { type Ages, encodeClockQuestion, hasExpired } from "../../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeJobHeaders,
-  encodeClockQuestion,
   encodeReplyHeaders,
   HEADER,
   type JobHeaders,
