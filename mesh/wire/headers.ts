@@ -1,8 +1,7 @@
 /**
  * The headers of jobs and replies: what crosses NATS beside the payload.
  *
- * Names live here and nowhere else. All are
- * optional on a job; a reply without `Pool-Reply` is a bare worker's result.
+ * Names live here alone. All are optional on a job; a reply without `Pool-Reply` is a bare worker's result.
  */
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
@@ -13,10 +12,7 @@ import { eachHeader, type HeaderReader, wireHeaders } from "./wire-headers.js";
 export const HEADER = {
   jobId: "Pool-Job-Id",
   attempt: "Pool-Attempt",
-  /**
-   * Names one submission of a job whose id its caller chose. Attempts, kept results
-   * and revocations are keyed by it, so that an id that is used again is another job.
-   */
+  /** Names one submission of a job whose id its caller chose: an id that is used again is another job. */
   nonce: "Pool-Nonce",
   /** The sender's monotonic clock when the message left, milliseconds; only differences between messages of one sender mean anything. */
   clock: "Pool-Clock",
