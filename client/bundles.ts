@@ -51,6 +51,7 @@ export class SubmissionBundles {
     const { headers, payload, managersBefore } = submission;
     if (managersBefore > 0 || headers.nonce || payload.length > MAX_BUNDLED_BYTES || !bus.connected) return false;
     if (bus.runtime.now() < this.#aloneUntilMs) return false;
+    submission.leaves = true;
     this.#batcher.add(keyOf(headers), submission);
     return true;
   }
@@ -82,6 +83,7 @@ export class SubmissionBundles {
 
   #send(submissions: readonly Submission[]): void {
     const { bus, sendAlone, onNotLeft } = this.#parts;
+    for (const each of submissions) each.leaves = false;
     // One that fills its bundle leaves while it is given to a manager: it is not asking yet.
     const wanted = submissions.filter(
       ({ state, managersBefore }) => (state === "asking" || state === "unsent") && managersBefore === 0,

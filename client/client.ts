@@ -26,8 +26,8 @@ import { type PoolDefinition, poolName } from "../mesh/job/pool-definition.js";
 import { type PayloadStarter, submitMany } from "../mesh/job/submit-many.js";
 import { askCancel } from "../mesh/link/ask-cancel.js";
 import { Bus } from "../mesh/link/bus.js";
-import { type PartOptions, type PoolOption, toPartOptions } from "../mesh/link/part-options.js";
-import { type LargePayloadOptions, type LargePayloads, settleLargePayloads } from "../mesh/objects/large-payloads.js";
+import { type PoolOption, toPartOptions } from "../mesh/link/part-options.js";
+import { type LargePayloads, settleLargePayloads } from "../mesh/objects/large-payloads.js";
 import { Lifecycle } from "../mesh/process/lifecycle.js";
 import { silentLog } from "../mesh/process/log.js";
 import { PartEvents } from "../mesh/process/part-events.js";
@@ -37,6 +37,7 @@ import { payloadLimit } from "../mesh/wire/payloads.js";
 import { checkName, Subjects } from "../mesh/wire/subjects.js";
 import { AroundSubmit, type SubmitMiddleware } from "./around-submit.js";
 import { type ClientEventMap, type ClientEvents, telling } from "./client-events.js";
+import type { ClientOptions } from "./client-options.js";
 import type { BatchOptions } from "./durable/batches/batch-options.js";
 import type { BatchReceipt } from "./durable/batches/batch-receipt.js";
 import { ClientLane, type Enqueued, type EnqueueManyOptions } from "./durable/client-lane.js";
@@ -45,23 +46,12 @@ import type { JobLookup } from "./durable/job-reads.js";
 import type { Receipt } from "./durable/receipt.js";
 import { LargeJobs } from "./large/large-jobs.js";
 import { ClientLink } from "./link.js";
-import { Submission, toHeaders, watched } from "./submission.js";
+import { Submission, submissionHeaders, untilAborted } from "./submission.js";
 import { TypedClientPool } from "./typed-client-pool.js";
 
-const NO_PAYLOAD = new Uint8Array();
+export type { ClientOptions };
 
-/** How a client is made. */
-export interface ClientOptions extends PartOptions {
-  /** @deprecated say `connection` */
-  bus?: Bus;
-  /** Deadline of a job that names none, in milliseconds from submit; default 30,000. */
-  timeoutMs?: number;
-  /**
-   * Send payloads that are over the broker's limit through the object store of its JetStream, and read such results from
-   * there; default false: they are `payload_too_large`. The workers need it, too.
-   */
-  largePayloads?: boolean | LargePayloadOptions;
-}
+const NO_PAYLOAD = new Uint8Array();
 
 /** What a submission may say, and who hears that a manager has it. */
 type StartOptions = SubmitOptions & { readonly onTaken?: () => void };
@@ -171,11 +161,18 @@ export class Client extends Lifecycle implements Submitter {
     return this.#start(toBytes(payload), rest, onOutcome ?? (() => {}));
   }
 
-  async cancel(id: string): Promise<void> {
-    const { bus, link } = this.#open();
-    if (!this.#cancelHere(checkName("job", id))) {
-      await askCancel(bus, { inbox: link.inbox, subjects: this.#subjects }, this.pool, id);
-    }
+  /**
+   * Cancels a job of this pool wherever it is. One of this client ends as `canceled` at once.
+   *
+   * @returns resolves when a manager or a worker has heard it, or the job is over; it is said again until then
+   * @throws PoolError `not_found` when nobody has it; `bus_unavailable` when nobody has confirmed the cancel of a job of
+   * this client before its deadline
+   */
+  cancel(id: string): Promise<void> {
+    const heard = this.#cancel(id);
+    // Who does not wait for it need not catch it.
+    heard.catch(() => undefined);
+    return heard;
   }
 
   /**
@@ -304,10 +301,20 @@ export class Client extends Lifecycle implements Submitter {
     return { bus: this.#bus, link: this.#link };
   }
 
-  /** Cancels a job that is live here; false when it is not. */
-  #cancelHere(id: string): boolean {
-    if (this.#root.#around?.cancel(id) === true || this.#large?.cancel(id) === true) return true;
+  async #cancel(id: string): Promise<void> {
+    const { bus, link } = this.#open();
+    const heard = this.#cancelNow(checkName("job", id));
+    await (heard ?? askCancel(bus, { inbox: link.inbox, subjects: this.#subjects }, this.pool, id));
+  }
+
+  /** Cancels a job that is live here; undefined when it is not. */
+  #cancelNow(id: string): Promise<void> | undefined {
+    if (this.#root.#around?.cancel(id) === true || this.#large?.cancel(id) === true) return Promise.resolve();
     return this.#open().link.cancel(id);
+  }
+
+  #cancelHere(id: string): boolean {
+    return this.#cancelNow(id) !== undefined;
   }
 
   /** Submits through the middleware, if there is any. */
@@ -384,8 +391,8 @@ export class Client extends Lifecycle implements Submitter {
     const events = this.#root.#events;
     const told = events === undefined ? onOutcome : telling(events, this.pool, onOutcome);
     const whole = this.#large?.reading(told, nowMs + spec.timeoutMs) ?? told;
-    const end = signal === undefined ? whole : watched(signal, () => this.#cancelHere(spec.id), whole);
-    const submission = new Submission(toHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress);
+    const end = signal === undefined ? whole : untilAborted(signal, () => this.#cancelHere(spec.id), whole);
+    const submission = new Submission(submissionHeaders(spec), payload, nowMs, nowMs + spec.timeoutMs, end, onProgress);
     submission.onTaken = onTaken;
     link.submit(submission);
     events?.tell("job:submit", { pool: this.pool, id: spec.id });

@@ -156,9 +156,14 @@ export class Failover {
     onTaken?.();
   }
 
-  /** The manager that had the job does not know it any more. One that is only asked whether it has the job need not know it. */
-  forgotten(submission: Submission, nowMs: number): void {
-    if (submission.state === "doubtful") return;
+  /**
+   * A manager does not know the job. It counts only of the manager that has it: all are asked who has a doubtful one,
+   * and the answers of the others may come after its word.
+   *
+   * @param manager undefined when it does not say who it is
+   */
+  forgotten(submission: Submission, manager: string | undefined, nowMs: number): void {
+    if (!submission.isTaken || (manager ?? submission.manager) !== submission.manager) return;
     this.#loseManager(submission, "the manager that had the job has forgotten it", nowMs);
   }
 

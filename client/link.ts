@@ -11,6 +11,7 @@ import type { Bus } from "../mesh/link/bus.js";
 import { Inbox } from "../mesh/link/inbox.js";
 import { ReplyRouter } from "../mesh/link/reply-router.js";
 import type { Timer } from "../mesh/link/runtime.js";
+import { asksClock } from "../mesh/wire/ages.js";
 import { readErrorHeaders } from "../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
@@ -23,6 +24,7 @@ import { type BundledResult, jobRefusal, payloadLimit } from "../mesh/wire/paylo
 import type { Subjects } from "../mesh/wire/subjects.js";
 import { headersOf, isNoResponders, type Reply, streamOf } from "../mesh/wire/wire-headers.js";
 import { SubmissionBundles } from "./bundles.js";
+import { Cancels, type CancelsPorts } from "./cancels.js";
 import { ClientRights } from "./client-rights.js";
 import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";
 import { refuseStored } from "./large/stored-results.js";
@@ -32,7 +34,7 @@ import type { Submission } from "./submission.js";
 /** What a result says beside its payload. */
 type Said = { readonly [K in "worker" | "attempt" | "waitMs"]?: ReplyHeaders[K] | undefined };
 
-export class ClientLink implements FailoverPorts {
+export class ClientLink implements FailoverPorts, CancelsPorts {
   /** For the client's own questions. */
   readonly inbox: Inbox;
   readonly #bus: Bus;
@@ -45,6 +47,7 @@ export class ClientLink implements FailoverPorts {
   readonly #bundles: SubmissionBundles;
   readonly #rights: ClientRights;
   readonly #arrivals: Arrivals;
+  readonly #cancels: Cancels;
   readonly #offBus: (() => void)[];
   #ticker: Timer | undefined;
 
@@ -57,6 +60,7 @@ export class ClientLink implements FailoverPorts {
     this.#failover = new Failover(this);
     this.#arrivals = new Arrivals(bus);
     this.inbox = new Inbox(bus);
+    this.#cancels = new Cancels(bus, this);
     this.#answers = new ReplyRouter(bus, {
       onReply: (submission, msg) => this.#onAnswer(submission, msg),
       onBundled: (submission, result, about, nowMs) => this.#onBundled(submission, result, about, nowMs),
@@ -97,18 +101,24 @@ export class ClientLink implements FailoverPorts {
     return this.#failover.live(id) !== undefined;
   }
 
-  /** Cancels a job that is live here; false when it is not. */
-  cancel(id: string): boolean {
+  /**
+   * Cancels a job that is live here: its outcome is `canceled` at once.
+   *
+   * @returns what {@link Cancels.say} returns; undefined when the job is not live here
+   */
+  cancel(id: string): Promise<void> | undefined {
     const submission = this.#failover.live(id);
-    if (submission === undefined) return false;
-    this.abandon(submission);
-    this.#failover.fail(submission, new PoolError("canceled", "the caller canceled the job"));
-    return true;
+    if (submission === undefined) return undefined;
+    const maybeExecuted = mayHaveLeft(submission);
+    const heard = maybeExecuted ? this.#cancels.say(submission) : Promise.resolve();
+    this.#failover.fail(submission, new PoolError("canceled", "the caller canceled the job", { maybeExecuted }));
+    return heard;
   }
 
   /** Cancels what is live and hears nothing any more. */
   stop(): void {
-    for (const { id } of this.#failover.all()) this.cancel(id);
+    for (const { id } of this.#failover.all()) void this.cancel(id);
+    this.#cancels.stop();
     for (const off of this.#offBus) off();
     this.#rights.stop();
     this.#endTicker();
@@ -157,7 +167,19 @@ export class ClientLink implements FailoverPorts {
   }
 
   abandon(submission: Submission): void {
-    if (submission.state !== "unsent" || submission.managersBefore > 0) this.#revoke(submission, undefined);
+    if (mayHaveLeft(submission)) this.#revoke(submission, undefined);
+  }
+
+  sayCancel(submission: Submission): void {
+    this.#revoke(submission, undefined, this.#answers.subject(submission.token));
+  }
+
+  askManager(submission: Submission, manager: string): void {
+    this.#ask(submission, manager);
+  }
+
+  close({ token }: Submission): void {
+    this.#answers.close(token);
   }
 
   watch(manager: string, watched: boolean): void {
@@ -165,13 +187,15 @@ export class ClientLink implements FailoverPorts {
   }
 
   forget(submission: Submission): void {
-    this.#answers.close(submission.token);
+    if (!this.#cancels.has(submission)) this.close(submission);
     if (this.#failover.size === 0) this.#endTicker();
   }
 
-  #revoke({ id, headers: { nonce } }: Submission, upToAttempt: number | undefined): void {
+  /** @param reply where who has heard it says so */
+  #revoke({ id, headers: { nonce } }: Submission, upToAttempt: number | undefined, reply?: string): void {
     const headers = encodeRevocation({ upToAttempt, nonce });
-    this.#bus.publish(this.#subjects.cancel(this.#pool, id), undefined, { headers });
+    const options = reply === undefined ? { headers } : { headers, reply };
+    this.#bus.publish(this.#subjects.cancel(this.#pool, id), undefined, options);
   }
 
   #giveToAny(submission: Submission): boolean {
@@ -239,6 +263,7 @@ export class ClientLink implements FailoverPorts {
   #onAnswer(submission: Submission, msg: Reply): void {
     const nowMs = this.#bus.runtime.now();
     if (isNoResponders(msg)) {
+      this.#cancels.absent(submission);
       // Nobody listens where one was asked whether it has the job: that tells nothing of what was submitted.
       const isSubmitted = submission.state !== "doubtful" && !this.#bundles.nobodyListens(submission);
       if (isSubmitted) this.#failover.noManager(submission, nowMs);
@@ -246,6 +271,9 @@ export class ClientLink implements FailoverPorts {
     }
     const headers = headersOf(msg);
     const reply = decodeReplyHeaders(headers);
+    if (submission.state === "ended") return this.#onCancelAnswer(submission, reply);
+    if (reply.kind === "unknown" && asksClock(headers))
+      return void (reply.manager && this.#ask(submission, reply.manager));
     // What does not say that it is an answer comes from nobody of the mesh, such as a stream that captures the subject.
     if (reply.bare || reply.kind === "unknown") return this.#onStranger(submission, streamOf(msg));
     submission.bundle = undefined;
@@ -261,6 +289,7 @@ export class ClientLink implements FailoverPorts {
   #onBundled(submission: Submission, result: BundledResult, about: ReplyHeaders, nowMs: number): void {
     if (about.bare || (about.kind !== "accepted" && about.kind !== "result")) return;
     submission.bundle = undefined;
+    if (submission.state === "ended") return this.#onCancelAnswer(submission, about);
     if (about.kind === "accepted") return this.#failover.taken(submission, about.manager ?? "");
     const { attempt, waitMs, payload } = result;
     this.#onResult(submission, { worker: about.worker, attempt, waitMs }, payload, nowMs);
@@ -270,9 +299,15 @@ export class ClientLink implements FailoverPorts {
     for (const each of submission.bundle ?? [submission]) this.#failover.strangerAnswered(each, stream);
   }
 
+  /** To a job that its caller has canceled: a manager or a worker has heard that, or the job was over before. */
+  #onCancelAnswer(submission: Submission, { bare, kind, manager = "" }: ReplyHeaders): void {
+    if (kind === "result" || kind === "error") return bare ? undefined : this.#cancels.heard(submission);
+    if (kind === "accepted") this.#cancels.taken(submission, manager);
+  }
+
   #onError(submission: Submission, said: ReplyHeaders, error: PoolError, nowMs: number): void {
     const isForgotten = error.reason === "not_found" && error.field === "job";
-    if (isForgotten) return this.#failover.forgotten(submission, nowMs);
+    if (isForgotten) return this.#failover.forgotten(submission, said.manager, nowMs);
     const waitMs = said.waitMs === undefined ? undefined : submission.waitedMs(said.waitMs, nowMs);
     this.#failover.ended(submission, submission.failure(error, said.worker, said.attempt, waitMs));
   }
@@ -285,4 +320,9 @@ export class ClientLink implements FailoverPorts {
     const outcome: Outcome = { ok: true, id, result };
     this.#failover.ended(submission, this.#readsObjects ? outcome : refuseStored(outcome));
   }
+}
+
+/** Whether a manager may have it, or have had it. */
+function mayHaveLeft({ state, leaves, managersBefore }: Submission): boolean {
+  return (state !== "unsent" && !leaves) || managersBefore > 0;
 }

@@ -33,6 +33,8 @@ export class Submission {
   givenAtMs = 0;
   /** Managers that it was given to before this one. */
   managersBefore = 0;
+  /** It waits for the end of the turn in which it was given to a manager. */
+  leaves = false;
   /** All submissions that left in the same message, itself among them, until the first answer. */
   bundle: readonly Submission[] | undefined;
   /** What answered in the place of a manager; "" for nothing. */
@@ -97,7 +99,7 @@ export class Submission {
 }
 
 /** Cancels when the signal fires before the outcome has come. */
-export function watched(
+export function untilAborted(
   signal: AbortSignal,
   cancel: () => void,
   onOutcome: (outcome: Outcome) => void,
@@ -110,9 +112,16 @@ export function watched(
 }
 
 /** The headers of a submission. Time left and attempt are filled in each time it is sent. */
-export function toHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
+export function submissionHeaders(spec: JobSpec): JobHeaders & { readonly jobId: string } {
   const { id, nonce, client, idempotent, priority, wait, traceparent, tracestate } = spec;
-  const headers: JobHeaders & { readonly jobId: string } = { jobId: id, offer: true, idempotent, priority, wait };
+  const headers: JobHeaders & { readonly jobId: string } = {
+    jobId: id,
+    offer: true,
+    answersClock: true,
+    idempotent,
+    priority,
+    wait,
+  };
   if (nonce !== "") headers.nonce = nonce;
   if (spec.waitForPool) headers.waitForPool = true;
   if (client !== "") headers.client = client;

@@ -11,7 +11,9 @@
  */
 
 import { LRUCache } from "lru-cache";
-import type { JobHeaders } from "./headers.js";
+import type { MsgHdrs } from "nats";
+import { HEADER, type JobHeaders } from "./headers.js";
+import { type HeaderReader, wireHeaders } from "./wire-headers.js";
 
 /** How far two clocks may drift apart, as a part of the time that passes. */
 const DRIFT = 3e-4;
@@ -78,4 +80,20 @@ export class Ages {
  */
 export function hasExpired({ clockMs, expiresAt }: Pick<JobHeaders, "clockMs" | "expiresAt">, wallMs: number): boolean {
   return clockMs === undefined && expiresAt !== undefined && wallMs > expiresAt + CLOCK_TOLERANCE_MS;
+}
+
+/** A manager's question for the clock of a sender that it has never heard: no answer, though it is a `Pool-Reply`. */
+const CLOCK = "clock";
+
+/** Headers of that question. */
+export function encodeClockQuestion(manager: string): MsgHdrs {
+  const h = wireHeaders();
+  h.append(HEADER.reply, CLOCK);
+  h.append(HEADER.manager, manager);
+  return h;
+}
+
+/** Whether a message is that question. */
+export function asksClock(headers: HeaderReader | undefined): boolean {
+  return headers?.get(HEADER.reply) === CLOCK;
 }

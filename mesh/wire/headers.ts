@@ -1,8 +1,7 @@
 /**
  * The headers of jobs and replies: what crosses NATS beside the payload.
  *
- * Names live here and nowhere else. All are
- * optional on a job; a reply without `Pool-Reply` is a bare worker's result.
+ * Names live here alone. All are optional on a job; a reply without `Pool-Reply` is a bare worker's result.
  */
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
@@ -13,10 +12,7 @@ import { eachHeader, type HeaderReader, wireHeaders } from "./wire-headers.js";
 export const HEADER = {
   jobId: "Pool-Job-Id",
   attempt: "Pool-Attempt",
-  /**
-   * Names one submission of a job whose id its caller chose. Attempts, kept results
-   * and revocations are keyed by it, so that an id that is used again is another job.
-   */
+  /** Names one submission of a job whose id its caller chose: an id that is used again is another job. */
   nonce: "Pool-Nonce",
   /** The sender's monotonic clock when the message left, milliseconds; only differences between messages of one sender mean anything. */
   clock: "Pool-Clock",
@@ -25,6 +21,8 @@ export const HEADER = {
   timeoutMs: "Pool-Timeout-Ms",
   expiresAt: "Pool-Expires-At",
   offer: "Pool-Offer",
+  /** On a submission: "clock" when its sender answers that question (ages.ts). */
+  answers: "Pool-Answers",
   /** On a job that a manager sends to a worker: "durable" when it comes from the durable lane. */
   lane: "Pool-Lane",
   /** On such a job: "1" when it is not to be started, but joined where it runs or has run. */
@@ -142,6 +140,8 @@ export interface JobHeaders {
   /** Milliseconds since the epoch. */
   expiresAt?: number;
   offer?: boolean;
+  /** On a submission: its sender answers the question for its clock, so that the way from it is measured. */
+  answersClock?: boolean;
   /** It comes from the durable lane: its outcome is kept for whoever hands it in after this manager. */
   durable?: boolean;
   /** Not to be started: whoever has it answers this sender too. */
@@ -188,6 +188,7 @@ export function writeJobHeaders(h: MsgHdrs, job: JobHeaders): MsgHdrs {
   if (job.timeoutMs !== undefined) h.append(HEADER.timeoutMs, String(Math.max(1, Math.ceil(job.timeoutMs))));
   if (job.expiresAt !== undefined) h.append(HEADER.expiresAt, String(Math.ceil(job.expiresAt)));
   if (job.offer) h.append(HEADER.offer, "1");
+  if (job.answersClock) h.append(HEADER.answers, "clock");
   if (job.durable) h.append(HEADER.lane, DURABLE);
   if (job.join) h.append(HEADER.join, "1");
   if (job.idempotent) h.append(HEADER.idempotent, "1");
@@ -218,8 +219,8 @@ export function encodeRevocation({ upToAttempt, nonce }: Revocation): MsgHdrs {
 
 /** Reads the headers of a cancel message. @throws PoolError `invalid_argument` with the header as its field */
 export function decodeRevocation(h: HeaderReader | undefined): Revocation {
-  const { attempt, nonce } = decodeJobHeaders(h);
-  return { upToAttempt: attempt, nonce };
+  const { attempt: upToAttempt, nonce } = decodeJobHeaders(h);
+  return { upToAttempt, nonce };
 }
 
 /**
@@ -270,6 +271,9 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       break;
     case HEADER.offer:
       if (value === "1") job.offer = true;
+      break;
+    case HEADER.answers:
+      if (value === "clock") job.answersClock = true;
       break;
     case HEADER.lane:
       if (value === DURABLE) job.durable = true;
@@ -388,9 +392,8 @@ function isReplyKind(said: string): said is ReplyKind {
 function integer(header: string, text: string, min: number, max: number): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
-  throw new PoolError("invalid_argument", `header ${header}: use a whole number from ${min} to ${max}`, {
-    field: header,
-  });
+  const message = `header ${header}: use a whole number from ${min} to ${max}`;
+  throw new PoolError("invalid_argument", message, { field: header });
 }
 
 function neitherOneNorZero(field: string, header: string): PoolError {

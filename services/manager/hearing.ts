@@ -226,13 +226,12 @@ export class Hearing {
     const { unsettled } = this.#parts;
     const pool = this.#poolOf(heard, findPool);
     if (pool === undefined || unsettled.isSettled(pool)) return answerSubmission(door, heard, findPool);
-    // What its caller said meanwhile has come.
-    const settled = { ...door, newcomers: undefined };
-    const take = (refusal?: PoolError): void =>
-      answerSubmission(settled, heard, () => {
-        if (refusal === undefined) return findPool();
+    const take = (refusal?: PoolError): void => {
+      if (refusal === undefined) return answerSubmission(door, heard, findPool);
+      answerSubmission({ ...door, newcomers: undefined }, heard, () => {
         throw refusal;
       });
+    };
     unsettled.hold(pool, { ...namesOf(heard.headers), bytes: heard.msg.data.length, take });
   }
 

@@ -23,6 +23,9 @@ export type Fact =
       readonly job: JobPlan;
     }
   | ({ readonly kind: "outcome"; readonly caller: string; readonly submission: number } & HeardOutcome)
+  /** A caller cancels a job, and hears whether that was heard: "" when it was. */
+  | { readonly kind: "cancel"; readonly caller: string; readonly process: string; readonly id: string }
+  | { readonly kind: "cancel-settled"; readonly process: string; readonly id: string; readonly reason: string }
   | {
       readonly kind: "enqueue";
       readonly caller: string;
@@ -160,6 +163,10 @@ function describe(fact: Fact): string {
       return traceText(fact.caller, `submits submission ${fact.submission}: ${describeJob(fact.job)}`);
     case "outcome":
       return traceText(fact.caller, `hears of submission ${fact.submission}: ${describeOutcome(fact)}`);
+    case "cancel":
+      return traceText(fact.caller, `cancels job ${fact.id}`);
+    case "cancel-settled":
+      return traceText(fact.process, `hears of its cancel of ${fact.id}: ${fact.reason || "it was heard"}`);
     case "enqueue":
       return traceText(fact.caller, `enqueues ${fact.enqueued}: ${describeJob(fact.job)}`);
     case "receipt":

@@ -16,8 +16,11 @@ export function reconnectDelayMs({ random }: Pick<Runtime, "random">): number {
  * before anybody misses it. A time and no number of tries: the NATS client asks for a delay more than once for each.
  */
 const QUICK_MS = 1_000;
-/** Tries that are farther apart than this belong to two outages, in milliseconds. */
-const OUTAGE_MS = 2_000;
+/**
+ * Tries that are farther apart than this belong to two outages, in milliseconds: more than the longest wait between two
+ * tries. A connection that breaks soon after it was made has a quick second of its own.
+ */
+const OUTAGE_MS = 500;
 /** A wall clock that lost less than this was corrected, not set back, in milliseconds. */
 const SET_BACK_MS = 20;
 /** So many tries are corrected after a clock was set back: one for each broker of a cluster. */

@@ -7,7 +7,7 @@ import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
-import { type Ages, hasExpired } from "../../../mesh/wire/ages.js";
+import { type Ages, encodeClockQuestion, hasExpired } from "../../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeJobHeaders,
@@ -53,6 +53,7 @@ export interface Heard {
  * run again: that is for its client to decide.
  */
 export function answerAgain(parts: NatsDoor, heard: Heard, findPool: () => Pool): void {
+  if (hasToldClock(parts, heard)) return;
   respond(parts, heard, ({ jobId = "", nonce }, listener) => {
     if (findPool().listen(jobId, nonce, listener)) return jobId;
     throw new PoolError("not_found", "the manager does not know the job any more", {
@@ -79,6 +80,15 @@ function asFarAsItMayWait(pool: Pool, said: JobHeaders): JobHeaders {
   return { ...said, wait: mayWait(pool.facts, { noWait: !wait, waitForPool }) };
 }
 
+/** Whether a question for a job is its sender's answer to {@link Newcomers}: the job is taken now, and its sender hears so. */
+function hasToldClock(parts: NatsDoor, { headers, reply }: Heard): boolean {
+  const { newcomers, ages, bus } = parts;
+  const clockMs = Number(headers?.get(HEADER.clock) || Number.NaN);
+  if (!reply || newcomers?.has(reply) !== true || !Number.isSafeInteger(clockMs)) return false;
+  ages.of(senderOf(reply), clockMs, bus.runtime.now());
+  return newcomers.measured(reply, headers?.get(HEADER.jobId) ?? "");
+}
+
 /** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
 function respond(parts: NatsDoor, heard: Heard, take: (said: JobHeaders, listener: JobListener) => string): void {
   const { headers, reply } = heard;
@@ -97,7 +107,9 @@ function respond(parts: NatsDoor, heard: Heard, take: (said: JobHeaders, listene
       const { jobId: job = "", nonce = "", attempt = 1 } = said;
       const again = (refusal?: PoolError): void =>
         respond(settled, heard, refusal === undefined ? take : () => raise(refusal));
-      return newcomers.hold(reply, { pool: parts.pool, job, nonce, attempt, take: again });
+      const question = { headers: encodeClockQuestion(parts.manager) };
+      const askClock = said.answersClock ? () => void parts.bus.publish(reply, undefined, question) : undefined;
+      return newcomers.hold(reply, { pool: parts.pool, job, nonce, attempt, take: again, askClock });
     }
     const listener = {
       nonce: said.nonce,

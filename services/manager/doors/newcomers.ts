@@ -3,22 +3,25 @@
  *
  * A message's age is told by what was heard of its sender before (ages.ts). So the
  * first one looks new, although it may have lain for seconds in a broker or a link
- * that stood still. But what its sender said later lies right behind it: that it
- * gave the job to another manager, or that the deadline is over. So the first ones are
- * held until a round trip to the broker has ended, and what was revoked meanwhile is
- * never taken. Those that follow are measured by then.
+ * that stood still. So the first ones are held, and their sender is asked for its
+ * clock. What it says is new: with it the age of what is held is known. And what it
+ * had said before has come: that it gave the job to another manager, or that the
+ * deadline is over. What was revoked meanwhile is never taken.
+ *
+ * A sender that does not answer that question is given a round trip to the broker.
  */
 import { PoolError } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";
+import type { Timer } from "../../../mesh/link/runtime.js";
 import type { Revocation } from "../../../mesh/wire/headers.js";
 import { senderOf } from "../../../mesh/wire/wire-headers.js";
 import { isRevoked, type SubmissionNames } from "./unsettled.js";
 
 /**
- * The longest wait for the round trip, in milliseconds, and how many submissions are held at most. A client goes to
+ * The longest wait for the answer or the round trip, in milliseconds, and how many submissions are held at most. A client goes to
  * another manager after 2.5 s without a word.
  */
-const ROUND_TRIP_LIMIT_MS = 500;
+const HOLD_LIMIT_MS = 500;
 const MAX_HELD = 1_000;
 
 /** One that is held. */
@@ -26,14 +29,23 @@ export interface FirstSubmission extends SubmissionNames {
   readonly pool: string;
   /** Takes it, or answers with the error that ends it. */
   readonly take: (refusal?: PoolError) => void;
+  /** Asks its sender for its clock; undefined for a sender that does not answer that. */
+  readonly askClock?: (() => void) | undefined;
+}
+
+/** What is held of one sender. */
+interface Held {
+  readonly submissions: Set<FirstSubmission>;
+  timer: Timer | undefined;
 }
 
 export class Newcomers {
-  readonly #bus: Pick<Bus, "flush">;
-  readonly #held = new Map<string, Set<FirstSubmission>>();
+  readonly #bus: Pick<Bus, "flush" | "runtime">;
+  /** By sender. */
+  readonly #held = new Map<string, Held>();
   #count = 0;
 
-  constructor(bus: Pick<Bus, "flush">) {
+  constructor(bus: Pick<Bus, "flush" | "runtime">) {
     this.#bus = bus;
   }
 
@@ -42,25 +54,42 @@ export class Newcomers {
     return this.#held.size > 0 && this.#held.has(senderOf(reply));
   }
 
-  /** Takes a submission when the round trip has ended; at once when too many are held. */
+  /** Takes a submission when its sender has said its clock, or a round trip has ended; at once when too many are held. */
   hold(reply: string, submission: FirstSubmission): void {
     if (this.#count >= MAX_HELD) return submission.take();
     this.#count += 1;
     const sender = senderOf(reply);
+    const before = this.#held.get(sender);
+    if (before !== undefined) return void before.submissions.add(submission);
+    const held: Held = { submissions: new Set([submission]), timer: undefined };
+    this.#held.set(sender, held);
+    const release = (): void => this.#release(sender, held);
+    if (submission.askClock === undefined) return void this.#bus.flush(HOLD_LIMIT_MS).then(release);
+    submission.askClock();
+    held.timer = this.#bus.runtime.after(HOLD_LIMIT_MS, release);
+  }
+
+  /**
+   * The sender that waits at this subject was measured by its answer: takes what is held of it.
+   *
+   * @returns whether this job is among that, so that its sender hears of it by that
+   */
+  measured(reply: string, job: string): boolean {
+    const sender = senderOf(reply);
     const held = this.#held.get(sender);
-    if (held !== undefined) return void held.add(submission);
-    const first = new Set([submission]);
-    this.#held.set(sender, first);
-    void this.#bus.flush(ROUND_TRIP_LIMIT_MS).then(() => this.#release(sender, first));
+    if (held === undefined) return false;
+    const names = new Set([...held.submissions].map((each) => each.job));
+    this.#release(sender, held);
+    return names.has(job);
   }
 
   /** A cancel or revocation was heard; true when it ended a submission that is held. */
   revoke(pool: string, job: string, revocation: Revocation): boolean {
     let ended = false;
-    for (const held of this.#held.values()) {
-      for (const each of held) {
+    for (const { submissions } of this.#held.values()) {
+      for (const each of submissions) {
         if (each.pool !== pool || !isRevoked(each, job, revocation)) continue;
-        held.delete(each);
+        submissions.delete(each);
         this.#count -= 1;
         each.take(new PoolError("canceled", "the caller canceled the job"));
         ended = true;
@@ -69,9 +98,11 @@ export class Newcomers {
     return ended;
   }
 
-  #release(sender: string, held: ReadonlySet<FirstSubmission>): void {
+  #release(sender: string, held: Held): void {
+    if (this.#held.get(sender) !== held) return;
     this.#held.delete(sender);
-    this.#count -= held.size;
-    for (const each of held) each.take();
+    this.#bus.runtime.cancel(held.timer);
+    this.#count -= held.submissions.size;
+    for (const each of held.submissions) each.take();
   }
 }

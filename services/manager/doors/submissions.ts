@@ -80,7 +80,7 @@ export function answerTogether(parts: NatsDoor, { said, inbox, entries }: Submis
 
 /** What a submission of its own would say. Written out: to spread two objects costs more than all else here. */
 function toHeaders(said: JobHeaders, entry: BundleEntry, timeoutMs: number): JobHeaders {
-  const { clockMs, startWithinMs, offer, idempotent, priority, wait, waitForPool, client } = said;
+  const { clockMs, startWithinMs, offer, answersClock, idempotent, priority, wait, waitForPool, client } = said;
   const { id: jobId, traceparent, tracestate } = entry;
   return {
     jobId,
@@ -88,6 +88,7 @@ function toHeaders(said: JobHeaders, entry: BundleEntry, timeoutMs: number): Job
     clockMs,
     startWithinMs,
     offer,
+    answersClock,
     idempotent,
     priority,
     wait,

@@ -2,6 +2,7 @@
 import type { Recorded } from "../history.js";
 import type { Plan } from "../plan.js";
 import { batchInvariants } from "./batches.js";
+import { cancelInvariants } from "./cancels.js";
 import { errorInvariants } from "./errors.js";
 import { laneInvariants } from "./lane.js";
 import { chainInvariants } from "./lane-chains.js";
@@ -36,6 +37,7 @@ export const invariants: readonly Invariant[] = [
   ...runInvariants,
   ...errorInvariants,
   ...waitInvariants,
+  ...cancelInvariants,
   ...laneInvariants,
   ...limitInvariants,
   ...chainInvariants,

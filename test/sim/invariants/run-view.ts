@@ -35,6 +35,16 @@ export interface EnqueuedBatch {
   isStored: boolean;
 }
 
+/** One cancel, and what its caller heard of it. */
+export interface Cancel {
+  readonly caller: string;
+  readonly process: string;
+  readonly id: string;
+  readonly atMs: number;
+  /** When its caller heard whether it was heard. */
+  settledMs: number | undefined;
+}
+
 /** What the streams held at the end. */
 export type StreamsAtRest = Extract<Recorded, { kind: "streams" }>;
 
@@ -82,6 +92,7 @@ export class RunView {
   readonly runs: HandlerRun[] = [];
   readonly lives: Life[] = [];
   readonly faults: FaultStep[] = [];
+  readonly cancels: Cancel[] = [];
   readonly revocations: { readonly id: string; readonly upTo: number; readonly atMs: number }[] = [];
   /** Submissions of strangers that make no sense: when each was made, and the reason that it heard. */
   readonly questions = new Map<string, { readonly atMs: number; reason: string | undefined }>();
@@ -176,6 +187,13 @@ export class RunView {
         break;
       case "outcome":
         this.submissions[fact.submission - 1]?.outcomes.push(fact);
+        break;
+      case "cancel":
+        this.cancels.push({ ...fact, settledMs: undefined });
+        break;
+      case "cancel-settled":
+        for (const each of this.cancels)
+          if (each.id === fact.id && each.process === fact.process) each.settledMs ??= fact.atMs;
         break;
       case "enqueue":
         this.#blockOf.set(fact.job.number, fact.job.blockMs ?? 0);

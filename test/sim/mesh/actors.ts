@@ -43,7 +43,8 @@ export interface Actor {
 export interface CallerActor extends Actor {
   /** Submits; `onOutcome` hears the end exactly once if the product holds its promise. Returns the job's id, "" when refused. */
   submit(job: JobPlan, onOutcome: (heard: HeardOutcome) => void): string;
-  cancel(id: string): void;
+  /** Cancels a job; `onSettled` hears "" when that was heard, else why not. */
+  cancel(id: string, onSettled: (reason: string) => void): void;
   /** Enqueues a job in the durable lane, and waits for its outcome. */
   enqueue?(job: JobPlan, hear: EnqueueEnds): void;
   /** Enqueues a batch, again and again until it is stored; `onEnd` hears why it is not. */
@@ -199,7 +200,11 @@ function caller(
         return "";
       }
     },
-    cancel: (id) => void submitter.cancel(id).catch(() => undefined),
+    cancel: (id, onSettled) =>
+      void submitter.cancel(id).then(
+        () => onSettled(""),
+        (thrown) => onSettled(toPoolError(thrown).reason),
+      ),
   };
 }
 

@@ -190,10 +190,16 @@ export class Stage {
   }
 
   #cancel(caller: string, number: number): void {
-    const actor = this.#parts.mesh.caller(caller);
+    const { mesh, history } = this.#parts;
+    const actor = mesh.caller(caller);
+    const process = mesh.residents.get(caller)?.process;
     const id = this.#ids.get(`${caller} ${number}`) ?? "";
-    if (actor === undefined || id === "") return;
-    this.#parts.mesh.residents.get(caller)?.process?.receive(() => actor.cancel(id));
+    if (actor === undefined || process === undefined || id === "") return;
+    process.receive(() => {
+      history.record({ kind: "cancel", caller, process: process.name, id });
+      const about = { process: process.name, id };
+      actor.cancel(id, (reason) => history.record({ kind: "cancel-settled", ...about, reason }));
+    });
   }
 
   #restart(step: StepOf<"kill" | "term" | "drain">): void {

@@ -176,7 +176,7 @@ test("failover - a job that its manager has forgotten is submitted again only wh
   const rig = new Rig();
   const [again, once] = [rig.submit("again", { idempotent: true }), rig.submit("once")];
   for (const job of [again, once]) rig.failover.taken(job, "m1");
-  for (const job of [again, once]) rig.failover.forgotten(job, rig.nowMs);
+  for (const job of [again, once]) rig.failover.forgotten(job, "m1", rig.nowMs);
   assert.deepEqual([again.state, once.state], ["asking", "ended"]);
   assert.equal(rig.failure("once").maybeExecuted, true);
 });
@@ -233,13 +233,23 @@ test("failover - after an outage every manager is asked who has a job whose mana
   rig.failover.reconnected(rig.nowMs);
   assert.deepEqual(rig.log, ["ask all for a"]);
   // a manager that does not have it, and one that serves other pools only
-  rig.failover.forgotten(job, rig.nowMs);
+  rig.failover.forgotten(job, "m1", rig.nowMs);
   rig.failover.noManager(job, rig.nowMs);
   assert.equal(job.state, "doubtful");
   assert.deepEqual(rig.pass(600), ["ask all for a"], "another manager may be back later");
   rig.failover.taken(job, "m2");
   assert.deepEqual(rig.pass(1_000), []);
   assert.deepEqual([job.state, job.manager, rig.outcomes.size], ["taken", "m2", 0]);
+});
+
+test("failover - a manager that does not know a job decides nothing while another one has it, or none has said so", () => {
+  const rig = new Rig();
+  const [asking, taken] = [rig.submit("asking"), rig.submit("taken")];
+  rig.failover.taken(taken, "m2");
+  for (const job of [asking, taken]) rig.failover.forgotten(job, "m1", rig.nowMs);
+  assert.deepEqual([asking.state, taken.state, rig.outcomes.size], ["asking", "taken", 0]);
+  rig.failover.forgotten(taken, undefined, rig.nowMs);
+  assert.equal(taken.state, "ended", "an answer that names no manager is that of the one that has it");
 });
 
 test("failover - a manager is asked for a job that it has, seldom and ever more seldom: its outcome may be lost on the way", () => {

@@ -1,26 +1,41 @@
 /** The first submissions of a sender, which nobody can tell the age of. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type Runtime, systemRuntime } from "../../../mesh/link/runtime.js";
 import { Newcomers } from "../../../services/manager/doors/newcomers.js";
 
-/** Newcomers whose round trips the test ends, in their order; what is taken is a line. */
+/** Newcomers whose round trips and time the test ends; what is asked or taken is a line. */
 function rig() {
   const ends: ((arrived: boolean) => void)[] = [];
-  const newcomers = new Newcomers({ flush: () => new Promise((end) => ends.push(end)) });
+  const timers = new Map<object, () => void>();
+  const runtime: Runtime = {
+    ...systemRuntime,
+    after: (_ms, work) => {
+      const timer = {};
+      timers.set(timer, work);
+      return timer;
+    },
+    cancel: (timer) => void (timer && timers.delete(timer)),
+  };
+  const newcomers = new Newcomers({ runtime, flush: () => new Promise((end) => ends.push(end)) });
   const taken: string[] = [];
-  const hold = (sender: string, job: string, attempt = 1): void =>
+  const hold = (sender: string, job: string, attempt = 1, answersClock = false): void =>
     newcomers.hold(`${sender}.1.1`, {
       pool: "p",
       job,
       nonce: "",
       attempt,
       take: (refusal) => void taken.push(`${job} ${attempt} ${refusal?.reason ?? "taken"}`),
+      askClock: answersClock ? () => void taken.push(`${sender} is asked`) : undefined,
     });
   const end = async (): Promise<void> => {
     ends.shift()?.(true);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { newcomers, taken, hold, end };
+  const timeIsOver = (): void => {
+    for (const work of timers.values()) work();
+  };
+  return { newcomers, taken, hold, end, timers, timeIsOver };
 }
 
 test("newcomers - the first submissions of a sender are taken in their order, when a round trip has ended", async () => {
@@ -48,4 +63,24 @@ test("newcomers - what its caller revoked or canceled meanwhile is never taken, 
   assert.equal(newcomers.revoke("other", "kept", { upToAttempt: undefined, nonce: undefined }), false);
   await end();
   assert.deepEqual(taken, ["revoked 1 canceled", "canceled 1 canceled", "kept 1 taken", "revoked 1001 taken"]);
+});
+
+test("newcomers - a sender that answers is asked for its clock once, and its submissions are taken at its answer", () => {
+  const { newcomers, taken, hold, timers } = rig();
+  hold("a", "one", 1, true);
+  hold("a", "two", 1, true);
+  assert.equal(newcomers.measured("b.1.1", "one"), false, "the answer of another sender");
+  assert.deepEqual(taken, ["a is asked"]);
+  assert.equal(newcomers.measured("a.1.1", "one"), true);
+  assert.deepEqual(taken, ["a is asked", "one 1 taken", "two 1 taken"]);
+  assert.equal(newcomers.measured("a.1.1", "one"), false, "nothing is held any more");
+  assert.equal(timers.size, 0);
+});
+
+test("newcomers - a sender that should answer and does not is waited for half a second at most", () => {
+  const { newcomers, taken, hold, timeIsOver } = rig();
+  hold("a", "one", 1, true);
+  timeIsOver();
+  assert.deepEqual(taken, ["a is asked", "one 1 taken"]);
+  assert.equal(newcomers.has("a.1.1"), false);
 });

@@ -261,10 +261,14 @@ test("reconnect - tries are quick for a second of an outage, however often the N
   const delays = new ReconnectDelays(clock);
   const ask = (times: number): number[] => Array.from({ length: times }, () => delays.next());
   assert.deepEqual(new Set(ask(100)), new Set([50]));
-  nowMs += 1_000;
-  assert.deepEqual(new Set(ask(100)), new Set([50]));
+  for (let i = 0; i < 4; i += 1) {
+    nowMs += 250;
+    assert.deepEqual(new Set(ask(100)), new Set([50]));
+  }
   nowMs += 1;
   assert.deepEqual(new Set(ask(100)), new Set([200]));
-  nowMs += 2_001;
-  assert.deepEqual(ask(1), [50], "another outage");
+  nowMs += 300;
+  assert.deepEqual(ask(1), [200], "the longest wait between two tries");
+  nowMs += 501;
+  assert.deepEqual(ask(1), [50], "another outage, half a second after the connection was made");
 });
