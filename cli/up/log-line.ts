@@ -1,7 +1,7 @@
 /** What a service's output line is: one of its own log lines, or a handler's words. Pure. */
 import { parseJson } from "../../mesh/job/codec.js";
 import type { LogLevel } from "../../mesh/process/log.js";
-import { readableStack } from "../../mesh/process/readable-stack.js";
+import { readableStack } from "../../mesh/readable-stack.js";
 
 /** A parsed log line. */
 export interface LogLine {

@@ -7,7 +7,7 @@ import type { Gate } from "../auth/gate.js";
 import { type Route, routeOf } from "../auth/rights.js";
 import { CATALOGUE, PoolError } from "../errors.js";
 import type { Logger } from "../process/log.js";
-import { acceptsOpenMetrics, type Exemplars, OPEN_METRICS_TYPE, openMetrics } from "./open-metrics.js";
+import { acceptsOpenMetrics, type Exemplars, OPEN_METRICS_TYPE, openMetrics } from "../trace/open-metrics.js";
 import { answerText, type HttpRequest, type HttpResponse, pathOf } from "./rpc/exchange.js";
 
 /** What the plain routes need of their server. */

@@ -8,8 +8,8 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import pretty from "pino-pretty";
 import { plainLines } from "../plain-text.js";
+import { readableStack } from "../readable-stack.js";
 import { packageRoot } from "./identity.js";
-import { readableStack } from "./readable-stack.js";
 
 export { redactUrls } from "./broker-urls.js";
 export type { Logger };

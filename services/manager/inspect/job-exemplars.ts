@@ -1,6 +1,7 @@
 /** The last traced job of each bucket of the histograms of durations: one trace to look at for each. Pure. */
-import type { Exemplar, Exemplars } from "../../../mesh/http/open-metrics.js";
+
 import { DURATION_BOUNDS_MS } from "../../../mesh/job/containers.js";
+import type { Exemplar, Exemplars } from "../../../mesh/trace/open-metrics.js";
 
 /** Which of the histograms: see duration-metrics.ts. */
 export type DurationKind = "wait" | "run" | "total";

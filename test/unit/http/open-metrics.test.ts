@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Counter, Gauge, Registry } from "prom-client";
-import { acceptsOpenMetrics, openMetrics } from "../../../mesh/http/open-metrics.js";
+import { acceptsOpenMetrics, openMetrics } from "../../../mesh/trace/open-metrics.js";
 import { JobExemplars } from "../../../services/manager/inspect/job-exemplars.js";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";

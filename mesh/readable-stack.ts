@@ -1,5 +1,5 @@
 /** Stacks as a person reads them on a terminal: one frame a line, down to the last frame of their own code. Pure. */
-import { plainText } from "../plain-text.js";
+import { plainText } from "./plain-text.js";
 
 const MAX_LINES = 24;
 const MAX_LINE_LENGTH = 500;
