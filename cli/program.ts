@@ -23,7 +23,8 @@ const EXAMPLES = `Examples:
   poolmesh top
 
 Environment:
-  Every option is also a variable: --timeout-ms is POOLMESH_TIMEOUT_MS.
+  Options of programs that serve and of the broker are variables, too:
+  --log-level is POOLMESH_LOG_LEVEL.
   NATS_URL names the broker, NO_COLOR turns colours off.`;
 
 /** Runs the command that `shell.argv` names and sets `shell.exitCode`. Never rejects. */

@@ -114,7 +114,7 @@ async function listTokens(shell: Shell, { file }: FileFlags): Promise<void> {
   const rows = loadTokens(file).map(({ name, role, pools, expires }) =>
     [name, role, pools.join(","), expires ?? "never"].map((text) => ({ text })),
   );
-  for (const line of tableLines(columns, rows)) await shell.stdout.line(line);
+  for (const line of tableLines(columns, rows, shell.stdout.room)) await shell.stdout.line(line);
 }
 
 async function revokeToken(shell: Shell, name: string | undefined, { file }: FileFlags): Promise<void> {

@@ -107,6 +107,7 @@ export function workerLines(out: Output, workers: readonly Heartbeat[], nowMs: n
   const [titles = "", ...rows] = tableLines(
     COLUMNS,
     workers.map((worker) => cells(out, worker, nowMs)),
+    out.room,
   );
   return [out.style("bold", titles), ...rows, ...clockLines(out, workers, nowMs), ...permissionLines(out, workers)];
 }

@@ -155,7 +155,7 @@ async function list(shell: Shell, crons: CronSource, flags: CronFlags): Promise<
       text,
     })),
   );
-  for (const line of tableLines(columns, rows)) await shell.stdout.line(line);
+  for (const line of tableLines(columns, rows, shell.stdout.room)) await shell.stdout.line(line);
 }
 
 /** @throws InvalidArgumentError */

@@ -139,7 +139,8 @@ async function list(shell: Shell, dead: DeadSource, filter: DeadFilter, flags: D
     else letters.push(letter);
   }
   if (!found) await sayNone(shell, dead, filter);
-  for (const line of letters.length === 0 ? [] : tableOf(letters, Date.now())) await shell.stdout.line(line);
+  for (const line of letters.length === 0 ? [] : tableOf(letters, Date.now(), shell.stdout.room))
+    await shell.stdout.line(line);
   return EXIT.ok;
 }
 
@@ -150,7 +151,7 @@ async function sayNone(shell: Shell, dead: DeadSource, { ids, reason, olderThanM
   await shell.stderr.line(`poolmesh: no dead letters${isNarrow ? " that match" : ""}`);
 }
 
-function tableOf(letters: readonly ShownLetter[], nowMs: number): string[] {
+function tableOf(letters: readonly ShownLetter[], nowMs: number, room: number): string[] {
   const columns = [{ title: "JOB" }, { title: "DIED" }, { title: "ATTEMPT", align: "right" as const }];
   const hasCode = letters.some(({ error }) => error.jobCode !== undefined);
   const rows = letters.map(({ id, diedAt, attempt, error }) => {
@@ -160,7 +161,7 @@ function tableOf(letters: readonly ShownLetter[], nowMs: number): string[] {
     return cells.map((text) => ({ text }));
   });
   const code = hasCode ? [{ title: "CODE" }] : [];
-  return tableLines([...columns, { title: "REASON" }, ...code, { title: "MESSAGE" }], rows);
+  return tableLines([...columns, { title: "REASON" }, ...code, { title: "MESSAGE" }], rows, room);
 }
 
 async function show(shell: Shell, dead: DeadSource, ids: readonly string[], flags: DeadFlags): Promise<number> {

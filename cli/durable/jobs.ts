@@ -145,12 +145,12 @@ async function list(
   }
   if (flags.json) return EXIT.ok;
   if (rows.length === 0) await shell.stderr.line(`poolmesh: no ${state ?? "stored"} jobs in pool ${pool}`);
-  else for (const line of tableOf(rows, Date.now())) await shell.stdout.line(line);
+  else for (const line of tableOf(rows, Date.now(), shell.stdout.room)) await shell.stdout.line(line);
   if (next !== undefined) await shell.stderr.line(`poolmesh: there may be more: see --limit (now ${limit})`);
   return EXIT.ok;
 }
 
-function tableOf(jobs: readonly JobLookup[], nowMs: number): string[] {
+function tableOf(jobs: readonly JobLookup[], nowMs: number, room: number): string[] {
   const columns = [
     { title: "JOB" },
     { title: "STATE" },
@@ -165,5 +165,5 @@ function tableOf(jobs: readonly JobLookup[], nowMs: number): string[] {
     const last = isLater ? runAt && untilText(runAt.getTime() - nowMs) : worker;
     return [id, state, priority, age, attempts, last ?? ""].map((text) => ({ text }));
   });
-  return tableLines([...columns, { title: isLater ? "RUNS" : "WORKER" }], rows);
+  return tableLines([...columns, { title: isLater ? "RUNS" : "WORKER" }], rows, room);
 }

@@ -116,7 +116,7 @@ async function list(shell: Shell, limits: readonly Limit[], json: boolean): Prom
   if (limits.length === 0) return shell.stderr.line("poolmesh: no limits in this pool");
   const columns = ["TARGET", "LIMIT"].map((title) => ({ title }));
   const rows = limits.map((limit) => [limit.target, limitText(limit)].map((text) => ({ text })));
-  for (const line of tableLines(columns, rows)) await shell.stdout.line(line);
+  for (const line of tableLines(columns, rows, shell.stdout.room)) await shell.stdout.line(line);
 }
 
 /** A limit in words, such as "3 at once, 100 starts in 60000 ms". */

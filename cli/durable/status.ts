@@ -45,7 +45,7 @@ export function define(command: Command, shell: Shell): void {
     if (view.streams.length === 0) {
       return shell.stderr.line("poolmesh: this broker has no durable lane; start a manager with --durable");
     }
-    for (const line of linesOf(view, Date.now())) await shell.stdout.line(line);
+    for (const line of linesOf(view, Date.now(), shell.stdout.room)) await shell.stdout.line(line);
   });
 }
 
@@ -76,7 +76,7 @@ function fieldsOf({ lanes, streams }: LanesView): Record<string, unknown> {
   return { lanes: lanes.map(each), streams };
 }
 
-function linesOf({ lanes, streams }: LanesView, nowMs: number): string[] {
+function linesOf({ lanes, streams }: LanesView, nowMs: number, room: number): string[] {
   const right = (title: string) => ({ title, align: "right" as const });
   const cells = (texts: readonly string[]) => texts.map((text) => ({ text }));
   const laneRows = lanes.map(({ pool, scheduled, queued, delivered, limited, dead, oldestAt }) =>
@@ -102,8 +102,8 @@ function linesOf({ lanes, streams }: LanesView, nowMs: number): string[] {
   const laneColumns = [{ title: "POOL" }, ...figures, { title: "OLDEST" }];
   const streamColumns = [{ title: "STREAM" }, right("MESSAGES"), right("SIZE"), right("COPIES")];
   return [
-    ...(lanes.length === 0 ? [] : [...tableLines(laneColumns, laneRows), ...pauses(lanes), ""]),
-    ...tableLines(streamColumns, streamRows),
+    ...(lanes.length === 0 ? [] : [...tableLines(laneColumns, laneRows, room), ...pauses(lanes), ""]),
+    ...tableLines(streamColumns, streamRows, room),
     ...differing(streams),
   ];
 }

@@ -77,6 +77,7 @@ export function liveJobLines(out: Output, jobs: readonly JobView[], withPool: bo
   const [titles = "", ...rows] = tableLines(
     columns,
     jobs.map((job) => cellsOf(out, job, withPool, nowMs)),
+    out.room,
   );
   return [out.style("bold", titles), ...rows];
 }

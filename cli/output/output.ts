@@ -42,6 +42,11 @@ export class Output {
     return this.#stream.columns ?? DEFAULT_COLUMNS;
   }
 
+  /** Characters that a line of a table may have: those of the terminal, and without one as many as it likes. */
+  get room(): number {
+    return this.isTerminal ? this.columns : Number.POSITIVE_INFINITY;
+  }
+
   /** The stream itself, for what draws on its own. */
   get stream(): OutputStream {
     return this.#stream;

@@ -2,13 +2,18 @@
 
 /** Lines of at most `width` characters; a longer word has a line of its own. */
 export function wrap(text: string, width: number): string[] {
+  return wrapWords(text.split(" "), width, " ");
+}
+
+/** The same of words, or of phrases that are not broken, with `gap` between two of a line. */
+export function wrapWords(words: readonly string[], width: number, gap: string): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
+  for (const word of words) {
+    if (line !== "" && line.length + gap.length + word.length > width) {
       lines.push(line);
       line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
+    } else line = line === "" ? word : `${line}${gap}${word}`;
   }
   return [...lines, line];
 }

@@ -1,6 +1,7 @@
 /** What a service's output line is: one of its own log lines, or a handler's words. Pure. */
 import { parseJson } from "../../mesh/job/codec.js";
 import type { LogLevel } from "../../mesh/process/log.js";
+import { readableStack } from "../../mesh/readable-stack.js";
 
 /** A parsed log line. */
 export interface LogLine {
@@ -34,10 +35,23 @@ export function isShown(level: LogLevel, wanted: LogLevel): boolean {
   return RANK[level] >= RANK[wanted];
 }
 
-/** A log line for a person. */
+/** A log line for a person, without its stacks: see {@link stackLines}. */
 export function logText({ level, msg, fields }: LogLine): string {
-  const pairs = Object.entries(fields).map(([name, value]) => `${name}=${valueText(value)}`);
-  return [level, msg, ...pairs].join("  ");
+  const shown = Object.entries(fields).filter(([name, value]) => !isStack(name, value));
+  return [level, msg, ...shown.map(([name, value]) => `${name}=${valueText(value)}`)].join("  ");
+}
+
+/** The stacks of a log line, one frame a line. @param root the folder of this package: what it calls is left out */
+export function stackLines({ fields }: LogLine, root: string): string[] {
+  const message = typeof fields.error === "string" ? fields.error : "";
+  return Object.entries(fields).flatMap(([name, value]) => {
+    if (!isStack(name, value)) return [];
+    return readableStack(name === "cause" ? `caused by ${value}` : value, message, root);
+  });
+}
+
+function isStack(name: string, value: unknown): value is string {
+  return (name === "stack" || name === "cause") && typeof value === "string" && value.includes("\n");
 }
 
 function valueText(value: unknown): string {

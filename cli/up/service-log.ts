@@ -1,10 +1,12 @@
 /** What `up` says on stderr: its own events, and the log lines of its services. */
 import { plainText } from "../../mesh/plain-text.js";
+import { packageRoot } from "../../mesh/process/identity.js";
 import type { LogLevel } from "../../mesh/process/log.js";
 import type { Output } from "../output/output.js";
-import { isShown, type LogLine, logText } from "./log-line.js";
+import { isShown, type LogLine, logText, stackLines } from "./log-line.js";
 
 const MAX_LENGTH = 2_000;
+const ROOT = packageRoot();
 
 export class ServiceLog {
   /** The least level that is shown. */
@@ -23,7 +25,7 @@ export class ServiceLog {
   }
 
   /**
-   * A line of a service: for a person on a terminal, else as JSON with its service. Words of a
+   * A line of a service: for a person on a terminal, its stack below it, else as JSON with its service. Words of a
    * handler unless the log is silent, and what concerns access always.
    */
   line(service: string, line: LogLine | string): void {
@@ -33,6 +35,7 @@ export class ServiceLog {
     if (this.#out.isTerminal || typeof line === "string") {
       const text = plainText(typeof line === "string" ? line : logText(line), MAX_LENGTH);
       void this.#out.line(`${this.#out.style("cyan", `${service}:`)} ${text}`);
+      if (typeof line !== "string") for (const each of stackLines(line, ROOT)) void this.#out.line(`    ${each}`);
       return;
     }
     void this.#out.line(JSON.stringify({ process: service, level: line.level, msg: line.msg, ...line.fields }));

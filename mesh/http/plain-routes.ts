@@ -7,6 +7,7 @@ import type { Gate } from "../auth/gate.js";
 import { type Route, routeOf } from "../auth/rights.js";
 import { CATALOGUE, PoolError } from "../errors.js";
 import type { Logger } from "../process/log.js";
+import { acceptsOpenMetrics, type Exemplars, OPEN_METRICS_TYPE, openMetrics } from "../trace/open-metrics.js";
 import { answerText, type HttpRequest, type HttpResponse, pathOf } from "./rpc/exchange.js";
 
 /** What the plain routes need of their server. */
@@ -15,6 +16,8 @@ export interface PlainSources {
   readonly isReady: () => true | string;
   /** Prometheus text. */
   readonly metrics?: (() => Promise<string>) | undefined;
+  /** Traces beside buckets of its histograms: where there are some, a scraper that accepts OpenMetrics gets it. */
+  readonly exemplars?: (() => Exemplars) | undefined;
   /** More plain HTTP, such as a page; true when it answered. */
   readonly plain?: ((req: HttpRequest, res: HttpResponse) => boolean) | undefined;
 }
@@ -47,10 +50,13 @@ type Answer = (req: HttpRequest, res: HttpResponse, sources: PlainSources) => vo
 const ANSWERS: Record<Route, Answer> = {
   "/healthz": (_, res) => answerText(res, 200, "ok"),
   "/readyz": (_, res, { isReady }) => answerReady(res, isReady()),
-  "/metrics": async (_, res, { metrics }) => {
+  "/metrics": async (req, res, { metrics, exemplars }) => {
     const text = (await metrics?.()) ?? "";
-    res.writeHead(200, { "content-type": METRICS_TYPE, "cache-control": "no-store" });
-    res.end(text);
+    const traces = exemplars?.();
+    const isOpen = traces !== undefined && traces.size > 0 && acceptsOpenMetrics(acceptOf(req));
+    const type = isOpen ? OPEN_METRICS_TYPE : METRICS_TYPE;
+    res.writeHead(200, { "content-type": type, "cache-control": "no-store", vary: "accept" });
+    res.end(isOpen ? openMetrics(text, traces) : text);
   },
   page: (req, res, { plain }) => {
     if (!res.writableEnded && plain?.(req, res) !== true) {
@@ -58,6 +64,11 @@ const ANSWERS: Record<Route, Answer> = {
     }
   },
 };
+
+function acceptOf({ headers }: HttpRequest): string | undefined {
+  const { accept } = headers;
+  return typeof accept === "string" ? accept : undefined;
+}
 
 function refuse(res: HttpResponse, error: PoolError): void {
   const { number } = CATALOGUE[error.reason];

@@ -12,6 +12,7 @@ import { type AccessOptions, Gate } from "../auth/gate.js";
 import { Lifecycle } from "../process/lifecycle.js";
 import { type Logger, silentLog } from "../process/log.js";
 import type { Listen } from "../process/options.js";
+import type { Exemplars } from "../trace/open-metrics.js";
 import { MAX_TIMEOUT_MS } from "../wire/headers.js";
 import { passGates } from "./gates.js";
 import { type HealthSource, healthRoutes, ReadyHealth } from "./health.js";
@@ -52,6 +53,8 @@ export interface HttpServerOptions {
   health?: HealthSource;
   /** Prometheus text for /metrics. */
   metrics?: () => Promise<string>;
+  /** Traces beside buckets of its histograms: for a scraper that accepts OpenMetrics. */
+  exemplars?: () => Exemplars;
   /** More plain HTTP, such as a page; true when it answered. */
   plain?: (req: HttpRequest, res: HttpResponse) => boolean;
   /** The largest message of a request, in bytes, after decompression; default 4 MiB. */
@@ -156,8 +159,9 @@ export class HttpServer extends Lifecycle {
     if (this.#guard.refusing && !isHttp2(req)) res.setHeader("connection", "close");
     if (!passGates(req, res, this.#rule)) return;
     if (this.#rpcs.answer(req, res)) return;
-    const { metrics, plain } = this.#options;
-    void answerPlain(req, res, { gate: this.#gate, isReady: () => this.#isReady(), metrics, plain }, this.#log);
+    const { metrics, exemplars, plain } = this.#options;
+    const sources = { gate: this.#gate, isReady: () => this.#isReady(), metrics, exemplars, plain };
+    void answerPlain(req, res, sources, this.#log);
   }
 
   #streamLimits(): StreamLimits {

@@ -8,6 +8,8 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import pretty from "pino-pretty";
 import { plainLines } from "../plain-text.js";
+import { readableStack } from "../readable-stack.js";
+import { packageRoot } from "./identity.js";
 
 export { redactUrls } from "./broker-urls.js";
 export type { Logger };
@@ -68,5 +70,15 @@ function fit(value: unknown, depth: number): unknown {
 function destination(color: boolean, fd: 1 | 2): DestinationStream {
   // Whoever reads the log may go, or the handler may close it: the service goes on and what it says is lost.
   if (!color) return pino.destination({ dest: fd, sync: true }).on("error", () => undefined);
-  return pretty({ destination: fd, sync: true, ignore: "pid,hostname,service", messageFormat: "{service}: {msg}" });
+  return pretty({
+    ...{ destination: fd, sync: true, ignore: "pid,hostname,service", messageFormat: "{service}: {msg}" },
+    customPrettifiers: { stack: shownStack, cause: shownStack },
+  });
+}
+
+/** A stack for a person: one frame a line. */
+function shownStack(value: unknown, _name: string, line: unknown): string {
+  const { error } = (line ?? {}) as { error?: unknown };
+  const lines = readableStack(String(value), typeof error === "string" ? error : "", packageRoot());
+  return lines.map((each) => `\n        ${each}`).join("");
 }

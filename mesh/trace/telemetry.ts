@@ -3,7 +3,7 @@
  *
  * Decided here: when jobs are traced. `@opentelemetry/api` is an optional peer, and is
  * loaded only when an SDK is there as a part starts. Without one nothing is loaded, and
- * a job costs nothing. Contexts travel in the W3C form, whatever propagator the program has.
+ * a job passes a few checks of a field. Contexts travel in the W3C form, whatever propagator the program has.
  */
 import { createRequire } from "node:module";
 import type { Attributes, Context, Histogram, Meter, Span, SpanContext, Tracer } from "@opentelemetry/api";

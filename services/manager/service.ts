@@ -132,6 +132,7 @@ export class ManagerService extends Lifecycle {
       services: [ManagerServiceDesc, DurableServiceDesc, JobServiceDesc],
       isReady: () => whyNotReady(bus, pools) ?? true,
       metrics: () => metrics.metrics(),
+      exemplars: () => inspection.exemplars.all,
       readMaxBytes: REQUEST_GROWTH * bus.maxPayloadBytes,
       ...(log === undefined ? {} : { log }),
     });

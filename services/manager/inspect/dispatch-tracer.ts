@@ -9,31 +9,44 @@ import { DURATION_BOUNDS_MS } from "../../../mesh/job/containers.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import { jobAttributes, type Telemetry } from "../../../mesh/trace/telemetry.js";
 import type { Attempt, Job, JobObserver } from "../jobs/job.js";
+import type { DurationKind, JobExemplars } from "./job-exemplars.js";
+
+/** Set in the flags of a trace that is recorded. */
+const SAMPLED = 1;
+
+/** What it works with besides the SDK. */
+export interface DispatchTracerParts {
+  /** This manager's id. */
+  readonly manager: string;
+  readonly exemplars: JobExemplars;
+  /** Milliseconds since the epoch. */
+  readonly wallNow: () => number;
+}
 
 export class DispatchTracer implements JobObserver {
   readonly #pool: string;
   readonly #telemetry: Telemetry;
-  readonly #manager: string;
+  readonly #parts: DispatchTracerParts;
   /** A job that is collected before its end takes its span along. */
   readonly #spans = new WeakMap<Job, Span>();
-  readonly #wait: Histogram;
-  readonly #run: Histogram;
-  readonly #total: Histogram;
+  readonly #durations: Readonly<Record<DurationKind, Histogram>>;
 
-  constructor(pool: string, telemetry: Telemetry, manager: string) {
+  constructor(pool: string, telemetry: Telemetry, parts: DispatchTracerParts) {
     this.#pool = pool;
     this.#telemetry = telemetry;
-    this.#manager = manager;
+    this.#parts = parts;
     const durations = (name: string, what: string): Histogram => telemetry.durations(name, what, DURATION_BOUNDS_MS);
-    this.#wait = durations("poolmesh.job.wait.duration", "From submit to the sending of the last attempt.");
-    this.#run = durations("poolmesh.job.run.duration", "From the sending of the last attempt to the outcome.");
-    this.#total = durations("poolmesh.job.duration", "From submit to the outcome.");
+    this.#durations = {
+      wait: durations("poolmesh.job.wait.duration", "From submit to the sending of the last attempt."),
+      run: durations("poolmesh.job.run.duration", "From the sending of the last attempt to the outcome."),
+      total: durations("poolmesh.job.duration", "From submit to the outcome."),
+    };
   }
 
   taken(job: Job): void {
     const { spec } = job;
     const said = { pool: this.#pool, id: spec.id, bytes: spec.payload.length, client: spec.client };
-    const attributes = { ...jobAttributes("dispatch", said), "poolmesh.manager": this.#manager };
+    const attributes = { ...jobAttributes("dispatch", said), "poolmesh.manager": this.#parts.manager };
     const { tracer, api } = this.#telemetry;
     const options = { kind: api.SpanKind.INTERNAL, attributes };
     const span = tracer.startSpan(`dispatch ${this.#pool}`, options, this.#telemetry.contextOf(spec));
@@ -66,15 +79,26 @@ export class DispatchTracer implements JobObserver {
 
   ended(job: Job, outcome: Outcome, nowMs: number): void {
     const { submittedAtMs, attempt } = job;
-    const labels = { "poolmesh.pool": this.#pool, "poolmesh.outcome": outcome.ok ? "ok" : outcome.error.reason };
-    this.#total.record((nowMs - submittedAtMs) / 1_000, labels);
-    this.#wait.record(((attempt?.sentAtMs ?? nowMs) - submittedAtMs) / 1_000, labels);
-    if (attempt !== undefined) this.#run.record((nowMs - attempt.sentAtMs) / 1_000, labels);
     const span = this.#spans.get(job);
+    const result = outcome.ok ? "ok" : outcome.error.reason;
+    this.#took("total", nowMs - submittedAtMs, result, span);
+    this.#took("wait", (attempt?.sentAtMs ?? nowMs) - submittedAtMs, result, span);
+    if (attempt !== undefined) this.#took("run", nowMs - attempt.sentAtMs, result, span);
     if (span === undefined) return;
     this.#spans.delete(job);
     const { worker, attempt: number } = outcome.ok ? outcome.result : outcome;
     this.#telemetry.end(span, outcome.ok ? undefined : outcome.error, factsOf(number, worker));
+  }
+
+  /** Counts a duration within the job's span, so that both kinds of metrics can name its trace. */
+  #took(kind: DurationKind, ms: number, outcome: string, span: Span | undefined): void {
+    const { trace, ROOT_CONTEXT } = this.#telemetry.api;
+    const within = span === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, span);
+    this.#durations[kind].record(ms / 1_000, { "poolmesh.pool": this.#pool, "poolmesh.outcome": outcome }, within);
+    const { traceId, traceFlags = 0 } = span?.spanContext() ?? {};
+    if (traceId === undefined || (traceFlags & SAMPLED) === 0) return;
+    const { exemplars, wallNow } = this.#parts;
+    exemplars.add(kind, { pool: this.#pool, outcome }, ms, { traceId, wallMs: wallNow() });
   }
 }
 

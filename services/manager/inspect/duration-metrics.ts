@@ -7,8 +7,9 @@ import type { MetricObjectWithValues, MetricValueWithName, Registry } from "prom
 import { DURATION_BOUNDS_MS, type TimeHistogram } from "../../../mesh/job/containers.js";
 import type { OutcomeTotals } from "../jobs/totals.js";
 import type { Pools } from "../pools.js";
+import { type DurationKind, durationMetric } from "./job-exemplars.js";
 
-const HISTOGRAMS: readonly [name: string, help: string, of: (totals: OutcomeTotals) => TimeHistogram][] = [
+const HISTOGRAMS: readonly [kind: DurationKind, help: string, of: (totals: OutcomeTotals) => TimeHistogram][] = [
   ["wait", "From submit to the sending of the last attempt, to the end where there was none.", ({ wait }) => wait],
   ["run", "From the sending of the last attempt to the outcome.", ({ run }) => run],
   ["total", "From submit to the outcome.", ({ total }) => total],
@@ -16,8 +17,8 @@ const HISTOGRAMS: readonly [name: string, help: string, of: (totals: OutcomeTota
 
 /** Adds `poolmesh_manager_job_wait_seconds`, `…_run_seconds` and `…_total_seconds`. */
 export function addDurationMetrics(registry: Registry, pools: Pools): void {
-  for (const [name, help, of] of HISTOGRAMS) {
-    const full = `poolmesh_manager_job_${name}_seconds`;
+  for (const [kind, help, of] of HISTOGRAMS) {
+    const full = durationMetric(kind);
     const metric = { name: full, get: () => Promise.resolve(read(full, help, pools, of)), reset: () => {} };
     // The registry asks a metric for its name and its values, and for nothing else.
     registry.registerMetric(metric as unknown as Parameters<Registry["registerMetric"]>[0]);

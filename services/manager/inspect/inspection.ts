@@ -7,6 +7,7 @@ import type { Pool } from "../pool/pool.js";
 import { JobAnswers } from "./answers.js";
 import { DispatchTracer } from "./dispatch-tracer.js";
 import { JobEvents } from "./events.js";
+import { JobExemplars } from "./job-exemplars.js";
 
 /** What it works with. */
 export interface InspectionParts {
@@ -22,18 +23,24 @@ export interface InspectionParts {
 export class Inspection {
   readonly events: JobEvents;
   readonly answers: JobAnswers;
+  /** Traces of jobs, for the histograms of durations. */
+  readonly exemplars = new JobExemplars();
   readonly #manager: string;
+  readonly #wallNow: () => number;
 
   constructor({ jobEvents, ...parts }: InspectionParts) {
     this.events = new JobEvents({ ...parts, always: jobEvents });
     this.answers = new JobAnswers({ ...parts, events: this.events });
     this.#manager = parts.manager;
+    this.#wallNow = () => parts.bus.runtime.wallNow();
   }
 
   /** A pool is new: its jobs are told, and traced, where somebody asks for it. */
   attach(pool: Pool): void {
     this.events.attach(pool);
     const traced = telemetry();
-    if (traced !== undefined) observe(pool.totals, new DispatchTracer(pool.name, traced, this.#manager));
+    if (traced === undefined) return;
+    const parts = { manager: this.#manager, exemplars: this.exemplars, wallNow: this.#wallNow };
+    observe(pool.totals, new DispatchTracer(pool.name, traced, parts));
   }
 }

@@ -14,8 +14,9 @@ import { eventually } from "../../support/wait.js";
 const { skip, folder, open } = await openViews();
 
 const PHONE = { width: 360, height: 760 } as const;
+const LONG = "w".repeat(63);
 /** Turned text, an emoji of several code points, and a name as long as a name may be. */
-const ODD_NAMES = ["\u202egnp.exe", "👩‍🚀🔥", "w".repeat(63)];
+const ODD_NAMES = ["\u202egnp.exe", "👩‍🚀🔥", LONG];
 
 const pools = (page: Page) => page.locator("#pools .pool-name").allTextContents();
 const warnings = (page: Page) => page.getByRole("list", { name: "Warnings" }).getByRole("listitem");
@@ -242,8 +243,9 @@ describe("one worker", { skip }, () => {
 
 describe("any reader", { skip }, () => {
   const full = (): FakeFleet => {
-    const fleet = billing();
+    const fleet = new FakeFleet([small("billing"), small("mail"), small("render", 1.4), small(LONG)]);
     for (const name of [HOSTILE, ...ODD_NAMES]) fleet.add("billing", name, 60, name.repeat(3));
+    fleet.add(LONG, LONG, 4);
     const lost = fleet.find("billing-1")?.heartbeat;
     if (lost !== undefined) lost.state = WorkerState.LOST;
     for (const { heartbeat } of fleet.views.values()) {
@@ -259,6 +261,9 @@ describe("any reader", { skip }, () => {
     "#/durable/billing",
     `#/pool/billing/worker/${ODD_NAMES[2]}`,
     "#/pool/billing/job/x",
+    `#/pool/${LONG}`,
+    `#/pool/${LONG}/worker/${LONG}`,
+    `#/pool/${LONG}/job/${LONG}`,
   ];
 
   test("no view is wider than a phone of 360 pixels, whatever names it shows", async (t) => {
@@ -274,6 +279,34 @@ describe("any reader", { skip }, () => {
       assert.equal(tooWide, 0, view);
     }
     assert.deepEqual(complaints, []);
+  });
+
+  test("nothing that a reader needs whole is cut: the command to start with, and how long ago a job ended", async (t) => {
+    const whole = (selector: string): string =>
+      `[...document.querySelectorAll("${selector}")].every((each) => each.scrollWidth <= each.clientWidth)`;
+    const start = await open(t, new FakeFleet([]), "#/", { viewport: PHONE });
+    await start.page.getByText("poolmesh worker --pool").waitFor();
+    assert.equal(await start.page.evaluate(whole(".command")), true);
+    for (const viewport of [PHONE, { width: 1_024, height: 760 }, { width: 1_440, height: 900 }]) {
+      const { page } = await open(t, full(), "#/pool/billing", { viewport });
+      await page.getByText("97 of 420 failed").waitFor();
+      const cut = await page.evaluate(`[...document.querySelectorAll("td.sample-ended")].filter((cell) => {
+        const said = cell.textContent;
+        cell.textContent = "59 min 59 s ago";
+        const isCut = cell.scrollWidth > cell.clientWidth;
+        cell.textContent = said;
+        return isCut;
+      }).length`);
+      assert.equal(cut, 0, String(viewport.width));
+    }
+  });
+
+  test("on a phone the views are chosen below the name and the connection, not beside them", async (t) => {
+    const { page } = await open(t, full(), "#/", { viewport: PHONE, meter: { lane: lane() } });
+    const tabs = await page.getByRole("navigation", { name: "Views" }).boundingBox();
+    const connection = await page.locator("#connection").boundingBox();
+    assert.ok(tabs && connection && tabs.y >= connection.y + connection.height, JSON.stringify({ tabs, connection }));
+    assert.ok(connection.x > PHONE.width / 2, "at the right edge");
   });
 
   test("hostile names become no markup in any view, and turn no text", async (t) => {

@@ -20,17 +20,23 @@ function submit(t: TestContext, collector: string, id: string): Promise<Exit> {
     NATS_URL: mesh.natsUrl,
     NODE_OPTIONS: `--import ${join(packageRoot(), "test", "support", "trace", "otel.mjs")}`,
     OTEL_EXPORTER_OTLP_ENDPOINT: collector,
+    OTEL_SERVICE_NAME: "shop",
   };
   return startCli(t, ["submit", "adder", "41", "--id", id], { env, input: "" }).exit();
 }
 
-test("the span of one `poolmesh submit` has arrived when its process has ended", async (t) => {
+test("the span of one `poolmesh submit` has arrived when its process has ended, under the name of its service", async (t) => {
   const receiver = new OtlpReceiver();
   cleanUp(t, () => receiver.stop());
   await receiver.start();
   const { code, stdout, stderr } = await submit(t, receiver.url, "once");
   assert.deepEqual([code, stdout.trim(), stderr], [0, "42", ""]);
-  assert.equal(receiver.find("submit", "once")?.kind, 4, "a producer");
+  const span = receiver.find("submit", "once");
+  assert.deepEqual(
+    [span?.kind, span?.service],
+    [4, "shop"],
+    "a producer, under the name that the environment gives it",
+  );
 });
 
 test("a collector that takes a connection and answers nothing does not keep a command", async (t) => {

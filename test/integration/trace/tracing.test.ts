@@ -168,3 +168,22 @@ test("durations of waiting and running are histograms by pool and outcome, in se
     assert.equal(ok?.bounds[0], 0.001);
   }
 });
+
+test("a scraper that accepts OpenMetrics sees the trace of a job beside its bucket, and another gets the same figures", async () => {
+  const client = await Client.connect({ pool: "inline", servers: mesh.natsUrl });
+  await client.submit(JSON.stringify("good"), { id: "traced-exemplar" }).finally(() => client.close());
+  const { dispatch } = await spansOf("traced-exemplar");
+  const scrape = async (accept: string): Promise<string> =>
+    (await fetch(`${mesh.manager.url}/metrics`, { headers: { accept } })).text();
+  const open = await scrape("application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+  for (const kind of ["wait", "run", "total"]) {
+    const series = `poolmesh_manager_job_${kind}_seconds_bucket{pool="inline",outcome="ok",le="`;
+    const named = open.split("\n").filter((line) => line.includes(`# {trace_id="${dispatch.traceId}"}`));
+    assert.equal(named.filter((line) => line.startsWith(series)).length, 1, `${kind}\n${open}`);
+  }
+  assert.match(open, /^# TYPE poolmesh_manager_jobs_submitted counter$/m);
+  assert.ok(open.endsWith("\n# EOF\n"));
+  const plain = await scrape("text/plain");
+  assert.doesNotMatch(plain, /trace_id|# EOF/);
+  assert.match(plain, /^# TYPE poolmesh_manager_jobs_submitted_total counter$/m);
+});

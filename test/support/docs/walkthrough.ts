@@ -4,7 +4,8 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { logText, parseLogLine } from "../../../cli/up/log-line.js";
+import { logText, parseLogLine, stackLines } from "../../../cli/up/log-line.js";
+import { packageRoot } from "../../../mesh/process/identity.js";
 import { run, startProcess } from "../process.js";
 import { without } from "../tools.js";
 import { eventually } from "../wait.js";
@@ -100,7 +101,9 @@ export class Walkthrough {
       this.#running.process.stderr.split("\n").flatMap((text) => {
         const { process: service, level, ...rest } = json(text);
         const line = parseLogLine(JSON.stringify({ level: LEVELS[String(level)], ...rest }));
-        return line === undefined ? [] : [`${String(service)}: ${logText(line)}`];
+        if (line === undefined) return [];
+        const stack = stackLines(line, packageRoot()).map((each) => `    ${each}`);
+        return [`${String(service)}: ${logText(line)}`, ...stack];
       });
     for (const wanted of snippet.code.trimEnd().split("\n")) {
       const pattern = new RegExp(`^${linePattern(wanted)}$`);

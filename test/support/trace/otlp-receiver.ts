@@ -11,6 +11,8 @@ export interface ReceivedSpan {
   readonly spanId: string;
   readonly parentSpanId: string;
   readonly name: string;
+  /** Who made it: OTEL_SERVICE_NAME. */
+  readonly service: string;
   /** 1 internal, 4 producer, 5 consumer. */
   readonly kind: number;
   readonly attributes: Readonly<Record<string, string | number | undefined>>;
@@ -70,8 +72,12 @@ export class OtlpReceiver {
   }
 
   #onTraces({ resourceSpans }: Traces): void {
-    for (const span of resourceSpans.flatMap((each) => each.scopeSpans).flatMap((each) => each.spans)) {
+    const all = resourceSpans.flatMap(({ resource, scopeSpans }) =>
+      scopeSpans.flatMap(({ spans }) => spans.map((span) => ({ span, from: toRecord(resource?.attributes ?? []) }))),
+    );
+    for (const { span, from } of all) {
       this.spans.push({
+        service: String(from["service.name"]),
         ...{ traceId: span.traceId, spanId: span.spanId, parentSpanId: span.parentSpanId ?? "", name: span.name },
         kind: span.kind,
         attributes: toRecord(span.attributes),
@@ -100,7 +106,10 @@ export class OtlpReceiver {
 }
 
 interface Traces {
-  readonly resourceSpans: readonly { readonly scopeSpans: readonly { readonly spans: readonly WireSpan[] }[] }[];
+  readonly resourceSpans: readonly {
+    readonly resource?: { readonly attributes: readonly Attribute[] };
+    readonly scopeSpans: readonly { readonly spans: readonly WireSpan[] }[];
+  }[];
 }
 
 interface WireSpan {

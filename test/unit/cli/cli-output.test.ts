@@ -168,6 +168,40 @@ describe("cli - tables and bars", () => {
     assert.deepEqual(tableLines(columns, rows), ["NAME    N  LAST", "a       7  x", "<long>  100  y"]);
   });
 
+  test("columns without room stand below their row with their titles, and no line is wider than the terminal", () => {
+    const columns = [
+      { title: "JOB" },
+      { title: "AGE", align: "right" as const },
+      { title: "WORKER" },
+      { title: "SAYS" },
+    ];
+    const rows = [
+      ["one", "7 s", "worker-1", "the bank says no"],
+      ["a-long-id", "12 s", "", ""],
+    ].map((row) => row.map((text) => ({ text })));
+    assert.deepEqual(tableLines(columns, rows, 26), [
+      "JOB         AGE  WORKER",
+      "one         7 s  worker-1",
+      "  SAYS the bank says no",
+      "a-long-id  12 s",
+    ]);
+    assert.deepEqual(tableLines(columns, rows, 24).slice(0, 4), [
+      "JOB         AGE",
+      "one         7 s",
+      "  WORKER worker-1",
+      "  SAYS the bank says no",
+    ]);
+    assert.deepEqual(tableLines(columns, rows, 5)[0], "JOB");
+    for (let room = 24; room < 60; room += 1) {
+      const lines = tableLines(columns, rows, room);
+      assert.ok(
+        lines.every((line) => line.length <= room),
+        lines.join("\n"),
+      );
+    }
+    assert.equal(tableLines(columns, rows, 60).length, 3);
+  });
+
   const progress: Progress = {
     label: "digest",
     done: 500,

@@ -6,7 +6,7 @@ import { select } from "../../../cli/control/control.js";
 import { brokerFindings } from "../../../cli/doctor/broker-findings.js";
 import { clockFinding, workerClockFindings } from "../../../cli/doctor/mesh-findings.js";
 import { judge } from "../../../cli/doctor/permission-findings.js";
-import { isShown, logText, parseLogLine } from "../../../cli/up/log-line.js";
+import { isShown, logText, parseLogLine, stackLines } from "../../../cli/up/log-line.js";
 import { readyJson } from "../../../cli/up/ready-line.js";
 import { GIVE_UP_AFTER, RestartPolicy } from "../../../cli/up/restart-policy.js";
 import { serviceArgs, serviceEnv, UP_SPECS, type UpConfig, workerCount } from "../../../cli/up/up-options.js";
@@ -56,6 +56,45 @@ describe("up - log lines of services", () => {
       logText({ level: "info", msg: "ready", fields: { url: "http://h", n: 1, t: "a b" } }),
       'info  ready  url=http://h  n=1  t="a b"',
     );
+  });
+});
+
+describe("up - stacks of services", () => {
+  const frames = (...places: string[]): string => places.map((place) => `\n    at ${place}`).join("");
+  const own = ["run (/app/totals.ts:11:35)", "Array.map (<anonymous>)", "/app/node_modules/zod/index.js:1:2"];
+  const below = ["invoke (file:///lib/poolmesh/dist/handler.js:33:17)", "node:internal/process/task_queues:140:7"];
+  const shown = (error: string, stack: string, cause?: string): string[] =>
+    stackLines({ level: "warn", msg: "job failed", fields: { error, stack, cause } }, "/lib/poolmesh");
+
+  test("a stack is shown one frame a line, down to the last frame of the user's code, and not beside the message", () => {
+    const stack = `Error: no symbol${frames(...own, ...below)}`;
+    assert.deepEqual(
+      shown("no symbol", stack),
+      own.map((place) => `at ${place}`),
+    );
+    const text = logText({ level: "warn", msg: "job failed", fields: { error: "no symbol", stack } });
+    assert.equal(text, 'warn  job failed  error="no symbol"');
+  });
+
+  test("a head that says more than the message stays, and so do the frames between those of the user", () => {
+    const [first = "", ...rest] = own;
+    const stack = `RangeError: no symbol${frames(first, ...below, ...rest, ...below)}`;
+    assert.deepEqual(shown("no symbol", stack), [
+      "RangeError: no symbol",
+      ...[first, ...below, ...rest].map((place) => `at ${place}`),
+    ]);
+  });
+
+  test("a stack without a frame of the user is whole, and the stack of a cause says that it is one", () => {
+    const stack = `Error: lost${frames(...below)}`;
+    const all = below.map((place) => `at ${place}`);
+    assert.deepEqual(shown("lost", stack, stack), [...all, "caused by Error: lost", ...all]);
+  });
+
+  test("a stack moves no cursor, and has at most 24 lines", () => {
+    const lines = shown("x", `Error: \u001b[2J${frames(...Array.from({ length: 99 }, () => "run (/app/a.ts:1:1)"))}`);
+    assert.equal(lines.length, 24);
+    assert.equal(lines[0], "Error: ·[2J");
   });
 });
 

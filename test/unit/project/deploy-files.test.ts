@@ -70,6 +70,29 @@ test("a unit starts a service, and not again when its configuration is wrong", (
   }
 });
 
+test("the recipe for one host makes each file and folder that the units need, and starts each unit", () => {
+  const [, recipe = ""] =
+    /```sh\n(npm install --prefix [\s\S]*?)```/.exec(readFileSync("docs/operations.md", "utf8")) ?? [];
+  const parts = /for part in (.*); do\n *echo NATS_URL=\S+ > \/etc\/poolmesh\/\$part\.env/
+    .exec(recipe)?.[1]
+    ?.split(" ");
+  const started = /systemctl enable --now (.*)/.exec(recipe)?.[1]?.split(" ") ?? [];
+  const made = /mkdir -p (.*)/.exec(recipe)?.[1]?.split(" ") ?? [];
+  const [, prefix = ""] = /npm install --prefix (\S+)/.exec(recipe) ?? [];
+  const units = files.filter((file) => file.endsWith(".service") && !file.endsWith("poolmesh-manager@.service"));
+  assert.equal(started.length, units.length);
+  for (const unit of units) {
+    const text = readFileSync(unit, "utf8").replaceAll("%i", "adder");
+    const [, env = ""] = /^EnvironmentFile=-?\/etc\/poolmesh\/(\S+)\.env$/m.exec(text) ?? [];
+    assert.ok(parts?.includes(env), unit);
+    assert.ok(started.includes(`poolmesh-${env.replace("worker-", "worker@")}`), unit);
+    assert.ok(text.includes(`ExecStart=/usr/bin/node ${prefix}/node_modules/poolmesh/dist/cli/main.js `), unit);
+    const [, folder] = /^WorkingDirectory=(\S+)$/m.exec(text) ?? [];
+    if (folder !== undefined) assert.ok(made.includes(folder), unit);
+  }
+  assert.ok(made.includes("/etc/poolmesh"));
+});
+
 interface ComposeService {
   readonly command?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
