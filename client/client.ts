@@ -1,10 +1,8 @@
 /**
  * The light client: submits jobs of one pool through `pool.P.submit`.
  *
- * It hears no heartbeat and knows no worker; a manager parks, dispatches and
- * answers. Decided here: the verbs, the same as Manager's, and how a submission
- * is written. Not decided here: what happens when managers come and go
- * (failover.ts).
+ * It hears no heartbeat and knows no worker; a manager parks, dispatches and answers. Decided here: the verbs, the same
+ * as Manager's, and how a submission is written. Not decided here: what happens when managers come and go (failover.ts).
  */
 import type { BatchStatus } from "../mesh/durable/batches/batch-status.js";
 import { PoolError } from "../mesh/errors.js";

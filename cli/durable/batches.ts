@@ -91,7 +91,7 @@ export function define(command: Command, shell: Shell): void {
     checkName("pool", pool);
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
-      const { RemoteBatches } = await import("../remote/remote-batches.js");
+      const { RemoteBatches } = await import("../remote/durable/remote-batches.js");
       return run(shell, new RemoteBatches(shell, remote.url, remote, pool), what, id, flags);
     }
     await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {

@@ -83,7 +83,7 @@ export function define(command: Command, shell: Shell): void {
       const said = (flags ?? {}) as CronFlags;
       const remote = readRemote(shell, said);
       if (remote.url !== undefined) {
-        const { RemoteCrons } = await import("../remote/remote-crons.js");
+        const { RemoteCrons } = await import("../remote/durable/remote-crons.js");
         const { RemotePool } = await import("../remote/remote-pool.js");
         return run(shell, new RemoteCrons(new RemotePool(shell, remote.url, remote, pool)), what, given, said);
       }

@@ -74,7 +74,7 @@ export function define(command: Command, shell: Shell): void {
     checkName("pool", pool);
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
-      const { RemoteDead } = await import("../remote/remote-dead.js");
+      const { RemoteDead } = await import("../remote/durable/remote-dead.js");
       const { RemotePool } = await import("../remote/remote-pool.js");
       shell.exitCode = await run(
         shell,

@@ -101,7 +101,7 @@ async function runEnqueue(shell: Shell, pool: string, argument: string, flags: E
     const payload = checked(bytes, flags);
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
-      const { enqueueRemote } = await import("../remote/remote-enqueue.js");
+      const { enqueueRemote } = await import("../remote/durable/remote-enqueue.js");
       const receipt = await enqueueRemote(remote.url, remote, pool, payload, toOptions(flags));
       return await report(shell, pool, receipt, flags, abort.signal);
     }

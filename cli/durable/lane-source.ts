@@ -36,7 +36,7 @@ export async function withLaneSource<T>(
 ): Promise<T> {
   const remote = readRemote(shell, flags);
   if (remote.url !== undefined) {
-    const { RemoteLane } = await import("../remote/remote-lane.js");
+    const { RemoteLane } = await import("../remote/durable/remote-lane.js");
     return work(new RemoteLane(remote.url, remote, controls ? ownToken(shell, remote.url, remote) : undefined));
   }
   return withLink(shell, { ...flags, pool: undefined }, (link) => work(new StreamLane(link)));

@@ -70,7 +70,7 @@ export function define(command: Command, shell: Shell): void {
     checkName("pool", pool);
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
-      const { RemoteLimits } = await import("../remote/remote-limits.js");
+      const { RemoteLimits } = await import("../remote/durable/remote-limits.js");
       const { RemotePool } = await import("../remote/remote-pool.js");
       return run(shell, new RemoteLimits(new RemotePool(shell, remote.url, remote, pool)), what, target, flags);
     }

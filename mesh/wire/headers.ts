@@ -119,9 +119,8 @@ export type Priority = "high" | "normal" | "low";
 const MAX_HEADERS = 64;
 export const MAX_HEADER_BYTES = 16 * 1024;
 /**
- * What our headers may take of the broker's max_payload, in bytes: a payload is
- * at most max_payload less this, as a job and as a result, so that what could be
- * submitted can also come back. Trace headers count besides.
+ * What our headers may take of the broker's max_payload, in bytes: a payload is at most max_payload less this, as a job
+ * and as a result, so that what could be submitted can also come back. Trace headers count besides.
  */
 export const HEADER_RESERVE_BYTES = 512;
 /** The longest timeout, in milliseconds: 24 days, what a timer can hold. */

@@ -1,7 +1,7 @@
 /** Which unit tests share a process. Two processes run at once. */
 
 /** Those of the services, and of what decides about jobs. */
-export const OF_SERVICES: readonly string[] = ["core", "durable", "manager", "meter", "page", "worker"];
+export const OF_SERVICES: readonly string[] = ["core", "durable", "handlers", "manager", "meter", "page", "worker"];
 /** Those of what the services share, of the command line and of the project itself. */
 export const OF_SHARED_PARTS: readonly string[] = [
   "auth",

@@ -1,17 +1,17 @@
 /** One stored job through a manager's HTTP interface, and its receipt. */
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
-import type { EnqueueOptions } from "../../client/durable/enqueue-options.js";
-import type { WaitOptions } from "../../client/durable/outcome-wait.js";
-import { Receipt } from "../../client/durable/receipt.js";
-import { DurableService, PayloadForm } from "../../gen/poolmesh/v1/durable_pb.js";
-import { checkThen } from "../../mesh/durable/after/then.js";
-import { PoolError } from "../../mesh/errors.js";
-import type { NextJob, Outcome } from "../../mesh/job/job.js";
-import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
-import { remoteFailure } from "./remote-failure.js";
+import type { EnqueueOptions } from "../../../client/durable/enqueue-options.js";
+import type { WaitOptions } from "../../../client/durable/outcome-wait.js";
+import { Receipt } from "../../../client/durable/receipt.js";
+import { DurableService, PayloadForm } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { checkThen } from "../../../mesh/durable/after/then.js";
+import { PoolError } from "../../../mesh/errors.js";
+import type { NextJob, Outcome } from "../../../mesh/job/job.js";
+import { PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
+import { remoteFailure } from "../remote-failure.js";
+import { type RemoteFlags, remoteTransport } from "../remote-options.js";
 import { toOutcome } from "./remote-lane.js";
-import { type RemoteFlags, remoteTransport } from "./remote-options.js";
 
 /** How long the stream behind the manager may take, and the slack of a call that waits, in milliseconds. */
 const ENQUEUE_LIMIT_MS = 20_000;

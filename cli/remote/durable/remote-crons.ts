@@ -1,11 +1,11 @@
 /** The cron schedules of one pool through a manager's HTTP interface. */
-import type { CronChange, CronOptions } from "../../client/durable/crons.js";
-import type { Cron as CronMessage } from "../../gen/poolmesh/v1/durable_pb.js";
-import { durableDefaults } from "../../mesh/durable/job.js";
-import { PROTO_OVERLAPS, type ShownCron } from "../../mesh/durable/later/cron.js";
-import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
-import type { CronSource } from "../durable/cron.js";
-import type { RemotePool } from "./remote-pool.js";
+import type { CronChange, CronOptions } from "../../../client/durable/crons.js";
+import type { Cron as CronMessage } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { durableDefaults } from "../../../mesh/durable/job.js";
+import { PROTO_OVERLAPS, type ShownCron } from "../../../mesh/durable/later/cron.js";
+import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
+import type { CronSource } from "../../durable/cron.js";
+import type { RemotePool } from "../remote-pool.js";
 
 export class RemoteCrons implements CronSource {
   readonly #remote: RemotePool;

@@ -1,8 +1,8 @@
 /** The limits of one pool through a manager's HTTP interface. */
-import { fromLimitMessage, toLimitMessage } from "../../client/durable/limits/rpc-limits.js";
-import type { Limit } from "../../mesh/durable/limits/limit.js";
-import type { LimitSource } from "../durable/limits.js";
-import type { RemotePool } from "./remote-pool.js";
+import { fromLimitMessage, toLimitMessage } from "../../../client/durable/limits/rpc-limits.js";
+import type { Limit } from "../../../mesh/durable/limits/limit.js";
+import type { LimitSource } from "../../durable/limits.js";
+import type { RemotePool } from "../remote-pool.js";
 
 export class RemoteLimits implements LimitSource {
   readonly #remote: RemotePool;

@@ -1,17 +1,17 @@
 /** The dead letters of one pool through a manager's HTTP interface. */
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import type { DeadFilter } from "../../client/durable/dead-letters.js";
-import { MAX_PAGE } from "../../client/durable/job-reads.js";
+import type { DeadFilter } from "../../../client/durable/dead-letters.js";
+import { MAX_PAGE } from "../../../client/durable/job-reads.js";
 import {
   type DeadChange,
   type DeadLetter as DeadLetterMessage,
   PayloadForm,
-} from "../../gen/poolmesh/v1/durable_pb.js";
-import { PoolError } from "../../mesh/errors.js";
-import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
-import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
-import type { DeadSource, ShownLetter } from "../durable/dead.js";
-import type { RemotePool } from "./remote-pool.js";
+} from "../../../gen/poolmesh/v1/durable_pb.js";
+import { PoolError } from "../../../mesh/errors.js";
+import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
+import { fromErrorDetail } from "../../../mesh/wire/connect-errors.js";
+import type { DeadSource, ShownLetter } from "../../durable/dead.js";
+import type { RemotePool } from "../remote-pool.js";
 
 const DEFAULT_LIMIT = 1_000;
 

@@ -2,21 +2,21 @@
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient } from "@connectrpc/connect";
-import { fromBatchMessage } from "../../client/durable/batches/rpc-batches.js";
+import { fromBatchMessage } from "../../../client/durable/batches/rpc-batches.js";
 import {
   type Batch,
   BatchSchema,
   DurableService,
   type EnqueueBatchRequest,
   EnqueueBatchRequestSchema,
-} from "../../gen/poolmesh/v1/durable_pb.js";
-import type { BatchStatus } from "../../mesh/durable/batches/batch-status.js";
-import type { BatchPage, BatchPageOptions } from "../../mesh/durable/batches/read-batches.js";
-import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
-import type { BatchSource, NewBatchOptions } from "../durable/batches.js";
-import type { Shell } from "../shell.js";
-import { within } from "./remote-calls.js";
-import { managerTransport, type RemoteFlags } from "./remote-options.js";
+} from "../../../gen/poolmesh/v1/durable_pb.js";
+import type { BatchStatus } from "../../../mesh/durable/batches/batch-status.js";
+import type { BatchPage, BatchPageOptions } from "../../../mesh/durable/batches/read-batches.js";
+import { PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
+import type { BatchSource, NewBatchOptions } from "../../durable/batches.js";
+import type { Shell } from "../../shell.js";
+import { within } from "../remote-calls.js";
+import { managerTransport, type RemoteFlags } from "../remote-options.js";
 
 /** Jobs of one call, and their bytes. */
 const JOBS_PER_CALL = 500;

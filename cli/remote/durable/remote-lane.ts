@@ -2,9 +2,9 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient } from "@connectrpc/connect";
-import type { JobPage, JobPageOptions } from "../../client/durable/job-list.js";
-import type { JobLookup } from "../../client/durable/job-reads.js";
-import { JOB_STATES } from "../../client/durable/job-states.js";
+import type { JobPage, JobPageOptions } from "../../../client/durable/job-list.js";
+import type { JobLookup } from "../../../client/durable/job-reads.js";
+import { JOB_STATES } from "../../../client/durable/job-states.js";
 import {
   DurableService,
   type JobOutcome,
@@ -13,16 +13,16 @@ import {
   type LanePause as LanePauseMessage,
   LanePauseSchema,
   PayloadForm,
-} from "../../gen/poolmesh/v1/durable_pb.js";
-import type { LanesView } from "../../mesh/durable/lanes-view.js";
-import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
-import { PoolError } from "../../mesh/errors.js";
-import { JobResult, type Outcome } from "../../mesh/job/job.js";
-import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
-import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
-import type { LaneSource } from "../durable/lane-source.js";
-import { within } from "./remote-calls.js";
-import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+} from "../../../gen/poolmesh/v1/durable_pb.js";
+import type { LanesView } from "../../../mesh/durable/lanes-view.js";
+import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
+import { PoolError } from "../../../mesh/errors.js";
+import { JobResult, type Outcome } from "../../../mesh/job/job.js";
+import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
+import { fromErrorDetail } from "../../../mesh/wire/connect-errors.js";
+import type { LaneSource } from "../../durable/lane-source.js";
+import { within } from "../remote-calls.js";
+import { type RemoteFlags, remoteTransport } from "../remote-options.js";
 
 export class RemoteLane implements LaneSource {
   readonly #url: string;
