@@ -9,7 +9,7 @@ import type { PoolError } from "../errors.js";
 import { JobResult, type NextJob, type Outcome } from "../job/job.js";
 import { errorText, readErrorHeaders, writeErrorHeaders } from "../wire/error-headers.js";
 import { decodeReplyHeaders, encodeReplyHeaders, HEADER } from "../wire/headers.js";
-import { eachHeader, type HeaderReader, wireHeaders } from "../wire/wire-headers.js";
+import { eachHeader, type HeaderReader, isWritable, wireHeaders } from "../wire/wire-headers.js";
 import { decodeNext, encodeNext } from "./after/then.js";
 
 /** What is stored beside how the job ended. */
@@ -118,12 +118,12 @@ const OF_DEATH: ReadonlySet<string> = new Set([
 /** Headers that are of one publish only. */
 const OF_PUBLISH = /^nats-/i;
 
-/** A job's headers without those that belong to one publish or one death. */
+/** A job's headers without those that belong to one publish or one death, and without what cannot be written again. */
 export function jobHeadersOf(headers: HeaderReader | undefined): MsgHdrs {
   const kept = wireHeaders();
   if (headers === undefined) return kept;
   eachHeader(headers, (name, value) => {
-    if (!OF_DEATH.has(name) && !OF_PUBLISH.test(name)) kept.append(name, value);
+    if (!OF_DEATH.has(name) && !OF_PUBLISH.test(name) && isWritable(value)) kept.append(name, value);
   });
   return kept;
 }

@@ -21,6 +21,11 @@ export interface HeaderReader extends Iterable<[string, string[]]> {
   readonly code: number;
 }
 
+/** Whether a value can be written: what is read from a stranger may have half of a line break in it. */
+export function isWritable(value: string): boolean {
+  return !(value.includes("\n") || value.includes("\r"));
+}
+
 /** Headers as one text: `NATS/1.0\r\nName: value\r\n…`. */
 class WireHeaders implements HeaderReader {
   #text: string;
@@ -32,7 +37,7 @@ class WireHeaders implements HeaderReader {
 
   /** @throws PoolError `invalid_argument` for a line break in a value */
   append(name: string, value: string): void {
-    if (value.includes("\n") || value.includes("\r")) {
+    if (!isWritable(value)) {
       throw new PoolError("invalid_argument", `header ${name}: a line break is not allowed`, { field: name });
     }
     this.#text += `${name}: ${value}${END}`;

@@ -193,7 +193,7 @@ export class PoolLane {
     const delivery = readDelivery(names, msg, facts, { level, nowMs, terms });
     this.#held.add(delivery);
     delivery.wasEndedHere = this.#givenBack.take(delivery);
-    if (mustLook(delivery)) void this.#look(delivery);
+    if (mustLook(delivery)) this.#guard(delivery, this.#look(delivery));
     else this.#begin(delivery, {});
   }
 
@@ -211,7 +211,7 @@ export class PoolLane {
 
   #begin(delivery: Delivery, known: Known): void {
     if (this.#held.of(delivery.sequence) !== delivery) return;
-    if (this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
+    if (this.#draining) return this.#guard(delivery, this.#giveBackUnclaimed(delivery, 0));
     this.#do(delivery, onDelivery(delivery, known, this.#parts.bus.runtime.wallNow()), known.outcome as Stored);
   }
 
@@ -239,22 +239,31 @@ export class PoolLane {
       case "run":
         return this.#run(delivery);
       case "join":
-        return void this.#join(delivery, act);
+        return this.#guard(delivery, this.#join(delivery, act));
       case "claim":
-        return void this.#claim(delivery, act.over);
+        return this.#guard(delivery, this.#claim(delivery, act.over));
       case "settle":
         return this.#settling.settle(delivery, stored);
       case "store":
-        return void this.#settling.store(delivery, act.outcome);
+        return this.#guard(delivery, this.#settling.store(delivery, act.outcome));
       case "bury":
-        return void this.#settling.bury(delivery, act.error);
+        return this.#guard(delivery, this.#settling.bury(delivery, act.error));
       case "giveBack":
-        return void this.#giveBackUnclaimed(delivery, act.delayMs);
+        return this.#guard(delivery, this.#giveBackUnclaimed(delivery, act.delayMs));
       case "wait":
-        return void this.#wait(delivery, act.delayMs);
+        return this.#guard(delivery, this.#wait(delivery, act.delayMs));
       case "letGo":
         return this.#letGo(delivery);
     }
+  }
+
+  /** What is thrown while one delivery is handled ends nothing else: the broker delivers it again. */
+  #guard(delivery: Delivery, work: Promise<void>): void {
+    work.catch((thrown: unknown) => {
+      const { log, pool } = this.#parts;
+      log.error({ pool: pool.name, job: delivery.id, why: toPoolError(thrown).message }, "a stored job was let go");
+      this.#letGo(delivery);
+    });
   }
 
   /** Whether its limits let it run now; else it waits here until they do. */
@@ -265,7 +274,7 @@ export class PoolLane {
       this.#held.setLimited(delivery, false);
       if (bus.runtime.now() - sinceMs < LEAVE_LOOK_MS) return this.#do(delivery, act);
       delivery.wasEndedHere = true;
-      void this.#look(delivery);
+      this.#guard(delivery, this.#look(delivery));
     };
     if (this.limits.admit(delivery, goOn)) return true;
     this.#held.setLimited(delivery, true);
@@ -283,7 +292,7 @@ export class PoolLane {
       if (this.#held.of(delivery.sequence) !== delivery) return;
       if (this.#pause.has(delivery.level)) return void runtime.after(PAUSED_LOOK_MS, goOn, "background");
       delivery.isWaiting = false;
-      void this.#look(delivery);
+      this.#guard(delivery, this.#look(delivery));
     };
     if (this.#draining) this.#giveBack(delivery, 0);
     else runtime.after(delayMs, goOn, "background");

@@ -80,10 +80,13 @@ export class Settling {
     if (following === undefined) return this.#acknowledge(delivery, stored, outcome);
     const { held, bus, giveBack, letGo } = this.#parts;
     held.beginEnd(delivery);
-    void following.then((againMs) => {
-      if (againMs === undefined) return this.#acknowledge(delivery, stored, outcome);
-      return held.hasLease(delivery, bus.runtime.now()) ? giveBack(delivery, againMs) : letGo(delivery);
-    });
+    following.then(
+      (againMs) => {
+        if (againMs === undefined) return this.#acknowledge(delivery, stored, outcome);
+        return held.hasLease(delivery, bus.runtime.now()) ? giveBack(delivery, againMs) : letGo(delivery);
+      },
+      () => letGo(delivery),
+    );
   }
 
   /** The stream may forget the job, and its caller hears. */

@@ -9,7 +9,7 @@ import type { Msg } from "nats";
 import type { Inbox } from "../../../mesh/link/inbox.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
 import { isName } from "../../../mesh/wire/subjects.js";
-import { eachHeader, type HeaderReader, headersOf, wireHeaders } from "../../../mesh/wire/wire-headers.js";
+import { eachHeader, type HeaderReader, headersOf, isWritable, wireHeaders } from "../../../mesh/wire/wire-headers.js";
 
 /** The sender waits for no answer. */
 export const NO_REPLY = "-";
@@ -34,7 +34,7 @@ export async function passOn(inbox: Inbox, subject: string, msg: Msg): Promise<b
   const received = headersOf(msg);
   if (received !== undefined) {
     eachHeader(received, (name, value) => {
-      if (name !== HEADER.replyTo) headers.append(name, value);
+      if (name !== HEADER.replyTo && isWritable(value)) headers.append(name, value);
     });
   }
   headers.append(HEADER.replyTo, msg.reply || NO_REPLY);

@@ -98,7 +98,7 @@ async function startMesh(t: TestContext, url: string): Promise<TestProcess[]> {
     POOLMESH_GRACE_MS: "500",
   };
   const processes = [
-    startCli(t, ["manager", "--listen", "127.0.0.1:0", "--id", "m1"], { env }),
+    startCli(t, ["manager", "--listen", "127.0.0.1:0", "--id", "m1", "--durable"], { env }),
     startCli(t, ["meter", "--listen", "127.0.0.1:0"], { env }),
     startCli(
       t,

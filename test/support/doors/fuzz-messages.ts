@@ -42,6 +42,9 @@ const NAMES = [
   "Pool-Age-Ms",
   "Pool-Sent-At",
   "Pool-Bundle",
+  ...["Pool-Lane", "Pool-Max-Attempts", "Pool-Backoff", "Pool-Notify", "Pool-Keep", "Pool-Check", "Pool-After-Outcome"],
+  ...["Pool-Then", "Pool-Run-At", "Pool-Delay-Ms", "Pool-Cron", "Pool-Cron-Name", "Pool-Schedule", "Pool-Time-Zone"],
+  ...["Pool-Overlap", "Pool-Sequence", "Pool-Times", "Pool-Died-At", "Pool-Concurrency-Key", "Nats-Msg-Id"],
   "traceparent",
   "tracestate",
   "Content-Type",
@@ -62,12 +65,38 @@ const VALUES = [
   "high",
   "application/json",
   "a b",
+  ...[
+    "set",
+    "remove",
+    "list",
+    "@hourly",
+    "* * * * * *",
+    "5-10",
+    "10-5",
+    "real:x,real",
+    "real:,:",
+    "2026-12-24T18:00:00Z",
+  ],
   "../..",
   "\u00ff\u00fe",
   "x".repeat(200),
   "x".repeat(20_000),
 ];
 const BODIES = ["", "1", "{}", "[", '{"op":', '{"probe":{}}', "resize", "resize 99999", "resize -1", "nonsense", "\0"];
+/** Where a manager with the durable lane is asked, where it stores, and what its streams take from anybody. */
+const DOORS = ["enqueue", "lookup", "discard", "lane", "cron", "limits"];
+const STORED = [
+  "durable.high",
+  "durable.normal",
+  "durable.low",
+  "durable.odd",
+  "outcome",
+  "dead",
+  "claim",
+  "held",
+  "lookup",
+];
+const LATER = ["later", "due", "cron", "fired", "ended"];
 const SERVICES = ["PING", "INFO", "STATS", "PING.poolmesh-worker", "STATS.poolmesh-manager", "INFO.x.y"];
 const REPLY = "_INBOX.fuzz.";
 
@@ -91,7 +120,7 @@ export class FuzzMessages {
     this.#count += 1;
     const { pool, worker, manager } = this.#targets;
     const other = `fuzz${this.#draw.whole(8)}`;
-    switch (this.#draw.whole(12)) {
+    switch (this.#draw.whole(15)) {
       case 0:
         return this.#job(`pool.${this.#draw.pick([pool, pool, other])}.submit`);
       case 1:
@@ -120,6 +149,15 @@ export class FuzzMessages {
         return this.#anyBeat(other);
       case 9:
         return this.#message(`$SRV.${this.#draw.pick(SERVICES)}`, this.#reply(), this.#headers(), this.#draw.bytes(40));
+      case 10:
+      case 11:
+        return this.#job(`pool.${this.#draw.pick([pool, pool, other])}.${this.#draw.pick(DOORS)}`);
+      case 12: {
+        const kind = this.#draw.pick([...STORED, ...LATER]);
+        return this.#job(
+          `pool.${this.#draw.pick([pool, other])}.${kind}.${this.#draw.pick(["x", "y", "9-9", manager])}`,
+        );
+      }
       default:
         return this.#stray();
     }

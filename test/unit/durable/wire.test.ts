@@ -110,6 +110,16 @@ test("durable - a dead letter keeps the job's own headers, which come back witho
   assert.equal(jobHeadersOf(letter).get("Nats-Msg-Id"), "");
 });
 
+test("durable - a header that has half of a line break in its value is left out of what is written again", () => {
+  const said: [string, string[]][] = [
+    ["tracestate", ["a\rb"]],
+    ["X-Odd", ["a\nb"]],
+    ["X-Mine", ["kept"]],
+  ];
+  const reader = Object.assign(said, { get: () => "", code: 0 });
+  assert.deepEqual([...jobHeadersOf(reader)], [["X-Mine", ["kept"]]]);
+});
+
 test("durable - names of streams and subjects", () => {
   const names = new DurableNames("eu.prod");
   assert.equal(names.jobsStream("adder"), "eu=prod-jobs-adder");

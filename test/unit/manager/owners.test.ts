@@ -2,8 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Msg } from "nats";
 import { type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { Inbox, Question } from "../../../mesh/link/inbox.js";
+import { HEADER } from "../../../mesh/wire/headers.js";
 import { ownerOf } from "../../../mesh/wire/owner.js";
+import { passOn } from "../../../services/manager/owners/pass-on.js";
 import { Peers } from "../../../services/manager/owners/peers.js";
 
 const MANAGERS = ["m1", "m2", "m3", "m4"];
@@ -113,4 +117,29 @@ describe("peers", () => {
     peers.onGone("m2");
     assert.deepEqual(ownersOf(peers), new Set(["m1"]));
   });
+});
+
+test("owners - a submission with half of a line break in a header is passed on without that header", async () => {
+  const said: [string, string[]][] = [
+    ["X-Odd", ["a\rb"]],
+    [HEADER.jobId, ["mine"]],
+  ];
+  const headers = Object.assign(said, { get: () => "", code: 0 });
+  const asked: Question[] = [];
+  const inbox = {
+    ask: async (question: Question) => {
+      asked.push(question);
+      return { kind: "absent" } as const;
+    },
+  };
+  const msg = { headers, reply: "_INBOX.a.b", data: new Uint8Array(1) };
+  const isThere = await passOn(inbox as unknown as Inbox, "pool.p.submit.m2", msg as unknown as Msg);
+  assert.equal(isThere, false);
+  assert.deepEqual(
+    [...(asked[0]?.headers ?? [])],
+    [
+      [HEADER.jobId, ["mine"]],
+      [HEADER.replyTo, ["_INBOX.a.b"]],
+    ],
+  );
 });
