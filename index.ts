@@ -33,6 +33,7 @@ export { TypedClientPool, type TypedEnqueued, TypedReceipt } from "./client/type
 /** Who may do what at a server, such as the one for a worker's metrics. */
 export type { AccessOptions } from "./mesh/auth/gate.js";
 export type { Then, ThenStep } from "./mesh/durable/after/then.js";
+export type { BatchPlace } from "./mesh/durable/batches/batch-place.js";
 export type { BatchFailure } from "./mesh/durable/batches/batch-record.js";
 export type { BatchStatus } from "./mesh/durable/batches/batch-status.js";
 export type { BatchPage, BatchPageOptions } from "./mesh/durable/batches/read-batches.js";

@@ -77,6 +77,24 @@ describe("durable lane", { skip }, () => {
     assert.deepEqual(foreign, []);
   });
 
+  test("open batches of a pool are shown with how many of their jobs have an outcome", async (t) => {
+    const lanes = new FakeLane([
+      {
+        ...{ pool: "billing", queued: 3, held: 0, retrying: 0, oldestMs: undefined, dead: [] },
+        batches: [
+          { id: "import-7", succeeded: 10, failed: 2, total: 40, openMs: 125_000 },
+          { id: HOSTILE.slice(0, 40), succeeded: 1, failed: 0, total: undefined, openMs: 4_000 },
+        ],
+      },
+    ]);
+    const { page, complaints, foreign } = await open(t, billing(), "#/durable/billing", { meter: { lane: lanes } });
+    const table = page.getByRole("table", { name: "Open batches of billing · 2" });
+    await table.getByRole("row", { name: "import-7 12 of 40 2 2 min" }).waitFor();
+    await table.getByRole("row", { name: "1 so far 0" }).waitFor();
+    assert.equal(await page.locator("main img").count(), 0);
+    assert.deepEqual([complaints, foreign], [[], []]);
+  });
+
   test("hostile text of a dead letter is text", async (t) => {
     const hostile = new FakeLane(
       [{ pool: "billing", queued: 0, held: 0, retrying: 0, oldestMs: undefined, dead: ["x"] }],

@@ -2,7 +2,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
-import { DurableService, type GetLanesResponseSchema } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { type BatchSchema, DurableService, type GetLanesResponseSchema } from "../../../gen/poolmesh/v1/durable_pb.js";
 
 /** One lane. */
 export interface FakeLanePool {
@@ -15,6 +15,18 @@ export interface FakeLanePool {
   readonly oldestMs: number | undefined;
   /** Ids of its dead letters. */
   readonly dead: string[];
+  /** Its open batches; default none. */
+  readonly batches?: readonly FakeBatch[];
+}
+
+/** An open batch. */
+export interface FakeBatch {
+  readonly id: string;
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Undefined while jobs are added. */
+  readonly total: number | undefined;
+  readonly openMs: number;
 }
 
 export class FakeLane {
@@ -34,6 +46,7 @@ export class FakeLane {
   serve(router: ConnectRouter, requireToken: (context: HandlerContext) => void): void {
     router.service(DurableService, {
       getLanes: () => this.#lanes(),
+      listBatches: ({ pool }) => ({ batches: this.#batches(pool) }),
       listDead: ({ pool }, context) => {
         requireToken(context);
         const letters = this.#dead(pool).map((jobId, i) => ({
@@ -73,6 +86,15 @@ export class FakeLane {
       })),
       streams: this.pools.map(({ pool }) => ({ name: `pool-jobs-${pool}` })),
     };
+  }
+
+  #batches(name: string): MessageInitShape<typeof BatchSchema>[] {
+    const { batches = [] } = this.pools.find((each) => each.pool === name) ?? {};
+    return batches.map(({ id: batchId, total, succeeded, failed, openMs }) => ({
+      ...{ batchId, succeeded, failed },
+      ...(total === undefined ? {} : { total }),
+      openedAt: timestampFromMs(Date.now() - openMs),
+    }));
   }
 
   #dead(pool: string): string[] {
