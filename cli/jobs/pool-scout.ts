@@ -1,7 +1,7 @@
 /**
  * Whether anybody serves a pool at all: told from "all its workers are busy".
  *
- * Nobody does when no worker of the pool answers a roll call, and every manager
+ * Nobody does when no worker of the pool answers two roll calls, and every manager
  * that is heard holds its jobs without having given any of them to a worker,
  * ever. Without such a manager nothing is concluded: this account may not be
  * allowed to listen.
@@ -18,6 +18,8 @@ import type { Link } from "../link.js";
 const PATIENCE_MS = 150;
 /** The time between two roll calls that told nothing, in milliseconds: it doubles from the one to the other. */
 const AGAIN_MS = { least: 1_000, most: 16_000 } as const;
+/** So many roll calls must find nobody before that is believed. */
+const SILENCES = 2;
 /** Outcomes that no worker had a part in. */
 const WITHOUT_WORKER = new Set(["deadline_exceeded", "canceled", "unknown_pool", "no_workers", "pool_full"]);
 
@@ -37,6 +39,7 @@ export class PoolScout implements Scout {
   readonly #onUnknown: (error: PoolError) => void;
   #timer: NodeJS.Timeout | undefined;
   #againMs: number = AGAIN_MS.least;
+  #silences = 0;
   #begun = false;
   #stopped = false;
 
@@ -91,6 +94,9 @@ export class PoolScout implements Scout {
     const pools = poolsOf(await rollCall(this.#link).finally(() => subscription.unsubscribe()));
     if (this.#stopped || pools.includes(this.#pool)) return this.stop();
     if (managers.length === 0 || !managers.every(hasOnlyHeld)) return this.#askAgain();
+    // The first job may be on its way still, and a worker may be busy with its start: one silence says nothing.
+    this.#silences += 1;
+    if (this.#silences < SILENCES) return this.#askAgain();
     this.stop();
     this.#onUnknown(unknownPool(this.#pool, pools));
   }

@@ -67,7 +67,8 @@ const killed: Scenario = {
   id: "F82",
   fault: "kill -9 the managers that have leave of a key's limit, one after the other, under load",
   brokers: [1, 3],
-  quickBrokers: [1],
+  // It waits for the 30 seconds of the broker before a job is delivered again: played by hand.
+  quickBrokers: [],
   lane: true,
   run: async (rig) => {
     const [first, second] = await Promise.all([
@@ -129,7 +130,8 @@ const clocks: Scenario = {
   id: "F84",
   fault: "limits of running jobs and of starts, with a manager whose clock is an hour ahead that is killed",
   brokers: [1, 3],
-  quickBrokers: [1],
+  // It waits for the 30 seconds of the broker before a job is delivered again: played by hand.
+  quickBrokers: [],
   lane: true,
   run: async (rig) => {
     const [, ahead] = await Promise.all([

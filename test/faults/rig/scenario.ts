@@ -12,7 +12,7 @@ export interface Scenario {
   readonly brokers: readonly (0 | 1 | 3)[];
   /** Managers have the durable lane; default false. */
   readonly lane?: boolean;
-  /** Those of the quick form; default all. */
+  /** Those of the quick form; default all. None: the row is played by hand, in the whole form. */
   readonly quickBrokers?: readonly (0 | 1 | 3)[];
   /** Does it, and says what came of it. Throws when that is not what must happen. */
   run(rig: Rig): Promise<string>;
