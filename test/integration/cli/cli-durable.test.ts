@@ -1,8 +1,9 @@
 /** `poolmesh enqueue` against a mesh with a durable lane. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NEEDS } from "../../../mesh/durable/broker-needs.js";
 import { PermanentError } from "../../../mesh/errors.js";
-import { connectBus } from "../../support/broker.js";
+import { connectBus, lacking } from "../../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../../support/docs/fake-shell.js";
 import { CONTROL_TOKEN } from "../../support/doors/control-token.js";
@@ -208,9 +209,12 @@ test("enqueue - a chain that has a job twice, or the job itself, is refused: the
     ["adder 1 --then adder:x --then fussy --then adder:x", "adder:x is in the chain twice"],
     ["adder 1 --id y --then adder:y", "adder:y is the job itself"],
     ["adder 1 --id y --then fussy:y --then adder:y", "adder:y is the job itself"],
-    ["adder 1 --id y --then adder:y --delay-ms 60000", "adder:y is the job itself"],
-  ] as const;
-  for (const [line, why] of lines) {
+    // A broker that has no jobs for later says that first.
+    ...((await lacking(NEEDS.schedules)) === false
+      ? [["adder 1 --id y --then adder:y --delay-ms 60000", "adder:y is the job itself"]]
+      : []),
+  ];
+  for (const [line = "", why = ""] of lines) {
     for (const way of [[], ["--url", mesh.manager.url]]) {
       const { code, stdout, stderr } = await poolmesh(["enqueue", ...line.split(" "), ...way]);
       assert.deepEqual([code, stdout, stderr.includes(why)], [2, "", true], `${line}: ${stderr}`);
