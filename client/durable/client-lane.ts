@@ -126,15 +126,43 @@ export class ClientLane {
     this.#bus.requireConnected();
     const id = checked.id ?? runtime.newId();
     const after = checked.rerun ? await this.#lastOutcome(id) : 0;
-    const large = this.#large === undefined ? undefined : await this.#keepLarge(this.#large, id, bytes, checked);
     const notice = this.#notices.open(id);
     try {
-      const stored = await this.#storeJob(id, large?.reference ?? bytes, checked, notice.subject, after);
-      if (large !== undefined) await large.confirm();
+      const stored = await this.#storeWhole(id, bytes, checked, notice.subject, after);
       return this.#receipt(stored, checked, notice, after);
     } catch (thrown) {
       this.#notices.close(notice);
-      if (!toPoolError(thrown).maybeExecuted) large?.undo();
+      throw thrown;
+    }
+  }
+
+  /** Stores a job, in the object store what of it is over the broker's limit. @throws PoolError */
+  #storeWhole(
+    id: string,
+    bytes: Uint8Array,
+    checked: CheckedOptions,
+    notify: string | undefined,
+    afterOutcome: number,
+  ): Promise<StoredJob> {
+    const store = (payload: Uint8Array): Promise<StoredJob> =>
+      this.#storeJob(id, payload, checked, notify, afterOutcome);
+    return this.#large === undefined ? store(bytes) : this.#storeLarge(this.#large, id, bytes, checked, store);
+  }
+
+  async #storeLarge(
+    large: LargeJobs,
+    id: string,
+    bytes: Uint8Array,
+    checked: CheckedOptions,
+    store: (payload: Uint8Array) => Promise<StoredJob>,
+  ): Promise<StoredJob> {
+    const kept = await this.#keepLarge(large, id, bytes, checked);
+    try {
+      const stored = await store(kept?.reference ?? bytes);
+      await kept?.confirm();
+      return stored;
+    } catch (thrown) {
+      if (!toPoolError(thrown).maybeExecuted) kept?.undo();
       throw thrown;
     }
   }
@@ -186,8 +214,9 @@ export class ClientLane {
     const { newId, wallNow } = this.#bus.runtime;
     const made = { newId, wallNowMs: wallNow() };
     const batch = checkBatchOptions(this.#pool, options, this.#defaultTimeoutMs, made);
-    const store = (payload: Payload, checked: CheckedOptions & { readonly id: string }): Promise<void> =>
-      this.#storeMember(payload, checked);
+    // Nobody waits for the outcome of a job of a batch but the batch.
+    const store = (payload: Payload, checked: CheckedOptions & { readonly id: string }): Promise<StoredJob> =>
+      this.#storeWhole(checked.id, checkPayload(toBytes(payload)), checked, undefined, 0);
     const total = await enqueueBatch({ ...this.#asking, toPayload, store }, batch, inputs);
     const { id, completion } = batch;
     const status = (): Promise<BatchStatus> => this.batch(id);
@@ -204,19 +233,6 @@ export class ClientLane {
 
   get #asking(): AskBatchesParts {
     return { pool: this.#pool, bus: this.#bus, inbox: this.#inbox, names: this.#names };
-  }
-
-  /** A job of a batch: nobody waits for its outcome but the batch. */
-  async #storeMember(payload: Payload, checked: CheckedOptions & { readonly id: string }): Promise<void> {
-    const bytes = checkPayload(toBytes(payload));
-    const large = this.#large && (await this.#keepLarge(this.#large, checked.id, bytes, checked));
-    try {
-      await this.#storeJob(checked.id, large?.reference ?? bytes, checked, undefined, 0);
-      await large?.confirm();
-    } catch (thrown) {
-      if (!toPoolError(thrown).maybeExecuted) large?.undo();
-      throw thrown;
-    }
   }
 
   /** @throws PoolError `not_found` when no live job has this id and no outcome is kept, `invalid_argument` */

@@ -8,7 +8,7 @@ import { PoolError } from "../errors.js";
 import { readErrorHeaders } from "../wire/error-headers.js";
 import { decodeReplyHeaders, HEADER } from "../wire/headers.js";
 import { checkName, type Subjects } from "../wire/subjects.js";
-import { type HeaderReader, headersOf, isNoResponders, type Reply } from "../wire/wire-headers.js";
+import { headersOf, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import type { Inbox } from "./inbox.js";
 
@@ -37,16 +37,16 @@ export async function askCancel(
     hasBroken = true;
   });
   try {
-    if ((await answerTo(bus, inbox, { subject, limitMs: ANSWER_LIMIT_MS, againMs: ASK_AGAIN_MS })) !== undefined)
-      return;
+    const holder = await inbox.ask({ subject, limitMs: ANSWER_LIMIT_MS, againMs: ASK_AGAIN_MS, isAnswer: isOfMesh });
+    if (holder.kind === "reply") return;
     const stored = new DurableNames(subjects.prefix).discard(pool);
-    const ended = await answerTo(bus, inbox, {
-      subject: stored,
-      payload: Buffer.from(id),
-      limitMs: DISCARD_LIMIT_MS,
-    });
-    if (ended?.get(HEADER.error)) throw readErrorHeaders(ended);
-    if (ended !== undefined) return;
+    const payload = Buffer.from(id);
+    const ended = await inbox.ask({ subject: stored, payload, limitMs: DISCARD_LIMIT_MS, isAnswer: isOfMesh });
+    if (ended.kind === "reply") {
+      const headers = headersOf(ended.msg);
+      if (headers?.get(HEADER.error)) throw readErrorHeaders(headers);
+      return;
+    }
   } finally {
     offBus();
   }
@@ -54,36 +54,8 @@ export async function askCancel(
   throw new PoolError("not_found", "nobody has a live job with this id", { field: "job" });
 }
 
-interface CancelQuestion {
-  readonly subject: string;
-  readonly payload?: Uint8Array;
-  readonly limitMs: number;
-  /** When it is said again: one message may be lost between two brokers. */
-  readonly againMs?: number;
-}
-
-/** The headers of the answer of somebody of the mesh; undefined when nobody answers in time, or nobody listens. */
-function answerTo(bus: Bus, inbox: Inbox, question: CancelQuestion): Promise<HeaderReader | undefined> {
-  const { subject, payload, limitMs, againMs } = question;
-  const { runtime } = bus;
-  return new Promise((resolve) => {
-    const settle = (headers: HeaderReader | undefined): void => {
-      inbox.close(token);
-      runtime.cancel(again);
-      runtime.cancel(limit);
-      resolve(headers);
-    };
-    const onReply = (msg: Reply): void => {
-      if (isNoResponders(msg)) return settle(undefined);
-      const headers = headersOf(msg);
-      const { bare, kind } = decodeReplyHeaders(headers);
-      // A stream that captures the subject acknowledges it, and confirms nothing.
-      if (!bare && kind !== "unknown") settle(headers);
-    };
-    const token = inbox.open({ onReply });
-    const say = (): void => void bus.publish(subject, payload, { reply: inbox.subject(token) });
-    const again = againMs === undefined ? undefined : runtime.after(againMs, say, "background");
-    const limit = runtime.after(limitMs, () => settle(undefined), "background");
-    say();
-  });
+/** A stream that captures the subject acknowledges it, and confirms nothing. */
+function isOfMesh(msg: Reply): boolean {
+  const { bare, kind } = decodeReplyHeaders(headersOf(msg));
+  return !bare && kind !== "unknown";
 }

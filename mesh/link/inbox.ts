@@ -30,6 +30,10 @@ export interface Question {
   readonly headers?: MsgHdrs;
   /** How long the answer may take, in milliseconds. */
   readonly limitMs: number;
+  /** When it is asked once more, in milliseconds; default never. One message may be lost between two brokers. */
+  readonly againMs?: number;
+  /** Whether a reply is the answer; what is none is passed over. Default: every reply is. */
+  readonly isAnswer?: (msg: Reply) => boolean;
   /** Gives up: the answer is then "silent". */
   readonly signal?: AbortSignal | undefined;
 }
@@ -52,21 +56,28 @@ export class Inbox {
   }
 
   /** Asks one question. Never rejects. */
-  ask({ subject, payload, headers, limitMs, signal }: Question): Promise<Answer> {
+  ask({ subject, payload, headers, limitMs, againMs, isAnswer, signal }: Question): Promise<Answer> {
+    const { runtime } = this.#bus;
     return new Promise((resolve) => {
       const settle = (answer: Answer): void => {
         this.#router.close(token);
-        this.#bus.runtime.cancel(timer);
+        runtime.cancel(timer);
+        runtime.cancel(again);
         signal?.removeEventListener("abort", giveUp);
         resolve(answer);
       };
       const giveUp = (): void => settle(SILENT);
-      const onReply = (msg: Reply): void => settle(isNoResponders(msg) ? ABSENT : { kind: "reply", msg });
+      const onReply = (msg: Reply): void => {
+        if (isNoResponders(msg)) settle(ABSENT);
+        else if (isAnswer?.(msg) !== false) settle({ kind: "reply", msg });
+      };
+      const say = (): void => this.#publish(subject, payload, token, headers);
       const token = this.#router.open({ onReply });
-      const timer = this.#bus.runtime.after(limitMs, giveUp, "background");
+      const timer = runtime.after(limitMs, giveUp, "background");
+      const again = againMs === undefined ? undefined : runtime.after(againMs, say, "background");
       if (signal?.aborted) return giveUp();
       signal?.addEventListener("abort", giveUp);
-      this.#publish(subject, payload, token, headers);
+      say();
     });
   }
 

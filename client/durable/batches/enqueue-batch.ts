@@ -16,7 +16,7 @@ import type { CheckedBatch } from "./batch-options.js";
 export interface EnqueueBatchParts<T> extends AskBatchesParts {
   readonly toPayload: (input: T) => Payload | Promise<Payload>;
   /** Stores one job. @throws PoolError */
-  readonly store: (payload: Payload, checked: CheckedOptions & { readonly id: string }) => Promise<void>;
+  readonly store: (payload: Payload, checked: CheckedOptions & { readonly id: string }) => Promise<unknown>;
 }
 
 /** @returns how many jobs it has. @throws PoolError why a job is not stored; the batch is not sealed then */

@@ -55,10 +55,13 @@ export class EndNotices {
 
   /** An outcome that this manager has stored, or that is not kept. */
   tell(delivery: Delivery, outcome: Outcome): void {
-    const entry = toEntry(delivery, outcome, this.#parts.bus.runtime.wallNow());
+    const notify = notifyOf(delivery);
+    if (notify === "") return;
+    const [inbox, token] = splitReply(notify);
+    const entry = toEntry(delivery, outcome, token, this.#parts.bus.runtime.wallNow());
     if (entry === undefined) return this.#sendAlone(delivery, outcome);
     const worker = outcome.ok ? outcome.result.worker : "";
-    this.#batcher.add(`${splitReply(notifyOf(delivery))[0]} ${worker}`, { delivery, outcome, entry });
+    this.#batcher.add(`${inbox} ${worker}`, { delivery, outcome, entry });
   }
 
   /** An outcome that was stored before. */
@@ -74,7 +77,6 @@ export class EndNotices {
 
   #sendAlone(delivery: Delivery, outcome: Outcome): void {
     const notify = notifyOf(delivery);
-    if (notify === "") return;
     const { headers, payload } = delivery.end ?? this.#parts.encode(delivery, outcome);
     this.#parts.bus.publish(notify, payload, { headers });
   }
@@ -92,12 +94,15 @@ function notifyOf({ job }: Delivery): string {
 }
 
 /** What is told as one of several; undefined for what has no room among them, or for who reads no such message. */
-function toEntry({ id, deliveries, job }: Delivery, outcome: Outcome, endedAt: number): BundleEntry | undefined {
-  if (!outcome.ok || job instanceof PoolError || job.notify === undefined) return undefined;
+function toEntry(
+  { id, deliveries, job }: Delivery,
+  outcome: Outcome,
+  token: string,
+  endedAt: number,
+): BundleEntry | undefined {
+  if (!outcome.ok || job instanceof PoolError || !job.notifyTogether || job.then.length > 0) return undefined;
   const { payload } = outcome.result;
-  const [, token] = splitReply(job.notify);
-  const isFit = job.notifyTogether && job.then.length === 0 && payload.length <= MAX_BUNDLED_BYTES && TOKEN.test(token);
+  if (payload.length > MAX_BUNDLED_BYTES || !TOKEN.test(token)) return undefined;
   const waitMs = waitedMs(outcome.result, job.enqueuedAt ?? endedAt, endedAt);
-  if (!isFit || waitMs > MAX_BUNDLED_WAIT_MS) return undefined;
-  return resultEntry({ token, id, attempt: deliveries, payload }, waitMs);
+  return waitMs > MAX_BUNDLED_WAIT_MS ? undefined : resultEntry({ token, id, attempt: deliveries, payload }, waitMs);
 }
