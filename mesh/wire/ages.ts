@@ -34,7 +34,8 @@ interface Sender {
 }
 
 export class Ages {
-  readonly #senders = new LRUCache<string, Sender>({ max: MAX_SENDERS });
+  /** Bounded by `maxSize`, it takes no room while empty. */
+  readonly #senders = new LRUCache<string, Sender>({ maxSize: MAX_SENDERS, sizeCalculation: () => 1 });
 
   /** Whether a message of this sender was measured. */
   knows(sender: string): boolean {

@@ -167,8 +167,8 @@ interface Revocation {
  * a short time only, since an id may be used again.
  */
 export class Revoked {
-  /** The oldest entry leaves first: reading one does not make it newer. */
-  readonly #jobs = new LRUCache<string, Revocation>({ max: REVOKED_LIMIT });
+  /** The oldest entry leaves first: reading one does not make it newer. Bounded by `maxSize`, it takes no room while empty. */
+  readonly #jobs = new LRUCache<string, Revocation>({ maxSize: REVOKED_LIMIT, sizeCalculation: () => 1 });
 
   add({ id, nonce, upToAttempt }: Revoke, nowMs: number): void {
     const key = jobKey(id, nonce);

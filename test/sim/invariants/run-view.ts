@@ -72,6 +72,8 @@ export type FaultStep = Extract<Step, { do: FaultKind }>;
 
 /** How long one attempt to connect may take, milliseconds. */
 const DIAL_TIMEOUT_MS = 5_000;
+/** A new connection takes so many one-way trips before its first message arrives. */
+const CONNECT_LEGS = 4;
 /** Handlers that begin together block one after another, for so long at most, milliseconds. */
 const BLOCKS_MS = 10_000;
 
@@ -149,7 +151,7 @@ export class RunView {
     const faults = this.faults
       .filter((step) => isSilence(step) && "process" in step && step.process === actor)
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
-    return faults + this.#blockedMs(actor, fromMs, toMs);
+    return faults + this.#blockedMs(actor, fromMs, toMs) + this.#reconnectingMs(actor, fromMs, toMs);
   }
 
   /**
@@ -160,6 +162,16 @@ export class RunView {
     return this.faults
       .filter((step) => LINK_FAULTS.includes(step.do) && "process" in step && step.process === actor)
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
+  }
+
+  /** How long an actor whose connection was reset needed for a new one over its delayed link, milliseconds. */
+  #reconnectingMs(actor: string, fromMs: number, toMs: number): number {
+    const own = this.faults.filter((step) => "process" in step && step.process === actor);
+    const resets = own.filter((step) => step.do === "reset" && step.atMs >= fromMs && step.atMs <= toMs);
+    return resets.reduce((sum, { atMs }) => {
+      const delays = own.filter((step) => step.do === "delay" && step.atMs <= atMs && endOf(step) >= atMs);
+      return sum + CONNECT_LEGS * Math.max(0, ...delays.map((step) => (step.do === "delay" ? step.ms : 0)));
+    }, 0);
   }
 
   /** How long handlers blocked a worker; one after another, so that it may be later than they began. */

@@ -9,7 +9,11 @@ const BROKER_BREAKS: readonly string[] = ["kill-broker", "lame-duck"];
 const START_TOLERANCE_MS = 300;
 
 /** Nobody can tell a worker that says nothing for so long after it began a job from one that is stopped, milliseconds. */
-const UNHEARD_MS = 740;
+const UNHEARD_MS = 500;
+/** An offer that was longer on its way is late: a worker that keeps leases does not start it, milliseconds. */
+const LATE_OFFER_MS = 235;
+/** A manager offers a job that nobody accepted again after this time, milliseconds. */
+const OFFERED_AGAIN_MS = 800;
 
 /** What a process says may be lost when it is killed so soon after it, milliseconds. */
 const UNSENT_MS = 1;
@@ -41,14 +45,17 @@ const runsOnce: Invariant = {
  * A bare worker says nothing before its result, and where heartbeats are heard its
  * result is nobody's word: no manager can tell its run from an offer that was lost.
  * A worker that keeps no leases and hears no revocations starts what it reads after a
- * stall, when its manager has taken it for stopped.
+ * stall, when its manager has taken it for stopped; and it starts an offer that was
+ * late, so that its answer comes after the job was offered again.
  */
 function countedRuns(view: RunView): readonly HandlerRun[] {
   const bare = view.bareWorkers;
   const isAllBare = bare.size === view.plan.workers.length;
   return view.runs.filter((run) => {
     if (bare.has(run.worker)) return isAllBare;
-    return view.isOurs(run.worker) || !view.wasRevoked(run, run.startMs);
+    if (view.isOurs(run.worker)) return true;
+    const isLate = view.silentMs(run.worker, run.startMs - OFFERED_AGAIN_MS, run.startMs) >= LATE_OFFER_MS;
+    return !isLate && !view.wasRevoked(run, run.startMs);
   });
 }
 
@@ -67,29 +74,42 @@ export function isUnheard(view: RunView, run: HandlerRun, all: readonly HandlerR
 /** A manager sends heartbeats of a pool so often, milliseconds. */
 const MANAGER_HEARTBEAT_MS = 1_000;
 
-/** A caller that submits again after an error wants another try. So it is after a result that nobody remembers. */
+/**
+ * A caller that submits again after an error wants another try. So it is after a
+ * result that nobody remembers, and at another manager that shares no ids with the first.
+ */
 function newTries(view: RunView, submissions: readonly Submission[]): number {
   return submissions.filter((each, i) => {
-    const before = submissions.slice(0, i).filter(({ outcomes }) => outcomes.some(({ atMs }) => atMs <= each.atMs));
-    return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || isForgotten(view, atMs, each.atMs));
+    const earlier = submissions.slice(0, i);
+    if (earlier.some((other) => areStrangers(view, other, each))) return true;
+    const before = earlier.filter(({ outcomes }) => outcomes.some(({ atMs }) => atMs <= each.atMs));
+    return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || hasDied(view, atMs, each.atMs));
   }).length;
 }
 
-/**
- * Whether the outcome of a submission may be kept nowhere: its manager has died, or
- * nobody sends heartbeats of the pool yet, so that two managers own the same id.
- */
-function isForgotten(view: RunView, fromMs: number, toMs: number): boolean {
+/** Whether a manager died meanwhile: the outcomes that it kept are gone. */
+function hasDied(view: RunView, fromMs: number, toMs: number): boolean {
+  const names = managerNames(view);
+  return view.lives.some(({ actor, diedMs }) => names.has(actor) && diedMs >= fromMs && diedMs <= toMs);
+}
+
+/** Whether two submissions may be at managers that do not know of each other: both own the same id. */
+function areStrangers(view: RunView, first: Submission, second: Submission): boolean {
   const { managers, workers, callers } = view.plan;
-  const names = new Set(managers.map(({ name }) => name));
-  const hasDied = view.lives.some(({ actor, diedMs }) => names.has(actor) && diedMs >= fromMs && diedMs <= toMs);
-  const [first] = view.submissions;
+  const embedded = new Set(callers.filter(({ kind }) => kind === "embedded").map(({ name }) => name));
+  const knownMs = MANAGER_HEARTBEAT_MS + START_TOLERANCE_MS;
+  const isUnknownPool = workers.every(({ kind }) => kind === "bare") && second.atMs - first.atMs <= knownMs;
+  const names = managerNames(view);
+  const services = view.lives.filter(({ actor }) => names.has(actor));
+  const isNew = services.some(({ bornMs }) => bornMs > 0 && bornMs <= second.atMs && second.atMs - bornMs <= knownMs);
+  const isAlone = !services.some(({ bornMs, diedMs }) => bornMs <= first.atMs && diedMs >= second.atMs);
+  const areEmbedded = first.caller !== second.caller && embedded.has(first.caller) && embedded.has(second.caller);
   // A program that embeds a manager has one more.
-  const managerCount = managers.length + callers.filter(({ kind }) => kind === "embedded").length;
-  const isUnknownPool = managerCount > 1 && workers.every(({ kind }) => kind === "bare");
-  return (
-    hasDied || (isUnknownPool && first !== undefined && toMs - first.atMs <= MANAGER_HEARTBEAT_MS + START_TOLERANCE_MS)
-  );
+  return (managers.length + embedded.size > 1 && (isUnknownPool || isNew)) || (areEmbedded && isAlone);
+}
+
+function managerNames(view: RunView): ReadonlySet<string> {
+  return new Set(view.plan.managers.map(({ name }) => name));
 }
 
 /**
