@@ -8,7 +8,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { confUser } from "../cli/rights/formats.js";
-import { type Holder, type Right, type Rights, type Role, rightsOf } from "../cli/rights/table.js";
+import type { Holder, Right, Rights, Role } from "../cli/rights/right.js";
+import { rightsOf } from "../cli/rights/table.js";
 
 const BEGIN = "<!-- rights -->";
 const END = "<!-- /rights -->";

@@ -16,9 +16,10 @@ import {
   type ValueOf,
 } from "../mesh/job/pool-definition.js";
 import { type Handler, invoke } from "../services/worker/handlers/handler.js";
-import { type CodecChoice, type LoadedHandler, readExports } from "../services/worker/handlers/handler-exports.js";
+import { type CodecChoice, readExports } from "../services/worker/handlers/handler-exports.js";
 import { HandlerLife } from "../services/worker/handlers/handler-life.js";
 import { type FailedJob, failedJob } from "../services/worker/handlers/job-report.js";
+import type { LoadedHandler } from "../services/worker/handlers/loaded-handler.js";
 import type { Call, Failure, HandlerOutcome } from "../services/worker/handlers/runner.js";
 
 /** The job that a handler is to see. */

@@ -1,8 +1,8 @@
 /** A client of ManagerService, in its own process: unary calls and the stream, over each protocol. */
-import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { closedLoop, type LoopResult } from "../harness/loops/closed-loop.js";
-import { streamLoop } from "../harness/loops/stream-loop.js";
+import { type ManagerClient, type StreamLoad, streamLoop } from "../harness/loops/stream-loop.js";
 import { managerProto } from "../harness/processes/services.js";
 import type { SecuredCaller } from "../harness/secured.js";
 
@@ -10,18 +10,12 @@ import type { SecuredCaller } from "../harness/secured.js";
 export type Protocol = "connect-h1" | "connect-h2" | "grpc";
 
 /** Whom to call, and how much. */
-export interface DoorLoad {
+export interface DoorLoad extends StreamLoad {
   readonly url: string;
   readonly protocol: Protocol;
-  readonly pool: string;
-  readonly bytes: number;
-  readonly window: number;
-  readonly ms: number;
   /** For a URL that begins with https. */
   readonly secured?: SecuredCaller;
 }
-
-export type ManagerClient = Client<typeof managerProto.ManagerService>;
 
 const clients = new Map<string, ManagerClient>();
 

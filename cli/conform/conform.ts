@@ -8,12 +8,13 @@ import { type Link, withLink } from "../link.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
 import { Hearing } from "./hearing.js";
-import { Kit, type Payloads, type Target } from "./kit.js";
+import { Kit, type Payloads } from "./kit.js";
 import { claims, LEVELS, type Level } from "./level.js";
 import { type Counts, groupLines, headLine, listLines, summaryLine, verdictJson, verdictLines } from "./report.js";
 import { measure, runScenarios, type Verdict } from "./run.js";
 import type { Scenario, ScenarioGroup } from "./scenario.js";
 import { GROUPS, SCENARIOS } from "./scenarios/all.js";
+import type { Target } from "./target.js";
 import { findTarget } from "./target.js";
 
 const HELP = `

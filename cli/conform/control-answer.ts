@@ -5,7 +5,7 @@ import { decodeControlResponse } from "../../mesh/wire/control-messages.js";
 import { readErrorHeaders } from "../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders } from "../../mesh/wire/headers.js";
 import type { Link } from "../link.js";
-import type { Target } from "./kit.js";
+import type { Target } from "./target.js";
 
 /** How long a worker has to answer, in milliseconds. */
 const LIMIT_MS = 2_000;

@@ -14,9 +14,9 @@ import type { Link } from "../link.js";
 import type { ControlAnswer } from "./control-answer.js";
 import { ControlAsker } from "./control-answer.js";
 import type { HeardBeat, Hearing } from "./hearing.js";
-import type { Level } from "./level.js";
-import { Failed, NotTried } from "./scenario.js";
 import { SentJob } from "./sent-job.js";
+import type { Target } from "./target.js";
+import { Failed, NotTried } from "./verdict.js";
 
 /** What the worker's handler is given. */
 export interface Payloads {
@@ -27,16 +27,6 @@ export interface Payloads {
   readonly slow: Uint8Array | undefined;
   readonly failing: Uint8Array | undefined;
   readonly progress: Uint8Array | undefined;
-}
-
-/** Whom the kit checks. */
-export interface Target {
-  readonly pool: string;
-  /** Its id; "" for a bare worker, which has none. */
-  readonly worker: string;
-  readonly level: Level;
-  /** No other worker of the pool was heard: offers to the pool reach this one. */
-  readonly alone: boolean;
 }
 
 /** A job as a scenario sends it: an offer, unless `offer` is false. */

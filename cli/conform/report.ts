@@ -2,10 +2,10 @@
 import { plainText } from "../../mesh/plain-text.js";
 import type { Output, Style } from "../output/output.js";
 import { wrap } from "../output/wrap.js";
-import type { Target } from "./kit.js";
 import type { Level } from "./level.js";
 import type { Verdict } from "./run.js";
 import type { Scenario, ScenarioGroup } from "./scenario.js";
+import type { Target } from "./target.js";
 
 const MARKS: Readonly<Record<Verdict["status"], readonly [mark: string, style: Style]>> = {
   passed: ["✔", "green"],

@@ -6,7 +6,8 @@
 import { StallDetector, within } from "../../mesh/link/runtime.js";
 import { errorText } from "../exit-codes.js";
 import type { Kit } from "./kit.js";
-import { Failed, NotTried, type Scenario } from "./scenario.js";
+import type { Scenario } from "./scenario.js";
+import { Failed, NotTried } from "./verdict.js";
 
 /** What became of a scenario. */
 export interface Verdict {

@@ -19,14 +19,3 @@ export interface ScenarioGroup {
   readonly title: string;
   readonly scenarios: readonly Scenario[];
 }
-
-/** The worker does not do what the sentence says. The message says what it did. */
-export class Failed extends Error {}
-
-/** The sentence could not be checked here. The message says why, and what would help. */
-export class NotTried extends Error {}
-
-/** @throws Failed unless `holds` @param found what was seen instead */
-export function expect(holds: boolean, found: string): asserts holds {
-  if (!holds) throw new Failed(found);
-}

@@ -3,8 +3,17 @@ import { WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { Link } from "../link.js";
 import type { Hearing } from "./hearing.js";
-import type { Target } from "./kit.js";
 import { type Level, levelOf } from "./level.js";
+
+/** Whom the kit checks. */
+export interface Target {
+  readonly pool: string;
+  /** Its id; "" for a bare worker, which has none. */
+  readonly worker: string;
+  readonly level: Level;
+  /** No other worker of the pool was heard: offers to the pool reach this one. */
+  readonly alone: boolean;
+}
 
 /** What the caller says of the worker. */
 export interface TargetWish {

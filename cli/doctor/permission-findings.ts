@@ -7,7 +7,8 @@
 import type { Bus } from "../../mesh/link/bus.js";
 import { SERVICE_NAMES, type Subjects } from "../../mesh/wire/subjects.js";
 import { type Attempted, isAllowed } from "../rights/covers.js";
-import { NOBODY, type Rights, ROLES, type Role, rightsOf, rightsOfAny } from "../rights/table.js";
+import { type Rights, ROLES, type Role } from "../rights/right.js";
+import { NOBODY, rightsOf, rightsOfAny } from "../rights/table.js";
 import type { Finding } from "./finding.js";
 import { attemptsOf, tryAll } from "./trial.js";
 

@@ -12,7 +12,8 @@ import type { PublishOptions } from "../../mesh/link/handover.js";
 import { HEADER } from "../../mesh/wire/headers.js";
 import { refusalIn } from "../../mesh/wire/refusals.js";
 import type { Attempted } from "../rights/covers.js";
-import { NOBODY, type RightSet } from "../rights/table.js";
+import type { RightSet } from "../rights/right.js";
+import { NOBODY } from "../rights/table.js";
 
 /** What became of the attempts: those that are in neither list are allowed. */
 export interface TrialOutcome {

@@ -1,5 +1,5 @@
 /** Whether a set of rights allows something, as nats-server judges it. Pure. */
-import type { Right, Rights } from "./table.js";
+import type { Right, Rights } from "./right.js";
 
 /** What somebody tries to do. */
 export interface Attempted {

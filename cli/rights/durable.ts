@@ -9,7 +9,7 @@
  */
 import { DurableNames } from "../../mesh/durable/names.js";
 import { QUEUE_MANAGERS } from "../../mesh/wire/subjects.js";
-import type { Right, RightSet, Role } from "./table.js";
+import type { Right, RightSet, Role } from "./right.js";
 
 /** Which streams, by what they hold. Each is a name, or `*` for any. */
 interface Streams {

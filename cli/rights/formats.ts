@@ -1,5 +1,5 @@
 /** A set of rights as nats-server's configuration, as the claims of a user JWT, and as a command of `nsc`. Pure. */
-import type { Right, Rights } from "./table.js";
+import type { Right, Rights } from "./right.js";
 
 export const FORMATS = ["conf", "jwt", "nsc"] as const;
 /** In which form rights are printed. */

@@ -5,7 +5,7 @@
  * who may make a stream may have it take any subject. `nats object add` makes them.
  */
 import { bucketNames, defaultBucket } from "../../mesh/objects/large-payloads.js";
-import type { Right, RightSet, Role } from "./table.js";
+import type { Right, RightSet, Role } from "./right.js";
 
 type Added = Pick<RightSet, "publish" | "subscribe">;
 

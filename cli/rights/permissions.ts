@@ -5,7 +5,8 @@ import { OPTIONS } from "../../mesh/process/options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, readOptions } from "../spec-options.js";
 import { confUser, FORMATS, flagsOf, jwtPermissions, nscCommand, type RightsFormat, titleOf } from "./formats.js";
-import { type Holder, type Rights, ROLES, type Role, rightsOf } from "./table.js";
+import { type Holder, type Rights, ROLES, type Role } from "./right.js";
+import { rightsOf } from "./table.js";
 
 const HELP = `
 Prints no secret: conf names the variable that the server takes the password from. A part

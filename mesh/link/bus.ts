@@ -12,6 +12,7 @@ import { type Logger, redactUrls, silentLog } from "../process/log.js";
 import { RepeatedLines } from "../process/repeated-lines.js";
 import { refusalIn } from "../wire/refusals.js";
 import { isAnswerable } from "../wire/subjects.js";
+import type { BusOptions } from "./broker/bus-options.js";
 import { BrokerOptions } from "./broker/options.js";
 import { tellOutageCauses } from "./broker/outage-cause.js";
 import { reconnectDelayMs } from "./broker/reconnect-delays.js";
@@ -21,34 +22,7 @@ import { Handover, type PublishOptions } from "./handover.js";
 import { type Runtime, systemRuntime, within } from "./runtime.js";
 import { Subscription } from "./subscription.js";
 
-/** How to reach the broker. */
-export interface BusOptions {
-  /** URLs; default "nats://127.0.0.1:4222". A user and password in one are used and never logged. */
-  servers?: string | readonly string[];
-  /** The connection's name, as `nats server report connections` shows it. */
-  name?: string;
-  user?: string;
-  password?: string;
-  token?: string;
-  /** Path of a NATS .creds file. */
-  credsFile?: string;
-  /** Path of a file with the seed of an nkey user. */
-  nkeyFile?: string;
-  tlsCaFile?: string;
-  tlsCertFile?: string;
-  tlsKeyFile?: string;
-  /** Prefix of this connection's inboxes, without its dot; default "_INBOX". */
-  inboxPrefix?: string;
-  /** Keep trying when there is no broker yet; default true for services. */
-  waitOnFirstConnect?: boolean;
-  /** How long one try to connect may take, in milliseconds; default 5,000. */
-  connectTimeoutMs?: number;
-  /** Ends the wait for a first connection; connect() then rejects with `canceled`. */
-  signal?: AbortSignal;
-  /** How often the broker is pinged, in milliseconds; default 5,000. Three unanswered end the connection. */
-  pingIntervalMs?: number;
-  log?: Logger;
-}
+export type { BusOptions };
 
 /** What happens to a connection; from "handover" to "reconnect" what is published is held. */
 export type BusEvent = "disconnect" | "reconnect" | "lame-duck" | "handover" | "error";

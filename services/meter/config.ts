@@ -3,12 +3,32 @@
 import { findControlToken } from "../../mesh/auth/control-token.js";
 import type { AccessOptions } from "../../mesh/auth/gate.js";
 import { PoolError } from "../../mesh/errors.js";
-import { edgeConfig } from "../../mesh/http/edge-options.js";
+import { type EdgeOptions, edgeConfig } from "../../mesh/http/edge-options.js";
+import type { BusOptions } from "../../mesh/link/bus.js";
 import { toBusOptions } from "../../mesh/process/bus-config.js";
 import { type ConfigOf, readConfig } from "../../mesh/process/config.js";
 import type { Logger } from "../../mesh/process/log.js";
 import { BUS_OPTIONS, EDGE_OPTIONS, OPTIONS, pick } from "../../mesh/process/options.js";
-import type { MeterOptions } from "./meter.js";
+import type { MeterStateOptions } from "./meter-state.js";
+
+/** How a meter is made. */
+export interface MeterOptions extends MeterStateOptions, EdgeOptions {
+  /** The broker; not used after useBus(). */
+  readonly bus?: BusOptions;
+  /** First token of every subject; default "pool". */
+  readonly prefix?: string;
+  /** This meter's id; default made from host and process. */
+  readonly id?: string;
+  /** Pools to hear; default all. */
+  readonly pools?: readonly string[];
+  /** Whether workers may be drained, paused and resumed through this meter; needs controlToken or policyFile. Default false. */
+  readonly control?: boolean;
+  /** Whether it shows the durable lane, and retries and purges its dead letters where control is on. Default false. */
+  readonly durable?: boolean;
+  /** Where the built page is; default dist/page of the package. */
+  readonly pageFolder?: string;
+  readonly log?: Logger;
+}
 
 /** The options of `poolmesh meter`. */
 export const METER_OPTIONS = pick([

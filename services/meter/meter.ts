@@ -7,10 +7,10 @@
  */
 import { join } from "node:path";
 import { PoolError } from "../../mesh/errors.js";
-import { type EdgeOptions, edgeOf } from "../../mesh/http/edge-options.js";
+import { edgeOf } from "../../mesh/http/edge-options.js";
 import { HttpServer } from "../../mesh/http/server.js";
 import type { AllJobs } from "../../mesh/inspect/all-jobs.js";
-import { Bus, type BusOptions } from "../../mesh/link/bus.js";
+import { Bus } from "../../mesh/link/bus.js";
 import { ServiceApi } from "../../mesh/link/service-api.js";
 import { packageRoot, packageVersion } from "../../mesh/process/identity.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
@@ -18,34 +18,17 @@ import { type Logger, silentLog } from "../../mesh/process/log.js";
 import { defaultId } from "../../mesh/process/process.js";
 import { checkName, SERVICE_NAMES, Subjects } from "../../mesh/wire/subjects.js";
 import { ClockWork } from "./clock-work.js";
-import { requireToken } from "./config.js";
+import { type MeterOptions, requireToken } from "./config.js";
 import { WorkerControl } from "./doors/control.js";
 import { MeterHealth } from "./doors/health.js";
 import { MeterLane } from "./doors/lane.js";
 import { METER_SERVICES, meterRoutes } from "./doors/rpc.js";
 import { StaticPage } from "./doors/static-page.js";
 import { Ears } from "./hearing.js";
-import { MeterState, type MeterStateOptions } from "./meter-state.js";
+import { MeterState } from "./meter-state.js";
 import { MeterMetrics } from "./metrics.js";
 
-/** How a meter is made. */
-export interface MeterOptions extends MeterStateOptions, EdgeOptions {
-  /** The broker; not used after useBus(). */
-  readonly bus?: BusOptions;
-  /** First token of every subject; default "pool". */
-  readonly prefix?: string;
-  /** This meter's id; default made from host and process. */
-  readonly id?: string;
-  /** Pools to hear; default all. */
-  readonly pools?: readonly string[];
-  /** Whether workers may be drained, paused and resumed through this meter; needs controlToken or policyFile. Default false. */
-  readonly control?: boolean;
-  /** Whether it shows the durable lane, and retries and purges its dead letters where control is on. Default false. */
-  readonly durable?: boolean;
-  /** Where the built page is; default dist/page of the package. */
-  readonly pageFolder?: string;
-  readonly log?: Logger;
-}
+export type { MeterOptions };
 
 /** One meter. */
 export class Meter extends Lifecycle {

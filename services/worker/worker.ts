@@ -25,7 +25,7 @@ import { checkSlots, connectingOptions, settle, type WorkerOptions, type WorkerS
 
 export type { JobMiddleware } from "./handlers/around/job-middleware.js";
 export type { CodecPair, Handler, HandlerOf, Job, JobOf } from "./handlers/handler.js";
-export type { HandlerContext } from "./handlers/handler-life.js";
+export type { HandlerContext } from "./handlers/loaded-handler.js";
 export type { JobName, WorkerEventMap, WorkerEvents, WorkerName } from "./worker-events.js";
 export type { WorkerOptions } from "./worker-options.js";
 

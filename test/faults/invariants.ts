@@ -3,30 +3,18 @@
  *
  * One function for each; {@link checkHistory} asks all of them. I10 does not exist.
  */
-import type { FaultEvent, Recorded } from "./history.js";
+import type { Recorded } from "./history.js";
 import { capacityRules } from "./invariants/capacity-rules.js";
 import { durableRules } from "./invariants/durable-rules.js";
 import { executionRules } from "./invariants/execution-rules.js";
 import { outcomeRules } from "./invariants/outcome-rules.js";
 import { processRules } from "./invariants/process-rules.js";
-
-/** The ids that the checker knows. */
-export const INVARIANTS = ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I11", "I12", "I13"] as const;
-/** One of them. */
-export type InvariantId = (typeof INVARIANTS)[number];
+import { INVARIANTS, type InvariantId, type Rule } from "./invariants/rule.js";
 
 /** What is broken, and how. */
 export interface Violation {
   readonly invariant: InvariantId;
   readonly what: string;
-}
-
-/** A rule: all it finds wrong in a history, and whether the history had anything for it to look at. */
-export interface Rule {
-  readonly invariant: InvariantId;
-  /** The events that it looks at. */
-  readonly looksAt: readonly FaultEvent["kind"][];
-  check(events: readonly Recorded[]): string[];
 }
 
 /** What a check found. */

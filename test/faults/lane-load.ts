@@ -9,7 +9,8 @@ import { connectBus } from "../support/broker.js";
 import { cleanUp } from "../support/clean-up.js";
 import { eventually } from "../support/wait.js";
 import type { Order } from "./rig/handler.js";
-import { POOL, type Rig } from "./rig/rig.js";
+import { POOL } from "./rig/pool.js";
+import type { Rig } from "./rig/rig.js";
 
 /** What came of it. */
 export interface LaneReport {

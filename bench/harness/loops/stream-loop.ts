@@ -1,9 +1,20 @@
 /** A closed loop over one SubmitMany stream: each outcome sends the next job. */
-import type { DoorLoad, ManagerClient } from "../../agents/door-client.js";
+import type { Client } from "@connectrpc/connect";
+import type { managerProto } from "../processes/services.js";
 import type { LoopResult } from "./closed-loop.js";
 
+/** How much to call. */
+export interface StreamLoad {
+  readonly pool: string;
+  readonly bytes: number;
+  readonly window: number;
+  readonly ms: number;
+}
+
+export type ManagerClient = Client<typeof managerProto.ManagerService>;
+
 /** Runs for `ms`, and until the last outcome has come. */
-export async function streamLoop(client: ManagerClient, load: DoorLoad): Promise<LoopResult> {
+export async function streamLoop(client: ManagerClient, load: StreamLoad): Promise<LoopResult> {
   const { pool, bytes, window, ms } = load;
   const input = { case: "payload" as const, value: new Uint8Array(Buffer.from("x".repeat(bytes))) };
   const gate = new Gate(window);

@@ -1,7 +1,8 @@
 /** Scenarios: attempts that come twice, that are canceled, or that are revoked. */
 import { PATIENCE_MS } from "../kit.js";
-import { expect, Failed, type Scenario, type ScenarioGroup } from "../scenario.js";
+import type { Scenario, ScenarioGroup } from "../scenario.js";
 import type { SentJob } from "../sent-job.js";
+import { expect, Failed } from "../verdict.js";
 
 const repeatRunning: Scenario = {
   name: "repeat-running",

@@ -2,8 +2,9 @@
 
 import { encodeBundle, encodeJobsHeaders } from "../../../mesh/wire/payloads.js";
 import { PATIENCE_MS } from "../kit.js";
-import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
+import type { Scenario, ScenarioGroup } from "../scenario.js";
 import { SentJob } from "../sent-job.js";
+import { expect, NotTried } from "../verdict.js";
 
 const JOBS = 2;
 const TIMEOUT_MS = 20_000;

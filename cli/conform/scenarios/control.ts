@@ -4,7 +4,8 @@ import { encodeControl } from "../../../mesh/wire/control-messages.js";
 import { intervalMs } from "../../../mesh/wire/liveness-rules.js";
 import { answerText, type ControlAnswer } from "../control-answer.js";
 import { type Kit, PATIENCE_MS } from "../kit.js";
-import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
+import type { Scenario, ScenarioGroup } from "../scenario.js";
+import { expect, NotTried } from "../verdict.js";
 
 /** What has changed is said in a heartbeat this long after the interval at the latest, in milliseconds. */
 const SAID_MS = 900;

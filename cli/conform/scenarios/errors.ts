@@ -2,8 +2,9 @@
 import { CATALOGUE, isReason } from "../../../mesh/errors.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
 import { type Kit, PATIENCE_MS } from "../kit.js";
-import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
+import type { Scenario, ScenarioGroup } from "../scenario.js";
 import type { SeenReply, SentJob } from "../sent-job.js";
+import { expect, NotTried } from "../verdict.js";
 
 /** Long enough ago for every tolerance, in milliseconds. */
 const LONG_AGO_MS = 60_000;

@@ -3,7 +3,8 @@ import { WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { intervalMs } from "../../../mesh/wire/liveness-rules.js";
 import type { HeardBeat } from "../hearing.js";
 import type { Kit } from "../kit.js";
-import { expect, Failed, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
+import type { Scenario, ScenarioGroup } from "../scenario.js";
+import { expect, Failed, NotTried } from "../verdict.js";
 
 /** A heartbeat on change leaves within this, in milliseconds. */
 const ON_CHANGE_MS = 400;

@@ -2,8 +2,9 @@
 import { HEADER } from "../../../mesh/wire/headers.js";
 import { payloadLimit } from "../../../mesh/wire/payloads.js";
 import { type Kit, PATIENCE_MS } from "../kit.js";
-import { expect, Failed, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
+import type { Scenario, ScenarioGroup } from "../scenario.js";
 import type { SeenReply, SentJob } from "../sent-job.js";
+import { expect, Failed, NotTried } from "../verdict.js";
 
 const OTHER_POOL_MS = 500;
 

@@ -1,7 +1,8 @@
 /** Scenarios of protocol version 2: nonces tell submissions apart, and offers are leases. */
 import { encodeControl } from "../../../mesh/wire/control-messages.js";
 import { type Kit, PATIENCE_MS } from "../kit.js";
-import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
+import type { Scenario, ScenarioGroup } from "../scenario.js";
+import { expect, NotTried } from "../verdict.js";
 
 /** How old an old offer is, in milliseconds, and by how much the worker may measure it otherwise. */
 const OLD_MS = 5_000;

@@ -1,6 +1,7 @@
 /** Scenarios: slots are counted, and a full worker refuses. */
 import { type Kit, PATIENCE_MS } from "../kit.js";
-import { expect, NotTried, type Scenario, type ScenarioGroup } from "../scenario.js";
+import type { Scenario, ScenarioGroup } from "../scenario.js";
+import { expect, NotTried } from "../verdict.js";
 
 /** A worker with more slots is not filled. */
 const MAX_FILLED = 64;

@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import { type Authenticator, credsAuthenticator, nkeyAuthenticator, type TlsOptions } from "nats";
 import { PoolError } from "../../errors.js";
 import { certificatesMistake, isPair, keyMistake } from "../../process/files/pem.js";
-import type { BusOptions } from "../bus.js";
+import type { BusOptions } from "./bus-options.js";
 
 /** What the files become. */
 export interface BrokerFiles {

@@ -14,8 +14,8 @@ import {
   splitBrokerUrls,
 } from "../../process/broker-urls.js";
 import { knownCredential } from "../../process/files/broker-file.js";
-import type { BusOptions } from "../bus.js";
 import { systemRuntime } from "../runtime.js";
+import type { BusOptions } from "./bus-options.js";
 import { type BrokerFiles, readBrokerFiles } from "./files.js";
 import { askBroker, isTimeout, whyNoConnection } from "./probe.js";
 import { ReconnectDelays } from "./reconnect-delays.js";

@@ -4,15 +4,23 @@
  * that is full and a broker that is gone are different work for a person.
  */
 import type { Logger } from "../../process/log.js";
-import type { Bus } from "../bus.js";
-import type { Timer } from "../runtime.js";
+import type { Connection } from "../connection.js";
+import type { Runtime, Timer } from "../runtime.js";
 import type { BrokerOptions } from "./options.js";
 
 /** An outage that lasts longer than this is explained, and looked at again after as long, in milliseconds. */
 const LOOK_INTERVAL_MS = 2_000;
 
+/** The connection that is watched: a bus. */
+export interface WatchedConnection {
+  readonly connected: boolean;
+  readonly nc: Connection;
+  readonly runtime: Runtime;
+  on(event: "disconnect" | "reconnect", listener: () => void): unknown;
+}
+
 /** Logs the cause of each outage of `bus`, and again when it changes. Ends with the connection. */
-export function tellOutageCauses(bus: Bus, broker: BrokerOptions, log: Logger): void {
+export function tellOutageCauses(bus: WatchedConnection, broker: BrokerOptions, log: Logger): void {
   const { runtime, nc } = bus;
   let timer: Timer | undefined;
   let told = "";

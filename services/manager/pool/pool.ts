@@ -26,7 +26,6 @@ import { OutcomeStore } from "../jobs/kept-outcomes.js";
 import { Timeouts } from "../jobs/timeouts.js";
 import { Totals } from "../jobs/totals.js";
 import { Workers } from "../jobs/workers.js";
-import type { Ticker } from "../ticker.js";
 import { Locator } from "./locator.js";
 import { Losses } from "./losses.js";
 import type { PoolSettings } from "./pool-settings.js";
@@ -44,7 +43,14 @@ export interface PoolParts {
   /** The pool that was perhaps meant by a name that nobody serves. */
   readonly near?: (name: string) => string | undefined;
   /** Hears when the pool has its first live job, when it has none any more, and when a reply has come. */
-  readonly ticker: Pick<Ticker, "onBusy" | "onWake">;
+  readonly ticker: PoolTicker;
+}
+
+/** The timers of all pools of a manager, as one of them sees them. */
+export interface PoolTicker {
+  onBusy(pool: Pool, busy: boolean): void;
+  /** @param nowMs monotonic milliseconds */
+  onWake(nowMs: number): void;
 }
 
 /** What the durable lane says of a job. */

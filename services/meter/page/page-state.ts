@@ -5,14 +5,8 @@ import type { StateWord } from "../../../browser/worker-row.js";
 import type { CapacityView, Connection, PoolCapacity, WorkersView } from "../../../browser.js";
 import type { GetLanesResponse } from "../../../gen/poolmesh/v1/durable_pb.js";
 import type { PoolJobs } from "./jobs/ask-jobs.js";
+import type { Told } from "./poll.js";
 import type { Route } from "./route.js";
-
-/** What was asked for, and when it came. */
-export interface Told<T> {
-  readonly value: T;
-  /** By the reader's monotonic clock, in milliseconds. */
-  readonly atMs: number;
-}
 
 /** The whole state of the page. */
 export interface PageState {

@@ -1,6 +1,12 @@
 /** Asks the meter again and again for what comes by no stream, one question at a time. */
 import { fromConnectError } from "../../../mesh/wire/connect-errors.js";
-import type { Told } from "./page-state.js";
+
+/** What was asked for, and when it came. */
+export interface Told<T> {
+  readonly value: T;
+  /** By the reader's monotonic clock, in milliseconds. */
+  readonly atMs: number;
+}
 
 /** One kind of question. */
 export interface PollParts<T> {

@@ -7,21 +7,11 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import { CODECS, type Codec, json } from "../../../mesh/job/codec.js";
-import { isPoolDefinition, type PoolDefinition } from "../../../mesh/job/pool-definition.js";
+import { isPoolDefinition } from "../../../mesh/job/pool-definition.js";
 import { type JobMiddleware, readMiddleware, withMiddleware } from "./around/job-middleware.js";
 import { typedHandler } from "./around/typed-handler.js";
-import type { CodecPair, Handler, Runnable } from "./handler.js";
-import type { HandlerContext } from "./handler-life.js";
-
-/** A handler as a file exports it, ready to be called. */
-export interface LoadedHandler extends Runnable {
-  /** Called once, before the first job. */
-  readonly setup?: ((context: HandlerContext) => unknown) | undefined;
-  /** Called once, after the last job. */
-  readonly teardown?: (() => unknown) | undefined;
-  /** Of a typed pool. */
-  readonly definition?: PoolDefinition | undefined;
-}
+import type { CodecPair, Handler } from "./handler.js";
+import type { HandlerContext, LoadedHandler } from "./loaded-handler.js";
 
 /** What may name a codec: one of ours by name, a codec, or one for each direction. */
 export type CodecChoice = string | Codec | CodecPair;

@@ -6,24 +6,9 @@
  * Not decided here: how long each step may take (inline-runner.ts, isolated/handler-host.ts).
  */
 import { PoolError } from "../../../mesh/errors.js";
-import type { IsolationName } from "../../../mesh/process/options.js";
-import type { LoadedHandler } from "./handler-exports.js";
+import type { ContextData, LoadedHandler } from "./loaded-handler.js";
 import { tellSyntaxPlace } from "./loading/syntax-place.js";
 import { placeOf, readThrown, type Thrown } from "./thrown.js";
-
-/** What `setup(context)` is told. */
-export interface HandlerContext {
-  readonly pool: string;
-  readonly worker: string;
-  /** The worker's slots when it started. In a thread or process the handler runs one job at a time all the same. */
-  readonly slots: number;
-  readonly isolation: IsolationName;
-  /** Fires when the worker stops, just before `teardown()`, and also while `setup()` still runs. */
-  readonly signal: AbortSignal;
-}
-
-/** A context without its signal: what crosses to a thread or process. */
-export type ContextData = Omit<HandlerContext, "signal">;
 
 /** What a handler is busy with before its first job. */
 export type LifeStage = "loading" | "setup";

@@ -2,15 +2,8 @@
 import { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolError } from "../../../mesh/errors.js";
 import { invoke } from "./handler.js";
-import type { LoadedHandler } from "./handler-exports.js";
-import {
-  type ContextData,
-  HandlerLife,
-  type LifeStage,
-  stageTooLong,
-  startLeft,
-  teardownTooLong,
-} from "./handler-life.js";
+import { HandlerLife, type LifeStage, stageTooLong, startLeft, teardownTooLong } from "./handler-life.js";
+import type { ContextData, LoadedHandler } from "./loaded-handler.js";
 import type { Call, Report, Runner } from "./runner.js";
 import { readThrown, type Thrown } from "./thrown.js";
 import { withinLimit } from "./time-limit.js";

@@ -8,13 +8,13 @@ import { type JobMiddleware, withMiddleware } from "./around/job-middleware.js";
 import { typedHandler } from "./around/typed-handler.js";
 import { ExecRunner } from "./exec-runner.js";
 import type { Handler } from "./handler.js";
-import { type LoadedHandler, toCodecs } from "./handler-exports.js";
-import type { ContextData } from "./handler-life.js";
+import { toCodecs } from "./handler-exports.js";
 import { InlineRunner } from "./inline-runner.js";
 import { IsolatedRunner } from "./isolated/isolated-runner.js";
 import { PROCESSES } from "./isolated/process-channel.js";
 import { THREADS } from "./isolated/thread-channel.js";
 import { deathReportTo, reportTo, teardownReportTo } from "./job-report.js";
+import type { ContextData, LoadedHandler } from "./loaded-handler.js";
 import { loadHandlerFile } from "./loading/handler-file.js";
 import type { Runner } from "./runner.js";
 

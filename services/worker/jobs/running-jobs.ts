@@ -8,8 +8,8 @@ import { PoolError } from "../../../mesh/errors.js";
 import { ChurnMap } from "../../../mesh/job/containers.js";
 import { isReference } from "../../../mesh/wire/payloads.js";
 import type { HandlerOutcome, Runner } from "../handlers/runner.js";
-import type { Revoke } from "./intake.js";
 import type { KeptOutcomes } from "./kept-outcomes.js";
+import type { Revoke } from "./revoked.js";
 import {
   type AcceptPolicy,
   attemptKey,

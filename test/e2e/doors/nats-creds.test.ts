@@ -1,7 +1,8 @@
 /** The nats command with `.creds` files of the table of rights, at a broker in operator mode. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Rights, rightsOf } from "../../../cli/rights/table.js";
+import type { Rights } from "../../../cli/rights/right.js";
+import { rightsOf } from "../../../cli/rights/table.js";
 import { ManagerService } from "../../../services/manager/service.js";
 import { Worker } from "../../../services/worker/worker.js";
 import { cleanUp } from "../../support/clean-up.js";

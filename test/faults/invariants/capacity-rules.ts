@@ -1,6 +1,7 @@
 /** I4, I5 and I11: what is shown of the pool. Pure. */
-import type { Rule } from "../invariants.js";
+
 import { differences, groupBy, pick } from "./pick.js";
+import type { Rule } from "./rule.js";
 
 /** What the promise adds to three heartbeat intervals, in milliseconds: coalescing, a look, a busy machine. */
 export const METER_SLACK_MS = 1_000;

@@ -1,6 +1,7 @@
 /** I2: what was acknowledged is not lost. I13: what is limited stays within its limit. Pure. */
-import type { Rule } from "../invariants.js";
+
 import { groupBy, pick } from "./pick.js";
+import type { Rule } from "./rule.js";
 
 /** Every stored job ends with one outcome; one that may run once has not run twice. */
 const storedJobsEnd: Rule = {

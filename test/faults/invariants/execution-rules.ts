@@ -1,6 +1,7 @@
 /** I3 and I6: what handlers did. Pure. */
-import type { Rule } from "../invariants.js";
+
 import { groupBy, pick } from "./pick.js";
+import type { Rule } from "./rule.js";
 
 /** One execution per attempt; more than one of a job that is not idempotent only when the earlier was never accepted. */
 const atMostOnce: Rule = {

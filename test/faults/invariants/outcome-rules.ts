@@ -1,8 +1,8 @@
 /** I1, I8 and I12: what callers hear. Pure. */
 import { isReason, MAX_MESSAGE_LENGTH } from "../../../mesh/errors.js";
 import type { Recorded } from "../history.js";
-import type { Rule } from "../invariants.js";
 import { groupBy, pick } from "./pick.js";
+import type { Rule } from "./rule.js";
 
 /** How late an outcome may be, in milliseconds after the deadline. */
 export const LATE_LIMIT_MS = 1_000;

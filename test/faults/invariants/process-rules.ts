@@ -1,6 +1,7 @@
 /** I7 and I9: what processes hold, and how they end. Pure. */
-import type { Rule } from "../invariants.js";
+
 import { groupBy, pick } from "./pick.js";
+import type { Rule } from "./rule.js";
 
 /** How much later than its grace a process may end, in milliseconds. */
 export const EXIT_SLACK_MS = 1_000;

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../../support/wait.js";
 import type { Given, LaneCaller } from "../rig/lane-caller.js";
-import { POOL, type Rig } from "../rig/rig.js";
+import { POOL } from "../rig/pool.js";
+import type { Rig } from "../rig/rig.js";
 import type { Scenario } from "../rig/scenario.js";
 
 /** The pool of every second job. */

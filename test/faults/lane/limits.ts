@@ -5,7 +5,8 @@ import { keyToken } from "../../../mesh/durable/limits/concurrency-key.js";
 import { eventually } from "../../support/wait.js";
 import { AN_HOUR_ON } from "../promises/lateness.js";
 import type { Given, LaneCaller } from "../rig/lane-caller.js";
-import { POOL, type Rig } from "../rig/rig.js";
+import { POOL } from "../rig/pool.js";
+import type { Rig } from "../rig/rig.js";
 import type { Scenario } from "../rig/scenario.js";
 
 const KEYS = ["red", "blue"] as const;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connectBus } from "../../support/broker.js";
 import { assertEnded } from "../rig/caller.js";
-import { POOL } from "../rig/rig.js";
+import { POOL } from "../rig/pool.js";
 import type { Scenario } from "../rig/scenario.js";
 
 const STREAM_ACK = '{"stream":"AUDIT","seq":7}';

@@ -7,7 +7,8 @@ import { CONTROL_TOKEN } from "../../support/doors/control-token.js";
 import { eventually } from "../../support/wait.js";
 import { assertEnded } from "../rig/caller.js";
 import type { Order } from "../rig/handler.js";
-import { POOL, type Rig } from "../rig/rig.js";
+import { POOL } from "../rig/pool.js";
+import type { Rig } from "../rig/rig.js";
 import type { Scenario } from "../rig/scenario.js";
 
 /** A worker as another language would write it: JSON heartbeats that list a job before it is accepted. */

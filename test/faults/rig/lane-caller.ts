@@ -10,7 +10,7 @@ import { Bus } from "../../../mesh/link/bus.js";
 import { eventually } from "../../support/wait.js";
 import type { History } from "../history.js";
 import type { Order } from "./handler.js";
-import { POOL } from "./rig.js";
+import { POOL } from "./pool.js";
 
 /** What is enqueued. */
 export interface Given {

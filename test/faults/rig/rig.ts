@@ -18,10 +18,8 @@ import { Caller } from "./caller.js";
 import { LaneCaller } from "./lane-caller.js";
 import { MeterView } from "./meter-view.js";
 import { Observer } from "./observer.js";
+import { POOL } from "./pool.js";
 import { Service, type ServiceEnv, type ServiceKind } from "./service.js";
-
-/** The pool of every scenario. */
-export const POOL = "faults";
 
 /** What a worker process is started with. */
 export interface WorkerSetUp {

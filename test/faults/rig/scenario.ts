@@ -1,6 +1,7 @@
 /** A fault scenario: one row of the list of faults, and how it is run and judged. */
 import type { Owner } from "../../support/clean-up.js";
-import { checkHistory, type InvariantId } from "../invariants.js";
+import type { InvariantId } from "../invariants/rule.js";
+import { checkHistory } from "../invariants.js";
 import { Rig } from "./rig.js";
 
 /** One row. */

@@ -7,7 +7,8 @@ import { fromConnectError } from "../../../mesh/wire/error-headers.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";
 import type { Caller } from "../rig/caller.js";
-import { POOL, type Rig } from "../rig/rig.js";
+import { POOL } from "../rig/pool.js";
+import type { Rig } from "../rig/rig.js";
 import type { Service } from "../rig/service.js";
 
 /** A call that runs. */

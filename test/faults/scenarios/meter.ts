@@ -10,8 +10,9 @@ import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";
 import { machineNow } from "../history.js";
 import { assertEnded } from "../rig/caller.js";
+import { POOL } from "../rig/pool.js";
 import { descriptors, memoryMib } from "../rig/resources.js";
-import { POOL, type Rig } from "../rig/rig.js";
+import type { Rig } from "../rig/rig.js";
 import type { Scenario } from "../rig/scenario.js";
 
 const killMeter: Scenario = {

@@ -8,8 +8,8 @@ import { seededRandom } from "../../support/random.js";
 import { eventually } from "../../support/wait.js";
 import { machineNow } from "../history.js";
 import { assertEnded } from "../rig/caller.js";
+import { POOL } from "../rig/pool.js";
 import { memoryMib } from "../rig/resources.js";
-import { POOL } from "../rig/rig.js";
 import type { Scenario } from "../rig/scenario.js";
 
 const deafSocket: Scenario = {

@@ -1,7 +1,8 @@
 /** The permission sets of the table with those for the durable lane are enough for it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Rights, type Role, rightsOf } from "../../../cli/rights/table.js";
+import type { Rights, Role } from "../../../cli/rights/right.js";
+import { rightsOf } from "../../../cli/rights/table.js";
 import { Client } from "../../../client/client.js";
 import { DurableLane } from "../../../client/durable/operator.js";
 import { NEEDS } from "../../../mesh/durable/broker-needs.js";

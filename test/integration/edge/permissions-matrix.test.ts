@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect, PermissionViolationError } from "nats";
 import { type Attempted, isAllowed } from "../../../cli/rights/covers.js";
-import { type Rights, ROLES, type Role, rightsOf } from "../../../cli/rights/table.js";
+import { type Rights, ROLES, type Role } from "../../../cli/rights/right.js";
+import { rightsOf } from "../../../cli/rights/table.js";
 import { cleanUp, type Owner } from "../../support/clean-up.js";
 import { KINDS, type RightsBroker, serversOfTests, startRightsBroker } from "../../support/doors/rights-broker.js";
 

@@ -1,7 +1,8 @@
 /** The permission sets of the table with those for large payloads are enough for them, and no more. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Rights, type Role, rightsOf } from "../../../cli/rights/table.js";
+import type { Rights, Role } from "../../../cli/rights/right.js";
+import { rightsOf } from "../../../cli/rights/table.js";
 import { Client } from "../../../client/client.js";
 import { settleLargePayloads } from "../../../mesh/objects/large-payloads.js";
 import { digestOf, ObjectStore } from "../../../mesh/objects/object-store.js";

@@ -1,6 +1,6 @@
 /** Batches of stored jobs: one completion job each, and never before the last outcome. */
 import { completionId, memberId } from "../../../mesh/durable/batches/batch-place.js";
-import type { Invariant } from "./invariants.js";
+import type { Invariant } from "./invariant.js";
 
 /** Half of the promise: not too early. */
 const completedLast: Invariant = {

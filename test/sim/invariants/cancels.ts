@@ -1,5 +1,5 @@
 /** What becomes of a job that its caller cancels. */
-import type { Invariant } from "./invariants.js";
+import type { Invariant } from "./invariant.js";
 import type { Cancel, RunView, Submission } from "./run-view.js";
 
 /** How late a caller may hear, milliseconds after the job's deadline. */

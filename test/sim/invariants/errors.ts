@@ -1,7 +1,7 @@
 /** Which errors callers may hear, and why. */
 import { isReason } from "../../../mesh/errors.js";
 import type { HeardOutcome } from "../history.js";
-import type { Found, Invariant } from "./invariants.js";
+import type { Found, Invariant } from "./invariant.js";
 import type { FaultStep, RunView, Submission } from "./run-view.js";
 
 /** A process that could not be heard for so long may be taken for dead, milliseconds. */

@@ -4,6 +4,7 @@ import type { Plan } from "../plan.js";
 import { batchInvariants } from "./batches.js";
 import { cancelInvariants } from "./cancels.js";
 import { errorInvariants } from "./errors.js";
+import type { Invariant, Violation } from "./invariant.js";
 import { laneInvariants } from "./lane.js";
 import { chainInvariants } from "./lane-chains.js";
 import { limitInvariants } from "./lane-limits.js";
@@ -11,25 +12,6 @@ import { outcomeInvariants } from "./outcomes.js";
 import { RunView } from "./run-view.js";
 import { runInvariants } from "./runs.js";
 import { waitInvariants } from "./waiting.js";
-
-/** A promise that did not hold. */
-export interface Violation {
-  readonly invariant: string;
-  readonly atMs: number;
-  readonly what: string;
-}
-
-/** Where a promise did not hold. */
-export type Found = Omit<Violation, "invariant">;
-
-/** One promise of the mesh. */
-export interface Invariant {
-  /** Lower case, words joined by hyphens. */
-  readonly name: string;
-  /** The promise, in one sentence. */
-  readonly promise: string;
-  check(view: RunView): Found[];
-}
 
 /** All of them. */
 export const invariants: readonly Invariant[] = [

@@ -1,6 +1,6 @@
 /** Jobs that follow others in the durable lane. */
 import { PER_FOLLOWER } from "../mesh/handler.js";
-import type { Found, Invariant } from "./invariants.js";
+import type { Found, Invariant } from "./invariant.js";
 import type { Enqueued, RunView } from "./run-view.js";
 
 /** Counted where they are stored. */

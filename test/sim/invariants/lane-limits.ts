@@ -3,7 +3,7 @@ import { keyToken } from "../../../mesh/durable/limits/concurrency-key.js";
 import type { Limit } from "../../../mesh/durable/limits/limit.js";
 import { limitOfKey } from "../../../mesh/durable/limits/limit.js";
 import { PER_FOLLOWER } from "../mesh/handler.js";
-import type { Found, Invariant } from "./invariants.js";
+import type { Found, Invariant } from "./invariant.js";
 import type { HandlerRun, RunView } from "./run-view.js";
 
 /** One limit: its record, and the payload numbers of the jobs that it is for. */

@@ -1,5 +1,5 @@
 /** The durable lane: what is stored, how often it runs, and what its callers hear. */
-import type { Found, Invariant } from "./invariants.js";
+import type { Found, Invariant } from "./invariant.js";
 import type { Enqueued, RunView, StreamsAtRest } from "./run-view.js";
 import { isUnheard } from "./runs.js";
 

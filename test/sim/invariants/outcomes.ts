@@ -1,7 +1,7 @@
 /** What callers hear. */
 
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
-import type { Found, Invariant } from "./invariants.js";
+import type { Found, Invariant } from "./invariant.js";
 import type { FaultStep, RunView, Submission } from "./run-view.js";
 
 /** How late an outcome may be, milliseconds after the deadline. */

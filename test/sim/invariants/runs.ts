@@ -1,5 +1,5 @@
 /** What handlers do. */
-import type { Invariant } from "./invariants.js";
+import type { Invariant } from "./invariant.js";
 import type { FaultStep, HandlerRun, RunView, Submission } from "./run-view.js";
 
 /** Faults that lose what a caller said: of its process or its link, or of a broker on the way. */

@@ -1,6 +1,6 @@
 /** How long jobs wait, and what is left when all is over. */
 import { endOf } from "../plan.js";
-import type { Found, Invariant } from "./invariants.js";
+import type { Found, Invariant } from "./invariant.js";
 import type { FaultStep, RunView, Submission } from "./run-view.js";
 
 /** How long a job may wait beside an idle slot, milliseconds. */

@@ -1,11 +1,9 @@
 /** Carries out the steps of a plan: each fault begins here, and ends by itself. */
 
-import type { SimNetwork } from "../../../testing/nats/network.js";
 import type { SimulatedProcess } from "../../../testing/sim/sim-process.js";
-import { type HeardOutcome, type History, traceText } from "../history.js";
+import { type HeardOutcome, traceText } from "../history.js";
 import { describeStep, endOf, type JobPlan, type Plan, type Step } from "../plan.js";
-import type { SimWorld } from "../world-clock.js";
-import type { SimMesh } from "./sim-mesh.js";
+import type { StageParts } from "./stage-parts.js";
 import { Operator, startStranger } from "./strangers.js";
 
 /** A lame duck closes its first client after so long, and the next ones after so long, milliseconds. */
@@ -19,14 +17,6 @@ const GOOD_LINK = { delayMs: 0.2, bytesPerMs: Number.POSITIVE_INFINITY };
 const LIMITS_AT_MS = 700;
 
 type StepOf<D extends Step["do"]> = Extract<Step, { do: D }>;
-
-/** What a stage works with. */
-export interface StageParts {
-  readonly world: SimWorld;
-  readonly network: SimNetwork;
-  readonly mesh: SimMesh;
-  readonly history: History;
-}
 
 /** The stage on which a plan is played. */
 export class Stage {

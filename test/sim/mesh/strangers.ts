@@ -8,7 +8,7 @@ import { wireHeaders } from "../../../mesh/wire/wire-headers.js";
 import { SimulatedProcess } from "../../../testing/sim/sim-process.js";
 import type { History } from "../history.js";
 import { POOL, type Step, type StrangerAct } from "../plan.js";
-import type { StageParts } from "./steps.js";
+import type { StageParts } from "./stage-parts.js";
 
 const EVERY_MS = 40;
 const garbage = new TextEncoder().encode("\u0001{]garbage");

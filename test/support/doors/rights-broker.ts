@@ -19,7 +19,7 @@ import { type Authenticator, credsAuthenticator, nkeyAuthenticator, usernamePass
 import type { Broker, BrokerOptions } from "../../../broker/broker.js";
 import { allBinaries } from "../../../broker/find.js";
 import { confUser, jwtPermissions, userName } from "../../../cli/rights/formats.js";
-import type { Rights } from "../../../cli/rights/table.js";
+import type { Rights } from "../../../cli/rights/right.js";
 import type { BusOptions } from "../../../mesh/link/bus.js";
 import { startBroker } from "../broker.js";
 import { cleanUp, type Owner } from "../clean-up.js";

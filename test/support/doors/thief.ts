@@ -1,6 +1,6 @@
 /** Somebody who has a worker's credential and uses all of its rights, and tries others. */
 import { connect, headers, type Msg, type NatsConnection, PermissionViolationError } from "nats";
-import type { Rights } from "../../../cli/rights/table.js";
+import type { Rights } from "../../../cli/rights/right.js";
 import { cleanUp, type Owner } from "../clean-up.js";
 import type { RightsBroker } from "./rights-broker.js";
 

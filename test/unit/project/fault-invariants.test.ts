@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FaultEvent, Recorded } from "../../faults/history.js";
 import { totalQueue } from "../../faults/invariants/outcome-rules.js";
-import { checkHistory, type InvariantId } from "../../faults/invariants.js";
+import type { InvariantId } from "../../faults/invariants/rule.js";
+import { checkHistory } from "../../faults/invariants.js";
 
 const SUBMIT: FaultEvent = { kind: "submit", id: "j", timeoutMs: 1_000, idempotent: false };
 const START: FaultEvent = { kind: "start", id: "j", attempt: 1, worker: "w", pid: 7 };

@@ -11,8 +11,8 @@ import type { LinkDirection } from "../wire/link.js";
 import type { Socket } from "../wire/socket.js";
 import { type PeerHost, Peers } from "./peers.js";
 import type { Permissions } from "./permissions.js";
-import type { RouteItem } from "./route.js";
-import { Router, type Subscriber } from "./router.js";
+import type { RouteItem, Subscriber } from "./route.js";
+import { Router } from "./router.js";
 import { Session, type SessionHost } from "./session.js";
 
 /** How a broker runs. */

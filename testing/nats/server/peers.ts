@@ -5,8 +5,7 @@
 import type { World } from "../../sim/world.js";
 import type { Message } from "../wire/commands.js";
 import type { LinkDirection } from "../wire/link.js";
-import { RemoteSubscriber, Route, type RouteItem } from "./route.js";
-import type { Subscriber } from "./router.js";
+import { RemoteSubscriber, Route, type RouteItem, type Subscriber } from "./route.js";
 
 /** What this needs of brokers. */
 export interface PeerHost {

@@ -1,11 +1,21 @@
 /**
- * The way from one broker of a cluster to another: interest and messages, in order.
+ * Who gets messages, and the way from one broker of a cluster to those of another: interest and messages, in order.
  */
 import type { World } from "../../sim/world.js";
 import type { Message } from "../wire/commands.js";
 import type { LinkDirection } from "../wire/link.js";
 import { Pipe } from "../wire/pipe.js";
-import type { Subscriber } from "./router.js";
+import type { Listed } from "./interest.js";
+
+/** Somebody who gets messages: a client's subscription, a stream, or another broker for all of its own. */
+export interface Subscriber extends Listed {
+  /** The broker on whose behalf it listens; undefined for a local one. */
+  readonly route?: Route;
+  /** How many members of the queue group it stands for; default 1. */
+  readonly weight?: number;
+  /** Says whether it took the message. */
+  deliver(message: Message): boolean;
+}
 
 /** What a broker tells another. */
 export type RouteItem =

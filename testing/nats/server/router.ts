@@ -8,18 +8,8 @@
  */
 import type { World } from "../../sim/world.js";
 import type { Message } from "../wire/commands.js";
-import { Interest, type Listed } from "./interest.js";
-import type { Route } from "./route.js";
-
-/** Somebody who gets messages: a client's subscription, a stream, or another broker for all of its own. */
-export interface Subscriber extends Listed {
-  /** The broker on whose behalf it listens; undefined for a local one. */
-  readonly route?: Route;
-  /** How many members of the queue group it stands for; default 1. */
-  readonly weight?: number;
-  /** Says whether it took the message. */
-  deliver(message: Message): boolean;
-}
+import { Interest } from "./interest.js";
+import type { Route, Subscriber } from "./route.js";
 
 /** Interest of one broker, and the choice of receivers. */
 export class Router {

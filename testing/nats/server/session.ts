@@ -7,7 +7,7 @@
 import { type Info, type Message, PING, PONG, plainMessage, type ToBroker, type ToClient } from "../wire/commands.js";
 import type { Socket } from "../wire/socket.js";
 import { CompiledRule, type Permissions } from "./permissions.js";
-import type { Subscriber } from "./router.js";
+import type { Subscriber } from "./route.js";
 import { SubjectPattern } from "./subject-match.js";
 
 /** What a session asks of its broker. */

@@ -3,7 +3,8 @@
  */
 import type { World } from "../../sim/world.js";
 import { type Message, plainMessage } from "../wire/commands.js";
-import type { Router, Subscriber } from "./router.js";
+import type { Subscriber } from "./route.js";
+import type { Router } from "./router.js";
 import { SubjectPattern } from "./subject-match.js";
 
 /** How long a stream takes to store a message, in milliseconds. */

@@ -6,7 +6,7 @@
 import { contractsOf, inputError, outputError, type PoolDefinition } from "../../../../mesh/job/pool-definition.js";
 import { type Checked, tellPaths } from "../../../../mesh/job/schema.js";
 import { type Handler, isThenable, type Job, Refusal } from "../handler.js";
-import type { LoadedHandler } from "../handler-exports.js";
+import type { LoadedHandler } from "../loaded-handler.js";
 
 /** A handler with the checks of its pool around it. */
 export function typedHandler(handler: LoadedHandler, definition: PoolDefinition): LoadedHandler {

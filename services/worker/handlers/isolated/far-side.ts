@@ -4,8 +4,8 @@
  */
 import { PoolError } from "../../../../mesh/errors.js";
 import { failure } from "../handler.js";
-import type { LoadedHandler } from "../handler-exports.js";
 import { HandlerLife } from "../handler-life.js";
+import type { LoadedHandler } from "../loaded-handler.js";
 import { loadHandlerFile } from "../loading/handler-file.js";
 import { readThrown } from "../thrown.js";
 import { IsolatedCalls } from "./isolated-calls.js";

@@ -2,7 +2,7 @@
 import { telemetry } from "../../../../mesh/trace/telemetry.js";
 import { ProgressFlow } from "../../jobs/progress-flow.js";
 import { invoke } from "../handler.js";
-import type { LoadedHandler } from "../handler-exports.js";
+import type { LoadedHandler } from "../loaded-handler.js";
 import type { Call, HandlerOutcome } from "../runner.js";
 import { fromWireError, type WireCall, type WireError } from "./wire.js";
 

@@ -1,6 +1,7 @@
 /** What crosses between a worker and the thread or child process that runs its handler, and how errors become text. */
 import { isReason, PoolError } from "../../../../mesh/errors.js";
-import type { ContextData, LifeStage } from "../handler-life.js";
+import type { LifeStage } from "../handler-life.js";
+import type { ContextData } from "../loaded-handler.js";
 import type { Call, CallData, Failure, HandlerOutcome } from "../runner.js";
 import type { Thrown } from "../thrown.js";
 

@@ -9,12 +9,13 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { PoolError } from "../../../../mesh/errors.js";
 import type { JobMiddleware } from "../around/job-middleware.js";
-import { type CodecChoice, type LoadedHandler, readExports, refuse } from "../handler-exports.js";
+import { type CodecChoice, readExports, refuse } from "../handler-exports.js";
+import type { LoadedHandler } from "../loaded-handler.js";
 import { placeOf, readThrown } from "../thrown.js";
 import { syntaxPlace } from "./syntax-place.js";
 import { registerTypeScript } from "./typescript.js";
 
-export type { LoadedHandler } from "../handler-exports.js";
+export type { LoadedHandler };
 
 /**
  * Loads and checks a file.

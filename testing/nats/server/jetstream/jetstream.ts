@@ -8,7 +8,7 @@
 import type { World } from "../../../sim/world.js";
 import type { Message } from "../../wire/commands.js";
 import type { Broker } from "../broker.js";
-import type { Subscriber } from "../router.js";
+import type { Subscriber } from "../route.js";
 import { SubjectPattern } from "../subject-match.js";
 import { API_SUBJECTS, type ApiHost, answer, answerDirect, type StreamEntry, timeOf } from "./api.js";
 import { ApiError, jsonMessage, statusMessage, withHeaders } from "./message-text.js";

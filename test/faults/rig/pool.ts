@@ -1,0 +1,2 @@
+/** The pool of every scenario. */
+export const POOL = "faults";
