@@ -365,3 +365,14 @@ export function isReference(bytes: Uint8Array): boolean {
   if (bytes[0] !== REFERENCE_START[0] || bytes.length < REFERENCE_START.length) return false;
   return REFERENCE_START.every((byte, i) => bytes[i] === byte);
 }
+
+/** A buffer of which at least this share is a payload is no waste to keep. */
+const OWN_SHARE = 7 / 8;
+
+/**
+ * Bytes of a message that outlive it. nats.js gives a large message a buffer of its own, which is kept as it is; a
+ * small one is a part of all that the socket was read for, so it is copied.
+ */
+export function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.length >= OWN_SHARE * bytes.buffer.byteLength ? bytes : bytes.slice();
+}

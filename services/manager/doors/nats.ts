@@ -3,6 +3,7 @@
  * reply. A sender that says `Pool-Offer: 1` hears `accepted` and `progress` too;
  * a plain request hears exactly one reply.
  */
+
 import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
@@ -16,6 +17,7 @@ import {
   type JobHeaders,
   type ReplyKind,
 } from "../../../mesh/wire/headers.js";
+import { ownBytes } from "../../../mesh/wire/payloads.js";
 import { type HeaderReader, senderOf } from "../../../mesh/wire/wire-headers.js";
 import type { JobListener } from "../jobs/job.js";
 import type { OutcomeReplies } from "../outcome-replies.js";
@@ -71,7 +73,7 @@ export function answerAgain(parts: NatsDoor, heard: Heard, findPool: () => Pool)
 export function answerSubmission(parts: NatsDoor, heard: Heard, findPool: () => Pool): void {
   respond(parts, heard, (said, listener) => {
     const pool = findPool();
-    return pool.submit(heard.msg.data.slice(), pool.isKnown ? said : asFarAsItMayWait(pool, said), listener);
+    return pool.submit(ownBytes(heard.msg.data), pool.isKnown ? said : asFarAsItMayWait(pool, said), listener);
   });
 }
 

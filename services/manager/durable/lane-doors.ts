@@ -8,6 +8,7 @@
  *   pool.P.batch     one manager opens or seals a batch, or says how batches stand
  *   pool.P.lookup    the manager that holds the job says what it does with it; the others say nothing
  */
+
 import type { Msg } from "nats";
 import { ENQUEUE_TIMEOUT_MS, type NewJob, type StoredJob } from "../../../mesh/durable/enqueue.js";
 import { encodeHeldJob, type HeldJob } from "../../../mesh/durable/held-job.js";
@@ -22,6 +23,7 @@ import type { Bus } from "../../../mesh/link/bus.js";
 import type { Subscription } from "../../../mesh/link/subscription.js";
 import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import { decodeJobHeaders, encodeReplyHeaders } from "../../../mesh/wire/headers.js";
+import { ownBytes } from "../../../mesh/wire/payloads.js";
 import { checkName, isAnswerable, QUEUE_MANAGERS } from "../../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf } from "../../../mesh/wire/wire-headers.js";
 import { answerBatches, type BatchesDoorParts } from "./batches/batches-door.js";
@@ -125,7 +127,7 @@ export class LaneDoors {
 
   async #enqueue(msg: Msg): Promise<Uint8Array> {
     const { bus, names, enqueue } = this.#parts;
-    return json.encode(await enqueue(readNewJob(bus, names.poolOf(msg.subject), headersOf(msg), msg.data.slice())));
+    return json.encode(await enqueue(readNewJob(bus, names.poolOf(msg.subject), headersOf(msg), ownBytes(msg.data))));
   }
 
   async #discard(msg: Msg): Promise<Uint8Array> {
@@ -153,7 +155,7 @@ export class LaneDoors {
   async #cron(msg: Msg): Promise<Uint8Array> {
     const { names, crons, bus } = this.#parts;
     const pool = names.poolOf(msg.subject);
-    return answerCron(await crons(pool), pool, headersOf(msg), msg.data.slice(), bus.inboxPrefix);
+    return answerCron(await crons(pool), pool, headersOf(msg), ownBytes(msg.data), bus.inboxPrefix);
   }
 
   #batch(msg: Msg): Promise<Uint8Array> {

@@ -11,6 +11,7 @@ import {
   encodeJobsHeaders,
   MAX_BUNDLE_ENTRIES,
   mostBytes,
+  ownBytes,
 } from "../../../mesh/wire/payloads.js";
 import { seededRandom } from "../../support/random.js";
 
@@ -179,4 +180,14 @@ test("bundle - no entry takes more than is reckoned with", () => {
   };
   const plain = { ...entry, traceparent: undefined, tracestate: undefined };
   for (const each of [entry, plain]) assert.ok(encodeBundle([each]).length <= mostBytes(each));
+});
+
+test("payloads - one that outlives its message is copied out of a large read, and kept as it came when it has its own buffer", () => {
+  const read = new Uint8Array(65_536).fill(7);
+  const small = read.subarray(100, 16_484);
+  const copied = ownBytes(small);
+  read.fill(0);
+  assert.deepEqual([copied.length, copied[0], copied.buffer.byteLength], [16_384, 7, 16_384]);
+  const large = new Uint8Array(131_200).subarray(128);
+  assert.equal(ownBytes(large), large);
 });

@@ -1,10 +1,12 @@
 /** Reads what a delivered job says of itself, and whether this manager may do what follows it. Pure. */
+
 import type { Msg } from "nats";
 import type { DeliveryFacts } from "../../../../mesh/durable/ack-subject.js";
 import { type DurableJob, decodeDurableJob } from "../../../../mesh/durable/job.js";
 import type { DurableNames } from "../../../../mesh/durable/names.js";
 import { PoolError, toPoolError } from "../../../../mesh/errors.js";
 import { HEADER, type Priority } from "../../../../mesh/wire/headers.js";
+import { ownBytes } from "../../../../mesh/wire/payloads.js";
 import { isName } from "../../../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf } from "../../../../mesh/wire/wire-headers.js";
 import { Delivery } from "../held.js";
@@ -38,7 +40,7 @@ export function readDelivery(
   const headers = headersOf(msg);
   const id = isName(said) ? said : `invalid-${facts.sequence}`;
   const job = readJob(said, headers, terms);
-  return new Delivery(id, level, facts, msg.reply ?? "", headers, msg.data.slice(), job, nowMs);
+  return new Delivery(id, level, facts, msg.reply ?? "", headers, ownBytes(msg.data), job, nowMs);
 }
 
 /** @returns why it cannot run, when its id or its headers are wrong, or when what follows it is not for this manager */

@@ -6,6 +6,7 @@
  * in between, is stored once under its message id, or finds its outcome before it runs. While
  * the pool is full it waits. An id that another live job has taken since makes a dead letter.
  */
+
 import type { Msg } from "nats";
 import { ACK, type DeliveryFacts, giveBack } from "../../../../mesh/durable/ack-subject.js";
 import { isTaken, type PublishAnswer } from "../../../../mesh/durable/answers.js";
@@ -18,6 +19,7 @@ import { PoolError, toPoolError } from "../../../../mesh/errors.js";
 import type { Bus } from "../../../../mesh/link/bus.js";
 import type { Logger } from "../../../../mesh/process/log.js";
 import { HEADER, type Priority } from "../../../../mesh/wire/headers.js";
+import { ownBytes } from "../../../../mesh/wire/payloads.js";
 import { isName } from "../../../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf } from "../../../../mesh/wire/wire-headers.js";
 import { LevelPuller } from "../level-puller.js";
@@ -139,7 +141,7 @@ export class DueMover {
     const headers = headersOf(msg);
     const origin = `${facts.sequence}.${facts.storedAt}`;
     const id = names.idOf(msg.subject);
-    const due = { id, origin, level: levelOf(headers), headers, payload: msg.data.slice() };
+    const due = { id, origin, level: levelOf(headers), headers, payload: ownBytes(msg.data) };
     this.#moving += 1;
     try {
       const againMs = await (names.isLaterJob(msg.subject) ? this.#move(due) : this.#fire(due, facts));
