@@ -31,6 +31,7 @@ export const HEADER = {
   worker: "Pool-Worker",
   /** On a submission that one manager passes on to another: where its sender waits for the answer. */
   replyTo: "Pool-Reply-To",
+  known: "Pool-Known",
   /** On a reply to a submission: the manager that answers. */
   manager: "Pool-Manager",
   /** On an outcome: from submit to the sending of the attempt that ended the job, milliseconds with up to three decimals. */

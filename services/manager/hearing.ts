@@ -20,6 +20,7 @@ import { answerTogether, eachSubmission, readSubmissions } from "./doors/submiss
 import type { Unsettled } from "./doors/unsettled.js";
 import type { HeldSubmissions } from "./held-submissions.js";
 import type { OutcomeReplies } from "./outcome-replies.js";
+import { type EarlierOwners, encodeKnown } from "./owners/earlier-owners.js";
 import { chosenIdOf, NO_REPLY, passOn } from "./owners/pass-on.js";
 import type { Peers } from "./owners/peers.js";
 import type { Pool } from "./pool/pool.js";
@@ -38,6 +39,8 @@ export interface HearingParts {
   /** For passing on submissions. */
   readonly inbox: () => Inbox;
   readonly unsettled: Unsettled;
+  /** Asks the others for jobs that they had before this manager started. */
+  readonly earlier: EarlierOwners;
   /** A pool that is known. */
   readonly known: (name: string) => Pool | undefined;
   /** A pool that a worker has sent a heartbeat for; undefined when there is no room for one more. */
@@ -113,7 +116,7 @@ export class Hearing {
   }
 
   #onCancel(msg: Msg): void {
-    const { bus, subjects, held, unsettled, known } = this.#parts;
+    const { bus, subjects, held, unsettled, earlier, known } = this.#parts;
     const job = subjects.lastOf(msg.subject);
     let revocation: Revocation;
     try {
@@ -127,8 +130,9 @@ export class Hearing {
     const wasNew = this.#newcomers.revoke(name, job, revocation);
     const pool = known(name);
     const wasHeld = pool !== undefined && unsettled.revoke(pool, job, revocation);
+    const wasAsked = earlier.revoke(name, job, revocation);
     const wasLive = pool?.onCancel(job, revocation) === true;
-    if (!wasNew && !wasHeld && !wasLive) return;
+    if (!wasNew && !wasHeld && !wasAsked && !wasLive) return;
     if (bus.mayAnswer(msg.reply)) {
       bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
     }
@@ -157,9 +161,26 @@ export class Hearing {
     const headers = headersOf(msg);
     const id = chosenIdOf(headers);
     const owner = id === undefined ? manager : peers.ownerOf(subjects.poolOf(msg.subject), id);
-    if (owner === manager) this.#takeSubmission({ msg, headers, reply: msg.reply });
-    else void this.#passOn(msg, owner);
+    const heard = { msg, headers, reply: msg.reply };
+    if (owner === manager) this.#takeOwn(heard);
+    else void this.#passOn(heard, owner);
     onWake(bus.runtime.now());
+  }
+
+  /** A submission whose id this manager owns, if its caller chose one: another manager may have had the job before. */
+  #takeOwn(heard: Heard): void {
+    const { bus, subjects, known, earlier } = this.#parts;
+    const name = subjects.poolOf(heard.msg.subject);
+    const id = chosenIdOf(heard.headers);
+    if (id === undefined || known(name)?.knows(id) === true || !earlier.mayBeElsewhere(name))
+      return this.#takeSubmission(heard);
+    const held = { ...heard, cameAtMs: bus.runtime.now() };
+    earlier.hold({
+      pool: name,
+      ...namesOf(heard.headers),
+      take: (refusal) => this.#takeSubmission(held, refusal),
+      give: (manager) => void this.#passOn(held, manager),
+    });
   }
 
   /** Several jobs of one client, none of them with an id that its caller chose: together, or one by one where they may have to wait. */
@@ -182,31 +203,52 @@ export class Hearing {
   /** To this manager: another one passes a submission on, a client gives it one, or asks again for an outcome. */
   #onSubmitToMe(msg: Msg): void {
     const headers = headersOf(msg);
+    if (headers?.get(HEADER.known) === "1") return this.#tellKnown(msg, headers);
     const replyTo = headers?.get(HEADER.replyTo) ?? "";
     if (replyTo === "") return this.#take({ msg, headers, reply: msg.reply }, answerAgain);
     const { bus } = this.#parts;
     if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply);
-    this.#takeSubmission({ msg, headers, reply: replyTo === NO_REPLY ? "" : replyTo });
+    this.#takeOwn({ msg, headers, reply: replyTo === NO_REPLY ? "" : replyTo });
+  }
+
+  /** Another manager asks whether a job of this id is here or was. */
+  #tellKnown(msg: Msg, headers: HeaderReader): void {
+    const { bus, subjects, known, manager } = this.#parts;
+    const id = headers.get(HEADER.jobId);
+    if (known(subjects.poolOf(msg.subject))?.knows(id) !== true)
+      return this.#refuse(msg, new PoolError("not_found", "no job of this id is here", { field: "job" }));
+    if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply, undefined, { headers: encodeKnown(manager) });
   }
 
   /** When the owner is not there any more, the next one owns the id. */
-  async #passOn(msg: Msg, owner: string): Promise<void> {
-    const { inbox, subjects, peers } = this.#parts;
-    const isThere = await passOn(inbox(), subjects.submitTo(subjects.poolOf(msg.subject), owner), msg);
+  async #passOn(heard: Heard, owner: string): Promise<void> {
+    const { inbox, subjects, peers, manager } = this.#parts;
+    const name = subjects.poolOf(heard.msg.subject);
+    const isThere = await passOn(inbox(), subjects.submitTo(name, owner), heard);
     if (isThere) return;
     peers.onGone(owner);
-    this.#onSubmit(msg);
+    const next = peers.ownerOf(name, chosenIdOf(heard.headers) ?? "");
+    if (next === manager) this.#takeOwn(heard);
+    else await this.#passOn(heard, next);
   }
 
-  #takeSubmission(heard: Heard): void {
-    this.#take(heard, (door, each, findPool) => this.#whenSettled(door, each, findPool));
+  /** @param refusal ends it instead */
+  #takeSubmission(heard: Heard, refusal?: PoolError): void {
+    if (refusal === undefined)
+      return this.#take(heard, (door, each, findPool) => this.#whenSettled(door, each, findPool));
+    this.#take(heard, (door, each) =>
+      answerSubmission({ ...door, newcomers: undefined }, each, () => {
+        throw refusal;
+      }),
+    );
   }
 
   #take(heard: Heard, answer: typeof answerSubmission): void {
     const { subjects, held, get } = this.#parts;
     const name = subjects.poolOf(heard.msg.subject);
-    const door = this.#door(name);
-    held.sign(door.cameAtMs);
+    const now = this.#door(name);
+    held.sign(now.cameAtMs);
+    const door = heard.cameAtMs === undefined ? now : { ...now, cameAtMs: heard.cameAtMs };
     const take = (): void => answer(door, heard, () => get(name));
     // A question about a job is asked again.
     if (held.submit(heard.headers, take) || answer === answerAgain) return;

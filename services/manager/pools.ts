@@ -22,6 +22,7 @@ import { Heartbeats } from "./heartbeat.js";
 import { HeldSubmissions } from "./held-submissions.js";
 import { Inspection } from "./inspect/inspection.js";
 import { OutcomeReplies } from "./outcome-replies.js";
+import { EarlierOwners } from "./owners/earlier-owners.js";
 import { Peers } from "./owners/peers.js";
 import { watchManagerRights } from "./pool/manager-rights.js";
 import { Pace } from "./pool/pace.js";
@@ -59,6 +60,8 @@ export class Pools extends Lifecycle {
   readonly subjects: Subjects;
   /** The other managers, and who owns which id. */
   readonly peers: Peers;
+  /** Asks the other managers for jobs that they had before this one started. */
+  readonly earlier: EarlierOwners;
   /** What others may see of this manager's jobs. */
   readonly inspection: Inspection;
   /** Tells whether a name has workers. */
@@ -104,6 +107,7 @@ export class Pools extends Lifecycle {
       queued: (pool) => this.#durable?.queued(pool) ?? 0,
     });
     this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send());
+    this.earlier = new EarlierOwners({ bus, subjects: this.subjects, peers: this.peers, inbox: () => this.inbox });
     const { jobEvents } = options.settings;
     this.inspection = new Inspection({
       bus,
@@ -128,6 +132,7 @@ export class Pools extends Lifecycle {
       peers: this.peers,
       inbox: () => this.inbox,
       unsettled: this.#unsettled,
+      earlier: this.earlier,
       known: (name) => this.#pools.get(name),
       heardOf: (name) => this.#pools.get(name) ?? (this.#makeRoom() ? this.#add(name) : undefined),
       onWake: (nowMs) => this.#ticker.onWake(nowMs),
@@ -303,6 +308,8 @@ export class Pools extends Lifecycle {
     this.#pools.set(name, pool);
     this.inspection.attach(pool);
     bus.publish(subjects.controlAll(name), encodeControl("rollCall", {}));
+    // Other managers of the pool answer with a heartbeat of their own, if they have not heard of this one.
+    this.#heartbeats.changed(pool);
     return pool;
   }
 

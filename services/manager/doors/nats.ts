@@ -47,6 +47,8 @@ export interface Heard {
   readonly headers: HeaderReader | undefined;
   /** Where its sender waits for the answer; another manager may have passed the message on. */
   readonly reply: string | undefined;
+  /** When it came, monotonic milliseconds, if it was held; default now. */
+  readonly cameAtMs?: number;
 }
 
 /**

@@ -47,7 +47,9 @@ export class AwayJobs {
   isAway(pool: Pool, id: string | undefined): id is string {
     if (id === undefined) return false;
     if (this.#jobs.has(keyOf(pool, id))) return true;
-    return pool.dispatcher.live(id) === undefined && this.#pools.peers.ownerOf(pool.name, id) !== this.#manager;
+    if (pool.dispatcher.live(id) !== undefined) return false;
+    const { peers, earlier } = this.#pools;
+    return peers.ownerOf(pool.name, id) !== this.#manager || (earlier.mayBeElsewhere(pool.name) && !pool.knows(id));
   }
 
   /**

@@ -5,11 +5,11 @@
  * sender began. `Pool-Reply-To` tells the owner where that sender waits; the owner
  * answers it directly. A submission is passed on once.
  */
-import type { Msg } from "nats";
 import type { Inbox } from "../../../mesh/link/inbox.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
 import { isName } from "../../../mesh/wire/subjects.js";
-import { eachHeader, type HeaderReader, headersOf, isWritable, wireHeaders } from "../../../mesh/wire/wire-headers.js";
+import { eachHeader, type HeaderReader, isWritable, wireHeaders } from "../../../mesh/wire/wire-headers.js";
+import type { Heard } from "../doors/nats.js";
 
 /** The sender waits for no answer. */
 export const NO_REPLY = "-";
@@ -29,15 +29,18 @@ export function chosenIdOf(headers: HeaderReader | undefined): string | undefine
 }
 
 /** Sends a submission to its owner; false when nobody listens there, so that it has not got it. */
-export async function passOn(inbox: Inbox, subject: string, msg: Msg): Promise<boolean> {
+export async function passOn(
+  inbox: Inbox,
+  subject: string,
+  { msg, headers: received, reply }: Heard,
+): Promise<boolean> {
   const headers = wireHeaders();
-  const received = headersOf(msg);
   if (received !== undefined) {
     eachHeader(received, (name, value) => {
       if (name !== HEADER.replyTo && isWritable(value)) headers.append(name, value);
     });
   }
-  headers.append(HEADER.replyTo, msg.reply || NO_REPLY);
+  headers.append(HEADER.replyTo, reply || NO_REPLY);
   const answer = await inbox.ask({ subject, payload: msg.data, headers, limitMs: ANSWER_LIMIT_MS });
   return answer.kind !== "absent";
 }

@@ -82,6 +82,11 @@ export class Peers {
     return ownerOf(candidates, pool, id) ?? this.#self;
   }
 
+  /** The other managers that may own ids of a pool. */
+  otherOwners(pool: string): string[] {
+    return [...this.#peers].filter(([, peer]) => this.#counts(peer, pool)).map(([manager]) => manager);
+  }
+
   /** The other managers that are there, whether they take submissions or not. @param pool undefined for those of any pool */
   managers(pool: string | undefined): string[] {
     const found: string[] = [];

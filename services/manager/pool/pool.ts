@@ -170,6 +170,11 @@ export class Pool {
     return true;
   }
 
+  /** Whether a job of this id is live here, or its outcome is kept. */
+  knows(id: string): boolean {
+    return this.dispatcher.live(id) !== undefined || this.outcomes.get(id, this.#bus.runtime.now()) !== undefined;
+  }
+
   /** For which client a job is that is live here or whose outcome is kept; undefined for any other. */
   clientOf(id: string): string | undefined {
     return this.dispatcher.live(id)?.client ?? this.outcomes.clientOf(id, this.#bus.runtime.now());

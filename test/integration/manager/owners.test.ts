@@ -49,7 +49,7 @@ await mesh.addWorker<string, string>({
     const run = (runs.get(payload) ?? 0) + 1;
     runs.set(payload, run);
     const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
-    await Promise.race([hold.promise, aborted]);
+    if (!payload.startsWith("known")) await Promise.race([hold.promise, aborted]);
     return `${payload} run ${run}`;
   },
 });
@@ -185,4 +185,53 @@ test("an owner that is gone is passed over: the job runs at once", async () => {
     const door = Object.values(DOORS)[i % 4]!;
     assert.equal(await within(door(id, id), { limitMs: 2_000 }), `${id} run 1`);
   }
+});
+
+test("a manager that joins does not run again what another one runs or has just run: it gives the caller that outcome", async (t) => {
+  hold = gate();
+  const owners = ["m1", "m2", "m3"];
+  const ids = Array.from({ length: 400 }, (_, i) => `joined-${i}`)
+    .filter((id) => ownerOf(owners, "counted", id) === "m3")
+    .slice(0, 8);
+  const early = ids.map((id) => DOORS.NATS!(id, id));
+  await eventually(() => ids.every((id) => runs.get(id) === 1), { what: "all run" });
+  const third = new ManagerService({
+    id: "m3",
+    bus: { servers: mesh.natsUrl },
+    listen: { host: "127.0.0.1", port: 0 },
+    graceMs: 0,
+  });
+  cleanUp(t, () => third.stop());
+  await third.start();
+  const rpc = createClient(ManagerServiceDesc, createConnectTransport({ baseUrl: third.url, httpVersion: "1.1" }));
+  // It knows the others when it gives them what they own.
+  let tries = 0;
+  await eventually(async () => {
+    tries += 1;
+    const theirs = Array.from({ length: 40 }, (_, i) => `known-${tries}-${i}`).filter(
+      (id) => ownerOf(owners, "counted", id) !== "m3",
+    );
+    const [id = ""] = theirs;
+    await httpSubmit(rpc, id, `${id}-${tries}`).catch(() => "");
+    return (await outcomesIn(first, id)) || (await outcomesIn(other, id));
+  });
+  const late = ids.map((id, i) => (i % 2 === 0 ? httpSubmit(rpc, id, id) : DOORS.NATS!(id, id)));
+  const canceled = new AbortController();
+  const gone = rpcErrorOf(
+    rpc.submit(
+      { pool: "counted", jobId: ids[0]!, input: { case: "text", value: ids[0]! } },
+      { signal: canceled.signal },
+    ),
+  );
+  canceled.abort();
+  await within(gone);
+  await bus.flush();
+  hold.open();
+  assert.deepEqual(
+    await within(Promise.all([...early, ...late])),
+    [...ids, ...ids].map((id) => `${id} run 1`),
+  );
+  for (const id of ids)
+    assert.equal(await httpSubmit(rpc, id, id), `${id} run 1`, "its outcome is kept at another one");
+  assert.equal(await httpSubmit(rpc, "new-at-m3", "new-at-m3"), "new-at-m3 run 1");
 });

@@ -2,11 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Msg } from "nats";
+import type { MsgHdrs } from "nats";
 import { type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
-import type { Inbox, Question } from "../../../mesh/link/inbox.js";
-import { HEADER } from "../../../mesh/wire/headers.js";
+import type { Answer, Inbox, Question } from "../../../mesh/link/inbox.js";
+import { systemRuntime } from "../../../mesh/link/runtime.js";
+import { encodeReplyHeaders, HEADER } from "../../../mesh/wire/headers.js";
 import { ownerOf } from "../../../mesh/wire/owner.js";
+import { Subjects } from "../../../mesh/wire/subjects.js";
+import { type HeaderReader, type Reply, wireHeaders } from "../../../mesh/wire/wire-headers.js";
+import { ASKS_FOR_MS, EarlierOwners, encodeKnown } from "../../../services/manager/owners/earlier-owners.js";
 import { passOn } from "../../../services/manager/owners/pass-on.js";
 import { Peers } from "../../../services/manager/owners/peers.js";
 
@@ -132,8 +136,9 @@ test("owners - a submission with half of a line break in a header is passed on w
       return { kind: "absent" } as const;
     },
   };
-  const msg = { headers, reply: "_INBOX.a.b", data: new Uint8Array(1) };
-  const isThere = await passOn(inbox as unknown as Inbox, "pool.p.submit.m2", msg as unknown as Msg);
+  const msg = { subject: "pool.p.submit", data: new Uint8Array(1) };
+  const heard = { msg, headers: headers as unknown as HeaderReader, reply: "_INBOX.a.b" };
+  const isThere = await passOn(inbox as unknown as Inbox, "pool.p.submit.m2", heard);
   assert.equal(isThere, false);
   assert.deepEqual(
     [...(asked[0]?.headers ?? [])],
@@ -143,3 +148,74 @@ test("owners - a submission with half of a line break in a header is passed on w
     ],
   );
 });
+
+describe("a manager that joins", () => {
+  const reply = (headers: MsgHdrs): Answer => ({ kind: "reply", msg: { headers, data: new Uint8Array(0) } as Reply });
+  const ANY = { upToAttempt: undefined, nonce: undefined };
+  const said = { pool: "p", job: "mine", nonce: "n", attempt: 1 };
+
+  function joins(answers: Record<string, Answer>, atMs = 0) {
+    const asked: string[] = [];
+    const ask = async ({ subject, headers }: Question): Promise<Answer> => {
+      asked.push(`${subject} ${headers?.get(HEADER.known)} ${headers?.get(HEADER.jobId)}`);
+      return answers[subject.slice(subject.lastIndexOf(".") + 1)] ?? { kind: "absent" };
+    };
+    let nowMs = 0;
+    const runtime = { ...systemRuntime, now: () => nowMs };
+    const earlier = new EarlierOwners({
+      bus: { runtime },
+      subjects: new Subjects(),
+      peers: { otherOwners: () => Object.keys(answers) },
+      inbox: () => ({ ask }) as unknown as Inbox,
+    });
+    nowMs = atMs;
+    const ends: string[] = [];
+    const hold = (): void =>
+      earlier.hold({
+        ...said,
+        take: (refusal) => ends.push(refusal === undefined ? "taken" : refusal.reason),
+        give: (manager) => ends.push(`given to ${manager}`),
+      });
+    return { earlier, asked, ends, hold };
+  }
+
+  test("asks all others, and gives the submission to the one that has its job", async () => {
+    const { asked, ends, hold } = joins({
+      m1: reply(encodeReplyHeaders({ kind: "error" })),
+      m2: reply(encodeKnown("m2")),
+    });
+    hold();
+    await turn();
+    assert.deepEqual(ends, ["given to m2"]);
+    assert.deepEqual(asked, ["pool.p.submit.m1 1 mine", "pool.p.submit.m2 1 mine"]);
+  });
+
+  test("takes a job that nobody has: who is gone, silent or says anything else does not count", async () => {
+    const odd = wireHeaders();
+    odd.append(HEADER.reply, "what?");
+    const { ends, hold } = joins({ m1: { kind: "absent" }, m2: { kind: "silent" }, m3: reply(odd) });
+    hold();
+    await turn();
+    assert.deepEqual(ends, ["taken"]);
+  });
+
+  test("ends a submission that is canceled meanwhile, once", async () => {
+    const { earlier, ends, hold } = joins({ m1: reply(encodeKnown("m1")) });
+    hold();
+    assert.equal(earlier.revoke("p", "another", ANY), false);
+    assert.equal(earlier.revoke("p", "mine", ANY), true);
+    await turn();
+    assert.deepEqual(ends, ["canceled"]);
+  });
+
+  test("asks for ten minutes, and only while there are others", () => {
+    assert.equal(joins({ m1: { kind: "absent" } }, ASKS_FOR_MS - 1).earlier.mayBeElsewhere("p"), true);
+    assert.equal(joins({ m1: { kind: "absent" } }, ASKS_FOR_MS).earlier.mayBeElsewhere("p"), false);
+    assert.equal(joins({}).earlier.mayBeElsewhere("p"), false);
+  });
+});
+
+/** What is settled now has been heard after this. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
