@@ -205,6 +205,11 @@ export function isOff(thrown: unknown): boolean {
   return thrown instanceof PoolError && thrown.message.includes(OFF);
 }
 
+/** Whether the store did not answer, or has no leader: it may be a moment or an hour. */
+export function isWithoutAnswer(thrown: unknown): boolean {
+  return thrown instanceof PoolError && /timeout|temporarily unavailable|no leader/i.test(thrown.message);
+}
+
 function storeError(thrown: unknown): PoolError {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   const message = /jetstream.*not enabled|no responders/i.test(text) ? OFF : `the broker's store: ${text}`;

@@ -76,7 +76,7 @@ export const systemRuntime: Runtime = {
 };
 
 /** Resolves after `ms` milliseconds; the wait does not keep the process alive. */
-export function delay(runtime: Runtime, ms: number): Promise<void> {
+export function delay(runtime: Pick<Runtime, "after">, ms: number): Promise<void> {
   return new Promise((resolve) => void runtime.after(ms, resolve, "background"));
 }
 

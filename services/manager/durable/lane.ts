@@ -15,7 +15,7 @@ import { DurableNames } from "../../../mesh/durable/names.js";
 import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../../mesh/durable/pause/pool-pause.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
-import { isOff, LaneStore } from "../../../mesh/durable/store.js";
+import { LaneStore } from "../../../mesh/durable/store.js";
 import { withCopies } from "../../../mesh/durable/streams.js";
 import { toPoolError, unknownPool } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";
@@ -31,7 +31,7 @@ import { LaterLanes } from "./later/later-lanes.js";
 import { LaneLimits } from "./limits/lane-limits.js";
 import { PoolLimits } from "./limits/pool-limits.js";
 import { PoolLane } from "./pool-lane.js";
-import { type Provisioning, provisionPool, provisionShared } from "./provision.js";
+import { type Provisioning, provisionPool, provisionShared, untilProvisioned } from "./provision.js";
 import { Takeover } from "./takeover/takeover.js";
 import { QueueLengths } from "./told/queue-lengths.js";
 
@@ -54,8 +54,6 @@ export interface DurableLaneParts {
 }
 
 const TICK_MS = 100;
-/** How long the start tries to create streams, in milliseconds. */
-const START_LIMIT_MS = 15_000;
 /** After a failure to create streams, in milliseconds. */
 const RETRY_MS = 1_000;
 /** How long what has ended may take to be stored at the end, in milliseconds. */
@@ -192,20 +190,6 @@ export class DurableLane {
     return laneFigures(this.store, this.names, pool);
   }
 
-  /** A cluster may need a moment for an election; a broker without JetStream stays without. */
-  async #provisionAtStart(): Promise<void> {
-    const { runtime } = this.#parts.bus;
-    const endAtMs = runtime.now() + START_LIMIT_MS;
-    for (;;) {
-      try {
-        return await this.#provision(provisionShared);
-      } catch (thrown) {
-        if (isOff(thrown) || runtime.now() >= endAtMs || this.#stopping) throw thrown;
-        await delay(runtime, RETRY_MS);
-      }
-    }
-  }
-
   /** How many jobs of a pool another manager says that it holds. */
   knowsHeld(pool: string, manager: string): number {
     return this.#takeover?.knowsHeld(pool, manager) ?? 0;
@@ -213,7 +197,9 @@ export class DurableLane {
 
   /** Creates what is missing. @throws PoolError `bus_unavailable` when the broker has no JetStream */
   async start(): Promise<void> {
-    await this.#provisionAtStart();
+    const { bus, servesEnqueue, log } = this.#parts;
+    const patience = { runtime: bus.runtime, log, waits: servesEnqueue, isOver: () => this.#stopping };
+    await untilProvisioned(patience, () => this.#provision(provisionShared));
     // What the broker cannot do now is done by a tick: it may have been killed meanwhile.
     const pools = [...this.#parts.pools()].filter(isServed);
     await Promise.all(pools.map((pool) => this.#open(pool).catch((thrown) => this.#onFailure(pool.name, thrown))));

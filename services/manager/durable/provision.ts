@@ -7,7 +7,7 @@
 import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
 import type { DurableNames } from "../../../mesh/durable/names.js";
 import { LEVELS } from "../../../mesh/durable/names.js";
-import type { LaneStore } from "../../../mesh/durable/store.js";
+import { isOff, isWithoutAnswer, type LaneStore } from "../../../mesh/durable/store.js";
 import {
   ackWaitMs,
   type ConsumerSettings,
@@ -17,7 +17,8 @@ import {
   type StreamSettings,
   sharedStreams,
 } from "../../../mesh/durable/streams.js";
-import { PoolError } from "../../../mesh/errors.js";
+import { PoolError, toPoolError } from "../../../mesh/errors.js";
+import { delay, type Runtime } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
 
 /** Where, and who hears of what differs. */
@@ -27,6 +28,45 @@ export interface Provisioning {
   /** Copies of each stream in a cluster. */
   readonly replicas: number;
   readonly log: Logger;
+}
+
+/** How long a start tries when it does not wait, and how long it waits after each failure, in milliseconds. */
+export const START_LIMIT_MS = 15_000;
+const RETRY_MS = 1_000;
+
+/** How patient a start is. */
+export interface Patience {
+  readonly runtime: Pick<Runtime, "after" | "now">;
+  readonly log: Logger;
+  /** A service waits for its store as it waits for its broker: a cluster that has just been switched on needs an election. */
+  readonly waits: boolean;
+  /** Whether it is stopped meanwhile. */
+  readonly isOver: () => boolean;
+}
+
+/**
+ * Tries until the streams are there. What does not pass by itself, such as a broker without JetStream, is thrown at once;
+ * what may pass, such as a broker without space, after {@link START_LIMIT_MS}. No answer is waited out by who waits.
+ *
+ * @throws PoolError `bus_unavailable`
+ */
+export async function untilProvisioned(
+  { runtime, log, waits, isOver }: Patience,
+  provision: () => Promise<void>,
+): Promise<void> {
+  const endAtMs = runtime.now() + START_LIMIT_MS;
+  for (let told = ""; ; ) {
+    try {
+      return await provision();
+    } catch (thrown) {
+      const isLate = runtime.now() >= endAtMs && !(waits && isWithoutAnswer(thrown));
+      if (isOff(thrown) || isLate || isOver()) throw thrown;
+      const { message } = toPoolError(thrown);
+      if (message !== told) log.warn({ reason: message }, "waiting for the broker's store");
+      told = message;
+      await delay(runtime, RETRY_MS);
+    }
+  }
 }
 
 /** The streams that all pools share. @throws PoolError */
