@@ -40,11 +40,12 @@ const limitsHold: Rule = {
       if (event.kind === "told") forget(running, (_, id) => id === event.id);
       else if (event.kind === "worker") forget(running, (run) => run.startsWith(`${event.worker} `));
       if (event.kind !== "start" && event.kind !== "end") continue;
+      const key = keys.get(event.id);
+      const limit = limits.get(key ?? "");
+      if (limit === undefined) continue;
       const run = `${event.worker} ${event.id} ${event.attempt}`;
       if (event.kind === "end") running.delete(run);
       else running.set(run, event.id);
-      const key = keys.get(event.id);
-      const limit = limits.get(key ?? "") ?? Number.POSITIVE_INFINITY;
       const now = new Set([...running.values()].filter((id) => keys.get(id) === key));
       if (now.size > limit) found.push(`${now.size} jobs of key ${key} ran at once, ${limit} may`);
     }
