@@ -19,6 +19,8 @@ export interface HeaderReader extends Iterable<[string, string[]]> {
   get(name: string): string;
   /** The status code of the first line, 0 without one. */
   readonly code: number;
+  /** What the first line says after the code; "" for nothing. */
+  readonly description: string;
 }
 
 /** Whether a value can be written: what is read from a stranger may have half of a line break in it. */
@@ -61,6 +63,11 @@ class WireHeaders implements HeaderReader {
 
   get code(): number {
     return this.#text.startsWith(END, START.length) ? 0 : Number.parseInt(this.#text.slice(START.length), 10) || 0;
+  }
+
+  get description(): string {
+    const [, , ...words] = this.#text.slice(0, this.#text.indexOf(END)).split(" ");
+    return words.join(" ").trim();
   }
 
   /** The bytes on the wire. nats.js calls it when it publishes. */

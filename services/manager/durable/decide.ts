@@ -12,7 +12,7 @@
  *   it may run once, and a claim of it is stored join, else bury, worker_lost: it may have run
  *   delivered far more often than it may fail    bury, worker_lost: whoever has it dies
  *   it may run once                              claim, then run
- *   delivered before, and not ended here         join, else run
+ *   delivered before, or perhaps, and not ended here   join, else run
  *   anything else                                run
  *   a run or a claim, while its level is paused  wait
  *
@@ -40,6 +40,8 @@ export interface DeliveredJob {
   readonly deliveries: number;
   /** What it says of itself; an error when its headers are wrong. */
   readonly job: DurableJob | PoolError;
+  /** It is said to come for the first time, and may have come before: the broker may have forgotten that. */
+  readonly mayBeRepeat?: boolean;
   /** Its last delivery ended at this manager, so no worker has it. */
   readonly wasEndedHere?: boolean;
 }
@@ -78,8 +80,13 @@ const DELIVERIES_OVER_ATTEMPTS = 10;
 const NO_FAULT_DELAY_MS = 1_000;
 
 /** Whether a delivery needs to look for an outcome before it runs. */
-export function mustLook({ deliveries, job }: DeliveredJob): boolean {
-  return !(job instanceof PoolError) && (deliveries > 1 || job.check);
+export function mustLook(delivered: DeliveredJob): boolean {
+  const { job } = delivered;
+  return !(job instanceof PoolError) && (mayHaveComeBefore(delivered) || job.check);
+}
+
+function mayHaveComeBefore({ deliveries, mayBeRepeat }: DeliveredJob): boolean {
+  return deliveries > 1 || mayBeRepeat === true;
 }
 
 /** @param wallNowMs milliseconds since the epoch */
@@ -96,7 +103,7 @@ export function onDelivery(delivered: DeliveredJob, known: Known, wallNowMs: num
   }
   if (deliveries > job.maxAttempts + DELIVERIES_OVER_ATTEMPTS) return { do: "bury", error: poison(deliveries) };
   if (!job.idempotent) return { do: "claim", over: known.claim?.sequence ?? 0 };
-  const mayBeAtWorker = deliveries > 1 && delivered.wasEndedHere !== true;
+  const mayBeAtWorker = mayHaveComeBefore(delivered) && delivered.wasEndedHere !== true;
   return mayBeAtWorker ? { do: "join", else: { do: "run" }, claim: 0 } : { do: "run" };
 }
 

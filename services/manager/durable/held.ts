@@ -36,6 +36,8 @@ export class Delivery implements DeliveredJob {
   isLimited = false;
   /** Its last delivery ended at this manager: no worker has it. */
   wasEndedHere = false;
+  /** It is said to come for the first time, and may have come before. */
+  mayBeRepeat = false;
   /** The claim that was stored for it; 0 for none. */
   claim = 0;
   /** What was stored of its end, and is told to who enqueued it. */
@@ -98,7 +100,8 @@ export class Delivery implements DeliveredJob {
     return {
       jobId: id,
       nonce,
-      attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + 1,
+      // Attempts of a delivery that the broker has forgotten are not made again.
+      attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + (this.mayBeRepeat ? ATTEMPTS_PER_MANAGER / 2 : 0) + 1,
       timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
       runTimeoutMs: job.timeoutMs,
       joinAt,

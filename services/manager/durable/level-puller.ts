@@ -28,6 +28,9 @@ const NANOS = 1e6;
  */
 const STATUS = { heartbeat: 100, nothing: 404, expired: 408, ended: 409, noResponders: 503 } as const;
 
+/** How the broker says that a pull has brought what it may. */
+const OWN_END = /batch completed|exceeds maxbytes|exceeded maxwaiting/i;
+
 /** What it works with. */
 export interface LevelPullerParts {
   readonly bus: Bus;
@@ -37,6 +40,8 @@ export interface LevelPullerParts {
   readonly onDelivery: (msg: Msg, facts: DeliveryFacts) => void;
   /** The open pull is over. */
   readonly onOver: () => void;
+  /** The open pull was ended by something else than its own bounds, such as another leader of its consumer. */
+  readonly onBroken?: () => void;
   /** The stream or the consumer is not there, or perhaps is not: nobody answers. */
   readonly onMissing: () => void;
 }
@@ -133,8 +138,10 @@ export class LevelPuller {
     // A pull that was ended before it brought anything: its consumer was deleted, or has another leader.
     const isMissing = code === STATUS.noResponders || (code === STATUS.ended && !this.#hasBrought);
     if (code === STATUS.nothing || code === STATUS.expired) this.#waiting = 0;
+    const isBroken = code === STATUS.ended && !OWN_END.test(headersOf(msg)?.description ?? "");
     this.#over();
     if (isMissing) this.#parts.onMissing();
+    else if (isBroken) this.#parts.onBroken?.();
   }
 
   #over(): void {

@@ -40,6 +40,7 @@ import { endParked } from "./pause/end-parked.js";
 import { PauseWatch } from "./pause/pause-watch.js";
 import { Pulls } from "./pulls.js";
 import { Settling } from "./settling.js";
+import { FirstDeliveries } from "./takeover/first-deliveries.js";
 import { locateKnown } from "./takeover/locate-known.js";
 import { findHeld, heldList } from "./told/held-view.js";
 
@@ -69,6 +70,7 @@ export class PoolLane {
   readonly #leftovers: Leftovers;
   readonly #pause: PauseWatch;
   readonly #givenBack = new GivenBack();
+  readonly #first: FirstDeliveries;
   #draining = false;
 
   constructor(parts: PoolLaneParts) {
@@ -96,8 +98,14 @@ export class PoolLane {
       stream: names.jobsStream(pool.name),
       held: this.#held,
       onDelivery: (msg, facts, level) => this.#onDelivery(msg, facts, level),
-      onMissing: parts.onMissing,
+      onMissing: () => {
+        this.#first.doubt(bus.runtime.now());
+        parts.onMissing();
+      },
+      onBroken: () => this.#first.doubt(bus.runtime.now()),
     });
+    this.#first = new FirstDeliveries({ store: parts.store, stream: names.jobsStream(pool.name) });
+    this.#first.doubt(bus.runtime.now());
   }
 
   /** Jobs that this manager holds: parked, running, or about to be stored. */
@@ -130,6 +138,7 @@ export class PoolLane {
   tick(nowMs: number): void {
     for (const delivery of this.#held.toSign(nowMs)) this.#sign(delivery, nowMs);
     if (this.pulls.areOpen && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
+    this.#first.tick(nowMs);
     this.#pause.tick(nowMs);
     this.limits.tick(nowMs);
     this.pulls.tick(nowMs);
@@ -140,6 +149,7 @@ export class PoolLane {
     const nowMs = this.#parts.bus.runtime.now();
     for (const delivery of this.#held.all()) this.#sign(delivery, nowMs);
     this.#leftovers.onReconnect(nowMs);
+    this.#first.doubt(nowMs);
     this.#pause.lookSoon();
     this.limits.onReconnect();
     this.pulls.forget();
@@ -191,6 +201,7 @@ export class PoolLane {
     if (this.#draining) return void bus.publish(msg.reply ?? "", giveBack(0));
     this.totals.delivered += 1;
     const delivery = readDelivery(names, msg, facts, { level, nowMs, terms });
+    delivery.mayBeRepeat = this.#first.mayBeRepeat(facts.sequence);
     this.#held.add(delivery);
     delivery.wasEndedHere = this.#givenBack.take(delivery);
     if (mustLook(delivery)) this.#guard(delivery, this.#look(delivery));

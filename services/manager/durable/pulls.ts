@@ -23,6 +23,8 @@ export interface PullsParts {
   readonly onDelivery: (msg: Msg, facts: DeliveryFacts, level: Priority) => void;
   /** The stream or a consumer is not there any more. */
   readonly onMissing: () => void;
+  /** A consumer may have another leader. */
+  readonly onBroken: () => void;
 }
 
 /** Jobs that one manager holds of one pool, those included whose outcome is being stored. */
@@ -57,6 +59,7 @@ export class Pulls {
           onDelivery: (msg, facts) => parts.onDelivery(msg, facts, level),
           onOver: () => this.#refillSoon(),
           onMissing: () => this.#onMissing(),
+          onBroken: parts.onBroken,
         }),
     );
   }

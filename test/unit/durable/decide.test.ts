@@ -35,6 +35,8 @@ const died = new PoolError("job_failed", "boom");
 const DELIVERIES: [what: string, DeliveredJob, Known, expected: string][] = [
   ["a new job runs", delivered(), {}, "run"],
   ["one that was delivered before is joined where it runs", delivered(3), {}, "join, else run"],
+  ["one that perhaps was is joined, too", { ...delivered(1), mayBeRepeat: true }, {}, "join, else run"],
+  ["and settled when it has ended", { ...delivered(1), mayBeRepeat: true }, { outcome: { sequence: 4 } }, "settle"],
   ["but not one that was seen to end here", { ...delivered(3), wasEndedHere: true }, {}, "run"],
   ["one with an outcome is settled", delivered(2), { outcome: { sequence: 4 } }, "settle"],
   [

@@ -116,7 +116,7 @@ test("durable - a header that has half of a line break in its value is left out 
     ["X-Odd", ["a\nb"]],
     ["X-Mine", ["kept"]],
   ];
-  const reader = Object.assign(said, { get: () => "", code: 0 });
+  const reader = Object.assign(said, { get: () => "", code: 0, description: "" });
   assert.deepEqual([...jobHeadersOf(reader)], [["X-Mine", ["kept"]]]);
 });
 

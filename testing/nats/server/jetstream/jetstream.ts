@@ -2,7 +2,8 @@
  * JetStream of one network: its streams and consumers, all led by one broker at a time.
  *
  * Decided here: where it listens, and what a change of the leader loses: open
- * pulls, and nothing that was stored. The model leaves out what a crash of a
+ * pulls, nothing that was stored, and when the leader was killed what its consumers
+ * did last. The model leaves out what a crash of a
  * whole machine loses, the votes of a cluster, and the age of messages.
  */
 import type { World } from "../../../sim/world.js";
@@ -66,7 +67,12 @@ export class JetStream implements ApiHost {
     if (leader !== undefined && !isGone) for (const each of this.#subscribers) leader.remove(each);
     this.#subscribers = [];
     this.#leader = undefined;
-    for (const { consumers } of this.#entries.values()) for (const each of consumers.values()) each.forgetPulls();
+    for (const { consumers } of this.#entries.values()) {
+      for (const each of consumers.values()) {
+        each.forgetPulls();
+        if (isGone) each.forgetLast();
+      }
+    }
   }
 
   find(stream: string): StreamEntry | undefined {

@@ -47,6 +47,15 @@ interface Unsettled {
   dueAtMs: number;
 }
 
+/** A first delivery, and the message once it was acknowledged. */
+interface Recent {
+  readonly atMs: number;
+  readonly sequence: number;
+  message: StoredMessage | undefined;
+}
+
+/** A broker that is killed has forgotten what its consumers did last, milliseconds. */
+const FORGOTTEN_MS = 100;
 const NANOS = 1e6;
 const DEFAULT_WAITING = 512;
 const DEFAULT_UNSETTLED = 1_000;
@@ -58,6 +67,8 @@ export class PullConsumer {
   readonly #unsettled = new Map<number, Unsettled>();
   readonly #deliveries = new Map<number, number>();
   #again: number[] = [];
+  /** Oldest first. */
+  #recent: Recent[] = [];
   #pulls: Pull[] = [];
   #nextSequence = 1;
   #consumerSequence = 0;
@@ -131,6 +142,26 @@ export class PullConsumer {
     this.#parts.world.cancel(this.#timer);
   }
 
+  /** Its broker was killed: it has not noted the last first deliveries, nor what was acknowledged of them. */
+  forgetLast(): void {
+    const { stream } = this.#parts;
+    this.#dropOld();
+    for (const { sequence, message } of this.#recent) {
+      this.#unsettled.delete(sequence);
+      this.#deliveries.delete(sequence);
+      if (message !== undefined) stream.restore(message);
+      this.#nextSequence = Math.min(this.#nextSequence, sequence);
+    }
+    const forgotten = new Set(this.#recent.map(({ sequence }) => sequence));
+    this.#again = this.#again.filter((sequence) => !forgotten.has(sequence));
+    this.#recent = [];
+  }
+
+  #dropOld(): void {
+    const fromMs = this.#nowMs - FORGOTTEN_MS;
+    while (this.#recent[0] !== undefined && this.#recent[0].atMs < fromMs) this.#recent.shift();
+  }
+
   /** Delivers what it can, and plans when to look again. */
   pump(): void {
     const nowMs = this.#nowMs;
@@ -149,6 +180,8 @@ export class PullConsumer {
     this.#unsettled.delete(sequence);
     this.#deliveries.delete(sequence);
     this.#again = this.#again.filter((each) => each !== sequence);
+    const recent = this.#recent.find((each) => each.sequence === sequence);
+    if (recent !== undefined) recent.message = stream.get(sequence);
     if (stream.config.retention === "workqueue") stream.delete(sequence);
   }
 
@@ -198,6 +231,8 @@ export class PullConsumer {
     if (!send({ to: pull.reply, subject, reply, bytes, headerBytes })) return false;
     this.#consumerSequence = consumerSequence;
     this.#deliveries.set(sequence, count);
+    this.#dropOld();
+    if (count === 1) this.#recent.push({ atMs: this.#nowMs, sequence, message: undefined });
     this.#unsettled.set(sequence, { consumerSequence, dueAtMs: this.#nowMs + config.ack_wait / NANOS });
     pull.left -= 1;
     pull.bytesLeft -= bytes.length;

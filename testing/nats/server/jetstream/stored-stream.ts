@@ -123,6 +123,14 @@ export class StoredStream {
     return { sequence, duplicate: false };
   }
 
+  /** A message that was deleted is there again. */
+  restore(message: StoredMessage): void {
+    this.#messages.set(message.sequence, message);
+    const inOrder = [...this.#messages].sort(([a], [b]) => a - b);
+    this.#messages.clear();
+    for (const [sequence, each] of inOrder) this.#messages.set(sequence, each);
+  }
+
   /** False when it is not there. */
   delete(sequence: number): boolean {
     return this.#messages.delete(sequence);
