@@ -29,7 +29,7 @@ export const json: Codec<unknown> = {
   name: "json",
   encode: (value) => {
     if (value === undefined) return EMPTY;
-    const text = encoding("json", () => JSON.stringify(value));
+    const text = encoding("json", () => written(value));
     const loss = encoding("json", () => jsonLoss(value));
     if (loss !== undefined) throw refuse(loss);
     if (text === undefined) throw refuse("the value has no JSON form: return something else, or nothing");
@@ -100,11 +100,22 @@ export function codingOf<T>(what: "progress" | "result", work: () => T): T {
   }
 }
 
+/** @throws PoolError that names the place, for what JSON itself does not take; else what the value's own code throws */
+function written(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    const why = jsonObstacle(value, error);
+    throw why === undefined ? error : refuse(why);
+  }
+}
+
 /** A refusal says why, in the words of who could not encode the value. */
 function encoding<T>(name: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
+    if (isA(error, PoolError) && error.field === "payload") throw error;
     const why = reasonOf(error);
     throw refuse(why === "" ? `not valid ${name}` : `not valid ${name}: ${why}`, error);
   }
@@ -198,6 +209,44 @@ export function jsonLoss(value: unknown): string | undefined {
   if (lost === undefined) return undefined;
   const where = pathTo(value, lost.culprit);
   return `${lost.what}${where === "" ? "" : ` at ${where}`} has no JSON form: ${lost.advice}`;
+}
+
+/** Why `JSON.stringify` threw: a BigInt, a circle, or too deep a value; undefined: the value's own code threw. */
+function jsonObstacle(value: unknown, error: unknown): string | undefined {
+  // the objects around the member that is looked at, and the way to them
+  const around: unknown[] = [];
+  const steps: string[] = [];
+  let found: string | undefined;
+  const look = function (this: unknown, key: string, member: unknown): unknown {
+    while (around.length > 0 && around.at(-1) !== this) {
+      around.pop();
+      steps.pop();
+    }
+    const step = around.length === 0 ? "" : Array.isArray(this) ? `[${key}]` : stepTo(key.slice(0, 64));
+    const [what, advice] = obstacle(member, around);
+    if (what !== undefined) {
+      const where = steps.join("") + step;
+      found = `${what}${where === "" ? "" : ` at ${where}`} has no JSON form: ${advice}`;
+      throw error;
+    }
+    if (!isObject(member)) return member;
+    around.push(member);
+    steps.push(step);
+    return member;
+  };
+  try {
+    JSON.stringify(value, look);
+  } catch {
+    // found, or it throws as before
+  }
+  if (found !== undefined || !isA(error, RangeError) || !/call stack/.test(reasonOf(error))) return found;
+  return "the value is nested too deeply for JSON: make it flatter";
+}
+
+function obstacle(member: unknown, around: readonly unknown[]): readonly [what?: string, advice?: string] {
+  if (typeof member === "bigint" || (isObject(member) && tagOf(member) === "BigInt"))
+    return ["a BigInt", "make it a string"];
+  return isObject(member) && around.includes(member) ? ["a circle", "leave it out"] : [];
 }
 
 interface Loss {

@@ -68,6 +68,8 @@ test("a token is printed once, only its hash is kept, it is listed, and revoked"
   assert.equal((await cli(["token", "revoke", "once", ...TOKENS])).code, EXIT.failed);
   for (const argv of [
     ["bogus"],
+    ["list", "--file", "nowhere.json"],
+    ["revoke", "once", "--file", "nowhere.json"],
     ["new"],
     ["new", "x", "--role", "king"],
     ["new", "x", "--role", "viewer", "--pool", "a b"],

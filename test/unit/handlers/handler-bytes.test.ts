@@ -56,6 +56,11 @@ test("handler - a result whose memory was given away fails its own job and says 
   );
 });
 
+test("handler - progress taken out of the job works on its own", () => {
+  const run: Handler = ({ progress }) => [1, 2].forEach(progress);
+  assert.deepEqual(outcomeOf(run, json), { ok: true, payload: new Uint8Array(0) });
+});
+
 test("caller - a payload whose memory was given away, or that only looks like bytes, is refused by field", () => {
   const looks = [new Proxy(new Uint8Array(2), {}), Object.create(Uint8Array.prototype), { length: 1 }, 1, null];
   for (const payload of [detached(new Uint8Array(4)), detached(Buffer.alloc(9_000)), outOfBounds(), ...looks]) {
