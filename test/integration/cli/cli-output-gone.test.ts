@@ -11,8 +11,12 @@ import { eventually } from "../../support/wait.js";
 leakGuard();
 const broker = await startBroker(WHOLE_FILE);
 
-test("a command whose output cannot be written says why, and exits with 1", { skip: !existsSync("/dev/full") }, async (t) => {
-  const shell = startProcess(t, "sh", ["-c", '"$@" > /dev/full', "sh", process.execPath, ...CLI, "--help"], { input: "" });
+test("a command whose output cannot be written says why, and exits with 1", {
+  skip: !existsSync("/dev/full"),
+}, async (t) => {
+  const shell = startProcess(t, "sh", ["-c", '"$@" > /dev/full', "sh", process.execPath, ...CLI, "--help"], {
+    input: "",
+  });
   const { code, stderr } = await shell.exited;
   assert.deepEqual([code, stderr], [1, "poolmesh: cannot write the output: ENOSPC: no space left on device, write\n"]);
 });

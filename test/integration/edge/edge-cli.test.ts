@@ -68,14 +68,17 @@ test("a token is printed once, only its hash is kept, it is listed, and revoked"
   assert.equal((await cli(["token", "revoke", "once", ...TOKENS])).code, EXIT.failed);
   for (const argv of [
     ["bogus"],
-    ["list", "--file", "nowhere.json"],
-    ["revoke", "once", "--file", "nowhere.json"],
     ["new"],
     ["new", "x", "--role", "king"],
     ["new", "x", "--role", "viewer", "--pool", "a b"],
   ]) {
     const { code, stderr } = await cli(["token", ...argv, ...TOKENS]);
     assert.equal(code, EXIT.usage, stderr);
+  }
+  for (const argv of [["list"], ["revoke", "once"]]) {
+    const { code, stdout, stderr } = await cli(["token", ...argv, "--file", file("nowhere.json")]);
+    assert.deepEqual([code, stdout], [EXIT.usage, ""]);
+    assert.match(stderr, /cannot read .*nowhere\.json \(ENOENT\)/);
   }
 });
 

@@ -74,7 +74,10 @@ test("codec - json names what it cannot hold, where it is and what to do instead
     [[{ id: 1, ids: [[], {}, { a: 1n }] }], /^payload: a BigInt at \[0\]\.ids\[2\]\.a has/],
     [10n, /^payload: a BigInt has no JSON form/],
     [{ same: [shared, shared], boxed: Object(1n) }, /a BigInt at \.boxed/],
-    [{ same: [shared, shared], rows: [{ up: circle }] }, /^payload: a circle at \.rows\[0\]\.up\.self has no JSON form/],
+    [
+      { same: [shared, shared], rows: [{ up: circle }] },
+      /^payload: a circle at \.rows\[0\]\.up\.self has no JSON form/,
+    ],
     [circle, /^payload: a circle at \.self has no JSON form: leave it out$/],
     [deep, /^payload: the value is nested too deeply for JSON: make it flatter$/],
     [{ toJSON: () => assert.fail("as it says") }, /not valid json: as it says/],
