@@ -69,9 +69,9 @@ function fittedLine(line: string, before: string | undefined, columns: number): 
   return [isCommand === true ? brokenCommand(line, columns) : line];
 }
 
-/** Broken before flags and pipes. */
+/** Broken before flags, pipes and quotes, never within quotes. */
 function brokenCommand(line: string, columns: number): string {
-  const [first = "", ...rest] = line.split(/ (?=--|\| )/);
+  const [first = "", ...rest] = partsOf(line);
   const room = columns - CONTINUED.length;
   let [broken, last] = ["", first];
   for (const part of rest) {
@@ -83,6 +83,16 @@ function brokenCommand(line: string, columns: number): string {
     last = part;
   }
   return broken + last;
+}
+
+function partsOf(line: string): string[] {
+  const parts: string[] = [];
+  for (const word of line.trim().match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? []) {
+    if (parts.length === 0) parts.push(line.slice(0, line.search(/\S/)) + word);
+    else if (/^(--|\||['"])/.test(word)) parts.push(word);
+    else parts.push(`${parts.pop()} ${word}`);
+  }
+  return parts;
 }
 
 function width(line: string): number {

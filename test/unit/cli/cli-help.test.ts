@@ -33,6 +33,9 @@ describe("help", () => {
       assert.equal((await runInShell(["help", name])).stdout, stdout);
       const narrow = await runInShell([name, "--help"], { NO_COLOR: "1" }, { outputColumns: 60 });
       for (const line of narrow.stdout.split("\n")) assert.ok(line.length <= 60, line);
+      // a command is not broken within quotes
+      const whole = (page: string): string => page.replace(/ \\\n +/g, " ");
+      for (const [command] of whole(stdout).matchAll(/^ {2}.*'.*$/gm)) assert.ok(whole(narrow.stdout).includes(command), command);
     });
   }
 

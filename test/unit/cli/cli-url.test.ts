@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { remoteFailure } from "../../../cli/remote/remote-failure.js";
 import { checkUrl } from "../../../cli/remote/remote-options.js";
 

@@ -150,6 +150,8 @@ describe("isolated runner", () => {
     const { runner, threads, reported, first } = await started();
     const thrown = { permanent: false, message: "late", code: undefined, stack: "Error: late", cause: undefined };
     const [innocent, begun, given] = [makeCall("a"), makeCall("b"), makeCall("c")];
+    runner.run(makeCall("earlier").call);
+    first.answer();
     runner.run(innocent.call);
     first.say({ say: "uncaught", thrown, idle: true });
     first.end("exited with code 1");

@@ -73,6 +73,7 @@ test("codec - json names what it cannot hold, where it is and what to do instead
     [{ n: 10n }, /^payload: a BigInt at \.n has no JSON form: make it a string$/],
     [[{ id: 1, ids: [[], {}, { a: 1n }] }], /^payload: a BigInt at \[0\]\.ids\[2\]\.a has/],
     [10n, /^payload: a BigInt has no JSON form/],
+    [new BigInt64Array(1), /^payload: a BigInt64Array has no JSON form: use codec "bytes"$/],
     [{ same: [shared, shared], boxed: Object(1n) }, /a BigInt at \.boxed/],
     [
       { same: [shared, shared], rows: [{ up: circle }] },

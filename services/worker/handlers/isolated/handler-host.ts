@@ -251,6 +251,7 @@ export class HandlerHost {
     const error = new PoolError("job_failed", message, { maybeExecuted: true });
     const isIdle = this.#state === "idle" || (this.#state === "running" && this.#diedIdle);
     if (isIdle) this.#options.onDiedIdle(message, this.#uncaught);
+    if (isIdle && this.#current !== undefined) this.#calls -= 1;
     if (this.#owesTeardown && this.#current === undefined)
       this.#options.onTeardownFailed(this.#uncaught ?? readThrown(new Error(`${message} in teardown()`)));
     this.#state = "gone";
