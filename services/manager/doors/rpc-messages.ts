@@ -9,8 +9,8 @@ import {
 } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { json, text } from "../../../mesh/job/codec.js";
-import { jsonLoss } from "../../../mesh/job/json-form.js";
 import type { JobResult, SubmitOptions } from "../../../mesh/job/job.js";
+import { jsonLoss } from "../../../mesh/job/json-form.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
 import { checkTimeoutMs } from "../../../mesh/wire/headers.js";
