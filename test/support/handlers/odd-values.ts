@@ -128,7 +128,7 @@ export const RETURNED: Readonly<Record<string, readonly [() => unknown, RegExp]>
       for (let i = 0; i < 100_000; i += 1) deep = [deep];
       return deep;
     },
-    /^job_failed: result: not valid json/,
+    /^job_failed: result: the value is nested too deeply for JSON: make it flatter$/,
   ],
 };
 
