@@ -5,6 +5,7 @@
  * The only file of the command line that touches the process's signals and exit.
  */
 import { fileURLToPath } from "node:url";
+import { plainText } from "../mesh/plain-text.js";
 import { keepMemoryOutOfCoreFiles } from "../mesh/process/files/core-files.js";
 import { flushTelemetry } from "../mesh/trace/flush.js";
 import { hasGone, hasNpmVariables, isOrphan, launchersOf, processTable } from "./launcher.js";
@@ -36,8 +37,8 @@ const shell: Shell = {
 keepMemoryOutOfCoreFiles();
 stopWithParent();
 stopWithNpm();
-process.stdout.on("error", onOutputError);
-process.stderr.on("error", onOutputError);
+process.stdout.on("error", (error) => onOutputError(error, process.stderr));
+process.stderr.on("error", (error) => onOutputError(error));
 await runProgram(shell);
 await shell.stdout.flush();
 await flushTelemetry();
@@ -55,10 +56,15 @@ function onSignal(listener: SignalListener): () => void {
   };
 }
 
-/** Nobody reads any more, as behind `| head`: a service goes on without, any other command ends as programs do then. */
-function onOutputError(error: NodeJS.ErrnoException): void {
+/**
+ * What is written arrives nowhere. A service goes on without. Any other command ends: when nobody reads any more, as behind
+ * `| head`, without a word, as programs do then; else, as on a full disk, with the reason.
+ */
+function onOutputError({ code, message }: NodeJS.ErrnoException, told?: NodeJS.WriteStream): void {
   if (SERVICES.has(shell.argv[0] ?? "")) return;
-  process.exit(error.code === "EPIPE" ? 141 : 1);
+  if (code === "EPIPE") process.exit(141);
+  told?.write(`poolmesh: cannot write the output: ${plainText(message, 200)}\n`);
+  process.exit(1);
 }
 
 /** A child with a channel to its parent stops when the parent is gone, however it went and whenever. */

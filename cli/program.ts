@@ -10,7 +10,7 @@ import { nearest } from "../mesh/process/config.js";
 import { packageVersion } from "../mesh/process/identity.js";
 import { COMMANDS } from "./commands.js";
 import { EXIT, errorText, exitCodeOf } from "./exit-codes.js";
-import { fitHelp } from "./output/fit-help.js";
+import { fitHelp, MIN_TEXT_WIDTH } from "./output/fit-help.js";
 import type { Output } from "./output/output.js";
 import type { Shell } from "./shell.js";
 
@@ -55,7 +55,7 @@ async function makeProgram(shell: Shell): Promise<Command> {
     .addHelpText("after", `\n${EXAMPLES}`)
     .exitOverride()
     .configureOutput(outputs(shell))
-    .configureHelp({ showGlobalOptions: false, ...helpStyles(shell.stdout) });
+    .configureHelp({ showGlobalOptions: false, minWidthToWrap: MIN_TEXT_WIDTH, ...helpStyles(shell.stdout) });
   const chosen = chosenNames(shell.argv);
   for (const entry of COMMANDS) {
     const command = program.command(entry.name).helpGroup(entry.group).description(sentence(entry.summary));

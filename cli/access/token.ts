@@ -11,7 +11,7 @@ import { silentLog } from "../../mesh/process/log.js";
 import { tableLines } from "../output/table.js";
 import type { Shell } from "../shell.js";
 import { BUS_SPECS, readOptions } from "../spec-options.js";
-import { changeTokens, loadTokens, writeSecret } from "./tokens-file.js";
+import { changeTokens, knownTokens, writeSecret } from "./tokens-file.js";
 
 const HELP = `
 new      makes a token, prints it once, and adds its hash to the tokens file
@@ -111,13 +111,14 @@ async function hand(shell: Shell, secret: string, { out }: FileFlags): Promise<v
 
 async function listTokens(shell: Shell, { file }: FileFlags): Promise<void> {
   const columns = [{ title: "NAME" }, { title: "ROLE" }, { title: "POOLS" }, { title: "ENDS" }];
-  const rows = loadTokens(file).map(({ name, role, pools, expires }) =>
+  const rows = knownTokens(file).map(({ name, role, pools, expires }) =>
     [name, role, pools.join(","), expires ?? "never"].map((text) => ({ text })),
   );
   for (const line of tableLines(columns, rows, shell.stdout.room)) await shell.stdout.line(line);
 }
 
 async function revokeToken(shell: Shell, name: string | undefined, { file }: FileFlags): Promise<void> {
+  knownTokens(file);
   changeTokens(file, (records) => {
     const rest = records.filter((each) => each.name !== name);
     if (rest.length === records.length) throw new PoolError("not_found", `${file} has no token of this name`);

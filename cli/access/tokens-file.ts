@@ -1,5 +1,5 @@
 /** Reads and replaces a tokens file. */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { Mistakes } from "../../mesh/auth/policy/mistakes.js";
 import { readTokenRecords, type TokenRecord, writeTokens } from "../../mesh/auth/policy/tokens.js";
 import { PoolError } from "../../mesh/errors.js";
@@ -11,6 +11,12 @@ export function loadTokens(file: string): TokenRecord[] {
   const records = text === undefined ? [] : readTokenRecords(text, mistakes);
   mistakes.throwIfAny(file);
   return records;
+}
+
+/** As loadTokens, of a file that must be there. @throws PoolError `invalid_argument` */
+export function knownTokens(file: string): TokenRecord[] {
+  if (!existsSync(file)) throw refused(file, "read", { code: "ENOENT" });
+  return loadTokens(file);
 }
 
 /** Replaces a file by what `change` makes of its records. A program that reads it meanwhile sees the old or the new one. */

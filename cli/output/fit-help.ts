@@ -3,6 +3,9 @@ import { wrap } from "./wrap.js";
 
 /** How the rest of a command that is broken is indented. */
 const CONTINUED = " \\\n    ";
+const USAGE_INDENT = " ".repeat("Usage: ".length);
+/** The narrowest column of descriptions, in characters. */
+export const MIN_TEXT_WIDTH = 20;
 
 /**
  * Text of a help page whose lines have at most `columns` characters: sentences are wrapped anew, and a command of the
@@ -16,21 +19,59 @@ export function fitHelp(text: string, columns: number): string {
     lines.push(...(isTooWide ? wrap(run.join(" "), columns) : run));
     run = [];
   };
-  for (const line of text.split("\n")) {
-    if (/^[^\s]/.test(line) && !line.startsWith("Usage:")) {
+  const all = text.split("\n");
+  for (let at = 0; at < all.length; at += 1) {
+    const line = all[at] as string;
+    const entry = entryAt(all, at);
+    if (entry === undefined && /^[^\s]/.test(line) && !line.startsWith("Usage:")) {
       run.push(line);
       continue;
     }
     endRun();
-    lines.push(width(line) > columns && /^ {2}(\S.*)?\bpoolmesh /.test(line) ? brokenCommand(line, columns) : line);
+    if (entry === undefined) lines.push(...fittedLine(line, all[at - 1], columns));
+    else {
+      lines.push(...fittedEntry(entry, columns));
+      at += entry.length - 1;
+    }
   }
   endRun();
   return lines.join("\n");
 }
 
-/** Broken before flags and pipes. */
+const ENTRY = /^( *\S+ {2,})\S/;
+
+/** The lines of a word and what is said of it, which goes on below its own beginning; undefined: none begins here. */
+function entryAt(all: readonly string[], at: number): string[] | undefined {
+  const [, head] = ENTRY.exec(all[at] as string) ?? [];
+  if (head === undefined) return undefined;
+  const goesOn = new RegExp(`^ {${head.length}}\\S`);
+  let end = at + 1;
+  while (end < all.length && goesOn.test(all[end] as string)) end += 1;
+  return all.slice(at, end);
+}
+
+function fittedEntry(entry: readonly string[], columns: number): readonly string[] {
+  const [first = ""] = entry;
+  const head = ENTRY.exec(first)?.[1] ?? "";
+  if (entry.every((line) => width(line) <= columns)) return entry;
+  const said = entry.map((line) => line.slice(head.length)).join(" ");
+  return wrap(said, Math.max(MIN_TEXT_WIDTH, columns - head.length)).map(
+    (line, index) => (index === 0 ? head : " ".repeat(head.length)) + line,
+  );
+}
+
+/** @param before the line above, which says whether this one is the rest of a command */
+function fittedLine(line: string, before: string | undefined, columns: number): readonly string[] {
+  if (width(line) <= columns) return [line];
+  if (line.startsWith("Usage:"))
+    return wrap(line, columns - USAGE_INDENT.length).map((each, at) => (at === 0 ? each : USAGE_INDENT + each));
+  const isCommand = /^ {2}(\S.*)?\bpoolmesh /.test(line) || before?.endsWith("\\");
+  return [isCommand === true ? brokenCommand(line, columns) : line];
+}
+
+/** Broken before flags, pipes and quotes, never within quotes. */
 function brokenCommand(line: string, columns: number): string {
-  const [first = "", ...rest] = line.split(/ (?=--|\| )/);
+  const [first = "", ...rest] = partsOf(line);
   const room = columns - CONTINUED.length;
   let [broken, last] = ["", first];
   for (const part of rest) {
@@ -42,6 +83,16 @@ function brokenCommand(line: string, columns: number): string {
     last = part;
   }
   return broken + last;
+}
+
+function partsOf(line: string): string[] {
+  const parts: string[] = [];
+  for (const word of line.trim().match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? []) {
+    if (parts.length === 0) parts.push(line.slice(0, line.search(/\S/)) + word);
+    else if (/^(--|\||['"])/.test(word)) parts.push(word);
+    else parts.push(`${parts.pop()} ${word}`);
+  }
+  return parts;
 }
 
 function width(line: string): number {

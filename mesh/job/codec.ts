@@ -4,12 +4,13 @@
  * The mesh carries opaque bytes; a codec is a matter between a handler and its
  * callers. The default is JSON. A value that a codec cannot hold is refused, and
  * the message says why; it is never sent as something else. At the end of
- * this file: which bytes can be read, and what JSON would lose without a word.
+ * this file: which bytes can be read. What JSON would lose: json-form.ts.
  */
 import { types } from "node:util";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { PoolError } from "../errors.js";
 import { isA } from "../thrown.js";
+import { jsonLoss, jsonObstacle } from "./json-form.js";
 
 /** Turns values into bytes and back. Both directions are synchronous. */
 export interface Codec<T = unknown> {
@@ -29,7 +30,7 @@ export const json: Codec<unknown> = {
   name: "json",
   encode: (value) => {
     if (value === undefined) return EMPTY;
-    const text = encoding("json", () => JSON.stringify(value));
+    const text = encoding("json", () => written(value));
     const loss = encoding("json", () => jsonLoss(value));
     if (loss !== undefined) throw refuse(loss);
     if (text === undefined) throw refuse("the value has no JSON form: return something else, or nothing");
@@ -100,11 +101,28 @@ export function codingOf<T>(what: "progress" | "result", work: () => T): T {
   }
 }
 
+/** @throws PoolError that names the place, for what JSON itself does not take; else what the value's own code throws */
+function written(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    const why = jsonObstacle(value) ?? (isTooDeep(error) ? TOO_DEEP : undefined);
+    throw why === undefined ? error : refuse(why);
+  }
+}
+
+const TOO_DEEP = "the value is nested too deeply for JSON: make it flatter";
+
+function isTooDeep(error: unknown): boolean {
+  return isA(error, RangeError) && /call stack/.test(reasonOf(error));
+}
+
 /** A refusal says why, in the words of who could not encode the value. */
 function encoding<T>(name: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
+    if (isA(error, PoolError) && error.field === "payload") throw error;
     const why = reasonOf(error);
     throw refuse(why === "" ? `not valid ${name}` : `not valid ${name}: ${why}`, error);
   }
@@ -157,174 +175,6 @@ function kindOf(value: unknown): string {
 
 function refuse(why: string, cause?: unknown): PoolError {
   return new PoolError("invalid_argument", `payload: ${why}`, { field: "payload", cause });
-}
-
-// What `JSON.stringify` would lose without a word: a Map becomes `{}`, NaN becomes null, a function goes.
-// Two things are taken as everybody expects them: a member that is undefined is left out, and undefined in an array is null.
-
-const TEXT_OR_BYTES = 'read it first, or return bytes with codec "bytes"';
-const BYTES = 'use codec "bytes"';
-const AWAIT = "await it";
-const FINITE = "use null or a string";
-const OWN_CODEC = "use a codec of your own";
-const PLAIN = `make it an array or a plain object, or ${OWN_CODEC}`;
-const LEAVE_OUT = `leave it out, or ${OWN_CODEC}`;
-
-/** By Object.prototype.toString: what to do with what has no JSON form. */
-const ADVICE: Readonly<Record<string, string>> = {
-  Map: PLAIN,
-  Set: PLAIN,
-  WeakMap: PLAIN,
-  WeakSet: PLAIN,
-  Error: "throw it, or return its message",
-  Promise: AWAIT,
-  ArrayBuffer: BYTES,
-  SharedArrayBuffer: BYTES,
-  DataView: BYTES,
-  Blob: TEXT_OR_BYTES,
-  Response: TEXT_OR_BYTES,
-  Request: TEXT_OR_BYTES,
-  ReadableStream: TEXT_OR_BYTES,
-};
-
-/** Objects that JSON takes for the value inside. */
-const BOXES: ReadonlySet<string> = new Set(["Number", "String", "Boolean"]);
-
-/** Why a value has no JSON form, such as "a Map at .rows[2] has no JSON form: …"; undefined when nothing is lost. */
-export function jsonLoss(value: unknown): string | undefined {
-  // bytes as the whole value are meant as bytes, even where they have a toJSON
-  if (ArrayBuffer.isView(value)) return `${withArticle(value)} has no JSON form: ${BYTES}`;
-  const lost = isObject(value) ? firstLoss(value, hasOwnForm(value)) : lossOfPrimitive(value);
-  if (lost === undefined) return undefined;
-  const where = pathTo(value, lost.culprit);
-  return `${lost.what}${where === "" ? "" : ` at ${where}`} has no JSON form: ${lost.advice}`;
-}
-
-interface Loss {
-  readonly culprit: unknown;
-  readonly what: string;
-  readonly advice: string;
-}
-
-/**
- * Walks without recursion: what JSON.stringify took is finite, but may be deep.
- *
- * @param byItself whether the toJSON of `root` counts; those of the objects inside always do
- */
-function firstLoss(root: object, byItself: boolean): Loss | undefined {
-  if (byItself) return lossOfForm(root);
-  const open: object[] = [root];
-  for (let each = open.pop(); each !== undefined; each = open.pop()) {
-    const isArray = Array.isArray(each);
-    const loss = isArray ? undefined : lossOfObject(each);
-    if (loss !== undefined) return loss;
-    for (const inner of isArray ? (each as unknown[]) : Object.values(each)) {
-      if (!isObject(inner)) {
-        const lost = lossOfPrimitive(inner);
-        // JSON takes an object's own toJSON for no member
-        if (lost !== undefined && !(hasOwnForm(each) && inner === (each as { toJSON: unknown }).toJSON)) return lost;
-      } else if (hasOwnForm(inner)) {
-        const lost = lossOfForm(inner);
-        if (lost !== undefined) return lost;
-      } else open.push(inner);
-    }
-  }
-  return undefined;
-}
-
-/** What is lost of what an object's own toJSON gives. */
-function lossOfForm(value: object): Loss | undefined {
-  if (value instanceof Date) {
-    return Number.isNaN(value.getTime()) ? lossOf(value, "an invalid date", "check it first") : undefined;
-  }
-  if (ArrayBuffer.isView(value)) return undefined;
-  const form: unknown = (value as { toJSON(key: string): unknown }).toJSON("");
-  // what toJSON gives is taken as it is: its own toJSON is not asked
-  const lost = isObject(form) ? firstLoss(form, false) : lossOfPrimitive(form);
-  return lost && lossOf(value, `${lost.what} that toJSON gives`, lost.advice);
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
-function hasOwnForm(value: object): boolean {
-  return typeof (value as { toJSON?: unknown }).toJSON === "function";
-}
-
-function lossOf(culprit: unknown, what: string, advice: string): Loss {
-  return { culprit, what, advice };
-}
-
-function lossOfPrimitive(value: unknown): Loss | undefined {
-  switch (typeof value) {
-    case "number":
-      return Number.isFinite(value) ? undefined : lossOf(value, String(value), FINITE);
-    case "symbol":
-      return lossOf(value, "a symbol", LEAVE_OUT);
-    case "function":
-      return hasOwnForm(value) ? undefined : lossOf(value, "a function", LEAVE_OUT);
-    default:
-      return undefined;
-  }
-}
-
-function lossOfObject(value: object): Loss | undefined {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  const isPlain = prototype === Object.prototype || prototype === null;
-  if (isPlain) return isThenable(value) ? lossOf(value, "a promise", AWAIT) : undefined;
-  // a plain object of another realm
-  if (Object.getPrototypeOf(prototype) === null && tagOf(value) === "Object") return undefined;
-  const advice = adviceFor(value);
-  return advice === undefined ? undefined : lossOf(value, withArticle(value), advice);
-}
-
-function isThenable(value: object): boolean {
-  return typeof (value as { then?: unknown }).then === "function";
-}
-
-function adviceFor(value: object): string | undefined {
-  const tag = tagOf(value);
-  const known = Object.hasOwn(ADVICE, tag) ? ADVICE[tag] : undefined;
-  if (known !== undefined || value instanceof Error) return known ?? ADVICE.Error;
-  if (ArrayBuffer.isView(value)) return BYTES;
-  if (isThenable(value)) return AWAIT;
-  const { pipe, getReader } = value as Record<string, unknown>;
-  if (typeof pipe === "function" || typeof getReader === "function") return TEXT_OR_BYTES;
-  if (tag === "Number" && !Number.isFinite(Number(value))) return FINITE;
-  if (BOXES.has(tag)) return undefined;
-  return Object.values(value).every(isLeftOut) ? PLAIN : undefined;
-}
-
-/** What JSON leaves out of an object. */
-function isLeftOut(value: unknown): boolean {
-  return value === undefined || typeof value === "function" || typeof value === "symbol";
-}
-
-/** Such as `.rows[2].when`; "" for the value itself, and where a getter gives another object each time. */
-function pathTo(value: unknown, culprit: unknown): string {
-  if (Object.is(value, culprit) || typeof value !== "object" || value === null || hasOwnForm(value)) return "";
-  for (const [key, inner] of Object.entries(value)) {
-    const step = Array.isArray(value) ? `[${key}]` : stepTo(key.slice(0, 64));
-    if (Object.is(inner, culprit)) return step;
-    const rest = pathTo(inner, culprit);
-    if (rest !== "") return step + rest;
-  }
-  return "";
-}
-
-function stepTo(key: string): string {
-  return /^[\p{L}\p{N}_$-]+$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
-}
-
-function withArticle(value: object): string {
-  const own: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
-  const name = typeof own === "string" && /^[\w$]{1,64}$/.test(own) && own !== "Object" ? own : tagOf(value);
-  return `${/^[aeio]/i.test(name) ? "an" : "a"} ${name}`;
-}
-
-function tagOf(value: object): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
 }
 
 /** Of the language itself: bytes may have a `length` of their own. */

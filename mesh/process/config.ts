@@ -37,6 +37,8 @@ export type ConfigOf<S extends OptionSpecs> = {
 const ENV_PREFIX = "POOLMESH_";
 /** The exit code of a process whose configuration is wrong (sysexits' EX_CONFIG). */
 export const EXIT_CONFIG = 78;
+/** The broker refuses the credentials. */
+export const EXIT_NO_PERMISSION = 77;
 
 /** `heartbeatIntervalMs` → `POOLMESH_HEARTBEAT_INTERVAL_MS`. */
 export function envName(option: string): string {

@@ -2,12 +2,12 @@
  * A service as a process: signals in, exit codes out.
  *
  * The only place that turns SIGTERM into stop() and a fatal error into an exit
- * code. Exit codes: 0 stopped as asked, 1 failed while running, 78 configuration.
+ * code. Exit codes: 0 stopped as asked, 1 failed, 77 no permission at the broker, 78 configuration.
  */
 import { hostname } from "node:os";
 import { PoolError } from "../errors.js";
 import { type BrokerSecrets, brokerSecrets } from "./bus-config.js";
-import { EXIT_CONFIG } from "./config.js";
+import { EXIT_CONFIG, EXIT_NO_PERMISSION } from "./config.js";
 import { warnOfLoose } from "./files/file-modes.js";
 import { endNow } from "./leave-now.js";
 import type { Lifecycle } from "./lifecycle.js";
@@ -79,9 +79,11 @@ async function runProcess(service: Lifecycle, log: Logger, onReady?: () => void)
   }
 }
 
-/** 78 for a configuration mistake, else 1. */
+/** 78 for a configuration mistake, 77 when the broker refuses the credentials, else 1. */
 export function exitCodeOf(error: unknown): number {
-  return error instanceof PoolError && error.reason === "invalid_argument" ? EXIT_CONFIG : 1;
+  if (!(error instanceof PoolError)) return 1;
+  if (error.reason === "invalid_argument") return EXIT_CONFIG;
+  return error.reason === "unauthenticated" || error.reason === "permission_denied" ? EXIT_NO_PERMISSION : 1;
 }
 
 /** A default id for a service of this process: `host-pid-random`, within the name rule. */

@@ -16,7 +16,7 @@ import { Worker } from "./worker.js";
  * A handler that calls process.exit() is a line in the log, and never exit code 0.
  *
  * @param flags option name → text, as the command line gave it
- * @returns the exit code: 0 stopped as asked or drained, 1 failed, 78 configuration
+ * @returns the exit code: 0 stopped as asked or drained, 1 failed, 77 no permission, 78 configuration
  */
 export async function main(flags: Readonly<Record<string, string | undefined>>): Promise<number> {
   let crashed = false;

@@ -8,8 +8,9 @@ import {
   SubmitResponseSchema,
 } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
-import { json, jsonLoss, text } from "../../../mesh/job/codec.js";
+import { json, text } from "../../../mesh/job/codec.js";
 import type { JobResult, SubmitOptions } from "../../../mesh/job/job.js";
+import { jsonLoss } from "../../../mesh/job/json-form.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
 import { checkTimeoutMs } from "../../../mesh/wire/headers.js";

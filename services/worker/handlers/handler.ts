@@ -150,7 +150,12 @@ class HandlerJob implements Job {
     return this.#call.tracestate;
   }
 
-  progress(value: unknown): void {
+  /** Works on its own, too: `const { payload, progress } = job`. */
+  get progress(): (value: unknown) => void {
+    return (value) => this.#report(value);
+  }
+
+  #report(value: unknown): void {
     const payload = codingOf("progress", () => encodeWith(this.#output, value));
     const { progressLimit = Number.POSITIVE_INFINITY } = this.#call;
     if (payload.length > progressLimit) throw tooLarge(payload.length, progressLimit);

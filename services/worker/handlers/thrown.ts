@@ -66,7 +66,7 @@ function messageOf(value: unknown): string | undefined {
 function causesOf(thrown: unknown): unknown[] {
   const found: unknown[] = [];
   for (let each = thrown; isObject(each) && found.length < MAX_CAUSES; ) {
-    const errors = attempt(() => [...(read(each as object, "errors") as unknown[])].slice(0, MAX_CAUSES)) ?? [];
+    const errors = attempt(() => firstOf(read(each as object, "errors") as Iterable<unknown>)) ?? [];
     found.push(...errors.filter((inner) => isObject(inner) && messageOf(inner) !== undefined));
     const next: unknown = read(each, "cause");
     if (next === undefined || next === null || next === thrown || found.includes(next)) break;
@@ -74,6 +74,16 @@ function causesOf(thrown: unknown): unknown[] {
     each = next;
   }
   return found.slice(0, MAX_CAUSES);
+}
+
+/** There may be a million of them, or no end. */
+function firstOf(values: Iterable<unknown>): unknown[] {
+  const first: unknown[] = [];
+  for (const each of values) {
+    if (first.length === MAX_CAUSES) break;
+    first.push(each);
+  }
+  return first;
 }
 
 function codeOf(thrown: unknown): string | undefined {

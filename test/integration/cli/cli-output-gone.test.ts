@@ -1,5 +1,6 @@
-/** A service whose reader has gone. */
+/** Output that nobody reads any more, or that cannot be written. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { leakGuard } from "../../support/leak-guard.js";
@@ -9,6 +10,16 @@ import { eventually } from "../../support/wait.js";
 
 leakGuard();
 const broker = await startBroker(WHOLE_FILE);
+
+test("a command whose output cannot be written says why, and exits with 1", {
+  skip: !existsSync("/dev/full"),
+}, async (t) => {
+  const shell = startProcess(t, "sh", ["-c", '"$@" > /dev/full', "sh", process.execPath, ...CLI, "--help"], {
+    input: "",
+  });
+  const { code, stderr } = await shell.exited;
+  assert.deepEqual([code, stderr], [1, "poolmesh: cannot write the output: ENOSPC: no space left on device, write\n"]);
+});
 
 test("a worker whose stdout nobody reads any more goes on, and stops as asked", async (t) => {
   const folder = await scratchFolder(t, {

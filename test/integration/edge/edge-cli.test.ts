@@ -75,6 +75,11 @@ test("a token is printed once, only its hash is kept, it is listed, and revoked"
     const { code, stderr } = await cli(["token", ...argv, ...TOKENS]);
     assert.equal(code, EXIT.usage, stderr);
   }
+  for (const argv of [["list"], ["revoke", "once"]]) {
+    const { code, stdout, stderr } = await cli(["token", ...argv, "--file", file("nowhere.json")]);
+    assert.deepEqual([code, stdout], [EXIT.usage, ""]);
+    assert.match(stderr, /cannot read .*nowhere\.json \(ENOENT\)/);
+  }
 });
 
 test("on loopback without a policy everybody submits, and control needs the token that only this user can read", async () => {

@@ -1,6 +1,9 @@
-/** Errors of an inline handler that belong to no job: the worker's other jobs are not lost. */
+/** Errors of a handler that belong to no job: the worker's other jobs are not lost. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { IsolatedRunner } from "../../../services/worker/handlers/isolated/isolated-runner.js";
+import { PROCESSES } from "../../../services/worker/handlers/isolated/process-channel.js";
+import { THREADS } from "../../../services/worker/handlers/isolated/thread-channel.js";
 import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import type { Owner } from "../../support/clean-up.js";
 import { HandlerFolder } from "../../support/core/handler-folder.js";
@@ -53,4 +56,35 @@ describe("handler strays", () => {
     assert.equal((await held.outcome()).text, '"hold"');
     assert.equal((await program.exit()).code, 1);
   });
+
+  for (const kind of [THREADS, PROCESSES]) {
+    test(`a rejection that nobody handles ends its ${kind.name}, and no job that follows`, async (t) => {
+      const died: string[] = [];
+      const context = { pool: "p", worker: "w", slots: 1, isolation: kind.name };
+      const runner = new IsolatedRunner({
+        ...{ kind, slots: 1, recycleAfter: undefined, abortGraceMs: 1_000, graceMs: 1_000, loadTimeoutMs: 60_000 },
+        source: { file: new HandlerFolder(t).write("handler.mjs", HANDLER), codec: undefined, context },
+        ...{ report: () => undefined, onTeardownFailed: () => undefined, onStartLeft: () => undefined },
+        ...{ onBroken: () => undefined, onUsable: () => undefined },
+        onDiedIdle: (what) => died.push(what),
+      });
+      t.after(() => runner.stop());
+      await runner.start();
+      const outcomes = ["reject", "a", "reject", "b"].map((payload) => outcomeOf(runner, payload));
+      assert.deepEqual(await Promise.all(outcomes), ['"reject"', '"a"', '"reject"', '"b"']);
+      assert.match(died.join(), /exited with code 1: forgotten/);
+    });
+  }
 });
+
+function outcomeOf(runner: IsolatedRunner, payload: string): Promise<string> {
+  return new Promise((resolve) => {
+    runner.run({
+      ...{ id: payload, pool: "p", worker: "w", attempt: 1, bytes: Buffer.from(JSON.stringify(payload)) },
+      ...{ traceparent: undefined, tracestate: undefined, signal: new AbortController().signal },
+      deadlineAtMs: performance.now() + 60_000,
+      progress: () => undefined,
+      end: (outcome) => resolve(outcome.ok ? Buffer.from(outcome.payload).toString() : outcome.error.message),
+    });
+  });
+}

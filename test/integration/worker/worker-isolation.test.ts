@@ -44,7 +44,7 @@ for (const isolation of ["thread", "process"] as const) {
         [{ do: "throw-string" }, 'job_failed: the handler threw "just a string"'],
         [{ do: "throw-null" }, "job_failed: the handler threw null"],
         [{ do: "reject-for-good" }, "job_rejected: never again"],
-        [{ do: "no-json" }, "job_failed: result: not valid json: Do not know how to serialize a BigInt"],
+        [{ do: "no-json" }, "job_failed: result: a BigInt has no JSON form: make it a string"],
         [{ do: "exit" }, `job_failed: ${what} exited with code 7`],
         [{ do: "crash" }, `job_failed: ${what} exited with code 1: uncaught`],
         [{ do: "echo" }, ""],

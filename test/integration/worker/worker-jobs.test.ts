@@ -156,7 +156,7 @@ describe("worker jobs", () => {
       nothing: "job_failed: the handler threw null",
       permanent: "job_rejected: never",
       thenable: "job_failed: first",
-      unencodable: "job_failed: result: not valid json: Do not know how to serialize a BigInt",
+      unencodable: "job_failed: result: a BigInt has no JSON form: make it a string",
     });
   });
 

@@ -18,6 +18,8 @@ export interface ShellOptions {
   readonly input?: string | Uint8Array;
   /** The width of a terminal that stderr is; default none: stderr is a pipe. */
   readonly terminalColumns?: number;
+  /** The width of a terminal that stdout is; default none: stdout is a pipe. */
+  readonly outputColumns?: number;
   /** Hears the listener that the command gives its signals to. */
   readonly onSignals?: (listener: SignalListener) => void;
 }
@@ -29,8 +31,9 @@ export async function runInShell(
   options: ShellOptions = {},
 ): Promise<ShellExit> {
   const [out, err] = [new PassThrough(), new PassThrough()];
-  const { input, terminalColumns: columns } = options;
+  const { input, terminalColumns: columns, outputColumns } = options;
   if (columns !== undefined) Object.assign(err, { isTTY: true, columns });
+  if (outputColumns !== undefined) Object.assign(out, { isTTY: true, columns: outputColumns });
   const texts = [collect(out), collect(err)];
   const shell: Shell = {
     env,

@@ -23,7 +23,7 @@ describe("help", () => {
   });
 
   for (const { name } of COMMANDS) {
-    test(`${name} has help for 80 columns with a usage line, and examples that name it`, async () => {
+    test(`${name} has help for 80 columns, and for 60, with a usage line, and examples that name it`, async () => {
       const { code, stdout, stderr } = await runInShell([name, "--help"]);
       assert.deepEqual([code, stderr], [0, ""]);
       assert.match(stdout, new RegExp(`^Usage: poolmesh ${name} `));
@@ -31,6 +31,12 @@ describe("help", () => {
       assert.ok(!stdout.includes("\u001b"));
       for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
       assert.equal((await runInShell(["help", name])).stdout, stdout);
+      const narrow = await runInShell([name, "--help"], { NO_COLOR: "1" }, { outputColumns: 60 });
+      for (const line of narrow.stdout.split("\n")) assert.ok(line.length <= 60, line);
+      // a command is not broken within quotes
+      const whole = (page: string): string => page.replace(/ \\\n +/g, " ");
+      for (const [command] of whole(stdout).matchAll(/^ {2}(?!-)\S.*\bpoolmesh .*'.*$/gm))
+        assert.ok(whole(narrow.stdout).includes(command), command);
     });
   }
 

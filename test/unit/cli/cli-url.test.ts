@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { remoteFailure } from "../../../cli/remote/remote-failure.js";
 import { checkUrl } from "../../../cli/remote/remote-options.js";
 
@@ -22,5 +22,43 @@ test("--url - something that is no manager is told as such", () => {
     const { reason, message } = remoteFailure(thrown, "http://127.0.0.1:1");
     assert.equal(reason, "bus_unavailable");
     assert.match(message, /^what answers at http:\/\/127\.0\.0\.1:1 is no manager/);
+  }
+});
+
+test("--url - a server without TLS, a server with TLS, and a refusal of OpenSSL are told in words", () => {
+  const eproto = (reason: string): string =>
+    `write EPROTO 80EC2B50:error:0A00010B:SSL routines:ssl3_get_record:${reason}:../deps/openssl/ssl3_record.c:350:\n`;
+  const table: [url: string, code: string, said: string, RegExp][] = [
+    [
+      "https://h:1",
+      "EPROTO",
+      eproto("wrong version number"),
+      /^what answers at https:\/\/h:1 does not speak TLS: say http:\/\/$/,
+    ],
+    [
+      "https://h:1",
+      "EPROTO",
+      eproto("tlsv13 alert certificate required"),
+      /^no manager at https:\/\/h:1: tlsv13 alert certificate required$/,
+    ],
+    [
+      "http://h:1",
+      "ECONNRESET",
+      "read ECONNRESET",
+      /^no manager at http:\/\/h:1: read ECONNRESET; if it speaks TLS, say https:\/\/$/,
+    ],
+    ["https://h:1", "ECONNRESET", "read ECONNRESET", /^no manager at https:\/\/h:1: read ECONNRESET$/],
+  ];
+  for (const [url, code, said, pattern] of table) {
+    const thrown = new ConnectError(
+      said,
+      Code.Unavailable,
+      undefined,
+      undefined,
+      Object.assign(new Error(said), { code }),
+    );
+    const { reason, message } = remoteFailure(thrown, url);
+    assert.equal(reason, "bus_unavailable");
+    assert.match(message, pattern);
   }
 });

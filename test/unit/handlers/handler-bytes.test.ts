@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, checkPayload, json } from "../../../mesh/job/codec.js";
 import { toJobSpec } from "../../../mesh/job/job.js";
-import { type Handler, invoke } from "../../../services/worker/handlers/handler.js";
+import { type CodecPair, type Handler, invoke } from "../../../services/worker/handlers/handler.js";
 import type { Call, HandlerOutcome } from "../../../services/worker/handlers/runner.js";
 
 const refusal = { name: "PoolError", reason: "invalid_argument", field: "payload" };
@@ -25,7 +25,7 @@ function outOfBounds(): Uint8Array {
   return view;
 }
 
-function outcomeOf(run: Handler, codec: typeof bytes = bytes): HandlerOutcome {
+function outcomeOf(run: Handler, codec: CodecPair["output"] = bytes): HandlerOutcome {
   let ended: HandlerOutcome | undefined;
   const call: Call = {
     ...{ id: "j", pool: "p", worker: "w", attempt: 1, bytes: new Uint8Array(), deadlineAtMs: 0 },
@@ -54,6 +54,11 @@ test("handler - a result whose memory was given away fails its own job and says 
     outcomeOf(() => new Uint8Array(0)),
     { ok: true, payload: new Uint8Array(0) },
   );
+});
+
+test("handler - progress taken out of the job works on its own", () => {
+  const run: Handler = ({ progress }) => [1, 2].forEach(progress);
+  assert.deepEqual(outcomeOf(run, json), { ok: true, payload: new Uint8Array(0) });
 });
 
 test("caller - a payload whose memory was given away, or that only looks like bytes, is refused by field", () => {

@@ -54,6 +54,14 @@ test("thrown - what is read is bounded, and a circle of causes ends", () => {
   const b = new Error("b", { cause: a });
   a.cause = b;
   const read = readThrown(a);
+  const endless = Object.assign(new Error("endless"), {
+    errors: {
+      *[Symbol.iterator]() {
+        for (;;) yield a;
+      },
+    },
+  });
+  assert.match(readThrown(endless).message, /^endless \(cause: a+/);
   assert.ok(read.message.length <= 4_096 && (read.stack?.length ?? 0) <= 8_192 && (read.cause?.length ?? 0) <= 8_192);
 });
 

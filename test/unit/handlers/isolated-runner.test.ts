@@ -146,6 +146,32 @@ describe("isolated runner", () => {
     await runner.stop();
   });
 
+  test("a job that has not begun when what an earlier one left behind ends its thread runs in another", async () => {
+    const { runner, threads, reported, first } = await started();
+    const thrown = { permanent: false, message: "late", code: undefined, stack: "Error: late", cause: undefined };
+    const [innocent, begun, given] = [makeCall("a"), makeCall("b"), makeCall("c")];
+    runner.run(makeCall("earlier").call);
+    first.answer();
+    runner.run(innocent.call);
+    first.say({ say: "uncaught", thrown, idle: true });
+    first.end("exited with code 1");
+    threads[1]?.load();
+    threads[1]?.answer();
+    assert.deepEqual([innocent.endings.length, innocent.endings[0]?.ok], [1, true]);
+    assert.deepEqual(reported, ["the handler's thread exited with code 1: late Error: late"]);
+    runner.run(begun.call);
+    threads[1]?.say({ say: "uncaught", thrown, idle: false });
+    threads[1]?.end("exited with code 1");
+    assert.equal(begun.endings[0]?.ok, false);
+    threads[2]?.load();
+    runner.run(given.call);
+    given.abort(canceled);
+    threads[2]?.say({ say: "uncaught", thrown, idle: true });
+    threads[2]?.end("exited with code 1");
+    assert.deepEqual([given.endings.length, given.endings[0]?.ok], [1, false]);
+    await runner.stop();
+  });
+
   test("start() waits for the first and rejects with what it says; a stop meanwhile ends it", async () => {
     const { runner, threads } = rig();
     const starting = runner.start();

@@ -46,6 +46,9 @@ test("codec - json names what it cannot hold, where it is and what to do instead
   }
   const circle: Record<string, unknown> = {};
   circle.self = circle;
+  const shared = { x: 1 };
+  let deep: unknown = 1;
+  for (let i = 0; i < 100_000; i += 1) deep = [deep];
   const table: [unknown, RegExp][] = [
     [new Map([[1, 2]]), /^payload: a Map has no JSON form: make it an array or a plain object/],
     [{ rows: [1, new Set([1])] }, /^payload: a Set at \.rows\[1\] has no JSON form/],
@@ -67,8 +70,17 @@ test("codec - json names what it cannot hold, where it is and what to do instead
     [Number.NaN, /NaN has no JSON form/],
     [{ ratio: 1 / 0 }, /Infinity at \.ratio/],
     [{ when: new Date("never") }, /an invalid date at \.when/],
-    [{ n: 10n }, /not valid json: .*BigInt/],
-    [circle, /not valid json: .*circular/],
+    [{ n: 10n }, /^payload: a BigInt at \.n has no JSON form: make it a string$/],
+    [[{ id: 1, ids: [[], {}, { a: 1n }] }], /^payload: a BigInt at \[0\]\.ids\[2\]\.a has/],
+    [10n, /^payload: a BigInt has no JSON form/],
+    [new BigInt64Array(1), /^payload: a BigInt64Array has no JSON form: use codec "bytes"$/],
+    [{ same: [shared, shared], boxed: Object(1n) }, /a BigInt at \.boxed/],
+    [
+      { same: [shared, shared], rows: [{ up: circle }] },
+      /^payload: a circle at \.rows\[0\]\.up\.self has no JSON form/,
+    ],
+    [circle, /^payload: a circle at \.self has no JSON form: leave it out$/],
+    [deep, /^payload: the value is nested too deeply for JSON: make it flatter$/],
     [{ toJSON: () => assert.fail("as it says") }, /not valid json: as it says/],
     [() => 1, /a function has no JSON form/],
     [Symbol("s"), /a symbol has no JSON form/],

@@ -41,9 +41,13 @@ export class FarSide {
     else void this.#stop();
   }
 
-  /** An exception that nobody caught: the last words of this thread or child. */
-  uncaught(thrown: unknown): void {
-    this.#send({ say: "uncaught", thrown: readThrown(thrown) });
+  /**
+   * An exception that nobody caught: the last words of this thread or child.
+   *
+   * @param isLast whether it ends now, before it hears another word
+   */
+  uncaught(thrown: unknown, isLast: boolean): void {
+    this.#send({ say: "uncaught", thrown: readThrown(thrown), idle: isLast && !this.#calls.isRunning });
   }
 
   async #load({ file, codec, context }: HandlerSource): Promise<void> {
@@ -67,4 +71,9 @@ export class FarSide {
 function asStartError(thrown: unknown): PoolError {
   if (thrown instanceof PoolError) return thrown;
   return new PoolError("invalid_argument", `handler: ${readThrown(thrown).message}`, { field: "handler" });
+}
+
+/** Whether an exception that nobody catches ends this thread or process at once: the handler may have a listener that does not let it. */
+export function endsAtUncaught(): boolean {
+  return process.listenerCount("uncaughtException") === 0 && !process.hasUncaughtExceptionCaptureCallback();
 }

@@ -43,6 +43,8 @@ export interface HostEvents {
   onIdle(host: HandlerHost): void;
   /** @param error why it went; undefined when it was asked to stop */
   onGone(host: HandlerHost, error: PoolError | undefined): void;
+  /** It went before its job began: another may run it. Called after onGone. */
+  onNotBegun(call: Call): void;
 }
 
 interface HostCall {
@@ -72,6 +74,8 @@ export class HandlerHost {
   /** Why it did not load, or what nobody caught. */
   #loadError: PoolError | undefined;
   #uncaught: Thrown | undefined;
+  /** What nobody caught ended it while it ran no job. */
+  #diedIdle = false;
 
   constructor(options: HostOptions, events: HostEvents) {
     this.#options = options;
@@ -131,6 +135,7 @@ export class HandlerHost {
         break;
       case "uncaught":
         this.#uncaught = message.thrown;
+        this.#diedIdle ||= message.idle === true;
         break;
       default:
         this.#onStopMessage(message);
@@ -230,6 +235,13 @@ export class HandlerHost {
     current.call.end(outcome);
   }
 
+  /** What an earlier job left behind ended it just when the next one was on its way. */
+  #giveBack({ call, onAbort }: HostCall): void {
+    call.signal.removeEventListener("abort", onAbort);
+    this.#current = undefined;
+    this.#events.onNotBegun(call);
+  }
+
   #onExit(how: string): void {
     clearTimeout(this.#timer);
     const asked = this.#state === "stopping";
@@ -237,12 +249,15 @@ export class HandlerHost {
     const said = this.#uncaught === undefined ? "" : `: ${safeMessage(this.#uncaught.message)}`;
     const message = `the handler's ${this.#options.kind.name} ${how}${said}`;
     const error = new PoolError("job_failed", message, { maybeExecuted: true });
-    if (this.#state === "idle") this.#options.onDiedIdle(message, this.#uncaught);
+    const isIdle = this.#state === "idle" || (this.#state === "running" && this.#diedIdle);
+    if (isIdle) this.#options.onDiedIdle(message, this.#uncaught);
+    if (isIdle && this.#current !== undefined) this.#calls -= 1;
     if (this.#owesTeardown && this.#current === undefined)
       this.#options.onTeardownFailed(this.#uncaught ?? readThrown(new Error(`${message} in teardown()`)));
     this.#state = "gone";
     this.#events.onGone(this, asked ? undefined : (this.#loadError ?? error));
-    this.#finish({ ok: false, error, thrown: this.#uncaught });
+    if (isIdle && this.#current?.call.signal.aborted === false) this.#giveBack(this.#current);
+    else this.#finish({ ok: false, error, thrown: this.#uncaught });
     this.#onGone();
   }
 

@@ -24,6 +24,11 @@ export class IsolatedCalls {
     this.#port = port;
   }
 
+  /** Whether a call has begun and has not ended. */
+  get isRunning(): boolean {
+    return this.#running.size > 0;
+  }
+
   /** Runs one call. */
   run(handler: LoadedHandler, wire: WireCall): void {
     const controller = new AbortController();

@@ -133,6 +133,10 @@ export class IsolatedRunner implements Runner, HostEvents {
     else if (this.#hosts.size < this.#slots) this.#spawn();
   }
 
+  onNotBegun(call: Call): void {
+    this.run(call);
+  }
+
   #spawn(): void {
     const host = new HandlerHost(this.#options, this);
     this.#hosts.add(host);

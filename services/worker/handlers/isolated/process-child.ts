@@ -6,7 +6,7 @@
  * message bears the token of the first, so that a handler may use `process.send`
  * as it likes.
  */
-import { FarSide } from "./far-side.js";
+import { endsAtUncaught, FarSide } from "./far-side.js";
 import type { FromHost, ToHost } from "./wire.js";
 
 /** A message behind the token of its channel. */
@@ -22,7 +22,7 @@ export function serveWorker(): void {
   });
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
-  process.on("uncaughtExceptionMonitor", (error) => far.uncaught(error));
+  process.on("uncaughtExceptionMonitor", (error) => far.uncaught(error, endsAtUncaught()));
   process.on("disconnect", () => process.exit(0));
   process.on("message", ([theirs, message]: Envelope<ToHost>) => {
     token ??= theirs;

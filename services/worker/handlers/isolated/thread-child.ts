@@ -3,7 +3,7 @@
  * that a handler may use `parentPort` as it likes.
  */
 import { type MessagePort, workerData } from "node:worker_threads";
-import { FarSide } from "./far-side.js";
+import { endsAtUncaught, FarSide } from "./far-side.js";
 import type { ToHost } from "./wire.js";
 
 /** What a thread is started with. */
@@ -14,7 +14,7 @@ export interface ThreadData {
 /** Serves one worker until the thread is ended. */
 export function serveWorker({ port }: ThreadData): void {
   const far = new FarSide((message) => port.postMessage(message));
-  process.on("uncaughtExceptionMonitor", (error) => far.uncaught(error));
+  process.on("uncaughtExceptionMonitor", (error) => far.uncaught(error, endsAtUncaught()));
   port.on("message", (message: ToHost) => far.receive(message));
 }
 

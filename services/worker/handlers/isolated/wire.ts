@@ -51,8 +51,8 @@ export type FromHost =
   | { readonly say: "loaded"; readonly error: WireError | undefined }
   | { readonly say: "progress"; readonly call: number; readonly payload: Uint8Array }
   | { readonly say: "answer"; readonly call: number; readonly outcome: WireEnding }
-  /** An exception that nobody caught; the thread or child is about to end. */
-  | { readonly say: "uncaught"; readonly thrown: Thrown }
+  /** An exception that nobody caught; the thread or child is about to end. `idle`: it runs no job, and will begin none. */
+  | { readonly say: "uncaught"; readonly thrown: Thrown; readonly idle?: boolean }
   /** Teardown has begun. */
   | { readonly say: "stopping" }
   /** Teardown has ended, with what it threw. */
