@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests: scripts/test.sh [unit|sim|integration|e2e|timing|faults]…
 # Without an argument all suites that exist, in that order. Fails when any test of any suite does.
-# How many files of a suite run at once stands in scripts/tests/suites.js.
+# How many files of a suite run at once stands in scripts/tests/suites.js. Suite sim only computes: it takes the time in
+# which the tests of integration and e2e wait, and its report comes after theirs.
 # With CI=true tools that tests need (Go, Python, the nats command, a browser) are required, not optional.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -13,13 +14,23 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 failed=0
 
+# Arguments: the suite, and words that begin the command.
 run_suite() {
   local suite=$1 loader
+  shift
   echo "── $suite"
   # Unit tests read the sources; the others are compiled.
   loader=$([ "$suite" != unit ] || echo --import tsx)
   # shellcheck disable=SC2086 # the loader is two words
-  node $loader --import "$PWD/scripts/tests/file-cost.js" scripts/tests/run-suite.js "$suite" "$results" || failed=1
+  "$@" node $loader --import "$PWD/scripts/tests/file-cost.js" scripts/tests/run-suite.js "$suite" "$results"
+}
+
+# Waits for the suite that runs beside others, and shows its report.
+finish_beside() {
+  if [ -z "$beside" ]; then return; fi
+  wait "$beside" || failed=1
+  cat "$results/sim.report"
+  beside=
 }
 
 for suite in "${suites[@]}"; do
@@ -38,7 +49,18 @@ for suite in "${suites[@]}"; do
     break
   fi
 done
-for suite in "${suites[@]}"; do run_suite "$suite"; done
+beside=
+for suite in "${suites[@]}"; do
+  if [ "$suite" = sim ] && [ ${#suites[@]} -gt 1 ]; then
+    run_suite sim nice -n 19 >"$results/sim.report" 2>&1 &
+    beside=$!
+    continue
+  fi
+  # Nothing is beside tests that look at times.
+  if [ "$suite" = timing ] || [ "$suite" = faults ]; then finish_beside; fi
+  run_suite "$suite" || failed=1
+done
+finish_beside
 
 touch "$results/rows" "$results/costs" "$results/failures"
 echo

@@ -5,7 +5,7 @@
  * for each suite, `costs` with a line for each file, `failures` with a line for each test that failed. Exits with 1 when
  * one did.
  */
-import { appendFileSync, readdirSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -26,18 +26,20 @@ function filesOf(suite) {
 }
 
 function testsIn(folder, ending) {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true })
     .filter((path) => path.endsWith(ending))
     .sort()
     .map((path) => join(folder, path));
 }
 
+/** Those that are known to take long, then the others by their size. */
 function longestFirst(files) {
   const rank = (file) => {
     const found = LONGEST_FIRST.findIndex((long) => file === `build/test/${long}.test.js`);
     return found < 0 ? LONGEST_FIRST.length : found;
   };
-  return files.sort((a, b) => rank(a) - rank(b));
+  return files.sort((a, b) => rank(a) - rank(b) || statSync(b).size - statSync(a).size);
 }
 
 async function runAll(files) {
