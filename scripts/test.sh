@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs the tests: scripts/test.sh [unit|sim|integration|e2e|timing|faults]…
+# Runs the tests: scripts/test.sh [unit|sim|integration|e2e|faults|timing]…
 # Without an argument all suites that exist, in that order. Fails when any test of any suite does.
 # How many files of a suite run at once stands in scripts/tests/suites.js. Suite sim only computes: it takes the time in
-# which the tests of integration and e2e wait, and its report comes after theirs.
+# which the tests of others wait, at the lowest priority, and its report comes after theirs.
 # With CI=true tools that tests need (Go, Python, the nats command, a browser) are required, not optional.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-all=(unit sim integration e2e timing faults)
+all=(unit sim integration e2e faults timing)
 suites=("$@")
 if [ ${#suites[@]} -eq 0 ]; then suites=("${all[@]}"); fi
 results=$(mktemp -d)
@@ -56,8 +56,8 @@ for suite in "${suites[@]}"; do
     beside=$!
     continue
   fi
-  # Nothing is beside tests that look at times.
-  if [ "$suite" = timing ] || [ "$suite" = faults ]; then finish_beside; fi
+  # Nothing is beside tests that compare times.
+  if [ "$suite" = timing ]; then finish_beside; fi
   run_suite "$suite" || failed=1
 done
 finish_beside
