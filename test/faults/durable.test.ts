@@ -20,6 +20,7 @@ import { connectBus, startBroker } from "../support/broker.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
 import { leakGuard } from "../support/leak-guard.js";
 import { startCli, type TestProcess } from "../support/process.js";
+import { programFile } from "../support/program-file.js";
 import { eventually } from "../support/wait.js";
 import type { Work } from "./rig/durable-handler.js";
 
@@ -73,7 +74,7 @@ test("durable - kill -9 of workers, managers and the broker under load: nothing 
       "--pool",
       POOL,
       "--handler",
-      "test/faults/rig/durable-handler.ts",
+      programFile("./rig/durable-handler", import.meta.url),
       "--slots",
       "4",
       "--grace-ms",

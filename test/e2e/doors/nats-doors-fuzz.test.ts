@@ -16,6 +16,7 @@ import { FuzzMessages } from "../../support/doors/fuzz-messages.js";
 import { RawNats } from "../../support/doors/raw-nats.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startCli, type TestProcess } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { seededRandom } from "../../support/random.js";
 import { eventually } from "../../support/wait.js";
 
@@ -105,7 +106,7 @@ async function startMesh(t: TestContext, url: string): Promise<TestProcess[]> {
       [
         "worker",
         "--handler",
-        "test/support/handlers/bytes-echo.ts",
+        programFile("../../support/handlers/bytes-echo", import.meta.url),
         "--pool",
         POOL,
         "--id",

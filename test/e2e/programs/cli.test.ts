@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { type Exit, startCli, startProcess } from "../../support/process.js";
+import { CLI, type Exit, startCli, startProcess } from "../../support/process.js";
 import { isAlive, startUp, type UpMesh } from "../../support/up.js";
 import { eventually } from "../../support/wait.js";
 
@@ -206,7 +206,7 @@ describe("cli - nats and top", () => {
 
 describe("cli - pipes", () => {
   test("a reader that leaves ends the command without a word", async (t) => {
-    const script = "yes 1 | node --import tsx cli/main.ts map slow | head -n 2";
+    const script = `yes 1 | node ${CLI.join(" ")} map slow | head -n 2`;
     const shell = startProcess(t, "bash", ["-c", `set -o pipefail; ${script}`], { env: mesh.env, input: "" });
     const { stdout, stderr }: Exit = await shell.exit(60_000);
     assert.equal(stdout.trimEnd().split("\n").length, 2);

@@ -7,13 +7,14 @@ import { describe, test } from "node:test";
 import { Bus } from "../../../mesh/link/bus.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { STATE_FOLDER, startCli } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { allGone, isAlive, scratchFolder, startUp, type UpMesh } from "../../support/up.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
 
-const ADDER = ["--pool", "adder", "--handler", "examples/handlers/adder.ts"];
-const SLOW = ["--pool", "slow", "--handler", "examples/handlers/slow.ts"];
+const ADDER = ["--pool", "adder", "--handler", programFile("../../../examples/handlers/adder", import.meta.url)];
+const SLOW = ["--pool", "slow", "--handler", programFile("../../../examples/handlers/slow", import.meta.url)];
 const NO_BROKER_ENV = { NATS_URL: undefined };
 
 interface Row {
@@ -37,7 +38,8 @@ async function runsJob(mesh: UpMesh): Promise<boolean> {
 
 describe("up - ready", () => {
   test("the ready line has addresses that serve, and a job runs at once", async (t) => {
-    const mesh = await startUp(t, [...ADDER, "--workers", "2", "--slots", "3"]);
+    const handler = ["--pool", "adder", "--handler", "examples/handlers/adder.ts"];
+    const mesh = await startUp(t, [...handler, "--workers", "2", "--slots", "3"]);
     const { ready } = mesh;
     assert.equal(ready.pool, "adder");
     assert.equal(ready.workers?.length, 2);

@@ -25,6 +25,8 @@ async function startCrowd(t: Owner): Promise<Crowd> {
   const cluster = await startCluster(t, 2, { extraConfig: LAME_DUCK });
   const [leaving, staying] = cluster.brokers;
   assert.ok(leaving !== undefined && staying !== undefined);
+  // In lame duck mode a broker does not heed SIGTERM.
+  cleanUp(t, () => leaving.crash());
   const [bus, other] = await Promise.all([connectBus(t, leaving), connectBus(t, staying)]);
   let moved = 0;
   bus.on("reconnect", () => {

@@ -5,11 +5,13 @@ import { startBroker } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { runInShell } from "../../support/docs/fake-shell.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { startProcess } from "../../support/process.js";
+import { CLI, startProcess } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { allGone } from "../../support/up.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
+const SLOW = programFile("../../../examples/handlers/slow", import.meta.url);
 
 interface State {
   readonly pid: number;
@@ -19,7 +21,7 @@ interface State {
 test("a worker whose npm has gone finishes its job and ends, as at SIGTERM", async (t) => {
   const broker = await startBroker(t);
   const env = { NATS_URL: broker.url };
-  const worker = "node --import tsx cli/main.ts worker --pool slow --handler examples/handlers/slow.ts";
+  const worker = `node ${CLI.join(" ")} worker --pool slow --handler ${SLOW}`;
   const npm = startProcess(t, "npm", ["exec", "-c", worker], { env });
   await npm.line(/worker ready/, 60_000);
   const job = runInShell(["submit", "slow", "2500", "--direct"], env);

@@ -12,10 +12,12 @@ import { cleanUp } from "../../support/clean-up.js";
 import type { Gated } from "../../support/handlers/gated.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startCli, type TestProcess } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
 const POOL = "join";
+const GATED = programFile("../../support/handlers/gated", import.meta.url);
 const WORKERS = 2;
 const SLOTS = 150;
 const JOBS = WORKERS * SLOTS;
@@ -38,8 +40,7 @@ async function startMesh(t: TestContext, idempotent: (index: number) => boolean)
   const manager = (id: string): Promise<TestProcess> =>
     start("manager", "--id", id, "--durable", "--pools", POOL, "--listen", "127.0.0.1:0", "--grace-ms", "0");
   const worker = (): Promise<TestProcess> => {
-    const handler = "test/support/handlers/gated.ts";
-    return start("worker", "--pool", POOL, "--handler", handler, "--slots", String(SLOTS), "--grace-ms", "0");
+    return start("worker", "--pool", POOL, "--handler", GATED, "--slots", String(SLOTS), "--grace-ms", "0");
   };
   const doomed = await manager("doomed");
   await Promise.all(Array.from({ length: WORKERS }, worker));

@@ -10,10 +10,11 @@ import { runInShell } from "../../support/docs/fake-shell.js";
 import { makeCertificates } from "../../support/doors/certificates.js";
 import { makePolicy } from "../../support/doors/policy.js";
 import { leakGuard } from "../../support/leak-guard.js";
+import { programFile } from "../../support/program-file.js";
 import { startUp } from "../../support/up.js";
 
 leakGuard();
-const ADDER = ["--pool", "adder", "--handler", "examples/handlers/adder.ts"];
+const ADDER = ["--pool", "adder", "--handler", programFile("../../../examples/handlers/adder", import.meta.url)];
 const certificates = makeCertificates(WHOLE_FILE);
 const files = await makePolicy(WHOLE_FILE);
 const token = files.token("ci", "operator", ["*"]);

@@ -5,11 +5,12 @@ import { isReason } from "../../../mesh/errors.js";
 import { startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { ENCODED, RETURNED, THROWN } from "../../support/handlers/odd-values.js";
 import { leakGuard } from "../../support/leak-guard.js";
+import { programFile } from "../../support/program-file.js";
 import { startWorker } from "../../support/started-worker.js";
 
 leakGuard();
 const broker = await startBroker(WHOLE_FILE);
-const handlerFile = new URL("../../support/handlers/odd-values.ts", import.meta.url).pathname;
+const handlerFile = programFile("../../support/handlers/odd-values", import.meta.url);
 
 type Table = Readonly<Record<string, readonly [() => unknown, RegExp]>>;
 const ORDERS: readonly (readonly [how: string, table: Table])[] = [

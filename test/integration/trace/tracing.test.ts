@@ -1,7 +1,6 @@
 /** Jobs as spans and metrics of OpenTelemetry: the real SDK sends them by OTLP to a receiver. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { context, metrics, propagation, type Span, trace } from "@opentelemetry/api";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
@@ -13,6 +12,7 @@ import { connectBus } from "../../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startMesh } from "../../support/mesh.js";
+import { programFile } from "../../support/program-file.js";
 import { OtlpReceiver, type ReceivedSpan } from "../../support/trace/otlp-receiver.js";
 import { eventually } from "../../support/wait.js";
 
@@ -35,7 +35,7 @@ cleanUp(WHOLE_FILE, async () => {
 });
 
 const mesh = await startMesh(WHOLE_FILE, { manager: { id: "m1" } });
-const handlerFile = fileURLToPath(new URL("../../support/handlers/traced.ts", import.meta.url));
+const handlerFile = programFile("../../support/handlers/traced", import.meta.url);
 const ISOLATIONS = ["inline", "thread", "process"] as const;
 for (const isolation of ISOLATIONS) {
   await mesh.addWorker({ pool: isolation, id: `w-${isolation}`, slots: 2, handlerFile, isolation });

@@ -4,11 +4,12 @@ import { describe, test } from "node:test";
 import { connectBus, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { JobCaller } from "../../support/core/job-caller.js";
 import { startCli, type TestProcess } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { eventually } from "../../support/wait.js";
 
 const broker = await startBroker(WHOLE_FILE);
-const ROOT = new URL("../../../", import.meta.url).pathname;
-const ODD = `${ROOT}test/support/handlers/odd.ts`;
+const ODD = programFile("../../support/handlers/odd", import.meta.url);
+const PID = programFile("../../support/handlers/pid", import.meta.url);
 
 type Owner = Parameters<typeof startCli>[0];
 
@@ -90,7 +91,7 @@ describe("worker program", () => {
   });
 
   test("when it is killed its handler processes end too", async (t) => {
-    const program = startProgram(t, ["--handler", `${ROOT}test/support/handlers/pid.ts`, "--isolation", "process"]);
+    const program = startProgram(t, ["--handler", PID, "--isolation", "process"]);
     await program.line(/worker ready/);
     const caller = await callerOf(t);
     const sent = caller.send("", { jobId: "pid" });

@@ -6,12 +6,13 @@ import { startBroker, WHOLE_FILE } from "../../support/broker.js";
 import type { SentJob } from "../../support/core/job-caller.js";
 import type { Trick } from "../../support/handlers/odd.js";
 import { leakGuard } from "../../support/leak-guard.js";
+import { programFile } from "../../support/program-file.js";
 import { startWorker } from "../../support/started-worker.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();
 const broker = await startBroker(WHOLE_FILE);
-const handlerFile = new URL("../../support/handlers/odd.ts", import.meta.url).pathname;
+const handlerFile = programFile("../../support/handlers/odd", import.meta.url);
 /** The broker's max_payload, in bytes. */
 const MAX_PAYLOAD = 2 ** 20;
 

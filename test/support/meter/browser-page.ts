@@ -20,8 +20,9 @@ const ARGS = [
   "--disable-sync",
 ];
 
-/** Builds the page into a folder of its own, which is removed in the end. */
+/** The folder of the page: what has been built for the tests, else one of its own, which is removed in the end. */
 export async function buildPage(t: Owner = WHOLE_FILE): Promise<string> {
+  if (process.env.TEST_BUILT_DIST === "1") return join(packageRoot(), "dist", "page");
   const folder = await mkdtemp(join(tmpdir(), "poolmesh-page-"));
   cleanUp(t, () => rm(folder, { recursive: true, force: true }));
   const configFile = join(packageRoot(), "services", "meter", "page", "vite.config.ts");

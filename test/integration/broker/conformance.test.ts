@@ -5,12 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { allBinaries, type FoundBinary, findServer } from "../../broker/find.js";
-import { isTooOld } from "../../mesh/durable/broker-needs.js";
-import { ModelStage } from "./nats/conformance/model-stage.js";
-import { play } from "./nats/conformance/play.js";
-import { RealStage } from "./nats/conformance/real-stage.js";
-import { SCRIPTS } from "./nats/conformance/scripts/all.js";
+import { allBinaries, type FoundBinary, findServer } from "../../../broker/find.js";
+import { isTooOld } from "../../../mesh/durable/broker-needs.js";
+import { ModelStage } from "../../sim/nats/conformance/model-stage.js";
+import { play } from "../../sim/nats/conformance/play.js";
+import { RealStage } from "../../sim/nats/conformance/real-stage.js";
+import { SCRIPTS } from "../../sim/nats/conformance/scripts/all.js";
 
 const SEED = 1;
 

@@ -1,0 +1,35 @@
+/**
+ * Test files that take long, the longest of each suite first: a suite begins with them, so that none of them is still
+ * alone when the others are done. Paths below test/, without their ending. The end of `npm test` shows what took longest.
+ */
+export const LONGEST_FIRST = [
+  "e2e/project/bench-smoke",
+  "e2e/project/docs-snippets",
+  "e2e/project/pack",
+  "e2e/project/go-examples",
+  "e2e/programs/up",
+  "e2e/programs/map",
+  "e2e/programs/cli",
+  "e2e/page/page",
+  "e2e/page/page-views",
+  "e2e/programs/version-skew",
+  "e2e/programs/demo",
+  "e2e/project/docs-protocol",
+  "e2e/project/python-examples",
+  "e2e/doors/core-files",
+  "integration/durable/durable-cluster",
+  "integration/durable/durable-limits",
+  "integration/durable/durable-join",
+  "integration/durable/durable-later-managers",
+  "integration/cli/cli-unknown-pools",
+  "integration/broker/conformance",
+  "integration/edge/edge-cli",
+  "integration/edge/edge-commands",
+  "integration/edge/edge-hostile-tls",
+  "integration/handlers/handler-life",
+  "integration/durable/durable-takeover",
+  "faults/faults-of-lane",
+  "faults/promises",
+  "faults/faults-of-links",
+  "faults/faults-of-services",
+];
