@@ -47,6 +47,8 @@ function details({ pool, id, error, worker, attempt, totalMs }: FailedJob): [lab
 function ran({ reason, maybeExecuted }: PoolError, worker: string): string {
   if (reason === "job_failed" || reason === "job_rejected") return "yes";
   if (maybeExecuted) return "perhaps, in part or to its end";
+  // A worker checks a payload before it gives it to the handler.
+  if (reason === "invalid_argument") return "no";
   return worker === "" ? "no" : "perhaps";
 }
 

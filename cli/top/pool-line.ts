@@ -6,11 +6,11 @@ import type { PoolCapacity } from "../../browser.js";
 import { plainText } from "../../mesh/plain-text.js";
 import { levelBar } from "./bar.js";
 import { type TopColumn, TopTable, wholeSpans } from "./columns.js";
-import { fit, type Line, type Span, span, type Tone } from "./line.js";
+import { fit, type Line, longest, type Span, span, type Tone } from "./line.js";
 
 /** The pools' table for one width of the terminal; the pool without a name is all of them. */
-export function poolTable(columns: number): TopTable<PoolCapacity> {
-  const { name, bar, states } = widths(columns);
+export function poolTable(columns: number, pools: readonly PoolCapacity[]): TopTable<PoolCapacity> {
+  const { name, bar, states } = widths(columns, longest(pools.map((pool) => `! ${plainText(pool.pool)}`)));
   const number = (title: string, width: number, rank: number, of: (pool: PoolCapacity) => Span) => {
     const cell = (pool: PoolCapacity): Line => [of(pool)];
     return { title, width, rank, align: "right", cell } as const;
@@ -79,11 +79,14 @@ function stateSpans(pool: PoolCapacity): Line {
   return [...wrong.map(({ short, tone }) => span(short, tone)), ...states];
 }
 
-/** Without the bar the columns but OLDEST and their gaps take 53 characters; the states get 10 at least. */
-function widths(columns: number): { name: number; bar: number; states: number } {
-  const spare = Math.max(0, columns - 114);
+/**
+ * Without the bar the columns but OLDEST and their gaps take 53 characters; the states get 10 at least. A name that is
+ * longer than 12 characters gets half of what is over 90 columns, before the bar grows.
+ */
+function widths(columns: number, longestName: number): { name: number; bar: number; states: number } {
+  const name = 12 + Math.max(0, Math.min(longestName - 12, Math.floor((columns - 90) / 2)));
+  const spare = Math.max(0, columns - 102 - name);
   const bar = Math.min(12, Math.max(5, columns - 64)) + Math.min(28, Math.floor(spare / 2));
-  const name = 12 + Math.min(12, Math.floor(spare / 3));
   const oldest = columns >= 110 ? 12 : 0;
   return { name, bar, states: Math.max(10, columns - (41 + name + bar + oldest)) };
 }

@@ -75,7 +75,7 @@ function poolLines(state: TopState, size: TopSize, nowMs: number): Line[] {
   const total = state.capacity?.total;
   const listed = total !== undefined && pools.length > 1 ? [total, ...pools] : pools;
   const room = Math.max(3, Math.floor(size.rows / 2) - 3);
-  const table = poolTable(size.columns);
+  const table = poolTable(size.columns, listed);
   const lines = [table.head(), ...listed.slice(0, room).map((pool) => table.row(pool))];
   if (listed.length > room) lines.push([span(`… ${plural(listed.length - room, "more pool")}`, "soft")]);
   return lines;
@@ -101,7 +101,7 @@ function workerLines(rows: readonly WorkerRow[], size: TopSize, height: number, 
     ];
   }
   const room = rows.length + 1 <= height ? rows.length : Math.max(0, height - 2);
-  const table = workerTable(size.columns, nowMs);
+  const table = workerTable(size.columns, rows, nowMs);
   const lines = [table.head(), ...rows.slice(0, room).map((row) => table.row(row))];
   if (rows.length > room) lines.push([span(`… ${plural(rows.length - room, "more worker")}`, "soft")]);
   return lines;

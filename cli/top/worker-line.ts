@@ -5,7 +5,7 @@ import type { StateWord, WorkerRow } from "../../browser/worker-row.js";
 import { heartbeatAgeMs } from "../../browser.js";
 import { slotCells } from "./bar.js";
 import { type TopColumn, TopTable, wholeSpans } from "./columns.js";
-import { fit, type Line, span, type Tone } from "./line.js";
+import { fit, type Line, longest, span, type Tone } from "./line.js";
 
 const LOOKS: Readonly<Record<StateWord, readonly [sign: string, tone: Tone]>> = {
   ready: ["●", "water"],
@@ -18,12 +18,12 @@ const LOOKS: Readonly<Record<StateWord, readonly [sign: string, tone: Tone]>> = 
 };
 
 /**
- * The workers' table for one width of the terminal.
+ * The workers' table for one width of the terminal. Workers of several pools are shown with their pools.
  *
  * @param nowMs monotonic clock, in milliseconds
  */
-export function workerTable(columns: number, nowMs: number): TopTable<WorkerRow> {
-  const { name, slots, host } = widths(columns);
+export function workerTable(columns: number, rows: readonly WorkerRow[], nowMs: number): TopTable<WorkerRow> {
+  const { name, pool, slots, host } = widths(columns, rows);
   const number = (title: string, rank: number, of: (row: WorkerRow) => readonly [text: string, tone: Tone]) => {
     const cell = (row: WorkerRow): Line => {
       const [text, tone] = of(row);
@@ -34,6 +34,9 @@ export function workerTable(columns: number, nowMs: number): TopTable<WorkerRow>
   const table: TopColumn<WorkerRow>[] = [
     { title: "  STATE", width: 10, rank: 0, cell: stateCell },
     { title: "WORKER", width: name, rank: 1, cell: ({ worker }) => [span(fit(worker, name), "strong")] },
+    ...(pool === 0
+      ? []
+      : [{ title: "POOL", width: pool, rank: 3.5, cell: (row: WorkerRow) => [span(fit(row.pool, pool))] }]),
     { title: "SLOTS", width: slots, rank: 5, cell: (row) => slotsCell(row, slots) },
     number("BUSY", 2, (row) => [`${row.busy}/${row.slots}`, "plain"]),
     number("BEAT", 4, (row) => [age(heartbeatAgeMs(row.seen, nowMs)), row.state === "lost" ? "coral" : "soft"]),
@@ -75,10 +78,21 @@ function lookOf(row: WorkerRow): readonly [sign: string, word: string, tone: Ton
   return [sign, row.state, tone];
 }
 
-/** Up to LAG the columns but WORKER and SLOTS take 61 characters with their gaps; a host gets what is left. */
-function widths(columns: number): { name: number; slots: number; host: number } {
-  const spare = Math.max(0, columns - 99);
-  const name = 12 + Math.min(16, Math.floor(spare / 3));
-  const slots = columns < 83 ? 8 : 12 + Math.min(36, Math.floor(spare / 2));
-  return { name, slots, host: Math.max(14, columns - (61 + name + slots)) };
+/**
+ * Up to LAG the columns but WORKER, POOL and SLOTS take 61 characters with their gaps; a host gets what is left. Names have
+ * 12 at least, and what is to spare comes to them before it comes to bars.
+ */
+function widths(columns: number, rows: readonly WorkerRow[]): Record<"name" | "pool" | "slots" | "host", number> {
+  const hasPools = new Set(rows.map(({ pool }) => pool)).size > 1;
+  const gapped = hasPools ? 14 : 0;
+  let spare = Math.max(0, columns - 99 - gapped);
+  const nameWidth = (of: (row: WorkerRow) => string): number => {
+    const more = Math.min(Math.floor(spare / 2), Math.max(0, longest(rows.map(of)) - 12));
+    spare -= more;
+    return 12 + more;
+  };
+  const name = nameWidth(({ worker }) => worker);
+  const pool = hasPools ? nameWidth((row) => row.pool) : 0;
+  const slots = columns < 83 + gapped ? 8 : 12 + Math.min(36, Math.floor(spare / 2));
+  return { name, pool, slots, host: Math.max(14, columns - (61 + name + slots + (hasPools ? pool + 2 : 0))) };
 }

@@ -14,6 +14,7 @@ export const UP_SPECS = pick([
   "exec",
   "slots",
   "isolation",
+  "loadTimeoutMs",
   "labels",
   "id",
   "graceMs",

@@ -3,7 +3,8 @@
  *
  * Decided here: how long is waited, and for whom. A manager that is known to be there
  * is waited for up to a limit. One that did not answer last time is heard when it
- * answers, and waited for no more. Who knows no managers hears for a fixed time.
+ * answers, and waited for no more. Who knows no managers hears for a fixed time, and
+ * longer while nobody has answered: the broker says at once when there is nobody.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
@@ -21,6 +22,8 @@ import { isNoResponders } from "../wire/wire-headers.js";
 const ANSWER_LIMIT_MS = 1_000;
 /** How long is heard who answers when nobody knows who is there, in milliseconds. */
 const HEAR_MS = 400;
+/** How long the first of unknown managers has to answer, in milliseconds: a busy host or a far one takes its time. */
+const FIRST_LIMIT_MS = 5_000;
 
 /** One subject, and who is there to answer. */
 export interface JobsQuestion {
@@ -65,6 +68,8 @@ export class JobsAsker {
     const waitsFor = new Set(managers?.filter((manager) => !this.#silent.has(manager)));
     if (managers?.length === 0) return Promise.resolve({ answers: [], silent: [] });
     return new Promise((resolve) => {
+      let isLate = false;
+      const endIn = (ms: number, then = end) => runtime.after(ms, then, "background");
       const end = (): void => {
         this.#inbox.close(token);
         runtime.cancel(timer);
@@ -78,10 +83,20 @@ export class JobsAsker {
           if (answer === undefined || answers.has(answer.manager)) return;
           answers.set(answer.manager, answer);
           waitsFor.delete(answer.manager);
+          if (isLate) {
+            isLate = false;
+            runtime.cancel(timer);
+            timer = endIn(HEAR_MS);
+          }
           if (managers !== undefined && waitsFor.size === 0) end();
         },
       });
-      const timer = runtime.after(managers === undefined ? HEAR_MS : ANSWER_LIMIT_MS, end, "background");
+      const hear = (): void => {
+        if (answers.size > 0) return end();
+        isLate = true;
+        timer = endIn(FIRST_LIMIT_MS - HEAR_MS);
+      };
+      let timer = managers === undefined ? endIn(HEAR_MS, hear) : endIn(ANSWER_LIMIT_MS);
       this.#bus.publish(subject, payload, { reply: this.#inbox.subject(token) });
     });
   }

@@ -91,6 +91,9 @@ describe("durable lane", { skip }, () => {
     const table = page.getByRole("table", { name: "Open batches of billing · 2" });
     await table.getByRole("row", { name: "import-7 12 of 40 2 2 min" }).waitFor();
     await table.getByRole("row", { name: "1 so far 0" }).waitFor();
+    const names = `[...document.querySelectorAll("tbody th")].map((each) => getComputedStyle(each))`;
+    const looks = await page.evaluate(`[...new Set(${names}.map((each) => each.textAlign + " " + each.fontWeight))]`);
+    assert.deepEqual(looks, ["left 400"], "names of lanes and of batches stand alike");
     assert.equal(await page.locator("main img").count(), 0);
     assert.deepEqual([complaints, foreign], [[], []]);
   });

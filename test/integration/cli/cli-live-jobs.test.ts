@@ -1,14 +1,16 @@
 /** `poolmesh jobs --live`, `job` and `tail`: the jobs of managers, over the broker and over HTTP. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { eventLine } from "../../../cli/inspect/event-line.js";
 import { Output } from "../../../cli/output/output.js";
-import { JobEventKind, JobEventSchema, JobService } from "../../../gen/poolmesh/v1/job_pb.js";
+import { JobEventKind, JobEventSchema, JobQueryAnswerSchema, JobService } from "../../../gen/poolmesh/v1/job_pb.js";
 import { PermanentError } from "../../../mesh/errors.js";
+import { Subjects } from "../../../mesh/wire/subjects.js";
 import { Meter } from "../../../services/meter/meter.js";
+import { connectBus } from "../../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../../support/docs/fake-shell.js";
 import { leakGuard } from "../../support/leak-guard.js";
@@ -162,4 +164,16 @@ test("tail - prints a readable line for each event, and JSON where it is asked f
     const event = JSON.parse(json?.stdout ?? "") as Record<string, unknown>;
     assert.deepEqual([event.pool, event.manager, event.client], ["adder", "m1", "ci"]);
   }
+});
+
+test("jobs --live - a manager that is slow to answer is waited for: the broker says that it is there", async (t) => {
+  const bus = await connectBus(t, { url: mesh.natsUrl });
+  const answer = toBinary(JobQueryAnswerSchema, create(JobQueryAnswerSchema, { manager: "far-away" }));
+  const slowly = (reply: string) => setTimeout(() => bus.publish(reply, answer), 600);
+  bus.subscribe(new Subjects("far").jobs(undefined), ({ reply = "" }) => slowly(reply));
+  await bus.flush();
+  const { code, stderr } = await poolmesh(["jobs", "--live", "--prefix", "far"]);
+  assert.deepEqual([code, stderr], [0, "poolmesh: no manager has or remembers a job\n"]);
+  const nobody = await poolmesh(["jobs", "--live", "--prefix", "nobody"]);
+  assert.match(nobody.stderr, /bus_unavailable: no manager answers/);
 });

@@ -10,7 +10,7 @@ import { toolPath, unlessFound } from "../../support/tools.js";
 
 leakGuard();
 const CHART = "deploy/helm/poolmesh";
-const VALUES = ["insecure", "everything"];
+const VALUES = ["insecure", "everything", "odd"];
 const skip = unlessFound("helm");
 
 for (const values of VALUES) {
@@ -66,6 +66,70 @@ test("a value that the chart does not have is refused, and so is a worker withou
   assert.match(worker.stderr, /missing property 'image'/);
 });
 
+test("zero replicas are none, and zero times are zero", { skip }, async (t) => {
+  const { documents } = await render(t, "-f", `${CHART}/ci/odd.yaml`);
+  const of = (kind: string) => documents.filter((each) => each.kind === kind);
+  const replicas = of("Deployment").map(({ metadata, spec }) => [
+    metadata.name.replace("mesh-poolmesh-", ""),
+    (spec as { replicas?: number }).replicas,
+  ]);
+  assert.deepEqual(Object.fromEntries(replicas), {
+    manager: 0,
+    meter: 1,
+    "worker-0": 0,
+    // KEDA says.
+    "worker-a-name-of-22-character": undefined,
+  });
+  assert.deepEqual(
+    of("ScaledObject").map(({ spec }) => (spec as { cooldownPeriod: number }).cooldownPeriod),
+    [0],
+  );
+});
+
+test("every name is one that Kubernetes takes, whatever the release is called", { skip }, async (t) => {
+  for (const release of ["mesh", "123", "1e3", "7poolmesh", "my.release", `x${"y".repeat(52)}`]) {
+    const { documents } = await render(t, release, "-f", `${CHART}/ci/odd.yaml`);
+    for (const { kind, metadata } of documents) {
+      assert.match(metadata.name, /^[a-z]([a-z0-9-]{0,61}[a-z0-9])$/, `${release}: ${kind}`);
+      assert.deepEqual(
+        Object.values(metadata.labels).filter((label) => typeof label !== "string" || label.length > 63),
+        [],
+        `${release}: ${kind} ${metadata.name}`,
+      );
+    }
+  }
+});
+
+test("what the chart sets itself is not set twice, and nobody opens a mesh by an empty list", { skip }, async (t) => {
+  const insecure = ["-f", `${CHART}/ci/insecure.yaml`];
+  const worker = "workers.adder.image=adder";
+  for (const [value, complaint] of [
+    ["manager.env.POOLMESH_GRACE_MS=60000", /manager\.env\.POOLMESH_GRACE_MS: the chart sets this variable itself/],
+    [`${worker},workers.adder.env.POOLMESH_ID=w1`, /workers\.adder\.env\.POOLMESH_ID: the chart sets/],
+    [`${worker},workers.adder.args={--grace-ms,60000}`, /workers\/adder\/args\/0/],
+    ["networkPolicy.enabled=true,networkPolicy.from={}", /networkPolicy\/from/],
+  ] as const) {
+    const refused = await helm(t, ...insecure, "--set", value);
+    assert.match(refused.stderr, complaint, value);
+  }
+});
+
+test("a pod that is not ready holds up no drain, from the Kubernetes on that knows how to say so", {
+  skip,
+}, async (t) => {
+  for (const [version, policy] of [
+    ["1.34.0", "AlwaysAllow"],
+    ["1.26.0", undefined],
+  ] as const) {
+    const { documents } = await render(t, "-f", `${CHART}/ci/odd.yaml`, "--kube-version", version);
+    const budgets = documents.filter(({ kind }) => kind === "PodDisruptionBudget");
+    assert.equal(budgets.length, 4);
+    for (const { spec } of budgets) {
+      assert.equal((spec as { unhealthyPodEvictionPolicy?: string }).unhealthyPodEvictionPolicy, policy);
+    }
+  }
+});
+
 test("monitors name the jobs that alerts ask for, and the rules are those of deploy/prometheus", {
   skip,
 }, async (t) => {
@@ -97,12 +161,14 @@ interface Pod {
 
 interface Rendered {
   readonly kind: string;
-  readonly metadata: { readonly name: string };
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, unknown>> };
   readonly spec: unknown;
 }
 
+/** Of a release called "mesh", unless the first argument is the name of another. */
 function helm(t: TestContext, ...args: string[]): Promise<Exit> {
-  return run(t, toolPath("helm"), ["template", "mesh", CHART, "--kube-version", "1.34.0", ...args]);
+  const release = args[0]?.startsWith("-") === false ? args.shift() : "mesh";
+  return run(t, toolPath("helm"), ["template", release ?? "mesh", CHART, "--kube-version", "1.34.0", ...args]);
 }
 
 async function render(

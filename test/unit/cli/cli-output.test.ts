@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { PassThrough, Writable } from "node:stream";
 import { describe, test } from "node:test";
 import { EXIT, errorText, exitCodeOf } from "../../../cli/exit-codes.js";
+import { failureLines } from "../../../cli/output/failure-report.js";
 import { fitHelp } from "../../../cli/output/fit-help.js";
 import { indentedJson, JsonText, jsonLine, oneLineJson } from "../../../cli/output/json-text.js";
 import { LineBatch } from "../../../cli/output/line-batch.js";
@@ -18,6 +19,18 @@ const REASONS = Object.keys(CATALOGUE) as Reason[];
 function terminal(env: Record<string, string>): Output {
   return new Output(Object.assign(new PassThrough(), { isTTY: true }), env);
 }
+
+test("cli - of a job whose payload a worker refused it says that it did not run", () => {
+  const job = { pool: "totals", id: "j-1", worker: "w1", attempt: 1, totalMs: 5 };
+  const ran = (error: PoolError) =>
+    failureLines(terminal({ NO_COLOR: "1" }), { ...job, error })
+      .find(isRan)
+      ?.slice(11);
+  const isRan = (line: string) => line.startsWith("  it ran");
+  assert.equal(ran(new PoolError("invalid_argument", "payload: does not fit")), "no");
+  assert.equal(ran(new PoolError("job_failed", "oops")), "yes");
+  assert.equal(ran(new PoolError("worker_lost", "gone", { maybeExecuted: true })), "perhaps, in part or to its end");
+});
 
 describe("cli - colours", () => {
   test("a pipe gets plain text, a terminal colours", () => {

@@ -147,6 +147,28 @@ test("renderScreen - pools stay in their places for five seconds", () => {
   assert.deepEqual(shown(6_000), ["adder", "render"]);
 });
 
+test("renderScreen - workers of several pools are shown with their pools, from 60 columns on", () => {
+  const several = stateOf(mesh());
+  for (const columns of [60, 80, 120, 200]) {
+    const [head = "", row = ""] = textOf(several, columns, 60).filter((line) => /STATE|adder-1 /.test(line));
+    assert.equal(row.lastIndexOf("adder "), head.indexOf("POOL"), `${columns}`);
+  }
+  assert.doesNotMatch(textOf(stateOf(mesh(), "adder"), 120, 40).find((line) => line.includes("STATE")) ?? "", /POOL/);
+});
+
+test("renderScreen - on a wide terminal the longest names are whole", () => {
+  const long = "p".repeat(63);
+  const fleet = new FakeFleet([
+    { name: long, workers: 0, slots: 4, load: 0.4 },
+    { name: "adder", workers: 1, slots: 4, load: 0.4 },
+  ]);
+  fleet.add(long, "w".repeat(63), 4);
+  fleet.trouble.set(long, { managers: 0 });
+  const text = textOf(stateOf(fleet), 300, 40).join("\n");
+  assert.match(text, new RegExp(`^! ${long} `, "m"));
+  assert.match(text, new RegExp(` ${"w".repeat(63)}  ${long} `));
+});
+
 test("renderScreen - narrows workers to the chosen pool", () => {
   const text = textOf(stateOf(mesh(), "adder"), 120, 40).join("\n");
   assert.match(text, /adder-1/);

@@ -167,6 +167,8 @@ test("vacancyOf - tells connecting, unreachable and empty apart", () => {
   const live = { ...data, total, connection: { state: "live" } } as const;
   assert.equal(vacancyOf({ ...state, capacity: live }), "no workers");
   assert.equal(vacancyOf({ ...state, capacity: live, pool: "p" }), "no such pool");
+  const failing = { slots: 0, endedLastMinute: 3n } as never;
+  assert.equal(vacancyOf({ ...state, capacity: { ...live, total: failing } }), undefined, "its failures are listed");
 });
 
 test("filledCells - nine of nine only when full, none only when idle", () => {

@@ -44,6 +44,22 @@ test("documents - the index of decisions has every one, with its title, status a
   }
 });
 
+test("documents - a figure beside a link to the benchmarks is one of the benchmarks", () => {
+  const measured = read("docs/benchmarks.md");
+  const isMeasured = (figure: string) => new RegExp(`(?<![\\d,])${figure}(?![\\d,])`).test(measured);
+  const strange = documents
+    .filter((file) => /^docs\/(guides|migration)\//.test(file))
+    .flatMap((file) =>
+      read(file)
+        .split("\n\n")
+        .filter((paragraph) => paragraph.includes("benchmarks.md#1-"))
+        .flatMap((paragraph) => paragraph.match(/\b\d{1,3},\d{3}(?= (empty )?jobs)|(?<=has )\d[\d,]*/g) ?? [])
+        .filter((figure) => !isMeasured(figure))
+        .map((figure) => `${file}: ${figure}`),
+    );
+  assert.deepEqual(strange, []);
+});
+
 test("documents - every link inside the repository leads to a file, and to a heading of it", () => {
   const broken = documents.flatMap((file) =>
     [...withoutCode(read(file)).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target = ""]) => {

@@ -1,11 +1,18 @@
+{{/*
+What all names begin with. A Service's name has no dot and begins with a letter, a release's may do otherwise. With
+"-worker-" and the longest key of a pool a name has 63 characters: KEDA and pods' hostnames take no more.
+*/}}
 {{- define "poolmesh.name" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- $release := .Release.Name | replace "." "-" }}
+{{- $name := ternary $release (printf "%s-%s" $release .Chart.Name) (contains .Chart.Name $release) }}
+{{- if regexMatch "^[0-9]" $name }}{{ $name = printf "%s-%s" .Chart.Name $release }}{{ end }}
+{{- $name | trunc 33 | trimSuffix "-" }}
 {{- end }}
 
 {{/* Labels by which pods are selected. Of [context, component]. */}}
 {{- define "poolmesh.selector" -}}
 app.kubernetes.io/name: poolmesh
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -94,11 +101,11 @@ securityContext:
   emptyDir: {}
 {{- if index . 1 }}
 - name: nats-creds
-  secret: { secretName: {{ index . 1 }}, defaultMode: 0440 }
+  secret: { secretName: {{ index . 1 | quote }}, defaultMode: 0440 }
 {{- end }}
 {{- if (index . 0).Values.nats.tlsSecret }}
 - name: nats-tls
-  secret: { secretName: {{ (index . 0).Values.nats.tlsSecret }}, defaultMode: 0440 }
+  secret: { secretName: {{ (index . 0).Values.nats.tlsSecret | quote }}, defaultMode: 0440 }
 {{- end }}
 {{- end }}
 
@@ -106,9 +113,35 @@ securityContext:
 {{ ternary "https" "http" (ne .Values.tls.secret "") }}
 {{- end }}
 
-{{- define "poolmesh.extraEnv" -}}
-{{- range $name, $value := . }}
-- name: {{ $name }}
+{{/* The chart's own environment, and more. Two of one name are an error of server-side apply, and the drain may not fit. */}}
+{{/* Of a dict: own (a list as text), more (name: value), where (the value that more comes from). */}}
+{{- define "poolmesh.env" -}}
+{{- $where := .where }}
+{{- $names := list }}
+{{- range fromYamlArray .own }}{{ $names = append $names .name }}{{ end }}
+{{- .own }}
+{{- range $name, $value := .more }}
+{{- if has $name $names }}{{ fail (printf "%s.%s: the chart sets this variable itself, from other values" $where $name) }}{{ end }}
+- name: {{ $name | quote }}
   value: {{ $value | quote }}
 {{- end }}
+{{- end }}
+
+{{/* Of [context, name, labels' component]. */}}
+{{- define "poolmesh.disruptionBudget" -}}
+{{- $context := index . 0 }}
+{{- $named := list $context (index . 2) -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ index . 1 }}
+  labels: {{- include "poolmesh.labels" $named | nindent 4 }}
+spec:
+  maxUnavailable: {{ $context.Values.disruption.maxUnavailable }}
+  {{- if semverCompare ">=1.27.0-0" $context.Capabilities.KubeVersion.Version }}
+  # A pod that is not ready does no work: it must not hold up the drain of its node.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  {{- end }}
+  selector:
+    matchLabels: {{- include "poolmesh.selector" $named | nindent 6 }}
 {{- end }}

@@ -51,37 +51,7 @@ spec:
           args: [{{ .component }}]
           {{- include "poolmesh.containerSecurity" . | nindent 10 }}
           env:
-            {{- include "poolmesh.natsEnv" (list $context $creds) | nindent 12 }}
-            # Its own replies: what a restricted account of NATS lets it hear.
-            - name: POOLMESH_INBOX_PREFIX
-              value: _INBOX.{{ .component }}.$(POOLMESH_ID)
-            - name: POOLMESH_LISTEN
-              value: "0.0.0.0:{{ .port }}"
-            - name: POOLMESH_ALLOWED_HOSTS
-              value: {{ include "poolmesh.hosts" $named | quote }}
-            {{- if $values.insecure }}
-            - name: POOLMESH_INSECURE
-              value: "true"
-            {{- end }}
-            {{- if $values.tls.secret }}
-            - name: POOLMESH_TLS_CERT_FILE
-              value: /etc/poolmesh/tls/tls.crt
-            - name: POOLMESH_TLS_KEY_FILE
-              value: /etc/poolmesh/tls/tls.key
-            {{- if $values.tls.clientCa }}
-            - name: POOLMESH_TLS_CLIENT_CA_FILE
-              value: /etc/poolmesh/tls/ca.crt
-            {{- end }}
-            {{- end }}
-            {{- if $values.policy.secret }}
-            - name: POOLMESH_POLICY_FILE
-              value: /etc/poolmesh/policy/policy.json
-            {{- else if $values.controlTokenSecret }}
-            - name: POOLMESH_CONTROL_TOKEN
-              valueFrom: { secretKeyRef: { name: {{ $values.controlTokenSecret }}, key: token } }
-            {{- end }}
-            {{- .env | nindent 12 }}
-            {{- include "poolmesh.extraEnv" .values.env | nindent 12 }}
+            {{- include "poolmesh.env" (dict "own" (include "poolmesh.serviceEnv" .) "more" .values.env "where" (printf "%s.env" .component)) | nindent 12 }}
           ports:
             - { name: http, containerPort: {{ .port }} }
           readinessProbe:
@@ -109,11 +79,11 @@ spec:
         {{- include "poolmesh.natsVolumes" (list $context $creds) | nindent 8 }}
         {{- if $values.tls.secret }}
         - name: tls
-          secret: { secretName: {{ $values.tls.secret }}, defaultMode: 0440 }
+          secret: { secretName: {{ $values.tls.secret | quote }}, defaultMode: 0440 }
         {{- end }}
         {{- if $values.policy.secret }}
         - name: policy
-          secret: { secretName: {{ $values.policy.secret }}, defaultMode: 0440 }
+          secret: { secretName: {{ $values.policy.secret | quote }}, defaultMode: 0440 }
         {{- end }}
 ---
 apiVersion: v1
@@ -126,13 +96,41 @@ spec:
   ports:
     - { name: http, port: {{ .port }}, targetPort: http }
 ---
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata:
-  name: {{ $name }}
-  labels: {{- include "poolmesh.labels" $named | nindent 4 }}
-spec:
-  maxUnavailable: {{ $values.disruption.maxUnavailable }}
-  selector:
-    matchLabels: {{- include "poolmesh.selector" $named | nindent 6 }}
+{{ include "poolmesh.disruptionBudget" (list $context $name .component) }}
+{{- end }}
+
+{{- define "poolmesh.serviceEnv" -}}
+{{- $context := .context }}
+{{- $values := $context.Values }}
+{{- $creds := index $values.nats.credsSecrets .component -}}
+{{ include "poolmesh.natsEnv" (list $context $creds) }}
+# Its own replies: what a restricted account of NATS lets it hear.
+- name: POOLMESH_INBOX_PREFIX
+  value: _INBOX.{{ .component }}.$(POOLMESH_ID)
+- name: POOLMESH_LISTEN
+  value: "0.0.0.0:{{ .port }}"
+- name: POOLMESH_ALLOWED_HOSTS
+  value: {{ include "poolmesh.hosts" (list $context .component) | quote }}
+{{- if $values.insecure }}
+- name: POOLMESH_INSECURE
+  value: "true"
+{{- end }}
+{{- if $values.tls.secret }}
+- name: POOLMESH_TLS_CERT_FILE
+  value: /etc/poolmesh/tls/tls.crt
+- name: POOLMESH_TLS_KEY_FILE
+  value: /etc/poolmesh/tls/tls.key
+{{- if $values.tls.clientCa }}
+- name: POOLMESH_TLS_CLIENT_CA_FILE
+  value: /etc/poolmesh/tls/ca.crt
+{{- end }}
+{{- end }}
+{{- if $values.policy.secret }}
+- name: POOLMESH_POLICY_FILE
+  value: /etc/poolmesh/policy/policy.json
+{{- else if $values.controlTokenSecret }}
+- name: POOLMESH_CONTROL_TOKEN
+  valueFrom: { secretKeyRef: { name: {{ $values.controlTokenSecret | quote }}, key: token } }
+{{- end }}
+{{ .env }}
 {{- end }}

@@ -1,8 +1,9 @@
 /**
  * The pools as a list of links, each with a small level, the hottest first.
  *
- * The order rests while the pointer is over the list or the keyboard is in it. On a narrow
- * screen the list is behind a button that names the chosen pool; on the view of all pools it is open.
+ * The order rests while the pointer is over the list or the keyboard is in it. On a narrow screen
+ * the list is behind a button that names the chosen pool. On the view of all pools it is open, unless
+ * it is so long that the warnings and figures below it would be out of sight.
  */
 
 import { percent, plural, rate } from "../../../../browser/format.js";
@@ -64,14 +65,13 @@ export class PoolList {
 
   #updateToggle(state: PageState, pools: readonly ShownPool[]): void {
     this.#toggle.hidden = pools.length === 0;
-    const troubled = pools.filter((pool) => severity(pool) > 1).length;
     const name = state.pool === "" ? "All pools" : plainText(state.pool);
-    const trouble = troubled === 0 ? "" : ` · ${plural(troubled, "needs", "need")} a look`;
-    setText(this.#toggle, `${name} · ${plural(pools.length, "pool")}${trouble}`);
-    const shown = `${state.route.view}:${state.pool}`;
+    setText(this.#toggle, `${name} · ${poolCount(pools)}`);
+    const isLong = pools.length >= COMPACT_FROM;
+    const shown = `${state.route.view}:${state.pool}:${isLong}`;
     if (shown === this.#shown) return;
     this.#shown = shown;
-    this.#open(state.route.view === "pool" && state.pool === "");
+    this.#open(state.route.view === "pool" && state.pool === "" && !isLong);
   }
 
   #open(open: boolean): void {
@@ -95,6 +95,13 @@ export class PoolList {
     }
     return item;
   }
+}
+
+/** How many there are, and how many of them want to be looked at: short, since it stands on one line of a phone. */
+function poolCount(pools: readonly ShownPool[]): string {
+  const troubled = pools.filter((pool) => severity(pool) > 1).length;
+  if (troubled === 0) return plural(pools.length, "pool");
+  return `${troubled} of ${pools.length} ${troubled === 1 ? "needs" : "need"} a look`;
 }
 
 /** One pool's entry. */

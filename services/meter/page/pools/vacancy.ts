@@ -17,8 +17,13 @@ export function vacancyOf(state: PageState): Vacancy {
   if (state.route.view === "durable") return undefined;
   if (state.pool !== "" && chosenCapacity(state) === undefined) return "no such pool";
   if (state.route.view !== "pool") return undefined;
-  const some = workerCount(chosenCapacity(state)) > 0 || (chosenCapacity(state)?.parked ?? 0) > 0;
-  return some ? undefined : "no workers";
+  return isActive(chosenCapacity(state)) ? undefined : "no workers";
+}
+
+/** Whether there is something to show: workers, or jobs without any. Their callers hear errors, which are listed then. */
+function isActive(capacity: ReturnType<typeof chosenCapacity>): boolean {
+  const { parked = 0, endedLastMinute = 0n } = capacity ?? {};
+  return workerCount(capacity) > 0 || parked > 0 || endedLastMinute > 0n;
 }
 
 /** The part of the page that a route shows. */
@@ -72,7 +77,7 @@ function draw(vacancy: Exclude<Vacancy, undefined>, pool: string): Node[] {
     case "no workers":
       return [
         mesh(),
-        element("h2", "", "No workers yet"),
+        element("h2", "", pool === "" ? "No workers yet" : `No workers in pool ${plainText(pool)}`),
         element("p", "", "Start one with"),
         command(`poolmesh worker --pool ${pool === "" ? "adder" : plainText(pool)} --handler ./handler.ts --slots 4`),
         element("p", "aside", "It appears here with its first heartbeat. Workers may be written in any language."),
