@@ -189,7 +189,7 @@ test("what a service has and `up` has not is meant so", () => {
   const missing = [...new Set(all)].filter((name) => !(name in UP_SPECS));
   assert.deepEqual(missing.sort(), [
     ...["abortGraceMs", "acceptAfterMs", "acceptTimeoutMs", "bare", "coalesceMs", "controlToken", "listen"],
-    ...["loadTimeoutMs", "maxPools", "maxWorkers", "metricsListen", "pools", "recycleAfter"],
+    ...["maxPools", "maxWorkers", "metricsListen", "pools", "recycleAfter"],
   ]);
 });
 
