@@ -1,4 +1,4 @@
-/** `--large-payloads` of worker, submit and enqueue. */
+/** `--large-payloads` of worker, submit, enqueue and map. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,6 +9,33 @@ import { scratchFolder } from "../../support/up.js";
 const MIB = 2 ** 20;
 const HANDLER = `export const codec = "bytes";
 export const run = ({ payload }) => payload;`;
+
+test("large payloads - map sends files of 2 MiB to a worker and prints its results, in both lanes", async (t) => {
+  const mesh = await startMesh(t, { manager: { durable: true } });
+  const content = "abcdefg\n".repeat((2 * MIB) / 8);
+  const folder = await scratchFolder(t, { "echo.mjs": HANDLER, "1.txt": `1${content}`, "2.txt": `2${content}` });
+  const env = { NATS_URL: mesh.natsUrl };
+  startCli(t, ["worker", "--pool", "big", "--handler", join(folder, "echo.mjs"), "--large-payloads"], { env });
+  await mesh.untilCapacity("big", 1);
+  const map = (...args: string[]) => {
+    const words = ["map", "big", "--files", join(folder, "*.txt"), "--large-payloads", "--ordered", ...args];
+    return run(t, process.execPath, [...CLI, ...words], { env, limitMs: 60_000 });
+  };
+  for (const lane of [[], ["--durable", "run"]]) {
+    const { code, stdout, stderr } = await map(...lane);
+    assert.equal(code, 0, stderr);
+    const results = stdout
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { result: string }).result);
+    assert.deepEqual(
+      results.map((each) => [each[0], each.length]),
+      [1, 2].map((n) => [`${n}`, content.length + 1]),
+    );
+  }
+  const overHttp = await map("--url", mesh.manager.url);
+  assert.match(overHttp.stderr, /large-payloads: contradicts --url/);
+});
 
 test("large payloads - submit and enqueue send a payload of 3 MiB from stdin to a worker and print it as it comes back", async (t) => {
   const mesh = await startMesh(t, { manager: { durable: true } });
