@@ -7,7 +7,8 @@ import { jobsStream, levelConsumer } from "../../../mesh/durable/streams.js";
 import { connectBus } from "../../support/broker.js";
 import { eventually } from "../../support/wait.js";
 import type { Given } from "../rig/lane-caller.js";
-import { POOL, type Rig } from "../rig/rig.js";
+import { POOL } from "../rig/pool.js";
+import type { Rig } from "../rig/rig.js";
 import type { Scenario } from "../rig/scenario.js";
 
 const JOBS = 2_000;
