@@ -25,10 +25,10 @@ export class AllHeldBack {
   /** Another manager has told. */
   onHeartbeat({ pool, manager, stopped, durableRetrying, durableLimited }: ManagerHeartbeat): void {
     const key = keyOf(pool, manager);
-    if (stopped || durableRetrying + durableLimited === 0) this.#told.delete(key);
-    else if (this.#told.size < MAX_TOLD || this.#told.has(key)) {
-      this.#told.set(key, { retrying: durableRetrying, limited: durableLimited });
-    }
+    this.#told.delete(key);
+    if (stopped || durableRetrying + durableLimited === 0) return;
+    if (this.#told.size >= MAX_TOLD) this.#forgetGone();
+    if (this.#told.size < MAX_TOLD) this.#told.set(key, { retrying: durableRetrying, limited: durableLimited });
   }
 
   /** Undefined for a pool without a lane here. */
@@ -43,6 +43,13 @@ export class AllHeldBack {
       }),
       own,
     );
+  }
+
+  #forgetGone(): void {
+    for (const key of this.#told.keys()) {
+      const [pool = "", manager = ""] = key.split(" ");
+      if (!this.#parts.others(pool).includes(manager)) this.#told.delete(key);
+    }
   }
 }
 
