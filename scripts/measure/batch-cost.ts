@@ -1,6 +1,6 @@
 /**
- * What a batch costs its jobs: jobs a second of `enqueueMany` with each result waited for, and of `enqueueBatch` with the result of
- * its completion job, in turns. The ratio is the figure; jobs a second are those of the machine.
+ * What a batch costs its jobs: jobs a second of `enqueueMany` with each result waited for, without and with ids of the caller's, and
+ * of `enqueueBatch` with the result of its completion job, in turns. The ratio is the figure; jobs a second are those of the machine.
  *
  * `node --import tsx scripts/measure/batch-cost.ts [--jobs 2000] [--rounds 5]`. One process has manager, worker and client.
  */
@@ -25,9 +25,9 @@ function payloads(): string[] {
   return Array.from({ length: jobs }, (_, index) => String(index));
 }
 
-async function alone(client: Client): Promise<void> {
+async function alone(client: Client, ids?: (index: number) => string): Promise<void> {
   const results: Promise<unknown>[] = [];
-  for await (const one of client.enqueueMany(payloads(), { window: WINDOW })) {
+  for await (const one of client.enqueueMany(payloads(), { window: WINDOW, ...(ids === undefined ? {} : { ids }) })) {
     if (!one.ok) throw one.error;
     results.push(one.receipt.result());
   }
@@ -39,7 +39,17 @@ async function together(client: Client): Promise<void> {
   await batch.result();
 }
 
-const ARMS = { alone, together };
+let runs = 0;
+
+/** With ids that the caller chose, as those of a batch are. */
+async function named(client: Client): Promise<void> {
+  const run = `run-${runs++}`;
+  await alone(client, (index) => `${run}-${index}`);
+}
+
+const ARMS = { alone: (client: Client) => alone(client), named, together };
+type Arm = keyof typeof ARMS;
+const ORDER: readonly Arm[] = ["alone", "named", "together"];
 
 /** Jobs a second. */
 async function timed(work: () => Promise<void>): Promise<number> {
@@ -66,18 +76,17 @@ async function main(): Promise<void> {
     const client = await Client.connect({ pool: POOL, servers });
     cleanUp(owner, () => client.close());
     await eventually(() => service.pools?.durable?.isOpen(POOL) === true, { limitMs: 60_000 });
-    const seen = { alone: [] as number[], together: [] as number[] };
-    for (const arm of [alone, together]) await arm(client);
+    const seen: Record<Arm, number[]> = { alone: [], named: [], together: [] };
+    for (const arm of ORDER) await ARMS[arm](client);
     for (let round = 0; round < rounds; round += 1) {
-      const order = round % 2 === 0 ? (["alone", "together"] as const) : (["together", "alone"] as const);
+      const order = round % 2 === 0 ? ORDER : [...ORDER].reverse();
       for (const arm of order) seen[arm].push(await timed(() => ARMS[arm](client)));
-      const [one, other] = [seen.alone.at(-1) ?? 0, seen.together.at(-1) ?? 0];
-      console.log(`${Math.round(one)} alone, ${Math.round(other)} in a batch, ${(other / one).toFixed(2)}`);
+      console.log(ORDER.map((arm) => `${arm} ${Math.round(seen[arm].at(-1) ?? 0)}`).join(", "));
     }
-    const ratios = seen.together.map((each, i) => each / (seen.alone[i] ?? Number.NaN));
-    console.log(
-      `medians of ${rounds} rounds of ${jobs} jobs: ${Math.round(median(seen.alone))} alone, ${Math.round(median(seen.together))} in a batch, ratio ${median(ratios).toFixed(2)}`,
-    );
+    for (const arm of ORDER) {
+      const ratios = seen[arm].map((each, i) => each / (seen.alone[i] ?? Number.NaN));
+      console.log(`${arm}: median ${Math.round(median(seen[arm]))} jobs a second, ${median(ratios).toFixed(2)} of alone`);
+    }
   } finally {
     await cleanUpNow(owner);
   }
