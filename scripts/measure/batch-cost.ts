@@ -85,7 +85,9 @@ async function main(): Promise<void> {
     }
     for (const arm of ORDER) {
       const ratios = seen[arm].map((each, i) => each / (seen.alone[i] ?? Number.NaN));
-      console.log(`${arm}: median ${Math.round(median(seen[arm]))} jobs a second, ${median(ratios).toFixed(2)} of alone`);
+      console.log(
+        `${arm}: median ${Math.round(median(seen[arm]))} jobs a second, ${median(ratios).toFixed(2)} of alone`,
+      );
     }
   } finally {
     await cleanUpNow(owner);

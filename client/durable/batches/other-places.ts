@@ -45,7 +45,9 @@ export class OtherPlaces {
     const levels = others.map((each) => store.nextDecisive(names.jobsStream(pool), names.jobsOf(pool, each), 1));
     // In this order: a job that waits passes from the one to the other.
     const later = store.nextDecisive(names.laterStream(pool), names.everyLater("later", pool), 1);
-    const due = later.then((found) => found ?? store.nextDecisive(names.laterStream(pool), names.everyLater("due", pool), 1));
+    const due = later.then(
+      (found) => found ?? store.nextDecisive(names.laterStream(pool), names.everyLater("due", pool), 1),
+    );
     return (await Promise.all([...levels, due])).some((found) => found !== undefined);
   }
 }
