@@ -103,8 +103,6 @@ export class BrokerOptions {
       maxPingOut: 2,
       timeout: this.#options.connectTimeoutMs ?? CONNECT_LIMIT_MS,
       ignoreAuthErrorAbort: false,
-      // Else the library makes two errors with their stacks for each request that it sends, in case it fails.
-      noAsyncTraces: true,
       ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
       ...(tls === undefined ? {} : { tls }),
     };
