@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CronChange, CronOptions } from "../../client/durable/crons.js";
 import { DurableLane } from "../../client/durable/operator.js";
+import { encodeThen, type ThenStep } from "../../mesh/durable/after/then.js";
 import { cronFields, type ShownCron, toShown } from "../../mesh/durable/later/cron.js";
 import { PoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -14,6 +15,7 @@ import { tableLines } from "../output/table.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { addStep } from "./steps.js";
 import { refuseUnused } from "./unused.js";
 
 const HELP = `
@@ -30,6 +32,7 @@ NAME is the id of its jobs; while one of them has not ended, no other begins (--
 Examples:
   poolmesh cron report
   poolmesh cron report set nightly '0 0 3 * * *' '{"kind":"full"}' --time-zone Europe/Berlin
+  poolmesh cron report set digest @daily 1 --then mail
   poolmesh cron report set pulse '@every 90s' 1 --overlap allow
   poolmesh job report nightly
   poolmesh cron report remove nightly`;
@@ -51,6 +54,7 @@ interface CronFlags extends UrlFlags {
   readonly timeoutMs?: number;
   readonly maxAttempts?: number;
   readonly once?: boolean;
+  readonly then?: readonly ThenStep[];
   readonly codec: ResultForm;
   readonly json?: boolean;
   readonly [name: string]: unknown;
@@ -71,6 +75,7 @@ export function define(command: Command, shell: Shell): void {
     .option("--timeout-ms <MS>", "time of one attempt, milliseconds (default 30000)", wholeNumber(1, 86_400_000))
     .option("--max-attempts <N>", "failures until a job is a dead letter (default 5)", wholeNumber(1, 100))
     .option("--once", "never run a job a second time once it may have begun")
+    .option("--then <POOL>", "its result is the payload of a job that follows; may be repeated", addStep)
     .option("--json", "print a JSON object for each")
     .addOption(new Option("--codec <FORM>", "how the payload is read").choices(RESULT_FORMS).default("auto"))
     .addHelpText("after", HELP);
@@ -132,13 +137,29 @@ async function run(shell: Shell, crons: CronSource, what: Action, given: Given, 
 }
 
 /** What only a schedule that is set has. */
-function settingsOf({ timeZone, overlap, priority, timeoutMs, maxAttempts, once }: CronFlags): Record<string, unknown> {
-  const times = { "--time-zone": timeZone, "--timeout-ms": timeoutMs };
+function settingsOf({
+  timeZone,
+  overlap,
+  priority,
+  timeoutMs,
+  maxAttempts,
+  once,
+  then,
+}: CronFlags): Record<string, unknown> {
+  const times = { "--then": then, "--time-zone": timeZone, "--timeout-ms": timeoutMs };
   return { ...times, "--overlap": overlap, "--priority": priority, "--max-attempts": maxAttempts, "--once": once };
 }
 
-function toOptions({ timeZone, overlap, priority, timeoutMs, maxAttempts, once }: CronFlags): Partial<CronOptions> {
-  const said = { timeZone, overlap, priority, timeoutMs, maxAttempts, ...(once ? { idempotent: false } : {}) };
+function toOptions({
+  timeZone,
+  overlap,
+  priority,
+  timeoutMs,
+  maxAttempts,
+  once,
+  then,
+}: CronFlags): Partial<CronOptions> {
+  const said = { timeZone, overlap, priority, timeoutMs, maxAttempts, then, ...(once ? { idempotent: false } : {}) };
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
 }
 
@@ -149,12 +170,14 @@ async function list(shell: Shell, crons: CronSource, flags: CronFlags): Promise<
     return;
   }
   if (found.length === 0) return shell.stderr.line("poolmesh: no cron schedules in this pool");
-  const columns = ["NAME", "SCHEDULE", "ZONE", "OVERLAP", "PRIORITY"].map((title) => ({ title }));
-  const rows = found.map(({ name, schedule, timeZone, overlap, priority }) =>
-    [name, schedule, schedule.startsWith("@every") ? "" : timeZone || "UTC", overlap, priority].map((text) => ({
-      text,
-    })),
-  );
+  const isFollowed = found.some(({ job }) => job.then.length > 0);
+  const titles = ["NAME", "SCHEDULE", "ZONE", "OVERLAP", "PRIORITY", ...(isFollowed ? ["THEN"] : [])];
+  const columns = titles.map((title) => ({ title }));
+  const rows = found.map(({ name, schedule, timeZone, overlap, priority, job }) => {
+    const zone = schedule.startsWith("@every") ? "" : timeZone || "UTC";
+    const cells = [name, schedule, zone, overlap, priority, ...(isFollowed ? [encodeThen(job.then)] : [])];
+    return cells.map((text) => ({ text }));
+  });
   for (const line of tableLines(columns, rows, shell.stdout.room)) await shell.stdout.line(line);
 }
 

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { Client } from "../../client/client.js";
 import type { EnqueueOptions } from "../../client/durable/enqueue-options.js";
 import type { Receipt } from "../../client/durable/receipt.js";
-import { checkThen, readStep, type ThenStep } from "../../mesh/durable/after/then.js";
+import type { ThenStep } from "../../mesh/durable/after/then.js";
 import { checkRunTime, MAX_AHEAD_MS } from "../../mesh/durable/later/run-time.js";
 import { toPoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
@@ -16,6 +16,7 @@ import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { addStep } from "./steps.js";
 
 const HELP = `
 The job is stored when this prints its id: it survives this command, every manager and
@@ -155,15 +156,6 @@ function toOptions(flags: EnqueueFlags): EnqueueOptions {
   const said = { id, maxAttempts, rerun, client, concurrencyKey, then, ...times };
   const given = Object.entries(said).filter(([, value]) => value !== undefined);
   return { ...Object.fromEntries(given), priority, idempotent: !once };
-}
-
-/** @throws InvalidArgumentError */
-function addStep(text: string, before: readonly ThenStep[] = []): readonly ThenStep[] {
-  try {
-    return checkThen([...before, readStep(text)]).slice();
-  } catch (thrown) {
-    throw new InvalidArgumentError(toPoolError(thrown).message);
-  }
 }
 
 /** @throws InvalidArgumentError */

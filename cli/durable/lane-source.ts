@@ -62,11 +62,12 @@ class StreamLane implements LaneSource {
   }
 
   async lanes(pool: string | undefined): Promise<LanesView> {
-    const [view, limited] = await Promise.all([
-      readLanes(this.#store, this.#names, pool, "; start a manager with --durable"),
-      limitedJobs(this.#link, pool),
-    ]);
-    return { ...view, lanes: view.lanes.map((lane) => ({ ...lane, limited: limited.get(lane.pool) })) };
+    const { lanes, streams } = await readLanes(this.#store, this.#names, pool, "; start a manager with --durable");
+    const told = lanes.map(async (lane) => ({
+      ...lane,
+      limited: await limitedJobs(this.#link, this.#names, lane.pool, lane.delivered),
+    }));
+    return { lanes: await Promise.all(told), streams };
   }
 
   pause(pool: string, forMs: number | undefined): Promise<LanePause> {

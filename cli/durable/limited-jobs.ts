@@ -1,31 +1,31 @@
-/** How many stored jobs of each pool wait at managers for their limits: a short listen to the heartbeats of managers. */
-import { setTimeout as delay } from "node:timers/promises";
-import { fromBinary } from "@bufbuild/protobuf";
-import { ManagerHeartbeatSchema } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+/** How many stored jobs of a pool wait at managers for their limits: a manager is asked. */
+import { decodeHeldBack, HELD_BACK_QUESTION, within } from "../../mesh/durable/limits/held-back.js";
+import type { DurableNames } from "../../mesh/durable/names.js";
+import { wireHeaders } from "../../mesh/wire/wire-headers.js";
 import type { Link } from "../link.js";
 
-/** A little longer than one heartbeat interval of a manager, in milliseconds. */
-const LISTEN_MS = 1_300;
-const MAX_POOLS = 10_000;
+const ANSWER_LIMIT_MS = 1_000;
 
-/** By pool; one of which no manager is heard is not there. @param pool undefined for all pools */
+/**
+ * Undefined when no manager tells. What is limited is delivered: where nothing is, nobody is asked.
+ *
+ * @param delivered jobs of the pool that managers have, as its stream tells
+ */
 export async function limitedJobs(
-  { bus, subjects }: Pick<Link, "bus" | "subjects">,
-  pool: string | undefined,
-): Promise<Map<string, number>> {
-  const heard = new Map<string, Map<string, number>>();
-  const subscription = bus.subscribe(subjects.every.managerHeartbeat(pool), ({ data }) => {
-    try {
-      const beat = fromBinary(ManagerHeartbeatSchema, data);
-      const managers = heard.get(beat.pool) ?? new Map<string, number>();
-      if (heard.size < MAX_POOLS) heard.set(beat.pool, managers);
-      managers.set(beat.manager, beat.stopped ? 0 : beat.durableLimited);
-    } catch {
-      // No heartbeat of a manager.
-    }
+  { inbox }: Pick<Link, "inbox">,
+  names: DurableNames,
+  pool: string,
+  delivered: number,
+): Promise<number | undefined> {
+  if (delivered === 0) return 0;
+  const payload = Buffer.from(HELD_BACK_QUESTION);
+  const answer = await inbox.ask({
+    subject: names.lane(pool),
+    payload,
+    headers: wireHeaders(),
+    limitMs: ANSWER_LIMIT_MS,
   });
-  await delay(LISTEN_MS);
-  subscription.unsubscribe();
-  const sum = (counts: Iterable<number>): number => [...counts].reduce((total, each) => total + each, 0);
-  return new Map([...heard].map(([name, managers]) => [name, sum(managers.values())]));
+  if (answer.kind !== "reply") return undefined;
+  const heldBack = decodeHeldBack(Buffer.from(answer.msg.data).toString());
+  return heldBack && within(heldBack, delivered).limited;
 }

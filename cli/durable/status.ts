@@ -16,7 +16,7 @@ import { pausedText } from "./pause-pool.js";
 const HELP = `
 For each pool: jobs that wait for their time, jobs that wait in the stream, jobs that managers
 have or that wait after a failure, those among them that wait until their limits let them run
-(managers tell it, not over --url), dead letters, and the age of the oldest job. For each
+(a manager tells it; "-" where none does), dead letters, and the age of the oldest job. For each
 stream: how full it is, and what is set otherwise than Poolmesh sets it. Nothing is changed.
 
 Examples:

@@ -8,13 +8,14 @@ import { EXIT_CODES_HELP } from "../exit-codes.js";
 import { withLink } from "../link.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
-import { wholeNumber } from "../spec-options.js";
+import { addSpecs, wholeNumber } from "../spec-options.js";
 import { addJobOptions, toSubmitOptions } from "./job-options.js";
 import { DurableStarter } from "./map/durable-starter.js";
 import { type MapFlags, MapRun } from "./map/map-run.js";
 import { type MapStarter, PatientStarter } from "./map/patient-starter.js";
 import { openSource } from "./map/sources.js";
 import { PoolScout } from "./pool-scout.js";
+import { LARGE_SPECS, readLarge } from "./submit.js";
 import { doubtOf, WaitNote } from "./wait-note.js";
 
 const HELP = `
@@ -38,12 +39,17 @@ run goes on with the same command and the same inputs, whatever was killed meanw
 what has ended under its name is told again and does not run again. Its name is kept
 with the outcomes, for 24 hours. A handler must bear to run twice.
 
+With --large-payloads a line or file over the broker's limit, and a result over it, goes
+through the object store. Up to --window of them are in memory: make that small for large
+files.
+
 Examples:
   seq 1000 | poolmesh map adder > results.ndjson
   poolmesh map fetch --lines urls.txt --ordered --window 64
   poolmesh map digest --files "src/**/*.ts" --paths
   tail -f access.log | poolmesh map parse | jq .result
   seq 1000000 | poolmesh map adder --durable november > results.ndjson
+  poolmesh map thumb --files "photos/*.tiff" --large-payloads --window 4 --codec bytes
   seq 1000 | poolmesh map adder --url https://manager:8080 --ca-file ca.pem --token-file ci.token
 
 ${EXIT_CODES_HELP}`;
@@ -60,11 +66,13 @@ export function define(command: Command, shell: Shell): void {
     .option("--window <N>", "jobs under way at once", wholeNumber(1, 65_536), 256)
     .addHelpText("after", HELP);
   addJobOptions(command);
+  addSpecs(command, LARGE_SPECS);
   addUrlOptions(command, "call this manager over HTTP/2; no connection to the broker is needed");
   command.action(async (pool: string, flags: MapFlags & UrlFlags) => {
     checkName("pool", pool);
     if (flags.durable !== undefined) checkRun(flags.durable, flags);
     const submitOptions = toSubmitOptions(shell, flags);
+    const largePayloads = readLarge(shell, flags);
     const source = await openSource(shell, flags);
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
@@ -73,7 +81,8 @@ export function define(command: Command, shell: Shell): void {
       return;
     }
     await withLink(shell, { ...flags, pool: undefined }, async (link) => {
-      const client = await Client.connect({ pool, connection: link.bus, prefix: link.subjects.prefix });
+      const to = { pool, connection: link.bus, prefix: link.subjects.prefix, largePayloads };
+      const client = await Client.connect(to);
       try {
         const scoutOf = (onUnknown: (error: PoolError) => void) =>
           flags.waitForPool || flags.durable !== undefined

@@ -5,7 +5,7 @@
  * is in mesh/durable/enqueue.ts, how an outcome is awaited in outcome-wait.ts.
  */
 import type { BatchStatus } from "../../mesh/durable/batches/batch-status.js";
-import { enqueue, type StoredJob } from "../../mesh/durable/enqueue.js";
+import { enqueue, type NewJob, type StoredJob } from "../../mesh/durable/enqueue.js";
 import { instantOf } from "../../mesh/durable/later/run-time.js";
 import { DurableNames, LEVELS } from "../../mesh/durable/names.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
@@ -25,6 +25,7 @@ import { type AskBatchesParts, askBatch } from "./batches/ask-batches.js";
 import { type BatchOptions, checkBatchOptions, checkWindow } from "./batches/batch-options.js";
 import { BatchReceipt } from "./batches/batch-receipt.js";
 import { enqueueBatch } from "./batches/enqueue-batch.js";
+import { OtherPlaces } from "./batches/other-places.js";
 import { type CheckedOptions, checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
 import { type JobLookup, JobReads } from "./job-reads.js";
 import { type Notice, Notices } from "./notices.js";
@@ -43,6 +44,9 @@ export interface EnqueueManyOptions extends Omit<EnqueueOptions, "id"> {
   /** Jobs under way at once, 1 to 1,024; default 256. Inputs are read no faster. */
   window?: number;
 }
+
+/** A job to store. */
+type ToStore = CheckedOptions & Pick<NewJob, "mayBeElsewhere">;
 
 /** How long a job that follows may not be there yet, and the wait between two looks, in milliseconds. */
 const NEXT_LIMIT_MS = 10_000;
@@ -140,7 +144,7 @@ export class ClientLane {
   #storeWhole(
     id: string,
     bytes: Uint8Array,
-    checked: CheckedOptions,
+    checked: ToStore,
     notify: string | undefined,
     afterOutcome: number,
   ): Promise<StoredJob> {
@@ -214,9 +218,13 @@ export class ClientLane {
     const { newId, wallNow } = this.#bus.runtime;
     const made = { newId, wallNowMs: wallNow() };
     const batch = checkBatchOptions(this.#pool, options, this.#defaultTimeoutMs, made);
+    const { level } = batch.common;
+    const runtime = this.#bus.runtime;
+    const others = new OtherPlaces({ pool: this.#pool, level, names: this.#names, store: this.#store, runtime });
+    const mayBeElsewhere = (): Promise<boolean> => others.haveJobs();
     // Nobody waits for the outcome of a job of a batch but the batch.
     const store = (payload: Payload, checked: CheckedOptions & { readonly id: string }): Promise<StoredJob> =>
-      this.#storeWhole(checked.id, checkPayload(toBytes(payload)), checked, undefined, 0);
+      this.#storeWhole(checked.id, checkPayload(toBytes(payload)), { ...checked, mayBeElsewhere }, undefined, 0);
     const total = await enqueueBatch({ ...this.#asking, toPayload, store }, batch, inputs);
     const { id, completion } = batch;
     const status = (): Promise<BatchStatus> => this.batch(id);
@@ -262,7 +270,7 @@ export class ClientLane {
   #storeJob(
     id: string,
     payload: Uint8Array,
-    { id: named, level, job, limitMs, rerun, time }: CheckedOptions,
+    { id: named, level, job, limitMs, rerun, time, mayBeElsewhere }: ToStore,
     notify: string | undefined,
     afterOutcome: number,
   ): Promise<StoredJob> {
@@ -271,6 +279,7 @@ export class ClientLane {
       pool: this.#pool,
       id,
       isNamed: named !== undefined || rerun,
+      mayBeElsewhere,
       level,
       payload,
       job: { ...job, notify, afterOutcome },

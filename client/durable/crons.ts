@@ -18,10 +18,10 @@ import { wireHeaders } from "../../mesh/wire/wire-headers.js";
 import { askDoor } from "./ask-door.js";
 import { checkEnqueueOptions, type EnqueueOptions } from "./enqueue-options.js";
 
-/** What its jobs are enqueued with. */
+/** What its jobs are enqueued with. The jobs that follow each of them (`then`) have no ids of their own here: a job of an id runs once. */
 export type CronJobOptions = Pick<
   EnqueueOptions,
-  "priority" | "timeoutMs" | "maxAttempts" | "backoff" | "idempotent" | "keepOutcome" | "client"
+  "priority" | "timeoutMs" | "maxAttempts" | "backoff" | "idempotent" | "keepOutcome" | "client" | "then"
 >;
 
 /** A cron schedule to set. */

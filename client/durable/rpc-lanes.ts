@@ -10,20 +10,16 @@ import {
   type StreamStatusSchema,
 } from "../../gen/poolmesh/v1/durable_pb.js";
 import type { LaneLine, LanesView } from "../../mesh/durable/lanes-view.js";
+import { type HeldBack, within } from "../../mesh/durable/limits/held-back.js";
 import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import type { StreamStatus } from "../../mesh/durable/stream-status.js";
 import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 
-/** Jobs of one pool that managers hold back, as they tell. */
-export interface HeldBack {
-  /** They wait after a failure. */
-  readonly retrying: number;
-  /** They wait until their limits let them run. */
-  readonly limited: number;
-}
-
 /** @param heldBackOf jobs of a pool that managers hold back; undefined where that is not known */
-export function toLanes({ lanes, streams }: LanesView, heldBackOf?: (pool: string) => HeldBack): GetLanesResponse {
+export function toLanes(
+  { lanes, streams }: LanesView,
+  heldBackOf?: (pool: string) => HeldBack | undefined,
+): GetLanesResponse {
   return create(GetLanesResponseSchema, {
     lanes: lanes.map((lane) => toLane(lane, heldBackOf?.(lane.pool))),
     streams: streams.map(toStream),
@@ -42,14 +38,12 @@ function toLane(
     scheduled: BigInt(scheduled),
     ...(paused === undefined ? {} : { paused: toLanePause(paused) }),
     ...(oldestAt === undefined ? {} : { oldestAt: timestampFromDate(oldestAt) }),
-    ...(heldBack === undefined ? {} : toHeldBack(heldBack, delivered)),
+    ...(heldBack === undefined ? {} : toHeldBack(within(heldBack, delivered))),
   };
 }
 
-/** Managers tell it a moment later than the stream knows: both are among what is delivered. */
-function toHeldBack(heldBack: HeldBack, delivered: number): { retrying: bigint; limited: bigint } {
-  const retrying = Math.min(heldBack.retrying, delivered);
-  return { retrying: BigInt(retrying), limited: BigInt(Math.min(heldBack.limited, delivered - retrying)) };
+function toHeldBack({ retrying, limited }: HeldBack): { retrying: bigint; limited: bigint } {
+  return { retrying: BigInt(retrying), limited: BigInt(limited) };
 }
 
 export function toLanePause({ levels, until }: LanePause): LanePauseMessage {

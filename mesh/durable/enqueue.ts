@@ -26,6 +26,8 @@ export interface NewJob {
   readonly id: string;
   /** Its caller chose the id, so other jobs may have it. */
   readonly isNamed: boolean;
+  /** Whether a live job may have the id at another level, or one that waits for its time; default: it may. */
+  readonly mayBeElsewhere?: (() => Promise<boolean>) | undefined;
   readonly level: Priority;
   readonly payload: Uint8Array;
   readonly job: DurableJob;
@@ -74,7 +76,8 @@ export async function enqueue(parts: EnqueueParts, given: NewJob): Promise<Store
   checkNotItself(given.pool, given.id, given.job.then);
   refuseTooLarge(bus, given);
   const begunAtMs = runtime.now();
-  const elsewhere = given.isNamed ? await liveElsewhere(parts, given) : undefined;
+  const mayBeElsewhere = given.isNamed && (await given.mayBeElsewhere?.()) !== false;
+  const elsewhere = mayBeElsewhere ? await liveElsewhere(parts, given) : undefined;
   if (elsewhere !== undefined) return elsewhere;
   const messageId = `${given.id}.${runtime.newId()}`;
   let maybeStored = false;

@@ -8,7 +8,7 @@ import { PoolError } from "../errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../job/job.js";
 import { checkClient, checkTraceHeader, decodeJobHeaders, HEADER, HEADER_RESERVE_BYTES } from "../wire/headers.js";
 import { isAnswerable } from "../wire/subjects.js";
-import { eachHeader, type HeaderReader, wireHeaders } from "../wire/wire-headers.js";
+import { eachHeader, type HeaderReader, integerOf, wireHeaders } from "../wire/wire-headers.js";
 import { decodeThen, encodeThen, type ThenStep, thenBytes } from "./after/then.js";
 import { type BatchPlace, decodePlace, encodePlace } from "./batches/batch-place.js";
 import { checkConcurrencyKey } from "./limits/concurrency-key.js";
@@ -149,7 +149,7 @@ function readOwn(job: Writable<DurableJob>, name: string, value: string): void {
   if (value === "") return;
   switch (name) {
     case HEADER.maxAttempts:
-      job.maxAttempts = integer(name, value, 1, MAX_ATTEMPTS_BOUND);
+      job.maxAttempts = integerOf(name, value, 1, MAX_ATTEMPTS_BOUND);
       break;
     case HEADER.backoff:
       job.backoff = readBackoff(value);
@@ -164,7 +164,7 @@ function readOwn(job: Writable<DurableJob>, name: string, value: string): void {
       job.check = value === "1";
       break;
     case HEADER.afterOutcome:
-      job.afterOutcome = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      job.afterOutcome = integerOf(name, value, 0, Number.MAX_SAFE_INTEGER);
       break;
     case HEADER.then:
       job.then = decodeThen(value);
@@ -179,7 +179,7 @@ function readOwn(job: Writable<DurableJob>, name: string, value: string): void {
       job.notifyTogether = value === "1";
       break;
     case HEADER.enqueuedAt:
-      job.enqueuedAt = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      job.enqueuedAt = integerOf(name, value, 0, Number.MAX_SAFE_INTEGER);
       break;
     case HEADER.concurrencyKey:
       job.concurrencyKey = checkConcurrencyKey(value, HEADER.concurrencyKey);
@@ -223,12 +223,6 @@ function readBackoff(text: string): Backoff {
   } catch {
     throw refused(HEADER.backoff, 'use two numbers of milliseconds, such as "1000-600000"');
   }
-}
-
-function integer(name: string, text: string, min: number, max: number): number {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw refused(name, `use a whole number from ${min} to ${max}`);
 }
 
 /** No wildcard, no space: it can be published to. */

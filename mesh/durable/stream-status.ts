@@ -1,7 +1,15 @@
 /** How full the streams of the lane are, and in what they differ from how they are made. */
 import type { DurableNames } from "./names.js";
 import type { LaneStore } from "./store.js";
-import { differences, jobsStream, laterStream, type StreamSettings, sharedStreams } from "./streams.js";
+import {
+  batchesStream,
+  differences,
+  jobsStream,
+  laterStream,
+  limitsStream,
+  type StreamSettings,
+  sharedStreams,
+} from "./streams.js";
 
 /** One stream of the lane. */
 export interface StreamStatus {
@@ -33,7 +41,8 @@ export async function poolStreamsStatus(store: LaneStore, names: DurableNames, p
 
 /** The streams that all pools share, as far as they are there. @throws PoolError */
 export async function sharedStreamsStatus(store: LaneStore, names: DurableNames): Promise<StreamStatus[]> {
-  const found = await Promise.all(sharedStreams(names, 1).map((settings) => statusOf(store, settings)));
+  const shared = [...sharedStreams(names, 1), limitsStream(names, 1), batchesStream(names, 1)];
+  const found = await Promise.all(shared.map((settings) => statusOf(store, settings)));
   return found.filter((status) => status !== undefined);
 }
 

@@ -6,7 +6,7 @@
 import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
 import { checkName } from "./subjects.js";
-import { eachHeader, type HeaderReader, wireHeaders } from "./wire-headers.js";
+import { eachHeader, type HeaderReader, integerOf, wireHeaders } from "./wire-headers.js";
 
 /** Header names, in their canonical form. */
 export const HEADER = {
@@ -252,22 +252,22 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       job.jobId = checkName("job", value);
       break;
     case HEADER.attempt:
-      job.attempt = integer(name, value, 1, 1_000_000);
+      job.attempt = integerOf(name, value, 1, 1_000_000);
       break;
     case HEADER.nonce:
       job.nonce = checkName("nonce", value);
       break;
     case HEADER.clock:
-      job.clockMs = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      job.clockMs = integerOf(name, value, 0, Number.MAX_SAFE_INTEGER);
       break;
     case HEADER.startWithinMs:
-      job.startWithinMs = integer(name, value, 0, MAX_TIMEOUT_MS);
+      job.startWithinMs = integerOf(name, value, 0, MAX_TIMEOUT_MS);
       break;
     case HEADER.timeoutMs:
-      job.timeoutMs = integer(name, value, 1, MAX_TIMEOUT_MS);
+      job.timeoutMs = integerOf(name, value, 1, MAX_TIMEOUT_MS);
       break;
     case HEADER.expiresAt:
-      job.expiresAt = integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+      job.expiresAt = integerOf(name, value, 0, Number.MAX_SAFE_INTEGER);
       break;
     case HEADER.offer:
       if (value === "1") job.offer = true;
@@ -387,13 +387,6 @@ export function checkTraceHeader(field: "traceparent" | "tracestate", value: unk
 
 function isReplyKind(said: string): said is ReplyKind {
   return said === "result" || said === "accepted" || said === "busy" || said === "progress" || said === "error";
-}
-
-function integer(header: string, text: string, min: number, max: number): number {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  const message = `header ${header}: use a whole number from ${min} to ${max}`;
-  throw new PoolError("invalid_argument", message, { field: header });
 }
 
 function neitherOneNorZero(field: string, header: string): PoolError {

@@ -28,6 +28,14 @@ export function isWritable(value: string): boolean {
   return !(value.includes("\n") || value.includes("\r"));
 }
 
+/** The number that a header says. @throws PoolError `invalid_argument` with the header as its field */
+export function integerOf(header: string, text: string, min: number, max: number): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  const message = `${header}: use a whole number from ${min} to ${max}`;
+  throw new PoolError("invalid_argument", message, { field: header });
+}
+
 /** Headers as one text: `NATS/1.0\r\nName: value\r\n…`. */
 class WireHeaders implements HeaderReader {
   #text: string;

@@ -4,6 +4,7 @@
  * Decided here: the subjects it subscribes to and which pool each message goes to.
  */
 import type { Msg } from "nats";
+import type { ManagerHeartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
@@ -36,6 +37,8 @@ export interface HearingParts {
   readonly answers: OutcomeReplies;
   readonly held: HeldSubmissions;
   readonly peers: Peers;
+  /** Another manager has sent a heartbeat. */
+  readonly onPeer: (heartbeat: ManagerHeartbeat) => void;
   /** For passing on submissions. */
   readonly inbox: () => Inbox;
   readonly unsettled: Unsettled;
@@ -147,12 +150,16 @@ export class Hearing {
   }
 
   #onManagerHeartbeat(msg: Msg): void {
-    const { bus, subjects, manager, peers } = this.#parts;
+    const { bus, subjects, manager, peers, onPeer } = this.#parts;
     // The broker sends back this manager's own: with many pools that is the larger part.
     if (subjects.lastOf(msg.subject) === manager) return peers.heardSelf(bus.runtime.now());
     const decoded = decodeManagerHeartbeat(rawHeartbeat(msg, subjects));
-    if (decoded.ok) peers.onHeartbeat(decoded.beat, bus.runtime.now());
-    else this.garbage += 1;
+    if (!decoded.ok) {
+      this.garbage += 1;
+      return;
+    }
+    peers.onHeartbeat(decoded.beat, bus.runtime.now());
+    onPeer(decoded.beat);
   }
 
   /** To any manager: an id that its caller chose goes to the manager that owns it. */

@@ -130,6 +130,7 @@ export class Pools extends Lifecycle {
       answers: this.#answers,
       held: this.#held,
       peers: this.peers,
+      onPeer: (heartbeat) => this.#durable?.onHeartbeat(heartbeat),
       inbox: () => this.inbox,
       unsettled: this.#unsettled,
       earlier: this.earlier,
@@ -148,6 +149,7 @@ export class Pools extends Lifecycle {
       served: options.pools,
       servesEnqueue: servesSubmit,
       get: (name) => this.get(name),
+      others: (name) => this.peers.managers(name),
       log,
     });
   }

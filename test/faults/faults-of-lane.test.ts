@@ -1,4 +1,4 @@
-/** What happens to limits, chains and large payloads when managers, brokers and links fail: F82 to F89. */
+/** What happens to limits, chains, large payloads and batches when managers, brokers and links fail: F82 to F90. */
 import { leakGuard } from "../support/leak-guard.js";
 import { rowsAsTests } from "./rows-as-tests.js";
 

@@ -1,4 +1,5 @@
 /** Every row of the list of faults, in its order, and after it (X…) those that the list does not have. */
+import { laneBatches } from "./lane/batches.js";
 import { laneChains } from "./lane/chains.js";
 import { laneLarge } from "./lane/large.js";
 import { laneLimits } from "./lane/limits.js";
@@ -39,6 +40,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...mixes,
   ...laneLimits,
   ...laneChains,
+  ...laneBatches,
   ...laneLarge,
   ...managerPause,
   ...identity,

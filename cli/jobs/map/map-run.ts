@@ -24,6 +24,8 @@ export interface MapFlags extends JobFlags, SourceFlags {
   readonly skip: number;
   /** The name of the run whose jobs are stored. */
   readonly durable?: string;
+  /** Payloads and results may go through the object store. */
+  readonly largePayloads?: boolean;
 }
 
 /** One run: inputs through jobs to lines. */

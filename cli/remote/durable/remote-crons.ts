@@ -1,6 +1,7 @@
 /** The cron schedules of one pool through a manager's HTTP interface. */
 import type { CronChange, CronOptions } from "../../../client/durable/crons.js";
 import type { Cron as CronMessage } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { checkThen } from "../../../mesh/durable/after/then.js";
 import { durableDefaults } from "../../../mesh/durable/job.js";
 import { PROTO_OVERLAPS, type ShownCron } from "../../../mesh/durable/later/cron.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
@@ -31,6 +32,7 @@ export class RemoteCrons implements CronSource {
       timeoutMs = 0,
       maxAttempts = 0,
       idempotent,
+      then,
     } = options;
     const cron = {
       name,
@@ -41,6 +43,7 @@ export class RemoteCrons implements CronSource {
       timeoutMs: BigInt(timeoutMs),
       maxAttempts,
       ...(idempotent === undefined ? {} : { idempotent }),
+      then: checkThen(then).map((step) => ({ pool: step.pool, jobId: step.id ?? "" })),
     };
     const request = { pool: this.#remote.pool, cron, input: { case: "payload", value: payload } } as const;
     const { created, unchanged } = await this.#remote.ask((service, call) => service.setCron(request, call));
@@ -63,9 +66,12 @@ function toCron({
   maxAttempts,
   idempotent,
   client,
+  then,
   payloadBytes,
 }: CronMessage): ShownCron {
-  const job = { ...durableDefaults(Number(timeoutMs)), maxAttempts, idempotent: idempotent ?? true, client };
+  const follows = then.map(({ pool, jobId }) => ({ pool, id: jobId || undefined }));
+  const said = { maxAttempts, idempotent: idempotent ?? true, client, then: follows };
+  const job = { ...durableDefaults(Number(timeoutMs)), ...said };
   return {
     name,
     schedule,

@@ -11,6 +11,7 @@ import { PoolError } from "../../errors.js";
 import { HEADER, type Priority } from "../../wire/headers.js";
 import { isName } from "../../wire/subjects.js";
 import type { HeaderReader } from "../../wire/wire-headers.js";
+import { encodeThen, type ThenStep } from "../after/then.js";
 import { type DurableJob, decodeDurableJob, durableDefaults } from "../job.js";
 import { LEVELS } from "../names.js";
 import type { Stored } from "../store.js";
@@ -82,6 +83,14 @@ function checkTimeZone(timeZone: unknown): string {
   throw refused("timeZone", 'use a name such as "Europe/Berlin"; without one it is UTC');
 }
 
+/** Each firing makes another job, so each needs another next job. @throws PoolError `invalid_argument` */
+export function checkCronThen(then: readonly ThenStep[]): void {
+  const named = then.find(({ id }) => id !== undefined);
+  if (named === undefined) return;
+  const message = `use pools without ids: ${encodeThen([named])} would run once, and not after each firing`;
+  throw refused("then", message);
+}
+
 /** Writes what is said of the time, for a manager or for the stream. */
 export function encodeCron(
   headers: MsgHdrs,
@@ -145,6 +154,7 @@ export function cronFields({ name, schedule, timeZone, overlap, priority, job, p
     maxAttempts: job.maxAttempts,
     ...(job.idempotent ? {} : { idempotent: false }),
     ...(job.client === "" ? {} : { client: job.client }),
+    ...(job.then.length === 0 ? {} : { then: job.then.map(({ pool }) => pool) }),
     payloadBytes,
   };
 }

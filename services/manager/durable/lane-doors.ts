@@ -3,7 +3,7 @@
  *
  *   pool.P.enqueue   one manager stores the job, and answers with its receipt
  *   pool.P.discard   one manager ends a stored job that nobody holds
- *   pool.P.lane      one manager pauses or resumes the pool's lane
+ *   pool.P.lane      one manager pauses or resumes the pool's lane, or says what managers hold back
  *   pool.P.cron      one manager sets, removes or lists cron schedules
  *   pool.P.batch     one manager opens or seals a batch, or says how batches stand
  *   pool.P.lookup    the manager that holds the job says what it does with it; the others say nothing
@@ -11,9 +11,11 @@
 
 import type { Msg } from "nats";
 import { ENQUEUE_TIMEOUT_MS, type NewJob, type StoredJob } from "../../../mesh/durable/enqueue.js";
+import { noLane } from "../../../mesh/durable/figures.js";
 import { encodeHeldJob, type HeldJob } from "../../../mesh/durable/held-job.js";
 import { decodeDurableJob } from "../../../mesh/durable/job.js";
 import { decodeRunTime, type RunTime } from "../../../mesh/durable/later/run-time.js";
+import { HELD_BACK_QUESTION, type HeldBack } from "../../../mesh/durable/limits/held-back.js";
 import type { DurableNames } from "../../../mesh/durable/names.js";
 import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
@@ -53,6 +55,8 @@ export interface LaneDoorsParts {
   /** The cron schedules of a pool that has a lane. @throws PoolError */
   readonly crons: (pool: string) => Promise<CronDoorParts>;
   readonly limits: LimitsDoorParts;
+  /** What all managers hold back of a pool; undefined for one without a lane here. */
+  readonly heldBack: (pool: string) => HeldBack | undefined;
   readonly batches: BatchesDoorParts;
   readonly find: (pool: string, id: string) => HeldJob | undefined;
 }
@@ -139,17 +143,26 @@ export class LaneDoors {
   async #lane(msg: Msg): Promise<Uint8Array> {
     const { names, pause, resume } = this.#parts;
     const pool = names.poolOf(msg.subject);
-    const [, word, forMs] = /^(pause|resume)(?: (\d{1,15}))?$/.exec(msg.string().trim()) ?? [];
+    const asked = msg.string().trim();
+    if (asked === HELD_BACK_QUESTION) return json.encode(this.#heldBack(pool));
+    const [, word, forMs] = /^(pause|resume)(?: (\d{1,15}))?$/.exec(asked) ?? [];
     if (word === "pause") {
       const { until } = await pause(pool, forMs === undefined ? undefined : Number(forMs));
       return json.encode({ paused: true, ...(until === undefined ? {} : { until }) });
     }
     if (word === undefined || forMs !== undefined) {
-      const message = 'lane: use "pause", "pause" with a number of milliseconds, or "resume"';
+      const message = 'lane: use "pause", "pause" with a number of milliseconds, "resume", or "held-back"';
       throw new PoolError("invalid_argument", message, { field: "lane" });
     }
     await resume(pool);
     return json.encode({ paused: false });
+  }
+
+  /** @throws PoolError `unknown_pool` */
+  #heldBack(pool: string): HeldBack {
+    const heldBack = this.#parts.heldBack(pool);
+    if (heldBack === undefined) throw noLane(pool);
+    return heldBack;
   }
 
   async #cron(msg: Msg): Promise<Uint8Array> {

@@ -6,11 +6,13 @@
  * left goes back, and then the open pulls run out.
  */
 
+import type { ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { enqueue, type StoredJob } from "../../../mesh/durable/enqueue.js";
 import { type LaneFigures, laneFigures } from "../../../mesh/durable/figures.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
 import type { HeldList } from "../../../mesh/durable/held-list.js";
 import { instantOf } from "../../../mesh/durable/later/run-time.js";
+import type { HeldBack } from "../../../mesh/durable/limits/held-back.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../../mesh/durable/pause/pool-pause.js";
@@ -33,6 +35,7 @@ import { PoolLimits } from "./limits/pool-limits.js";
 import { PoolLane } from "./pool-lane.js";
 import { type Provisioning, provisionPool, provisionShared, untilProvisioned } from "./provision.js";
 import { Takeover } from "./takeover/takeover.js";
+import { AllHeldBack } from "./told/held-back.js";
 import { QueueLengths } from "./told/queue-lengths.js";
 
 /** What it works with. */
@@ -50,6 +53,8 @@ export interface DurableLaneParts {
   readonly servesEnqueue: boolean;
   /** A pool by name. @throws PoolError */
   readonly get: (name: string) => Pool;
+  /** The other managers that are there, by pool. */
+  readonly others: (pool: string) => readonly string[];
   readonly log: Logger;
 }
 
@@ -72,6 +77,7 @@ export class DurableLane {
   readonly #doors: LaneDoors;
   readonly #later: LaterLanes;
   readonly #queues: QueueLengths;
+  readonly #heldBack: AllHeldBack;
   /** Who sets the limits of pools, and which there are. */
   readonly limits: LaneLimits;
   readonly batches: LaneBatches;
@@ -107,7 +113,9 @@ export class DurableLane {
       resume: (pool) => this.resume(pool),
       crons: (pool) => this.ensure(pool).then(() => this.crons),
       find: (pool, id) => this.#find(pool, id),
+      heldBack: (pool) => this.heldBack(pool),
     });
+    this.#heldBack = new AllHeldBack({ own: (pool) => this.#ownHeldBack(pool), others: parts.others });
     this.#offBus = [
       bus.on("reconnect", () => {
         this.#each((lane) => lane.onReconnect());
@@ -119,7 +127,7 @@ export class DurableLane {
         this.#later.forget();
       }),
     ];
-    this.#later = new LaterLanes({ ...parts, names, store, publisher, provision });
+    this.#later = new LaterLanes({ ...parts, names, store, publisher, provision, mayFollow });
   }
 
   /** Stores a job: at once, or for later when its time has not come. @throws PoolError */
@@ -141,6 +149,16 @@ export class DurableLane {
   queued(pool: Pool): number {
     const lane = this.#lanes.get(pool);
     return lane === undefined ? 0 : this.#queues.of(pool, lane);
+  }
+
+  /** Another manager has told of its jobs. */
+  onHeartbeat(heartbeat: ManagerHeartbeat): void {
+    this.#heldBack.onHeartbeat(heartbeat);
+  }
+
+  /** What all managers hold back of a pool, as they tell; undefined for one without a lane here. */
+  heldBack(pool: string): HeldBack | undefined {
+    return this.#heldBack.of(pool);
   }
 
   /** The lanes by pool. */
@@ -249,6 +267,14 @@ export class DurableLane {
 
   *#heldLists(): Generator<readonly [string, HeldList]> {
     for (const [pool, lane] of this.all()) yield [pool, lane.heldList];
+  }
+
+  #ownHeldBack(name: string): HeldBack | undefined {
+    const nowMs = this.#parts.bus.runtime.now();
+    for (const [pool, lane] of this.all()) {
+      if (pool === name) return { retrying: lane.retrying(nowMs), limited: lane.limited };
+    }
+    return undefined;
   }
 
   #find(name: string, id: string): HeldJob | undefined {

@@ -11,7 +11,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { toBatchMessage } from "../../../client/durable/batches/rpc-batches.js";
 import { DeadLetters } from "../../../client/durable/dead-letters.js";
 import { changeDead, fromPageToken, listDead } from "../../../client/durable/rpc-dead.js";
-import { type HeldBack, toLanes } from "../../../client/durable/rpc-lanes.js";
+import { toLanes } from "../../../client/durable/rpc-lanes.js";
 import {
   type DeadLetter,
   type DurableService,
@@ -22,6 +22,7 @@ import { callerOf } from "../../../mesh/auth/gate.js";
 import { withErrorFor } from "../../../mesh/auth/shown.js";
 import { listBatches } from "../../../mesh/durable/batches/read-batches.js";
 import { readLanes } from "../../../mesh/durable/lanes-view.js";
+import type { HeldBack } from "../../../mesh/durable/limits/held-back.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
 import { LaneStore } from "../../../mesh/durable/store.js";

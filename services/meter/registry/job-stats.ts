@@ -7,8 +7,8 @@
  * began anew.
  */
 
-import type { HeldBack } from "../../../client/durable/rpc-lanes.js";
 import type { ManagerHeartbeat, PoolReport } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { HeldBack } from "../../../mesh/durable/limits/held-back.js";
 import { TIME_BUCKETS } from "../../../mesh/job/containers.js";
 import { JobWindow, type Rise, TIMED, type Timed } from "./job-window.js";
 

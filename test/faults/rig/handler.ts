@@ -26,6 +26,8 @@ export interface Order {
   readonly echo?: string;
   /** What the job that follows is asked: the result is its payload. */
   readonly next?: Order;
+  /** Of a completion job: what it was told of its batch, given back as it is. */
+  readonly summary?: unknown;
 }
 
 const history = new History(process.env[HISTORY_VARIABLE] ?? "/dev/null");
@@ -33,7 +35,7 @@ const history = new History(process.env[HISTORY_VARIABLE] ?? "/dev/null");
 /** Runs one job. */
 export async function run(job: Job): Promise<unknown> {
   const who = { id: job.id, attempt: job.attempt, worker: job.worker, pid: process.pid };
-  const order = job.payload as Order;
+  const order = orderOf(job.payload);
   history.add({ kind: "start", ...who });
   // Who ends its own process says so while it can.
   if (order.do === "exit" || order.do === "uncaught") history.add({ kind: "end", ...who, how: "threw" });
@@ -41,13 +43,19 @@ export async function run(job: Job): Promise<unknown> {
   let how: Extract<FaultEvent, { kind: "end" }>["how"] = "returned";
   try {
     await obey(job.attempt === 1 ? order : { ...order, ms: order.laterMs ?? order.ms ?? 0 }, job.signal);
-    return { ...order.next, ...who, echo: order.echo };
+    return { ...order.next, ...who, echo: order.echo, summary: order.summary };
   } catch (thrown) {
     how = job.signal.aborted ? "aborted" : "threw";
     throw thrown;
   } finally {
     history.add({ kind: "end", ...who, how });
   }
+}
+
+/** The payload of a completion job is no order but a summary. */
+function orderOf(payload: unknown): Order {
+  const isSummary = typeof payload === "object" && payload !== null && "batch" in payload;
+  return isSummary ? { do: "return", summary: payload } : (payload as Order);
 }
 
 function obey(order: Order, signal: AbortSignal): unknown {

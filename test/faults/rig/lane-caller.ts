@@ -21,6 +21,14 @@ export interface Given {
   readonly key?: string;
   /** The pools of the jobs that follow it. */
   readonly follows?: readonly string[];
+  /** Its handler throws at every attempt, so it becomes a dead letter; default false. */
+  readonly fails?: boolean;
+}
+
+/** What came of a batch: what its completion job was told, and what its jobs came to. */
+export interface BatchEnd {
+  readonly told: { readonly total: number; readonly succeeded: number; readonly failed: number };
+  readonly completion: string;
 }
 
 interface Open extends Given {
@@ -145,6 +153,41 @@ export class LaneCaller {
     await Promise.all(Array.from({ length: width }, lane));
   }
 
+  /**
+   * Enqueues jobs as a batch, whose completion job is one of the same pool, and says it again until all are stored.
+   *
+   * @returns waits for the completion job
+   */
+  async enqueueBatch(id: string, count: number, given: (index: number) => Given): Promise<() => Promise<BatchEnd>> {
+    const client = await this.#client(POOL);
+    const all = Array.from({ length: count }, (_, index) => given(index));
+    for (const [index, each] of all.entries()) this.#add({ ...each, id: `${id}-${index}`, pool: POOL });
+    const options = { id, onComplete: { pool: POOL }, maxAttempts: MAX_ATTEMPTS, backoff: BACKOFF };
+    for (;;) {
+      try {
+        const batch = await client.enqueueBatch(
+          all.map(({ order }) => toBytes(JSON.stringify(order))),
+          { ...options, enqueueTimeoutMs: ENQUEUE_TIMEOUT_MS },
+        );
+        const completion = batch.completion.id;
+        this.#history.add({ kind: "enqueued", id: completion, idempotent: true });
+        return async () => {
+          const result = await batch.result({ timeoutMs: REST_LIMIT_MS });
+          this.#history.add({
+            kind: "stored",
+            id: completion,
+            as: "result",
+            outcomes: this.#told.get(completion) ?? 0,
+          });
+          return { told: result.json<{ summary: BatchEnd["told"] }>().summary, completion };
+        };
+      } catch (thrown) {
+        if (!toPoolError(thrown).retryable) throw thrown;
+        await delay(100);
+      }
+    }
+  }
+
   /** Waits until every job, and every one that follows it, has ended, and records where each is. */
   async rest(): Promise<void> {
     await eventually(() => this.#look(), { limitMs: REST_LIMIT_MS, pollMs: 300 }).catch(() => undefined);
@@ -186,10 +229,12 @@ export class LaneCaller {
     this.#history.add({ kind: "stored", id, as, outcomes: this.#told.get(id) ?? 0 });
     if (!outcome.ok) {
       const { reason, message, maybeExecuted } = outcome.error;
-      assert.ok(open.idempotent === false && maybeExecuted, `${id} ended with ${reason}: ${message}`);
+      const isExpected = open.fails ? reason === "job_failed" : open.idempotent === false && maybeExecuted;
+      assert.ok(isExpected, `${id} ended with ${reason}: ${message}`);
       this.#givenUp += 1;
       return;
     }
+    assert.ok(!open.fails, `${id} has a result, and its handler throws`);
     this.#results += 1;
     const { result } = outcome;
     assert.equal(result.json<{ echo?: string }>().echo, order.echo, `${id} came back with another payload`);

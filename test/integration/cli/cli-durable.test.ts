@@ -94,10 +94,8 @@ test("jobs, job and durable - tell where stored jobs stand, from the streams and
     const lanes = await poolmesh(["durable", ...door]);
     assert.match(
       lanes.stdout,
-      /^POOL +SCHEDULED +QUEUED +DELIVERED +LIMITED +DEAD +OLDEST\n(.*\n)*slow +0 +0 +3 +[0-] +0 +\S/,
+      /^POOL +SCHEDULED +QUEUED +DELIVERED +LIMITED +DEAD +OLDEST\n(.*\n)*slow +0 +0 +3 +0 +0 +\S/,
     );
-    // Managers tell it on the bus; one manager does not know it of the others.
-    assert.equal(/^slow +0 +0 +3 +0 /m.test(lanes.stdout), door.length === 0);
     assert.match(lanes.stdout, /^pool-outcomes +\d+ of 1.00 M +\S+ \S+ of 4 GiB +1$/m);
     const one = JSON.parse((await poolmesh(["durable", "slow", "--json", ...door])).stdout);
     assert.deepEqual(

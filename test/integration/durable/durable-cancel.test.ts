@@ -1,8 +1,13 @@
 /** The durable lane: where a job stands, and how it is canceled wherever it is. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Client } from "../../../client/client.js";
+import { BrokerOptions } from "../../../mesh/link/broker/options.js";
+import { Bus } from "../../../mesh/link/bus.js";
+import { systemRuntime } from "../../../mesh/link/runtime.js";
 import type { Handler } from "../../../services/worker/worker.js";
 import type { Owner } from "../../support/broker.js";
+import { cleanUp } from "../../support/clean-up.js";
 import { runInShell } from "../../support/docs/fake-shell.js";
 import { startDurableMesh } from "../../support/durable-mesh.js";
 import { failure } from "../../support/failure.js";
@@ -78,3 +83,35 @@ test("durable - cancel ends a job that runs, one that is held, one that is queue
   assert.equal((await lane.figures()).dead, 0);
   assert.equal((await failure(client.cancel(failing.id))).reason, "not_found");
 });
+
+for (const hours of [-5, 5]) {
+  test(`cancel - a caller whose clock is ${hours} hours off cancels a job of either lane that runs, and hears that it is canceled`, async (t) => {
+    const pool = `l-clock-${hours > 0 ? "ahead" : "behind"}`;
+    const begun: string[] = [];
+    const ended: string[] = [];
+    await startPool(t, pool, async (job) => {
+      begun.push(job.id);
+      await new Promise((resolve) => job.signal.addEventListener("abort", resolve));
+      ended.push(job.id);
+    });
+    const runtime = { ...systemRuntime, wallNow: () => Date.now() + hours * 3_600_000 };
+    const connection = new Bus(await (await BrokerOptions.read({ servers })).connect(), {}, runtime);
+    cleanUp(t, () => connection.close());
+    const client = await Client.connect({ pool, connection });
+    cleanUp(t, () => client.close());
+    const stored = await client.enqueue("1");
+    await eventually(() => begun.length === 1);
+    await client.cancel(stored.id);
+    assert.equal((await failure(stored.result({ timeoutMs: 5_000 }))).reason, "canceled");
+    await eventually(() => ended.length === 1);
+    const outcome = new Promise<string>((resolve) => {
+      const onOutcome = (end: { ok: boolean; error?: { reason: string } }): void => resolve(end.error?.reason ?? "ok");
+      client.detachSubmit("2", { id: "unstored", onOutcome });
+    });
+    await eventually(() => begun.length === 2);
+    await client.cancel("unstored");
+    assert.equal(await outcome, "canceled");
+    await eventually(() => ended.length === 2);
+    assert.deepEqual(ended, begun);
+  });
+}

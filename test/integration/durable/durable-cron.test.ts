@@ -41,13 +41,19 @@ async function connectNats(t: Owner) {
   return nc;
 }
 
-test("cron - a schedule fires again and again under its name, and no more once it is removed", { skip }, async (t) => {
+test("cron - a schedule fires again and again under its name, each time with the job that follows, and no more once it is removed", {
+  skip,
+}, async (t) => {
   const { client, lane, began } = await startPool(t, "c-first");
-  assert.equal(await lane.crons.set("7", { name: "pulse", schedule: "@every 1s" }), "created");
-  await eventually(() => began.length >= 3, { limitMs: 20_000 });
+  const pulse = { name: "pulse", schedule: "@every 1s", then: { pool: "c-first" } };
+  assert.equal(await lane.crons.set("7", pulse), "created");
+  await eventually(() => began.filter((id) => id === "pulse").length >= 3, { limitMs: 20_000 });
   const outcome = await client.outcome("pulse", { waitMs: 5_000 });
   assert.ok(outcome?.ok && outcome.result.json() === 7);
-  assert.equal((await lane.figures()).scheduled, 0, "a schedule is no job that waits");
+  const next = await client.outcome(outcome.result.next?.id ?? "", { waitMs: 5_000 });
+  assert.ok(next?.ok && next.result.json() === 7, "the result of each of its jobs is the payload of the next one");
+  // What it has just fired is there for a moment.
+  await eventually(async () => (await lane.figures()).scheduled === 0, { what: "a schedule is no job that waits" });
   await lane.crons.remove("pulse");
   assert.deepEqual(await lane.crons.list(), []);
   assert.equal((await failure(lane.crons.remove("pulse"))).reason, "not_found");
@@ -58,7 +64,8 @@ test("cron - a schedule fires again and again under its name, and no more once i
   const after = await client.enqueue("1", { delayMs: 2_200 });
   await after.result({ timeoutMs: 15_000 });
   assert.deepEqual([began.length, began.at(-1)], [count + 1, after.id]);
-  assert.ok(began.slice(0, count).every((id) => id === "pulse"));
+  const [fired, followed] = [began.filter((id) => id === "pulse"), began.filter((id) => id.startsWith("pulse-"))];
+  assert.deepEqual([fired.length + followed.length, new Set(followed).size], [count, fired.length]);
 });
 
 test("cron - a firing while the last job has not ended makes none with skip, and one more with allow", {
@@ -220,6 +227,17 @@ test("cron - nats, HTTP and the command line set, list and remove schedules", { 
     ["by-http", "@daily", "UTC", "allow", "normal"],
   ]);
   assert.equal((await shell("--url", service.url)).stdout, (await shell()).stdout);
+  const then = ["--then", "c-doors", "--then", "c-first"];
+  assert.equal((await shell("set", "by-chain", "@yearly", "1", ...then)).stdout, "by-chain is created\n");
+  const again = await shell("set", "by-chain", "@yearly", "1", ...then, "--url", service.url);
+  assert.equal(again.stdout, "by-chain is unchanged\n");
+  for (const door of [[], ["--url", service.url]]) {
+    assert.match((await shell(...door)).stdout, /THEN *\nby-chain .* normal +c-doors,c-first *\n/);
+    assert.match((await shell("--json", ...door)).stdout, /"then":\["c-doors","c-first"\]/);
+  }
+  const named = await shell("set", "by-name", "@yearly", "1", "--then", "c-doors:mine");
+  assert.deepEqual([named.code, /then: .*c-doors:mine would run once/.test(named.stderr)], [2, true], named.stderr);
+  await lane.crons.remove("by-chain");
   assert.equal((await shell("remove", "by-url", "--url", service.url)).stdout, "by-url is removed\n");
   assert.equal((await shell("remove", "by-cli")).stdout, "by-cli is removed\n");
   assert.deepEqual(await post("RemoveCron", { name: "by-http" }), {});

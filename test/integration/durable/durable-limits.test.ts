@@ -140,6 +140,10 @@ test("limits - a key at its limit with hundreds of waiting jobs does not keep ot
   const metrics = await Promise.all(managers.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
   const figures = metrics.map((text) => Number(/durable_limited_jobs\{pool="l-hot"\} (\d+)/.exec(text)?.[1]));
   assert.equal((figures[0] ?? 0) + (figures[1] ?? 0), 599);
+  for (const { pools } of managers) {
+    const told = () => pools?.durable?.heldBack(pool)?.limited;
+    await eventually(() => told() === 599, { what: "each manager knows what both hold back" });
+  }
   await client.cancel(hot[599]?.id ?? "");
   seen.open();
   await allJobsEnd(hot.slice(0, 599));

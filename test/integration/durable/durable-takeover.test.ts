@@ -1,4 +1,4 @@
-/** What a killed manager held goes to another one at once. */
+/** What a killed manager held goes to another one at once, and what was stored waits until somebody is there. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "../../../client/client.js";
@@ -92,4 +92,30 @@ test("durable - what a dead manager held is at another one in seconds, long befo
   const second = [...runs.values()].filter((count) => count > 1).length;
   assert.ok(second <= 0.05 * JOBS, `${second} ran twice`);
   t.diagnostic(`the jobs were at the survivor after ${Math.round(tookMs)} ms; ${second} of ${JOBS} ran twice`);
+});
+
+test("durable - a job that is stored while everything is down runs when all are back", async (t) => {
+  const own = await startBroker(t);
+  const bus = { servers: own.url };
+  const listen = { host: "127.0.0.1", port: 0 };
+  const first = new ManagerService({ bus, listen, graceMs: 100, durable: true, pools: ["d-down"] });
+  cleanUp(t, () => first.stop());
+  await first.start();
+  await first.stop();
+  const enqueuer = await Client.connect({ pool: "d-down", ...bus });
+  cleanUp(t, () => enqueuer.close());
+  const receipt = await enqueuer.enqueue("41");
+  await enqueuer.close();
+  await own.crash();
+  await own.revive();
+  const second = new ManagerService({ bus, listen, graceMs: 100, durable: true });
+  cleanUp(t, () => second.stop());
+  await second.start();
+  const worker = new Worker({ pool: "d-down", run: (job) => Number(job.payload) + 1, graceMs: 100, ...bus });
+  cleanUp(t, () => worker.stop());
+  await worker.start();
+  const reader = await Client.connect({ pool: "d-down", ...bus });
+  cleanUp(t, () => reader.close());
+  const outcome = await reader.outcome(receipt.id, { waitMs: 10_000 });
+  assert.ok(outcome?.ok && outcome.result.json() === 42);
 });

@@ -344,31 +344,6 @@ test("durable - an address to notify that is no inbox is never written to", asyn
   assert.deepEqual(heard, []);
 });
 
-test("durable - a job that is stored while everything is down runs when all are back", async (t) => {
-  const own = await startBroker(t);
-  const bus = { servers: own.url };
-  const first = new ManagerService({ bus, listen: LISTEN, graceMs: 100, durable: true, pools: ["d-down"] });
-  cleanUp(t, () => first.stop());
-  await first.start();
-  await first.stop();
-  const enqueuer = await Client.connect({ pool: "d-down", ...bus });
-  cleanUp(t, () => enqueuer.close());
-  const receipt = await enqueuer.enqueue("41");
-  await enqueuer.close();
-  await own.crash();
-  await own.revive();
-  const second = new ManagerService({ bus, listen: LISTEN, graceMs: 100, durable: true });
-  cleanUp(t, () => second.stop());
-  await second.start();
-  const worker = new Worker({ pool: "d-down", run: increment, graceMs: 100, ...bus });
-  cleanUp(t, () => worker.stop());
-  await worker.start();
-  const reader = await Client.connect({ pool: "d-down", ...bus });
-  cleanUp(t, () => reader.close());
-  const outcome = await reader.outcome(receipt.id, { waitMs: 10_000 });
-  assert.ok(outcome?.ok && outcome.result.json() === 42);
-});
-
 test("durable - a stream that an operator has made otherwise is reported and left as it is, and its bound is pool_full", async (t) => {
   const bus = await connectBus(t, broker);
   const store = new LaneStore(bus);

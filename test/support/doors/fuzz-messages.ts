@@ -84,7 +84,7 @@ const VALUES = [
 ];
 const BODIES = ["", "1", "{}", "[", '{"op":', '{"probe":{}}', "resize", "resize 99999", "resize -1", "nonsense", "\0"];
 /** Where a manager with the durable lane is asked, where it stores, and what its streams take from anybody. */
-const DOORS = ["enqueue", "lookup", "discard", "lane", "cron", "limits"];
+const DOORS = ["enqueue", "lookup", "discard", "lane", "cron", "limits", "batch"];
 const STORED = [
   "durable.high",
   "durable.normal",

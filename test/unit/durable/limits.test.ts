@@ -1,6 +1,8 @@
 /** Limits: who may start, as one pure decision, and what is stored of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { checkConcurrencyKey, keyToken } from "../../../mesh/durable/limits/concurrency-key.js";
 import { checkLimit, decodeLimits, encodeLimits, type Limit, limitOfKey } from "../../../mesh/durable/limits/limit.js";
 import { PoolError } from "../../../mesh/errors.js";
@@ -15,6 +17,7 @@ import {
   type Leave,
   type LimitRecord,
 } from "../../../services/manager/durable/limits/record.js";
+import { AllHeldBack } from "../../../services/manager/durable/told/held-back.js";
 
 const NOW = 1_700_000_000_000;
 
@@ -209,4 +212,27 @@ test("limits - a key has 1 to 128 characters, and one token of letters, digits, 
   for (const key of ["", " a", "a ", "a\tb", "a\u0085b", "k".repeat(129), undefined, 7]) {
     assert.throws(() => checkConcurrencyKey(key), PoolError);
   }
+});
+
+test("held back - a manager adds up what it and the others that are there say, and forgets who stopped or went", () => {
+  const there = new Set(["b", "c"]);
+  const own = { retrying: 1, limited: 2 };
+  const all = new AllHeldBack({
+    own: (pool) => (pool === "p" ? own : undefined),
+    others: () => [...there],
+  });
+  const tell = (manager: string, limited: number, stopped = false): void =>
+    all.onHeartbeat(create(ManagerHeartbeatSchema, { pool: "p", manager, durableLimited: limited, stopped }));
+  assert.deepEqual(all.of("p"), own);
+  tell("b", 10);
+  tell("c", 100);
+  assert.deepEqual(all.of("p"), { retrying: 1, limited: 112 });
+  assert.equal(all.of("other"), undefined, "it has no lane of that pool");
+  tell("b", 0);
+  assert.deepEqual(all.of("p"), { retrying: 1, limited: 102 });
+  there.delete("c");
+  assert.deepEqual(all.of("p"), own, "it went without a word");
+  tell("b", 5);
+  tell("b", 5, true);
+  assert.deepEqual(all.of("p"), own, "it stopped");
 });

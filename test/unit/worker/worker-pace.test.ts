@@ -121,6 +121,18 @@ describe("a worker that is asked for fewer heartbeats", () => {
     heartbeats.stop();
   });
 
+  test("sends one every interval while the manager that asked is suspended, from 30 s on, and fewer once it is back", async () => {
+    const { runtime, heartbeats, within } = makeWorker();
+    heartbeats.start();
+    heartbeats.setPace({ coalesceMs: 100, idleIntervalMs: 10_000 });
+    await runtime.advance(90_000);
+    assert.equal(within(45_000, 90_000).length, 45, "nobody repeats the wish");
+    heartbeats.setPace({ coalesceMs: 100, idleIntervalMs: 10_000 });
+    await runtime.advance(25_000);
+    assert.ok(within(92_000, 115_000).length <= 3, "it is asked again");
+    heartbeats.stop();
+  });
+
   test("sends one every interval again 30 s after the last wish, and follows the slowest of several", async () => {
     const { runtime, heartbeats, within } = makeWorker();
     heartbeats.start();

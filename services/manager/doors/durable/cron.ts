@@ -5,20 +5,22 @@ import { type CronOptions, toCronSpec } from "../../../../client/durable/crons.j
 import {
   type Cron as CronMessage,
   CronSchema,
+  type NextJob,
   type SetCronRequest,
   type SetCronResponse,
   SetCronResponseSchema,
 } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf } from "../../../../mesh/auth/gate.js";
+import type { ThenStep } from "../../../../mesh/durable/after/then.js";
 import { type Cron, PROTO_OVERLAPS } from "../../../../mesh/durable/later/cron.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../../mesh/job/proto-priorities.js";
 import { toPayload, toPriority } from "../rpc-messages.js";
-import type { LaneAccess } from "./lane-access.js";
+import type { DurableRpcParts } from "./jobs.js";
 
 /** @throws PoolError `invalid_argument`, `pool_full`, `unknown_pool`, `bus_unavailable` */
 export async function setCron(
-  access: LaneAccess,
+  { access, gate }: Pick<DurableRpcParts, "access" | "gate">,
   { pool, cron, input }: SetCronRequest,
   wallNowMs: number,
   context: HandlerContext,
@@ -28,13 +30,14 @@ export async function setCron(
   const options = toOptions(cron);
   const own = caller.isUnbounded ? options : { ...options, client: caller.owner };
   const spec = toCronSpec(toPayload(input), own, wallNowMs);
+  for (const next of spec.job.then) gate.require(context, "submit", next.pool, spec.name);
   await access.ready(pool);
   const change = await access.lane.crons.setCron(pool, spec);
   return create(SetCronResponseSchema, { created: change === "created", unchanged: change === "unchanged" });
 }
 
 function toOptions(cron: CronMessage): CronOptions {
-  const { name, schedule, timeZone, overlap, backoff, client, idempotent, keepOutcome } = cron;
+  const { name, schedule, timeZone, overlap, backoff, client, idempotent, keepOutcome, then } = cron;
   return {
     name,
     schedule,
@@ -47,11 +50,16 @@ function toOptions(cron: CronMessage): CronOptions {
     ...(idempotent === undefined ? {} : { idempotent }),
     ...(keepOutcome === undefined ? {} : { keepOutcome }),
     ...(client === "" ? {} : { client }),
+    ...(then.length === 0 ? {} : { then: then.map(toStep) }),
   };
 }
 
+function toStep({ pool, jobId }: NextJob): ThenStep {
+  return { pool, id: jobId || undefined };
+}
+
 export function toCronMessage({ name, schedule, timeZone, overlap, priority, job, payload }: Cron): CronMessage {
-  const { timeoutMs, maxAttempts, backoff, idempotent, keepOutcome, client } = job;
+  const { timeoutMs, maxAttempts, backoff, idempotent, keepOutcome, client, then } = job;
   return create(CronSchema, {
     name,
     schedule,
@@ -64,6 +72,7 @@ export function toCronMessage({ name, schedule, timeZone, overlap, priority, job
     idempotent,
     keepOutcome,
     client,
+    then: then.map((next) => ({ pool: next.pool, jobId: next.id ?? "" })),
     payloadBytes: BigInt(payload.length),
   });
 }

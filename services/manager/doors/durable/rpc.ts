@@ -7,6 +7,7 @@ import { DurableService } from "../../../../gen/poolmesh/v1/durable_pb.js";
 import { callerOf } from "../../../../mesh/auth/gate.js";
 import { withErrorFor } from "../../../../mesh/auth/shown.js";
 import { readLanes } from "../../../../mesh/durable/lanes-view.js";
+import type { HeldBack } from "../../../../mesh/durable/limits/held-back.js";
 import { PoolError } from "../../../../mesh/errors.js";
 import { checkName } from "../../../../mesh/wire/subjects.js";
 import type { ManagerRoutesParts } from "../rpc.js";
@@ -34,7 +35,7 @@ export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: Manag
       await parts.access.lane.resume(pool);
       return {};
     },
-    setCron: (request, context) => setCron(parts.access, request, bus.runtime.wallNow(), context),
+    setCron: (request, context) => setCron(parts, request, bus.runtime.wallNow(), context),
     async listCron({ pool }, context) {
       parts.access.parts(pool);
       const crons = (await parts.access.lane.crons.listCrons(pool)).map(toCronMessage);
@@ -50,7 +51,8 @@ export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: Manag
     async getLanes({ pool }) {
       const { names, store } = parts.access.lane;
       if (pool !== "") parts.access.parts(pool);
-      return toLanes(await readLanes(store, names, pool === "" ? undefined : pool));
+      const heldBackOf = (name: string): HeldBack | undefined => parts.access.lane.heldBack(name);
+      return toLanes(await readLanes(store, names, pool === "" ? undefined : pool), heldBackOf);
     },
   };
   router.service(DurableService, service);

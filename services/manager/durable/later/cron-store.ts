@@ -6,10 +6,11 @@
  * stream checks, so two who set at once do not undo each other unseen.
  */
 import type { CronChange } from "../../../../client/durable/crons.js";
+import { thenBytes } from "../../../../mesh/durable/after/then.js";
 import { enqueueRefusal, isFenced, type PublishAnswer } from "../../../../mesh/durable/answers.js";
 import type { EnqueueParts } from "../../../../mesh/durable/enqueue.js";
 import { encodeDurableJob } from "../../../../mesh/durable/job.js";
-import { type Cron, checkCronName, encodeCron } from "../../../../mesh/durable/later/cron.js";
+import { type Cron, checkCronName, checkCronThen, encodeCron } from "../../../../mesh/durable/later/cron.js";
 import { MAX_CRONS } from "../../../../mesh/durable/later/list-crons.js";
 import { NATS_HEADER } from "../../../../mesh/durable/names.js";
 import type { Stored } from "../../../../mesh/durable/store.js";
@@ -24,7 +25,8 @@ const BAD_TIME_ZONE = 10_223;
 /** @throws PoolError `invalid_argument`, `payload_too_large`, `pool_full`, `duplicate_job` when somebody else has just changed it */
 export async function setCron(parts: EnqueueParts, pool: string, cron: Cron): Promise<CronChange> {
   const { names, store, publisher, bus } = parts;
-  const limit = laterPayloadLimit(bus);
+  checkCronThen(cron.job.then);
+  const limit = laterPayloadLimit(bus) - thenBytes(cron.job.then);
   if (cron.payload.length > limit) {
     const message = `payload: ${cron.payload.length} bytes, that of a cron schedule may have ${limit}`;
     throw new PoolError("payload_too_large", message, { field: "payload" });

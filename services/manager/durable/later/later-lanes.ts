@@ -9,7 +9,7 @@ import { isTooOld, NEEDS, unsupported } from "../../../../mesh/durable/broker-ne
 import type { EnqueueParts, StoredJob } from "../../../../mesh/durable/enqueue.js";
 import type { Cron } from "../../../../mesh/durable/later/cron.js";
 import { listCrons } from "../../../../mesh/durable/later/list-crons.js";
-import { toPoolError } from "../../../../mesh/errors.js";
+import { PoolError, toPoolError } from "../../../../mesh/errors.js";
 import type { Logger } from "../../../../mesh/process/log.js";
 import type { Provisioning } from "../provision.js";
 import { removeCron, setCron } from "./cron-store.js";
@@ -24,6 +24,8 @@ export interface LaterLanesParts extends EnqueueParts {
   readonly manager: string;
   /** Runs `work` with as many copies as the cluster can hold. */
   readonly provision: (work: (parts: Provisioning) => Promise<void>) => Promise<void>;
+  /** Whether a job of another pool may follow one of this manager. */
+  readonly mayFollow: (pool: string) => boolean;
   readonly log: Logger;
 }
 
@@ -61,9 +63,14 @@ export class LaterLanes {
 
   /** Sets a cron schedule, in a pool whose lane is open. @throws PoolError */
   async setCron(pool: string, cron: Cron): Promise<CronChange> {
-    const { bus } = this.#parts;
+    const { bus, mayFollow } = this.#parts;
     const version = bus.nc.info?.version;
     if (isTooOld(version, NEEDS.cron)) throw unsupported("schedule", NEEDS.cron, version);
+    const stranger = cron.job.then.find((next) => !mayFollow(next.pool));
+    if (stranger !== undefined) {
+      const message = `then: the manager does not serve pool ${stranger.pool}`;
+      throw new PoolError("permission_denied", message, { field: "then" });
+    }
     const later = this.#of(pool);
     if (!later.isOpen) await this.#open(pool, later);
     return setCron(this.#parts, pool, cron);

@@ -110,6 +110,28 @@ for (const { dies, subject, ...moment } of MOMENTS) {
   });
 }
 
+test("batch - the worker of the completion pool is behind a slow link that breaks: one completion job, told of every outcome", async (t) => {
+  const broker = await startBroker(t);
+  const link = new TcpProxy(broker.url);
+  cleanUp(t, () => link.stop());
+  await link.start();
+  const service = await startManager(t, "m-1", broker.url);
+  await startWorkers(t, broker.url, ["w-jobs"]);
+  const runs = await startWorkers(t, link.url, ["w-done"]);
+  await eventually(() => ["w-jobs", "w-done"].every((pool) => service.pools?.durable?.isOpen(pool) === true));
+  cleanUp(t, () => broker.stop());
+  const client = await startClient(t, "w-jobs", broker.url);
+  link.set("both", { delayMs: 300 });
+  const batch = await client.enqueueBatch(["1", "2", "3"], { id: "b", onComplete: { pool: "w-done" } });
+  await eventually(async () => (await batch.status()).state === "completed", { what: "the completion job stored" });
+  link.reset();
+  await batch.result({ timeoutMs: 30_000 });
+  link.heal();
+  const { succeeded, total } = await batch.status();
+  assert.deepEqual([succeeded, total, [...new Set(runs)]], [3, 3, ["w-done:b-completed"]]);
+  assert.equal(service.pools?.durable?.batches.completed("w-jobs"), 1);
+});
+
 test("batch - a full batch whose last counter has died for good is found, and completed once", async (t) => {
   const broker = await startBroker(t);
   const bus = await connectBus(t, broker);

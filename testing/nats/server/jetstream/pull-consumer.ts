@@ -3,7 +3,8 @@
  *
  * Decided here: open pulls take turns; a message is delivered again when nothing
  * was said of it in the ack wait, or when it was given back; an acknowledgement
- * counts whoever sends it, as at nats-server.
+ * counts whoever sends it, as at nats-server. A pull with a limit of bytes is told when it
+ * has brought all that it asked for, as nats-server 2.15 does; 2.9 says nothing then.
  */
 import type { Scheduled, World } from "../../../sim/world.js";
 import type { Message } from "../../wire/commands.js";
@@ -35,6 +36,7 @@ export interface PullConsumerParts {
 interface Pull {
   readonly reply: string;
   left: number;
+  /** Infinite without a limit. */
   bytesLeft: number;
   readonly endsAtMs: number;
   readonly beatMs: number;
@@ -221,13 +223,14 @@ export class PullConsumer {
     const { stream, config, send } = this.#parts;
     const pull = this.#pulls.shift();
     if (pull === undefined) return false;
-    if (bytes.length > pull.bytesLeft) {
-      send(statusMessage(pull.reply, 409, "Message Size Exceeds MaxBytes"));
-      return false;
-    }
     const count = (this.#deliveries.get(sequence) ?? 0) + 1;
     const consumerSequence = this.#consumerSequence + 1;
     const reply = `$JS.ACK.${stream.config.name}.${config.durable_name}.${count}.${sequence}.${consumerSequence}.${storedAt}.${this.#pendingCount()}`;
+    const size = subject.length + reply.length + bytes.length;
+    if (size > pull.bytesLeft) {
+      send(statusMessage(pull.reply, 409, "Message Size Exceeds MaxBytes"));
+      return false;
+    }
     if (!send({ to: pull.reply, subject, reply, bytes, headerBytes })) return false;
     this.#consumerSequence = consumerSequence;
     this.#deliveries.set(sequence, count);
@@ -235,9 +238,11 @@ export class PullConsumer {
     if (count === 1) this.#recent.push({ atMs: this.#nowMs, sequence, message: undefined });
     this.#unsettled.set(sequence, { consumerSequence, dueAtMs: this.#nowMs + config.ack_wait / NANOS });
     pull.left -= 1;
-    pull.bytesLeft -= bytes.length;
+    pull.bytesLeft -= size;
     pull.saidAtMs = this.#nowMs;
+    if (pull.bytesLeft === 0) pull.left = 0;
     if (pull.left > 0) this.#pulls.push(pull);
+    else if (pull.bytesLeft < Number.POSITIVE_INFINITY) send(statusMessage(pull.reply, 409, "Batch Completed"));
     return true;
   }
 

@@ -3254,7 +3254,9 @@ type Cron struct {
 	// Under a policy it is whoever set the schedule.
 	Client string `protobuf:"bytes,11,opt,name=client,proto3" json:"client,omitempty"`
 	// Only in answers.
-	PayloadBytes  uint64 `protobuf:"varint,12,opt,name=payload_bytes,json=payloadBytes,proto3" json:"payload_bytes,omitempty"`
+	PayloadBytes uint64 `protobuf:"varint,12,opt,name=payload_bytes,json=payloadBytes,proto3" json:"payload_bytes,omitempty"`
+	// The jobs that follow each of its jobs, in their order, without ids: a job of an id runs once.
+	Then          []*NextJob `protobuf:"bytes,13,rep,name=then,proto3" json:"then,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3371,6 +3373,13 @@ func (x *Cron) GetPayloadBytes() uint64 {
 		return x.PayloadBytes
 	}
 	return 0
+}
+
+func (x *Cron) GetThen() []*NextJob {
+	if x != nil {
+		return x.Then
+	}
+	return nil
 }
 
 type SetCronRequest struct {
@@ -4115,13 +4124,13 @@ type Lane struct {
 	Dead uint64 `protobuf:"varint,4,opt,name=dead,proto3" json:"dead,omitempty"`
 	// When the oldest job that has not ended was stored; unset when there is none.
 	OldestAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=oldest_at,json=oldestAt,proto3" json:"oldest_at,omitempty"`
-	// Those of delivered that wait after a failure. Unset where it is not known: a meter tells it.
+	// Those of delivered that wait after a failure. Unset where it is not known: no manager that was asked has a lane of the pool.
 	Retrying *uint64 `protobuf:"varint,6,opt,name=retrying,proto3,oneof" json:"retrying,omitempty"`
 	// Jobs that wait for their time.
 	Scheduled uint64 `protobuf:"varint,7,opt,name=scheduled,proto3" json:"scheduled,omitempty"`
 	// Unset when nothing is paused.
 	Paused *LanePause `protobuf:"bytes,8,opt,name=paused,proto3" json:"paused,omitempty"`
-	// Those of delivered that wait until their limits let them run. Unset where it is not known: a meter tells it.
+	// Those of delivered that wait until their limits let them run. Unset as for retrying.
 	Limited       *uint64 `protobuf:"varint,9,opt,name=limited,proto3,oneof" json:"limited,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4601,7 +4610,7 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\x06paused\x18\x01 \x01(\v2\x16.poolmesh.v1.LanePauseR\x06paused\"'\n" +
 	"\x11ResumePoolRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\"\x14\n" +
-	"\x12ResumePoolResponse\"\xd6\x03\n" +
+	"\x12ResumePoolResponse\"\x80\x04\n" +
 	"\x04Cron\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bschedule\x18\x02 \x01(\tR\bschedule\x12\x1b\n" +
@@ -4618,7 +4627,8 @@ const file_poolmesh_v1_durable_proto_rawDesc = "" +
 	"\fkeep_outcome\x18\n" +
 	" \x01(\bH\x01R\vkeepOutcome\x88\x01\x01\x12\x16\n" +
 	"\x06client\x18\v \x01(\tR\x06client\x12#\n" +
-	"\rpayload_bytes\x18\f \x01(\x04R\fpayloadBytesB\r\n" +
+	"\rpayload_bytes\x18\f \x01(\x04R\fpayloadBytes\x12(\n" +
+	"\x04then\x18\r \x03(\v2\x14.poolmesh.v1.NextJobR\x04thenB\r\n" +
 	"\v_idempotentB\x0f\n" +
 	"\r_keep_outcome\"\xb4\x01\n" +
 	"\x0eSetCronRequest\x12\x12\n" +
@@ -4877,64 +4887,65 @@ var file_poolmesh_v1_durable_proto_depIdxs = []int32{
 	3,  // 55: poolmesh.v1.Cron.overlap:type_name -> poolmesh.v1.CronOverlap
 	64, // 56: poolmesh.v1.Cron.priority:type_name -> poolmesh.v1.Priority
 	4,  // 57: poolmesh.v1.Cron.backoff:type_name -> poolmesh.v1.Backoff
-	45, // 58: poolmesh.v1.SetCronRequest.cron:type_name -> poolmesh.v1.Cron
-	63, // 59: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
-	45, // 60: poolmesh.v1.ListCronResponse.crons:type_name -> poolmesh.v1.Cron
-	52, // 61: poolmesh.v1.SetLimitRequest.limit:type_name -> poolmesh.v1.Limit
-	52, // 62: poolmesh.v1.ListLimitsResponse.limits:type_name -> poolmesh.v1.Limit
-	65, // 63: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
-	40, // 64: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
-	60, // 65: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
-	61, // 66: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
-	6,  // 67: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
-	8,  // 68: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
-	11, // 69: poolmesh.v1.DurableService.EnqueueBatch:input_type -> poolmesh.v1.EnqueueBatchRequest
-	15, // 70: poolmesh.v1.DurableService.GetBatch:input_type -> poolmesh.v1.GetBatchRequest
-	17, // 71: poolmesh.v1.DurableService.ListBatches:input_type -> poolmesh.v1.ListBatchesRequest
-	21, // 72: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
-	23, // 73: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
-	25, // 74: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
-	27, // 75: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
-	30, // 76: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
-	32, // 77: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
-	35, // 78: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
-	38, // 79: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
-	41, // 80: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
-	43, // 81: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
-	46, // 82: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
-	48, // 83: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
-	50, // 84: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
-	53, // 85: poolmesh.v1.DurableService.SetLimit:input_type -> poolmesh.v1.SetLimitRequest
-	55, // 86: poolmesh.v1.DurableService.ListLimits:input_type -> poolmesh.v1.ListLimitsRequest
-	57, // 87: poolmesh.v1.DurableService.RemoveLimit:input_type -> poolmesh.v1.RemoveLimitRequest
-	59, // 88: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
-	7,  // 89: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
-	9,  // 90: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
-	12, // 91: poolmesh.v1.DurableService.EnqueueBatch:output_type -> poolmesh.v1.EnqueueBatchResponse
-	16, // 92: poolmesh.v1.DurableService.GetBatch:output_type -> poolmesh.v1.GetBatchResponse
-	18, // 93: poolmesh.v1.DurableService.ListBatches:output_type -> poolmesh.v1.ListBatchesResponse
-	22, // 94: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
-	24, // 95: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
-	26, // 96: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
-	28, // 97: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
-	31, // 98: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
-	33, // 99: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
-	36, // 100: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
-	39, // 101: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
-	42, // 102: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
-	44, // 103: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
-	47, // 104: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
-	49, // 105: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
-	51, // 106: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
-	54, // 107: poolmesh.v1.DurableService.SetLimit:output_type -> poolmesh.v1.SetLimitResponse
-	56, // 108: poolmesh.v1.DurableService.ListLimits:output_type -> poolmesh.v1.ListLimitsResponse
-	58, // 109: poolmesh.v1.DurableService.RemoveLimit:output_type -> poolmesh.v1.RemoveLimitResponse
-	62, // 110: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
-	89, // [89:111] is the sub-list for method output_type
-	67, // [67:89] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	67, // [67:67] is the sub-list for extension extendee
-	0,  // [0:67] is the sub-list for field type_name
+	5,  // 58: poolmesh.v1.Cron.then:type_name -> poolmesh.v1.NextJob
+	45, // 59: poolmesh.v1.SetCronRequest.cron:type_name -> poolmesh.v1.Cron
+	63, // 60: poolmesh.v1.SetCronRequest.json:type_name -> google.protobuf.Value
+	45, // 61: poolmesh.v1.ListCronResponse.crons:type_name -> poolmesh.v1.Cron
+	52, // 62: poolmesh.v1.SetLimitRequest.limit:type_name -> poolmesh.v1.Limit
+	52, // 63: poolmesh.v1.ListLimitsResponse.limits:type_name -> poolmesh.v1.Limit
+	65, // 64: poolmesh.v1.Lane.oldest_at:type_name -> google.protobuf.Timestamp
+	40, // 65: poolmesh.v1.Lane.paused:type_name -> poolmesh.v1.LanePause
+	60, // 66: poolmesh.v1.GetLanesResponse.lanes:type_name -> poolmesh.v1.Lane
+	61, // 67: poolmesh.v1.GetLanesResponse.streams:type_name -> poolmesh.v1.StreamStatus
+	6,  // 68: poolmesh.v1.DurableService.Enqueue:input_type -> poolmesh.v1.EnqueueRequest
+	8,  // 69: poolmesh.v1.DurableService.EnqueueMany:input_type -> poolmesh.v1.EnqueueManyRequest
+	11, // 70: poolmesh.v1.DurableService.EnqueueBatch:input_type -> poolmesh.v1.EnqueueBatchRequest
+	15, // 71: poolmesh.v1.DurableService.GetBatch:input_type -> poolmesh.v1.GetBatchRequest
+	17, // 72: poolmesh.v1.DurableService.ListBatches:input_type -> poolmesh.v1.ListBatchesRequest
+	21, // 73: poolmesh.v1.DurableService.GetJob:input_type -> poolmesh.v1.GetJobRequest
+	23, // 74: poolmesh.v1.DurableService.WaitOutcome:input_type -> poolmesh.v1.WaitOutcomeRequest
+	25, // 75: poolmesh.v1.DurableService.CancelJob:input_type -> poolmesh.v1.CancelJobRequest
+	27, // 76: poolmesh.v1.DurableService.ListJobs:input_type -> poolmesh.v1.ListJobsRequest
+	30, // 77: poolmesh.v1.DurableService.ListDead:input_type -> poolmesh.v1.ListDeadRequest
+	32, // 78: poolmesh.v1.DurableService.GetDead:input_type -> poolmesh.v1.GetDeadRequest
+	35, // 79: poolmesh.v1.DurableService.RetryDead:input_type -> poolmesh.v1.RetryDeadRequest
+	38, // 80: poolmesh.v1.DurableService.PurgeDead:input_type -> poolmesh.v1.PurgeDeadRequest
+	41, // 81: poolmesh.v1.DurableService.PausePool:input_type -> poolmesh.v1.PausePoolRequest
+	43, // 82: poolmesh.v1.DurableService.ResumePool:input_type -> poolmesh.v1.ResumePoolRequest
+	46, // 83: poolmesh.v1.DurableService.SetCron:input_type -> poolmesh.v1.SetCronRequest
+	48, // 84: poolmesh.v1.DurableService.ListCron:input_type -> poolmesh.v1.ListCronRequest
+	50, // 85: poolmesh.v1.DurableService.RemoveCron:input_type -> poolmesh.v1.RemoveCronRequest
+	53, // 86: poolmesh.v1.DurableService.SetLimit:input_type -> poolmesh.v1.SetLimitRequest
+	55, // 87: poolmesh.v1.DurableService.ListLimits:input_type -> poolmesh.v1.ListLimitsRequest
+	57, // 88: poolmesh.v1.DurableService.RemoveLimit:input_type -> poolmesh.v1.RemoveLimitRequest
+	59, // 89: poolmesh.v1.DurableService.GetLanes:input_type -> poolmesh.v1.GetLanesRequest
+	7,  // 90: poolmesh.v1.DurableService.Enqueue:output_type -> poolmesh.v1.EnqueueResponse
+	9,  // 91: poolmesh.v1.DurableService.EnqueueMany:output_type -> poolmesh.v1.EnqueueManyResponse
+	12, // 92: poolmesh.v1.DurableService.EnqueueBatch:output_type -> poolmesh.v1.EnqueueBatchResponse
+	16, // 93: poolmesh.v1.DurableService.GetBatch:output_type -> poolmesh.v1.GetBatchResponse
+	18, // 94: poolmesh.v1.DurableService.ListBatches:output_type -> poolmesh.v1.ListBatchesResponse
+	22, // 95: poolmesh.v1.DurableService.GetJob:output_type -> poolmesh.v1.GetJobResponse
+	24, // 96: poolmesh.v1.DurableService.WaitOutcome:output_type -> poolmesh.v1.WaitOutcomeResponse
+	26, // 97: poolmesh.v1.DurableService.CancelJob:output_type -> poolmesh.v1.CancelJobResponse
+	28, // 98: poolmesh.v1.DurableService.ListJobs:output_type -> poolmesh.v1.ListJobsResponse
+	31, // 99: poolmesh.v1.DurableService.ListDead:output_type -> poolmesh.v1.ListDeadResponse
+	33, // 100: poolmesh.v1.DurableService.GetDead:output_type -> poolmesh.v1.GetDeadResponse
+	36, // 101: poolmesh.v1.DurableService.RetryDead:output_type -> poolmesh.v1.RetryDeadResponse
+	39, // 102: poolmesh.v1.DurableService.PurgeDead:output_type -> poolmesh.v1.PurgeDeadResponse
+	42, // 103: poolmesh.v1.DurableService.PausePool:output_type -> poolmesh.v1.PausePoolResponse
+	44, // 104: poolmesh.v1.DurableService.ResumePool:output_type -> poolmesh.v1.ResumePoolResponse
+	47, // 105: poolmesh.v1.DurableService.SetCron:output_type -> poolmesh.v1.SetCronResponse
+	49, // 106: poolmesh.v1.DurableService.ListCron:output_type -> poolmesh.v1.ListCronResponse
+	51, // 107: poolmesh.v1.DurableService.RemoveCron:output_type -> poolmesh.v1.RemoveCronResponse
+	54, // 108: poolmesh.v1.DurableService.SetLimit:output_type -> poolmesh.v1.SetLimitResponse
+	56, // 109: poolmesh.v1.DurableService.ListLimits:output_type -> poolmesh.v1.ListLimitsResponse
+	58, // 110: poolmesh.v1.DurableService.RemoveLimit:output_type -> poolmesh.v1.RemoveLimitResponse
+	62, // 111: poolmesh.v1.DurableService.GetLanes:output_type -> poolmesh.v1.GetLanesResponse
+	90, // [90:112] is the sub-list for method output_type
+	68, // [68:90] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_poolmesh_v1_durable_proto_init() }

@@ -79,8 +79,9 @@ const FIGURES = [
   "delivered.stream_seq",
 ];
 
-function pull(batch: number, reply = "inbox.1", expiresMs = 60_000): Step {
-  const payload = JSON.stringify({ batch, expires: expiresMs * NANOS });
+function pull(batch: number, reply = "inbox.1", expiresMs = 60_000, maxBytes = 0): Step {
+  const limit = maxBytes === 0 ? {} : { max_bytes: maxBytes };
+  const payload = JSON.stringify({ batch, ...limit, expires: expiresMs * NANOS });
   return publish("a", "$JS.API.CONSUMER.MSG.NEXT.WORK.all", { payload, reply });
 }
 
@@ -302,6 +303,43 @@ export const JETSTREAM: readonly Script[] = [
     title: "a pull that waits too long hears so",
     jetStream: true,
     steps: [...BEGIN, consumer(30_000), settle, pull(1, "inbox.1", 300), until("a", "in: inbox.1 status 408"), settle],
+  },
+  {
+    title: "a pull with a limit of bytes hears when it has brought all that it asked for, and one without does not",
+    jetStream: true,
+    since: [2, 15],
+    steps: [
+      ...BEGIN,
+      consumer(30_000),
+      settle,
+      store("work.1", "one"),
+      settle,
+      store("work.2", "two"),
+      settle,
+      pull(1),
+      settle,
+      pull(1, "inbox.2", 60_000, 1_000),
+      settle,
+    ],
+  },
+  {
+    title: "what is larger than the limit of bytes of a pull ends it, and goes to the next one",
+    jetStream: true,
+    steps: [
+      ...BEGIN,
+      consumer(30_000),
+      settle,
+      store("work.1", "x".repeat(300)),
+      settle,
+      pull(2, "inbox.1", 60_000, 250),
+      settle,
+      pull(2, "inbox.2", 60_000, 1_000),
+      settle,
+      store("work.2", "y".repeat(900)),
+      settle,
+      pull(1, "inbox.3"),
+      settle,
+    ],
   },
   {
     title: "a broker that was killed has what it had stored, and no open pull",
