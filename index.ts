@@ -37,11 +37,11 @@ export type { BatchPlace } from "./mesh/durable/batches/batch-place.js";
 export type { BatchFailure } from "./mesh/durable/batches/batch-record.js";
 export type { BatchStatus } from "./mesh/durable/batches/batch-status.js";
 export type { BatchPage, BatchPageOptions } from "./mesh/durable/batches/read-batches.js";
-export type { LaneFigures } from "./mesh/durable/figures.js";
 export type { Backoff, DurableJob } from "./mesh/durable/job.js";
 export type { Cron, CronTime, Overlap } from "./mesh/durable/later/cron.js";
 export type { Limit } from "./mesh/durable/limits/limit.js";
 export type { LanePause } from "./mesh/durable/pause/lane-pause.js";
+export type { LaneFigures } from "./mesh/durable/shown/figures.js";
 /** Every way in which Poolmesh says no, and what a handler throws to say never. */
 export {
   CATALOGUE,

@@ -1,10 +1,10 @@
 /** Where commands that look at stored jobs ask: the streams themselves, or a manager over HTTP. */
 import { type JobPage, type JobPageOptions, listJobs } from "../../client/durable/job-list.js";
 import { type JobLookup, JobReads } from "../../client/durable/job-reads.js";
-import { type LanesView, readLanes } from "../../mesh/durable/lanes-view.js";
 import { DurableNames } from "../../mesh/durable/names.js";
 import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../mesh/durable/pause/pool-pause.js";
+import { type LanesView, readLanes } from "../../mesh/durable/shown/lanes-view.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { type Link, withLink } from "../link.js";
 import { ownToken, readRemote, type UrlFlags } from "../remote/remote-options.js";

@@ -1,8 +1,8 @@
 /** `poolmesh durable`: how the lanes of pools stand, and how full their streams are. */
 import type { Command } from "commander";
 import { count, duration } from "../../browser/format.js";
-import type { LaneLine, LanesView } from "../../mesh/durable/lanes-view.js";
-import type { StreamStatus } from "../../mesh/durable/stream-status.js";
+import type { LaneLine, LanesView } from "../../mesh/durable/shown/lanes-view.js";
+import type { StreamStatus } from "../../mesh/durable/shown/stream-status.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
 import { jsonLine } from "../output/json-text.js";

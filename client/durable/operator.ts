@@ -1,9 +1,10 @@
 /** The durable lane of one pool, for operators: its figures, dead letters, batches, cron schedules, limits, and pauses. */
-import { type LaneFigures, laneFigures, noLane } from "../../mesh/durable/figures.js";
+
 import { DurableNames } from "../../mesh/durable/names.js";
 import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../mesh/durable/pause/pool-pause.js";
 import { StreamPublisher } from "../../mesh/durable/publisher.js";
+import { type LaneFigures, laneFigures, noLane } from "../../mesh/durable/shown/figures.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { poolName } from "../../mesh/job/pool-definition.js";
 import { Bus } from "../../mesh/link/bus.js";

@@ -9,10 +9,10 @@ import {
   type LaneSchema,
   type StreamStatusSchema,
 } from "../../gen/poolmesh/v1/durable_pb.js";
-import type { LaneLine, LanesView } from "../../mesh/durable/lanes-view.js";
 import { type HeldBack, within } from "../../mesh/durable/limits/held-back.js";
 import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
-import type { StreamStatus } from "../../mesh/durable/stream-status.js";
+import type { LaneLine, LanesView } from "../../mesh/durable/shown/lanes-view.js";
+import type { StreamStatus } from "../../mesh/durable/shown/stream-status.js";
 import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 
 /** @param heldBackOf jobs of a pool that managers hold back; undefined where that is not known */

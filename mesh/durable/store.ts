@@ -1,25 +1,18 @@
 /**
- * Reads and manages the lane's streams, through the library of NATS.
+ * Reads and manages the lane's streams, through the library of NATS; single messages by a question of its own.
  *
  * Decided here: what decides something is read from the stream's leader, what is
  * only shown may come from any replica. Not decided here: what is read means.
  */
-import type { ConsumerInfo, DirectMsgRequest, JetStreamManager, MsgRequest, StreamInfo } from "@nats-io/jetstream";
+import type { ConsumerInfo, DirectMsgRequest, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "nats";
 import { PoolError } from "../errors.js";
 import type { Bus } from "../link/bus.js";
 import type { HeaderReader } from "../wire/wire-headers.js";
+import { type MessageQuery, MessageReader, type Stored } from "./message-get.js";
 import type { ConsumerSettings, StreamSettings } from "./streams.js";
 
-/** A message of a stream. */
-export interface Stored {
-  readonly sequence: number;
-  readonly subject: string;
-  readonly headers: HeaderReader | undefined;
-  readonly payload: Uint8Array;
-  /** When the broker stored it, milliseconds since the epoch. */
-  readonly storedAtMs: number;
-}
+export type { Stored };
 
 /** How long the broker may take to answer, in milliseconds. */
 const TIMEOUT_MS = 5_000;
@@ -32,21 +25,23 @@ const DELETE_FAILED = 10_057;
 
 export class LaneStore {
   readonly #bus: Bus;
+  readonly #reader: MessageReader;
   #manager: Promise<JetStreamManager> | undefined;
   #direct: Promise<JetStreamManager> | undefined;
 
   constructor(bus: Bus) {
     this.#bus = bus;
+    this.#reader = new MessageReader(bus);
   }
 
   /** The last message of a subject as the stream's leader has it; undefined when there is none. @throws PoolError */
   last(stream: string, subject: string): Promise<Stored | undefined> {
-    return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, { last_by_subj: subject })));
+    return this.#read(stream, { last_by_subj: subject });
   }
 
   /** The message with this sequence as the stream's leader has it; undefined when it is gone. @throws PoolError */
   at(stream: string, sequence: number): Promise<Stored | undefined> {
-    return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, { seq: sequence })));
+    return this.#read(stream, { seq: sequence });
   }
 
   /** The last message of a subject from any replica: it may be a moment old. @throws PoolError */
@@ -61,10 +56,9 @@ export class LaneStore {
    * @throws PoolError
    */
   async hasStream(stream: string, subject: string): Promise<boolean> {
-    const { streams } = await this.#decisive();
     this.#bus.requireConnected();
     try {
-      await streams.getMessage(stream, { last_by_subj: subject });
+      await this.#reader.read(stream, { last_by_subj: subject }, TIMEOUT_MS);
       return true;
     } catch (thrown) {
       const code = Number((thrown as { code?: unknown } | undefined)?.code);
@@ -86,8 +80,7 @@ export class LaneStore {
 
   /** The same from the stream's leader. @throws PoolError */
   nextDecisive(stream: string, subject: string, fromSequence: number): Promise<Stored | undefined> {
-    const query = { seq: fromSequence, next_by_subj: subject };
-    return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, query as MsgRequest)));
+    return this.#read(stream, { seq: fromSequence, next_by_subj: subject });
   }
 
   /** Deletes one message; false when it is not there. @throws PoolError */
@@ -172,7 +165,18 @@ export class LaneStore {
     } catch {
       // Nobody answers for a stream that is not there. The broker's management says which it is; it takes the same
       // questions, also those that the library's types leave out.
-      return this.#ask(async ({ streams }) => toStored(await streams.getMessage(stream, query as MsgRequest)));
+      return this.#read(stream, query as MessageQuery);
+    }
+  }
+
+  /** A message from the stream's leader. */
+  async #read(stream: string, query: MessageQuery): Promise<Stored | undefined> {
+    this.#bus.requireConnected();
+    try {
+      return await this.#reader.read(stream, query, TIMEOUT_MS);
+    } catch (thrown) {
+      if (isNotFound(thrown)) return undefined;
+      throw storeError(thrown);
     }
   }
 

@@ -151,6 +151,11 @@ export function headersOf(msg: Pick<Msg, "headers">): HeaderReader | undefined {
   return new WireHeaders(Buffer.from(_rdata.buffer, _rdata.byteOffset, _msg.hdr).toString("latin1"));
 }
 
+/** Headers that were read elsewhere. @param bytes as on the wire */
+export function readHeaders(bytes: Uint8Array): HeaderReader {
+  return new WireHeaders(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1"));
+}
+
 /** The parts of a reply that are read. */
 export type Reply = Pick<Msg, "headers" | "data">;
 

@@ -6,7 +6,7 @@
  * is not known is not 0.
  */
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { LaneFigures } from "../../mesh/durable/figures.js";
+import type { LaneFigures } from "../../mesh/durable/shown/figures.js";
 import { within } from "../../mesh/link/runtime.js";
 import type { LaneTotals } from "./durable/lane-totals.js";
 import type { PoolLane } from "./durable/pool-lane.js";

@@ -14,8 +14,8 @@ import {
   LanePauseSchema,
   PayloadForm,
 } from "../../../gen/poolmesh/v1/durable_pb.js";
-import type { LanesView } from "../../../mesh/durable/lanes-view.js";
 import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
+import type { LanesView } from "../../../mesh/durable/shown/lanes-view.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../../mesh/job/job.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";

@@ -7,8 +7,8 @@
 import { PoolError } from "../../errors.js";
 import type { Priority } from "../../wire/headers.js";
 import { isTooOld, NEEDS, unsupported } from "../broker-needs.js";
-import { noLane } from "../figures.js";
 import { type DurableNames, LEVELS } from "../names.js";
+import { noLane } from "../shown/figures.js";
 import type { LaneStore } from "../store.js";
 import { endOf, FOR_EVER, type LanePause } from "./lane-pause.js";
 

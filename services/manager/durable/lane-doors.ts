@@ -11,13 +11,13 @@
 
 import type { Msg } from "nats";
 import { ENQUEUE_TIMEOUT_MS, type NewJob, type StoredJob } from "../../../mesh/durable/enqueue.js";
-import { noLane } from "../../../mesh/durable/figures.js";
 import { encodeHeldJob, type HeldJob } from "../../../mesh/durable/held-job.js";
 import { decodeDurableJob } from "../../../mesh/durable/job.js";
 import { decodeRunTime, type RunTime } from "../../../mesh/durable/later/run-time.js";
 import { HELD_BACK_QUESTION, type HeldBack } from "../../../mesh/durable/limits/held-back.js";
 import type { DurableNames } from "../../../mesh/durable/names.js";
 import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
+import { noLane } from "../../../mesh/durable/shown/figures.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import { json } from "../../../mesh/job/codec.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";

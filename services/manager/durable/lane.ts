@@ -8,7 +8,6 @@
 
 import type { ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { enqueue, type StoredJob } from "../../../mesh/durable/enqueue.js";
-import { type LaneFigures, laneFigures } from "../../../mesh/durable/figures.js";
 import type { HeldJob } from "../../../mesh/durable/held-job.js";
 import type { HeldList } from "../../../mesh/durable/held-list.js";
 import { instantOf } from "../../../mesh/durable/later/run-time.js";
@@ -17,6 +16,7 @@ import { DurableNames } from "../../../mesh/durable/names.js";
 import type { LanePause } from "../../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../../mesh/durable/pause/pool-pause.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
+import { type LaneFigures, laneFigures } from "../../../mesh/durable/shown/figures.js";
 import { LaneStore } from "../../../mesh/durable/store.js";
 import { withCopies } from "../../../mesh/durable/streams.js";
 import { toPoolError, unknownPool } from "../../../mesh/errors.js";

@@ -21,10 +21,10 @@ import {
 import { callerOf } from "../../../mesh/auth/gate.js";
 import { withErrorFor } from "../../../mesh/auth/shown.js";
 import { listBatches } from "../../../mesh/durable/batches/read-batches.js";
-import { readLanes } from "../../../mesh/durable/lanes-view.js";
 import type { HeldBack } from "../../../mesh/durable/limits/held-back.js";
 import { DurableNames } from "../../../mesh/durable/names.js";
 import { StreamPublisher } from "../../../mesh/durable/publisher.js";
+import { readLanes } from "../../../mesh/durable/shown/lanes-view.js";
 import { LaneStore } from "../../../mesh/durable/store.js";
 import { PoolError } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";

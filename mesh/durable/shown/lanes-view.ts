@@ -1,8 +1,9 @@
 /** How lanes stand and how full their streams are, as one answer: for operators at the broker, and for those over HTTP. */
+
+import type { DurableNames } from "../names.js";
+import type { LanePause } from "../pause/lane-pause.js";
+import type { LaneStore } from "../store.js";
 import { laneFigures, noLane } from "./figures.js";
-import type { DurableNames } from "./names.js";
-import type { LanePause } from "./pause/lane-pause.js";
-import type { LaneStore } from "./store.js";
 import { lanePools, poolStreamsStatus, type StreamStatus, sharedStreamsStatus } from "./stream-status.js";
 
 /** How the lane of one pool stands. */

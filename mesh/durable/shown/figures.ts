@@ -1,8 +1,8 @@
 /** How the durable lane of one pool stands, as its streams tell. */
-import { PoolError } from "../errors.js";
-import { type DurableNames, LEVELS } from "./names.js";
-import { type LanePause, pauseOf } from "./pause/lane-pause.js";
-import type { LaneStore } from "./store.js";
+import { PoolError } from "../../errors.js";
+import { type DurableNames, LEVELS } from "../names.js";
+import { type LanePause, pauseOf } from "../pause/lane-pause.js";
+import type { LaneStore } from "../store.js";
 
 /** How the lane stands. */
 export interface LaneFigures {

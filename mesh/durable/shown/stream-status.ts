@@ -1,6 +1,6 @@
 /** How full the streams of the lane are, and in what they differ from how they are made. */
-import type { DurableNames } from "./names.js";
-import type { LaneStore } from "./store.js";
+import type { DurableNames } from "../names.js";
+import type { LaneStore } from "../store.js";
 import {
   batchesStream,
   differences,
@@ -9,7 +9,7 @@ import {
   limitsStream,
   type StreamSettings,
   sharedStreams,
-} from "./streams.js";
+} from "../streams.js";
 
 /** One stream of the lane. */
 export interface StreamStatus {
