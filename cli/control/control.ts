@@ -4,41 +4,25 @@
  * Decided here: how a command names its workers, and how their answers are
  * shown. Not decided here: which workers that are (mesh/wire/worker-selection.ts).
  */
+
 import { toJson } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { plural } from "../../browser/format.js";
 import { type Heartbeat, HeartbeatSchema, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError } from "../../mesh/errors.js";
-import { askControl, type ControlQuestion } from "../../mesh/link/ask-control.js";
+import { askControl } from "../../mesh/link/ask-control.js";
 import { nearest } from "../../mesh/process/config.js";
 import { OPTIONS } from "../../mesh/process/options.js";
 import { checkName } from "../../mesh/wire/subjects.js";
-import {
-  type ControlVerb,
-  type Selected,
-  selectWorkers,
-  type WorkerSelector,
-} from "../../mesh/wire/worker-selection.js";
+import { type ControlVerb, type Selected, selectWorkers } from "../../mesh/wire/worker-selection.js";
 import { EXIT, errorText } from "../exit-codes.js";
 import { type Link, withLink } from "../link.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { ControlCommand, Selection } from "../sources/control.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { poolsOf, rollCall } from "./roll-call.js";
 import { unknownPool } from "./unknown-pool.js";
-
-/** Whom a command is for: workers of one pool, or of all. */
-export interface Selection extends WorkerSelector {
-  readonly pool?: string;
-}
-
-/** One of the four commands. */
-export interface ControlCommand {
-  readonly verb: ControlVerb;
-  readonly request: ControlQuestion["request"];
-  /** How long each worker has to answer, in milliseconds. */
-  readonly limitMs: number;
-}
 
 /** The flags that select workers, as commander gives them. */
 export interface ControlFlags extends UrlFlags {

@@ -1,4 +1,5 @@
 /** `poolmesh batches`: many stored jobs, and one that is enqueued when each of them has an outcome. */
+
 import { type Command, InvalidArgumentError } from "commander";
 import { Client } from "../../client/client.js";
 import type { BatchOptions, OnComplete } from "../../client/durable/batches/batch-options.js";
@@ -6,7 +7,7 @@ import { DurableLane } from "../../client/durable/operator.js";
 import { readStep } from "../../mesh/durable/after/then.js";
 import { checkBatchId } from "../../mesh/durable/batches/batch-place.js";
 import type { BatchStatus } from "../../mesh/durable/batches/batch-status.js";
-import type { BatchPage, BatchPageOptions } from "../../mesh/durable/batches/read-batches.js";
+import type { BatchPage } from "../../mesh/durable/batches/read-batches.js";
 import { PoolError } from "../../mesh/errors.js";
 import { parseJson } from "../../mesh/job/codec.js";
 import { plainText } from "../../mesh/plain-text.js";
@@ -21,6 +22,7 @@ import { jsonLine } from "../output/json-text.js";
 import { tableLines } from "../output/table.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { BatchSource } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 
 const HELP = `
@@ -42,16 +44,6 @@ Examples:
 
 const ACTIONS = ["list", "show", "enqueue"] as const;
 type Action = (typeof ACTIONS)[number];
-
-/** A batch to enqueue from the command line. */
-export type NewBatchOptions = BatchOptions & { readonly id: string };
-
-/** The batches of one pool, at the broker or behind a manager. Each rejects with a PoolError. */
-export interface BatchSource {
-  list(options: BatchPageOptions): Promise<BatchPage>;
-  get(id: string): Promise<BatchStatus>;
-  enqueue(payloads: AsyncIterable<Uint8Array>, options: NewBatchOptions): Promise<BatchStatus>;
-}
 
 interface BatchFlags extends UrlFlags {
   readonly onComplete?: OnComplete;

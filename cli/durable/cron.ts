@@ -1,9 +1,10 @@
 /** `poolmesh cron`: the cron schedules of one pool. */
+
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { CronChange, CronOptions } from "../../client/durable/crons.js";
+import type { CronOptions } from "../../client/durable/crons.js";
 import { DurableLane } from "../../client/durable/operator.js";
 import { encodeThen, type ThenStep } from "../../mesh/durable/after/then.js";
-import { cronFields, type ShownCron, toShown } from "../../mesh/durable/later/cron.js";
+import { cronFields, toShown } from "../../mesh/durable/later/cron.js";
 import { PoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
@@ -14,6 +15,7 @@ import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
 import { tableLines } from "../output/table.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { CronSource } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { addStep } from "./steps.js";
 import { refuseUnused } from "./unused.js";
@@ -39,13 +41,6 @@ Examples:
 
 const ACTIONS = ["list", "set", "remove"] as const;
 type Action = (typeof ACTIONS)[number];
-
-/** The cron schedules of one pool, at the broker or behind a manager. Each rejects with a PoolError. */
-export interface CronSource {
-  list(): Promise<ShownCron[]>;
-  set(payload: Uint8Array, options: CronOptions): Promise<CronChange>;
-  remove(name: string): Promise<void>;
-}
 
 interface CronFlags extends UrlFlags {
   readonly timeZone?: string;

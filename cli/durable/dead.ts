@@ -1,7 +1,8 @@
 /** `poolmesh dead`: the dead letters of one pool, to look at, to run again, or to delete. */
+
 import { type Command, InvalidArgumentError } from "commander";
 import { duration } from "../../browser/format.js";
-import type { DeadFilter, DeadLetter } from "../../client/durable/dead-letters.js";
+import type { DeadFilter } from "../../client/durable/dead-letters.js";
 import { DurableLane } from "../../client/durable/operator.js";
 import { isReason, PoolError, toPoolError } from "../../mesh/errors.js";
 import { plainText } from "../../mesh/plain-text.js";
@@ -13,6 +14,7 @@ import { errorFields, inputFields } from "../output/result-fields.js";
 import { tableLines } from "../output/table.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { DeadSource, ShownLetter } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { refuseUnused } from "./unused.js";
 
@@ -34,19 +36,6 @@ Examples:
 
 const ACTIONS = ["list", "show", "retry", "purge"] as const;
 type Action = (typeof ACTIONS)[number];
-
-/** A dead letter; its payload is undefined where it was not asked for, or may not be read. */
-export type ShownLetter = Omit<DeadLetter, "payload"> & { readonly payload: Uint8Array | undefined };
-
-/** The dead letters of one pool, in their stream or behind a manager. Each rejects with a PoolError. */
-export interface DeadSource {
-  list(filter: DeadFilter): AsyncIterable<ShownLetter>;
-  get(id: string): Promise<ShownLetter | undefined>;
-  retry(id: string): Promise<unknown>;
-  purge(id: string): Promise<void>;
-  /** @throws PoolError `unknown_pool` when the pool has no durable lane */
-  requireLane(): Promise<void>;
-}
 
 interface DeadFlags extends UrlFlags {
   readonly reason?: string;

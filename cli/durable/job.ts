@@ -14,9 +14,10 @@ import { jsonLine, utf8Text } from "../output/json-text.js";
 import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
 import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { LaneSource } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS } from "../spec-options.js";
 import { jobFields } from "./job-fields.js";
-import { type LaneSource, withLaneSource } from "./lane-source.js";
+import { withLaneSource } from "./lane-source.js";
 
 const HELP = `
 Finds a job that a manager has or remembers, and one of the durable lane, and tells where it

@@ -15,10 +15,11 @@ import { jsonLine } from "../output/json-text.js";
 import { tableLines } from "../output/table.js";
 import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { LaneSource } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { untilText } from "./job.js";
 import { jobFields } from "./job-fields.js";
-import { type LaneSource, withLaneSource } from "./lane-source.js";
+import { withLaneSource } from "./lane-source.js";
 
 const HELP = `
 Lists the jobs of the durable lane in the order in which they were stored:

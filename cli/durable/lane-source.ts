@@ -1,4 +1,5 @@
 /** Where commands that look at stored jobs ask: the streams themselves, or a manager over HTTP. */
+
 import { type JobPage, type JobPageOptions, listJobs } from "../../client/durable/job-list.js";
 import { type JobLookup, JobReads } from "../../client/durable/job-reads.js";
 import { DurableNames } from "../../mesh/durable/names.js";
@@ -9,18 +10,8 @@ import { LaneStore } from "../../mesh/durable/store.js";
 import { type Link, withLink } from "../link.js";
 import { ownToken, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { LaneSource } from "../sources/durable.js";
 import { limitedJobs } from "./limited-jobs.js";
-
-/** What can be asked. Each rejects with a PoolError. */
-export interface LaneSource {
-  page(pool: string, options: JobPageOptions): Promise<JobPage>;
-  lookup(pool: string, id: string): Promise<JobLookup>;
-  /** @param pool undefined for all pools, and the streams that they share */
-  lanes(pool: string | undefined): Promise<LanesView>;
-  /** @param forMs undefined until it is resumed */
-  pause(pool: string, forMs: number | undefined): Promise<LanePause>;
-  resume(pool: string): Promise<void>;
-}
 
 /**
  * Runs `work` with what the flags name: a manager with --url, else the broker.

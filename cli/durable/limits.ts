@@ -1,4 +1,5 @@
 /** `poolmesh limits`: how many stored jobs of a pool or of a key run at once, or start in a time. */
+
 import { type Command, InvalidArgumentError } from "commander";
 import { DurableLane } from "../../client/durable/operator.js";
 import {
@@ -15,9 +16,9 @@ import { EXIT } from "../exit-codes.js";
 import { withLink } from "../link.js";
 import { jsonLine } from "../output/json-text.js";
 import { tableLines } from "../output/table.js";
-
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { LimitSource } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { refuseUnused } from "./unused.js";
 
@@ -38,13 +39,6 @@ Examples:
 
 const ACTIONS = ["list", "set", "remove"] as const;
 type Action = (typeof ACTIONS)[number];
-
-/** The limits of one pool, at the broker or behind a manager. Each rejects with a PoolError. */
-export interface LimitSource {
-  list(): Promise<Limit[]>;
-  set(limit: Limit): Promise<void>;
-  remove(target: string): Promise<void>;
-}
 
 interface LimitFlags extends UrlFlags {
   readonly running?: number;

@@ -1,4 +1,5 @@
 /** Where commands that look at managers' jobs ask: the managers over the broker, or one of them over HTTP for all. */
+
 import { create } from "@bufbuild/protobuf";
 import {
   type JobFilter,
@@ -14,24 +15,7 @@ import { chooseJob, mergePages, toPageSize } from "../../mesh/job/job-views.js";
 import { type Link, withLink } from "../link.js";
 import { readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
-
-/** One page of jobs. */
-export interface ViewPage {
-  readonly jobs: readonly JobView[];
-  /** "" at the end. */
-  readonly next: string;
-  /** Managers that did not answer. */
-  readonly silent: readonly string[];
-}
-
-/** What can be asked. Each rejects with a PoolError. */
-export interface JobSource {
-  list(request: JobServiceListJobsRequest): Promise<ViewPage>;
-  /** @param pool undefined for any. Undefined when no manager has or remembers it */
-  get(pool: string | undefined, jobId: string): Promise<JobView | undefined>;
-  /** What happens from now on, until the signal fires. */
-  watch(filter: JobFilter, signal: AbortSignal): AsyncIterable<EventBatch>;
-}
+import type { JobSource, ViewPage } from "../sources/jobs.js";
 
 /** Runs `work` with what the flags name: a manager with --url, else the broker. @throws PoolError */
 export async function withJobSource<T>(

@@ -16,7 +16,7 @@ import { jsonLine } from "../output/json-text.js";
 import type { Output } from "../output/output.js";
 import { type Cell, tableLines } from "../output/table.js";
 import type { Shell } from "../shell.js";
-import type { JobSource } from "./job-source.js";
+import type { JobSource } from "../sources/jobs.js";
 import { viewFields, WORD_STYLES } from "./view-fields.js";
 
 /** How they are listed. */

@@ -6,10 +6,11 @@ import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
 import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
+import type { JobSource } from "../sources/jobs.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
 import { eventLine, gapLine, sampleLine } from "./event-line.js";
 import { addFilterOptions, type FilterFlags, toFilter } from "./filter-flags.js";
-import { type JobSource, withJobSource } from "./job-source.js";
+import { withJobSource } from "./job-source.js";
 
 const HELP = `
 Prints a line for each event of a job, from now on; Ctrl-C ends it:

@@ -3,8 +3,8 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../mesh/errors.js";
-import type { ControlCommand, Selection } from "../control/control.js";
 import type { Shell } from "../shell.js";
+import type { ControlCommand, Selection } from "../sources/control.js";
 import { remoteFailure } from "./remote-failure.js";
 import { managerTransport, type RemoteFlags } from "./remote-options.js";
 

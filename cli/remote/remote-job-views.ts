@@ -8,7 +8,7 @@ import {
 } from "../../gen/poolmesh/v1/job_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import type { EventBatch } from "../../mesh/inspect/follow-jobs.js";
-import type { JobSource, ViewPage } from "../inspect/job-source.js";
+import type { JobSource, ViewPage } from "../sources/jobs.js";
 import { within } from "./remote-calls.js";
 import { remoteFailure } from "./remote-failure.js";
 import { type RemoteFlags, remoteTransport } from "./remote-options.js";

@@ -13,8 +13,8 @@ import {
 import type { BatchStatus } from "../../../mesh/durable/batches/batch-status.js";
 import type { BatchPage, BatchPageOptions } from "../../../mesh/durable/batches/read-batches.js";
 import { PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
-import type { BatchSource, NewBatchOptions } from "../../durable/batches.js";
 import type { Shell } from "../../shell.js";
+import type { BatchSource, NewBatchOptions } from "../../sources/durable.js";
 import { within } from "../remote-calls.js";
 import { managerTransport, type RemoteFlags } from "../remote-options.js";
 

@@ -5,7 +5,7 @@ import { checkThen } from "../../../mesh/durable/after/then.js";
 import { durableDefaults } from "../../../mesh/durable/job.js";
 import { PROTO_OVERLAPS, type ShownCron } from "../../../mesh/durable/later/cron.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
-import type { CronSource } from "../../durable/cron.js";
+import type { CronSource } from "../../sources/durable.js";
 import type { RemotePool } from "../remote-pool.js";
 
 export class RemoteCrons implements CronSource {

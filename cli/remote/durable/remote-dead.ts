@@ -10,7 +10,7 @@ import {
 import { PoolError } from "../../../mesh/errors.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
 import { fromErrorDetail } from "../../../mesh/wire/connect-errors.js";
-import type { DeadSource, ShownLetter } from "../../durable/dead.js";
+import type { DeadSource, ShownLetter } from "../../sources/durable.js";
 import type { RemotePool } from "../remote-pool.js";
 
 const DEFAULT_LIMIT = 1_000;

@@ -20,7 +20,7 @@ import { PoolError } from "../../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../../mesh/job/job.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
 import { fromErrorDetail } from "../../../mesh/wire/connect-errors.js";
-import type { LaneSource } from "../../durable/lane-source.js";
+import type { LaneSource } from "../../sources/durable.js";
 import { within } from "../remote-calls.js";
 import { type RemoteFlags, remoteTransport } from "../remote-options.js";
 

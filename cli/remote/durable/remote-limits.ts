@@ -1,7 +1,7 @@
 /** The limits of one pool through a manager's HTTP interface. */
 import { fromLimitMessage, toLimitMessage } from "../../../client/durable/limits/rpc-limits.js";
 import type { Limit } from "../../../mesh/durable/limits/limit.js";
-import type { LimitSource } from "../../durable/limits.js";
+import type { LimitSource } from "../../sources/durable.js";
 import type { RemotePool } from "../remote-pool.js";
 
 export class RemoteLimits implements LimitSource {

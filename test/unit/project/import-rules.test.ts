@@ -81,6 +81,13 @@ test("import rules - each part imports only what is below it", () => {
   });
 });
 
+test("import rules - no file imports itself through others, not even a type", () => {
+  report(files, (file) => {
+    const way = wayBack(file);
+    return way === undefined ? [] : [`imports itself: ${way.join(" → ")}; put what both need into a file below them`];
+  });
+});
+
 test("import rules - nothing that a browser loads reaches Node or NATS", () => {
   report(
     files.filter((file) => BROWSER_GATES.test(file)),
@@ -185,6 +192,29 @@ function reachable(file: string, seen = new Set<string>()): Set<string> {
   seen.add(file);
   for (const name of valueImports(file).filter((each) => each.startsWith("."))) reachable(resolve(file, name), seen);
   return seen;
+}
+
+/** The shortest way from a file to itself; undefined when there is none. */
+function wayBack(file: string): string[] | undefined {
+  const ways: string[][] = [[file]];
+  const seen = new Set<string>();
+  for (let way = ways.shift(); way !== undefined; way = ways.shift()) {
+    for (const target of importsOf(way.at(-1) as string)) {
+      if (target === file) return [...way, file];
+      if (seen.has(target)) continue;
+      seen.add(target);
+      ways.push([...way, target]);
+    }
+  }
+  return undefined;
+}
+
+const importsByFile = new Map<string, string[]>();
+
+function importsOf(file: string): string[] {
+  const known = importsByFile.get(file) ?? ownImports(file);
+  importsByFile.set(file, known);
+  return known;
 }
 
 /** The files of ours that a file imports, as paths from the root. */
