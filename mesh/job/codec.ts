@@ -30,6 +30,7 @@ export const json: Codec<unknown> = {
   name: "json",
   encode: (value) => {
     if (value === undefined) return EMPTY;
+    if (isWhole(value)) return encoder.encode(JSON.stringify(value));
     const text = encoding("json", () => written(value));
     const loss = encoding("json", () => jsonLoss(value));
     if (loss !== undefined) throw refuse(loss);
@@ -41,6 +42,11 @@ export const json: Codec<unknown> = {
     return parsed(decoding("json", () => decoder.decode(payload)));
   },
 };
+
+/** Whether nothing of a value can be lost in JSON, so that nothing has to look for it. */
+function isWhole(value: unknown): boolean {
+  return ["string", "boolean"].includes(typeof value) || Number.isFinite(value);
+}
 
 /** UTF-8 text. Numbers, bigints and booleans become text, nothing becomes the empty payload; objects are refused. */
 export const text: Codec<string> = {

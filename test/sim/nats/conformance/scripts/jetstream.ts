@@ -333,9 +333,10 @@ export const JETSTREAM: readonly Script[] = [
       settle,
       pull(2, "inbox.1", 60_000, 250),
       settle,
-      pull(2, "inbox.2", 60_000, 1_000),
-      settle,
+      // Stored before the pull: the acknowledgement and the end of the pull go different ways.
       store("work.2", "y".repeat(900)),
+      settle,
+      pull(2, "inbox.2", 60_000, 1_000),
       settle,
       pull(1, "inbox.3"),
       settle,
