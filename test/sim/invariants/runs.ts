@@ -92,14 +92,21 @@ function newTries(view: RunView, submissions: readonly Submission[]): number {
     const earlier = submissions.slice(0, i);
     if (earlier.some((other) => areStrangers(view, other, each))) return true;
     const before = earlier.filter(({ outcomes }) => outcomes.some(({ atMs }) => atMs <= each.atMs));
-    return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || hasDied(view, atMs, each.atMs));
+    return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || hasDied(view, atMs, heardMs(each)));
   }).length;
+}
+
+/** Until when a submission may have lain on its way to a manager, or with one that died. */
+function heardMs({ outcomes }: Submission): number {
+  return outcomes[0]?.atMs ?? Number.POSITIVE_INFINITY;
 }
 
 /** Whether a manager died meanwhile: the outcomes that it kept are gone. */
 function hasDied(view: RunView, fromMs: number, toMs: number): boolean {
   const names = managerNames(view);
-  return view.lives.some(({ actor, diedMs }) => names.has(actor) && diedMs >= fromMs && diedMs <= toMs);
+  return view.lives.some(
+    ({ actor, diedMs }) => names.has(actor) && diedMs >= fromMs && diedMs <= toMs && diedMs < Number.POSITIVE_INFINITY,
+  );
 }
 
 /** Whether two submissions may be at managers that do not know of each other: both own the same id. */
