@@ -188,12 +188,8 @@ export class Dispatcher {
     if (attempt.node !== undefined && reply.worker !== undefined) {
       this.#parts.onRoundTrip(reply.worker, nowMs - attempt.sentAtMs);
     }
-    if (!attempt.isMeant(reply)) {
-      this.#parts.totals.late += 1;
-      return;
-    }
-    attempt.isListedOnly = false;
-    this.#handle(attempt, reply, data, error, nowMs);
+    if (attempt.isMeant(reply)) this.#handle(attempt, reply, data, error, nowMs);
+    else this.#parts.totals.late += 1;
   }
 
   /** A stream's acknowledgement came in the place of an answer. It decides nothing. */
@@ -248,6 +244,7 @@ export class Dispatcher {
     error: PoolError | undefined,
     nowMs: number,
   ): void {
+    attempt.isListedOnly = false;
     switch (reply.kind) {
       case "busy":
         return this.#onBusy(attempt, reply, nowMs);
