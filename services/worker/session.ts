@@ -135,6 +135,7 @@ export class Session {
       revoked: this.#revoked,
       refusals: this.#replies,
       submitSubject: settings.subjects.submit(settings.pool),
+      onUnheard: this.heartbeats.changed,
       isReady: () => this.state === WorkerState.READY,
       inputIsStale: () => this.#ticker.inputIsStale,
     });

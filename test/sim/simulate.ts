@@ -89,7 +89,7 @@ function stillThere(world: SimWorld, look: () => string[]): readonly string[] {
   return there;
 }
 
-/** Whether every caller that lives has heard of all it submitted, and nobody holds anything. */
+/** Whether every caller that lives has heard of all it submitted, and nobody holds anything or waits for an answer. */
 function isQuiet(history: History, mesh: SimMesh): boolean {
   const dead = new Set<string>();
   const open = new Map<string, string>();
@@ -103,5 +103,7 @@ function isQuiet(history: History, mesh: SimMesh): boolean {
       open.delete(`enqueued ${fact.enqueued}`);
     else if (fact.kind === "died") dead.add(fact.process);
   }
-  return [...open.values()].every((process) => dead.has(process)) && mesh.unclean().length === 0;
+  return (
+    [...open.values()].every((process) => dead.has(process)) && [...mesh.unclean(), ...mesh.awaited()].length === 0
+  );
 }

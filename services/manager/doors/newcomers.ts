@@ -36,6 +36,8 @@ export interface FirstSubmission extends SubmissionNames {
 /** What is held of one sender. */
 interface Held {
   readonly submissions: Set<FirstSubmission>;
+  /** Through which its sender was asked: who has given that one up does not answer. */
+  asked: FirstSubmission;
   timer: Timer | undefined;
 }
 
@@ -60,13 +62,14 @@ export class Newcomers {
     this.#count += 1;
     const sender = senderOf(reply);
     const before = this.#held.get(sender);
-    if (before !== undefined) return void before.submissions.add(submission);
-    const held: Held = { submissions: new Set([submission]), timer: undefined };
+    if (before !== undefined) {
+      before.submissions.add(submission);
+      return this.#askAgain(sender, before);
+    }
+    const held: Held = { submissions: new Set([submission]), asked: submission, timer: undefined };
     this.#held.set(sender, held);
-    const release = (): void => this.#release(sender, held);
-    if (submission.askClock === undefined) return void this.#bus.flush(HOLD_LIMIT_MS).then(release);
-    submission.askClock();
-    held.timer = this.#bus.runtime.after(HOLD_LIMIT_MS, release);
+    if (submission.askClock !== undefined) return this.#ask(sender, held);
+    void this.#bus.flush(HOLD_LIMIT_MS).then(() => this.#release(sender, held));
   }
 
   /**
@@ -86,16 +89,34 @@ export class Newcomers {
   /** A cancel or revocation was heard; true when it ended a submission that is held. */
   revoke(pool: string, job: string, revocation: Revocation): boolean {
     let ended = false;
-    for (const { submissions } of this.#held.values()) {
-      for (const each of submissions) {
+    for (const [sender, held] of this.#held) {
+      for (const each of held.submissions) {
         if (each.pool !== pool || !isRevoked(each, job, revocation)) continue;
-        submissions.delete(each);
+        held.submissions.delete(each);
         this.#count -= 1;
         each.take(new PoolError("canceled", "the caller canceled the job"));
         ended = true;
       }
+      this.#askAgain(sender, held);
     }
     return ended;
+  }
+
+  #ask(sender: string, held: Held): void {
+    held.asked.askClock?.();
+    held.timer = this.#bus.runtime.after(HOLD_LIMIT_MS, () => this.#release(sender, held));
+  }
+
+  /** Asks through another submission when the one through which its sender was asked was given up. */
+  #askAgain(sender: string, held: Held): void {
+    // Without a timer it is a round trip that is waited for.
+    if (held.timer === undefined || held.submissions.has(held.asked)) return;
+    for (const each of held.submissions) {
+      if (each.askClock === undefined) continue;
+      held.asked = each;
+      this.#bus.runtime.cancel(held.timer);
+      return this.#ask(sender, held);
+    }
   }
 
   #release(sender: string, held: Held): void {

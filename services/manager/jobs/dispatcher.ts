@@ -172,6 +172,7 @@ export class Dispatcher {
     if (job.spec.nonce !== nonce) return;
     if (attempt.worker === undefined || attempt.worker === worker) {
       this.#accept(attempt, worker, undefined, this.#parts.now());
+      attempt.isListedOnly = true;
     }
   }
 
@@ -243,6 +244,7 @@ export class Dispatcher {
     error: PoolError | undefined,
     nowMs: number,
   ): void {
+    attempt.isListedOnly = false;
     switch (reply.kind) {
       case "busy":
         return this.#onBusy(attempt, reply, nowMs);
@@ -327,8 +329,9 @@ export class Dispatcher {
   #onLateReply(attempt: Attempt, { kind, worker, ageMs }: ReplyHeaders, nowMs: number): void {
     this.#parts.totals.late += 1;
     if (ageMs !== undefined) this.#parts.onLate(attempt, ageMs);
-    // `busy` from a worker that stalled tells how long it stalled, not how far away it is.
-    const tells = attempt.state === "revoked" && kind !== "busy" && worker !== undefined;
+    // A refusal from a worker that stalled tells how long it stalled, not how far away it is.
+    const isRefusal = kind === "busy" || kind === "error";
+    const tells = attempt.state === "revoked" && !isRefusal && worker !== undefined;
     if (tells) this.#parts.onRoundTrip(worker, nowMs - attempt.sentAtMs);
     this.inFlight.close(attempt);
   }

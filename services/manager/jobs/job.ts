@@ -175,6 +175,8 @@ export class Attempt {
   inquiry: "none" | "open" | "over" = "none";
   /** Its worker has the job already, and is not to start it again. */
   joins = false;
+  /** That a worker has it is known only from a list of jobs, which does not say their attempts. */
+  isListedOnly = false;
   /** Heartbeats of its worker in a row that did not list it as running. */
   unlisted = 0;
   /** Its place in the list of its worker (in-flight.ts). */

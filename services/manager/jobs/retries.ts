@@ -89,6 +89,17 @@ export class Retries {
     this.#sendNext(attempt);
   }
 
+  /**
+   * A worker that listed the job does not run it, and knows it all the same: it has run an earlier attempt, whose result
+   * nobody may take, and has not got this one.
+   */
+  ranEarlierAttempt(attempt: Attempt): void {
+    const { isOpen, isListedOnly, mayBeFollowed, job } = attempt;
+    if (!isOpen || !isListedOnly || !mayBeFollowed || !job.spec.idempotent) return;
+    this.#parts.inFlight.close(attempt);
+    this.#sendNext(attempt);
+  }
+
   /** The worker of one attempt is lost, or does not know it any more. */
   attemptLost(attempt: Attempt, why: string): void {
     if (!attempt.isOpen) return;

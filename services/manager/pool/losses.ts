@@ -217,11 +217,20 @@ export class Losses {
     const told = response.knownJobIds.length + response.unknownJobIds.length;
     for (const id of response.knownJobIds) dispatcher.runsAt(id, dispatcher.live(id)?.spec.nonce ?? "", worker);
     if (asked === undefined) return told;
-    const unknown = new Set(this.#hasTwin(worker) ? [] : response.unknownJobIds);
+    if (this.#hasTwin(worker)) return told;
+    const unknown = new Set(response.unknownJobIds);
+    const ended = endedIds(response.knownJobIds, response.worker);
     for (const attempt of attempts) {
-      const isAtWorker = attempt.worker === worker && attempt.job.attempt === attempt;
-      if (isAtWorker && unknown.has(attempt.job.id)) dispatcher.retries.unknownAt(attempt);
+      if (attempt.worker !== worker || attempt.job.attempt !== attempt) continue;
+      if (unknown.has(attempt.job.id)) dispatcher.retries.unknownAt(attempt);
+      else if (ended.has(attempt.job.id)) dispatcher.retries.ranEarlierAttempt(attempt);
     }
     return told;
   }
+}
+
+/** Of the jobs that a worker knows those that it does not run: it has sent their outcomes before it answered. */
+function endedIds(known: readonly string[], { runningJobs, runningTruncated }: Heartbeat): Set<string> {
+  const running = new Set(runningJobs);
+  return new Set(runningTruncated ? [] : known.filter((id) => !running.has(id)));
 }

@@ -31,6 +31,8 @@ export interface IntakeParts {
   readonly refusals: RefusalPort;
   /** The subject to submit to instead, for the message of a refusal. */
   readonly submitSubject: string;
+  /** An offer was not started, and its manager may hear no answer: it has counted a slot for it. */
+  readonly onUnheard: () => void;
   /** Whether the worker is READY. */
   readonly isReady: () => boolean;
   /** Whether what is read now may be out of date. */
@@ -56,7 +58,7 @@ export class Intake {
     if (nowMs >= order.deadlineAtMs) {
       return refusals.error(order, new PoolError("deadline_exceeded", "the job had expired before it came"));
     }
-    if (this.#parts.revoked.has(order.id, order.nonce, order.attempt, nowMs)) return this.#refuseRevoked(order);
+    if (this.#parts.revoked.has(order.id, order.nonce, order.attempt, nowMs)) return this.#refuseRevoked(order, nowMs);
     if (order.named && this.#isRepeat(order, nowMs)) return;
     if (order.durable && this.#joins(order, nowMs)) return;
     if (order.joins) return this.#refuseJoin(order);
@@ -78,9 +80,15 @@ export class Intake {
     this.#parts.refusals.busy(order, free, ageMs);
   }
 
-  /** A manager knows what it has revoked; a plain sender gets its one answer. */
-  #refuseRevoked(order: JobOrder): void {
-    if (order.offered) return;
+  /**
+   * A manager knows what it has revoked, and makes other attempts. One whose attempts were all revoked by somebody else
+   * may not have heard that: it would go on, and take this worker for one that takes nothing. One that has heard it
+   * hears no answer any more: the next heartbeat tells it that the slot is free. A plain sender gets its one answer.
+   */
+  #refuseRevoked(order: JobOrder, nowMs: number): void {
+    const { id, nonce, attempt, offered, durable } = order;
+    if (offered) this.#parts.onUnheard();
+    if (offered && (durable || !this.#parts.revoked.hasAllOfManager(id, nonce, attempt, nowMs))) return;
     this.#parts.refusals.error(order, new PoolError("canceled", "the job was canceled before it came"));
   }
 

@@ -1,5 +1,6 @@
 /** Which attempts must not run, because they were revoked or canceled. Pure. */
 import { LRUCache } from "lru-cache";
+import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import { jobKey } from "./running-job.js";
 
 export const REVOKED_LIMIT = 10_000;
@@ -45,6 +46,16 @@ export class Revoked {
     if (this.#jobs.size === 0) return false;
     if ((this.#live(id, nowMs)?.upToAttempt ?? 0) >= attempt) return true;
     return nonce !== "" && (this.#live(jobKey(id, nonce), nowMs)?.upToAttempt ?? 0) >= attempt;
+  }
+
+  /**
+   * Whether no attempt may run any more that the manager of this one can make: somebody else has revoked them all. A
+   * cancel of a whole id does not count: the job may be another one of this id.
+   */
+  hasAllOfManager(id: string, nonce: string, attempt: number, nowMs: number): boolean {
+    const upTo = this.#live(jobKey(id, nonce), nowMs)?.upToAttempt ?? 0;
+    if (nonce === "" && upTo === Number.POSITIVE_INFINITY) return false;
+    return upTo >= Math.ceil(attempt / ATTEMPTS_PER_MANAGER) * ATTEMPTS_PER_MANAGER;
   }
 
   #live(key: string, nowMs: number): Revocation | undefined {

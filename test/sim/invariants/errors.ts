@@ -41,6 +41,7 @@ const liveWorkersKeepJobs: Invariant = {
       const suspects = new Set([...runners, ...(worker === "" ? [] : [worker])]);
       if ([...suspects].some((suspect) => mayBeLost(view, suspect, each.atMs, atMs))) return [];
       if (isBehindStoppedBroker(view, each.atMs, atMs)) return [];
+      if ([...suspects].some((suspect) => view.mayBeStranded(suspect, each.atMs, atMs))) return [];
       const who = [...suspects].join(", ") || "somebody";
       return [{ atMs, what: `submission ${each.submission} hears that ${who} is lost, and it lives` }];
     }),
@@ -70,6 +71,8 @@ const liveManagersKeepJobs: Invariant = {
     "A caller gives up a job that runs only when a manager died, left, or could not be heard for more than half a second.",
   check: (view) =>
     eachError(view, "bus_unavailable", (each, { atMs, message }) => {
+      // A caller that is not connected hears so at once: it has given nothing to a manager.
+      if (atMs === each.atMs) return [];
       const runs = view.runs.filter((run) => run.number === each.job.number && run.endMs >= each.atMs);
       if (!runs.some(({ startMs }) => startMs <= atMs)) return [];
       const suspects = [...view.plan.managers.map(({ name }) => name), each.caller];

@@ -74,6 +74,11 @@ export type FaultStep = Extract<Step, { do: FaultKind }>;
 const DIAL_TIMEOUT_MS = 5_000;
 /** A new connection takes so many one-way trips before its first message arrives. */
 const CONNECT_LEGS = 4;
+/** Who has lost its connection tries the next one within this, milliseconds. */
+const REDIAL_MS = 200;
+/** What ends a broker, and what ends the connection of one process. */
+const BROKER_ENDS: readonly string[] = ["kill-broker", "lame-duck"];
+const CUTS: readonly string[] = ["reset", "down", "cut"];
 /** Handlers that begin together block one after another, for so long at most, milliseconds. */
 const BLOCKS_MS = 10_000;
 
@@ -154,6 +159,13 @@ export class RunView {
     return faults + this.#blockedMs(actor, fromMs, toMs) + this.#reconnectingMs(actor, fromMs, toMs);
   }
 
+  /** How long an actor stood still within a time, milliseconds, at most. */
+  stoppedMs(actor: string, fromMs: number, toMs: number): number {
+    return this.faults
+      .filter((step) => (step.do === "pause" || step.do === "block") && step.process === actor)
+      .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
+  }
+
   /**
    * How long the link of an actor may have kept what it said, within a time, milliseconds, at most. A hold does not
    * count: long ones are left out of the default run (known-kinds.ts).
@@ -162,6 +174,32 @@ export class RunView {
     return this.faults
       .filter((step) => LINK_FAULTS.includes(step.do) && "process" in step && step.process === actor)
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
+  }
+
+  /**
+   * Whether an actor may have been connecting again when what it connected to was gone once more: nats.js waits out its
+   * limit for an attempt whose broker ends before its first answer (docs/faults.md).
+   */
+  mayBeStranded(actor: string, fromMs: number, toMs: number): boolean {
+    const own = this.faults.filter((step) => "process" in step && step.process === actor);
+    const breaks = this.faults.filter(
+      (step) => BROKER_ENDS.includes(step.do) || (CUTS.includes(step.do) && own.includes(step)),
+    );
+    // A broker that was killed twice starts twice, and ends for the second start.
+    const ends = breaks.flatMap((step) => (BROKER_ENDS.includes(step.do) ? [step.atMs, endOf(step)] : [step.atMs]));
+    return breaks.some((first) => {
+      const backMs = endOf(first);
+      // It connects when both are there: the broker is back, and it does not stand still.
+      const stops = own.filter((step) => step.do === "pause" && step.atMs <= backMs).map(endOf);
+      const delays = own.filter((step) => step.atMs <= backMs && endOf(step) >= backMs);
+      const legMs = Math.max(0, ...delays.map((step) => (step.do === "delay" ? step.ms : 0)));
+      const beginMs = Math.max(backMs, ...stops);
+      const readyMs = beginMs + REDIAL_MS + CONNECT_LEGS * legMs;
+      return ends.some((atMs) => {
+        const isWhileConnecting = atMs > beginMs && atMs <= readyMs;
+        return isWhileConnecting && atMs <= toMs && atMs + DIAL_TIMEOUT_MS >= fromMs;
+      });
+    });
   }
 
   /** How long an actor whose connection was reset needed for a new one over its delayed link, milliseconds. */

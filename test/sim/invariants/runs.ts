@@ -1,4 +1,5 @@
 /** What handlers do. */
+import { ACCEPT_AFTER_MS } from "../mesh/foreign-worker.js";
 import type { Invariant } from "./invariant.js";
 import type { FaultStep, HandlerRun, RunView, Submission } from "./run-view.js";
 
@@ -14,6 +15,9 @@ const UNHEARD_MS = 500;
 const LATE_OFFER_MS = 235;
 /** A manager offers a job that nobody accepted again after this time, milliseconds. */
 const OFFERED_AGAIN_MS = 800;
+
+/** A manager waits so long for what a caller says of its clock, milliseconds. */
+const CLOCK_ANSWER_MS = 500;
 
 /** What a process says may be lost when it is killed so soon after it, milliseconds. */
 const UNSENT_MS = 1;
@@ -59,9 +63,14 @@ function countedRuns(view: RunView): readonly HandlerRun[] {
   });
 }
 
-/** Whether a worker was killed as it began: what it said may be lost with its connection. */
+/**
+ * Whether a worker was killed as it began: what it said may be lost with its connection. A foreign worker begins before
+ * it says `accepted`; its heartbeat has listed the id, which tells nothing of a submission whose caller chose the id.
+ */
 function isUnsent(view: RunView, run: HandlerRun): boolean {
-  return view.diedMs(run.process) - run.startMs <= UNSENT_MS;
+  const isChosen = view.submissions.some(({ job }) => job.number === run.number && job.id !== undefined);
+  const silentMs = isChosen && !view.isOurs(run.worker) ? ACCEPT_AFTER_MS : 0;
+  return view.diedMs(run.process) - run.startMs <= silentMs + UNSENT_MS;
 }
 
 /** Whether a worker began, its link kept all that it said, and only then the job began elsewhere. */
@@ -83,14 +92,21 @@ function newTries(view: RunView, submissions: readonly Submission[]): number {
     const earlier = submissions.slice(0, i);
     if (earlier.some((other) => areStrangers(view, other, each))) return true;
     const before = earlier.filter(({ outcomes }) => outcomes.some(({ atMs }) => atMs <= each.atMs));
-    return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || hasDied(view, atMs, each.atMs));
+    return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || hasDied(view, atMs, heardMs(each)));
   }).length;
+}
+
+/** Until when a submission may have lain on its way to a manager, or with one that died. */
+function heardMs({ outcomes }: Submission): number {
+  return outcomes[0]?.atMs ?? Number.POSITIVE_INFINITY;
 }
 
 /** Whether a manager died meanwhile: the outcomes that it kept are gone. */
 function hasDied(view: RunView, fromMs: number, toMs: number): boolean {
   const names = managerNames(view);
-  return view.lives.some(({ actor, diedMs }) => names.has(actor) && diedMs >= fromMs && diedMs <= toMs);
+  return view.lives.some(
+    ({ actor, diedMs }) => names.has(actor) && diedMs >= fromMs && diedMs <= toMs && diedMs < Number.POSITIVE_INFINITY,
+  );
 }
 
 /** Whether two submissions may be at managers that do not know of each other: both own the same id. */
@@ -117,7 +133,8 @@ function managerNames(view: RunView): ReadonlySet<string> {
  * quickest message of a caller for its measure, and all that this caller has sent
  * until then was delayed, by its own link or by that of a manager. A broker or a
  * manager that stands still delays too; but then what the caller said later comes
- * right behind, unless the caller's connection or a broker on the way broke.
+ * right behind, unless the caller's connection or a broker on the way broke, or the
+ * caller stands still too.
  */
 function isWithoutMeasure(view: RunView, { caller, atMs, deadlineMs }: Submission, startMs: number): boolean {
   const isManager = (step: FaultStep): boolean =>
@@ -126,10 +143,11 @@ function isWithoutMeasure(view: RunView, { caller, atMs, deadlineMs }: Submissio
   const hasBroken = view
     .faultsDuring(atMs, startMs)
     .some((step) => BROKER_BREAKS.includes(step.do) || (BREAKS.includes(step.do) && isOfWay(step)));
+  const isStopped = view.stoppedMs(caller, atMs, startMs) >= CLOCK_ANSWER_MS;
   const delays = view.faultsDuring(atMs, deadlineMs).filter((step) => {
     if (step.do === "delay" || step.do === "slow" || step.do === "hold") return isOfWay(step);
     const standsStill = step.do === "pause-broker" || ((step.do === "pause" || step.do === "block") && isManager(step));
-    return standsStill && hasBroken;
+    return standsStill && (hasBroken || isStopped);
   });
   // Each manager measures for itself, and which of several had the caller's earlier jobs is not known here.
   const isMeasured = (step: FaultStep): boolean =>
@@ -141,7 +159,7 @@ function isWithoutMeasure(view: RunView, { caller, atMs, deadlineMs }: Submissio
 const startsInTime: Invariant = {
   name: "starts-before-its-deadline",
   promise:
-    "No handler of ours starts after its caller's deadline, unless all messages of that caller were delayed from the first on, or it was cut off.",
+    "No handler of ours starts after its caller's deadline, unless all messages of that caller were delayed from the first on, or it was cut off or stopped.",
   check: (view) => {
     const callers = groupBy(view.submissions, ({ job }) => job.number);
     return view.runs.flatMap(({ number, startMs, worker }) => {

@@ -18,8 +18,8 @@ import type { Actor } from "./actors.js";
 import type { RunCounter, SimPayload } from "./handler.js";
 
 const BEAT_MS = 1_000;
-/** It says `accepted` so long after its heartbeat has listed the job, milliseconds. */
-const ACCEPT_AFTER_MS = 50;
+/** It names no nonces: where the id was chosen, its list tells nobody that it has the job. It says `accepted` so long after its heartbeat has listed the job, milliseconds. */
+export const ACCEPT_AFTER_MS = 50;
 
 /** They end when they are told to, and not by themselves. One promise for all of them would keep every mesh in memory. */
 const never = (): Promise<never> => new Promise(() => undefined);

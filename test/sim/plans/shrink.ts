@@ -92,14 +92,27 @@ function simplerParts(plan: Plan): Plan[] {
   const steps = plan.steps.flatMap((step, i) =>
     simplerSteps(step).map((changed) => ({ ...plan, steps: inOrder(replace(plan.steps, i, changed)) })),
   );
-  return [...actors, ...steps];
+  return [...actors, ...simplerJobs(plan), ...steps];
+}
+
+/** A job that is submitted several times stays one job: all its submissions change alike. */
+function simplerJobs(plan: Plan): Plan[] {
+  const submits = plan.steps.filter((step) => step.do === "submit");
+  const jobs = new Map(submits.map(({ job }) => [job.number, job]));
+  return [...jobs.values()].flatMap((job) =>
+    simpler(job, ["number"]).map((changed: JobPlan) => ({
+      ...plan,
+      steps: plan.steps.map((step) =>
+        step.do === "submit" && step.job.number === job.number ? { ...step, job: changed } : step,
+      ),
+    })),
+  );
 }
 
 function simplerSteps(step: Step): Step[] {
   if (step.do !== "submit") return simpler(step);
   const { job, ...rest } = step;
-  const jobs = simpler(job, ["number"]).map((changed: JobPlan) => ({ ...step, job: changed }));
-  return [...jobs, ...simpler(rest).map((changed) => ({ ...changed, job }))];
+  return simpler(rest).map((changed) => ({ ...changed, job }));
 }
 
 /** Fields that a part may lose. */

@@ -243,3 +243,18 @@ test("crashes - an idempotent job of a worker that says that it crashed goes to 
   rig.error(idempotent, "b", crash);
   assert.equal(rig.outcome(idempotent), "worker_lost");
 });
+
+test("a worker that listed a job, does not run it and has not got this attempt - the job is sent again when it may run again", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 4);
+  const [listed, once, said] = [rig.submit({ idempotent: true }), rig.submit(), rig.submit({ idempotent: true })];
+  for (const id of [listed, once, said]) rig.dispatcher.runsAt(id, "", "a");
+  rig.accepted(said, "a", 1);
+  for (const id of [listed, once, said]) rig.dispatcher.retries.ranEarlierAttempt(rig.last(id).attempt);
+  assert.deepEqual(
+    [listed, once, said].map((id) => rig.last(id).attempt.number),
+    [2, 1, 1],
+    "who said accepted has got it",
+  );
+  assert.deepEqual(rig.sender.revoked, [`${listed} 1`]);
+});

@@ -84,3 +84,20 @@ test("newcomers - a sender that should answer and does not is waited for half a 
   assert.deepEqual(taken, ["a is asked", "one 1 taken"]);
   assert.equal(newcomers.has("a.1.1"), false);
 });
+
+test("newcomers - when the job through which its sender was asked is canceled, the sender is asked through another one", () => {
+  const { newcomers, taken, hold, timers } = rig();
+  const cancel = { upToAttempt: undefined, nonce: undefined };
+  hold("a", "one", 1, true);
+  hold("a", "two", 1, true);
+  newcomers.revoke("p", "two", cancel);
+  assert.deepEqual(taken.splice(0), ["a is asked", "two 1 canceled"]);
+  newcomers.revoke("p", "one", cancel);
+  hold("a", "three", 1, true);
+  hold("a", "four", 1, true);
+  assert.deepEqual(taken.splice(0), ["one 1 canceled", "a is asked"]);
+  newcomers.revoke("p", "three", cancel);
+  assert.deepEqual(taken.splice(0), ["three 1 canceled", "a is asked"]);
+  newcomers.measured("a.1.1", "four");
+  assert.deepEqual([taken, timers.size], [["four 1 taken"], 0]);
+});

@@ -26,6 +26,8 @@ class WorkerRig {
   readonly runs: Call[] = [];
   readonly slots = new Slots(2);
   readonly kept = new KeptOutcomes();
+  readonly revoked = new Revoked();
+  unheard = 0;
   readonly jobs: RunningJobs;
   readonly #intake: Intake;
 
@@ -56,12 +58,15 @@ class WorkerRig {
       jobs: this.jobs,
       results,
       kept: this.kept,
-      revoked: new Revoked(),
+      revoked: this.revoked,
       refusals: {
         busy: ({ reply }, free) => void this.said.push(`${reply} busy ${free}`),
         error: ({ reply }, error) => void this.said.push(`${reply} ${error.reason}`),
       },
       submitSubject: "pool.p.submit",
+      onUnheard: () => {
+        this.unheard += 1;
+      },
       isReady: () => true,
       inputIsStale: () => false,
     });
@@ -203,4 +208,16 @@ test("leases - the first job of a sender that sets no lease is started", () => {
   const rig = new WorkerRig();
   rig.handOff("first", 1, { durable: false, measured: false });
   assert.equal(rig.runs.length, 1);
+});
+
+test("revoked offers - one whose manager can make no other attempt is answered canceled, others and stored jobs are not; each is told by a heartbeat", () => {
+  const rig = new WorkerRig();
+  const offer = { ...job("j", ""), durable: false };
+  rig.revoked.add({ id: "j", nonce: "", upToAttempt: 1 }, 0);
+  rig.handOff("retried", 1, offer);
+  assert.deepEqual([rig.heard(), rig.unheard], [[], 1]);
+  rig.revoked.add({ id: "j", nonce: "", upToAttempt: 1_000 }, 0);
+  rig.handOff("elsewhere", 2, offer);
+  rig.handOff("stored", 2, { ...offer, durable: true });
+  assert.deepEqual([rig.heard(), rig.unheard, rig.runs.length], [["elsewhere canceled"], 3, 0]);
 });

@@ -62,6 +62,20 @@ describe("revoked", () => {
     assert.equal(revoked.has("a", "n2", 1, 1), true);
   });
 
+  test("all attempts of a manager are revoked when those up to its last one are, or the submission is canceled by its nonce", () => {
+    const revoked = new Revoked();
+    revoked.add({ id: "retried", nonce: "", upToAttempt: 1 }, 0);
+    revoked.add({ id: "elsewhere", nonce: "", upToAttempt: 1_000 }, 0);
+    revoked.add({ id: "canceled", nonce: "n", upToAttempt: ALL }, 0);
+    revoked.add({ id: "any", nonce: "", upToAttempt: ALL }, 0);
+    const all = (id: string, nonce: string, attempt: number): boolean => revoked.hasAllOfManager(id, nonce, attempt, 1);
+    assert.deepEqual(
+      [all("retried", "", 1), all("elsewhere", "", 1), all("elsewhere", "", 1_000), all("elsewhere", "", 1_001)],
+      [false, true, true, false],
+    );
+    assert.deepEqual([all("canceled", "n", 1), all("any", "", 1), all("any", "n", 1)], [true, false, false]);
+  });
+
   test("a canceled id can be used again soon, a revoked attempt is held back for long", () => {
     const revoked = new Revoked();
     revoked.add({ id: "canceled", nonce: "", upToAttempt: ALL }, 0);
