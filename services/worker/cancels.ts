@@ -5,7 +5,8 @@ import type { Bus } from "../../mesh/link/bus.js";
 import { decodeRevocation, encodeReplyHeaders } from "../../mesh/wire/headers.js";
 import { isName, type Subjects } from "../../mesh/wire/subjects.js";
 import { headersOf } from "../../mesh/wire/wire-headers.js";
-import type { Revoke, Revoked } from "./jobs/revoked.js";
+import type { Revoked } from "./jobs/intake.js";
+import type { Revoke } from "./jobs/running-job.js";
 import type { RunningJobs } from "./jobs/running-jobs.js";
 import { controlErrorReply } from "./replies.js";
 

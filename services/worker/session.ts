@@ -19,10 +19,9 @@ import { Control, type ControlActions, type SubmissionName } from "./control.js"
 import { droppedProgressReportTo, reportTo } from "./handlers/job-report.js";
 import type { Runner } from "./handlers/runner.js";
 import { type HeartbeatFigures, type Heartbeats, makeHeartbeats, RUNNING_IDS_LIMIT } from "./heartbeat.js";
-import { Intake } from "./jobs/intake.js";
+import { Intake, Revoked } from "./jobs/intake.js";
 import { KeptOutcomes } from "./jobs/kept-outcomes.js";
 import { Results } from "./jobs/results.js";
-import { Revoked } from "./jobs/revoked.js";
 import { AcceptPolicy, jobKey } from "./jobs/running-job.js";
 import { RunningJobs, Slots } from "./jobs/running-jobs.js";
 import { CoreLane } from "./lanes/core.js";

@@ -196,6 +196,15 @@ export interface JobOrder extends Addressee {
   readonly answerer: Answerer;
 }
 
+/** Which attempts must not run. */
+export interface Revoke {
+  readonly id: string;
+  /** The submission; "" for every job of this id. */
+  readonly nonce: string;
+  /** Infinity: no attempt may run. */
+  readonly upToAttempt: number;
+}
+
 /** The key of one submission; names have no space. */
 export function jobKey(id: string, nonce: string): string {
   return nonce === "" ? id : `${id} ${nonce}`;

@@ -9,7 +9,7 @@ import { ChurnMap } from "../../../mesh/job/containers.js";
 import { isReference } from "../../../mesh/wire/payloads.js";
 import type { HandlerOutcome, Runner } from "../handlers/runner.js";
 import type { KeptOutcomes } from "./kept-outcomes.js";
-import type { Revoke } from "./revoked.js";
+import type { Revoke } from "./running-job.js";
 import {
   type AcceptPolicy,
   attemptKey,

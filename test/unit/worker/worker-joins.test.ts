@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolError } from "../../../mesh/errors.js";
 import type { Call, HandlerOutcome } from "../../../services/worker/handlers/runner.js";
-import { Intake } from "../../../services/worker/jobs/intake.js";
+import { Intake, Revoked } from "../../../services/worker/jobs/intake.js";
 import {
   KEPT_OUTCOMES,
   KEPT_OUTCOMES_BYTES,
@@ -11,7 +11,6 @@ import {
   KeptOutcomes,
 } from "../../../services/worker/jobs/kept-outcomes.js";
 import { Results } from "../../../services/worker/jobs/results.js";
-import { Revoked } from "../../../services/worker/jobs/revoked.js";
 import { AcceptPolicy, type JobOrder } from "../../../services/worker/jobs/running-job.js";
 import { RunningJobs, Slots } from "../../../services/worker/jobs/running-jobs.js";
 

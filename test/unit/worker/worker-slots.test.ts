@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { StallDetector } from "../../../mesh/link/runtime.js";
-import { CANCELED_ID_TTL_MS, REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../../services/worker/jobs/revoked.js";
+import { CANCELED_ID_TTL_MS, REVOKED_LIMIT, REVOKED_TTL_MS, Revoked } from "../../../services/worker/jobs/intake.js";
 import {
   AcceptPolicy,
   QUICK_JOBS_NEEDED,
