@@ -204,17 +204,16 @@ test("a manager that joins does not run again what another one runs or has just 
   cleanUp(t, () => third.stop());
   await third.start();
   const rpc = createClient(ManagerServiceDesc, createConnectTransport({ baseUrl: third.url, httpVersion: "1.1" }));
-  // It knows the others when it gives them what they own.
+  // It knows another manager when it gives that one what it owns.
   let tries = 0;
-  await eventually(async () => {
+  const gives = async (owner: string, at: Rpc<typeof ManagerServiceDesc>): Promise<boolean> => {
     tries += 1;
-    const theirs = Array.from({ length: 40 }, (_, i) => `known-${tries}-${i}`).filter(
-      (id) => ownerOf(owners, "counted", id) !== "m3",
-    );
-    const [id = ""] = theirs;
-    await httpSubmit(rpc, id, `${id}-${tries}`).catch(() => "");
-    return (await outcomesIn(first, id)) || (await outcomesIn(other, id));
-  });
+    const its = Array.from({ length: 100 }, (_, i) => `known-${tries}-${i}`);
+    const id = its.find((each) => ownerOf(owners, "counted", each) === owner) ?? "";
+    await httpSubmit(rpc, id, id).catch(() => "");
+    return outcomesIn(at, id);
+  };
+  await eventually(async () => (await gives("m1", first)) && (await gives("m2", other)));
   const late = ids.map((id, i) => (i % 2 === 0 ? httpSubmit(rpc, id, id) : DOORS.NATS!(id, id)));
   const canceled = new AbortController();
   const gone = rpcErrorOf(
