@@ -19,8 +19,8 @@ import type { Peers } from "./peers.js";
 
 /** For so long after its start a manager asks, in milliseconds. Outcomes are kept for a minute; few jobs run longer than this. */
 export const ASKS_FOR_MS = 600_000;
-/** How long the others have to answer, in milliseconds. */
-const ANSWER_LIMIT_MS = 250;
+/** How long the others have to answer, in milliseconds. A client goes to another manager after 2.5 s without a word. */
+const ANSWER_LIMIT_MS = 1_000;
 /** So many submissions are held; what comes beyond is taken without asking. */
 const MAX_HELD = 1_000;
 
