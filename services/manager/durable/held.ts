@@ -100,8 +100,7 @@ export class Delivery implements DeliveredJob {
     return {
       jobId: id,
       nonce,
-      // Attempts of a delivery that the broker has forgotten are not made again.
-      attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + (this.mayBeRepeat ? ATTEMPTS_PER_MANAGER / 2 : 0) + 1,
+      attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + (this.mayBeRepeat ? repeatOffset(wallNowMs) : 0) + 1,
       timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
       runTimeoutMs: job.timeoutMs,
       joinAt,
@@ -120,6 +119,18 @@ export class Delivery implements DeliveredJob {
     this.end = undefined;
     this.#signedAtMs = nowMs;
   }
+}
+
+/** So many attempts a forgotten delivery may have had. */
+const FORGOTTEN_ATTEMPTS = 10;
+
+/**
+ * Attempts of a delivery that the broker has forgotten are not made again: those of its repeat have numbers from the
+ * second half, which differ from one second to the next, since a broker may be killed twice.
+ */
+function repeatOffset(wallNowMs: number): number {
+  const half = ATTEMPTS_PER_MANAGER / 2;
+  return half + ((Math.floor(wallNowMs / 1_000) * FORGOTTEN_ATTEMPTS) % half);
 }
 
 export class Held {
