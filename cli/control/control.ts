@@ -4,7 +4,6 @@
  * Decided here: how a command names its workers, and how their answers are
  * shown. Not decided here: which workers that are (mesh/wire/worker-selection.ts).
  */
-
 import { toJson } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { plural } from "../../browser/format.js";

@@ -1,5 +1,4 @@
 /** `poolmesh batches`: many stored jobs, and one that is enqueued when each of them has an outcome. */
-
 import { type Command, InvalidArgumentError } from "commander";
 import { Client } from "../../client/client.js";
 import type { BatchOptions, OnComplete } from "../../client/durable/batches/batch-options.js";

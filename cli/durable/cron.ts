@@ -1,5 +1,4 @@
 /** `poolmesh cron`: the cron schedules of one pool. */
-
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CronOptions } from "../../client/durable/crons.js";
 import { DurableLane } from "../../client/durable/operator.js";
@@ -132,17 +131,16 @@ async function run(shell: Shell, crons: CronSource, what: Action, given: Given, 
 }
 
 /** What only a schedule that is set has. */
-function settingsOf({
-  timeZone,
-  overlap,
-  priority,
-  timeoutMs,
-  maxAttempts,
-  once,
-  then,
-}: CronFlags): Record<string, unknown> {
-  const times = { "--then": then, "--time-zone": timeZone, "--timeout-ms": timeoutMs };
-  return { ...times, "--overlap": overlap, "--priority": priority, "--max-attempts": maxAttempts, "--once": once };
+function settingsOf(flags: CronFlags): Record<string, unknown> {
+  const { overlap, priority, once } = flags;
+  const times = { "--then": flags.then, "--time-zone": flags.timeZone, "--timeout-ms": flags.timeoutMs };
+  return {
+    ...times,
+    "--overlap": overlap,
+    "--priority": priority,
+    "--max-attempts": flags.maxAttempts,
+    "--once": once,
+  };
 }
 
 function toOptions({

@@ -1,5 +1,4 @@
 /** `poolmesh dead`: the dead letters of one pool, to look at, to run again, or to delete. */
-
 import { type Command, InvalidArgumentError } from "commander";
 import { duration } from "../../browser/format.js";
 import type { DeadFilter } from "../../client/durable/dead-letters.js";

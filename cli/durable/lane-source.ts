@@ -1,5 +1,4 @@
 /** Where commands that look at stored jobs ask: the streams themselves, or a manager over HTTP. */
-
 import { type JobPage, type JobPageOptions, listJobs } from "../../client/durable/job-list.js";
 import { type JobLookup, JobReads } from "../../client/durable/job-reads.js";
 import { DurableNames } from "../../mesh/durable/names.js";

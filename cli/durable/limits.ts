@@ -1,5 +1,4 @@
 /** `poolmesh limits`: how many stored jobs of a pool or of a key run at once, or start in a time. */
-
 import { type Command, InvalidArgumentError } from "commander";
 import { DurableLane } from "../../client/durable/operator.js";
 import {

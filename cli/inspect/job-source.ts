@@ -1,5 +1,4 @@
 /** Where commands that look at managers' jobs ask: the managers over the broker, or one of them over HTTP for all. */
-
 import { create } from "@bufbuild/protobuf";
 import {
   type JobFilter,

@@ -4,7 +4,6 @@
  * Decided here: a page ends when it is full, at the end of the stream, or when
  * reading it has taken long; so a page may be short although there are more.
  */
-
 import { toLater } from "../../mesh/durable/later/find-later.js";
 import { LEVELS } from "../../mesh/durable/names.js";
 import { noLane } from "../../mesh/durable/shown/figures.js";

@@ -1,5 +1,4 @@
 /** The durable lane of one pool, for operators: its figures, dead letters, batches, cron schedules, limits, and pauses. */
-
 import { DurableNames } from "../../mesh/durable/names.js";
 import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../mesh/durable/pause/pool-pause.js";

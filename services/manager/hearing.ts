@@ -243,11 +243,7 @@ export class Hearing {
   #takeSubmission(heard: Heard, refusal?: PoolError): void {
     if (refusal === undefined)
       return this.#take(heard, (door, each, findPool) => this.#whenSettled(door, each, findPool));
-    this.#take(heard, (door, each) =>
-      answerSubmission({ ...door, newcomers: undefined }, each, () => {
-        throw refusal;
-      }),
-    );
+    this.#take(heard, (door, each) => refuseHeld(door, each, refusal));
   }
 
   #take(heard: Heard, answer: typeof answerSubmission): void {
@@ -277,9 +273,7 @@ export class Hearing {
     if (pool === undefined || unsettled.isSettled(pool)) return answerSubmission(door, heard, findPool);
     const take = (refusal?: PoolError): void => {
       if (refusal === undefined) return answerSubmission(door, heard, findPool);
-      answerSubmission({ ...door, newcomers: undefined }, heard, () => {
-        throw refusal;
-      });
+      refuseHeld(door, heard, refusal);
     };
     unsettled.hold(pool, { ...namesOf(heard.headers), bytes: heard.msg.data.length, take });
   }
@@ -314,4 +308,11 @@ function namesOf(headers: HeaderReader | undefined): { job: string; nonce: strin
     nonce: headers?.get(HEADER.nonce) ?? "",
     attempt: Number(headers?.get(HEADER.attempt)) || 1,
   };
+}
+
+/** Answers a submission that was held with the error that ends it. */
+function refuseHeld(door: NatsDoor, heard: Heard, refusal: PoolError): void {
+  answerSubmission({ ...door, newcomers: undefined }, heard, () => {
+    throw refusal;
+  });
 }

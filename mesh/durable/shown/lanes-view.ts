@@ -1,5 +1,4 @@
 /** How lanes stand and how full their streams are, as one answer: for operators at the broker, and for those over HTTP. */
-
 import type { DurableNames } from "../names.js";
 import type { LanePause } from "../pause/lane-pause.js";
 import type { LaneStore } from "../store.js";

@@ -3,7 +3,6 @@
  * reply. A sender that says `Pool-Offer: 1` hears `accepted` and `progress` too;
  * a plain request hears exactly one reply.
  */
-
 import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";

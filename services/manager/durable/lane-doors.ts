@@ -8,7 +8,6 @@
  *   pool.P.batch     one manager opens or seals a batch, or says how batches stand
  *   pool.P.lookup    the manager that holds the job says what it does with it; the others say nothing
  */
-
 import type { Msg } from "nats";
 import { ENQUEUE_TIMEOUT_MS, type NewJob, type StoredJob } from "../../../mesh/durable/enqueue.js";
 import { encodeHeldJob, type HeldJob } from "../../../mesh/durable/held-job.js";

@@ -1,5 +1,4 @@
 /** I4, I5 and I11: what is shown of the pool. Pure. */
-
 import { differences, groupBy, pick } from "./pick.js";
 import type { Rule } from "./rule.js";
 

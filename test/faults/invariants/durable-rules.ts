@@ -1,5 +1,4 @@
 /** I2: what was acknowledged is not lost. I13: what is limited stays within its limit. Pure. */
-
 import { groupBy, pick } from "./pick.js";
 import type { Rule } from "./rule.js";
 

@@ -1,5 +1,4 @@
 /** I3 and I6: what handlers did. Pure. */
-
 import { groupBy, pick } from "./pick.js";
 import type { Rule } from "./rule.js";
 

@@ -1,5 +1,4 @@
 /** I7 and I9: what processes hold, and how they end. Pure. */
-
 import { groupBy, pick } from "./pick.js";
 import type { Rule } from "./rule.js";
 

@@ -1,5 +1,4 @@
 /** Reads what a delivered job says of itself, and whether this manager may do what follows it. Pure. */
-
 import type { Msg } from "nats";
 import type { DeliveryFacts } from "../../../../mesh/durable/ack-subject.js";
 import { type DurableJob, decodeDurableJob } from "../../../../mesh/durable/job.js";

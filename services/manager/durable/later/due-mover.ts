@@ -6,7 +6,6 @@
  * in between, is stored once under its message id, or finds its outcome before it runs. While
  * the pool is full it waits. An id that another live job has taken since makes a dead letter.
  */
-
 import type { Msg } from "nats";
 import { ACK, type DeliveryFacts, giveBack } from "../../../../mesh/durable/ack-subject.js";
 import { isTaken, type PublishAnswer } from "../../../../mesh/durable/answers.js";
