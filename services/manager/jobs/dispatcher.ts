@@ -186,7 +186,7 @@ export class Dispatcher {
     if (!attempt.isOpen) return this.#onLateReply(attempt, reply, nowMs);
     if (reply.kind === "unknown" || (reply.bare && !this.isBare)) return this.#onStranger();
     if (attempt.node !== undefined && reply.worker !== undefined) {
-      this.#parts.onRoundTrip(reply.worker, nowMs - attempt.sentAtMs);
+      this.#parts.onRoundTrip(reply.worker, nowMs - attempt.answerFromMs);
     }
     if (attempt.isMeant(reply)) this.#handle(attempt, reply, data, error, nowMs);
     else this.#parts.totals.late += 1;
@@ -332,7 +332,7 @@ export class Dispatcher {
     // A refusal from a worker that stalled tells how long it stalled, not how far away it is.
     const isRefusal = kind === "busy" || kind === "error";
     const tells = attempt.state === "revoked" && !isRefusal && worker !== undefined;
-    if (tells) this.#parts.onRoundTrip(worker, nowMs - attempt.sentAtMs);
+    if (tells) this.#parts.onRoundTrip(worker, nowMs - attempt.answerFromMs);
     this.inFlight.close(attempt);
   }
 

@@ -106,7 +106,7 @@ export class InFlight {
   /** Stops waiting for late replies to what was sent before this instant. */
   closeLate(sentBeforeMs: number): void {
     for (let first = this.#late.first; first !== undefined; first = this.#late.first) {
-      if (first.sentAtMs >= sentBeforeMs) return;
+      if (first.answerFromMs >= sentBeforeMs) return;
       this.#closeOldestLate();
     }
   }

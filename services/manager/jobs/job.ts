@@ -169,6 +169,8 @@ export class Attempt {
   bundle: readonly Attempt[] | undefined;
   /** How long nobody may answer it before it is revoked, in milliseconds; set when it is opened (timeouts.ts). */
   answerWithinMs = 0;
+  /** Since when that time runs: when it was sent, later by what this manager stalled or was away since (timeouts.ts). */
+  answerFromMs: number;
   /** Its time to be answered is its own: a large payload, or its workers were asked about it (in-flight.ts). */
   ownTime: boolean;
   /** Whether the workers were asked if they have it ("open"), and the question has reached them ("over"). */
@@ -193,10 +195,11 @@ export class Attempt {
   constructor(
     readonly job: Job,
     readonly number: number,
-    public sentAtMs: number,
+    readonly sentAtMs: number,
     state: "offered" | "assigned",
     worker: string | undefined,
   ) {
+    this.answerFromMs = sentAtMs;
     this.#state = state;
     this.#worker = worker;
     this.ownTime = job.payloadBytes > LARGE_PAYLOAD_BYTES;

@@ -86,11 +86,11 @@ export class Timeouts {
    *
    * @param nowMs when it leaves
    */
-  leaseMs({ answerWithinMs, sentAtMs }: Attempt, nowMs: number): number {
+  leaseMs({ answerWithinMs, answerFromMs }: Attempt, nowMs: number): number {
     const wayMs = this.#slowestMs === undefined || this.#hasUnmeasured ? UNMEASURED_WAY_MS : this.#slowestMs;
     const errorMs = Math.min(wayMs, answerWithinMs / 2);
     const driftMs = ROUNDING_MS + answerWithinMs * DRIFT;
-    return Math.max(MIN_LEASE_MS, answerWithinMs - (nowMs - sentAtMs) - errorMs - driftMs);
+    return Math.max(MIN_LEASE_MS, answerWithinMs - (nowMs - answerFromMs) - errorMs - driftMs);
   }
 
   /** A round trip to a worker took this long, in milliseconds. */
@@ -132,12 +132,12 @@ export class Timeouts {
     const { unanswered, unansweredOwnTime } = this.#dispatcher.inFlight;
     let due: Attempt[] | undefined;
     for (let oldest = unanswered.first; oldest !== undefined; oldest = unanswered.first) {
-      if (nowMs - oldest.sentAtMs < oldest.answerWithinMs) break;
+      if (nowMs - oldest.answerFromMs < oldest.answerWithinMs) break;
       due ??= [];
       if (this.#isOver(oldest)) due.push(oldest);
     }
     if (unansweredOwnTime.size > 0) {
-      const isDue = ({ sentAtMs, answerWithinMs }: Attempt): boolean => nowMs - sentAtMs >= answerWithinMs;
+      const isDue = ({ answerFromMs, answerWithinMs }: Attempt): boolean => nowMs - answerFromMs >= answerWithinMs;
       for (const attempt of [...unansweredOwnTime].filter(isDue)) {
         due ??= [];
         if (this.#isOver(attempt)) due.push(attempt);
@@ -168,14 +168,14 @@ export class Timeouts {
   excuseStall(gapMs: number, nowMs: number): void {
     this.#workers.excuseStall(gapMs, nowMs);
     this.#eachUnanswered((attempt) => {
-      attempt.sentAtMs = Math.min(nowMs, attempt.sentAtMs + gapMs);
+      attempt.answerFromMs = Math.min(nowMs, attempt.answerFromMs + gapMs);
     });
   }
 
   /** The connection was away: what is unanswered has its time again from now on. */
   restartUnanswered(nowMs: number): void {
     this.#eachUnanswered((attempt) => {
-      attempt.sentAtMs = nowMs;
+      attempt.answerFromMs = nowMs;
     });
   }
 

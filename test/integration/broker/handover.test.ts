@@ -39,8 +39,17 @@ async function startCrowd(t: Owner): Promise<Crowd> {
 test("moves - what is published meanwhile arrives in its order", async (t) => {
   const { leaving, bus, other, moved } = await startCrowd(t);
   const heard: number[] = [];
+  let isKnown = false;
   other.subscribe("numbers", (msg) => heard.push(Number(msg.string())));
+  other.subscribe("hello", () => {
+    isKnown = true;
+  });
   await other.flush();
+  // Brokers tell each other of subscriptions in their order, a little later than they confirm them.
+  await eventually(() => {
+    bus.publish("hello", Buffer.alloc(0));
+    return isKnown;
+  });
   leaving.signal("SIGUSR2");
   let sent = 0;
   await eventually(() => {

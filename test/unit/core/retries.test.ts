@@ -44,6 +44,32 @@ test("accept timeout - time in which this manager stalled counts against no atte
   assert.equal(rig.sender.revoked.length, 1);
 });
 
+test("accept timeout - more time to be answered, after a stall or an outage, changes nothing in when the job is said to have started", () => {
+  for (const excuse of ["excuseStall", "restartUnanswered"] as const) {
+    const rig = new CoreRig();
+    rig.heartbeat("a", 1);
+    const id = rig.submit();
+    rig.nowMs = 500;
+    if (excuse === "excuseStall") rig.timeouts.excuseStall(490, rig.nowMs);
+    else rig.timeouts.restartUnanswered(rig.nowMs);
+    rig.result(id, "a");
+    const [outcome] = rig.outcomes.get(id) ?? [];
+    assert.ok(outcome?.ok);
+    assert.deepEqual([outcome.result.waitMs, outcome.result.totalMs], [0, 500]);
+  }
+});
+
+test("inquiry - a worker that was lost since may have begun a stored job that left before, whatever stalled meanwhile", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const id = rig.submit({ runTimeoutMs: 30_000, idempotent: false });
+  rig.nowMs = 100;
+  rig.dispatcher.retries.workerLost();
+  rig.timeouts.restartUnanswered(200);
+  rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
+  assert.equal(rig.outcome(id), "worker_lost");
+});
+
 test("accept timeout - a worker that answers no assignment is out of the line until it speaks", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 1);

@@ -122,9 +122,12 @@ test("inquiry - a worker's answer tells nothing of an attempt that left after th
 
 test("inquiry - a worker that answers nothing is waited for when it may have begun before that was known", async () => {
   const rig = new InquiryRig(["a", "b"]);
-  const [before, after] = [rig.submit(), rig.submit()];
-  rig.last(before).attempt.sentAtMs = 5;
-  rig.last(after).attempt.sentAtMs = 15;
+  rig.nowMs = 5;
+  const before = rig.submit();
+  rig.nowMs = 15;
+  const after = rig.submit();
+  // More time to be answered does not move the instant at which it left.
+  rig.timeouts.restartUnanswered(20);
   rig.workers.didNotAnswer("a", 10);
   for (const id of [before, after]) {
     await rig.inquire(id);
