@@ -20,8 +20,11 @@ const DEADLINE_SLACK_MS = 250;
 /** How long a submission is repeated while no manager listens, and how often, in milliseconds. */
 const NO_MANAGER_LIMIT_MS = 2_000;
 const NO_MANAGER_RETRY_MS = 100;
-/** After a reconnect a manager has this long to answer for a job before its answer counts as lost, in milliseconds. */
-const DOUBT_LIMIT_MS = 1_000;
+/**
+ * After a reconnect a manager has this long to answer for a job before its answer counts as lost, in milliseconds. It may
+ * be on the way to another broker itself, and holds what it says until it is there: 4.5 s at most (mesh/link/handover.ts).
+ */
+const DOUBT_LIMIT_MS = 5_000;
 /** How often a manager is asked again for a job that it should have, in milliseconds. */
 const ASK_AGAIN_MS = 500;
 /**
