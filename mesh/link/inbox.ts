@@ -10,6 +10,7 @@ import { encodeJobHeaders } from "../wire/headers.js";
 import { isNoResponders, type Reply } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import { ReplyRouter } from "./reply-router.js";
+import type { Timer } from "./runtime.js";
 
 /** Who waits for replies under one correlation id. */
 export interface InboxEntry {
@@ -30,7 +31,10 @@ export interface Question {
   readonly headers?: MsgHdrs;
   /** How long the answer may take, in milliseconds. */
   readonly limitMs: number;
-  /** When it is asked once more, in milliseconds; default never. One message may be lost between two brokers. */
+  /**
+   * How often it is asked again while nothing answers, in milliseconds; default never. A message may be lost between two
+   * brokers. That nobody listens counts for the first only: who is gone later may have got it.
+   */
   readonly againMs?: number;
   /** Whether a reply is the answer; what is none is passed over. Default: every reply is. */
   readonly isAnswer?: (msg: Reply) => boolean;
@@ -62,19 +66,24 @@ export class Inbox {
       const settle = (answer: Answer): void => {
         this.#router.close(token);
         runtime.cancel(timer);
-        runtime.cancel(again);
+        runtime.cancel(next);
         signal?.removeEventListener("abort", giveUp);
         resolve(answer);
       };
       const giveUp = (): void => settle(SILENT);
       const onReply = (msg: Reply): void => {
-        if (isNoResponders(msg)) settle(ABSENT);
-        else if (isAnswer?.(msg) !== false) settle({ kind: "reply", msg });
+        if (isNoResponders(msg)) return asked === 1 ? settle(ABSENT) : undefined;
+        if (isAnswer?.(msg) !== false) settle({ kind: "reply", msg });
       };
-      const say = (): void => this.#publish(subject, payload, token, headers);
+      let asked = 0;
+      let next: Timer | undefined;
+      const say = (): void => {
+        asked += 1;
+        next = againMs === undefined ? undefined : runtime.after(againMs, say, "background");
+        this.#publish(subject, payload, token, headers);
+      };
       const token = this.#router.open({ onReply });
       const timer = runtime.after(limitMs, giveUp, "background");
-      const again = againMs === undefined ? undefined : runtime.after(againMs, say, "background");
       if (signal?.aborted) return giveUp();
       signal?.addEventListener("abort", giveUp);
       say();

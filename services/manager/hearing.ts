@@ -212,10 +212,29 @@ export class Hearing {
     const headers = headersOf(msg);
     if (headers?.get(HEADER.known) === "1") return this.#tellKnown(msg, headers);
     const replyTo = headers?.get(HEADER.replyTo) ?? "";
-    if (replyTo === "") return this.#take({ msg, headers, reply: msg.reply }, answerAgain);
-    const { bus } = this.#parts;
+    if (replyTo === "") return this.#answerAgain({ msg, headers, reply: msg.reply });
+    const { bus, subjects, known } = this.#parts;
     if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply);
-    this.#takeOwn({ msg, headers, reply: replyTo === NO_REPLY ? "" : replyTo });
+    const heard = { msg, headers, reply: replyTo === NO_REPLY ? "" : replyTo };
+    const { job, nonce, attempt } = namesOf(headers);
+    // The other manager has missed that it came, and sends it again.
+    const isHere = attempt === 1 && nonce !== "" && known(subjects.poolOf(msg.subject))?.has(job, nonce) === true;
+    if (!isHere) this.#takeOwn(heard);
+    else if (heard.reply !== "") this.#answerAgain(heard, true);
+  }
+
+  /**
+   * A question about a job that is here or was. A manager that stops answers it too.
+   *
+   * @param wasPassedOn it is no answer of the sender itself, and tells nothing of its clock
+   */
+  #answerAgain(heard: Heard, wasPassedOn = false): void {
+    const { held, subjects, known } = this.#parts;
+    const door = this.#door(subjects.poolOf(heard.msg.subject));
+    held.sign(door.cameAtMs);
+    const parts = wasPassedOn ? { ...door, newcomers: undefined } : door;
+    // One that is not held is asked again.
+    held.submit(heard.headers, () => answerAgain(parts, heard, known(door.pool)));
   }
 
   /** Another manager asks whether a job of this id is here or was. */
@@ -252,9 +271,7 @@ export class Hearing {
     const now = this.#door(name);
     held.sign(now.cameAtMs);
     const door = heard.cameAtMs === undefined ? now : { ...now, cameAtMs: heard.cameAtMs };
-    const take = (): void => answer(door, heard, () => get(name));
-    // A question about a job is asked again.
-    if (held.submit(heard.headers, take) || answer === answerAgain) return;
+    if (held.submit(heard.headers, () => answer(door, heard, () => get(name)))) return;
     answer(door, heard, () => {
       throw new PoolError("pool_full", "the manager has just woken up", { retryAfterMs: 1_000 });
     });

@@ -55,10 +55,10 @@ export interface Heard {
  * It comes without the job's payload. What is not known here any more is not
  * run again: that is for its client to decide.
  */
-export function answerAgain(parts: NatsDoor, heard: Heard, findPool: () => Pool): void {
+export function answerAgain(parts: NatsDoor, heard: Heard, pool: Pool | undefined): void {
   if (hasToldClock(parts, heard)) return;
   respond(parts, heard, ({ jobId = "", nonce }, listener) => {
-    if (findPool().listen(jobId, nonce, listener)) return jobId;
+    if (pool?.listen(jobId, nonce, listener)) return jobId;
     throw new PoolError("not_found", "the manager does not know the job any more", {
       field: "job",
       maybeExecuted: true,

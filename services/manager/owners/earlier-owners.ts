@@ -19,8 +19,12 @@ import type { Peers } from "./peers.js";
 
 /** For so long after its start a manager asks, in milliseconds. Outcomes are kept for a minute; few jobs run longer than this. */
 export const ASKS_FOR_MS = 600_000;
-/** How long the others have to answer, in milliseconds. A client goes to another manager after 2.5 s without a word. */
+/**
+ * How long the others have to answer, and when they are asked again, in milliseconds. A client goes to another manager after
+ * 2.5 s without a word.
+ */
 const ANSWER_LIMIT_MS = 1_000;
+const ASK_AGAIN_MS = 400;
 /** So many submissions are held; what comes beyond is taken without asking. */
 const MAX_HELD = 1_000;
 
@@ -88,8 +92,8 @@ export class EarlierOwners {
     headers.append(HEADER.jobId, job);
     headers.append(HEADER.known, "1");
     const asked = peers.otherOwners(pool).map(async (manager) => {
-      const question = { subject: subjects.submitTo(pool, manager), headers, limitMs: ANSWER_LIMIT_MS };
-      const answer = await inbox().ask(question);
+      const limits = { limitMs: ANSWER_LIMIT_MS, againMs: ASK_AGAIN_MS };
+      const answer = await inbox().ask({ subject: subjects.submitTo(pool, manager), headers, ...limits });
       return answer.kind === "reply" && saysYes(answer.msg) ? manager : undefined;
     });
     return (await Promise.all(asked)).find((manager) => manager !== undefined);

@@ -170,6 +170,12 @@ export class Pool {
     return true;
   }
 
+  /** Whether a submission is live here, or its outcome is kept. */
+  has(id: string, nonce: string): boolean {
+    const live = this.dispatcher.live(id);
+    return live?.isOf(nonce) === true || this.outcomes.of(id, nonce, this.#bus.runtime.now()) !== undefined;
+  }
+
   /** Whether a job of this id is live here, or its outcome is kept. */
   knows(id: string): boolean {
     return this.dispatcher.live(id) !== undefined || this.outcomes.get(id, this.#bus.runtime.now()) !== undefined;

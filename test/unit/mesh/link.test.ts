@@ -85,6 +85,27 @@ test("ask - a question ends with the first reply, with nobody there, or with sil
   assert.deepEqual([kinds, inbox.size, fake.runtime.timers], [["reply", "absent", "silent"], 0, 0]);
 });
 
+test("ask - a question may be asked again until somebody answers; that nobody listens tells something the first time only", async () => {
+  const fake = new FakeBus();
+  const inbox = new Inbox(fake.bus);
+  const kinds: Answer["kind"][] = [];
+  const ask = (): void =>
+    void inbox.ask({ subject: "s", limitMs: 100, againMs: 30 }).then(({ kind }) => kinds.push(kind));
+  ask();
+  fake.reply("nobody");
+  await fake.runtime.advance(0);
+  assert.deepEqual([kinds, fake.published.length], [["absent"], 1]);
+  ask();
+  await fake.runtime.advance(60);
+  fake.reply("nobody");
+  await fake.runtime.advance(30);
+  assert.deepEqual([kinds, fake.published.length], [["absent"], 5], "who is gone now may have got it before");
+  fake.reply("text");
+  ask();
+  await fake.runtime.advance(100);
+  assert.deepEqual([kinds, inbox.size, fake.runtime.timers], [["absent", "reply", "silent"], 0, 0]);
+});
+
 test("ask - a caller that gives up is not kept waiting", async () => {
   const fake = new FakeBus();
   const inbox = new Inbox(fake.bus);
