@@ -29,12 +29,11 @@ const pauseMs = (job: number): number => (job % 2) * ((job * 37) % 150);
 
 /** What ran during one job; undefined when the job was not quick. */
 async function filesOf(session: Session, job: () => Promise<unknown>): Promise<Set<string> | undefined> {
-  await session.post("Profiler.takePreciseCoverage");
   const begunAtMs = performance.now();
+  await session.post("Profiler.takePreciseCoverage");
   await job();
-  const isQuick = performance.now() - begunAtMs <= QUICK_MS;
   const { result } = await session.post("Profiler.takePreciseCoverage");
-  if (!isQuick) return undefined;
+  if (performance.now() - begunAtMs > QUICK_MS) return undefined;
   const files = new Set<string>();
   for (const { url, functions } of result) {
     const file = url.slice(ROOT.length).replace(/\?.*$/, "");
