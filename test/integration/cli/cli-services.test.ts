@@ -42,7 +42,10 @@ test("up beside an exported NATS_URL says why it starts no broker, when that one
   const up = ["up", "--pool", "p", "--handler", "none.mjs"];
   const gone = await runInShell(up, { NATS_URL: "nats://127.0.0.1:1" });
   assert.deepEqual([gone.code, gone.stdout], [EXIT.unavailable, ""], gone.stderr);
-  assert.match(gone.stderr, /^poolmesh: bus_unavailable: no broker at .*; NATS_URL names that broker, .*unset NATS_URL/);
+  assert.match(
+    gone.stderr,
+    /^poolmesh: bus_unavailable: no broker at .*; NATS_URL names that broker, .*unset NATS_URL/,
+  );
   const flagged = await runInShell([...up, "--servers", "nats://127.0.0.1:1"], env);
   assert.doesNotMatch(flagged.stderr, /NATS_URL/, "a flag decides");
   for (const [argv, who] of [
