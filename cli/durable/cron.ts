@@ -16,6 +16,7 @@ import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-optio
 import type { Shell } from "../shell.js";
 import type { CronSource } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { listOrNoLane } from "./lane-source.js";
 import { addStep } from "./steps.js";
 import { refuseUnused } from "./unused.js";
 
@@ -91,7 +92,7 @@ export function define(command: Command, shell: Shell): void {
         try {
           const { crons } = lane;
           const source: CronSource = {
-            list: async () => (await crons.list()).map(toShown),
+            list: async () => (await listOrNoLane(lane, () => crons.list())).map(toShown),
             set: (bytes, options) => crons.set(bytes, options),
             remove: (each) => crons.remove(each),
           };

@@ -1,6 +1,7 @@
 /** Where commands that look at stored jobs ask: the streams themselves, or a manager over HTTP. */
 import { type JobPage, type JobPageOptions, listJobs } from "../../client/durable/job-list.js";
 import { type JobLookup, JobReads } from "../../client/durable/job-reads.js";
+import type { DurableLane } from "../../client/durable/operator.js";
 import { DurableNames } from "../../mesh/durable/names.js";
 import type { LanePause } from "../../mesh/durable/pause/lane-pause.js";
 import { type PauseParts, pausePool, resumePool } from "../../mesh/durable/pause/pool-pause.js";
@@ -30,6 +31,20 @@ export async function withLaneSource<T>(
     return work(new RemoteLane(remote.url, remote, controls ? ownToken(shell, remote.url, remote) : undefined));
   }
   return withLink(shell, { ...flags, pool: undefined }, (link) => work(new StreamLane(link)));
+}
+
+/**
+ * What a list of a pool has. An empty one of a pool without a lane is an error: its name may be wrong.
+ *
+ * @throws PoolError `unknown_pool`
+ */
+export async function listOrNoLane<T>(
+  lane: Pick<DurableLane, "figures">,
+  list: () => Promise<readonly T[]>,
+): Promise<T[]> {
+  const found = [...(await list())];
+  if (found.length === 0) await lane.figures();
+  return found;
 }
 
 class StreamLane implements LaneSource {

@@ -19,6 +19,7 @@ import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-optio
 import type { Shell } from "../shell.js";
 import type { LimitSource } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { listOrNoLane } from "./lane-source.js";
 import { refuseUnused } from "./unused.js";
 
 const HELP = `
@@ -70,7 +71,13 @@ export function define(command: Command, shell: Shell): void {
     await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
       const lane = await DurableLane.open({ pool, connection: bus, prefix: subjects.prefix });
       try {
-        await run(shell, lane.limits, what, target, flags);
+        const { limits } = lane;
+        const source: LimitSource = {
+          list: () => listOrNoLane(lane, () => limits.list()),
+          set: (limit) => limits.set(limit),
+          remove: (each) => limits.remove(each),
+        };
+        await run(shell, source, what, target, flags);
       } finally {
         await lane.close();
       }

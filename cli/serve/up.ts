@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { findControlToken } from "../../mesh/auth/control-token.js";
 import { newToken } from "../../mesh/auth/policy/tokens.js";
+import { PoolError } from "../../mesh/errors.js";
 import { BROKER_USER } from "../../mesh/process/files/broker-file.js";
 import { type LogLevel, silentLog } from "../../mesh/process/log.js";
 import { type Listen, OPTIONS } from "../../mesh/process/options.js";
@@ -58,6 +59,8 @@ export function define(command: Command, shell: Shell): void {
   });
 }
 
+const BROKER_VARIABLES = ["NATS_URL", "POOLMESH_SERVERS"] as const;
+
 async function runUp(shell: Shell, options: UpFlags & Record<string, unknown>): Promise<number> {
   const config = readOptions(shell, options, UP_SPECS);
   const log = new ServiceLog(shell.stderr, wantedLevel(shell, options, config));
@@ -70,7 +73,7 @@ async function runUp(shell: Shell, options: UpFlags & Record<string, unknown>): 
     void mesh.stop();
   });
   try {
-    await mesh.start();
+    await mesh.start().catch((error: unknown) => Promise.reject(withBrokerName(shell, options, error)));
     await announce(shell, mesh, config, options.json ?? false);
     const error = await mesh.closed;
     await mesh.stop();
@@ -83,6 +86,20 @@ async function runUp(shell: Shell, options: UpFlags & Record<string, unknown>): 
   return signals > 1 ? EXIT.interrupted : EXIT.ok;
 }
 
+/** Which variable names a broker, so that none is started; undefined when a flag decides. */
+function brokerVariable({ env }: Shell, options: UpFlags & Record<string, unknown>): string | undefined {
+  if (options.broker === false || options.servers !== undefined) return undefined;
+  return BROKER_VARIABLES.find((name) => env[name] !== undefined && env[name] !== "");
+}
+
+/** An exported variable is forgotten easily: whoever expects `up` to start a broker is told why it did not. */
+function withBrokerName(shell: Shell, options: UpFlags & Record<string, unknown>, error: unknown): unknown {
+  const name = brokerVariable(shell, options);
+  if (name === undefined || !(error instanceof PoolError) || error.reason !== "bus_unavailable") return error;
+  const message = `${error.message}; ${name} names that broker, so none is started: unset ${name} to have one started`;
+  return new PoolError("bus_unavailable", message, { cause: error });
+}
+
 function makeMesh(
   shell: Shell,
   options: UpFlags & Record<string, unknown>,
@@ -90,8 +107,13 @@ function makeMesh(
   log: ServiceLog,
 ): LocalMesh {
   const hasBroker =
-    options.broker === false || options.servers !== undefined || isSet(shell, "NATS_URL", "POOLMESH_SERVERS");
+    options.broker === false || options.servers !== undefined || brokerVariable(shell, options) !== undefined;
   const { storeDir } = options;
+  if (hasBroker && storeDir !== undefined) {
+    const who = brokerVariable(shell, options) ?? (options.broker === false ? "--no-broker" : "--servers");
+    const message = `--store-dir is where a broker that is started keeps its data; ${who} says that none is started`;
+    throw new PoolError("invalid_argument", message, { field: "--store-dir" });
+  }
   const auth = { user: BROKER_USER, password: newToken() };
   return new LocalMesh({
     brokerPassword: auth.password,

@@ -20,6 +20,8 @@ const DIRECT_TIMEOUT_MS = 1_000;
 const STREAM_NOT_FOUND = 10_059;
 const NOT_FOUND: ReadonlySet<number> = new Set([10_014, 10_037, STREAM_NOT_FOUND]);
 const NOT_FOUND_STATUS = 404;
+const NO_STREAM = "no stream";
+const NO_MESSAGE = "no message";
 /** A message that cannot be deleted: the text says why. */
 const DELETE_FAILED = 10_057;
 
@@ -56,16 +58,7 @@ export class LaneStore {
    * @throws PoolError
    */
   async hasStream(stream: string, subject: string): Promise<boolean> {
-    this.#bus.requireConnected();
-    try {
-      await this.#reader.read(stream, { last_by_subj: subject }, TIMEOUT_MS);
-      return true;
-    } catch (thrown) {
-      const code = Number((thrown as { code?: unknown } | undefined)?.code);
-      if (code === STREAM_NOT_FOUND) return false;
-      if (isNotFound(thrown)) return true;
-      throw storeError(thrown);
-    }
+    return (await this.#get(stream, { last_by_subj: subject })) !== NO_STREAM;
   }
 
   /**
@@ -171,12 +164,18 @@ export class LaneStore {
 
   /** A message from the stream's leader. */
   async #read(stream: string, query: MessageQuery): Promise<Stored | undefined> {
+    const found = await this.#get(stream, query);
+    return typeof found === "string" ? undefined : found;
+  }
+
+  /** The same, which also tells what is not there. */
+  async #get(stream: string, query: MessageQuery): Promise<Stored | typeof NO_STREAM | typeof NO_MESSAGE> {
     this.#bus.requireConnected();
     try {
       return await this.#reader.read(stream, query, TIMEOUT_MS);
     } catch (thrown) {
-      if (isNotFound(thrown)) return undefined;
-      throw storeError(thrown);
+      if (!isNotFound(thrown)) throw storeError(thrown);
+      return Number((thrown as { code?: unknown }).code) === STREAM_NOT_FOUND ? NO_STREAM : NO_MESSAGE;
     }
   }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EXIT } from "../../../cli/exit-codes.js";
 import { startBroker, WHOLE_FILE } from "../../support/broker.js";
+import { runInShell } from "../../support/docs/fake-shell.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startCli } from "../../support/process.js";
 import { scratchFolder } from "../../support/up.js";
@@ -35,4 +36,25 @@ test("a handler that throws when it is loaded shows file and line, and nothing h
   assert.match(stdout, /cannot start/);
   assert.match(stdout, /no API_KEY \(at [^ ]*boom\.mjs:3:\d+\)/);
   assert.doesNotMatch(stdout, /worker stopped/);
+});
+
+test("up beside an exported NATS_URL says why it starts no broker, when that one is gone and when it is to store there", async () => {
+  const up = ["up", "--pool", "p", "--handler", "none.mjs"];
+  const gone = await runInShell(up, { NATS_URL: "nats://127.0.0.1:1" });
+  assert.deepEqual([gone.code, gone.stdout], [EXIT.unavailable, ""], gone.stderr);
+  assert.match(
+    gone.stderr,
+    /^poolmesh: bus_unavailable: no broker at .*; NATS_URL names that broker, .*unset NATS_URL/,
+  );
+  const flagged = await runInShell([...up, "--servers", "nats://127.0.0.1:1"], env);
+  assert.doesNotMatch(flagged.stderr, /NATS_URL/, "a flag decides");
+  for (const [argv, who] of [
+    [[], "NATS_URL"],
+    [["--servers", broker.url], "--servers"],
+    [["--no-broker"], "--no-broker"],
+  ] as const) {
+    const refused = await runInShell([...up, "--store-dir", "store", ...argv], env);
+    assert.equal(refused.code, EXIT.usage, refused.stderr);
+    assert.match(refused.stderr, new RegExp(`--store-dir is where .*; ${who} says that none is started`));
+  }
 });

@@ -57,8 +57,19 @@ export class LaneAccess {
       const isUnknown = thrown instanceof PoolError && thrown.reason === "unknown_pool";
       if (!isUnknown) throw thrown;
       // Its workers have gone, and its jobs wait for them.
-      if (!(await lane.hasStream(name))) throw this.#pools.unknown(name);
+      await this.requireLane(name);
     }
+  }
+
+  /**
+   * Whether or not its workers are there now, the pool has streams.
+   *
+   * @throws PoolError `unknown_pool`, `invalid_argument`, `not_found`, `bus_unavailable`
+   */
+  async requireLane(name: string): Promise<void> {
+    this.#requireServed(name);
+    const { lane } = this;
+    if (!lane.isOpen(name) && !(await lane.hasStream(name))) throw this.#pools.unknown(name);
   }
 
   #requireServed(pool: string): void {

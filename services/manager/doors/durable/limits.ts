@@ -18,7 +18,7 @@ export function limitMethods(
       return {};
     },
     async listLimits({ pool }) {
-      access.parts(pool);
+      await access.requireLane(pool);
       return { limits: (await access.lane.limits.list(pool)).map(toLimitMessage) };
     },
     async removeLimit({ pool, target }) {

@@ -37,13 +37,13 @@ export function durableRoutes(router: ConnectRouter, { bus, pools, gate }: Manag
     },
     setCron: (request, context) => setCron(parts, request, bus.runtime.wallNow(), context),
     async listCron({ pool }, context) {
-      parts.access.parts(pool);
+      await parts.access.requireLane(pool);
       const crons = (await parts.access.lane.crons.listCrons(pool)).map(toCronMessage);
       // The name of a schedule is the id of its jobs.
       return { crons: crons.filter(({ client }) => callerOf(context).seesJob(pool, client)) };
     },
     async removeCron({ pool, name }) {
-      parts.access.parts(pool);
+      await parts.access.requireLane(pool);
       await parts.access.lane.crons.removeCron(pool, name);
       return {};
     },
