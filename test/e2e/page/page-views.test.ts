@@ -142,6 +142,9 @@ describe("one pool", { skip }, () => {
     await jobs.getByText("The jobs cannot be listed now: the broker refuses it").waitFor();
     await jobs.getByText("97 of 420 failed: 23 %").waitFor();
     assert.equal(await jobs.getByRole("table", { name: "Recent" }).count(), 0);
+    meter.jobsFailure = "";
+    await page.goto(`${meter.url}/#/pool/mail`);
+    await jobs.locator(".samples", { hasText: "Last failures" }).getByText("Not known.").waitFor();
   });
 
   test("its failures, their share and the times of its jobs are told, and agree with its head", async (t) => {
@@ -293,7 +296,8 @@ describe("any reader", { skip }, () => {
     for (const viewport of [PHONE, { width: 1_024, height: 760 }, { width: 1_440, height: 900 }]) {
       const { page } = await open(t, full(), "#/pool/billing", { viewport });
       await page.getByText("97 of 420 failed").waitFor();
-      const cut = await page.evaluate(`[...document.querySelectorAll("td:is(.sample-ended, .col-beat)")].filter((cell) => {
+      const cut =
+        await page.evaluate(`[...document.querySelectorAll("td:is(.sample-ended, .col-beat)")].filter((cell) => {
         const said = cell.textContent;
         cell.textContent = "59 min 59 s ago";
         const isCut = cell.scrollWidth > cell.clientWidth;
