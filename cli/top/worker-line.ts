@@ -39,11 +39,11 @@ export function workerTable(columns: number, rows: readonly WorkerRow[], nowMs: 
       : [{ title: "POOL", width: pool, rank: 3.5, cell: (row: WorkerRow) => [span(fit(row.pool, pool))] }]),
     { title: "SLOTS", width: slots, rank: 5, cell: (row) => slotsCell(row, slots) },
     number("BUSY", 2, (row) => [`${row.busy}/${row.slots}`, "plain"]),
-    number("BEAT", 4, (row) => [age(heartbeatAgeMs(row.seen, nowMs)), row.state === "lost" ? "coral" : "soft"]),
+    number("BEAT", 4, (row) => [short(age(heartbeatAgeMs(row.seen, nowMs))), row.state === "lost" ? "coral" : "soft"]),
     number("FAILED", 3, ({ jobsFailed }) => (jobsFailed === 0 ? ["–", "soft"] : [count(jobsFailed), "coral"])),
     number("DONE", 6, ({ jobsDone }) => [count(jobsDone), "plain"]),
     number("LAG", 7, (row) => [
-      row.loopLagMs < 1 ? "–" : duration(row.loopLagMs),
+      row.loopLagMs < 1 ? "–" : short(duration(row.loopLagMs)),
       row.marks.includes("lagging") ? "amber" : "soft",
     ]),
     { title: "HOST", width: host, rank: 8, cell: (row) => hostCell(row, host) },
@@ -52,6 +52,11 @@ export function workerTable(columns: number, rows: readonly WorkerRow[], nowMs: 
 }
 
 const NUMBER_WIDTH = 7;
+
+/** A time that fits a number's column: "7 min 12 s" is "7 min" there. */
+function short(time: string): string {
+  return time.length <= NUMBER_WIDTH ? time : time.split(" ").slice(0, 2).join(" ");
+}
 
 function stateCell(row: WorkerRow): Line {
   const [sign, word, tone] = lookOf(row);

@@ -74,6 +74,12 @@ export function hasLane(state: PageState): boolean {
   return state.durable && lanes.length + streams.length > 0;
 }
 
+/** Whether the durable lane has its tab: there is one, or nobody knows yet since it cannot be read. */
+export function hasLaneTab(state: PageState): boolean {
+  const isUnknown = state.durable && state.lanes === undefined && state.lanesFailure !== "";
+  return isUnknown || hasLane(state);
+}
+
 /** All workers of a pool, whatever their state; undefined counts as none. */
 export function workerCount(capacity: PoolCapacity | undefined): number {
   const counts = capacity?.workers;

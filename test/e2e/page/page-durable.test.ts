@@ -36,6 +36,16 @@ describe("durable lane", { skip }, () => {
     await page.getByText("cannot be read").waitFor({ state: "detached" });
   });
 
+  test("a lane that could not be read since the page was opened has its tab all the same", async (t) => {
+    const durable = lane();
+    durable.failure = "the operation timed out";
+    const { page } = await open(t, billing(), "#/durable/billing", { meter: { lane: durable } });
+    await page.getByText("The lanes cannot be read now").waitFor();
+    await page.getByRole("link", { name: "Durable", exact: true }).and(page.locator("[aria-current=page]")).waitFor();
+    durable.failure = undefined;
+    await page.getByRole("link", { name: "Durable 2 dead" }).waitFor();
+  });
+
   test("a meter that is read-only shows no dead letter and offers no change", async (t) => {
     const { page } = await open(t, billing(), "#/durable/billing", { meter: { lane: lane() } });
     await page.getByText("This meter is read-only").waitFor();

@@ -56,6 +56,24 @@ test("renderScreen - fits every size, down to nothing", () => {
   }
 });
 
+test("renderScreen - how long a worker has been lost is never cut", () => {
+  const fleet = mesh();
+  const lost = fleet.find("adder-2");
+  assert.ok(lost?.heartbeat);
+  lost.heartbeat.state = WorkerState.LOST;
+  for (const [ageMs, text] of [
+    [9_000, "9 s"],
+    [7 * 60_000 + 12_000, "7 min"],
+    [59 * 60_000 + 59_000, "59 min"],
+    [23 * 3_600_000 + 59 * 60_000, "23 h"],
+  ] as const) {
+    lost.ageMs = ageMs;
+    const row = textOf(stateOf(fleet), 70, 24).find((line) => line.includes("adder-2"));
+    assert.match(row ?? "", new RegExp(` ${text} +–?`));
+    assert.doesNotMatch(row ?? "", /…/);
+  }
+});
+
 test("renderScreen - from 50 columns on no title and no word is cut, and what matters most is there", () => {
   const fleet = mesh();
   const lost = fleet.find("render-33")?.heartbeat;

@@ -75,6 +75,7 @@ export class Lanes {
       const history = await this.#client.getHistory({ pool: state.pool }, { timeoutMs: 10_000 });
       if (asked !== this.#asked) return;
       this.#ring.seed(history, performance.now());
+      this.#ring.amend(toPoint(liveCapacity(state)));
     } catch {
       if (asked !== this.#asked) return;
       this.#ring.clear();
@@ -90,11 +91,9 @@ export class Lanes {
     if (gap && capacity !== undefined) void this.refill(state);
   }
 
-  /** Says of this second what the rest of the page says of it. */
+  /** Says of this second what the rest of the page says of it; nothing while the meter's values are old. */
   update(state: PageState): void {
-    const capacity = liveCapacity(state);
-    if (capacity === undefined) return;
-    this.#ring.amend(toPoint(capacity));
+    this.#ring.amend(toPoint(liveCapacity(state)));
     for (const chart of Object.values(this.#charts)) chart.show(this.#pointed);
   }
 

@@ -4,7 +4,7 @@ import { plainText } from "../../../../mesh/plain-text.js";
 import type { ConfirmDialog } from "../control/confirm-dialog.js";
 import type { Session } from "../control/session.js";
 import { byId, element, setAttribute, setText } from "../element.js";
-import { hasLane, type PageState } from "../page-state.js";
+import { hasLane, hasLaneTab, type PageState } from "../page-state.js";
 import { durableHash } from "../route.js";
 import { BatchList } from "./batch-list.js";
 import { DeadList } from "./dead-list.js";
@@ -56,7 +56,7 @@ export class DurableView {
 
   update(state: PageState): void {
     const isShown = state.route.view === "durable";
-    this.#tab.hidden = !hasLane(state);
+    this.#tab.hidden = !hasLaneTab(state);
     setAttribute(this.#tab, "aria-current", isShown ? "page" : undefined);
     const lanes = state.lanes?.value;
     const rows = lanes === undefined ? [] : laneRows(lanes, Date.now());

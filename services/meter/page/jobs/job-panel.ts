@@ -56,9 +56,10 @@ export class JobPanel {
     const { stats, lists, failure } = told.value;
     const wallMs = wallOf(stats) + nowMs - told.atMs;
     this.#lists.hidden = lists === undefined;
-    this.#failures.update(state.pool, lists?.failures ?? [], wallMs);
-    this.#slowest.update(state.pool, lists?.slowest ?? [], wallMs);
-    this.#recent.update(state.pool, lists?.recent ?? [], wallMs);
+    const isWhole = (lists?.silent ?? []).length === 0;
+    this.#failures.update(state.pool, lists?.failures ?? [], wallMs, isWhole);
+    this.#slowest.update(state.pool, lists?.slowest ?? [], wallMs, isWhole);
+    this.#recent.update(state.pool, lists?.recent ?? [], wallMs, isWhole);
     setText(this.#note, noteOf(lists, failure));
     if (stats === this.#drawn) return;
     this.#drawn = stats;

@@ -27,9 +27,14 @@ export class SampleTable {
   readonly #none: HTMLElement;
   readonly #rows: SampleRow[] = [];
 
-  constructor(title: string, note: string, none: string) {
+  /** @param whenEmpty said of an empty list */
+  constructor(
+    title: string,
+    note: string,
+    readonly whenEmpty: string,
+  ) {
     const heading = element("h4", "samples-title", title, element("span", "samples-note", note));
-    this.#none = element("p", "samples-none", none);
+    this.#none = element("p", "samples-none");
     const head = element("tr");
     for (const column of COLUMNS) {
       const cell = element("th", `sample-${column}`, TITLES[column]);
@@ -42,9 +47,13 @@ export class SampleTable {
     this.root.append(heading, this.#table, this.#none);
   }
 
-  /** @param wallMs the meter's wall clock, milliseconds since the epoch */
-  update(pool: string, jobs: readonly JobView[], wallMs: number): void {
+  /**
+   * @param wallMs the meter's wall clock, milliseconds since the epoch
+   * @param isWhole whether all managers have answered: otherwise an empty list says nothing about jobs
+   */
+  update(pool: string, jobs: readonly JobView[], wallMs: number, isWhole: boolean): void {
     this.#table.hidden = jobs.length === 0;
+    setText(this.#none, isWhole ? this.whenEmpty : "Not known.");
     this.#none.hidden = jobs.length > 0;
     while (this.#rows.length < jobs.length) {
       const row = new SampleRow();

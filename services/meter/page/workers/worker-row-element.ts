@@ -34,7 +34,7 @@ export class WorkerRowElement {
     const cells = WORKER_COLUMNS.map(({ id }) => [id, element(id === "worker" ? "th" : "td", `col-${id}`)] as const);
     this.#cells = Object.fromEntries(cells) as Record<WorkerColumn["id"], HTMLTableCellElement>;
     this.#cells.worker.scope = "row";
-    this.#cells.worker.append(this.#name, this.#pool, this.#marks);
+    this.#cells.worker.append(element("div", "worker-label", this.#name, this.#pool, this.#marks));
     this.#cells.slots.append(this.#strip.root);
     this.root.append(...cells.map(([, cell]) => cell));
   }
