@@ -4,7 +4,7 @@ export const SUITES = {
   // It only computes: scripts/test.sh runs it beside other suites, at the lowest priority.
   sim: { concurrency: 2, timeout: 1_500_000 },
   // Most files of these two wait most of the time: for processes that start, for brokers, for limits that end.
-  integration: { concurrency: 6, timeout: 240_000 },
+  integration: { concurrency: 6, timeout: 420_000 },
   e2e: { concurrency: 4, timeout: 420_000 },
   // Some of its promises are about milliseconds.
   faults: { concurrency: 2, timeout: 1_500_000 },
