@@ -121,6 +121,12 @@ test("pageWarnings - of all pools the worst are named, of one pool only its own,
   assert.match(one.shown[0]?.text ?? "", /60 of 100 jobs .* failed/);
 });
 
+test("pageWarnings - of one pool it says the figures that the page lists below", () => {
+  const one = pageWarnings("f", [pool("f", FAILING)], { ok: 30n, job_failed: 50n, worker_lost: 8n, canceled: 2n });
+  assert.match(one.shown[0]?.text ?? "", /58 of 90 jobs .* failed/);
+  assert.deepEqual(pageWarnings("f", [pool("f", FAILING)], { ok: 30n }).shown, []);
+});
+
 test("severity - agrees with the warnings", () => {
   for (const figures of [{}, FAILING, SATURATED, { managers: 0 }, { parked: 1 }, { coveringStreams: ["A"] }]) {
     const told = poolWarnings(pool("p", figures));

@@ -9,7 +9,7 @@ import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element, setText } from "../element.js";
 import type { PageState } from "../page-state.js";
 import { type JobLists, wallOf } from "./ask-jobs.js";
-import { outcomeCounts, quantileText } from "./outcome-words.js";
+import { endsOf, outcomeCounts, quantileText } from "./outcome-words.js";
 import { SampleTable } from "./sample-table.js";
 import { TimesChart } from "./times-chart.js";
 
@@ -75,9 +75,7 @@ export class JobPanel {
 
   #updateOutcomes({ outcomes }: GetJobStatsResponse): void {
     const counts = outcomeCounts(outcomes);
-    const sum = (tone?: string): number =>
-      counts.reduce((total, each) => total + (tone === undefined || each.tone === tone ? each.count : 0), 0);
-    const [ended, failed] = [sum(), sum("coral")];
+    const { ended, failed } = endsOf(counts);
     const share = failureShare({ endedLastMinute: BigInt(ended), failedLastMinute: BigInt(failed) });
     setText(
       this.#summary,

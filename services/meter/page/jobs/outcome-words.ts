@@ -21,6 +21,16 @@ export function outcomeCounts(outcomes: Readonly<Record<string, bigint>>): Outco
   return all.sort((a, b) => RANK[a.tone] - RANK[b.tone] || b.count - a.count);
 }
 
+/** How many jobs ended, and how many of them failed: as many as the list of outcomes has. */
+export function endsOf(counts: readonly OutcomeCount[]): { readonly ended: number; readonly failed: number } {
+  let [ended, failed] = [0, 0];
+  for (const { count, tone } of counts) {
+    ended += count;
+    if (tone === "coral") failed += count;
+  }
+  return { ended, failed };
+}
+
 /** Colour of an outcome or a state: a result, a failure, or what is not over or its caller wished. */
 export function toneOf(word: string): OutcomeCount["tone"] {
   if (word === "ok" || word === "succeeded") return "water";

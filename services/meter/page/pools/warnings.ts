@@ -4,6 +4,7 @@ import { byHeat } from "../../../../browser/order-pools.js";
 import { type PoolFigures, type PoolWarning, poolWarnings, severity } from "../../../../browser/pool-health.js";
 import { plainText } from "../../../../mesh/plain-text.js";
 import { byId, element } from "../element.js";
+import { endsOf, outcomeCounts } from "../jobs/outcome-words.js";
 import type { PageState } from "../page-state.js";
 import { poolHash } from "../route.js";
 
@@ -19,12 +20,20 @@ export interface PageWarning {
   readonly text: string;
 }
 
-/** The sentences of a page, the worst first, and how many pools have more. Pure. */
+/**
+ * The sentences of a page, the worst first, and how many pools have more. Pure.
+ *
+ * @param outcomes of the chosen pool's jobs in the last minute, where the page lists them: both say the same figures
+ */
 export function pageWarnings(
   chosen: string,
   pools: Iterable<PoolFigures>,
+  outcomes?: Readonly<Record<string, bigint>>,
 ): { readonly shown: readonly PageWarning[]; readonly more: number } {
-  const mine = [...pools].filter((each) => (chosen === "" || each.pool === chosen) && severity(each) > 0);
+  const mine = [...pools]
+    .filter((each) => chosen === "" || each.pool === chosen)
+    .map((each) => (outcomes === undefined ? each : { ...each, ...lastMinuteOf(outcomes) }))
+    .filter((each) => severity(each) > 0);
   const all = mine.sort(byHeat);
   const said = all.flatMap((capacity) =>
     poolWarnings(capacity)
@@ -35,13 +44,19 @@ export function pageWarnings(
   return { shown, more: new Set(said.slice(MOST_SHOWN).map(({ pool }) => pool)).size };
 }
 
+function lastMinuteOf(outcomes: Readonly<Record<string, bigint>>) {
+  const { ended, failed } = endsOf(outcomeCounts(outcomes));
+  return { endedLastMinute: BigInt(ended), failedLastMinute: BigInt(failed) };
+}
+
 /** Draws them. */
 export class Warnings {
   readonly #root = byId("warnings");
   #drawn = "";
 
   update(state: PageState): void {
-    const { shown, more } = pageWarnings(state.pool, state.capacity?.pools.values() ?? []);
+    const outcomes = state.pool === "" ? undefined : state.jobs?.value.stats.outcomes;
+    const { shown, more } = pageWarnings(state.pool, state.capacity?.pools.values() ?? [], outcomes);
     const key = JSON.stringify([shown, more]);
     if (key === this.#drawn) return;
     this.#drawn = key;
