@@ -44,8 +44,6 @@ const REMOTE_TOO: readonly (readonly string[])[] = [
   ["dead", "invoce", "retry", "--all"],
   ["dead", "invoce", "purge", "--reason", "job_failed"],
   ["durable", "invoce"],
-  ["pause-pool", "invoce"],
-  ["resume-pool", "invoce"],
   ["cron", "invoce"],
   ["cron", "invoce", "list", "--json"],
   ["cron", "invoce", "remove", "nightly"],
