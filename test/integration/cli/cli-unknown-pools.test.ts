@@ -1,7 +1,9 @@
 /** Every command that names a pool says so when there is none of that name, with its exit code; none is silent. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { NEEDS } from "../../../mesh/durable/broker-needs.js";
 import { PermanentError } from "../../../mesh/errors.js";
+import { lacking } from "../../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { runInShell, type ShellExit, type ShellOptions } from "../../support/docs/fake-shell.js";
 import { CONTROL_TOKEN } from "../../support/doors/control-token.js";
@@ -31,7 +33,16 @@ function poolmesh(argv: readonly string[], options: ShellOptions = {}): Promise<
   return runInShell(argv, ENV, options);
 }
 
+/** A broker that cannot pause a pool says that, whatever the pool's name. */
+const PAUSES: readonly (readonly string[])[] =
+  (await lacking(NEEDS.pauses)) === false
+    ? [
+        ["pause-pool", "invoce"],
+        ["resume-pool", "invoce"],
+      ]
+    : [];
 const REMOTE_TOO: readonly (readonly string[])[] = [
+  ...PAUSES,
   ["submit", "invoce", "1"],
   ["map", "invoce"],
   ["enqueue", "invoce", "1"],

@@ -6,7 +6,7 @@ import { createClient, type Client as Rpc } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ManagerService as ManagerServiceDesc } from "../../../gen/poolmesh/v1/manager_pb.js";
-import { encodeJobHeaders } from "../../../mesh/wire/headers.js";
+import { encodeJobHeaders, HEADER } from "../../../mesh/wire/headers.js";
 import { ownerOf } from "../../../mesh/wire/owner.js";
 import { Subjects } from "../../../mesh/wire/subjects.js";
 import { Manager } from "../../../services/manager/manager.js";
@@ -204,16 +204,24 @@ test("a manager that joins does not run again what another one runs or has just 
   cleanUp(t, () => third.stop());
   await third.start();
   const rpc = createClient(ManagerServiceDesc, createConnectTransport({ baseUrl: third.url, httpVersion: "1.1" }));
-  // It knows another manager when it gives that one what it owns.
+  // It knows another manager when it asks that one. That others pass on what it was given tells what they know.
+  const asked = new Set<string>();
+  for (const manager of ["m1", "m2"]) {
+    const tap = bus.subscribe(subjects.submitTo("counted", manager), ({ headers }) => {
+      if (headers?.get(HEADER.known) === "1") asked.add(`${manager} ${headers.get(HEADER.jobId)}`);
+    });
+    cleanUp(t, () => tap.unsubscribe());
+  }
+  await bus.flush();
   let tries = 0;
-  const gives = async (owner: string, at: Rpc<typeof ManagerServiceDesc>): Promise<boolean> => {
+  const asksBoth = async (): Promise<boolean> => {
     tries += 1;
     const its = Array.from({ length: 100 }, (_, i) => `known-${tries}-${i}`);
-    const id = its.find((each) => ownerOf(owners, "counted", each) === owner) ?? "";
+    const id = its.find((each) => ownerOf(owners, "counted", each) === "m3") ?? "";
     await httpSubmit(rpc, id, id).catch(() => "");
-    return outcomesIn(at, id);
+    return asked.has(`m1 ${id}`) && asked.has(`m2 ${id}`);
   };
-  await eventually(async () => (await gives("m1", first)) && (await gives("m2", other)));
+  await eventually(asksBoth, { what: "m3 to know both" });
   const late = ids.map((id, i) => (i % 2 === 0 ? httpSubmit(rpc, id, id) : DOORS.NATS!(id, id)));
   const canceled = new AbortController();
   const gone = rpcErrorOf(

@@ -2,6 +2,7 @@
 import {
   ask,
   broker,
+  bySubscription,
   connect,
   publish,
   respond,
@@ -262,6 +263,8 @@ export const JETSTREAM: readonly Script[] = [
       }),
       settle,
     ],
+    // A message of an open pull, and the acknowledgement of its store, go different ways.
+    view: bySubscription,
   },
   {
     title: "what is given back comes again, at once or later, and so does what nobody speaks of",
