@@ -86,16 +86,18 @@ async function runUp(shell: Shell, options: UpFlags & Record<string, unknown>): 
   return signals > 1 ? EXIT.interrupted : EXIT.ok;
 }
 
-/** Which variable names a broker, so that none is started; undefined when a flag decides. */
-function brokerVariable({ env }: Shell, options: UpFlags & Record<string, unknown>): string | undefined {
-  if (options.broker === false || options.servers !== undefined) return undefined;
-  return BROKER_VARIABLES.find((name) => env[name] !== undefined && env[name] !== "");
+/** The flag or the variable that says that no broker is started; undefined when one is. */
+function brokerNamer(shell: Shell, options: UpFlags & Record<string, unknown>): string | undefined {
+  if (options.broker === false) return "--no-broker";
+  if (options.servers !== undefined) return "--servers";
+  return BROKER_VARIABLES.find((name) => isSet(shell, name));
 }
 
 /** An exported variable is forgotten easily: whoever expects `up` to start a broker is told why it did not. */
 function withBrokerName(shell: Shell, options: UpFlags & Record<string, unknown>, error: unknown): unknown {
-  const name = brokerVariable(shell, options);
-  if (name === undefined || !(error instanceof PoolError) || error.reason !== "bus_unavailable") return error;
+  const name = brokerNamer(shell, options);
+  const isOutage = error instanceof PoolError && error.reason === "bus_unavailable";
+  if (!isOutage || name === undefined || name.startsWith("--")) return error;
   const message = `${error.message}; ${name} names that broker, so none is started: unset ${name} to have one started`;
   return new PoolError("bus_unavailable", message, { cause: error });
 }
@@ -106,12 +108,11 @@ function makeMesh(
   config: UpConfig,
   log: ServiceLog,
 ): LocalMesh {
-  const hasBroker =
-    options.broker === false || options.servers !== undefined || brokerVariable(shell, options) !== undefined;
+  const namer = brokerNamer(shell, options);
+  const hasBroker = namer !== undefined;
   const { storeDir } = options;
   if (hasBroker && storeDir !== undefined) {
-    const who = brokerVariable(shell, options) ?? (options.broker === false ? "--no-broker" : "--servers");
-    const message = `--store-dir is where a broker that is started keeps its data; ${who} says that none is started`;
+    const message = `--store-dir is where a broker that is started keeps its data; ${namer} says that none is started`;
     throw new PoolError("invalid_argument", message, { field: "--store-dir" });
   }
   const auth = { user: BROKER_USER, password: newToken() };
@@ -150,8 +151,8 @@ function wantedLevel(shell: Shell, options: Record<string, unknown>, config: UpC
   return options.logLevel !== undefined || isSet(shell, "POOLMESH_LOG_LEVEL") ? config.logLevel : "warn";
 }
 
-function isSet({ env }: Shell, ...names: string[]): boolean {
-  return names.some((name) => env[name] !== undefined && env[name] !== "");
+function isSet({ env }: Shell, name: string): boolean {
+  return env[name] !== undefined && env[name] !== "";
 }
 
 function listen(text: string): Listen {
