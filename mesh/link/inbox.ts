@@ -3,11 +3,12 @@
  * manager's ping, to all workers or managers of a pool.
  *
  * A question to one has one time limit and one answer ({@link Inbox.ask}). A
- * question to many hears all answers within its limit ({@link Inbox.askAll}).
+ * question to many hears all answers within its limit ({@link Inbox.askAll}). A
+ * stream that captures the subject acknowledges the question: that is no answer.
  */
 import type { MsgHdrs } from "nats";
 import { encodeJobHeaders } from "../wire/headers.js";
-import { isNoResponders, type Reply } from "../wire/wire-headers.js";
+import { isNoResponders, type Reply, streamOf } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import { ReplyRouter } from "./reply-router.js";
 import type { Timer } from "./runtime.js";
@@ -73,7 +74,7 @@ export class Inbox {
       const giveUp = (): void => settle(SILENT);
       const onReply = (msg: Reply): void => {
         if (isNoResponders(msg)) return asked === 1 ? settle(ABSENT) : undefined;
-        if (isAnswer?.(msg) !== false) settle({ kind: "reply", msg });
+        if (streamOf(msg) === undefined && isAnswer?.(msg) !== false) settle({ kind: "reply", msg });
       };
       let asked = 0;
       let next: Timer | undefined;
@@ -102,7 +103,11 @@ export class Inbox {
         this.#bus.runtime.cancel(timer);
         resolve(somebodyListens);
       };
-      const token = this.#router.open({ onReply: (msg) => (isNoResponders(msg) ? end(false) : onReply(msg)) });
+      const hear = (msg: Reply): void => {
+        if (isNoResponders(msg)) end(false);
+        else if (streamOf(msg) === undefined) onReply(msg);
+      };
+      const token = this.#router.open({ onReply: hear });
       const timer = this.#bus.runtime.after(limitMs, () => end(true), "background");
       this.#publish(subject, payload, token, headers);
     });

@@ -203,7 +203,7 @@ export function writeJobHeaders(h: MsgHdrs, job: JobHeaders): MsgHdrs {
 
 /** Which attempts of which submission a cancel message means. */
 export interface Revocation {
-  /** Attempts up to this one; undefined for all. */
+  /** Attempts up to this one; undefined for all. 0 takes a cancel of the whole id back: the id is used anew. */
   readonly upToAttempt: number | undefined;
   /** The submission; undefined or "" for every job of this id. */
   readonly nonce: string | undefined;
@@ -219,6 +219,7 @@ export function encodeRevocation({ upToAttempt, nonce }: Revocation): MsgHdrs {
 
 /** Reads the headers of a cancel message. @throws PoolError `invalid_argument` with the header as its field */
 export function decodeRevocation(h: HeaderReader | undefined): Revocation {
+  if (h?.get(HEADER.attempt) === "0") return { upToAttempt: 0, nonce: undefined };
   const { attempt: upToAttempt, nonce } = decodeJobHeaders(h);
   return { upToAttempt, nonce };
 }

@@ -248,12 +248,14 @@ export class Hearing {
 
   /** When the owner is not there any more, the next one owns the id. */
   async #passOn(heard: Heard, owner: string): Promise<void> {
-    const { inbox, subjects, peers, manager } = this.#parts;
+    const { bus, inbox, subjects, peers, manager } = this.#parts;
     const name = subjects.poolOf(heard.msg.subject);
-    const isThere = await passOn(inbox(), subjects.submitTo(name, owner), heard);
-    if (isThere) return;
-    peers.onGone(owner);
-    const next = peers.ownerOf(name, chosenIdOf(heard.headers) ?? "");
+    const ownerNow = (): string => peers.ownerOf(name, chosenIdOf(heard.headers) ?? "");
+    const subject = subjects.submitTo(name, owner);
+    const parts = { inbox: inbox(), runtime: bus.runtime, subject, stillOwns: () => ownerNow() === owner };
+    if (await passOn(parts, heard)) return;
+    if (ownerNow() === owner) peers.onGone(owner);
+    const next = ownerNow();
     if (next === manager) this.#takeOwn(heard);
     else await this.#passOn(heard, next);
   }

@@ -38,6 +38,7 @@ export class Cancels {
     } catch (thrown) {
       return this.#answer(msg, controlErrorReply(worker, toPoolError(thrown)));
     }
+    if (revoke.upToAttempt === 0) return revoked.takeBack(id);
     revoked.add(revoke, now());
     const error = new PoolError("canceled", "the job was canceled", { maybeExecuted: true });
     if (!jobs.cancel(revoke, error)) return;

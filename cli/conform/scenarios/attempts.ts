@@ -45,7 +45,8 @@ function isOutcome({ outcomes }: SentJob): boolean {
 const laterAttempt: Scenario = {
   name: "later-attempt",
   level: "v1",
-  sentence: "A later attempt of the same job is run.",
+  sentence:
+    "A later attempt of the same job is run, or answered under its own number with the outcome of an earlier one.",
   async run(kit) {
     const jobId = kit.newId();
     await kit.result({ jobId, attempt: 1 });

@@ -175,6 +175,8 @@ export class Attempt {
   ownTime: boolean;
   /** Whether the workers were asked if they have it ("open"), and the question has reached them ("over"). */
   inquiry: "none" | "open" | "over" = "none";
+  /** This manager's connection broke while nobody had answered it: a word of its worker may be lost. */
+  wasCutOff = false;
   /** Its worker has the job already, and is not to start it again. */
   joins = false;
   /** That a worker has it is known only from a list of jobs, which does not say their attempts. */

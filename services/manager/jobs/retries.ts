@@ -9,7 +9,7 @@
  *   its worker drains or crashes        again when it has not begun, or is idempotent
  *
  * A job that may run once only is not sent again before all workers were asked
- * about it. A stored job that may run once (`runsOnce`) is not sent again in doubt: it
+ * about it. When this manager was cut off meanwhile and a worker was lost since, nobody can be asked: the job ends. A stored job that may run once (`runsOnce`) is not sent again in doubt: it
  * ends when a worker that could have had it is lost, or says nothing, and when the
  * worker that it was to join does not have it. Not decided here: when waiting has lasted too long (timeouts.ts), who
  * is asked and who has to answer (inquiries.ts). A refusal is no attempt: what
@@ -55,7 +55,7 @@ export class Retries {
 
   /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
   acceptTimedOut(attempt: Attempt): void {
-    if (runsOnce(attempt.job.spec)) this.failUncertain(attempt.job);
+    if (runsOnce(attempt.job.spec) || this.#mayHaveBegun(attempt)) this.failUncertain(attempt.job);
     else this.#revokeAndSend(attempt);
   }
 
@@ -70,8 +70,17 @@ export class Retries {
   /** No worker that answers has got an attempt: the job is sent again. */
   neverArrived(attempt: Attempt): void {
     if (!attempt.isUnanswered) return;
-    if (runsOnce(attempt.job.spec) && attempt.sentAtMs <= this.#lostAtMs) this.failUncertain(attempt.job);
+    if (this.#mayHaveBegun(attempt)) this.failUncertain(attempt.job);
     else this.#revokeAndSend(attempt);
+  }
+
+  /**
+   * Whether a worker that cannot be asked any more may have begun a job that may run once only. In the core lane who begins
+   * says so, and what it says is lost only with a connection.
+   */
+  #mayHaveBegun({ job, sentAtMs, wasCutOff }: Attempt): boolean {
+    if (sentAtMs > this.#lostAtMs) return false;
+    return runsOnce(job.spec) || (wasCutOff && !job.spec.idempotent);
   }
 
   /** Nobody can say whether a job has begun that must not begin twice. */

@@ -172,10 +172,15 @@ export class Timeouts {
     });
   }
 
-  /** The connection was away: what is unanswered has its time again from now on. */
+  /**
+   * The connection was away: what is unanswered has its time again from now on, and whatever the workers were asked about
+   * it before, their answers may be lost.
+   */
   restartUnanswered(nowMs: number): void {
     this.#eachUnanswered((attempt) => {
       attempt.answerFromMs = nowMs;
+      attempt.inquiry = "none";
+      attempt.wasCutOff = true;
     });
   }
 

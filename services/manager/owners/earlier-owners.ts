@@ -105,11 +105,14 @@ export function encodeKnown(manager: string): ReturnType<typeof encodeReplyHeade
   return encodeReplyHeaders({ kind: "accepted", manager });
 }
 
-/** A manager of an earlier version answers with the error that it does not know the job, or with its outcome. */
+/**
+ * A manager of an earlier version answers with the error that it does not know the job, or with its outcome. What says
+ * nothing of itself is no manager's answer.
+ */
 function saysYes(msg: Parameters<typeof headersOf>[0]): boolean {
   try {
-    const { kind } = decodeReplyHeaders(headersOf(msg));
-    return kind === "accepted" || kind === "result";
+    const { kind, bare } = decodeReplyHeaders(headersOf(msg));
+    return !bare && (kind === "accepted" || kind === "result");
   } catch {
     return false;
   }

@@ -26,6 +26,7 @@ import { OutcomeStore } from "../jobs/kept-outcomes.js";
 import { Timeouts } from "../jobs/timeouts.js";
 import { Totals } from "../jobs/totals.js";
 import { Workers } from "../jobs/workers.js";
+import { CanceledIds } from "./canceled-ids.js";
 import { Locator } from "./locator.js";
 import { Losses } from "./losses.js";
 import type { PoolSettings } from "./pool-settings.js";
@@ -74,6 +75,7 @@ export class Pool {
   readonly settings: PoolSettings;
   readonly #sender: Sender;
   readonly #bus: Bus;
+  readonly #canceledIds = new CanceledIds();
   /** Whether the manager's configuration names it. */
   readonly isNamed: boolean;
   #isKnown = false;
@@ -201,6 +203,7 @@ export class Pool {
    * went elsewhere; it ends the job for that client alone.
    */
   onCancel(id: string, { upToAttempt, nonce }: Revocation): boolean {
+    if (upToAttempt === undefined && !nonce) this.#canceledIds.add(id, this.#bus.runtime.now());
     const job = this.dispatcher.live(id);
     if (job === undefined || !job.isOf(nonce)) return false;
     if (upToAttempt !== undefined && upToAttempt < job.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) return false;
@@ -284,6 +287,7 @@ export class Pool {
       this.dispatcher.cancel(live, canceled(live));
       this.totals.handedOver = undefined;
     }
+    if (this.#canceledIds.take(spec.id, this.lastUsedAtMs)) this.#sender.useAnew(spec.id);
     return this.dispatcher.submit(spec, listener);
   }
 

@@ -89,7 +89,9 @@ export class Sender implements SenderPort {
     const subject = `${this.#jobSubject}.${worker.id}`;
     const { spec, payloadBytes } = attempt.job;
     const knowsNonces = spec.nonce === "" || worker.protocolVersion >= 2;
-    const mayWait = worker.takesBundles && knowsNonces && payloadBytes <= MAX_BUNDLED_BYTES;
+    // A bundle does not say which of its jobs may run once only, and of a later attempt its worker has to know it.
+    const isPlain = attempt.number === 1 || spec.idempotent || isDurable(spec);
+    const mayWait = worker.takesBundles && knowsNonces && isPlain && payloadBytes <= MAX_BUNDLED_BYTES;
     if (mayWait) this.#batcher.add(subject, attempt);
     else this.#sendOne(subject, attempt);
   }
@@ -103,6 +105,13 @@ export class Sender implements SenderPort {
     const { bus, subjects, pool } = this.#parts;
     this.#batcher.flush();
     const headers = encodeRevocation({ upToAttempt, nonce: spec.nonce });
+    bus.publish(subjects.cancel(pool, id), undefined, { headers });
+  }
+
+  /** Tells all workers that an id which was canceled as a whole is used anew. */
+  useAnew(id: string): void {
+    const { bus, subjects, pool } = this.#parts;
+    const headers = encodeRevocation({ upToAttempt: 0, nonce: undefined });
     bus.publish(subjects.cancel(pool, id), undefined, { headers });
   }
 

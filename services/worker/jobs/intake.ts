@@ -7,6 +7,7 @@
 import { LRUCache } from "lru-cache";
 import { PoolError } from "../../../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
+import { earlierAttempt } from "./earlier-attempts.js";
 import type { KeptOutcomes } from "./kept-outcomes.js";
 import type { Results } from "./results.js";
 import { type JobOrder, jobKey, type Revoke } from "./running-job.js";
@@ -61,7 +62,9 @@ export class Intake {
     }
     if (this.#parts.revoked.has(order.id, order.nonce, order.attempt, nowMs)) return this.#refuseRevoked(order, nowMs);
     if (order.named && this.#isRepeat(order, nowMs)) return;
-    if (order.durable && this.#joins(order, nowMs)) return;
+    if (order.attempt > 1 && order.offered) {
+      if (order.durable ? this.#joins(order, nowMs) : this.#hasEarlier(order, nowMs)) return;
+    }
     if (order.joins) return this.#refuseJoin(order);
     if (!this.#parts.isReady()) this.#refuse(order, notReady);
     else if (isLate(order)) this.#busy(order, slots.free, order.ageMs);
@@ -112,12 +115,22 @@ export class Intake {
   /** Whether another attempt of this submission runs here or has run here: one that was lost with its manager. */
   #joins(order: JobOrder, nowMs: number): boolean {
     const { jobs, kept } = this.#parts;
-    const { id, nonce, attempt, answerer } = order;
-    // Before the first attempt there is none.
-    if (attempt === 1 || !order.offered || nonce === "") return false;
+    const { id, nonce, answerer } = order;
+    if (nonce === "") return false;
     const outcome = kept.find(id, nonce, nowMs);
     if (outcome !== undefined) answerer.end(order, outcome, nowMs);
     else if (jobs.findDurable(id, nonce)?.join(order)) answerer.accepted(order);
+    else return false;
+    return true;
+  }
+
+  /** Whether an earlier attempt runs here or has run here, and answers this one: its manager could not hear that. */
+  #hasEarlier(order: JobOrder, nowMs: number): boolean {
+    const { jobs, results } = this.#parts;
+    const earlier = earlierAttempt(order, jobs, results, nowMs);
+    if (earlier.kind === "none") return false;
+    if (earlier.kind === "ended") order.answerer.end(order, earlier.outcome, nowMs);
+    else if (earlier.job.join(order)) order.answerer.accepted(order);
     else return false;
     return true;
   }
@@ -164,7 +177,7 @@ interface Revocation {
  * job which comes late is not run. Bounded in number and age.
  *
  * A cancel that names no submission means every job of its id: it is remembered for
- * a short time only, since an id may be used again.
+ * a short time only, since an id may be used again, and until a manager says that it is.
  */
 export class Revoked {
   /** The oldest entry leaves first: reading one does not make it newer. Bounded by `maxSize`, it takes no room while empty. */
@@ -176,6 +189,11 @@ export class Revoked {
     const isOfWholeId = nonce === "" && upToAttempt === Number.POSITIVE_INFINITY;
     const untilMs = nowMs + (isOfWholeId ? CANCELED_ID_TTL_MS : REVOKED_TTL_MS);
     this.#jobs.set(key, { upToAttempt: Math.max(known, upToAttempt), untilMs });
+  }
+
+  /** A cancel of a whole id does not count any more: the id is used anew. */
+  takeBack(id: string): void {
+    this.#jobs.delete(id);
   }
 
   /** Whether this attempt must not run. */

@@ -181,6 +181,8 @@ export interface JobOrder extends Addressee {
   readonly offered: boolean;
   /** It comes from the durable lane: another manager may hand it in again, as a later attempt. */
   readonly durable: boolean;
+  /** Whether it may run more than once; of a first attempt it does not matter, and a bundle does not say it. */
+  readonly idempotent: boolean;
   /** It is not to be started: only who has it already answers with what becomes of it. */
   readonly joins: boolean;
   readonly bytes: Uint8Array;

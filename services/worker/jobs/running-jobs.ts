@@ -101,7 +101,7 @@ export class RunningJobs implements JobLedger {
   }
 
   /** The running job of this submission and attempt. */
-  find(order: JobOrder): RunningJob | undefined {
+  find(order: Pick<JobOrder, "id" | "nonce" | "attempt">): RunningJob | undefined {
     return this.#jobs.size === 0 ? undefined : this.#jobs.get(attemptKey(order));
   }
 

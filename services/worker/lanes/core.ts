@@ -134,6 +134,7 @@ export class CoreLane {
       inbox: undefined,
       token: undefined,
       durable: headers.durable === true,
+      idempotent: headers.idempotent === true,
       joins: headers.join === true,
       reply,
       bytes,
@@ -163,6 +164,8 @@ export class CoreLane {
       inbox,
       token: entry.token,
       durable: about.durable === true,
+      // A later attempt of a job that may run once only comes alone.
+      idempotent: true,
       joins: about.join === true,
       reply: inbox + entry.token,
       bytes: entry.payload,

@@ -51,7 +51,10 @@ function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number):
   const died = view.lives.some(
     ({ actor, diedMs }) => actor === worker && diedMs <= toMs && diedMs >= fromMs - RECOVERY_MS,
   );
-  return died || view.silentMs(worker, fromMs - RECOVERY_MS, toMs) >= SILENCE_MS;
+  const silentMs = view.silentMs(worker, fromMs - RECOVERY_MS, toMs);
+  // Whose link was down cannot connect while the broker stands still.
+  const awayMs = silentMs > 0 ? silentMs + view.brokerStoppedMs(fromMs - RECOVERY_MS, toMs) : 0;
+  return died || awayMs >= SILENCE_MS;
 }
 
 /** In a cluster one broker may stand still with a worker behind it: nobody hears the worker for three of its intervals. */

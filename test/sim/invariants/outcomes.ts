@@ -2,7 +2,7 @@
 
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import type { Found, Invariant } from "./invariant.js";
-import type { FaultStep, RunView, Submission } from "./run-view.js";
+import type { FaultStep, HandlerRun, RunView, Submission } from "./run-view.js";
 
 /** How late an outcome may be, milliseconds after the deadline. */
 const LATE_LIMIT_MS = 1_000;
@@ -32,7 +32,8 @@ function outcomeCount(view: RunView, each: Submission): Found[] {
 /** A result is what a handler made: no acknowledgement, no answer of a stranger. */
 const resultsOfHandlers: Invariant = {
   name: "results-come-from-handlers",
-  promise: "A result was made by a handler of the mesh, in the attempt and at the worker that the outcome names.",
+  promise:
+    "A result was made by a handler of the mesh at the worker that the outcome names, in the attempt that it names, or in an earlier one of that job that answers for it.",
   check: (view) =>
     view.submissions.flatMap(({ submission, outcomes }) =>
       outcomes.flatMap(({ ok, ran, worker, attempt, atMs }) => {
@@ -41,12 +42,19 @@ const resultsOfHandlers: Invariant = {
           return [{ atMs, what: `submission ${submission} is ok, and no handler made its result` }];
         const run = view.runs.find((each) => each.run === ran.run);
         // a bare worker says neither who it is nor which attempt it ran
-        const isTrue = run !== undefined && (worker === "" || (run.worker === worker && run.attempt === attempt));
+        const isTrue =
+          run !== undefined && (worker === "" || (run.worker === worker && answersFor(view, run, attempt)));
         if (isTrue) return [];
         return [{ atMs, what: `submission ${submission} names ${worker} attempt ${attempt}, which did not make it` }];
       }),
     ),
 };
+
+/** Whether a run is that of an attempt, or that of an earlier one of its job and the later one did not run there. */
+function answersFor(view: RunView, { id, worker, attempt: ran }: HandlerRun, attempt: number): boolean {
+  if (ran === attempt) return true;
+  return ran < attempt && !view.runs.some((run) => run.id === id && run.worker === worker && run.attempt === attempt);
+}
 
 /** Nobody hears of other work than its own. */
 const ownResult: Invariant = {

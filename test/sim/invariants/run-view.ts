@@ -166,6 +166,13 @@ export class RunView {
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
   }
 
+  /** How long a broker stood still within a time, milliseconds, at most. */
+  brokerStoppedMs(fromMs: number, toMs: number): number {
+    return this.faults
+      .filter((step) => step.do === "pause-broker")
+      .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
+  }
+
   /**
    * How long the link of an actor may have kept what it said, within a time, milliseconds, at most. A hold does not
    * count: long ones are left out of the default run (known-kinds.ts).

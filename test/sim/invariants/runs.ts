@@ -91,9 +91,15 @@ function newTries(view: RunView, submissions: readonly Submission[]): number {
   return submissions.filter((each, i) => {
     const earlier = submissions.slice(0, i);
     if (earlier.some((other) => areStrangers(view, other, each))) return true;
+    if (earlier.some((other) => wasGivenUp(view, other, each))) return true;
     const before = earlier.filter(({ outcomes }) => outcomes.some(({ atMs }) => atMs <= each.atMs));
     return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || hasDied(view, atMs, heardMs(each)));
   }).length;
+}
+
+/** Whether the manager of an earlier submission died with it before a later one was heard: the id is a new job then. */
+function wasGivenUp(view: RunView, earlier: Submission, later: Submission): boolean {
+  return earlier.outcomes.some(({ ok }) => !ok) && hasDied(view, earlier.atMs, heardMs(later));
 }
 
 /** Until when a submission may have lain on its way to a manager, or with one that died. */

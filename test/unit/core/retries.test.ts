@@ -70,6 +70,49 @@ test("inquiry - a worker that was lost since may have begun a stored job that le
   assert.equal(rig.outcome(id), "worker_lost");
 });
 
+test("inquiry - a job that may run once only ends when this manager was cut off and a worker is lost since: its acceptance may be lost too", () => {
+  for (const isTold of [true, false]) {
+    const rig = new CoreRig();
+    for (const id of ["a", "b"]) rig.heartbeat(id, 4);
+    const sent = {
+      once: rig.submit(),
+      again: rig.submit({ idempotent: true }),
+    };
+    rig.nowMs = 100;
+    rig.timeouts.restartUnanswered(rig.nowMs);
+    rig.dispatcher.retries.workerLost();
+    for (const id of [sent.once, sent.again]) {
+      if (isTold) rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
+    }
+    if (!isTold) for (const ms of [1_000, INQUIRY_MS]) rig.advance(ms);
+    assert.equal(rig.outcome(sent.once), "worker_lost");
+    assert.equal(rig.outcome(sent.again), undefined);
+    assert.equal(rig.last(sent.again).attempt.number, 2);
+  }
+});
+
+test("inquiry - a job is sent again when a worker is lost and the connection held, and when the connection broke and no worker is lost", () => {
+  for (const isCutOff of [true, false]) {
+    const rig = new CoreRig();
+    for (const id of ["a", "b"]) rig.heartbeat(id, 4);
+    const id = rig.submit();
+    if (isCutOff) rig.timeouts.restartUnanswered(rig.nowMs);
+    else rig.dispatcher.retries.workerLost();
+    rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
+    assert.deepEqual([rig.outcome(id), rig.last(id).attempt.number], [undefined, 2]);
+  }
+});
+
+test("inquiry - after a broken connection workers are asked again, whatever they were asked before", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("a", 1);
+  const once = rig.submit();
+  rig.advance(1_000);
+  rig.timeouts.restartUnanswered(rig.nowMs);
+  rig.advance(1_000 + INQUIRY_MS);
+  assert.deepEqual([rig.inquired, rig.sender.revoked], [[once, once], []]);
+});
+
 test("accept timeout - a worker that answers no assignment is out of the line until it speaks", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 1);

@@ -5,6 +5,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { MsgHdrs } from "nats";
 import { type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Answer, Inbox, Question } from "../../../mesh/link/inbox.js";
+import { GONE_AFTER_MS } from "../../../mesh/link/presence.js";
 import { systemRuntime } from "../../../mesh/link/runtime.js";
 import { encodeReplyHeaders, HEADER } from "../../../mesh/wire/headers.js";
 import { ownerOf } from "../../../mesh/wire/owner.js";
@@ -13,6 +14,7 @@ import { type HeaderReader, type Reply, wireHeaders } from "../../../mesh/wire/w
 import { ASKS_FOR_MS, EarlierOwners, encodeKnown } from "../../../services/manager/owners/earlier-owners.js";
 import { passOn } from "../../../services/manager/owners/pass-on.js";
 import { Peers } from "../../../services/manager/owners/peers.js";
+import { ManualRuntime } from "../../support/core/manual-runtime.js";
 
 const MANAGERS = ["m1", "m2", "m3", "m4"];
 const IDS = Array.from({ length: 4_000 }, (_, i) => `job-${i}`);
@@ -123,31 +125,67 @@ describe("peers", () => {
   });
 });
 
-test("owners - a submission with half of a line break in a header is passed on without that header", async () => {
-  const said: [string, string[]][] = [
-    ["X-Odd", ["a\rb"]],
-    [HEADER.jobId, ["mine"]],
-  ];
-  const headers = Object.assign(said, { get: () => "", code: 0 });
-  const asked: Question[] = [];
-  const inbox = {
-    ask: async (question: Question) => {
+describe("passing on", () => {
+  /** Passes a submission on, whose owner answers each time with the next of `answers`, and with the last one from then on. */
+  function passes(answers: readonly Answer["kind"][], { headers, farewellAfterMs }: PassedOn = {}) {
+    const runtime = new ManualRuntime();
+    const asked: Question[] = [];
+    const ask = async (question: Question): Promise<Answer> => {
       asked.push(question);
-      return { kind: "absent" } as const;
-    },
-  };
-  const msg = { subject: "pool.p.submit", data: new Uint8Array(1) };
-  const heard = { msg, headers: headers as unknown as HeaderReader, reply: "_INBOX.a.b" };
-  const isThere = await passOn(inbox as unknown as Inbox, "pool.p.submit.m2", heard);
-  assert.equal(isThere, false);
-  assert.deepEqual(
-    [...(asked[0]?.headers ?? [])],
-    [
+      return { kind: answers[Math.min(asked.length, answers.length) - 1] } as Answer;
+    };
+    const heard = { msg: { subject: "pool.p.submit", data: new Uint8Array(1) }, headers, reply: "_INBOX.a.b" };
+    const stillOwns = (): boolean => runtime.now() < (farewellAfterMs ?? Number.POSITIVE_INFINITY);
+    const parts = { inbox: { ask }, runtime, subject: "pool.p.submit.m2", stillOwns };
+    return { runtime, asked, isThere: passOn(parts, heard) };
+  }
+
+  test("a submission with half of a line break in a header is passed on without that header", async () => {
+    const said: [string, string[]][] = [
+      ["X-Odd", ["a\rb"]],
       [HEADER.jobId, ["mine"]],
-      [HEADER.replyTo, ["_INBOX.a.b"]],
-    ],
-  );
+    ];
+    const headers = Object.assign(said, { get: () => "", code: 0 }) as unknown as HeaderReader;
+    const { asked, isThere } = passes(["reply"], { headers });
+    assert.equal(await isThere, true);
+    assert.deepEqual(
+      [...(asked[0]?.headers ?? [])],
+      [
+        [HEADER.jobId, ["mine"]],
+        [HEADER.replyTo, ["_INBOX.a.b"]],
+      ],
+    );
+  });
+
+  test("an owner that reconnects gets the submission: nobody else takes it meanwhile", async () => {
+    const { runtime, asked, isThere } = passes(["absent", "absent", "reply"]);
+    await runtime.advance(200);
+    assert.equal(await isThere, true);
+    assert.equal(asked.length, 3);
+  });
+
+  test("an owner at whose subject nobody listens for 600 ms is gone, and one that says farewell is at once", async () => {
+    const killed = passes(["absent"]);
+    await killed.runtime.advance(GONE_AFTER_MS);
+    assert.equal(await killed.isThere, false);
+    assert.equal(killed.runtime.now(), GONE_AFTER_MS);
+    const left = passes(["absent"], { farewellAfterMs: 50 });
+    await left.runtime.advance(100);
+    assert.equal(await left.isThere, false);
+  });
+
+  test("only the owner's word counts: a stranger's text on the same reply subject is none", async () => {
+    const { asked } = passes(["reply"]);
+    const isWord = (text: string): boolean | undefined => asked[0]?.isAnswer?.({ data: Buffer.from(text) } as Reply);
+    assert.deepEqual([isWord(""), isWord("hello")], [true, false]);
+  });
 });
+
+interface PassedOn {
+  readonly headers?: HeaderReader;
+  /** When the owner says that it leaves, in milliseconds; default never. */
+  readonly farewellAfterMs?: number;
+}
 
 describe("a manager that joins", () => {
   const reply = (headers: MsgHdrs): Answer => ({ kind: "reply", msg: { headers, data: new Uint8Array(0) } as Reply });
@@ -193,7 +231,8 @@ describe("a manager that joins", () => {
   test("takes a job that nobody has: who is gone, silent or says anything else does not count", async () => {
     const odd = wireHeaders();
     odd.append(HEADER.reply, "what?");
-    const { ends, hold } = joins({ m1: { kind: "absent" }, m2: { kind: "silent" }, m3: reply(odd) });
+    const bare = reply(wireHeaders());
+    const { ends, hold } = joins({ m1: { kind: "absent" }, m2: { kind: "silent" }, m3: reply(odd), m4: bare });
     hold();
     await turn();
     assert.deepEqual(ends, ["taken"]);

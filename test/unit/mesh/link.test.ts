@@ -53,11 +53,12 @@ class FakeBus {
   }
 
   /** A reply to the question that was published last, or to `subject`. */
-  reply(what: "text" | "nobody", subject = this.published.at(-1)?.reply ?? ""): void {
+  reply(what: "text" | "nobody" | "acknowledgement", subject = this.published.at(-1)?.reply ?? ""): void {
     const nobody = headers(503, "No Responders");
+    const texts = { text: "here", nobody: "", acknowledgement: '{"stream":"AUDIT","seq":7}' };
     const msg = {
       subject,
-      data: Buffer.from(what === "text" ? "here" : ""),
+      data: Buffer.from(texts[what]),
       headers: what === "nobody" ? nobody : undefined,
     };
     this.#callback(msg as unknown as Msg);
@@ -104,6 +105,23 @@ test("ask - a question may be asked again until somebody answers; that nobody li
   ask();
   await fake.runtime.advance(100);
   assert.deepEqual([kinds, inbox.size, fake.runtime.timers], [["absent", "reply", "silent"], 0, 0]);
+});
+
+test("ask - a stream that captures the subject acknowledges a question, and answers nothing", async () => {
+  const fake = new FakeBus();
+  const inbox = new Inbox(fake.bus);
+  const heard: string[] = [];
+  const hear = (answer: Answer): void => void heard.push(answer.kind === "reply" ? `${answer.msg.data}` : answer.kind);
+  void inbox.ask({ subject: "s", limitMs: 100 }).then(hear);
+  fake.reply("acknowledgement");
+  fake.reply("text");
+  void inbox.ask({ subject: "s", limitMs: 100 }).then(hear);
+  fake.reply("acknowledgement");
+  void inbox.askAll({ subject: "s", limitMs: 100 }, ({ data }) => heard.push(`all: ${data}`));
+  fake.reply("acknowledgement");
+  fake.reply("text");
+  await fake.runtime.advance(100);
+  assert.deepEqual(heard, ["all: here", "here", "silent"]);
 });
 
 test("ask - a caller that gives up is not kept waiting", async () => {

@@ -28,10 +28,11 @@ class WorkerRig {
   readonly revoked = new Revoked();
   unheard = 0;
   readonly jobs: RunningJobs;
+  readonly #results = new Results();
   readonly #intake: Intake;
 
   constructor() {
-    const results = new Results();
+    const results = this.#results;
     this.jobs = new RunningJobs({
       pool: "p",
       worker: "w",
@@ -80,6 +81,7 @@ class WorkerRig {
       named: true,
       offered: true,
       durable: true,
+      idempotent: false,
       joins: false,
       bytes: new Uint8Array(),
       deadlineAtMs: 1_000,
@@ -91,7 +93,10 @@ class WorkerRig {
       answerer: {
         accepted: (to) => void this.said.push(`${to.reply} accepted`),
         progress: (to, payload) => void this.said.push(`${to.reply} progress ${Buffer.from(payload)}`),
-        end: (to, outcome) => void this.said.push(`${to.reply} ${text(outcome)}`),
+        end: (to, outcome) => {
+          this.said.push(`${to.reply} ${text(outcome)}`);
+          this.#results.keep(to, outcome, 0);
+        },
       },
       ...more,
     };
@@ -148,7 +153,7 @@ test("durable - what is not here is not started by a hand-off that only joins: i
   assert.deepEqual([rig.heard(), rig.runs.length], [["survivor busy 2"], 0]);
 });
 
-test("durable - an id that is used anew never joins, nor does a job of the core lane", () => {
+test("durable - an id that is used anew never joins", () => {
   const rig = new WorkerRig();
   rig.handOff("old", 1);
   rig.handOff("anew", 1_001, { nonce: "durable-2-6" });
@@ -157,10 +162,56 @@ test("durable - an id that is used anew never joins, nor does a job of the core 
   rig.runs[1]?.end(ok("2"));
   rig.handOff("third", 1_001, { nonce: "durable-1-6" });
   assert.equal(rig.runs.length, 3);
-  const core = new WorkerRig();
-  core.handOff("first", 1, { durable: false });
-  core.handOff("second", 2, { durable: false });
-  assert.equal(core.runs.length, 2, "a later attempt of the core lane is run");
+});
+
+for (const idempotent of [false, true]) {
+  const what = idempotent ? "an idempotent job" : "a job that may run once only";
+  const core = { durable: false, idempotent };
+
+  test(`later attempts - ${what} that has ended here is not run again: the next attempt hears its result, or its failure`, () => {
+    for (const outcome of [ok("42"), { ok: false, error: new PoolError("job_failed", "boom") }] as const) {
+      const rig = new WorkerRig();
+      rig.handOff("first", 1, core);
+      rig.onlyRun.end(outcome);
+      rig.revoked.add({ ...job("j"), upToAttempt: 1 }, 0);
+      rig.heard();
+      rig.handOff("second", 2, core);
+      rig.handOff("another manager", 1_001, core);
+      assert.deepEqual(rig.heard(), [`second ${text(outcome)}`, `another manager ${text(outcome)}`]);
+      assert.deepEqual([rig.runs.length, rig.slots.busy], [1, 0]);
+    }
+  });
+
+  test(`later attempts - ${what} that runs here, since its revocation was lost, is joined`, () => {
+    const rig = new WorkerRig();
+    rig.handOff("first", 1, core);
+    rig.handOff("second", 2, core);
+    assert.deepEqual([rig.heard(), rig.slots.busy], [["second accepted"], 1]);
+    rig.onlyRun.end(ok("42"));
+    assert.deepEqual(rig.heard(), ["first 42", "second 42"]);
+  });
+
+  test(`later attempts - ${what} of another submission is run, and so is a first attempt`, () => {
+    const rig = new WorkerRig();
+    rig.handOff("first", 1, core);
+    rig.handOff("anew", 2, { ...core, nonce: "another" });
+    assert.equal(rig.runs.length, 2);
+  });
+}
+
+test("later attempts - a job that was ended by force here may have run: it ends as worker_lost if it may run once only, else it runs", () => {
+  const canceled = new PoolError("canceled", "revoked", { maybeExecuted: true });
+  for (const hasEnded of [false, true]) {
+    const rig = new WorkerRig();
+    rig.handOff("first", 1, { durable: false });
+    rig.jobs.cancel({ ...job("j"), upToAttempt: 1 }, canceled);
+    if (hasEnded) rig.onlyRun.end(ok("too late"));
+    rig.heard();
+    rig.handOff("once", 2, { durable: false });
+    assert.deepEqual([rig.heard(), rig.runs.length], [["once worker_lost"], 1]);
+    rig.handOff("again", 3, { durable: false, idempotent: true });
+    assert.equal(rig.runs.length, 1 + 1);
+  }
 });
 
 test("durable - a manager that was only cut off revokes its own attempt, and not the one that joined it; a cancel ends both", () => {
@@ -219,4 +270,14 @@ test("revoked offers - one whose manager can make no other attempt is answered c
   rig.handOff("elsewhere", 2, offer);
   rig.handOff("stored", 2, { ...offer, durable: true });
   assert.deepEqual([rig.heard(), rig.unheard, rig.runs.length], [["elsewhere canceled"], 3, 0]);
+});
+
+test("revoked offers - a cancel of a whole id that a manager takes back does not concern the id that is used anew", () => {
+  const rig = new WorkerRig();
+  const offer = { ...job("j"), durable: false };
+  rig.revoked.add({ id: "j", nonce: "", upToAttempt: Number.POSITIVE_INFINITY }, 0);
+  rig.handOff("canceled", 1, offer);
+  rig.revoked.takeBack("j");
+  rig.handOff("anew", 1, offer);
+  assert.deepEqual([rig.heard(), rig.unheard, rig.runs.length], [[], 1, 1]);
 });

@@ -29,6 +29,7 @@ function start(): { job: RunningJob; seen: string[]; confirms: (() => void)[] } 
     named: true,
     offered: true,
     durable: false,
+    idempotent: false,
     joins: false,
     reply: "_INBOX.a",
     bytes: new TextEncoder().encode("2"),
