@@ -174,12 +174,11 @@ export class RunView {
   }
 
   /**
-   * How long the link of an actor may have kept what it said, within a time, milliseconds, at most. A hold does not
-   * count: long ones are left out of the default run (known-kinds.ts).
+   * How long the link of an actor may have kept what it said, within a time, milliseconds, at most.
    */
   unheardMs(actor: string, fromMs: number, toMs: number): number {
     return this.faults
-      .filter((step) => LINK_FAULTS.includes(step.do) && "process" in step && step.process === actor)
+      .filter((step) => keepsWords(step) && "process" in step && step.process === actor)
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
   }
 
@@ -344,6 +343,11 @@ function overlapMs(fromMs: number, toMs: number, beginMs: number, endMs: number)
 }
 
 const LINK_FAULTS: readonly string[] = ["cut", "down", "slow", "delay"];
+
+/** Whether a fault may keep what its process says. */
+function keepsWords(step: FaultStep): boolean {
+  return LINK_FAULTS.includes(step.do) || (step.do === "hold" && step.direction !== "fromBroker");
+}
 
 function isSilence(step: FaultStep): boolean {
   return ["pause", "block", "hold", ...LINK_FAULTS].includes(step.do);

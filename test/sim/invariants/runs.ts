@@ -73,11 +73,14 @@ function isUnsent(view: RunView, run: HandlerRun): boolean {
   return view.diedMs(run.process) - run.startMs <= silentMs + UNSENT_MS;
 }
 
-/** Whether a worker began, its link kept all that it said, and only then the job began elsewhere. */
+/** Whether a worker began, its link kept all that it said, as it had before if that is long ago, and only then the job began elsewhere. */
 export function isUnheard(view: RunView, run: HandlerRun, all: readonly HandlerRun[]): boolean {
   const next = all.find(({ startMs }) => startMs > run.startMs);
-  if (next === undefined || next.startMs - run.startMs < UNHEARD_MS) return false;
-  return view.unheardMs(run.worker, run.startMs, next.startMs) >= UNHEARD_MS;
+  if (next === undefined) return false;
+  const sinceMs = Math.min(UNHEARD_MS, next.startMs - run.startMs);
+  const wasSilent = view.unheardMs(run.worker, next.startMs - UNHEARD_MS, next.startMs) >= UNHEARD_MS;
+  const isSilent = view.unheardMs(run.worker, run.startMs, next.startMs) >= sinceMs;
+  return isSilent && (wasSilent || sinceMs === UNHEARD_MS);
 }
 
 /** A manager sends heartbeats of a pool so often, milliseconds. */

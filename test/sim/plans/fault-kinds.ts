@@ -43,7 +43,7 @@ export const faultKinds: readonly FaultDraw[] = [
   ),
   fault("clock-drift", 1, (draft) => draft.drift(draft.anybody(), draft.draw.int(-500, 500))),
   fault("short-hold", 2, (draft) => draft.step(hold(draft, 100))),
-  fault("long-hold", 3, (draft) => draft.step(hold(draft, 8_000))),
+  fault("long-hold", 3, (draft) => draft.step(hold(draft, 10_000))),
   fault("short-delay", 2, (draft) => draft.step(delay(draft, draft.draw.int(1, 50)))),
   fault("long-delay", 2, (draft) => draft.step(delay(draft, draft.draw.int(51, 600)))),
   fault("slow-link", 2, (draft) => {
