@@ -1,7 +1,11 @@
 /** JetStream streams that capture the subjects of jobs: noticed whenever they appear, and gone when they go. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { Client } from "../../../client/client.js";
+import { ManagerService as ManagerServiceDesc } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { ManagerService } from "../../../services/manager/service.js";
 import { connectBus } from "../../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
@@ -41,4 +45,48 @@ test("a stream over job subjects that is added later gives no result, and is tol
   });
   assert.deepEqual([warnings.length, warnings[0]?.level, warnings[0]?.pool], [1, "warn", "covered"]);
   await jetStream("STREAM.DELETE.AUDIT", {});
+});
+
+test("ids that callers choose run once at their owners, while a stream over pool.> acknowledges all that managers ask each other", async (t) => {
+  const listen = { host: "127.0.0.1", port: 0 };
+  const second = new ManagerService({ bus: { servers: mesh.natsUrl }, listen, graceMs: 0 });
+  cleanUp(t, () => second.stop());
+  await second.start();
+  const transport = createConnectTransport({ baseUrl: second.url, httpVersion: "1.1" });
+  const doors = [mesh.client, createClient(ManagerServiceDesc, transport)];
+  const runs = new Map<number, number>();
+  await mesh.addWorker<number, number>({
+    pool: "asked",
+    slots: 4,
+    run: ({ payload }) => {
+      runs.set(payload, (runs.get(payload) ?? 0) + 1);
+      return payload + 1;
+    },
+  });
+  /** Whether jobs whose ids come to both managers have run once each. */
+  const runOnce = async (numbers: readonly number[]): Promise<boolean> => {
+    for (const n of numbers) {
+      const job = { pool: "asked", jobId: `asked-${n}`, input: { case: "text" as const, value: String(n) } };
+      const heard = await Promise.all(doors.map((door) => door.submit(job)));
+      assert.deepEqual(
+        heard.map(({ output }) => output.value),
+        [String(n + 1), String(n + 1)],
+      );
+    }
+    return numbers.every((n) => runs.get(n) === 1);
+  };
+  let next = 0;
+  const some = (): number[] => Array.from({ length: 12 }, () => (next += 1));
+  await eventually(() => runOnce(some()), { what: "the managers know each other" });
+
+  await jetStream("STREAM.CREATE.ALL", { name: "ALL", subjects: ["pool.>"], storage: "memory" });
+  cleanUp(t, () => jetStream("STREAM.DELETE.ALL", {}));
+  assert.equal(await runOnce(some()), true);
+  const client = await Client.connect({ pool: "asked", servers: mesh.natsUrl });
+  cleanUp(t, () => client.close());
+  for (const n of some()) {
+    const options = { id: `asked-${n}`, timeoutMs: 20_000 };
+    for (const _ of ["first", "again"]) assert.equal((await client.submit(String(n), options)).text(), String(n + 1));
+    assert.equal(runs.get(n), 1);
+  }
 });
