@@ -10,10 +10,14 @@ const atMostOnce: Rule = {
     const given = [...pick(events, "submit"), ...pick(events, "enqueued")];
     const once = new Set(given.flatMap((event) => (event.idempotent ? [] : [event.id])));
     const accepted = new Set(pick(events, "accepted").map(({ id, attempt }) => `${id} ${attempt}`));
+    const renewals = groupBy(
+      pick(events, "submit").filter(({ renews }) => renews),
+      (event) => event.id,
+    );
     const found: string[] = [];
     for (const [id, starts] of groupBy(pick(events, "start"), (event) => event.id)) {
       const attempts = starts.map((start) => start.attempt);
-      const renewed = pick(events, "submit").filter((event) => event.id === id && event.renews).length;
+      const renewed = renewals.get(id)?.length ?? 0;
       if (new Set(attempts).size + renewed < attempts.length)
         found.push(`${id} ran twice as one attempt: ${attempts.join(", ")}`);
       if (!once.has(id)) continue;

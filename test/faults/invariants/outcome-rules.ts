@@ -56,18 +56,24 @@ function leaks(message: string): string[] {
   return found;
 }
 
-/** The outcome is of the attempt that it says, that attempt ran, and nobody had revoked it before it ended. */
+/**
+ * The outcome is of the attempt that it says, that attempt ran, and nobody had revoked it before it ended. Or it is of an
+ * earlier one, and the later one did not run: the worker that began the job answers for it.
+ */
 const noStaleResult: Rule = {
   invariant: "I12",
   looksAt: ["outcome"],
   check: (events) => {
     const started = new Set(pick(events, "start").map(({ id, attempt, pid }) => `${id} ${attempt} ${pid}`));
+    const begun = new Set(pick(events, "start").map(({ id, attempt }) => `${id} ${attempt}`));
     const revoked = groupBy(pick(events, "revoked"), (event) => event.id);
     const ended = new Map(pick(events, "end").map((end) => [`${end.id} ${end.attempt} ${end.pid}`, end.at]));
     return pick(events, "outcome").flatMap((outcome) => {
       if (!outcome.ok || outcome.ran === undefined) return [];
       const { id, ran, attempt, at } = outcome;
       if (ran.id !== id) return [`${id} got the result of ${ran.id}`];
+      if (ran.attempt < attempt && !begun.has(`${id} ${attempt}`) && started.has(`${id} ${ran.attempt} ${ran.pid}`))
+        return [];
       if (ran.attempt !== attempt) return [`${id} got the result of attempt ${ran.attempt} as that of ${attempt}`];
       if (!started.has(`${id} ${attempt} ${ran.pid}`)) return [`${id} has a result of an attempt that never ran`];
       // What had ended before is kept, and is the answer when its caller submits the job once more.

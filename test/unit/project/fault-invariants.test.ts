@@ -98,6 +98,11 @@ const MUST_FAIL: readonly [InvariantId, string, Recorded[]][] = [
   ["I12", "the result of a revoked attempt", history(SUBMIT, START, { kind: "revoked", id: "j", attempt: 1 }, OK)],
   ["I12", "the result of another job", history({ ...SUBMIT, id: "k" }, START, { ...OK, id: "k" } as FaultEvent)],
   ["I12", "the result of an attempt that never ran", history(SUBMIT, OK)],
+  [
+    "I12",
+    "the result of an earlier attempt when the later one ran too",
+    history(SUBMIT, START, { ...START, attempt: 2 }, { ...OK, attempt: 2 } as FaultEvent),
+  ],
 ];
 
 for (const [invariant, what, events] of MUST_FAIL) {
@@ -113,6 +118,10 @@ const MUST_PASS: readonly [string, Recorded[]][] = [
   [
     "a second run of an idempotent job",
     history({ ...SUBMIT, idempotent: true }, START, ACCEPTED, { ...START, attempt: 2 }, OK),
+  ],
+  [
+    "an earlier attempt that answers for a later one that did not run",
+    history(SUBMIT, START, END, { kind: "revoked", id: "j", attempt: 1 }, { ...OK, attempt: 2 } as FaultEvent),
   ],
   ["two callers of one id that both hear its outcome", history(SUBMIT, SUBMIT, START, OK, OK)],
   [
