@@ -3,7 +3,7 @@
  * accepted in time, before jobs that may run once only are sent again.
  *
  * Decided here: when the answers are enough. All have said that they do not have
- * it: the jobs are sent at once. A worker that the question has reached and that
+ * it, and this manager has listened for long enough to know all: the jobs are sent at once. A worker that the question has reached and that
  * says nothing is taken for suspended, and for one that has nothing of what is sent later. A question that the broker has not
  * confirmed, or that found nobody at a worker's subject, tells nothing: it is
  * asked again until the worker answers or is lost.
@@ -18,6 +18,11 @@ import type { Attempt, Job } from "../jobs/job.js";
 import { INQUIRY_MS } from "../jobs/timeouts.js";
 import type { Workers } from "../jobs/workers.js";
 
+/**
+ * For so long after this manager began to listen, milliseconds, there may be workers that it does not know: it has heard each that
+ * says something every second or two. Until then nobody's word is that of all.
+ */
+const KNOWS_ALL_AFTER_MS = 2_500;
 /** Job ids in one question. */
 export const IDS_PER_QUESTION = 500;
 
@@ -50,8 +55,16 @@ export class Inquiries {
   /** Workers at whose subjects nobody listened: they reconnect, or are gone. */
   readonly absent = new Set<string>();
 
+  #listensSinceMs: number;
+
   constructor(parts: InquiryParts) {
     this.#parts = parts;
+    this.#listensSinceMs = parts.bus.runtime.now();
+  }
+
+  /** What workers said while this connection was away was not heard. */
+  onReconnect(nowMs: number): void {
+    this.#listensSinceMs = nowMs;
   }
 
   /** Asks about attempts that nobody has accepted in time. */
@@ -116,7 +129,8 @@ export class Inquiries {
    * may have a successor that is not known yet, and its word may be close behind.
    */
   #endWhenTold(inquiry: Inquiry): void {
-    if (inquiry.waitsFor.size > 0 || !inquiry.isDelivered || !this.#open.delete(inquiry)) return;
+    const knowsAll = this.#parts.bus.runtime.now() - this.#listensSinceMs >= KNOWS_ALL_AFTER_MS;
+    if (inquiry.waitsFor.size > 0 || !inquiry.isDelivered || !knowsAll || !this.#open.delete(inquiry)) return;
     for (const attempt of inquiry.attempts) this.#parts.dispatcher.retries.neverArrived(attempt);
   }
 }

@@ -38,7 +38,9 @@ const liveWorkersKeepJobs: Invariant = {
   check: (view) =>
     eachError(view, "worker_lost", (each, { worker, atMs }) => {
       const runners = view.runs.filter((run) => run.number === each.job.number).map((run) => run.worker);
-      const suspects = new Set([...runners, ...(worker === "" ? [] : [worker])]);
+      // Nobody is named when no worker said whether it had begun the job: each may have been.
+      const named = worker === "" ? view.plan.workers.map(({ name }) => name) : [worker];
+      const suspects = new Set([...runners, ...named]);
       if ([...suspects].some((suspect) => mayBeLost(view, suspect, each.atMs, atMs))) return [];
       if (isBehindStoppedBroker(view, each.atMs, atMs)) return [];
       if ([...suspects].some((suspect) => view.mayBeStranded(suspect, each.atMs, atMs))) return [];

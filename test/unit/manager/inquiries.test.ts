@@ -25,17 +25,19 @@ class InquiryRig extends CoreRig {
   confirms = true;
   #asked: Asked[] = [];
 
-  constructor(workers: readonly string[]) {
+  /** @param listensForMs how long this manager has listened, in milliseconds */
+  constructor(workers: readonly string[], listensForMs = 10_000) {
     super();
     for (const worker of workers) this.heartbeat(worker, 4);
     const inbox = {
       askAll: ({ subject }: { subject: string }, onReply: Asked["onReply"]) =>
         new Promise<boolean>((end) => this.#asked.push({ worker: subject.split(".")[3] ?? "", onReply, end })),
     };
-    const bus = { runtime: this.runtime, connected: true, flush: async () => this.confirms };
+    const bus = { runtime: this.runtime, connected: true, flush: async () => this.confirms, publish: () => true };
     const { workers: known, dispatcher, timeouts } = this;
     const parts = { pool: "p", bus, inbox, subjects: new Subjects(), workers: known, dispatcher, timeouts };
     this.losses = new Losses({ ...parts, onLost: () => {} } as unknown as LossesParts);
+    this.runtime.stall(listensForMs);
   }
 
   /** Nobody has accepted a job in time. */
@@ -82,6 +84,24 @@ test("inquiry - a job is sent at once when all workers say that they do not have
   await rig.says("a", "unknown", id);
   assert.equal(rig.last(id).attempt.number, 1);
   await rig.says("b", "unknown", id);
+  assert.equal(rig.last(id).attempt.number, 2);
+});
+
+test("inquiry - a manager that has just begun to listen, or is back, may not know all workers: nobody's word is that of all", async () => {
+  const rig = new InquiryRig(["a"], 2_499);
+  const id = rig.submit();
+  await rig.inquire(id);
+  await rig.says("a", "unknown", id);
+  assert.deepEqual([rig.last(id).attempt.number, rig.last(id).attempt.inquiry], [1, "over"]);
+  rig.runtime.stall(1);
+  rig.losses.onReconnect(rig.runtime.now());
+  rig.runtime.stall(2_499);
+  await rig.inquire(id);
+  await rig.says("a", "unknown", id);
+  assert.equal(rig.last(id).attempt.number, 1);
+  rig.runtime.stall(1);
+  await rig.inquire(id);
+  await rig.says("a", "unknown", id);
   assert.equal(rig.last(id).attempt.number, 2);
 });
 
