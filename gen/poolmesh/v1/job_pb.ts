@@ -94,7 +94,7 @@ export type JobView = Message<"poolmesh.v1.JobView"> & {
   submittedAt?: Timestamp | undefined;
 
   /**
-   * When the last attempt was sent.
+   * When the last attempt was sent; unset while the job is parked.
    *
    * @generated from field: google.protobuf.Timestamp sent_at = 12;
    */
@@ -113,14 +113,14 @@ export type JobView = Message<"poolmesh.v1.JobView"> & {
   deadlineAt?: Timestamp | undefined;
 
   /**
-   * From submit to the sending of the last attempt, until now where there was none; in milliseconds.
+   * From submit to the sending of the last attempt, until now where there was none or the job is parked; in milliseconds.
    *
    * @generated from field: double wait_ms = 15;
    */
   waitMs: number;
 
   /**
-   * From that sending to the end, until now where it has not ended; in milliseconds.
+   * From that sending to the end, until now where it has not ended, 0 while it is parked; in milliseconds.
    *
    * @generated from field: double run_ms = 16;
    */

@@ -33,6 +33,12 @@ export function liveState({ state, attempt }: Job): JobViewState {
   return attempt?.state === "accepted" ? JobViewState.RUNNING : JobViewState.SENT;
 }
 
+/** Who has a live job or had it last; "" for nobody: a worker that refused it never had it. */
+export function liveWorker({ state, attempt, attempts }: Job): string {
+  if (attempt === undefined || (state === "parked" && attempts < attempt.number)) return "";
+  return attempt.worker ?? "";
+}
+
 /** Where an ended job stands. */
 export function endedState({ error }: Pick<EndedJob, "error">): JobViewState {
   return error === undefined ? JobViewState.SUCCEEDED : JobViewState.FAILED;
@@ -41,14 +47,14 @@ export function endedState({ error }: Pick<EndedJob, "error">): JobViewState {
 /** @param payloads whether the beginning of its payload is shown */
 export function showLive(job: Job, pool: string, by: ShowingManager, payloads: boolean): JobView {
   const { spec, attempt, submittedAtMs } = job;
-  const sentAtMs = attempt?.sentAtMs;
+  const sentAtMs = job.state === "parked" ? undefined : attempt?.sentAtMs;
   const at = (ms: number) => toTimestamp(ms + by.wallOffsetMs);
   return create(JobViewSchema, {
     pool,
     jobId: job.id,
     state: liveState(job),
     manager: by.manager,
-    worker: attempt?.worker ?? "",
+    worker: liveWorker(job),
     attempt: attempt?.number ?? 0,
     priority: PROTO_PRIORITIES[spec.priority],
     client: spec.client,

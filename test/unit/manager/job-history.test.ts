@@ -145,6 +145,21 @@ test("list - live and ended jobs are told once each, the newest first, and a fil
   assert.deepEqual(listed({ filter: undefined, onlyClient: "ci" }), ["third", "first"]);
 });
 
+test("list - a job that was refused and waits for a slot waits until now, runs at nobody and for no time", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("w1", 1);
+  rig.submit({ id: "refused" });
+  rig.nowMs = 3;
+  rig.busy("refused", "w1");
+  rig.nowMs = 90;
+  const source = { pool: "p", live: rig.dispatcher.liveJobsNow(), history: rig.totals.history };
+  const [job] = listJobs([source], rules(), { ...by, nowMs: rig.nowMs }, undefined, 10).jobs;
+  assert.equal(job?.state, JobViewState.PARKED);
+  assert.deepEqual([job.waitMs, job.runMs, job.totalMs, job.worker, job.sentAt], [90, 0, 90, "", undefined]);
+  const ofWorker = listJobs([source], rules({ worker: "w1" }), by, undefined, 10);
+  assert.deepEqual(ofWorker.jobs, []);
+});
+
 test("list - pages of several managers neither repeat nor miss a job, whatever their sizes are and although jobs come", () => {
   for (let seed = 1; seed <= 60; seed += 1) {
     const random = seededRandom(seed);

@@ -231,14 +231,14 @@ type JobView struct {
 	Durable bool `protobuf:"varint,10,opt,name=durable,proto3" json:"durable,omitempty"`
 	// Instants by the manager's wall clock.
 	SubmittedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=submitted_at,json=submittedAt,proto3" json:"submitted_at,omitempty"`
-	// When the last attempt was sent.
+	// When the last attempt was sent; unset while the job is parked.
 	SentAt  *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
 	EndedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	// When it ends at the latest. Of live jobs.
 	DeadlineAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=deadline_at,json=deadlineAt,proto3" json:"deadline_at,omitempty"`
-	// From submit to the sending of the last attempt, until now where there was none; in milliseconds.
+	// From submit to the sending of the last attempt, until now where there was none or the job is parked; in milliseconds.
 	WaitMs float64 `protobuf:"fixed64,15,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
-	// From that sending to the end, until now where it has not ended; in milliseconds.
+	// From that sending to the end, until now where it has not ended, 0 while it is parked; in milliseconds.
 	RunMs float64 `protobuf:"fixed64,16,opt,name=run_ms,json=runMs,proto3" json:"run_ms,omitempty"`
 	// From submit to the end, until now where it has not ended; in milliseconds.
 	TotalMs float64 `protobuf:"fixed64,17,opt,name=total_ms,json=totalMs,proto3" json:"total_ms,omitempty"`
