@@ -25,6 +25,7 @@ import { PoolList } from "./pools/pool-list.js";
 import { VacancyPanel } from "./pools/vacancy.js";
 import { Warnings } from "./pools/warnings.js";
 import { routeOf } from "./route.js";
+import { startSkipLink } from "./skip-link.js";
 import { StatusPill } from "./status-pill.js";
 import { WorkerDetail } from "./workers/worker-detail.js";
 import { WorkersSection } from "./workers/workers-section.js";
@@ -75,6 +76,7 @@ export class PageApp {
   /** Starts the streams and draws from here on. */
   start(): void {
     this.#follow();
+    startSkipLink();
     addEventListener("hashchange", () => this.#follow());
     addEventListener("scroll", this.#scrolled, { passive: true });
     addEventListener("resize", this.#draw);
