@@ -1,6 +1,8 @@
 /** The page's view of the durable lane, in a real Chromium against a meter without a broker. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Priority } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { FakeLane } from "../../support/meter/fake-lane.js";
 import { billing, HOSTILE, inList, lane, openViews } from "../../support/meter/page-views.js";
 
@@ -14,8 +16,8 @@ describe("durable lane", { skip }, () => {
     const { page } = await open(t, billing(), "#/", { meter: { lane: lane() } });
     await page.getByRole("link", { name: "Durable 2 dead" }).click();
     const table = page.getByRole("table", { name: "Durable jobs" });
-    await table.getByRole("row", { name: "billing 1 204 12 48 3 2 1 h 2 min" }).waitFor();
-    await table.getByRole("row", { name: "All pools 1 204 12 48 3 2 1 h 2 min" }).waitFor();
+    await table.getByRole("row", { name: "billing 0 1 204 12 48 3 2 1 h 2 min" }).waitFor();
+    await table.getByRole("row", { name: "All pools 0 1 204 12 48 3 2 1 h 2 min" }).waitFor();
   });
 
   test("a lane that is empty is no lane", async (t) => {
@@ -85,6 +87,23 @@ describe("durable lane", { skip }, () => {
     await page.getByRole("button", { name: "Show them" }).click();
     await page.getByLabel("Control token").waitFor();
     assert.deepEqual(foreign, []);
+  });
+
+  test("a lane says what of it is paused, for how long, and how many jobs wait for their time", async (t) => {
+    const rest = { queued: 7, held: 0, retrying: 0, oldestMs: 90_000, dead: [] };
+    const all = [Priority.HIGH, Priority.NORMAL, Priority.LOW];
+    const until = timestampFromMs(Date.now() + 7_200_000);
+    const lanes = new FakeLane([
+      { pool: "billing", scheduled: 3, paused: { levels: all, until }, ...rest },
+      { pool: "mail", paused: { levels: all }, ...rest },
+      { pool: "render", scheduled: 1, paused: { levels: [Priority.LOW] }, ...rest },
+    ]);
+    const { page } = await open(t, billing(), "#/durable", { meter: { lane: lanes } });
+    const table = page.getByRole("table", { name: "Durable jobs" });
+    await table.getByRole("row", { name: /^billing\s*paused for (2 h|1 h 59 min) more 3 7 / }).waitFor();
+    await table.getByRole("row", { name: /^mail\s*paused until it is resumed 0 7 / }).waitFor();
+    await table.getByRole("row", { name: /^render\s*paused in part \(low\) until it is resumed 1 7 / }).waitFor();
+    await table.getByRole("row", { name: /^All pools 4 21 / }).waitFor();
   });
 
   test("open batches of a pool are shown with how many of their jobs have an outcome", async (t) => {

@@ -2,11 +2,20 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
-import { type BatchSchema, DurableService, type GetLanesResponseSchema } from "../../../gen/poolmesh/v1/durable_pb.js";
+import {
+  type BatchSchema,
+  DurableService,
+  type GetLanesResponseSchema,
+  type LanePauseSchema,
+} from "../../../gen/poolmesh/v1/durable_pb.js";
 
 /** One lane. */
 export interface FakeLanePool {
   readonly pool: string;
+  /** Default 0. */
+  readonly scheduled?: number;
+  /** Default: nothing is paused. */
+  readonly paused?: MessageInitShape<typeof LanePauseSchema>;
   readonly queued: number;
   readonly held: number;
   /** Default 0. */
@@ -54,7 +63,7 @@ export class FakeLane {
           sequence: BigInt(i + 1),
           error: { reason: "job_failed", code: "card.declined", message: this.message },
           attempt: 5,
-          diedAt: timestampFromMs(Date.now() - 3_700_000 - i * 60_000),
+          diedAt: timestampFromMs(Date.now() - 3_588_000 - i * 60_000),
           payloadBytes: 120n,
         }));
         return { letters };
@@ -75,8 +84,10 @@ export class FakeLane {
   #lanes(): MessageInitShape<typeof GetLanesResponseSchema> {
     if (this.failure !== undefined) throw new ConnectError(this.failure, Code.Unavailable);
     return {
-      lanes: this.pools.map(({ pool, queued, held, limited = 0, retrying, oldestMs, dead }) => ({
+      lanes: this.pools.map(({ pool, scheduled = 0, paused, queued, held, limited = 0, retrying, oldestMs, dead }) => ({
         pool,
+        scheduled: BigInt(scheduled),
+        ...(paused === undefined ? {} : { paused }),
         queued: BigInt(queued),
         delivered: BigInt(held + limited + retrying),
         limited: BigInt(limited),

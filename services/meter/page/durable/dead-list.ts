@@ -150,6 +150,7 @@ export class DeadList {
     reason.append(element("span", "sample-message", plainText(error?.message ?? "", 300)));
     const job = element("th", "dead-job", plainText(jobId, 64));
     job.scope = "row";
+    job.title = plainText(jobId, 64);
     const died = diedAt === undefined ? "—" : `${age(Date.now() - Number(diedAt.seconds) * 1_000)} ago`;
     const control = element("td", "dead-control");
     for (const verb of ["Retry", "Purge"] as const) {

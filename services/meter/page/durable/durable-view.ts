@@ -11,6 +11,7 @@ import { DeadList } from "./dead-list.js";
 import { type LaneRow, laneRows, laneTotal, oldestText, streamWarnings } from "./lane-figures.js";
 
 const COLUMNS = [
+  ["scheduled", "Scheduled", "wait for their time"],
   ["queued", "Queued", "in the stream; no manager has it"],
   ["held", "Held", "at a manager, for a slot, or running"],
   ["limited", "Limited", "at a manager, until limits let them run"],
@@ -105,11 +106,13 @@ export class DurableView {
 class LaneLink {
   readonly root = element("tr", "lane-row");
   readonly #link = element("a");
+  readonly #paused = element("span", "lane-paused");
   readonly #cells = COLUMNS.map(([id]) => [id, element("td", `lane-${id}`)] as const);
 
   constructor(pool: string) {
-    const name = element("th", "lane-pool", this.#link);
+    const name = element("th", "lane-pool", this.#link, this.#paused);
     name.scope = "row";
+    name.title = plainText(pool);
     this.#link.href = durableHash(pool);
     setText(this.#link, pool === "" ? "All pools" : plainText(pool));
     COLUMNS.forEach(([, title], i) => {
@@ -121,6 +124,7 @@ class LaneLink {
 
   update(row: LaneRow, isChosen: boolean): void {
     setAttribute(this.#link, "aria-current", isChosen ? "page" : undefined);
+    setText(this.#paused, row.paused);
     for (const [id, cell] of this.#cells) {
       setText(cell, id === "oldest" ? oldestText(row) : count(row[id]));
       if (id === "dead") setAttribute(cell, "data-tone", row.dead > 0 ? "coral" : undefined);

@@ -1,11 +1,16 @@
 /** The figures of lanes as the page shows them. Pure. */
 import { duration } from "../../../../browser/format.js";
-import type { GetLanesResponse, Lane } from "../../../../gen/poolmesh/v1/durable_pb.js";
+import type { GetLanesResponse, Lane, LanePause } from "../../../../gen/poolmesh/v1/durable_pb.js";
+import { keyOf, PROTO_PRIORITIES } from "../../../../mesh/job/proto-priorities.js";
 
-/** One lane. Queued, held, limited and retrying add up to the jobs that have not ended. */
+/** One lane. Scheduled, queued, held, limited and retrying add up to the jobs that have not ended. */
 export interface LaneRow {
   /** "" for all lanes added up. */
   readonly pool: string;
+  /** What of it is paused, such as "paused until it is resumed"; "" when nothing is. */
+  readonly paused: string;
+  /** They wait for their time. */
+  readonly scheduled: number;
   readonly queued: number;
   /** At a manager, for a slot, or running. */
   readonly held: number;
@@ -29,6 +34,8 @@ export function laneTotal(rows: readonly LaneRow[]): LaneRow {
   const oldest = Math.max(...rows.map(({ oldestMs }) => oldestMs ?? -1), -1);
   return {
     pool: "",
+    paused: "",
+    scheduled: sum(({ scheduled }) => scheduled),
     queued: sum(({ queued }) => queued),
     held: sum(({ held }) => held),
     limited: sum(({ limited }) => limited),
@@ -54,17 +61,28 @@ export function streamWarnings({ streams }: GetLanesResponse): string[] {
 
 const NEARLY_FULL = 0.8;
 
+/** The levels that are named when not all are paused. */
+function pausedText({ levels, until }: LanePause, wallMs: number): string {
+  const names = levels.map((level) => keyOf(PROTO_PRIORITIES, level) ?? "?");
+  const all = Object.keys(PROTO_PRIORITIES).length;
+  const which = levels.length >= all ? "paused" : `paused in part (${names.join(", ")})`;
+  if (until === undefined) return `${which} until it is resumed`;
+  return `${which} for ${duration(Math.max(1_000, Number(until.seconds) * 1_000 - wallMs))} more`;
+}
+
 function shareOf(now: bigint, most: bigint): number {
   return most === 0n ? 0 : Number(now) / Number(most);
 }
 
 function toRow(
-  { pool, queued, delivered, limited = 0n, retrying = 0n, dead, oldestAt }: Lane,
+  { pool, scheduled, queued, delivered, limited = 0n, retrying = 0n, dead, oldestAt, paused }: Lane,
   wallMs: number,
 ): LaneRow {
   const oldestMs = oldestAt === undefined ? undefined : Math.max(0, wallMs - Number(oldestAt.seconds) * 1_000);
   return {
     pool,
+    paused: paused === undefined ? "" : pausedText(paused, wallMs),
+    scheduled: Number(scheduled),
     queued: Number(queued),
     held: Number(delivered - retrying - limited),
     limited: Number(limited),
