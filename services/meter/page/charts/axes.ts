@@ -4,6 +4,12 @@ import type { Palette } from "./palette.js";
 
 /** How tall a time axis is, in CSS pixels. */
 export const TIME_AXIS_PX = 22;
+/** The seconds that it shows. */
+const WIDTH_S = 900;
+/** Half of its first and of its last word, which stand at its ends, in CSS pixels. */
+const [HALF_FIRST_PX, HALF_LAST_PX] = [22, 12] as const;
+/** A plot that has no width yet counts as this wide, in CSS pixels. */
+const LEAST_PLOT_PX = 200;
 
 const FONT = "11px -apple-system, 'Segoe UI', Inter, Roboto, 'Noto Sans', 'Liberation Sans', sans-serif";
 
@@ -14,7 +20,10 @@ export function timeAxis(palette: () => Palette, show = true): uPlot.Axis {
     show,
     gap: 4,
     grid: { show: false },
-    splits: () => [-840, -600, -300, -20],
+    splits: (plot) => {
+      const secondsOfPx = WIDTH_S / Math.max(LEAST_PLOT_PX, plot.bbox.width / devicePixelRatio);
+      return [HALF_FIRST_PX * secondsOfPx - WIDTH_S, -600, -300, -HALF_LAST_PX * secondsOfPx];
+    },
     values: () => ["−15 min", "−10 min", "−5 min", "now"],
   };
 }

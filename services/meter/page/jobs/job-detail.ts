@@ -16,6 +16,9 @@ import { wallOf } from "./ask-jobs.js";
 import { endedAgo, time, toneOf } from "./outcome-words.js";
 import { timelineOf } from "./timeline.js";
 
+/** As much as managers remember of an error's message, in characters. */
+const MAX_MESSAGE = 512;
+
 /** The view of one job. */
 export class JobDetail {
   readonly #root = byId("job");
@@ -64,7 +67,7 @@ export class JobDetail {
     this.#drawn = drawn;
     const words = plainText([outcome, ...(code === "" ? [] : [code])].join(" · "), 120);
     this.#outcome.replaceChildren(element("span", `sample-word ${toneOf(outcome)}`, words), ended);
-    setText(this.#message, plainText(message, 200));
+    setText(this.#message, plainText(message, MAX_MESSAGE));
     const { parts, events } = timelineOf(view);
     const bars = parts.map(({ kind, share, ms }) => {
       const bar = element("span", `timeline-part timeline-${kind}`);

@@ -26,6 +26,8 @@ const COLORS: readonly ((palette: Palette) => string)[] = [
 /** Minutes that are shown. */
 const WIDTH_S = 900;
 const VALUE_AXIS_PX = 52;
+/** The scale has two whole milliseconds at least: half of it is a mark of its own. */
+const LEAST_TOP_MS = 2;
 
 /** The chart, and the switch above it. */
 export class TimesChart {
@@ -114,7 +116,7 @@ export class TimesChart {
       cursor: { show: false },
       scales: {
         x: { time: false, range: [-WIDTH_S, 0] },
-        y: { range: (_plot, _min, max) => [0, niceTop(max ?? 0, 1)] },
+        y: { range: (_plot, _min, max) => [0, niceTop(max ?? 0, LEAST_TOP_MS)] },
       },
       axes: [
         timeAxis(() => this.#palette),

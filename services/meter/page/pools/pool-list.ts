@@ -6,7 +6,7 @@
  * it is so long that the warnings and figures below it would be out of sight.
  */
 
-import { percent, plural, rate } from "../../../../browser/format.js";
+import { count, percent, plural, rate } from "../../../../browser/format.js";
 import { PoolOrder } from "../../../../browser/order-pools.js";
 import { poolWarnings, severity } from "../../../../browser/pool-health.js";
 import type { PoolCapacity } from "../../../../browser.js";
@@ -101,7 +101,7 @@ export class PoolList {
 function poolCount(pools: readonly ShownPool[]): string {
   const troubled = pools.filter((pool) => severity(pool) > 1).length;
   if (troubled === 0) return plural(pools.length, "pool");
-  return `${troubled} of ${pools.length} ${troubled === 1 ? "needs" : "need"} a look`;
+  return `${count(troubled)} of ${count(pools.length)} ${troubled === 1 ? "needs" : "need"} a look`;
 }
 
 /** One pool's entry. */
@@ -130,7 +130,8 @@ class PoolItem {
     setText(this.#share, capacity.slots === 0 ? "no slots" : percent(capacity.utilization));
     const level = String(capacity.slots === 0 ? 0 : capacity.utilization);
     if (this.#level.style.getPropertyValue("--level") !== level) this.#level.style.setProperty("--level", level);
-    const of = capacity.pool === "" ? plural(pools, "pool") : `${capacity.busy} of ${capacity.slots} busy`;
+    const of =
+      capacity.pool === "" ? plural(pools, "pool") : `${count(capacity.busy)} of ${count(capacity.slots)} busy`;
     setText(this.#detail, `${of} · ${rate(capacity.jobsPerSecond)}/s`);
     this.#updateAlarms(capacity);
   }

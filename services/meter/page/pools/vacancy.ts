@@ -93,7 +93,9 @@ function mesh(): HTMLElement {
 }
 
 function command(text: string): HTMLElement {
-  const code = element("code", "", text);
+  // A line may end between two words, and not within a flag or a path.
+  const words = text.split(" ").map((word) => element("span", "command-word", word));
+  const code = element("code", "", ...words.flatMap((word, i) => (i === 0 ? [word] : [" ", word])));
   code.tabIndex = 0;
   return element("p", "command", element("span", "prompt", "$ "), code);
 }

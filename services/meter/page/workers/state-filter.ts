@@ -1,4 +1,5 @@
 /** The filter above the table: a box for words, and a switch for each state with its count. */
+import { count } from "../../../../browser/format.js";
 import { STATE_WORDS, type StateWord, type WorkerRow } from "../../../../browser/worker-row.js";
 import { element, glyph, setAttribute, setText } from "../element.js";
 
@@ -42,19 +43,19 @@ export class StateFilter {
     for (const [word, chip] of this.#chips) {
       const number = counts.get(word) ?? 0;
       chip.button.hidden = number === 0 && !this.#states.has(word);
-      setText(chip.count, String(number));
+      setText(chip.count, count(number));
     }
   }
 
   #chip(word: StateWord): HTMLButtonElement {
-    const count = element("span", "chip-count", "0");
-    const button = element("button", "chip", glyph(word), `${word} `, count);
+    const shown = element("span", "chip-count", "0");
+    const button = element("button", "chip", glyph(word), `${word} `, shown);
     button.type = "button";
     button.hidden = true;
     setAttribute(button, "data-state", word);
     setAttribute(button, "aria-pressed", "false");
     button.addEventListener("click", () => this.#toggle(word, button));
-    this.#chips.set(word, { button, count });
+    this.#chips.set(word, { button, count: shown });
     return button;
   }
 

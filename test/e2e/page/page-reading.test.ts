@@ -1,0 +1,79 @@
+/** That a person can read and reach what the page shows, in a real Chromium against a meter without a broker. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Page } from "playwright-core";
+import { FakeFleet } from "../../support/meter/fake-fleet.js";
+import { billing, inList, lane, openViews } from "../../support/meter/page-views.js";
+
+const { skip, open } = await openViews();
+
+const PHONE = { width: 390, height: 844 } as const;
+const LAPTOP = { width: 1_280, height: 900 } as const;
+
+/** Of elements that are shown: those whose text is wider than they are. */
+const cutTexts = (page: Page, selector: string) =>
+  page.evaluate(
+    (wanted) =>
+      [...document.querySelectorAll(wanted)]
+        .filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth)
+        .map((each) => each.textContent),
+    selector,
+  );
+
+/** Enter on the link that comes first; what is focused then. */
+async function skipPools(page: Page): Promise<string> {
+  await page.locator("a").first().focus();
+  const link = await page.evaluate("document.activeElement.textContent");
+  await page.keyboard.press("Enter");
+  return `${link} → ${await page.evaluate("document.activeElement.id")}`;
+}
+
+describe("reading", { skip }, () => {
+  test("the link that skips the pools leads to the workers of the pool that is shown, else to what is shown", async (t) => {
+    const { page } = await open(t, billing(), "#/pool/mail", { viewport: LAPTOP, meter: { lane: lane() } });
+    await page.getByRole("rowheader", { name: "mail-1" }).waitFor();
+    assert.equal(await skipPools(page), "Skip to the workers → workers-title");
+    assert.ok(page.url().endsWith("#/pool/mail"), page.url());
+    await page.getByRole("heading", { name: "mail", exact: true }).waitFor();
+    await page.getByRole("link", { name: "Durable" }).click();
+    await page.getByRole("table", { name: "Durable jobs" }).waitFor();
+    assert.equal(await skipPools(page), "Skip to the content → main");
+    assert.ok(page.url().endsWith("#/durable"), page.url());
+  });
+
+  test("large numbers have gaps wherever they stand", async (t) => {
+    const fleet = new FakeFleet([{ name: "crawl", workers: 1_200, slots: 2, load: 0.5 }]);
+    const { page } = await open(t, fleet, "#/", { viewport: LAPTOP });
+    await inList(page, "of 2\u202f400 busy").waitFor();
+    await page.getByRole("button", { name: "ready 1\u202f200" }).waitFor();
+  });
+
+  test("beside a worker of the longest name its pool can be told", async (t) => {
+    const fleet = billing();
+    fleet.add("billing", "w".repeat(63), 4);
+    const { page } = await open(t, fleet, "#/", { viewport: LAPTOP });
+    const row = page.getByRole("row").filter({ hasText: "w".repeat(63) });
+    await row.waitFor();
+    const { width = 0 } = (await row.locator(".worker-pool").boundingBox()) ?? {};
+    assert.ok(width > 24, `${width} pixels`);
+  });
+
+  test("a command on a phone is broken between its words", async (t) => {
+    const { page } = await open(t, new FakeFleet([]), "#/", { viewport: PHONE });
+    const command = page.locator(".command code");
+    await command.waitFor();
+    assert.equal(await command.textContent(), "poolmesh worker --pool adder --handler ./handler.ts --slots 4");
+    const heights = await page.locator(".command-word").evaluateAll((all) => all.map((each) => each.clientHeight));
+    assert.equal(new Set(heights).size, 1, heights.join());
+  });
+
+  test("when dead letters died is read whole", async (t) => {
+    const meter = { lane: lane(), controlToken: "t" };
+    const { page } = await open(t, billing(), "#/durable/billing", { viewport: LAPTOP, meter });
+    await page.getByRole("button", { name: "Show them" }).click();
+    await page.getByLabel("Control token").fill("t");
+    await page.keyboard.press("Enter");
+    await page.getByRole("cell", { name: /^59 min \d+ s ago$/ }).waitFor();
+    assert.deepEqual(await cutTexts(page, ".dead-died, .lane-table td"), []);
+  });
+});
