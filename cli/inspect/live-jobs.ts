@@ -8,6 +8,7 @@ import {
   type JobOrder,
   JobServiceListJobsRequestSchema,
   type JobView,
+  JobViewState,
 } from "../../gen/poolmesh/v1/job_pb.js";
 import { MAX_PAGE } from "../../mesh/job/job-views.js";
 import { plainText } from "../../mesh/plain-text.js";
@@ -90,7 +91,7 @@ function cellsOf(out: Output, job: JobView, withPool: boolean, nowMs: number): C
   const texts = [
     age,
     duration(job.waitMs),
-    attempt === 0 ? "" : duration(job.runMs),
+    attempt === 0 || job.state === JobViewState.PARKED ? "" : duration(job.runMs),
     attempt === 0 ? "" : String(attempt),
     plainText(worker, 40),
     plainText(job.client, 30),

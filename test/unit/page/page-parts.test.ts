@@ -221,6 +221,9 @@ test("timelineOf - a job's wait and run fill its line, and each is to be seen", 
   assert.deepEqual(texts(2), ["0 submitted", "5 sent as attempt 2 to", "9 ended with a result"]);
   assert.deepEqual(texts(0), ["0 submitted", "9 ended with a result; it was never sent to a worker"]);
   assert.deepEqual(texts(0, JobViewState.PARKED), ["0 submitted", "9 waits for a slot"]);
+  assert.deepEqual(texts(1, JobViewState.PARKED), ["0 submitted", "9 waits for a slot again"]);
+  const { parts: ofParked } = timelineOf(job(1, 9, 9, JobViewState.PARKED));
+  assert.deepEqual(ofParked, [{ kind: "waited", ms: 9, share: 1 }], "what waits again does not run");
   assert.deepEqual(texts(1, JobViewState.RUNNING), ["0 submitted", "5 sent to", "9 running"]);
 });
 

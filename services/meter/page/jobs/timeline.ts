@@ -19,13 +19,13 @@ type Timed = Pick<JobView, "attempt" | "state" | "error" | "waitMs" | "totalMs">
 
 /** The timeline of a job, up to now where it has not ended. */
 export function timelineOf(job: Timed): Timeline {
-  const { attempt, waitMs, totalMs } = job;
+  const { attempt, state, waitMs, totalMs } = job;
   const submitted = { atMs: 0, text: "submitted", withWorker: false };
-  if (attempt === 0) {
-    const never = !isLive(job) ? `${endOf(job)}; it was never sent to a worker` : "waits for a slot";
+  if (attempt === 0 || state === JobViewState.PARKED) {
+    const text = isLive(job) ? endOf(job) : `${endOf(job)}; it was never sent to a worker`;
     return {
       parts: [{ kind: "waited", ms: totalMs, share: 1 }],
-      events: [submitted, { atMs: totalMs, text: never, withWorker: false }],
+      events: [submitted, { atMs: totalMs, text, withWorker: false }],
     };
   }
   const waited = Math.min(waitMs, totalMs);
@@ -49,6 +49,7 @@ export function timelineOf(job: Timed): Timeline {
 function endOf(job: Timed): string {
   if (job.state === JobViewState.SUCCEEDED) return "ended with a result";
   if (!isLive(job)) return `ended: ${stateText(job)}`;
+  if (job.attempt === 0) return "waits for a slot";
   if (job.state === JobViewState.PARKED) return "waits for a slot again";
   return job.state === JobViewState.SENT ? "not yet accepted" : "running";
 }
