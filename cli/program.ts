@@ -12,6 +12,7 @@ import { COMMANDS } from "./commands.js";
 import { EXIT, errorText, exitCodeOf } from "./exit-codes.js";
 import { fitHelp, MIN_TEXT_WIDTH } from "./output/fit-help.js";
 import type { Output } from "./output/output.js";
+import { wrapHanging } from "./output/wrap.js";
 import type { Shell } from "./shell.js";
 
 /** The longest line of a message, in characters. */
@@ -120,9 +121,13 @@ function helpStyles(out: Output) {
   };
 }
 
+/** On a terminal it is broken between words. */
 function failureLine(out: Output, text: string): string {
-  return `${out.style("red", "poolmesh:")} ${text}`;
+  const [first = "", ...rest] = `${NAME} ${text}`.split("\n").flatMap((line) => wrapHanging(line, out.room));
+  return [out.style("red", NAME) + first.slice(NAME.length), ...rest].join("\n");
 }
+
+const NAME = "poolmesh:";
 
 /**
  * What was typed comes back without control characters and without what may be

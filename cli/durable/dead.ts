@@ -8,6 +8,7 @@ import { plainText } from "../../mesh/plain-text.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
 import { withLink } from "../link.js";
+import { type Fact, factLines } from "../output/facts.js";
 import { jsonLine } from "../output/json-text.js";
 import { errorFields, inputFields } from "../output/result-fields.js";
 import { tableLines } from "../output/table.js";
@@ -165,18 +166,18 @@ async function show(shell: Shell, dead: DeadSource, ids: readonly string[], flag
       continue;
     }
     const { error, attempt, priority, diedAt, payload } = letter;
-    const rows = [
+    const rows: Fact[] = [
       ["job", id],
       ["died", diedAt.toISOString()],
       ["attempt", String(attempt)],
       ["priority", priority],
       ["reason", error.reason],
-      ...(error.jobCode === undefined ? [] : [["code", error.jobCode]]),
+      ...(error.jobCode === undefined ? [] : [["code", error.jobCode] as const]),
       ["message", plainText(error.message, 600)],
       ["it ran", error.maybeExecuted ? "perhaps" : "to its error"],
       ["payload", payload === undefined ? "(you may not read it)" : plainText(Buffer.from(payload).toString(), 2_000)],
     ];
-    for (const [label = "", text = ""] of rows) await shell.stdout.line(`${label.padEnd(9)} ${text}`);
+    for (const line of factLines(rows, shell.stdout.room)) await shell.stdout.line(line);
   }
   return EXIT.ok;
 }

@@ -10,6 +10,7 @@ import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
 import { withJobSource } from "../inspect/job-source.js";
 import { viewFields, viewLines } from "../inspect/view-fields.js";
+import { type Fact, factLines } from "../output/facts.js";
 import { jsonLine, utf8Text } from "../output/json-text.js";
 import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
 import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
@@ -62,12 +63,14 @@ export function define(command: Command, shell: Shell): void {
 /** A stored job is told by its stream, which knows it longer; any other by its manager. */
 async function findLines(shell: Shell, pool: string | undefined, id: string, flags: JobFlags): Promise<string[]> {
   const held = await withJobSource(shell, flags, (source) => source.get(pool, id)).catch(unlessNobody);
-  if (held !== undefined && !held.durable) return viewLinesOf(held, flags);
+  if (held !== undefined && !held.durable) return viewLinesOf(shell, held, flags);
   const stored = await withLaneSource(shell, flags, (source) => findStored(source, held?.pool ?? pool, id));
   if (stored !== undefined) {
-    return flags.json ? [jsonLine(jobFields(stored.job, flags.codec))] : linesOf(stored.pool, stored.job, Date.now());
+    return flags.json
+      ? [jsonLine(jobFields(stored.job, flags.codec))]
+      : linesOf(stored.pool, stored.job, Date.now(), shell.stdout.room);
   }
-  if (held !== undefined) return viewLinesOf(held, flags);
+  if (held !== undefined) return viewLinesOf(shell, held, flags);
   const where = pool === undefined ? "" : ` of pool ${pool}`;
   const text = `no manager has or remembers a job${where} with this id`;
   // That there is no such lane says more than that there is no such job.
@@ -82,8 +85,8 @@ function alsoSaying(text: string): (error: unknown) => never {
   };
 }
 
-function viewLinesOf(job: JobView, { json, codec }: JobFlags): string[] {
-  return json ? [jsonLine(viewFields(job, codec))] : viewLines(job, Date.now());
+function viewLinesOf(shell: Shell, job: JobView, { json, codec }: JobFlags): string[] {
+  return json ? [jsonLine(viewFields(job, codec))] : viewLines(job, Date.now(), shell.stdout.room);
 }
 
 /** Without a manager there are no jobs but stored ones. */
@@ -116,11 +119,11 @@ function none(error: unknown): undefined {
   throw error;
 }
 
-function linesOf(pool: string, job: JobLookup, nowMs: number): string[] {
+function linesOf(pool: string, job: JobLookup, nowMs: number, room: number): string[] {
   const { id, state, attempt, maxAttempts, worker, priority, runAt, enqueuedAt, endedAt, client, outcome } = job;
   const ago = (at: Date): string => `${at.toISOString()}, ${duration(nowMs - at.getTime())} ago`;
   const when = (at: Date): string => `${at.toISOString()}, ${untilText(at.getTime() - nowMs)}`;
-  const rows: (readonly [label: string, text: string])[] = [["job", id]];
+  const rows: Fact[] = [["job", id]];
   const add = (label: string, text: string | undefined): unknown => text && rows.push([label, text]);
   add("state", outcome === undefined ? state : outcome.ok ? "ended: succeeded" : `ended: ${outcome.error.reason}`);
   add("attempt", maxAttempts === undefined ? String(attempt) : `${attempt} of ${maxAttempts}`);
@@ -138,7 +141,7 @@ function linesOf(pool: string, job: JobLookup, nowMs: number): string[] {
     if (outcome.error.maybeExecuted) add("it ran", "perhaps");
     if (outcome.error.reason !== "canceled") add("see", `poolmesh dead ${pool} show ${id}`);
   }
-  return rows.map(([label, text]) => `${label.padEnd(9)} ${text}`);
+  return factLines(rows, room);
 }
 
 /** How far away a time is. */

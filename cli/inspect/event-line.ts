@@ -9,13 +9,13 @@ import { WORD_STYLES } from "./view-fields.js";
 
 const WORD_WIDTH = 9;
 
-/** @param withPool whether the line says the pool */
-export function eventLine(out: Output, event: JobEvent, withPool: boolean): string {
+/** @param poolWidth the columns of the pool's name; 0 where the line does not say it */
+export function eventLine(out: Output, event: JobEvent, poolWidth: number): string {
   const word = wordOf(event.kind) ?? "";
   const style = WORD_STYLES[word];
   const painted = style === undefined ? word : out.style(style, word);
   const gap = " ".repeat(Math.max(0, WORD_WIDTH - word.length));
-  const pool = withPool ? `${event.pool}  ` : "";
+  const pool = poolWidth > 0 ? `${event.pool.padEnd(poolWidth)}  ` : "";
   return `${out.style("dim", timeOfDay(event.at))}  ${pool}${painted}${gap}  ${event.jobId}  ${detailOf(event)}`.trimEnd();
 }
 

@@ -72,13 +72,16 @@ async function tail(
   const most = flags.limit ?? Number.POSITIVE_INFINITY;
   let shown = 0;
   let oneIn = 1;
+  // As wide as the longest name so far, so that lines seldom shift.
+  let poolWidth = 0;
   for await (const batch of source.watch(toFilter(pool, flags.state, flags), abort.signal)) {
     if (!flags.json && batch.oneIn !== oneIn) await stderr.line(sampleLine(stderr, batch.oneIn));
     if (!flags.json && batch.dropped > 0) await stderr.line(gapLine(stderr, batch.dropped));
     oneIn = batch.oneIn;
     let { dropped } = batch;
     for (const event of batch.events) {
-      const line = flags.json ? encodeEvent({ event, oneIn, dropped }) : eventLine(stdout, event, pool === undefined);
+      if (pool === undefined) poolWidth = Math.max(poolWidth, event.pool.length);
+      const line = flags.json ? encodeEvent({ event, oneIn, dropped }) : eventLine(stdout, event, poolWidth);
       await stdout.line(line);
       dropped = 0;
       shown += 1;

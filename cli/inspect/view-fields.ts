@@ -6,6 +6,7 @@ import { type JobBytes, type JobView, JobViewState } from "../../gen/poolmesh/v1
 import { keyOf, PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { plainText } from "../../mesh/plain-text.js";
 import { fromErrorDetail } from "../../mesh/wire/connect-errors.js";
+import { type Fact, factLines } from "../output/facts.js";
 import { utf8Text } from "../output/json-text.js";
 import type { Style } from "../output/output.js";
 import { errorFields, inputFields, type ResultForm, resultFields, roundMs } from "../output/result-fields.js";
@@ -55,10 +56,15 @@ export function viewFields(job: JobView, form: ResultForm = "auto"): Record<stri
   };
 }
 
-/** What there is to say of a job, one fact a line. @param nowMs wall clock, milliseconds since the epoch */
-export function viewLines(job: JobView, nowMs: number): string[] {
+/**
+ * What there is to say of a job, one fact a line.
+ *
+ * @param nowMs wall clock, milliseconds since the epoch
+ * @param room characters in a line
+ */
+export function viewLines(job: JobView, nowMs: number, room: number): string[] {
   const { error, payload, result } = job;
-  const rows: (readonly [label: string, text: string])[] = [["job", job.jobId]];
+  const rows: Fact[] = [["job", job.jobId]];
   const add = (label: string, text: string): unknown => text && rows.push([label, plainText(text, 2_000)]);
   const ago = (at: Timestamp | undefined): string =>
     at === undefined ? "" : `${iso(at)}, ${duration(nowMs - timestampDate(at).getTime())} ago`;
@@ -71,7 +77,8 @@ export function viewLines(job: JobView, nowMs: number): string[] {
   add("client", job.client);
   add("submitted", ago(job.submittedAt));
   add("waited", duration(job.waitMs));
-  if (job.attempt > 0) add(job.endedAt === undefined ? "runs for" : "ran", duration(job.runMs));
+  if (job.attempt > 0 && job.state !== JobViewState.PARKED)
+    add(job.endedAt === undefined ? "runs for" : "ran", duration(job.runMs));
   add("ended", ago(job.endedAt));
   add("payload", shown(payload, job.payloadBytes));
   if (job.state === JobViewState.SUCCEEDED) add("result", shown(result, job.resultBytes));
@@ -81,7 +88,7 @@ export function viewLines(job: JobView, nowMs: number): string[] {
     if (error.maybeExecuted) add("it ran", "perhaps");
   }
   add("trace", job.traceparent);
-  return rows.map(([label, text]) => `${label.padEnd(9)} ${text}`);
+  return factLines(rows, room);
 }
 
 function shown(bytes: JobBytes | undefined, all: bigint): string {

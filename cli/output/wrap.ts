@@ -5,6 +5,16 @@ export function wrap(text: string, width: number): string[] {
   return wrapWords(text.split(" "), width, " ");
 }
 
+/** A line that is too long goes on below its own beginning, a little to the right. */
+export function wrapHanging(line: string, width: number): string[] {
+  if (line.length <= width) return [line];
+  const [start = ""] = /^ */.exec(line) ?? [];
+  const [first = "", ...rest] = wrap(line.slice(start.length), width - start.length - HANGING.length);
+  return [start + first, ...rest.map((each) => start + HANGING + each)];
+}
+
+const HANGING = "  ";
+
 /** The same of words, or of phrases that are not broken, with `gap` between two of a line. */
 export function wrapWords(words: readonly string[], width: number, gap: string): string[] {
   const lines: string[] = [];

@@ -12,6 +12,7 @@ import { poolWarnings, severity } from "../../browser/pool-health.js";
 import { type WorkerRow, workerRow } from "../../browser/worker-row.js";
 import type { CapacityView, WorkersView } from "../../browser.js";
 import { plainText } from "../../mesh/plain-text.js";
+import { wrapHanging } from "../output/wrap.js";
 import { wholeSpans } from "./columns.js";
 import { connectionSpan } from "./connection-span.js";
 import { clipLine, fit, type Line, lineWidth, span } from "./line.js";
@@ -32,6 +33,8 @@ export interface TopState {
 /** Sentences about what is wrong, and the height from which on there is room for them. */
 const MOST_WARNINGS = 3;
 const ROWS_FOR_WARNINGS = 20;
+/** They take one line of so many. */
+const ROWS_FOR_WARNING_LINE = 6;
 
 /** A terminal's size, in characters. */
 export interface TopSize {
@@ -89,8 +92,14 @@ function warningLines(state: TopState, size: TopSize): Line[] {
     const told = poolWarnings(pool).filter(({ text }) => text !== "");
     return told.map(({ text, tone }) => ({ tone, text: `${plainText(pool.pool)}: ${text}` }));
   });
-  if (said.length === 0) return [];
-  return [[], ...said.slice(0, MOST_WARNINGS).map(({ text, tone }) => [span(fit(text, size.columns).trimEnd(), tone)])];
+  const most = Math.floor(size.rows / ROWS_FOR_WARNING_LINE);
+  const lines: Line[] = [];
+  for (const { text, tone } of said.slice(0, MOST_WARNINGS)) {
+    const broken = wrapHanging(text, size.columns);
+    if (lines.length > 0 && lines.length + broken.length > most) break;
+    lines.push(...broken.map((each) => [span(fit(each, size.columns).trimEnd(), tone)]));
+  }
+  return lines.length === 0 ? [] : [[], ...lines];
 }
 
 function workerLines(rows: readonly WorkerRow[], size: TopSize, height: number, nowMs: number): Line[] {

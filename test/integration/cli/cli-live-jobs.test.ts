@@ -106,7 +106,7 @@ test("jobs --live and tail - colour states where a terminal takes colours", asyn
   assert.ok(stdout.includes("\u001b[31mjob_rejected\u001b[39m"), stdout);
   const event = create(JobEventSchema, { kind: JobEventKind.SUCCEEDED, jobId: "j" });
   const color = new Output(process.stdout, { FORCE_COLOR: "1" });
-  assert.ok(eventLine(color, event, false).includes("\u001b[32msucceeded\u001b[39m"));
+  assert.ok(eventLine(color, event, 0).includes("\u001b[32msucceeded\u001b[39m"));
 });
 
 test("jobs - what belongs to the other kind of list is refused, and told how to have it", async () => {

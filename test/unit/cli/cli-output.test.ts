@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { PassThrough, Writable } from "node:stream";
 import { describe, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { EXIT, errorText, exitCodeOf } from "../../../cli/exit-codes.js";
+import { eventLine } from "../../../cli/inspect/event-line.js";
+import { factLines } from "../../../cli/output/facts.js";
 import { failureLines } from "../../../cli/output/failure-report.js";
 import { fitHelp } from "../../../cli/output/fit-help.js";
 import { indentedJson, JsonText, jsonLine, oneLineJson } from "../../../cli/output/json-text.js";
@@ -11,6 +14,8 @@ import { Output } from "../../../cli/output/output.js";
 import { type Progress, progressLine } from "../../../cli/output/progress-bar.js";
 import { errorFields, resultFields } from "../../../cli/output/result-fields.js";
 import { tableLines } from "../../../cli/output/table.js";
+import { wrapHanging } from "../../../cli/output/wrap.js";
+import { JobEventSchema } from "../../../gen/poolmesh/v1/job_pb.js";
 import { CATALOGUE, PoolError, type Reason } from "../../../mesh/errors.js";
 import { seededRandom } from "../../support/random.js";
 
@@ -179,6 +184,37 @@ describe("cli - tables and bars", () => {
     ];
     const columns = [{ title: "NAME" }, { title: "N", align: "right" as const }, { title: "LAST" }];
     assert.deepEqual(tableLines(columns, rows), ["NAME    N  LAST", "a       7  x", "<long>  100  y"]);
+  });
+
+  test("a message goes on below itself between words, and what is copied stays whole", () => {
+    const facts = [
+      ["job", "j-1"],
+      ["message", "the bank says no, and it says so every time"],
+      ["see", "poolmesh dead mail show an-id-that-is-long"],
+    ] as const;
+    assert.deepEqual(factLines(facts, 32), [
+      "job       j-1",
+      "message   the bank says no, and",
+      "          it says so every time",
+      "see       poolmesh dead mail show an-id-that-is-long",
+    ]);
+    assert.equal(factLines(facts, Number.POSITIVE_INFINITY).length, 3);
+  });
+
+  test("a sentence that is too long goes on to the right of its beginning", () => {
+    assert.deepEqual(wrapHanging("poolmesh: not_found: no such worker", 24), [
+      "poolmesh: not_found:",
+      "  no such worker",
+    ]);
+    assert.deepEqual(wrapHanging("  --slots: use a number", 16), ["  --slots: use", "    a number"]);
+    assert.deepEqual(wrapHanging("  fits", 6), ["  fits"]);
+  });
+
+  test("events of all pools stand below each other", () => {
+    const line = (pool: string) =>
+      eventLine(terminal({ NO_COLOR: "1" }), create(JobEventSchema, { pool, jobId: "j1" }), 6);
+    assert.equal(line("mail").indexOf("j1"), line("render").indexOf("j1"));
+    assert.ok(line("mail").includes("mail"));
   });
 
   test("columns without room stand below their row with their titles, and no line is wider than the terminal", () => {

@@ -100,6 +100,23 @@ test("renderScreen - from 50 columns on no title and no word is cut, and what ma
   }
 });
 
+test("renderScreen - what is wrong is said whole at every width, between words, and workers keep their room", () => {
+  const fleet = mesh();
+  fleet.trouble.set("adder", { streams: ["AUDIT"] });
+  fleet.trouble.set("render", { managers: 0 });
+  const state = stateOf(fleet);
+  for (let columns = 60; columns <= 160; columns += 1) {
+    const text = textOf(state, columns, 24);
+    const said = text.join("\n").replace(/\n {2}(?=\S)/g, " ");
+    assert.match(
+      said,
+      /^\w+: .*(?:Give that stream other subjects\.|Start one with: poolmesh manager)$/m,
+      `${columns}`,
+    );
+    assert.ok(text.filter((line) => /^[●✖]/u.test(line)).length >= 5, `${columns}`);
+  }
+});
+
 test("renderScreen - columns stand under their titles at every width", () => {
   const state = stateOf(mesh());
   for (const columns of [50, 70, 80, 100, 132, 200]) {
