@@ -1,5 +1,6 @@
 /** Help pages as wide as the terminal. Pure. */
-import { wrap } from "./wrap.js";
+import { stripVTControlCharacters } from "node:util";
+import { shownWidth as width, wrap } from "./wrap.js";
 
 /** How the rest of a command that is broken is indented. */
 const CONTINUED = " \\\n    ";
@@ -23,7 +24,7 @@ export function fitHelp(text: string, columns: number): string {
   for (let at = 0; at < all.length; at += 1) {
     const line = all[at] as string;
     const entry = entryAt(all, at);
-    if (entry === undefined && /^[^\s]/.test(line) && !line.startsWith("Usage:")) {
+    if (entry === undefined && /^[^\s]/.test(line) && !isUsage(line)) {
       run.push(line);
       continue;
     }
@@ -40,30 +41,43 @@ export function fitHelp(text: string, columns: number): string {
 
 const ENTRY = /^( *\S+ {2,})\S/;
 
+function isUsage(line: string): boolean {
+  return stripVTControlCharacters(line).startsWith("Usage:");
+}
+
+/** The word of an entry with what is before what is said of it; undefined: no entry begins here. */
+function headOf(line: string): string | undefined {
+  const plain = stripVTControlCharacters(line);
+  const [, head] = ENTRY.exec(plain) ?? [];
+  // Only the word has colours.
+  return head === undefined ? undefined : line.slice(0, line.length - (plain.length - head.length));
+}
+
 /** The lines of a word and what is said of it, which goes on below its own beginning; undefined: none begins here. */
 function entryAt(all: readonly string[], at: number): string[] | undefined {
-  const [, head] = ENTRY.exec(all[at] as string) ?? [];
+  const head = headOf(all[at] as string);
   if (head === undefined) return undefined;
-  const goesOn = new RegExp(`^ {${head.length}}\\S`);
+  const goesOn = new RegExp(`^ {${width(head)}}\\S`);
   let end = at + 1;
   while (end < all.length && goesOn.test(all[end] as string)) end += 1;
   return all.slice(at, end);
 }
 
 function fittedEntry(entry: readonly string[], columns: number): readonly string[] {
-  const [first = ""] = entry;
-  const head = ENTRY.exec(first)?.[1] ?? "";
+  const [first = "", ...rest] = entry;
+  const head = headOf(first) ?? "";
   if (entry.every((line) => width(line) <= columns)) return entry;
-  const said = entry.map((line) => line.slice(head.length)).join(" ");
-  return wrap(said, Math.max(MIN_TEXT_WIDTH, columns - head.length)).map(
-    (line, index) => (index === 0 ? head : " ".repeat(head.length)) + line,
+  const margin = width(head);
+  const said = [first.slice(head.length), ...rest.map((line) => line.slice(margin))].join(" ");
+  return wrap(said, Math.max(MIN_TEXT_WIDTH, columns - margin)).map(
+    (line, index) => (index === 0 ? head : " ".repeat(margin)) + line,
   );
 }
 
 /** @param before the line above, which says whether this one is the rest of a command */
 function fittedLine(line: string, before: string | undefined, columns: number): readonly string[] {
   if (width(line) <= columns) return [line];
-  if (line.startsWith("Usage:"))
+  if (isUsage(line))
     return wrap(line, columns - USAGE_INDENT.length).map((each, at) => (at === 0 ? each : USAGE_INDENT + each));
   const isCommand = /^ {2}(\S.*)?\bpoolmesh /.test(line) || before?.endsWith("\\");
   return [isCommand === true ? brokenCommand(line, columns) : line];
@@ -93,8 +107,4 @@ function partsOf(line: string): string[] {
     else parts.push(`${parts.pop()} ${word}`);
   }
   return parts;
-}
-
-function width(line: string): number {
-  return [...line].length;
 }

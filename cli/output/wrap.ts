@@ -1,4 +1,10 @@
-/** Text broken between words. Pure. */
+/** Text broken between words. Colours take no room. Pure. */
+import { stripVTControlCharacters } from "node:util";
+
+/** Characters that a person sees of it. */
+export function shownWidth(text: string): number {
+  return [...stripVTControlCharacters(text)].length;
+}
 
 /** Lines of at most `width` characters; a longer word has a line of its own. */
 export function wrap(text: string, width: number): string[] {
@@ -7,7 +13,7 @@ export function wrap(text: string, width: number): string[] {
 
 /** A line that is too long goes on below its own beginning, a little to the right. */
 export function wrapHanging(line: string, width: number): string[] {
-  if (line.length <= width) return [line];
+  if (shownWidth(line) <= width) return [line];
   const [start = ""] = /^ */.exec(line) ?? [];
   const [first = "", ...rest] = wrap(line.slice(start.length), width - start.length - HANGING.length);
   return [start + first, ...rest.map((each) => start + HANGING + each)];
@@ -20,7 +26,7 @@ export function wrapWords(words: readonly string[], width: number, gap: string):
   const lines: string[] = [];
   let line = "";
   for (const word of words) {
-    if (line !== "" && line.length + gap.length + word.length > width) {
+    if (line !== "" && shownWidth(line) + gap.length + shownWidth(word) > width) {
       lines.push(line);
       line = word;
     } else line = line === "" ? word : `${line}${gap}${word}`;

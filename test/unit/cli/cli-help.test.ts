@@ -1,6 +1,7 @@
 /** Help pages, and mistakes on the command line. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
 import { COMMANDS } from "../../../cli/commands.js";
 import { EXIT } from "../../../cli/exit-codes.js";
 import { flagName } from "../../../mesh/process/config.js";
@@ -39,6 +40,17 @@ describe("help", () => {
         assert.ok(whole(narrow.stdout).includes(command), command);
     });
   }
+
+  test("help in colours has the lines of help without them, at every width", async () => {
+    for (const { name } of COMMANDS) {
+      for (const outputColumns of [50, 60, 80, 100]) {
+        const plain = await runInShell([name, "--help"], { NO_COLOR: "1" }, { outputColumns });
+        const colored = await runInShell([name, "--help"], { FORCE_COLOR: "1" }, { outputColumns });
+        assert.ok(colored.stdout.includes("\u001b[36m"));
+        assert.equal(stripVTControlCharacters(colored.stdout), plain.stdout, `${name}, ${outputColumns} columns`);
+      }
+    }
+  });
 
   const services = [
     ["manager", MANAGER_OPTIONS],
