@@ -119,14 +119,26 @@ async function list(shell: Shell, limits: readonly Limit[], json: boolean): Prom
   for (const line of tableLines(columns, rows, shell.stdout.room)) await shell.stdout.line(line);
 }
 
-/** A limit in words, such as "3 at once, 100 starts in 60000 ms". */
+/** A limit in words, such as "3 at once, 100 starts in 1 min". */
 function limitText({ running, starts, perMs }: Limit): string {
   const words = [
     ...(running === undefined ? [] : [`${running} at once`]),
-    ...(starts === undefined ? [] : [`${starts} starts in ${perMs} ms`]),
+    ...(starts === undefined ? [] : [`${starts} starts in ${windowText(perMs)}`]),
   ];
   return words.join(", ");
 }
+
+/** In the largest unit that leaves nothing over. */
+function windowText(ms = 1_000): string {
+  const [size, unit] = WINDOW_UNITS.find(([each]) => ms % each === 0) ?? [1, "ms"];
+  return `${ms / size} ${unit}`;
+}
+
+const WINDOW_UNITS = [
+  [3_600_000, "h"],
+  [60_000, "min"],
+  [1_000, "s"],
+] as const;
 
 /** @throws InvalidArgumentError */
 function action(text: string): Action {

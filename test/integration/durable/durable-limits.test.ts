@@ -292,8 +292,10 @@ test("limits - nats, HTTP and the command line set, list and remove them, and sa
   for (const url of [[], ["--url", managers[0]?.url ?? ""]]) {
     const set = await shell("limits", pool, "set", "key:a b", "--running", "2", ...url);
     assert.equal(set.stdout, "key:a b: 2 at once\n");
+    const window = await shell("limits", pool, "set", "key:slow", "--starts", "9", "--per-ms", "120000", ...url);
+    assert.equal(window.stdout, "key:slow: 9 starts in 2 min\n");
     const list = await shell("limits", pool, ...url);
-    assert.match(list.stdout, /each-key +5 starts in 1000 ms\n/);
+    assert.match(list.stdout, /each-key +5 starts in 1 s\n/);
     assert.match(list.stdout, /key:a b +2 at once\n/);
     const removed = await shell("limits", pool, "remove", "key:a b", ...url);
     assert.equal(removed.stdout, "key:a b has no limit of its own any more\n");
