@@ -67,6 +67,15 @@ describe("reading", { skip }, () => {
     assert.equal(new Set(heights).size, 1, heights.join());
   });
 
+  test("on a phone the figures of a lane stand in two lines, and none is cut", async (t) => {
+    const { page } = await open(t, billing(), "#/durable", { viewport: PHONE, meter: { lane: lane() } });
+    const row = page.getByRole("table", { name: "Durable jobs" }).getByRole("row").filter({ hasText: "billing" });
+    await row.waitFor();
+    const tops = await row.locator("td").evaluateAll((all) => all.map((each) => each.getBoundingClientRect().top));
+    assert.equal(new Set(tops).size, 2, tops.join());
+    assert.deepEqual(await cutTexts(page, ".lane-table td"), []);
+  });
+
   test("when dead letters died is read whole", async (t) => {
     const meter = { lane: lane(), controlToken: "t" };
     const { page } = await open(t, billing(), "#/durable/billing", { viewport: LAPTOP, meter });

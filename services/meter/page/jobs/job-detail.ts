@@ -107,10 +107,13 @@ function aboutText({ manager, client, payloadBytes, resultBytes, state, idempote
   return plainText(facts.join(" · "), 400);
 }
 
-function noneText({ jobs, route }: PageState): string {
+function noneText({ jobs, route, durable }: PageState): string {
   if (jobs === undefined) return "Asking for the job …";
   const { failure, job } = jobs.value;
   if (failure === "") return "";
   const why = plainText(failure, 300);
-  return job === undefined ? `Job ${plainText(route.job, 64)}: ${why}` : `This is what was told last. Now: ${why}`;
+  if (job !== undefined) return `This is what was told last. Now: ${why}`;
+  const name = plainText(route.job, 64);
+  const stored = `. If it was enqueued, this tells what is stored: poolmesh job ${plainText(route.pool)} ${name}`;
+  return `Job ${name}: ${why}${durable ? stored : ""}`;
 }
