@@ -20,6 +20,21 @@ const cutTexts = (page: Page, selector: string) =>
     selector,
   );
 
+/** Inline texts beside each other that only a margin holds apart. */
+const gluedTexts = (page: Page) =>
+  page.evaluate(() => {
+    const found: string[] = [];
+    for (const right of document.querySelectorAll("body *")) {
+      const left = right.previousSibling;
+      const style = getComputedStyle(right);
+      if (left === null || !right.checkVisibility() || style.display !== "inline") continue;
+      if (left instanceof Element && getComputedStyle(left).display !== "inline") continue;
+      const texts = [left.textContent ?? "", right.textContent ?? ""] as const;
+      if (/\S$/.test(texts[0]) && /^\S/.test(texts[1]) && style.marginLeft !== "0px") found.push(texts.join("|"));
+    }
+    return found;
+  });
+
 /** Enter on the link that comes first; what is focused then. */
 async function skipPools(page: Page): Promise<string> {
   await page.locator("a").first().focus();
@@ -84,5 +99,24 @@ describe("reading", { skip }, () => {
     await page.keyboard.press("Enter");
     await page.getByRole("cell", { name: /^59 min \d+ s ago$/ }).waitFor();
     assert.deepEqual(await cutTexts(page, ".dead-died, .lane-table td"), []);
+  });
+
+  test("words that stand apart to the eye are apart for who hears them", async (t) => {
+    const fleet = billing();
+    fleet.trouble.set("billing", { ended: 420, failed: 97 });
+    const meter = { lane: lane(), controlToken: "t" };
+    const { page } = await open(t, fleet, "#/pool/billing", { viewport: LAPTOP, meter });
+    await page.getByText("97 of 420 failed").waitFor();
+    assert.deepEqual(await gluedTexts(page), []);
+    await page.getByRole("table", { name: "Last failures newest first" }).waitFor();
+    await page.getByRole("rowheader", { name: "billing-1" }).getByRole("link").click();
+    await page.getByRole("heading", { name: "billing-1" }).waitFor();
+    assert.deepEqual(await gluedTexts(page), []);
+    await page.goto(`${new URL(page.url()).origin}/#/durable/billing`);
+    await page.getByRole("button", { name: "Show them" }).click();
+    await page.getByLabel("Control token").fill("t");
+    await page.keyboard.press("Enter");
+    await page.getByRole("cell", { name: "job_failed · card.declined the bank says no" }).first().waitFor();
+    assert.deepEqual(await gluedTexts(page), []);
   });
 });

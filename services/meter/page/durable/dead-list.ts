@@ -147,7 +147,7 @@ export class DeadList {
     const { jobId, attempt, error, diedAt } = letter;
     const code = error?.code === undefined || error.code === "" ? "" : ` · ${error.code}`;
     const reason = element("td", "dead-reason", element("span", "sample-word coral", `${error?.reason ?? "?"}${code}`));
-    reason.append(element("span", "sample-message", plainText(error?.message ?? "", 300)));
+    reason.append(" ", element("span", "sample-message", plainText(error?.message ?? "", 300)));
     const job = element("th", "dead-job", plainText(jobId, 64));
     job.scope = "row";
     job.title = plainText(jobId, 64);

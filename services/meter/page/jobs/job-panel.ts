@@ -41,7 +41,7 @@ export class JobPanel {
     const pair = element("div", "sample-pair", this.#slowest.root, this.#recent.root);
     this.#lists = element("div", "", this.#failures.root, pair);
     this.#root.append(
-      element("div", "jobs-head", title, element("span", "shown", "last minute")),
+      element("div", "jobs-head", title, " ", element("span", "shown", "last minute")),
       element("div", "jobs-figures", left, this.#times()),
       this.#chart.root,
       this.#lists,
@@ -85,6 +85,7 @@ export class JobPanel {
       element("li", `outcome ${tone}`, element("span", "outcome-count", count(number)), ` ${outcome}`),
     );
     this.#outcomes.replaceChildren(...items);
+    this.#outcomes.hidden = items.length === 0;
   }
 
   #times(): HTMLElement {

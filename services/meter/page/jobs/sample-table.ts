@@ -33,7 +33,7 @@ export class SampleTable {
     note: string,
     readonly whenEmpty: string,
   ) {
-    const heading = element("h4", "samples-title", title, element("span", "samples-note", note));
+    const heading = element("h4", "samples-title", title, " ", element("span", "samples-note", note));
     this.#none = element("p", "samples-none");
     const head = element("tr");
     for (const column of COLUMNS) {
@@ -81,7 +81,7 @@ class SampleRow {
     );
     this.#cells = Object.fromEntries(cells) as Record<Column, HTMLTableCellElement>;
     this.#cells.job.scope = "row";
-    this.#cells.outcome.append(this.#outcome, this.#message);
+    this.#cells.outcome.append(this.#outcome, " ", this.#message);
     this.#cells.job.append(this.#job);
     this.#cells.worker.append(this.#worker);
     this.root.append(...cells.map(([, cell]) => cell));

@@ -38,7 +38,7 @@ export class WorkersSection {
     this.#table = new WorkerTable(listener.onAsk, listener.onSort);
     this.#title.id = "workers-title";
     this.#title.tabIndex = -1;
-    this.#title.append(this.#shown);
+    this.#title.append(" ", this.#shown);
     byId("workers").append(
       element("div", "workers-head", this.#title, this.#filter.root),
       this.#table.root,
