@@ -267,7 +267,7 @@ export class Dispatcher {
   }
 
   #park(job: Job, first = true): void {
-    job.state = "parked";
+    job.park();
     this.#parts.totals.observer?.parked(job);
     if (first) this.parked.park(job);
     else this.parked.putBack(job);

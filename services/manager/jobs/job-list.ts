@@ -8,7 +8,7 @@ import type { JobFilter, JobView, JobViewState } from "../../../gen/poolmesh/v1/
 import { comparePlaces, type Place } from "../../../mesh/job/job-views.js";
 import type { EndedJob, JobHistory } from "./history.js";
 import type { Job } from "./job.js";
-import { endedState, liveState, liveWorker, type ShowingManager, showEnded, showLive } from "./shown-job.js";
+import { endedState, liveState, type ShowingManager, showEnded, showLive } from "./shown-job.js";
 
 /** The jobs of one pool. */
 export interface JobSource {
@@ -113,7 +113,7 @@ export function isMeant(job: Glimpse, { filter, onlyClient }: JobRules): boolean
 }
 
 function glimpseLive(job: Job): Glimpse {
-  return { id: job.id, client: job.client, worker: liveWorker(job), state: liveState(job), reason: "" };
+  return { id: job.id, client: job.client, worker: job.attempt?.worker ?? "", state: liveState(job), reason: "" };
 }
 
 function glimpseEnded(job: EndedJob): Glimpse {

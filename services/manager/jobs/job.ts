@@ -96,6 +96,12 @@ export class Job implements Parkable, Due {
     return this.attempts > this.spec.attemptsBefore || this.attempt?.isOpen === true;
   }
 
+  /** It waits for a slot, and for nobody's answer. An attempt that was refused, or did not leave, was none. */
+  park(): void {
+    this.state = "parked";
+    if (this.attempt !== undefined && this.attempts < this.attempt.number) this.attempt = undefined;
+  }
+
   /**
    * Where each attempt has its own time, it begins when the attempt is sent, and ends when the job is parked again.
    *

@@ -33,12 +33,6 @@ export function liveState({ state, attempt }: Job): JobViewState {
   return attempt?.state === "accepted" ? JobViewState.RUNNING : JobViewState.SENT;
 }
 
-/** Who has a live job or had it last; "" for nobody: a worker that refused it never had it. */
-export function liveWorker({ state, attempt, attempts }: Job): string {
-  if (attempt === undefined || (state === "parked" && attempts < attempt.number)) return "";
-  return attempt.worker ?? "";
-}
-
 /** Where an ended job stands. */
 export function endedState({ error }: Pick<EndedJob, "error">): JobViewState {
   return error === undefined ? JobViewState.SUCCEEDED : JobViewState.FAILED;
@@ -54,7 +48,7 @@ export function showLive(job: Job, pool: string, by: ShowingManager, payloads: b
     jobId: job.id,
     state: liveState(job),
     manager: by.manager,
-    worker: liveWorker(job),
+    worker: attempt?.worker ?? "",
     attempt: attempt?.number ?? 0,
     priority: PROTO_PRIORITIES[spec.priority],
     client: spec.client,

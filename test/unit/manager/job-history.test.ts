@@ -160,6 +160,24 @@ test("list - a job that was refused and waits for a slot waits until now, runs a
   assert.deepEqual(ofWorker.jobs, []);
 });
 
+test("list - a job that ends while it waits after a refusal has waited until its end, ran at nobody and for no time", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("w1", 1);
+  rig.submit({ id: "refused" });
+  rig.nowMs = 3;
+  rig.busy("refused", "w1");
+  rig.nowMs = 90;
+  const job = rig.dispatcher.live("refused");
+  assert.ok(job !== undefined);
+  rig.dispatcher.cancel(job, new PoolError("canceled", "no more"));
+  const [outcome] = rig.outcomes.get("refused") ?? [];
+  assert.ok(outcome?.ok === false);
+  assert.deepEqual([outcome.worker, outcome.attempt, outcome.waitMs], ["", 0, undefined]);
+  const source = { pool: "p", live: [], history: rig.totals.history };
+  const [shown] = listJobs([source], rules(), { ...by, nowMs: rig.nowMs }, undefined, 10).jobs;
+  assert.deepEqual([shown?.state, shown?.worker, shown?.waitMs, shown?.runMs], [JobViewState.FAILED, "", 90, 0]);
+});
+
 test("list - pages of several managers neither repeat nor miss a job, whatever their sizes are and although jobs come", () => {
   for (let seed = 1; seed <= 60; seed += 1) {
     const random = seededRandom(seed);
