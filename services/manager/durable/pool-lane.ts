@@ -86,6 +86,7 @@ export class PoolLane {
     this.#settling = new Settling({
       ...parts,
       ...{ ends: this.#ends, held: this.#held, totals: this.totals },
+      beginEnd: (delivery) => this.#beginEnd(delivery),
       end: (delivery) => this.#end(delivery),
       giveBack: (delivery, delayMs) => this.#giveBack(delivery, delayMs),
       letGo: (delivery) => this.#letGo(delivery),
@@ -201,7 +202,7 @@ export class PoolLane {
     if (this.#draining) return void bus.publish(msg.reply ?? "", giveBack(0));
     this.totals.delivered += 1;
     const delivery = readDelivery(names, msg, facts, { level, nowMs, terms });
-    delivery.mayBeRepeat = this.#first.mayBeRepeat(facts.sequence);
+    delivery.mayBeRepeat = this.#first.mayBeRepeat(delivery);
     this.#held.add(delivery);
     delivery.wasEndedHere = this.#givenBack.take(delivery);
     if (mustLook(delivery)) this.#guard(delivery, this.#look(delivery));
@@ -235,11 +236,7 @@ export class PoolLane {
       wallNowMs: bus.runtime.wallNow(),
       resultLimitBytes: durablePayloadLimit(bus, delivery.job instanceof PoolError ? [] : delivery.job.then),
     });
-    if (act.do === "store" || act.do === "bury") {
-      this.#held.beginEnd(delivery);
-      this.limits.end(delivery, true);
-      this.pulls.ended();
-    }
+    if (act.do === "store" || act.do === "bury") this.#beginEnd(delivery);
     this.#do(delivery, act);
   }
 
@@ -362,6 +359,14 @@ export class PoolLane {
   /** Somebody else may have it: the broker decides when it is delivered again. */
   #letGo(delivery: Delivery): void {
     if (this.#end(delivery, false)) this.totals.letGo += 1;
+  }
+
+  /** It is over. Until its end is stored it is held, without a slot and without leave by a limit. */
+  #beginEnd(delivery: Delivery): void {
+    if (delivery.isEnding) return;
+    this.#held.beginEnd(delivery);
+    this.limits.end(delivery, true);
+    this.pulls.ended();
   }
 
   #end(delivery: Delivery, isOver = true): boolean {

@@ -22,6 +22,8 @@ export interface SettlingParts extends Omit<AfterEndParts, "pool"> {
   readonly ends: Ends;
   readonly held: Held;
   readonly totals: LaneTotals;
+  /** It has ended, and its end is being stored: it takes no slot and needs no leave by a limit any more. */
+  readonly beginEnd: (delivery: Delivery) => void;
   /** It is held no more; false when it was not. */
   readonly end: (delivery: Delivery) => boolean;
   /** To be delivered again, after so many milliseconds. */
@@ -78,8 +80,8 @@ export class Settling {
   settle(delivery: Delivery, stored: Stored | undefined, outcome?: Outcome): void {
     const following = this.#afterEnd.run(delivery, stored, outcome);
     if (following === undefined) return this.#acknowledge(delivery, stored, outcome);
-    const { held, bus, giveBack, letGo } = this.#parts;
-    held.beginEnd(delivery);
+    const { held, bus, beginEnd, giveBack, letGo } = this.#parts;
+    beginEnd(delivery);
     following.then(
       (againMs) => {
         if (againMs === undefined) return this.#acknowledge(delivery, stored, outcome);

@@ -1,6 +1,6 @@
 /** The durable lane: what is stored, how often it runs, and what its callers hear. */
 import type { Found, Invariant } from "./invariant.js";
-import type { Enqueued, RunView, StreamsAtRest } from "./run-view.js";
+import type { Enqueued, HandlerRun, RunView, StreamsAtRest } from "./run-view.js";
 import { isUnheard } from "./runs.js";
 
 /** What was acknowledged is never lost. */
@@ -58,6 +58,31 @@ const storedRunsOnce: Invariant = {
     }),
 };
 
+/** An offer that is on its way when another run's outcome is stored still arrives; milliseconds. */
+const ON_ITS_WAY_MS = 300;
+
+/** What is over does not begin, also when the broker has forgotten that it delivered it. */
+const endedJobsStayEnded: Invariant = {
+  name: "ended-stored-job-does-not-run",
+  promise:
+    "A stored job that has an outcome is not started again, unless a manager or its worker stood still or was cut off.",
+  check: (view) => {
+    const endedAtMs = new Map(view.storedOutcomes.map(({ id, atMs }) => [id, atMs]));
+    return view.runs.flatMap((run) => {
+      const endMs = endedAtMs.get(run.id) ?? Number.POSITIVE_INFINITY;
+      if (run.startMs <= endMs + ON_ITS_WAY_MS || mayBeLate(view, run)) return [];
+      return [{ atMs: run.startMs, what: `job ${run.id} runs although its outcome was stored at ${endMs}` }];
+    });
+  },
+};
+
+/** Whether what was given to a worker may have been kept on its way, or by a manager that others took for gone. */
+function mayBeLate(view: RunView, { startMs, worker }: HandlerRun): boolean {
+  const actors = [worker, ...view.plan.managers.map(({ name }) => name)];
+  const isBrokerPaused = view.faultsDuring(0, startMs).some(({ do: what }) => what === "pause-broker");
+  return isBrokerPaused || actors.some((actor) => view.silentMs(actor, 0, startMs) > 0);
+}
+
 /** No is no. */
 const refusedNeverRuns: Invariant = {
   name: "refused-job-never-runs",
@@ -104,6 +129,7 @@ export const laneInvariants: readonly Invariant[] = [
   storedJobsEnd,
   oneStoredOutcome,
   storedRunsOnce,
+  endedJobsStayEnded,
   refusedNeverRuns,
   receiptsEnd,
 ];

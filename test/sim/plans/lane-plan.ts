@@ -1,7 +1,7 @@
 /**
  * A plan of the durable lane from a seed: the plan of the seed, most of whose jobs
  * are enqueued and not submitted. Half of the plans have limits, some jobs are followed by others, and some plans
- * have batches.
+ * have batches. In one of five a broker is killed just after a job was stored.
  *
  * Left out: workers that are not ours, since they keep no leases; streams of
  * others over our subjects, which a broker refuses beside those of the lane.
@@ -14,6 +14,7 @@ import { type GenerateOptions, generatePlan } from "./generate.js";
 const LANE_SEED = 0x1a9e_0000;
 const LIMITS_SEED = 0x11a1_0000;
 const BATCH_SEED = 0xba7c_0000;
+const KILL_SEED = 0xc4a5_0000;
 const MOST_BATCHES = 3;
 const MOST_JOBS = 6;
 const LEFT_OUT = ["foreign-worker", "bare-workers", "stream", "id-reused", "id-twice"];
@@ -34,8 +35,17 @@ export function lanePlan(seed: number, { without = new Set() }: GenerateOptions 
     return [{ do: "enqueue", atMs: step.atMs, caller: step.caller, job }];
   });
   const callers = plan.callers.map(({ kind: _kind, ...each }): CallerPlan => each);
-  const all = [...steps, ...batches(new Draw(seed + BATCH_SEED), steps)];
+  const kills = without.has("kill-broker") ? [] : aimedKill(new Draw(seed + KILL_SEED), steps, plan.brokers);
+  const all = [...steps, ...kills, ...batches(new Draw(seed + BATCH_SEED), steps)];
   return { ...plan, lane: true, callers, steps: all, ...(limits.length > 0 ? { limits } : {}) };
+}
+
+/** A broker that is killed just after a job has come: it forgets what it delivered last. */
+function aimedKill(draw: Draw, steps: readonly Step[], brokers: number): Step[] {
+  const stored = steps.filter((step) => step.do === "enqueue");
+  if (stored.length === 0 || !draw.chance(0.2)) return [];
+  const atMs = draw.one(stored).atMs + draw.int(5, 200);
+  return [{ do: "kill-broker", atMs, broker: draw.int(0, brokers - 1), forMs: draw.size(100, 3_000) }];
 }
 
 /** Batches that are enqueued when some other job is. */

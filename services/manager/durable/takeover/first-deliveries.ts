@@ -3,12 +3,22 @@
  *
  * A broker notes what it has delivered a moment after it did. One that is killed has forgotten the last of it: it delivers
  * those jobs again and counts from 1, also those that have ended since. So what was stored before the start of this
- * manager, before a reconnect or before a consumer had another leader is looked up like a job that comes again.
+ * manager, before a reconnect or before a consumer had another leader is in doubt, and looked up like a job that comes again.
  *
- * Decided here: up to which sequence. Until the stream has told it, nothing is taken for new.
+ * Decided here: how much of it. A job that may run once is in doubt up to the sequence that the stream tells; until the stream
+ * has told it, nothing is taken for new. A job that may run twice is in doubt only among the first deliveries of its level: a
+ * consumer delivers in the order of its stream, so what it has forgotten comes before what it has never delivered.
  */
+import type { DurableJob } from "../../../../mesh/durable/job.js";
 import type { LaneStore } from "../../../../mesh/durable/store.js";
+import { PoolError } from "../../../../mesh/errors.js";
+import type { Priority } from "../../../../mesh/wire/headers.js";
 
+/**
+ * More first deliveries than a consumer has forgotten when its broker was killed: what it delivers in the tenth of a second
+ * before it notes them. Measured: docs/adr/0073.
+ */
+export const MOST_FORGOTTEN = 4_096;
 /** After a question without an answer, in milliseconds. */
 const ASK_AGAIN_MS = 500;
 
@@ -19,9 +29,20 @@ export interface FirstDeliveriesParts {
   readonly stream: string;
 }
 
+/** A job that has just come. */
+export interface Arrived {
+  /** Its sequence in the stream. */
+  readonly sequence: number;
+  readonly deliveries: number;
+  readonly level: Priority;
+  readonly job: Pick<DurableJob, "idempotent"> | PoolError;
+}
+
 export class FirstDeliveries {
   readonly #parts: FirstDeliveriesParts;
   #newFrom = Number.POSITIVE_INFINITY;
+  /** First deliveries of each level since the doubt. */
+  readonly #seen: Record<Priority, number> = { high: 0, normal: 0, low: 0 };
   /** Counts the doubts: an answer to an earlier question tells nothing of what came after. */
   #doubts = 0;
   #asksAtMs = 0;
@@ -30,14 +51,19 @@ export class FirstDeliveries {
     this.#parts = parts;
   }
 
-  /** Whether a job that is said to come for the first time may have come before. @param sequence in the stream */
-  mayBeRepeat(sequence: number): boolean {
-    return sequence < this.#newFrom;
+  /** Counts a delivery, and says whether the job may have come before although that is not said. */
+  mayBeRepeat({ sequence, deliveries, level, job }: Arrived): boolean {
+    const isFirst = deliveries === 1;
+    if (isFirst) this.#seen[level] += 1;
+    if (sequence >= this.#newFrom) return false;
+    const mayRunTwice = job instanceof PoolError || job.idempotent;
+    return !(isFirst && mayRunTwice) || this.#seen[level] <= MOST_FORGOTTEN;
   }
 
   /** The broker may have forgotten what it delivered. @param nowMs monotonic milliseconds */
   doubt(nowMs: number): void {
     this.#newFrom = Number.POSITIVE_INFINITY;
+    Object.assign(this.#seen, { high: 0, normal: 0, low: 0 });
     this.#doubts += 1;
     this.#ask(nowMs);
   }
