@@ -36,7 +36,7 @@ export class Delivery implements DeliveredJob {
   isLimited = false;
   /** Its last delivery ended at this manager: no worker has it. */
   wasEndedHere = false;
-  /** It is said to come for the first time, and may have come before. */
+  /** It is said to come for the first time, and may have come before, or elsewhere since. */
   mayBeRepeat = false;
   /** The claim that was stored for it; 0 for none. */
   claim = 0;

@@ -100,10 +100,10 @@ export class PoolLane {
       held: this.#held,
       onDelivery: (msg, facts, level) => this.#onDelivery(msg, facts, level),
       onMissing: () => {
-        this.#first.doubt(bus.runtime.now());
+        this.#doubt(bus.runtime.now());
         parts.onMissing();
       },
-      onBroken: () => this.#first.doubt(bus.runtime.now()),
+      onBroken: () => this.#doubt(bus.runtime.now()),
     });
     this.#first = new FirstDeliveries({ store: parts.store, stream: names.jobsStream(pool.name) });
     this.#first.doubt(bus.runtime.now());
@@ -150,7 +150,7 @@ export class PoolLane {
     const nowMs = this.#parts.bus.runtime.now();
     for (const delivery of this.#held.all()) this.#sign(delivery, nowMs);
     this.#leftovers.onReconnect(nowMs);
-    this.#first.doubt(nowMs);
+    this.#doubt(nowMs);
     this.#pause.lookSoon();
     this.limits.onReconnect();
     this.pulls.forget();
@@ -181,6 +181,12 @@ export class PoolLane {
     this.limits.stop();
     this.#ends.notices.flush();
     return this.pulls.finish();
+  }
+
+  /** The broker may have forgotten its last deliveries. What has come may have come, and ended, elsewhere since. */
+  #doubt(nowMs: number): void {
+    this.#first.doubt(nowMs);
+    for (const delivery of this.#held.all()) delivery.mayBeRepeat = true;
   }
 
   /** Jobs of a paused level that no worker has begun wait here: given back, each pause would count as a delivery. */

@@ -58,23 +58,23 @@ const storedRunsOnce: Invariant = {
     }),
 };
 
-/** An offer that is on its way when another run's outcome is stored still arrives; milliseconds. */
-const ON_ITS_WAY_MS = 300;
-
 /** What is over does not begin, also when the broker has forgotten that it delivered it. */
 const endedJobsStayEnded: Invariant = {
   name: "ended-stored-job-does-not-run",
-  promise:
-    "A stored job that has an outcome is not started again, unless a manager or its worker stood still or was cut off.",
+  promise: "A stored job that had an outcome when a broker was killed is not started again.",
   check: (view) => {
     const endedAtMs = new Map(view.storedOutcomes.map(({ id, atMs }) => [id, atMs]));
     return view.runs.flatMap((run) => {
       const endMs = endedAtMs.get(run.id) ?? Number.POSITIVE_INFINITY;
-      if (run.startMs <= endMs + ON_ITS_WAY_MS || mayBeLate(view, run)) return [];
+      if (!wasBrokerKilled(view, endMs, run.startMs) || mayBeLate(view, run)) return [];
       return [{ atMs: run.startMs, what: `job ${run.id} runs although its outcome was stored at ${endMs}` }];
     });
   },
 };
+
+function wasBrokerKilled(view: RunView, fromMs: number, toMs: number): boolean {
+  return view.faults.some((step) => step.do === "kill-broker" && step.atMs > fromMs && step.atMs < toMs);
+}
 
 /** Whether what was given to a worker may have been kept on its way, or by a manager that others took for gone. */
 function mayBeLate(view: RunView, { startMs, worker }: HandlerRun): boolean {
