@@ -61,10 +61,11 @@ const leaveBeforeRun: Invariant = {
         if (each.token !== token) continue;
         for (const sequence of each.leaves) if (!leaves.has(sequence)) leaves.set(sequence, each.atMs);
       }
-      const sequences = new Map(view.storedJobs.map(({ id, sequence }) => [id, sequence]));
       return view.runs.flatMap(({ id, number, startMs }): Found[] => {
         if (!isFor(number)) return [];
-        const givenMs = leaves.get(sequences.get(id) ?? 0) ?? Number.POSITIVE_INFINITY;
+        // A caller in doubt may have stored it again since.
+        const stored = view.storedJobs.findLast((job) => job.id === id && job.atMs <= startMs);
+        const givenMs = leaves.get(stored?.sequence ?? 0) ?? Number.POSITIVE_INFINITY;
         return givenMs <= startMs ? [] : [{ atMs: startMs, what: `job ${id} runs without leave of ${token}` }];
       });
     }),
