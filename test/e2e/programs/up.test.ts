@@ -1,12 +1,12 @@
 /** `poolmesh up`: what it promises, with real processes. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { Bus } from "../../../mesh/link/bus.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { STATE_FOLDER, startCli } from "../../support/process.js";
+import { STATE_FOLDER, startCli, type TestProcess } from "../../support/process.js";
 import { programFile } from "../../support/program-file.js";
 import { allGone, isAlive, scratchFolder, startUp, type UpMesh } from "../../support/up.js";
 import { eventually } from "../../support/wait.js";
@@ -15,6 +15,7 @@ leakGuard();
 
 const ADDER = ["--pool", "adder", "--handler", programFile("../../../examples/handlers/adder", import.meta.url)];
 const SLOW = ["--pool", "slow", "--handler", programFile("../../../examples/handlers/slow", import.meta.url)];
+const GATED = ["--pool", "gated", "--handler", programFile("../../support/handlers/gated", import.meta.url)];
 const NO_BROKER_ENV = { NATS_URL: undefined };
 
 interface Row {
@@ -30,10 +31,21 @@ async function workersOf(mesh: UpMesh, pool: string): Promise<Row[]> {
   return JSON.parse(stdout) as Row[];
 }
 
-/** Whether its manager has a job at a worker; a question that takes less time than a short job. */
-async function runsJob(mesh: UpMesh): Promise<boolean> {
-  const metrics = await (await fetch(`${mesh.ready.manager}/metrics`)).text();
-  return /^poolmesh_manager_in_flight_jobs\{.*\} 1$/m.test(metrics);
+/** A mesh whose handler has begun a job, which ends when it is let go. */
+async function startBusy(
+  t: TestContext,
+  args: readonly string[] = [],
+): Promise<{ mesh: UpMesh; job: TestProcess; letGo: () => void }> {
+  const folder = await scratchFolder(t);
+  const mesh = await startUp(t, [...GATED, ...args], { env: { GATES: folder } });
+  const job = mesh.start(["submit", "gated", '{"id":"a","gate":"open"}', "--timeout-ms", "60000"], { input: "" });
+  // A manager counts a job from its offer on; only the handler says that it runs.
+  const begun = await eventually(() => existsSync(join(folder, "runs")) || (job.ended ? "ended" : undefined), {
+    limitMs: 60_000,
+    what: "the job runs",
+  });
+  assert.equal(begun, true, job.stderr);
+  return { mesh, job, letGo: () => writeFileSync(join(folder, "open"), "") };
 }
 
 describe("up - ready", () => {
@@ -149,19 +161,17 @@ describe("up - ready", () => {
 
 describe("up - stopping", () => {
   test("Ctrl-C drains: a running job gets its result, and nothing is left", async (t) => {
-    const mesh = await startUp(t, SLOW);
-    const job = mesh.start(["submit", "slow", "1500"], { input: "" });
-    await eventually(() => runsJob(mesh), { what: "the job runs" });
+    const { mesh, job, letGo } = await startBusy(t);
     mesh.process.signal("SIGINT");
-    assert.deepEqual(await job.exit(), { code: 0, signal: null, stdout: '{"waitedMs":1500}', stderr: "" });
+    await mesh.process.errorLine(/stopping: .*once more/);
+    letGo();
+    assert.deepEqual(await job.exit(), { code: 0, signal: null, stdout: '"a"', stderr: "" });
     assert.equal((await mesh.process.exit()).code, 0);
     await allGone(mesh.pids);
   });
 
   test("a second Ctrl-C kills, and nothing is left", async (t) => {
-    const mesh = await startUp(t, [...SLOW, "--grace-ms", "60000"]);
-    mesh.start(["submit", "slow", "60000", "--timeout-ms", "60000"], { input: "" });
-    await eventually(() => runsJob(mesh), { what: "the job runs" });
+    const { mesh } = await startBusy(t, ["--grace-ms", "60000"]);
     mesh.process.signal("SIGINT");
     await mesh.process.errorLine(/stopping: .*once more/);
     mesh.process.signal("SIGINT");
