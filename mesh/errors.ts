@@ -5,7 +5,7 @@
  * mesh/wire/error-headers.ts, for Connect codes in mesh/wire/connect-errors.ts.
  * Nothing else makes up a code.
  */
-import { Code } from "@connectrpc/connect";
+import type { Code } from "@connectrpc/connect";
 import { isA } from "./thrown.js";
 
 export { MAX_MESSAGE_LENGTH, safeMessage, withoutUrlUsers } from "./safe-message.js";
@@ -21,60 +21,76 @@ interface CatalogueEntry {
   readonly when: string;
 }
 
+/** Connect's own numbers. As values of its package they would make every program load all of it. */
+const CODE = {
+  Canceled: 1,
+  Unknown: 2,
+  InvalidArgument: 3,
+  DeadlineExceeded: 4,
+  NotFound: 5,
+  AlreadyExists: 6,
+  PermissionDenied: 7,
+  ResourceExhausted: 8,
+  FailedPrecondition: 9,
+  Internal: 13,
+  Unavailable: 14,
+  Unauthenticated: 16,
+} as const satisfies { readonly [K in keyof typeof Code]?: (typeof Code)[K] };
+
 /** Reason → code, number, retryable. A test walks it and docs/protocol.md prints it. */
 export const CATALOGUE = {
   invalid_argument: {
-    code: Code.InvalidArgument,
+    code: CODE.InvalidArgument,
     number: 400,
     retryable: false,
     when: "a name, payload, header or deadline is unacceptable; names the field",
   },
   unknown_pool: {
-    code: Code.NotFound,
+    code: CODE.NotFound,
     number: 404,
     retryable: true,
     when: "no worker has ever sent a heartbeat for this pool",
   },
   no_workers: {
-    code: Code.Unavailable,
+    code: CODE.Unavailable,
     number: 503,
     retryable: true,
     when: "the pool has no READY worker and the caller does not want to wait",
   },
-  pool_full: { code: Code.ResourceExhausted, number: 429, retryable: true, when: "parked jobs are at their bound" },
+  pool_full: { code: CODE.ResourceExhausted, number: 429, retryable: true, when: "parked jobs are at their bound" },
   payload_too_large: {
-    code: Code.ResourceExhausted,
+    code: CODE.ResourceExhausted,
     number: 413,
     retryable: false,
     when: "over the broker's max_payload; refused before publishing",
   },
-  draining: { code: Code.Unavailable, number: 503, retryable: true, when: "offered to something that is leaving" },
-  deadline_exceeded: { code: Code.DeadlineExceeded, number: 504, retryable: false, when: "the job's own deadline" },
-  canceled: { code: Code.Canceled, number: 499, retryable: false, when: "the caller gave up" },
+  draining: { code: CODE.Unavailable, number: 503, retryable: true, when: "offered to something that is leaving" },
+  deadline_exceeded: { code: CODE.DeadlineExceeded, number: 504, retryable: false, when: "the job's own deadline" },
+  canceled: { code: CODE.Canceled, number: 499, retryable: false, when: "the caller gave up" },
   worker_lost: {
-    code: Code.Unavailable,
+    code: CODE.Unavailable,
     number: 502,
     retryable: "idempotent",
     when: "its worker died; the job may have run",
   },
-  job_failed: { code: Code.Unknown, number: 500, retryable: false, when: "the handler threw" },
+  job_failed: { code: CODE.Unknown, number: 500, retryable: false, when: "the handler threw" },
   job_rejected: {
-    code: Code.FailedPrecondition,
+    code: CODE.FailedPrecondition,
     number: 422,
     retryable: false,
     when: "the handler threw PermanentError",
   },
   duplicate_job: {
-    code: Code.AlreadyExists,
+    code: CODE.AlreadyExists,
     number: 409,
     retryable: false,
     when: "the id is live with another payload, or for another client",
   },
-  not_found: { code: Code.NotFound, number: 404, retryable: false, when: "the job or worker id is unknown" },
-  bus_unavailable: { code: Code.Unavailable, number: 503, retryable: true, when: "not connected to the broker" },
-  unauthenticated: { code: Code.Unauthenticated, number: 401, retryable: false, when: "no valid credentials" },
-  permission_denied: { code: Code.PermissionDenied, number: 403, retryable: false, when: "not allowed" },
-  internal: { code: Code.Internal, number: 500, retryable: false, when: "a bug" },
+  not_found: { code: CODE.NotFound, number: 404, retryable: false, when: "the job or worker id is unknown" },
+  bus_unavailable: { code: CODE.Unavailable, number: 503, retryable: true, when: "not connected to the broker" },
+  unauthenticated: { code: CODE.Unauthenticated, number: 401, retryable: false, when: "no valid credentials" },
+  permission_denied: { code: CODE.PermissionDenied, number: 403, retryable: false, when: "not allowed" },
+  internal: { code: CODE.Internal, number: 500, retryable: false, when: "a bug" },
 } as const satisfies Record<string, CatalogueEntry>;
 
 /** One of the catalogue's reasons. */

@@ -3,7 +3,6 @@ import { PoolError } from "../../mesh/errors.js";
 import { poolsOf, rollCall } from "../control/roll-call.js";
 import { unknownPool } from "../control/unknown-pool.js";
 import type { Link } from "../link.js";
-import { listRemote } from "../remote/remote-calls.js";
 import type { RemoteFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import type { Scout } from "./pool-scout.js";
@@ -24,7 +23,10 @@ export function doubtOf(link: Link, pool: string): Doubt {
 
 /** By the manager at `url`. */
 export function remoteDoubtOf(url: string, flags: RemoteFlags, pool: string): Doubt {
-  return () => listRemote(url, flags, pool).then(() => undefined, unlessUnknown);
+  return async () => {
+    const { listRemote } = await import("../remote/remote-calls.js");
+    return listRemote(url, flags, pool).then(() => undefined, unlessUnknown);
+  };
 }
 
 function unlessUnknown(error: unknown): PoolError | undefined {

@@ -7,7 +7,8 @@ import type { WorkerView } from "../../gen/poolmesh/v1/view_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { compareNames } from "../../mesh/wire/worker-selection.js";
 import { remoteFailure } from "./remote-failure.js";
-import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+import type { RemoteFlags } from "./remote-options.js";
+import { remoteTransport } from "./transport.js";
 
 /** How long an answer may take, in milliseconds. */
 const ANSWER_LIMIT_MS = 5_000;

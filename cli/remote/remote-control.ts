@@ -6,7 +6,8 @@ import { PoolError } from "../../mesh/errors.js";
 import type { Shell } from "../shell.js";
 import type { ControlCommand, Selection } from "../sources/control.js";
 import { remoteFailure } from "./remote-failure.js";
-import { managerTransport, type RemoteFlags } from "./remote-options.js";
+import type { RemoteFlags } from "./remote-options.js";
+import { managerTransport } from "./transport.js";
 
 /** Time on top of what a worker has, in milliseconds. */
 const SLACK_MS = 5_000;

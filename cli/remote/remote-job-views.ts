@@ -11,7 +11,8 @@ import type { EventBatch } from "../../mesh/inspect/follow-jobs.js";
 import type { JobSource, ViewPage } from "../sources/jobs.js";
 import { within } from "./remote-calls.js";
 import { remoteFailure } from "./remote-failure.js";
-import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+import type { RemoteFlags } from "./remote-options.js";
+import { remoteTransport } from "./transport.js";
 
 export class RemoteJobs implements JobSource {
   readonly #url: string;

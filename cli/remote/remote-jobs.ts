@@ -13,8 +13,9 @@ import { JobResult, type Outcome, type SubmitOptions } from "../../mesh/job/job.
 import { fromErrorDetail, jobFactsOf } from "../../mesh/wire/connect-errors.js";
 import { JobStream, type JobStreamPorts } from "./job-stream.js";
 import { remoteFailure } from "./remote-failure.js";
-import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+import type { RemoteFlags } from "./remote-options.js";
 import { toRequest } from "./remote-submit.js";
+import { remoteTransport } from "./transport.js";
 
 /** How long the manager may take to be reached, in milliseconds. */
 const REACH_LIMIT_MS = 5_000;

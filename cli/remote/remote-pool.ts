@@ -3,7 +3,8 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { DurableService } from "../../gen/poolmesh/v1/durable_pb.js";
 import type { Shell } from "../shell.js";
 import { within } from "./remote-calls.js";
-import { managerTransport, type RemoteFlags } from "./remote-options.js";
+import type { RemoteFlags } from "./remote-options.js";
+import { managerTransport } from "./transport.js";
 
 export class RemotePool {
   readonly #url: string;

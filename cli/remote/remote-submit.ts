@@ -7,7 +7,8 @@ import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { jobFactsOf } from "../../mesh/wire/connect-errors.js";
 import type { JobEnd } from "../jobs/one-job.js";
 import { remoteFailure } from "./remote-failure.js";
-import { type RemoteFlags, remoteTransport } from "./remote-options.js";
+import type { RemoteFlags } from "./remote-options.js";
+import { remoteTransport } from "./transport.js";
 
 /** Time on top of the job's own, in milliseconds: the manager ends it and says why. */
 const SLACK_MS = 2_000;

@@ -2,7 +2,8 @@
 import type { Transport } from "@connectrpc/connect";
 import { PoolOrder } from "../../browser/order-pools.js";
 import { PoolError, watchCapacity, watchWorkers } from "../../browser.js";
-import { type RemoteFlags, remoteTransport } from "../remote/remote-options.js";
+import type { RemoteFlags } from "../remote/remote-options.js";
+import { remoteTransport } from "../remote/transport.js";
 import type { TopState } from "./screen.js";
 
 /** Follows a meter until `signal` aborts. */

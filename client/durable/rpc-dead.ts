@@ -17,7 +17,7 @@ import {
 import { isReason, PoolError, toPoolError } from "../../mesh/errors.js";
 import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import type { Runtime } from "../../mesh/link/runtime.js";
-import { toErrorDetail } from "../../mesh/wire/error-headers.js";
+import { toErrorDetail } from "../../mesh/wire/connect-errors.js";
 import type { DeadFilter, DeadLetter, DeadLetters } from "./dead-letters.js";
 import { checkPageSize, MAX_PAGE } from "./job-reads.js";
 

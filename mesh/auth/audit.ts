@@ -10,7 +10,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { type PoolError, toPoolError } from "../errors.js";
 import { plainText } from "../plain-text.js";
 import { type Logger, unconditional } from "../process/log.js";
-import { fromConnectError } from "../wire/error-headers.js";
+import { fromConnectError } from "../wire/connect-errors.js";
 
 /** One thing that somebody wanted to do. */
 export interface Deed {

@@ -5,8 +5,8 @@
  * logger. A payload or a secret is never logged. Texts may be those of strangers: each
  * is bounded, and control, direction and invisible characters become "·".
  */
+import { createRequire } from "node:module";
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
-import pretty from "pino-pretty";
 import { plainLines } from "../plain-text.js";
 import { readableStack } from "../readable-stack.js";
 import { packageRoot } from "./identity.js";
@@ -70,6 +70,8 @@ function fit(value: unknown, depth: number): unknown {
 function destination(color: boolean, fd: 1 | 2): DestinationStream {
   // Whoever reads the log may go, or the handler may close it: the service goes on and what it says is lost.
   if (!color) return pino.destination({ dest: fd, sync: true }).on("error", () => undefined);
+  // Loaded only for a person: most services write for machines, and start sooner without.
+  const pretty = createRequire(import.meta.url)("pino-pretty") as typeof import("pino-pretty");
   return pretty({
     ...{ destination: fd, sync: true, ignore: "pid,hostname,service", messageFormat: "{service}: {msg}" },
     customPrettifiers: { stack: shownStack, cause: shownStack },

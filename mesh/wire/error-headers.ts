@@ -20,8 +20,6 @@ import type { HeaderReader } from "./wire-headers.js";
 
 const encoder = new TextEncoder();
 
-export { fromConnectError, fromErrorDetail, toConnectError, toErrorDetail } from "./connect-errors.js";
-
 /** Adds an error to a reply's headers: our reason, and ADR-32's text and number. */
 export function writeErrorHeaders(h: MsgHdrs, error: PoolError): void {
   h.append(HEADER.error, error.reason);

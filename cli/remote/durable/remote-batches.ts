@@ -16,7 +16,8 @@ import { PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
 import type { Shell } from "../../shell.js";
 import type { BatchSource, NewBatchOptions } from "../../sources/durable.js";
 import { within } from "../remote-calls.js";
-import { managerTransport, type RemoteFlags } from "../remote-options.js";
+import type { RemoteFlags } from "../remote-options.js";
+import { managerTransport } from "../transport.js";
 
 /** Jobs of one call, and their bytes. */
 const JOBS_PER_CALL = 500;

@@ -10,7 +10,8 @@ import { PoolError } from "../../../mesh/errors.js";
 import type { NextJob, Outcome } from "../../../mesh/job/job.js";
 import { PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
 import { remoteFailure } from "../remote-failure.js";
-import { type RemoteFlags, remoteTransport } from "../remote-options.js";
+import type { RemoteFlags } from "../remote-options.js";
+import { remoteTransport } from "../transport.js";
 import { toOutcome } from "./remote-lane.js";
 
 /** How long the stream behind the manager may take, and the slack of a call that waits, in milliseconds. */

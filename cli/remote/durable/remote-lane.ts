@@ -22,7 +22,8 @@ import { keyOf, PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
 import { fromErrorDetail } from "../../../mesh/wire/connect-errors.js";
 import type { LaneSource } from "../../sources/durable.js";
 import { within } from "../remote-calls.js";
-import { type RemoteFlags, remoteTransport } from "../remote-options.js";
+import type { RemoteFlags } from "../remote-options.js";
+import { remoteTransport } from "../transport.js";
 
 export class RemoteLane implements LaneSource {
   readonly #url: string;

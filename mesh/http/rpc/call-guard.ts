@@ -10,7 +10,7 @@ import { Code, ConnectError, type ContextValues, type Interceptor } from "@conne
 import { callerKey } from "../../auth/gate.js";
 import { PoolError, toPoolError } from "../../errors.js";
 import type { Logger } from "../../process/log.js";
-import { toConnectError } from "../../wire/error-headers.js";
+import { toConnectError } from "../../wire/connect-errors.js";
 import { EndableStream, untilAborted } from "../endable.js";
 import { asCallersMistake } from "./error-detail.js";
 import { peerKey, sourceOf } from "./peer.js";

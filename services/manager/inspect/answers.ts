@@ -17,7 +17,7 @@ import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import { fromPageToken, toPageSize } from "../../../mesh/job/job-views.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Subscription } from "../../../mesh/link/subscription.js";
-import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
+import { toErrorDetail } from "../../../mesh/wire/connect-errors.js";
 import { ALL_POOLS, checkName, type Subjects } from "../../../mesh/wire/subjects.js";
 import { findJobs, type JobSource, listJobs, listSlowest } from "../jobs/job-list.js";
 import type { ShowingManager } from "../jobs/shown-job.js";

@@ -11,7 +11,7 @@ import type { PoolError } from "../../../mesh/errors.js";
 import { isDurable } from "../../../mesh/job/job.js";
 import { toTimestamp } from "../../../mesh/job/job-views.js";
 import { PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
-import { toErrorDetail } from "../../../mesh/wire/error-headers.js";
+import { toErrorDetail } from "../../../mesh/wire/connect-errors.js";
 import { type EndedJob, type Shown, shown } from "./history.js";
 import type { Job } from "./job.js";
 

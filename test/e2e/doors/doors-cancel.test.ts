@@ -5,7 +5,7 @@ import { connect as http2Connect } from "node:http2";
 import { type TestContext, test } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
-import { fromConnectError } from "../../../mesh/wire/error-headers.js";
+import { fromConnectError } from "../../../mesh/wire/connect-errors.js";
 import { WHOLE_FILE } from "../../support/clean-up.js";
 import { type HeldJob, heldJob } from "../../support/core/held-job.js";
 import { EMPTY_INPUT, openDoors, poolErrorOf, rpcTransports } from "../../support/doors/doors.js";

@@ -3,7 +3,7 @@ import { connect as dial } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
-import { fromConnectError } from "../../../mesh/wire/error-headers.js";
+import { fromConnectError } from "../../../mesh/wire/connect-errors.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { eventually } from "../../support/wait.js";
 import type { Caller } from "../rig/caller.js";

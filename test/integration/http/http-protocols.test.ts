@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { fromConnectError } from "../../../mesh/wire/error-headers.js";
+import { fromConnectError } from "../../../mesh/wire/connect-errors.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { echoServer, errorOf, managerClient, statusClient, TRANSPORTS } from "../../support/doors/http-service.js";
 import { leakGuard } from "../../support/leak-guard.js";

@@ -14,7 +14,8 @@ import {
   type SubmitResponse,
 } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
-import { fromConnectError, fromErrorDetail, readErrorHeaders } from "../../../mesh/wire/error-headers.js";
+import { fromConnectError, fromErrorDetail } from "../../../mesh/wire/connect-errors.js";
+import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import { decodeReplyHeaders, encodeJobHeaders } from "../../../mesh/wire/headers.js";
 import { Subjects } from "../../../mesh/wire/subjects.js";
 import { Manager } from "../../../services/manager/manager.js";

@@ -5,7 +5,7 @@ import { ManagerService } from "../../../gen/poolmesh/v1/manager_pb.js";
 import { WorkerStatus } from "../../../gen/solpipe/solpipe_pb.js";
 import { PoolError } from "../../../mesh/errors.js";
 import { HttpServer, type HttpServerOptions } from "../../../mesh/http/server.js";
-import { fromConnectError } from "../../../mesh/wire/error-headers.js";
+import { fromConnectError } from "../../../mesh/wire/connect-errors.js";
 
 /** What the handlers of an echo server saw. */
 export interface Seen {

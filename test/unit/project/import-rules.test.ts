@@ -100,6 +100,26 @@ test("import rules - nothing that a browser loads reaches Node or NATS", () => {
   );
 });
 
+/** What a program runs that speaks to the broker and to nobody else. */
+const SPEAKS_NATS = [
+  "cli/jobs/submit.ts",
+  "cli/jobs/map.ts",
+  "cli/control/workers.ts",
+  "client/client.ts",
+  "services/worker/main.ts",
+];
+const LOADED_WHERE_NEEDED = /^(@connectrpc\/|pino-pretty$)/;
+
+test("import rules - a program that only speaks NATS is not slower to start by Connect, nor by what prints logs for a person", () => {
+  report(SPEAKS_NATS, (file) =>
+    [...loadedAtOnce(file)].flatMap((loaded) =>
+      imports(loaded)
+        .filter(({ name, typeOnly, later }) => !(typeOnly || later) && LOADED_WHERE_NEEDED.test(name))
+        .map(({ name }) => `loads ${name} through ${loaded}: import it where it is needed`),
+    ),
+  );
+});
+
 /** The pure room: what becomes of a job is decided here. */
 const PURE_ROOM = /^(services\/(manager|worker)\/jobs\/|client\/(failover|submission)\.ts$)/;
 /** What it may import as values. Types of handlers and of its own service are no code. */
@@ -194,6 +214,15 @@ function reachable(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
+/** The files of ours that are loaded when `file` is, itself included; not what is imported later, by import(). */
+function loadedAtOnce(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const here = imports(file).filter(({ name, typeOnly, later }) => !typeOnly && !later && name.startsWith("."));
+  for (const { name } of here) loadedAtOnce(resolve(file, name), seen);
+  return seen;
+}
+
 /** The shortest way from a file to itself; undefined when there is none. */
 function wayBack(file: string): string[] | undefined {
   const ways: string[][] = [[file]];
@@ -241,11 +270,15 @@ function valueImports(file: string): string[] {
     .map(({ name }) => name);
 }
 
-function imports(file: string): { name: string; typeOnly: boolean }[] {
+function imports(file: string): { name: string; typeOnly: boolean; later: boolean }[] {
   const found = code(file).matchAll(
     /^(?:import|export)(\s+type)?\s(?:[^;]*?\sfrom\s)?"([^"]+)"|\bimport\("([^"]+)"\)/gm,
   );
-  return [...found].map((match) => ({ name: match[2] ?? match[3] ?? "", typeOnly: match[1] !== undefined }));
+  return [...found].map((match) => ({
+    name: match[2] ?? match[3] ?? "",
+    typeOnly: match[1] !== undefined,
+    later: match[2] === undefined,
+  }));
 }
 
 /** A file without its comments. */

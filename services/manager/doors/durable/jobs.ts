@@ -27,7 +27,7 @@ import { PoolError, toPoolError } from "../../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS, type Outcome } from "../../../../mesh/job/job.js";
 import { askCancel } from "../../../../mesh/link/ask-cancel.js";
 import type { Bus } from "../../../../mesh/link/bus.js";
-import { toErrorDetail } from "../../../../mesh/wire/error-headers.js";
+import { toErrorDetail } from "../../../../mesh/wire/connect-errors.js";
 import { checkName } from "../../../../mesh/wire/subjects.js";
 import type { Pools } from "../../pools.js";
 import { toPayload } from "../rpc-messages.js";

@@ -19,7 +19,7 @@ import { Priority as ProtoPriority, type SubmitResponse } from "../../../../gen/
 import { PoolError } from "../../../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../../../mesh/job/job.js";
 import { keyOf, PROTO_PRIORITIES } from "../../../../mesh/job/proto-priorities.js";
-import { toErrorDetail } from "../../../../mesh/wire/error-headers.js";
+import { toErrorDetail } from "../../../../mesh/wire/connect-errors.js";
 import { type Form, toPriority, toResponse } from "../rpc-messages.js";
 
 /** The forms that are tried for a payload, the first that fits. */
