@@ -22,7 +22,7 @@ const ENTRY = CLI.map((word) =>
 const PROGRAMS = {
   manager: ["manager", "--listen", "127.0.0.1:0"],
   meter: ["meter", "--listen", "127.0.0.1:0"],
-  worker: ["worker", "--pool", "adder", "--handler", resolve("examples/handlers/adder.ts")],
+  worker: ["worker", "--pool", "adder", "--handler", resolve("test/support/handlers/plus-one.ts")],
 };
 
 for (const [name, args] of Object.entries(PROGRAMS)) {

@@ -10,6 +10,7 @@ import { EMPTY_INPUT } from "../../support/doors/doors.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startMesh } from "../../support/mesh.js";
 import { run, startProcess } from "../../support/process.js";
+import { programFile } from "../../support/program-file.js";
 import { seededRandom } from "../../support/random.js";
 import { toolPath, without } from "../../support/tools.js";
 import { eventually, gate, within } from "../../support/wait.js";
@@ -19,7 +20,11 @@ leakGuard();
 const mesh = await startMesh(WHOLE_FILE);
 const nats = skip === false ? toolPath("nats") : "nats";
 const env = { NATS_URL: mesh.natsUrl, PATH: `${dirname(nats)}:${process.env.PATH}` };
-const adder = await mesh.addWorker({ pool: "adder", id: "w1", handlerFile: "examples/handlers/adder.ts" });
+const adder = await mesh.addWorker({
+  pool: "adder",
+  id: "w1",
+  handlerFile: programFile("../../../examples/handlers/adder", import.meta.url),
+});
 await mesh.untilCapacity("adder", 1);
 
 for (const step of await readTranscript("examples/nats-cli/session.txt")) {

@@ -13,7 +13,7 @@ import { eventually } from "../../support/wait.js";
 
 leakGuard();
 
-const ADDER = ["--pool", "adder", "--handler", programFile("../../../examples/handlers/adder", import.meta.url)];
+const ADDER = ["--pool", "adder", "--handler", programFile("../../support/handlers/plus-one", import.meta.url)];
 const SLOW = ["--pool", "slow", "--handler", programFile("../../../examples/handlers/slow", import.meta.url)];
 const GATED = ["--pool", "gated", "--handler", programFile("../../support/handlers/gated", import.meta.url)];
 const NO_BROKER_ENV = { NATS_URL: undefined };
@@ -50,7 +50,7 @@ async function startBusy(
 
 describe("up - ready", () => {
   test("the ready line has addresses that serve, and a job runs at once", async (t) => {
-    const handler = ["--pool", "adder", "--handler", "examples/handlers/adder.ts"];
+    const handler = ["--pool", "adder", "--handler", "test/support/handlers/plus-one.ts"];
     const mesh = await startUp(t, [...handler, "--workers", "2", "--slots", "3"]);
     const { ready } = mesh;
     assert.equal(ready.pool, "adder");

@@ -14,7 +14,7 @@ import { programFile } from "../../support/program-file.js";
 import { startUp } from "../../support/up.js";
 
 leakGuard();
-const ADDER = ["--pool", "adder", "--handler", programFile("../../../examples/handlers/adder", import.meta.url)];
+const ADDER = ["--pool", "adder", "--handler", programFile("../../support/handlers/plus-one", import.meta.url)];
 const certificates = makeCertificates(WHOLE_FILE);
 const files = await makePolicy(WHOLE_FILE);
 const token = files.token("ci", "operator", ["*"]);
