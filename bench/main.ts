@@ -21,12 +21,13 @@ const say = (line: string): void => console.error(`${seconds()} s  ${line}`);
 const machine = await describeMachine();
 const servers = new Servers();
 const results: RowResult[] = [];
+const run = new Run(servers, options, say);
 try {
-  const run = new Run(servers, options, say);
   for (const row of ROWS.filter(({ number }) => options.rows.length === 0 || options.rows.includes(number))) {
     results.push(await measureRow(row, run));
   }
 } finally {
+  await run.stop();
   await servers.stop();
 }
 if (options.write) await writeReport({ machine, rounds: options.rounds, rows: results });

@@ -27,6 +27,8 @@ export class Run {
   readonly servers: Servers;
   readonly extent: Extent;
   readonly #log: (line: string) => void;
+  /** What rows of a quick run share. */
+  readonly #shared = new Map<FleetSpec, Promise<Fleet>>();
 
   constructor(servers: Servers, extent: Extent, log: (line: string) => void) {
     this.servers = servers;
@@ -53,6 +55,27 @@ export class Run {
     } finally {
       await Promise.all(fleets.map((fleet) => fleet.stop()));
     }
+  }
+
+  /**
+   * Like {@link withFleets}; in a quick run the fleets stay for other rows that share them, until {@link stop}. Figures that
+   * count come from processes that have done nothing before.
+   */
+  async withSharedFleets<T>(specs: readonly FleetSpec[], work: (fleets: Fleet[]) => Promise<T>): Promise<T> {
+    if (!this.extent.quick) return this.withFleets(specs, work);
+    return work(await Promise.all(specs.filter(hasBroker).map((spec) => this.#sharedFleet(spec))));
+  }
+
+  /** Stops what rows have shared. */
+  async stop(): Promise<void> {
+    const starts = await Promise.allSettled(this.#shared.values());
+    await Promise.all(starts.map((start) => (start.status === "fulfilled" ? start.value.stop() : undefined)));
+  }
+
+  #sharedFleet(spec: FleetSpec): Promise<Fleet> {
+    const fleet = this.#shared.get(spec) ?? Fleet.start(this.servers, spec);
+    this.#shared.set(spec, fleet);
+    return fleet;
   }
 
   /**

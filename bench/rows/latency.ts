@@ -31,7 +31,7 @@ export const latency: Row = {
   title: "Latency of empty jobs",
   measure: (run) => {
     const specs = ECHO_FLEETS.filter(({ name }) => ARMS.includes(name));
-    return run.withFleets(specs, (fleets) => measure(run, fleets));
+    return run.withSharedFleets(specs, (fleets) => measure(run, fleets));
   },
 };
 

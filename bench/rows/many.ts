@@ -23,7 +23,7 @@ export const many: Row = {
   title: "Many jobs in one go",
   measure: (run) => {
     const specs: FleetSpec[] = ECHO_FLEETS.filter(({ name }) => CALLERS.includes(name));
-    return run.withFleets(specs, (fleets) => measure(run, fleets));
+    return run.withSharedFleets(specs, (fleets) => measure(run, fleets));
   },
 };
 

@@ -25,7 +25,7 @@ export async function measurePayloads(run: Run): Promise<Pick<RowResult, "compar
   const samples = new Samples();
   const sizes = run.pick(SIZES.slice(-1), SIZES);
   const specs: FleetSpec[] = ECHO_FLEETS.filter(({ name }) => ARMS.includes(name));
-  await run.withFleets(specs, async (fleets) => {
+  await run.withSharedFleets(specs, async (fleets) => {
     for (const [label, bytes] of sizes) {
       run.say(`payload ${label}`);
       for (const { caller } of fleets) await caller.ask("closed", { bytes, window: WINDOW, ms: run.pick(20, 300) });

@@ -40,7 +40,7 @@ interface Lane {
 export const throughput: Row = {
   number: 1,
   title: "Throughput of empty jobs",
-  measure: (run) => run.withFleets(ECHO_FLEETS, (fleets) => measure(run, fleets)),
+  measure: (run) => run.withSharedFleets(ECHO_FLEETS, (fleets) => measure(run, fleets)),
 };
 
 async function measure(run: Run, fleets: readonly Fleet[]) {
