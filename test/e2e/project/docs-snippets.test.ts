@@ -13,6 +13,7 @@ import { WHOLE_FILE } from "../../support/clean-up.js";
 import { compileStrictly, packTarball, STEP_LIMIT_MS } from "../../support/docs/packed.js";
 import {
   atMesh,
+  direct,
   ENTRY,
   OWN_TEST_RUNNER,
   placeOf,
@@ -88,7 +89,9 @@ test("the commands of the README work as they are, in an empty folder with the p
   );
   const mesh = await startReaderMesh(t, project, up?.command ?? "");
   let exported = "";
-  for (const { snippet, ...step } of rest.filter(({ command }) => !/poolmesh worker /.test(command))) {
+  for (const [at, { snippet, ...shown }] of rest.filter(({ command }) => !/poolmesh worker /.test(command)).entries()) {
+    // The first one shows that npx finds the command.
+    const step = at === 0 ? shown : { ...shown, command: direct(shown.command) };
     // What a line exports holds for those below it, as in the reader's own shell.
     if (step.command.startsWith("export ")) exported = `${step.command.replace(/ +#.*/, "")} && `;
     else if (!step.command.startsWith("nats ")) await runShown(t, mesh, snippet, step);

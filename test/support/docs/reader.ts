@@ -87,6 +87,11 @@ export function atMesh(mesh: ReaderMesh, code: string): string {
   return code.replaceAll("nats://127.0.0.1:4222", mesh.nats).replaceAll("http://127.0.0.1:8080", mesh.manager);
 }
 
+/** A command as npx runs it: to find it takes npx longer than most commands take. */
+export function direct(command: string): string {
+  return command.replace(/\bnpx poolmesh /g, `node ${ENTRY} `).replace(/\bnpx tsx /g, "node --import tsx ");
+}
+
 /** Where a block stands. */
 export function placeOf({ file, line }: Snippet): string {
   return `${file}:${line}`;

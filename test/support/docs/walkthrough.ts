@@ -10,7 +10,7 @@ import { run, startProcess } from "../process.js";
 import { without } from "../tools.js";
 import { eventually } from "../wait.js";
 import { STEP_LIMIT_MS } from "./packed.js";
-import { atMesh, ENTRY, placeOf, type ReaderMesh, runShown, startReaderMesh } from "./reader.js";
+import { atMesh, direct, placeOf, type ReaderMesh, runShown, startReaderMesh } from "./reader.js";
 import { nameOf, type Snippet, stepsOf } from "./snippets.js";
 import { linePattern, type Step } from "./transcript.js";
 
@@ -67,7 +67,7 @@ export class Walkthrough {
     else if (this.#mesh === undefined) await this.#prepare(command);
     else if (command.startsWith("export ")) this.#exported = `${command.replace(/ +#.*/, "")} && `;
     else {
-      // A reader sees both streams. npx takes longer to find the command than the command takes.
+      // A reader sees both streams.
       await runShown(this.#t, this.#mesh, snippet, {
         ...step,
         command: `${command.startsWith("nats ") ? this.#exported : ""}${direct(command)} 2>&1`,
@@ -131,10 +131,6 @@ export class Walkthrough {
 }
 
 const LEVELS: Readonly<Record<string, number>> = { debug: 20, info: 30, warn: 40, error: 50 };
-
-function direct(command: string): string {
-  return command.replace(/^npx poolmesh /, `node ${ENTRY} `).replace(/^npx tsx /, "node --import tsx ");
-}
 
 function json(text: string): Record<string, unknown> {
   try {
