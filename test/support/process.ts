@@ -31,6 +31,12 @@ const OUTPUT_LIMIT = 16 * 1024 * 1024;
 /** Where programs under test keep the tokens of their user: not among those of the person who runs the tests. */
 export const STATE_FOLDER = process.env.XDG_STATE_HOME ?? join(tmpdir(), `poolmesh-test-state-${process.getuid?.()}`);
 
+/**
+ * What programs under test have unless a test says otherwise: tokens of their own, and a minute to load a handler. On a
+ * machine that is busy enough the ten seconds of a worker pass while it waits for a processor; tests of that limit name one.
+ */
+const ENV_OF_TESTS = { XDG_STATE_HOME: STATE_FOLDER, POOLMESH_LOAD_TIMEOUT_MS: "60000" };
+
 /** A process that a test has started. It is killed, at the latest, when the test ends. */
 export class TestProcess {
   /** Settles when it has ended and all its output is read. */
@@ -43,7 +49,7 @@ export class TestProcess {
 
   constructor(command: string, args: readonly string[], options: RunOptions = {}) {
     this.#command = [command, ...args].join(" ");
-    const env = { XDG_STATE_HOME: STATE_FOLDER, ...process.env, ...options.env };
+    const env = { ...ENV_OF_TESTS, ...process.env, ...options.env };
     this.#child = spawn(command, args, { stdio: "pipe", env, ...(options.cwd ? { cwd: options.cwd } : {}) });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.stdout = (this.stdout + text).slice(-OUTPUT_LIMIT);
