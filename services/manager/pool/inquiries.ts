@@ -87,9 +87,7 @@ export class Inquiries {
 
   async #ask(attempts: readonly Attempt[]): Promise<void> {
     const { workers, subjects, pool, inbox, bus } = this.#parts;
-    // A worker that answers nothing may have begun what it got before that was known.
-    const sentAtMs = Math.min(...attempts.map((attempt) => attempt.sentAtMs));
-    const inquiry = { attempts, waitsFor: new Set(workers.answering(sentAtMs)), hasAbsent: false, isDelivered: false };
+    const inquiry = { attempts, waitsFor: this.#whoMayHave(attempts), hasAbsent: false, isDelivered: false };
     this.#open.add(inquiry);
     const payload = askForOutcomes(attempts.map(({ job }) => job));
     // A worker that is not known here may have it too, and says so.
@@ -102,6 +100,14 @@ export class Inquiries {
     if (inquiry.isDelivered && !inquiry.hasAbsent) for (const attempt of attempts) attempt.inquiry = "over";
     await Promise.all(asked);
     this.#open.delete(inquiry);
+  }
+
+  /** A worker that answers nothing may have begun what it got before that was known, and what was sent to it alone. */
+  #whoMayHave(attempts: readonly Attempt[]): Set<string> {
+    const { workers } = this.#parts;
+    const found = new Set(workers.answering(Math.min(...attempts.map((attempt) => attempt.sentAtMs))));
+    for (const { worker } of attempts) if (worker !== undefined && workers.get(worker) !== undefined) found.add(worker);
+    return found;
   }
 
   async #askOne(inquiry: Inquiry, worker: string, payload: Uint8Array): Promise<void> {

@@ -166,6 +166,14 @@ export class RunView {
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
   }
 
+  /** How long a word of an actor was on its delayed link, when it left then, milliseconds. */
+  wayMs(actor: string, atMs: number): number {
+    return this.faults.reduce((ms, step) => {
+      if (step.do !== "delay" || step.process !== actor || step.atMs > atMs || endOf(step) < atMs) return ms;
+      return Math.max(ms, step.ms);
+    }, 0);
+  }
+
   /** How long a broker stood still within a time, milliseconds, at most. */
   brokerStoppedMs(fromMs: number, toMs: number): number {
     return this.faults

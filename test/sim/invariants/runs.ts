@@ -64,13 +64,13 @@ function countedRuns(view: RunView): readonly HandlerRun[] {
 }
 
 /**
- * Whether a worker was killed as it began: what it said may be lost with its connection. A foreign worker begins before
+ * Whether a worker was killed as it began, or while what it said was still on its way: that may be lost with its connection. A foreign worker begins before
  * it says `accepted`; its heartbeat has listed the id, which tells nothing of a submission whose caller chose the id.
  */
 function isUnsent(view: RunView, run: HandlerRun): boolean {
   const isChosen = view.submissions.some(({ job }) => job.number === run.number && job.id !== undefined);
   const silentMs = isChosen && !view.isOurs(run.worker) ? ACCEPT_AFTER_MS : 0;
-  return view.diedMs(run.process) - run.startMs <= silentMs + UNSENT_MS;
+  return view.diedMs(run.process) - run.startMs <= silentMs + UNSENT_MS + view.wayMs(run.worker, run.startMs);
 }
 
 /** Whether a worker began, its link kept all that it said, as it had before if that is long ago, and only then the job began elsewhere. */

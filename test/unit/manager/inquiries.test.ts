@@ -178,3 +178,15 @@ test("inquiry - with no worker that could answer, a job is sent again when the b
   await rig.inquire(id);
   assert.equal(rig.dispatcher.live(id)?.attempts, 1);
 });
+
+test("inquiry - a job that was sent to a worker which answered nothing before waits for that worker's word", async () => {
+  const rig = new InquiryRig(["a", "b"]);
+  rig.workers.didNotAnswer("a", rig.nowMs - 1);
+  const id = ["first", "second"].map((name) => rig.submit({ id: name })).find((each) => rig.last(each).worker === "a");
+  assert.ok(id !== undefined, "one of them went to the silent worker");
+  await rig.inquire(id);
+  await rig.says("b", "unknown", id);
+  assert.equal(rig.last(id).attempt.number, 1);
+  await rig.says("a", "unknown", id);
+  assert.equal(rig.last(id).attempt.number, 2);
+});
