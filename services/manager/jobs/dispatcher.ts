@@ -152,10 +152,11 @@ export class Dispatcher {
     this.#end(job, job.failure(error), this.#parts.now());
   }
 
-  /** A worker is lost: what it had runs elsewhere where that is safe, else it ends. */
-  workerLost(id: string, why: string): void {
+  /** A worker is lost: what it had runs elsewhere where that is safe, else it ends. @param keeps what its next process has already */
+  workerLost(id: string, why: string, keeps: (job: Job) => boolean = () => false): void {
     this.retries.workerLost();
-    for (const attempt of this.inFlight.assignments.at(id)) this.retries.attemptLost(attempt, why);
+    const lost = this.inFlight.assignments.at(id).filter(({ job }) => !keeps(job));
+    for (const attempt of lost) this.retries.attemptLost(attempt, why);
     this.pump();
   }
 

@@ -122,12 +122,12 @@ export class Losses {
    * A worker's heartbeat lists all that it runs. A job that it accepted and no
    * longer lists has ended there, and its outcome was lost on the way: we ask.
    */
-  onRunningList({ worker, runningJobs, runningNonces }: Heartbeat): void {
+  onRunningList(heartbeat: Heartbeat): void {
     const { dispatcher } = this.#parts;
+    const { worker } = heartbeat;
     const accepted = dispatcher.inFlight.assignments.at(worker).filter(({ state }) => state === "accepted");
     if (accepted.length === 0) return;
-    const listed = new Set(runningJobs.map((id, i) => `${id} ${runningNonces[i] ?? ""}`));
-    const isListed = ({ id, spec }: Job): boolean => listed.has(`${id} ${spec.nonce}`);
+    const isListed = runsIn(heartbeat);
     const due: Attempt[] = [];
     for (const attempt of accepted) {
       attempt.unlisted = isListed(attempt.job) ? 0 : attempt.unlisted + 1;
@@ -234,4 +234,10 @@ export class Losses {
 function endedIds(known: readonly string[], { runningJobs, runningTruncated }: Heartbeat): Set<string> {
   const running = new Set(runningJobs);
   return new Set(runningTruncated ? [] : known.filter((id) => !running.has(id)));
+}
+
+/** Whether a heartbeat lists a job as running. */
+export function runsIn({ runningJobs, runningNonces }: Heartbeat): (job: Job) => boolean {
+  const listed = new Set(runningJobs.map((id, i) => `${id} ${runningNonces[i] ?? ""}`));
+  return ({ id, spec }) => listed.has(`${id} ${spec.nonce}`);
 }

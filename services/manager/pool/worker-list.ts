@@ -3,12 +3,13 @@
  *
  * Decided here: what a heartbeat leads to, and in which order. Jobs that it lists
  * as running are accepted before its counts are taken in, so that a slot is
- * counted once whether the heartbeat or the `accepted` reply comes first.
+ * counted once whether the heartbeat or the `accepted` reply comes first. A worker that
+ * has restarted may have taken a job before its first heartbeat came: that one is not lost.
  */
 import type { Heartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Dispatcher } from "../jobs/dispatcher.js";
 import type { HeartbeatMeaning, Workers } from "../jobs/workers.js";
-import type { Losses } from "./losses.js";
+import { type Losses, runsIn } from "./losses.js";
 import type { ManagerHooks } from "./pool-settings.js";
 
 /** What is known of one worker for listings. Instants are monotonic milliseconds. */
@@ -79,7 +80,7 @@ export class WorkerList {
     if (meaning === "updated") return;
     losses.onJoined(id);
     if (meaning === "joined") hooks.workerAdd?.({ id, pool, slots });
-    else dispatcher.workerLost(id, "restarted");
+    else dispatcher.workerLost(id, "restarted", runsIn(heartbeat));
     this.#acceptRunning(heartbeat);
   }
 }
