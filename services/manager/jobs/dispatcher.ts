@@ -154,7 +154,7 @@ export class Dispatcher {
 
   /** A worker is lost: what it had runs elsewhere where that is safe, else it ends. @param keeps what its next process has already */
   workerLost(id: string, why: string, keeps: (job: Job) => boolean = () => false): void {
-    this.retries.workerLost();
+    this.retries.workerLost(id);
     const lost = this.inFlight.assignments.at(id).filter(({ job }) => !keeps(job));
     for (const attempt of lost) this.retries.attemptLost(attempt, why);
     this.pump();

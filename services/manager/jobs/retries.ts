@@ -15,6 +15,7 @@
  * is asked and who has to answer (inquiries.ts). A refusal is no attempt: what
  * becomes of a refused job is decided in dispatcher.ts.
  */
+import { LRUCache } from "lru-cache";
 import { PoolError } from "../../../mesh/errors.js";
 import { runsOnce } from "../../../mesh/job/job.js";
 import type { InFlight } from "./in-flight.js";
@@ -24,6 +25,9 @@ import type { Workers } from "./workers.js";
 
 /** After so many lost workers a job is taken for what ends them. */
 const MAX_LOST_WORKERS = 2;
+
+/** Lost workers that are remembered by name. */
+const MAX_REMEMBERED = 1_000;
 
 /** What it works with. */
 export interface RetryParts {
@@ -42,15 +46,18 @@ export interface RetryParts {
 
 export class Retries {
   readonly #parts: RetryParts;
+  /** When a worker was lost last, and when each of the last ones was. */
   #lostAtMs = Number.NEGATIVE_INFINITY;
+  readonly #lost = new LRUCache<string, number>({ maxSize: MAX_REMEMBERED, sizeCalculation: () => 1 });
 
   constructor(parts: RetryParts) {
     this.#parts = parts;
   }
 
   /** A worker is lost: it cannot be asked any more about what was sent before. */
-  workerLost(): void {
+  workerLost(id: string): void {
     this.#lostAtMs = this.#parts.now();
+    this.#lost.set(id, this.#lostAtMs);
   }
 
   /** No worker has accepted an attempt in time: it is revoked, and the job is sent again as the next attempt. */
@@ -75,11 +82,12 @@ export class Retries {
   }
 
   /**
-   * Whether a worker that cannot be asked any more may have begun a job that may run once only. In the core lane who begins
-   * says so, and what it says is lost only with a connection.
+   * Whether a worker that cannot be asked any more may have begun a job that may run once only: the one that it was sent to,
+   * any of those that an offer could go to. In the core lane who begins says so, and what it says is lost only with a connection.
    */
-  #mayHaveBegun({ job, sentAtMs, wasCutOff }: Attempt): boolean {
-    if (sentAtMs > this.#lostAtMs) return false;
+  #mayHaveBegun({ job, sentAtMs, wasCutOff, worker }: Attempt): boolean {
+    const lostAtMs = worker === undefined ? this.#lostAtMs : (this.#lost.get(worker) ?? Number.NEGATIVE_INFINITY);
+    if (sentAtMs > lostAtMs) return false;
     return runsOnce(job.spec) || (wasCutOff && !job.spec.idempotent);
   }
 

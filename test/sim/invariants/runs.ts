@@ -47,7 +47,8 @@ const runsOnce: Invariant = {
  * Runs of workers that keep the rules without which nobody can keep the promise.
  *
  * A bare worker says nothing before its result, and where heartbeats are heard its
- * result is nobody's word: no manager can tell its run from an offer that was lost.
+ * result is nobody's word: no manager can tell its run from an offer that was lost. Where
+ * there are only such workers, they too start an offer that was late.
  * A worker that keeps no leases and hears no revocations starts what it reads after a
  * stall, when its manager has taken it for stopped; and it starts an offer that was
  * late, so that its answer comes after the job was offered again.
@@ -56,11 +57,17 @@ function countedRuns(view: RunView): readonly HandlerRun[] {
   const bare = view.bareWorkers;
   const isAllBare = bare.size === view.plan.workers.length;
   return view.runs.filter((run) => {
-    if (bare.has(run.worker)) return isAllBare;
+    if (bare.has(run.worker)) return isAllBare && !isLateOffer(view, run);
     if (view.isOurs(run.worker)) return true;
     const isLate = view.silentMs(run.worker, run.startMs - OFFERED_AGAIN_MS, run.startMs) >= LATE_OFFER_MS;
     return !isLate && !view.wasRevoked(run, run.startMs);
   });
+}
+
+/** Whether the link of a manager may have kept the offer of a run: a bare worker starts it all the same. */
+function isLateOffer(view: RunView, { startMs }: HandlerRun): boolean {
+  const fromMs = startMs - OFFERED_AGAIN_MS;
+  return view.plan.managers.some(({ name }) => view.unheardMs(name, fromMs, startMs) >= LATE_OFFER_MS);
 }
 
 /**

@@ -64,7 +64,7 @@ test("inquiry - a worker that was lost since may have begun a stored job that le
   rig.heartbeat("a", 1);
   const id = rig.submit({ runTimeoutMs: 30_000, idempotent: false });
   rig.nowMs = 100;
-  rig.dispatcher.retries.workerLost();
+  rig.dispatcher.retries.workerLost("a");
   rig.timeouts.restartUnanswered(200);
   rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
   assert.equal(rig.outcome(id), "worker_lost");
@@ -80,7 +80,7 @@ test("inquiry - a job that may run once only ends when this manager was cut off 
     };
     rig.nowMs = 100;
     rig.timeouts.restartUnanswered(rig.nowMs);
-    rig.dispatcher.retries.workerLost();
+    rig.dispatcher.retries.workerLost("a");
     for (const id of [sent.once, sent.again]) {
       if (isTold) rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
     }
@@ -97,10 +97,22 @@ test("inquiry - a job is sent again when a worker is lost and the connection hel
     for (const id of ["a", "b"]) rig.heartbeat(id, 4);
     const id = rig.submit();
     if (isCutOff) rig.timeouts.restartUnanswered(rig.nowMs);
-    else rig.dispatcher.retries.workerLost();
+    else rig.dispatcher.retries.workerLost("a");
     rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
     assert.deepEqual([rig.outcome(id), rig.last(id).attempt.number], [undefined, 2]);
   }
+});
+
+test("inquiry - a job that was sent to one worker alone does not end because another one is lost", () => {
+  const rig = new CoreRig();
+  for (const id of ["a", "b"]) rig.heartbeat(id, 1);
+  for (const id of [rig.submit(), rig.submit()]) rig.busy(id, "c", 0);
+  const id = ["j1", "j2"].find((each) => rig.last(each).worker === "b");
+  assert.ok(id !== undefined);
+  rig.timeouts.restartUnanswered(rig.nowMs);
+  rig.dispatcher.retries.workerLost("a");
+  rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
+  assert.deepEqual([rig.outcome(id), rig.sender.revoked], [undefined, [`${id} 1`]]);
 });
 
 test("inquiry - after a broken connection workers are asked again, whatever they were asked before", () => {
