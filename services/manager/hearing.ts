@@ -99,6 +99,11 @@ export class Hearing {
     await Promise.all(this.#memberships.map((each) => drainSubscription(this.#parts.bus, each)));
   }
 
+  /** This connection has broken. */
+  onDisconnect(): void {
+    this.#newcomers.onDisconnect();
+  }
+
   stop(): void {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }

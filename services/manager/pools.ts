@@ -79,7 +79,7 @@ export class Pools extends Lifecycle {
   readonly #durable: DurableLane | undefined;
   #inbox: Inbox | undefined;
   #rights: MissingRights | undefined;
-  #offReconnect: () => void = () => {};
+  #offBus: () => void = () => {};
   #stopping = false;
   /** Streams that were warned of, with their pools. */
   readonly #warned = new Set<string>();
@@ -245,7 +245,13 @@ export class Pools extends Lifecycle {
     for (const pool of pools ?? [undefined]) this.#hearing.start(pool);
     for (const pool of pools ?? []) this.#add(pool);
     this.inspection.answers.start(pools);
-    this.#offReconnect = bus.on("reconnect", () => this.#onReconnect());
+    const off = [
+      bus.on("disconnect", () => this.#hearing.onDisconnect()),
+      bus.on("reconnect", () => this.#onReconnect()),
+    ];
+    this.#offBus = () => {
+      for (const each of off) each();
+    };
     this.#held.sign(bus.runtime.now());
     this.rollCall.listens();
     this.#ticker.start();
@@ -272,7 +278,7 @@ export class Pools extends Lifecycle {
     await this.#durable?.stop();
     this.#heartbeats.stop();
     this.#ticker.stop();
-    this.#offReconnect();
+    this.#offBus();
     this.#rights?.stop();
     this.#hearing.stop();
     this.inspection.answers.stop();

@@ -8,7 +8,8 @@
  * had said before has come: that it gave the job to another manager, or that the
  * deadline is over. What was revoked meanwhile is never taken.
  *
- * A sender that does not answer that question is given a round trip to the broker.
+ * A sender that does not answer that question is given a round trip to the broker. When the connection of this manager
+ * breaks, the answer finds nobody, and the sender gives its jobs to another manager: they are not taken here.
  */
 import { PoolError } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";
@@ -84,6 +85,16 @@ export class Newcomers {
     const names = new Set([...held.submissions].map((each) => each.job));
     this.#release(sender, held);
     return names.has(job);
+  }
+
+  /** This connection has broken: who was asked for its clock finds nobody here, and goes to another manager. */
+  onDisconnect(): void {
+    for (const [sender, held] of this.#held) {
+      if (held.timer === undefined) continue;
+      this.#bus.runtime.cancel(held.timer);
+      this.#held.delete(sender);
+      this.#count -= held.submissions.size;
+    }
   }
 
   /** A cancel or revocation was heard; true when it ended a submission that is held. */

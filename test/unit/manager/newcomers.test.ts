@@ -101,3 +101,15 @@ test("newcomers - when the job through which its sender was asked is canceled, t
   newcomers.measured("a.1.1", "four");
   assert.deepEqual([taken, timers.size], [["four 1 taken"], 0]);
 });
+
+test("newcomers - when the connection breaks, what waits for its sender's clock is not taken: the sender goes to another manager", async () => {
+  const { newcomers, taken, hold, end, timeIsOver, timers } = rig();
+  hold("a", "asked", 1, true);
+  hold("b", "round trip");
+  newcomers.onDisconnect();
+  timeIsOver();
+  assert.equal(newcomers.measured("a.1.1", "asked"), false);
+  assert.deepEqual([taken, newcomers.has("a.1.2"), timers.size], [["a is asked"], false, 0]);
+  await end();
+  assert.deepEqual(taken, ["a is asked", "round trip 1 taken"]);
+});
