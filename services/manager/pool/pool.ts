@@ -75,7 +75,8 @@ export class Pool {
   readonly settings: PoolSettings;
   readonly #sender: Sender;
   readonly #bus: Bus;
-  readonly #canceledIds = new CanceledIds();
+  /** Made for the first cancel of a whole id: most pools never hear one. */
+  #canceledIds: CanceledIds | undefined;
   /** Whether the manager's configuration names it. */
   readonly isNamed: boolean;
   #isKnown = false;
@@ -203,7 +204,10 @@ export class Pool {
    * went elsewhere; it ends the job for that client alone.
    */
   onCancel(id: string, { upToAttempt, nonce }: Revocation): boolean {
-    if (upToAttempt === undefined && !nonce) this.#canceledIds.add(id, this.#bus.runtime.now());
+    if (upToAttempt === undefined && !nonce) {
+      this.#canceledIds ??= new CanceledIds();
+      this.#canceledIds.add(id, this.#bus.runtime.now());
+    }
     const job = this.dispatcher.live(id);
     if (job === undefined || !job.isOf(nonce)) return false;
     if (upToAttempt !== undefined && upToAttempt < job.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) return false;
@@ -287,7 +291,7 @@ export class Pool {
       this.dispatcher.cancel(live, canceled(live));
       this.totals.handedOver = undefined;
     }
-    if (this.#canceledIds.take(spec.id, this.lastUsedAtMs)) this.#sender.useAnew(spec.id);
+    if (this.#canceledIds?.take(spec.id, this.lastUsedAtMs)) this.#sender.useAnew(spec.id);
     return this.dispatcher.submit(spec, listener);
   }
 

@@ -62,14 +62,30 @@ describe("worker control", () => {
   test("a revocation ends the running attempts that it names and no later one", async (t) => {
     const reasons: string[] = [];
     const { caller } = await startWorker(t, broker, { run: untilAborted(reasons), slots: 2 });
-    const first = caller.send("", { jobId: "j", attempt: 1 });
-    const second = caller.send("", { jobId: "j", attempt: 2 });
+    const first = caller.send("", { jobId: "one", attempt: 1 });
+    const second = caller.send("", { jobId: "other", attempt: 2 });
     await Promise.all([first.first("accepted"), second.first("accepted")]);
-    caller.cancel("j", 1);
+    for (const id of ["one", "other"]) caller.cancel(id, 1);
     assert.equal((await first.outcome()).error?.reason, "canceled");
     assert.equal(second.outcomes().length, 0);
-    caller.cancel("j");
+    caller.cancel("other");
     await second.outcome();
+  });
+
+  test("an attempt that joined the one before goes on when that one is revoked, and a cancel ends both", async (t) => {
+    const reasons: string[] = [];
+    const { caller } = await startWorker(t, broker, { run: untilAborted(reasons), slots: 2 });
+    const first = caller.send("", { jobId: "j", attempt: 1 });
+    await first.first("accepted");
+    const second = caller.send("", { jobId: "j", attempt: 2 });
+    await second.first("accepted");
+    caller.cancel("j", 1);
+    await caller.bus.flush();
+    assert.deepEqual([first.outcomes().length, second.outcomes().length, reasons.length], [0, 0, 0]);
+    caller.cancel("j");
+    assert.equal((await first.outcome()).error?.reason, "canceled");
+    assert.equal((await second.outcome()).error?.reason, "canceled");
+    assert.equal(reasons.length, 1);
   });
 
   test("drain takes nothing new, finishes what runs, says STOPPED and ends without an error", async (t) => {
