@@ -8,7 +8,6 @@
  * drains a backlog of its own in each round, in an order that changes; one broker and one worker serve all. What is
  * printed are medians, and ratios to `none` within a round. `--once`: jobs that may run once, which all but `none` look up.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -19,6 +18,7 @@ import { DurableNames } from "../../mesh/durable/names.js";
 import { LaneStore } from "../../mesh/durable/store.js";
 import { Bus } from "../../mesh/link/bus.js";
 import { packageRoot } from "../../mesh/process/identity.js";
+import { startService, stopService } from "./started-service.js";
 
 const { values } = parseArgs({
   options: {
@@ -66,21 +66,9 @@ async function makeCopy(arm: Arm): Promise<void> {
   await writeFile(path, text);
 }
 
-/** Starts a command of poolmesh, and resolves when it says that it is ready. */
-async function startService(copy: Arm, args: readonly string[], url: string): Promise<ChildProcess> {
-  const main = join(folder, copy, "dist", "cli", "main.js");
-  const child = spawn(process.execPath, [main, ...args, "--servers", url], { stdio: ["ignore", "pipe", "inherit"] });
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.on("data", (text: Buffer) => /"msg":"(worker )?ready"/.test(text.toString()) && resolve());
-    child.once("exit", (code) => reject(new Error(`${args[0]} ended with ${code}`)));
-  });
-  return child;
-}
-
-async function stopService(child: ChildProcess): Promise<void> {
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGTERM");
-  await gone;
+/** Starts a command of one copy at the broker. */
+function startOf(copy: Arm, args: readonly string[], url: string): ReturnType<typeof startService> {
+  return startService([join(folder, copy, "dist", "cli", "main.js")], [...args, "--servers", url]);
 }
 
 /** Processor time of a process until now, in microseconds. */
@@ -98,11 +86,7 @@ async function drain(arm: Arm, broker: Broker, client: Client, store: LaneStore)
     if (!one.ok) throw one.error;
   }
   const before = await processorTime(broker.pid);
-  const manager = await startService(
-    arm,
-    ["manager", "--durable", "--pools", POOL, "--listen", "127.0.0.1:0"],
-    broker.url,
-  );
+  const manager = await startOf(arm, ["manager", "--durable", "--pools", POOL, "--listen", "127.0.0.1:0"], broker.url);
   // Its start, which all arms have, does not count.
   const [beganAt, start] = [performance.now(), await processorTime(manager.pid as number)];
   for (let left = jobs; left > 0; left = await live()) await delay(POLL_MS);
@@ -128,12 +112,12 @@ await writeFile(handler, "export const run = (job) => job.payload;");
 const broker = new Broker({ port: "any" });
 await broker.start();
 const workerArgs = ["worker", "--pool", POOL, "--handler", handler, "--slots", "64"];
-const worker = await startService("first", workerArgs, broker.url);
+const worker = await startOf("first", workerArgs, broker.url);
 const bus = await Bus.connect({ servers: broker.url });
 const client = await Client.connect({ pool: POOL, servers: broker.url });
 const found: Record<Arm, Drain[]> = { all: [], first: [], none: [] };
 try {
-  const first = await startService(
+  const first = await startOf(
     "first",
     ["manager", "--durable", "--pools", POOL, "--listen", "127.0.0.1:0"],
     broker.url,

@@ -8,13 +8,14 @@
  * is the median. `map` reads stdin and writes to a pipe; its figure counts from
  * its first line of output to its last, and "whole" from the start of the process.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Broker } from "../../broker/broker.js";
 import { Client, Manager } from "../../index.js";
+import { startService, stopService } from "./started-service.js";
 
 const { values } = parseArgs({
   options: {
@@ -35,22 +36,6 @@ const POOL = "adder";
 const folder = mkdtempSync(join(tmpdir(), "map-throughput-"));
 const handler = join(folder, "adder.mjs");
 writeFileSync(handler, "export const run = (job) => job.payload + 1;");
-
-/** Starts a command of poolmesh, and resolves when a line of its output says that it is ready. */
-async function startService(url: string, args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [...CLI, ...args, "--servers", url], { stdio: ["ignore", "pipe", "inherit"] });
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.on("data", (text: Buffer) => /"msg":"(worker )?ready"/.test(text.toString()) && resolve());
-    child.once("exit", (code) => reject(new Error(`${args[0]} ended with ${code}`)));
-  });
-  return child;
-}
-
-async function stopService(child: ChildProcess): Promise<void> {
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGTERM");
-  await gone;
-}
 
 const input = Buffer.from(Array.from({ length: jobs }, (_, i) => `${i + 1}\n`).join(""));
 
@@ -101,7 +86,17 @@ function shown(perSecond: number): string {
 }
 
 async function measure(url: string, slots: number): Promise<void> {
-  const worker = await startService(url, ["worker", "--pool", POOL, "--handler", handler, "--slots", String(slots)]);
+  const worker = await startService(CLI, [
+    "worker",
+    "--pool",
+    POOL,
+    "--handler",
+    handler,
+    "--slots",
+    String(slots),
+    "--servers",
+    url,
+  ]);
   const client = await Client.connect({ pool: POOL, servers: url });
   const manager = await Manager.connect({ pool: POOL, servers: url });
   const found: Record<"client" | "embedded" | "streaming" | "whole", number[]> = {
@@ -139,7 +134,7 @@ async function measure(url: string, slots: number): Promise<void> {
 
 const broker = new Broker({ port: "any" });
 await broker.start();
-const manager = await startService(broker.url, ["manager", "--listen", "127.0.0.1:0"]);
+const manager = await startService(CLI, ["manager", "--listen", "127.0.0.1:0", "--servers", broker.url]);
 console.log(`${jobs} jobs, window ${window}, ${rounds} rounds; jobs a second`);
 console.log(" slots    client  embedded       map map whole   map ÷ client");
 try {

@@ -145,13 +145,19 @@ test("list - live and ended jobs are told once each, the newest first, and a fil
   assert.deepEqual(listed({ filter: undefined, onlyClient: "ci" }), ["third", "first"]);
 });
 
-test("list - a job that was refused and waits for a slot waits until now, runs at nobody and for no time", () => {
+/** A job was refused after 3 ms, and waits for a slot 90 ms after its submission. */
+function refusedRig(): CoreRig {
   const rig = new CoreRig();
   rig.heartbeat("w1", 1);
   rig.submit({ id: "refused" });
   rig.nowMs = 3;
   rig.busy("refused", "w1");
   rig.nowMs = 90;
+  return rig;
+}
+
+test("list - a job that was refused and waits for a slot waits until now, runs at nobody and for no time", () => {
+  const rig = refusedRig();
   const source = { pool: "p", live: rig.dispatcher.liveJobsNow(), history: rig.totals.history };
   const [job] = listJobs([source], rules(), { ...by, nowMs: rig.nowMs }, undefined, 10).jobs;
   assert.equal(job?.state, JobViewState.PARKED);
@@ -161,12 +167,7 @@ test("list - a job that was refused and waits for a slot waits until now, runs a
 });
 
 test("list - a job that ends while it waits after a refusal has waited until its end, ran at nobody and for no time", () => {
-  const rig = new CoreRig();
-  rig.heartbeat("w1", 1);
-  rig.submit({ id: "refused" });
-  rig.nowMs = 3;
-  rig.busy("refused", "w1");
-  rig.nowMs = 90;
+  const rig = refusedRig();
   const job = rig.dispatcher.live("refused");
   assert.ok(job !== undefined);
   rig.dispatcher.cancel(job, new PoolError("canceled", "no more"));
