@@ -5,7 +5,7 @@ const LABEL_WIDTH = 10;
 /** The narrowest column of text, in characters. */
 const MIN_TEXT_WIDTH = 20;
 
-/** A fact; what a program or a person wrote as sentences is prose. */
+/** What is said, and the word before it. */
 export type Fact = readonly [label: string, text: string];
 
 /**

@@ -54,7 +54,7 @@ export async function askCancel(
   throw new PoolError("not_found", "nobody has a live job with this id", { field: "job" });
 }
 
-/** A stream that captures the subject acknowledges it, and confirms nothing. */
+/** What says nothing of itself is a stranger's, and confirms nothing. */
 function isOfMesh(msg: Reply): boolean {
   const { bare, kind } = decodeReplyHeaders(headersOf(msg));
   return !bare && kind !== "unknown";

@@ -90,10 +90,7 @@ export class Newcomers {
   /** This connection has broken: who was asked for its clock finds nobody here, and goes to another manager. */
   onDisconnect(): void {
     for (const [sender, held] of this.#held) {
-      if (held.timer === undefined) continue;
-      this.#bus.runtime.cancel(held.timer);
-      this.#held.delete(sender);
-      this.#count -= held.submissions.size;
+      if (held.timer !== undefined) this.#forget(sender, held);
     }
   }
 
@@ -132,9 +129,13 @@ export class Newcomers {
 
   #release(sender: string, held: Held): void {
     if (this.#held.get(sender) !== held) return;
+    this.#forget(sender, held);
+    for (const each of held.submissions) each.take();
+  }
+
+  #forget(sender: string, held: Held): void {
     this.#held.delete(sender);
     this.#bus.runtime.cancel(held.timer);
     this.#count -= held.submissions.size;
-    for (const each of held.submissions) each.take();
   }
 }

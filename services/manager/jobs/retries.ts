@@ -9,10 +9,10 @@
  *   its worker drains or crashes        again when it has not begun, or is idempotent
  *
  * A job that may run once only is not sent again before all workers were asked
- * about it. When this manager was cut off meanwhile and a worker was lost since, nobody can be asked: the job ends. A stored job that may run once (`runsOnce`) is not sent again in doubt: it
- * ends when a worker that could have had it is lost, or says nothing, and when the
- * worker that it was to join does not have it. Not decided here: when waiting has lasted too long (timeouts.ts), who
- * is asked and who has to answer (inquiries.ts). A refusal is no attempt: what
+ * about it. When this manager was cut off meanwhile and a worker was lost since, nobody can be asked: the job ends. A
+ * stored job that may run once (`runsOnce`) is not sent again in doubt: it ends when a worker that could have had it
+ * is lost, or says nothing, and when the worker that it was to join does not have it. Not decided here: when waiting
+ * has lasted too long (timeouts.ts), who is asked and who has to answer (inquiries.ts). A refusal is no attempt: what
  * becomes of a refused job is decided in dispatcher.ts.
  */
 import { LRUCache } from "lru-cache";

@@ -3,7 +3,8 @@
  * accepted in time, before jobs that may run once only are sent again.
  *
  * Decided here: when the answers are enough. All have said that they do not have
- * it, and this manager has listened for long enough to know all: the jobs are sent at once. A worker that the question has reached and that
+ * it, and this manager has listened for long enough to know all: the jobs are sent
+ * at once. A worker that the question has reached and that
  * says nothing is taken for suspended, and for one that has nothing of what is sent later. A question that the broker has not
  * confirmed, or that found nobody at a worker's subject, tells nothing: it is
  * asked again until the worker answers or is lost.

@@ -6,11 +6,13 @@
  * job does not run again. An attempt that was ended by force has none: a job that
  * may run once only ends as `worker_lost`, any other runs.
  *
- * Not decided here: jobs of the durable lane, which run again after a failure (intake.ts).
+ * A job of the durable lane comes again when its manager is gone. It runs again after
+ * a failure; which outcomes answer it is decided in kept-outcomes.ts.
  */
 import { PoolError } from "../../../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import type { HandlerOutcome } from "../handlers/runner.js";
+import type { KeptOutcomes } from "./kept-outcomes.js";
 import type { Results } from "./results.js";
 import type { JobOrder, RunningJob } from "./running-job.js";
 import type { RunningJobs } from "./running-jobs.js";
@@ -51,6 +53,16 @@ export function earlierAttempt(order: JobOrder, jobs: RunningJobs, results: Resu
     options,
   );
   return { kind: "ended", outcome: { ok: false, error } };
+}
+
+/** The same of a job of the durable lane, whichever attempts it had. */
+export function earlierStored(order: JobOrder, jobs: RunningJobs, kept: KeptOutcomes, nowMs: number): Earlier {
+  const { id, nonce } = order;
+  if (nonce === "") return NONE;
+  const outcome = kept.find(id, nonce, nowMs);
+  if (outcome !== undefined) return { kind: "ended", outcome };
+  const job = jobs.findDurable(id, nonce);
+  return job === undefined ? NONE : { kind: "runs", job };
 }
 
 /** The numbers of attempts that may have come before, the last one first. */

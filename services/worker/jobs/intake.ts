@@ -7,7 +7,7 @@
 import { LRUCache } from "lru-cache";
 import { PoolError } from "../../../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
-import { earlierAttempt } from "./earlier-attempts.js";
+import { earlierAttempt, earlierStored } from "./earlier-attempts.js";
 import type { KeptOutcomes } from "./kept-outcomes.js";
 import type { Results } from "./results.js";
 import { type JobOrder, jobKey, type Revoke } from "./running-job.js";
@@ -62,9 +62,7 @@ export class Intake {
     }
     if (this.#parts.revoked.has(order.id, order.nonce, order.attempt, nowMs)) return this.#refuseRevoked(order, nowMs);
     if (order.named && this.#isRepeat(order, nowMs)) return;
-    if (order.attempt > 1 && order.offered) {
-      if (order.durable ? this.#joins(order, nowMs) : this.#hasEarlier(order, nowMs)) return;
-    }
+    if (order.attempt > 1 && order.offered && this.#hasEarlier(order, nowMs)) return;
     if (order.joins) return this.#refuseJoin(order);
     if (!this.#parts.isReady()) this.#refuse(order, notReady);
     else if (isLate(order)) this.#busy(order, slots.free, order.ageMs);
@@ -112,22 +110,12 @@ export class Intake {
     return true;
   }
 
-  /** Whether another attempt of this submission runs here or has run here: one that was lost with its manager. */
-  #joins(order: JobOrder, nowMs: number): boolean {
-    const { jobs, kept } = this.#parts;
-    const { id, nonce, answerer } = order;
-    if (nonce === "") return false;
-    const outcome = kept.find(id, nonce, nowMs);
-    if (outcome !== undefined) answerer.end(order, outcome, nowMs);
-    else if (jobs.findDurable(id, nonce)?.join(order)) answerer.accepted(order);
-    else return false;
-    return true;
-  }
-
-  /** Whether an earlier attempt runs here or has run here, and answers this one: its manager could not hear that. */
+  /** Whether an earlier attempt of this submission runs here or has run here, and answers this one. */
   #hasEarlier(order: JobOrder, nowMs: number): boolean {
-    const { jobs, results } = this.#parts;
-    const earlier = earlierAttempt(order, jobs, results, nowMs);
+    const { jobs, results, kept } = this.#parts;
+    const earlier = order.durable
+      ? earlierStored(order, jobs, kept, nowMs)
+      : earlierAttempt(order, jobs, results, nowMs);
     if (earlier.kind === "none") return false;
     if (earlier.kind === "ended") order.answerer.end(order, earlier.outcome, nowMs);
     else if (earlier.job.join(order)) order.answerer.accepted(order);

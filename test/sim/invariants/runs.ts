@@ -71,7 +71,8 @@ function isLateOffer(view: RunView, { startMs }: HandlerRun): boolean {
 }
 
 /**
- * Whether a worker was killed as it began, or while what it said was still on its way: that may be lost with its connection. A foreign worker begins before
+ * Whether a worker was killed as it began, or while what it said was still on its way: that may be lost with its connection.
+ * A foreign worker begins before
  * it says `accepted`; its heartbeat has listed the id, which tells nothing of a submission whose caller chose the id.
  */
 function isUnsent(view: RunView, run: HandlerRun): boolean {
