@@ -21,23 +21,36 @@ const say = (line: string): void => console.error(`${seconds()} s  ${line}`);
 const machine = await describeMachine();
 const servers = new Servers();
 const results: RowResult[] = [];
+const failed: number[] = [];
 const run = new Run(servers, options, say);
 try {
   for (const row of ROWS.filter(({ number }) => options.rows.length === 0 || options.rows.includes(number))) {
-    results.push(await measureRow(row, run));
+    try {
+      results.push(await measureRow(row, run));
+    } catch (error) {
+      say(`row ${row.number} failed: ${(error as Error).stack}`);
+      failed.push(row.number);
+      continue;
+    }
+    // after each row: a run that is ended keeps what it has measured
+    if (options.write) await writeReport({ machine, rounds: options.rounds, rows: results });
   }
 } finally {
   await run.stop();
   await servers.stop();
 }
-if (options.write) await writeReport({ machine, rounds: options.rounds, rows: results });
 const missed = results.flatMap(({ targets }) => targets).filter(({ met }) => !met);
 console.log(`${results.length} rows in ${seconds().trim()} s; targets missed: ${missed.length}`);
+if (failed.length > 0) {
+  console.error(`bench: rows that failed, so that their last figures stay: ${failed.join(", ")}`);
+  process.exitCode = 1;
+}
 
 async function measureRow(row: Row, run: Run): Promise<RowResult> {
   const { number, title } = row;
   say(`row ${number}: ${title}`);
-  const measured = { date: new Date().toISOString(), rounds: options.rounds, loadBefore: loadNow() };
+  const { processor } = machine;
+  const measured = { date: new Date().toISOString(), rounds: options.rounds, loadBefore: loadNow(), processor };
   const result = { row: number, title, measured, ...(await row.measure(run)) };
   for (const comparison of result.comparisons) {
     console.log(`\n${number}. ${comparison.title}\n${formatTable(comparisonCells(comparison))}`);

@@ -26,7 +26,7 @@ export async function start(options: {
         signal.addEventListener("abort", onAbort, { once: true });
       });
     },
-    bus: { servers: servers[0] as string },
+    servers: servers[0] as string,
   });
   await worker.start();
 }

@@ -24,7 +24,7 @@ Usage: npm run bench -- [options]
   -h, --help      this
 
 Rows: 1 throughput, 2 latency, 3 waiting, 4 Connect and gRPC, 5 freshness of the meter, 6 death and cancel, 7 cost,
-8 computing, 9 many jobs in one go, 10 wakes. All of them take about half an hour, and a machine that does nothing else.`;
+8 computing, 9 many jobs in one go, 10 wakes, 11 stored jobs. All of them take about an hour, and a machine that does nothing else.`;
 
 /**
  * @param rowCount how many rows there are

@@ -47,10 +47,10 @@ export class Run {
 
   /** Starts fleets, lets `work` measure with them, and stops them whatever happens. */
   async withFleets<T>(specs: readonly FleetSpec[], work: (fleets: Fleet[]) => Promise<T>): Promise<T> {
-    const starts = await Promise.allSettled(specs.filter(hasBroker).map((spec) => Fleet.start(this.servers, spec)));
-    const fleets = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+    const fleets: Fleet[] = [];
     try {
-      for (const start of starts) if (start.status === "rejected") throw start.reason;
+      // One after the other: a machine that starts twenty processes at once is too slow for their limits.
+      for (const spec of specs.filter(hasBroker)) fleets.push(await Fleet.start(this.servers, spec));
       return await work(fleets);
     } finally {
       await Promise.all(fleets.map((fleet) => fleet.stop()));
@@ -63,7 +63,9 @@ export class Run {
    */
   async withSharedFleets<T>(specs: readonly FleetSpec[], work: (fleets: Fleet[]) => Promise<T>): Promise<T> {
     if (!this.extent.quick) return this.withFleets(specs, work);
-    return work(await Promise.all(specs.filter(hasBroker).map((spec) => this.#sharedFleet(spec))));
+    const fleets: Fleet[] = [];
+    for (const spec of specs.filter(hasBroker)) fleets.push(await this.#sharedFleet(spec));
+    return work(fleets);
   }
 
   /** Stops what rows have shared. */

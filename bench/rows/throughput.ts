@@ -122,8 +122,10 @@ function toCpu(cpu: Samples, windows: readonly number[]): Comparison {
   };
 }
 
-/** What is to be at least how many times what. */
-const RATIOS: readonly (readonly [over: string, under: string, least: number])[] = [
+type Ratio = readonly [over: string, under: string, least: number];
+
+/** What is to be at least how many times what, with many in flight. */
+const RATIOS: readonly Ratio[] = [
   [CLIENT, BARE, 0.5],
   [CLIENT, REQUEST, 1.5],
   [CLIENT_2, CLIENT, 0.9],
@@ -133,17 +135,24 @@ const RATIOS: readonly (readonly [over: string, under: string, least: number])[]
   [POOLMESH, MOLECULER, 2],
   [POOLMESH, BULLMQ, 10],
 ];
+const FEW_WINDOW = 16;
+/** The same with few in flight. */
+const FEW_RATIOS: readonly Ratio[] = [[POOLMESH_2, BARE_2, 0.75]];
 
 function toTargets(rates: Comparison, windows: readonly number[]): Target[] {
-  const measured = RATIOS.filter(([over, under]) => hasArm(rates, over) && hasArm(rates, under));
-  return windows
-    .filter((window) => window >= CPU_WINDOW)
-    .flatMap((window) =>
-      measured.map(([over, under, least]) => {
+  return windows.flatMap((window) =>
+    ratiosAt(window)
+      .filter(([over, under]) => hasArm(rates, over) && hasArm(rates, under))
+      .map(([over, under, least]) => {
         const figures = [over, under].map((arm) => figureOf(rates, arm, label(window))) as [Figure, Figure];
         return atLeast(`${over} ÷ ${under}, window ${window}`, ratio(...figures), least);
       }),
-    );
+  );
+}
+
+function ratiosAt(window: number): readonly Ratio[] {
+  if (window >= CPU_WINDOW) return RATIOS;
+  return window === FEW_WINDOW ? FEW_RATIOS : [];
 }
 
 function label(window: number): string {

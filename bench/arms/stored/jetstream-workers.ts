@@ -3,7 +3,8 @@
  * queue needs on JetStream: a work queue with one live job an id, and, where
  * outcomes are kept, an outcome that is stored once before the job is acknowledged.
  *
- * No timeouts, no retries, no leases, no priorities: the limit, and the limit with outcomes.
+ * No timeouts, no retries, no leases, no priorities, and every message by hand, several pulls open at once: the limit, and
+ * the limit with outcomes. What a program does that uses the library of NATS is jetstream-library.ts.
  */
 import { connect, createInbox, headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import type { Arm, CallerRole, Setup, WorkerRole } from "../../harness/arm.js";
@@ -21,7 +22,7 @@ const REPLY = "Reply";
 export function jetStreamArm(keepsOutcomes: boolean): Arm {
   return {
     startWorker: (setup) => startWorker(setup, keepsOutcomes),
-    startCaller,
+    startCaller: (setup) => startStoringCaller(setup, acknowledged),
   };
 }
 
@@ -44,9 +45,13 @@ async function startWorker({ group, servers }: Setup, keepsOutcomes: boolean): P
   return { stop: () => nc.close() };
 }
 
-async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
+/** A caller that publishes each job to the stream, and hears its worker. @param publisher how jobs are published */
+export async function startStoringCaller(
+  { group, servers }: Setup,
+  publisher: (nc: NatsConnection) => Publish,
+): Promise<CallerRole> {
   const nc = await connect({ servers: servers[0] as string });
-  const publish = acknowledged(nc);
+  const publish = publisher(nc);
   const inbox = new CountedInbox(nc);
   const ids = createInbox().slice("_INBOX.".length);
   await nc.flush();
@@ -63,7 +68,13 @@ async function startCaller({ group, servers }: Setup): Promise<CallerRole> {
   };
 }
 
-type Publish = (subject: string, payload: Uint8Array, about: ReturnType<typeof headers>, onStored: () => void) => void;
+/** Publishes one message to a stream; ends the process when the stream refuses it. */
+export type Publish = (
+  subject: string,
+  payload: Uint8Array,
+  about: ReturnType<typeof headers>,
+  onStored: () => void,
+) => void;
 
 /** Publishes to streams by one inbox; ends the process when a stream refuses. */
 function acknowledged(nc: NatsConnection): Publish {
@@ -101,7 +112,8 @@ function keepPulling(nc: NatsConnection, group: string, onJob: (job: Msg) => voi
   pull();
 }
 
-async function createStreams(nc: NatsConnection, group: string): Promise<void> {
+/** The work queue and the outcomes, as both kinds of own workers have them. */
+export async function createStreams(nc: NatsConnection, group: string): Promise<void> {
   const ask = async (subject: string, content: object): Promise<void> => {
     const answer = (await nc.request(subject, JSON.stringify(content))).json<{ error?: { err_code: number } }>();
     if (answer.error !== undefined) throw new Error(JSON.stringify(answer.error));

@@ -42,6 +42,8 @@ export interface Circumstances {
   readonly rounds: number;
   /** Load average over one minute before it. */
   readonly loadBefore: number;
+  /** The model of the machine's processor. */
+  readonly processor: string;
 }
 
 /** Everything that one row gives. */

@@ -15,3 +15,9 @@ export function seededRandom(seed: number): () => number {
 export function exponential(random: () => number, mean: number): number {
   return -Math.log(1 - random()) * mean;
 }
+
+/** A value of the log-normal distribution with this mean, whose logarithm has the standard deviation `sigma` (Box and Muller). */
+export function logNormal(random: () => number, mean: number, sigma: number): number {
+  const normal = Math.sqrt(2 * exponential(random, 1)) * Math.cos(2 * Math.PI * random());
+  return mean * Math.exp(sigma * normal - sigma ** 2 / 2);
+}

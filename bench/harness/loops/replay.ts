@@ -1,13 +1,11 @@
 /**
- * Arrival traces: jobs of mixed length that arrive at random, and what one
+ * Arrival traces: jobs of uneven length that arrive at random, and what one
  * central queue would have made of them.
- *
- * The mix that queue groups do worst: 90 % take 5 ms, 10 % take 200 ms.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { CallerRole, Run } from "../arm.js";
 import { machineNow } from "../figures/clock.js";
-import { exponential, seededRandom } from "../figures/random.js";
+import { exponential, logNormal, seededRandom } from "../figures/random.js";
 
 /** One job to come. */
 export interface Arrival {
@@ -16,20 +14,54 @@ export interface Arrival {
   readonly serviceMs: number;
 }
 
+/** How long jobs take: how a random one is made, and their mean. */
+interface Lengths {
+  readonly meanMs: number;
+  next(random: () => number): number;
+}
+
 const SHORT_MS = 5;
 const LONG_MS = 200;
 const LONG_SHARE = 0.1;
+const LOG_NORMAL_MEAN_MS = 20;
+const LOG_NORMAL_SIGMA = 1.1;
 const LEAD_MS = 50;
 
+const LENGTHS = {
+  /** The mix that queue groups do worst: 90 % take 5 ms, 10 % take 200 ms. */
+  mixed: {
+    meanMs: (1 - LONG_SHARE) * SHORT_MS + LONG_SHARE * LONG_MS,
+    next: (random) => (random() < LONG_SHARE ? LONG_MS : SHORT_MS),
+  },
+  /** As services often are: half take less than 11 ms, one in a hundred more than 140. */
+  logNormal: {
+    meanMs: LOG_NORMAL_MEAN_MS,
+    next: (random) => logNormal(random, LOG_NORMAL_MEAN_MS, LOG_NORMAL_SIGMA),
+  },
+} satisfies Record<string, Lengths>;
+
+/** A kind of jobs by their lengths. */
+export type Mix = keyof typeof LENGTHS;
+
+/** What a trace is made of. */
+export interface TraceSpec {
+  readonly jobs: number;
+  readonly slots: number;
+  readonly load: number;
+  readonly seed: number;
+  /** Default "mixed". */
+  readonly mix?: Mix;
+}
+
 /** A Poisson trace at `load` of `slots` slots. */
-export function makeTrace(options: { jobs: number; slots: number; load: number; seed: number }): Arrival[] {
-  const { jobs, slots, load, seed } = options;
+export function makeTrace({ jobs, slots, load, seed, mix = "mixed" }: TraceSpec): Arrival[] {
   const random = seededRandom(seed);
-  const meanGapMs = ((1 - LONG_SHARE) * SHORT_MS + LONG_SHARE * LONG_MS) / (slots * load);
+  const lengths: Lengths = LENGTHS[mix];
+  const meanGapMs = lengths.meanMs / (slots * load);
   let atMs = 0;
   return Array.from({ length: jobs }, () => {
     atMs += exponential(random, meanGapMs);
-    return { atMs, serviceMs: random() < LONG_SHARE ? LONG_MS : SHORT_MS };
+    return { atMs, serviceMs: lengths.next(random) };
   });
 }
 

@@ -54,7 +54,23 @@ export class Fleet {
   readonly #workers: Agent<WorkerAgent>[];
   readonly #managers: Agent<ManagerAgent>[];
 
+  /** What has started of a fleet that does not start whole is stopped again. */
   static async start(servers: Servers, spec: FleetSpec): Promise<Fleet> {
+    const agents: { stop(): Promise<void> }[] = [];
+    try {
+      return await Fleet.#start(servers, spec, agents);
+    } catch (error) {
+      await Promise.all(agents.map((agent) => agent.stop()));
+      throw error;
+    }
+  }
+
+  static async #start(servers: Servers, spec: FleetSpec, agents: { stop(): Promise<void> }[]): Promise<Fleet> {
+    const startAgent = async <M>(name: string): Promise<Agent<M>> => {
+      const agent = await Agent.start<M>(name);
+      agents.push(agent);
+      return agent;
+    };
     const { synced = false, durable = false } = spec;
     const redis = spec.over === "redis" ? await servers.redis(synced) : undefined;
     const stored = spec.over === "jetstream" ? await servers.jetStream(synced) : undefined;
@@ -73,22 +89,18 @@ export class Fleet {
       work: spec.work,
     });
     const pids = redis === undefined ? brokers.map(({ pid }) => pid) : [redis.pid];
-    const workers = await Promise.all(
-      Array.from({ length: spec.workers }, async (_, index) => {
-        const worker = await Agent.start<WorkerAgent>("worker");
-        await worker.ask("start", spec.arm, setup(index));
-        return worker;
-      }),
-    );
+    const workers = await allOf(spec.workers, async (index) => {
+      const worker = await startAgent<WorkerAgent>("worker");
+      await worker.ask("start", spec.arm, setup(index));
+      return worker;
+    });
     const managerUrls: string[] = [];
-    const managers = await Promise.all(
-      Array.from({ length: spec.managers ?? 0 }, async () => {
-        const manager = await Agent.start<ManagerAgent>("manager");
-        managerUrls.push(await manager.ask("start", urls, { pools: [group], durable }));
-        return manager;
-      }),
-    );
-    const caller = await Agent.start<CallerAgent>("caller");
+    const managers = await allOf(spec.managers ?? 0, async () => {
+      const manager = await startAgent<ManagerAgent>("manager");
+      managerUrls.push(await manager.ask("start", urls, { pools: [group], durable }));
+      return manager;
+    });
+    const caller = await startAgent<CallerAgent>("caller");
     await caller.ask("start", spec.arm, setup(0)).catch((error: Error) => {
       throw new Error(`${spec.name}: ${error.message}`);
     });
@@ -145,4 +157,11 @@ export class Fleet {
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
+}
+
+/** Starts several at once. Rejects when all have started or failed. */
+async function allOf<T>(count: number, start: (index: number) => Promise<T>): Promise<T[]> {
+  const starts = Array.from({ length: count }, (_, index) => start(index));
+  await Promise.allSettled(starts);
+  return Promise.all(starts);
 }

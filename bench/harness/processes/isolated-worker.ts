@@ -1,13 +1,12 @@
 /** A Poolmesh worker that computes in threads or in child processes, one for each slot. */
 import { join } from "node:path";
-import { arm as poolmesh } from "../../arms/poolmesh.js";
 import type { Arm, Setup, WorkerRole } from "../arm.js";
 import { Worker } from "./poolmesh.js";
 
 const HANDLER = join(import.meta.dirname, "..", "..", "handlers", "primes.js");
 
-/** The arm of one kind of isolation; its caller is Poolmesh's usual one. */
-export function isolatedArm(isolation: "thread" | "process"): Arm {
+/** The arm of one kind of isolation. @param caller an arm of Poolmesh whose caller it has */
+export function isolatedArm(isolation: "thread" | "process", { startCaller }: Arm): Arm {
   return {
     startWorker: async ({ group, servers, slots, index }: Setup): Promise<WorkerRole> => {
       const bus = { servers: servers[0] as string };
@@ -15,6 +14,6 @@ export function isolatedArm(isolation: "thread" | "process"): Arm {
       await worker.start();
       return { stop: () => worker.stop() };
     },
-    startCaller: poolmesh.startCaller,
+    startCaller,
   };
 }

@@ -59,7 +59,7 @@ function machineText(machine: Machine): string {
   const { date, processor, cores, memoryGiB, system, versions } = machine;
   const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return markdownTable([
-    ["machine", `${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}`],
+    ["machine of the last run", `${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}`],
     ["date", date.slice(0, 10)],
     ["versions", list.join(", ")],
   ]);
@@ -69,8 +69,8 @@ function rowText({ row, title, comparisons, measured }: RowResult): string {
   return `## ${row}. ${title}\n\n${measured === undefined ? "" : measuredText(measured)}${comparisons.map(comparisonText).join("\n")}`;
 }
 
-function measuredText({ date, rounds, loadBefore }: Circumstances): string {
-  return `Measured on ${date.slice(0, 10)} in ${rounds} rounds; the machine's load before it was ${loadBefore}.\n\n`;
+function measuredText({ date, rounds, loadBefore, processor }: Circumstances): string {
+  return `Measured on ${date.slice(0, 10)} in ${rounds} rounds on an ${processor}; the machine's load before it was ${loadBefore}.\n\n`;
 }
 
 function comparisonText(comparison: Comparison): string {

@@ -13,7 +13,8 @@ export interface Results {
 export function withEarlier(run: Results, earlier: Results | undefined): Results {
   if (earlier === undefined) return run;
   const { machine, rounds, rows } = earlier;
-  const measured = { date: machine.date, rounds, loadBefore: machine.loadBefore };
+  const { date, loadBefore, processor } = machine;
+  const measured = { date, rounds, loadBefore, processor };
   const kept = rows.filter(({ row }) => !run.rows.some((each) => each.row === row));
   const all = [...run.rows, ...kept.map((row) => ({ measured, ...row }))];
   return { ...run, rows: all.sort((a, b) => a.row - b.row) };
