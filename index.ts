@@ -58,6 +58,7 @@ export { bytes, type Codec, type CodecName, json, protobuf, text } from "./mesh/
 /** What a caller hands in and what it hears; the same for Manager and Client. */
 export {
   type IndexedOutcome,
+  type JobLane,
   JobResult,
   type NextJob,
   type Outcome,

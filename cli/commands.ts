@@ -144,7 +144,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "durable",
     group: LOOK,
     summary: "the durable lane: stored jobs of pools, and its streams",
-    load: () => import("./durable/status.js"),
+    load: () => import("./durable/lanes/status.js"),
   },
   {
     name: "doctor",

@@ -4,7 +4,7 @@
  * A submission has its id before the first middleware runs, so that it can be
  * canceled while one waits.
  */
-import { PoolError } from "../mesh/errors.js";
+import { jobCanceled, PoolError } from "../mesh/errors.js";
 import type { JobResult, Outcome, SubmitOptions } from "../mesh/job/job.js";
 import { compose, type Middleware } from "../mesh/job/middleware.js";
 import { isA, thrownText } from "../mesh/thrown.js";
@@ -44,7 +44,7 @@ export class AroundSubmit {
     const work = (passed: SubmitCall): Promise<JobResult> =>
       new Promise((resolve, reject) => {
         this.#waiting.delete(id);
-        if (canceled) throw new PoolError("canceled", "the caller canceled the job");
+        if (canceled) throw jobCanceled();
         submit(passed, (outcome) => {
           ended = outcome;
           if (outcome.ok) resolve(outcome.result);

@@ -5,7 +5,7 @@
  * as Manager's, and how a submission is written. Not decided here: what happens when managers come and go (failover.ts).
  */
 import type { BatchStatus } from "../mesh/durable/batches/batch-status.js";
-import { PoolError } from "../mesh/errors.js";
+import { jobCanceled, PoolError } from "../mesh/errors.js";
 import { checkPayload } from "../mesh/job/codec.js";
 import {
   DEFAULT_TIMEOUT_MS,
@@ -366,7 +366,7 @@ export class Client extends Lifecycle implements Submitter {
   /** @throws PoolError why it is refused at once */
   #check(payload: Uint8Array, options: SubmitOptions, newId: () => string): JobSpec {
     const { bus, link } = this.#open();
-    if (options.signal?.aborted) throw new PoolError("canceled", "the caller canceled the job");
+    if (options.signal?.aborted) throw jobCanceled();
     const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const spec = toJobSpec(payload, options, timeoutMs, payloadLimit(bus), newId);
     if (link.isLive(spec.id) || this.#large?.isLive(spec.id) === true) {

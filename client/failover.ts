@@ -11,6 +11,7 @@
 import { PoolError } from "../mesh/errors.js";
 import { ChurnMap, Deadlines } from "../mesh/job/containers.js";
 import { ATTEMPTS_PER_MANAGER, type Outcome } from "../mesh/job/job.js";
+import type { FailoverPorts } from "./failover-ports.js";
 import type { Submission, SubmissionState } from "./submission.js";
 
 /** How often tick() is to be called while submissions are live, in milliseconds. */
@@ -20,6 +21,10 @@ const DEADLINE_SLACK_MS = 250;
 /** How long a submission is repeated while no manager listens, and how often, in milliseconds. */
 const NO_MANAGER_LIMIT_MS = 2_000;
 const NO_MANAGER_RETRY_MS = 100;
+/** The longest time until a submission that managers do not take is given to one again, in milliseconds. */
+const MAX_DECLINED_RETRY_MS = 2_000;
+/** To so many managers it is given before the last one: the number of an attempt has a limit (headers.ts). */
+const MAX_MANAGERS = 999;
 /**
  * After a reconnect a manager has this long to answer for a job before its answer counts as lost, in milliseconds. It may
  * be on the way to another broker itself, and holds what it says until it is there: 4.5 s at most (mesh/link/handover.ts).
@@ -42,31 +47,6 @@ const LOOK_FOR_MANAGERS_MS = 1_500;
 /** A manager takes a submission only when it is no older than this, in milliseconds: it is not given to two managers. */
 export const TAKE_WITHIN_MS = 2_000;
 
-/** What the failover asks of the link. */
-export interface FailoverPorts {
-  /**
-   * Gives the job to a manager: whichever the broker picks, or one that is awake
-   * when an earlier one said nothing. Says whether it left, or the error of what cannot leave.
-   */
-  give(submission: Submission): boolean | PoolError;
-  /** Asks one manager for a job that it took. Says whether the question left. */
-  askAgain(submission: Submission): boolean;
-  /** Whether what left at this time, monotonic milliseconds, has reached the broker; look again when it has not. */
-  hasArrived(sentAtMs: number): boolean;
-  /** Looks for managers that are awake. */
-  callRoll(): void;
-  /** Asks every manager whether it has these jobs. */
-  askAll(submissions: readonly Submission[]): void;
-  /** Its earlier attempts are not wanted any more, and answers to them are not heard. @param upToAttempt the last of them */
-  revoke(submission: Submission, upToAttempt: number): void;
-  /** Nobody waits for it any more: no attempt is wanted. */
-  abandon(submission: Submission): void;
-  /** The first or the last live job is at a manager: it is to be watched, or not any more. */
-  watch(manager: string, watched: boolean): void;
-  /** No answer is waited for any more. */
-  forget(submission: Submission): void;
-}
-
 /** The message when nobody listens for jobs of the pool. */
 export const NO_MANAGER = "no manager serves the pool";
 
@@ -75,6 +55,8 @@ export class Failover {
   readonly #live = new ChurnMap<Submission>();
   /** Those that wait for the word of a manager. */
   readonly #awaiting = new Set<Submission>();
+  /** When the connection was back after the last outage. */
+  #backAtMs = Number.NEGATIVE_INFINITY;
   readonly #deadlines = new Deadlines<Submission>(TICK_MS);
   /** How many submissions each manager has. */
   readonly #atManager = new Map<string, number>();
@@ -122,8 +104,10 @@ export class Failover {
     // A manager that was asked whether it has the job does not serve this pool.
     if (submission.state === "doubtful") return;
     this.#move(submission, "unsent");
-    if (nowMs - submission.submittedAtMs > NO_MANAGER_LIMIT_MS || submission.headers.wait === false) {
-      const maybeExecuted = submission.managersBefore > 0;
+    // After an outage managers come back at their own time.
+    const sinceMs = Math.max(submission.submittedAtMs, submission.declinedAtMs, this.#backAtMs);
+    if (nowMs - sinceMs > NO_MANAGER_LIMIT_MS || submission.headers.wait === false) {
+      const maybeExecuted = submission.mayHaveRun;
       const more = { retryAfterMs: 1_000, maybeExecuted };
       const error = new PoolError("bus_unavailable", NO_MANAGER, more);
       return this.fail(submission, error);
@@ -170,6 +154,22 @@ export class Failover {
     this.#loseManager(submission, "the manager that had the job has forgotten it", nowMs);
   }
 
+  /**
+   * A manager says that it has not taken the submission, and never will: it is given to a manager again, after a moment, which
+   * doubles. As another attempt, so that what that manager says of this one later is not heard.
+   */
+  notTaken(submission: Submission, nowMs: number): void {
+    if (submission.state !== "asking" && submission.state !== "doubtful") return;
+    if (!this.#leaveManager(submission)) return;
+    this.#move(submission, "unsent", "");
+    this.#retries.set(
+      submission,
+      nowMs + Math.min(NO_MANAGER_RETRY_MS * 2 ** submission.declined, MAX_DECLINED_RETRY_MS),
+    );
+    submission.declined += 1;
+    submission.declinedAtMs = nowMs;
+  }
+
   /** The submission has its outcome. Only the first counts. */
   ended(submission: Submission, outcome: Outcome): void {
     if (submission.state === "ended") return;
@@ -185,11 +185,16 @@ export class Failover {
     this.ended(submission, submission.failure(error));
   }
 
-  /** The broker refuses submissions: what no manager has taken has not left, or is revoked. */
-  refused(error: PoolError): void {
+  /**
+   * The broker refuses submissions: what no manager has taken has not left, or is revoked.
+   *
+   * @param hasLeft it refuses something else without which managers take nothing
+   */
+  refused(error: PoolError, hasLeft = false): void {
     for (const submission of this.all()) {
       if (submission.isTaken) continue;
-      const maybeExecuted = submission.managersBefore > 0 || submission.state === "doubtful";
+      const { mayHaveRun, state } = submission;
+      const maybeExecuted = mayHaveRun || state === "doubtful" || (hasLeft && state === "asking");
       this.#ports.abandon(submission);
       this.fail(submission, new PoolError(error.reason, error.message, { maybeExecuted }));
     }
@@ -198,7 +203,7 @@ export class Failover {
   /** No answer can come any more. What was given to a manager may run all the same. */
   deaf(error: PoolError): void {
     for (const submission of this.all()) {
-      const maybeExecuted = submission.state !== "unsent";
+      const maybeExecuted = submission.state !== "unsent" || submission.mayHaveRun;
       this.fail(submission, new PoolError(error.reason, error.message, { maybeExecuted }));
     }
   }
@@ -235,6 +240,7 @@ export class Failover {
    * is not in doubt.
    */
   reconnected(nowMs: number): void {
+    this.#backAtMs = nowMs;
     for (const submission of this.#live.values()) {
       if (submission.isTaken) this.#askAgain(submission, nowMs);
       else if (submission.state === "unsent") this.#submit(submission, nowMs);
@@ -250,7 +256,7 @@ export class Failover {
   /** @param connected whether questions can be asked now */
   tick(nowMs: number, connected: boolean): void {
     for (const submission of this.#deadlines.expired(nowMs)) {
-      const options = { maybeExecuted: submission.state !== "unsent" || submission.managersBefore > 0 };
+      const options = { maybeExecuted: submission.state !== "unsent" || submission.mayHaveRun };
       this.#ports.abandon(submission);
       this.fail(submission, new PoolError("deadline_exceeded", "no outcome before the deadline", options));
     }
@@ -283,7 +289,9 @@ export class Failover {
     if (count === 0) this.#ports.watch(manager, false);
   }
 
+  /** What is past its deadline is given to nobody: it ends as soon as its manager had time to speak. */
   #submit(submission: Submission, nowMs: number): void {
+    if (nowMs >= submission.deadlineAtMs) return;
     submission.sentAtMs = nowMs;
     submission.givenAtMs = nowMs;
     const left = this.#ports.give(submission);
@@ -300,9 +308,21 @@ export class Failover {
 
   /** Gives a job to another manager: the old attempts are revoked, their answers are not heard, the new ones are new. */
   #submitElsewhere(submission: Submission, nowMs: number): void {
+    if (nowMs >= submission.deadlineAtMs) return;
+    submission.mayHaveRun = true;
+    if (this.#leaveManager(submission)) this.#submit(submission, nowMs);
+  }
+
+  /** The attempts of the manager that it was given to are not wanted any more. False when there were too many: it has ended. */
+  #leaveManager(submission: Submission): boolean {
+    if (submission.managersBefore >= MAX_MANAGERS) {
+      const more = { retryAfterMs: 1_000, maybeExecuted: submission.mayHaveRun };
+      this.fail(submission, new PoolError("bus_unavailable", "it was given to as many managers as it may be", more));
+      return false;
+    }
     submission.managersBefore += 1;
     this.#ports.revoke(submission, submission.managersBefore * ATTEMPTS_PER_MANAGER);
-    this.#submit(submission, nowMs);
+    return true;
   }
 
   #loseManager(submission: Submission, why: string, nowMs: number): void {

@@ -4,35 +4,35 @@
  * It owns the ticker and hears the connection's events; failover.ts decides.
  */
 import type { MsgHdrs } from "nats";
-import { PoolError } from "../mesh/errors.js";
+import { jobCanceled, type PoolError } from "../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER, JobResult, type Outcome } from "../mesh/job/job.js";
 import { Arrivals } from "../mesh/link/broker/arrivals.js";
 import type { Bus } from "../mesh/link/bus.js";
 import { Inbox } from "../mesh/link/inbox.js";
 import { ReplyRouter } from "../mesh/link/reply-router.js";
 import type { Timer } from "../mesh/link/runtime.js";
-import { asksClock } from "../mesh/wire/ages.js";
+import { isOfClock, markClockAnswer } from "../mesh/wire/ages.js";
+import { encodeRevocation } from "../mesh/wire/cancel-messages.js";
 import { readErrorHeaders } from "../mesh/wire/error-headers.js";
-import {
-  decodeReplyHeaders,
-  encodeJobHeaders,
-  encodeRevocation,
-  HEADER,
-  type ReplyHeaders,
-} from "../mesh/wire/headers.js";
+import { decodeReplyHeaders, encodeJobHeaders, HEADER, type ReplyHeaders } from "../mesh/wire/headers.js";
+import { ownerWord } from "../mesh/wire/owner.js";
 import { type BundledResult, jobRefusal, payloadLimit } from "../mesh/wire/payloads.js";
-import type { Subjects } from "../mesh/wire/subjects.js";
-import { headersOf, isNoResponders, type Reply, streamOf } from "../mesh/wire/wire-headers.js";
+import { isName, type Subjects } from "../mesh/wire/subjects.js";
+import { type HeaderReader, headersOf, isNoResponders, type Reply, streamOf } from "../mesh/wire/wire-headers.js";
 import { SubmissionBundles } from "./bundles.js";
 import { Cancels, type CancelsPorts } from "./cancels.js";
 import { ClientRights } from "./client-rights.js";
-import { Failover, type FailoverPorts, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";
+import { Failover, TAKE_WITHIN_MS, TICK_MS } from "./failover.js";
+import type { FailoverPorts } from "./failover-ports.js";
 import { refuseStored } from "./large/stored-results.js";
 import { Managers } from "./managers.js";
 import type { Submission } from "./submission.js";
 
 /** What a result says beside its payload. */
 type Said = { readonly [K in "worker" | "attempt" | "waitMs"]?: ReplyHeaders[K] | undefined };
+
+/** A correlation id that nobody waits for. */
+const NOBODY = "nobody";
 
 export class ClientLink implements FailoverPorts, CancelsPorts {
   /** For the client's own questions. */
@@ -81,8 +81,10 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
       bus,
       submitSubject: subjects.submit(pool),
       submissionsSubject: subjects.submissions(pool),
+      submitToSubject: (manager) => subjects.submitTo(pool, manager),
       onBundlesRefused: () => this.#bundles.refused(this.#failover.all()),
       onSubmitRefused: (error) => this.#failover.refused(error),
+      onClockRefused: (error) => this.#failover.refused(error, true),
       onInboxRefused: (error) => this.#failover.deaf(error),
       subscribeAgain: () => {
         this.#answers.retry();
@@ -111,7 +113,7 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
     if (submission === undefined) return undefined;
     const maybeExecuted = mayHaveLeft(submission);
     const heard = maybeExecuted ? this.#cancels.say(submission) : Promise.resolve();
-    this.#failover.fail(submission, new PoolError("canceled", "the caller canceled the job", { maybeExecuted }));
+    this.#failover.fail(submission, jobCanceled(maybeExecuted));
     return heard;
   }
 
@@ -214,9 +216,11 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
     if (manager === undefined || !this.#bus.connected) return false;
     const said = this.#headersNow(submission);
     said.append(HEADER.replyTo, this.#answers.subject(token));
+    said.append(HEADER.mayRefuse, "1");
     const question = { subject: this.#subjects.submitTo(this.#pool, manager), payload, headers: said };
-    void this.inbox.ask({ ...question, limitMs: TAKE_WITHIN_MS }).then(({ kind }) => {
-      if (kind !== "absent") return;
+    void this.inbox.ask({ ...question, limitMs: TAKE_WITHIN_MS }).then((answer) => {
+      const isRefused = answer.kind === "reply" && ownerWord(answer.msg) === "refused";
+      if (answer.kind !== "absent" && !isRefused) return;
       this.#managers.isNotAwake(manager);
       if (submission.token === token && submission.state === "asking") this.#giveToAny(submission);
     });
@@ -226,6 +230,18 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
   /** Without the payload: who has the job has that too. */
   #ask(submission: Submission, manager: string): boolean {
     return this.#publish(submission, this.#subjects.submitTo(this.#pool, manager));
+  }
+
+  /**
+   * A manager that has never heard this client asks for its clock before it takes the submission. Nobody waits where a
+   * reply to the answer would go: when that manager is just being handed over, nobody listens, and that says nothing of the job.
+   */
+  #sayClock(submission: Submission, manager: string, question: HeaderReader | undefined): void {
+    if (submission.isTaken || !isName(manager)) return;
+    this.#rights.saysClockTo(manager);
+    const headers = markClockAnswer(this.#headersNow(submission), question);
+    const reply = this.#answers.subject(NOBODY);
+    this.#bus.publish(this.#subjects.submitTo(this.#pool, manager), undefined, { headers, reply });
   }
 
   #publish(submission: Submission, subject: string, payload?: Uint8Array): boolean {
@@ -257,6 +273,7 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
   #onReconnect(): void {
     const nowMs = this.#bus.runtime.now();
     this.#managers.onReconnect(nowMs);
+    this.#rights.onReconnect();
     this.#failover.reconnected(nowMs);
   }
 
@@ -271,9 +288,10 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
     }
     const headers = headersOf(msg);
     const reply = decodeReplyHeaders(headers);
+    if (reply.kind === "unknown" && submission.state !== "ended" && isOfClock(headers))
+      return this.#sayClock(submission, reply.manager ?? "", headers);
+    this.#rights.answeredBy(reply.manager);
     if (submission.state === "ended") return this.#onCancelAnswer(submission, reply);
-    if (reply.kind === "unknown" && asksClock(headers))
-      return void (reply.manager && this.#ask(submission, reply.manager));
     // What does not say that it is an answer comes from nobody of the mesh, such as a stream that captures the subject.
     if (reply.bare || reply.kind === "unknown") return this.#onStranger(submission, streamOf(msg));
     submission.bundle = undefined;
@@ -289,6 +307,7 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
   #onBundled(submission: Submission, result: BundledResult, about: ReplyHeaders, nowMs: number): void {
     if (about.bare || (about.kind !== "accepted" && about.kind !== "result")) return;
     submission.bundle = undefined;
+    this.#rights.answeredBy(about.manager);
     if (submission.state === "ended") return this.#onCancelAnswer(submission, about);
     if (about.kind === "accepted") return this.#failover.taken(submission, about.manager ?? "");
     const { attempt, waitMs, payload } = result;
@@ -307,6 +326,8 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
 
   #onError(submission: Submission, said: ReplyHeaders, error: PoolError, nowMs: number): void {
     const isForgotten = error.reason === "not_found" && error.field === "job";
+    const wasTaken = error.maybeExecuted || submission.isTaken;
+    if (isForgotten && !wasTaken) return this.#failover.notTaken(submission, nowMs);
     if (isForgotten) return this.#failover.forgotten(submission, said.manager, nowMs);
     const waitMs = said.waitMs === undefined ? undefined : submission.waitedMs(said.waitMs, nowMs);
     this.#failover.ended(submission, submission.failure(error, said.worker, said.attempt, waitMs));
@@ -323,6 +344,6 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
 }
 
 /** Whether a manager may have it, or have had it. */
-function mayHaveLeft({ state, leaves, managersBefore }: Submission): boolean {
-  return (state !== "unsent" && !leaves) || managersBefore > 0;
+function mayHaveLeft({ state, leaves, mayHaveRun }: Submission): boolean {
+  return (state !== "unsent" && !leaves) || mayHaveRun;
 }

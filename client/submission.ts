@@ -33,6 +33,11 @@ export class Submission {
   givenAtMs = 0;
   /** Managers that it was given to before this one. */
   managersBefore = 0;
+  /** A manager that it was given to before this one may have run it. */
+  mayHaveRun = false;
+  /** How often a manager has said that it did not take it, and when the last one did, monotonic milliseconds. */
+  declined = 0;
+  declinedAtMs = Number.NEGATIVE_INFINITY;
   /** It waits for the end of the turn in which it was given to a manager. */
   leaves = false;
   /** All submissions that left in the same message, itself among them, until the first answer. */

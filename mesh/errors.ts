@@ -197,6 +197,11 @@ export function unknownPool({ near, retryAfterMs }: { near?: string; retryAfterM
   return new PoolError("unknown_pool", `${CATALOGUE.unknown_pool.when}${hint}`, { field: "pool", ...more });
 }
 
+/** What a job ends with that its caller gave up. @param maybeExecuted whether it may have run */
+export function jobCanceled(maybeExecuted = false): PoolError {
+  return new PoolError("canceled", "the caller canceled the job", { maybeExecuted });
+}
+
 /** Whether `reason` is in the catalogue. */
 export function isReason(reason: string): reason is Reason {
   return Object.hasOwn(CATALOGUE, reason);

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { PoolError, toPoolError } from "../mesh/errors.js";
+import type { JobLane } from "../mesh/job/job.js";
 import {
   contractsOf,
   encodePayload,
@@ -32,6 +33,8 @@ export interface TestJobOptions {
   worker?: string;
   /** 1, the default, for the first try. */
   attempt?: number;
+  /** Makes it a job of the durable lane, which is given up after so many failures; default: one of the core lane. */
+  maxAttempts?: number;
   /** Time until the job is aborted with `deadline_exceeded`, in milliseconds; default 30,000. */
   timeoutMs?: number;
   /** How long a handler that ignores its abort is waited for, in milliseconds; default 2,000. */
@@ -138,6 +141,9 @@ class TestRun implements Call {
   readonly pool: string;
   readonly worker: string;
   readonly attempt: number;
+  readonly attemptNumber: number;
+  readonly lane: JobLane;
+  readonly maxAttempts: number | undefined;
   readonly deadlineAtMs: number;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
@@ -161,6 +167,9 @@ class TestRun implements Call {
     this.pool = options.pool;
     this.worker = options.worker;
     this.attempt = options.attempt ?? 1;
+    this.attemptNumber = this.attempt;
+    this.maxAttempts = options.maxAttempts;
+    this.lane = options.maxAttempts === undefined ? "core" : "durable";
     this.deadlineAtMs = performance.now() + (options.timeoutMs ?? 30_000);
     this.traceparent = options.traceparent;
     this.tracestate = options.tracestate;

@@ -5,11 +5,12 @@ import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { parseJson } from "../../mesh/job/codec.js";
 import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { SERVICE_NAMES } from "../../mesh/wire/subjects.js";
-import { streamsCovering } from "../../services/manager/stream-check.js";
+import { jobSubjects, streamsCovering } from "../../services/manager/stream-check.js";
 import { rollCall } from "../control/roll-call.js";
 import type { Link } from "../link.js";
 import type { Finding } from "./finding.js";
-import { type SeenVersion, type VersionedPart, versionFindings } from "./version-findings.js";
+import { type SeenPart, twinFindings } from "./twin-findings.js";
+import { type VersionedPart, versionFindings } from "./version-findings.js";
 
 const PING_MS = 500;
 const SERVICES = Object.entries(SERVICE_NAMES) as [VersionedPart, string][];
@@ -24,7 +25,7 @@ const SERVER_TIME = "$SYS.REQ.USER.INFO";
 export async function streamFindings({ bus, subjects }: Link): Promise<Finding[]> {
   if (bus.nc.info?.jetstream !== true) return [];
   const found = new Map<string, string>();
-  for (const subject of [`${subjects.prefix}.*.job`, subjects.every.submit(), subjects.every.submissions()]) {
+  for (const subject of jobSubjects(subjects)) {
     const streams = await streamsCovering(bus, subject).catch(() => undefined);
     if (streams === undefined) return [{ state: "note", what: "streams", found: "this account may not list them" }];
     for (const stream of streams) found.set(stream, subject);
@@ -59,6 +60,7 @@ export async function serviceFindings(link: Link): Promise<Finding[]> {
     workers.length > 0
       ? { state: "ok", what: "workers", found: `${workers.length} in ${plural(pools, "pool")}` }
       : { state: "note", what: "workers", found: "none", advice: "poolmesh worker --pool NAME --handler FILE" },
+    ...twinFindings(seen),
     ...versionFindings(seen),
     ...workerClockFindings(workers, Date.now()),
   ];
@@ -97,12 +99,19 @@ export function workerClockFindings(workers: readonly Heartbeat[], nowMs: number
   return [{ state: "note", what: "workers' clocks", found, advice: `set the clocks by NTP: ${CLOCK_COSTS}` }];
 }
 
-async function seenServices({ inbox }: Link): Promise<SeenVersion[]> {
-  const seen: SeenVersion[] = [];
+async function seenServices({ inbox }: Link): Promise<SeenPart[]> {
+  const seen: SeenPart[] = [];
   await inbox.askAll({ subject: "$SRV.PING", limitMs: PING_MS }, ({ data }) => {
-    const { name, version } = parse(Buffer.from(data).toString());
+    const { name, id, version, metadata } = parse(Buffer.from(data).toString());
     const [part] = SERVICES.find(([, service]) => service === name) ?? [];
-    if (part !== undefined && seen.length < MAX_SERVICES) seen.push({ part, version: String(version ?? "") });
+    if (part === undefined || seen.length >= MAX_SERVICES) return;
+    const { pool } = (metadata ?? {}) as { pool?: unknown };
+    seen.push({
+      part,
+      id: String(id ?? ""),
+      version: String(version ?? ""),
+      pool: typeof pool === "string" ? pool : undefined,
+    });
   });
   return seen;
 }

@@ -7,10 +7,10 @@
  */
 import { headers, type MsgHdrs } from "nats";
 import { NATS_HEADER } from "../../mesh/durable/names.js";
+import { refusalIn } from "../../mesh/link/broker/refusals.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { PublishOptions } from "../../mesh/link/handover.js";
 import { HEADER } from "../../mesh/wire/headers.js";
-import { refusalIn } from "../../mesh/wire/refusals.js";
 import type { Attempted } from "../rights/covers.js";
 import type { RightSet } from "../rights/right.js";
 import { NOBODY } from "../rights/table.js";

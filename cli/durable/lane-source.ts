@@ -13,6 +13,9 @@ import type { Shell } from "../shell.js";
 import type { LaneSource } from "../sources/durable.js";
 import { limitedJobs } from "./limited-jobs.js";
 
+/** What to do about a pool without a lane. */
+export const START_HINT = "; start a manager with --durable";
+
 /**
  * Runs `work` with what the flags name: a manager with --url, else the broker.
  *
@@ -67,7 +70,7 @@ class StreamLane implements LaneSource {
   }
 
   async lanes(pool: string | undefined): Promise<LanesView> {
-    const { lanes, streams } = await readLanes(this.#store, this.#names, pool, "; start a manager with --durable");
+    const { lanes, streams } = await readLanes(this.#store, this.#names, pool, START_HINT);
     const told = lanes.map(async (lane) => ({
       ...lane,
       limited: await limitedJobs(this.#link, this.#names, lane.pool, lane.delivered),

@@ -8,6 +8,8 @@ const DISTRUST = /^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CERT_|ERR_TLS_CERT)/;
 const UNREACHED = /^(ECONN|ENOTFOUND|EAI_|EHOST|ENET|ETIMEDOUT|EPROTO|ERR_SSL)/;
 /** What OpenSSL says of a first answer that is no TLS. */
 const NO_TLS = /wrong version number|packet length too long|record layer failure/i;
+/** What Connect says of an answer that is none of a server of ours. */
+const NO_CONNECT = /^(HTTP \d+$|unsupported content type )/;
 
 /** What the server says, or why it was not reached. */
 export function remoteFailure(thrown: unknown, url: string): PoolError {
@@ -28,7 +30,7 @@ export function remoteFailure(thrown: unknown, url: string): PoolError {
       cause: thrown,
     });
   }
-  if (code === "EPIPE" || code.startsWith("HPE_") || /^HTTP \d+$/.test(rawMessage)) {
+  if (code === "EPIPE" || code === "ERR_HTTP2_ERROR" || code.startsWith("HPE_") || NO_CONNECT.test(rawMessage)) {
     const text = `what answers at ${origin} is no manager (${rawMessage}): is this the port of its --listen?`;
     return new PoolError("bus_unavailable", text, { cause: thrown });
   }

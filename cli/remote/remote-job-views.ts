@@ -1,5 +1,5 @@
 /** Managers' jobs through one manager's HTTP interface, for those who have no connection to the broker. */
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import {
   type JobFilter,
   JobService,
@@ -12,16 +12,19 @@ import type { JobSource, ViewPage } from "../sources/jobs.js";
 import { within } from "./remote-calls.js";
 import { remoteFailure } from "./remote-failure.js";
 import type { RemoteFlags } from "./remote-options.js";
+import { mustAnswer } from "./silence.js";
 import { remoteTransport } from "./transport.js";
 
 export class RemoteJobs implements JobSource {
   readonly #url: string;
+  readonly #transport: Transport;
   readonly #service: Client<typeof JobService>;
 
   /** @throws PoolError `invalid_argument` naming a flag */
   constructor(url: string, flags: RemoteFlags) {
     this.#url = url;
-    this.#service = createClient(JobService, remoteTransport(url, "url", flags));
+    this.#transport = remoteTransport(url, "url", flags);
+    this.#service = createClient(JobService, this.#transport);
   }
 
   async list(request: JobServiceListJobsRequest): Promise<ViewPage> {
@@ -40,6 +43,7 @@ export class RemoteJobs implements JobSource {
   }
 
   async *watch(filter: JobFilter, signal: AbortSignal): AsyncGenerator<EventBatch> {
+    await mustAnswer({ transport: this.#transport, url: this.#url, signal });
     try {
       for await (const { events, dropped, oneIn } of this.#service.watchJobs({ filter }, { signal })) {
         yield { events, dropped: Number(dropped), oneIn };

@@ -2,12 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { createClient } from "@connectrpc/connect";
 import { ManagerService, type SubmitResponse } from "../../gen/poolmesh/v1/manager_pb.js";
+import { toPoolError } from "../../mesh/errors.js";
 import type { SubmitOptions } from "../../mesh/job/job.js";
 import { PROTO_PRIORITIES } from "../../mesh/job/proto-priorities.js";
 import { jobFactsOf } from "../../mesh/wire/connect-errors.js";
 import type { JobEnd } from "../jobs/one-job.js";
-import { remoteFailure } from "./remote-failure.js";
 import type { RemoteFlags } from "./remote-options.js";
+import { unlessSilent } from "./silence.js";
 import { remoteTransport } from "./transport.js";
 
 /** Time on top of the job's own, in milliseconds: the manager ends it and says why. */
@@ -27,14 +28,17 @@ export interface RemoteJob {
 export async function submitRemote(job: RemoteJob): Promise<JobEnd> {
   // an id of our own: without an answer the job can still be looked up and cancelled
   const options = { ...job.options, id: job.options.id ?? randomUUID() };
-  const manager = createClient(ManagerService, remoteTransport(job.url, "url", job.flags));
+  const transport = remoteTransport(job.url, "url", job.flags);
+  const manager = createClient(ManagerService, transport);
   const begunAt = performance.now();
+  const timeoutMs = options.timeoutMs + SLACK_MS;
+  const request = toRequest({ ...job, options });
+  const to = { transport, url: job.url, signal: options.signal };
   try {
-    const call = { timeoutMs: options.timeoutMs + SLACK_MS, ...(options.signal ? { signal: options.signal } : {}) };
-    return toEnd(await manager.submit(toRequest({ ...job, options }), call));
+    return toEnd(await unlessSilent(to, (signal) => manager.submit(request, { timeoutMs, signal })));
   } catch (thrown) {
     const totalMs = performance.now() - begunAt;
-    const error = remoteFailure(thrown, job.url);
+    const error = toPoolError(thrown);
     const { jobId: _, ...facts } = jobFactsOf(error) ?? { jobId: "", worker: "", attempt: 0, waitMs: totalMs, totalMs };
     return { id: options.id, payload: undefined, error, ...facts };
   }

@@ -137,6 +137,9 @@ function managerPublish(
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.INFO.${stream}.*`, "whether consumers are there")),
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.CREATE.${stream}.>`, CREATE)),
     ...each(pulled, (stream) => right(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.*`, CREATE)),
+    ...each(pulled, (stream) =>
+      right(`$JS.API.CONSUMER.DELETE.${stream}.*`, "a consumer that is newer than its stream after a power loss"),
+    ),
     ...each(all, (stream) => right(`$JS.API.STREAM.INFO.${stream}`, "whether streams are there")),
     ...each(all, (stream) => right(`$JS.API.STREAM.CREATE.${stream}`, CREATE)),
     ...each([...dead, ...claims, ...limits, ...pulled], (stream) =>

@@ -74,7 +74,7 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
         right(`${root}.submissions`, "several jobs at once, to any manager"),
         right(
           `${root}.submit.*`,
-          "a job, to a manager that is awake, and a question after a job, to the one that has it",
+          "a job, to a manager that is awake; a question after a job, to the one that has it; its clock, to one that asks",
         ),
         right(`${root}.cancel.*`, "cancels"),
       ])

@@ -7,7 +7,7 @@ import { addSpecs, toFlags } from "../spec-options.js";
 const HELP = `
 A handler file exports run(job), or has it as its default export, and perhaps
 codec ("json", "text", "bytes"). --exec gets the payload on stdin and JOB_ID,
-JOB_POOL, JOB_ATTEMPT, JOB_WORKER and JOB_DEADLINE_MS in its environment.
+JOB_POOL, JOB_ATTEMPT (1, 2, 3), JOB_WORKER and JOB_DEADLINE_MS in its environment.
 SIGTERM drains: what runs is finished within the grace. A second one ends it at once.
 
 Examples:

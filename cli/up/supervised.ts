@@ -46,7 +46,7 @@ export class Supervised extends Lifecycle {
   #url = "";
   #timer: NodeJS.Timeout | undefined;
   #replacing = false;
-  /** Its own port was taken. */
+  /** Its own port was taken, and it has no other yet. */
   #anyPort = false;
   #nextReady!: Promise<void>;
   #settleReady: { resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -128,6 +128,7 @@ export class Supervised extends Lifecycle {
     this.#run = run;
     void run.ready.then((url) => {
       this.#url = url;
+      this.#anyPort = false;
       this.#settleReady?.resolve();
     });
     void run.exited.then((exit) => this.#onExit(exit, performance.now() - bornAt));

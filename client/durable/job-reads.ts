@@ -1,9 +1,8 @@
 /**
  * Reads where stored jobs stand, out of their streams and from the managers that have them.
  *
- * Decided here: a live job wins over the outcome of an earlier job of its id, and
- * not over its own. Used by clients, by managers for their callers over HTTP, and by
- * operators.
+ * Decided here: a live job wins over an outcome only when it is to run after it. Used by clients, by managers for their
+ * callers over HTTP, and by operators.
  */
 
 import type { ThenStep } from "../../mesh/durable/after/then.js";
@@ -105,8 +104,7 @@ export class JobReads {
     if (waiting === undefined) return found.ended === undefined ? this.#findNow(id) : found;
     const later = this.laterToLive(waiting);
     // A job that is canceled while it waits has its outcome before it is deleted.
-    const isOver = found.ended !== undefined && found.ended.sequence > (later.job?.afterOutcome ?? 0);
-    return isOver ? found : { live: later, ended: found.ended };
+    return isAnsweredBy(later, found.ended) ? found : { live: later, ended: found.ended };
   }
 
   async #findNow(id: string): Promise<FoundJob> {
@@ -117,8 +115,7 @@ export class JobReads {
     const live = looks.flatMap((stored) => (stored === undefined ? [] : [this.toLive(stored)]))[0];
     const stored = await store.lastShown(names.outcomesStream, names.outcome(pool, id));
     const ended = stored === undefined ? undefined : toEnded(id, stored);
-    const isOver = live !== undefined && ended !== undefined && ended.facts.sequence >= live.sequence;
-    return { live: isOver ? undefined : live, ended };
+    return { live: live !== undefined && isAnsweredBy(live, ended) ? undefined : live, ended };
   }
 
   /** Where a job stands. @throws PoolError `not_found` */
@@ -165,6 +162,14 @@ export class JobReads {
     const answer = await inbox.ask(question);
     return answer.kind === "reply" ? decodeHeldJob(answer.msg.data) : undefined;
   }
+}
+
+/**
+ * Whether an outcome is that of a live job: its own, or the kept one of an id that is used again, which a manager lets
+ * stand. One that is to run again names the outcome that it runs after.
+ */
+function isAnsweredBy({ job }: LiveJob, ended: EndedJob | undefined): boolean {
+  return ended !== undefined && ended.sequence > (job?.afterOutcome ?? 0);
 }
 
 /** A live job as it stands. @param held what its manager says; undefined when nobody has it */

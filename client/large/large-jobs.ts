@@ -7,7 +7,7 @@
  * client deletes the payload when the job has its outcome, and the result when it has been read.
  */
 import { durablePayloadLimit } from "../../mesh/durable/job.js";
-import { PoolError, toPoolError } from "../../mesh/errors.js";
+import { jobCanceled, PoolError, toPoolError } from "../../mesh/errors.js";
 import { JobResult, type Outcome } from "../../mesh/job/job.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { within } from "../../mesh/link/runtime.js";
@@ -86,7 +86,7 @@ export class LargeJobs {
   /** Cancels a job that is being put or read; false when it is not. */
   cancel(id: string): boolean {
     const live = this.#live.get(id);
-    live?.abort(new PoolError("canceled", "the caller canceled the job"));
+    live?.abort(jobCanceled());
     return live !== undefined;
   }
 

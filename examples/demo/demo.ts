@@ -23,6 +23,8 @@ const WORKERS = 2;
 /** Above this, files are taken evenly from all of them, so that the demo stays under a minute. */
 const MAX_FILES = 24_000;
 const SAMPLE = 250;
+/** A group of large files may take long on a slow machine, and the time counts from its submission. */
+const JOB_TIMEOUT_MS = 600_000;
 /** Jobs for each slot until its thread has loaded for sure: the first one, and one behind it. */
 const WARM_UP_JOBS = 2;
 const INTERRUPTED = 130;
@@ -82,7 +84,11 @@ async function digestAll(ready: Ready, files: readonly InputFile[]): Promise<Run
   const jobs = inGroups(files).map((group) => JSON.stringify(group.map(({ path }) => path)));
   bar.start(jobs.length);
   try {
-    for await (const outcome of client.submitMany(jobs, { window: 8 * ready.slots, signal: abort.signal })) {
+    for await (const outcome of client.submitMany(jobs, {
+      window: 8 * ready.slots,
+      timeoutMs: JOB_TIMEOUT_MS,
+      signal: abort.signal,
+    })) {
       tally.add(outcome);
       if (tally.jobs >= WARM_UP_JOBS * ready.slots) sampler.warm();
       bar.add(outcome.ok);

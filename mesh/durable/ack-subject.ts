@@ -8,6 +8,8 @@ export interface DeliveryFacts {
   readonly deliveries: number;
   /** Its sequence in the stream. */
   readonly sequence: number;
+  /** How many deliveries its consumer has made, this one included. */
+  readonly count: number;
   /** When the stream stored the message, nanoseconds since the epoch: the same at each delivery. */
   readonly storedAt: string;
   /** Messages that wait behind it. */
@@ -30,11 +32,12 @@ export function readAckSubject(subject: string | undefined): DeliveryFacts | und
     consumer: tokens[from + 1] as string,
     deliveries: Number(tokens[from + 2]),
     sequence: Number(tokens[from + 3]),
+    count: Number(tokens[from + 4]),
     storedAt: tokens[from + 5] as string,
     pending: Number(tokens[from + 6]),
   };
-  const { stream, consumer, deliveries, sequence, storedAt, pending } = facts;
-  const isWhole = Number.isInteger(deliveries) && Number.isInteger(sequence) && Number.isInteger(pending);
+  const { stream, consumer, deliveries, sequence, count, storedAt, pending } = facts;
+  const isWhole = [deliveries, sequence, count, pending].every(Number.isInteger);
   return isWhole && stream !== "" && consumer !== "" && /^\d{1,20}$/.test(storedAt) ? facts : undefined;
 }
 

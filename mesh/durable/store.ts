@@ -135,6 +135,21 @@ export class LaneStore {
     return added;
   }
 
+  /** False when it is not there. @throws PoolError with the broker's words */
+  async deleteConsumer(stream: string, name: string): Promise<boolean> {
+    return (await this.#ask(({ consumers }) => consumers.delete(stream, name))) ?? false;
+  }
+
+  /** Sets some settings of a stream anew, and leaves the others. @throws PoolError with the broker's words */
+  async updateStream(name: string, changes: Partial<StreamSettings>): Promise<void> {
+    await this.#ask(({ streams }) => streams.update(name, changes));
+  }
+
+  /** Sets some settings of a consumer anew, and leaves the others. @throws PoolError with the broker's words */
+  async updateConsumer(stream: string, name: string, changes: Partial<ConsumerSettings>): Promise<void> {
+    await this.#ask(({ consumers }) => consumers.update(stream, name, changes));
+  }
+
   #decisive(): Promise<JetStreamManager> {
     this.#manager ??= this.#open(TIMEOUT_MS);
     return this.#manager;

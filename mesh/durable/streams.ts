@@ -138,6 +138,16 @@ export function batchesStream(names: DurableNames, replicas: number): StreamSett
   });
 }
 
+/** All streams of one pool, those among them that are made with the first job that needs them. */
+export function poolStreams(names: DurableNames, pool: string, replicas: number): StreamSettings[] {
+  return [jobsStream(names, pool, replicas), laterStream(names, pool, replicas)];
+}
+
+/** All streams that pools share, those among them that are made with the first limit or batch. */
+export function allSharedStreams(names: DurableNames, replicas: number): StreamSettings[] {
+  return [...sharedStreams(names, replicas), limitsStream(names, replicas), batchesStream(names, replicas)];
+}
+
 /** The consumer of one level. All managers pull from it. */
 export function levelConsumer(names: DurableNames, pool: string, level: Priority): ConsumerSettings {
   return pulled(level, { filter_subject: names.jobsOf(pool, level) });
@@ -152,6 +162,10 @@ function pulled(name: string, filter: Partial<ConsumerConfig>): ConsumerSettings
     max_deliver: -1,
     max_ack_pending: 50_000,
     max_waiting: 64,
+    // A pull that asks for more would be refused.
+    max_batch: 0,
+    max_expires: 0,
+    max_bytes: 0,
     deliver_policy: "all",
     replay_policy: "instant",
   } as ConsumerSettings;
@@ -162,17 +176,31 @@ export function ackWaitMs({ config }: Pick<ConsumerInfo, "config">): number {
   return (config.ack_wait ?? ACK_WAIT_MS * NANOS) / NANOS;
 }
 
+/** A setting that is not as Poolmesh makes it. */
+export interface Difference {
+  readonly key: string;
+  readonly wanted: unknown;
+  readonly found: unknown;
+}
+
 /**
- * The settings that differ, such as "max_msgs: 1000000 expected, 5000 found"; empty when none does.
+ * The settings that differ.
  *
  * Only what was asked for is compared: a newer broker reports settings that it made up itself. The number of
  * copies is the operator's.
  */
-export function differences(wanted: object, found: object): string[] {
+export function differing(wanted: object, found: object): Difference[] {
   const there = found as Record<string, unknown>;
   return Object.entries(wanted)
     .filter(([key, value]) => key !== "num_replicas" && !sameSetting(value, there[key]))
-    .map(([key, value]) => `${key}: ${JSON.stringify(value)} expected, ${JSON.stringify(there[key])} found`);
+    .map(([key, value]) => ({ key, wanted: value, found: there[key] }));
+}
+
+/** The same as texts, such as "max_msgs: 1000000 expected, 5000 found"; empty when none differs. */
+export function differences(wanted: object, found: object): string[] {
+  return differing(wanted, found).map(
+    (each) => `${each.key}: ${JSON.stringify(each.wanted)} expected, ${JSON.stringify(each.found)} found`,
+  );
 }
 
 /** A broker leaves out what is false, 0 or unlimited. */
@@ -182,9 +210,12 @@ function sameSetting(wanted: unknown, found: unknown): boolean {
   return Object.entries(wanted).every(([key, value]) => sameSetting(value, (found as Record<string, unknown>)[key]));
 }
 
+/** What a stream does not have unless it says so, since it would lose messages: they are compared too. */
+const UNBOUNDED = { max_age: 0, max_msgs: -1, max_bytes: -1, max_msg_size: -1 };
+
 /** The library's enumerations are these texts. */
 function settings(all: Record<string, unknown> & { readonly name: string }): StreamSettings {
-  return { storage: "file", ...all } as unknown as StreamSettings;
+  return { storage: "file", ...UNBOUNDED, ...all } as unknown as StreamSettings;
 }
 
 /** Copies of a stream where the brokers form a cluster. */

@@ -26,6 +26,7 @@ import { type HttpRequest, type HttpResponse, isHttp2 } from "./rpc/exchange.js"
 import { serverGzip } from "./rpc/gzip.js";
 import { addressOf, nameAddress } from "./rpc/peer.js";
 import { Rpcs } from "./rpc/rpc.js";
+import { STRICT_JSON } from "./rpc/strict-json.js";
 import { TlsFiles, type TlsOptions } from "./tls/tls-files.js";
 import { TrustedProxies } from "./trusted-proxies.js";
 
@@ -180,8 +181,7 @@ export class HttpServer extends Lifecycle {
     const router = createConnectRouter({
       acceptCompression: [serverGzip],
       interceptors: [this.#guard.interceptor, this.#gate.interceptor],
-      // A field that is mistyped in JSON is refused by its name, and not left out of the request.
-      jsonOptions: { ignoreUnknownFields: false },
+      jsonOptions: STRICT_JSON,
       maxTimeoutMs: maxTimeoutMs ?? MAX_TIMEOUT_MS,
       readMaxBytes: readMaxBytes ?? DEFAULT_READ_MAX_BYTES,
       shutdownSignal: this.#guard.shutdownSignal,

@@ -121,12 +121,18 @@ function eachOnce(jobs: readonly JobView[]): JobView[] {
 }
 
 /** A submission. Each delivery of the durable lane is one of its own. */
-function keyOf({ pool, jobId, submission, durable, attempt, manager }: JobView): string {
-  return `${pool} ${jobId} ${submission}${durable ? ` ${manager} ${attempt}` : ""}`;
+function keyOf(job: JobView): string {
+  const { pool, jobId, submission, durable, manager } = job;
+  return `${pool} ${jobId} ${submission}${durable ? ` ${manager} ${numberOf(job)}` : ""}`;
 }
 
 function compareNewest(a: JobView, b: JobView): number {
-  return b.attempt - a.attempt || comparePlaces(placeOf(a), placeOf(b));
+  return numberOf(b) - numberOf(a) || comparePlaces(placeOf(a), placeOf(b));
+}
+
+/** Of an older manager its attempt is the number. */
+function numberOf({ attemptNumber, attempt }: JobView): number {
+  return attemptNumber || attempt;
 }
 
 function compareText(a: string, b: string): number {

@@ -158,8 +158,10 @@ export interface JobSpec {
   readonly timeoutMs: number;
   /** From the sending of each attempt to its end, milliseconds, of a job of the durable lane; undefined of any other. */
   runTimeoutMs: number | undefined;
+  /** Failures after which a job of the durable lane is given up; undefined of any other. */
+  maxAttempts: number | undefined;
   readonly idempotent: boolean;
-  /** The worker that has it already, of a manager that is gone: it is asked first. One that may run once is sent nowhere else. */
+  /** The worker that has it already, of a manager that is gone or as an earlier attempt: it is asked first. One that may run once is sent nowhere else. */
   joinAt: string | undefined;
   readonly priority: Priority;
   readonly wait: boolean;
@@ -174,6 +176,12 @@ export interface JobSpec {
   readonly attemptsBefore: number;
 }
 
+/**
+ * Who keeps a job: its caller, who waits for it and submits it again when it must not be lost ("core"), or the broker, which
+ * stores it until its outcome is there ("durable").
+ */
+export type JobLane = "core" | "durable";
+
 /** Whether a job comes from the durable lane. */
 export function isDurable({ runTimeoutMs }: Pick<JobSpec, "runTimeoutMs">): boolean {
   return runTimeoutMs !== undefined;
@@ -183,12 +191,6 @@ export function isDurable({ runTimeoutMs }: Pick<JobSpec, "runTimeoutMs">): bool
 export function runsOnce(spec: Pick<JobSpec, "runTimeoutMs" | "idempotent">): boolean {
   return isDurable(spec) && !spec.idempotent;
 }
-
-/**
- * How many attempts belong to one manager. A client that gives a job to another
- * manager begins at the next block, so that no attempt is ever made twice.
- */
-export const ATTEMPTS_PER_MANAGER = 1_000;
 
 /**
  * Checks options and fills in defaults.
@@ -220,6 +222,7 @@ export function toJobSpec(
     payload,
     timeoutMs: options.timeoutMs === undefined ? defaultTimeoutMs : checkTimeoutMs(options.timeoutMs),
     runTimeoutMs: undefined,
+    maxAttempts: undefined,
     idempotent: options.idempotent ?? false,
     joinAt: undefined,
     priority: options.priority === undefined ? "normal" : checkPriority(options.priority),
@@ -230,4 +233,43 @@ export function toJobSpec(
     tracestate: tracestate === undefined ? undefined : checkTraceHeader("tracestate", tracestate),
     attemptsBefore: ((options as JobHeaders).attempt ?? 1) - 1,
   };
+}
+
+/**
+ * How many attempts belong to one manager, or to one delivery of a stored job. A client that gives a job to another
+ * manager begins at the next block, so that no attempt is ever made twice: the number of an attempt is its name. What people
+ * and handlers see is a count ({@link attemptCount}).
+ */
+export const ATTEMPTS_PER_MANAGER = 1_000;
+
+/** Where the numbers of a delivery that the broker may have forgotten begin. */
+const HALF = ATTEMPTS_PER_MANAGER / 2;
+/** How many attempts one manager makes of a job that may run again, and so of one delivery. */
+export const MAX_ATTEMPTS = 5;
+/** How long the next forgotten delivery begins with the same number, in milliseconds. */
+const SAME_NUMBER_MS = 200;
+/** After so long the numbers of forgotten deliveries begin anew, in milliseconds. */
+export const NUMBERS_RISE_FOR_MS = (HALF / MAX_ATTEMPTS) * SAME_NUMBER_MS;
+
+/**
+ * The number of the first attempt of a delivery of a stored job.
+ *
+ * Attempts of a delivery that the broker has forgotten are not made again: those of its repeat have numbers from the
+ * second half, which rise every 200 ms and begin anew after 20 s: a broker may be killed twice within a second. Two
+ * managers that have waited for the same broker are about to send what it delivered to both, so each has a time of its own.
+ *
+ * @param delivery 1 for the first
+ * @param atMs milliseconds since the epoch, more by as much as is this manager's own
+ */
+export function firstOfDelivery(delivery: number, mayBeRepeat: boolean, atMs: number): number {
+  const offset = mayBeRepeat ? HALF + ((Math.floor(atMs / SAME_NUMBER_MS) * MAX_ATTEMPTS) % HALF) : 0;
+  return (delivery - 1) * ATTEMPTS_PER_MANAGER + offset + 1;
+}
+
+/** Which attempt of its job it is, as it is shown: 1 for the first. 0 stays 0: there was none. */
+export function attemptCount(number: number): number {
+  if (number === 0) return 0;
+  const before = Math.floor((number - 1) / ATTEMPTS_PER_MANAGER);
+  const own = (number - 1) % ATTEMPTS_PER_MANAGER;
+  return before + (own < HALF ? own : own % MAX_ATTEMPTS) + 1;
 }

@@ -3,8 +3,10 @@
  * that has it. A job that is stored and that nobody has is ended by any manager of the
  * durable lane.
  */
+import type { MsgHdrs } from "nats";
 import { DurableNames } from "../durable/names.js";
 import { PoolError } from "../errors.js";
+import { encodeRevocation } from "../wire/cancel-messages.js";
 import { readErrorHeaders } from "../wire/error-headers.js";
 import { decodeReplyHeaders, HEADER } from "../wire/headers.js";
 import { checkName, type Subjects } from "../wire/subjects.js";
@@ -19,7 +21,8 @@ const ASK_AGAIN_MS = 250;
 const DISCARD_LIMIT_MS = 5_000;
 
 /**
- * Publishes the cancel and resolves when the holder of the job confirms.
+ * Publishes the cancel and resolves when the holder of the job confirms. When it is said again it means what the first
+ * saying meant: the id may be used anew in between.
  *
  * @throws PoolError `not_found` when nobody has the job; `bus_unavailable` without a connection, or when it broke
  * meanwhile and nobody has confirmed: the cancel or the answer may be lost
@@ -37,7 +40,8 @@ export async function askCancel(
     hasBroken = true;
   });
   try {
-    const holder = await inbox.ask({ subject, limitMs: ANSWER_LIMIT_MS, againMs: ASK_AGAIN_MS, isAnswer: isOfMesh });
+    const again = { againMs: ASK_AGAIN_MS, headersAgain };
+    const holder = await inbox.ask({ subject, limitMs: ANSWER_LIMIT_MS, ...again, isAnswer: isOfMesh });
     if (holder.kind === "reply") return;
     const stored = new DurableNames(subjects.prefix).discard(pool);
     const payload = Buffer.from(id);
@@ -52,6 +56,10 @@ export async function askCancel(
   }
   if (hasBroken) throw new PoolError("bus_unavailable", "the connection broke before anybody confirmed the cancel");
   throw new PoolError("not_found", "nobody has a live job with this id", { field: "job" });
+}
+
+function headersAgain(saidAgoMs: number): MsgHdrs {
+  return encodeRevocation({ upToAttempt: undefined, nonce: undefined, saidAgoMs });
 }
 
 /** What says nothing of itself is a stranger's, and confirms nothing. */

@@ -10,12 +10,12 @@ import type { Msg, SubscriptionOptions } from "nats";
 import { PoolError } from "../errors.js";
 import { type Logger, redactUrls, silentLog } from "../process/log.js";
 import { RepeatedLines } from "../process/repeated-lines.js";
-import { refusalIn } from "../wire/refusals.js";
 import { isAnswerable } from "../wire/subjects.js";
 import type { BusOptions } from "./broker/bus-options.js";
 import { BrokerOptions } from "./broker/options.js";
 import { tellOutageCauses } from "./broker/outage-cause.js";
 import { reconnectDelayMs } from "./broker/reconnect-delays.js";
+import { refusalIn } from "./broker/refusals.js";
 import type { Connection } from "./connection.js";
 import { DroppedReplies } from "./dropped-replies.js";
 import { Handover, type PublishOptions } from "./handover.js";
@@ -111,6 +111,13 @@ export class Bus {
     return `${this.inboxPrefix}.${this.#id}`;
   }
 
+  /** Whether there is a connection, and another broker to go to: one that we were given, or that this one has told of. */
+  get mayMove(): boolean {
+    if (!this.connected || this.handingOver) return false;
+    const here = this.nc.getServer();
+    return this.nc.knowsOthers === true || (this.nc.info?.connect_urls ?? []).some((url) => url !== here);
+  }
+
   /** The prefix of one more inbox of this connection, with its last dot. All of them begin with the same two tokens. */
   newInbox(): string {
     this.#inboxes += 1;
@@ -197,6 +204,13 @@ export class Bus {
         () => false,
       );
     return within(this.runtime, limitMs, arrived, false);
+  }
+
+  /** Leaves the broker for another one, as when the connection breaks. @param why for the log */
+  move(why: string): void {
+    this.#log.warn({ why }, "leaving the broker for another one");
+    this.nc.avoidBroker?.();
+    void this.nc.reconnect().catch(() => {});
   }
 
   /** Flushes with a limit and closes. Works while disconnected and twice. */

@@ -16,4 +16,9 @@ export type Connection = Pick<
   | "closed"
   | "close"
   | "reconnect"
->;
+> & {
+  /** The next reconnect begins with another broker than the one that there is a connection to; of connections that BrokerOptions makes. */
+  avoidBroker?(): void;
+  /** More than one broker was given to connect to; of the same connections. */
+  readonly knowsOthers?: boolean;
+};

@@ -2,7 +2,7 @@
  * How messages leave and how their sender knows that they have arrived.
  *
  * {@link Batcher}: what is sent to one subject in one turn of the event loop leaves
- * together, at the end of the turn or when there is enough of it. {@link Confirmer}:
+ * together, at the end of the turn, when there is enough of it, or, if asked for, when the turn is long. {@link Confirmer}:
  * what was published is kept until the broker has confirmed it, and published again
  * after a reconnect. Not decided here: what may wait, how several travel in one
  * message (wire/payloads.ts), how they are kept and for how long.
@@ -21,6 +21,11 @@ export interface BatcherWays<T> {
   together(place: string, items: readonly T[]): void;
   /** What an item takes of a message, in bytes. */
   bytesOf(item: T): number;
+  /**
+   * What has waited for so many milliseconds leaves though the turn goes on; default: nothing does. A turn lasts as long as a full
+   * buffer can be read from the socket, up to 2 MiB: at a manager that cannot keep up, thousands of replies.
+   */
+  readonly longestWaitMs?: number;
 }
 
 interface Group<T> {
@@ -30,6 +35,9 @@ interface Group<T> {
   bytes: number;
 }
 
+/** Where a turn may be long, the clock is looked at when so many items have been added. */
+const ITEMS_PER_LOOK = 32;
+
 /** Sends together what is for one place and comes in one turn; an item without company leaves as it is. */
 export class Batcher<T> {
   readonly #bus: Pick<Bus, "maxPayloadBytes" | "runtime">;
@@ -38,6 +46,10 @@ export class Batcher<T> {
   #groups: Group<T>[] = [];
   readonly #byPlace = new ChurnMap<Group<T>>();
   #waiting = false;
+  /** When the oldest of what waits came, at most; in monotonic milliseconds. */
+  #waitsFromMs = 0;
+  #added = 0;
+  #flushesSoon = false;
 
   /** @param bus whose broker's limit no message exceeds */
   constructor(bus: Pick<Bus, "maxPayloadBytes" | "runtime">, ways: BatcherWays<T>) {
@@ -57,6 +69,19 @@ export class Batcher<T> {
     if (group.bytes + bytes > this.#maxBytes) this.#send(group);
     group.bytes += bytes;
     if (group.items.push(item) >= MAX_BUNDLE_ENTRIES) this.#send(group);
+    this.#added += 1;
+    if (this.#added % ITEMS_PER_LOOK === 0 && this.#ways.longestWaitMs !== undefined)
+      this.#flushAfter(this.#ways.longestWaitMs);
+  }
+
+  /**
+   * What is added from now on leaves once the messages that were read together are handled, before the turn ends. Said
+   * before something is published, it leaves in one write with that.
+   */
+  flushSoon(): void {
+    if (this.#flushesSoon) return;
+    this.#flushesSoon = true;
+    queueMicrotask(this.#onHandled);
   }
 
   /** Takes back what waits for one place. */
@@ -84,6 +109,7 @@ export class Batcher<T> {
     this.#byPlace.set(place, group);
     if (!this.#waiting) {
       this.#waiting = true;
+      this.#waitsFromMs = this.#bus.runtime.now();
       this.#bus.runtime.endOfTurn(this.#onTurnEnd);
     }
     return group;
@@ -94,6 +120,18 @@ export class Batcher<T> {
     if (items.length === 1) this.#ways.alone(group.place, items[0] as T);
     else if (items.length > 1) this.#ways.together(group.place, items);
   }
+
+  #flushAfter(longestWaitMs: number): void {
+    const nowMs = this.#bus.runtime.now();
+    if (nowMs - this.#waitsFromMs < longestWaitMs) return;
+    this.#waitsFromMs = nowMs;
+    this.flush();
+  }
+
+  readonly #onHandled = (): void => {
+    this.#flushesSoon = false;
+    this.flush();
+  };
 
   readonly #onTurnEnd = (): void => {
     this.#waiting = false;

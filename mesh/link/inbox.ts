@@ -30,6 +30,8 @@ export interface Question {
   readonly payload?: Uint8Array;
   /** Default: the time at which the question leaves. */
   readonly headers?: MsgHdrs;
+  /** Of the question when it is asked again: it may say how long ago it was asked first. */
+  readonly headersAgain?: (askedAgoMs: number) => MsgHdrs;
   /** How long the answer may take, in milliseconds. */
   readonly limitMs: number;
   /**
@@ -61,8 +63,9 @@ export class Inbox {
   }
 
   /** Asks one question. Never rejects. */
-  ask({ subject, payload, headers, limitMs, againMs, isAnswer, signal }: Question): Promise<Answer> {
+  ask({ subject, payload, headers, headersAgain, limitMs, againMs, isAnswer, signal }: Question): Promise<Answer> {
     const { runtime } = this.#bus;
+    const firstAtMs = runtime.now();
     return new Promise((resolve) => {
       const settle = (answer: Answer): void => {
         this.#router.close(token);
@@ -81,7 +84,8 @@ export class Inbox {
       const say = (): void => {
         asked += 1;
         next = againMs === undefined ? undefined : runtime.after(againMs, say, "background");
-        this.#publish(subject, payload, token, headers);
+        const again = asked === 1 ? undefined : headersAgain?.(runtime.now() - firstAtMs);
+        this.#publish(subject, payload, token, again ?? headers);
       };
       const token = this.#router.open({ onReply });
       const timer = runtime.after(limitMs, giveUp, "background");

@@ -7,7 +7,7 @@
  * refusal. Not decided here: which refusals count, and what follows from them.
  */
 import type { Logger } from "../process/log.js";
-import { type BrokerRefusal, refusalIn } from "../wire/refusals.js";
+import { type BrokerRefusal, refusalIn } from "./broker/refusals.js";
 import type { Bus } from "./bus.js";
 import type { Timer } from "./runtime.js";
 import type { Subscription } from "./subscription.js";

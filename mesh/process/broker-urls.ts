@@ -23,6 +23,8 @@ export interface BrokerAddress {
 const DEFAULT_PORT = 4222;
 const SCHEME = /^(nats|tls|wss?|https?):\/\//i;
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]{1,253})(?::(\d{1,5}))?\/?$/i;
+/** As much of a text as looks like a host and a port. */
+const SHOWN_HOST = /^(\[[0-9a-f:.]*\]|[\w.-]*)(:\d{0,5}\/?$)?/i;
 const NEXT_URL = /,\s*(?=[a-z]{2,5}:\/\/)/i;
 
 /**
@@ -59,11 +61,16 @@ export function parseBrokerUrl(url: string): BrokerAddress {
   return { address: `${host[1]?.toLowerCase()}:${port}`, tls: scheme === "tls", credential };
 }
 
-/** Broker URLs as they may be shown: without anything that stands before the last `@`. */
+/**
+ * Broker URLs as they may be shown: without anything that stands before the last `@`, also when it is written `%40`.
+ * Where a host and a port should be, all else may be a password whose host was forgotten: it is "…".
+ */
 export function redactUrls(urls: readonly string[]): string[] {
   return urls.map((url) => {
-    const at = url.lastIndexOf("@");
-    return at === -1 ? url : `${SCHEME.exec(url)?.[0] ?? ""}${url.slice(at + 1)}`;
+    const scheme = SCHEME.exec(url)?.[0] ?? "";
+    const rest = url.slice(scheme.length).split(/@|%40/).at(-1) ?? "";
+    const [host] = SHOWN_HOST.exec(rest) ?? [""];
+    return `${scheme}${host}${host.length === rest.length ? "" : "…"}`;
   });
 }
 

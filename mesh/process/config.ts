@@ -76,7 +76,7 @@ export function readConfig<S extends OptionSpecs>(
     try {
       config[name] = spec.parse(text);
     } catch (error) {
-      const shown = spec.secret ? "" : ` (got ${quote(text)})`;
+      const shown = spec.secret ? "" : ` (got ${quote(name, text)})`;
       mistakes.push(`${source}: ${(error as Error).message}${shown}`);
     }
   }
@@ -150,7 +150,10 @@ function editDistance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
-function quote(text: string): string {
-  const [shown = ""] = redactUrls([text]);
+/** A refused value as it may be shown: nothing before an "@", which may end a password in any of them. */
+function quote(name: string, text: string): string {
+  const at = text.lastIndexOf("@");
+  const after = at === -1 ? text : `${/^\w+:\/\//.exec(text)?.[0] ?? ""}${text.slice(at + 1)}`;
+  const shown = name === "servers" ? redactUrls(after.split(",")).join(",") : after;
   return JSON.stringify(shown.length > 40 ? `${shown.slice(0, 40)}…` : shown);
 }

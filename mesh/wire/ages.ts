@@ -24,6 +24,12 @@ const CLOCK_TOLERANCE_MS = 2_000;
 /** Senders that are remembered. */
 const MAX_SENDERS = 10_000;
 
+/** The clock that a message says its sender had; undefined when it says none, or a malformed one. */
+export function clockOf(h: HeaderReader | undefined, name: string = HEADER.clock): number | undefined {
+  const said = h?.get(name) ?? "";
+  return /^\d{1,15}$/.test(said) ? Number(said) : undefined;
+}
+
 interface Sender {
   /** The least difference, and when it was seen. */
   leastMs: number;
@@ -83,18 +89,33 @@ export function hasExpired({ clockMs, expiresAt }: Pick<JobHeaders, "clockMs" | 
   return clockMs === undefined && expiresAt !== undefined && wallMs > expiresAt + CLOCK_TOLERANCE_MS;
 }
 
-/** A manager's question for the clock of a sender that it has never heard: no answer, though it is a `Pool-Reply`. */
+/** A manager's question for the clock of a sender that it has never heard, and the answer to it: no outcome, though it is a `Pool-Reply`. */
 const CLOCK = "clock";
 
-/** Headers of that question. */
-export function encodeClockQuestion(manager: string): MsgHdrs {
+/** Headers of that question. @param nowMs the manager's monotonic clock */
+export function encodeClockQuestion(manager: string, nowMs: number): MsgHdrs {
   const h = wireHeaders();
   h.append(HEADER.reply, CLOCK);
   h.append(HEADER.manager, manager);
+  h.append(HEADER.clock, String(Math.floor(nowMs)));
   return h;
 }
 
-/** Whether a message is that question. */
-export function asksClock(headers: HeaderReader | undefined): boolean {
+/** Marks a message that says its sender's clock as the answer to that question. @param question its headers */
+export function markClockAnswer(headers: MsgHdrs, question: HeaderReader | undefined): MsgHdrs {
+  headers.append(HEADER.reply, CLOCK);
+  const askedAtMs = clockOf(question);
+  if (askedAtMs !== undefined) headers.append(HEADER.askedAt, String(askedAtMs));
+  return headers;
+}
+
+/** How long the question that a message answers, and the answer, were on their way, milliseconds; undefined when it is no answer, or does not say so. */
+export function wayOf(answer: HeaderReader | undefined, nowMs: number): number | undefined {
+  const askedAtMs = isOfClock(answer) ? clockOf(answer, HEADER.askedAt) : undefined;
+  return askedAtMs === undefined ? undefined : Math.max(0, nowMs - askedAtMs);
+}
+
+/** Whether a message is that question, or the answer to it. */
+export function isOfClock(headers: HeaderReader | undefined): boolean {
   return headers?.get(HEADER.reply) === CLOCK;
 }

@@ -23,6 +23,8 @@ export const HEADER = {
   offer: "Pool-Offer",
   /** On a submission: "clock" when its sender answers that question (ages.ts). */
   answers: "Pool-Answers",
+  /** On that answer: the manager's clock in the question. */
+  askedAt: "Pool-Asked-At",
   /** On a job that a manager sends to a worker: "durable" when it comes from the durable lane. */
   lane: "Pool-Lane",
   /** On such a job: "1" when it is not to be started, but joined where it runs or has run. */
@@ -32,6 +34,10 @@ export const HEADER = {
   /** On a submission that one manager passes on to another: where its sender waits for the answer. */
   replyTo: "Pool-Reply-To",
   known: "Pool-Known",
+  /** With `Pool-Reply-To`: "1" when the sender understands that a manager which stops does not take it. */
+  mayRefuse: "Pool-May-Refuse",
+  /** On a cancel that is said again, to the same reply subject: so long ago it was said first, milliseconds. */
+  saidAgoMs: "Pool-Said-Ago-Ms",
   /** On a reply to a submission: the manager that answers. */
   manager: "Pool-Manager",
   /** On an outcome: from submit to the sending of the attempt that ended the job, milliseconds with up to three decimals. */
@@ -144,6 +150,8 @@ export interface JobHeaders {
   answersClock?: boolean;
   /** It comes from the durable lane: its outcome is kept for whoever hands it in after this manager. */
   durable?: boolean;
+  /** Of such a job: failures after which it is given up. */
+  maxAttempts?: number | undefined;
   /** Not to be started: whoever has it answers this sender too. */
   join?: boolean;
   idempotent?: boolean;
@@ -190,6 +198,7 @@ export function writeJobHeaders(h: MsgHdrs, job: JobHeaders): MsgHdrs {
   if (job.offer) h.append(HEADER.offer, "1");
   if (job.answersClock) h.append(HEADER.answers, "clock");
   if (job.durable) h.append(HEADER.lane, DURABLE);
+  if (job.maxAttempts !== undefined) h.append(HEADER.maxAttempts, String(job.maxAttempts));
   if (job.join) h.append(HEADER.join, "1");
   if (job.idempotent) h.append(HEADER.idempotent, "1");
   if (job.priority !== undefined && job.priority !== "normal") h.append(HEADER.priority, job.priority);
@@ -199,29 +208,6 @@ export function writeJobHeaders(h: MsgHdrs, job: JobHeaders): MsgHdrs {
   if (job.traceparent !== undefined) h.append(HEADER.traceparent, job.traceparent);
   if (job.tracestate !== undefined) h.append(HEADER.tracestate, job.tracestate);
   return h;
-}
-
-/** Which attempts of which submission a cancel message means. */
-export interface Revocation {
-  /** Attempts up to this one; undefined for all. 0 takes a cancel of the whole id back: the id is used anew. */
-  readonly upToAttempt: number | undefined;
-  /** The submission; undefined or "" for every job of this id. */
-  readonly nonce: string | undefined;
-}
-
-/** Headers of a cancel message. */
-export function encodeRevocation({ upToAttempt, nonce }: Revocation): MsgHdrs {
-  const h = wireHeaders();
-  if (upToAttempt !== undefined) h.append(HEADER.attempt, String(upToAttempt));
-  if (nonce) h.append(HEADER.nonce, nonce);
-  return h;
-}
-
-/** Reads the headers of a cancel message. @throws PoolError `invalid_argument` with the header as its field */
-export function decodeRevocation(h: HeaderReader | undefined): Revocation {
-  if (h?.get(HEADER.attempt) === "0") return { upToAttempt: 0, nonce: undefined };
-  const { attempt: upToAttempt, nonce } = decodeJobHeaders(h);
-  return { upToAttempt, nonce };
 }
 
 /**
@@ -278,6 +264,9 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       break;
     case HEADER.lane:
       if (value === DURABLE) job.durable = true;
+      break;
+    case HEADER.maxAttempts:
+      job.maxAttempts = count(value);
       break;
     case HEADER.join:
       if (value === "1") job.join = true;

@@ -15,7 +15,7 @@ import type { MsgHdrs } from "nats";
 import { PoolError } from "../errors.js";
 import { DURABLE, HEADER, HEADER_RESERVE_BYTES, type JobHeaders, writeJobHeaders } from "./headers.js";
 import { MAX_NAME_LENGTH } from "./subjects.js";
-import { firstHeaderIs, type HeaderReader, wireHeaders } from "./wire-headers.js";
+import { firstHeaderIs, wireHeaders } from "./wire-headers.js";
 
 /** One job or result of a bundle. */
 export interface BundleEntry {
@@ -259,35 +259,22 @@ export interface BundleHeaders {
   readonly clockMs: number | undefined;
   readonly startWithinMs: number | undefined;
   readonly durable?: boolean;
+  readonly maxAttempts?: number | undefined;
   readonly join?: boolean;
 }
 
-/** Headers of a bundle of jobs. */
+/** Headers of a bundle of jobs; they are read as those of a job. */
 export function encodeJobsHeaders(count: number, about: BundleHeaders): MsgHdrs {
-  const { sentAt, clockMs, startWithinMs, durable, join } = about;
+  const { sentAt, clockMs, startWithinMs, durable, maxAttempts, join } = about;
   const h = wireHeaders();
   h.append(HEADER.bundle, String(count));
   if (sentAt !== undefined) h.append(HEADER.sentAt, String(sentAt));
   if (clockMs !== undefined) h.append(HEADER.clock, String(Math.floor(clockMs)));
   if (startWithinMs !== undefined) h.append(HEADER.startWithinMs, String(Math.floor(startWithinMs)));
   if (durable) h.append(HEADER.lane, DURABLE);
+  if (maxAttempts !== undefined) h.append(HEADER.maxAttempts, String(maxAttempts));
   if (join) h.append(HEADER.join, "1");
   return h;
-}
-
-/** What a bundle of jobs says of all of them; what is malformed is taken as not said. */
-export function decodeJobsHeaders(h: HeaderReader | undefined): BundleHeaders {
-  const number = (name: string): number | undefined => {
-    const said = h?.get(name) ?? "";
-    return /^\d{1,15}$/.test(said) ? Number(said) : undefined;
-  };
-  return {
-    sentAt: number(HEADER.sentAt),
-    clockMs: number(HEADER.clock),
-    startWithinMs: number(HEADER.startWithinMs),
-    durable: h?.get(HEADER.lane) === DURABLE,
-    join: h?.get(HEADER.join) === "1",
-  };
 }
 
 /** Headers of a bundle of results. */

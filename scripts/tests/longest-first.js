@@ -20,7 +20,7 @@ export const LONGEST_FIRST = [
   "integration/durable/durable-cluster",
   "integration/durable/durable-limits",
   "integration/durable/durable-join",
-  "integration/durable/durable-later-managers",
+  "integration/durable/later/durable-later-managers",
   "integration/cli/cli-unknown-pools",
   "integration/broker/conformance",
   "integration/edge/edge-cli",

@@ -5,26 +5,35 @@
  */
 import type { Msg } from "nats";
 import type { ManagerHeartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
-import { PoolError, toPoolError } from "../../mesh/errors.js";
+import { jobCanceled, PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import type { Inbox } from "../../mesh/link/inbox.js";
 import { drainSubscription, type Subscription } from "../../mesh/link/subscription.js";
 import { Ages } from "../../mesh/wire/ages.js";
+import {
+  decodeRevocation,
+  HeardCancels,
+  type Meaning,
+  meaningOf,
+  type Revocation,
+} from "../../mesh/wire/cancel-messages.js";
 import { errorText, writeErrorHeaders } from "../../mesh/wire/error-headers.js";
-import { decodeRevocation, encodeReplyHeaders, HEADER, type Revocation } from "../../mesh/wire/headers.js";
+import { decodeJobHeaders, encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
 import { decodeHeartbeat, decodeManagerHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { QUEUE_MANAGERS, type Subjects } from "../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf, senderOf } from "../../mesh/wire/wire-headers.js";
-import { answerAgain, answerSubmission, type Heard, type NatsDoor } from "./doors/nats.js";
+import { DroppedSubmissions } from "./doors/dropped-submissions.js";
+import { answerAgain, answerSubmission, type Heard, type NatsDoor, refuse } from "./doors/nats.js";
 import { Newcomers } from "./doors/newcomers.js";
+import { RevokedSubmissions } from "./doors/revoked-submissions.js";
 import { answerTogether, eachSubmission, readSubmissions } from "./doors/submissions.js";
 import type { Unsettled } from "./doors/unsettled.js";
 import type { HeldSubmissions } from "./held-submissions.js";
 import type { OutcomeReplies } from "./outcome-replies.js";
 import { type EarlierOwners, encodeKnown } from "./owners/earlier-owners.js";
-import { chosenIdOf, NO_REPLY, passOn } from "./owners/pass-on.js";
+import { chosenIdOf, Forwarding, NO_REPLY } from "./owners/forwarding.js";
 import type { Peers } from "./owners/peers.js";
-import type { Pool } from "./pool/pool.js";
+import { type Pool, stopping } from "./pool/pool.js";
 
 /** What it works with. */
 export interface HearingParts {
@@ -59,14 +68,27 @@ export class Hearing {
   readonly #subscriptions: Subscription[] = [];
   /** Those by which it is a member of the managers' queue group. */
   readonly #memberships: Subscription[] = [];
+  /** Those for this manager alone. */
+  readonly #toMe: Subscription[] = [];
   readonly #ages = new Ages();
   readonly #newcomers: Newcomers;
+  readonly #cancels = new HeardCancels();
+  readonly #revoked = new RevokedSubmissions();
+  readonly #dropped = new DroppedSubmissions();
+  readonly #forwarding: Forwarding;
+  /** It has left the queue group, and takes nothing new. */
+  #hasLeft = false;
   /** Heartbeats that were garbage and were dropped. */
   garbage = 0;
 
   constructor(parts: HearingParts) {
     this.#parts = parts;
     this.#newcomers = new Newcomers(parts.bus);
+    this.#forwarding = new Forwarding({
+      ...parts,
+      takeOwn: (heard) => this.#takeOwn(heard),
+      take: (heard) => this.#takeSubmission(heard),
+    });
   }
 
   /** Hears one pool, or all of them. */
@@ -84,19 +106,25 @@ export class Hearing {
       bus.subscribe(every.submissions(pool), (msg) => this.#onSubmissions(msg), QUEUE_MANAGERS),
     ];
     this.#memberships.push(...memberships);
-    this.#subscriptions.push(
-      ...memberships,
-      bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg)),
-    );
+    const toMe = bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg));
+    this.#toMe.push(toMe);
+    this.#subscriptions.push(...memberships, toMe);
   }
 
   get subscriptions(): readonly Subscription[] {
     return this.#subscriptions;
   }
 
+  /** Whether it has submissions that are not live yet, or are on their way to another manager, which has not answered. */
+  get holds(): boolean {
+    const { held, unsettled, earlier } = this.#parts;
+    return held.holds || unsettled.size + earlier.size + this.#newcomers.size + this.#forwarding.underWay > 0;
+  }
+
   /** Leaves the managers' queue group; resolves when what was on its way here has come. */
   async leave(): Promise<void> {
     await Promise.all(this.#memberships.map((each) => drainSubscription(this.#parts.bus, each)));
+    this.#hasLeft = true;
   }
 
   /** This connection has broken. */
@@ -104,8 +132,12 @@ export class Hearing {
     this.#newcomers.onDisconnect();
   }
 
-  stop(): void {
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  /** Resolves when what was on its way to this manager alone has come. */
+  async stop(): Promise<void> {
+    const drained = this.#toMe.map((each) => drainSubscription(this.#parts.bus, each));
+    for (const each of this.#subscriptions) if (!this.#toMe.includes(each)) each.unsubscribe();
+    await Promise.all(drained);
+    this.#newcomers.stop();
   }
 
   #onHeartbeat(msg: Msg): void {
@@ -124,26 +156,39 @@ export class Hearing {
   }
 
   #onCancel(msg: Msg): void {
-    const { bus, subjects, held, unsettled, earlier, known } = this.#parts;
-    const job = subjects.lastOf(msg.subject);
     let revocation: Revocation;
     try {
       revocation = decodeRevocation(headersOf(msg));
     } catch (thrown) {
       return this.#refuse(msg, toPoolError(thrown));
     }
+    const act = (): boolean => this.#revoke(msg.subject, { ...revocation, ...this.#meaningOf(msg, revocation) });
+    const isAnswered = this.#cancels.answers(msg, revocation, act);
+    if (!isAnswered || !this.#parts.bus.mayAnswer(msg.reply)) return;
+    this.#parts.bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
+  }
+
+  /** What this process says itself is read later than it is said: what began here in between is not meant. */
+  #meaningOf({ reply = "" }: Msg, said: Revocation): Meaning {
+    const { runtime, inboxRoot } = this.#parts.bus;
+    const isOwn = said.saidAgoMs === undefined && said.clockMs !== undefined && senderOf(reply) === inboxRoot;
+    return isOwn ? { beforeMs: said.clockMs } : meaningOf(said, runtime.now());
+  }
+
+  /** Whether it ended something here. */
+  #revoke(subject: string, revocation: Revocation & Meaning): boolean {
+    const { subjects, held, unsettled, earlier, known } = this.#parts;
+    const job = subjects.lastOf(subject);
     const { upToAttempt = Number.POSITIVE_INFINITY, nonce = "" } = revocation;
     held.revoke(job, nonce, upToAttempt);
-    const name = subjects.poolOf(msg.subject);
+    const name = subjects.poolOf(subject);
+    this.#revoked.add(name, job, revocation);
     const wasNew = this.#newcomers.revoke(name, job, revocation);
     const pool = known(name);
     const wasHeld = pool !== undefined && unsettled.revoke(pool, job, revocation);
     const wasAsked = earlier.revoke(name, job, revocation);
     const wasLive = pool?.onCancel(job, revocation) === true;
-    if (!wasNew && !wasHeld && !wasAsked && !wasLive) return;
-    if (bus.mayAnswer(msg.reply)) {
-      bus.publish(msg.reply, undefined, { headers: encodeReplyHeaders({ kind: "result" }) });
-    }
+    return wasNew || wasHeld || wasAsked || wasLive;
   }
 
   #refuse({ reply }: Msg, error: PoolError): void {
@@ -156,26 +201,23 @@ export class Hearing {
 
   #onManagerHeartbeat(msg: Msg): void {
     const { bus, subjects, manager, peers, onPeer } = this.#parts;
-    // The broker sends back this manager's own: with many pools that is the larger part.
-    if (subjects.lastOf(msg.subject) === manager) return peers.heardSelf(bus.runtime.now());
     const decoded = decodeManagerHeartbeat(rawHeartbeat(msg, subjects));
     if (!decoded.ok) {
       this.garbage += 1;
       return;
     }
     peers.onHeartbeat(decoded.beat, bus.runtime.now());
-    onPeer(decoded.beat);
+    if (decoded.beat.manager !== manager) onPeer(decoded.beat);
   }
 
   /** To any manager: an id that its caller chose goes to the manager that owns it. */
   #onSubmit(msg: Msg): void {
-    const { bus, subjects, manager, peers, onWake } = this.#parts;
-    const headers = headersOf(msg);
-    const id = chosenIdOf(headers);
-    const owner = id === undefined ? manager : peers.ownerOf(subjects.poolOf(msg.subject), id);
-    const heard = { msg, headers, reply: msg.reply };
+    const { bus, manager, onWake, subjects, known } = this.#parts;
+    known(subjects.poolOf(msg.subject))?.sender.flushSoon();
+    const heard = { msg, headers: headersOf(msg), reply: msg.reply };
+    const owner = this.#forwarding.ownerOf(heard);
     if (owner === manager) this.#takeOwn(heard);
-    else void this.#passOn(heard, owner);
+    else void this.#forwarding.passOn(heard, owner);
     onWake(bus.runtime.now());
   }
 
@@ -190,8 +232,9 @@ export class Hearing {
     earlier.hold({
       pool: name,
       ...namesOf(heard.headers),
+      cameAtMs: held.cameAtMs,
       take: (refusal) => this.#takeSubmission(held, refusal),
-      give: (manager) => void this.#passOn(held, manager),
+      give: (managers) => void this.#forwarding.give(held, managers),
     });
   }
 
@@ -207,6 +250,7 @@ export class Hearing {
     const isMeasured = bundle.said.clockMs === undefined || this.#ages.knows(senderOf(bundle.inbox));
     const isNew = !isMeasured || this.#newcomers.has(bundle.inbox);
     const pool = held.holds || isNew ? undefined : this.#mayTakeAtOnce(name);
+    pool?.sender.flushSoon();
     if (pool !== undefined) answerTogether(door, bundle, pool);
     else eachSubmission(bundle, subjects.submit(name), (heard) => this.#takeSubmission(heard));
     onWake(door.cameAtMs);
@@ -219,11 +263,15 @@ export class Hearing {
     const replyTo = headers?.get(HEADER.replyTo) ?? "";
     if (replyTo === "") return this.#answerAgain({ msg, headers, reply: msg.reply });
     const { bus, subjects, known } = this.#parts;
-    if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply);
+    const pool = known(subjects.poolOf(msg.subject));
     const heard = { msg, headers, reply: replyTo === NO_REPLY ? "" : replyTo };
+    const isNew = this.#hasLeft && !this.#joins(pool, heard);
+    if (isNew && headers?.get(HEADER.mayRefuse) === "1") return this.#refuse(msg, stopping());
+    if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply);
+    if (isNew) return this.#takeSubmission(heard, stopping());
     const { job, nonce, attempt } = namesOf(headers);
     // The other manager has missed that it came, and sends it again.
-    const isHere = attempt === 1 && nonce !== "" && known(subjects.poolOf(msg.subject))?.has(job, nonce) === true;
+    const isHere = attempt === 1 && nonce !== "" && pool?.has(job, nonce) === true;
     if (!isHere) this.#takeOwn(heard);
     else if (heard.reply !== "") this.#answerAgain(heard, true);
   }
@@ -246,30 +294,32 @@ export class Hearing {
   #tellKnown(msg: Msg, headers: HeaderReader): void {
     const { bus, subjects, known, manager } = this.#parts;
     const id = headers.get(HEADER.jobId);
-    if (known(subjects.poolOf(msg.subject))?.knows(id) !== true)
+    const name = subjects.poolOf(msg.subject);
+    const { earlier } = this.#parts;
+    const willTake = this.#newcomers.holds(name, id) || earlier.willTake(name, id, headers.get(HEADER.manager));
+    if (known(name)?.knows(id) !== true && !willTake)
       return this.#refuse(msg, new PoolError("not_found", "no job of this id is here", { field: "job" }));
     if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply, undefined, { headers: encodeKnown(manager) });
   }
 
-  /** When the owner is not there any more, the next one owns the id. */
-  async #passOn(heard: Heard, owner: string): Promise<void> {
-    const { bus, inbox, subjects, peers, manager } = this.#parts;
-    const name = subjects.poolOf(heard.msg.subject);
-    const ownerNow = (): string => peers.ownerOf(name, chosenIdOf(heard.headers) ?? "");
-    const subject = subjects.submitTo(name, owner);
-    const parts = { inbox: inbox(), runtime: bus.runtime, subject, stillOwns: () => ownerNow() === owner };
-    if (await passOn(parts, heard)) return;
-    if (ownerNow() === owner) peers.onGone(owner);
-    const next = ownerNow();
-    if (next === manager) this.#takeOwn(heard);
-    else await this.#passOn(heard, next);
+  /** Whether a submission is told of a job that is here, or will be. */
+  #joins(pool: Pool | undefined, { msg, headers }: Heard): boolean {
+    const { subjects, earlier } = this.#parts;
+    const name = subjects.poolOf(msg.subject);
+    const { job } = namesOf(headers);
+    if (earlier.holds(name, job) || this.#newcomers.holds(name, job)) return true;
+    try {
+      return pool?.joins(msg.data, decodeJobHeaders(headers)) === true;
+    } catch {
+      return false;
+    }
   }
 
   /** @param refusal ends it instead */
   #takeSubmission(heard: Heard, refusal?: PoolError): void {
     if (refusal === undefined)
       return this.#take(heard, (door, each, findPool) => this.#whenSettled(door, each, findPool));
-    this.#take(heard, (door, each) => refuseHeld(door, each, refusal));
+    this.#take(heard, (door, each) => refuse(door, each, refusal));
   }
 
   #take(heard: Heard, answer: typeof answerSubmission): void {
@@ -287,19 +337,30 @@ export class Hearing {
   #door(pool: string): NatsDoor {
     const { bus, answers, manager } = this.#parts;
     const cameAtMs = bus.runtime.now();
-    return { bus, answers, manager, ages: this.#ages, pool, newcomers: this.#newcomers, cameAtMs };
+    return {
+      bus,
+      answers,
+      manager,
+      ages: this.#ages,
+      pool,
+      newcomers: this.#newcomers,
+      dropped: this.#dropped,
+      cameAtMs,
+    };
   }
 
   /** Answers a submission at once, or after a roll call when nobody has been heard of its pool. */
   #whenSettled(door: NatsDoor, heard: Heard, findPool: () => Pool): void {
     const { unsettled } = this.#parts;
+    if (this.#revoked.has(door.pool, namesOf(heard.headers))) return refuse(door, heard, jobCanceled(true));
     const pool = this.#poolOf(heard, findPool);
     if (pool === undefined || unsettled.isSettled(pool)) return answerSubmission(door, heard, findPool);
     const take = (refusal?: PoolError): void => {
       if (refusal === undefined) return answerSubmission(door, heard, findPool);
-      refuseHeld(door, heard, refusal);
+      refuse(door, heard, refusal);
     };
-    unsettled.hold(pool, { ...namesOf(heard.headers), bytes: heard.msg.data.length, take });
+    const { cameAtMs } = door;
+    unsettled.hold(pool, { ...namesOf(heard.headers), cameAtMs, bytes: heard.msg.data.length, take });
   }
 
   /** A pool with workers; undefined for one that is refused, or of which nobody has been heard. */
@@ -332,11 +393,4 @@ function namesOf(headers: HeaderReader | undefined): { job: string; nonce: strin
     nonce: headers?.get(HEADER.nonce) ?? "",
     attempt: Number(headers?.get(HEADER.attempt)) || 1,
   };
-}
-
-/** Answers a submission that was held with the error that ends it. */
-function refuseHeld(door: NatsDoor, heard: Heard, refusal: PoolError): void {
-  answerSubmission({ ...door, newcomers: undefined }, heard, () => {
-    throw refusal;
-  });
 }

@@ -152,6 +152,7 @@ export class Heartbeats {
       pool: pool.name,
       seq: this.#seq,
       stopped: this.#stopped,
+      draining: scope.takesSubmissions && this.#draining,
       heartbeatIntervalMs,
       takesSubmissions: scope.takesSubmissions && !this.#draining,
       allPools: scope.allPools,

@@ -74,7 +74,7 @@ export function managerMetrics(pools: Pools, bus: Pick<Bus, "droppedReplies" | "
   );
   new Gauge({
     name: "poolmesh_manager_covering_stream",
-    help: "1 for each JetStream stream that captures a pool's job subjects: it has answered in the place of a worker.",
+    help: "1 for each JetStream stream that captures a pool's job subjects: it answers in the place of workers or managers.",
     labelNames: ["pool", "stream"],
     registers,
     collect() {

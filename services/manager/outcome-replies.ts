@@ -23,6 +23,8 @@ import { bundleSubject, splitReply } from "../../mesh/wire/wire-headers.js";
 
 const MAX_ANSWERS = 10_000;
 const MAX_BYTES = 64 * 2 ** 20;
+/** A turn of a manager that cannot keep up takes seconds on a full machine. */
+const LONGEST_WAIT_MS = 20;
 
 interface Answer {
   readonly reply: string;
@@ -47,6 +49,7 @@ export class OutcomeReplies implements UnconfirmedStore {
     this.#confirmer = new Confirmer(bus, this);
     this.#batcher = new Batcher<BundleEntry>(bus, {
       bytesOf: mostBytes,
+      longestWaitMs: LONGEST_WAIT_MS,
       alone: (place, result) => this.#sendAlone(place, result),
       together: (place, results) => this.#sendTogether(place, results),
     });

@@ -26,7 +26,7 @@ import { EarlierOwners } from "./owners/earlier-owners.js";
 import { Peers } from "./owners/peers.js";
 import { watchManagerRights } from "./pool/manager-rights.js";
 import { Pace } from "./pool/pace.js";
-import { Pool } from "./pool/pool.js";
+import { Pool, stopping } from "./pool/pool.js";
 import type { PoolSettings } from "./pool/pool-settings.js";
 import { Ticker } from "./ticker.js";
 
@@ -55,6 +55,8 @@ const FORGET_AFTER_MS = 600_000;
 const UNKNOWN_PART = 2;
 /** How often stop() looks whether jobs are still live, in milliseconds. */
 const IDLE_CHECK_MS = 20;
+/** How long stop() waits for submissions that are held, and are told their kept outcome or refused, in milliseconds. */
+const HELD_LIMIT_MS = 1_000;
 
 export class Pools extends Lifecycle {
   readonly subjects: Subjects;
@@ -81,6 +83,8 @@ export class Pools extends Lifecycle {
   #rights: MissingRights | undefined;
   #offBus: () => void = () => {};
   #stopping = false;
+  /** Its jobs have ended. */
+  #isOver = false;
   /** Streams that were warned of, with their pools. */
   readonly #warned = new Set<string>();
 
@@ -106,8 +110,10 @@ export class Pools extends Lifecycle {
       limited: (pool) => this.#durable?.of(pool)?.limited ?? 0,
       queued: (pool) => this.#durable?.queued(pool) ?? 0,
     });
-    this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send());
-    this.earlier = new EarlierOwners({ bus, subjects: this.subjects, peers: this.peers, inbox: () => this.inbox });
+    const onTwin = (): void => log.error({ manager: id }, "another live manager has this id: give each its own (--id)");
+    this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send(), onTwin);
+    const { subjects, peers } = this;
+    this.earlier = new EarlierOwners({ bus, subjects, manager: id, peers, inbox: () => this.inbox });
     const { jobEvents } = options.settings;
     this.inspection = new Inspection({
       bus,
@@ -137,7 +143,7 @@ export class Pools extends Lifecycle {
       known: (name) => this.#pools.get(name),
       heardOf: (name) => this.#pools.get(name) ?? (this.#makeRoom() ? this.#add(name) : undefined),
       onWake: (nowMs) => this.#ticker.onWake(nowMs),
-      get: (name) => this.get(name),
+      get: (name) => this.#getOrAdd(name),
     });
     if (!options.durable) return;
     this.#durable = new DurableLane({
@@ -210,7 +216,12 @@ export class Pools extends Lifecycle {
    * @throws PoolError `invalid_argument`, `not_found` when this manager does not serve it, `draining`, `pool_full`
    */
   get(name: string): Pool {
-    if (this.#stopping) throw new PoolError("draining", "this manager is stopping", { retryAfterMs: 100 });
+    if (this.#stopping) throw stopping();
+    return this.#getOrAdd(name);
+  }
+
+  /** Also while the manager stops: what was taken before is brought to its end. @throws PoolError */
+  #getOrAdd(name: string): Pool {
     const known = this.#pools.get(checkName("pool", name));
     if (known !== undefined) return known;
     if (!this.serves(name)) {
@@ -270,8 +281,10 @@ export class Pools extends Lifecycle {
     await this.#hearing.leave();
     this.#stopping = true;
     this.#unsettled.stop();
-    await this.#idle();
+    await this.#until(() => !this.#ticker.isBusy && !this.#hearing.holds, this.#options.graceMs);
+    this.#isOver = true;
     for (const pool of this.#pools.values()) {
+      pool.close();
       pool.endAll("draining", "the manager stopped before the job ended");
       pool.stop();
     }
@@ -280,7 +293,8 @@ export class Pools extends Lifecycle {
     this.#ticker.stop();
     this.#offBus();
     this.#rights?.stop();
-    this.#hearing.stop();
+    await this.#hearing.stop();
+    await this.#until(() => !this.#hearing.holds, HELD_LIMIT_MS);
     this.inspection.answers.stop();
     this.#inbox?.stop();
     await bus.flush();
@@ -313,6 +327,7 @@ export class Pools extends Lifecycle {
     const isNamed = this.#options.pools !== undefined;
     const near = (of: string): string | undefined => this.#near(of);
     const pool = new Pool(name, { bus, inbox, subjects, isNamed, ticker: this.#ticker, near }, settings);
+    if (this.#isOver) pool.close();
     this.#pools.set(name, pool);
     this.inspection.attach(pool);
     bus.publish(subjects.controlAll(name), encodeControl("rollCall", {}));
@@ -360,15 +375,14 @@ export class Pools extends Lifecycle {
     const nowMs = this.#options.bus.runtime.now();
     this.peers.onReconnect(nowMs);
     this.rollCall.listens();
-    for (const pool of this.#pools.values()) pool.losses.onReconnect(nowMs);
+    for (const pool of this.#pools.values()) pool.onReconnect(nowMs);
   }
 
-  /** Resolves when no job is live, or at the grace. */
-  async #idle(): Promise<void> {
-    const { bus, graceMs } = this.#options;
-    const { runtime } = bus;
-    const endAtMs = runtime.now() + graceMs;
-    while (this.#ticker.isBusy && runtime.now() < endAtMs) await delay(runtime, IDLE_CHECK_MS);
+  /** Resolves when a condition holds, or at the limit. */
+  async #until(isSo: () => boolean, limitMs: number): Promise<void> {
+    const { runtime } = this;
+    const endAtMs = runtime.now() + limitMs;
+    while (!isSo() && runtime.now() < endAtMs) await delay(runtime, IDLE_CHECK_MS);
   }
 }
 

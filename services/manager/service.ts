@@ -25,7 +25,7 @@ import { type ManagerOptions, toPoolSettings } from "./manager.js";
 import { managerMetrics } from "./metrics.js";
 import { AwayJobs } from "./owners/away-jobs.js";
 import { newManagerId, Pools } from "./pools.js";
-import { warnOfStreams } from "./stream-check.js";
+import { StreamCheck } from "./stream-check.js";
 
 /** How the service is made: a manager's options, and where it listens. */
 export interface ManagerServiceOptions extends Omit<ManagerOptions, keyof PartOptions | "bus">, EdgeOptions {
@@ -52,6 +52,7 @@ export class ManagerService extends Lifecycle {
   #away: AwayJobs | undefined;
   #http: HttpServer | undefined;
   #serviceApi: ServiceApi | undefined;
+  #streamCheck: StreamCheck | undefined;
 
   constructor(options: ManagerServiceOptions) {
     super();
@@ -99,11 +100,15 @@ export class ManagerService extends Lifecycle {
     await this.#http.start();
     this.#serviceApi = this.#makeServiceApi(bus, pools);
     await this.#serviceApi.start();
-    if (log !== undefined) await warnOfStreams(bus, pools.subjects, log);
+    const { subjects } = pools;
+    this.#streamCheck = new StreamCheck({ bus, subjects, pools: () => pools.known(), ...shared });
+    // Nobody waits for a look at other people's streams.
+    void this.#streamCheck.start();
   }
 
   protected async onStop(): Promise<void> {
     this.#givingUp.abort();
+    this.#streamCheck?.stop();
     this.#http?.refuse();
     await Promise.all([this.#away?.stop(this.#graceMs), this.#pools?.stop()]);
     await this.#serviceApi?.stop();

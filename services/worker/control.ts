@@ -12,10 +12,9 @@ import { type ControlRequest, type ControlResponse, ControlResponseSchema } from
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError, toPoolError } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
-import type { Ages } from "../../mesh/wire/ages.js";
+import { type Ages, clockOf } from "../../mesh/wire/ages.js";
 import { type ControlForm, decodeControl, encodeControl } from "../../mesh/wire/control-codec.js";
 import { encodeReplyHeaders, HEADER } from "../../mesh/wire/headers.js";
-import { decodeJobsHeaders } from "../../mesh/wire/payloads.js";
 import { headersOf, senderOf } from "../../mesh/wire/wire-headers.js";
 import type { HeartbeatPace } from "./heartbeat.js";
 import { controlErrorReply } from "./replies.js";
@@ -59,7 +58,7 @@ export class Control {
 
   /** Takes a control message. Never throws. */
   readonly receive = (msg: Msg): void => {
-    const { clockMs } = decodeJobsHeaders(headersOf(msg));
+    const clockMs = clockOf(headersOf(msg));
     if (clockMs !== undefined && msg.reply) this.#ages.of(senderOf(msg.reply), clockMs, this.#bus.runtime.now());
     void this.#receive(msg);
   };

@@ -254,6 +254,7 @@ export function buildHeartbeat(
     protocolVersion: PROTOCOL_VERSION,
     runningNonces: now.runningNonces.some((nonce) => nonce !== "") ? [...now.runningNonces] : [],
     missingPermissions: [...now.missing],
+    answersLaterAttempts: true,
     sentAtMs: BigInt(Math.round(sentAtMs)),
   });
 }

@@ -1,5 +1,6 @@
 /** The worker as a program: configuration in, a running worker, an exit code out. */
 import { readConfig } from "../../mesh/process/config.js";
+import { isEndingNow } from "../../mesh/process/leave-now.js";
 import type { Logger } from "../../mesh/process/log.js";
 import { OPTIONS } from "../../mesh/process/options.js";
 import { runService } from "../../mesh/process/process.js";
@@ -32,6 +33,8 @@ export async function main(flags: Readonly<Record<string, string | undefined>>):
     void worker.stopAfterCrash();
   };
   const onExit = (code: number): void => {
+    // a second signal ends it: the handler has not called it
+    if (isEndingNow()) return;
     log?.error({ code }, "process.exit() was called while the worker ran: its jobs are lost");
     process.exitCode = code || 1;
   };

@@ -195,8 +195,13 @@ export class Session {
     this.jobs.abortAll(new PoolError(reason, `${why} before the job was done`, { maybeExecuted: true }));
   }
 
-  /** Ends listening; results are confirmed, and the last heartbeat tells the state that the worker has set. */
-  async close(): Promise<void> {
+  /**
+   * Ends listening; results are confirmed, and then the last heartbeat leaves.
+   *
+   * @param onLast sets the state that it tells. No earlier one may tell it: whoever hears that the worker has left waits
+   * for no result of it
+   */
+  async close(onLast: () => void): Promise<void> {
     this.#missing.stop();
     await this.#service.stop();
     await Promise.all(this.#subscriptions.map((each) => drainSubscription(this.#bus, each)));
@@ -204,6 +209,7 @@ export class Session {
     this.#replies.stop();
     this.#ticker.stop();
     this.heartbeats.stop();
+    onLast();
     this.heartbeats.send();
     await this.#bus.flush(SETTLE_LIMIT_MS);
   }

@@ -3,8 +3,10 @@
  *
  * Decided here: what was read after a stall of this process (a blocking handler,
  * SIGSTOP and SIGCONT) is stale input: it may have been revoked meanwhile. It is
- * stale until a round trip to the broker that began after the stall has ended.
+ * stale until a round trip to the broker that began after the stall has ended. A worker with jobs leaves a broker
+ * of a cluster that does not answer (mesh/link/broker/silent-broker.ts).
  */
+import { SilentBroker } from "../../mesh/link/broker/silent-broker.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { delay, StallDetector, type Timer } from "../../mesh/link/runtime.js";
 
@@ -35,6 +37,7 @@ export interface TickerParts {
 export class Ticker {
   readonly #parts: TickerParts;
   readonly #stall: StallDetector;
+  readonly #broker: SilentBroker;
   #loop: Timer | undefined;
   #checks: Timer | undefined;
   #idleChecks = 0;
@@ -43,6 +46,7 @@ export class Ticker {
 
   constructor(parts: TickerParts) {
     this.#parts = parts;
+    this.#broker = new SilentBroker(parts.bus);
     this.#stall = new StallDetector(parts.bus.runtime.now(), IDLE_LOOP_TICK_MS, STALL_MS);
   }
 
@@ -98,8 +102,11 @@ export class Ticker {
   }
 
   #onCheck(): void {
-    const running = this.#parts.checkJobs(this.#parts.bus.runtime.now());
-    this.#idleChecks = running === 0 ? this.#idleChecks + 1 : 0;
+    const nowMs = this.#parts.bus.runtime.now();
+    const running = this.#parts.checkJobs(nowMs);
+    // Managers wait to hear of a job that runs here, or has just ended.
+    this.#broker.check(nowMs);
+    this.#idleChecks = running === 0 && !this.#broker.owes ? this.#idleChecks + 1 : 0;
     if (this.#idleChecks <= IDLE_CHECKS) return;
     this.#endChecks();
     if (this.#loop !== undefined) this.#watchLoop(IDLE_LOOP_TICK_MS);

@@ -6,7 +6,7 @@
  * for some heartbeats. A manager that hears of it in a heartbeat asks the worker
  * again (inquiries.ts), and that answer is refused or not.
  */
-import type { BrokerRefusal } from "../../mesh/wire/refusals.js";
+import type { BrokerRefusal } from "../../mesh/link/broker/refusals.js";
 import { senderOf } from "../../mesh/wire/wire-headers.js";
 
 /** How long a refused publish counts: so many heartbeats, and at least this, in milliseconds. */

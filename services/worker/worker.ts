@@ -234,8 +234,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     if (session !== undefined) {
       await this.#finish(session);
       await this.#runner.stop();
-      this.#setState(WorkerState.STOPPED, "silently");
-      await session.close();
+      await session.close(() => this.#setState(WorkerState.STOPPED, "silently"));
     } else await this.#runner.stop();
     this.#status.state = WorkerState.STOPPED;
     await this.#http?.stop();

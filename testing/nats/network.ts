@@ -66,12 +66,17 @@ export class SimNetwork {
     this.#attachStreams(this.#cluster.add(name, options));
   }
 
-  /** SIGKILL: connections end, memory is gone; a part of what it had written last may be lost. */
-  killBroker(name: string): void {
+  /**
+   * SIGKILL: connections end, memory is gone; a part of what it had written last may be lost.
+   *
+   * @param losesMs its machine loses its power: what its streams stored within this time before is lost, in milliseconds
+   * @param keepsConsumers what its consumers did is not lost: they may be newer than their streams then
+   */
+  killBroker(name: string, losesMs = 0, keepsConsumers = false): void {
     this.#world.trace(`broker ${name} is killed`);
     for (const { stream, broker } of this.#streams.values()) if (broker === name) stream.lose();
     this.#cluster.kill(name);
-    this.#jetStream?.lost(name);
+    this.#jetStream?.lost(name, losesMs, keepsConsumers);
   }
 
   /** Runs a killed broker again; options that are not given stay as they were. */

@@ -2,7 +2,7 @@
 import { PATIENCE_MS } from "../kit.js";
 import type { Scenario, ScenarioGroup } from "../scenario.js";
 import type { SentJob } from "../sent-job.js";
-import { expect, Failed } from "../verdict.js";
+import { expect, Failed, NotTried } from "../verdict.js";
 
 const repeatRunning: Scenario = {
   name: "repeat-running",
@@ -52,6 +52,29 @@ const laterAttempt: Scenario = {
     await kit.result({ jobId, attempt: 1 });
     const { outcomes } = await kit.result({ jobId, attempt: 2 });
     expect(outcomes[0]?.attempt === 2, `its result names attempt ${outcomes[0]?.attempt ?? "none"}`);
+  },
+};
+
+const join: Scenario = {
+  name: "join",
+  level: "v1",
+  sentence:
+    "A worker that says `answers_later_attempts` starts nothing for an attempt with `Pool-Join: 1`: it answers with what it has, or with `busy`.",
+  async run(kit) {
+    const isClaimed = kit.hearing.last(kit.target.worker)?.answersLaterAttempts === true;
+    if (!isClaimed) throw new NotTried("its heartbeat does not say answers_later_attempts, which is allowed");
+    const jobId = kit.newId();
+    await kit.result({ jobId, attempt: 1, payload: kit.slow });
+    const joined = kit.send({ to: "worker", jobId, attempt: 2, join: true, payload: kit.slow });
+    const outcome = await joined.outcome(kit.slowLimitMs);
+    expect(
+      outcome?.kind === "result" && outcome.attempt === 2,
+      `an attempt of a job that it has run got ${joined.summary}`,
+    );
+    expect(outcome.afterMs < kit.slowMs / 2, "the job was run again");
+    const unknown = kit.send({ to: "worker", join: true, payload: kit.slow });
+    const reply = await unknown.any(kit.answerLimitMs);
+    expect(reply?.kind === "busy", `an attempt of a job that it has not got ${unknown.summary}`);
   },
 };
 
@@ -120,5 +143,5 @@ const lateAttempt: Scenario = {
 
 export const ATTEMPTS: ScenarioGroup = {
   title: "Attempts and cancels",
-  scenarios: [repeatRunning, repeatEnded, laterAttempt, cancel, cancelAnswer, revocation, lateAttempt],
+  scenarios: [repeatRunning, repeatEnded, laterAttempt, join, cancel, cancelAnswer, revocation, lateAttempt],
 };

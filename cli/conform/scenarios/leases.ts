@@ -1,4 +1,5 @@
 /** Scenarios of protocol version 2: nonces tell submissions apart, and offers are leases. */
+import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import { encodeControl } from "../../../mesh/wire/control-messages.js";
 import { type Kit, PATIENCE_MS } from "../kit.js";
 import type { Scenario, ScenarioGroup } from "../scenario.js";
@@ -29,10 +30,11 @@ const nonceCancel: Scenario = {
   async run(kit) {
     const own = kit.newId();
     const sent = await kit.start({ nonce: own });
-    kit.cancel(sent.id, undefined, kit.newId());
+    kit.cancel(sent.id, ATTEMPTS_PER_MANAGER, kit.newId());
     await kit.quiet();
     expect(sent.outcomes.length === 0, `a cancel with another nonce ended it: ${sent.summary}`);
-    kit.cancel(sent.id, undefined, own);
+    // As a manager says it. Without an attempt it is a caller that leaves, which a worker need not heed.
+    kit.cancel(sent.id, ATTEMPTS_PER_MANAGER, own);
     const outcome = await sent.outcome(kit.slowLimitMs);
     expect(outcome?.error?.reason === "canceled", `a cancel with its nonce: ${sent.summary}`);
   },

@@ -9,8 +9,8 @@ import { checkThen } from "../../../mesh/durable/after/then.js";
 import { PoolError } from "../../../mesh/errors.js";
 import type { NextJob, Outcome } from "../../../mesh/job/job.js";
 import { PROTO_PRIORITIES } from "../../../mesh/job/proto-priorities.js";
-import { remoteFailure } from "../remote-failure.js";
 import type { RemoteFlags } from "../remote-options.js";
+import { unlessSilent } from "../silence.js";
 import { remoteTransport } from "../transport.js";
 import { toOutcome } from "./remote-lane.js";
 
@@ -28,24 +28,18 @@ export async function enqueueRemote(
   payload: Uint8Array,
   options: EnqueueOptions,
 ): Promise<Receipt> {
-  const service = createClient(DurableService, remoteTransport(url, "url", flags));
-  const { enqueueTimeoutMs: limitMs = ENQUEUE_LIMIT_MS, ...said } = options;
-  try {
-    const answer = await service.enqueue(toRequest(pool, payload, said), { timeoutMs: limitMs });
-    const { jobId, sequence, duplicate } = answer;
-    const stored = {
-      id: jobId,
-      sequence: Number(sequence),
-      duplicate,
-      runAt: answer.runAt && timestampDate(answer.runAt),
-    };
-    return new Receipt(stored, {
-      wait: (options, next) => untilEnded(next ?? { pool, id: jobId }, options),
-      now: () => performance.now(),
-    });
-  } catch (thrown) {
-    throw remoteFailure(thrown, url);
-  }
+  const transport = remoteTransport(url, "url", flags);
+  const service = createClient(DurableService, transport);
+  const { enqueueTimeoutMs: timeoutMs = ENQUEUE_LIMIT_MS, ...said } = options;
+  const request = toRequest(pool, payload, said);
+  const answer = await unlessSilent({ transport, url }, (signal) => service.enqueue(request, { timeoutMs, signal }));
+  const { jobId, sequence, duplicate } = answer;
+  const runAt = answer.runAt && timestampDate(answer.runAt);
+  const stored = { id: jobId, sequence: Number(sequence), duplicate, runAt };
+  return new Receipt(stored, {
+    wait: (options, next) => untilEnded(next ?? { pool, id: jobId }, options),
+    now: () => performance.now(),
+  });
 
   async function untilEnded(
     { pool: jobPool, id: jobId }: NextJob,
@@ -56,17 +50,12 @@ export async function enqueueRemote(
       const leftMs = endAt - performance.now();
       if (leftMs <= 0) throw new PoolError("deadline_exceeded", `no outcome within ${limitMs} ms; the job goes on`);
       const waitMs = Math.ceil(Math.min(WAIT_MS, leftMs));
-      const call = { timeoutMs: waitMs + SLACK_MS, ...(signal === undefined ? {} : { signal }) };
-      try {
-        const { job, outcome } = await service.waitOutcome(
-          { pool: jobPool, jobId, waitMs, form: PayloadForm.BYTES },
-          call,
-        );
-        const ended = job === undefined || outcome === undefined ? undefined : toOutcome(job, outcome);
-        if (ended !== undefined) return ended;
-      } catch (thrown) {
-        throw remoteFailure(thrown, url);
-      }
+      const question = { pool: jobPool, jobId, waitMs, form: PayloadForm.BYTES };
+      const { job, outcome } = await unlessSilent({ transport, url, signal }, (signal) =>
+        service.waitOutcome(question, { timeoutMs: waitMs + SLACK_MS, signal }),
+      );
+      const ended = job === undefined || outcome === undefined ? undefined : toOutcome(job, outcome);
+      if (ended !== undefined) return ended;
     }
   }
 }

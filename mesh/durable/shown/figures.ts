@@ -1,4 +1,5 @@
 /** How the durable lane of one pool stands, as its streams tell. */
+import type { ConsumerInfo } from "@nats-io/jetstream";
 import { PoolError } from "../../errors.js";
 import { type DurableNames, LEVELS } from "../names.js";
 import { type LanePause, pauseOf } from "../pause/lane-pause.js";
@@ -22,12 +23,24 @@ export interface LaneFigures {
   readonly paused: LanePause | undefined;
 }
 
+/** A lane as it was read once. */
+export interface ReadLane {
+  readonly figures: LaneFigures;
+  /** The consumers of its jobs, one for each level, in the order of LEVELS; undefined for one that is not there. */
+  readonly consumers: readonly (ConsumerInfo | undefined)[];
+}
+
 /** @returns undefined when the pool has no durable lane. @throws PoolError */
 export async function laneFigures(
   store: LaneStore,
   names: DurableNames,
   pool: string,
 ): Promise<LaneFigures | undefined> {
+  return (await readLane(store, names, pool))?.figures;
+}
+
+/** @returns undefined when the pool has no durable lane. @throws PoolError */
+export async function readLane(store: LaneStore, names: DurableNames, pool: string): Promise<ReadLane | undefined> {
   const stream = names.jobsStream(pool);
   const laterStream = names.laterStream(pool);
   const [jobs, later, crons, dead, ...consumers] = await Promise.all([
@@ -38,7 +51,7 @@ export async function laneFigures(
     ...LEVELS.map((level) => store.consumerInfo(stream, level)),
   ]);
   if (jobs === undefined) return undefined;
-  return {
+  const figures = {
     queued: consumers.reduce((sum, consumer) => sum + (consumer?.num_pending ?? 0), 0),
     delivered: consumers.reduce((sum, consumer) => sum + (consumer?.num_ack_pending ?? 0), 0),
     stored: jobs.state.messages,
@@ -47,6 +60,7 @@ export async function laneFigures(
     scheduled: Math.max(0, (later?.state.messages ?? 0) - crons),
     paused: pauseOf(consumers),
   };
+  return { figures, consumers };
 }
 
 /** The one text for a pool without a lane, whoever says it. @param hint what to do about it */

@@ -2,7 +2,7 @@
 import type { DurableNames } from "../names.js";
 import type { LanePause } from "../pause/lane-pause.js";
 import type { LaneStore } from "../store.js";
-import { laneFigures, noLane } from "./figures.js";
+import { noLane, type ReadLane, readLane } from "./figures.js";
 import { lanePools, poolStreamsStatus, type StreamStatus, sharedStreamsStatus } from "./stream-status.js";
 
 /** How the lane of one pool stands. */
@@ -38,13 +38,15 @@ export async function readLanes(
   hint = "",
 ): Promise<LanesView> {
   const pools = pool === undefined ? await lanePools(store, names) : [pool];
-  const laneOf = async (each: string): Promise<LaneLine> => {
-    const figures = await laneFigures(store, names, each);
-    if (figures === undefined) throw noLane(each, hint);
-    return { pool: each, ...figures };
+  const laneOf = async (each: string): Promise<ReadLane & { readonly pool: string }> => {
+    const lane = await readLane(store, names, each);
+    if (lane === undefined) throw noLane(each, hint);
+    return { pool: each, ...lane };
   };
-  const lanes = await Promise.all(pools.map(laneOf));
-  const own = (await Promise.all(pools.map((each) => poolStreamsStatus(store, names, each)))).flat();
+  const read = await Promise.all(pools.map(laneOf));
+  const lanes = read.map(({ pool: each, figures }): LaneLine => ({ pool: each, ...figures }));
+  const ofPools = read.map(({ pool: each, consumers }) => poolStreamsStatus(store, names, each, consumers));
+  const own = (await Promise.all(ofPools)).flat();
   const shared = pool === undefined ? await sharedStreamsStatus(store, names) : [];
   return { lanes, streams: [...own, ...shared] };
 }

@@ -1,15 +1,8 @@
 /** How full the streams of the lane are, and in what they differ from how they are made. */
-import type { DurableNames } from "../names.js";
+import type { ConsumerInfo } from "@nats-io/jetstream";
+import { type DurableNames, LEVELS } from "../names.js";
 import type { LaneStore } from "../store.js";
-import {
-  batchesStream,
-  differences,
-  jobsStream,
-  laterStream,
-  limitsStream,
-  type StreamSettings,
-  sharedStreams,
-} from "../streams.js";
+import { allSharedStreams, differences, levelConsumer, poolStreams, type StreamSettings } from "../streams.js";
 
 /** One stream of the lane. */
 export interface StreamStatus {
@@ -22,7 +15,10 @@ export interface StreamStatus {
   readonly maxBytes: number;
   /** Copies in a cluster. */
   readonly replicas: number;
-  /** Settings that are not as Poolmesh makes them, such as "max_msgs: 1000000 expected, 5000 found". */
+  /**
+   * Settings that are not as Poolmesh makes them, such as "max_msgs: 1000000 expected, 5000 found"; those of a consumer of the
+   * stream with its name, such as "normal ack_wait: …".
+   */
   readonly differences: readonly string[];
 }
 
@@ -32,17 +28,38 @@ export async function lanePools(store: LaneStore, names: DurableNames): Promise<
   return pools.filter((pool) => pool !== undefined).sort();
 }
 
-/** The streams of one pool, as far as they are there. @throws PoolError */
-export async function poolStreamsStatus(store: LaneStore, names: DurableNames, pool: string): Promise<StreamStatus[]> {
-  const own = [jobsStream(names, pool, 1), laterStream(names, pool, 1)];
-  const found = await Promise.all(own.map((settings) => statusOf(store, settings)));
-  return found.filter((status) => status !== undefined);
+/**
+ * The streams of one pool, as far as they are there.
+ *
+ * @param consumers those of its jobs, one for each level; undefined for one that is not there
+ * @throws PoolError
+ */
+export async function poolStreamsStatus(
+  store: LaneStore,
+  names: DurableNames,
+  pool: string,
+  consumers: readonly (ConsumerInfo | undefined)[],
+): Promise<StreamStatus[]> {
+  const ofConsumers = LEVELS.flatMap((level, i) => {
+    const config = consumers[i]?.config;
+    if (config === undefined) return [];
+    return differences(levelConsumer(names, pool, level), config).map((each) => `${level} ${each}`);
+  });
+  const statuses = await statusesOf(store, poolStreams(names, pool, 1));
+  return statuses.map((status) =>
+    status.name === names.jobsStream(pool)
+      ? { ...status, differences: [...status.differences, ...ofConsumers] }
+      : status,
+  );
 }
 
 /** The streams that all pools share, as far as they are there. @throws PoolError */
 export async function sharedStreamsStatus(store: LaneStore, names: DurableNames): Promise<StreamStatus[]> {
-  const shared = [...sharedStreams(names, 1), limitsStream(names, 1), batchesStream(names, 1)];
-  const found = await Promise.all(shared.map((settings) => statusOf(store, settings)));
+  return statusesOf(store, allSharedStreams(names, 1));
+}
+
+async function statusesOf(store: LaneStore, all: readonly StreamSettings[]): Promise<StreamStatus[]> {
+  const found = await Promise.all(all.map((settings) => statusOf(store, settings)));
   return found.filter((status) => status !== undefined);
 }
 

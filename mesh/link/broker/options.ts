@@ -5,7 +5,7 @@
  * is given addresses without credentials, so that no error, event or log line
  * of it can show a secret. Not decided here: how often a connection is tried.
  */
-import { type ConnectionOptions, connect, type NatsConnection } from "nats";
+import { type ConnectionOptions, connect } from "nats";
 import { PoolError } from "../../errors.js";
 import {
   type BrokerAddress,
@@ -14,6 +14,7 @@ import {
   splitBrokerUrls,
 } from "../../process/broker-urls.js";
 import { knownCredential } from "../../process/files/broker-file.js";
+import type { Connection } from "../connection.js";
 import { systemRuntime } from "../runtime.js";
 import type { BusOptions } from "./bus-options.js";
 import { type BrokerFiles, readBrokerFiles } from "./files.js";
@@ -50,7 +51,7 @@ export class BrokerOptions {
   }
 
   /** Tries every broker once, in any order. Rejects with what the NATS client throws: see {@link explain}. */
-  async connect(): Promise<NatsConnection> {
+  async connect(): Promise<Connection> {
     const addresses = shuffled(this.#addresses);
     const credentials = new Credentials(addresses, toCredential(this.#options));
     const delays = new ReconnectDelays(systemRuntime);
@@ -66,7 +67,8 @@ export class BrokerOptions {
         : { authenticator: this.#files.authenticator }),
     });
     credentials.onConnected(() => connection.getServer());
-    return connection;
+    const knowsOthers = addresses.length > 1;
+    return Object.assign(connection, { avoidBroker: () => delays.avoidLast(), knowsOthers });
   }
 
   /** What a failed connect() becomes: `unauthenticated`, or `bus_unavailable` with the cause at each broker. */

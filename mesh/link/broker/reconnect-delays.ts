@@ -25,6 +25,8 @@ const OUTAGE_MS = 500;
 const SET_BACK_MS = 20;
 /** So many tries are corrected after a clock was set back: one for each broker of a cluster. */
 const CORRECTED_TRIES = 8;
+/** A broker that is avoided would be tried again after this, in milliseconds: until then another one is. */
+const AVOID_MS = 20;
 /** More than all roundings of clocks together, in milliseconds. */
 const AT_ONCE_MS = 1_000;
 
@@ -36,10 +38,16 @@ export class ReconnectDelays {
   #wallAheadMs: number;
   #lostMs = 0;
   #corrected = CORRECTED_TRIES;
+  #avoidsLast = false;
 
   constructor(runtime: Pick<Runtime, "now" | "wallNow" | "random">) {
     this.#runtime = runtime;
     this.#wallAheadMs = runtime.wallNow() - runtime.now();
+  }
+
+  /** The broker that was tried last, which is the one that there is a connection to, is not the first to be tried next. */
+  avoidLast(): void {
+    this.#avoidsLast = true;
   }
 
   /**
@@ -51,10 +59,15 @@ export class ReconnectDelays {
    */
   next(): number {
     const nowMs = this.#runtime.now();
-    if (nowMs - this.#triedAtMs > OUTAGE_MS) this.#beganAtMs = nowMs;
+    const sinceMs = nowMs - this.#triedAtMs;
+    if (sinceMs > OUTAGE_MS) this.#beganAtMs = nowMs;
     this.#triedAtMs = nowMs;
     const lostMs = this.#lost(nowMs);
     if (lostMs > 0) return -lostMs - AT_ONCE_MS;
+    if (this.#avoidsLast) {
+      this.#avoidsLast = false;
+      return sinceMs + AVOID_MS;
+    }
     const { random } = this.#runtime;
     return nowMs - this.#beganAtMs <= QUICK_MS ? 20 + random() * 60 : reconnectDelayMs(this.#runtime);
   }

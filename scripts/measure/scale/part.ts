@@ -20,15 +20,19 @@ export type PartSpec = { readonly servers: string } & (
     }
 );
 
+/** When a job ran, by the wall clock of the machine. */
+export type TimedRun = readonly [fromMs: number, toMs: number];
+
 /** One that runs. */
 export interface Part {
   readonly pid: number;
   stop(): Promise<void>;
 }
 
+const STOP_LIMIT_MS = 20_000;
 const DIST = new URL("../../../dist/", import.meta.url).pathname;
 
-/** Resolves when it is ready. */
+/** Resolves when it is ready. @throws when its process ends before */
 export async function startPart(spec: PartSpec): Promise<Part> {
   const child: ChildProcess = fork(fileURLToPath(import.meta.url), [JSON.stringify(spec)], {
     execArgv: ["--import", "tsx", ...(process.env.PART_ARGS?.split(" ") ?? [])],
@@ -49,6 +53,13 @@ export async function startPart(spec: PartSpec): Promise<Part> {
 
 function load<T>(file: string): Promise<T> {
   return import(pathToFileURL(`${DIST}${file}`).href) as Promise<T>;
+}
+
+/** The job of these workers: waits for as many milliseconds as its payload says. */
+async function timedRun({ payload }: { readonly payload: number }): Promise<TimedRun> {
+  const fromMs = Date.now();
+  await delay(payload);
+  return [fromMs, Date.now()];
 }
 
 interface Living {
@@ -73,17 +84,22 @@ async function make(spec: PartSpec): Promise<Living[]> {
       const { Worker } = await load<typeof import("../../../index.js")>("index.js");
       return spec.ids.map((id, i) => {
         const pool = spec.pool[i % spec.pool.length] as string;
-        return new Worker<number>({ pool, id, slots: spec.slots, ...bus, run: ({ payload }) => delay(payload) });
+        return new Worker<number, TimedRun>({ pool, id, slots: spec.slots, ...bus, run: timedRun });
       });
     }
   }
 }
 
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
+  let living: Living[] = [];
+  // Also while it starts: who waits for a broker that is gone would stay for ever.
+  process.on("disconnect", () => {
+    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
+    void Promise.all(living.map((each) => each.stop())).then(() => process.exit(0));
+  });
   const spec = JSON.parse(process.argv[2] as string) as PartSpec;
-  const living = await make(spec);
+  living = await make(spec);
   const spreadMs = living.length > 1 ? 1_000 : 0;
   await Promise.all(living.map((each) => delay(Math.random() * spreadMs).then(() => each.start())));
-  process.on("disconnect", () => void Promise.all(living.map((each) => each.stop())).then(() => process.exit(0)));
   process.send("ready");
 }

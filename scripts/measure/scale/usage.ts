@@ -25,13 +25,14 @@ export function usageOf(pid: number): Usage {
   };
 }
 
-/** What several processes use while `work` goes on, as text: share of a core, wakes a second, memory. */
+/** What several processes use while `work` goes on: processor time of all of them, and as text their share of a core, wakes a second, memory. */
 export async function shares(pids: Readonly<Record<string, readonly number[]>>, work: () => Promise<unknown>) {
   const all = Object.values(pids).flat();
   const before = new Map(all.map((pid) => [pid, usageOf(pid)]));
   const began = performance.now();
   await work();
   const ms = performance.now() - began;
+  let cpuMs = 0;
   const lines = Object.entries(pids).map(([name, of]) => {
     const sum = { cpu: 0, wakes: 0, mb: 0 };
     for (const pid of of) {
@@ -40,9 +41,10 @@ export async function shares(pids: Readonly<Record<string, readonly number[]>>, 
       sum.wakes += to.wakes - from.wakes;
       sum.mb += to.residentBytes / 2 ** 20;
     }
+    cpuMs += sum.cpu;
     const share = ((sum.cpu / ms) * 100).toFixed(1).padStart(6);
     const wakes = ((sum.wakes / ms) * 1_000).toFixed(1).padStart(8);
     return `  ${name.padEnd(10)}${share} % of a core ${wakes} wakes/s ${sum.mb.toFixed(0).padStart(6)} MB`;
   });
-  return { ms, text: lines.join("\n") };
+  return { ms, cpuMs, text: lines.join("\n") };
 }

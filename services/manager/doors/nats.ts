@@ -7,7 +7,7 @@ import type { Msg, MsgHdrs } from "nats";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
-import { type Ages, encodeClockQuestion, hasExpired } from "../../../mesh/wire/ages.js";
+import { type Ages, clockOf, encodeClockQuestion, hasExpired, isOfClock, wayOf } from "../../../mesh/wire/ages.js";
 import { errorText, writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeJobHeaders,
@@ -17,11 +17,13 @@ import {
   type ReplyKind,
 } from "../../../mesh/wire/headers.js";
 import { ownBytes } from "../../../mesh/wire/payloads.js";
+import { isName } from "../../../mesh/wire/subjects.js";
 import { type HeaderReader, senderOf } from "../../../mesh/wire/wire-headers.js";
 import type { JobListener } from "../jobs/job.js";
 import type { OutcomeReplies } from "../outcome-replies.js";
 import type { Pool } from "../pool/pool.js";
-import type { Newcomers } from "./newcomers.js";
+import type { DroppedSubmissions } from "./dropped-submissions.js";
+import { type FirstSubmission, HOLD_LIMIT_MS, type Newcomers } from "./newcomers.js";
 import { mayWait } from "./unknown-pool.js";
 
 /** What answers go through. */
@@ -36,6 +38,8 @@ export interface NatsDoor {
   readonly pool: string;
   /** Holds the submissions of a sender that was not measured yet; undefined for what was held. */
   readonly newcomers?: Newcomers | undefined;
+  /** What was not taken, by where its sender waits. */
+  readonly dropped: DroppedSubmissions;
   /** When the message came, monotonic milliseconds. */
   readonly cameAtMs: number;
 }
@@ -53,17 +57,22 @@ export interface Heard {
 /**
  * Answers for a job that this manager has or had; its client missed the answer.
  * It comes without the job's payload. What is not known here any more is not
- * run again: that is for its client to decide.
+ * run again: that is for its client to decide, who is told when it was never taken.
  */
 export function answerAgain(parts: NatsDoor, heard: Heard, pool: Pool | undefined): void {
-  if (hasToldClock(parts, heard)) return;
-  respond(parts, heard, ({ jobId = "", nonce }, listener) => {
-    if (pool?.listen(jobId, nonce, listener)) return jobId;
-    throw new PoolError("not_found", "the manager does not know the job any more", {
-      field: "job",
-      maybeExecuted: true,
-    });
-  });
+  const { headers, reply } = heard;
+  if (hasToldClock(parts, heard) || isOfClock(headers)) return;
+  if (reply !== "" && !parts.bus.mayAnswer(reply)) return;
+  const answer = new SubmissionReplies(parts, reply ?? "");
+  try {
+    // It takes nothing: neither its age nor the time that it leaves matters, and it is no measure.
+    const said = decodeJobHeaders(headers);
+    answer.jobId = said.jobId ?? "";
+    if (!pool?.listen(answer.jobId, said.nonce, listenerOf(answer, said, reply)))
+      throw notHere(!parts.dropped.has(reply));
+  } catch (thrown) {
+    answer.fail(toPoolError(thrown));
+  }
 }
 
 /**
@@ -85,15 +94,32 @@ function asFarAsItMayWait(pool: Pool, said: JobHeaders): JobHeaders {
 
 /** Whether a question for a job is its sender's answer to {@link Newcomers}: the job is taken now, and its sender hears so. */
 function hasToldClock(parts: NatsDoor, { headers, reply }: Heard): boolean {
-  const { newcomers, ages, bus } = parts;
-  const clockMs = Number(headers?.get(HEADER.clock) || Number.NaN);
-  if (!reply || newcomers?.has(reply) !== true || !Number.isSafeInteger(clockMs)) return false;
-  ages.of(senderOf(reply), clockMs, bus.runtime.now());
-  return newcomers.measured(reply, headers?.get(HEADER.jobId) ?? "");
+  const { newcomers, ages, cameAtMs, pool } = parts;
+  const clockMs = clockOf(headers);
+  const job = headers?.get(HEADER.jobId) ?? "";
+  if (!reply || clockMs === undefined) return false;
+  const wayMs = wayOf(headers, cameAtMs);
+  // An answer that is so late belongs to a question of before, and measures nothing.
+  const isAnswer = wayMs !== undefined && wayMs <= HOLD_LIMIT_MS && newcomers?.has(reply) === true;
+  // Clients of before do not mark their answers, which name a job that is held. So does a question after an outage.
+  const isQuestion = !isOfClock(headers) && newcomers?.has(reply, { pool, job }) === true;
+  if (!isAnswer && !isQuestion) return false;
+  ages.of(senderOf(reply), clockMs, cameAtMs);
+  newcomers?.measured(reply, wayMs ?? 0);
+  return true;
 }
 
-/** Lets `take` have the listener through which the sender hears; what it throws is the answer. */
-function respond(parts: NatsDoor, heard: Heard, take: (said: JobHeaders, listener: JobListener) => string): void {
+/**
+ * Lets `take` have the listener through which the sender hears; what it throws is the answer.
+ *
+ * @param wayMs of a submission that was held: what the way to its sender and back takes, as far as that was measured
+ */
+function respond(
+  parts: NatsDoor,
+  heard: Heard,
+  take: (said: JobHeaders, listener: JobListener) => string,
+  wayMs?: number,
+): void {
   const { headers, reply } = heard;
   if (reply !== "" && !parts.bus.mayAnswer(reply)) return;
   const answer = new SubmissionReplies(parts, reply ?? "");
@@ -101,48 +127,100 @@ function respond(parts: NatsDoor, heard: Heard, take: (said: JobHeaders, listene
     const said = decodeJobHeaders(headers);
     const { ages, newcomers } = parts;
     const isMeasured = said.clockMs === undefined || !reply || newcomers === undefined;
-    const isFirst = !isMeasured && !ages.knows(senderOf(reply));
-    const ageMs = ageOf(parts, said, reply);
-    // Its client has waited for a manager's word as long as it does, and has gone to another manager.
-    if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) return;
-    if (!isMeasured && (isFirst || newcomers.has(reply))) {
-      const settled = { ...parts, newcomers: undefined };
-      const { jobId: job = "", nonce = "", attempt = 1 } = said;
-      const again = (refusal?: PoolError): void =>
-        respond(settled, heard, refusal === undefined ? take : () => raise(refusal));
-      const question = { headers: encodeClockQuestion(parts.manager) };
-      const askClock = said.answersClock ? () => void parts.bus.publish(reply, undefined, question) : undefined;
-      return newcomers.hold(reply, { pool: parts.pool, job, nonce, attempt, take: again, askClock });
+    if (!isMeasured && (newcomers.has(reply) || !ages.knows(senderOf(reply)))) {
+      const settle = (ms: number): void => respond({ ...parts, newcomers: undefined }, heard, take, ms);
+      return newcomers.hold(firstSubmission(parts, heard, said, settle));
     }
-    const listener = {
-      nonce: said.nonce,
-      reply,
-      onEnd: (outcome: Outcome) => answer.end(outcome),
-      ...(said.offer
-        ? {
-            // Before the job goes out: a client that hears nothing knows that nothing went.
-            onTaken: () => answer.send("accepted"),
-            onAccepted: (worker: string) => answer.send("accepted", undefined, worker),
-            onProgress: (progress: Uint8Array) => answer.send("progress", progress),
-          }
-        : {}),
-    };
+    const ageMs = ageOf(parts, said, reply);
+    // Its client has waited for a manager's word as long as it does, and goes to another manager.
+    if (said.startWithinMs !== undefined && ageMs + (wayMs ?? 0) > said.startWithinMs)
+      return drop(parts, heard, wayMs === undefined ? undefined : notHere(false));
     answer.jobId = said.jobId ?? "";
-    answer.jobId = take(withTimeLeft(said, ageMs, parts.bus.runtime.wallNow()), listener);
+    answer.jobId = take(withTimeLeft(said, ageMs, parts.bus.runtime.wallNow()), listenerOf(answer, said, reply));
+    parts.dropped.delete(reply);
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }
 }
 
-function raise(error: PoolError): never {
-  throw error;
+/** Through which the sender of a submission, or of a question for a job, hears of it. */
+function listenerOf(answer: SubmissionReplies, said: JobHeaders, reply: string | undefined): JobListener {
+  const sayTaken = (): void => answer.send("accepted");
+  return {
+    nonce: said.nonce,
+    reply,
+    onEnd: (outcome: Outcome) => answer.end(outcome),
+    ...(said.offer
+      ? {
+          // Before the job goes out: a client that hears nothing knows that nothing went.
+          onTaken: sayTaken,
+          onTakenAgain: sayTaken,
+          onAccepted: (worker: string) => answer.send("accepted", undefined, worker),
+          onProgress: (progress: Uint8Array) => answer.send("progress", progress),
+        }
+      : {}),
+  };
+}
+
+/**
+ * A submission is not taken, and never will be.
+ *
+ * @param word what its sender hears; undefined where another copy of it may have been taken: who asks for it is told
+ */
+function drop(parts: NatsDoor, heard: Heard, word: PoolError | undefined): void {
+  if (heard.reply) parts.dropped.add(heard.reply);
+  if (word !== undefined) refuse(parts, heard, word);
+}
+
+/** To who waits for a job: a client of ours submits one again that was never taken. */
+function notHere(maybeExecuted: boolean): PoolError {
+  const message = maybeExecuted ? "the manager does not know the job any more" : "the manager did not take the job";
+  return new PoolError("not_found", message, { field: "job", maybeExecuted });
+}
+
+function withoutClock(): PoolError {
+  const message = "the manager did not take the job, since its sender did not say its clock";
+  return new PoolError("bus_unavailable", message, { retryAfterMs: 1_000 });
+}
+
+/** A submission as {@link Newcomers} holds it. It is no measure yet: it may have lain on the way. */
+function firstSubmission(
+  parts: NatsDoor,
+  heard: Heard,
+  { jobId: job = "", nonce = "", attempt = 1, clockMs = 0, startWithinMs, answersClock }: JobHeaders,
+  take: (wayMs: number) => void,
+): FirstSubmission {
+  const { bus, ages, manager, pool, cameAtMs } = parts;
+  const { msg, reply = "" } = heard;
+  const ask = (): void =>
+    void bus.publish(reply, undefined, { headers: encodeClockQuestion(manager, bus.runtime.now()) });
+  // A client that waits so long for a word submits its job again.
+  const submitsAgain = startWithinMs !== undefined && startWithinMs <= HOLD_LIMIT_MS;
+  return {
+    ...{ pool, job, nonce, attempt, reply, cameAtMs, bytes: msg.data.length },
+    measure: () => void ages.of(senderOf(reply), clockMs, cameAtMs),
+    take,
+    refuse: (error) => refuse(parts, heard, error),
+    giveUp: () => drop(parts, heard, submitsAgain ? notHere(false) : withoutClock()),
+    askClock: answersClock ? ask : undefined,
+  };
+}
+
+/** Answers a submission with the error that ends it. Whether it was long on its way does not matter, and it measures nothing. */
+export function refuse(parts: NatsDoor, { headers, reply }: Heard, error: PoolError): void {
+  if (reply !== "" && !parts.bus.mayAnswer(reply)) return;
+  const answer = new SubmissionReplies(parts, reply ?? "");
+  const id = headers?.get(HEADER.jobId) ?? "";
+  if (isName(id)) answer.jobId = id;
+  answer.fail(error);
 }
 
 /** The time on the way, when the sender says its clock, and the time that it was held here. */
 export function ageOf({ ages, bus, cameAtMs }: NatsDoor, { clockMs }: JobHeaders, reply: string | undefined): number {
   const nowMs = bus.runtime.now();
   const heldMs = Math.floor(nowMs - cameAtMs);
-  return clockMs === undefined || !reply ? heldMs : Math.max(heldMs, ages.of(senderOf(reply), clockMs, nowMs) ?? 0);
+  if (clockMs === undefined || !reply || !ages.knows(senderOf(reply))) return heldMs;
+  return Math.max(heldMs, ages.of(senderOf(reply), clockMs, nowMs) ?? 0);
 }
 
 /**

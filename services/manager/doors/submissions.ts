@@ -64,7 +64,10 @@ export function eachSubmission(
 export function answerTogether(parts: NatsDoor, { said, inbox, entries }: SubmissionBundle, pool: Pool): void {
   const ageMs = ageOf(parts, said, inbox);
   // Its client has waited for a manager's word as long as it does, and has gone to another manager.
-  if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) return;
+  if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) {
+    for (const { token } of entries) parts.dropped.add(inbox + token);
+    return;
+  }
   sayTaken(parts, inbox, entries);
   for (const entry of entries) {
     const listener = new BundledListener(parts, inbox, entry.token);
@@ -128,6 +131,10 @@ class BundledListener implements JobListener {
     const { id, payload, worker, attempt, waitMs } = outcome.result;
     const result = resultEntry({ token: this.#token, id, attempt, payload }, waitMs);
     this.#parts.answers.sendSoon(this.#inbox, worker, result);
+  }
+
+  onTakenAgain(): void {
+    this.#alone("").send("accepted");
   }
 
   onProgress(progress: Uint8Array): void {

@@ -4,8 +4,8 @@
  * Each is held until a roll call has told whether the name has workers. What its
  * caller cancels meanwhile is never taken.
  */
-import { PoolError } from "../../../mesh/errors.js";
-import type { Revocation } from "../../../mesh/wire/headers.js";
+import { jobCanceled, PoolError } from "../../../mesh/errors.js";
+import type { Meaning, Revocation } from "../../../mesh/wire/cancel-messages.js";
 import type { Pool } from "../pool/pool.js";
 import type { RollCall } from "./roll-call.js";
 
@@ -19,6 +19,8 @@ export interface SubmissionNames {
   readonly job: string;
   readonly nonce: string;
   readonly attempt: number;
+  /** When it came, monotonic milliseconds. */
+  readonly cameAtMs: number;
 }
 
 /** One that is held. */
@@ -36,6 +38,11 @@ export class Unsettled {
 
   constructor(rollCall: RollCall) {
     this.#rollCall = rollCall;
+  }
+
+  /** How many submissions are held. */
+  get size(): number {
+    return this.#count;
   }
 
   /** Whether it is clear that the pool has workers, or that none answers. */
@@ -58,12 +65,12 @@ export class Unsettled {
   }
 
   /** A cancel or revocation was heard; true when it ended a submission that is held. */
-  revoke(pool: Pool, job: string, revocation: Revocation): boolean {
+  revoke(pool: Pool, job: string, revocation: Revocation & Meaning): boolean {
     let ended = false;
     for (const each of this.#held.get(pool) ?? []) {
       if (!isRevoked(each, job, revocation)) continue;
       this.#forget(pool, each);
-      each.take(new PoolError("canceled", "the caller canceled the job"));
+      each.take(jobCanceled());
       ended = true;
     }
     return ended;
@@ -90,7 +97,8 @@ export class Unsettled {
 }
 
 /** Whether a cancel or revocation of a job means this submission. */
-export function isRevoked(each: SubmissionNames, job: string, revocation: Revocation): boolean {
-  const { nonce, upToAttempt = Number.POSITIVE_INFINITY } = revocation;
-  return each.job === job && each.attempt <= upToAttempt && (nonce === undefined || nonce === each.nonce);
+export function isRevoked(each: SubmissionNames, job: string, revocation: Revocation & Meaning): boolean {
+  const { nonce, upToAttempt = Number.POSITIVE_INFINITY, beforeMs = Number.POSITIVE_INFINITY } = revocation;
+  const isNamed = each.job === job && (nonce === undefined || nonce === each.nonce);
+  return isNamed && each.attempt <= upToAttempt && each.cameAtMs <= beforeMs;
 }

@@ -107,7 +107,7 @@ export function onDelivery(delivered: DeliveredJob, known: Known, wallNowMs: num
   return mayBeAtWorker ? { do: "join", else: { do: "run" }, claim: 0 } : { do: "run" };
 }
 
-/** When a job is delivered again whose outcome could not be looked for, in milliseconds. */
+/** When a delivery looks again whose outcome could not be looked for, in milliseconds. */
 export const LOOK_AGAIN_MS = 250;
 /** How often a job of a paused level looks whether it may go on, in milliseconds. */
 export const PAUSED_LOOK_MS = 500;

@@ -11,7 +11,7 @@ import { decodeDurableJob } from "../../../mesh/durable/job.js";
 import { findLater } from "../../../mesh/durable/later/find-later.js";
 import { LEVELS, NATS_HEADER } from "../../../mesh/durable/names.js";
 import { encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
-import { PoolError } from "../../../mesh/errors.js";
+import { jobCanceled, PoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS, type Outcome } from "../../../mesh/job/job.js";
 import { forgetPayload } from "../../../mesh/objects/forget-payload.js";
 import type { LaneBatches } from "./batches/lane-batches.js";
@@ -53,7 +53,7 @@ export async function discard(
     batch,
     enqueuedAt = endedAt,
   } = decodeDurableJob(job.headers, DEFAULT_TIMEOUT_MS, bus.inboxPrefix);
-  const error = new PoolError("canceled", "the caller canceled the job");
+  const error = jobCanceled();
   const outcome: Outcome = { ok: false, id, error, worker: "", attempt: 0 };
   const facts = { sequence, manager, attempt: 0, enqueuedAt, endedAt, client };
   const { headers, payload } = encodeOutcome(outcome, facts);

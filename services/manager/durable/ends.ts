@@ -11,13 +11,14 @@ import { type DurableNames, NATS_HEADER } from "../../../mesh/durable/names.js";
 import { decodeDeath, type Encoded, encodeDeath, encodeOutcome, sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { StreamMessage, StreamPublisher } from "../../../mesh/durable/publisher.js";
 import type { LaneStore, Stored } from "../../../mesh/durable/store.js";
-import { PoolError } from "../../../mesh/errors.js";
+import { PoolError, toPoolError } from "../../../mesh/errors.js";
 import type { Outcome } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { delay } from "../../../mesh/link/runtime.js";
 import type { Logger } from "../../../mesh/process/log.js";
-import { encodeReplyHeaders, HEADER } from "../../../mesh/wire/headers.js";
-import { copyHeaders } from "../../../mesh/wire/wire-headers.js";
+import { HEADER } from "../../../mesh/wire/headers.js";
+import { copyHeaders, type HeaderReader } from "../../../mesh/wire/wire-headers.js";
+import { claimMessage } from "./claim-message.js";
 import { type Known, mustLook } from "./decide.js";
 import type { Delivery } from "./held.js";
 import { EndNotices } from "./told/end-notices.js";
@@ -33,6 +34,8 @@ export interface EndsParts {
   readonly publisher: StreamPublisher;
   /** Whether nobody else can have the job. */
   readonly holdsLease: (delivery: Delivery) => boolean;
+  /** A stream is not there, or perhaps is not: nobody answers. */
+  readonly onMissing: () => void;
   readonly log: Logger;
 }
 
@@ -50,7 +53,6 @@ const LOST = { kind: "lost" } as const;
 /** How long an acknowledgement may take, and the wait before the next try, in milliseconds. */
 const ACK_LIMIT_MS = 2_000;
 const RETRY_MS = 250;
-const EMPTY = new Uint8Array();
 
 export class Ends {
   readonly notices: EndNotices;
@@ -62,8 +64,17 @@ export class Ends {
     this.notices = new EndNotices({ ...parts, encode: (delivery, outcome) => this.#encode(delivery, outcome) });
   }
 
-  /** What the streams say of a job that was delivered before. @throws PoolError */
-  async known(delivery: Delivery): Promise<Known> {
+  /** What the streams say of a job that was delivered before; undefined while they cannot be read. */
+  async known(delivery: Delivery): Promise<Known | undefined> {
+    try {
+      return await this.#read(delivery);
+    } catch (thrown) {
+      this.#tell(toPoolError(thrown).message, "the outcomes cannot be read; it is tried again");
+      return undefined;
+    }
+  }
+
+  async #read(delivery: Delivery): Promise<Known> {
     const outcome = await this.storedOutcome(delivery.id);
     if (outcome !== undefined) return { outcome };
     const { pool, names, store } = this.#parts;
@@ -94,7 +105,7 @@ export class Ends {
         const stored = await this.storedOutcome(delivery.id);
         // The outcome that it was to run over has gone since.
         if (stored === undefined) fence = 0;
-        else return this.#isMine(delivery, stored) ? STORED : { kind: "another", stored };
+        else return isSame(stored, delivery.end?.headers) ? STORED : { kind: "another", stored };
         return undefined;
       },
     );
@@ -103,9 +114,9 @@ export class Ends {
   /** Stores a dead letter; one that was stored before gives way. */
   storeDeath(delivery: Delivery, error: PoolError): Promise<StoreEnd> {
     const { pool, names, manager, bus } = this.#parts;
-    const { id, sequence, deliveries, level, headers, payload } = delivery;
+    const { id, sequence, attempt, level, headers, payload } = delivery;
     const diedAt = bus.runtime.wallNow();
-    const about = { sequence, attempt: deliveries, manager, priority: level, diedAt };
+    const about = { sequence, attempt, manager, priority: level, diedAt };
     const message = { subject: names.dead(pool, id), payload, headers: encodeDeath(headers, error, about) };
     return this.#untilStored(delivery, () => message);
   }
@@ -158,7 +169,7 @@ export class Ends {
         const stored = await store.last(names.claimsStream, names.claim(pool, delivery.id));
         if (stored === undefined) fence = 0;
         else if (sequenceOf(stored.headers) !== delivery.sequence) fence = stored.sequence;
-        else if (!this.#isMine(delivery, stored)) return { kind: "another", stored };
+        else if (!isSame(stored, this.#claimMessage(delivery, fence).headers)) return { kind: "another", stored };
         else {
           delivery.claim = stored.sequence;
           return STORED;
@@ -176,13 +187,20 @@ export class Ends {
     if (delivery.claim === 0) return true;
     const { names, store } = this.#parts;
     try {
-      await store.delete(names.claimsStream, delivery.claim);
+      if (!delivery.mayBeRepeat || (await this.#isOwnClaim(delivery)))
+        await store.delete(names.claimsStream, delivery.claim);
       delivery.claim = 0;
       return true;
     } catch (thrown) {
       this.#tell(thrown instanceof Error ? thrown.message : String(thrown));
       return false;
     }
+  }
+
+  /** The broker may have lost it: then another job's claim may have its sequence. */
+  async #isOwnClaim({ id, claim }: Delivery): Promise<boolean> {
+    const { pool, names, store } = this.#parts;
+    return (await store.at(names.claimsStream, claim))?.subject === names.claim(pool, id);
   }
 
   /**
@@ -198,6 +216,7 @@ export class Ends {
   ): Promise<StoreEnd> {
     const { bus, holdsLease } = this.#parts;
     for (;;) {
+      if (delivery.isLost) return LOST;
       try {
         const answer = await this.#parts.publisher.publish(message(), ACK_LIMIT_MS);
         if (answer.kind === "stored") {
@@ -207,6 +226,7 @@ export class Ends {
         const end = isFenced(answer) ? await onFenced() : undefined;
         if (end !== undefined) return end;
         if (!isFenced(answer)) this.#tell(textOf(answer));
+        if (answer.kind === "absent") this.#parts.onMissing();
       } catch (thrown) {
         this.#tell(thrown instanceof Error ? thrown.message : String(thrown));
       }
@@ -223,37 +243,35 @@ export class Ends {
     return { subject: names.outcome(pool, delivery.id), headers, payload: delivery.end.payload };
   }
 
-  #encode({ id, sequence, deliveries, job }: Delivery, outcome: Outcome): Encoded {
+  #encode({ id, sequence, attempt, job }: Delivery, outcome: Outcome): Encoded {
     const { pool, manager, bus } = this.#parts;
     const endedAt = bus.runtime.wallNow();
     const { enqueuedAt = endedAt, client = "", then = [] } = job instanceof PoolError ? {} : job;
     const next = nextJob(pool, id, sequence, then);
-    const facts = { sequence, manager, attempt: deliveries, enqueuedAt, endedAt, client };
+    const facts = { sequence, manager, attempt, enqueuedAt, endedAt, client };
     return encodeOutcome(outcome, next === undefined ? facts : { ...facts, next });
   }
 
   #claimMessage({ id, sequence, deliveries }: Delivery, fence: number): StreamMessage {
     const { pool, names, manager } = this.#parts;
-    const headers = encodeReplyHeaders({ kind: "accepted", attempt: deliveries });
-    headers.append(HEADER.manager, manager);
-    headers.append(HEADER.sequence, String(sequence));
-    headers.append(NATS_HEADER.expectedLastSubjectSequence, String(fence));
-    return { subject: names.claim(pool, id), headers, payload: EMPTY };
-  }
-
-  /** Whether this manager stored it for this delivery: its acknowledgement was lost. */
-  #isMine({ sequence, deliveries }: Delivery, { headers }: Stored): boolean {
-    if (headers === undefined || sequenceOf(headers) !== sequence) return false;
-    return headers.get(HEADER.manager) === this.#parts.manager && headers.get(HEADER.attempt) === String(deliveries);
+    return claimMessage(names, { pool, id, manager, sequence, deliveries }, fence);
   }
 
   /** One line a second at most: many jobs meet the same trouble. */
-  #tell(why: string): void {
+  #tell(why: string, what = "an outcome is not stored yet; it is tried again"): void {
     const nowMs = this.#parts.bus.runtime.now();
     if (nowMs - this.#toldAtMs < 1_000) return;
     this.#toldAtMs = nowMs;
-    this.#parts.log.warn({ pool: this.#parts.pool, why }, "an outcome is not stored yet; it is tried again");
+    this.#parts.log.warn({ pool: this.#parts.pool, why }, what);
   }
+}
+
+/** What tells one end of a job, or one claim, from another. */
+const NAMED_BY = [HEADER.sequence, HEADER.manager, HEADER.attempt, HEADER.times];
+
+/** Whether it is what this manager published: its acknowledgement was lost. */
+function isSame({ headers }: Stored, own: HeaderReader | undefined): boolean {
+  return headers !== undefined && own !== undefined && NAMED_BY.every((name) => headers.get(name) === own.get(name));
 }
 
 function textOf(answer: PublishAnswer): string {

@@ -6,11 +6,12 @@
  * says regularly that it works on it, and gives nothing back when it last said so too long
  * ago. Nothing is sent here.
  */
+
 import type { DeliveryFacts } from "../../../mesh/durable/ack-subject.js";
 import { DURABLE_CLIENT, type DurableJob } from "../../../mesh/durable/job.js";
 import type { Encoded } from "../../../mesh/durable/outcome.js";
 import { PoolError } from "../../../mesh/errors.js";
-import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
+import { firstOfDelivery } from "../../../mesh/job/job.js";
 import { MAX_TIMEOUT_MS, type Priority } from "../../../mesh/wire/headers.js";
 import type { HeaderReader } from "../../../mesh/wire/wire-headers.js";
 import type { StoredHeaders } from "../pool/pool.js";
@@ -34,19 +35,27 @@ export class Delivery implements DeliveredJob {
   isWaiting = false;
   /** It waits for leave by a limit. */
   isLimited = false;
+  /** It waits until another manager, which holds it too, has ended it. */
+  awaitsOther = false;
   /** Its last delivery ended at this manager: no worker has it. */
   wasEndedHere = false;
   /** It is said to come for the first time, and may have come before, or elsewhere since. */
   mayBeRepeat = false;
   /** The claim that was stored for it; 0 for none. */
   claim = 0;
+  /** Its stream has lost it: another job may have its sequence. */
+  isLost = false;
   /** What was stored of its end, and is told to who enqueued it. */
   end: Encoded | undefined;
+  /** The last attempt at a worker, as it is counted; 0 before any. */
+  #attempt = 0;
   /** A later delivery of the same message takes the place of an earlier one. */
   facts: DeliveryFacts;
   ackSubject: string;
   /** When the broker heard of it last, monotonic milliseconds. */
   #signedAtMs: number;
+  /** Names the message, whichever manager has it: workers know a job that they have had before by it. */
+  readonly nonce: string;
 
   constructor(
     readonly id: string,
@@ -61,14 +70,7 @@ export class Delivery implements DeliveredJob {
     this.facts = facts;
     this.ackSubject = ackSubject;
     this.#signedAtMs = nowMs;
-  }
-
-  /**
-   * Names the message, whichever manager has it: workers know a job that they have had before by it. A stream
-   * that was made anew counts from 1 again, so the sequence alone does not name it.
-   */
-  get nonce(): string {
-    return `durable-${this.facts.sequence}-${this.facts.storedAt}`;
+    this.nonce = nonceOf(facts);
   }
 
   get sequence(): number {
@@ -77,6 +79,16 @@ export class Delivery implements DeliveredJob {
 
   get deliveries(): number {
     return this.facts.deliveries;
+  }
+
+  /** Which attempt of the job it is, as it is shown: a lost worker in one delivery makes it more than the deliveries. */
+  get attempt(): number {
+    return Math.max(this.deliveries, this.#attempt);
+  }
+
+  /** It has ended at the pool. @param attempt the count of its last attempt; 0 when there was none */
+  endedAt(attempt: number): void {
+    this.#attempt = Math.max(this.#attempt, attempt);
   }
 
   get signedAtMs(): number {
@@ -91,18 +103,20 @@ export class Delivery implements DeliveredJob {
   /**
    * The job as the dispatcher takes it.
    *
+   * @param shiftMs by so much its number is from another time than now, milliseconds
    * @param joinAt the worker that has it already
    * @throws PoolError when its headers are wrong
    */
-  toHeaders(wallNowMs: number, joinAt?: string): StoredHeaders {
+  toHeaders(wallNowMs: number, shiftMs: number, joinAt?: string): StoredHeaders {
     const { id, job, deliveries, level, nonce } = this;
     if (job instanceof PoolError) throw job;
     return {
       jobId: id,
       nonce,
-      attempt: (deliveries - 1) * ATTEMPTS_PER_MANAGER + (this.mayBeRepeat ? repeatOffset(wallNowMs) : 0) + 1,
+      attempt: firstOfDelivery(deliveries, this.mayBeRepeat, wallNowMs + shiftMs),
       timeoutMs: Math.max(1, Math.min(MAX_TIMEOUT_MS, (job.expiresAt ?? Number.POSITIVE_INFINITY) - wallNowMs)),
       runTimeoutMs: job.timeoutMs,
+      maxAttempts: job.maxAttempts,
       joinAt,
       idempotent: job.idempotent,
       priority: level,
@@ -116,25 +130,19 @@ export class Delivery implements DeliveredJob {
   again(facts: DeliveryFacts, ackSubject: string, nowMs: number): void {
     this.facts = facts;
     this.ackSubject = ackSubject;
+    this.isLost = false;
     this.end = undefined;
     this.#signedAtMs = nowMs;
   }
 }
 
-/** So many attempts a forgotten delivery may have had. */
-const FORGOTTEN_ATTEMPTS = 10;
-
-/**
- * Attempts of a delivery that the broker has forgotten are not made again: those of its repeat have numbers from the
- * second half, which differ from one second to the next, since a broker may be killed twice.
- */
-function repeatOffset(wallNowMs: number): number {
-  const half = ATTEMPTS_PER_MANAGER / 2;
-  return half + ((Math.floor(wallNowMs / 1_000) * FORGOTTEN_ATTEMPTS) % half);
+/** A stream that has lost its end, or was made anew, gives a sequence again: it alone does not name a message. */
+function nonceOf({ sequence, storedAt }: DeliveryFacts): string {
+  return `durable-${sequence}-${storedAt}`;
 }
 
 export class Held {
-  readonly #bySequence = new Map<number, Delivery>();
+  readonly #byNonce = new Map<string, Delivery>();
   readonly #signEveryMs: number;
   readonly #leaseMs: number;
   #bytes = 0;
@@ -149,7 +157,7 @@ export class Held {
   }
 
   get size(): number {
-    return this.#bySequence.size;
+    return this.#byNonce.size;
   }
 
   /** Those among them that have ended and are being stored. */
@@ -173,28 +181,33 @@ export class Held {
   }
 
   all(): Iterable<Delivery> {
-    return this.#bySequence.values();
+    return this.#byNonce.values();
   }
 
-  of(sequence: number): Delivery | undefined {
-    return this.#bySequence.get(sequence);
+  /** The delivery of the same message. */
+  of(facts: DeliveryFacts): Delivery | undefined {
+    return this.#byNonce.get(nonceOf(facts));
+  }
+
+  has(delivery: Delivery): boolean {
+    return this.#byNonce.get(delivery.nonce) === delivery;
   }
 
   add(delivery: Delivery): void {
-    this.#bySequence.set(delivery.sequence, delivery);
+    this.#byNonce.set(delivery.nonce, delivery);
     this.#bytes += delivery.payload.length;
   }
 
   /** It has ended; its outcome is being stored. */
   beginEnd(delivery: Delivery): void {
-    if (delivery.isEnding || this.#bySequence.get(delivery.sequence) !== delivery) return;
+    if (delivery.isEnding || !this.has(delivery)) return;
     delivery.isEnding = true;
     this.#ending += 1;
   }
 
   /** It waits for leave by a limit, or does no more. */
   setLimited(delivery: Delivery, isLimited: boolean): void {
-    if (delivery.isLimited === isLimited || this.#bySequence.get(delivery.sequence) !== delivery) return;
+    if (delivery.isLimited === isLimited || !this.has(delivery)) return;
     delivery.isLimited = isLimited;
     delivery.isWaiting = isLimited;
     const sign = isLimited ? 1 : -1;
@@ -204,11 +217,11 @@ export class Held {
 
   /** False when it was not held any more. */
   remove(delivery: Delivery): boolean {
-    if (this.#bySequence.get(delivery.sequence) !== delivery) return false;
+    if (!this.has(delivery)) return false;
     this.setLimited(delivery, false);
     this.#bytes -= delivery.payload.length;
     if (delivery.isEnding) this.#ending -= 1;
-    return this.#bySequence.delete(delivery.sequence);
+    return this.#byNonce.delete(delivery.nonce);
   }
 
   /** Whether nobody else can have got it. */
@@ -218,27 +231,32 @@ export class Held {
 
   /** Those that the broker must hear of now. */
   toSign(nowMs: number): Delivery[] {
-    return [...this.#bySequence.values()].filter(({ signedAtMs }) => nowMs - signedAtMs >= this.#signEveryMs);
+    return [...this.#byNonce.values()].filter(({ signedAtMs }) => nowMs - signedAtMs >= this.#signEveryMs);
   }
 }
 
-/** Jobs that are remembered until they are due again. */
+/** Jobs that are remembered by their ids until they are due again. */
 const MAX_GIVEN_BACK = 10_000;
 
 interface Note {
   readonly sequence: number;
   readonly dueAtMs: number;
+  readonly deliveries: number;
   readonly attempt: number;
 }
 
-/** The jobs that one manager has given back after a failure, and that wait; the oldest are forgotten. */
+/** The jobs that one manager has given back after a failure, and that wait. All are counted; the ids of the oldest are forgotten. */
 export class GivenBack {
   readonly #notes = new Map<string, Note>();
+  /** How many are due within each second: at most as many entries as a wait may have seconds. */
+  readonly #dueInSecond = new Map<number, number>();
 
   /** @param dueAtMs when it is delivered again, monotonic milliseconds */
-  add({ id, sequence, deliveries }: Delivery, dueAtMs: number): void {
-    this.#notes.delete(id);
-    this.#notes.set(id, { sequence, dueAtMs, attempt: deliveries });
+  add({ id, sequence, deliveries, attempt }: Delivery, dueAtMs: number): void {
+    const before = this.#notes.get(id);
+    if (before !== undefined) this.#forget(id, before);
+    this.#count(dueAtMs, 1);
+    this.#notes.set(id, { sequence, dueAtMs, deliveries, attempt });
     for (const oldest of this.#notes.keys()) {
       if (this.#notes.size <= MAX_GIVEN_BACK) return;
       this.#notes.delete(oldest);
@@ -251,16 +269,36 @@ export class GivenBack {
     return note === undefined || note.dueAtMs < nowMs ? undefined : note.attempt;
   }
 
+  /** How many are not due, to a second. */
   countWaiting(nowMs: number): number {
     let count = 0;
-    for (const { dueAtMs } of this.#notes.values()) if (dueAtMs >= nowMs) count += 1;
+    for (const [second, due] of this.#dueInSecond) {
+      if (second < secondOf(nowMs)) this.#dueInSecond.delete(second);
+      else count += due;
+    }
     return count;
   }
 
   /** A job is delivered: whether its last delivery was given back here. */
   take({ id, sequence, deliveries }: Delivery): boolean {
     const note = this.#notes.get(id);
-    this.#notes.delete(id);
-    return note?.sequence === sequence && note.attempt === deliveries - 1;
+    if (note !== undefined) this.#forget(id, note);
+    return note?.sequence === sequence && note.deliveries === deliveries - 1;
   }
+
+  #forget(id: string, { dueAtMs }: Note): void {
+    this.#notes.delete(id);
+    this.#count(dueAtMs, -1);
+  }
+
+  #count(dueAtMs: number, change: 1 | -1): void {
+    const second = secondOf(dueAtMs);
+    const due = (this.#dueInSecond.get(second) ?? 0) + change;
+    if (due > 0) this.#dueInSecond.set(second, due);
+    else this.#dueInSecond.delete(second);
+  }
+}
+
+function secondOf(atMs: number): number {
+  return Math.floor(atMs / 1_000);
 }

@@ -28,6 +28,7 @@ import { isKnownPool } from "../doors/unknown-pool.js";
 import type { Pool } from "../pool/pool.js";
 import { LaneBatches } from "./batches/lane-batches.js";
 import { discard } from "./discard.js";
+import type { Delivery as HeldDelivery } from "./held.js";
 import { type AskedJob, LaneDoors } from "./lane-doors.js";
 import { LaterLanes } from "./later/later-lanes.js";
 import { LaneLimits } from "./limits/lane-limits.js";
@@ -73,6 +74,8 @@ export class DurableLane {
   readonly #lanes = new Map<Pool, PoolLane>();
   /** Pools whose streams are being created. */
   readonly #opening = new Map<Pool, Promise<void>>();
+  /** Pools whose streams are being made again. */
+  readonly #restoring = new Set<Pool>();
   readonly #offBus: (() => void)[];
   readonly #doors: LaneDoors;
   readonly #later: LaterLanes;
@@ -92,8 +95,8 @@ export class DurableLane {
     this.names = new DurableNames(prefix);
     this.store = new LaneStore(bus);
     this.publisher = new StreamPublisher(bus);
-    this.#queues = new QueueLengths(this.store, this.names);
     const { names, store, publisher } = this;
+    this.#queues = new QueueLengths({ names, store, onMissing: (pool) => void this.#restore(pool) });
     const provision = <T>(work: (parts: Provisioning) => Promise<T>) => this.#provision(work);
     this.limits = new LaneLimits({ bus, names, store, publisher, provision, ensure: (pool) => this.ensure(pool) });
     const mayFollow = (next: string): boolean => this.#mayFollow(next);
@@ -316,12 +319,14 @@ export class DurableLane {
     const { bus, manager, log } = this.#parts;
     const { names, store, publisher, batches } = this;
     const onMissing = (): void => void this.#restore(pool);
+    const isHeldElsewhere = ({ level, sequence }: HeldDelivery): boolean =>
+      this.#takeover?.isHeldElsewhere(pool.name, level, sequence) ?? false;
     const limits = new PoolLimits({ pool: pool.name, manager, bus, names, store, publisher });
     await limits.read();
     const mayFollow = (next: string): boolean => this.#mayFollow(next);
     const terms = { timeoutMs: pool.settings.timeoutMs, inboxPrefix: bus.inboxPrefix, mayFollow };
-    const lane = { pool, manager, bus, names, store, publisher, limits, batches, ackWaitMs, terms, onMissing, log };
-    this.#lanes.set(pool, new PoolLane(lane));
+    const own = { pool, limits, ackWaitMs, terms, onMissing, isHeldElsewhere };
+    this.#lanes.set(pool, new PoolLane({ ...own, manager, bus, names, store, publisher, batches, log }));
   }
 
   /** A service enqueues for others, so only where it serves; an embedded manager has its program's rights. */
@@ -337,8 +342,15 @@ export class DurableLane {
     void lane.finish();
   }
 
-  /** The stream of a pool does not answer. If it is gone, it is created again, empty. */
+  /** A stream that a pool needs does not answer. What is gone is created again, empty. */
   async #restore(pool: Pool): Promise<void> {
+    if (this.#restoring.has(pool)) return;
+    this.#restoring.add(pool);
+    await this.#untilRestored(pool);
+    this.#restoring.delete(pool);
+  }
+
+  async #untilRestored(pool: Pool): Promise<void> {
     const { bus, log } = this.#parts;
     for (;;) {
       await delay(bus.runtime, RETRY_MS);

@@ -14,9 +14,10 @@ import { durablePayloadLimit } from "../../../mesh/durable/job.js";
 import { sequenceOf } from "../../../mesh/durable/outcome.js";
 import type { Stored } from "../../../mesh/durable/store.js";
 import { PoolError, toPoolError } from "../../../mesh/errors.js";
-import type { Outcome } from "../../../mesh/job/job.js";
+import { NUMBERS_RISE_FOR_MS, type Outcome } from "../../../mesh/job/job.js";
 import type { Logger } from "../../../mesh/process/log.js";
 import type { Priority } from "../../../mesh/wire/headers.js";
+import { hashOf } from "../../../mesh/wire/owner.js";
 import type { Pool } from "../pool/pool.js";
 import type { AfterEndParts } from "./after/after-end.js";
 import { type JobTerms, readDelivery } from "./after/read-job.js";
@@ -34,13 +35,14 @@ import {
 import { Ends } from "./ends.js";
 import { type Delivery, GivenBack, Held } from "./held.js";
 import { LaneTotals } from "./lane-totals.js";
-import { Leftovers } from "./leftovers.js";
+import { Leftovers } from "./leftovers/leftovers.js";
 import { LEAVE_LOOK_MS, type PoolLimits } from "./limits/pool-limits.js";
 import { endParked } from "./pause/end-parked.js";
 import { PauseWatch } from "./pause/pause-watch.js";
 import { Pulls } from "./pulls.js";
 import { Settling } from "./settling.js";
-import { FirstDeliveries } from "./takeover/first-deliveries.js";
+import { Doubts } from "./takeover/doubts.js";
+import { letLostGo } from "./takeover/let-lost-go.js";
 import { locateKnown } from "./takeover/locate-known.js";
 import { findHeld, heldList } from "./told/held-view.js";
 
@@ -56,6 +58,7 @@ export interface PoolLaneParts extends EnqueueParts, Pick<AfterEndParts, "batche
   readonly terms: JobTerms;
   /** The stream or a consumer is not there any more. */
   readonly onMissing: () => void;
+  readonly isHeldElsewhere: (delivery: Delivery) => boolean;
   readonly log: Logger;
 }
 
@@ -70,11 +73,15 @@ export class PoolLane {
   readonly #leftovers: Leftovers;
   readonly #pause: PauseWatch;
   readonly #givenBack = new GivenBack();
-  readonly #first: FirstDeliveries;
+  readonly #doubts: Doubts;
+  /** What tells the numbers of its attempts from those that another manager gives at the same time, milliseconds. */
+  readonly #shiftMs: number;
   #draining = false;
 
   constructor(parts: PoolLaneParts) {
     const { pool, bus, names, ackWaitMs } = parts;
+    const stream = names.jobsStream(pool.name);
+    const letGo = (delivery: Delivery): void => this.#letGo(delivery);
     this.#parts = parts;
     this.limits = parts.limits;
     this.#held = new Held(ackWaitMs);
@@ -85,33 +92,41 @@ export class PoolLane {
     });
     this.#settling = new Settling({
       ...parts,
-      ...{ ends: this.#ends, held: this.#held, totals: this.totals },
+      ...{ ends: this.#ends, held: this.#held, totals: this.totals, letGo },
       beginEnd: (delivery) => this.#beginEnd(delivery),
       end: (delivery) => this.#end(delivery),
       giveBack: (delivery, delayMs) => this.#giveBack(delivery, delayMs),
-      letGo: (delivery) => this.#letGo(delivery),
+      say: (delivery, word) => this.#doubts.say(delivery, word),
     });
-    this.#leftovers = new Leftovers({ ...parts, pool: pool.name }, bus.runtime.now());
+    const onRenewed = (): void => this.#doubts.begin();
+    this.#leftovers = new Leftovers({ ...parts, pool: pool.name, onRenewed });
     this.#pause = new PauseWatch({ ...parts, pool: pool.name, onPause: () => this.#holdParked() });
     this.pulls = new Pulls({
       bus,
       pool,
-      stream: names.jobsStream(pool.name),
+      stream,
       held: this.#held,
+      mayPull: () => this.#doubts.isSettled,
       onDelivery: (msg, facts, level) => this.#onDelivery(msg, facts, level),
       onMissing: () => {
-        this.#doubt(bus.runtime.now());
+        this.#doubts.begin();
         parts.onMissing();
       },
-      onBroken: () => this.#doubt(bus.runtime.now()),
+      onBroken: () => this.#doubts.begin(),
     });
-    this.#first = new FirstDeliveries({ store: parts.store, stream: names.jobsStream(pool.name) });
-    this.#first.doubt(bus.runtime.now());
+    this.#shiftMs = hashOf(parts.manager) % NUMBERS_RISE_FOR_MS;
+    this.#doubts = new Doubts({
+      ...parts,
+      stream,
+      held: () => this.#held.all(),
+      onLost: (lost) => letLostGo({ ...parts, letGo }, lost),
+      onSettled: () => this.pulls.tick(bus.runtime.now()),
+    });
   }
 
-  /** Jobs that this manager holds: parked, running, or about to be stored. */
+  /** Jobs that this manager holds: parked, running, about to be stored, or about to be given back. */
   get held(): number {
-    return this.#held.size;
+    return this.#held.size + this.#doubts.unsaid;
   }
 
   /** Those among them that wait for leave by a limit. */
@@ -137,9 +152,9 @@ export class PoolLane {
 
   /** Called every 100 milliseconds. */
   tick(nowMs: number): void {
-    for (const delivery of this.#held.toSign(nowMs)) this.#sign(delivery, nowMs);
+    for (const delivery of this.#held.toSign(nowMs)) this.#doubts.say(delivery, IN_PROGRESS);
     if (this.pulls.areOpen && this.#parts.bus.connected) this.#leftovers.tick(nowMs);
-    this.#first.tick(nowMs);
+    this.#doubts.tick(nowMs);
     this.#pause.tick(nowMs);
     this.limits.tick(nowMs);
     this.pulls.tick(nowMs);
@@ -148,9 +163,8 @@ export class PoolLane {
   /** The connection is back: the broker has forgotten the open pulls, and must hear of what is held. */
   onReconnect(): void {
     const nowMs = this.#parts.bus.runtime.now();
-    for (const delivery of this.#held.all()) this.#sign(delivery, nowMs);
     this.#leftovers.onReconnect(nowMs);
-    this.#doubt(nowMs);
+    this.#doubts.begin();
     this.#pause.lookSoon();
     this.limits.onReconnect();
     this.pulls.forget();
@@ -172,7 +186,7 @@ export class PoolLane {
     this.#draining = true;
     this.pulls.stop();
     for (const delivery of [...this.#held.all()]) if (delivery.isWaiting) this.#giveBack(delivery, 0);
-    endParked(this.#parts.pool, this.#held, new PoolError("draining", "the manager stops"), () => true);
+    endParked(this.#parts.pool, [...this.#held.all()], new PoolError("draining", "the manager stops"));
   }
 
   /** Resolves when the open pulls are over. */
@@ -183,32 +197,24 @@ export class PoolLane {
     return this.pulls.finish();
   }
 
-  /** The broker may have forgotten its last deliveries. What has come may have come, and ended, elsewhere since. */
-  #doubt(nowMs: number): void {
-    this.#first.doubt(nowMs);
-    for (const delivery of this.#held.all()) delivery.mayBeRepeat = true;
-  }
-
   /** Jobs of a paused level that no worker has begun wait here: given back, each pause would count as a delivery. */
   #holdParked(): void {
     const error = new PoolError("no_workers", "the lane is paused");
-    endParked(this.#parts.pool, this.#held, error, ({ level }) => this.#pause.has(level));
-  }
-
-  #sign(delivery: Delivery, nowMs: number): void {
-    if (this.#parts.bus.publish(delivery.ackSubject, IN_PROGRESS)) delivery.sign(nowMs);
+    const paused = [...this.#held.all()].filter(({ level }) => this.#pause.has(level));
+    endParked(this.#parts.pool, paused, error);
   }
 
   #onDelivery(msg: Msg, facts: DeliveryFacts, level: Priority): void {
     const { bus, names, terms } = this.#parts;
     const nowMs = bus.runtime.now();
-    const known = this.#held.of(facts.sequence);
+    this.#doubts.onDelivery(facts);
+    const known = this.#held.of(facts);
     // It was not heard of in time, and came again to the same manager: it goes on as it is.
     if (known !== undefined) return known.again(facts, msg.reply ?? "", nowMs);
     if (this.#draining) return void bus.publish(msg.reply ?? "", giveBack(0));
     this.totals.delivered += 1;
     const delivery = readDelivery(names, msg, facts, { level, nowMs, terms });
-    delivery.mayBeRepeat = this.#first.mayBeRepeat(delivery);
+    delivery.mayBeRepeat = this.#doubts.mayBeRepeat(delivery);
     this.#held.add(delivery);
     delivery.wasEndedHere = this.#givenBack.take(delivery);
     if (mustLook(delivery)) this.#guard(delivery, this.#look(delivery));
@@ -216,26 +222,37 @@ export class PoolLane {
   }
 
   async #look(delivery: Delivery): Promise<void> {
-    let known: Known;
-    try {
-      known = await this.#ends.known(delivery);
-    } catch (thrown) {
-      const why = toPoolError(thrown).message;
-      this.#parts.log.warn({ pool: this.#parts.pool.name, job: delivery.id, why }, "the outcomes cannot be read");
-      return this.#giveBack(delivery, LOOK_AGAIN_MS);
-    }
-    this.#begin(delivery, known);
+    const known = await this.#ends.known(delivery);
+    if (known !== undefined) this.#begin(delivery, known);
+    else this.#lookLater(delivery, LOOK_AGAIN_MS);
+  }
+
+  /** It is held meanwhile: given back, each look would count as a delivery, and so many would make it a dead letter. */
+  #lookLater(delivery: Delivery, delayMs: number): void {
+    const { runtime } = this.#parts.bus;
+    if (!this.#held.has(delivery)) return;
+    if (this.#draining) return this.#giveBack(delivery, 0);
+    delivery.isWaiting = true;
+    const goOn = (): void => {
+      if (!this.#held.has(delivery)) return;
+      if (!this.#held.hasLease(delivery, runtime.now())) return this.#letGo(delivery);
+      if (this.#pause.has(delivery.level)) return void runtime.after(PAUSED_LOOK_MS, goOn, "background");
+      delivery.isWaiting = false;
+      this.#guard(delivery, this.#look(delivery));
+    };
+    runtime.after(delayMs, goOn, "background");
   }
 
   #begin(delivery: Delivery, known: Known): void {
-    if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (!this.#held.has(delivery)) return;
     if (this.#draining) return this.#guard(delivery, this.#giveBackUnclaimed(delivery, 0));
     this.#do(delivery, onDelivery(delivery, known, this.#parts.bus.runtime.wallNow()), known.outcome as Stored);
   }
 
   #onEnd(delivery: Delivery, outcome: Outcome): void {
-    if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (!this.#held.has(delivery)) return;
     const { bus } = this.#parts;
+    delivery.endedAt(outcome.ok ? outcome.result.attempt : outcome.attempt);
     const act = onOutcome(delivery, outcome, {
       holdsLease: this.#held.hasLease(delivery, bus.runtime.now()),
       chance: bus.runtime.random(),
@@ -300,23 +317,14 @@ export class PoolLane {
   async #wait(delivery: Delivery, delayMs: number): Promise<void> {
     if (!(await this.#ends.unclaim(delivery))) return this.#letGo(delivery);
     delivery.wasEndedHere = true;
-    delivery.isWaiting = true;
-    const { runtime } = this.#parts.bus;
-    const goOn = (): void => {
-      if (this.#held.of(delivery.sequence) !== delivery) return;
-      if (this.#pause.has(delivery.level)) return void runtime.after(PAUSED_LOOK_MS, goOn, "background");
-      delivery.isWaiting = false;
-      this.#guard(delivery, this.#look(delivery));
-    };
-    if (this.#draining) this.#giveBack(delivery, 0);
-    else runtime.after(delayMs, goOn, "background");
+    this.#lookLater(delivery, delayMs);
   }
 
   /** A worker may have had it from a manager that is gone. */
   async #join(delivery: Delivery, act: Act & { do: "join" }): Promise<void> {
-    const { pool, bus } = this.#parts;
-    const worker = await locateKnown(pool, bus.runtime, delivery);
-    if (this.#held.of(delivery.sequence) !== delivery) return;
+    const { bus } = this.#parts;
+    const worker = await locateKnown(this.#parts, delivery, () => this.#held.has(delivery) && !this.#draining);
+    if (!this.#held.has(delivery)) return;
     if (this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
     // While nobody can be asked, nobody knows that no worker has it.
     if (worker === undefined && act.claim > 0 && !bus.connected) return this.#letGo(delivery);
@@ -330,7 +338,7 @@ export class PoolLane {
   #run(delivery: Delivery, joinAt?: string): void {
     const { pool } = this.#parts;
     try {
-      const headers = delivery.toHeaders(this.#parts.bus.runtime.wallNow(), joinAt);
+      const headers = delivery.toHeaders(this.#parts.bus.runtime.wallNow(), this.#shiftMs, joinAt);
       pool.submitStored(delivery.payload, headers, { onEnd: (outcome: Outcome) => this.#onEnd(delivery, outcome) });
     } catch (thrown) {
       // What a worker has is not given back, for whatever reason this manager cannot ask for it.
@@ -342,7 +350,7 @@ export class PoolLane {
 
   async #claim(delivery: Delivery, over: number): Promise<void> {
     const end = await this.#ends.claim(delivery, over);
-    if (this.#held.of(delivery.sequence) !== delivery) return;
+    if (!this.#held.has(delivery)) return;
     if (end.kind === "stored" && this.#draining) return void this.#giveBackUnclaimed(delivery, 0);
     if (end.kind === "stored") return this.#run(delivery);
     if (end.kind === "lost") return this.#letGo(delivery);
@@ -359,7 +367,7 @@ export class PoolLane {
     if (!this.#end(delivery)) return;
     this.totals.givenBack += 1;
     if (delayMs > 0) this.#givenBack.add(delivery, this.#parts.bus.runtime.now() + delayMs);
-    this.#parts.bus.publish(delivery.ackSubject, giveBack(delayMs));
+    this.#doubts.say(delivery, giveBack(delayMs));
   }
 
   /** Somebody else may have it: the broker decides when it is delivered again. */

@@ -20,6 +20,8 @@ export interface PullsParts {
   readonly pool: Pool;
   readonly stream: string;
   readonly held: Held;
+  /** Whether it is known what has become of all that is held. */
+  readonly mayPull: () => boolean;
   readonly onDelivery: (msg: Msg, facts: DeliveryFacts, level: Priority) => void;
   /** The stream or a consumer is not there any more. */
   readonly onMissing: () => void;
@@ -67,6 +69,11 @@ export class Pulls {
   /** Whether the stream is there, and more is wanted. */
   get areOpen(): boolean {
     return !this.#stopped && !this.#suspended;
+  }
+
+  /** Whether a pull is open. */
+  get hasOpen(): boolean {
+    return this.#pullers.some(({ asked }) => asked > 0);
   }
 
   /** Jobs that wait at the broker, as it said last. */
@@ -136,8 +143,8 @@ export class Pulls {
   }
 
   #refill(): void {
-    const { pool, bus, held } = this.#parts;
-    if (!this.areOpen || !bus.connected || bus.handingOver) return;
+    const { pool, bus, held, mayPull } = this.#parts;
+    if (!this.areOpen || !bus.connected || bus.handingOver || !mayPull()) return;
     const { workers, dispatcher, settings } = pool;
     if (workers.capacity === 0 && !dispatcher.isBare) return;
     const demand = { capacity: workers.capacity, endedPerSecond: this.#endedPerSecond };

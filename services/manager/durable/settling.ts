@@ -30,6 +30,8 @@ export interface SettlingParts extends Omit<AfterEndParts, "pool"> {
   readonly giveBack: (delivery: Delivery, delayMs: number) => void;
   /** Somebody else may have it. */
   readonly letGo: (delivery: Delivery) => void;
+  /** Says something of a delivery to the broker, unless the stream has lost it. */
+  readonly say: (delivery: Delivery, word: Uint8Array) => void;
 }
 
 export class Settling {
@@ -60,10 +62,10 @@ export class Settling {
   /** The dead letter first: a job that has an outcome is never delivered again. */
   async bury(delivery: Delivery, error: PoolError): Promise<void> {
     const { ends, totals, letGo, log, pool } = this.#parts;
-    const { id, deliveries } = delivery;
+    const { id, attempt } = delivery;
     const death = await ends.storeDeath(delivery, error);
     if (death.kind !== "stored") return letGo(delivery);
-    const outcome: Outcome = { ok: false, id, error, worker: "", attempt: deliveries };
+    const outcome: Outcome = { ok: false, id, error, worker: "", attempt };
     const end = await ends.storeOutcome(delivery, outcome);
     if (end.kind === "lost") return letGo(delivery);
     if (end.kind === "another") {
@@ -72,7 +74,7 @@ export class Settling {
       return this.settle(delivery, end.stored);
     }
     totals.dead += 1;
-    log.warn({ pool: pool.name, job: id, attempt: deliveries, reason: error.reason }, "job given up: dead letter");
+    log.warn({ pool: pool.name, job: id, attempt, reason: error.reason }, "job given up: dead letter");
     this.settle(delivery, undefined, outcome);
   }
 
@@ -93,9 +95,9 @@ export class Settling {
 
   /** The stream may forget the job, and its caller hears. */
   #acknowledge(delivery: Delivery, stored: Stored | undefined, outcome: Outcome | undefined): void {
-    const { end, bus, ends, store, pool } = this.#parts;
+    const { end, say, ends, store, pool } = this.#parts;
     if (!end(delivery)) return;
-    bus.publish(delivery.ackSubject, ACK);
+    say(delivery, ACK);
     void ends.unclaim(delivery);
     if (outcome !== undefined) ends.notices.tell(delivery, outcome);
     else if (stored !== undefined) ends.notices.tellStored(delivery, stored);

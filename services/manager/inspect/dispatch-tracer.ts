@@ -61,20 +61,20 @@ export class DispatchTracer implements JobObserver {
     this.#spans.get(job)?.addEvent("parked");
   }
 
-  sent({ job, number }: Attempt, worker: string): void {
-    this.#spans.get(job)?.addEvent(worker === "" ? "offered" : "assigned", factsOf(number, worker));
+  sent({ job, count }: Attempt, worker: string): void {
+    this.#spans.get(job)?.addEvent(worker === "" ? "offered" : "assigned", factsOf(count, worker));
   }
 
-  refused({ job, number }: Attempt, worker: string): void {
-    this.#spans.get(job)?.addEvent("refused", factsOf(number, worker));
+  refused({ job, count }: Attempt, worker: string): void {
+    this.#spans.get(job)?.addEvent("refused", factsOf(count, worker));
   }
 
-  accepted({ job, number }: Attempt, worker: string): void {
-    this.#spans.get(job)?.addEvent("accepted", factsOf(number, worker));
+  accepted({ job, count }: Attempt, worker: string): void {
+    this.#spans.get(job)?.addEvent("accepted", factsOf(count, worker));
   }
 
-  revoked({ job, number, worker = "" }: Attempt): void {
-    this.#spans.get(job)?.addEvent("revoked", factsOf(number, worker));
+  revoked({ job, count, worker = "" }: Attempt): void {
+    this.#spans.get(job)?.addEvent("revoked", factsOf(count, worker));
   }
 
   ended(job: Job, outcome: Outcome, nowMs: number): void {
@@ -86,8 +86,8 @@ export class DispatchTracer implements JobObserver {
     if (attempt !== undefined) this.#took("run", nowMs - attempt.sentAtMs, result, span);
     if (span === undefined) return;
     this.#spans.delete(job);
-    const { worker, attempt: number } = outcome.ok ? outcome.result : outcome;
-    this.#telemetry.end(span, outcome.ok ? undefined : outcome.error, factsOf(number, worker));
+    const { worker, attempt: count } = outcome.ok ? outcome.result : outcome;
+    this.#telemetry.end(span, outcome.ok ? undefined : outcome.error, factsOf(count, worker));
   }
 
   /** Counts a duration within the job's span, so that both kinds of metrics can name its trace. */

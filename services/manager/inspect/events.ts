@@ -140,17 +140,17 @@ class Teller implements JobObserver {
   parked(job: Job): void {
     this.#tell("parked", job);
   }
-  sent({ job, number }: Attempt, worker: string): void {
-    this.#tell("sent", job, { attempt: number, worker });
+  sent({ job, count }: Attempt, worker: string): void {
+    this.#tell("sent", job, { attempt: count, worker });
   }
-  refused({ job, number }: Attempt, worker: string): void {
-    this.#tell("refused", job, { attempt: number, worker });
+  refused({ job, count }: Attempt, worker: string): void {
+    this.#tell("refused", job, { attempt: count, worker });
   }
-  accepted({ job, number }: Attempt, worker: string): void {
-    this.#tell("accepted", job, { attempt: number, worker });
+  accepted({ job, count }: Attempt, worker: string): void {
+    this.#tell("accepted", job, { attempt: count, worker });
   }
-  revoked({ job, number, worker = "" }: Attempt): void {
-    this.#tell("revoked", job, { attempt: number, worker });
+  revoked({ job, count, worker = "" }: Attempt): void {
+    this.#tell("revoked", job, { attempt: count, worker });
   }
   ended(job: Job, outcome: Outcome, nowMs: number): void {
     const times = timesOf(job.submittedAtMs, job.attempt?.sentAtMs, nowMs);

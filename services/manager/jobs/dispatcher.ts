@@ -71,6 +71,7 @@ export class Dispatcher {
       inFlight: this.inFlight,
       revoke: (job, upTo) => parts.sender.revoke(job, upTo),
       assignOrPark: (job) => this.#assignOrPark(job),
+      join: (job, holder) => this.#send(job, holder, parts.now(), true),
       fail: (job, error) => this.fail(job, error),
     });
     const { workers, totals, near, sender } = parts;
@@ -93,7 +94,7 @@ export class Dispatcher {
     return this.#parts.bare || !this.#parts.workers.everHeard;
   }
 
-  /** A JetStream stream that captures this pool's subjects: it answered an attempt within the last minute. */
+  /** A JetStream stream that captures this pool's subjects, as was known within the last minute. */
   get stream(): string | undefined {
     return this.#parts.totals.stream(this.#parts.now());
   }
@@ -195,7 +196,7 @@ export class Dispatcher {
 
   /** A stream's acknowledgement came in the place of an answer. It decides nothing. */
   streamAnswered(stream: string): void {
-    this.#parts.totals.streamAnswered(stream, this.#parts.now());
+    this.#parts.totals.streamCovers(stream, this.#parts.now());
     this.#onStranger();
   }
 
@@ -371,9 +372,8 @@ export class Dispatcher {
     this.#onStart(job, worker);
     this.inFlight.end(attempt, worker, free, nowMs);
     this.#nobodyListens = false;
-    const totalMs = nowMs - job.submittedAtMs;
-    const waitMs = attempt.sentAtMs - job.submittedAtMs;
-    const result = new JobResult(job.id, payload, worker ?? "", attempt.number, waitMs, totalMs);
+    const [waitMs, totalMs] = [attempt.sentAtMs - job.submittedAtMs, nowMs - job.submittedAtMs];
+    const result = new JobResult(job.id, payload, worker ?? "", attempt.count, waitMs, totalMs);
     this.#end(job, { ok: true, id: job.id, result }, nowMs);
   }
 

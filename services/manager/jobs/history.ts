@@ -39,7 +39,9 @@ export interface EndedJob {
   readonly nonce: string;
   readonly client: string;
   readonly worker: string;
+  /** As it is shown, and its name. */
   readonly attempt: number;
+  readonly attemptNumber: number;
   readonly priority: Priority;
   readonly idempotent: boolean;
   readonly durable: boolean;
@@ -158,7 +160,7 @@ class Slowest {
 }
 
 const FIRST_PLACES = 32;
-/** Figures of one job, side by side: when it was submitted, sent and ended, bytes, attempt, flags. */
+/** Figures of one job, side by side: when it was submitted, sent and ended, bytes, attempt, flags, the number of the attempt. */
 const FIGURES = 8;
 /** Texts and the error of one job. */
 const NAMES = 6;
@@ -206,6 +208,7 @@ class Ring {
     figures[at + 4] = outcome.ok ? outcome.result.payload.length : 0;
     figures[at + 5] = attempt;
     figures[at + 6] = flagsOf(job);
+    figures[at + 7] = job.attempt?.number ?? 0;
     const names = this.#names;
     const from = NAMES * place;
     names[from] = spec.id;
@@ -301,6 +304,9 @@ class Entry implements EndedJob {
   get attempt(): number {
     return this.#figure(5);
   }
+  get attemptNumber(): number {
+    return this.#figure(7);
+  }
   get priority(): Priority {
     return PRIORITIES[this.#figure(6) & 3] as Priority;
   }
@@ -323,11 +329,11 @@ class Entry implements EndedJob {
 }
 
 function copyOf(job: EndedJob): EndedJob {
-  const { id, nonce, client, worker, attempt, priority, idempotent, durable, submittedAtMs, sentAtMs, endedAtMs } = job;
-  const { payloadBytes, resultBytes, error, traceparent, payload, result } = job;
+  const { id, nonce, client, worker, attempt, attemptNumber, priority, idempotent, durable } = job;
+  const { submittedAtMs, sentAtMs, endedAtMs, payloadBytes, resultBytes, error, traceparent, payload, result } = job;
   return {
-    ...{ id, nonce, client, worker, attempt, priority, idempotent, durable, submittedAtMs, sentAtMs, endedAtMs },
-    ...{ payloadBytes, resultBytes, error, traceparent, payload, result },
+    ...{ id, nonce, client, worker, attempt, attemptNumber, priority, idempotent, durable },
+    ...{ submittedAtMs, sentAtMs, endedAtMs, payloadBytes, resultBytes, error, traceparent, payload, result },
   };
 }
 

@@ -11,7 +11,7 @@
  */
 import { PoolError } from "../../../mesh/errors.js";
 import type { Deadlines, Due, FifoNode } from "../../../mesh/job/containers.js";
-import { type JobSpec, type Outcome, runsOnce } from "../../../mesh/job/job.js";
+import { attemptCount, type JobResult, type JobSpec, MAX_ATTEMPTS, type Outcome } from "../../../mesh/job/job.js";
 import type { Priority, ReplyHeaders } from "../../../mesh/wire/headers.js";
 import type { Parkable } from "./parked-queue.js";
 
@@ -25,6 +25,8 @@ export interface JobListener {
   onEnd(outcome: Outcome): void;
   /** The job is held here from now on; called before anything is sent to a worker. */
   onTaken?(): void;
+  /** What {@link onTaken} said may have been lost. */
+  onTakenAgain?(): void;
   onAccepted?(worker: string): void;
   onProgress?: ((payload: Uint8Array) => void) | undefined;
 }
@@ -145,9 +147,9 @@ export class Job implements Parkable, Due {
 
   /** The outcome of a job that ends with an error. */
   failure(error: PoolError): Outcome {
-    const { worker = "", number = 0, sentAtMs } = this.attempt ?? {};
+    const { worker = "", count = 0, sentAtMs } = this.attempt ?? {};
     const waited = sentAtMs === undefined ? {} : { waitMs: sentAtMs - this.submittedAtMs };
-    return { ok: false, id: this.id, error, worker, attempt: number, ...waited };
+    return { ok: false, id: this.id, error, worker, attempt: count, ...waited };
   }
 }
 
@@ -164,8 +166,6 @@ export type AttemptState = "offered" | "assigned" | "accepted" | "revoked" | "ov
 
 /** A payload over this takes time on a slow link, in bytes. */
 export const LARGE_PAYLOAD_BYTES = 16_384;
-/** How many attempts one manager makes of a job that may run again. */
-const MAX_ATTEMPTS = 5;
 
 /** One attempt of a job, from its sending to its answer. */
 export class Attempt {
@@ -197,7 +197,7 @@ export class Attempt {
   #worker: string | undefined;
 
   /**
-   * @param number 1 for the first attempt of a job; after a refusal the next attempt has the same one
+   * @param number its name (mesh/job/job.ts); after a refusal the next attempt has the same one
    * @param sentAtMs monotonic milliseconds
    */
   constructor(
@@ -211,6 +211,11 @@ export class Attempt {
     this.#state = state;
     this.#worker = worker;
     this.ownTime = job.payloadBytes > LARGE_PAYLOAD_BYTES;
+  }
+
+  /** Which attempt of its job it is, as it is shown. */
+  get count(): number {
+    return attemptCount(this.number);
   }
 
   get state(): AttemptState {
@@ -258,5 +263,63 @@ export function uncertain(): PoolError {
 
 /** Whether a job may have begun and may run once only: it goes to the worker that has it, or nowhere. */
 export function isJoinOnly(spec: JobSpec): boolean {
-  return spec.joinAt !== undefined && runsOnce(spec);
+  return spec.joinAt !== undefined && !spec.idempotent;
+}
+
+/** Hears all that another listener hears, and the outcome before it. */
+export class WatchedListener implements JobListener {
+  readonly #inner: JobListener;
+  readonly #beforeEnd: (outcome: Outcome) => void;
+
+  constructor(inner: JobListener, beforeEnd: (outcome: Outcome) => void) {
+    this.#inner = inner;
+    this.#beforeEnd = beforeEnd;
+  }
+
+  get nonce(): string | undefined {
+    return this.#inner.nonce;
+  }
+
+  get reply(): string | undefined {
+    return this.#inner.reply;
+  }
+
+  onTaken(): void {
+    this.#inner.onTaken?.();
+  }
+
+  onTakenAgain(): void {
+    this.#inner.onTakenAgain?.();
+  }
+
+  onAccepted(worker: string): void {
+    this.#inner.onAccepted?.(worker);
+  }
+
+  onProgress(payload: Uint8Array): void {
+    this.#inner.onProgress?.(payload);
+  }
+
+  onEnd(outcome: Outcome): void {
+    this.#beforeEnd(outcome);
+    this.#inner.onEnd(outcome);
+  }
+}
+
+/**
+ * Turns the outcome of one job into a promise's. A parked job keeps it, so it is small: a class, since an object with a
+ * closure is three times as large; and without the promise's `reject`, which is a closure of its own.
+ */
+export class PromiseListener implements JobListener {
+  readonly #resolve: (result: JobResult | Promise<never>) => void;
+  readonly onProgress: JobListener["onProgress"];
+
+  constructor(resolve: (result: JobResult | Promise<never>) => void, onProgress: JobListener["onProgress"]) {
+    this.#resolve = resolve;
+    this.onProgress = onProgress;
+  }
+
+  onEnd(outcome: Outcome): void {
+    this.#resolve(outcome.ok ? outcome.result : Promise.reject(outcome.error));
+  }
 }

@@ -21,7 +21,7 @@ import { runsOnce } from "../../../mesh/job/job.js";
 import type { InFlight } from "./in-flight.js";
 import { type Attempt, type Job, uncertain } from "./job.js";
 import type { Totals } from "./totals.js";
-import type { Workers } from "./workers.js";
+import type { WorkerEntry, Workers } from "./workers.js";
 
 /** After so many lost workers a job is taken for what ends them. */
 const MAX_LOST_WORKERS = 2;
@@ -40,6 +40,8 @@ export interface RetryParts {
   readonly revoke: (job: Job, upToAttempt: number) => void;
   /** Gives a job to a worker that is known to be free, or parks it. */
   readonly assignOrPark: (job: Job) => void;
+  /** Sends the next attempt of a job to the worker that has it, where it is not started. */
+  readonly join: (job: Job, holder: WorkerEntry) => void;
   /** Ends a job with an error. */
   readonly fail: (job: Job, error: PoolError) => void;
 }
@@ -108,13 +110,23 @@ export class Retries {
 
   /**
    * A worker that listed the job does not run it, and knows it all the same: it has run an earlier attempt, whose result
-   * nobody may take, and has not got this one.
+   * nobody may take, and has not got this one. A job that may run once is sent to it alone, if it answers with what it has.
    */
   ranEarlierAttempt(attempt: Attempt): void {
-    const { isOpen, isListedOnly, mayBeFollowed, job } = attempt;
-    if (!isOpen || !isListedOnly || !mayBeFollowed || !job.spec.idempotent) return;
-    this.#parts.inFlight.close(attempt);
-    this.#sendNext(attempt);
+    const { isOpen, isListedOnly, mayBeFollowed, job, worker } = attempt;
+    if (!isOpen || !isListedOnly || !mayBeFollowed) return;
+    const { inFlight, workers, join } = this.#parts;
+    if (job.spec.idempotent) {
+      inFlight.close(attempt);
+      return this.#sendNext(attempt);
+    }
+    const holder = worker === undefined ? undefined : workers.get(worker);
+    if (holder?.answersLater !== true) return;
+    inFlight.close(attempt);
+    job.spec.joinAt = holder.id;
+    this.#revokeUpTo(attempt);
+    workers.join(holder.id);
+    join(job, holder);
   }
 
   /** The worker of one attempt is lost, or does not know it any more. */
@@ -154,10 +166,14 @@ export class Retries {
   }
 
   /** The next attempt of a job whose last one may have run. */
-  #sendNext({ job, number }: Attempt): void {
+  #sendNext(attempt: Attempt): void {
+    this.#revokeUpTo(attempt);
+    this.#parts.assignOrPark(attempt.job);
+  }
+
+  #revokeUpTo({ job, number }: Attempt): void {
     job.attempts = number;
     this.#parts.revoke(job, number);
-    this.#parts.assignOrPark(job);
   }
 }
 

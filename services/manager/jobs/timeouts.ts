@@ -26,12 +26,20 @@ import type { Dispatcher } from "./dispatcher.js";
 import { type Attempt, type Job, LARGE_PAYLOAD_BYTES } from "./job.js";
 import type { Workers } from "./workers.js";
 
-/** While no worker was measured, workers have at least this long to accept, in milliseconds. */
+/**
+ * While no worker was measured, workers have at least this long to accept, in milliseconds; for a job that may run once only, while
+ * there may be one that was not.
+ */
 const UNMEASURED_TIMEOUT_MS = 1_000;
-/** What E is taken for while a worker was not measured, in milliseconds. */
+/** What E is taken for while there may be a worker that was not measured, in milliseconds. */
 const UNMEASURED_WAY_MS = 500;
 /** A measured round trip raises the accept timeout to this at most, in milliseconds. */
 const MAX_MEASURED_TIMEOUT_MS = 3_000;
+/**
+ * For so long after this manager began to listen, milliseconds, there may be workers that it does not know: it has heard each that
+ * says something every second or two.
+ */
+const KNOWS_ALL_AFTER_MS = 2_500;
 /** D: rounding, and a thousandth of the timeout. */
 const ROUNDING_MS = 10;
 const DRIFT = 1e-3;
@@ -54,8 +62,10 @@ export class Timeouts {
   /** A round trip to the broker, and that to the slowest worker, in milliseconds. */
   #brokerMs = 0;
   #slowestMs: number | undefined;
-  #hasUnmeasured = true;
+  /** There may be a worker that was not measured, known to this manager or not yet. */
+  #mayHaveUnmeasured = true;
   #wireMsPerByte = WIRE_MS_PER_BYTE;
+  #listensSinceMs = Number.NEGATIVE_INFINITY;
 
   /** @param acceptTimeoutMs how long an attempt may stay unaccepted; raised to four round trips */
   constructor(dispatcher: Dispatcher, workers: Workers, acceptTimeoutMs: number) {
@@ -76,9 +86,14 @@ export class Timeouts {
     return Math.max(this.#leastAcceptMs, measured);
   }
 
-  /** The accept timeout of one job: its payload's time on the wire counts. */
-  acceptTimeoutOf({ payloadBytes }: Job): number {
-    return this.acceptTimeoutMs + (payloadBytes > LARGE_PAYLOAD_BYTES ? payloadBytes * this.#wireMsPerByte : 0);
+  /**
+   * The accept timeout of one job: its payload's time on the wire counts. A job that may run once only has enough for a
+   * worker whose way nobody knows: a lease that is shorter than that way would not be noticed as over there.
+   */
+  acceptTimeoutOf({ payloadBytes, spec }: Job): number {
+    const wireMs = payloadBytes > LARGE_PAYLOAD_BYTES ? payloadBytes * this.#wireMsPerByte : 0;
+    const leastMs = this.#mayHaveUnmeasured && !spec.idempotent ? UNMEASURED_TIMEOUT_MS : 0;
+    return Math.max(leastMs, this.acceptTimeoutMs) + wireMs;
   }
 
   /**
@@ -87,10 +102,26 @@ export class Timeouts {
    * @param nowMs when it leaves
    */
   leaseMs({ answerWithinMs, answerFromMs }: Attempt, nowMs: number): number {
-    const wayMs = this.#slowestMs === undefined || this.#hasUnmeasured ? UNMEASURED_WAY_MS : this.#slowestMs;
+    const wayMs = this.#slowestMs === undefined || this.#mayHaveUnmeasured ? UNMEASURED_WAY_MS : this.#slowestMs;
     const errorMs = Math.min(wayMs, answerWithinMs / 2);
     const driftMs = ROUNDING_MS + answerWithinMs * DRIFT;
     return Math.max(MIN_LEASE_MS, answerWithinMs - (nowMs - answerFromMs) - errorMs - driftMs);
+  }
+
+  /** This manager begins to listen, or does so again after its connection was away. */
+  listens(nowMs: number): void {
+    this.#listensSinceMs = nowMs;
+    this.#mayHaveUnmeasured = true;
+  }
+
+  /** Whether each worker that sends heartbeats was heard by now. Until then nobody's word is that of all. */
+  knowsAll(nowMs: number): boolean {
+    return nowMs - this.#listensSinceMs >= KNOWS_ALL_AFTER_MS;
+  }
+
+  /** A worker is new, and was not measured. */
+  workerJoined(): void {
+    this.#mayHaveUnmeasured = true;
   }
 
   /** A round trip to a worker took this long, in milliseconds. */
@@ -124,7 +155,8 @@ export class Timeouts {
    * Revokes the attempts that no worker has accepted in time. An attempt of a job
    * that may run once only gets {@link INQUIRY_MS} more: its worker may have begun,
    * and its `accepted` may be on the way. It gets that again while the question has
-   * not reached the workers.
+   * not reached the workers. Attempts are looked at in the order in which they left: one with a short time behind
+   * one with a long time waits for that.
    *
    * @returns the attempts that workers have to be asked about now
    */
@@ -160,7 +192,7 @@ export class Timeouts {
   /** Called every second: late replies are given up, and the slowest worker is looked up anew. */
   checkLate(nowMs: number): void {
     this.#slowestMs = this.#workers.slowestMs();
-    this.#hasUnmeasured = this.#workers.hasUnmeasured;
+    this.#mayHaveUnmeasured = this.#workers.hasUnmeasured || !this.knowsAll(nowMs);
     this.#dispatcher.inFlight.closeLate(nowMs - LATE_REPLY_MS);
   }
 
@@ -177,6 +209,7 @@ export class Timeouts {
    * it before, their answers may be lost.
    */
   restartUnanswered(nowMs: number): void {
+    this.listens(nowMs);
     this.#eachUnanswered((attempt) => {
       attempt.answerFromMs = nowMs;
       attempt.inquiry = "none";

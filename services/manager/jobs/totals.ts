@@ -15,7 +15,7 @@ export interface EndedJobs {
   readonly total: TimeHistogram;
 }
 
-/** A stream that answered is told about for so long, in milliseconds. */
+/** A stream that captures subjects is told about for so long, in milliseconds. */
 const SHOWN_MS = 60_000;
 /** A report follows the last one after so long while jobs end, and after so long while none does, in milliseconds. */
 const REPORT_AFTER_MS = 950;
@@ -39,7 +39,7 @@ export class Totals {
   handedOver: Job | undefined;
   readonly history: JobHistory;
   readonly #outcomes = new Map<Reason | "ok", OutcomeTotals>();
-  /** A stream that answered in the place of a worker, and when it did so last. */
+  /** A stream that captures subjects of jobs, and when that was known last. */
   #stream: { readonly name: string; readonly atMs: number } | undefined;
   readonly #rate = new ServiceRate();
   #ended = 0;
@@ -98,12 +98,12 @@ export class Totals {
     return this.#reported.ended !== this.#ended;
   }
 
-  /** A stream's acknowledgement came in the place of an answer. */
-  streamAnswered(name: string, nowMs: number): void {
+  /** A stream captures subjects of this pool: its acknowledgement came in the place of an answer, or the broker says so. */
+  streamCovers(name: string, nowMs: number): void {
     this.#stream = { name, atMs: nowMs };
   }
 
-  /** The stream that answered within the last minute. */
+  /** The stream of which that was known within the last minute. */
   stream(nowMs: number): string | undefined {
     const { name, atMs } = this.#stream ?? {};
     return atMs !== undefined && nowMs - atMs < SHOWN_MS ? name : undefined;

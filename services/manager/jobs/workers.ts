@@ -55,6 +55,8 @@ export interface WorkerEntry {
   takesBundles: boolean;
   /** 2 and up know nonces and leases. */
   protocolVersion: number;
+  /** A later attempt of a job that it has run is answered, and not run. */
+  answersLater: boolean;
   /** What the broker refuses to it although it needs it. */
   missing: readonly string[];
   /** Its node in the line of workers with a free slot; kept while it is not in line, to spare an object for each job. */
@@ -73,6 +75,7 @@ export interface WorkerHeartbeat {
   readonly isolation: Isolation;
   readonly takesBundles?: boolean;
   readonly protocolVersion?: number;
+  readonly answersLaterAttempts?: boolean;
   readonly missingPermissions?: readonly string[];
 }
 
@@ -360,9 +363,10 @@ function clamp(worker: WorkerEntry, said: number): number {
 function fieldsOf(heartbeat: WorkerHeartbeat): Partial<WorkerEntry> {
   const { incarnation, seq, state, slots, busy, isolation } = heartbeat;
   const heartbeatIntervalMs = intervalMs(heartbeat.heartbeatIntervalMs);
-  const { takesBundles = false, protocolVersion = 0, missingPermissions: missing = NOTHING } = heartbeat;
+  const { takesBundles = false, protocolVersion = 0, answersLaterAttempts: answersLater = false } = heartbeat;
+  const { missingPermissions: missing = NOTHING } = heartbeat;
   const said = { incarnation, seq, state, slots, busy, isolation, heartbeatIntervalMs };
-  return { ...said, takesBundles, protocolVersion, missing, rival: undefined };
+  return { ...said, takesBundles, protocolVersion, answersLater, missing, rival: undefined };
 }
 
 function emptyEntry(id: string): WorkerEntry {
@@ -387,6 +391,7 @@ function emptyEntry(id: string): WorkerEntry {
     isolation: 0,
     takesBundles: false,
     protocolVersion: 0,
+    answersLater: false,
     missing: NOTHING,
     node: undefined,
   };

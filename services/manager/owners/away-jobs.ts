@@ -35,6 +35,8 @@ export class AwayJobs {
   readonly #manager: string;
   readonly #clients = new Map<string, Client>();
   readonly #jobs = new Map<string, AwayJob>();
+  /** The grace is over. */
+  #hasGivenUp = false;
 
   /** @param manager this manager's id */
   constructor(bus: Bus, pools: Pools, manager: string) {
@@ -49,7 +51,10 @@ export class AwayJobs {
     if (this.#jobs.has(keyOf(pool, id))) return true;
     if (pool.dispatcher.live(id) !== undefined) return false;
     const { peers, earlier } = this.#pools;
-    return peers.ownerOf(pool.name, id) !== this.#manager || (earlier.mayBeElsewhere(pool.name) && !pool.knows(id));
+    if (peers.ownerOf(pool.name, id) !== this.#manager) return true;
+    // Only a manager that takes submissions can ask the others for it.
+    const canAsk = peers.owns || peers.otherOwners(pool.name).length > 0;
+    return canAsk && earlier.mayBeElsewhere(pool.name) && !pool.knows(id);
   }
 
   /**
@@ -106,6 +111,7 @@ export class AwayJobs {
     const { runtime } = this.#bus;
     const endAtMs = runtime.now() + graceMs;
     while (this.#jobs.size > 0 && runtime.now() < endAtMs) await delay(runtime, IDLE_CHECK_MS);
+    this.#hasGivenUp = true;
     await Promise.all([...this.#clients.values()].map((client) => client.close()));
   }
 
@@ -120,7 +126,8 @@ export class AwayJobs {
     taken.catch(() => {});
     const job: AwayJob = { payload, client: options.client ?? "", waiting: new Set(), detached: false, taken };
     const key = keyOf(pool, id);
-    const onOutcome = (outcome: Outcome): void => {
+    const onOutcome = (ended: Outcome): void => {
+      const outcome = this.#hasGivenUp && !ended.ok ? { ...ended, error: stoppedBefore(ended.error) } : ended;
       this.#jobs.delete(key);
       if (outcome.ok || outcome.attempt > 0 || outcome.error.maybeExecuted) onTaken();
       else onRefused(outcome.error);
@@ -162,6 +169,11 @@ export class AwayJobs {
     }
     return client;
   }
+}
+
+/** Its callers have not canceled it: this manager has stopped waiting for it. */
+function stoppedBefore({ maybeExecuted }: PoolError): PoolError {
+  return new PoolError("draining", "the manager stopped before the job ended", { maybeExecuted });
 }
 
 function keyOf({ name }: Pool, id: string): string {

@@ -16,14 +16,9 @@ import type { Subjects } from "../../../mesh/wire/subjects.js";
 import type { Reply } from "../../../mesh/wire/wire-headers.js";
 import type { Dispatcher } from "../jobs/dispatcher.js";
 import type { Attempt, Job } from "../jobs/job.js";
-import { INQUIRY_MS } from "../jobs/timeouts.js";
+import { INQUIRY_MS, type Timeouts } from "../jobs/timeouts.js";
 import type { Workers } from "../jobs/workers.js";
 
-/**
- * For so long after this manager began to listen, milliseconds, there may be workers that it does not know: it has heard each that
- * says something every second or two. Until then nobody's word is that of all.
- */
-const KNOWS_ALL_AFTER_MS = 2_500;
 /** Job ids in one question. */
 export const IDS_PER_QUESTION = 500;
 
@@ -35,6 +30,7 @@ export interface InquiryParts {
   readonly subjects: Subjects;
   readonly workers: Workers;
   readonly dispatcher: Dispatcher;
+  readonly timeouts: Timeouts;
   /** A worker's word on these attempts. Returns of how many it told; 0 when it was no answer to the question */
   readonly onAnswer: (msg: Reply, worker: string | undefined, attempts: readonly Attempt[]) => number;
 }
@@ -56,16 +52,8 @@ export class Inquiries {
   /** Workers at whose subjects nobody listened: they reconnect, or are gone. */
   readonly absent = new Set<string>();
 
-  #listensSinceMs: number;
-
   constructor(parts: InquiryParts) {
     this.#parts = parts;
-    this.#listensSinceMs = parts.bus.runtime.now();
-  }
-
-  /** What workers said while this connection was away was not heard. */
-  onReconnect(nowMs: number): void {
-    this.#listensSinceMs = nowMs;
   }
 
   /** Asks about attempts that nobody has accepted in time. */
@@ -136,7 +124,7 @@ export class Inquiries {
    * may have a successor that is not known yet, and its word may be close behind.
    */
   #endWhenTold(inquiry: Inquiry): void {
-    const knowsAll = this.#parts.bus.runtime.now() - this.#listensSinceMs >= KNOWS_ALL_AFTER_MS;
+    const knowsAll = this.#parts.timeouts.knowsAll(this.#parts.bus.runtime.now());
     if (inquiry.waitsFor.size > 0 || !inquiry.isDelivered || !knowsAll || !this.#open.delete(inquiry)) return;
     for (const attempt of inquiry.attempts) this.#parts.dispatcher.retries.neverArrived(attempt);
   }

@@ -60,6 +60,7 @@ export class Losses {
 
   /** A worker is new: how far away is it? */
   onJoined(worker: string): void {
+    this.#parts.timeouts.workerJoined();
     this.#presence.probe(worker);
   }
 
@@ -103,7 +104,6 @@ export class Losses {
   onReconnect(nowMs: number): void {
     const { workers, dispatcher, timeouts, bus, subjects, pool } = this.#parts;
     this.#presence.onReconnect(nowMs);
-    this.#inquiries.onReconnect(nowMs);
     workers.resetSilence(nowMs);
     dispatcher.refuseTooLarge();
     timeouts.restartUnanswered(nowMs);

@@ -3,11 +3,11 @@
  * refused: its readiness, its log, and the callers whose jobs cannot leave.
  */
 import { PoolError } from "../../../mesh/errors.js";
+import type { BrokerRefusal } from "../../../mesh/link/broker/refusals.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { MissingRights } from "../../../mesh/link/missing-rights.js";
 import type { Subscription } from "../../../mesh/link/subscription.js";
 import type { Logger } from "../../../mesh/process/log.js";
-import type { BrokerRefusal } from "../../../mesh/wire/refusals.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
 import type { Pool } from "./pool.js";
 

@@ -10,7 +10,9 @@ export interface ManagerHooks {
     readonly id: string;
     readonly pool: string;
     readonly worker: string;
+    /** As a handler sees both. */
     readonly attempt: number;
+    readonly attemptNumber: number;
   }): void;
   /** A job has its outcome. */
   jobFinish?(outcome: Outcome & { readonly pool: string }): void;

@@ -4,7 +4,7 @@
  * Decided here: how a submission is checked, repeated, watched by its caller's
  * signal, and kept. It subscribes to nothing but replies and owns no timer.
  */
-import { PoolError, type Reason } from "../../../mesh/errors.js";
+import { jobCanceled, PoolError, type Reason } from "../../../mesh/errors.js";
 import {
   ATTEMPTS_PER_MANAGER,
   type JobResult,
@@ -15,13 +15,14 @@ import {
 } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
-import type { JobHeaders, Revocation } from "../../../mesh/wire/headers.js";
+import type { Meaning, Revocation } from "../../../mesh/wire/cancel-messages.js";
+import type { JobHeaders } from "../../../mesh/wire/headers.js";
 import { payloadLimit } from "../../../mesh/wire/payloads.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
 import { isKnownPool, type PoolFacts } from "../doors/unknown-pool.js";
 import { Dispatcher } from "../jobs/dispatcher.js";
 import { JobHistory } from "../jobs/history.js";
-import type { Job, JobListener } from "../jobs/job.js";
+import { type Job, type JobListener, PromiseListener, WatchedListener } from "../jobs/job.js";
 import { OutcomeStore } from "../jobs/kept-outcomes.js";
 import { Timeouts } from "../jobs/timeouts.js";
 import { Totals } from "../jobs/totals.js";
@@ -58,9 +59,14 @@ export interface PoolTicker {
 export interface StoredHeaders extends JobHeaders {
   /** The time of each attempt from its sending, milliseconds. */
   readonly runTimeoutMs: number;
+  /** Failures after which it is given up. */
+  readonly maxAttempts: number;
   /** The worker that has it already. */
   readonly joinAt?: string | undefined;
 }
+
+/** A client that hears no word for 2.5 s goes to another manager (client/failover.ts). Milliseconds. */
+const SAY_TAKEN_AGAIN_MS = 3_000;
 
 export class Pool {
   readonly name: string;
@@ -73,13 +79,14 @@ export class Pool {
   readonly totals: Totals;
   readonly outcomes = new OutcomeStore();
   readonly settings: PoolSettings;
-  readonly #sender: Sender;
+  readonly sender: Sender;
   readonly #bus: Bus;
   /** Made for the first cancel of a whole id: most pools never hear one. */
   #canceledIds: CanceledIds | undefined;
   /** Whether the manager's configuration names it. */
   readonly isNamed: boolean;
   #isKnown = false;
+  #isClosed = false;
   /** Monotonic milliseconds. */
   lastUsedAtMs: number;
 
@@ -92,7 +99,7 @@ export class Pool {
     this.#bus = bus;
     this.lastUsedAtMs = bus.runtime.now();
     this.workers = new Workers(settings.maxWorkers);
-    this.#sender = new Sender({
+    this.sender = new Sender({
       pool: name,
       bus,
       subjects,
@@ -103,6 +110,7 @@ export class Pool {
     });
     this.dispatcher = this.#makeDispatcher(parts);
     this.timeouts = new Timeouts(this.dispatcher, this.workers, settings.acceptTimeoutMs);
+    this.timeouts.listens(this.lastUsedAtMs);
     const onLost = (worker: string, why: string): void => this.list.remove(worker, why);
     this.losses = new Losses({ ...parts, ...this.#core(), pool: name, timeouts: this.timeouts, onLost });
     this.locator = new Locator({ ...parts, pool: name, workers: this.workers });
@@ -116,14 +124,14 @@ export class Pool {
    * @throws PoolError for what is refused at once
    */
   submit(payload: Uint8Array, options: SubmitOptions | JobHeaders, listener: JobListener, keep = false): string {
-    const { newId } = this.#bus.runtime;
-    const spec = toJobSpec(payload, options, this.settings.timeoutMs, payloadLimit(this.#bus), newId);
+    const spec = this.#specOf(payload, options);
     const signal = "signal" in options ? options.signal : undefined;
-    if (signal?.aborted) throw canceled();
+    if (signal?.aborted) throw jobCanceled();
     const nowMs = this.#bus.runtime.now();
     this.lastUsedAtMs = nowMs;
     const named = "id" in options ? options.id !== undefined : (options as JobHeaders).jobId !== undefined;
     const before = named ? this.#outcomeOfRepeat(spec) : undefined;
+    if (before === undefined && this.#isClosed) throw stopping();
     if (before !== undefined) queueMicrotask(() => listener.onEnd(before));
     else if (!named && !keep && signal === undefined) this.#take(spec, listener);
     else this.#submitWatched(spec, listener, named || keep, signal);
@@ -138,9 +146,10 @@ export class Pool {
    */
   submitStored(payload: Uint8Array, headers: StoredHeaders, listener: JobListener): Job {
     this.lastUsedAtMs = this.#bus.runtime.now();
-    const { runTimeoutMs, joinAt } = headers;
+    const { runTimeoutMs, maxAttempts, joinAt } = headers;
     const spec = toJobSpec(payload, headers, runTimeoutMs, payloadLimit(this.#bus), this.#bus.runtime.newId);
     spec.runTimeoutMs = runTimeoutMs;
+    spec.maxAttempts = maxAttempts;
     spec.joinAt = joinAt;
     return this.#take(spec, listener);
   }
@@ -173,6 +182,13 @@ export class Pool {
     return true;
   }
 
+  /** Whether a submission is told what comes, or came, of a job that is here: it is no new one. @throws PoolError */
+  joins(payload: Uint8Array, headers: JobHeaders): boolean {
+    this.lastUsedAtMs = this.#bus.runtime.now();
+    const spec = this.#specOf(payload, headers);
+    return this.dispatcher.live(spec.id) !== undefined || this.#outcomeOfRepeat(spec) !== undefined;
+  }
+
   /** Whether a submission is live here, or its outcome is kept. */
   has(id: string, nonce: string): boolean {
     const live = this.dispatcher.live(id);
@@ -181,7 +197,9 @@ export class Pool {
 
   /** Whether a job of this id is live here, or its outcome is kept. */
   knows(id: string): boolean {
-    return this.dispatcher.live(id) !== undefined || this.outcomes.get(id, this.#bus.runtime.now()) !== undefined;
+    if (this.dispatcher.live(id) !== undefined) return true;
+    const kept = this.outcomes.get(id, this.#bus.runtime.now());
+    return kept !== undefined && !this.#isGivenUp(kept);
   }
 
   /** For which client a job is that is live here or whose outcome is kept; undefined for any other. */
@@ -193,7 +211,7 @@ export class Pool {
   cancel(id: string): boolean {
     const job = this.dispatcher.live(id);
     if (job === undefined) return false;
-    this.dispatcher.cancel(job, canceled(job));
+    this.dispatcher.cancel(job, jobCanceled(job.mayHaveRun));
     return true;
   }
 
@@ -203,19 +221,24 @@ export class Pool {
    * A revocation of all attempts that are this manager's comes from a client that
    * went elsewhere; it ends the job for that client alone.
    */
-  onCancel(id: string, { upToAttempt, nonce }: Revocation): boolean {
+  onCancel(id: string, { upToAttempt, nonce, beforeMs = Number.POSITIVE_INFINITY }: Revocation & Meaning): boolean {
+    const job = this.dispatcher.live(id);
+    // It was taken after the cancel was said, which only workers may have heard then: to them the id is used anew.
+    if (job !== undefined && job.submittedAtMs > beforeMs) {
+      this.sender.useAnew(id);
+      return false;
+    }
     if (upToAttempt === undefined && !nonce) {
       this.#canceledIds ??= new CanceledIds();
       this.#canceledIds.add(id, this.#bus.runtime.now());
     }
-    const job = this.dispatcher.live(id);
     if (job === undefined || !job.isOf(nonce)) return false;
     if (upToAttempt !== undefined && upToAttempt < job.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) return false;
-    const caller = nonce === undefined ? undefined : job.listeners.find((listener) => listener.nonce === nonce);
+    const callers = nonce === undefined ? [] : job.listeners.filter((listener) => listener.nonce === nonce);
     if (upToAttempt !== undefined) this.totals.handedOver = job;
-    if (caller !== undefined) this.dispatcher.leave(job, caller, canceled(job));
-    else if (upToAttempt === undefined) this.dispatcher.cancel(job, canceled(job));
-    else this.dispatcher.fail(job, canceled(job));
+    if (callers.length > 0) for (const each of callers) this.dispatcher.leave(job, each, jobCanceled(job.mayHaveRun));
+    else if (upToAttempt === undefined) this.dispatcher.cancel(job, jobCanceled(job.mayHaveRun));
+    else this.dispatcher.fail(job, jobCanceled(job.mayHaveRun));
     this.totals.handedOver = undefined;
     return true;
   }
@@ -232,6 +255,21 @@ export class Pool {
   endAll(reason: Reason, message: string): void {
     for (const job of this.dispatcher.liveJobsNow()) {
       this.dispatcher.cancel(job, new PoolError(reason, message, { maybeExecuted: job.mayHaveRun }));
+    }
+  }
+
+  /** Takes no new job from now on: whoever submits one again hears its kept outcome, and all else is refused as `draining`. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** The connection is back. Who submitted shortly before, and has not heard that the job was taken, would go elsewhere. */
+  onReconnect(nowMs: number): void {
+    this.losses.onReconnect(nowMs);
+    for (const job of this.dispatcher.liveJobsNow()) {
+      // When a further caller joined is not known.
+      if (nowMs - job.submittedAtMs < SAY_TAKEN_AGAIN_MS || job.listeners.length > 1)
+        for (const listener of job.listeners) listener.onTakenAgain?.();
     }
   }
 
@@ -253,7 +291,12 @@ export class Pool {
     this.timeouts.stop();
     this.losses.stop();
     this.locator.stop();
-    this.#sender.stop();
+    this.sender.stop();
+  }
+
+  #specOf(payload: Uint8Array, options: SubmitOptions | JobHeaders): JobSpec {
+    const { newId } = this.#bus.runtime;
+    return toJobSpec(payload, options, this.settings.timeoutMs, payloadLimit(this.#bus), newId);
   }
 
   #core(): Pick<Pool, "workers" | "dispatcher"> {
@@ -264,9 +307,9 @@ export class Pool {
     const { hooks, limits, bare } = this.settings;
     const pool = this.name;
     const onStart = ({ id, attempt }: Job, worker: string): void =>
-      hooks.jobStart?.({ id, pool, worker, attempt: attempt?.number ?? 1 });
+      hooks.jobStart?.({ id, pool, worker, attempt: attempt?.count ?? 1, attemptNumber: attempt?.number ?? 1 });
     return new Dispatcher({
-      sender: this.#sender,
+      sender: this.sender,
       workers: this.workers,
       totals: this.totals,
       limits,
@@ -288,11 +331,16 @@ export class Pool {
     // Its client has given it to a manager once more: it has revoked what is live here, and that word may come later.
     else if (live.isOf(spec.nonce) && spec.attemptsBefore >= live.spec.attemptsBefore + ATTEMPTS_PER_MANAGER) {
       this.totals.handedOver = live;
-      this.dispatcher.cancel(live, canceled(live));
+      this.dispatcher.cancel(live, jobCanceled(live.mayHaveRun));
       this.totals.handedOver = undefined;
     }
-    if (this.#canceledIds?.take(spec.id, this.lastUsedAtMs)) this.#sender.useAnew(spec.id);
+    if (this.#canceledIds?.take(spec.id, this.lastUsedAtMs)) this.sender.useAnew(spec.id);
     return this.dispatcher.submit(spec, listener);
+  }
+
+  /** Whether a job ended because this manager stops: who submits it again wants it to run at another one. */
+  #isGivenUp(outcome: Outcome): boolean {
+    return this.#isClosed && !outcome.ok && outcome.error.reason === "draining";
   }
 
   /** The kept outcome of a job that had the same id, payload and options. */
@@ -300,7 +348,8 @@ export class Pool {
     const before = this.outcomes.repeat(spec, this.lastUsedAtMs);
     // A client that gives a job to another manager revokes it first, and that word may not have come. What came of
     // that is not its outcome: one that was canceled, or that of an attempt which it revoked, when it may run again.
-    if (before === undefined || spec.attemptsBefore === 0) return before;
+    if (before === undefined || this.#isGivenUp(before)) return undefined;
+    if (spec.attemptsBefore === 0) return before;
     const wasCanceled = !before.ok && before.error.reason === "canceled";
     const attempt = before.ok ? before.result.attempt : before.attempt;
     return wasCanceled || (spec.idempotent && attempt <= spec.attemptsBefore) ? undefined : before;
@@ -309,7 +358,7 @@ export class Pool {
   #submitWatched(spec: JobSpec, listener: JobListener, keep: boolean, signal: AbortSignal | undefined): void {
     let job: Job | undefined;
     const onAbort = (): void => {
-      if (job !== undefined) this.dispatcher.leave(job, watched, canceled(job));
+      if (job !== undefined) this.dispatcher.leave(job, watched, jobCanceled(job.mayHaveRun));
     };
     const watched = new WatchedListener(listener, (outcome) => {
       signal?.removeEventListener("abort", onAbort);
@@ -320,60 +369,7 @@ export class Pool {
   }
 }
 
-function canceled(job?: Job): PoolError {
-  return new PoolError("canceled", "the caller canceled the job", { maybeExecuted: job?.mayHaveRun ?? false });
-}
-
-/** Hears all that another listener hears, and the outcome before it. */
-class WatchedListener implements JobListener {
-  readonly #inner: JobListener;
-  readonly #beforeEnd: (outcome: Outcome) => void;
-
-  constructor(inner: JobListener, beforeEnd: (outcome: Outcome) => void) {
-    this.#inner = inner;
-    this.#beforeEnd = beforeEnd;
-  }
-
-  get nonce(): string | undefined {
-    return this.#inner.nonce;
-  }
-
-  get reply(): string | undefined {
-    return this.#inner.reply;
-  }
-
-  onTaken(): void {
-    this.#inner.onTaken?.();
-  }
-
-  onAccepted(worker: string): void {
-    this.#inner.onAccepted?.(worker);
-  }
-
-  onProgress(payload: Uint8Array): void {
-    this.#inner.onProgress?.(payload);
-  }
-
-  onEnd(outcome: Outcome): void {
-    this.#beforeEnd(outcome);
-    this.#inner.onEnd(outcome);
-  }
-}
-
-/**
- * Turns the outcome of one job into a promise's. A parked job keeps it, so it is small: a class, since an object with a
- * closure is three times as large; and without the promise's `reject`, which is a closure of its own.
- */
-class PromiseListener implements JobListener {
-  readonly #resolve: (result: JobResult | Promise<never>) => void;
-  readonly onProgress: JobListener["onProgress"];
-
-  constructor(resolve: (result: JobResult | Promise<never>) => void, onProgress: JobListener["onProgress"]) {
-    this.#resolve = resolve;
-    this.onProgress = onProgress;
-  }
-
-  onEnd(outcome: Outcome): void {
-    this.#resolve(outcome.ok ? outcome.result : Promise.reject(outcome.error));
-  }
+/** The error of what a manager that stops does not take. */
+export function stopping(): PoolError {
+  return new PoolError("draining", "this manager is stopping", { retryAfterMs: 100 });
 }

@@ -11,13 +11,9 @@ import { isDurable } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { Batcher } from "../../../mesh/link/delivery.js";
 import { ReplyRouter } from "../../../mesh/link/reply-router.js";
+import { encodeRevocation } from "../../../mesh/wire/cancel-messages.js";
 import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
-import {
-  decodeReplyHeaders,
-  encodeJobHeaders,
-  encodeRevocation,
-  type ReplyHeaders,
-} from "../../../mesh/wire/headers.js";
+import { decodeReplyHeaders, encodeJobHeaders, type ReplyHeaders } from "../../../mesh/wire/headers.js";
 import {
   type BundledResult,
   type BundleEntry,
@@ -100,6 +96,11 @@ export class Sender implements SenderPort {
     this.#batcher.flush();
   }
 
+  /** What submissions that were read together bring leaves with the word that they are taken, said after this, in one write. */
+  flushSoon(): void {
+    this.#batcher.flushSoon();
+  }
+
   /** What has not left yet leaves first, so that no worker hears of a revocation before its job. */
   revoke({ id, spec }: Job, upToAttempt: number): void {
     const { bus, subjects, pool } = this.#parts;
@@ -165,8 +166,15 @@ export class Sender implements SenderPort {
     if (first === undefined) return;
     const { now, wallNow } = bus.runtime;
     const clockMs = now();
-    const durable = isDurable(first.job.spec);
-    const about = { sentAt: wallNow(), clockMs, startWithinMs: leaseMs(first, clockMs), durable, join: first.joins };
+    const { spec } = first.job;
+    const about = {
+      sentAt: wallNow(),
+      clockMs,
+      startWithinMs: leaseMs(first, clockMs),
+      durable: isDurable(spec),
+      maxAttempts: spec.maxAttempts,
+      join: first.joins,
+    };
     const headers = encodeJobsHeaders(open.length, about);
     // If nobody listens at this subject, the broker says so under the first attempt's correlation id.
     first.bundle = open;
@@ -177,7 +185,7 @@ export class Sender implements SenderPort {
   #sendOne(subject: string, attempt: Attempt): void {
     if (!attempt.isOpen) return;
     const { bus, leaseMs } = this.#parts;
-    const { payload, nonce, traceparent, tracestate, idempotent } = attempt.job.spec;
+    const { payload, nonce, maxAttempts, traceparent, tracestate, idempotent } = attempt.job.spec;
     const clockMs = bus.runtime.now();
     const timeoutMs = leftMs(attempt);
     const headers = encodeJobHeaders({
@@ -190,6 +198,7 @@ export class Sender implements SenderPort {
       expiresAt: bus.runtime.wallNow() + timeoutMs,
       offer: true,
       durable: isDurable(attempt.job.spec),
+      maxAttempts,
       join: attempt.joins,
       idempotent,
       traceparent,
@@ -204,7 +213,9 @@ function byHeaders(attempts: readonly Attempt[]): (readonly Attempt[])[] {
   const [first] = attempts;
   if (first === undefined) return [];
   const isAlike = ({ joins, job }: Attempt): boolean =>
-    joins === first.joins && isDurable(job.spec) === isDurable(first.job.spec);
+    joins === first.joins &&
+    isDurable(job.spec) === isDurable(first.job.spec) &&
+    job.spec.maxAttempts === first.job.spec.maxAttempts;
   if (attempts.every(isAlike)) return [attempts];
   return [attempts.filter(isAlike), ...byHeaders(attempts.filter((attempt) => !isAlike(attempt)))];
 }

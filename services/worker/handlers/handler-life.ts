@@ -90,7 +90,7 @@ export function stageTooLong(stage: LifeStage, limitMs: number): PoolError {
   const what =
     stage === "setup"
       ? "setup() does not end"
-      : "the file does not load: does an await, a loop or a synchronous wait at its top level never end?";
+      : "the file does not load: an await, a loop or a synchronous wait at its top level does not end, or this machine is too busy for the limit";
   return new PoolError("invalid_argument", `handler: ${what} (limit ${limitMs} ms, --load-timeout-ms)`, {
     field: "handler",
   });

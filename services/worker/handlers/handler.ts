@@ -9,6 +9,7 @@
 import { types } from "node:util";
 import { PoolError, safeMessage } from "../../../mesh/errors.js";
 import { type Codec, codingOf, isBytes, requireReadable } from "../../../mesh/job/codec.js";
+import type { JobLane } from "../../../mesh/job/job.js";
 import type { GivenOf, PoolDefinition, ReturnedOf } from "../../../mesh/job/pool-definition.js";
 import { isA } from "../../../mesh/thrown.js";
 import { tellSyntaxPlace } from "./loading/syntax-place.js";
@@ -20,8 +21,14 @@ export interface Job<I = unknown> {
   readonly id: string;
   readonly pool: string;
   readonly worker: string;
-  /** 1 for the first try. */
+  /** 1 for the first try, one more for each later one. */
   readonly attempt: number;
+  /** A number that no other attempt of the job has, and that is no count: later attempts mostly have higher ones. */
+  readonly attemptNumber: number;
+  /** "durable" when the job was enqueued, "core" when its caller waits for it. */
+  readonly lane: JobLane;
+  /** Failures after which an enqueued job becomes a dead letter; undefined for a job whose caller waits for it. */
+  readonly maxAttempts: number | undefined;
   /** The payload through the codec. */
   readonly payload: I;
   /** The payload as it came. */
@@ -112,6 +119,9 @@ class HandlerJob implements Job {
   readonly pool: string;
   readonly worker: string;
   readonly attempt: number;
+  readonly attemptNumber: number;
+  readonly lane: JobLane;
+  readonly maxAttempts: number | undefined;
   readonly bytes: Uint8Array;
   readonly #call: Call;
   readonly #output: Codec;
@@ -125,6 +135,9 @@ class HandlerJob implements Job {
     this.pool = call.pool;
     this.worker = call.worker;
     this.attempt = call.attempt;
+    this.attemptNumber = call.attemptNumber;
+    this.lane = call.lane;
+    this.maxAttempts = call.maxAttempts;
     this.bytes = call.bytes;
     this.#call = call;
     this.#output = output;

@@ -7,8 +7,9 @@ import type { Call } from "./runner.js";
 const URL_WITH_SECRET = /(nats|tls):\/\/[^/]*@/;
 
 /**
- * The environment of a job's command: the worker's own without its secrets, and JOB_ID, JOB_ATTEMPT, JOB_POOL,
- * JOB_WORKER, JOB_DEADLINE_MS (milliseconds since the epoch), TRACEPARENT and TRACESTATE.
+ * The environment of a job's command: the worker's own without its secrets, and JOB_ID, JOB_ATTEMPT, JOB_ATTEMPT_NUMBER,
+ * JOB_LANE, JOB_MAX_ATTEMPTS (of the durable lane), JOB_POOL, JOB_WORKER, JOB_DEADLINE_MS (milliseconds since the epoch),
+ * TRACEPARENT and TRACESTATE.
  *
  * @param nowMs the clock of the call's deadline
  * @param wallNowMs milliseconds since the epoch
@@ -23,6 +24,9 @@ export function jobEnvironment(
     ...withoutSecrets(env),
     JOB_ID: call.id,
     JOB_ATTEMPT: String(call.attempt),
+    JOB_ATTEMPT_NUMBER: String(call.attemptNumber),
+    JOB_LANE: call.lane,
+    ...(call.maxAttempts === undefined ? {} : { JOB_MAX_ATTEMPTS: String(call.maxAttempts) }),
     JOB_POOL: call.pool,
     JOB_WORKER: call.worker,
     JOB_DEADLINE_MS: String(Math.round(wallNowMs + call.deadlineAtMs - nowMs)),

@@ -23,7 +23,7 @@ const SLICES = 10;
  */
 export function guardLoading(handlerFile: string, limitMs: number): () => void {
   const beats = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const line = `poolmesh worker: handler: ${JSON.stringify(handlerFile)} blocks the worker while it is loaded or in setup(): is there a loop or a synchronous wait that never ends? (limit ${limitMs} ms, --load-timeout-ms)\n`;
+  const line = `poolmesh worker: handler: ${JSON.stringify(handlerFile)} blocks the worker while it is loaded or in setup(): a loop or a synchronous wait does not end, or this machine is too busy for the limit (limit ${limitMs} ms, --load-timeout-ms)\n`;
   const sliceMs = limitMs / SLICES;
   const workerData: WatchData = { beats, sliceMs, slices: SLICES, line, code: EXIT_CONFIG };
   const thread = new Thread(WATCH_SCRIPT, { eval: true, execArgv: [], env: {}, workerData });

@@ -6,6 +6,7 @@
  */
 import type { Isolation } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { PoolError } from "../../../mesh/errors.js";
+import type { JobLane } from "../../../mesh/job/job.js";
 import type { Thrown } from "./thrown.js";
 
 /** A handler that failed, or whose input or result was refused. */
@@ -29,7 +30,13 @@ export interface CallData {
   readonly id: string;
   readonly pool: string;
   readonly worker: string;
+  /** 1 for the first try. */
   readonly attempt: number;
+  /** The name of this attempt (mesh/job/job.ts). */
+  readonly attemptNumber: number;
+  readonly lane: JobLane;
+  /** Of the durable lane: failures after which the job is given up. */
+  readonly maxAttempts: number | undefined;
   readonly bytes: Uint8Array;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;

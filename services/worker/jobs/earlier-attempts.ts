@@ -9,6 +9,7 @@
  * A job of the durable lane comes again when its manager is gone. It runs again after
  * a failure; which outcomes answer it is decided in kept-outcomes.ts.
  */
+
 import { PoolError } from "../../../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import type { HandlerOutcome } from "../handlers/runner.js";
@@ -17,9 +18,8 @@ import type { Results } from "./results.js";
 import type { JobOrder, RunningJob } from "./running-job.js";
 import type { RunningJobs } from "./running-jobs.js";
 
-/** So many attempts before it are looked for: those of its own manager, and the first ones of each manager before. */
-const OWN_ATTEMPTS = 16;
-const OTHERS_ATTEMPTS = 4;
+/** Of what has ended, so many attempts are looked for: all of its own manager, and the first ones of each manager before. */
+const OTHERS_ATTEMPTS = 16;
 
 /** What becomes of a later attempt: it waits for the running one, hears how the earlier one has ended, or is run. */
 export type Earlier =
@@ -35,15 +35,15 @@ const NONE: Earlier = { kind: "none" };
  * @param nowMs monotonic milliseconds
  */
 export function earlierAttempt(order: JobOrder, jobs: RunningJobs, results: Results, nowMs: number): Earlier {
+  const running = jobs.findEarlier(order);
+  if (running !== undefined) return { kind: "runs", job: running };
   let wasForced = false;
   for (const attempt of attemptsBefore(order.attempt)) {
     const { id, nonce } = order;
     const earlier = { id, nonce, attempt };
-    const job = jobs.find(earlier);
-    if (job?.running) return { kind: "runs", job };
     const outcome = results.find(earlier, nowMs)?.outcome;
     if (outcome !== undefined && isOfHandler(outcome)) return { kind: "ended", outcome };
-    wasForced ||= job !== undefined || results.hasFinished(earlier, nowMs);
+    wasForced ||= jobs.find(earlier) !== undefined || results.hasFinished(earlier, nowMs);
   }
   if (!wasForced || order.idempotent) return NONE;
   const options = { maybeExecuted: true };
@@ -68,7 +68,7 @@ export function earlierStored(order: JobOrder, jobs: RunningJobs, kept: KeptOutc
 /** The numbers of attempts that may have come before, the last one first. */
 function* attemptsBefore(attempt: number): Generator<number> {
   const firstOwn = attempt - ((attempt - 1) % ATTEMPTS_PER_MANAGER);
-  for (let each = attempt - 1; each >= Math.max(firstOwn, attempt - OWN_ATTEMPTS); each -= 1) yield each;
+  for (let each = attempt - 1; each >= firstOwn; each -= 1) yield each;
   for (let first = firstOwn - ATTEMPTS_PER_MANAGER; first >= 1; first -= ATTEMPTS_PER_MANAGER) {
     for (let each = first + OTHERS_ATTEMPTS - 1; each >= first; each -= 1) yield each;
   }

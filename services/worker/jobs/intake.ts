@@ -4,13 +4,14 @@
  * A worker never queues: a job becomes a running job, a refusal, or a repeat of
  * what it has run already.
  */
+
 import { LRUCache } from "lru-cache";
 import { PoolError } from "../../../mesh/errors.js";
 import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
 import { earlierAttempt, earlierStored } from "./earlier-attempts.js";
 import type { KeptOutcomes } from "./kept-outcomes.js";
 import type { Results } from "./results.js";
-import { type JobOrder, jobKey, type Revoke } from "./running-job.js";
+import { type JobOrder, jobKey, MAX_OTHERS, type Revoke, type RunningJob } from "./running-job.js";
 import type { RunningJobs, Slots } from "./running-jobs.js";
 
 /** When a plain job that found no slot may be tried again, in milliseconds. */
@@ -99,7 +100,7 @@ export class Intake {
     const { jobs, results, refusals } = this.#parts;
     const running = jobs.find(order);
     if (running !== undefined) {
-      if (order.offered && running.join(order)) order.answerer.accepted(order);
+      if (order.offered) this.#join(order, running);
       else refusals.error(order, new PoolError("duplicate_job", "this job is running"));
       return true;
     }
@@ -118,9 +119,15 @@ export class Intake {
       : earlierAttempt(order, jobs, results, nowMs);
     if (earlier.kind === "none") return false;
     if (earlier.kind === "ended") order.answerer.end(order, earlier.outcome, nowMs);
-    else if (earlier.job.join(order)) order.answerer.accepted(order);
-    else return false;
+    else this.#join(order, earlier.job);
     return true;
+  }
+
+  /** It waits for the job that runs. What no more may join is not run a second time. */
+  #join(order: JobOrder, running: RunningJob): void {
+    if (running.join(order)) return order.answerer.accepted(order);
+    const message = `this job is running, and ${MAX_OTHERS} other managers wait for it`;
+    this.#parts.refusals.error(order, new PoolError("duplicate_job", message, { maybeExecuted: true }));
   }
 
   /** It is not here, and must not be started. */
@@ -158,6 +165,8 @@ export const CANCELED_ID_TTL_MS = 10_000;
 interface Revocation {
   readonly upToAttempt: number;
   readonly untilMs: number;
+  /** When it was taken back, monotonic milliseconds. */
+  readonly backAtMs?: number;
 }
 
 /**
@@ -171,17 +180,18 @@ export class Revoked {
   /** The oldest entry leaves first: reading one does not make it newer. Bounded by `maxSize`, it takes no room while empty. */
   readonly #jobs = new LRUCache<string, Revocation>({ maxSize: REVOKED_LIMIT, sizeCalculation: () => 1 });
 
-  add({ id, nonce, upToAttempt }: Revoke, nowMs: number): void {
+  add({ id, nonce, upToAttempt, beforeMs }: Revoke, nowMs: number): void {
     const key = jobKey(id, nonce);
-    const known = this.#live(key, nowMs)?.upToAttempt ?? 0;
+    const { upToAttempt: known = 0, backAtMs = Number.NEGATIVE_INFINITY } = this.#live(key, nowMs) ?? {};
+    if (beforeMs !== undefined && backAtMs > beforeMs) return;
     const isOfWholeId = nonce === "" && upToAttempt === Number.POSITIVE_INFINITY;
     const untilMs = nowMs + (isOfWholeId ? CANCELED_ID_TTL_MS : REVOKED_TTL_MS);
     this.#jobs.set(key, { upToAttempt: Math.max(known, upToAttempt), untilMs });
   }
 
-  /** A cancel of a whole id does not count any more: the id is used anew. */
-  takeBack(id: string): void {
-    this.#jobs.delete(id);
+  /** A cancel of a whole id does not count any more, whenever it is said again: the id is used anew. */
+  takeBack(id: string, nowMs: number): void {
+    this.#jobs.set(id, { upToAttempt: 0, untilMs: nowMs + CANCELED_ID_TTL_MS, backAtMs: nowMs });
   }
 
   /** Whether this attempt must not run. */

@@ -29,6 +29,8 @@ export class Results {
   readonly #keptAtMs = new Float64Array(FINISHED_LIMIT);
   /** NaN until confirmed. */
   readonly #confirmedAtMs = new Float64Array(FINISHED_LIMIT);
+  /** What tells the payloads of plain jobs apart. */
+  readonly #prints = new Float64Array(FINISHED_LIMIT);
   #bytes = 0;
   /** The oldest result that is still kept. */
   #oldest = 1;
@@ -56,6 +58,7 @@ export class Results {
     const place = this.#seq % FINISHED_LIMIT;
     this.#keptAtMs[place] = nowMs;
     this.#confirmedAtMs[place] = Number.NaN;
+    this.#prints[place] = to.print ?? 0;
     this.#store.put(this.#seq, to, outcome);
     this.#bytes += this.#store.size(this.#seq);
     if (this.#seq - this.#oldest >= KEPT_LIMIT) this.#release();
@@ -81,9 +84,10 @@ export class Results {
     return found;
   }
 
-  /** Whether this attempt finished here lately, its result kept or not. */
-  hasFinished({ id, nonce, attempt }: Pick<Addressee, "id" | "nonce" | "attempt">, nowMs: number): boolean {
+  /** Whether this attempt finished here lately, its result kept or not. A plain job with another payload is another one. */
+  hasFinished({ id, nonce, attempt, print = 0 }: Omit<Addressee, "reply">, nowMs: number): boolean {
     const seq = this.#store.find(jobKey(id, nonce), attempt);
+    if (this.#prints[seq % FINISHED_LIMIT] !== print) return false;
     return seq > 0 && nowMs - (this.#keptAtMs[seq % FINISHED_LIMIT] as number) <= FINISHED_TTL_MS;
   }
 

@@ -8,6 +8,8 @@
  * entering `ended`, which happens once.
  */
 import { PoolError } from "../../../mesh/errors.js";
+import { attemptCount, type JobLane } from "../../../mesh/job/job.js";
+import { senderOf } from "../../../mesh/wire/wire-headers.js";
 import type { Call, HandlerOutcome } from "../handlers/runner.js";
 import { ProgressFlow } from "./progress-flow.js";
 
@@ -30,7 +32,9 @@ type JobState =
   | { readonly at: "aborted"; readonly sinceMs: number; readonly error: PoolError }
   | { readonly at: "ended" };
 
-const MAX_OTHERS = 16;
+/** So many managers may ask for a job while it runs, each by its last attempt. Of an attempt its names are kept, not its payload. */
+export const MAX_OTHERS = 64;
+const NO_BYTES = new Uint8Array();
 const NOBODY: readonly JobOrder[] = [];
 const RUNNING: JobState = { at: "running" };
 const ENDED: JobState = { at: "ended" };
@@ -41,6 +45,7 @@ export class RunningJob implements Call {
   readonly id: string;
   readonly nonce: string;
   readonly attempt: number;
+  readonly attemptNumber: number;
   readonly bytes: Uint8Array;
   readonly deadlineAtMs: number;
   /** Who else asked for this job while it runs: another manager, after its client's own had died. */
@@ -61,7 +66,8 @@ export class RunningJob implements Call {
   ) {
     this.id = order.id;
     this.nonce = order.nonce;
-    this.attempt = order.attempt;
+    this.attempt = attemptCount(order.attempt);
+    this.attemptNumber = order.attempt;
     this.bytes = order.bytes;
     this.deadlineAtMs = order.deadlineAtMs;
     this.accepted = !order.offered;
@@ -76,6 +82,14 @@ export class RunningJob implements Call {
     return this.ledger.progressLimit;
   }
 
+  get lane(): JobLane {
+    return this.order.durable ? "durable" : "core";
+  }
+
+  get maxAttempts(): number | undefined {
+    return this.order.maxAttempts;
+  }
+
   get traceparent(): string | undefined {
     return this.order.traceparent;
   }
@@ -86,7 +100,7 @@ export class RunningJob implements Call {
 
   /** The last attempt that anybody wants: a revocation of earlier ones does not concern it. */
   get lastAttempt(): number {
-    return this.others.reduce((last, { attempt }) => Math.max(last, attempt), this.attempt);
+    return this.others.reduce((last, { attempt }) => Math.max(last, attempt), this.attemptNumber);
   }
 
   get running(): boolean {
@@ -111,8 +125,9 @@ export class RunningJob implements Call {
   join(order: JobOrder): boolean {
     const known = order.reply === this.order.reply || this.others.some((other) => other.reply === order.reply);
     if (known) return true;
-    if (this.others.length === MAX_OTHERS) return false;
-    this.others = [...this.others, order];
+    const others = this.others.filter((other) => !isOver(other, order));
+    if (others.length === MAX_OTHERS) return false;
+    this.others = [...others, { ...order, bytes: NO_BYTES }];
     return true;
   }
 
@@ -150,12 +165,20 @@ export class RunningJob implements Call {
   }
 }
 
+/** Whether a manager has revoked an attempt: it waits for a later one. */
+function isOver(other: JobOrder, later: JobOrder): boolean {
+  const manager = senderOf(later.reply ?? "");
+  return manager !== "" && other.attempt < later.attempt && senderOf(other.reply ?? "") === manager;
+}
+
 /** Which job a reply is about and where it goes. */
 export interface Addressee {
   readonly id: string;
   /** The nonce of its submission; "" when its id is its own. */
   readonly nonce: string;
   readonly attempt: number;
+  /** Of a plain job that names no submission: tells its payload from others; 0 for any other job. */
+  readonly print?: number;
   /** Undefined: nobody waits. */
   readonly reply: string | undefined;
   /** Of a job that came in a bundle, whose result may go back in one: `reply` taken apart, the inbox with the last dot. */
@@ -181,6 +204,8 @@ export interface JobOrder extends Addressee {
   readonly offered: boolean;
   /** It comes from the durable lane: another manager may hand it in again, as a later attempt. */
   readonly durable: boolean;
+  /** Of such a job: failures after which it is given up; undefined when its manager does not say it. */
+  readonly maxAttempts: number | undefined;
   /** Whether it may run more than once; of a first attempt it does not matter, and a bundle does not say it. */
   readonly idempotent: boolean;
   /** It is not to be started: only who has it already answers with what becomes of it. */
@@ -205,6 +230,8 @@ export interface Revoke {
   readonly nonce: string;
   /** Infinity: no attempt may run. */
   readonly upToAttempt: number;
+  /** Only what was here before this time is meant, monotonic milliseconds; undefined when all is. */
+  readonly beforeMs?: number;
 }
 
 /** The key of one submission; names have no space. */

@@ -122,6 +122,13 @@ export class RunningJobs implements JobLedger {
     };
   }
 
+  /** The running job of an earlier attempt of this submission. */
+  findEarlier({ id, nonce, attempt }: Pick<JobOrder, "id" | "nonce" | "attempt">): RunningJob | undefined {
+    if (this.#jobs.size === 0) return undefined;
+    const isOf = (job: RunningJob): boolean => job.id === id && job.nonce === nonce && job.attemptNumber < attempt;
+    return this.#jobs.values().find((job) => job.running && isOf(job));
+  }
+
   /** Any running attempt of a submission of the durable lane: a later one joins it. */
   findDurable(id: string, nonce: string): RunningJob | undefined {
     if (this.#jobs.size === 0) return undefined;
@@ -170,9 +177,10 @@ export class RunningJobs implements JobLedger {
   }
 
   /** Aborts the attempts that are revoked; says whether there was one. */
-  cancel({ id, nonce, upToAttempt }: Revoke, error: PoolError): boolean {
+  cancel({ id, nonce, upToAttempt, beforeMs = Number.POSITIVE_INFINITY }: Revoke, error: PoolError): boolean {
     let found = false;
     for (const job of this.#attemptsOf(id, nonce)) {
+      if (job.startedAtMs > beforeMs) continue;
       if (job.lastAttempt <= upToAttempt && job.abort(error, this.#parts.now())) found = true;
     }
     return found;

@@ -4,19 +4,14 @@
  * Decided here: how messages and bundles are read. Not decided here: whether a
  * job starts (jobs/intake.ts).
  */
+import { createHash } from "node:crypto";
 import type { Msg } from "nats";
-import { toPoolError } from "../../../mesh/errors.js";
+import { type PoolError, toPoolError } from "../../../mesh/errors.js";
 import { DEFAULT_TIMEOUT_MS } from "../../../mesh/job/job.js";
 import type { Runtime } from "../../../mesh/link/runtime.js";
 import { type Ages, hasExpired } from "../../../mesh/wire/ages.js";
 import { decodeJobHeaders, type JobHeaders } from "../../../mesh/wire/headers.js";
-import {
-  type BundleEntry,
-  type BundleHeaders,
-  decodeBundle,
-  decodeJobsHeaders,
-  isBundle,
-} from "../../../mesh/wire/payloads.js";
+import { type BundleEntry, decodeBundle, isBundle } from "../../../mesh/wire/payloads.js";
 import { headersOf, senderOf, splitReply } from "../../../mesh/wire/wire-headers.js";
 import type { Intake } from "../jobs/intake.js";
 import type { JobOrder } from "../jobs/running-job.js";
@@ -80,7 +75,12 @@ export class CoreLane {
   #receiveBundle(msg: JobMessage): void {
     if (!msg.reply || !this.#isAnswerable(msg.reply)) return;
     const [inbox] = splitReply(msg.reply);
-    const about = decodeJobsHeaders(headersOf(msg));
+    let about: JobHeaders;
+    try {
+      about = decodeJobHeaders(headersOf(msg));
+    } catch (thrown) {
+      return this.#refuseBundle(msg, inbox, toPoolError(thrown));
+    }
     const cameAtMs = this.#parts.runtime.now();
     const ageMs = this.#ageOf(about, msg.reply, cameAtMs);
     const whole = decodeBundle(msg.data, (entry) => {
@@ -89,6 +89,13 @@ export class CoreLane {
       this.#parts.intake.decide(this.#fromBundle(entry, inbox, about, ageMs + nowMs - cameAtMs, nowMs), nowMs);
     });
     if (!whole) this.droppedTotal += 1;
+  }
+
+  /** What is malformed holds for all its jobs. */
+  #refuseBundle(msg: JobMessage, inbox: string, error: PoolError): void {
+    decodeBundle(msg.data, ({ id, nonce, attempt, token }) =>
+      this.#parts.replies.error({ id, nonce, attempt, reply: inbox + token }, error),
+    );
   }
 
   #now(): number {
@@ -131,9 +138,11 @@ export class CoreLane {
       attempt: headers.attempt ?? 1,
       named: headers.jobId !== undefined,
       offered: headers.offer === true,
+      print: printOf(headers, bytes),
       inbox: undefined,
       token: undefined,
       durable: headers.durable === true,
+      maxAttempts: headers.maxAttempts,
       idempotent: headers.idempotent === true,
       joins: headers.join === true,
       reply,
@@ -154,7 +163,7 @@ export class CoreLane {
     return (headers.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ageMs;
   }
 
-  #fromBundle(entry: BundleEntry, inbox: string, about: BundleHeaders, ageMs: number, nowMs: number): JobOrder {
+  #fromBundle(entry: BundleEntry, inbox: string, about: JobHeaders, ageMs: number, nowMs: number): JobOrder {
     return {
       id: entry.id,
       nonce: entry.nonce,
@@ -164,6 +173,7 @@ export class CoreLane {
       inbox,
       token: entry.token,
       durable: about.durable === true,
+      maxAttempts: about.maxAttempts,
       // A later attempt of a job that may run once only comes alone.
       idempotent: true,
       joins: about.join === true,
@@ -178,4 +188,10 @@ export class CoreLane {
       answerer: this.#parts.replies,
     };
   }
+}
+
+/** A plain sender may use an id again, and has no nonce that tells: the payload does. 0 for any other job. */
+function printOf({ jobId, nonce, offer }: JobHeaders, bytes: Uint8Array): number {
+  if (jobId === undefined || nonce !== undefined || offer === true) return 0;
+  return createHash("sha256").update(bytes).digest().readUIntBE(0, 6);
 }

@@ -39,6 +39,11 @@ export class Dialer {
     this.#step();
   }
 
+  /** The broker that was dialed last is not the first to be dialed next. */
+  avoidLast(): void {
+    this.#delays.avoidLast();
+  }
+
   #step(): void {
     if (this.#host.isClosed()) {
       this.#underWay = false;

@@ -115,6 +115,10 @@ export class Protocol {
     this.send(PING);
   }
 
+  avoidBroker(): void {
+    this.#dialer.avoidLast();
+  }
+
   /** Ends the connection in order to make a new one, if there is one. */
   reconnect(): void {
     if (!this.#connected) return;

@@ -163,6 +163,10 @@ export class SimConnection implements Connection {
     return queue;
   }
 
+  avoidBroker(): void {
+    this.#protocol.avoidBroker();
+  }
+
   reconnect(): Promise<void> {
     if (this.isClosed()) return Promise.reject(new ClosedConnectionError());
     this.#protocol.reconnect();

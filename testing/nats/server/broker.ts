@@ -45,6 +45,7 @@ export class Broker implements SessionHost, PeerHost {
   readonly #peers: Peers;
   #router: Router;
   #running = true;
+  #life = 1;
   #accepting = true;
   #waiting: (() => void)[] | undefined;
   #onLameDuckEnd: () => void = () => {};
@@ -67,6 +68,11 @@ export class Broker implements SessionHost, PeerHost {
 
   get running(): boolean {
     return this.#running;
+  }
+
+  /** Counts how often it was started: what was planned with an earlier life is not of this one. */
+  get life(): number {
+    return this.#life;
   }
 
   /** Whether new clients can connect. */
@@ -183,6 +189,7 @@ export class Broker implements SessionHost, PeerHost {
       pingIntervalMs: options.pingIntervalMs ?? this.#options.pingIntervalMs,
     };
     this.#running = true;
+    this.#life += 1;
     this.#accepting = true;
     this.#info = this.#makeInfo();
     this.#planPings();

@@ -69,7 +69,9 @@ export class Cluster {
     const broker = this.get(name);
     broker.start(options);
     for (const other of this.#brokers.values()) {
-      if (other !== broker) this.#after(this.#world.random() * this.#routeRedialMs, () => this.#join(broker, other));
+      const lives = [broker.life, other.life] as const;
+      const join = (): void => this.#join(broker, other, lives);
+      if (other !== broker) this.#after(this.#world.random() * this.#routeRedialMs, join);
     }
     this.#tellUrls();
   }
@@ -94,10 +96,15 @@ export class Cluster {
     return wire;
   }
 
-  #join(a: Broker, b: Broker): void {
-    if (!a.running || !b.running) return;
-    a.connectTo(b, this.wire(a.name, b.name));
-    b.connectTo(a, this.wire(b.name, a.name));
+  /** Connects two brokers when both run. One that stands still first notices what had ended meanwhile. */
+  #join(a: Broker, b: Broker, lives: readonly [number, number] = [a.life, b.life]): void {
+    if (a.life !== lives[0] || b.life !== lives[1]) return;
+    a.whenRunning(() => {
+      if (b.paused) return b.whenRunning(() => this.#join(a, b, lives));
+      if (!b.running || b.life !== lives[1]) return;
+      a.connectTo(b, this.wire(a.name, b.name));
+      b.connectTo(a, this.wire(b.name, a.name));
+    });
   }
 
   #noticeEnd(gone: Broker): void {

@@ -130,6 +130,7 @@ export class LaneBatches {
 
   /** The connection is back. */
   onReconnect(): void {
+    for (const tally of this.#tallies.values()) tally.forget();
     this.#sweep.onReconnect(this.#parts.bus.runtime.now());
   }
 

@@ -65,6 +65,11 @@ export class Tally {
     });
   }
 
+  /** The broker may have lost what it stored: the record is read again. */
+  forget(): void {
+    this.#batch = undefined;
+  }
+
   async #write(): Promise<void> {
     const { runtime } = this.#parts.bus;
     while (this.#waiting.length > 0) {

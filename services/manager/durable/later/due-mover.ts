@@ -21,8 +21,8 @@ import { HEADER, type Priority } from "../../../../mesh/wire/headers.js";
 import { ownBytes } from "../../../../mesh/wire/payloads.js";
 import { isName } from "../../../../mesh/wire/subjects.js";
 import { type HeaderReader, headersOf } from "../../../../mesh/wire/wire-headers.js";
+import { DueLeftovers } from "../leftovers/due-leftovers.js";
 import { LevelPuller } from "../level-puller.js";
-import { DueLeftovers } from "./due-leftovers.js";
 import { firedJob } from "./fired-job.js";
 
 /** What it works with. */

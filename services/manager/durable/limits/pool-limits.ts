@@ -55,7 +55,9 @@ export class PoolLimits {
   #limits: Limits = NONE;
   #readAtMs: number;
   #clearAtMs: number;
-  #revision = 0;
+  /** Readings that were begun, and the last one among them whose answer was taken. */
+  #begun = 0;
+  #taken = 0;
 
   constructor(parts: PoolLimitsParts) {
     const { bus, names, pool } = parts;
@@ -82,10 +84,12 @@ export class PoolLimits {
   /** Reads the limits. Before that no job of the pool may begin. @throws PoolError */
   async read(): Promise<void> {
     const { store, names, pool } = this.#parts;
+    this.#begun += 1;
+    const reading = this.#begun;
     const stored = await store.last(names.limitsStream, names.limit(pool, names.limitsToken));
-    // An answer that was overtaken by another.
-    if (stored !== undefined && stored.sequence < this.#revision) return;
-    this.#revision = stored?.sequence ?? 0;
+    // An answer that was overtaken by another. Sequences do not tell it: a stream that was made anew counts from 1.
+    if (reading < this.#taken) return;
+    this.#taken = reading;
     this.#limits = stored === undefined ? NONE : decodeLimits(stored.payload);
     for (const { gate, key } of this.#gates.values()) gate.setLimit(this.#limitOf(key));
   }

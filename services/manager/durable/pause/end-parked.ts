@@ -1,17 +1,15 @@
 /** Ends stored jobs that wait at the dispatcher for a slot: no worker has them, and they wait elsewhere or go back. */
 import type { PoolError } from "../../../../mesh/errors.js";
 import type { Pool } from "../../pool/pool.js";
-import type { Delivery, Held } from "../held.js";
+import type { Delivery } from "../held.js";
 
-/** @param isMeant of which jobs */
 export function endParked(
   { dispatcher }: Pick<Pool, "dispatcher">,
-  held: Held,
+  deliveries: readonly Delivery[],
   error: PoolError,
-  isMeant: (delivery: Delivery) => boolean,
 ): void {
-  for (const delivery of [...held.all()]) {
-    const job = isMeant(delivery) ? dispatcher.live(delivery.id) : undefined;
+  for (const delivery of deliveries) {
+    const job = dispatcher.live(delivery.id);
     if (job?.state === "parked" && job.spec.nonce === delivery.nonce) dispatcher.cancel(job, error);
   }
 }

@@ -6,8 +6,9 @@
  * manager, before a reconnect or before a consumer had another leader is in doubt, and looked up like a job that comes again.
  *
  * Decided here: how much of it. A job that may run once is in doubt up to the sequence that the stream tells; until the stream
- * has told it, nothing is taken for new. A job that may run twice is in doubt only among the first deliveries of its level: a
- * consumer delivers in the order of its stream, so what it has forgotten comes before what it has never delivered.
+ * has told it, nothing is taken for new. A stream that is not there tells nothing: it may be restored from a backup. A job
+ * that may run twice is in doubt only among the first deliveries of its level: a consumer delivers in the order of its
+ * stream, so what it has forgotten comes before what it has never delivered.
  */
 import type { DurableJob } from "../../../../mesh/durable/job.js";
 import type { LaneStore } from "../../../../mesh/durable/store.js";
@@ -47,8 +48,10 @@ export class FirstDeliveries {
   #doubts = 0;
   #asksAtMs = 0;
 
-  constructor(parts: FirstDeliveriesParts) {
+  /** @param nowMs monotonic milliseconds: what was stored before is in doubt */
+  constructor(parts: FirstDeliveriesParts, nowMs: number) {
     this.#parts = parts;
+    this.doubt(nowMs);
   }
 
   /** Counts a delivery, and says whether the job may have come before although that is not said. */
@@ -78,7 +81,7 @@ export class FirstDeliveries {
     this.#asksAtMs = nowMs + ASK_AGAIN_MS;
     this.#parts.store.streamInfo(this.#parts.stream).then(
       (info) => {
-        if (doubt === this.#doubts) this.#newFrom = (info?.state.last_seq ?? 0) + 1;
+        if (doubt === this.#doubts && info !== undefined) this.#newFrom = info.state.last_seq + 1;
       },
       // It is asked again.
       () => undefined,

@@ -17,6 +17,7 @@ import type { Inbox } from "../../../../mesh/link/inbox.js";
 import { Presence } from "../../../../mesh/link/presence.js";
 import type { Subscription } from "../../../../mesh/link/subscription.js";
 import type { Logger } from "../../../../mesh/process/log.js";
+import type { Priority } from "../../../../mesh/wire/headers.js";
 import { isAnswerable } from "../../../../mesh/wire/subjects.js";
 
 /** What it works with. */
@@ -40,6 +41,8 @@ const SAME_EVERY_MS = 500;
 const EMPTY_EVERY_MS = 1_000;
 /** A manager that is silent for longer does not take part, in milliseconds. */
 const HEARD_WITHIN_MS = 3_500;
+/** What one says that it holds counts for so long, in milliseconds: it says it again every half second. */
+const HOLDS_WITHIN_MS = 1_500;
 /** Managers of pools that are remembered. */
 const MAX_PEERS = 10_000;
 
@@ -88,6 +91,15 @@ export class Takeover {
   knowsHeld(pool: string, manager: string): number {
     const peer = this.#peers.get(`${pool} ${manager}`);
     return peer === undefined ? 0 : sizeOf(peer.list);
+  }
+
+  /** Whether another manager has just said that it holds a delivery. */
+  isHeldElsewhere(pool: string, level: Priority, sequence: number): boolean {
+    const fromMs = this.#parts.bus.runtime.now() - HOLDS_WITHIN_MS;
+    for (const peer of this.#peers.values()) {
+      if (peer.pool === pool && peer.heardAtMs >= fromMs && peer.list[level].includes(sequence)) return true;
+    }
+    return false;
   }
 
   /** Called every 100 milliseconds. */

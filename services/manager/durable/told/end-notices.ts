@@ -95,7 +95,7 @@ function notifyOf({ job }: Delivery): string {
 
 /** What is told as one of several; undefined for what has no room among them, or for who reads no such message. */
 function toEntry(
-  { id, deliveries, job }: Delivery,
+  { id, attempt, job }: Delivery,
   outcome: Outcome,
   token: string,
   endedAt: number,
@@ -104,5 +104,5 @@ function toEntry(
   const { payload } = outcome.result;
   if (payload.length > MAX_BUNDLED_BYTES || !TOKEN.test(token)) return undefined;
   const waitMs = waitedMs(outcome.result, job.enqueuedAt ?? endedAt, endedAt);
-  return waitMs > MAX_BUNDLED_WAIT_MS ? undefined : resultEntry({ token, id, attempt: deliveries, payload }, waitMs);
+  return waitMs > MAX_BUNDLED_WAIT_MS ? undefined : resultEntry({ token, id, attempt, payload }, waitMs);
 }

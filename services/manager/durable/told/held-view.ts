@@ -12,7 +12,8 @@ const MAX_LIMITED_TOLD = 512;
 export function heldList(held: Held): HeldList {
   const list: Record<Priority, number[]> = { high: [], normal: [], low: [] };
   let limited = 0;
-  for (const { level, sequence, isLimited } of held.all()) {
+  for (const { level, sequence, isLimited, awaitsOther } of held.all()) {
+    if (awaitsOther) continue;
     if (isLimited) limited += 1;
     if (!isLimited || limited <= MAX_LIMITED_TOLD) list[level].push(sequence);
   }
@@ -29,12 +30,12 @@ export function findHeld(
 ): HeldJob | undefined {
   for (const delivery of held.all()) {
     if (delivery.id !== id) continue;
-    const { deliveries, isLimited, nonce } = delivery;
+    const { isLimited, nonce } = delivery;
     const job = dispatcher.live(id);
-    const attempt = job?.spec.nonce === nonce ? job.attempt : undefined;
-    const runs = attempt?.state === "accepted";
+    const last = job?.spec.nonce === nonce ? job.attempt : undefined;
+    const runs = last?.state === "accepted";
     const state = runs ? "running" : isLimited ? "limited" : "held";
-    return { state, attempt: deliveries, worker: (runs && attempt.worker) || "" };
+    return { state, attempt: Math.max(delivery.attempt, last?.count ?? 0), worker: (runs && last.worker) || "" };
   }
   const attempt = givenBack.waiting(id, nowMs);
   return attempt === undefined ? undefined : { state: "retrying", attempt, worker: "" };

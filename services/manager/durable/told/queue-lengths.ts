@@ -1,8 +1,8 @@
 /**
- * How many jobs of each pool wait in its stream, for who scales workers by it.
+ * How many jobs of each pool wait in its stream, for who scales workers by it; and whether the stream is there.
  *
  * Decided here: while a pool has workers, pulls are open, and each delivered job
- * tells how many wait behind it. Without workers nothing is pulled: then the stream
+ * tells how many wait behind it. While none is open, since the pool has no workers or all slots are busy, the stream
  * is asked every two seconds. What managers hold is not counted: it is parked or runs.
  */
 import type { DurableNames } from "../../../../mesh/durable/names.js";
@@ -12,15 +12,21 @@ import type { PoolLane } from "../pool-lane.js";
 
 const ASK_EVERY_MS = 2_000;
 
+/** What it works with. */
+export interface QueueLengthsParts {
+  readonly store: Pick<LaneStore, "streamInfo">;
+  readonly names: DurableNames;
+  /** The stream of a pool is not there. */
+  readonly onMissing: (pool: Pool) => void;
+}
+
 export class QueueLengths {
-  readonly #store: LaneStore;
-  readonly #names: DurableNames;
+  readonly #parts: QueueLengthsParts;
   readonly #asked = new WeakMap<PoolLane, number>();
   #nextAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(store: LaneStore, names: DurableNames) {
-    this.#store = store;
-    this.#names = names;
+  constructor(parts: QueueLengthsParts) {
+    this.#parts = parts;
   }
 
   of(pool: Pool, lane: PoolLane): number {
@@ -31,13 +37,16 @@ export class QueueLengths {
   tick(lanes: ReadonlyMap<Pool, PoolLane>, nowMs: number): void {
     if (nowMs < this.#nextAtMs) return;
     this.#nextAtMs = nowMs + ASK_EVERY_MS;
-    for (const [pool, lane] of lanes) if (!isPulled(pool)) void this.#ask(pool.name, lane, nowMs);
+    for (const [pool, lane] of lanes) {
+      // What cannot be read now is as it was.
+      if (!isPulled(pool) || !lane.pulls.hasOpen) this.#ask(pool, lane, nowMs).catch(() => undefined);
+    }
   }
 
-  async #ask(pool: string, lane: PoolLane, nowMs: number): Promise<void> {
-    // What cannot be read now is as it was.
-    const info = await this.#store.streamInfo(this.#names.jobsStream(pool)).catch(() => undefined);
-    if (info === undefined) return;
+  async #ask(pool: Pool, lane: PoolLane, nowMs: number): Promise<void> {
+    const { store, names, onMissing } = this.#parts;
+    const info = await store.streamInfo(names.jobsStream(pool.name));
+    if (info === undefined) return onMissing(pool);
     this.#asked.set(lane, Math.max(0, info.state.messages - lane.held - lane.retrying(nowMs)));
   }
 }

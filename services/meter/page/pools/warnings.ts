@@ -3,7 +3,7 @@ import { plural } from "../../../../browser/format.js";
 import { byHeat } from "../../../../browser/order-pools.js";
 import { type PoolFigures, type PoolWarning, poolWarnings, severity } from "../../../../browser/pool-health.js";
 import { plainText } from "../../../../mesh/plain-text.js";
-import { byId, element } from "../element.js";
+import { byId, element, setText } from "../element.js";
 import { endsOf, outcomeCounts } from "../jobs/outcome-words.js";
 import type { PageState } from "../page-state.js";
 import { poolHash } from "../route.js";
@@ -49,32 +49,52 @@ function lastMinuteOf(outcomes: Readonly<Record<string, bigint>>) {
   return { endedLastMinute: BigInt(ended), failedLastMinute: BigInt(failed) };
 }
 
-/** Draws them. */
+/** A sentence as it is drawn. */
+interface DrawnWarning {
+  readonly item: HTMLElement;
+  readonly text: HTMLElement;
+}
+
+/** Draws them. A sentence whose figures change keeps its element: its link can be clicked, and keeps the focus. */
 export class Warnings {
   readonly #root = byId("warnings");
-  #drawn = "";
+  readonly #more = element("li", "more");
+  /** By pool and kind. */
+  readonly #items = new Map<string, DrawnWarning>();
+  #listed = "";
 
   update(state: PageState): void {
     const outcomes = state.pool === "" ? undefined : state.jobs?.value.stats.outcomes;
     const { shown, more } = pageWarnings(state.pool, state.capacity?.pools.values() ?? [], outcomes);
-    const key = JSON.stringify([shown, more]);
-    if (key === this.#drawn) return;
-    this.#drawn = key;
+    const keys = shown.map(({ pool, kind }) => `${pool} ${kind}`);
+    for (const [i, warning] of shown.entries()) this.#set(keys[i] as string, warning);
+    setText(this.#more, `… and ${plural(more, "pool")} more: see the list of pools.`);
+    const listed = [...keys, ...(more > 0 ? ["more"] : [])].join("\n");
+    if (listed === this.#listed) return;
+    this.#listed = listed;
+    for (const key of [...this.#items.keys()]) if (!keys.includes(key)) this.#items.delete(key);
     this.#root.hidden = shown.length === 0;
-    const items = shown.map(draw);
-    if (more > 0) items.push(element("li", "more", `… and ${plural(more, "pool")} more: see the list of pools.`));
-    this.#root.replaceChildren(...items);
+    const items = keys.flatMap((key) => this.#items.get(key)?.item ?? []);
+    this.#root.replaceChildren(...items, ...(more > 0 ? [this.#more] : []));
+  }
+
+  #set(key: string, warning: PageWarning): void {
+    const drawn = this.#items.get(key) ?? draw(warning);
+    this.#items.set(key, drawn);
+    drawn.item.className = `warning ${warning.tone}`;
+    setText(drawn.text, warning.text);
   }
 }
 
-function draw({ pool, tone, kind, text }: PageWarning): HTMLElement {
-  const item = element("li", `warning ${tone}`);
+function draw({ pool, kind }: PageWarning): DrawnWarning {
+  const item = element("li");
   item.dataset.kind = kind;
   if (pool !== "") {
     const link = element("a", "warning-pool", plainText(pool));
     link.href = poolHash(pool);
     item.append(link, " ");
   }
-  item.append(element("span", "", text));
-  return item;
+  const text = element("span");
+  item.append(text);
+  return { item, text };
 }

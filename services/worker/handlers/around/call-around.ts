@@ -1,4 +1,5 @@
 /** A call with another one around it: the base of those who change a job on its way to the handler, or look at its end. */
+import type { JobLane } from "../../../../mesh/job/job.js";
 import type { Call, HandlerOutcome } from "../runner.js";
 
 /** What is another value than in the call within. */
@@ -15,6 +16,9 @@ export class CallAround implements Call {
   readonly pool: string;
   readonly worker: string;
   readonly attempt: number;
+  readonly attemptNumber: number;
+  readonly lane: JobLane;
+  readonly maxAttempts: number | undefined;
   readonly bytes: Uint8Array;
   readonly deadlineAtMs: number;
   readonly progressLimit: number | undefined;
@@ -30,6 +34,9 @@ export class CallAround implements Call {
     this.pool = call.pool;
     this.worker = call.worker;
     this.attempt = call.attempt;
+    this.attemptNumber = call.attemptNumber;
+    this.lane = call.lane;
+    this.maxAttempts = call.maxAttempts;
     this.bytes = bytes;
     this.deadlineAtMs = call.deadlineAtMs;
     this.progressLimit = call.progressLimit;

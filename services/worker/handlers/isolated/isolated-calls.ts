@@ -1,4 +1,5 @@
 /** The calls that run in this thread or child: made from what came over, ended by what goes back. */
+import type { JobLane } from "../../../../mesh/job/job.js";
 import { telemetry } from "../../../../mesh/trace/telemetry.js";
 import { ProgressFlow } from "../../jobs/progress-flow.js";
 import { invoke } from "../handler.js";
@@ -60,6 +61,9 @@ class IsolatedCall implements Call {
   readonly pool: string;
   readonly worker: string;
   readonly attempt: number;
+  readonly attemptNumber: number;
+  readonly lane: JobLane;
+  readonly maxAttempts: number | undefined;
   readonly bytes: Uint8Array;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
@@ -78,6 +82,9 @@ class IsolatedCall implements Call {
     this.pool = wire.pool;
     this.worker = wire.worker;
     this.attempt = wire.attempt;
+    this.attemptNumber = wire.attemptNumber;
+    this.lane = wire.lane;
+    this.maxAttempts = wire.maxAttempts;
     this.bytes = wire.bytes;
     this.traceparent = wire.traceparent;
     this.tracestate = wire.tracestate;

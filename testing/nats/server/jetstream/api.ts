@@ -21,6 +21,7 @@ export interface ApiHost {
   addStream(config: StreamConfig): StreamEntry;
   removeStream(name: string): void;
   addConsumer(entry: StreamEntry, config: ConsumerConfig): PullConsumer;
+  removeConsumer(entry: StreamEntry, consumer: PullConsumer): void;
   now(): number;
 }
 
@@ -55,6 +56,14 @@ const HANDLERS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["STREAM.MSG.DELETE", (host, names, asked) => deleteMessage(entryOf(host, names), asked)],
   ["CONSUMER.CREATE", (host, names, asked) => createConsumer(host, names, asked)],
   ["CONSUMER.DURABLE.CREATE", (host, names, asked) => createConsumer(host, names, asked)],
+  [
+    "CONSUMER.DELETE",
+    (host, names) => {
+      const entry = entryOf(host, names);
+      host.removeConsumer(entry, consumerOf(entry, names[1]));
+      return { success: true };
+    },
+  ],
   ["CONSUMER.INFO", (host, names) => consumerOf(entryOf(host, names), names[1]).info()],
 ]);
 

@@ -3,8 +3,8 @@
  *
  * Decided here: where it listens, and what a change of the leader loses: open
  * pulls, nothing that was stored, and when the leader was killed what its consumers
- * did last. The model leaves out what a crash of a
- * whole machine loses, the votes of a cluster, and the age of messages.
+ * did last. When its machine lost its power, the end of each stream. The model leaves out the votes of a
+ * cluster, and the age of messages.
  */
 import type { World } from "../../../sim/world.js";
 import type { Message } from "../../wire/commands.js";
@@ -61,8 +61,13 @@ export class JetStream implements ApiHost {
     }
   }
 
-  /** The leader steps down; nobody leads. @param isGone it has forgotten all who listen */
-  stepDown(isGone: boolean): void {
+  /**
+   * The leader steps down; nobody leads.
+   *
+   * @param isGone it has forgotten all who listen
+   * @param keepsConsumers its disk has what its consumers did last
+   */
+  stepDown(isGone: boolean, keepsConsumers = false): void {
     const leader = this.#leader;
     if (leader !== undefined && !isGone) for (const each of this.#subscribers) leader.remove(each);
     this.#subscribers = [];
@@ -70,8 +75,21 @@ export class JetStream implements ApiHost {
     for (const { consumers } of this.#entries.values()) {
       for (const each of consumers.values()) {
         each.forgetPulls();
-        if (isGone) each.forgetLast();
+        if (isGone && !keepsConsumers) each.forgetLast();
       }
+    }
+  }
+
+  /**
+   * A machine lost its power: what was stored since is lost.
+   *
+   * @param sinceMs time of the world
+   * @param keepsConsumers its disk has the consumers as they were last, and nats-server 2.9 leaves them so
+   */
+  rollBack(sinceMs: number, keepsConsumers: boolean): void {
+    for (const { stream, consumers } of this.#entries.values()) {
+      stream.rollBack(sinceMs);
+      if (!keepsConsumers) for (const each of consumers.values()) each.rollBack();
     }
   }
 
@@ -87,11 +105,9 @@ export class JetStream implements ApiHost {
   }
 
   removeStream(name: string): void {
-    const leader = this.#leader;
+    for (const consumer of this.#entries.get(name)?.consumers.values() ?? []) consumer.end();
     this.#entries.delete(name);
-    if (leader === undefined) return;
-    this.stepDown(false);
-    this.lead(leader);
+    this.#listenAnew();
   }
 
   addConsumer(entry: StreamEntry, config: ConsumerConfig): PullConsumer {
@@ -103,6 +119,21 @@ export class JetStream implements ApiHost {
     entry.consumers.set(config.durable_name, consumer);
     this.#listenForConsumer(entry, consumer);
     return consumer;
+  }
+
+  removeConsumer({ consumers }: StreamEntry, consumer: PullConsumer): void {
+    consumer.end();
+    consumers.delete(consumer.config.durable_name);
+    this.#listenAnew();
+  }
+
+  /** To all that is there now. Open pulls go on. */
+  #listenAnew(): void {
+    const leader = this.#leader;
+    if (leader === undefined) return;
+    for (const each of this.#subscribers) leader.remove(each);
+    this.#subscribers = [];
+    this.lead(leader);
   }
 
   #listenFor(entry: StreamEntry): void {

@@ -30,10 +30,16 @@ export class JetStreamPlace {
     return this.#jetStream.streams();
   }
 
-  /** A broker was killed. */
-  lost(broker: string): void {
+  /**
+   * A broker was killed.
+   *
+   * @param losesMs with its machine: what it stored within this time before is lost, in milliseconds
+   * @param keepsConsumers its consumers have lost nothing
+   */
+  lost(broker: string, losesMs = 0, keepsConsumers = false): void {
     if (this.#jetStream.leader !== broker) return;
-    this.#jetStream.stepDown(true);
+    this.#jetStream.stepDown(true, keepsConsumers);
+    if (losesMs > 0) this.#jetStream.rollBack(this.#jetStream.now() - losesMs, keepsConsumers);
     this.#electLater();
   }
 

@@ -64,6 +64,8 @@ const DEFAULT_UNSETTLED = 1_000;
 
 export class PullConsumer {
   readonly config: ConsumerConfig;
+  /** When it was made. */
+  readonly #created: string;
   readonly #parts: PullConsumerParts;
   readonly #patterns: readonly SubjectPattern[];
   readonly #unsettled = new Map<number, Unsettled>();
@@ -80,6 +82,7 @@ export class PullConsumer {
     const { filter_subject: one, filter_subjects: several = one === undefined ? [">"] : [one] } = parts.config;
     this.config = parts.config;
     this.#parts = parts;
+    this.#created = new Date(parts.world.now()).toISOString();
     this.#patterns = several.map((subject) => new SubjectPattern(subject));
   }
 
@@ -94,6 +97,7 @@ export class PullConsumer {
     return {
       stream_name: stream.config.name,
       name: config.durable_name,
+      created: this.#created,
       config,
       delivered: { consumer_seq: this.#consumerSequence, stream_seq: this.#nextSequence - 1 },
       ack_floor: { consumer_seq: 0, stream_seq: oldest - 1 },
@@ -144,6 +148,12 @@ export class PullConsumer {
     this.#parts.world.cancel(this.#timer);
   }
 
+  /** It is deleted: whoever waits hears it. */
+  end(): void {
+    for (const { reply } of this.#pulls) this.#parts.send(statusMessage(reply, 409, "Consumer Deleted"));
+    this.forgetPulls();
+  }
+
   /** Its broker was killed: it has not noted the last first deliveries, nor what was acknowledged of them. */
   forgetLast(): void {
     const { stream } = this.#parts;
@@ -157,6 +167,18 @@ export class PullConsumer {
     const forgotten = new Set(this.#recent.map(({ sequence }) => sequence));
     this.#again = this.#again.filter((sequence) => !forgotten.has(sequence));
     this.#recent = [];
+  }
+
+  /** Its stream has lost its end: so has it. */
+  rollBack(): void {
+    const { lastSequence } = this.#parts.stream;
+    const isLost = (sequence: number): boolean => sequence > lastSequence;
+    for (const of of [this.#unsettled, this.#deliveries]) {
+      for (const sequence of [...of.keys()].filter(isLost)) of.delete(sequence);
+    }
+    this.#again = this.#again.filter((sequence) => !isLost(sequence));
+    this.#recent = this.#recent.filter(({ sequence }) => !isLost(sequence));
+    this.#nextSequence = Math.min(this.#nextSequence, lastSequence + 1);
   }
 
   #dropOld(): void {

@@ -53,6 +53,8 @@ export class StoredStream {
   readonly #patterns: readonly SubjectPattern[];
   readonly #messages = new Map<number, StoredMessage>();
   readonly #ids = new Map<string, { readonly sequence: number; readonly atMs: number }>();
+  /** When each sequence was stored, time of the world; also of those that were deleted since. */
+  readonly #atMs: number[] = [];
   #lastSequence = 0;
 
   constructor(config: StreamConfig) {
@@ -114,6 +116,7 @@ export class StoredStream {
     const full = this.#full(message.subject);
     if (full !== undefined) return full;
     this.#lastSequence += 1;
+    this.#atMs.push(nowMs);
     const sequence = this.#lastSequence;
     const { subject, bytes, headerBytes } = message;
     const storedAt = `${Math.floor((EPOCH_MS + nowMs) * MS_TO_MICROS)}000`;
@@ -134,6 +137,16 @@ export class StoredStream {
   /** False when it is not there. */
   delete(sequence: number): boolean {
     return this.#messages.delete(sequence);
+  }
+
+  /** It has lost what it stored since, and counts on from there. What was deleted since is gone all the same. @param sinceMs time of the world */
+  rollBack(sinceMs: number): void {
+    while ((this.#atMs.at(-1) ?? Number.NEGATIVE_INFINITY) > sinceMs) {
+      this.#messages.delete(this.#lastSequence);
+      this.#atMs.pop();
+      this.#lastSequence -= 1;
+    }
+    for (const [id, { atMs }] of this.#ids) if (atMs > sinceMs) this.#ids.delete(id);
   }
 
   #knownId(id: string, nowMs: number): number | undefined {

@@ -197,8 +197,10 @@ type Heartbeat struct {
 	// is PAUSED until the broker allows it again. At most 16. Where it may not publish results, running_jobs
 	// also has the jobs whose results were refused.
 	MissingPermissions []string `protobuf:"bytes,27,rep,name=missing_permissions,json=missingPermissions,proto3" json:"missing_permissions,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// A later attempt of a job that the worker runs or has run is not run: it hears what the earlier one makes or has made.
+	AnswersLaterAttempts bool `protobuf:"varint,28,opt,name=answers_later_attempts,json=answersLaterAttempts,proto3" json:"answers_later_attempts,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Heartbeat) Reset() {
@@ -420,6 +422,13 @@ func (x *Heartbeat) GetMissingPermissions() []string {
 	return nil
 }
 
+func (x *Heartbeat) GetAnswersLaterAttempts() bool {
+	if x != nil {
+		return x.AnswersLaterAttempts
+	}
+	return false
+}
+
 // ManagerHeartbeat is published on pool.P.manager.M every second and on change (coalesced).
 type ManagerHeartbeat struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -462,8 +471,10 @@ type ManagerHeartbeat struct {
 	DurableQueued uint64 `protobuf:"varint,24,opt,name=durable_queued,json=durableQueued,proto3" json:"durable_queued,omitempty"`
 	// Jobs of the durable lane that it holds until their limits let them run.
 	DurableLimited uint32 `protobuf:"varint,25,opt,name=durable_limited,json=durableLimited,proto3" json:"durable_limited,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// It took submissions, and stops: it takes nothing new, and has its jobs and kept outcomes until it has stopped.
+	Draining      bool `protobuf:"varint,26,opt,name=draining,proto3" json:"draining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ManagerHeartbeat) Reset() {
@@ -664,6 +675,13 @@ func (x *ManagerHeartbeat) GetDurableLimited() uint32 {
 	return 0
 }
 
+func (x *ManagerHeartbeat) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
 // PoolReport says how the jobs of one pool ended at one manager. The last ones are those since its start.
 type PoolReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -733,7 +751,7 @@ var File_poolmesh_v1_heartbeat_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\n" +
-	"\x1bpoolmesh/v1/heartbeat.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\a\n" +
+	"\x1bpoolmesh/v1/heartbeat.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\b\n" +
 	"\tHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12 \n" +
@@ -765,10 +783,11 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x0erunning_nonces\x18\x19 \x03(\tR\rrunningNonces\x12\x1c\n" +
 	"\n" +
 	"sent_at_ms\x18\x1a \x01(\x03R\bsentAtMs\x12/\n" +
-	"\x13missing_permissions\x18\x1b \x03(\tR\x12missingPermissions\x1a9\n" +
+	"\x13missing_permissions\x18\x1b \x03(\tR\x12missingPermissions\x124\n" +
+	"\x16answers_later_attempts\x18\x1c \x01(\bR\x14answersLaterAttempts\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x90\a\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\a\n" +
 	"\x10ManagerHeartbeat\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x18\n" +
 	"\amanager\x18\x02 \x01(\tR\amanager\x12 \n" +
@@ -795,7 +814,8 @@ const file_poolmesh_v1_heartbeat_proto_rawDesc = "" +
 	"\x06report\x18\x15 \x01(\v2\x17.poolmesh.v1.PoolReportR\x06report\x12)\n" +
 	"\x10durable_retrying\x18\x16 \x01(\rR\x0fdurableRetrying\x12%\n" +
 	"\x0edurable_queued\x18\x18 \x01(\x04R\rdurableQueued\x12'\n" +
-	"\x0fdurable_limited\x18\x19 \x01(\rR\x0edurableLimited\x1a;\n" +
+	"\x0fdurable_limited\x18\x19 \x01(\rR\x0edurableLimited\x12\x1a\n" +
+	"\bdraining\x18\x1a \x01(\bR\bdraining\x1a;\n" +
 	"\rOutcomesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"H\n" +

@@ -220,7 +220,7 @@ type JobView struct {
 	Manager string `protobuf:"bytes,4,opt,name=manager,proto3" json:"manager,omitempty"`
 	// Who has it or had it last; empty when that is nobody, or a worker that sends no name.
 	Worker string `protobuf:"bytes,5,opt,name=worker,proto3" json:"worker,omitempty"`
-	// The attempt that was sent last, 1 for the first; 0 when none was.
+	// Which attempt was sent last, 1 for the first; 0 when none was. A count: managers and deliveries before it, and the attempts of this one.
 	Attempt  uint32   `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Priority Priority `protobuf:"varint,7,opt,name=priority,proto3,enum=poolmesh.v1.Priority" json:"priority,omitempty"`
 	// Whose job it is; empty when its caller says nothing.
@@ -253,7 +253,10 @@ type JobView struct {
 	// W3C trace context with which it was submitted, if it was.
 	Traceparent string `protobuf:"bytes,23,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// Names the submission among those of this id; empty when the id was made for it.
-	Submission    string `protobuf:"bytes,24,opt,name=submission,proto3" json:"submission,omitempty"`
+	Submission string `protobuf:"bytes,24,opt,name=submission,proto3" json:"submission,omitempty"`
+	// The number of that attempt, which is its name: a later one is higher, whichever manager made it. 0 from a manager
+	// that says it in `attempt`.
+	AttemptNumber uint32 `protobuf:"varint,25,opt,name=attempt_number,json=attemptNumber,proto3" json:"attempt_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -454,6 +457,13 @@ func (x *JobView) GetSubmission() string {
 		return x.Submission
 	}
 	return ""
+}
+
+func (x *JobView) GetAttemptNumber() uint32 {
+	if x != nil {
+		return x.AttemptNumber
+	}
+	return 0
 }
 
 // JobBytes is a payload or a result, or its beginning.
@@ -1335,7 +1345,7 @@ var File_poolmesh_v1_job_proto protoreflect.FileDescriptor
 
 const file_poolmesh_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x15poolmesh/v1/job.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"\x83\a\n" +
+	"\x15poolmesh/v1/job.proto\x12\vpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"\xaa\a\n" +
 	"\aJobView\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12/\n" +
@@ -1366,7 +1376,8 @@ const file_poolmesh_v1_job_proto_rawDesc = "" +
 	"\vtraceparent\x18\x17 \x01(\tR\vtraceparent\x12\x1e\n" +
 	"\n" +
 	"submission\x18\x18 \x01(\tR\n" +
-	"submission\">\n" +
+	"submission\x12%\n" +
+	"\x0eattempt_number\x18\x19 \x01(\rR\rattemptNumber\">\n" +
 	"\bJobBytes\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\fR\x05bytes\x12\x1c\n" +
 	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"\xbe\x01\n" +

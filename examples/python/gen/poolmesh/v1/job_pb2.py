@@ -27,45 +27,45 @@ from poolmesh.v1 import error_pb2 as poolmesh_dot_v1_dot_error__pb2
 from poolmesh.v1 import manager_pb2 as poolmesh_dot_v1_dot_manager__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15poolmesh/v1/job.proto\x12\x0bpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"\xa0\x05\n\x07JobView\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.poolmesh.v1.JobViewState\x12\x0f\n\x07manager\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\'\n\x08priority\x18\x07 \x01(\x0e\x32\x15.poolmesh.v1.Priority\x12\x0e\n\x06\x63lient\x18\x08 \x01(\t\x12\x12\n\nidempotent\x18\t \x01(\x08\x12\x0f\n\x07\x64urable\x18\n \x01(\x08\x12\x30\n\x0csubmitted_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65\x61\x64line_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07wait_ms\x18\x0f \x01(\x01\x12\x0e\n\x06run_ms\x18\x10 \x01(\x01\x12\x10\n\x08total_ms\x18\x11 \x01(\x01\x12\'\n\x05\x65rror\x18\x12 \x01(\x0b\x32\x18.poolmesh.v1.ErrorDetail\x12\x15\n\rpayload_bytes\x18\x13 \x01(\x04\x12\x14\n\x0cresult_bytes\x18\x14 \x01(\x04\x12&\n\x07payload\x18\x15 \x01(\x0b\x32\x15.poolmesh.v1.JobBytes\x12%\n\x06result\x18\x16 \x01(\x0b\x32\x15.poolmesh.v1.JobBytes\x12\x13\n\x0btraceparent\x18\x17 \x01(\t\x12\x12\n\nsubmission\x18\x18 \x01(\t\",\n\x08JobBytes\x12\r\n\x05\x62ytes\x18\x01 \x01(\x0c\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\x8b\x01\n\tJobFilter\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12)\n\x06states\x18\x02 \x03(\x0e\x32\x19.poolmesh.v1.JobViewState\x12\x15\n\rjob_id_prefix\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12\x0e\n\x06worker\x18\x06 \x01(\t\"\x90\x01\n\x19JobServiceListJobsRequest\x12&\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x16.poolmesh.v1.JobFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12$\n\x05order\x18\x04 \x01(\x0e\x32\x15.poolmesh.v1.JobOrder\"r\n\x1aJobServiceListJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.poolmesh.v1.JobView\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\x0fsilent_managers\x18\x03 \x03(\t\"7\n\x17JobServiceGetJobRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"=\n\x18JobServiceGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.poolmesh.v1.JobView\"\xc4\x02\n\x08JobEvent\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.poolmesh.v1.JobEventKind\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x0f\n\x07manager\x18\x05 \x01(\t\x12\x0e\n\x06worker\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12\x0e\n\x06\x63lient\x18\x08 \x01(\t\x12\x0f\n\x07wait_ms\x18\t \x01(\x01\x12\x0e\n\x06run_ms\x18\n \x01(\x01\x12\x10\n\x08total_ms\x18\x0b \x01(\x01\x12\'\n\x05\x65rror\x18\x0c \x01(\x0b\x32\x18.poolmesh.v1.ErrorDetail\x12\x15\n\rpayload_bytes\x18\r \x01(\x04\x12\x14\n\x0cresult_bytes\x18\x0e \x01(\x04\":\n\x10WatchJobsRequest\x12&\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x16.poolmesh.v1.JobFilter\"[\n\x11WatchJobsResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.poolmesh.v1.JobEvent\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\x12\x0e\n\x06one_in\x18\x03 \x01(\r\"\x90\x02\n\x08JobQuery\x12\x36\n\x04list\x18\x01 \x01(\x0b\x32&.poolmesh.v1.JobServiceListJobsRequestH\x00\x12\x33\n\x03get\x18\x02 \x01(\x0b\x32$.poolmesh.v1.JobServiceGetJobRequestH\x00\x12,\n\x05watch\x18\x03 \x01(\x0b\x32\x1b.poolmesh.v1.JobQuery.WatchH\x00\x12\x18\n\x0bonly_client\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x10\n\x08payloads\x18\x05 \x01(\x08\x12\r\n\x05\x61sker\x18\x06 \x01(\t\x1a\x15\n\x05Watch\x12\x0c\n\x04pool\x18\x01 \x01(\tB\x07\n\x05queryB\x0e\n\x0c_only_client\"|\n\x0eJobQueryAnswer\x12\x0f\n\x07manager\x18\x01 \x01(\t\x12\"\n\x04jobs\x18\x02 \x03(\x0b\x32\x14.poolmesh.v1.JobView\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\'\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x18.poolmesh.v1.ErrorDetail*\xb7\x01\n\x0cJobViewState\x12\x1e\n\x1aJOB_VIEW_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15JOB_VIEW_STATE_PARKED\x10\x01\x12\x17\n\x13JOB_VIEW_STATE_SENT\x10\x02\x12\x1a\n\x16JOB_VIEW_STATE_RUNNING\x10\x03\x12\x1c\n\x18JOB_VIEW_STATE_SUCCEEDED\x10\x04\x12\x19\n\x15JOB_VIEW_STATE_FAILED\x10\x05*<\n\x08JobOrder\x12\x19\n\x15JOB_ORDER_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_ORDER_SLOWEST\x10\x01*\x8e\x02\n\x0cJobEventKind\x12\x1e\n\x1aJOB_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18JOB_EVENT_KIND_SUBMITTED\x10\x01\x12\x19\n\x15JOB_EVENT_KIND_PARKED\x10\x02\x12\x17\n\x13JOB_EVENT_KIND_SENT\x10\x03\x12\x1a\n\x16JOB_EVENT_KIND_REFUSED\x10\x04\x12\x1b\n\x17JOB_EVENT_KIND_ACCEPTED\x10\x05\x12\x1a\n\x16JOB_EVENT_KIND_REVOKED\x10\x06\x12\x1c\n\x18JOB_EVENT_KIND_SUCCEEDED\x10\x07\x12\x19\n\x15JOB_EVENT_KIND_FAILED\x10\x08\x32\x8e\x02\n\nJobService\x12[\n\x08ListJobs\x12&.poolmesh.v1.JobServiceListJobsRequest\x1a\'.poolmesh.v1.JobServiceListJobsResponse\x12U\n\x06GetJob\x12$.poolmesh.v1.JobServiceGetJobRequest\x1a%.poolmesh.v1.JobServiceGetJobResponse\x12L\n\tWatchJobs\x12\x1d.poolmesh.v1.WatchJobsRequest\x1a\x1e.poolmesh.v1.WatchJobsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15poolmesh/v1/job.proto\x12\x0bpoolmesh.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17poolmesh/v1/error.proto\x1a\x19poolmesh/v1/manager.proto\"\xb8\x05\n\x07JobView\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.poolmesh.v1.JobViewState\x12\x0f\n\x07manager\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\'\n\x08priority\x18\x07 \x01(\x0e\x32\x15.poolmesh.v1.Priority\x12\x0e\n\x06\x63lient\x18\x08 \x01(\t\x12\x12\n\nidempotent\x18\t \x01(\x08\x12\x0f\n\x07\x64urable\x18\n \x01(\x08\x12\x30\n\x0csubmitted_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65\x61\x64line_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07wait_ms\x18\x0f \x01(\x01\x12\x0e\n\x06run_ms\x18\x10 \x01(\x01\x12\x10\n\x08total_ms\x18\x11 \x01(\x01\x12\'\n\x05\x65rror\x18\x12 \x01(\x0b\x32\x18.poolmesh.v1.ErrorDetail\x12\x15\n\rpayload_bytes\x18\x13 \x01(\x04\x12\x14\n\x0cresult_bytes\x18\x14 \x01(\x04\x12&\n\x07payload\x18\x15 \x01(\x0b\x32\x15.poolmesh.v1.JobBytes\x12%\n\x06result\x18\x16 \x01(\x0b\x32\x15.poolmesh.v1.JobBytes\x12\x13\n\x0btraceparent\x18\x17 \x01(\t\x12\x12\n\nsubmission\x18\x18 \x01(\t\x12\x16\n\x0e\x61ttempt_number\x18\x19 \x01(\r\",\n\x08JobBytes\x12\r\n\x05\x62ytes\x18\x01 \x01(\x0c\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\x8b\x01\n\tJobFilter\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12)\n\x06states\x18\x02 \x03(\x0e\x32\x19.poolmesh.v1.JobViewState\x12\x15\n\rjob_id_prefix\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12\x0e\n\x06worker\x18\x06 \x01(\t\"\x90\x01\n\x19JobServiceListJobsRequest\x12&\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x16.poolmesh.v1.JobFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12$\n\x05order\x18\x04 \x01(\x0e\x32\x15.poolmesh.v1.JobOrder\"r\n\x1aJobServiceListJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.poolmesh.v1.JobView\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\x0fsilent_managers\x18\x03 \x03(\t\"7\n\x17JobServiceGetJobRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"=\n\x18JobServiceGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.poolmesh.v1.JobView\"\xc4\x02\n\x08JobEvent\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.poolmesh.v1.JobEventKind\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x0f\n\x07manager\x18\x05 \x01(\t\x12\x0e\n\x06worker\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12\x0e\n\x06\x63lient\x18\x08 \x01(\t\x12\x0f\n\x07wait_ms\x18\t \x01(\x01\x12\x0e\n\x06run_ms\x18\n \x01(\x01\x12\x10\n\x08total_ms\x18\x0b \x01(\x01\x12\'\n\x05\x65rror\x18\x0c \x01(\x0b\x32\x18.poolmesh.v1.ErrorDetail\x12\x15\n\rpayload_bytes\x18\r \x01(\x04\x12\x14\n\x0cresult_bytes\x18\x0e \x01(\x04\":\n\x10WatchJobsRequest\x12&\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x16.poolmesh.v1.JobFilter\"[\n\x11WatchJobsResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.poolmesh.v1.JobEvent\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\x12\x0e\n\x06one_in\x18\x03 \x01(\r\"\x90\x02\n\x08JobQuery\x12\x36\n\x04list\x18\x01 \x01(\x0b\x32&.poolmesh.v1.JobServiceListJobsRequestH\x00\x12\x33\n\x03get\x18\x02 \x01(\x0b\x32$.poolmesh.v1.JobServiceGetJobRequestH\x00\x12,\n\x05watch\x18\x03 \x01(\x0b\x32\x1b.poolmesh.v1.JobQuery.WatchH\x00\x12\x18\n\x0bonly_client\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x10\n\x08payloads\x18\x05 \x01(\x08\x12\r\n\x05\x61sker\x18\x06 \x01(\t\x1a\x15\n\x05Watch\x12\x0c\n\x04pool\x18\x01 \x01(\tB\x07\n\x05queryB\x0e\n\x0c_only_client\"|\n\x0eJobQueryAnswer\x12\x0f\n\x07manager\x18\x01 \x01(\t\x12\"\n\x04jobs\x18\x02 \x03(\x0b\x32\x14.poolmesh.v1.JobView\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\'\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x18.poolmesh.v1.ErrorDetail*\xb7\x01\n\x0cJobViewState\x12\x1e\n\x1aJOB_VIEW_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15JOB_VIEW_STATE_PARKED\x10\x01\x12\x17\n\x13JOB_VIEW_STATE_SENT\x10\x02\x12\x1a\n\x16JOB_VIEW_STATE_RUNNING\x10\x03\x12\x1c\n\x18JOB_VIEW_STATE_SUCCEEDED\x10\x04\x12\x19\n\x15JOB_VIEW_STATE_FAILED\x10\x05*<\n\x08JobOrder\x12\x19\n\x15JOB_ORDER_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_ORDER_SLOWEST\x10\x01*\x8e\x02\n\x0cJobEventKind\x12\x1e\n\x1aJOB_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18JOB_EVENT_KIND_SUBMITTED\x10\x01\x12\x19\n\x15JOB_EVENT_KIND_PARKED\x10\x02\x12\x17\n\x13JOB_EVENT_KIND_SENT\x10\x03\x12\x1a\n\x16JOB_EVENT_KIND_REFUSED\x10\x04\x12\x1b\n\x17JOB_EVENT_KIND_ACCEPTED\x10\x05\x12\x1a\n\x16JOB_EVENT_KIND_REVOKED\x10\x06\x12\x1c\n\x18JOB_EVENT_KIND_SUCCEEDED\x10\x07\x12\x19\n\x15JOB_EVENT_KIND_FAILED\x10\x08\x32\x8e\x02\n\nJobService\x12[\n\x08ListJobs\x12&.poolmesh.v1.JobServiceListJobsRequest\x1a\'.poolmesh.v1.JobServiceListJobsResponse\x12U\n\x06GetJob\x12$.poolmesh.v1.JobServiceGetJobRequest\x1a%.poolmesh.v1.JobServiceGetJobResponse\x12L\n\tWatchJobs\x12\x1d.poolmesh.v1.WatchJobsRequest\x1a\x1e.poolmesh.v1.WatchJobsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'poolmesh.v1.job_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBVIEWSTATE']._serialized_start=2251
-  _globals['_JOBVIEWSTATE']._serialized_end=2434
-  _globals['_JOBORDER']._serialized_start=2436
-  _globals['_JOBORDER']._serialized_end=2496
-  _globals['_JOBEVENTKIND']._serialized_start=2499
-  _globals['_JOBEVENTKIND']._serialized_end=2769
+  _globals['_JOBVIEWSTATE']._serialized_start=2275
+  _globals['_JOBVIEWSTATE']._serialized_end=2458
+  _globals['_JOBORDER']._serialized_start=2460
+  _globals['_JOBORDER']._serialized_end=2520
+  _globals['_JOBEVENTKIND']._serialized_start=2523
+  _globals['_JOBEVENTKIND']._serialized_end=2793
   _globals['_JOBVIEW']._serialized_start=124
-  _globals['_JOBVIEW']._serialized_end=796
-  _globals['_JOBBYTES']._serialized_start=798
-  _globals['_JOBBYTES']._serialized_end=842
-  _globals['_JOBFILTER']._serialized_start=845
-  _globals['_JOBFILTER']._serialized_end=984
-  _globals['_JOBSERVICELISTJOBSREQUEST']._serialized_start=987
-  _globals['_JOBSERVICELISTJOBSREQUEST']._serialized_end=1131
-  _globals['_JOBSERVICELISTJOBSRESPONSE']._serialized_start=1133
-  _globals['_JOBSERVICELISTJOBSRESPONSE']._serialized_end=1247
-  _globals['_JOBSERVICEGETJOBREQUEST']._serialized_start=1249
-  _globals['_JOBSERVICEGETJOBREQUEST']._serialized_end=1304
-  _globals['_JOBSERVICEGETJOBRESPONSE']._serialized_start=1306
-  _globals['_JOBSERVICEGETJOBRESPONSE']._serialized_end=1367
-  _globals['_JOBEVENT']._serialized_start=1370
-  _globals['_JOBEVENT']._serialized_end=1694
-  _globals['_WATCHJOBSREQUEST']._serialized_start=1696
-  _globals['_WATCHJOBSREQUEST']._serialized_end=1754
-  _globals['_WATCHJOBSRESPONSE']._serialized_start=1756
-  _globals['_WATCHJOBSRESPONSE']._serialized_end=1847
-  _globals['_JOBQUERY']._serialized_start=1850
-  _globals['_JOBQUERY']._serialized_end=2122
-  _globals['_JOBQUERY_WATCH']._serialized_start=2076
-  _globals['_JOBQUERY_WATCH']._serialized_end=2097
-  _globals['_JOBQUERYANSWER']._serialized_start=2124
-  _globals['_JOBQUERYANSWER']._serialized_end=2248
-  _globals['_JOBSERVICE']._serialized_start=2772
-  _globals['_JOBSERVICE']._serialized_end=3042
+  _globals['_JOBVIEW']._serialized_end=820
+  _globals['_JOBBYTES']._serialized_start=822
+  _globals['_JOBBYTES']._serialized_end=866
+  _globals['_JOBFILTER']._serialized_start=869
+  _globals['_JOBFILTER']._serialized_end=1008
+  _globals['_JOBSERVICELISTJOBSREQUEST']._serialized_start=1011
+  _globals['_JOBSERVICELISTJOBSREQUEST']._serialized_end=1155
+  _globals['_JOBSERVICELISTJOBSRESPONSE']._serialized_start=1157
+  _globals['_JOBSERVICELISTJOBSRESPONSE']._serialized_end=1271
+  _globals['_JOBSERVICEGETJOBREQUEST']._serialized_start=1273
+  _globals['_JOBSERVICEGETJOBREQUEST']._serialized_end=1328
+  _globals['_JOBSERVICEGETJOBRESPONSE']._serialized_start=1330
+  _globals['_JOBSERVICEGETJOBRESPONSE']._serialized_end=1391
+  _globals['_JOBEVENT']._serialized_start=1394
+  _globals['_JOBEVENT']._serialized_end=1718
+  _globals['_WATCHJOBSREQUEST']._serialized_start=1720
+  _globals['_WATCHJOBSREQUEST']._serialized_end=1778
+  _globals['_WATCHJOBSRESPONSE']._serialized_start=1780
+  _globals['_WATCHJOBSRESPONSE']._serialized_end=1871
+  _globals['_JOBQUERY']._serialized_start=1874
+  _globals['_JOBQUERY']._serialized_end=2146
+  _globals['_JOBQUERY_WATCH']._serialized_start=2100
+  _globals['_JOBQUERY_WATCH']._serialized_end=2121
+  _globals['_JOBQUERYANSWER']._serialized_start=2148
+  _globals['_JOBQUERYANSWER']._serialized_end=2272
+  _globals['_JOBSERVICE']._serialized_start=2796
+  _globals['_JOBSERVICE']._serialized_end=3066
 # @@protoc_insertion_point(module_scope)

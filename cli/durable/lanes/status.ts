@@ -1,31 +1,38 @@
-/** `poolmesh durable`: how the lanes of pools stand, and how full their streams are. */
+/** `poolmesh durable`: how the lanes of pools stand, how full their streams are, and in what they differ. */
 import type { Command } from "commander";
-import { count, duration } from "../../browser/format.js";
-import type { LaneLine, LanesView } from "../../mesh/durable/shown/lanes-view.js";
-import type { StreamStatus } from "../../mesh/durable/shown/stream-status.js";
-import { checkName } from "../../mesh/wire/subjects.js";
-import { EXIT } from "../exit-codes.js";
-import { jsonLine } from "../output/json-text.js";
-import { tableLines } from "../output/table.js";
-import { addUrlOptions, type UrlFlags } from "../remote/remote-options.js";
-import type { Shell } from "../shell.js";
-import { addSpecs, BUS_SPECS } from "../spec-options.js";
-import { withLaneSource } from "./lane-source.js";
-import { pausedText } from "./pause-pool.js";
+import { count, duration } from "../../../browser/format.js";
+import type { LaneLine, LanesView } from "../../../mesh/durable/shown/lanes-view.js";
+import type { StreamStatus } from "../../../mesh/durable/shown/stream-status.js";
+import { PoolError } from "../../../mesh/errors.js";
+import { checkName } from "../../../mesh/wire/subjects.js";
+import { EXIT } from "../../exit-codes.js";
+import { jsonLine } from "../../output/json-text.js";
+import { tableLines } from "../../output/table.js";
+import { addUrlOptions, type UrlFlags } from "../../remote/remote-options.js";
+import type { Shell } from "../../shell.js";
+import { addSpecs, BUS_SPECS } from "../../spec-options.js";
+import { withLaneSource } from "../lane-source.js";
+import { pausedText } from "../pause-pool.js";
+import { applyLane } from "./apply.js";
 
 const HELP = `
 For each pool: jobs that wait for their time, jobs that wait in the stream, jobs that managers
 have or that wait after a failure, those among them that wait until their limits let them run
 (a manager tells it; "-" where none does), dead letters, and the age of the oldest job. For each
-stream: how full it is, and what is set otherwise than Poolmesh sets it. Nothing is changed.
+stream: how full it is, and what is set otherwise than Poolmesh sets it. Nothing is changed but
+with --apply, which sets what differs, of consumers too, and says what it was; it needs the
+broker's own administrator. What the broker does not change, such as where a stream is stored,
+is left, and the command ends with 1. The number of copies is never changed.
 
 Examples:
   poolmesh durable
+  poolmesh durable --apply
   poolmesh durable invoice
   poolmesh durable --json
   poolmesh durable --url https://manager:8080 --ca-file ca.pem --token-file ci.token`;
 
 interface StatusFlags extends UrlFlags {
+  readonly apply?: boolean;
   readonly json?: boolean;
   readonly [name: string]: unknown;
 }
@@ -33,12 +40,17 @@ interface StatusFlags extends UrlFlags {
 export function define(command: Command, shell: Shell): void {
   command
     .argument("[POOL]", "only this pool; default all, and the streams that they share")
+    .option("--apply", "set what differs as Poolmesh sets it")
     .option("--json", "print one JSON object")
     .addHelpText("after", HELP);
   addSpecs(command, BUS_SPECS);
   addUrlOptions(command, "ask this manager over HTTP; no connection to the broker is needed");
   command.action(async (pool: string | undefined, flags: StatusFlags) => {
     if (pool !== undefined) checkName("pool", pool);
+    if (flags.apply) {
+      if (flags.url !== undefined) throw byBroker();
+      return applyLane(shell, pool, flags);
+    }
     const view = await withLaneSource(shell, flags, (source) => source.lanes(pool));
     shell.exitCode = EXIT.ok;
     if (flags.json) return shell.stdout.line(jsonLine(fieldsOf(view)));
@@ -46,6 +58,12 @@ export function define(command: Command, shell: Shell): void {
       return shell.stderr.line("poolmesh: this broker has no durable lane; start a manager with --durable");
     }
     for (const line of linesOf(view, Date.now(), shell.stdout.room)) await shell.stdout.line(line);
+  });
+}
+
+function byBroker(): PoolError {
+  return new PoolError("invalid_argument", "--apply: the broker is asked, so it does not go with --url", {
+    field: "apply",
   });
 }
 
