@@ -18,6 +18,7 @@ export interface OutcomeEvent {
   readonly reason?: Reason | string;
   readonly message?: string;
   readonly maybeExecuted?: boolean;
+  /** As it is shown; that of a run is its number. */
   readonly attempt: number;
   /** What the handler says of the attempt whose result this is. */
   readonly ran?: { readonly id: string; readonly attempt: number; readonly pid: number };

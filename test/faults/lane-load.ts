@@ -35,7 +35,8 @@ export class LaneLoad {
   readonly #rig: Rig;
   readonly #client: Client;
   readonly #random: () => number;
-  readonly #told: Map<string, number>;
+  /** The sequences of the outcomes that the stream has told, by job. */
+  readonly #told: Map<string, Set<string>>;
   readonly #idempotent = new Map<string, boolean>();
 
   /** Connects, and listens to what the stream of outcomes tells. */
@@ -43,15 +44,17 @@ export class LaneLoad {
     const bus = await connectBus(rig.owner, rig.broker);
     const client = await Client.connect({ pool: POOL, servers: rig.brokers.map(({ url }) => url).join(",") });
     cleanUp(rig.owner, () => client.close());
-    const told = new Map<string, number>();
-    bus.subscribe(`pool.${POOL}.ended.*`, ({ subject }) => {
+    const told = new Map<string, Set<string>>();
+    // A leader that follows one which was killed tells what that one had told: the same outcome, with the same sequence.
+    bus.subscribe(`pool.${POOL}.ended.*`, ({ subject, headers }) => {
       const id = subject.slice(subject.lastIndexOf(".") + 1);
-      told.set(id, (told.get(id) ?? 0) + 1);
+      const sequence = headers?.get("Nats-Sequence") ?? "";
+      told.set(id, (told.get(id) ?? new Set()).add(sequence));
     });
     return new LaneLoad(rig, client, random, told);
   }
 
-  private constructor(rig: Rig, client: Client, random: () => number, told: Map<string, number>) {
+  private constructor(rig: Rig, client: Client, random: () => number, told: Map<string, Set<string>>) {
     this.#rig = rig;
     this.#client = client;
     this.#random = random;
@@ -92,14 +95,14 @@ export class LaneLoad {
         if (as !== "result" && as !== "error") return;
         open.delete(id);
         report[as === "result" ? "results" : "errors"] += 1;
-        this.#rig.history.add({ kind: "stored", id, as, outcomes: this.#told.get(id) ?? 0 });
+        this.#rig.history.add({ kind: "stored", id, as, outcomes: this.#told.get(id)?.size ?? 0 });
       });
       return open.size === 0;
     };
     await eventually(hasEnded, { limitMs: REST_LIMIT_MS, pollMs: 500 }).catch(() => undefined);
     for (const id of open) {
       const found = await this.#find(id);
-      this.#rig.history.add({ kind: "stored", id, as: found ?? "live", outcomes: this.#told.get(id) ?? 0 });
+      this.#rig.history.add({ kind: "stored", id, as: found ?? "live", outcomes: this.#told.get(id)?.size ?? 0 });
     }
     const starts = this.#rig.history.of("start").filter(({ id }) => this.#idempotent.get(id) === true);
     return { ...report, secondRuns: starts.length - new Set(starts.map(({ id }) => id)).size };

@@ -1,6 +1,7 @@
 /** Every row of the list of faults, in its order, and after it (X…) those that the list does not have. */
 import { laneBatches } from "./lane/batches.js";
 import { laneChains } from "./lane/chains.js";
+import { laneDeaths } from "./lane/deaths.js";
 import { laneLarge } from "./lane/large.js";
 import { laneLimits } from "./lane/limits.js";
 import { authenticity } from "./promises/authenticity.js";
@@ -38,6 +39,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...meters,
   ...meterLinks,
   ...mixes,
+  ...laneDeaths,
   ...laneLimits,
   ...laneChains,
   ...laneBatches,

@@ -107,6 +107,7 @@ export interface RunFact {
   /** Counts all runs of the world. */
   readonly run: number;
   readonly id: string;
+  /** Its number, which names it. */
   readonly attempt: number;
   /** The payload's number. */
   readonly number: number;
@@ -120,6 +121,7 @@ export interface HeardOutcome {
   readonly reason: string;
   readonly message: string;
   readonly worker: string;
+  /** A count. */
   readonly attempt: number;
   /** What the result says of the run that made it; undefined for an error or a result that no handler made. */
   readonly ran?: { readonly number: number; readonly run: number } | undefined;

@@ -248,6 +248,25 @@ suite("deaths and silences", () => {
     await rig.run(10);
     assert.deepEqual(a.texts, ["in.2 status 503"]);
   });
+
+  test("a broker that stood still while another ended and began again finds it when it goes on, each hears the other's clients", async () => {
+    const rig = new Rig({ brokers: 2 });
+    const a = await rig.client("a", { servers: ["b0"] });
+    rig.network.pauseBroker("b0");
+    rig.network.killBroker("b1");
+    await rig.run(100);
+    rig.network.startBroker("b1");
+    const b = await rig.client("b", { servers: ["b1"] });
+    a.subscribe("x");
+    b.subscribe("y");
+    await rig.run(1_000);
+    rig.network.resumeBroker("b0");
+    await rig.run(10);
+    b.publish("x", "to a");
+    a.publish("y", "to b");
+    await rig.run(10);
+    assert.deepEqual([a.texts, b.texts], [["x to a"], ["y to b"]]);
+  });
 });
 
 suite("the mesh's own parts on the model", () => {

@@ -103,7 +103,18 @@ export type Step =
   /** Connections of this process end and cannot be made, for a time. */
   | { readonly do: "down"; readonly atMs: number; readonly process: string; readonly forMs: number }
   | { readonly do: "reset"; readonly atMs: number; readonly process: string }
-  | { readonly do: "kill-broker"; readonly atMs: number; readonly broker: number; readonly forMs: number }
+  /**
+   * `losesMs`: its machine loses its power, and with it what its streams stored within this time before.
+   * `keepsConsumers`: what its consumers did is not lost.
+   */
+  | {
+      readonly do: "kill-broker";
+      readonly atMs: number;
+      readonly broker: number;
+      readonly forMs: number;
+      readonly losesMs?: number;
+      readonly keepsConsumers?: boolean;
+    }
   | { readonly do: "pause-broker"; readonly atMs: number; readonly broker: number; readonly forMs: number }
   | { readonly do: "lame-duck"; readonly atMs: number; readonly broker: number; readonly restartAfterMs: number }
   /** Somebody tells a worker to drain, or to pause for a time. */

@@ -3,6 +3,7 @@
  *
  * NATS_SERVER names the binary to use; without it the newest that is found.
  */
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { Broker, type BrokerOptions } from "../../broker/broker.js";
 import { Cluster, type ClusterOptions } from "../../broker/cluster.js";
@@ -10,6 +11,7 @@ import { findServer } from "../../broker/find.js";
 import { isTooOld, type Need } from "../../mesh/durable/broker-needs.js";
 import { Bus, type BusOptions } from "../../mesh/link/bus.js";
 import { cleanUp, type Owner, WHOLE_FILE } from "./clean-up.js";
+import { eventually } from "./wait.js";
 
 export { type Owner, WHOLE_FILE };
 
@@ -82,4 +84,11 @@ async function freePorts(count: number): Promise<number[]> {
   );
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
+}
+
+/** SIGSTOP: it does nothing more, until it gets SIGCONT. A signal takes effect a moment after it was sent. */
+export async function standStill(broker: Broker): Promise<void> {
+  broker.signal("SIGSTOP");
+  const stands = (): boolean => / T /.test(readFileSync(`/proc/${broker.pid}/stat`, "utf8"));
+  await eventually(stands, { what: "a broker that stands still" });
 }

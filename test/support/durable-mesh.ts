@@ -20,14 +20,24 @@ export interface DurableMesh {
   ) => Promise<[Client, DurableLane]>;
 }
 
+/** A manager with the durable lane at a broker, stopped when `t` ends. @param more what differs from the defaults */
+export async function startDurableManager(
+  t: Owner,
+  servers: string,
+  more: Partial<ManagerServiceOptions> = {},
+): Promise<ManagerService> {
+  const listen = { host: "127.0.0.1", port: 0 };
+  const service = new ManagerService({ bus: { servers }, listen, graceMs: 100, durable: true, ...more });
+  cleanUp(t, () => service.stop());
+  await service.start();
+  return service;
+}
+
 /** @param more what differs from the defaults of its manager */
 export async function startDurableMesh(more: Partial<ManagerServiceOptions> = {}): Promise<DurableMesh> {
   const broker = await startBroker(WHOLE_FILE);
   const servers = broker.url;
-  const listen = { host: "127.0.0.1", port: 0 };
-  const service = new ManagerService({ bus: { servers }, listen, graceMs: 100, durable: true, ...more });
-  cleanUp(WHOLE_FILE, () => service.stop());
-  await service.start();
+  const service = await startDurableManager(WHOLE_FILE, servers, more);
   // The broker goes first: a manager that still has it waits until its open pulls are over.
   cleanUp(WHOLE_FILE, () => broker.stop());
   const startPool: DurableMesh["startPool"] = async (t, pool, run, options) => {

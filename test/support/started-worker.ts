@@ -3,6 +3,7 @@ import { poolName } from "../../mesh/job/pool-definition.js";
 import { Worker, type WorkerOptions } from "../../services/worker/worker.js";
 import { connectBus, type Owner } from "./broker.js";
 import { JobCaller } from "./core/job-caller.js";
+import { loadTimeoutMs } from "./wait.js";
 
 let pools = 0;
 
@@ -22,7 +23,7 @@ export async function startWorker<I = unknown, O = unknown>(
   pools += 1;
   const pool = options.pool ?? `pool-${process.pid}-${pools}`;
   const name = poolName(pool);
-  const worker = new Worker<I, O>({ id: "w1", servers: broker.url, graceMs: 0, ...options, pool });
+  const worker = new Worker<I, O>({ id: "w1", servers: broker.url, graceMs: 0, loadTimeoutMs, ...options, pool });
   t.after(() => worker.stop());
   await worker.start();
   return { worker, pool: name, caller: new JobCaller(await connectBus(t, broker), name) };

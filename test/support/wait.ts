@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** What to wait for, and how long. */
 export interface WaitOptions {
-  /** Default 10,000 milliseconds. */
+  /** Default 30,000 milliseconds: so much that a slow machine ends no wait that would end. */
   limitMs?: number;
   /** Default 10 milliseconds. */
   pollMs?: number;
@@ -23,7 +23,7 @@ export async function eventually<T>(
   check: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
-  const limitMs = options.limitMs ?? 10_000;
+  const limitMs = options.limitMs ?? 30_000;
   const end = performance.now() + limitMs;
   let cause: unknown;
   for (;;) {
@@ -47,7 +47,7 @@ export async function eventually<T>(
  * @throws Error when the limit is over
  */
 export async function within<T>(promise: Promise<T>, options: WaitOptions = {}): Promise<T> {
-  const limitMs = options.limitMs ?? 10_000;
+  const limitMs = options.limitMs ?? 30_000;
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
     const what = options.what ?? "the promise";
@@ -80,3 +80,6 @@ export function gate<T = void>(): { promise: Promise<T>; open: (value: T) => voi
   });
   return { promise, open, fail };
 }
+
+/** How long a test gives a handler file to load, in milliseconds: on a full machine the default is not always enough. */
+export const loadTimeoutMs = 60_000;

@@ -6,10 +6,10 @@ import { readdirSync } from "node:fs";
 
 const HERE = new URL(".", import.meta.url);
 
-/** The test files in these folders of test/unit, sorted by path, such as "mesh/bundles.test.ts". */
+/** The test files in these folders of test/unit and below, sorted by path, such as "mesh/bundles.test.ts". */
 export function testFilesIn(folders: readonly string[]): string[] {
   return folders.flatMap((folder) =>
-    readdirSync(new URL(folder, HERE))
+    readdirSync(new URL(folder, HERE), { encoding: "utf8", recursive: true })
       .filter((name) => name.endsWith(".test.ts"))
       .sort()
       .map((name) => `${folder}/${name}`),

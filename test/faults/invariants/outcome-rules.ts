@@ -1,5 +1,8 @@
 /** I1, I8 and I12: what callers hear. Pure. */
+
 import { isReason, MAX_MESSAGE_LENGTH } from "../../../mesh/errors.js";
+import { ATTEMPTS_PER_MANAGER, attemptCount } from "../../../mesh/job/job.js";
+import { mayComeAfter } from "../../support/core/attempt-numbers.js";
 import type { Recorded } from "../history.js";
 import { groupBy, pick } from "./pick.js";
 import type { Rule } from "./rule.js";
@@ -58,27 +61,34 @@ function leaks(message: string): string[] {
 
 /**
  * The outcome is of the attempt that it says, that attempt ran, and nobody had revoked it before it ended. Or it is of an
- * earlier one, and the later one did not run: the worker that began the job answers for it.
+ * earlier one, and the later one did not run: the worker that began the job answers for it. An outcome tells a count, so attempt 1,001 is
+ * told as 2.
  */
 const noStaleResult: Rule = {
   invariant: "I12",
   looksAt: ["outcome"],
   check: (events) => {
     const started = new Set(pick(events, "start").map(({ id, attempt, pid }) => `${id} ${attempt} ${pid}`));
-    const begun = new Set(pick(events, "start").map(({ id, attempt }) => `${id} ${attempt}`));
+    const numbers = groupBy(pick(events, "start"), (event) => event.id);
+    const begun = new Set(pick(events, "start").map(({ id, attempt }) => `${id} ${attemptCount(attempt)}`));
     const revoked = groupBy(pick(events, "revoked"), (event) => event.id);
     const ended = new Map(pick(events, "end").map((end) => [`${end.id} ${end.attempt} ${end.pid}`, end.at]));
     return pick(events, "outcome").flatMap((outcome) => {
       if (!outcome.ok || outcome.ran === undefined) return [];
-      const { id, ran, attempt, at } = outcome;
+      const { id, ran, at } = outcome;
+      const { attempt } = ran;
+      const [made, said] = [attemptCount(attempt), outcome.attempt];
       if (ran.id !== id) return [`${id} got the result of ${ran.id}`];
-      if (ran.attempt < attempt && !begun.has(`${id} ${attempt}`) && started.has(`${id} ${ran.attempt} ${ran.pid}`))
-        return [];
-      if (ran.attempt !== attempt) return [`${id} got the result of attempt ${ran.attempt} as that of ${attempt}`];
+      const isEarlier = mayComeAfter(said, attempt) && !begun.has(`${id} ${said}`);
+      if (isEarlier && made !== said && started.has(`${id} ${attempt} ${ran.pid}`)) return [];
+      if (made !== said) return [`${id} got the result of attempt ${made} as that of ${said}`];
       if (!started.has(`${id} ${attempt} ${ran.pid}`)) return [`${id} has a result of an attempt that never ran`];
       // What had ended before is kept, and is the answer when its caller submits the job once more.
       const overAt = Math.min(at, ended.get(`${id} ${attempt} ${ran.pid}`) ?? at);
-      const stale = (revoked.get(id) ?? []).some((each) => each.attempt >= attempt && each.at < overAt);
+      // A caller that gave its manager up has revoked all of that one's attempts, and the next manager is answered with the only run there is.
+      const isOnly = attempt > 1 && Math.max(...(numbers.get(id) ?? []).map((start) => start.attempt)) === attempt;
+      const counts = (upTo: number): boolean => upTo >= attempt && !(isOnly && upTo % ATTEMPTS_PER_MANAGER === 0);
+      const stale = (revoked.get(id) ?? []).some((each) => counts(each.attempt) && each.at < overAt);
       return stale ? [`${id} ended with attempt ${attempt}, which was revoked`] : [];
     });
   },

@@ -1,15 +1,11 @@
 /** A batch whose managers, workers and broker are killed while its jobs run. */
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { DurableNames, LEVELS } from "../../../mesh/durable/names.js";
-import { LaneStore } from "../../../mesh/durable/store.js";
-import { jobsStream, levelConsumer } from "../../../mesh/durable/streams.js";
-import { connectBus } from "../../support/broker.js";
 import { eventually } from "../../support/wait.js";
 import type { Given } from "../rig/lane-caller.js";
 import { POOL } from "../rig/pool.js";
-import type { Rig } from "../rig/rig.js";
 import type { Scenario } from "../rig/scenario.js";
+import { provisionPool } from "./provision-pool.js";
 
 const JOBS = 2_000;
 const SLOTS = 32;
@@ -24,26 +20,6 @@ function given(index: number): Given {
   return fails ? { order: { do: "throw-error" }, fails } : { order: { do: "wait", ms: 5 + (index % 7) * 5, echo } };
 }
 
-/** The stream of the pool, whose consumers have a short ack wait. Managers use what they find. */
-async function provision(rig: Rig): Promise<void> {
-  const store = new LaneStore(await connectBus(rig.owner, rig.broker));
-  const names = new DurableNames();
-  const add = async (work: () => Promise<unknown>): Promise<void> => {
-    // A cluster has no leader in its first moment.
-    const isDone = () =>
-      work().then(
-        () => true,
-        () => false,
-      );
-    await eventually(isDone, { limitMs: 20_000, pollMs: 100, what: "a stream" });
-  };
-  await add(() => store.addStream(jobsStream(names, POOL, rig.brokers.length)));
-  for (const level of LEVELS) {
-    const settings = { ...levelConsumer(names, POOL, level), ack_wait: ACK_WAIT_S * 1e9 };
-    await add(() => store.addConsumer(names.jobsStream(POOL), settings));
-  }
-}
-
 const killed: Scenario = {
   id: "F90",
   fault: "kill -9 managers, workers and a broker, one after the other, while the jobs of a batch run",
@@ -52,7 +28,7 @@ const killed: Scenario = {
   quickBrokers: [],
   lane: true,
   run: async (rig) => {
-    await provision(rig);
+    await provisionPool(rig, ACK_WAIT_S);
     const everywhere = { via: rig.brokers.map(({ url }) => url).join(",") };
     const worker = (id: string) => rig.worker(id, { slots: SLOTS, ...everywhere });
     const [m1, m2, w1, w2] = await Promise.all([

@@ -15,6 +15,8 @@ const SLOTS = 12;
 /** How long what the managers' broker says is kept back, milliseconds: time to cut it off. */
 const HELD_BACK_MS = 400;
 const CUT_MS = 1_500;
+/** Jobs that are enqueued for one cut: at least six for each place of a key, and a record is written for each start. */
+const MORE = 24;
 
 /** A caller whose keys have limits. The pool must have a manager and a worker. */
 async function limited(rig: Rig): Promise<LaneCaller> {
@@ -103,23 +105,26 @@ const unacknowledged: Scenario = {
     await Promise.all([rig.manager("m1", { via: proxy.url }), rig.manager("m2"), rig.worker("w1", { slots: SLOTS })]);
     const caller = await limited(rig);
     const jobs = rig.scale(60, 300);
+    const cuts = rig.scale(2, 5);
     const records = { heard: 0 };
     for (const key of KEYS) await caller.hears(`pool.${POOL}.limited.${keyToken(key)}`, () => (records.heard += 1));
-    const enqueueing = caller.enqueueAll("job", jobs, given);
-    for (let cut = 1; cut <= rig.scale(2, 5); cut += 1) {
+    const enqueueing = [caller.enqueueAll("job", jobs, given)];
+    for (let cut = 1; cut <= cuts; cut += 1) {
       await begun(rig, jobs * 0.12 * cut);
       proxy.set("to-client", { delayMs: HELD_BACK_MS });
       const before = records.heard;
+      // All of the others may have ended by now: these alone need more records than are waited for.
+      enqueueing.push(caller.enqueueAll(`more-${cut}`, MORE, given));
       // The stream has stored another record: of each second one the manager behind the proxy waits to hear.
-      await eventually(() => records.heard >= before + 4, { limitMs: 30_000, what: "records that are stored" });
+      await eventually(() => records.heard >= before + 4, { limitMs: 60_000, what: "records that are stored" });
       rig.history.add({ kind: "fault", what: "acknowledgements are lost", whom: "m1" });
       proxy.set("to-client", { mode: "drop", delayMs: 0 });
       await delay(CUT_MS);
       proxy.heal();
       proxy.reset();
     }
-    await enqueueing;
-    return ended(rig, caller, jobs);
+    await Promise.all(enqueueing);
+    return ended(rig, caller, jobs + cuts * MORE);
   },
 };
 

@@ -66,6 +66,56 @@ const suspendedBroker: Scenario = {
   },
 };
 
+const silentBroker: Scenario = {
+  id: "X25",
+  fault: "a broker that stands still for 5 s, or for 10 s, costs no job at a worker behind it its result",
+  brokers: [1, 3],
+  quickBrokers: [3],
+  run: async (rig) => {
+    const [first, other = first] = rig.brokers;
+    assert.ok(first !== undefined && other !== undefined);
+    await Promise.all([rig.manager("m1", { via: other.url }), rig.worker("w1", { slots: 20, via: first.url })]);
+    const caller = await rig.client({ servers: other.url });
+    const lasting = rig.quick ? [5_000] : [5_000, 10_000];
+    for (const ms of lasting) {
+      const order = { do: "wait", ms: ms + 1_000 } as const;
+      const before = rig.history.of("start").length;
+      const running = caller.load({ jobs: 20, window: 20, order, timeoutMs: 60_000 });
+      await rig.begun(before + 20);
+      first.signal("SIGSTOP");
+      await delay(ms);
+      first.signal("SIGCONT");
+      assertEnded(await running, { ok: 20 });
+    }
+    assert.equal(mostRuns(rig), 1);
+    return `${20 * lasting.length} of ${20 * lasting.length} results`;
+  },
+};
+
+const unheardWorker: Scenario = {
+  id: "X26",
+  fault: "a worker that hears and is not heard for 2 s runs each job once, and each ends with its result",
+  brokers: [1, 3],
+  quickBrokers: [3],
+  run: async (rig) => {
+    const proxy = await rig.proxy();
+    await Promise.all([rig.manager("m1"), rig.worker("w1", { slots: 8, via: proxy.url })]);
+    const caller = await rig.client();
+    await caller.load({ jobs: 8, window: 4, order: { do: "return" } });
+    const rounds = rig.scale(1, 5);
+    for (let i = 0; i < rounds; i += 1) {
+      await eventually(() => proxy.connections > 0 || rig.brokers.length > 1, { what: "the worker to be back" });
+      proxy.set("to-server", { mode: "pause" });
+      const load = caller.load({ jobs: 8, window: 8, order: { do: "return" }, timeoutMs: 10_000 });
+      await delay(2_000);
+      proxy.heal();
+      assertEnded(await load, { ok: 8 });
+    }
+    assert.equal(mostRuns(rig), 1);
+    return `${8 * rounds} of ${8 * rounds} results, and no second run`;
+  },
+};
+
 const lameDuck: Scenario = {
   id: "X15",
   fault:
@@ -101,7 +151,7 @@ const expired: Scenario = {
     const heard = await caller.load({ jobs: 13, window: 13, order: { do: "return" }, timeoutMs: 700 });
     assertEnded(heard, { deadline_exceeded: 13 });
     for (const broker of rig.brokers) broker.signal("SIGCONT");
-    await eventually(async () => (await caller.submit({ do: "return" }, { timeoutMs: 2_000 })).ok, { limitMs: 15_000 });
+    await eventually(async () => (await caller.submit({ do: "return" }, { timeoutMs: 2_000 })).ok);
     const late = rig.history.of("start").filter(({ id }) => heard.some((each) => each.id === id));
     assert.deepEqual(late, [], "none of them started");
     return `13 of 13 deadline_exceeded, none started afterwards (${before} before)`;
@@ -154,4 +204,13 @@ const givenUp: Scenario = {
 };
 
 /** All of them. */
-export const lateness: readonly Scenario[] = [heldLink, suspendedBroker, lameDuck, expired, offClock, givenUp];
+export const lateness: readonly Scenario[] = [
+  heldLink,
+  suspendedBroker,
+  silentBroker,
+  unheardWorker,
+  lameDuck,
+  expired,
+  offClock,
+  givenUp,
+];

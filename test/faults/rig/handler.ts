@@ -34,7 +34,7 @@ const history = new History(process.env[HISTORY_VARIABLE] ?? "/dev/null");
 
 /** Runs one job. */
 export async function run(job: Job): Promise<unknown> {
-  const who = { id: job.id, attempt: job.attempt, worker: job.worker, pid: process.pid };
+  const who = { id: job.id, attempt: job.attemptNumber, worker: job.worker, pid: process.pid };
   const order = orderOf(job.payload);
   history.add({ kind: "start", ...who });
   // Who ends its own process says so while it can.

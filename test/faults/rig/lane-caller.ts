@@ -54,6 +54,7 @@ export class LaneCaller {
   #lane: DurableLane | undefined;
   #results = 0;
   #givenUp = 0;
+  #lastAttempt = 0;
   #wrong: unknown;
 
   constructor(history: History, servers: readonly string[], options: ClientOptions) {
@@ -70,6 +71,11 @@ export class LaneCaller {
   /** Jobs that may run once and became dead letters, since nobody could say whether they had run. */
   get givenUp(): number {
     return this.#givenUp;
+  }
+
+  /** The highest attempt that a result is of. */
+  get lastAttempt(): number {
+    return this.#lastAttempt;
   }
 
   async open(): Promise<void> {
@@ -237,6 +243,7 @@ export class LaneCaller {
     assert.ok(!open.fails, `${id} has a result, and its handler throws`);
     this.#results += 1;
     const { result } = outcome;
+    this.#lastAttempt = Math.max(this.#lastAttempt, result.attempt);
     assert.equal(result.json<{ echo?: string }>().echo, order.echo, `${id} came back with another payload`);
     const [next, ...others] = follows;
     if (next === undefined) return;

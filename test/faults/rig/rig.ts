@@ -181,7 +181,7 @@ export class Rig {
 
   /** A caller that is its own manager. */
   async embedded(options: ManagerOptions = {}): Promise<Caller & { readonly submitter: Manager }> {
-    const jobStart: NonNullable<ManagerOptions["hooks"]>["jobStart"] = ({ id, attempt, worker }) =>
+    const jobStart: NonNullable<ManagerOptions["hooks"]>["jobStart"] = ({ id, attemptNumber: attempt, worker }) =>
       this.history.add({ kind: "accepted", id, attempt, worker });
     const hooks = { ...options.hooks, jobStart };
     const manager = await Manager.connect({ pool: POOL, servers: this.nextUrl(), graceMs: 100, ...options, hooks });
@@ -190,12 +190,9 @@ export class Rig {
   }
 
   /** A caller that enqueues in the durable lane. */
-  async laneCaller(options: ClientOptions = {}): Promise<LaneCaller> {
-    const caller = new LaneCaller(
-      this.history,
-      this.brokers.map(({ url }) => url),
-      options,
-    );
+  async laneCaller(options: ClientOptions = {}, via?: string): Promise<LaneCaller> {
+    const servers = via === undefined ? this.brokers.map(({ url }) => url) : [via];
+    const caller = new LaneCaller(this.history, servers, options);
     cleanUp(this.owner, () => caller.close());
     await caller.open();
     return caller;
@@ -203,7 +200,7 @@ export class Rig {
 
   /** Waits until a caller that is its own manager sees this many slots. */
   async sees(caller: { readonly submitter: Manager }, slots: number): Promise<void> {
-    await eventually(() => caller.submitter.capacity.slots === slots, { limitMs: 15_000, what: `${slots} slots` });
+    await eventually(() => caller.submitter.capacity.slots === slots, { what: `${slots} slots` });
   }
 
   /** Waits until the handlers of this many jobs have begun. */

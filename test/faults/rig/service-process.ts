@@ -26,7 +26,10 @@ async function runMeter(): Promise<number> {
 async function runManager(): Promise<number> {
   const history = new History(process.env[HISTORY_VARIABLE] ?? "/dev/null");
   const { main } = await load<typeof import("../../../services/manager/main.js")>("services/manager/main.js");
-  return main({}, { jobStart: ({ id, attempt, worker }) => history.add({ kind: "accepted", id, attempt, worker }) });
+  return main(
+    {},
+    { jobStart: ({ id, attemptNumber: attempt, worker }) => history.add({ kind: "accepted", id, attempt, worker }) },
+  );
 }
 
 const MAINS = { worker: runWorker, meter: runMeter, manager: runManager };

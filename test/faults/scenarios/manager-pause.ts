@@ -15,12 +15,12 @@ async function loadThrough(rig: Rig, victim: Service): Promise<number> {
   const order = { do: "wait", ms: 30 } as const;
   const load = caller.load({ jobs: 100_000, window: 6, order, timeoutMs: 20_000, until: () => over });
   const heardOf = () => rig.history.of("outcome").length;
-  await eventually(() => heardOf() > 20, { limitMs: 20_000 });
+  await eventually(() => heardOf() > 20);
   victim.pause();
   await delay(PAUSE_MS);
   victim.resume();
   const before = heardOf();
-  await eventually(() => heardOf() > before + 20, { limitMs: 20_000, what: "jobs after the pause" });
+  await eventually(() => heardOf() > before + 20, { what: "jobs after the pause" });
   over = true;
   const heard = await load;
   assertEnded(heard, { ok: heard.length });

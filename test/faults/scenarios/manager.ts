@@ -29,7 +29,7 @@ const killOnly: Scenario = {
       "they may have run",
     );
     assert.ok(slowestMs < DEATH_KNOWN_MS + NOISE_MS, `heard after ${Math.round(slowestMs)} ms`);
-    await eventually(() => rig.history.of("end").length === 50, { limitMs: 20_000, what: "the workers to finish" });
+    await eventually(() => rig.history.of("end").length === 50, { what: "the workers to finish" });
     await rig.manager("m2");
     const next = await caller.submit({ do: "return" }, { timeoutMs: 20_000 });
     assert.ok(next.ok, "another manager serves");

@@ -114,7 +114,7 @@ const comeAndGo: Scenario = {
     const rounds = rig.scale(30, 500);
     const round = async (): Promise<void> => {
       const streams = Array.from({ length: 20 }, () => view.watch(rig.owner));
-      await eventually(() => streams.every(({ messages }) => messages > 0), { limitMs: 20_000 });
+      await eventually(() => streams.every(({ messages }) => messages > 0));
       for (const stream of streams) stream.cancel();
       await eventually(() => streams.every(({ end }) => end !== undefined));
     };

@@ -76,7 +76,7 @@ const halfOpen: Scenario = {
     proxy.heal();
     proxy.reset();
     await eventually(() => bus.connected, { what: "the bus to be back" });
-    await eventually(() => rig.history.of("end").length === 1, { limitMs: 20_000, what: "the cut-off handler to end" });
+    await eventually(() => rig.history.of("end").length === 1, { what: "the cut-off handler to end" });
     return `the bus noticed after ${Math.round(busMs)} ms (ping ${pingIntervalMs} ms); the caller after ${Math.round(callerMs)} ms`;
   },
 };

@@ -40,11 +40,23 @@ test("a stream over job subjects that is added later gives no result, and is tol
   assert.match(text, /^poolmesh_manager_covering_stream\{pool="covered",stream="AUDIT"\} 1$/m);
   assert.match(text, /^poolmesh_manager_stranger_replies_total\{pool="covered"\} [1-9]/m);
   const warnings = await eventually(() => {
-    const found = lines.filter(({ msg, stream }) => stream === "AUDIT" && /captures/.test(msg));
+    const found = lines.filter(
+      ({ msg, stream, pool }) => stream === "AUDIT" && pool === "covered" && /captures/.test(msg),
+    );
     return found.length > 0 && found;
   });
   assert.deepEqual([warnings.length, warnings[0]?.level, warnings[0]?.pool], [1, "warn", "covered"]);
   await jetStream("STREAM.DELETE.AUDIT", {});
+});
+
+test("a stream over submissions alone is told in a line and a metric, whenever it comes", async () => {
+  await mesh.addWorker<number, number>({ pool: "asked-for", slots: 1, run: ({ payload }) => payload + 1 });
+  await mesh.untilCapacity("asked-for", 1);
+  await jetStream("STREAM.CREATE.TAKEN", { name: "TAKEN", subjects: ["pool.asked-for.submit"], storage: "memory" });
+  const told = /^poolmesh_manager_covering_stream\{pool="asked-for",stream="TAKEN"\} 1$/m;
+  await eventually(async () => told.test(await metrics()), { limitMs: 60_000, what: "the metric" });
+  assert.equal(lines.filter(({ stream, pool }) => stream === "TAKEN" && pool === undefined).length, 1);
+  await jetStream("STREAM.DELETE.TAKEN", {});
 });
 
 test("ids that callers choose run once at their owners, while a stream over pool.> acknowledges all that managers ask each other", async (t) => {

@@ -98,6 +98,24 @@ test("supervised - a port that another program takes at the last moment is given
   assert.doesNotMatch(JSON.stringify(lines), /in use/);
 });
 
+test("supervised - what has gone to any other port comes back there when it dies", async (t) => {
+  const asked: [string, boolean][] = [];
+  const args = async (lastUrl: string, anyPort: boolean): Promise<string[]> => {
+    asked.push([lastUrl, anyPort]);
+    return [anyPort || lastUrl !== "" ? "any" : "8080"];
+  };
+  const { service } = supervise(t, NEEDS_ANY_PORT, { mayMove: true, args });
+  await service.start();
+  const first = service.pid;
+  process.kill(first, "SIGKILL");
+  await eventually(() => service.pid !== 0 && service.pid !== first);
+  assert.deepEqual(asked, [
+    ["", false],
+    ["", true],
+    ["http://x", false],
+  ]);
+});
+
 test("supervised - a port that was asked for and is taken is a wrong configuration", async (t) => {
   const { service } = supervise(t, NEEDS_ANY_PORT);
   await assert.rejects(service.start(), { reason: "invalid_argument", message: /the port is in use/ });

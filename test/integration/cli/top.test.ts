@@ -169,5 +169,5 @@ test("top goes on through a restart of its meter", async (t) => {
   const again = new FakeMeter(new FakeFleet([{ name: "reborn", workers: 1, slots: 2, load: 0.5 }]), { port });
   cleanUp(t, () => again.stop());
   await again.start();
-  await eventually(() => screen.text.includes("reborn-1"), { limitMs: 20_000 });
+  await eventually(() => screen.text.includes("reborn-1"));
 });

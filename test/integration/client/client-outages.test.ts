@@ -2,11 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import type { Msg } from "nats";
+import { headers, type Msg } from "nats";
 import { Client } from "../../../client/client.js";
+import { PoolError } from "../../../mesh/errors.js";
 import type { JobResult } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
-import { HEADER } from "../../../mesh/wire/headers.js";
+import { encodeClockQuestion } from "../../../mesh/wire/ages.js";
+import { writeErrorHeaders } from "../../../mesh/wire/error-headers.js";
+import { encodeReplyHeaders, HEADER } from "../../../mesh/wire/headers.js";
 import { decodeBundle } from "../../../mesh/wire/payloads.js";
 import { QUEUE_MANAGERS, QUEUE_WORKERS } from "../../../mesh/wire/subjects.js";
 import { headersOf } from "../../../mesh/wire/wire-headers.js";
@@ -96,16 +99,63 @@ test("client outages - a result that came while the connection was away is heard
   const asked: Msg[] = [];
   worker.subscribe("pool.p.job", (msg) => asked.push(msg), QUEUE_WORKERS);
   await worker.flush();
+  // Its manager knows the client's clock from then on.
+  const first = client.submit("0", { waitForPool: true, timeoutMs: 60_000 });
+  (await eventually(() => asked.shift())).respond("0");
+  await first;
   proxy.set("to-client", { mode: "drop" });
-  const job = client.submit("1", { waitForPool: true, timeoutMs: 60_000 });
+  const job = client.submit("1", { timeoutMs: 60_000 });
   const offer = await eventually(() => asked[0]);
   proxy.reset({ refuse: true });
   await eventually(() => !bus.connected);
   offer.respond("7");
-  await eventually(() => new Map(service.pools?.get("p").totals.outcomes()).get("ok")?.count === 1);
+  await eventually(() => new Map(service.pools?.get("p").totals.outcomes()).get("ok")?.count === 2);
   proxy.heal();
   assert.equal((await job).json(), 7);
   assert.equal(asked.length, 1);
+});
+
+test("client outages - that nobody hears a client's answer to the question for its clock says nothing of the job", async (t) => {
+  const { broker, client } = await startClient(t);
+  const manager = await connectBus(t, broker);
+  const submissions = await playManager(manager, "p");
+  const answers: Msg[] = [];
+  manager.subscribe("pool.p.submit.*", (msg) => answers.push(msg));
+  const lookups: Msg[] = [];
+  manager.subscribe("$SRV.PING.poolmesh-manager", (msg) => lookups.push(msg));
+  const job = client.submit("1", { timeoutMs: 60_000 });
+  const submission = await eventually(() => submissions[0]);
+  const ask = (name: string): void =>
+    void manager.publish(submission.reply ?? "", undefined, { headers: encodeClockQuestion(name, 5_000) });
+  ask("m1");
+  const [answer] = await eventually(() => (answers.length > 0 ? answers : undefined));
+  assert.equal(answer?.subject, "pool.p.submit.m1");
+  // As the broker says where nobody listens.
+  manager.publish(answer?.reply ?? "", undefined, { headers: headers(503, "No Responders") });
+  await eventually(() => lookups.length > 0, { what: "a look for managers that are awake, after a second and a half" });
+  const said = [HEADER.reply, HEADER.askedAt].map((name) => answer?.headers?.get(name));
+  assert.deepEqual(said, ["clock", "5000"]);
+  answerAs(manager, submission, "accepted", "m2");
+  ask("m1");
+  answerAs(manager, submission, "result", "m2");
+  assert.equal((await job).json(), 7);
+  assert.deepEqual([submissions.length, answers.length], [1, 1], "a job that a manager has is answered for no more");
+});
+
+test("client outages - a job that its manager says it did not take is submitted again, as another attempt", async (t) => {
+  const { broker, client } = await startClient(t);
+  const manager = await connectBus(t, broker);
+  const submissions = await playManager(manager, "p");
+  const job = client.submit("1", { timeoutMs: 60_000 });
+  const first = await eventually(() => submissions[0]);
+  const word = encodeReplyHeaders({ kind: "error", jobId: first.headers?.get(HEADER.jobId), manager: "m1" });
+  writeErrorHeaders(word, new PoolError("not_found", "not taken", { field: "job" }));
+  manager.publish(first.reply ?? "", undefined, { headers: word });
+  const second = await eventually(() => submissions[1]);
+  assert.deepEqual([first.headers?.get(HEADER.attempt), second.headers?.get(HEADER.attempt)], ["", "1001"]);
+  answerAs(manager, first, "accepted", "m1");
+  answerAs(manager, second, "result", "m1");
+  assert.equal((await job).json(), 7);
 });
 
 test("client outages - a result that was lost on its way from the manager is asked for, although no connection broke", async (t) => {

@@ -15,7 +15,7 @@ import { HandlerFolder } from "../../support/core/handler-folder.js";
 import { failure } from "../../support/failure.js";
 import { readableLog } from "../../support/log-lines.js";
 import { startMesh } from "../../support/mesh.js";
-import { eventually, gate } from "../../support/wait.js";
+import { eventually, gate, loadTimeoutMs } from "../../support/wait.js";
 
 const mesh = await startMesh();
 const servers = mesh.natsUrl;
@@ -70,10 +70,10 @@ test("worker middleware - a handler file exports its own, also in a thread; inli
 export const middleware = [async (job, next) => ["file", await next()]];
 export const run = (job) => job.payload;`;
   const handlerFile = new HandlerFolder(t).write("handler.mjs", file);
-  const inline = new Worker({ pool: "mw-file", handlerFile, servers });
+  const inline = new Worker({ pool: "mw-file", handlerFile, servers, loadTimeoutMs });
   inline.use(async (_, next) => ["worker", await next()]);
   assert.deepEqual((await (await start(t, inline)).submit(1)).json(), ["worker", ["file", 1]]);
-  const thread = new Worker({ pool: "mw-thread", handlerFile, servers, isolation: "thread" });
+  const thread = new Worker({ pool: "mw-thread", handlerFile, servers, isolation: "thread", loadTimeoutMs });
   assert.deepEqual((await (await start(t, thread)).submit(1)).json(), ["file", 1]);
   const bad = new HandlerFolder(t).write("bad.mjs", "export const middleware = [1]; export const run = () => 1;");
   const error = await failure(new Worker({ pool: "mw-bad", handlerFile: bad, servers }).start());
@@ -210,7 +210,7 @@ test("worker events - a job that is canceled is an error once, and jobs in threa
     "handler.mjs",
     "export const run = (job) => new Promise((_, no) => job.signal.addEventListener('abort', () => no(job.signal.reason)));",
   );
-  const worker = new Worker({ pool: "ev-thread", handlerFile, isolation: "thread", servers });
+  const worker = new Worker({ pool: "ev-thread", handlerFile, isolation: "thread", servers, loadTimeoutMs });
   const told: string[] = [];
   worker.events.on("job:error", ({ error }) => told.push(error.reason));
   const client = await start(t, worker);

@@ -13,6 +13,7 @@ import { HandlerFolder } from "../../support/core/handler-folder.js";
 import { startDurableMesh } from "../../support/durable-mesh.js";
 import { failure } from "../../support/failure.js";
 import { readableLog } from "../../support/log-lines.js";
+import { loadTimeoutMs } from "../../support/wait.js";
 
 const { servers, startPool } = await startDurableMesh();
 
@@ -167,7 +168,7 @@ export const run = ({ payload }) => payload.n;
       const name = `typed-file-${isolation}`;
       const handlerFile = new HandlerFolder(t).write("handler.ts", file.replace("NAME", JSON.stringify(name)));
       const { log, named } = readableLog();
-      const worker = new Worker({ pool: name, handlerFile, isolation, servers, log });
+      const worker = new Worker({ pool: name, handlerFile, isolation, servers, log, loadTimeoutMs });
       cleanUp(t, () => worker.stop());
       await worker.start();
       const client = await Client.connect({ pool: name, servers });

@@ -39,10 +39,13 @@ test("durable - a job is running, held, queued, retrying or ended, and lookup sa
     const { state, worker } = await client.lookup(first.id);
     return state === "running" && worker === "l-states-worker";
   });
-  const states = await Promise.all(others.map(async ({ id }) => (await client.lookup(id)).state));
-  assert.deepEqual([...new Set(states)].sort(), ["held", "queued"]);
+  const statesNow = async (): Promise<string> => {
+    const states = await Promise.all(others.map(async ({ id }) => (await client.lookup(id)).state));
+    return [...new Set(states)].sort().join();
+  };
+  await eventually(async () => (await statesNow()) === "held,queued", { what: "some to be held, and some queued" });
   held.open();
-  await Promise.all(others.map((each) => each.result({ timeoutMs: 10_000 })));
+  await Promise.all(others.map((each) => each.result({ timeoutMs: 60_000 })));
   const ended = await client.lookup(first.id);
   assert.deepEqual([ended.state, ended.attempt, ended.outcome?.ok], ["ended", 1, true]);
   assert.equal((await failure(client.lookup("nobody"))).reason, "not_found");

@@ -18,6 +18,8 @@ import { eventually } from "../../support/wait.js";
 leakGuard();
 const skip = await lacking(NEEDS.schedules);
 const JOBS = 200;
+/** More than brokers take to elect a leader anew, though several tries fail on a slow machine, in milliseconds. */
+const ELECTION_MS = 60_000;
 
 function unlessDisconnected(error: PoolError): undefined {
   assert.match(error.message, /not connected|no answer from the stream/);
@@ -51,7 +53,10 @@ test("durable - on three brokers each stream has three copies, and jobs go on wh
   const results: Promise<unknown>[] = [];
   for (const input of inputs) {
     // A client that is not connected is told at once; everything else is waited for.
-    const receipt = await eventually(() => client.enqueue(input, { id: `job-${input}` }).catch(unlessDisconnected));
+    const receipt = await eventually(() => client.enqueue(input, { id: `job-${input}` }).catch(unlessDisconnected), {
+      what: "a job that is stored",
+      limitMs: ELECTION_MS,
+    });
     results.push(receipt.result({ timeoutMs: 60_000 }).then((result) => result.json()));
     if (results.length === JOBS / 2) await brokers[0]?.crash();
   }
@@ -59,11 +64,14 @@ test("durable - on three brokers each stream has three copies, and jobs go on wh
     await Promise.all(results),
     inputs.map((each) => Number(each) + 1),
   );
-  // While the brokers elect another leader of the results, the result cannot be read.
-  const after = await eventually(async () => {
-    const outcome = await client.outcome("large").catch(unlessDisconnected);
-    return outcome?.ok === true ? outcome : undefined;
-  });
+  // While the brokers elect another leader of the results, the result cannot be read. An election may fail, and each takes seconds.
+  const after = await eventually(
+    async () => {
+      const outcome = await client.outcome("large").catch(unlessDisconnected);
+      return outcome?.ok === true ? outcome : undefined;
+    },
+    { what: "the large result to be read", limitMs: ELECTION_MS },
+  );
   assert.equal(after.result.json(), text);
 });
 
@@ -101,7 +109,7 @@ test("durable - on three brokers jobs for later become due although the leader o
   // All of them are queued by the new leader, and none begins.
   await eventually(async () => (await lane.figures()).queued === JOBS, { limitMs: 60_000 });
   assert.deepEqual([(await lane.figures()).paused?.levels.length, runs.size], [3, 0]);
-  await eventually(() => lane.resume().then(() => true), { limitMs: 20_000 });
+  await eventually(() => lane.resume().then(() => true));
   const results = await Promise.all(enqueued.map((each) => each.result({ timeoutMs: 60_000 })));
   assert.deepEqual(
     results.map((result) => result.text()),

@@ -1,9 +1,11 @@
 /** The durable lane when jobs fail: retries, dead letters, and jobs that may run once only. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, headers as natsHeaders } from "nats";
 import { Client } from "../../../client/client.js";
 import type { DurableLane } from "../../../client/durable/operator.js";
+import { LaneStore } from "../../../mesh/durable/store.js";
 import { PermanentError, PoolError } from "../../../mesh/errors.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
 import { ManagerService } from "../../../services/manager/service.js";
@@ -65,6 +67,59 @@ test("durable - after its last failure a job is a dead letter with payload, erro
     ["broken pipe wrench", 2, "high", '"the payload"'],
   );
   assert.equal((await lane.figures()).dead, 1);
+});
+
+test("durable - while nobody can say whether a job has ended it waits at its manager, and no delivery is counted", async (t) => {
+  let runs = 0;
+  const [client] = await startPool(t, "f-no-leader", () => {
+    runs += 1;
+    if (runs === 1) throw new Error("once");
+    return runs;
+  });
+  // As while the brokers elect a leader of the outcomes' stream.
+  let looks = 0;
+  const noLeader = t.mock.method(LaneStore.prototype, "last", async (_stream: string, subject: string) => {
+    if (subject === "pool.f-no-leader.outcome.j1") looks += 1;
+    throw new PoolError("bus_unavailable", "no responders");
+  });
+  const receipt = await client.enqueue("1", { id: "j1", backoff: QUICK, maxAttempts: 2 });
+  await eventually(() => looks >= 3);
+  noLeader.mock.restore();
+  const result = await receipt.result({ timeoutMs: 10_000 });
+  assert.deepEqual([result.json(), result.attempt], [2, 2]);
+});
+
+test("durable - while as many jobs of a level wait after a failure as may, new ones of it wait, other levels go on, and none is lost", async (t) => {
+  const pool = "f-many";
+  const most = 20;
+  let fails = true;
+  const [client, lane] = await startPool(t, pool, () => {
+    if (fails) throw new Error("not yet");
+    return 1;
+  });
+  const nc = await connect({ servers });
+  cleanUp(t, () => nc.close());
+  const { consumers } = await jetstreamManager(nc);
+  // Managers set 50,000.
+  const allow = (most: number) => consumers.update(`pool-jobs-${pool}`, "normal", { max_ack_pending: most });
+  await allow(most);
+  const later = { backoff: { baseMs: 600_000, capMs: 600_000 } };
+  await Promise.all(Array.from({ length: most }, () => client.enqueue("1", later)));
+  const retrying = async (): Promise<number> => {
+    const metrics = await (await fetch(`${service.url}/metrics`)).text();
+    return Number(/^poolmesh_manager_durable_retrying_jobs\{pool="f-many"\} (\d+)$/m.exec(metrics)?.[1]);
+  };
+  await eventually(async () => (await retrying()) === most, { what: "all wait" });
+  fails = false;
+  const next = await client.enqueue("1");
+  const high = await client.enqueue("1", { priority: "high" });
+  assert.equal((await high.result({ timeoutMs: 10_000 })).json(), 1);
+  assert.equal((await lane.figures()).queued, 1, "the next one of their level waits");
+  await allow(most + 1);
+  assert.equal((await next.result({ timeoutMs: 10_000 })).json(), 1);
+  // Its job goes from the stream after its outcome is stored.
+  await eventually(async () => (await lane.figures()).stored === most, { what: "the others are all there" });
+  assert.equal(await retrying(), most);
 });
 
 test("durable - what a retry cannot help is a dead letter at once", async (t) => {
@@ -234,7 +289,7 @@ test("durable - a pool whose parked queue is full costs a stored job no delivery
   await eventually(() => pool.dispatcher.sentJobs === 4);
   const refusal = t.mock.method(pool.dispatcher.parked, "refusal", () => "jobs" as const);
   const receipt = await client.enqueue("1");
-  await eventually(() => refusal.mock.callCount() >= 2, { what: "it to be refused twice", limitMs: 10_000 });
+  await eventually(() => refusal.mock.callCount() >= 2, { what: "it to be refused twice" });
   refusal.mock.restore();
   open.open();
   await Promise.all(blocking);

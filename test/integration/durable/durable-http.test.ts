@@ -4,8 +4,10 @@ import { test } from "node:test";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { DurableService, type EnqueueManyResponse } from "../../../gen/poolmesh/v1/durable_pb.js";
+import { NEEDS } from "../../../mesh/durable/broker-needs.js";
 import { PermanentError } from "../../../mesh/errors.js";
 import { ManagerService } from "../../../services/manager/service.js";
+import { lacking } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { bearControl, CONTROL_TOKEN } from "../../support/doors/control-token.js";
 import { startDurableMesh } from "../../support/durable-mesh.js";
@@ -55,6 +57,24 @@ test("durable HTTP - a job is enqueued in JSON, and its outcome is waited for an
     const now = await ask("GetJob", { pool: "h-adder", jobId: "first" });
     return (now.outcome as { result?: Json } | undefined)?.result?.json === 2;
   });
+});
+
+test("durable HTTP - an id that is enqueued again is answered by its kept outcome, also before a manager has looked", {
+  skip: await lacking(NEEDS.pauses),
+}, async (t) => {
+  const [client, lane] = await mesh.startPool(t, "h-again", (job) => Number(job.payload) + 1, { slots: 1, graceMs: 0 });
+  const job = { pool: "h-again", jobId: "again" };
+  await ask("Enqueue", { ...job, json: 41 });
+  assert.equal((await (await client.enqueue("41", { id: "again" })).result({ timeoutMs: 10_000 })).json(), 42);
+  await eventually(async () => (await lane.figures()).queued + (await lane.figures()).delivered === 0);
+  // No manager takes it now, so it stays in its stream.
+  await lane.pause();
+  await ask("Enqueue", { ...job, json: 41 });
+  assert.equal((await lane.figures()).queued, 1);
+  const waited = await ask("WaitOutcome", { ...job, waitMs: 10_000 });
+  assert.equal((waited.outcome as { result: Json }).result.json, 42);
+  assert.equal(((await ask("GetJob", job)).job as Json).state, "JOB_STATE_ENDED");
+  await lane.resume();
 });
 
 test("durable HTTP - a chain of jobs is enqueued, and each that has ended names the next one", async (t) => {

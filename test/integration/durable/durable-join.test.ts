@@ -71,7 +71,7 @@ async function startMesh(t: TestContext, idempotent: (index: number) => boolean)
     if (list !== undefined && sizeOf(list) === JOBS) lists += 1;
   });
   await bus.flush();
-  await eventually(() => lists > 0, { limitMs: 10_000, what: "a list of what the doomed manager holds" });
+  await eventually(() => lists > 0, { what: "a list of what the doomed manager holds" });
   const open = (gate: string): Promise<void> => writeFile(join(folder, gate), "");
   return { doomed, client, bus, ids, ended, runs, open };
 }

@@ -206,6 +206,7 @@ test("durable - a job that expires before it starts ends as deadline_exceeded", 
   const held = gate();
   const client = await startPool(t, "d-expires", () => held.promise, 1);
   await client.enqueue("1");
+  await eventually(async () => (await service.pools?.find("d-expires")?.workers.free) === 0);
   const expiring = await client.enqueue("2", { expiresInMs: 100 });
   const error = await failure(expiring.result({ timeoutMs: 5_000 }));
   held.open();
@@ -374,7 +375,7 @@ test("durable - a stream that somebody deletes is there again in seconds, and ne
   const nc = await connect({ servers });
   cleanUp(t, () => nc.close());
   await nc.request("$JS.API.STREAM.DELETE.pool-jobs-d-deleted");
-  const receipt = await eventually(() => client.enqueue("2").catch(() => undefined), { limitMs: 15_000 });
+  const receipt = await eventually(() => client.enqueue("2").catch(() => undefined));
   assert.equal((await receipt.result({ timeoutMs: 15_000 })).json(), 3);
 });
 

@@ -82,7 +82,7 @@ function closed(socket: Socket): Promise<unknown> {
       .on("close", resolve)
       .resume(),
   );
-  return within(socket.destroyed ? Promise.resolve() : end, { limitMs: 10_000 });
+  return within(socket.destroyed ? Promise.resolve() : end);
 }
 
 test("HTTP/2 without ALPN is answered as what it is not, and ended", async (t) => {
@@ -118,7 +118,7 @@ test("half-open handshakes, and connections that say nothing or too little after
       `authorization: Bearer ${token}\r\ncontent-length: 100\r\n\r\n{`,
   );
   const ends = [...half, ...silent, slow, slowBody].map(closed);
-  const answer = await within(call(server, { headers: { authorization: `Bearer ${token}` } }), { limitMs: 5_000 });
+  const answer = await within(call(server, { headers: { authorization: `Bearer ${token}` } }));
   assert.equal(answer.status, 200);
   await Promise.all(ends);
   await eventually(() => server.connections === 0);
@@ -145,7 +145,7 @@ test("a client that renegotiates loses its connection", {
   // s_client takes an R on a line of its own for "renegotiate".
   client.stdin.write("R\n");
   await eventually(() => /RENEGOTIATING/.test(said));
-  await within(ended, { limitMs: 10_000 });
+  await within(ended);
   await eventually(() => server.connections === 0);
   assert.equal((await call(server, { path: "/healthz", method: "GET" })).status, 200);
 });

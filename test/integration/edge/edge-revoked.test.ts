@@ -57,7 +57,7 @@ async function hold(t: Owner, call: EdgeCall, token?: string): Promise<Held> {
 }
 
 async function codeOf({ ended }: Held): Promise<Code | undefined> {
-  return within(ended, { limitMs: 10_000 }).then(
+  return within(ended).then(
     () => undefined,
     (error: unknown) => ConnectError.from(error).code,
   );
@@ -120,7 +120,7 @@ for (const [reason, prepare] of Object.entries(REASONS)) {
       // A stream that asks for the right of each job, or in any pool, outlives a move to another pool.
       return reason !== "its pool is another one now" || !(line?.perJob || line?.pool === "any");
     });
-    const held = await within(Promise.all(perPool.map((call) => opened(t, call, token))), { limitMs: 10_000 });
+    const held = await within(Promise.all(perPool.map((call) => opened(t, call, token))));
     const from = lines.length;
     takeAway();
     for (const [i, each] of held.entries()) {

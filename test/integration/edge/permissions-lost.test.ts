@@ -195,6 +195,21 @@ test("lost permissions - a client that may not submit, or may not hear answers, 
   await eventually(works);
 });
 
+test("lost permissions - a new client that may not answer a manager's question for its clock hears that, and not its deadline", async (t) => {
+  const { mesh, manager } = await startAll(t);
+  await mesh.without(CLIENT, "publish", "pool.adder.submit.*");
+  const refused = async (): Promise<boolean> => {
+    const client = await Client.connect("adder", mesh.bus(CLIENT));
+    const error = await client.submit("2").catch((failed: Failure) => failed);
+    await client.close();
+    return "reason" in error && error.reason === "permission_denied" && error.message.endsWith(`publish ${subject}`);
+  };
+  const subject = `pool.adder.submit.${manager.id}`;
+  await eventually(refused);
+  await mesh.without();
+  await eventually(async () => !(await refused()));
+});
+
 test("lost permissions - a manager that may not send jobs, or may not hear submissions, is not ready, and callers hear it at once", async (t) => {
   const { mesh, manager, client } = await startAll(t);
   const readiness = async (): Promise<string> => (await fetch(`${manager.url}/readyz`)).text();

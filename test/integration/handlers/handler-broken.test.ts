@@ -83,7 +83,7 @@ for (const isolation of ["thread", "process"] as const) {
       const before = tries();
       await eventually(() => tries() > before);
       rmSync(join(folder.path, "broken"));
-      await eventually(() => worker.slots === 2, { limitMs: 20_000 });
+      await eventually(() => worker.slots === 2);
       assert.equal((await caller.send('"x"', { jobId: "c" }).outcome()).text, '"done"');
       const pauses = named("the handler cannot be loaded").map((each) => Number(each.retryInMs));
       assert.ok(pauses.every((each, i) => i === 0 || each === Math.min(10_000, 2 * (pauses[i - 1] as number))));

@@ -9,6 +9,7 @@ import type { Owner } from "../../support/clean-up.js";
 import { HandlerFolder } from "../../support/core/handler-folder.js";
 import { JobCaller } from "../../support/core/job-caller.js";
 import { startCli, type TestProcess } from "../../support/process.js";
+import { loadTimeoutMs } from "../../support/wait.js";
 
 const broker = await startBroker(WHOLE_FILE);
 
@@ -62,7 +63,7 @@ describe("handler strays", () => {
       const died: string[] = [];
       const context = { pool: "p", worker: "w", slots: 1, isolation: kind.name };
       const runner = new IsolatedRunner({
-        ...{ kind, slots: 1, recycleAfter: undefined, abortGraceMs: 1_000, graceMs: 1_000, loadTimeoutMs: 60_000 },
+        ...{ kind, slots: 1, recycleAfter: undefined, abortGraceMs: 1_000, graceMs: 1_000, loadTimeoutMs },
         source: { file: new HandlerFolder(t).write("handler.mjs", HANDLER), codec: undefined, context },
         ...{ report: () => undefined, onTeardownFailed: () => undefined, onStartLeft: () => undefined },
         ...{ onBroken: () => undefined, onUsable: () => undefined },
@@ -80,7 +81,16 @@ describe("handler strays", () => {
 function outcomeOf(runner: IsolatedRunner, payload: string): Promise<string> {
   return new Promise((resolve) => {
     runner.run({
-      ...{ id: payload, pool: "p", worker: "w", attempt: 1, bytes: Buffer.from(JSON.stringify(payload)) },
+      ...{
+        id: payload,
+        pool: "p",
+        worker: "w",
+        attempt: 1,
+        attemptNumber: 1,
+        lane: "core",
+        maxAttempts: undefined,
+        bytes: Buffer.from(JSON.stringify(payload)),
+      },
       ...{ traceparent: undefined, tracestate: undefined, signal: new AbortController().signal },
       deadlineAtMs: performance.now() + 60_000,
       progress: () => undefined,

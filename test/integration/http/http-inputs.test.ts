@@ -120,6 +120,8 @@ async function askHttp2({ path = SUBMIT, method = "POST", type, headers = {}, bo
 
 const GZIP = { "content-encoding": "gzip" };
 const BOMB = gzipSync(Buffer.alloc(8 * 1024 * 1024));
+/** Well formed but for one byte within a text. */
+const NOT_UTF8 = Buffer.from('{"pool":"caf\u00e9"}', "latin1");
 const big = Buffer.from(JSON.stringify({ text: "x".repeat(512 * 1024) }));
 
 const TABLE: [title: string, question: Question, status: number, code: string][] = [
@@ -128,6 +130,8 @@ const TABLE: [title: string, question: Question, status: number, code: string][]
   ["JSON of a wrong type", { type: JSON_TYPE, body: '{"pool":5}' }, 400, "invalid_argument"],
   ["JSON that is no object", { type: JSON_TYPE, body: "[1]" }, 400, "invalid_argument"],
   ["JSON that is not UTF-8", { type: JSON_TYPE, body: Buffer.from([0x22, 0xff, 0xfe, 0x22]) }, 400, "invalid_argument"],
+  ["JSON with text that is not UTF-8", { type: JSON_TYPE, body: NOT_UTF8 }, 400, "invalid_argument"],
+  ["the same in gzip", { type: JSON_TYPE, headers: GZIP, body: gzipSync(NOT_UTF8) }, 400, "invalid_argument"],
   ["a number beyond its range", { type: JSON_TYPE, body: '{"timeoutMs":"1e308"}' }, 400, "invalid_argument"],
   ["20,000 nested brackets", { type: JSON_TYPE, body: nested(20_000) }, 400, "invalid_argument"],
   ["truncated protobuf", { type: "application/proto", body: Buffer.from([0x0a, 0x05, 0x61]) }, 400, "invalid_argument"],

@@ -8,7 +8,7 @@ import { Worker } from "../../../services/worker/worker.js";
 import { connectBus, type Owner, startBroker } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { eventually } from "../../support/wait.js";
+import { eventually, gate } from "../../support/wait.js";
 
 leakGuard();
 
@@ -26,9 +26,16 @@ async function startMesh(t: Owner) {
   cleanUp(t, () => service.stop());
   await service.start();
   let runs = 0;
-  const run = (): number => {
+  let until: ReturnType<typeof gate<undefined>> | undefined;
+  const run = async (): Promise<number> => {
     runs += 1;
+    await until?.promise;
     return runs;
+  };
+  /** Handlers run until this is opened. */
+  const hold = () => {
+    until = gate<undefined>();
+    return until;
   };
   const worker = new Worker({ pool: "p", run, graceMs: 100, servers: broker.url });
   cleanUp(t, () => worker.stop());
@@ -37,10 +44,10 @@ async function startMesh(t: Owner) {
   const inbox = "_INBOX.caller.1.";
   const heard: Msg[] = [];
   bus.subscribe(`${inbox}*`, (msg) => heard.push(msg));
-  const say = (subject: string, said: Readonly<Record<string, string>>): void => {
+  const say = (subject: string, said: Readonly<Record<string, string>>, token = "a"): void => {
     const all = headers();
     for (const [name, value] of Object.entries(said)) all.append(name, value);
-    bus.publish(subject, Buffer.from("1"), { headers: all, reply: `${inbox}a` });
+    bus.publish(subject, Buffer.from("1"), { headers: all, reply: `${inbox}${token}` });
   };
   const job = {
     [HEADER.jobId]: "a",
@@ -49,7 +56,10 @@ async function startMesh(t: Owner) {
     [HEADER.offer]: "1",
   };
   const kinds = (): string[] => heard.map((msg) => msg.headers?.get(HEADER.reply) ?? "");
-  return { say, job, heard, kinds, runs: () => runs };
+  /** The manager's clock, as its questions say it. */
+  const askedAt = (): (string | undefined)[] =>
+    heard.filter((msg) => msg.headers?.get(HEADER.reply) === "clock").map((msg) => msg.headers?.get(HEADER.clock));
+  return { askedAt, say, job, heard, kinds, runs: () => runs, service, hold };
 }
 
 test("newcomers - a first submission that was on its way for longer than its timeout is never started", async (t) => {
@@ -84,4 +94,80 @@ test("newcomers - a caller that does not say that it answers is not asked", asyn
   say("pool.p.submit", job);
   await eventually(() => kinds().includes("result"));
   assert.ok(!kinds().includes("clock"), kinds().join(" "));
+});
+
+test("newcomers - a caller that should answer and is silent hears an error after a while, and its job is never started", async (t) => {
+  const { say, job, heard, kinds, runs } = await startMesh(t);
+  say("pool.p.submit", { ...job, [HEADER.answers]: "clock" });
+  await eventually(() => kinds().includes("error"));
+  assert.equal(heard.at(-1)?.headers?.get(HEADER.error), "bus_unavailable");
+  assert.ok(kinds().filter((kind) => kind === "clock").length > 1, "it is asked more than once");
+  say("pool.p.submit", { ...job, [HEADER.jobId]: "b", [HEADER.answers]: "clock" });
+  await eventually(() => kinds().at(-1) === "clock");
+  assert.equal(runs(), 0, "its first message was no measure: it is asked anew");
+});
+
+test("newcomers - a submission that its caller gave up before it came is not taken, however often it comes", async (t) => {
+  const { say, job, heard, kinds, runs } = await startMesh(t);
+  say("pool.p.submit", { ...job, [HEADER.jobId]: "measured" });
+  await eventually(() => kinds().includes("result"));
+  say("pool.p.cancel.a", { [HEADER.nonce]: "given-up" });
+  const errors = (): string[] => heard.map((msg) => msg.headers?.get(HEADER.error) ?? "").filter((each) => each !== "");
+  for (const count of [1, 2]) {
+    say("pool.p.submit", { ...job, [HEADER.nonce]: "given-up" });
+    await eventually(() => errors().length === count);
+  }
+  assert.deepEqual([errors(), runs()], [["canceled", "canceled"], 1]);
+  say("pool.p.cancel.a", { [HEADER.nonce]: "moved", [HEADER.attempt]: "1000" });
+  say("pool.p.submit", { ...job, [HEADER.nonce]: "moved", [HEADER.attempt]: "1001" });
+  say("pool.p.submit", { ...job, [HEADER.jobId]: "c", [HEADER.nonce]: "other" });
+  await eventually(() => kinds().filter((kind) => kind === "result").length === 3);
+  assert.equal(runs(), 3, "a later attempt and another submission run");
+});
+
+test("newcomers - what its caller would hear of when it does not wait any more is not taken, and its next submission is, at once", async (t) => {
+  const { say, job, heard, kinds, runs, askedAt } = await startMesh(t);
+  const patient = { ...job, [HEADER.startWithinMs]: "2000", [HEADER.answers]: "clock" };
+  say("pool.p.submit", patient);
+  await eventually(() => askedAt().length > 0);
+  // As if the question had been on its way for 1.9 s, so that the answer to it comes at about the end of the caller's patience.
+  const answer = { ...patient, [HEADER.clock]: String(CLOCK_MS), [HEADER.reply]: "clock" };
+  await eventually(() => askedAt().length > 1);
+  say("pool.p.submit.m1", { ...answer, [HEADER.askedAt]: String(Number(askedAt()[0]) - 1_400) });
+  await eventually(() => kinds().includes("error"));
+  const error = heard.at(-1)?.headers;
+  const said = [HEADER.error, HEADER.field, HEADER.maybeExecuted].map((name) => error?.get(name));
+  assert.deepEqual(said, ["not_found", "job", ""], "it was not taken");
+  say("pool.p.submit", { ...patient, [HEADER.jobId]: "b" });
+  await eventually(() => kinds().includes("result"));
+  assert.deepEqual([heard.at(-1)?.headers?.get(HEADER.jobId), runs(), askedAt().length], ["b", 1, 2]);
+});
+
+test("newcomers - an answer to a question of long ago measures nothing", async (t) => {
+  const { say, job, kinds, runs, askedAt } = await startMesh(t);
+  const patient = { ...job, [HEADER.startWithinMs]: "60000", [HEADER.answers]: "clock" };
+  say("pool.p.submit", patient);
+  await eventually(() => askedAt().length > 0);
+  const answer = { ...patient, [HEADER.reply]: "clock" };
+  say("pool.p.submit.m1", { ...answer, [HEADER.askedAt]: String(Number(askedAt()[0]) - 3_000) }, "nobody");
+  await eventually(() => askedAt().length > 1, { what: "the next question" });
+  assert.equal(runs(), 0);
+  say("pool.p.submit.m1", { ...answer, [HEADER.askedAt]: String(askedAt()[1]) }, "nobody");
+  await eventually(() => kinds().includes("result"));
+  assert.equal(runs(), 1);
+});
+
+test("newcomers - two answers to questions for its clock make one caller of a job: it ends when that one cancels it", async (t) => {
+  const { say, job, heard, kinds, runs, service, hold, askedAt } = await startMesh(t);
+  const held = hold();
+  const named = { ...job, [HEADER.nonce]: "n", [HEADER.answers]: "clock" };
+  say("pool.p.submit", named);
+  await eventually(() => kinds().filter((kind) => kind === "clock").length === 2);
+  const answer = { ...named, [HEADER.clock]: String(CLOCK_MS + 500), [HEADER.reply]: "clock" };
+  for (const asked of askedAt()) say("pool.p.submit.m1", { ...answer, [HEADER.askedAt]: String(asked) }, "nobody");
+  await eventually(() => runs() === 1);
+  say("pool.p.cancel.a", { [HEADER.nonce]: "n" });
+  await eventually(() => heard.some((msg) => msg.headers?.get(HEADER.error) === "canceled"));
+  await eventually(() => service.pools?.get("p").dispatcher.liveJobs === 0);
+  held.open(undefined);
 });

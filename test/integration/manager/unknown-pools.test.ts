@@ -159,14 +159,20 @@ test("a job that runs may have run when its call's deadline ends it, one that wa
     const pool = `runs-${name.replace(/\W/g, "-")}`;
     const held = heldJob();
     await mesh.addWorker({ pool, run: held.run }, t);
+    const full = heldJob();
+    await mesh.addWorker({ pool: `full-${pool}`, run: full.run }, t);
+    const keeps = rpcErrorOf(client.submit({ pool: `full-${pool}`, jobId: "keeps", input: EMPTY_INPUT }));
+    await within(full.started, { what: "a job that keeps the slot" });
     // The header alone: with an option the client would not wait for the server's word.
     const header = name.startsWith("gRPC") ? ["grpc-timeout", "400m"] : ["connect-timeout-ms", "400"];
     const within400 = { headers: Object.fromEntries([header]) as Record<string, string> };
     const expired = rpcErrorOf(client.submit({ pool, input: EMPTY_INPUT }, within400));
     await within(held.started, { what: "the job runs" });
-    const waits = rpcErrorOf(client.submit({ pool, input: EMPTY_INPUT, timeoutMs: 100n }));
+    const waits = rpcErrorOf(client.submit({ pool: `full-${pool}`, input: EMPTY_INPUT, timeoutMs: 100n }));
     assert.deepEqual(flags(await waits), ["deadline_exceeded", false], name);
     assert.deepEqual(flags(await expired), ["deadline_exceeded", true], name);
+    await client.cancel({ pool: `full-${pool}`, jobId: "keeps" });
+    assert.equal((await keeps).reason, "canceled");
   }
 });
 

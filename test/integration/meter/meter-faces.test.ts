@@ -289,11 +289,11 @@ test("KEDA - jobs that are stored for a pool without workers wake it, and are co
   const receipts = await Promise.all([1, 2, 3].map((n) => client.enqueue(String(n))));
   const metric = async (): Promise<bigint | undefined> =>
     (await keda.getMetrics({ scaledObjectRef: ref })).metricValues[0]?.metricValue;
-  await eventually(async () => (await metric()) === 3n, { limitMs: 10_000, what: "three stored jobs" });
+  await eventually(async () => (await metric()) === 3n, { what: "three stored jobs" });
   assert.equal((await keda.isActive(ref)).result, true);
   const worker = new Worker({ pool: "stored", servers: broker.url, run: () => 1 });
   cleanUp(t, () => worker.stop());
   await worker.start();
   await Promise.all(receipts.map((receipt) => receipt.result()));
-  await eventually(async () => (await metric()) === 0n, { limitMs: 10_000, what: "nothing stored any more" });
+  await eventually(async () => (await metric()) === 0n, { what: "nothing stored any more" });
 });

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { headers as natsHeaders } from "nats";
 import { PermanentError } from "../../../mesh/errors.js";
 import { HEADER } from "../../../mesh/wire/headers.js";
+import { encodeBundle, encodeJobsHeaders } from "../../../mesh/wire/payloads.js";
 import { startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startWorker } from "../../support/started-worker.js";
@@ -19,6 +20,43 @@ describe("worker jobs", () => {
     assert.equal(reply.text, "42");
     await caller.bus.flush();
     assert.equal(sent.replies.length, 1);
+  });
+
+  test("a plain job whose sender uses an id again with another payload hears its own result, with the same payload the one before", async (t) => {
+    let runs = 0;
+    const run = (job: { readonly payload: number }): number => {
+      runs += 1;
+      return job.payload + 1;
+    };
+    const { caller } = await startWorker<number, number>(t, broker, { run });
+    const heard: string[] = [];
+    for (const payload of ["41", "41", "1", "1"]) {
+      const sent = caller.send(payload, { jobId: "same", offer: false });
+      heard.push((await sent.outcome()).text);
+    }
+    assert.deepEqual([heard, runs], [["42", "42", "2", "2"], 2]);
+  });
+
+  test("a bundle with a malformed header starts none of its jobs: each is answered invalid_argument", async (t) => {
+    let runs = 0;
+    const { caller, pool } = await startWorker(t, broker, { run: () => (runs += 1) });
+    const heard: string[] = [];
+    const inbox = `${caller.bus.inboxRoot}.bundled.`;
+    caller.bus.subscribe(`${inbox}*`, ({ subject, headers }) =>
+      heard.push(`${subject.slice(inbox.length)} ${headers?.get(HEADER.error)} ${headers?.get(HEADER.field)}`),
+    );
+    const jobs = ["a", "b"].map((id) => {
+      const about = { token: id, id, nonce: "", attempt: 1, timeoutMs: 5_000, traceparent: undefined };
+      return { ...about, tracestate: undefined, payload: Buffer.from("1") };
+    });
+    const none = { sentAt: undefined, clockMs: undefined, startWithinMs: undefined };
+    const headers = encodeJobsHeaders(2, none);
+    headers.append(HEADER.startWithinMs, "soon");
+    const subject = caller.subjects.jobFor(pool, "w1");
+    caller.bus.publish(subject, encodeBundle(jobs), { headers, reply: `${inbox}a` });
+    await eventually(() => heard.length === 2);
+    const refusal = `invalid_argument ${HEADER.startWithinMs}`;
+    assert.deepEqual([heard, runs], [[`a ${refusal}`, `b ${refusal}`], 0]);
   });
 
   test("a result names job, attempt, worker and the slots that are free after it", async (t) => {

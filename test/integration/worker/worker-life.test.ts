@@ -9,7 +9,7 @@ import type { JobCaller } from "../../support/core/job-caller.js";
 import { lifecycleContract } from "../../support/core/lifecycle-contract.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startWorker } from "../../support/started-worker.js";
-import { eventually, gate, within } from "../../support/wait.js";
+import { eventually, gate, loadTimeoutMs, within } from "../../support/wait.js";
 
 leakGuard();
 const broker = await startBroker(WHOLE_FILE);
@@ -17,7 +17,14 @@ const HANDLERS = new URL("../../support/handlers/", import.meta.url).pathname;
 
 for (const isolation of ["inline", "thread", "process"] as const) {
   const make = (file: string) => () =>
-    new Worker({ pool: "life", handlerFile: HANDLERS + file, isolation, servers: broker.url, graceMs: 0 });
+    new Worker({
+      pool: "life",
+      handlerFile: HANDLERS + file,
+      isolation,
+      servers: broker.url,
+      graceMs: 0,
+      loadTimeoutMs,
+    });
   lifecycleContract(`worker (${isolation})`, make("bytes-echo.ts"), make("no-function.ts"));
 }
 
@@ -120,6 +127,33 @@ describe("worker life", () => {
       },
       { pollMs: 100 },
     );
+  });
+
+  test("a worker that stops in the turn in which its last jobs end says that it has left after their results", async (t) => {
+    const jobs = 8;
+    let run = 0;
+    let stopped: Promise<void> | undefined;
+    const { worker, caller, pool } = await startWorker(t, broker, {
+      slots: jobs,
+      graceMs: 20_000,
+      coalesceMs: 0,
+      heartbeatIntervalMs: 1,
+      run: () => {
+        run += 1;
+        if (run === jobs) stopped = worker.stop();
+      },
+    });
+    const sent = Array.from({ length: jobs }, (_, i) => caller.send("", { jobId: `last-${i}` }));
+    const resultsAt = (): number => sent.flatMap((each) => each.outcomes()).length;
+    const atLeave: number[] = [];
+    caller.bus.subscribe(caller.subjects.heartbeat(pool, "w1"), ({ data }) => {
+      const decoded = decodeHeartbeat({ data, contentType: "", pool, sender: "w1" });
+      if (decoded.ok && decoded.beat.state === WorkerState.STOPPED) atLeave.push(resultsAt());
+    });
+    await eventually(() => stopped !== undefined, { what: "a stop" });
+    await stopped;
+    await eventually(() => atLeave.length > 0, { what: "the last heartbeat" });
+    assert.deepEqual(atLeave, [jobs]);
   });
 
   test("stop() ends in time while the broker is away", async (t) => {

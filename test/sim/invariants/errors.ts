@@ -54,8 +54,9 @@ function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number):
     ({ actor, diedMs }) => actor === worker && diedMs <= toMs && diedMs >= fromMs - RECOVERY_MS,
   );
   const silentMs = view.silentMs(worker, fromMs - RECOVERY_MS, toMs);
-  // Whose link was down cannot connect while the broker stands still.
-  const awayMs = silentMs > 0 ? silentMs + view.brokerStoppedMs(fromMs - RECOVERY_MS, toMs) : 0;
+  // Whose link was down, or whose broker has ended, cannot connect while the broker stands still.
+  const hasMoved = silentMs > 0 || view.faultsDuring(fromMs, toMs).some(({ do: what }) => what === "kill-broker");
+  const awayMs = hasMoved ? silentMs + view.brokerStoppedMs(fromMs - RECOVERY_MS, toMs) : 0;
   return died || awayMs >= SILENCE_MS;
 }
 

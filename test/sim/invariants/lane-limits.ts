@@ -71,8 +71,9 @@ const leaveBeforeRun: Invariant = {
     }),
 };
 
-/** The limits, if all were set before the first job came. */
+/** The limits, if all were set before the first job came, and none was lost with the power of a machine. */
 function gatesOf(view: RunView): Gate[] {
+  if (view.losesPower) return [];
   const { limits: wanted = [] } = view.plan;
   const last = view.limits.at(-1);
   const firstMs = view.storedJobs[0]?.atMs ?? Number.POSITIVE_INFINITY;

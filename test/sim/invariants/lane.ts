@@ -6,12 +6,15 @@ import { isUnheard } from "./runs.js";
 /** What was acknowledged is never lost. */
 const storedJobsKept: Invariant = {
   name: "stored-jobs-are-kept",
-  promise: "A job whose caller has its receipt is live or has an outcome; a dead letter has an outcome too.",
+  promise:
+    "A job whose caller has its receipt is live or has an outcome, unless a loss of power took it; a dead letter has an outcome too.",
   check: (view) =>
     atRest(view, ({ live, outcomes, dead, atMs }) => {
       const known = new Set([...live, ...outcomes]);
-      const lost = view.enqueued.flatMap(({ id }) => (id === undefined || id === "" || known.has(id) ? [] : [id]));
-      const unsaid = dead.filter((id) => !outcomes.includes(id));
+      const lost = view.enqueued.flatMap(({ id = "" }) =>
+        id === "" || known.has(id) || view.mayBeLost(id) ? [] : [id],
+      );
+      const unsaid = dead.filter((id) => !outcomes.includes(id) && !view.mayBeLost(id));
       return [
         ...lost.map((id) => ({ atMs, what: `job ${id} has a receipt, and no stream has it` })),
         ...unsaid.map((id) => ({ atMs, what: `job ${id} is a dead letter without an outcome` })),
@@ -48,8 +51,8 @@ const storedRunsOnce: Invariant = {
   promise:
     "A stored job that is not idempotent is started at most once, except where docs/faults.md has it among the known limits.",
   check: (view) =>
-    view.enqueued.flatMap(({ job }) => {
-      if (job.idempotent !== false) return [];
+    view.enqueued.flatMap(({ id, job }) => {
+      if (job.idempotent !== false || view.mayBeLost(id)) return [];
       const all = view.runs.filter(({ number }) => number === job.number);
       const [, second] = all.filter((run) => !isUnheard(view, run, all));
       if (second === undefined) return [];
@@ -66,7 +69,7 @@ const endedJobsStayEnded: Invariant = {
     const endedAtMs = new Map(view.storedOutcomes.map(({ id, atMs }) => [id, atMs]));
     return view.runs.flatMap((run) => {
       const endMs = endedAtMs.get(run.id) ?? Number.POSITIVE_INFINITY;
-      if (!wasBrokerKilled(view, endMs, run.startMs) || mayBeLate(view, run)) return [];
+      if (!wasBrokerKilled(view, endMs, run.startMs) || mayBeLate(view, run) || view.mayBeLost(run.id)) return [];
       return [{ atMs: run.startMs, what: `job ${run.id} runs although its outcome was stored at ${endMs}` }];
     });
   },

@@ -1,6 +1,7 @@
 /** What callers hear. */
 
-import { ATTEMPTS_PER_MANAGER } from "../../../mesh/job/job.js";
+import { ATTEMPTS_PER_MANAGER, attemptCount } from "../../../mesh/job/job.js";
+import { mayComeAfter } from "../../support/core/attempt-numbers.js";
 import type { Found, Invariant } from "./invariant.js";
 import type { FaultStep, HandlerRun, RunView, Submission } from "./run-view.js";
 
@@ -52,8 +53,10 @@ const resultsOfHandlers: Invariant = {
 
 /** Whether a run is that of an attempt, or that of an earlier one of its job and the later one did not run there. */
 function answersFor(view: RunView, { id, worker, attempt: ran }: HandlerRun, attempt: number): boolean {
-  if (ran === attempt) return true;
-  return ran < attempt && !view.runs.some((run) => run.id === id && run.worker === worker && run.attempt === attempt);
+  const made = attemptCount(ran);
+  if (made === attempt) return true;
+  const others = view.runs.filter((run) => run.id === id && run.worker === worker);
+  return mayComeAfter(attempt, ran) && !others.some((run) => attemptCount(run.attempt) === attempt);
 }
 
 /** Nobody hears of other work than its own. */
@@ -81,14 +84,17 @@ const noRevokedAttempt: Invariant = {
       const [outcome] = each.outcomes;
       // attempts of one id are told apart by nothing else when two callers use it
       if (outcome?.ok !== true || view.namesakes(each).length > 1) return [];
-      const { id, attempt, atMs } = outcome;
+      const { id, atMs } = outcome;
+      const made = view.runs.find((run) => run.run === outcome.ran?.run);
+      // an earlier attempt answers for a later one, or nobody says which attempt it was
+      if (made === undefined || attemptCount(made.attempt) !== outcome.attempt) return [];
+      const { attempt, endMs = atMs } = made;
       const isOnly = !view.runs.some((run) => run.id === id && run.attempt > attempt);
-      const endedMs = view.runs.find((run) => run.id === id && run.attempt === attempt)?.endMs ?? atMs;
       const revoked = view.revocations.some(
         (revocation) =>
           revocation.id === id &&
           revocation.upTo >= attempt &&
-          revocation.atMs < Math.min(atMs, endedMs) &&
+          revocation.atMs < Math.min(atMs, endMs) &&
           // the word of a caller may come when the only result is there: to drop it would run the job twice
           !(isOnly && revocation.upTo % ATTEMPTS_PER_MANAGER === 0),
       );

@@ -76,6 +76,8 @@ const DIAL_TIMEOUT_MS = 5_000;
 const CONNECT_LEGS = 4;
 /** Who has lost its connection tries the next one within this, milliseconds. */
 const REDIAL_MS = 200;
+/** A claim is stored so long before its job begins, at most, milliseconds. */
+const CLAIM_MS = 1_000;
 /** What ends a broker, and what ends the connection of one process. */
 const BROKER_ENDS: readonly string[] = ["kill-broker", "lame-duck"];
 const CUTS: readonly string[] = ["reset", "down", "cut"];
@@ -151,19 +153,29 @@ export class RunView {
     return this.faults.filter((step) => step.atMs <= toMs && effectEndMs(step) + afterMs >= fromMs);
   }
 
+  /** Whether the machine of the only broker loses its power. */
+  get losesPower(): boolean {
+    return this.faults.some((step) => step.do === "kill-broker" && step.losesMs !== undefined);
+  }
+
+  /** Whether a loss of power may have taken a stored job, its claim or its outcome with it. */
+  mayBeLost(id: string | undefined): boolean {
+    const at = [...this.storedJobs, ...this.storedOutcomes].filter((each) => each.id === id).map(({ atMs }) => atMs);
+    const begun = this.runs.filter((run) => run.id === id).map(({ startMs }) => startMs - CLAIM_MS);
+    return this.faults.some(
+      (step) =>
+        step.do === "kill-broker" &&
+        step.losesMs !== undefined &&
+        [...at, ...begun].some((ms) => ms > step.atMs - (step.losesMs ?? 0) - CLAIM_MS && ms <= step.atMs),
+    );
+  }
+
   /** How long an actor could not run or not be heard within a time, milliseconds, at most. */
   silentMs(actor: string, fromMs: number, toMs: number): number {
     const faults = this.faults
       .filter((step) => isSilence(step) && "process" in step && step.process === actor)
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
     return faults + this.#blockedMs(actor, fromMs, toMs) + this.#reconnectingMs(actor, fromMs, toMs);
-  }
-
-  /** How long an actor stood still within a time, milliseconds, at most. */
-  stoppedMs(actor: string, fromMs: number, toMs: number): number {
-    return this.faults
-      .filter((step) => (step.do === "pause" || step.do === "block") && step.process === actor)
-      .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
   }
 
   /** How long a word of an actor was on its delayed link, when it left then, milliseconds. */
@@ -216,12 +228,18 @@ export class RunView {
     });
   }
 
-  /** How long an actor whose connection was reset needed for a new one over its delayed link, milliseconds. */
+  /** How long an actor whose connection was broken needed for a new one over its delayed link, milliseconds. */
   #reconnectingMs(actor: string, fromMs: number, toMs: number): number {
     const own = this.faults.filter((step) => "process" in step && step.process === actor);
-    const resets = own.filter((step) => step.do === "reset" && step.atMs >= fromMs && step.atMs <= toMs);
-    return resets.reduce((sum, { atMs }) => {
-      const delays = own.filter((step) => step.do === "delay" && step.atMs <= atMs && endOf(step) >= atMs);
+    const breaks = [
+      ...own.filter((step) => CUTS.includes(step.do)),
+      ...this.faults.filter((step) => BROKER_ENDS.includes(step.do)),
+    ];
+    const broken = breaks.filter((step) => step.atMs >= fromMs && step.atMs <= toMs);
+    return broken.reduce((sum, step) => {
+      // In a cluster it connects to another broker at once, else when its own is back.
+      const untilMs = endOf(step) + REDIAL_MS;
+      const delays = own.filter((each) => each.do === "delay" && each.atMs <= untilMs && endOf(each) >= step.atMs);
       return sum + CONNECT_LEGS * Math.max(0, ...delays.map((step) => (step.do === "delay" ? step.ms : 0)));
     }, 0);
   }

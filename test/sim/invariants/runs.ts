@@ -3,9 +3,6 @@ import { ACCEPT_AFTER_MS } from "../mesh/foreign-worker.js";
 import type { Invariant } from "./invariant.js";
 import type { FaultStep, HandlerRun, RunView, Submission } from "./run-view.js";
 
-/** Faults that lose what a caller said: of its process or its link, or of a broker on the way. */
-const BREAKS: readonly string[] = ["kill", "term", "reset", "down", "cut"];
-const BROKER_BREAKS: readonly string[] = ["kill-broker", "lame-duck"];
 /** How late a start may be, milliseconds after the caller's deadline: what a message takes on a good link, and a tolerance. */
 const START_TOLERANCE_MS = 300;
 
@@ -15,9 +12,6 @@ const UNHEARD_MS = 500;
 const LATE_OFFER_MS = 235;
 /** A manager offers a job that nobody accepted again after this time, milliseconds. */
 const OFFERED_AGAIN_MS = 800;
-
-/** A manager waits so long for what a caller says of its clock, milliseconds. */
-const CLOCK_ANSWER_MS = 500;
 
 /** What a process says may be lost when it is killed so soon after it, milliseconds. */
 const UNSENT_MS = 1;
@@ -102,7 +96,7 @@ function newTries(view: RunView, submissions: readonly Submission[]): number {
   return submissions.filter((each, i) => {
     const earlier = submissions.slice(0, i);
     if (earlier.some((other) => areStrangers(view, other, each))) return true;
-    if (earlier.some((other) => wasGivenUp(view, other, each))) return true;
+    if (earlier.some((other) => wasGivenUp(view, other, each) || wasForgotten(view, other, each))) return true;
     const before = earlier.filter(({ outcomes }) => outcomes.some(({ atMs }) => atMs <= each.atMs));
     return before.some(({ outcomes, atMs }) => outcomes.some(({ ok }) => !ok) || hasDied(view, atMs, heardMs(each)));
   }).length;
@@ -111,6 +105,12 @@ function newTries(view: RunView, submissions: readonly Submission[]): number {
 /** Whether the manager of an earlier submission died with it before a later one was heard: the id is a new job then. */
 function wasGivenUp(view: RunView, earlier: Submission, later: Submission): boolean {
   return earlier.outcomes.some(({ ok }) => !ok) && hasDied(view, earlier.atMs, heardMs(later));
+}
+
+/** Whether the manager that kept the result of an earlier submission was gone before a later one was heard. */
+function wasForgotten(view: RunView, earlier: Submission, later: Submission): boolean {
+  const untilMs = heardMs(later);
+  return earlier.outcomes.some(({ ok, atMs }) => ok && hasDied(view, atMs - START_TOLERANCE_MS, untilMs));
 }
 
 /** Until when a submission may have lain on its way to a manager, or with one that died. */
@@ -126,6 +126,21 @@ function hasDied(view: RunView, fromMs: number, toMs: number): boolean {
   );
 }
 
+/** Others take the ids of a manager over when they have not heard it for so long, milliseconds. */
+const MUTE_MS = 2_500;
+
+/** And after so long when its connection is down, milliseconds. */
+const GONE_MS = 600;
+
+/** Whether a manager was cut off for long, so that another one takes its ids while it may still have jobs. */
+function hasLostIds(view: RunView, fromMs: number, toMs: number): boolean {
+  const names = managerNames(view);
+  return view.faultsDuring(fromMs, toMs).some((step) => {
+    if (!("process" in step) || !names.has(step.process)) return false;
+    return (step.do === "down" || step.do === "cut") && step.forMs >= GONE_MS;
+  });
+}
+
 /** Whether two submissions may be at managers that do not know of each other: both own the same id. */
 function areStrangers(view: RunView, first: Submission, second: Submission): boolean {
   const { managers, workers, callers } = view.plan;
@@ -136,9 +151,16 @@ function areStrangers(view: RunView, first: Submission, second: Submission): boo
   const services = view.lives.filter(({ actor }) => names.has(actor));
   const isNew = services.some(({ bornMs }) => bornMs > 0 && bornMs <= second.atMs && second.atMs - bornMs <= knownMs);
   const isAlone = !services.some(({ bornMs, diedMs }) => bornMs <= first.atMs && diedMs >= second.atMs);
-  const areEmbedded = first.caller !== second.caller && embedded.has(first.caller) && embedded.has(second.caller);
+  const isEmbedded = first.caller !== second.caller && (embedded.has(first.caller) || embedded.has(second.caller));
+  const areTwo = managers.length > 1 && first.caller !== second.caller;
+  const isMute = managers.some(({ name }) => view.unheardMs(name, first.atMs, heardMs(second)) >= MUTE_MS);
   // A program that embeds a manager has one more.
-  return (managers.length + embedded.size > 1 && (isUnknownPool || isNew)) || (areEmbedded && isAlone);
+  return (
+    (managers.length + embedded.size > 1 && (isUnknownPool || isNew)) ||
+    (managers.length > 1 && hasLostIds(view, first.atMs, heardMs(second))) ||
+    (isEmbedded && isAlone) ||
+    (areTwo && isMute)
+  );
 }
 
 function managerNames(view: RunView): ReadonlySet<string> {
@@ -149,34 +171,43 @@ function managerNames(view: RunView): ReadonlySet<string> {
  * Whether nobody could measure how late a submission arrived: a manager takes the
  * quickest message of a caller for its measure, and all that this caller has sent
  * until then was delayed, by its own link or by that of a manager. A broker or a
- * manager that stands still delays too; but then what the caller said later comes
- * right behind, unless the caller's connection or a broker on the way broke, or the
- * caller stands still too.
+ * manager that stands still delays too; but a caller that gave its job up meanwhile
+ * does not answer for it, whatever was lost on the way.
  */
-function isWithoutMeasure(view: RunView, { caller, atMs, deadlineMs }: Submission, startMs: number): boolean {
+function isWithoutMeasure(view: RunView, { caller, atMs, deadlineMs }: Submission): boolean {
   const isManager = (step: FaultStep): boolean =>
     "process" in step && view.plan.managers.some(({ name }) => name === step.process);
   const isOfWay = (step: FaultStep): boolean => isManager(step) || ("process" in step && step.process === caller);
-  const hasBroken = view
-    .faultsDuring(atMs, startMs)
-    .some((step) => BROKER_BREAKS.includes(step.do) || (BREAKS.includes(step.do) && isOfWay(step)));
-  const isStopped = view.stoppedMs(caller, atMs, startMs) >= CLOCK_ANSWER_MS;
-  const delays = view.faultsDuring(atMs, deadlineMs).filter((step) => {
-    if (step.do === "delay" || step.do === "slow" || step.do === "hold") return isOfWay(step);
-    const standsStill = step.do === "pause-broker" || ((step.do === "pause" || step.do === "block") && isManager(step));
-    return standsStill && (hasBroken || isStopped);
-  });
+  const delays = view
+    .faultsDuring(atMs, deadlineMs)
+    .filter((step) => (step.do === "delay" || step.do === "slow" || step.do === "hold") && isOfWay(step));
   // Each manager measures for itself, and which of several had the caller's earlier jobs is not known here.
   const isMeasured = (step: FaultStep): boolean =>
     view.plan.managers.length === 1 && view.submissions.some((each) => each.caller === caller && each.atMs < step.atMs);
   return delays.some((step) => !isMeasured(step));
 }
 
+/**
+ * Whether a worker could not measure how late an offer came: its link was slow, and until then a manager had told it nothing. A manager first
+ * speaks to the workers of a pool when it first has a job for it.
+ */
+function isOfFirstWords(view: RunView, { atMs, deadlineMs }: Submission, worker: string, startMs: number): boolean {
+  const names = managerNames(view);
+  const bornMs = view.lives
+    .filter((life) => names.has(life.actor) && life.bornMs <= startMs)
+    .map((life) => life.bornMs);
+  const isSlow = ({ do: what }: FaultStep): boolean => what === "delay" || what === "slow" || what === "hold";
+  return view
+    .faultsDuring(atMs, deadlineMs)
+    .filter((step) => isSlow(step) && "process" in step && step.process === worker)
+    .some((step) => bornMs.some((born) => !view.submissions.some((each) => each.atMs > born && each.atMs < step.atMs)));
+}
+
 /** Nobody waits for it any more. */
 const startsInTime: Invariant = {
   name: "starts-before-its-deadline",
   promise:
-    "No handler of ours starts after its caller's deadline, unless all messages of that caller were delayed from the first on, or it was cut off or stopped.",
+    "No handler of ours starts after its caller's deadline, unless all messages of that caller, or of a manager to that worker, were delayed from the first on.",
   check: (view) => {
     const callers = groupBy(view.submissions, ({ job }) => job.number);
     return view.runs.flatMap(({ number, startMs, worker }) => {
@@ -184,7 +215,8 @@ const startsInTime: Invariant = {
       const submissions = callers.get(number) ?? [];
       // A stored job has no deadline.
       if (submissions.length === 0) return [];
-      if (submissions.some((each) => isWithoutMeasure(view, each, startMs))) return [];
+      if (submissions.some((each) => isWithoutMeasure(view, each))) return [];
+      if (submissions.some((each) => isOfFirstWords(view, each, worker, startMs))) return [];
       const deadlineMs = Math.max(...submissions.map((each) => each.deadlineMs));
       const lateMs = startMs - deadlineMs;
       if (!(lateMs > START_TOLERANCE_MS)) return [];

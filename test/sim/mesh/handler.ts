@@ -57,12 +57,17 @@ export function makeHandler(worker: string, process: SimulatedProcess, history: 
   return (job) => {
     if ("batch" in job.payload) {
       const { batch, total, succeeded, failed } = job.payload as unknown as SimSummary;
-      const { id, attempt } = job;
+      const { id, attemptNumber: attempt } = job;
       history.record({ kind: "completion", worker, id, attempt, batch, total, succeeded, failed });
       return { number: 0, run: runs.next(), place: 0, durationMs: 0 };
     }
     const { number, durationMs, blockMs, throws, place } = { ...FIRST, ...job.payload };
-    const fact: RunFact = { run: runs.next(), id: job.id, attempt: job.attempt, number: number + place * PER_FOLLOWER };
+    const fact: RunFact = {
+      run: runs.next(),
+      id: job.id,
+      attempt: job.attemptNumber,
+      number: number + place * PER_FOLLOWER,
+    };
     history.record({ kind: "start", worker, process: process.name, ...fact });
     if (blockMs > 0) process.block(blockMs);
     const end = (): RunResult => {

@@ -77,7 +77,7 @@ export class Stage {
         this.#strangers += 1;
         return startStranger(this.#parts, step, this.#strangers);
       case "kill-broker":
-        network.killBroker(this.#broker(step.broker));
+        network.killBroker(this.#broker(step.broker), step.losesMs, step.keepsConsumers);
         return this.#startBroker(step.broker, endOf(step));
       case "pause-broker":
         network.pauseBroker(this.#broker(step.broker));

@@ -1,7 +1,8 @@
 /**
  * A plan of the durable lane from a seed: the plan of the seed, most of whose jobs
  * are enqueued and not submitted. Half of the plans have limits, some jobs are followed by others, and some plans
- * have batches. In one of five a broker is killed just after a job was stored.
+ * have batches. In one of five a broker is killed just after a job was stored. In one of seven with a single broker its machine
+ * loses its power: such a plan has neither batches nor jobs that follow others.
  *
  * Left out: workers that are not ours, since they keep no leases; streams of
  * others over our subjects, which a broker refuses beside those of the lane.
@@ -15,6 +16,7 @@ const LANE_SEED = 0x1a9e_0000;
 const LIMITS_SEED = 0x11a1_0000;
 const BATCH_SEED = 0xba7c_0000;
 const KILL_SEED = 0xc4a5_0000;
+const POWER_SEED = 0x90e4_0000;
 const MOST_BATCHES = 3;
 const MOST_JOBS = 6;
 const LEFT_OUT = ["foreign-worker", "bare-workers", "stream", "id-reused", "id-twice"];
@@ -36,8 +38,40 @@ export function lanePlan(seed: number, { without = new Set() }: GenerateOptions 
   });
   const callers = plan.callers.map(({ kind: _kind, ...each }): CallerPlan => each);
   const kills = without.has("kill-broker") ? [] : aimedKill(new Draw(seed + KILL_SEED), steps, plan.brokers);
-  const all = [...steps, ...kills, ...batches(new Draw(seed + BATCH_SEED), steps)];
+  const losses = without.has("power-loss") ? [] : powerLosses(new Draw(seed + POWER_SEED), steps, plan.brokers);
+  const all =
+    losses.length > 0
+      ? [...steps.map(alone), ...kills, ...losses]
+      : [...steps, ...kills, ...batches(new Draw(seed + BATCH_SEED), steps)];
   return { ...plan, lane: true, callers, steps: all, ...(limits.length > 0 ? { limits } : {}) };
+}
+
+/** The only broker loses what its streams stored last: jobs that run, whose sequences others have soon after. */
+function powerLosses(draw: Draw, steps: readonly Step[], brokers: number): Step[] {
+  const stored = steps.filter((step) => step.do === "enqueue");
+  if (stored.length === 0 || brokers !== 1 || !draw.chance(1 / 7)) return [];
+  const atMs = draw.one(stored).atMs + draw.int(400, 2_000);
+  const [forMs, losesMs] = [draw.size(100, 3_000), draw.size(20, 5_000)];
+  let number = Math.max(...steps.map((step) => ("job" in step ? step.job.number : 0)));
+  const jobs = (fromMs: number, toMs: number, longestMs: number): Step[] =>
+    Array.from({ length: draw.int(1, MOST_JOBS) }, () => {
+      number += 1;
+      const { caller } = draw.one(stored);
+      const job = { number, durationMs: draw.int(0, longestMs), timeoutMs: 10_000, idempotent: draw.chance(0.6) };
+      return { do: "enqueue", atMs: draw.int(fromMs, toMs), caller, job } as const;
+    });
+  return [
+    ...jobs(atMs - Math.min(losesMs, 400), atMs, 4_000),
+    ...jobs(atMs + forMs, atMs + forMs + 2_000, 500),
+    { do: "kill-broker", atMs, broker: 0, forMs, losesMs, ...(draw.chance(0.4) ? { keepsConsumers: true } : {}) },
+  ];
+}
+
+/** Without jobs that follow it: what is lost of a chain has no promise. */
+function alone(step: Step): Step {
+  if (step.do !== "enqueue") return step;
+  const { follows: _follows, ...job } = step.job;
+  return { ...step, job };
 }
 
 /** A broker that is killed just after a job has come: it forgets what it delivered last. */

@@ -52,7 +52,7 @@ export function jobFaults(): Fault[] {
     },
     {
       what: "does not listen at its own job subject",
-      fails: ["assignment", "paused-refuses", "bundle"],
+      fails: ["join", "assignment", "paused-refuses", "bundle"],
       listens: (subject) => !subject.endsWith(".job.w1"),
     },
     {
@@ -161,7 +161,7 @@ export function jobFaults(): Fault[] {
     },
     {
       what: "names the first attempt whichever it was",
-      fails: ["later-attempt"],
+      fails: ["later-attempt", "join"],
       outgoing: replies("result", (mail) => [
         mail.headers[HEADER.attempt] === "2" ? put(mail, HEADER.attempt, "1") : mail,
       ]),
@@ -178,7 +178,7 @@ export function jobFaults(): Fault[] {
     },
     {
       what: "takes a revocation for a cancel",
-      fails: ["revocation", "late-attempt"],
+      fails: ["revocation", "late-attempt", "nonce-cancel"],
       incoming: cancels((mail) => strip(mail, HEADER.attempt)),
     },
     {
@@ -208,6 +208,11 @@ export function jobFaults(): Fault[] {
       what: "compares wall clocks",
       fails: ["lease", "lease-holds", "age-counts"],
       incoming: jobs((mail) => strip(mail, HEADER.clock)),
+    },
+    {
+      what: "starts what it is to join",
+      fails: ["join"],
+      incoming: jobs((mail) => strip(mail, HEADER.join)),
     },
     {
       what: "does not take bundles although it says so",

@@ -111,10 +111,14 @@ export class CoreRig {
     return id;
   }
 
+  /** Whether the workers that send heartbeats answer a later attempt of what they have run. */
+  answersLaterAttempts = false;
+
   /** A worker's heartbeat. */
   heartbeat(worker: string, slots: number, busy = 0, incarnation = 1n, state = WorkerState.READY): void {
     this.#seq += 1n;
-    const heartbeat = { worker, slots, busy, incarnation, state, seq: this.#seq };
+    const { answersLaterAttempts } = this;
+    const heartbeat = { worker, slots, busy, incarnation, state, seq: this.#seq, answersLaterAttempts };
     this.workers.heartbeat(
       { ...heartbeat, heartbeatIntervalMs: 1_000, isolation: Isolation.INLINE, takesBundles: true },
       this.nowMs,
@@ -173,6 +177,7 @@ export class CoreRig {
 
 const DEFAULT_SPEC: JobSpec = {
   runTimeoutMs: undefined,
+  maxAttempts: undefined,
   joinAt: undefined,
   id: "",
   nonce: "",

@@ -3,11 +3,11 @@ import type { MsgHdrs } from "nats";
 import type { PoolError } from "../../../mesh/errors.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { Inbox } from "../../../mesh/link/inbox.js";
+import { encodeRevocation } from "../../../mesh/wire/cancel-messages.js";
 import { readErrorHeaders } from "../../../mesh/wire/error-headers.js";
 import {
   decodeReplyHeaders,
   encodeJobHeaders,
-  encodeRevocation,
   type JobHeaders,
   type ReplyHeaders,
 } from "../../../mesh/wire/headers.js";

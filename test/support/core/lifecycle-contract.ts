@@ -70,7 +70,7 @@ export function lifecycleContract(what: string, make: Make, makeBroken?: Make): 
 }
 
 async function ended(part: Lifecycle): Promise<void> {
-  await within(part.stop(), { limitMs: 20_000, what: "stop()" });
+  await within(part.stop(), { what: "stop()" });
   assert.equal(part.state, "stopped");
   assert.equal(await within(part.closed, { what: "closed" }), undefined);
 }

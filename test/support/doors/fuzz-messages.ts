@@ -99,6 +99,7 @@ const STORED = [
 const LATER = ["later", "due", "cron", "fired", "ended"];
 const SERVICES = ["PING", "INFO", "STATS", "PING.poolmesh-worker", "STATS.poolmesh-manager", "INFO.x.y"];
 const REPLY = "_INBOX.fuzz.";
+const SHORTEST_BLOCK = 2;
 
 /** One kind of odd message after another. */
 export class FuzzMessages {
@@ -227,8 +228,10 @@ export class FuzzMessages {
       : block;
   }
 
-  #message(subject: string, reply: string, headers: Buffer | undefined, payload: Buffer): FuzzMessage {
-    return { subject, reply, headers, payload };
+  #message(subject: string, reply: string, given: Buffer | undefined, payload: Buffer): FuzzMessage {
+    // nats-server 2.15.2 itself ends (panic) of so short a block where a stream sends on what it stores
+    const endsBroker = subject.includes(".outcome.") && given !== undefined && given.length < SHORTEST_BLOCK;
+    return { subject, reply, headers: endsBroker ? undefined : given, payload };
   }
 
   #reply(): string {

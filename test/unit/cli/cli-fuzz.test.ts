@@ -8,7 +8,7 @@ import { BAD_NAMES } from "../../support/doors/bad-input.js";
 import { startCli } from "../../support/process.js";
 import { seededRandom } from "../../support/random.js";
 
-const SEED = 20_261_128;
+const SEED = Number(process.env.FUZZ_SEED ?? 20_261_128);
 /** The loop ends when either is over. */
 const ROUNDS = 600;
 const BUDGET_MS = 9_000;

@@ -18,7 +18,8 @@ test("--url - what is not used of a URL is refused with its reason, and no passw
 test("--url - something that is no manager is told as such", () => {
   const parsed = Object.assign(new Error("Parse Error"), { code: "HPE_INVALID_CONSTANT" });
   const broken = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
-  for (const thrown of [new ConnectError("HTTP 404"), ConnectError.from(parsed), ConnectError.from(broken)]) {
+  const odd = new ConnectError("unsupported content type text/html", Code.Internal);
+  for (const thrown of [new ConnectError("HTTP 404"), odd, ConnectError.from(parsed), ConnectError.from(broken)]) {
     const { reason, message } = remoteFailure(thrown, "http://127.0.0.1:1");
     assert.equal(reason, "bus_unavailable");
     assert.match(message, /^what answers at http:\/\/127\.0\.0\.1:1 is no manager/);

@@ -1,104 +1,11 @@
 /** What a client does when managers come and go, event by event, on a number for a clock. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Failover, type FailoverPorts } from "../../../client/failover.js";
-import { Submission } from "../../../client/submission.js";
 import { PoolError } from "../../../mesh/errors.js";
-import { JobResult, type Outcome } from "../../../mesh/job/job.js";
-
-const EMPTY = new Uint8Array(0);
-
-class Rig implements FailoverPorts {
-  nowMs = 0;
-  connected = true;
-  /** What left before this time has reached the broker. */
-  arrivedMs = Number.POSITIVE_INFINITY;
-  readonly log: string[] = [];
-  readonly watched = new Set<string>();
-  readonly failover = new Failover(this);
-  readonly outcomes = new Map<string, Outcome>();
-  refusal: PoolError | undefined;
-
-  give({ id, managersBefore }: Submission): boolean | PoolError {
-    if (this.refusal !== undefined) return this.refusal;
-    if (this.connected) this.log.push(managersBefore === 0 ? `give ${id}` : `give ${id} again`);
-    return this.connected;
-  }
-
-  askAgain({ id, manager }: Submission): boolean {
-    this.log.push(`ask ${manager} for ${id}`);
-    return true;
-  }
-
-  hasArrived(sentAtMs: number): boolean {
-    return sentAtMs < this.arrivedMs;
-  }
-
-  callRoll(): void {
-    this.log.push("call roll");
-  }
-
-  askAll(submissions: readonly Submission[]): void {
-    this.log.push(`ask all for ${submissions.map(({ id }) => id).join(" ")}`);
-  }
-
-  revoke({ id }: Submission, upToAttempt: number): void {
-    this.log.push(`revoke ${id} to ${upToAttempt}`);
-  }
-
-  abandon({ id }: Submission): void {
-    this.log.push(`abandon ${id}`);
-  }
-
-  watch(manager: string, watched: boolean): void {
-    if (watched) this.watched.add(manager);
-    else this.watched.delete(manager);
-  }
-
-  forget(): void {}
-
-  submit(id: string, more: { idempotent?: boolean; wait?: boolean; timeoutMs?: number } = {}): Submission {
-    const { timeoutMs = 30_000, ...headers } = more;
-    const onOutcome = (outcome: Outcome): void => {
-      assert.equal(this.outcomes.has(id), false, `${id} has one outcome`);
-      this.outcomes.set(id, outcome);
-    };
-    const submission = new Submission(
-      { jobId: id, ...headers },
-      EMPTY,
-      this.nowMs,
-      this.nowMs + timeoutMs,
-      onOutcome,
-      undefined,
-    );
-    this.failover.submitted(submission, this.nowMs);
-    return submission;
-  }
-
-  /** Time passes in ticks; what was logged meanwhile is returned. */
-  pass(ms: number): string[] {
-    const from = this.log.length;
-    for (const endMs = this.nowMs + ms; this.nowMs < endMs; ) {
-      this.nowMs += 20;
-      this.failover.tick(this.nowMs, this.connected);
-    }
-    return this.log.slice(from);
-  }
-
-  end(submission: Submission): void {
-    const result = new JobResult(submission.id, EMPTY, "w", 1, 0, 0);
-    this.failover.ended(submission, { ok: true, id: submission.id, result });
-  }
-
-  failure(id: string): PoolError {
-    const outcome = this.outcomes.get(id);
-    if (outcome === undefined || outcome.ok) throw new Error(`${id} has no error`);
-    return outcome.error;
-  }
-}
+import { FailoverRig } from "../../support/core/failover-rig.js";
 
 test("failover - a submission that nobody listens to is repeated for two seconds and then ends as bus_unavailable", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const job = rig.submit("a");
   let repeats = 0;
   for (; rig.outcomes.size === 0 && repeats < 100; repeats += 1) {
@@ -113,14 +20,27 @@ test("failover - a submission that nobody listens to is repeated for two seconds
   );
 });
 
+test("failover - managers have two seconds to come back after an outage, however old a submission is", () => {
+  const rig = new FailoverRig();
+  const submission = rig.submit("a", { idempotent: true });
+  rig.pass(6_000);
+  rig.failover.reconnected(rig.nowMs);
+  rig.pass(1_980);
+  rig.failover.noManager(submission, rig.nowMs);
+  assert.equal(rig.outcomes.size, 0);
+  rig.pass(40);
+  rig.failover.noManager(submission, rig.nowMs);
+  assert.equal(rig.failure("a").reason, "bus_unavailable");
+});
+
 test("failover - a caller that does not want to wait hears at once that no manager is there", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   rig.failover.noManager(rig.submit("a", { wait: false }), 5);
   assert.equal(rig.failure("a").reason, "bus_unavailable");
 });
 
 test("failover - who waits for a manager to take a job hears it once, however often managers say so", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const job = rig.submit("a", { idempotent: true });
   let heard = 0;
   job.onTaken = () => {
@@ -138,7 +58,7 @@ test("failover - who waits for a manager to take a job hears it once, however of
 });
 
 test("failover - a manager is watched from the first job that it takes to the last that it has", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const [a, b] = [rig.submit("a"), rig.submit("b")];
   for (const job of [a, b, a]) rig.failover.taken(job, "m1");
   assert.deepEqual([...rig.watched], ["m1"]);
@@ -149,7 +69,7 @@ test("failover - a manager is watched from the first job that it takes to the la
 });
 
 test("failover - when the manager of a job is gone, a job that may run again goes to another one with new attempts, others end", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   rig.failover.taken(rig.submit("again", { idempotent: true }), "m1");
   rig.failover.taken(rig.submit("once"), "m1");
   rig.failover.taken(rig.submit("elsewhere"), "m2");
@@ -164,7 +84,7 @@ test("failover - when the manager of a job is gone, a job that may run again goe
 });
 
 test("failover - a manager that was started again, and one that is silent after it was asked, is asked for the job", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   rig.failover.taken(rig.submit("a"), "m1");
   assert.deepEqual(rig.pass(1_980), [], "a job that was taken is at peace");
   rig.failover.managerRestarted("m1", rig.nowMs);
@@ -173,7 +93,7 @@ test("failover - a manager that was started again, and one that is silent after 
 });
 
 test("failover - a job that its manager has forgotten is submitted again only when it may run again", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const [again, once] = [rig.submit("again", { idempotent: true }), rig.submit("once")];
   for (const job of [again, once]) rig.failover.taken(job, "m1");
   for (const job of [again, once]) rig.failover.forgotten(job, "m1", rig.nowMs);
@@ -182,15 +102,33 @@ test("failover - a job that its manager has forgotten is submitted again only wh
 });
 
 test("failover - a manager that says nothing to a new job for 2.5 seconds has stalled: the job goes to one that is awake", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   rig.submit("a");
   assert.deepEqual(rig.pass(1_480), []);
   assert.deepEqual(rig.pass(1_000), ["call roll", "call roll"]);
   assert.deepEqual(rig.pass(520), ["revoke a to 1000", "give a again"]);
 });
 
+test("failover - what is past its deadline is given to no other manager, and to none once more", () => {
+  const rig = new FailoverRig();
+  rig.submit("silent", { timeoutMs: 2_450 });
+  rig.submit("again", { timeoutMs: 2_450, idempotent: true });
+  rig.pass(2_420);
+  rig.connected = false;
+  rig.submit("unsent", { timeoutMs: 60 });
+  rig.pass(80);
+  rig.connected = true;
+  rig.failover.reconnected(rig.nowMs);
+  const log = rig.pass(1_000);
+  assert.deepEqual(
+    [...log, ...rig.log].filter((line) => /^(give|revoke) .* (again|to)/.test(line)),
+    [],
+  );
+  for (const id of ["silent", "again", "unsent"]) assert.equal(rig.failure(id).reason, "deadline_exceeded");
+});
+
 test("failover - while a job has not reached the broker no manager is taken for stalled, and nothing is given again", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   rig.arrivedMs = 0;
   rig.submit("a");
   rig.pass(10_000);
@@ -200,7 +138,7 @@ test("failover - while a job has not reached the broker no manager is taken for 
 });
 
 test("failover - after a reconnect every manager is asked, what never left is sent, and doubt ends when no manager can be on its way any more", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const taken = rig.submit("taken");
   rig.failover.taken(taken, "m1");
   rig.submit("doubtful");
@@ -226,7 +164,7 @@ test("failover - after a reconnect every manager is asked, what never left is se
 });
 
 test("failover - after an outage every manager is asked who has a job whose manager is not known, until one says so", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const job = rig.submit("a");
   rig.failover.disconnected();
   rig.log.length = 0;
@@ -243,7 +181,7 @@ test("failover - after an outage every manager is asked who has a job whose mana
 });
 
 test("failover - a manager that does not know a job decides nothing while another one has it, or none has said so", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const [asking, taken] = [rig.submit("asking"), rig.submit("taken")];
   rig.failover.taken(taken, "m2");
   for (const job of [asking, taken]) rig.failover.forgotten(job, "m1", rig.nowMs);
@@ -253,7 +191,7 @@ test("failover - a manager that does not know a job decides nothing while anothe
 });
 
 test("failover - a manager is asked for a job that it has, seldom and ever more seldom: its outcome may be lost on the way", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   rig.failover.taken(rig.submit("a", { timeoutMs: 600_000 }), "m1");
   const askedAtMs: number[] = [];
   while (rig.nowMs < 130_000) {
@@ -266,7 +204,7 @@ test("failover - a manager is asked for a job that it has, seldom and ever more 
 });
 
 test("failover - however many jobs managers have, they are asked for few at once, and for each in its turn", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   for (let i = 0; i < 1_000; i += 1) rig.failover.taken(rig.submit(`j${i}`, { timeoutMs: 600_000 }), "m1");
   let most = 0;
   while (rig.nowMs < 16_000) most = Math.max(most, rig.pass(500).length);
@@ -275,7 +213,7 @@ test("failover - however many jobs managers have, they are asked for few at once
 });
 
 test("failover - a manager's word ends the doubt of an outage", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const job = rig.submit("a");
   rig.failover.disconnected();
   rig.failover.reconnected(rig.nowMs);
@@ -287,7 +225,7 @@ test("failover - a manager's word ends the doubt of an outage", () => {
 
 test("failover - what the bus held during a handover is not in doubt: it left afterwards, or it never left", () => {
   for (const end of ["reconnected", "outage"]) {
-    const rig = new Rig();
+    const rig = new FailoverRig();
     rig.submit("before");
     rig.nowMs += 10;
     rig.failover.handoverBegins(rig.nowMs);
@@ -302,7 +240,7 @@ test("failover - what the bus held during a handover is not in doubt: it left af
 });
 
 test("failover - a job that no manager took ends at its deadline and a little, and may have run only if it left", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   rig.submit("left", { timeoutMs: 500 });
   rig.connected = false;
   rig.submit("unsent", { timeoutMs: 500 });
@@ -314,7 +252,7 @@ test("failover - a job that no manager took ends at its deadline and a little, a
 });
 
 test("failover - something that is no manager decides nothing, and is named when no manager answers", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   const [hidden, served] = [rig.submit("hidden"), rig.submit("served")];
   rig.failover.strangerAnswered(hidden, "AUDIT");
   rig.failover.strangerAnswered(served, "AUDIT");
@@ -328,10 +266,63 @@ test("failover - something that is no manager decides nothing, and is named when
 });
 
 test("failover - a payload that the broker does not take any more ends its job and no other", () => {
-  const rig = new Rig();
+  const rig = new FailoverRig();
   rig.refusal = new PoolError("payload_too_large", "too large");
   rig.submit("large");
   rig.refusal = undefined;
   rig.submit("small");
   assert.deepEqual([...rig.outcomes.keys()], ["large"]);
+});
+
+test("failover - what a manager says that it did not take is given again, as another attempt, ever more seldom, and has not run", () => {
+  const rig = new FailoverRig();
+  const job = rig.submit("j");
+  const waits: number[] = [];
+  for (let i = 0; i < 6; i += 1) {
+    rig.failover.notTaken(job, rig.nowMs);
+    const fromMs = rig.nowMs;
+    while (job.state === "unsent") rig.pass(20);
+    waits.push(rig.nowMs - fromMs);
+  }
+  assert.deepEqual(waits, [100, 200, 400, 800, 1_600, 2_000]);
+  assert.equal(rig.log.filter((line) => line === "give j again").length, 6);
+  assert.ok(rig.log.includes("revoke j to 6000"));
+  rig.failover.notTaken(job, rig.nowMs);
+  rig.pass(40_000);
+  assert.equal(rig.failure("j").maybeExecuted, true, "at its deadline a manager had it");
+  const waiting = rig.submit("waiting", { timeoutMs: 300 });
+  for (const at of [0, 100]) {
+    rig.pass(at);
+    rig.failover.notTaken(waiting, rig.nowMs);
+  }
+  rig.connected = false;
+  rig.pass(600);
+  assert.equal(rig.failure("waiting").maybeExecuted, false, "nobody had it");
+});
+
+test("failover - after an outage, who says that it did not take a job ends the doubt; of a job that a manager has it says nothing", () => {
+  const rig = new FailoverRig();
+  const [doubtful, taken] = [rig.submit("doubtful"), rig.submit("taken")];
+  rig.failover.taken(taken, "m1");
+  rig.failover.disconnected();
+  rig.failover.reconnected(rig.nowMs);
+  assert.equal(doubtful.state, "doubtful");
+  for (const each of [doubtful, taken]) rig.failover.notTaken(each, rig.nowMs);
+  assert.deepEqual([doubtful.state, taken.state], ["unsent", "asked-again"]);
+  rig.pass(100);
+  assert.ok(rig.log.includes("give doubtful again"));
+  for (const each of [doubtful, taken]) rig.end(each);
+  rig.failover.notTaken(doubtful, rig.nowMs);
+  assert.equal(rig.outcomes.size, 2);
+});
+
+test("failover - a job that no manager takes ends as bus_unavailable when its attempts have no more numbers", () => {
+  const rig = new FailoverRig();
+  const job = rig.submit("j", { timeoutMs: 10_000_000 });
+  for (let i = 0; i <= 999; i += 1) {
+    rig.failover.notTaken(job, rig.nowMs);
+    while (job.state === "unsent") rig.pass(20);
+  }
+  const { reason, maybeExecuted } = rig.failure("j");
+  assert.deepEqual([reason, maybeExecuted], ["bus_unavailable", false]);
 });

@@ -32,6 +32,31 @@ test("accept timeout - it is four round trips to the farthest worker, and a seco
   assert.equal(rig.timeouts.acceptTimeoutMs, 3_000, "a longer round trip tells of a process that stalled");
 });
 
+test("accept timeout - a job that may run once has the time of a worker half a second away while there may be one that nobody has measured", () => {
+  const rig = new CoreRig();
+  rig.heartbeat("near", 8);
+  rig.timeouts.workerMeasured("near", 1);
+  const timeAndLease = (idempotent: boolean): number[] => {
+    const { attempt } = rig.last(rig.submit({ idempotent }));
+    return [attempt.answerWithinMs, Math.round(rig.timeouts.leaseMs(attempt, rig.nowMs))];
+  };
+  const unknown = [1_000, 489];
+  const known = [250, 239];
+  rig.timeouts.listens(rig.nowMs);
+  assert.deepEqual(timeAndLease(false), unknown, "a manager that has just begun to listen");
+  assert.deepEqual(timeAndLease(true), [250, 115], "what may run twice is sent again soon");
+  rig.nowMs += 2_500;
+  rig.timeouts.checkLate(rig.nowMs);
+  assert.deepEqual(timeAndLease(false), known, "it has heard each worker that there is");
+  rig.timeouts.restartUnanswered(rig.nowMs);
+  assert.deepEqual(timeAndLease(false), unknown, "its connection was away");
+  rig.nowMs += 2_500;
+  rig.timeouts.checkLate(rig.nowMs);
+  rig.heartbeat("new", 1);
+  rig.timeouts.workerJoined();
+  assert.deepEqual(timeAndLease(false), unknown, "a worker is new");
+});
+
 test("accept timeout - time in which this manager stalled counts against no attempt", () => {
   const rig = new CoreRig();
   rig.heartbeat("a", 1);
@@ -338,4 +363,26 @@ test("a worker that listed a job, does not run it and has not got this attempt -
     "who said accepted has got it",
   );
   assert.deepEqual(rig.sender.revoked, [`${listed} 1`]);
+});
+
+test("a job that may run once and has begun at a worker as an earlier attempt goes to that worker alone, and to no other", () => {
+  const rig = new CoreRig();
+  rig.answersLaterAttempts = true;
+  rig.heartbeat("a", 4);
+  rig.heartbeat("b", 4);
+  const [answered, forgotten, gone] = [rig.submit(), rig.submit(), rig.submit()];
+  for (const id of [answered, forgotten, gone]) {
+    rig.dispatcher.runsAt(id, "", "a");
+    rig.dispatcher.retries.ranEarlierAttempt(rig.last(id).attempt);
+    const { attempt, worker } = rig.last(id);
+    assert.deepEqual([attempt.number, attempt.joins, worker], [2, true, "a"]);
+  }
+  rig.result(answered, "a");
+  assert.equal(rig.outcome(answered), "ok");
+  rig.dispatcher.replied(rig.last(forgotten).attempt, { kind: "busy", worker: "a", free: 4 }, new Uint8Array());
+  assert.equal(rig.outcome(forgotten), "worker_lost", "its result is not kept any more");
+  rig.dispatcher.workerLost("a", "went silent");
+  rig.advance(60_000);
+  assert.notEqual(rig.outcome(gone), undefined);
+  for (const id of [forgotten, gone]) assert.equal(rig.last(id).worker, "a", "no other worker got it");
 });

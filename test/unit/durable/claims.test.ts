@@ -50,7 +50,7 @@ function endsWith(outcomes: (Stored | PoolError | undefined)[], holdsLease = tru
 }
 
 function delivered(deliveries: number, afterOutcome = 0): Delivery {
-  const facts = { stream: "s", consumer: "normal", sequence: 3, deliveries, storedAt: "1", pending: 0 };
+  const facts = { stream: "s", consumer: "normal", sequence: 3, deliveries, count: 1, storedAt: "1", pending: 0 };
   const job = { ...durableDefaults(), idempotent: false, afterOutcome };
   return new Delivery("j", "normal", facts, "", undefined, new Uint8Array(), job, 0);
 }

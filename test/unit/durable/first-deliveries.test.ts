@@ -29,13 +29,12 @@ function startOver() {
         fail: settled(() => reject(new Error("timeout"))),
       });
     });
-  return { asked, first: new FirstDeliveries({ store: { streamInfo }, stream: "pool-jobs-p" }) };
+  return { asked, first: new FirstDeliveries({ store: { streamInfo }, stream: "pool-jobs-p" }, 0) };
 }
 
 describe("a job that is said to come for the first time", () => {
   test("may have come before, until the stream has said what was stored before now", async () => {
     const { asked, first } = startOver();
-    first.doubt(0);
     assert.equal(first.mayBeRepeat(arrived(1_000_000)), true);
     await asked[0]?.answer(7);
     assert.deepEqual(
@@ -44,16 +43,17 @@ describe("a job that is said to come for the first time", () => {
     );
   });
 
-  test("is new in a stream that is not there yet", async () => {
+  test("is in doubt while its stream is not there: it may be restored from a backup", async () => {
     const { asked, first } = startOver();
-    first.doubt(0);
     await asked[0]?.answer(undefined);
-    assert.equal(first.mayBeRepeat(arrived(1)), false);
+    assert.equal(first.mayBeRepeat(arrived(1)), true);
+    first.tick(500);
+    await asked[1]?.answer(60);
+    assert.deepEqual([first.mayBeRepeat(arrived(60)), first.mayBeRepeat(arrived(61))], [true, false]);
   });
 
   test("is in doubt again after a reconnect; an answer to an earlier question does not end the doubt", async () => {
     const { asked, first } = startOver();
-    first.doubt(0);
     first.doubt(10);
     await asked[0]?.answer(7);
     assert.equal(first.mayBeRepeat(arrived(8)), true);
@@ -66,7 +66,6 @@ describe("a job that is said to come for the first time", () => {
 
   test("stays in doubt when the stream does not answer, and the stream is asked again", async () => {
     const { asked, first } = startOver();
-    first.doubt(0);
     await asked[0]?.fail();
     assert.equal(first.mayBeRepeat(arrived(1)), true);
     first.tick(100);
@@ -79,7 +78,6 @@ describe("a job that is said to come for the first time", () => {
 
   test("is in doubt among the first of its level only, however many were stored before, when it may run twice", async () => {
     const { asked, first } = startOver();
-    first.doubt(0);
     await asked[0]?.answer(1_000_000);
     for (let sequence = 1; sequence < MOST_FORGOTTEN; sequence += 1) first.mayBeRepeat(arrived(sequence));
     assert.deepEqual(
@@ -91,7 +89,6 @@ describe("a job that is said to come for the first time", () => {
 
   test("is in doubt whatever came before it when it may run once", async () => {
     const { asked, first } = startOver();
-    first.doubt(0);
     await asked[0]?.answer(1_000_000);
     for (let sequence = 1; sequence <= 2 * MOST_FORGOTTEN; sequence += 1) first.mayBeRepeat(arrived(sequence));
     assert.deepEqual(
@@ -102,7 +99,6 @@ describe("a job that is said to come for the first time", () => {
 
   test("is not made new by jobs that come again, and is in doubt anew after a reconnect", async () => {
     const { asked, first } = startOver();
-    first.doubt(0);
     await asked[0]?.answer(1_000_000);
     for (let i = 0; i < 2 * MOST_FORGOTTEN; i += 1) {
       assert.equal(first.mayBeRepeat(arrived(7, { deliveries: 2 })), true);

@@ -13,9 +13,10 @@ import {
 import { DurableNames } from "../../../mesh/durable/names.js";
 import type { LaneStore, Stored } from "../../../mesh/durable/store.js";
 import { PoolError } from "../../../mesh/errors.js";
+import { silentLog } from "../../../mesh/process/log.js";
 import { wireHeaders } from "../../../mesh/wire/wire-headers.js";
-import { DueLeftovers } from "../../../services/manager/durable/later/due-leftovers.js";
 import { LaterQuota, MAX_LATER_BYTES, MAX_LATER_JOBS } from "../../../services/manager/durable/later/later-quota.js";
+import { DueLeftovers } from "../../../services/manager/durable/leftovers/due-leftovers.js";
 import { failure } from "../../support/failure.js";
 
 const NOW = Date.UTC(2026, 10, 28, 12);
@@ -93,7 +94,8 @@ test("later - what a killed broker has kept is moved once more and deleted; what
   };
   const stored = [message(3, true), message(5, false), message(6, true), message(9, true)];
   const store = {
-    consumerInfo: async () => ({ ack_floor: { stream_seq: 7 } }),
+    consumerInfo: async () => ({ ack_floor: { stream_seq: 7 }, delivered: { stream_seq: 8 } }),
+    streamInfo: async () => ({ state: { last_seq: 9 } }),
     nextDecisive: async (_stream: string, _subject: string, from: number) =>
       stored.find(({ sequence }) => sequence >= from),
     delete: async (_stream: string, sequence: number) => {
@@ -107,7 +109,7 @@ test("later - what a killed broker has kept is moved once more and deleted; what
     moved.push(sequence);
     return sequence !== 6;
   };
-  await new DueLeftovers({ pool: "p", names, store, move }, 0).sweep();
+  await new DueLeftovers({ pool: "p", names, store, move, log: silentLog }, 0).sweep();
   assert.deepEqual(
     [moved, stored.map(({ sequence }) => sequence)],
     [

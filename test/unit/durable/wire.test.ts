@@ -133,7 +133,15 @@ test("durable - names of streams and subjects", () => {
 
 test("durable - the subject of an acknowledgement is read in both its forms", () => {
   const storedAt = "1700000000000000000";
-  const facts = { stream: "pool-jobs-p", consumer: "high", deliveries: 2, sequence: 17, storedAt, pending: 4 };
+  const facts = {
+    stream: "pool-jobs-p",
+    consumer: "high",
+    deliveries: 2,
+    sequence: 17,
+    count: 9,
+    storedAt,
+    pending: 4,
+  };
   assert.deepEqual(readAckSubject("$JS.ACK.pool-jobs-p.high.2.17.9.1700000000000000000.4"), facts);
   assert.deepEqual(readAckSubject("$JS.ACK._.acc.pool-jobs-p.high.2.17.9.1700000000000000000.4.rnd"), facts);
   for (const subject of [undefined, "", "_INBOX.a", "$JS.ACK.a.b", "$JS.ACK.s.c.x.1.1.1.1", "$JS.ACK.s.c.1.1.1.x.1"]) {
@@ -224,7 +232,7 @@ test("durable - a message has one name at every manager and delivery, and the fi
 
 test("durable - a lease ends before the broker delivers again, and signs of life renew it", () => {
   const held = new Held(30_000);
-  const facts = { stream: "s", consumer: "high", deliveries: 1, sequence: 1, storedAt: "5", pending: 0 };
+  const facts = { stream: "s", consumer: "high", deliveries: 1, sequence: 1, count: 1, storedAt: "5", pending: 0 };
   const delivery = new Delivery("j", "high", facts, "a", undefined, new Uint8Array(3), durableDefaults(), 0);
   held.add(delivery);
   assert.deepEqual([held.size, held.bytes, held.toSign(9_999).length, held.toSign(10_000).length], [1, 3, 0, 1]);

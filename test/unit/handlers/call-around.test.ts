@@ -7,7 +7,18 @@ import type { Call, HandlerOutcome } from "../../../services/worker/handlers/run
 test("call around - every field of the call within is handed on, and its progress; its end is the one around's", () => {
   const seen: string[] = [];
   const within: Required<Call> = {
-    ...{ id: "j", pool: "p", worker: "w", attempt: 3, bytes: new Uint8Array([1]), deadlineAtMs: 9, timeLeftMs: 7 },
+    ...{
+      id: "j",
+      pool: "p",
+      worker: "w",
+      attempt: 3,
+      attemptNumber: 3,
+      lane: "durable",
+      maxAttempts: 5,
+      bytes: new Uint8Array([1]),
+      deadlineAtMs: 9,
+      timeLeftMs: 7,
+    },
     ...{ progressLimit: 1_000, traceparent: "00-a", tracestate: "b=c", signal: new AbortController().signal },
     progress: (payload) => seen.push(`progress ${payload.length}`),
     end: () => seen.push("ended within"),

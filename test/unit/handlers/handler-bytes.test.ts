@@ -28,7 +28,17 @@ function outOfBounds(): Uint8Array {
 function outcomeOf(run: Handler, codec: CodecPair["output"] = bytes): HandlerOutcome {
   let ended: HandlerOutcome | undefined;
   const call: Call = {
-    ...{ id: "j", pool: "p", worker: "w", attempt: 1, bytes: new Uint8Array(), deadlineAtMs: 0 },
+    ...{
+      id: "j",
+      pool: "p",
+      worker: "w",
+      attempt: 1,
+      attemptNumber: 1,
+      bytes: new Uint8Array(),
+      deadlineAtMs: 0,
+      lane: "core" as const,
+      maxAttempts: undefined,
+    },
     ...{ traceparent: undefined, tracestate: undefined, signal: new AbortController().signal },
     progress: () => undefined,
     end: (outcome) => {

@@ -14,7 +14,17 @@ const ID = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 function makeCall(signal = new AbortController().signal): Call {
   return {
-    ...{ id: "j", pool: "p", worker: "w", attempt: 3, bytes: new Uint8Array([1]), tracestate: undefined },
+    ...{
+      id: "j",
+      pool: "p",
+      worker: "w",
+      attempt: 3,
+      attemptNumber: 3,
+      lane: "core",
+      maxAttempts: undefined,
+      bytes: new Uint8Array([1]),
+      tracestate: undefined,
+    },
     ...{ traceparent: `00-${ID}-00f067aa0ba902b7-01`, deadlineAtMs: 0, signal },
     progress: () => undefined,
     end: () => undefined,

@@ -37,6 +37,7 @@ class InquiryRig extends CoreRig {
     const { workers: known, dispatcher, timeouts } = this;
     const parts = { pool: "p", bus, inbox, subjects: new Subjects(), workers: known, dispatcher, timeouts };
     this.losses = new Losses({ ...parts, onLost: () => {} } as unknown as LossesParts);
+    timeouts.listens(this.runtime.now());
     this.runtime.stall(listensForMs);
   }
 

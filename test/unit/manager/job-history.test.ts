@@ -13,7 +13,15 @@ import { CoreRig } from "../../support/core/core-rig.js";
 import { seededRandom } from "../../support/random.js";
 
 const SPEC: JobSpec = {
-  ...{ id: "j", nonce: "", payload: new Uint8Array(3), timeoutMs: 1_000, runTimeoutMs: undefined, idempotent: false },
+  ...{
+    id: "j",
+    nonce: "",
+    payload: new Uint8Array(3),
+    timeoutMs: 1_000,
+    runTimeoutMs: undefined,
+    maxAttempts: undefined,
+    idempotent: false,
+  },
   ...{ joinAt: undefined, priority: "normal", wait: true, waitForPool: false, client: "" },
   ...{ traceparent: undefined, tracestate: undefined, attemptsBefore: 0 },
 };
@@ -212,18 +220,18 @@ test("list - pages of several managers neither repeat nor miss a job, whatever t
 });
 
 test("list - a job that its client has just given to another manager is told once: where it is live", () => {
-  const view = (manager: string, state: JobViewState, attempt: number) => {
+  const view = (manager: string, state: JobViewState, attempt: number, attemptNumber: number) => {
     const rig = new JobHistory();
     rig.add(jobOf({ id: "same", nonce: "n" }), okOf("same"), 1);
     const [job] = listJobs([{ pool: "p", live: [], history: rig }], rules(), by, undefined, 1).jobs;
-    return { jobs: [{ ...job!, manager, state, attempt }], more: false };
+    return { jobs: [{ ...job!, manager, state, attempt, attemptNumber }], more: false };
   };
-  const answers = [view("old", JobViewState.FAILED, 1), view("new", JobViewState.RUNNING, 1_001)];
-  const { jobs } = mergePages(answers, 10);
-  assert.deepEqual(
-    jobs.map(({ manager }) => manager),
-    ["new"],
-  );
+  const { FAILED, RUNNING, SUCCEEDED } = JobViewState;
+  const shown = (...answers: ReturnType<typeof view>[]) => mergePages(answers, 10).jobs.map(({ manager }) => manager);
+  assert.deepEqual(shown(view("old", FAILED, 1, 1), view("new", RUNNING, 2, 1_001)), ["new"]);
+  // The first manager made more attempts than there were managers: the number tells which is later, not the count.
+  assert.deepEqual(shown(view("old", FAILED, 3, 3), view("new", SUCCEEDED, 2, 1_001)), ["new"]);
+  assert.deepEqual(shown(view("old", FAILED, 3, 0), view("new", SUCCEEDED, 1_001, 0)), ["new"], "older managers");
 });
 
 test("list - a page token is what was given, and anything else is refused by its field", () => {

@@ -6,7 +6,6 @@ import { decodeJobHeaders, encodeJobHeaders, HEADER_RESERVE_BYTES } from "../../
 import {
   type BundleEntry,
   decodeBundle,
-  decodeJobsHeaders,
   encodeBundle,
   encodeJobsHeaders,
   MAX_BUNDLE_ENTRIES,
@@ -34,13 +33,9 @@ test("bundle - that its jobs are of the durable lane, and only join, is said onc
   const nothing = { sentAt: undefined, clockMs: undefined, startWithinMs: undefined };
   for (const durable of [true, false]) {
     for (const join of [true, false]) {
-      assert.deepEqual(decodeJobsHeaders(encodeJobsHeaders(2, { ...nothing, durable, join })), {
-        ...nothing,
-        durable,
-        join,
-      });
-      const { durable: d = false, join: j = false } = decodeJobHeaders(encodeJobHeaders({ durable, join }));
-      assert.deepEqual([d, j], [durable, join]);
+      const said = { ...(durable && { durable }), ...(join && { join }) };
+      assert.deepEqual(decodeJobHeaders(encodeJobsHeaders(2, { ...nothing, durable, join })), said);
+      assert.deepEqual(decodeJobHeaders(encodeJobHeaders({ durable, join })), said);
     }
   }
 });
@@ -101,18 +96,38 @@ test("bundle - random bytes never throw", () => {
   }
 });
 
-function batcher(maxPayloadBytes = 1_048_576) {
+function batcher(maxPayloadBytes = 1_048_576, runtime = systemRuntime, longestWaitMs?: number) {
   const sent: [string, number[]][] = [];
   const batcher = new Batcher<number>(
-    { maxPayloadBytes, runtime: systemRuntime },
+    { maxPayloadBytes, runtime },
     {
       bytesOf: (item) => item,
+      ...(longestWaitMs === undefined ? {} : { longestWaitMs }),
       alone: (place, item) => sent.push([place, [item]]),
       together: (place, items) => sent.push([place, [...items]]),
     },
   );
   return { sent, batcher };
 }
+
+test("batcher - what is to leave soon leaves before what is published after that is written, and once", async () => {
+  const { sent, batcher: box } = batcher();
+  const written: string[] = [];
+  box.flushSoon();
+  box.flushSoon();
+  // So the library writes: once all that was read is handled.
+  queueMicrotask(() => written.push(`word and ${sent.length} message`));
+  box.add("a", 1);
+  box.add("a", 2);
+  assert.deepEqual(sent, []);
+  await Promise.resolve();
+  assert.deepEqual([sent, written], [[["a", [1, 2]]], ["word and 1 message"]]);
+  box.add("a", 3);
+  await Promise.resolve();
+  assert.equal(sent.length, 1, "what comes later waits for the end of the turn");
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(sent.at(-1), ["a", [3]]);
+});
 
 test("batcher - what is for one place in one turn leaves together at its end, in order", async () => {
   const { sent, batcher: box } = batcher();
@@ -141,6 +156,23 @@ test("batcher - a full one leaves at once, and flush() sends the rest", () => {
   box.flush();
   assert.deepEqual(sent.at(-1), ["a", [MAX_BUNDLE_ENTRIES]]);
   assert.equal(sent.length, 2);
+});
+
+test("batcher - in a turn that does not end, what waits leaves all the same, and goes on being gathered", () => {
+  let nowMs = 0;
+  const { sent, batcher: box } = batcher(undefined, { ...systemRuntime, now: () => nowMs, endOfTurn: () => {} }, 20);
+  const add = (items: number): void => {
+    for (let i = 0; i < items; i += 1) box.add(`${i % 64}`, 1);
+  };
+  add(1_000);
+  assert.equal(sent.length, 0, "no time has passed: all of it still has company to wait for");
+  for (let round = 1; round <= 3; round += 1) {
+    nowMs += 50;
+    add(64);
+    const left = sent.reduce((sum, [, items]) => sum + items.length, 0);
+    assert.ok(left >= 1_000 + 64 * (round - 1), `${left} have left`);
+    assert.ok(sent.length <= 64 * 2 * round, "several together");
+  }
 });
 
 test("batcher - what would make a message larger than the broker takes begins another", () => {

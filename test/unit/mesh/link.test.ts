@@ -311,3 +311,15 @@ test("reconnect - tries are quick for a second of an outage, however often the N
   nowMs += 501;
   assert.deepEqual(ask(1), [50], "another outage, half a second after the connection was made");
 });
+
+test("reconnect - a broker that is avoided is not tried first: its last try is not long enough ago", () => {
+  let nowMs = 1_000;
+  const clock = { now: () => nowMs, wallNow: () => nowMs, random: () => 0.5 };
+  const delays = new ReconnectDelays(clock);
+  delays.next();
+  const triedAtMs = nowMs;
+  nowMs += 60_000;
+  delays.avoidLast();
+  assert.equal(triedAtMs + delays.next(), nowMs + 20);
+  assert.equal(delays.next(), 50, "the next ones are tried as ever");
+});

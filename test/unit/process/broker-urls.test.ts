@@ -89,6 +89,24 @@ test("broker URLs - nothing before the last @ is shown, whatever a password cons
   }
 });
 
+test("broker URLs - one whose @ is encoded, or that has no host, shows nothing of its password", () => {
+  for (const url of [
+    "nats://bob:hunter2%40h:1",
+    "nats://bob:hunter2",
+    "bob:hunter2",
+    "tls://bob:hunter2/",
+    "nats://bob:hun/hunter2",
+    "nats://bob hunter2",
+    "nats://bob:1:hunter2",
+  ]) {
+    assert.doesNotMatch(redactUrls([url])[0] ?? "", /hunter/, url);
+    assert.doesNotMatch(refusal(url), /hunter/, url);
+  }
+  for (const url of ["nats://h:99999", "http://h:1", "nats://h:0", "nats://[::1]:4222", "nats://", ""]) {
+    assert.deepEqual(redactUrls([url]), [url]);
+  }
+});
+
 test("broker URLs - no error, log line or ready line of a program shows a password", async () => {
   const lines: string[] = [];
   const note = (...line: unknown[]): number => lines.push(JSON.stringify(line));

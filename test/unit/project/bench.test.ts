@@ -67,6 +67,16 @@ describe("the ideal central queue", () => {
     const work = trace.reduce((sum, { serviceMs }) => sum + serviceMs, 0);
     assert.ok(Math.abs(work / (8 * (trace.at(-1)?.atMs ?? 0)) - 0.85) < 0.03);
   });
+
+  test("a log-normal trace has the mean and the spread that it says, at the load that was asked for", () => {
+    const trace = makeTrace({ jobs: 200_000, slots: 8, load: 0.85, seed: 1, mix: "logNormal" });
+    const lengths = trace.map(({ serviceMs }) => serviceMs);
+    const mean = lengths.reduce((sum, ms) => sum + ms, 0) / lengths.length;
+    assert.ok(Math.abs(mean / 20 - 1) < 0.03, `mean ${mean}`);
+    const [median, high] = [percentile(lengths, 0.5), percentile(lengths, 0.8413)];
+    assert.ok(Math.abs(Math.log(high / median) / 1.1 - 1) < 0.03, "one standard deviation above the median");
+    assert.ok(Math.abs((mean * lengths.length) / (8 * (trace.at(-1)?.atMs ?? 0)) - 0.85) < 0.03);
+  });
 });
 
 describe("benchmark tables and charts", () => {
@@ -106,10 +116,12 @@ describe("benchmark arguments", () => {
 describe("benchmark results", () => {
   test("rows that a run did not measure stay, with what is known of when they were measured", () => {
     const row = (number: number, title: string) => ({ row: number, title, comparisons: [], targets: [] });
-    const machine = { date: "2026-01-01", loadBefore: 3 } as Parameters<typeof withEarlier>[0]["machine"];
+    const machine = { date: "2026-01-01", loadBefore: 3, processor: "P" } as Parameters<
+      typeof withEarlier
+    >[0]["machine"];
     const earlier = { machine, rounds: 5, rows: [row(1, "old"), row(2, "old")] };
     const run = { machine, rounds: 2, rows: [row(3, "new"), row(1, "new")] };
-    const measured = { date: "2026-01-01", rounds: 5, loadBefore: 3 };
+    const measured = { date: "2026-01-01", rounds: 5, loadBefore: 3, processor: "P" };
     assert.deepEqual(withEarlier(run, earlier).rows, [row(1, "new"), { ...row(2, "old"), measured }, row(3, "new")]);
     assert.deepEqual(withEarlier(run, undefined), run);
   });

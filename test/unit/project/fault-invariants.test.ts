@@ -96,12 +96,22 @@ const MUST_FAIL: readonly [InvariantId, string, Recorded[]][] = [
   ],
   ["I11", "a stream that says nothing", history({ kind: "truth", stream: "s", slots: 2, busy: 0 })],
   ["I12", "the result of a revoked attempt", history(SUBMIT, START, { kind: "revoked", id: "j", attempt: 1 }, OK)],
+  [
+    "I12",
+    "the result of a manager that its caller gave up",
+    history(SUBMIT, START, { kind: "revoked", id: "j", attempt: 1_000 }, OK),
+  ],
   ["I12", "the result of another job", history({ ...SUBMIT, id: "k" }, START, { ...OK, id: "k" } as FaultEvent)],
   ["I12", "the result of an attempt that never ran", history(SUBMIT, OK)],
   [
     "I12",
     "the result of an earlier attempt when the later one ran too",
     history(SUBMIT, START, { ...START, attempt: 2 }, { ...OK, attempt: 2 } as FaultEvent),
+  ],
+  [
+    "I12",
+    "the result of a later attempt that is told as the first one's",
+    history(SUBMIT, { ...START, attempt: 3 }, { ...OK, ran: { id: "j", attempt: 3, pid: 7 } } as FaultEvent),
   ],
 ];
 
@@ -122,6 +132,22 @@ const MUST_PASS: readonly [string, Recorded[]][] = [
   [
     "an earlier attempt that answers for a later one that did not run",
     history(SUBMIT, START, END, { kind: "revoked", id: "j", attempt: 1 }, { ...OK, attempt: 2 } as FaultEvent),
+  ],
+  [
+    "a second attempt that answers for the first one of the next manager, which is told as 2 as well",
+    history(SUBMIT, { ...START, attempt: 2 }, { kind: "revoked", id: "j", attempt: 1_000 }, { ...END, attempt: 2 }, {
+      ...OK,
+      attempt: 2,
+      ran: { id: "j", attempt: 2, pid: 7 },
+    } as FaultEvent),
+  ],
+  [
+    "a third attempt of a job that answers for the first one of the next manager, which is told as 2",
+    history(SUBMIT, { ...START, attempt: 3 }, { ...END, attempt: 3 }, { kind: "revoked", id: "j", attempt: 1_000 }, {
+      ...OK,
+      attempt: 2,
+      ran: { id: "j", attempt: 3, pid: 7 },
+    } as FaultEvent),
   ],
   ["two callers of one id that both hear its outcome", history(SUBMIT, SUBMIT, START, OK, OK)],
   [

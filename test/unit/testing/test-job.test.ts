@@ -19,8 +19,8 @@ test("testJob - a result comes back as a caller gets it, with the progress befor
 });
 
 test("testJob - the job has the fields that a test gives, and defaults for the others", async () => {
-  const run = ({ id, pool, worker, attempt, traceparent, timeLeftMs, bytes }: Job): unknown => ({
-    ...{ pool, worker, attempt, traceparent, hasId: id !== "" },
+  const run = ({ id, pool, worker, attempt, lane, maxAttempts, traceparent, timeLeftMs, bytes }: Job): unknown => ({
+    ...{ pool, worker, attempt, lane, maxAttempts, traceparent, hasId: id !== "" },
     ...{ inTime: timeLeftMs > 0 && timeLeftMs <= 500, size: bytes.length },
   });
   const defaults = await testJob(run, "text", { timeoutMs: 500 });
@@ -28,13 +28,15 @@ test("testJob - the job has the fields that a test gives, and defaults for the o
     pool: "test",
     worker: "test-worker",
     attempt: 1,
+    lane: "core",
     hasId: true,
     inTime: true,
     size: 6,
   });
-  const given = { pool: "p", worker: "w", attempt: 3, traceparent: "00-a", timeoutMs: 500 };
+  const given = { pool: "p", worker: "w", attempt: 3, maxAttempts: 4, traceparent: "00-a", timeoutMs: 500 };
   assert.deepEqual((await testJob(run, Buffer.from("1"), given)).value, {
-    ...{ pool: "p", worker: "w", attempt: 3, traceparent: "00-a", hasId: true, inTime: true, size: 1 },
+    ...{ pool: "p", worker: "w", attempt: 3, lane: "durable", maxAttempts: 4, traceparent: "00-a" },
+    ...{ hasId: true, inTime: true, size: 1 },
   });
 });
 

@@ -123,6 +123,7 @@ test("a heartbeat carries every figure and says when it leaves running jobs out"
     heartbeatIntervalMs: 1_000,
     stuck: 1,
     takesBundles: true,
+    answersLaterAttempts: true,
   });
 });
 
@@ -132,6 +133,9 @@ test("a command's environment has the job's data and none of the worker's secret
     pool: "p",
     worker: "w",
     attempt: 2,
+    attemptNumber: 1_502,
+    lane: "durable" as const,
+    maxAttempts: 5,
     bytes: new Uint8Array(),
     traceparent: "00-a",
     tracestate: undefined,
@@ -154,6 +158,9 @@ test("a command's environment has the job's data and none of the worker's secret
     POOLMESH_POOL: "p",
     JOB_ID: "j",
     JOB_ATTEMPT: "2",
+    JOB_ATTEMPT_NUMBER: "1502",
+    JOB_LANE: "durable",
+    JOB_MAX_ATTEMPTS: "5",
     JOB_POOL: "p",
     JOB_WORKER: "w",
     JOB_DEADLINE_MS: "50500",

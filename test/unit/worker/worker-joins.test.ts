@@ -11,7 +11,7 @@ import {
   KeptOutcomes,
 } from "../../../services/worker/jobs/kept-outcomes.js";
 import { Results } from "../../../services/worker/jobs/results.js";
-import { AcceptPolicy, type JobOrder } from "../../../services/worker/jobs/running-job.js";
+import { AcceptPolicy, type JobOrder, type RunningJob } from "../../../services/worker/jobs/running-job.js";
 import { RunningJobs, Slots } from "../../../services/worker/jobs/running-jobs.js";
 
 const ok = (text: string): HandlerOutcome => ({ ok: true, payload: Buffer.from(text) });
@@ -81,6 +81,7 @@ class WorkerRig {
       named: true,
       offered: true,
       durable: true,
+      maxAttempts: undefined,
       idempotent: false,
       joins: false,
       bytes: new Uint8Array(),
@@ -191,6 +192,13 @@ for (const idempotent of [false, true]) {
     assert.deepEqual(rig.heard(), ["first 42", "second 42"]);
   });
 
+  test(`later attempts - ${what} that runs here as an attempt of a later manager is no earlier one`, () => {
+    const rig = new WorkerRig();
+    rig.handOff("m3.1.1", 2_001, core);
+    rig.handOff("m2.1.1", 1_005, core);
+    assert.equal(rig.runs.length, 2);
+  });
+
   test(`later attempts - ${what} of another submission is run, and so is a first attempt`, () => {
     const rig = new WorkerRig();
     rig.handOff("first", 1, core);
@@ -198,6 +206,51 @@ for (const idempotent of [false, true]) {
     assert.equal(rig.runs.length, 2);
   });
 }
+
+for (const [what, durable] of [
+  ["a job", false],
+  ["a stored job", true],
+] as const) {
+  test(`later attempts - ${what} that runs here does not run again, however many attempts ask for it: the last one of each manager hears its result`, () => {
+    const rig = new WorkerRig();
+    rig.handOff("m1.1.1", 1, { durable });
+    for (let attempt = 2; attempt <= 1_000; attempt += 1) rig.handOff(`m1.1.${attempt}`, attempt, { durable });
+    rig.handOff("m2.1.1", 1_001, { durable });
+    assert.ok(rig.heard().every((line) => line.endsWith(" accepted")));
+    assert.equal(rig.slots.busy, 1);
+    rig.onlyRun.end(ok("42"));
+    assert.deepEqual(rig.heard(), ["m1.1.1 42", "m1.1.1000 42", "m2.1.1 42"]);
+  });
+
+  test(`later attempts - ${what} for which 64 other managers wait does not run again for one more: that one is refused`, () => {
+    const rig = new WorkerRig();
+    for (let m = 0; m <= 64; m += 1) rig.handOff(`m${m}.1.1`, 1_000 * m + 1, { durable });
+    assert.ok(rig.heard().every((line) => line.endsWith(" accepted")));
+    rig.handOff("more.1.1", 65_001, { durable });
+    assert.deepEqual(rig.heard(), ["more.1.1 duplicate_job"]);
+    rig.handOff("m7.1.2", 7_002, { durable });
+    assert.deepEqual(rig.heard(), ["m7.1.2 accepted"], "who waits may ask again");
+    assert.deepEqual([rig.runs.length, rig.slots.busy], [1, 1]);
+  });
+}
+
+test("later attempts - what waits for a running job keeps no payload", () => {
+  const rig = new WorkerRig();
+  rig.handOff("1", 1, { durable: false, bytes: new Uint8Array(1_000) });
+  for (let attempt = 2; attempt <= 20; attempt += 1)
+    rig.handOff(String(attempt), attempt, { durable: false, bytes: new Uint8Array(1_000) });
+  const { others } = rig.jobs.find({ ...job("j"), attempt: 1 }) as RunningJob;
+  assert.deepEqual([others.length, others.reduce((sum, { bytes }) => sum + bytes.length, 0)], [19, 0]);
+});
+
+test("later attempts - a job that has ended here as an early attempt answers the hundredth one", () => {
+  const rig = new WorkerRig();
+  rig.handOff("first", 1, { durable: false });
+  rig.onlyRun.end(ok("42"));
+  rig.heard();
+  rig.handOff("hundredth", 100, { durable: false });
+  assert.deepEqual([rig.heard(), rig.runs.length], [["hundredth 42"], 1]);
+});
 
 test("later attempts - a job that was ended by force here may have run: it ends as worker_lost if it may run once only, else it runs", () => {
   const canceled = new PoolError("canceled", "revoked", { maybeExecuted: true });
@@ -277,7 +330,31 @@ test("revoked offers - a cancel of a whole id that a manager takes back does not
   const offer = { ...job("j"), durable: false };
   rig.revoked.add({ id: "j", nonce: "", upToAttempt: Number.POSITIVE_INFINITY }, 0);
   rig.handOff("canceled", 1, offer);
-  rig.revoked.takeBack("j");
+  rig.revoked.takeBack("j", 0);
   rig.handOff("anew", 1, offer);
   assert.deepEqual([rig.heard(), rig.unheard, rig.runs.length], [[], 1, 1]);
+});
+
+test("revoked offers - a cancel of a whole id that is said again after it was taken back does not concern the id that is used anew; a new cancel does", () => {
+  const rig = new WorkerRig();
+  const all = { id: "j", nonce: "", upToAttempt: Number.POSITIVE_INFINITY };
+  rig.revoked.takeBack("j", 100);
+  rig.revoked.add({ ...all, beforeMs: 99 }, 300);
+  assert.equal(rig.revoked.has("j", "anew", 1, 300), false);
+  rig.revoked.add({ ...all, beforeMs: 200 }, 300);
+  assert.equal(rig.revoked.has("j", "anew", 1, 300), true);
+});
+
+test("plain jobs - an id that is used again with another payload is another job; with the same one its result comes again, and it does not run", () => {
+  const rig = new WorkerRig();
+  const plain = { ...job("j", ""), durable: false, offered: false };
+  rig.handOff("a", 1, { ...plain, print: 41 });
+  rig.runs[0]?.end(ok("42"));
+  rig.handOff("b", 1, { ...plain, print: 41 });
+  assert.deepEqual([rig.heard(), rig.runs.length], [["a 42", "b 42"], 1]);
+  rig.handOff("c", 1, { ...plain, print: 1 });
+  rig.handOff("d", 1, { ...plain, print: 41 });
+  assert.deepEqual([rig.heard(), rig.runs.length], [["d duplicate_job"], 2], "an id is of one job at a time");
+  rig.runs[1]?.end(ok("2"));
+  assert.deepEqual(rig.heard(), ["c 2"]);
 });

@@ -29,6 +29,7 @@ function start(): { job: RunningJob; seen: string[]; confirms: (() => void)[] } 
     named: true,
     offered: true,
     durable: false,
+    maxAttempts: undefined,
     idempotent: false,
     joins: false,
     reply: "_INBOX.a",

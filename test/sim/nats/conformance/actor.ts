@@ -63,8 +63,8 @@ export class Actor {
     );
   }
 
-  respond(name: string, payload: string): void {
-    this.#last.get(name)?.respond(Buffer.from(payload));
+  respond(name: string, payload: string, reply?: string): void {
+    this.#last.get(name)?.respond(Buffer.from(payload), reply === undefined ? {} : { reply });
   }
 
   unsubscribe(name: string): void {

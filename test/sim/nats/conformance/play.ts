@@ -57,7 +57,7 @@ async function onClient(step: ClientStep, actors: Map<string, Actor>, stage: Sta
     case "ask":
       return actor.ask(step);
     case "respond":
-      return actor.respond(step.name, step.payload);
+      return actor.respond(step.name, step.payload, step.reply);
     case "unsubscribe":
     case "drain":
       return actor[step.do](step.name);

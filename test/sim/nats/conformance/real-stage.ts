@@ -36,6 +36,8 @@ export class RealStage implements Stage {
   #usersFolder = "";
   #cluster: Cluster | undefined;
   #settled = 0;
+  /** Brokers that stand still, are gone, or take nobody new. */
+  readonly #away = new Set<Broker>();
 
   private constructor(owner: Owner, script: Script, binary: string, expected: readonly unknown[]) {
     this.#owner = owner;
@@ -87,6 +89,8 @@ export class RealStage implements Stage {
 
   async broker(number: number, what: "kill" | "pause" | "resume" | "lameDuck"): Promise<void> {
     const broker = this.#brokers[number] as Broker;
+    if (what === "resume") this.#away.delete(broker);
+    else this.#away.add(broker);
     if (what === "kill") return broker.crash();
     broker.signal(SIGNALS[what]);
     if (what === "pause") await eventually(() => isStopped(broker.pid), { what: "the broker stops" });
@@ -95,6 +99,7 @@ export class RealStage implements Stage {
   async start(number: number, maxPayload: number | undefined): Promise<void> {
     const broker = this.#brokers[number] as Broker;
     if (maxPayload === undefined) {
+      this.#away.delete(broker);
       await broker.revive();
       return this.#cluster?.ready();
     }
@@ -117,10 +122,13 @@ export class RealStage implements Stage {
   }
 
   async until(check: () => boolean, what: string): Promise<void> {
-    await eventually(check, { what, limitMs: 20_000 });
+    await eventually(check, { what });
   }
 
-  /** Waits for what the model has shown, if it comes, and for a round trip of everybody after it. */
+  /**
+   * Waits for what the model has shown, if it comes, for a round trip of everybody after it, and until every broker knows
+   * what was subscribed to at the others.
+   */
   async settle(look: () => unknown): Promise<void> {
     const expected = this.#expected[this.#settled];
     this.#settled += 1;
@@ -128,6 +136,36 @@ export class RealStage implements Stage {
     await eventually(isSame, { limitMs: 5_000 }).catch(() => undefined);
     const flushes = this.#connections.map((each) => within(each.flush(), { limitMs: QUIET_LIMIT_MS }));
     await Promise.allSettled(flushes);
+    const here = this.#brokers.filter((broker) => !this.#away.has(broker));
+    await Promise.all(here.map((broker) => this.#tellOthers(broker, here)));
+  }
+
+  /**
+   * Waits until the other brokers of a cluster know what was subscribed to at one: it confirms a subscription before it
+   * passes it on, and passes them on in their order.
+   */
+  async #tellOthers(broker: Broker, all: readonly Broker[]): Promise<void> {
+    const others = all.filter((other) => other !== broker);
+    if (others.length === 0) return;
+    const here = await connect({ servers: broker.url, ...this.#credentials({}) });
+    for (const other of others) {
+      const there = await connect({ servers: other.url, ...this.#credentials({}) });
+      const subject = `told.${randomUUID()}`;
+      let isTold = false;
+      here.subscribe(subject, {
+        callback: () => {
+          isTold = true;
+        },
+      });
+      await here.flush();
+      const ask = (): boolean => {
+        there.publish(subject);
+        return isTold;
+      };
+      await eventually(ask, { what: "subscriptions to be known at the other broker" });
+      await there.close();
+    }
+    await here.close();
   }
 
   async #administer(subject: string, request: object): Promise<void> {

@@ -59,7 +59,13 @@ export type ClientStep =
   | { readonly do: "publish"; readonly client: string; readonly subject: string; readonly options: PublishStep }
   | { readonly do: "unsubscribe" | "drain"; readonly client: string; readonly name: string }
   | ({ readonly do: "ask"; readonly client: string } & Question)
-  | { readonly do: "respond"; readonly client: string; readonly name: string; readonly payload: string }
+  | {
+      readonly do: "respond";
+      readonly client: string;
+      readonly name: string;
+      readonly payload: string;
+      readonly reply?: string;
+    }
   | { readonly do: "flush" | "reconnect" | "close" | "info"; readonly client: string }
   | { readonly do: "hold" | "release" | "reset"; readonly client: string }
   | { readonly do: "await"; readonly client: string; readonly line: string };
@@ -134,9 +140,9 @@ export function ask(client: string, question: Question): Step {
   return { do: "ask", client, ...question };
 }
 
-/** Answers the message that came last to a subscription. */
-export function respond(client: string, name: string, payload: string): Step {
-  return { do: "respond", client, name, payload };
+/** Answers the message that came last to a subscription. @param reply where the answer is answered */
+export function respond(client: string, name: string, payload: string, reply?: string): Step {
+  return { do: "respond", client, name, payload, ...(reply === undefined ? {} : { reply }) };
 }
 
 /** Ends a subscription. */

@@ -74,6 +74,7 @@ export const ENDS: readonly Script[] = [
       subscribe("a", "a1", "x", { queue: "g" }),
       publish("a", "x", { times: 3 }),
       drain("a", "a1"),
+      until("a", "drain of a1 ends"),
       publish("a", "x", { payload: "late", reply: "in.1" }),
       settle,
       drain("a", "a1"),

@@ -86,6 +86,9 @@ function pull(batch: number, reply = "inbox.1", expiresMs = 60_000, maxBytes = 0
   return publish("a", "$JS.API.CONSUMER.MSG.NEXT.WORK.all", { payload, reply });
 }
 
+/** A broker notes an acknowledgement a while after it came. */
+const ACKNOWLEDGED: readonly Step[] = [respond("a", "in", "+ACK", "inbox.noted"), until("a", "in: inbox.noted ")];
+
 const BEGIN: readonly Step[] = [connect("a"), subscribe("a", "in", "inbox.*"), create(WORK), settle];
 
 /** Scripts of JetStream. */
@@ -250,8 +253,7 @@ export const JETSTREAM: readonly Script[] = [
       settle,
       pull(3),
       settle,
-      respond("a", "in", "+ACK"),
-      settle,
+      ...ACKNOWLEDGED,
       info("all", FIGURES),
       settle,
       store("work.3", "three"),
@@ -282,8 +284,7 @@ export const JETSTREAM: readonly Script[] = [
       respond("a", "in", `-NAK {"delay": ${300 * NANOS}}`),
       until("a", "in: work.1 one delivery 3 of 1, 3 of all at WORK, 0 pending"),
       until("a", "in: work.1 one delivery 4 of 1, 4 of all at WORK, 0 pending"),
-      respond("a", "in", "+ACK"),
-      settle,
+      ...ACKNOWLEDGED,
       info("all", FIGURES),
       settle,
     ],

@@ -4,35 +4,32 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { allBinaries } from "../../../broker/find.js";
-import { Client } from "../../../client/client.js";
-import { ACK } from "../../../mesh/durable/ack-subject.js";
-import { NEEDS } from "../../../mesh/durable/broker-needs.js";
-import { DurableNames } from "../../../mesh/durable/names.js";
-import { StreamPublisher } from "../../../mesh/durable/publisher.js";
-import { LaneStore } from "../../../mesh/durable/store.js";
-import { dueConsumer, laterStream } from "../../../mesh/durable/streams.js";
-import { silentLog } from "../../../mesh/process/log.js";
-import { DueMover } from "../../../services/manager/durable/later/due-mover.js";
-import { ManagerService } from "../../../services/manager/service.js";
-import { Worker } from "../../../services/worker/worker.js";
-import { connectBus, lacking, type Owner, startBroker } from "../../support/broker.js";
-import { cleanUp } from "../../support/clean-up.js";
-import { failure } from "../../support/failure.js";
-import { leakGuard } from "../../support/leak-guard.js";
-import { eventually } from "../../support/wait.js";
+import { allBinaries } from "../../../../broker/find.js";
+import { Client } from "../../../../client/client.js";
+import { ACK } from "../../../../mesh/durable/ack-subject.js";
+import { NEEDS } from "../../../../mesh/durable/broker-needs.js";
+import { DurableNames } from "../../../../mesh/durable/names.js";
+import { StreamPublisher } from "../../../../mesh/durable/publisher.js";
+import { LaneStore } from "../../../../mesh/durable/store.js";
+import { dueConsumer, laterStream } from "../../../../mesh/durable/streams.js";
+import { silentLog } from "../../../../mesh/process/log.js";
+import { DueMover } from "../../../../services/manager/durable/later/due-mover.js";
+import type { ManagerService } from "../../../../services/manager/service.js";
+import { Worker } from "../../../../services/worker/worker.js";
+import { connectBus, lacking, type Owner, startBroker } from "../../../support/broker.js";
+import { cleanUp } from "../../../support/clean-up.js";
+import { startDurableManager } from "../../../support/durable-mesh.js";
+import { failure } from "../../../support/failure.js";
+import { leakGuard } from "../../../support/leak-guard.js";
+import { eventually } from "../../../support/wait.js";
 
 leakGuard();
 const skip = await lacking(NEEDS.schedules);
 const POOL = "later";
 const names = new DurableNames();
-const listen = { host: "127.0.0.1", port: 0 };
 
-async function startManager(t: Owner, servers: string, id: string): Promise<ManagerService> {
-  const manager = new ManagerService({ id, bus: { servers }, listen, graceMs: 100, durable: true, pools: [POOL] });
-  cleanUp(t, () => manager.stop());
-  await manager.start();
-  return manager;
+function startManager(t: Owner, servers: string, id: string): Promise<ManagerService> {
+  return startDurableManager(t, servers, { id, pools: [POOL] });
 }
 
 async function startClient(t: Owner, servers: string): Promise<Client> {
