@@ -89,8 +89,12 @@ function stillThere(world: SimWorld, look: () => string[]): readonly string[] {
   return there;
 }
 
-/** Whether every caller that lives has heard of all it submitted, and nobody holds anything or waits for an answer. */
+/**
+ * Whether every caller that lives has heard of all it submitted, and nobody holds anything, waits for an answer, or has
+ * yet to read what has come: a process that is stopped while it computes goes on with that.
+ */
 function isQuiet(history: History, mesh: SimMesh): boolean {
+  if (!mesh.runs) return false;
   const dead = new Set<string>();
   const open = new Map<string, string>();
   for (const fact of history.facts) {

@@ -110,6 +110,11 @@ export class SimMesh {
     return resident?.process?.alive === true ? (resident.actor as CallerActor | undefined) : undefined;
   }
 
+  /** Whether every process that lives can go on: none computes or is stopped. */
+  get runs(): boolean {
+    return [...this.residents.values()].every(({ process }) => process?.alive !== true || process.runs);
+  }
+
   /** What is not clean at those that live. */
   unclean(): string[] {
     return [...this.residents.values()].flatMap((each) => (each.process?.alive ? (each.actor?.unclean() ?? []) : []));

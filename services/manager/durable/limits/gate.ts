@@ -16,7 +16,7 @@ import { delay } from "../../../../mesh/link/runtime.js";
 import { wireHeaders } from "../../../../mesh/wire/wire-headers.js";
 import type { BrokerClock } from "./broker-clock.js";
 import { type Plan, plan } from "./plan.js";
-import { dated, decodeRecord, EMPTY_RECORD, encodeRecord, isOver, type LimitRecord } from "./record.js";
+import { dated, decodeRecord, deliveriesOf, EMPTY_RECORD, encodeRecord, isOver, type LimitRecord } from "./record.js";
 
 /** What it works with. */
 export interface GateParts {
@@ -226,7 +226,7 @@ export class Gate {
 
   /** The callbacks may add and remove. A job that left while its leave was written gives it back. */
   #grant({ granted, record }: Plan): void {
-    const stored = new Map(record.running);
+    const stored = deliveriesOf(record.running);
     for (const sequence of granted) {
       const one = this.#waiting.get(sequence);
       const deliveries = stored.get(sequence);

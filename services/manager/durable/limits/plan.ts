@@ -10,7 +10,7 @@
  */
 
 import type { Limit } from "../../../../mesh/durable/limits/limit.js";
-import { type Leave, type LimitRecord, SLICES, sliceOf } from "./record.js";
+import { deliveriesOf, type Leave, type LimitRecord, SLICES, sliceOf } from "./record.js";
 
 /** Managers of one record that are remembered. */
 const MAX_MANAGERS = 64;
@@ -41,8 +41,9 @@ export interface Plan {
 /** @param before with its new starts dated, as far as it is known when it was stored */
 export function plan(before: LimitRecord, wish: Wish): Plan {
   const { limit, manager } = wish;
-  const running = new Map(before.running.filter((leave) => !hasEnded(leave, wish.ended)));
-  const mine = new Map(before.given[manager] ?? []);
+  const goOn = before.running.filter((leave) => !hasEnded(leave, wish));
+  const running = new Map(goOn.map((leave) => [leave[0], leave]));
+  const mine = deliveriesOf(before.given[manager] ?? []);
   const perMs = limit?.perMs ?? before.perMs;
   const { starts, undated } = startsNow(before, perMs, wish.nowMs);
   const others = Object.entries(before.waiting).filter(([id]) => id !== manager);
@@ -55,8 +56,8 @@ export function plan(before: LimitRecord, wish: Wish): Plan {
   for (const [sequence, deliveries] of [...wish.waiting].sort(([a], [b]) => a - b)) {
     const known = running.get(sequence);
     if (limit === undefined || known !== undefined || mine.get(sequence) === deliveries) {
-      if (limit !== undefined && known !== undefined && known < deliveries) {
-        running.set(sequence, deliveries);
+      if (limit !== undefined && known !== undefined && !isHeld(known, deliveries, manager)) {
+        running.set(sequence, [sequence, deliveries, manager]);
         isTakenOver = true;
       }
       granted.push(sequence);
@@ -69,7 +70,7 @@ export function plan(before: LimitRecord, wish: Wish): Plan {
     }
     if (sequence > first) passed = true;
     room -= 1;
-    if (limit.running !== undefined) running.set(sequence, deliveries);
+    if (limit.running !== undefined) running.set(sequence, [sequence, deliveries]);
     fresh.push([sequence, deliveries]);
     granted.push(sequence);
   }
@@ -77,7 +78,7 @@ export function plan(before: LimitRecord, wish: Wish): Plan {
   if (left[0] !== undefined) waiting[manager] = left[0];
   const isTimed = limit?.starts !== undefined;
   const record = {
-    running: [...running],
+    running: [...running.values()],
     starts,
     fresh: undated + (isTimed ? fresh.length : 0),
     perMs,
@@ -94,8 +95,14 @@ export function plan(before: LimitRecord, wish: Wish): Plan {
   return { record, granted, isChanged };
 }
 
-function hasEnded([sequence, deliveries]: Leave, ended: ReadonlyMap<number, number>): boolean {
-  return (ended.get(sequence) ?? 0) >= deliveries;
+/** A job that is not in its stream any more has ended whoever holds its leave. */
+function hasEnded([sequence, deliveries, holder]: Leave, { ended, manager }: Wish): boolean {
+  const last = ended.get(sequence) ?? 0;
+  return last === Number.POSITIVE_INFINITY || (last >= deliveries && (holder === undefined || holder === manager));
+}
+
+function isHeld([, deliveries, holder]: Leave, wanted: number, manager: string): boolean {
+  return deliveries === wanted && holder === manager;
 }
 
 interface Starts {

@@ -7,10 +7,11 @@
 import { parseJson } from "../../../../mesh/job/codec.js";
 
 /**
- * A job that has leave, and which of its deliveries has it. A later delivery takes the leave over. So the word of an
- * earlier one that the job has ended there, which may come late, takes nothing back.
+ * A job that has leave, and which of its deliveries has it. Another delivery takes the leave over, and then its
+ * manager is named: deliveries alone do not tell it, because a broker that was killed counts some of them again. So the
+ * word of an earlier delivery that the job has ended there, which may come late, takes nothing back.
  */
-export type Leave = readonly [sequence: number, deliveries: number];
+export type Leave = readonly [sequence: number, deliveries: number, holder?: string];
 
 /** What is stored of one limit. */
 export interface LimitRecord {
@@ -31,6 +32,11 @@ export interface LimitRecord {
 export const EMPTY_RECORD: LimitRecord = { running: [], starts: [], fresh: 0, perMs: 1_000, given: {}, waiting: {} };
 /** Slices of a window. */
 export const SLICES = 20;
+
+/** Which delivery has leave, by sequence. */
+export function deliveriesOf(leaves: readonly Leave[]): ReadonlyMap<number, number> {
+  return new Map(leaves.map(([sequence, deliveries]) => [sequence, deliveries]));
+}
 
 /** The slice of an instant. @param atMs milliseconds since the epoch */
 export function sliceOf(atMs: number, perMs: number): number {
@@ -87,17 +93,18 @@ export function decodeRecord(payload: Uint8Array): LimitRecord {
   }
 }
 
-function encodeLeave([sequence, deliveries]: Leave): number | Leave {
-  return deliveries === 1 ? sequence : [sequence, deliveries];
+function encodeLeave(leave: Leave): number | Leave {
+  const [sequence, deliveries, holder] = leave;
+  return deliveries === 1 && holder === undefined ? sequence : leave;
 }
 
 /** @throws Error when it is none */
 function decodeLeaves(said: unknown): Leave[] {
   if (!Array.isArray(said)) throw new Error("no leaves");
   return said.map((each: unknown): Leave => {
-    const [sequence, deliveries] = Array.isArray(each) ? (each as unknown[]) : [each, 1];
+    const [sequence, deliveries, holder] = Array.isArray(each) ? (each as unknown[]) : [each, 1];
     if (!isWhole(sequence) || !isWhole(deliveries)) throw new Error("no leave");
-    return [sequence, deliveries];
+    return typeof holder === "string" ? [sequence, deliveries, holder] : [sequence, deliveries];
   });
 }
 
