@@ -5,9 +5,9 @@
  * is heard of, by a worker or a manager, is asked, for a little longer than one
  * heartbeat interval. A worker that is dead does not answer, so it is not seen.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Msg } from "nats";
 import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import { listen } from "../../mesh/link/runtime.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
 import { decodeHeartbeat, rawHeartbeat } from "../../mesh/wire/heartbeat-codec.js";
 import { compareNames } from "../../mesh/wire/worker-selection.js";
@@ -40,7 +40,7 @@ export async function rollCall(link: Pick<Link, "bus" | "subjects">, pool?: stri
     const onManager = (msg: Msg): void => ask(subjects.poolOf(msg.subject));
     subscriptions.push(bus.subscribe(subjects.every.managerHeartbeat(), onManager));
   } else ask(pool);
-  await delay(pool === undefined ? ALL_POOLS_MS : ONE_POOL_MS);
+  await listen(bus.runtime, pool === undefined ? ALL_POOLS_MS : ONE_POOL_MS);
   for (const subscription of subscriptions) subscription.unsubscribe();
   return [...heard.values()].sort((a, b) => compareNames(a.pool, b.pool) || compareNames(a.worker, b.worker));
 }

@@ -15,6 +15,7 @@ import {
 } from "../../gen/poolmesh/v1/job_pb.js";
 import type { Bus } from "../link/bus.js";
 import type { Inbox } from "../link/inbox.js";
+import { afterSilence } from "../link/runtime.js";
 import { isName } from "../wire/subjects.js";
 import { isNoResponders } from "../wire/wire-headers.js";
 
@@ -69,7 +70,7 @@ export class JobsAsker {
     if (managers?.length === 0) return Promise.resolve({ answers: [], silent: [] });
     return new Promise((resolve) => {
       let isLate = false;
-      const endIn = (ms: number, then = end) => runtime.after(ms, then, "background");
+      const endIn = (ms: number, then = end) => afterSilence(runtime, ms, then);
       const end = (): void => {
         this.#inbox.close(token);
         runtime.cancel(timer);

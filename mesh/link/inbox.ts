@@ -11,7 +11,7 @@ import { encodeJobHeaders } from "../wire/headers.js";
 import { isNoResponders, type Reply, streamOf } from "../wire/wire-headers.js";
 import type { Bus } from "./bus.js";
 import { ReplyRouter } from "./reply-router.js";
-import type { Timer } from "./runtime.js";
+import { afterSilence, type Timer } from "./runtime.js";
 
 /** Who waits for replies under one correlation id. */
 export interface InboxEntry {
@@ -88,7 +88,7 @@ export class Inbox {
         this.#publish(subject, payload, token, again ?? headers);
       };
       const token = this.#router.open({ onReply });
-      const timer = runtime.after(limitMs, giveUp, "background");
+      const timer = afterSilence(runtime, limitMs, giveUp);
       if (signal?.aborted) return giveUp();
       signal?.addEventListener("abort", giveUp);
       say();
@@ -112,7 +112,7 @@ export class Inbox {
         else if (streamOf(msg) === undefined) onReply(msg);
       };
       const token = this.#router.open({ onReply: hear });
-      const timer = this.#bus.runtime.after(limitMs, () => end(true), "background");
+      const timer = afterSilence(this.#bus.runtime, limitMs, () => end(true));
       this.#publish(subject, payload, token, headers);
     });
   }

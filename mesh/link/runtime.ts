@@ -80,6 +80,25 @@ export function delay(runtime: Pick<Runtime, "after">, ms: number): Promise<void
   return new Promise((resolve) => void runtime.after(ms, resolve, "background"));
 }
 
+/** The longest part of a {@link listen} that one stall can take, in milliseconds. */
+const LISTEN_STEP_MS = 50;
+
+/**
+ * Resolves when this process has listened for `ms` milliseconds. While it stands still it hears nothing: such a time counts
+ * for 50 ms at the most, so that nobody is taken to be silent for it.
+ */
+export async function listen(runtime: Pick<Runtime, "after">, ms: number): Promise<void> {
+  for (let leftMs = ms; leftMs > 0; leftMs -= LISTEN_STEP_MS) await delay(runtime, Math.min(leftMs, LISTEN_STEP_MS));
+}
+
+/**
+ * Calls `work` when nothing was heard for `ms` milliseconds, and no sooner than what has come meanwhile is read: after a
+ * stall timers fire first. What is heard cancels it; `work` may be called once more in that very turn.
+ */
+export function afterSilence(runtime: Pick<Runtime, "after" | "endOfTurn">, ms: number, work: () => void): Timer {
+  return runtime.after(ms, () => runtime.endOfTurn(work), "background");
+}
+
 /** The value of `step` if it comes within `ms` milliseconds, else `late`. */
 export function within<T>(runtime: Runtime, ms: number, step: Promise<T>, late: T): Promise<T> {
   return new Promise((resolve, reject) => {

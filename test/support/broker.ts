@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { connect } from "nats";
 import { Broker, type BrokerOptions } from "../../broker/broker.js";
 import { Cluster, type ClusterOptions } from "../../broker/cluster.js";
 import { findServer } from "../../broker/find.js";
@@ -14,6 +15,9 @@ import { cleanUp, type Owner, WHOLE_FILE } from "./clean-up.js";
 import { eventually } from "./wait.js";
 
 export { type Owner, WHOLE_FILE };
+
+/** How long a step of the broker's store may take while three elect a leader, in milliseconds. */
+const ELECTION_STEP_MS = 10_000;
 
 /** A broker that is ready. It is stopped when the test `t` ends. */
 export async function startBroker(t: Owner = WHOLE_FILE, options: BrokerOptions = {}): Promise<Broker> {
@@ -60,7 +64,7 @@ function testBinary(): { binary?: string } {
 export async function startThree(t: Owner, extraConfig = ""): Promise<Broker[]> {
   const ports = await freePorts(3);
   const routes = ports.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
-  return Promise.all(
+  const brokers = await Promise.all(
     ports.map((port, i) => {
       const cluster = `cluster { name: three, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
       return startBroker(t, {
@@ -70,6 +74,25 @@ export async function startThree(t: Owner, extraConfig = ""): Promise<Broker[]> 
       });
     }),
   );
+  await haveElected(brokers);
+  return brokers;
+}
+
+/** Waits until three brokers keep copies: who asks their leader before it knows them all gets fewer, or an error. */
+async function haveElected([broker]: readonly Broker[]): Promise<void> {
+  const nc = await connect({ servers: broker?.url ?? "" });
+  const stream = { name: "elected", subjects: ["elected"], num_replicas: 3, storage: "memory" };
+  const ask = async (what: string, payload = ""): Promise<void> => {
+    const answer = await nc.request(`$JS.API.STREAM.${what}.${stream.name}`, payload, { timeout: ELECTION_STEP_MS });
+    const { error } = answer.json<{ error?: { description: string } }>();
+    if (error !== undefined) throw new Error(error.description);
+  };
+  const isKept = (): Promise<boolean> =>
+    ask("CREATE", JSON.stringify(stream))
+      .then(() => ask("DELETE"))
+      .then(() => true);
+  await eventually(isKept, { limitMs: 90_000, pollMs: 100, what: "three brokers that keep copies" });
+  await nc.close();
 }
 
 async function freePorts(count: number): Promise<number[]> {

@@ -61,15 +61,16 @@ export class RollCall {
   async #ask(pool: Pool): Promise<void> {
     const { bus, inbox, subjects } = this.#parts;
     const { runtime } = bus;
-    let endAtMs = runtime.now() + ANSWER_LIMIT_MS;
+    // Only time in which this process listens counts.
+    let leftMs = ANSWER_LIMIT_MS;
     // Workers send a heartbeat instead of an answer; the broker says when nobody hears the question.
     const question = { subject: subjects.controlAll(pool.name), payload: encodeControl("rollCall", {}) };
     void inbox()
       .ask({ ...question, limitMs: ANSWER_LIMIT_MS })
       .then(({ kind }) => {
-        if (kind === "absent") endAtMs = this.#listensSinceMs + FIRST_HEARTBEAT_MS;
+        if (kind === "absent") leftMs = this.#listensSinceMs + FIRST_HEARTBEAT_MS - runtime.now();
       });
-    while (!pool.workers.everHeard && runtime.now() < endAtMs) await delay(runtime, LOOK_INTERVAL_MS);
+    for (; !pool.workers.everHeard && leftMs > 0; leftMs -= LOOK_INTERVAL_MS) await delay(runtime, LOOK_INTERVAL_MS);
     this.#settledAtMs.set(pool, runtime.now());
     this.#settling.delete(pool);
   }

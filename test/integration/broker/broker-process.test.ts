@@ -120,7 +120,7 @@ test("broker - nats-server dies with its owner, even by SIGKILL", async (t) => {
     programFile("../../support/programs/broker-owner", import.meta.url),
     process.env.NATS_SERVER ? [process.env.NATS_SERVER] : [],
   );
-  const pid = Number((await owner.line(/^broker (\d+) /))[1]);
+  const pid = Number((await owner.line(/^broker (\d+) /, 60_000))[1]);
   process.kill(pid, 0);
   await owner.kill();
   await eventually(() => isGone(pid), { what: "the end of nats-server" });

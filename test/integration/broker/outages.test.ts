@@ -39,7 +39,7 @@ test("outages - who loses its authorization ends with exit code 1 and a line tha
     startNode(t, SERVICE, ["manager"], { env }),
     startNode(t, SERVICE, ["meter"], { env }),
   ];
-  await Promise.all(services.map((each) => each.line(/"msg":"(worker )?ready"/)));
+  await Promise.all(services.map((each) => each.line(/"msg":"(worker )?ready"/, 60_000)));
   await setPassword("another-one");
   broker.signal("SIGHUP");
   for (const service of services) {

@@ -1,6 +1,7 @@
 /** `poolmesh jobs --live`, `job` and `tail`: the jobs of managers, over the broker and over HTTP. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -32,7 +33,7 @@ await mesh.addWorker<string, string>({
 });
 await mesh.untilCapacity("adder", 1);
 const submit = (jobId: string, value: string) =>
-  mesh.client.submit({ pool: "adder", jobId, input: { case: "text", value }, client: "ci" });
+  mesh.client.submit({ pool: "adder", jobId, input: { case: "text", value }, client: "ci", timeoutMs: 600_000n });
 await submit("good-1", "fine");
 await submit("bad-1", "bad").catch(() => {});
 const running = submit("run-1", "hold");
@@ -155,7 +156,10 @@ test("tail - prints a readable line for each event, and JSON where it is asked f
     let ended = false;
     const both = Promise.all(tails).finally(() => (ended = true));
     // A follower over the broker may have begun a moment later than the other.
-    for (let i = 0; !ended && i < 200; i += 1) await submit(`seen-${at}-${i}`, "fine");
+    for (let i = 0; !ended; i += 1) {
+      await submit(`seen-${at}-${i}`, "fine");
+      await delay(10);
+    }
     const [line, json] = await both;
     assert.match(
       line?.stdout ?? "",

@@ -24,7 +24,7 @@ test("a worker whose npm has gone finishes its job and ends, as at SIGTERM", asy
   const worker = `node ${CLI.join(" ")} worker --pool slow --handler ${SLOW}`;
   const npm = startProcess(t, "npm", ["exec", "-c", worker], { env });
   await npm.line(/worker ready/, 60_000);
-  const job = runInShell(["submit", "slow", "2500", "--direct"], env);
+  const job = runInShell(["submit", "slow", "10000", "--direct"], env);
   const { pid } = await eventually(async () => {
     const { stdout } = await runInShell(["workers", "slow", "--json"], env);
     return (JSON.parse(stdout) as State[]).find(({ busy }) => busy === 1);
@@ -38,7 +38,7 @@ test("a worker whose npm has gone finishes its job and ends, as at SIGTERM", asy
   });
   npm.signal("SIGTERM");
   const { code, stdout } = await job;
-  assert.deepEqual([code, stdout], [0, '{"waitedMs":2500}']);
+  assert.deepEqual([code, stdout], [0, '{"waitedMs":10000}']);
   await allGone([pid]);
   assert.match((await npm.exit()).stdout, /worker stopped/);
 });

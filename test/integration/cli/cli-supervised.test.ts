@@ -161,5 +161,5 @@ test("a service whose parent has gone before it listens ends by itself", async (
   });
   cleanUp(t, () => child.kill("SIGKILL"));
   child.disconnect();
-  await within(once(child, "exit"), { limitMs: 30_000 });
+  await within(once(child, "exit"), { limitMs: 90_000 });
 });

@@ -90,7 +90,7 @@ describe("a pool that there is not", () => {
       const argvs = [
         ["map", "invoce"],
         ["submit", "invoce", "1"],
-      ].map((argv) => [...argv, "--wait-for-pool", "--timeout-ms", "4000", ...remote]);
+      ].map((argv) => [...argv, "--wait-for-pool", "--timeout-ms", "10000", ...remote]);
       for (const { code, stderr } of await Promise.all(argvs.map((argv) => poolmesh(argv, { input: "1\n2\n" })))) {
         assert.equal(code, 1, stderr);
         const told = stderr.split("\n").filter((line) => line.startsWith("poolmesh: waiting for a worker until"));

@@ -74,7 +74,7 @@ test("client cancel - one without a broker is said when the broker is back", asy
 
 test("client cancel - its caller hears when nobody confirms it before the job's deadline", async (t) => {
   const { proxy, bus, client, started } = await startMesh(t);
-  const running = failure(client.submit("1", { id: "unheard", timeoutMs: 2_000 }));
+  const running = failure(client.submit("1", { id: "unheard", timeoutMs: 6_000 }));
   await started.promise;
   proxy.reset({ refuse: true });
   await eventually(() => !bus.connected);

@@ -145,8 +145,8 @@ test("submit subject - a plain request hears exactly one reply, result or error"
   });
   const nc = await connect({ servers });
   t.after(() => nc.close());
-  assert.equal((await nc.request("pool.c-plain.submit", "41")).string(), "42");
-  const reply = await nc.request("pool.c-plain.submit", "13");
+  assert.equal((await nc.request("pool.c-plain.submit", "41", { timeout: 20_000 })).string(), "42");
+  const reply = await nc.request("pool.c-plain.submit", "13", { timeout: 20_000 });
   assert.equal(reply.headers?.get(HEADER.error), "job_failed");
   assert.equal(reply.headers?.get(HEADER.serviceErrorCode), "500");
   assert.match(reply.string(), /unlucky/);

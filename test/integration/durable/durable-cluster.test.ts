@@ -96,10 +96,10 @@ test("durable - on three brokers jobs for later become due although the leader o
   cleanUp(t, () => client.close());
   const lane = await DurableLane.open({ pool: "three", ...bus });
   cleanUp(t, () => lane.close());
+  await lane.pause();
   const runAt = Date.now() + 4_000;
   const inputs = Array.from({ length: JOBS }, (_, i) => String(i));
   const enqueued = await Promise.all(inputs.map((input) => client.enqueue(input, { id: `later-${input}`, runAt })));
-  await lane.pause();
   const reader = await Bus.connect(bus);
   cleanUp(t, () => reader.close());
   const info = await new LaneStore(reader).streamInfo("pool-later-three");

@@ -221,7 +221,7 @@ test("durable - a job that may run once runs once when the handler succeeds, and
   cleanUp(t, () => nc.close());
   await eventually(async () => {
     const request = JSON.stringify({ last_by_subj: `pool.f-once.claim.${receipt.id}` });
-    const answer = await nc.request("$JS.API.STREAM.MSG.GET.pool-claims", request);
+    const answer = await nc.request("$JS.API.STREAM.MSG.GET.pool-claims", request, { timeout: 10_000 });
     return answer.json<{ error?: { code: number } }>().error?.code === 404;
   });
 });

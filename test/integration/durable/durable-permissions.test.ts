@@ -101,16 +101,16 @@ test("permissions - durable jobs and dead letters work with the sets of the tabl
   assert.deepEqual(await atMeter("ListDead", { pool: POOL }), {});
   const isNew = (await lacking(NEEDS.cron)) === false;
   if (isNew) {
-    const later = await client.enqueue("17", { id: "later", delayMs: 400 });
+    const later = await client.enqueue("17", { id: "later", delayMs: 4_000 });
     assert.equal((await client.lookup("later")).state, "scheduled");
-    assert.equal((await later.result({ timeoutMs: 5_000 })).json(), 17);
+    assert.equal((await later.result({ timeoutMs: 20_000 })).json(), 17);
     await client.enqueue("18", { id: "never", delayMs: 60_000 });
     await client.cancel("never");
     assert.equal((await lane.figures()).scheduled, 0);
     assert.equal((await lane.pause()).levels.length, 3);
     const paused = await client.enqueue("19", { id: "paused" });
     await lane.resume();
-    assert.equal((await paused.result({ timeoutMs: 5_000 })).json(), 19);
+    assert.equal((await paused.result({ timeoutMs: 20_000 })).json(), 19);
     assert.equal(await lane.crons.set("20", { name: "nightly", schedule: "@daily" }), "created");
     assert.equal((await lane.crons.list()).length, 1);
     await lane.crons.remove("nightly");

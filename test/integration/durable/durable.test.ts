@@ -242,15 +242,20 @@ test("durable - any NATS client enqueues: to the stream itself, or through a man
   cleanUp(t, () => nc.close());
   const ended: string[] = [];
   nc.subscribe("pool.d-nats.ended.*", { callback: (_error, msg) => void ended.push(`${msg.subject} ${msg.string()}`) });
-  const stored = (await nc.request("pool.d-nats.durable.normal.mine", "41")).json<{ seq: number }>();
+  const stored = (await nc.request("pool.d-nats.durable.normal.mine", "41", { timeout: 10_000 })).json<{
+    seq: number;
+  }>();
   assert.equal(stored.seq, 1);
   await eventually(() => ended.length === 1);
   assert.deepEqual(ended, ["pool.d-nats.ended.mine 42"]);
-  const receipt = (await nc.request("pool.d-nats.enqueue", "1")).json<{ id: string; sequence: number }>();
+  const receipt = (await nc.request("pool.d-nats.enqueue", "1", { timeout: 10_000 })).json<{
+    id: string;
+    sequence: number;
+  }>();
   assert.equal(receipt.sequence, 2);
   const outcome = await client.outcome(receipt.id, { waitMs: 5_000 });
   assert.ok(outcome?.ok && outcome.result.json() === 2);
-  const refused = await nc.request("pool.nowhere.enqueue", "1");
+  const refused = await nc.request("pool.nowhere.enqueue", "1", { timeout: 10_000 });
   assert.equal(refused.headers?.get(HEADER.error), "unknown_pool");
 });
 
@@ -374,7 +379,7 @@ test("durable - a stream that somebody deletes is there again in seconds, and ne
   assert.equal((await (await client.enqueue("1")).result({ timeoutMs: 5_000 })).json(), 2);
   const nc = await connect({ servers });
   cleanUp(t, () => nc.close());
-  await nc.request("$JS.API.STREAM.DELETE.pool-jobs-d-deleted");
+  await nc.request("$JS.API.STREAM.DELETE.pool-jobs-d-deleted", undefined, { timeout: 10_000 });
   const receipt = await eventually(() => client.enqueue("2").catch(() => undefined));
   assert.equal((await receipt.result({ timeoutMs: 15_000 })).json(), 3);
 });

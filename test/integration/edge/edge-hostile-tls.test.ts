@@ -102,7 +102,7 @@ test("HTTP/2 without ALPN is answered as what it is not, and ended", async (t) =
 });
 
 test("half-open handshakes, and connections that say nothing or too little after theirs, are ended while others are served", async (t) => {
-  const server = await serve(t, { limits: { firstByteMs: 500, headersMs: 500, requestMs: 500 } });
+  const server = await serve(t, { limits: { firstByteMs: 3_000, headersMs: 3_000, requestMs: 3_000 } });
   const { port } = server.address;
   const half = Array.from({ length: 200 }, () => connectTcp(port, "127.0.0.1"));
   const hello = Buffer.from("160301", "hex");

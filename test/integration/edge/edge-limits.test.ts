@@ -71,12 +71,12 @@ test("a job belongs to its caller at every manager, and its id brings nobody els
   for (const url of urls) {
     await eventually(async () => (await client(url, alice).listWorkers({ pool: "shared" })).workers.length === 1);
   }
-  const job = { pool: "shared", input: { case: "text", value: "same" }, timeoutMs: 1_000n } as const;
+  const job = { pool: "shared", input: { case: "text", value: "same" }, timeoutMs: 20_000n } as const;
   let tries = 0;
   /** What bob hears who submits, cancels and asks for a job of alice at both managers. */
   const bobHears = async (first: string): Promise<string[]> => {
     const jobId = `shared-${tries++}`;
-    await client(first, alice).detachSubmit({ job: { ...job, timeoutMs: 20_000n, jobId } });
+    await client(first, alice).detachSubmit({ job: { ...job, jobId } });
     const heard: string[] = [];
     for (const bobs of urls.map((url) => client(url, bob))) {
       heard.push((await rpcErrorOf(bobs.submit({ ...job, jobId }))).reason);

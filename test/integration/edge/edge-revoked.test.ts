@@ -76,7 +76,7 @@ const REASONS: Readonly<Record<string, (name: string) => Promise<Loss>>> = {
   }),
   "its signed token expires": async (name) => {
     files.write([{ who: `jwt:${name}`, role: "submitter", pools: ["adder"] }]);
-    return { token: await files.jwt(name, { exp: Math.ceil(Date.now() / 1_000) + 2 }), takeAway: () => {} };
+    return { token: await files.jwt(name, { exp: Math.ceil(Date.now() / 1_000) + 6 }), takeAway: () => {} };
   },
   "the policy takes its grant": async (name) => {
     files.write([{ who: `jwt:${name}`, role: "submitter", pools: ["adder"] }]);

@@ -158,8 +158,12 @@ test("lost permissions - a worker that may not hear what it must is not READY un
   await eventually(() => missing().length === subjects.length);
   assert.deepEqual(missing().sort(), subjects.map((subject) => `subscribe ${subject}`).sort());
   assert.equal(worker.workerState, WorkerState.PAUSED);
-  const { message } = await failure(client.submit("2", { timeoutMs: 200 }));
-  for (const subject of subjects) assert.ok(message.includes(`subscribe ${subject}`), message);
+  // Its manager knows by the worker's next heartbeat.
+  await eventually(async () => {
+    const { message } = await failure(client.submit("2", { timeoutMs: 200 }));
+    for (const subject of subjects) assert.ok(message.includes(`subscribe ${subject}`), message);
+    return true;
+  });
   await mesh.without();
   await eventually(() => worker.workerState === WorkerState.READY);
   assert.equal((await client.submit("3")).json(), 3);
@@ -245,7 +249,7 @@ test("dropped replies - a message whose reply subject is no inbox is a line and 
     const metrics = await (await fetch(`${mesh.manager.url}/metrics`)).text();
     return /^poolmesh_manager_dropped_replies_total 3$/m.test(metrics);
   });
-  const stats = await bus.nc.request("$SRV.STATS.poolmesh-worker.w1");
+  const stats = await bus.nc.request("$SRV.STATS.poolmesh-worker.w1", undefined, { timeout: 10_000 });
   const { endpoints } = stats.json<{ endpoints: { data: { dropped_replies: number } }[] }>();
   assert.equal(endpoints[0]?.data.dropped_replies, 3);
 });

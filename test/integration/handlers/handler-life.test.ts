@@ -109,8 +109,8 @@ for (const isolation of ISOLATIONS) {
         message: /the file does not load: .* or this machine is too busy/,
       });
       const setup = "export const run = () => 1; export const setup = () => new Promise(() => undefined);";
-      const worker = unstarted(folder.write("setup.mjs", setup), 3_000);
-      await assert.rejects(worker.start(), { ...refusal, message: /setup\(\) does not end \(limit 3000 ms/ });
+      const worker = unstarted(folder.write("setup.mjs", setup), 8_000);
+      await assert.rejects(worker.start(), { ...refusal, message: /setup\(\) does not end \(limit 8000 ms/ });
     });
 
     test("a stop while setup runs fires its signal and leaves nothing behind", async (t) => {
@@ -324,7 +324,7 @@ describe("handler life: the program", () => {
        }
        export const run = () => 1;`,
     );
-    const flags = ["--pool", "p", "--handler", file, "--load-timeout-ms", "4000"];
+    const flags = ["--pool", "p", "--handler", file, "--load-timeout-ms", "15000"];
     const program = startCli(t, ["worker", ...flags], { env: { NATS_URL: broker.url } });
     await program.line(/worker ready/);
     assert.equal((await program.stop()).code, 0);

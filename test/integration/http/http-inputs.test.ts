@@ -12,7 +12,7 @@ import { eventually } from "../../support/wait.js";
 
 leakGuard();
 
-const { server } = echoServer({ readMaxBytes: 64 * 1024, limits: { requestMs: 400, headersMs: 400 } });
+const { server } = echoServer({ readMaxBytes: 64 * 1024, limits: { requestMs: 2_000, headersMs: 2_000 } });
 before(() => server.start());
 cleanUp(WHOLE_FILE, () => server.stop());
 

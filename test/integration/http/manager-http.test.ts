@@ -124,7 +124,7 @@ for (const name of Object.keys(doors)) {
     const held = heldJob();
     const pool = `held-${name.replace(/\W/g, "-")}`;
     await mesh.addWorker({ pool, run: held.run }, t);
-    const work = rpcErrorOf(clientOf(name).submit(emptyJob(pool), { timeoutMs: 300 }));
+    const work = rpcErrorOf(clientOf(name).submit(emptyJob(pool), { timeoutMs: 2_000 }));
     await within(held.started, { what: "the job runs" });
     assert.equal((await work).reason, "deadline_exceeded");
     await within(held.aborted, { what: "the handler hears it" });

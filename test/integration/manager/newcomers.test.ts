@@ -127,13 +127,13 @@ test("newcomers - a submission that its caller gave up before it came is not tak
 
 test("newcomers - what its caller would hear of when it does not wait any more is not taken, and its next submission is, at once", async (t) => {
   const { say, job, heard, kinds, runs, askedAt } = await startMesh(t);
-  const patient = { ...job, [HEADER.startWithinMs]: "2000", [HEADER.answers]: "clock" };
+  const patient = { ...job, [HEADER.startWithinMs]: "1500", [HEADER.answers]: "clock" };
   say("pool.p.submit", patient);
   await eventually(() => askedAt().length > 0);
-  // As if the question had been on its way for 1.9 s, so that the answer to it comes at about the end of the caller's patience.
+  // As if the question had been on its way for 1.1 s and more: the caller would hear of its job after the end of its patience.
   const answer = { ...patient, [HEADER.clock]: String(CLOCK_MS), [HEADER.reply]: "clock" };
   await eventually(() => askedAt().length > 1);
-  say("pool.p.submit.m1", { ...answer, [HEADER.askedAt]: String(Number(askedAt()[0]) - 1_400) });
+  say("pool.p.submit.m1", { ...answer, [HEADER.askedAt]: String(Number(askedAt()[0]) - 600) });
   await eventually(() => kinds().includes("error"));
   const error = heard.at(-1)?.headers;
   const said = [HEADER.error, HEADER.field, HEADER.maybeExecuted].map((name) => error?.get(name));

@@ -160,7 +160,7 @@ describe("worker life", () => {
     const own = await startBroker(t);
     const { worker } = await startWorker(t, own, { run: () => 1, graceMs: 200 });
     await own.crash();
-    await within(worker.stop(), { limitMs: 3_000 });
+    await within(worker.stop(), { limitMs: 15_000 });
   });
 
   test("stop() ends a start that waits for a broker", async () => {

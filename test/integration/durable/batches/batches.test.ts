@@ -212,6 +212,8 @@ test("batch - a job that is canceled counts as canceled, whether a worker has it
   const own = await Client.connect({ pool: "b-nobody", servers });
   cleanUp(t, () => own.close());
   await eventually(() => mesh.service.pools?.get("b-nobody").workers.capacity === 0);
+  const lane = mesh.service.pools?.durable?.of(mesh.service.pools.get("b-nobody"));
+  await eventually(() => lane?.pulls.hasOpen === false, { what: "the end of pulls from before" });
   await own.enqueueBatch(numbers(2), { id: "n", onComplete: { pool: "b-cancel-done" } });
   for (const id of ["n-0", "n-1"]) {
     assert.equal((await own.lookup(id)).state, "queued");

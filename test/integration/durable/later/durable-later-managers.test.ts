@@ -92,7 +92,7 @@ test("later - a manager that dies after it stored a due job and before it acknow
   await store.addConsumer(names.laterStream(POOL), { ...dueConsumer(names, POOL), ack_wait: 1e9 });
   const manager = await startManager(t, broker.url, "first");
   const client = await startClient(t, broker.url);
-  const receipts = await Promise.all([1, 2, 3].map((n) => client.enqueue(String(n), { delayMs: 1_000 })));
+  const receipts = await Promise.all([1, 2, 3].map((n) => client.enqueue(String(n), { delayMs: 3_000 })));
   await manager.stop();
   // Moves, and says nothing of it: as if it were killed in between.
   const dying = await connectBus(t, broker);

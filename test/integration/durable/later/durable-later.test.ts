@@ -89,7 +89,7 @@ test("later - an id is one job, whether it waits for its time, is queued or has 
   const kept = await client.enqueue("1", { id: "one", delayMs: HOUR_MS });
   assert.equal(kept.runAt, undefined, "its outcome is kept: nothing waits");
   assert.equal((await kept.result({ timeoutMs: 3_000 })).json(), 1);
-  const rerun = await client.enqueue("1", { id: "one", delayMs: 500, rerun: true });
+  const rerun = await client.enqueue("1", { id: "one", delayMs: 4_000, rerun: true });
   assert.equal((await client.lookup("one")).state, "scheduled", "a live job wins over the outcome of an earlier one");
   await rerun.result({ timeoutMs: 10_000 });
   assert.equal(began.length, 2);
@@ -97,8 +97,8 @@ test("later - an id is one job, whether it waits for its time, is queued or has 
 
 test("later - cancel ends a job that waits for its time, and it never runs", { skip }, async (t) => {
   const { client, lane, began } = await startPool(t, "later-cancel");
-  const receipt = await client.enqueue("1", { id: "off", delayMs: 1_000 });
-  const other = await client.enqueue("2", { delayMs: 1_500 });
+  const receipt = await client.enqueue("1", { id: "off", delayMs: 60_000 });
+  const other = await client.enqueue("2", { delayMs: 1_000 });
   await client.cancel("off");
   assert.equal((await failure(receipt.result({ timeoutMs: 5_000 }))).reason, "canceled");
   assert.equal((await client.lookup("off")).outcome?.ok, false);
@@ -281,7 +281,7 @@ test("later - a job that may have been moved already is stored once, and one tha
     await receipt.result({ timeoutMs: 10_000 });
   }
   // A broker that was killed has forgotten that it had published them: they come again, under other sequences.
-  for (const id of ["a", "b"]) await nc.request(names.due(pool, id), JSON.stringify(id));
+  for (const id of ["a", "b"]) await nc.request(names.due(pool, id), JSON.stringify(id), { timeout: 10_000 });
   await eventually(async () => (await store.last(names.laterStream(pool), names.due(pool, "b"))) === undefined);
   await eventually(async () => (await store.streamInfo(names.jobsStream(pool)))?.state.messages === 0);
   assert.deepEqual(began.map(({ payload }) => payload).sort(), ["a", "b"]);
@@ -295,8 +295,8 @@ test("later - a live job that has taken the id meanwhile goes on, and the one fo
   t.after(() => held.open());
   const { client, lane } = await startPool(t, pool, (job) => held.promise.then(() => job.payload));
   const nc = await connectNats(t);
-  await client.enqueue("1", { id: "taken", delayMs: 1_000 });
-  await nc.request(names.job(pool, "normal", "taken"), "2");
+  await client.enqueue("1", { id: "taken", delayMs: 3_000 });
+  await nc.request(names.job(pool, "normal", "taken"), "2", { timeout: 10_000 });
   const letter = await eventually(() => lane.dead.get("taken"));
   assert.deepEqual([letter.error.reason, Buffer.from(letter.payload).toString()], ["duplicate_job", "1"]);
   held.open();
@@ -339,7 +339,7 @@ test("later - a stream that was deleted is made again by the next job for later"
   const { client } = await startPool(t, pool);
   await client.enqueue("1", { delayMs: HOUR_MS });
   const nc = await connectNats(t);
-  await nc.request(`$JS.API.STREAM.DELETE.${names.laterStream(pool)}`);
+  await nc.request(`$JS.API.STREAM.DELETE.${names.laterStream(pool)}`, undefined, { timeout: 10_000 });
   const receipt = await client.enqueue("2", { delayMs: 300 });
   assert.equal((await receipt.result({ timeoutMs: 10_000 })).json(), 2);
 });

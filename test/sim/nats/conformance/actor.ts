@@ -6,6 +6,9 @@ import { headers, type Msg, type Status, type Subscription } from "nats";
 import type { Connection } from "../../../../mesh/link/connection.js";
 import type { PublishStep, Question, SubscribeOptions } from "./script.js";
 
+/** Every question of a script has its answer, in milliseconds at the most. */
+const ASK_LIMIT_MS = 15_000;
+
 /** One client. */
 export class Actor {
   /** What it has seen, in order. */
@@ -54,7 +57,7 @@ export class Actor {
   ask({ subject, payload, headers: more = {}, see }: Question): void {
     const data = Buffer.from(typeof payload === "string" ? payload : JSON.stringify(payload));
     const options = {
-      timeout: 2_000,
+      timeout: ASK_LIMIT_MS,
       ...(Object.keys(more).length === 0 ? {} : { headers: headersWith(undefined, more) }),
     };
     void this.connection.request(subject, data, options).then(

@@ -14,8 +14,10 @@ import { eventually, within } from "../../../support/wait.js";
 import type { Stage } from "./play.js";
 import type { ClientOptions, Script, ScriptPermissions } from "./script.js";
 
-/** How long a flush may take to say that nothing more comes, in milliseconds; a held or stopped one takes for ever. */
-const QUIET_LIMIT_MS = 100;
+/** How long it may take until what the model has shown is there, and until a round trip has ended, in milliseconds. */
+const LIMIT_MS = 15_000;
+/** The same for a round trip while a broker or wires stand still: then it may take for ever. */
+const DISTURBED_LIMIT_MS = 100;
 /** The least that nats-server takes, in milliseconds; a grace has to be less. */
 const LAME_DUCK_MS = 30_000;
 const GRACE_MS = 20_000;
@@ -38,6 +40,8 @@ export class RealStage implements Stage {
   #settled = 0;
   /** Brokers that stand still, are gone, or take nobody new. */
   readonly #away = new Set<Broker>();
+  /** Clients whose wires are held. */
+  readonly #held = new Set<string>();
 
   private constructor(owner: Owner, script: Script, binary: string, expected: readonly unknown[]) {
     this.#owner = owner;
@@ -82,6 +86,8 @@ export class RealStage implements Stage {
   wires(client: string, what: "hold" | "release" | "reset"): void {
     const proxy = this.#proxies.get(client);
     if (proxy === undefined) throw new Error(`the script gives ${client} no wires of its own`);
+    if (what === "hold") this.#held.add(client);
+    else this.#held.delete(client);
     if (what === "hold") proxy.set("both", { mode: "pause" });
     else if (what === "release") proxy.heal();
     else proxy.reset();
@@ -133,8 +139,9 @@ export class RealStage implements Stage {
     const expected = this.#expected[this.#settled];
     this.#settled += 1;
     const isSame = (): boolean => isDeepStrictEqual(look(), expected);
-    await eventually(isSame, { limitMs: 5_000 }).catch(() => undefined);
-    const flushes = this.#connections.map((each) => within(each.flush(), { limitMs: QUIET_LIMIT_MS }));
+    await eventually(isSame, { limitMs: LIMIT_MS }).catch(() => undefined);
+    const limitMs = this.#away.size + this.#held.size > 0 ? DISTURBED_LIMIT_MS : LIMIT_MS;
+    const flushes = this.#connections.map((each) => within(each.flush(), { limitMs }));
     await Promise.allSettled(flushes);
     const here = this.#brokers.filter((broker) => !this.#away.has(broker));
     await Promise.all(here.map((broker) => this.#tellOthers(broker, here)));
@@ -170,7 +177,9 @@ export class RealStage implements Stage {
 
   async #administer(subject: string, request: object): Promise<void> {
     const admin = await connect({ servers: (this.#brokers[0] as Broker).url });
-    const answer = (await admin.request(subject, JSON.stringify(request))).json<{ error?: unknown }>();
+    const answer = (await admin.request(subject, JSON.stringify(request), { timeout: LIMIT_MS })).json<{
+      error?: unknown;
+    }>();
     await admin.close();
     if (answer.error !== undefined) throw new Error(JSON.stringify(answer.error));
   }

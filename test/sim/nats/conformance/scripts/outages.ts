@@ -162,7 +162,7 @@ export const OUTAGES: readonly Script[] = [
   {
     title: "two unanswered pings end a connection; what it had written to the stopped broker is delivered later",
     steps: [
-      connect("a", { pingIntervalMs: 100, timeoutMs: 300 }),
+      connect("a", { pingIntervalMs: 500, timeoutMs: 3_000 }),
       connect("b"),
       subscribe("b", "b1", "x"),
       flush("b"),
