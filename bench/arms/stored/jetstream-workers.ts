@@ -115,7 +115,9 @@ function keepPulling(nc: NatsConnection, group: string, onJob: (job: Msg) => voi
 /** The work queue and the outcomes, as both kinds of own workers have them. */
 export async function createStreams(nc: NatsConnection, group: string): Promise<void> {
   const ask = async (subject: string, content: object): Promise<void> => {
-    const answer = (await nc.request(subject, JSON.stringify(content))).json<{ error?: { err_code: number } }>();
+    const answer = (await nc.request(subject, JSON.stringify(content), { timeout: 30_000 })).json<{
+      error?: { err_code: number };
+    }>();
     if (answer.error !== undefined) throw new Error(JSON.stringify(answer.error));
   };
   const jobs = `${group}-jobs`;

@@ -66,7 +66,7 @@ for (const way of [[], ["--direct"]]) {
 
   test(`${name}: the deadline reaches the handler`, async (t) => {
     const { id, job } = hold(`deadline${way.length}`);
-    const { code, stderr } = await cli(t, ["submit", "held", "1", "--id", id, "--timeout-ms", "300", ...way]).exit();
+    const { code, stderr } = await cli(t, ["submit", "held", "1", "--id", id, "--timeout-ms", "2500", ...way]).exit();
     assert.equal(code, 1);
     assert.match(stderr, /^poolmesh: deadline_exceeded: /);
     await within(job.aborted, { what: "the handler's signal" });

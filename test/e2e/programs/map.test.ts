@@ -147,7 +147,7 @@ describe("map - files", () => {
 
 describe("map - interruption", () => {
   test("Ctrl-C finishes what runs and says how to go on; together the two runs cover every input once", async (t) => {
-    const inputs = Array.from({ length: 400 }, (_, i) => `{"wait":${10 + (i % 3)}}`);
+    const inputs = Array.from({ length: 400 }, (_, i) => `{"wait":${50 + (i % 3)}}`);
     const folder = await scratchFolder(t, { "in.txt": inputs.join("\n") });
     const args = ["map", "twice", "--lines", join(folder, "in.txt"), "--window", "16", "--ordered"];
     const first = mesh.start(args, { input: "" });

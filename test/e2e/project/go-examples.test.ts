@@ -77,7 +77,7 @@ test("a Go program's deadline is the job's and reaches the handler", { skip }, a
   const held = heldJob();
   await mesh.addWorker({ pool: "go-late", run: held.run }, t);
   const submit = await goProgram(t, "submit");
-  const args = ["-addr", mesh.managerAddress, "-timeout", "300ms", "go-late", "1"];
+  const args = ["-addr", mesh.managerAddress, "-timeout", "2500ms", "go-late", "1"];
   const { code, stderr } = await run(t, submit, args);
   assert.equal(code, 1);
   assert.match(stderr, /deadline_?exceeded/i);

@@ -92,7 +92,7 @@ test("a Python program hears our reason when its job fails", { skip }, async (t)
 test("a Python program's deadline is the job's and reaches the handler", { skip }, async (t) => {
   const held = heldJob();
   await mesh.addWorker({ pool: "py-late", run: held.run }, t);
-  const args = [`${FOLDER}/submit.py`, "--addr", mesh.managerAddress, "--timeout", "0.3", "py-late", "1"];
+  const args = [`${FOLDER}/submit.py`, "--addr", mesh.managerAddress, "--timeout", "2.5", "py-late", "1"];
   const { code, stderr } = await run(t, await examplePython(t), args);
   assert.equal(code, 1);
   assert.match(stderr, /deadline_?exceeded/i);

@@ -3,7 +3,7 @@ import { groupBy, pick } from "./pick.js";
 import type { Rule } from "./rule.js";
 
 /** How much later than its grace a process may end, in milliseconds. */
-export const EXIT_SLACK_MS = 1_000;
+export const EXIT_SLACK_MS = 4_000;
 /** Memory is not counted to the byte: it may be this much more, in MiB. Everything else is counted. */
 export const MEMORY_ALLOWANCE_MIB = 48;
 

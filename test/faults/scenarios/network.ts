@@ -124,7 +124,7 @@ const lossyBeats: Scenario = {
     };
     const removed: string[] = [];
     const caller = await rig.embedded({ hooks: { workerRemove: ({ why }) => removed.push(why) } });
-    const worker = new Worker({ pool: POOL, id: "w1", slots: 2, run: () => 1, heartbeatIntervalMs: 200 });
+    const worker = new Worker({ pool: POOL, id: "w1", slots: 2, run: () => 1, heartbeatIntervalMs: 600 });
     worker.useBus(bus);
     cleanUp(rig.owner, () => worker.stop());
     await worker.start();

@@ -95,7 +95,7 @@ export function foreignWorkerTests(mesh: Mesh, program: WorkerProgram): void {
   });
 
   test(`a worker in ${language} drains when a manager asks`, { skip }, async (t) => {
-    const { pool, worker } = await start(t, "drain", 300);
+    const { pool, worker } = await start(t, "drain", 3_000);
     const running = mesh.client.submit({ pool, input: { case: "text", value: "41" } });
     await mesh.untilCapacity(pool, 2, 1);
     const subject = `pool.${pool}.control.w1`;

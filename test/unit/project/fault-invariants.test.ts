@@ -83,7 +83,7 @@ const MUST_FAIL: readonly [InvariantId, string, Recorded[]][] = [
   ["I8", "a message with a path", history(SUBMIT, failed("job_failed", "in /home/somebody/secret/file.ts"))],
   ["I8", "a message with a stack", history(SUBMIT, failed("job_failed", "no\n    at run (a.ts:1:2)"))],
   ["I8", "a message with a password", history(SUBMIT, failed("job_failed", "nats://me:pw@host refused"))],
-  ["I9", "a process that takes too long", history(exit({ afterMs: 1_001 }))],
+  ["I9", "a process that takes too long", history(exit({ afterMs: 4_001 }))],
   ["I9", "a process with another code", history(exit({ code: 1 }))],
   ["I9", "a process that was killed", history(exit({ code: null }))],
   ["I9", "a port that still answers", history(exit({ listening: ["http://127.0.0.1:1"] }))],
