@@ -69,7 +69,7 @@ export function answerAgain(parts: NatsDoor, heard: Heard, pool: Pool | undefine
     const said = decodeJobHeaders(headers);
     answer.jobId = said.jobId ?? "";
     if (!pool?.listen(answer.jobId, said.nonce, listenerOf(answer, said, reply)))
-      throw notHere(!parts.dropped.has(reply));
+      throw notHere(!parts.dropped.tell(reply));
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }
@@ -131,6 +131,7 @@ function respond(
       const settle = (ms: number): void => respond({ ...parts, newcomers: undefined }, heard, take, ms);
       return newcomers.hold(firstSubmission(parts, heard, said, settle));
     }
+    if (parts.dropped.isTold(reply)) return drop(parts, heard, notHere(false));
     const ageMs = ageOf(parts, said, reply);
     // Its client has waited for a manager's word as long as it does, and goes to another manager.
     if (said.startWithinMs !== undefined && ageMs + (wayMs ?? 0) > said.startWithinMs)
@@ -168,7 +169,7 @@ function listenerOf(answer: SubmissionReplies, said: JobHeaders, reply: string |
  * @param word what its sender hears; undefined where another copy of it may have been taken: who asks for it is told
  */
 function drop(parts: NatsDoor, heard: Heard, word: PoolError | undefined): void {
-  if (heard.reply) parts.dropped.add(heard.reply);
+  if (heard.reply) parts.dropped.add(heard.reply, word !== undefined);
   if (word !== undefined) refuse(parts, heard, word);
 }
 

@@ -65,7 +65,7 @@ export function answerTogether(parts: NatsDoor, { said, inbox, entries }: Submis
   const ageMs = ageOf(parts, said, inbox);
   // Its client has waited for a manager's word as long as it does, and has gone to another manager.
   if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) {
-    for (const { token } of entries) parts.dropped.add(inbox + token);
+    for (const { token } of entries) parts.dropped.add(inbox + token, false);
     return;
   }
   sayTaken(parts, inbox, entries);

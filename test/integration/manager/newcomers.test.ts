@@ -138,7 +138,11 @@ test("newcomers - what its caller would hear of when it does not wait any more i
   const error = heard.at(-1)?.headers;
   const said = [HEADER.error, HEADER.field, HEADER.maybeExecuted].map((name) => error?.get(name));
   assert.deepEqual(said, ["not_found", "job", ""], "it was not taken");
-  say("pool.p.submit", { ...patient, [HEADER.jobId]: "b" });
+  // A manager that passes submissions on sends them again; its client submits the job anew, and hears of that one elsewhere.
+  say("pool.p.submit", patient);
+  await eventually(() => kinds().filter((kind) => kind === "error").length === 2);
+  assert.deepEqual([heard.at(-1)?.headers?.get(HEADER.error), runs()], ["not_found", 0], "nor is a copy of it");
+  say("pool.p.submit", { ...patient, [HEADER.jobId]: "b" }, "b");
   await eventually(() => kinds().includes("result"));
   assert.deepEqual([heard.at(-1)?.headers?.get(HEADER.jobId), runs(), askedAt().length], ["b", 1, 2]);
 });

@@ -55,8 +55,8 @@ const resultsOfHandlers: Invariant = {
 function answersFor(view: RunView, { id, worker, attempt: ran }: HandlerRun, attempt: number): boolean {
   const made = attemptCount(ran);
   if (made === attempt) return true;
-  const others = view.runs.filter((run) => run.id === id && run.worker === worker);
-  return mayComeAfter(attempt, ran) && !others.some((run) => attemptCount(run.attempt) === attempt);
+  const later = view.runs.filter((run) => run.id === id && run.worker === worker && run.attempt > ran);
+  return mayComeAfter(attempt, ran) && !later.some((run) => attemptCount(run.attempt) === attempt);
 }
 
 /** Nobody hears of other work than its own. */

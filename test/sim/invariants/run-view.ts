@@ -175,7 +175,7 @@ export class RunView {
     const faults = this.faults
       .filter((step) => isSilence(step) && "process" in step && step.process === actor)
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
-    return faults + this.#blockedMs(actor, fromMs, toMs) + this.#reconnectingMs(actor, fromMs, toMs);
+    return faults + this.#blockedMs(actor, fromMs, toMs) + this.reconnectingMs(actor, fromMs, toMs);
   }
 
   /** How long a word of an actor was on its delayed link, when it left then, milliseconds. */
@@ -228,8 +228,15 @@ export class RunView {
     });
   }
 
+  /** When the connection of an actor was broken first from a time on, milliseconds; infinite when it was not. */
+  brokenMs(actor: string, fromMs: number): number {
+    const own = this.faults.filter((step) => "process" in step && step.process === actor && CUTS.includes(step.do));
+    const breaks = [...own, ...this.faults.filter((step) => BROKER_ENDS.includes(step.do))];
+    return Math.min(...breaks.map(({ atMs }) => atMs).filter((atMs) => atMs >= fromMs));
+  }
+
   /** How long an actor whose connection was broken needed for a new one over its delayed link, milliseconds. */
-  #reconnectingMs(actor: string, fromMs: number, toMs: number): number {
+  reconnectingMs(actor: string, fromMs: number, toMs: number): number {
     const own = this.faults.filter((step) => "process" in step && step.process === actor);
     const breaks = [
       ...own.filter((step) => CUTS.includes(step.do)),

@@ -66,22 +66,28 @@ function isLateOffer(view: RunView, { startMs }: HandlerRun): boolean {
 
 /**
  * Whether a worker was killed as it began, or while what it said was still on its way: that may be lost with its connection.
- * A foreign worker begins before
+ * A foreign worker says nothing again when only its connection was lost. It begins before
  * it says `accepted`; its heartbeat has listed the id, which tells nothing of a submission whose caller chose the id.
  */
 function isUnsent(view: RunView, run: HandlerRun): boolean {
   const isChosen = view.submissions.some(({ job }) => job.number === run.number && job.id !== undefined);
   const silentMs = isChosen && !view.isOurs(run.worker) ? ACCEPT_AFTER_MS : 0;
-  return view.diedMs(run.process) - run.startMs <= silentMs + UNSENT_MS + view.wayMs(run.worker, run.startMs);
+  const diedMs = view.diedMs(run.process);
+  const lostMs = view.isOurs(run.worker) ? diedMs : Math.min(diedMs, view.brokenMs(run.worker, run.startMs));
+  return lostMs - run.startMs <= silentMs + UNSENT_MS + view.wayMs(run.worker, run.startMs);
 }
 
-/** Whether a worker began, its link kept all that it said, as it had before if that is long ago, and only then the job began elsewhere. */
+/**
+ * Whether a worker began, nothing that it said came, since its link kept it or it was connecting again, as it was before if that is long ago,
+ * and only then the job began elsewhere.
+ */
 export function isUnheard(view: RunView, run: HandlerRun, all: readonly HandlerRun[]): boolean {
   const next = all.find(({ startMs }) => startMs > run.startMs);
   if (next === undefined) return false;
   const sinceMs = Math.min(UNHEARD_MS, next.startMs - run.startMs);
   const wasSilent = view.unheardMs(run.worker, next.startMs - UNHEARD_MS, next.startMs) >= UNHEARD_MS;
-  const isSilent = view.unheardMs(run.worker, run.startMs, next.startMs) >= sinceMs;
+  const keptMs = view.unheardMs(run.worker, run.startMs, next.startMs);
+  const isSilent = keptMs + view.reconnectingMs(run.worker, run.startMs, next.startMs) >= sinceMs;
   return isSilent && (wasSilent || sinceMs === UNHEARD_MS);
 }
 
@@ -132,10 +138,11 @@ const MUTE_MS = 2_500;
 /** And after so long when its connection is down, milliseconds. */
 const GONE_MS = 600;
 
-/** Whether a manager was cut off for long, so that another one takes its ids while it may still have jobs. */
+/** Whether a manager was cut off for long, or its broker stood still, so that another one takes its ids while it may still have jobs. */
 function hasLostIds(view: RunView, fromMs: number, toMs: number): boolean {
   const names = managerNames(view);
   return view.faultsDuring(fromMs, toMs).some((step) => {
+    if (step.do === "pause-broker") return view.plan.brokers > 1 && step.forMs >= MUTE_MS;
     if (!("process" in step) || !names.has(step.process)) return false;
     return (step.do === "down" || step.do === "cut") && step.forMs >= GONE_MS;
   });

@@ -1,5 +1,7 @@
 /** The link: questions, presence, confirmation, on a clock that the test moves. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { headers, type Msg } from "nats";
 import { ReconnectDelays } from "../../../mesh/link/broker/reconnect-delays.js";
@@ -8,6 +10,8 @@ import { Confirmer, type UnconfirmedStore } from "../../../mesh/link/delivery.js
 import { type Answer, Inbox } from "../../../mesh/link/inbox.js";
 import { GONE_AFTER_MS, PROBE_AFTER_MS, Presence, STABLE_AFTER_MS } from "../../../mesh/link/presence.js";
 import { ReplyRouter } from "../../../mesh/link/reply-router.js";
+import { afterSilence, listen, systemRuntime } from "../../../mesh/link/runtime.js";
+import { cleanUp } from "../../support/clean-up.js";
 import { ManualRuntime } from "../../support/core/manual-runtime.js";
 import { gate } from "../../support/wait.js";
 
@@ -122,6 +126,38 @@ test("ask - a stream that captures the subject acknowledges a question, and answ
   fake.reply("text");
   await fake.runtime.advance(100);
   assert.deepEqual(heard, ["all: here", "here", "silent"]);
+});
+
+test("listen - a time in which the process stood still counts for 50 ms at the most", async () => {
+  const runtime = new ManualRuntime();
+  let isOver = false;
+  void listen(runtime, 400).then(() => (isOver = true));
+  await runtime.advance(100);
+  runtime.stall(10_000);
+  await runtime.advance(249);
+  assert.equal(isOver, false);
+  await runtime.advance(1);
+  assert.equal(isOver, true);
+});
+
+test("silence - what came while the process stood still is read before anybody is said to be silent", async (t) => {
+  const order: string[] = [];
+  const server = createServer();
+  cleanUp(t, () => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  cleanUp(t, () => void socket.destroy());
+  socket.on("data", () => order.push("word"));
+  const [sender] = (await once(server, "connection")) as [Socket];
+  await new Promise<void>((resolve) => {
+    afterSilence(systemRuntime, 5, () => {
+      order.push("silence");
+      resolve();
+    });
+    sender.end("word");
+    for (const endMs = performance.now() + 50; performance.now() < endMs; );
+  });
+  assert.deepEqual(order, ["word", "silence"]);
 });
 
 test("ask - a caller that gives up is not kept waiting", async () => {
