@@ -69,9 +69,10 @@ export class JobsAsker {
     const waitsFor = new Set(managers?.filter((manager) => !this.#silent.has(manager)));
     if (managers?.length === 0) return Promise.resolve({ answers: [], silent: [] });
     return new Promise((resolve) => {
-      let isLate = false;
+      let [isLate, isOver] = [false, false];
       const endIn = (ms: number, then = end) => afterSilence(runtime, ms, then);
       const end = (): void => {
+        isOver = true;
         this.#inbox.close(token);
         runtime.cancel(timer);
         const silent = (managers ?? []).filter((manager) => !answers.has(manager));
@@ -93,7 +94,7 @@ export class JobsAsker {
         },
       });
       const hear = (): void => {
-        if (answers.size > 0) return end();
+        if (isOver || answers.size > 0) return end();
         isLate = true;
         timer = endIn(FIRST_LIMIT_MS - HEAR_MS);
       };

@@ -80,15 +80,22 @@ export function delay(runtime: Pick<Runtime, "after">, ms: number): Promise<void
   return new Promise((resolve) => void runtime.after(ms, resolve, "background"));
 }
 
-/** The longest part of a {@link listen} that one stall can take, in milliseconds. */
+/** What one wait may count for, however long the process stood still, in milliseconds. */
 const LISTEN_STEP_MS = 50;
 
 /**
  * Resolves when this process has listened for `ms` milliseconds. While it stands still it hears nothing: such a time counts
  * for 50 ms at the most, so that nobody is taken to be silent for it.
  */
-export async function listen(runtime: Pick<Runtime, "after">, ms: number): Promise<void> {
-  for (let leftMs = ms; leftMs > 0; leftMs -= LISTEN_STEP_MS) await delay(runtime, Math.min(leftMs, LISTEN_STEP_MS));
+export async function listen(runtime: Pick<Runtime, "after" | "now">, ms: number): Promise<void> {
+  for (let leftMs = ms; leftMs > 0; ) leftMs -= await listenOnce(runtime, Math.min(leftMs, LISTEN_STEP_MS));
+}
+
+/** A part of {@link listen}. @returns what it counts for, in milliseconds */
+export async function listenOnce(runtime: Pick<Runtime, "after" | "now">, ms: number): Promise<number> {
+  const beginMs = runtime.now();
+  await delay(runtime, ms);
+  return Math.max(ms, Math.min(runtime.now() - beginMs, LISTEN_STEP_MS));
 }
 
 /**

@@ -22,7 +22,7 @@ import { type HeaderReader, senderOf } from "../../../mesh/wire/wire-headers.js"
 import type { JobListener } from "../jobs/job.js";
 import type { OutcomeReplies } from "../outcome-replies.js";
 import type { Pool } from "../pool/pool.js";
-import type { DroppedSubmissions } from "./dropped-submissions.js";
+import type { DroppedNames, DroppedSubmissions } from "./dropped-submissions.js";
 import { type FirstSubmission, HOLD_LIMIT_MS, type Newcomers } from "./newcomers.js";
 import { mayWait } from "./unknown-pool.js";
 
@@ -69,7 +69,7 @@ export function answerAgain(parts: NatsDoor, heard: Heard, pool: Pool | undefine
     const said = decodeJobHeaders(headers);
     answer.jobId = said.jobId ?? "";
     if (!pool?.listen(answer.jobId, said.nonce, listenerOf(answer, said, reply)))
-      throw notHere(!parts.dropped.tell(reply));
+      throw notHere(!parts.dropped.tell({ job: said.jobId, reply }));
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }
@@ -131,14 +131,15 @@ function respond(
       const settle = (ms: number): void => respond({ ...parts, newcomers: undefined }, heard, take, ms);
       return newcomers.hold(firstSubmission(parts, heard, said, settle));
     }
-    if (parts.dropped.isTold(reply)) return drop(parts, heard, notHere(false));
+    const names: DroppedNames = { job: said.jobId, reply };
+    if (parts.dropped.isTold(names)) return refuse(parts, heard, notHere(false));
     const ageMs = ageOf(parts, said, reply);
     // Its client has waited for a manager's word as long as it does, and goes to another manager.
     if (said.startWithinMs !== undefined && ageMs + (wayMs ?? 0) > said.startWithinMs)
-      return drop(parts, heard, wayMs === undefined ? undefined : notHere(false));
+      return drop(parts, heard, names, wayMs === undefined ? undefined : notHere(false));
     answer.jobId = said.jobId ?? "";
     answer.jobId = take(withTimeLeft(said, ageMs, parts.bus.runtime.wallNow()), listenerOf(answer, said, reply));
-    parts.dropped.delete(reply);
+    parts.dropped.delete(names);
   } catch (thrown) {
     answer.fail(toPoolError(thrown));
   }
@@ -164,17 +165,17 @@ function listenerOf(answer: SubmissionReplies, said: JobHeaders, reply: string |
 }
 
 /**
- * A submission is not taken, and never will be.
+ * A submission is not taken.
  *
  * @param word what its sender hears; undefined where another copy of it may have been taken: who asks for it is told
  */
-function drop(parts: NatsDoor, heard: Heard, word: PoolError | undefined): void {
-  if (heard.reply) parts.dropped.add(heard.reply, word !== undefined);
+function drop(parts: NatsDoor, heard: Heard, names: DroppedNames, word: PoolError | undefined): void {
+  parts.dropped.add(names, word?.reason === "not_found");
   if (word !== undefined) refuse(parts, heard, word);
 }
 
 /** To who waits for a job: a client of ours submits one again that was never taken. */
-function notHere(maybeExecuted: boolean): PoolError {
+export function notHere(maybeExecuted: boolean): PoolError {
   const message = maybeExecuted ? "the manager does not know the job any more" : "the manager did not take the job";
   return new PoolError("not_found", message, { field: "job", maybeExecuted });
 }
@@ -202,7 +203,7 @@ function firstSubmission(
     measure: () => void ages.of(senderOf(reply), clockMs, cameAtMs),
     take,
     refuse: (error) => refuse(parts, heard, error),
-    giveUp: () => drop(parts, heard, submitsAgain ? notHere(false) : withoutClock()),
+    giveUp: () => drop(parts, heard, { job, reply }, submitsAgain ? notHere(false) : withoutClock()),
     askClock: answersClock ? ask : undefined,
   };
 }

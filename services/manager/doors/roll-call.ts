@@ -7,7 +7,7 @@
  */
 import type { Bus } from "../../../mesh/link/bus.js";
 import type { Inbox } from "../../../mesh/link/inbox.js";
-import { delay } from "../../../mesh/link/runtime.js";
+import { listenOnce } from "../../../mesh/link/runtime.js";
 import { encodeControl } from "../../../mesh/wire/control-messages.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
 import type { Pool } from "../pool/pool.js";
@@ -70,7 +70,7 @@ export class RollCall {
       .then(({ kind }) => {
         if (kind === "absent") leftMs = this.#listensSinceMs + FIRST_HEARTBEAT_MS - runtime.now();
       });
-    for (; !pool.workers.everHeard && leftMs > 0; leftMs -= LOOK_INTERVAL_MS) await delay(runtime, LOOK_INTERVAL_MS);
+    while (!pool.workers.everHeard && leftMs > 0) leftMs -= await listenOnce(runtime, LOOK_INTERVAL_MS);
     this.#settledAtMs.set(pool, runtime.now());
     this.#settling.delete(pool);
   }

@@ -22,7 +22,7 @@ import {
 import { bundleSubject, headersOf, splitReply } from "../../../mesh/wire/wire-headers.js";
 import type { JobListener } from "../jobs/job.js";
 import type { Pool } from "../pool/pool.js";
-import { ageOf, expired, type Heard, type NatsDoor, SubmissionReplies } from "./nats.js";
+import { ageOf, expired, type Heard, type NatsDoor, notHere, SubmissionReplies } from "./nats.js";
 
 const EMPTY = new Uint8Array(0);
 
@@ -65,11 +65,12 @@ export function answerTogether(parts: NatsDoor, { said, inbox, entries }: Submis
   const ageMs = ageOf(parts, said, inbox);
   // Its client has waited for a manager's word as long as it does, and has gone to another manager.
   if (said.startWithinMs !== undefined && ageMs > said.startWithinMs) {
-    for (const { token } of entries) parts.dropped.add(inbox + token, false);
+    for (const { id, token } of entries) parts.dropped.add({ job: id, reply: inbox + token }, false);
     return;
   }
-  sayTaken(parts, inbox, entries);
-  for (const entry of entries) {
+  const taken = parts.dropped.isEmpty ? entries : entries.filter((entry) => !refuseTold(parts, inbox, entry));
+  sayTaken(parts, inbox, taken);
+  for (const entry of taken) {
     const listener = new BundledListener(parts, inbox, entry.token);
     try {
       const leftMs = entry.timeoutMs - ageMs;
@@ -79,6 +80,13 @@ export function answerTogether(parts: NatsDoor, { said, inbox, entries }: Submis
       listener.refuse(entry.id, toPoolError(thrown));
     }
   }
+}
+
+/** Whether a submission is one of which this manager has said that it did not take it; then it says so again. */
+function refuseTold(parts: NatsDoor, inbox: string, { id, token }: BundleEntry): boolean {
+  if (!parts.dropped.isTold({ job: id, reply: inbox + token })) return false;
+  new BundledListener(parts, inbox, token).refuse(id, notHere(false));
+  return true;
 }
 
 /** What a submission of its own would say. Written out: to spread two objects costs more than all else here. */

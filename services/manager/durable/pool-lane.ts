@@ -330,6 +330,7 @@ export class PoolLane {
     if (worker === undefined && act.claim > 0 && !bus.connected) return this.#letGo(delivery);
     if (worker === undefined) return this.#do(delivery, act.else);
     delivery.claim = act.claim;
+    this.limits.join(delivery);
     this.totals.joined += 1;
     this.#run(delivery, worker);
   }

@@ -1,4 +1,4 @@
-import type { Timer } from "../../../mesh/link/runtime.js";
+import { afterSilence, type Timer } from "../../../mesh/link/runtime.js";
 import { decodeControlResponse, encodeControl } from "../../../mesh/wire/control-messages.js";
 import { decodeReplyHeaders } from "../../../mesh/wire/headers.js";
 import { headersOf, isNoResponders, type Reply } from "../../../mesh/wire/wire-headers.js";
@@ -86,7 +86,7 @@ export class Locator {
       jobs: new Map(asked.map((job) => [job.id, job])),
       expected: new Set(answering.filter((id) => !this.#silent.has(id))),
       token,
-      limit: bus.runtime.after(ANSWER_WITHIN_MS, () => this.#end(round)),
+      limit: afterSilence(bus.runtime, ANSWER_WITHIN_MS, () => this.#end(round)),
     };
     this.#round = round;
     const names = { jobIds: asked.map(({ id }) => id), nonces: asked.map(({ nonce }) => nonce) };
@@ -123,6 +123,7 @@ export class Locator {
 
   #end(round: Round): void {
     const { bus, inbox } = this.#parts;
+    if (round !== this.#round) return;
     this.#round = undefined;
     bus.runtime.cancel(round.limit);
     inbox.close(round.token);

@@ -55,8 +55,11 @@ const resultsOfHandlers: Invariant = {
 function answersFor(view: RunView, { id, worker, attempt: ran }: HandlerRun, attempt: number): boolean {
   const made = attemptCount(ran);
   if (made === attempt) return true;
-  const later = view.runs.filter((run) => run.id === id && run.worker === worker && run.attempt > ran);
-  return mayComeAfter(attempt, ran) && !later.some((run) => attemptCount(run.attempt) === attempt);
+  const others = view.runs.filter((run) => run.id === id && run.worker === worker);
+  // A number of a second manager has the count of one of the first, of whom the caller has taken the job.
+  const hasMoved = view.revocations.some(({ id: of, upTo }) => of === id && upTo % ATTEMPTS_PER_MANAGER === 0);
+  const rivals = hasMoved ? others.filter((run) => run.attempt > ran) : others;
+  return mayComeAfter(attempt, ran) && !rivals.some((run) => attemptCount(run.attempt) === attempt);
 }
 
 /** Nobody hears of other work than its own. */

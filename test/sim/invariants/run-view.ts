@@ -231,7 +231,12 @@ export class RunView {
   /** When the connection of an actor was broken first from a time on, milliseconds; infinite when it was not. */
   brokenMs(actor: string, fromMs: number): number {
     const own = this.faults.filter((step) => "process" in step && step.process === actor && CUTS.includes(step.do));
-    const breaks = [...own, ...this.faults.filter((step) => BROKER_ENDS.includes(step.do))];
+    const home = this.plan.workers.find(({ name }) => name === actor)?.broker ?? 0;
+    const ends = this.faults.filter((step) => BROKER_ENDS.includes(step.do));
+    // Where it is after it has left its first broker is not known here.
+    const isItsOwn = (step: FaultStep): boolean =>
+      ("broker" in step && step.broker === home) || [...own, ...ends].some(({ atMs }) => atMs < step.atMs);
+    const breaks = [...own, ...ends.filter(isItsOwn)];
     return Math.min(...breaks.map(({ atMs }) => atMs).filter((atMs) => atMs >= fromMs));
   }
 

@@ -87,8 +87,15 @@ export function isUnheard(view: RunView, run: HandlerRun, all: readonly HandlerR
   const sinceMs = Math.min(UNHEARD_MS, next.startMs - run.startMs);
   const wasSilent = view.unheardMs(run.worker, next.startMs - UNHEARD_MS, next.startMs) >= UNHEARD_MS;
   const keptMs = view.unheardMs(run.worker, run.startMs, next.startMs);
-  const isSilent = keptMs + view.reconnectingMs(run.worker, run.startMs, next.startMs) >= sinceMs;
+  const isSilent = keptMs >= sinceMs || lostItsWord(view, run, next.startMs - sinceMs);
   return isSilent && (wasSilent || sinceMs === UNHEARD_MS);
+}
+
+/** Whether the connection of a worker broke while its first word of a run was on its way, and was made again only after this time. */
+function lostItsWord(view: RunView, { worker, startMs }: HandlerRun, untilMs: number): boolean {
+  const brokenMs = view.brokenMs(worker, startMs);
+  const isLost = brokenMs - startMs <= UNSENT_MS + view.wayMs(worker, startMs);
+  return isLost && brokenMs + view.reconnectingMs(worker, brokenMs, brokenMs) >= untilMs;
 }
 
 /** A manager sends heartbeats of a pool so often, milliseconds. */
@@ -142,7 +149,10 @@ const GONE_MS = 600;
 function hasLostIds(view: RunView, fromMs: number, toMs: number): boolean {
   const names = managerNames(view);
   return view.faultsDuring(fromMs, toMs).some((step) => {
-    if (step.do === "pause-broker") return view.plan.brokers > 1 && step.forMs >= MUTE_MS;
+    if (step.do === "pause-broker") {
+      const isOfManager = view.plan.managers.some(({ broker }) => broker === undefined || broker === step.broker);
+      return isOfManager && view.plan.brokers > 1 && view.brokerStoppedMs(fromMs, toMs) >= MUTE_MS;
+    }
     if (!("process" in step) || !names.has(step.process)) return false;
     return (step.do === "down" || step.do === "cut") && step.forMs >= GONE_MS;
   });

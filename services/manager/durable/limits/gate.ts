@@ -65,7 +65,8 @@ export class Gate {
   readonly #parts: GateParts;
   #limit: Limit | undefined;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #granted = new Set<number>();
+  /** And the delivery that has leave. */
+  readonly #granted = new Map<number, number>();
   /** Jobs whose end is to be written, and the delivery that ended. */
   readonly #ended = new Map<number, number>();
   #known: Known | undefined;
@@ -114,12 +115,13 @@ export class Gate {
 
   /** The job has ended. It may have its leave from another manager. */
   end(sequence: number, deliveries: number): void {
-    const isOwn = this.#granted.has(sequence);
+    const granted = this.#granted.get(sequence);
     this.leave(sequence);
     const isStored = this.#known?.record.running.some(([each]) => each === sequence) === true;
     if (this.#limit?.running === undefined && !isStored) return;
-    if (!isOwn) this.forget();
-    this.#ended.set(sequence, deliveries);
+    if (granted === undefined) this.forget();
+    // A broker that was killed may deliver it here once more, with a lower count.
+    this.#ended.set(sequence, Math.max(deliveries, granted ?? 0));
     // While nobody waits for the place, the end is written with the next start, or at the next tick.
     if (this.#waiting.size + Object.keys(this.#known?.record.waiting ?? NOBODY_KNOWN).length > 0) this.#pumpSoon();
   }
@@ -224,18 +226,21 @@ export class Gate {
     });
   }
 
-  /** The callbacks may add and remove. A job that left while its leave was written gives it back. */
-  #grant({ granted, record }: Plan): void {
+  /**
+   * The callbacks may add and remove. A job that left while its leave was written gives it back, unless it has taken it
+   * over: then it may run at another manager.
+   */
+  #grant({ granted, record, takenOver }: Plan): void {
     const stored = deliveriesOf(record.running);
     for (const sequence of granted) {
       const one = this.#waiting.get(sequence);
       const deliveries = stored.get(sequence);
       if (one === undefined) {
-        if (deliveries !== undefined) this.#ended.set(sequence, deliveries);
+        if (deliveries !== undefined && !takenOver.has(sequence)) this.#ended.set(sequence, deliveries);
         continue;
       }
       this.#waiting.delete(sequence);
-      this.#granted.add(sequence);
+      this.#granted.set(sequence, one.deliveries);
       one.onGranted();
     }
   }
@@ -293,7 +298,7 @@ export class Gate {
     this.forget();
     const { record } = await this.#read();
     const foreign = record.running.map(([sequence]) => sequence).filter((sequence) => !this.#granted.has(sequence));
-    const from = Math.floor(bus.runtime.random() * Math.max(1, foreign.length - MOST_AT_ONCE));
+    const from = Math.floor(bus.runtime.random() * Math.max(1, foreign.length - MOST_AT_ONCE + 1));
     for (const sequence of foreign.slice(from, from + MOST_AT_ONCE)) {
       if ((await store.at(jobsStream, sequence)) === undefined) this.#ended.set(sequence, Number.POSITIVE_INFINITY);
     }

@@ -35,6 +35,8 @@ export interface Plan {
   readonly record: LimitRecord;
   /** Sequences that have leave, once the record is stored. */
   readonly granted: readonly number[];
+  /** Those among them that had leave at another delivery. */
+  readonly takenOver: ReadonlySet<number>;
   readonly isChanged: boolean;
 }
 
@@ -51,14 +53,15 @@ export function plan(before: LimitRecord, wish: Wish): Plan {
   const granted: number[] = [];
   const fresh: Leave[] = [];
   const left: number[] = [];
-  let [passed, isTakenOver] = [false, false];
+  const takenOver = new Set<number>();
+  let passed = false;
   let room = limit?.starts === undefined ? Number.POSITIVE_INFINITY : limit.starts - sum(starts) - undated;
   for (const [sequence, deliveries] of [...wish.waiting].sort(([a], [b]) => a - b)) {
     const known = running.get(sequence);
     if (limit === undefined || known !== undefined || mine.get(sequence) === deliveries) {
       if (limit !== undefined && known !== undefined && !isHeld(known, deliveries, manager)) {
         running.set(sequence, [sequence, deliveries, manager]);
-        isTakenOver = true;
+        takenOver.add(sequence);
       }
       granted.push(sequence);
       continue;
@@ -88,11 +91,11 @@ export function plan(before: LimitRecord, wish: Wish): Plan {
   const isChanged =
     running.size !== before.running.length ||
     fresh.length > 0 ||
-    isTakenOver ||
+    takenOver.size > 0 ||
     undated > before.fresh ||
     left.length > 0 !== manager in before.waiting ||
     passed;
-  return { record, granted, isChanged };
+  return { record, granted, takenOver, isChanged };
 }
 
 /** A job that is not in its stream any more has ended whoever holds its leave. */

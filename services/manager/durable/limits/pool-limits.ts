@@ -109,6 +109,12 @@ export class PoolLimits {
     return true;
   }
 
+  /** A job runs already, since another manager had it: the leave that it has is this delivery's from now on. */
+  join({ sequence, deliveries, job }: Delivery): void {
+    if (this.#limits.size === 0) return;
+    for (const gate of this.#gatesOf(keyOf(job))) if (!gate.has(sequence)) gate.wait(sequence, deliveries, () => {});
+  }
+
   /** A job is over for this manager. @param hasEnded false when another manager may have it, with its leave */
   end({ sequence, job, deliveries }: Delivery, hasEnded: boolean): void {
     if (this.#limits.size + this.#gates.size === 0) return;
