@@ -54,6 +54,13 @@ export class InFlight {
     return attempt;
   }
 
+  /** An offer that was not missed when nobody answered it is so from now on. */
+  awaitOffer(attempt: Attempt, nowMs: number): void {
+    if (attempt.state !== "offered" || attempt.node !== undefined) return;
+    attempt.answerFromMs = nowMs;
+    attempt.node = this.#unansweredWith(attempt).push(attempt);
+  }
+
   /** An offer that has not left yet goes to one worker, for which the registry has counted a slot. */
   assign(attempt: Attempt, worker: WorkerEntry): void {
     this.#move(attempt, "assigned", worker.id);

@@ -2,8 +2,8 @@
  * Outcomes kept for a while after the end: for GetOutcome, and so that the same
  * id with the same payload and options, submitted again, hears the same outcome.
  *
- * Pure. An id that is used again for another job never hears it. Only jobs whose caller chose the id or detached are kept. Bounded in
- * number, bytes and time; the oldest goes first.
+ * Pure. An id that is used again for another job never hears it; who missed the outcome of the earlier one still does. Only jobs whose caller
+ * chose the id or detached are kept. Bounded in number, bytes and time; the oldest goes first.
  */
 import { ChurnMap, Fifo, type FifoNode } from "../../../mesh/job/containers.js";
 import type { JobSpec, Outcome } from "../../../mesh/job/job.js";
@@ -30,21 +30,26 @@ const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_NONCES = 64;
 
 export class OutcomeStore {
+  /** The last one of each id. */
   readonly #kept = new ChurnMap<Kept>();
+  /** Those of ids that had another job since, by id and submission. */
+  readonly #earlier = new Map<string, Kept>();
   /** Oldest first. Looking for the first entry of a Map passes all that were deleted before it. */
   readonly #byAge = new Fifo<Kept>();
   #bytes = 0;
 
   get size(): number {
-    return this.#kept.size;
+    return this.#byAge.size;
   }
 
   /** Keeps the outcome of a submission; several may share one. */
   keep(outcome: Outcome, spec: KeptSpec, nowMs: number): void {
     const known = this.#kept.get(outcome.id);
-    const nonces = known?.outcome === outcome ? known.nonces : [];
+    const isSame = known?.outcome === outcome;
+    const nonces = isSame ? known.nonces : [];
+    if (known !== undefined && isSame) this.#delete(known);
+    else if (known !== undefined) this.#setApart(known);
     if (spec.nonce !== "" && nonces.length < MAX_NONCES) nonces.push(spec.nonce);
-    if (known !== undefined) this.#delete(outcome.id);
     const bytes = spec.payload.length + (outcome.ok ? outcome.result.payload.length : 0);
     const kept: Kept = { outcome, spec, nonces, bytes, until: nowMs + OUTCOME_KEEP_MS };
     kept.node = this.#byAge.push(kept);
@@ -69,8 +74,8 @@ export class OutcomeStore {
   of(id: string, nonce: string | undefined, nowMs: number): Outcome | undefined {
     this.#trim(nowMs);
     const kept = this.#kept.get(id);
-    const isMeant = nonce === undefined || nonce === "" || kept?.nonces.includes(nonce) === true;
-    return isMeant ? kept?.outcome : undefined;
+    if (nonce === undefined || nonce === "" || kept?.nonces.includes(nonce) === true) return kept?.outcome;
+    return this.#earlier.get(keyOf(id, nonce))?.outcome;
   }
 
   /** The outcome of a job that had this id, this payload and these options. */
@@ -82,18 +87,30 @@ export class OutcomeStore {
 
   #trim(nowMs: number): void {
     for (let oldest = this.#byAge.first; oldest !== undefined; oldest = this.#byAge.first) {
-      if (oldest.until > nowMs && this.#kept.size <= MAX_OUTCOMES && this.#bytes <= MAX_BYTES) return;
-      this.#delete(oldest.outcome.id);
+      if (oldest.until > nowMs && this.#byAge.size <= MAX_OUTCOMES && this.#bytes <= MAX_BYTES) return;
+      this.#delete(oldest);
     }
   }
 
-  #delete(id: string): void {
-    const kept = this.#kept.get(id);
-    if (kept?.node === undefined) return;
-    this.#byAge.remove(kept.node);
-    this.#bytes -= kept.bytes;
-    this.#kept.delete(id);
+  /** Another job of its id has ended: from now on only its own submissions hear it. */
+  #setApart(kept: Kept): void {
+    if (kept.nonces.length === 0) return this.#delete(kept);
+    this.#kept.delete(kept.outcome.id);
+    for (const nonce of kept.nonces) this.#earlier.set(keyOf(kept.outcome.id, nonce), kept);
   }
+
+  #delete(kept: Kept): void {
+    const { outcome, node, bytes, nonces } = kept;
+    if (node === undefined) return;
+    this.#byAge.remove(node);
+    this.#bytes -= bytes;
+    if (this.#kept.get(outcome.id) === kept) this.#kept.delete(outcome.id);
+    else for (const nonce of nonces) this.#earlier.delete(keyOf(outcome.id, nonce));
+  }
+}
+
+function keyOf(id: string, nonce: string): string {
+  return `${id} ${nonce}`;
 }
 
 /** Deadlines and trace headers differ from one try of a caller to the next, and make no other job. */

@@ -51,6 +51,7 @@ export class WorkerList {
     const id = heartbeat.worker;
     if (workers.hasTwin(heartbeat)) losses.onTwin(id, nowMs);
     if (workers.isCurrent(heartbeat)) this.#acceptRunning(heartbeat);
+    const wasBare = dispatcher.isBare;
     const meaning = workers.heartbeat(heartbeat, nowMs);
     if (meaning === "ignored") return;
     if (meaning === "left") return this.remove(id, "left");
@@ -59,6 +60,7 @@ export class WorkerList {
     this.#onMeaning(meaning, heartbeat);
     if (!heartbeat.runningTruncated) losses.onRunningList(heartbeat);
     if (heartbeat.missingPermissions.length > 0) losses.onMissingPermissions(heartbeat);
+    if (wasBare && !dispatcher.isBare) this.#awaitOffers(nowMs);
     dispatcher.pump();
   }
 
@@ -72,6 +74,14 @@ export class WorkerList {
   #acceptRunning({ worker, runningJobs, runningNonces }: Heartbeat): void {
     const { dispatcher } = this.#parts;
     for (const [i, job] of runningJobs.entries()) dispatcher.runsAt(job, runningNonces[i] ?? "", worker);
+  }
+
+  /** Since a worker sends heartbeats, an offer that nobody answers is missed: also one that was made before. */
+  #awaitOffers(nowMs: number): void {
+    const { dispatcher } = this.#parts;
+    for (const { attempt } of dispatcher.liveJobsNow()) {
+      if (attempt !== undefined) dispatcher.inFlight.awaitOffer(attempt, nowMs);
+    }
   }
 
   #onMeaning(meaning: HeartbeatMeaning, heartbeat: Heartbeat): void {

@@ -57,7 +57,13 @@ function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number):
   // Whose link was down, or whose broker has ended, cannot connect while the broker stands still.
   const hasMoved = silentMs > 0 || view.faultsDuring(fromMs, toMs).some(({ do: what }) => what === "kill-broker");
   const awayMs = hasMoved ? silentMs + view.brokerStoppedMs(fromMs - RECOVERY_MS, toMs) : 0;
-  return died || awayMs >= SILENCE_MS;
+  return died || awayMs >= SILENCE_MS || saysItLeaves(view, worker, toMs);
+}
+
+/** A foreign worker says that it has stopped when it is told to, and its last results come after that on a slow link. */
+function saysItLeaves(view: RunView, worker: string, atMs: number): boolean {
+  const isTold = view.plan.steps.some((step) => step.do === "term" && step.process === worker && step.atMs <= atMs);
+  return isTold && !view.isOurs(worker);
 }
 
 /** In a cluster one broker may stand still with a worker behind it: nobody hears the worker for three of its intervals. */

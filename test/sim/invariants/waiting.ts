@@ -81,8 +81,9 @@ function idleSlots(view: RunView, atMs: number): number {
   return slots - view.runs.filter((run) => run.startMs <= atMs && run.endMs > atMs).length;
 }
 
-/** An offer of a manager that has not heard a heartbeat yet is not missed when its worker dies (docs/faults.md). */
+/** Where no worker sends heartbeats an offer is not missed when its worker dies (docs/faults.md). */
 function isOfferOfFirstMoment(view: RunView, each: Submission, atMs: number): boolean {
+  if (view.bareWorkers.size < view.plan.workers.length) return false;
   const managers = new Set(view.plan.managers.map(({ name }) => name));
   const isFirstMoment = view.lives.some(
     ({ actor, bornMs }) => managers.has(actor) && bornMs <= each.atMs && each.atMs <= bornMs + WARM_UP_MS,

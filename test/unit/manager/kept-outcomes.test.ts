@@ -45,8 +45,30 @@ test("outcomes - a submission that is asked for by its nonce hears its own outco
     ["n1", "n2", "n3", undefined].map((nonce) => store.of("a", nonce, 1)),
     [shared, shared, undefined, shared],
   );
-  store.keep(done("a"), spec("in", { nonce: "n3" }), 1);
-  assert.equal(store.of("a", "n1", 1), undefined);
+});
+
+test("outcomes - who missed the outcome of an earlier job of an id hears it after a later one has ended, and nobody else does", () => {
+  const store = new OutcomeStore();
+  const [first, second] = [done("a"), done("a")];
+  store.keep(first, spec("in", { nonce: "n1" }), 0);
+  store.keep(second, spec("other", { nonce: "n2" }), 1);
+  assert.deepEqual(
+    ["n1", "n2", "n3", undefined].map((nonce) => store.of("a", nonce, 1)),
+    [first, second, undefined, second],
+  );
+  assert.deepEqual([store.get("a", 1), store.repeat({ id: "a", ...spec("in") }, 1)], [second, undefined]);
+  assert.equal(store.of("a", "n1", OUTCOME_KEEP_MS), undefined, "it is kept as long as it would be");
+  assert.equal(store.of("a", "n2", OUTCOME_KEEP_MS), second);
+  assert.equal(store.size, 1);
+  for (let i = 0; i < 10_050; i += 1) store.keep(done("a"), spec("", { nonce: `m${i}` }), 2);
+  assert.equal(store.size, 10_000);
+  assert.deepEqual(
+    ["m49", "m50", "m10049"].map((nonce) => store.of("a", nonce, 2)?.id),
+    [undefined, "a", "a"],
+  );
+  store.keep(done("b"), spec("in"), 2);
+  store.keep(done("b"), spec("in"), 2);
+  assert.equal(store.size, 10_000, "a submission without a nonce asks for the last one only");
 });
 
 test("outcomes - are bounded in number and in bytes, oldest first", () => {
