@@ -78,11 +78,12 @@ export class OutcomeStore {
     return this.#earlier.get(keyOf(id, nonce))?.outcome;
   }
 
-  /** The outcome of a job that had this id, this payload and these options. */
+  /** The outcome of a job that had this id, this payload and these options; or of this very submission, whatever came after it. */
   repeat(spec: KeptSpec & Pick<JobSpec, "id">, nowMs: number): Outcome | undefined {
     this.#trim(nowMs);
     const kept = this.#kept.get(spec.id);
-    return kept !== undefined && isSameJob(kept.spec, spec) ? kept.outcome : undefined;
+    if (kept !== undefined && isSameJob(kept.spec, spec)) return kept.outcome;
+    return spec.nonce === "" ? undefined : this.#earlier.get(keyOf(spec.id, spec.nonce))?.outcome;
   }
 
   #trim(nowMs: number): void {

@@ -69,6 +69,24 @@ test("manager - a job that is submitted before any worker is there runs when one
   assert.equal((await pending).json(), "late");
 });
 
+test("manager - an offer from before the first heartbeat whose taker says nothing is made again when a worker comes", async (t) => {
+  for (const idempotent of [true, false]) {
+    const pool = `first-moment-${idempotent}`;
+    const manager = await startManager(t, pool);
+    const nc = await connect({ servers });
+    t.after(() => nc.close());
+    const taken = gate();
+    const taker = nc.subscribe(`pool.${pool}.job`, { queue: "workers", callback: () => taken.open() });
+    await nc.flush();
+    const pending = manager.submit("1", { idempotent, timeoutMs: 600_000 });
+    await within(taken.promise);
+    taker.unsubscribe();
+    await nc.flush();
+    await startWorker(t, pool, () => "ran");
+    assert.equal((await within(pending)).json(), "ran");
+  }
+});
+
 test("manager - never more jobs run than there are slots, and none is lost", async (t) => {
   const manager = await startManager(t, "bounded");
   let running = 0;

@@ -57,6 +57,11 @@ test("outcomes - who missed the outcome of an earlier job of an id hears it afte
     [first, second, undefined, second],
   );
   assert.deepEqual([store.get("a", 1), store.repeat({ id: "a", ...spec("in") }, 1)], [second, undefined]);
+  assert.equal(
+    store.repeat({ id: "a", ...spec("in", { nonce: "n1" }) }, 1),
+    first,
+    "a copy that comes late runs nothing",
+  );
   assert.equal(store.of("a", "n1", OUTCOME_KEEP_MS), undefined, "it is kept as long as it would be");
   assert.equal(store.of("a", "n2", OUTCOME_KEEP_MS), second);
   assert.equal(store.size, 1);
