@@ -60,10 +60,13 @@ function mayBeLost(view: RunView, worker: string, fromMs: number, toMs: number):
   return died || awayMs >= SILENCE_MS || saysItLeaves(view, worker, toMs);
 }
 
-/** A foreign worker says that it has stopped when it is told to, and its last results come after that on a slow link. */
+/**
+ * Whether a worker was told to leave, and has not left yet. A foreign one says at once that it has stopped, and its last results come after
+ * that on a slow link. One of ours answers no questions any more while it leaves, which takes long on a delayed link.
+ */
 function saysItLeaves(view: RunView, worker: string, atMs: number): boolean {
   const isTold = view.plan.steps.some((step) => step.do === "term" && step.process === worker && step.atMs <= atMs);
-  return isTold && !view.isOurs(worker);
+  return isTold && (!view.isOurs(worker) || view.wayMs(worker, atMs) > 0);
 }
 
 /** In a cluster one broker may stand still with a worker behind it: nobody hears the worker for three of its intervals. */
