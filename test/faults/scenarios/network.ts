@@ -124,7 +124,7 @@ const lossyBeats: Scenario = {
     };
     const removed: string[] = [];
     const caller = await rig.embedded({ hooks: { workerRemove: ({ why }) => removed.push(why) } });
-    const worker = new Worker({ pool: POOL, id: "w1", slots: 2, run: () => 1, heartbeatIntervalMs: 600 });
+    const worker = new Worker({ pool: POOL, id: "w1", slots: 2, run: () => 1, heartbeatIntervalMs: 400 });
     worker.useBus(bus);
     cleanUp(rig.owner, () => worker.stop());
     await worker.start();
@@ -133,7 +133,7 @@ const lossyBeats: Scenario = {
     await eventually(async () => (await view.capacity())?.slots === 2);
     const stream = view.watch(rig.owner);
     const enough = rig.scale(12, 60);
-    await eventually(() => lost >= enough, { limitMs: 120_000, what: `${enough} lost heartbeats` });
+    await eventually(() => lost >= enough, { limitMs: 240_000, what: `${enough} lost heartbeats` });
     const dips = rig.history.of("stream").filter(({ slots }) => slots !== 2).length;
     assert.deepEqual([removed, dips], [[], 0], "no flapping");
     stream.cancel();
