@@ -173,7 +173,7 @@ export class RunView {
   /** How long an actor could not run or not be heard within a time, milliseconds, at most. */
   silentMs(actor: string, fromMs: number, toMs: number): number {
     const faults = this.faults
-      .filter((step) => isSilence(step) && "process" in step && step.process === actor)
+      .filter((step) => isSilence(step) && isOf(step, actor))
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
     return faults + this.#blockedMs(actor, fromMs, toMs) + this.reconnectingMs(actor, fromMs, toMs);
   }
@@ -198,7 +198,7 @@ export class RunView {
    */
   unheardMs(actor: string, fromMs: number, toMs: number): number {
     return this.faults
-      .filter((step) => keepsWords(step) && "process" in step && step.process === actor)
+      .filter((step) => keepsWords(step) && isOf(step, actor))
       .reduce((sum, step) => sum + unheardMsOf(step, fromMs, toMs), 0);
   }
 
@@ -207,10 +207,8 @@ export class RunView {
    * limit for an attempt whose broker ends before its first answer (docs/faults.md).
    */
   mayBeStranded(actor: string, fromMs: number, toMs: number): boolean {
-    const own = this.faults.filter((step) => "process" in step && step.process === actor);
-    const breaks = this.faults.filter(
-      (step) => BROKER_ENDS.includes(step.do) || (CUTS.includes(step.do) && own.includes(step)),
-    );
+    const own = this.faults.filter((step) => isOf(step, actor));
+    const breaks = this.#breaks(actor);
     // A broker that was killed twice starts twice, and ends for the second start.
     const ends = breaks.flatMap((step) => (BROKER_ENDS.includes(step.do) ? [step.atMs, endOf(step)] : [step.atMs]));
     return breaks.some((first) => {
@@ -230,30 +228,29 @@ export class RunView {
 
   /** When the connection of an actor was broken first from a time on, milliseconds; infinite when it was not. */
   brokenMs(actor: string, fromMs: number): number {
-    const own = this.faults.filter((step) => "process" in step && step.process === actor && CUTS.includes(step.do));
     const home = this.plan.workers.find(({ name }) => name === actor)?.broker ?? 0;
-    const ends = this.faults.filter((step) => BROKER_ENDS.includes(step.do));
+    const breaks = this.#breaks(actor);
     // Where it is after it has left its first broker is not known here.
-    const isItsOwn = (step: FaultStep): boolean =>
-      ("broker" in step && step.broker === home) || [...own, ...ends].some(({ atMs }) => atMs < step.atMs);
-    const breaks = [...own, ...ends.filter(isItsOwn)];
-    return Math.min(...breaks.map(({ atMs }) => atMs).filter((atMs) => atMs >= fromMs));
+    const hits = (step: FaultStep): boolean =>
+      isOf(step, actor) || ("broker" in step && step.broker === home) || breaks.some(({ atMs }) => atMs < step.atMs);
+    return Math.min(...breaks.filter((step) => step.atMs >= fromMs && hits(step)).map(({ atMs }) => atMs));
   }
 
   /** How long an actor whose connection was broken needed for a new one over its delayed link, milliseconds. */
   reconnectingMs(actor: string, fromMs: number, toMs: number): number {
-    const own = this.faults.filter((step) => "process" in step && step.process === actor);
-    const breaks = [
-      ...own.filter((step) => CUTS.includes(step.do)),
-      ...this.faults.filter((step) => BROKER_ENDS.includes(step.do)),
-    ];
-    const broken = breaks.filter((step) => step.atMs >= fromMs && step.atMs <= toMs);
+    const own = this.faults.filter((step) => isOf(step, actor));
+    const broken = this.#breaks(actor).filter((step) => step.atMs >= fromMs && step.atMs <= toMs);
     return broken.reduce((sum, step) => {
       // In a cluster it connects to another broker at once, else when its own is back.
       const untilMs = endOf(step) + REDIAL_MS;
       const delays = own.filter((each) => each.do === "delay" && each.atMs <= untilMs && endOf(each) >= step.atMs);
       return sum + CONNECT_LEGS * Math.max(0, ...delays.map((step) => (step.do === "delay" ? step.ms : 0)));
     }, 0);
+  }
+
+  /** What may break the connection of an actor: faults of its own link, and the end of any broker. */
+  #breaks(actor: string): FaultStep[] {
+    return this.faults.filter((step) => BROKER_ENDS.includes(step.do) || (CUTS.includes(step.do) && isOf(step, actor)));
   }
 
   /** How long handlers blocked a worker; one after another, so that it may be later than they began. */
@@ -374,6 +371,11 @@ function effectEndMs(step: FaultStep): number {
 function unheardMsOf(step: FaultStep, fromMs: number, toMs: number): number {
   const ms = overlapMs(fromMs, toMs, step.atMs, effectEndMs(step));
   return step.do === "delay" ? Math.min(ms, step.ms) : ms;
+}
+
+/** Whether a fault is one of this process. */
+function isOf(step: FaultStep, actor: string): boolean {
+  return "process" in step && step.process === actor;
 }
 
 function overlapMs(fromMs: number, toMs: number, beginMs: number, endMs: number): number {
