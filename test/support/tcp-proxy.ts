@@ -4,6 +4,7 @@
  */
 import { createServer, connect as dial, type Server, type Socket } from "node:net";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
+import { DelayQueue } from "./delay-queue.js";
 
 /** What happens to bytes that go one way. */
 export interface Way {
@@ -28,7 +29,7 @@ export class TcpProxy extends Lifecycle {
   readonly #links = new Set<Link>();
   readonly #toServer: Way = { ...PASS };
   readonly #toClient: Way = { ...PASS };
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #queues = new Set<DelayQueue>();
   #server: Server | undefined;
   #listening: Promise<void> | undefined;
   #refusing = false;
@@ -81,7 +82,7 @@ export class TcpProxy extends Lifecycle {
   }
 
   protected async onStop(): Promise<void> {
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const queue of this.#queues) queue.stop();
     for (const { client, server } of this.#links) {
       client.destroy();
       server.destroy();
@@ -106,13 +107,9 @@ export class TcpProxy extends Lifecycle {
   }
 
   #carry(link: Link, from: Socket, to: Socket, way: Way): void {
-    let lastDueMs = 0;
-    const inOrder = (act: () => void): void => {
-      const now = performance.now();
-      lastDueMs = Math.max(lastDueMs, now + way.delayMs);
-      if (lastDueMs <= now) act();
-      else this.#later(lastDueMs - now, act);
-    };
+    const queue = new DelayQueue();
+    this.#queues.add(queue);
+    const inOrder = (act: () => void): void => queue.push(way.delayMs, act);
     from.on("data", (bytes) => {
       if (way.mode === "drop") return;
       inOrder(() => this.#forward(link, to, way, bytes));
@@ -120,7 +117,10 @@ export class TcpProxy extends Lifecycle {
     from.once("end", () => inOrder(() => to.end()));
     from.once("close", () => {
       this.#links.delete(link);
-      inOrder(() => to.destroy());
+      inOrder(() => {
+        to.destroy();
+        this.#queues.delete(queue);
+      });
     });
   }
 
@@ -140,14 +140,6 @@ export class TcpProxy extends Lifecycle {
     else client.resume();
     if (this.#toClient.mode === "pause") server.pause();
     else server.resume();
-  }
-
-  #later(delayMs: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      act();
-    }, delayMs);
-    this.#timers.add(timer);
   }
 }
 

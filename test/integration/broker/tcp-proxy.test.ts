@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { cleanUp } from "../../support/clean-up.js";
 import { lifecycleContract } from "../../support/core/lifecycle-contract.js";
+import { DelayQueue } from "../../support/delay-queue.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
 import { eventually } from "../../support/wait.js";
@@ -35,6 +36,22 @@ function watch(t: TestContext, socket: Socket) {
   cleanUp(t, () => socket.destroy());
   return client;
 }
+
+test("delay queue - what came first is done first, though timers are late and the delay is taken away", async (t) => {
+  const queue = new DelayQueue();
+  cleanUp(t, () => queue.stop());
+  const done: number[] = [];
+  const push = (delayMs: number, n: number): void => queue.push(delayMs, () => done.push(n));
+  [5, 5.9, 5.1, 0, 7, 2].forEach(push);
+  const untilMs = performance.now() + 20;
+  while (performance.now() < untilMs);
+  push(0, 6);
+  assert.deepEqual(done, [], "no timer could end yet");
+  await eventually(() => done.length === 7);
+  assert.deepEqual(done, [0, 1, 2, 3, 4, 5, 6]);
+  push(0, 7);
+  assert.equal(done.at(-1), 7, "nothing waits: it is done at once");
+});
 
 test("tcp proxy - passes bytes both ways", async (t) => {
   const { proxy, client } = await echoThroughProxy(t);
