@@ -14,7 +14,7 @@ import { cleanUpNow, ownOwner } from "../../test/faults/rig/owner.js";
 import { POOL } from "../../test/faults/rig/pool.js";
 import { Rig } from "../../test/faults/rig/rig.js";
 import type { Service } from "../../test/faults/rig/service.js";
-import type { TcpProxy } from "../../test/support/tcp-proxy.js";
+import type { TcpProxy } from "../../test/support/proxy/tcp-proxy.js";
 import { eventually } from "../../test/support/wait.js";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "12" }, write: { type: "string" } } });

@@ -17,7 +17,7 @@ import { connectBus, startBroker } from "../support/broker.js";
 import { cleanUp, type Owner } from "../support/clean-up.js";
 import { count, leakGuard, leaks, subscriptionCount } from "../support/leak-guard.js";
 import { startMesh } from "../support/mesh.js";
-import { TcpProxy } from "../support/tcp-proxy.js";
+import { TcpProxy } from "../support/proxy/tcp-proxy.js";
 import { eventually } from "../support/wait.js";
 import { descriptors } from "./rig/resources.js";
 

@@ -7,8 +7,8 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { cleanUp } from "../support/clean-up.js";
+import type { TcpProxy } from "../support/proxy/tcp-proxy.js";
 import { seededRandom } from "../support/random.js";
-import type { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "../support/wait.js";
 import { type TotalQueue, totalQueue } from "./invariants/outcome-rules.js";
 import { LaneLoad, type LaneReport } from "./lane-load.js";

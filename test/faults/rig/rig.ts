@@ -11,7 +11,7 @@ import { Manager, type ManagerOptions } from "../../../services/manager/manager.
 import { connectBus, startBroker, startCluster, startThree } from "../../support/broker.js";
 import { cleanUp, type Owner } from "../../support/clean-up.js";
 import { programFile } from "../../support/program-file.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually } from "../../support/wait.js";
 import { History } from "../history.js";
 import { Caller } from "./caller.js";

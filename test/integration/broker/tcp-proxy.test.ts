@@ -3,9 +3,9 @@ import { connect, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { cleanUp } from "../../support/clean-up.js";
 import { lifecycleContract } from "../../support/core/lifecycle-contract.js";
-import { DelayQueue } from "../../support/delay-queue.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { DelayQueue } from "../../support/proxy/delay-queue.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();

@@ -9,7 +9,7 @@ import { connectBus, type Owner, startBroker } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { failure } from "../../support/failure.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually, gate, settled, within } from "../../support/wait.js";
 
 leakGuard();

@@ -19,7 +19,7 @@ import { cleanUp } from "../../support/clean-up.js";
 import { answerAs, playManager } from "../../support/core/played-manager.js";
 import { failure } from "../../support/failure.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually } from "../../support/wait.js";
 
 leakGuard();

@@ -9,7 +9,7 @@ import { ManagerService } from "../../../services/manager/service.js";
 import { type Handler, Worker } from "../../../services/worker/worker.js";
 import { type Owner, startBroker, WHOLE_FILE } from "../../support/broker.js";
 import { failure } from "../../support/failure.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually, gate } from "../../support/wait.js";
 
 const broker = await startBroker(WHOLE_FILE);

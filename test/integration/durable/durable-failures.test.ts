@@ -16,7 +16,7 @@ import { runInShell, type ShellExit } from "../../support/docs/fake-shell.js";
 import { startDurableMesh } from "../../support/durable-mesh.js";
 import { failure } from "../../support/failure.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually, gate } from "../../support/wait.js";
 
 leakGuard();

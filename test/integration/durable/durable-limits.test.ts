@@ -117,7 +117,7 @@ async function setEverywhere(lane: DurableLane, limit: Limit): Promise<void> {
 }
 
 async function allJobsEnd(receipts: { result(o: { timeoutMs: number }): Promise<unknown> }[]): Promise<void> {
-  await Promise.all(receipts.map((receipt) => receipt.result({ timeoutMs: 60_000 })));
+  await Promise.all(receipts.map((receipt) => receipt.result({ timeoutMs: 240_000 })));
 }
 
 test("limits - two managers run at most three jobs of each key at once, and every job runs once", async (t) => {

@@ -7,7 +7,7 @@ import { Worker } from "../../../services/worker/worker.js";
 import { startBroker } from "../../support/broker.js";
 import { cleanUp } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually, gate } from "../../support/wait.js";
 
 leakGuard();

@@ -17,7 +17,7 @@ import { type Kind, type RightsBroker, serversOfTests, startRightsBroker } from 
 import { Thief } from "../../support/doors/thief.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { readableLog } from "../../support/log-lines.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually, gate, within } from "../../support/wait.js";
 
 leakGuard();

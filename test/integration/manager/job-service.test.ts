@@ -203,10 +203,8 @@ test("who watches hears all that happens to the jobs of all managers, whichever 
   await run(mesh.manager, bad, "no");
   await eventually(() => heard.includes(`succeeded ${good}`) && heard.includes(`failed ${bad}`));
   const ofGood = heard.filter((line) => line.endsWith(` ${good}`)).map((line) => line.split(" ")[0]);
-  assert.deepEqual(
-    ofGood.filter((word) => word !== "accepted"),
-    ["submitted", "sent", "succeeded"],
-  );
+  assert.deepEqual([ofGood[0], ofGood.at(-1)], ["submitted", "succeeded"]);
+  assert.ok(ofGood.includes("sent"), "a worker whose slot is not free yet may have refused it in between");
   abort.abort();
   await reading;
 });

@@ -14,7 +14,7 @@ import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { rpcErrorOf } from "../../support/doors/http-service.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { startMesh } from "../../support/mesh.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { eventually, gate } from "../../support/wait.js";
 
 leakGuard();

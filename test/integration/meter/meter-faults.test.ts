@@ -12,8 +12,8 @@ import { leakGuard } from "../../support/leak-guard.js";
 import { beatOf } from "../../support/meter/beats.js";
 import type { BeatingWorker } from "../../support/meter/heartbeat-generator.js";
 import { meterClient, Stream, startBeating, startMeter } from "../../support/meter/meter-rig.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { seededRandom } from "../../support/random.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
 import { eventually, within } from "../../support/wait.js";
 
 leakGuard();

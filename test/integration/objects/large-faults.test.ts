@@ -11,7 +11,7 @@ import { failure } from "../../support/failure.js";
 import { leakGuard } from "../../support/leak-guard.js";
 import { type Mesh, startMesh } from "../../support/mesh.js";
 import { startCli, type TestProcess } from "../../support/process.js";
-import { TcpProxy } from "../../support/tcp-proxy.js";
+import { TcpProxy } from "../../support/proxy/tcp-proxy.js";
 import { scratchFolder } from "../../support/up.js";
 import { eventually } from "../../support/wait.js";
 import { largeBytes } from "./large-mesh.js";

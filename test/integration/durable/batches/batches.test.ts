@@ -319,7 +319,7 @@ test("batch - two managers count the outcomes of one batch, and none is lost", a
   await second.start();
   await eventually(() => second.pools?.durable?.of(second.pools.get("b-two")));
   const batch = await client.enqueueBatch(numbers(900), { id: "two", ...into("b-two") });
-  await batch.result({ timeoutMs: 30_000 });
+  await batch.result({ timeoutMs: 240_000 });
   assert.deepEqual([summaries.length, summaries[0]?.succeeded, summaries[0]?.failed], [1, 600, 300]);
   assert.equal(summaries[0]?.failures.length, 100);
   const counted = [mesh.service, second].map(

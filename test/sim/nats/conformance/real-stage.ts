@@ -9,7 +9,7 @@ import { Broker } from "../../../../broker/broker.js";
 import { Cluster } from "../../../../broker/cluster.js";
 import type { Connection } from "../../../../mesh/link/connection.js";
 import { cleanUp, type Owner } from "../../../support/clean-up.js";
-import { TcpProxy } from "../../../support/tcp-proxy.js";
+import { TcpProxy } from "../../../support/proxy/tcp-proxy.js";
 import { eventually, within } from "../../../support/wait.js";
 import type { Stage } from "./play.js";
 import type { ClientOptions, Script, ScriptPermissions } from "./script.js";

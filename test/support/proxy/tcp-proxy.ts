@@ -3,7 +3,7 @@
  * delay, cut after some bytes, reset.
  */
 import { createServer, connect as dial, type Server, type Socket } from "node:net";
-import { Lifecycle } from "../../mesh/process/lifecycle.js";
+import { Lifecycle } from "../../../mesh/process/lifecycle.js";
 import { DelayQueue } from "./delay-queue.js";
 
 /** What happens to bytes that go one way. */
