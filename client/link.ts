@@ -292,8 +292,7 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
       return this.#sayClock(submission, reply.manager ?? "", headers);
     this.#rights.answeredBy(reply.manager);
     if (submission.state === "ended") return this.#onCancelAnswer(submission, reply);
-    // What does not say that it is an answer comes from nobody of the mesh, such as a stream that captures the subject.
-    if (reply.bare || reply.kind === "unknown") return this.#onStranger(submission, streamOf(msg));
+    if (!isManagersWord(reply)) return this.#onStranger(submission, streamOf(msg));
     submission.bundle = undefined;
     if (reply.kind === "accepted" || reply.kind === "progress") {
       this.#failover.taken(submission, reply.manager ?? "");
@@ -305,7 +304,7 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
 
   /** A manager's word for one of several submissions: that it has the job, or its result. */
   #onBundled(submission: Submission, result: BundledResult, about: ReplyHeaders, nowMs: number): void {
-    if (about.bare || (about.kind !== "accepted" && about.kind !== "result")) return;
+    if (!isManagersWord(about) || (about.kind !== "accepted" && about.kind !== "result")) return;
     submission.bundle = undefined;
     this.#rights.answeredBy(about.manager);
     if (submission.state === "ended") return this.#onCancelAnswer(submission, about);
@@ -341,6 +340,14 @@ export class ClientLink implements FailoverPorts, CancelsPorts {
     const outcome: Outcome = { ok: true, id, result };
     this.#failover.ended(submission, this.#readsObjects ? outcome : refuseStored(outcome));
   }
+}
+
+/**
+ * Whether a manager says it of a submission. A manager names itself: what does not comes from somebody else, such as a
+ * stream that captures the subject. What only workers say decides nothing.
+ */
+function isManagersWord({ bare, kind, manager }: ReplyHeaders): boolean {
+  return bare !== true && manager !== undefined && kind !== "unknown" && kind !== "busy";
 }
 
 /** Whether a manager may have it, or have had it. */

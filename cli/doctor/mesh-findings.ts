@@ -5,7 +5,7 @@ import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { parseJson } from "../../mesh/job/codec.js";
 import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/clock-offset.js";
 import { SERVICE_NAMES } from "../../mesh/wire/subjects.js";
-import { jobSubjects, streamsCovering } from "../../services/manager/stream-check.js";
+import { askedSubjects, streamsCovering } from "../../services/manager/stream-check.js";
 import { rollCall } from "../control/roll-call.js";
 import type { Link } from "../link.js";
 import type { Finding } from "./finding.js";
@@ -21,11 +21,11 @@ const CLOCK_COSTS = "times in logs differ, and so do deadlines of senders that o
 /** Where brokers from 2.10 on tell their time. */
 const SERVER_TIME = "$SYS.REQ.USER.INFO";
 
-/** Streams that would answer in place of workers. */
+/** Streams that would answer in place of workers or managers. */
 export async function streamFindings({ bus, subjects }: Link): Promise<Finding[]> {
   if (bus.nc.info?.jetstream !== true) return [];
   const found = new Map<string, string>();
-  for (const subject of jobSubjects(subjects)) {
+  for (const subject of askedSubjects(subjects)) {
     const streams = await streamsCovering(bus, subject).catch(() => undefined);
     if (streams === undefined) return [{ state: "note", what: "streams", found: "this account may not list them" }];
     for (const stream of streams) found.set(stream, subject);
@@ -34,7 +34,7 @@ export async function streamFindings({ bus, subjects }: Link): Promise<Finding[]
   return [...found].map(([stream, subject]) => ({
     state: "bad",
     what: "streams",
-    found: `${stream} captures ${subject}: its acknowledgements look like results`,
+    found: `${stream} captures ${subject}: its acknowledgements look like answers`,
     advice: `take ${subject} out of the stream's subjects, or give the mesh another --prefix`,
   }));
 }

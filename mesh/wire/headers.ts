@@ -116,6 +116,9 @@ export const HEADER = {
 /** The value of {@link HEADER.lane}. */
 export const DURABLE = "durable";
 
+/** The most of {@link HEADER.maxAttempts}. */
+const MAX_MAX_ATTEMPTS = 1_000_000;
+
 /** What a reply says it is. */
 export type ReplyKind = "accepted" | "busy" | "progress" | "result" | "error";
 
@@ -257,32 +260,32 @@ function readJobHeader(job: JobHeaders, name: string, value: string): void {
       job.expiresAt = integerOf(name, value, 0, Number.MAX_SAFE_INTEGER);
       break;
     case HEADER.offer:
-      if (value === "1") job.offer = true;
+      job.offer = flagOf(name, value);
       break;
     case HEADER.answers:
       if (value === "clock") job.answersClock = true;
       break;
     case HEADER.lane:
-      if (value === DURABLE) job.durable = true;
+      if (value !== DURABLE) throw refused(name, `is "${DURABLE}", or is left out`);
+      job.durable = true;
       break;
     case HEADER.maxAttempts:
-      job.maxAttempts = count(value);
+      job.maxAttempts = integerOf(name, value, 1, MAX_MAX_ATTEMPTS);
       break;
     case HEADER.join:
-      if (value === "1") job.join = true;
+      job.join = flagOf(name, value);
       break;
     case HEADER.idempotent:
-      if (value !== "1" && value !== "0") throw neitherOneNorZero("idempotent", HEADER.idempotent);
-      job.idempotent = value === "1";
+      job.idempotent = flagOf(name, value);
       break;
     case HEADER.priority:
       job.priority = checkPriority(value);
       break;
     case HEADER.wait:
-      if (value === "0") job.wait = false;
+      job.wait = flagOf(name, value);
       break;
     case HEADER.waitForPool:
-      if (value === "1") job.waitForPool = true;
+      job.waitForPool = flagOf(name, value);
       break;
     case HEADER.client:
       job.client = checkClient(value);
@@ -379,6 +382,12 @@ function isReplyKind(said: string): said is ReplyKind {
   return said === "result" || said === "accepted" || said === "busy" || said === "progress" || said === "error";
 }
 
-function neitherOneNorZero(field: string, header: string): PoolError {
-  return new PoolError("invalid_argument", `${field}: ${header} is 1 or 0`, { field });
+/** @throws PoolError `invalid_argument` with the header as its field */
+function flagOf(header: string, value: string): boolean {
+  if (value === "1" || value === "0") return value === "1";
+  throw refused(header, "is 1 or 0");
+}
+
+function refused(header: string, why: string): PoolError {
+  return new PoolError("invalid_argument", `${header} ${why}`, { field: header });
 }

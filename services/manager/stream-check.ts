@@ -1,6 +1,6 @@
 /**
- * Notices JetStream streams that capture the subjects of jobs: a request there is
- * answered by the stream's acknowledgement, which looks like a result.
+ * Notices JetStream streams that capture subjects at which somebody answers: a request there is
+ * answered by the stream's acknowledgement, which looks like a result, and nobody hears that nobody listens.
  *
  * Asked at the start and every {@link CHECK_EVERY_MS}, since streams come and go. A stream over offers is also
  * noticed by its acknowledgements (jobs/totals.ts); one over submissions acknowledges to the callers alone.
@@ -17,9 +17,15 @@ const CHECK_EVERY_MS = 15_000;
 const MAX_POOLS = 100;
 const ANSWER_LIMIT_MS = 2_000;
 
-/** Subjects of jobs at which a stream would answer in the place of a worker or a manager, of one pool or, with `*`, of all. */
-export function jobSubjects({ prefix }: Subjects, pool = "*"): string[] {
-  return ["job", "submit", "submissions"].map((verb) => `${prefix}.${pool}.${verb}`);
+/** What is said at a subject to which somebody answers: to all or one of them, after the pool's name. */
+const ASKED = [
+  ...["job", "job.*", "submit", "submit.*", "submissions", "cancel.*"],
+  ...["control", "control.*", "jobs", "enqueue", "lookup"],
+];
+
+/** Subjects at which a stream would answer in the place of a worker or a manager, of one pool or, with `*`, of all. */
+export function askedSubjects({ prefix }: Subjects, pool = "*"): string[] {
+  return ASKED.map((verb) => `${prefix}.${pool}.${verb}`);
 }
 
 /**
@@ -73,11 +79,14 @@ export class StreamCheck {
     const { bus, subjects, pools } = this.#parts;
     if (!bus.connected || bus.nc.info?.jetstream !== true) return;
     try {
-      const found = await this.#ask(jobSubjects(subjects));
+      const all = askedSubjects(subjects);
+      const found = await this.#ask(all);
       for (const { stream, subject } of found) this.#tell(stream, subject);
       if (found.length === 0) return;
+      const isFound = new Set(found.map(({ subject }) => all.indexOf(subject)));
       for (const pool of [...pools()].slice(0, MAX_POOLS)) {
-        const [covering] = await this.#ask(jobSubjects(subjects, pool.name));
+        const own = askedSubjects(subjects, pool.name).filter((_, at) => isFound.has(at));
+        const [covering] = await this.#ask(own);
         if (covering !== undefined) pool.totals.streamCovers(covering.stream, bus.runtime.now());
       }
     } catch (thrown) {
@@ -102,6 +111,6 @@ export class StreamCheck {
     const key = `${stream} ${subject}`;
     if (this.#told.has(key) || this.#told.size >= MAX_POOLS) return;
     this.#told.add(key);
-    this.#log.warn({ stream, subject }, "a stream captures this subject: its acknowledgements will look like results");
+    this.#log.warn({ stream, subject }, "a stream captures this subject: its acknowledgements will look like answers");
   }
 }

@@ -186,7 +186,7 @@ export class Dispatcher {
    */
   replied(attempt: Attempt, reply: ReplyHeaders, data: Uint8Array, error?: PoolError, nowMs = this.#parts.now()): void {
     if (!attempt.isOpen) return this.#onLateReply(attempt, reply, nowMs);
-    if (reply.kind === "unknown" || (reply.bare && !this.isBare)) return this.#onStranger();
+    if (reply.kind === "unknown" || (reply.bare && !this.isBare)) return this.onStranger();
     if (attempt.node !== undefined && reply.worker !== undefined) {
       this.#parts.onRoundTrip(reply.worker, nowMs - attempt.answerFromMs);
     }
@@ -194,10 +194,15 @@ export class Dispatcher {
     else this.#parts.totals.late += 1;
   }
 
+  /** What is no answer of a worker of this mesh is counted and changes nothing. */
+  onStranger(): void {
+    this.#parts.totals.strangers += 1;
+  }
+
   /** A stream's acknowledgement came in the place of an answer. It decides nothing. */
   streamAnswered(stream: string): void {
     this.#parts.totals.streamCovers(stream, this.#parts.now());
-    this.#onStranger();
+    this.onStranger();
   }
 
   /** Nobody listened to a message with these attempts. */
@@ -320,11 +325,6 @@ export class Dispatcher {
     job.attempt.answerWithinMs = this.#parts.acceptTimeoutOf(job);
     job.state = "sent";
     this.#parts.sender.send(job.attempt, worker);
-  }
-
-  /** What is no answer of a worker of this mesh is counted and changes nothing. */
-  #onStranger(): void {
-    this.#parts.totals.strangers += 1;
   }
 
   /** Dropped. A late reply to a revoked attempt tells how far away its worker is. */

@@ -32,6 +32,7 @@ import { Locator } from "./locator.js";
 import { Losses } from "./losses.js";
 import type { PoolSettings } from "./pool-settings.js";
 import { Sender } from "./sender.js";
+import { UnknownWorkers } from "./unknown-workers.js";
 import { WorkerList } from "./worker-list.js";
 
 /** What pools share. */
@@ -76,6 +77,7 @@ export class Pool {
   readonly losses: Losses;
   readonly locator: Locator;
   readonly list: WorkerList;
+  readonly unknown: UnknownWorkers;
   readonly totals: Totals;
   readonly outcomes = new OutcomeStore();
   readonly settings: PoolSettings;
@@ -99,12 +101,17 @@ export class Pool {
     this.#bus = bus;
     this.lastUsedAtMs = bus.runtime.now();
     this.workers = new Workers(settings.maxWorkers);
+    const dispatcher = (): Dispatcher => this.dispatcher;
+    this.unknown = new UnknownWorkers({ pool: name, bus, subjects, dispatcher });
     this.sender = new Sender({
       pool: name,
       bus,
       subjects,
       totals: this.totals,
-      dispatcher: () => this.dispatcher,
+      dispatcher,
+      unknown: this.unknown,
+      workers: this.workers,
+      maxWorkers: settings.maxWorkers,
       leaseMs: (attempt, nowMs) => this.timeouts.leaseMs(attempt, nowMs),
       onWake: (nowMs) => parts.ticker.onWake(nowMs),
     });
@@ -114,7 +121,8 @@ export class Pool {
     const onLost = (worker: string, why: string): void => this.list.remove(worker, why);
     this.losses = new Losses({ ...parts, ...this.#core(), pool: name, timeouts: this.timeouts, onLost });
     this.locator = new Locator({ ...parts, pool: name, workers: this.workers });
-    this.list = new WorkerList({ ...this.#core(), pool: name, losses: this.losses, hooks: settings.hooks });
+    const { losses, unknown } = this;
+    this.list = new WorkerList({ ...this.#core(), pool: name, losses, unknown, hooks: settings.hooks });
   }
 
   /**
@@ -290,6 +298,7 @@ export class Pool {
   stop(): void {
     this.timeouts.stop();
     this.losses.stop();
+    this.unknown.stop();
     this.locator.stop();
     this.sender.stop();
   }

@@ -7,6 +7,7 @@
  * id and goes to the dispatcher. Not decided here: which worker gets what.
  */
 
+import type { PoolError } from "../../../mesh/errors.js";
 import { isDurable } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { Batcher } from "../../../mesh/link/delivery.js";
@@ -29,7 +30,8 @@ import type { Dispatcher } from "../jobs/dispatcher.js";
 import type { Attempt, Job } from "../jobs/job.js";
 import type { SenderPort } from "../jobs/sender-port.js";
 import type { Totals } from "../jobs/totals.js";
-import type { WorkerEntry } from "../jobs/workers.js";
+import type { WorkerEntry, Workers } from "../jobs/workers.js";
+import type { UnknownWorkers } from "./unknown-workers.js";
 
 /** What a sender works with. */
 export interface SenderParts {
@@ -39,6 +41,11 @@ export interface SenderParts {
   readonly totals: Totals;
   /** Who hears the replies. */
   readonly dispatcher: () => Dispatcher;
+  /** Where replies wait for the first heartbeat of their worker. */
+  readonly unknown: Pick<UnknownWorkers, "keep">;
+  readonly workers: Workers;
+  /** Beyond so many workers this manager does not know all of them. */
+  readonly maxWorkers: number;
   /** How old an attempt may be when its worker starts it, milliseconds; undefined when it may be any. @param nowMs when it leaves */
   readonly leaseMs: (attempt: Attempt, nowMs: number) => number | undefined;
   /** A reply that came alone was handled. @param nowMs monotonic milliseconds */
@@ -130,6 +137,7 @@ export class Sender implements SenderPort {
   }
 
   #onReply(attempt: Attempt, msg: Reply): void {
+    const { bus, onWake } = this.#parts;
     const dispatcher = this.#parts.dispatcher();
     if (isNoResponders(msg)) return dispatcher.notDelivered(attempt.bundle ?? [attempt]);
     const headers = headersOf(msg);
@@ -137,17 +145,24 @@ export class Sender implements SenderPort {
     const stream = reply.bare ? streamOf(msg) : undefined;
     if (stream !== undefined) return dispatcher.streamAnswered(stream);
     const error = reply.kind === "error" && headers !== undefined ? readErrorHeaders(headers) : undefined;
-    dispatcher.replied(attempt, reply, msg.data, error);
+    this.#hear(attempt, reply, msg.data, bus.runtime.now(), error);
     // The slot that this reply has freed gets its next job now, not at the end of the turn.
     this.#batcher.flush();
-    const { bus, onWake } = this.#parts;
     onWake(bus.runtime.now());
   }
 
   #onBundled(attempt: Attempt, result: BundledResult, { worker, free }: ReplyHeaders, nowMs: number): void {
     const reply: ReplyHeaders = { kind: "result", attempt: result.attempt, free };
     if (worker !== undefined) reply.worker = worker;
-    this.#parts.dispatcher().replied(attempt, reply, result.payload, undefined, nowMs);
+    this.#hear(attempt, reply, result.payload, nowMs);
+  }
+
+  /** A reply of a worker that nobody knows is heard when that one has said that it is there. */
+  #hear(attempt: Attempt, reply: ReplyHeaders, data: Uint8Array, nowMs: number, error?: PoolError): void {
+    const { unknown, dispatcher } = this.#parts;
+    if (mayBeHeard(this.#parts, attempt, reply)) return dispatcher().replied(attempt, reply, data, error, nowMs);
+    const payload = data.slice();
+    unknown.keep(reply.worker, payload.length, () => dispatcher().replied(attempt, reply, payload, error, nowMs));
   }
 
   #sendAll(subject: string, attempts: readonly Attempt[]): void {
@@ -206,6 +221,20 @@ export class Sender implements SenderPort {
     });
     bus.publish(subject, payload, { headers, reply: this.#replies.subject(attempt.token) });
   }
+}
+
+/**
+ * Whether a reply can be heard at once: where workers send heartbeats, from who has sent one. What does not say what it is
+ * the dispatcher passes over, and so it does with what comes too late.
+ */
+export function mayBeHeard(
+  { dispatcher, workers, maxWorkers }: Pick<SenderParts, "dispatcher" | "workers" | "maxWorkers">,
+  { isOpen }: Attempt,
+  { bare, worker }: ReplyHeaders,
+): boolean {
+  if (worker !== undefined && workers.get(worker) !== undefined) return true;
+  if (!isOpen || bare === true || dispatcher().isBare) return true;
+  return worker !== undefined && workers.size >= maxWorkers;
 }
 
 /** Attempts in as few groups as differ in what a bundle says of all its jobs: one, as a rule. */

@@ -11,6 +11,7 @@ import type { Dispatcher } from "../jobs/dispatcher.js";
 import type { HeartbeatMeaning, Workers } from "../jobs/workers.js";
 import { type Losses, runsIn } from "./losses.js";
 import type { ManagerHooks } from "./pool-settings.js";
+import type { UnknownWorkers } from "./unknown-workers.js";
 
 /** What is known of one worker for listings. Instants are monotonic milliseconds. */
 export interface ListedWorker {
@@ -26,6 +27,8 @@ export interface WorkerListParts {
   readonly dispatcher: Dispatcher;
   readonly losses: Losses;
   readonly hooks: ManagerHooks;
+  /** Replies that wait for the first heartbeat of their worker. */
+  readonly unknown: UnknownWorkers;
 }
 
 export class WorkerList {
@@ -47,6 +50,11 @@ export class WorkerList {
 
   /** A heartbeat of one of this pool's workers; an old one is ignored. */
   onHeartbeat(heartbeat: Heartbeat, nowMs: number): void {
+    this.#take(heartbeat, nowMs);
+    this.#parts.unknown.onHeartbeat(heartbeat.worker);
+  }
+
+  #take(heartbeat: Heartbeat, nowMs: number): void {
     const { workers, dispatcher, losses } = this.#parts;
     const id = heartbeat.worker;
     if (workers.hasTwin(heartbeat)) losses.onTwin(id, nowMs);

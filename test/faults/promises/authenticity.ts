@@ -1,5 +1,6 @@
 /** Who is no part of the mesh decides nothing. */
 import assert from "node:assert/strict";
+import { encodeReplyHeaders, HEADER } from "../../../mesh/wire/headers.js";
 import { connectBus } from "../../support/broker.js";
 import { assertEnded } from "../rig/caller.js";
 import { POOL } from "../rig/pool.js";
@@ -18,8 +19,18 @@ const strangers: Scenario = {
     await caller.submit({ do: "return" });
     // A stream over these subjects acknowledges each request, quicker than anybody answers it.
     const bus = await connectBus(rig.owner, { url: rig.nextUrl() });
+    // A stranger says besides all that a worker says, in nobody's name.
+    const kinds = ["result", "error", "busy", "accepted", "progress"] as const;
     for (const subject of [`pool.${POOL}.submit`, `pool.${POOL}.job`, `pool.${POOL}.job.*`]) {
-      bus.subscribe(subject, (msg) => void bus.publish(msg.reply ?? "", Buffer.from(STREAM_ACK)));
+      bus.subscribe(subject, ({ reply = "", headers }) => {
+        bus.publish(reply, Buffer.from(STREAM_ACK));
+        const jobId = headers?.get(HEADER.jobId) ?? "";
+        const attempt = Number(headers?.get(HEADER.attempt)) || 1;
+        for (const [n, kind] of kinds.entries()) {
+          const worker = n % 2 === 0 ? {} : { worker: "nobody" };
+          bus.publish(reply, Buffer.from("0"), { headers: encodeReplyHeaders({ kind, jobId, attempt, ...worker }) });
+        }
+      });
     }
     await bus.flush();
     const jobs = rig.scale(60, 600);

@@ -5,7 +5,9 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Client } from "../../../client/client.js";
 import { ManagerService as ManagerServiceDesc } from "../../../gen/poolmesh/v1/manager_pb.js";
+import { Subjects } from "../../../mesh/wire/subjects.js";
 import { ManagerService } from "../../../services/manager/service.js";
+import { StreamCheck } from "../../../services/manager/stream-check.js";
 import { connectBus } from "../../support/broker.js";
 import { cleanUp, WHOLE_FILE } from "../../support/clean-up.js";
 import { leakGuard } from "../../support/leak-guard.js";
@@ -57,6 +59,45 @@ test("a stream over submissions alone is told in a line and a metric, whenever i
   await eventually(async () => told.test(await metrics()), { limitMs: 60_000, what: "the metric" });
   assert.equal(lines.filter(({ stream, pool }) => stream === "TAKEN" && pool === undefined).length, 1);
   await jetStream("STREAM.DELETE.TAKEN", {});
+});
+
+test("a stream over any subject at which a worker or a manager answers is told, whether it is one subject or many", async (t) => {
+  const parts = { bus, subjects: new Subjects(), pools: () => [] };
+  const narrow = [
+    "job.w1",
+    "submit.m1",
+    "cancel.x",
+    "control.w1",
+    "control",
+    "jobs",
+    "enqueue",
+    "lookup",
+    "submissions",
+  ];
+  const wide = ["job.*", "submit.*", "cancel.*", "control.*", "control.>"];
+  const all = [...narrow.map((verb) => `pool.told.${verb}`), ...[...narrow, ...wide].map((verb) => `pool.*.${verb}`)];
+  for (const [n, covered] of all.entries()) {
+    const name = `OVER${n}`;
+    await jetStream(`STREAM.CREATE.${name}`, { name, subjects: [covered], storage: "memory" });
+    const mine = readableLog();
+    const check = new StreamCheck({ ...parts, log: mine.log });
+    cleanUp(t, () => check.stop());
+    await check.start();
+    check.stop();
+    assert.equal(
+      mine.lines.filter(({ level, stream }) => level === "warn" && stream === name).length > 0,
+      true,
+      covered,
+    );
+    await jetStream(`STREAM.DELETE.${name}`, {});
+  }
+  await jetStream("STREAM.CREATE.BEATS", { name: "BEATS", subjects: ["pool.*.heartbeat.*"], storage: "memory" });
+  const mine = readableLog();
+  const check = new StreamCheck({ ...parts, log: mine.log });
+  await check.start();
+  check.stop();
+  assert.deepEqual(mine.lines, [], "nobody answers a heartbeat");
+  await jetStream("STREAM.DELETE.BEATS", {});
 });
 
 test("ids that callers choose run once at their owners, while a stream over pool.> acknowledges all that managers ask each other", async (t) => {

@@ -4,6 +4,7 @@ import type { Plan } from "../plan.js";
 import { batchInvariants } from "./batches.js";
 import { cancelInvariants } from "./cancels.js";
 import { errorInvariants } from "./errors.js";
+import { freePlaceInvariants } from "./free-places.js";
 import type { Invariant, Violation } from "./invariant.js";
 import { laneInvariants } from "./lane.js";
 import { chainInvariants } from "./lane-chains.js";
@@ -22,6 +23,7 @@ export const invariants: readonly Invariant[] = [
   ...cancelInvariants,
   ...laneInvariants,
   ...limitInvariants,
+  ...freePlaceInvariants,
   ...chainInvariants,
   ...batchInvariants,
 ];

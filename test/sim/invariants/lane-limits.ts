@@ -7,7 +7,7 @@ import type { Found, Invariant } from "./invariant.js";
 import type { HandlerRun, RunView } from "./run-view.js";
 
 /** One limit: its record, and the payload numbers of the jobs that it is for. */
-interface Gate {
+export interface Gate {
   readonly token: string;
   readonly limit: Limit;
   readonly isFor: (number: number) => boolean;
@@ -72,7 +72,7 @@ const leaveBeforeRun: Invariant = {
 };
 
 /** The limits, if all were set before the first job came, and none was lost with the power of a machine. */
-function gatesOf(view: RunView): Gate[] {
+export function gatesOf(view: RunView): Gate[] {
   if (view.losesPower) return [];
   const { limits: wanted = [] } = view.plan;
   const last = view.limits.at(-1);
@@ -92,7 +92,8 @@ function gatesOf(view: RunView): Gate[] {
   return gates;
 }
 
-function isRunning(view: RunView, run: HandlerRun, atMs: number): boolean {
+/** Whether a run counts for its limit at a time. */
+export function isRunning(view: RunView, run: HandlerRun, atMs: number): boolean {
   if (run.startMs > atMs || run.endMs <= atMs || view.diedMs(run.process) <= atMs) return false;
   const hasEnded = view.storedOutcomes.some(({ id, atMs: endedMs }) => id === run.id && endedMs <= atMs);
   return !hasEnded && !view.wasRevoked(run, atMs);

@@ -53,6 +53,11 @@ const noIdleWait: Invariant = {
 
 /** The times at which something changes, in their order. */
 function instants(view: RunView): number[] {
+  return [...changesOf(view)].sort((a, b) => a - b);
+}
+
+/** The times at which a job, a worker or a fault begins or ends. */
+export function changesOf(view: RunView): Set<number> {
   const times = new Set<number>();
   for (const { atMs, outcomes } of view.submissions) {
     times.add(atMs);
@@ -62,7 +67,7 @@ function instants(view: RunView): number[] {
   for (const { bornMs, diedMs } of view.lives) times.add(bornMs + WARM_UP_MS).add(diedMs);
   for (const step of view.faults) times.add(step.atMs).add(endOf(step) + RECOVERY_MS);
   times.delete(Number.POSITIVE_INFINITY);
-  return [...times].sort((a, b) => a - b);
+  return times;
 }
 
 function waitsBesideIdleSlot(view: RunView, atMs: number): boolean {
@@ -75,7 +80,8 @@ function waitsBesideIdleSlot(view: RunView, atMs: number): boolean {
   );
 }
 
-function idleSlots(view: RunView, atMs: number): number {
+/** Slots of living workers that run nothing, true time. */
+export function idleSlots(view: RunView, atMs: number): number {
   const lives = view.lives.filter((life) => life.bornMs + WARM_UP_MS <= atMs && life.diedMs > atMs);
   const slots = lives.reduce((sum, life) => sum + life.slots, 0);
   return slots - view.runs.filter((run) => run.startMs <= atMs && run.endMs > atMs).length;
@@ -111,13 +117,13 @@ function waits(view: RunView, each: Submission, atMs: number): boolean {
 }
 
 /** Whether a fault, or a handler that blocks its worker, may still be felt. A wall clock that is off disturbs nobody. */
-function isDisturbed(view: RunView, fromMs: number, toMs: number): boolean {
+export function isDisturbed(view: RunView, fromMs: number, toMs: number): boolean {
   if (view.faultsDuring(fromMs, toMs, RECOVERY_MS).some(mayHide)) return true;
   return [...view.submissions, ...view.enqueued].some(({ job, atMs }) => (job.blockMs ?? 0) > 0 && atMs <= toMs);
 }
 
 /** Whether a fault may keep a result from its caller for a while. */
-function mayHide({ do: what }: FaultStep): boolean {
+export function mayHide({ do: what }: FaultStep): boolean {
   return what !== "set-clock";
 }
 

@@ -12,8 +12,8 @@ export async function playManager(bus: Bus, pool: string): Promise<Msg[]> {
   return heard;
 }
 
-/** Answers a submission; a result is 7. @param manager its id; default: it does not say who it is */
-export function answerAs(bus: Bus, { reply, headers }: Msg, kind: "accepted" | "result", manager?: string): void {
+/** Answers a submission; a result is 7. @param manager its id */
+export function answerAs(bus: Bus, { reply, headers }: Msg, kind: "accepted" | "result", manager = "m1"): void {
   const jobId = headers?.get(HEADER.jobId) ?? "";
   const said = encodeReplyHeaders({ kind, jobId, attempt: 1, worker: "w1", manager });
   bus.publish(reply ?? "", Buffer.from("7"), { headers: said });

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { HeartbeatSchema, WorkerState } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import type { Losses } from "../../../services/manager/pool/losses.js";
+import type { UnknownWorkers } from "../../../services/manager/pool/unknown-workers.js";
 import { WorkerList } from "../../../services/manager/pool/worker-list.js";
 import { CoreRig } from "../../support/core/core-rig.js";
 
@@ -11,7 +12,10 @@ test("restarts - a job that the next process of a worker has taken before its fi
   for (const idempotent of [true, false]) {
     const rig = new CoreRig();
     const losses = { onJoined: () => {}, onRunningList: () => {} } as unknown as Losses;
-    const list = new WorkerList({ pool: "p", workers: rig.workers, dispatcher: rig.dispatcher, losses, hooks: {} });
+    const unknown = { onHeartbeat: () => {} } as unknown as UnknownWorkers;
+    const list = new WorkerList({
+      ...{ pool: "p", workers: rig.workers, dispatcher: rig.dispatcher, losses, hooks: {}, unknown },
+    });
     const beat = (incarnation: bigint, running: readonly string[]): void =>
       list.onHeartbeat(
         create(HeartbeatSchema, {

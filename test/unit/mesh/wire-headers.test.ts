@@ -65,14 +65,36 @@ test("wire headers - jobs and replies come back as they were", () => {
   assert.deepEqual(decodeReplyHeaders(headersOf(message(encode(encodeReplyHeaders(reply))))), reply);
 });
 
-test("headers - Pool-Idempotent is 1 or 0, and anything else is refused by field", () => {
-  const read = (value: string): boolean | undefined => {
-    const headers = wireHeaders();
-    headers.append(HEADER.idempotent, value);
-    return decodeJobHeaders(headers).idempotent;
-  };
-  assert.deepEqual([read("1"), read("0")], [true, false]);
-  for (const value of ["maybe", "true", "01"]) {
-    assert.throws(() => read(value), { reason: "invalid_argument", field: "idempotent" });
+test("headers - what is 1 or 0 is read as that, and anything else is refused with the header's name", () => {
+  const flags = {
+    idempotent: "idempotent",
+    offer: "offer",
+    join: "join",
+    wait: "wait",
+    waitForPool: "waitForPool",
+  } as const;
+  for (const [key, field] of Object.entries(flags) as [keyof typeof flags, keyof typeof flags][]) {
+    const read = (value: string): boolean | undefined => {
+      const headers = wireHeaders();
+      headers.append(HEADER[key], value);
+      return decodeJobHeaders(headers)[field];
+    };
+    assert.deepEqual([read("1"), read("0"), read("")], [true, false, undefined]);
+    for (const value of ["maybe", "true", "01", "2", "no"]) {
+      assert.throws(() => read(value), { reason: "invalid_argument", field: HEADER[key] });
+    }
+  }
+});
+
+test("headers - a lane that nobody knows and attempts that are no number are refused with the header's name", () => {
+  for (const [name, values] of [
+    [HEADER.lane, ["core", "x"]],
+    [HEADER.maxAttempts, ["0", "many", "-1"]],
+  ] as const) {
+    for (const value of values) {
+      const headers = wireHeaders();
+      headers.append(name, value);
+      assert.throws(() => decodeJobHeaders(headers), { reason: "invalid_argument", field: name });
+    }
   }
 });
