@@ -10,7 +10,10 @@ export interface FailoverPorts {
   give(submission: Submission): boolean | PoolError;
   /** Asks one manager for a job that it took. Says whether the question left. */
   askAgain(submission: Submission): boolean;
-  /** Whether what left at this time, monotonic milliseconds, has reached the broker; look again when it has not. */
+  /**
+   * Whether what left at this time, monotonic milliseconds, has reached the broker, and what others had said by then has
+   * come; look again when it is not so.
+   */
   hasArrived(sentAtMs: number): boolean;
   /** Looks for managers that are awake. */
   callRoll(): void;

@@ -42,6 +42,8 @@ const MAX_UNASKED_MS = 30_000;
 const MAX_ASKED_AT_ONCE = 64;
 /** A manager that says nothing to a new job for this long, once that has reached the broker, has stalled, in milliseconds. */
 const SILENT_MANAGER_MS = 2_500;
+/** By then who takes a job has said so ({@link TAKE_WITHIN_MS}): a round trip that begins later brings the word, in milliseconds. */
+const SAID_BY_MS = 2_100;
 /** After this long a client looks for managers that are awake, in milliseconds. */
 const LOOK_FOR_MANAGERS_MS = 1_500;
 /** A manager takes a submission only when it is no older than this, in milliseconds: it is not given to two managers. */
@@ -357,7 +359,7 @@ export class Failover {
       if (submission.isTaken) this.#askAgain(submission, nowMs);
       else if (submission.stranger !== "" && silentMs >= NO_MANAGER_LIMIT_MS) this.#failByStranger(submission);
       else if (submission.state !== "asking" || silentMs < LOOK_FOR_MANAGERS_MS) continue;
-      else if (this.#ports.hasArrived(submission.sentAtMs) && silentMs >= SILENT_MANAGER_MS)
+      else if (this.#ports.hasArrived(submission.sentAtMs + SAID_BY_MS) && silentMs >= SILENT_MANAGER_MS)
         this.#submitElsewhere(submission, nowMs);
       else hasSilent = true;
     }

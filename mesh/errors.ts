@@ -84,7 +84,7 @@ export const CATALOGUE = {
     code: CODE.AlreadyExists,
     number: 409,
     retryable: false,
-    when: "the id is live with another payload, or for another client",
+    when: "the id is live with another payload, for another client, or at this client already",
   },
   not_found: { code: CODE.NotFound, number: 404, retryable: false, when: "the job or worker id is unknown" },
   bus_unavailable: { code: CODE.Unavailable, number: 503, retryable: true, when: "not connected to the broker" },

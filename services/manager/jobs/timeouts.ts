@@ -47,6 +47,8 @@ const DRIFT = 1e-3;
 const MIN_LEASE_MS = 20;
 /** How long workers have to say whether they have a job that may run once only, in milliseconds. */
 export const INQUIRY_MS = 500;
+/** The same with the round trip that has to end before silence counts, in milliseconds. */
+export const INQUIRY_ROUND_MS = INQUIRY_MS + 100;
 const NONE: readonly Attempt[] = [];
 /** How long the late reply to a revoked attempt is waited for, in milliseconds. */
 const LATE_REPLY_MS = 2_000;
@@ -153,7 +155,7 @@ export class Timeouts {
 
   /**
    * Revokes the attempts that no worker has accepted in time. An attempt of a job
-   * that may run once only gets {@link INQUIRY_MS} more: its worker may have begun,
+   * that may run once only gets {@link INQUIRY_ROUND_MS} more: its worker may have begun,
    * and its `accepted` may be on the way. It gets that again while the question has
    * not reached the workers. Attempts are looked at in the order in which they left: one with a short time behind
    * one with a long time waits for that.
@@ -185,7 +187,7 @@ export class Timeouts {
       return false;
     }
     attempt.inquiry = "open";
-    this.#dispatcher.inFlight.extend(attempt, INQUIRY_MS);
+    this.#dispatcher.inFlight.extend(attempt, INQUIRY_ROUND_MS);
     return true;
   }
 

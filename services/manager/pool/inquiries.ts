@@ -40,8 +40,8 @@ interface Inquiry {
   readonly attempts: readonly Attempt[];
   /** Workers that have not answered yet. */
   readonly waitsFor: Set<string>;
-  /** Nobody listened at the subject of a worker that is not lost. */
-  hasAbsent: boolean;
+  /** Workers among them that are not lost, and at whose subject nobody listened. */
+  readonly absent: Set<string>;
   /** The broker has confirmed that it has delivered the question. */
   isDelivered: boolean;
 }
@@ -76,7 +76,7 @@ export class Inquiries {
 
   async #ask(attempts: readonly Attempt[]): Promise<void> {
     const { workers, subjects, pool, inbox, bus } = this.#parts;
-    const inquiry = { attempts, waitsFor: this.#whoMayHave(attempts), hasAbsent: false, isDelivered: false };
+    const inquiry = { attempts, waitsFor: this.#whoMayHave(attempts), absent: new Set<string>(), isDelivered: false };
     this.#open.add(inquiry);
     const payload = askForOutcomes(attempts.map(({ job }) => job));
     // A worker that is not known here may have it too, and says so.
@@ -86,9 +86,17 @@ export class Inquiries {
     const asked = [...workers.all()].map(({ id }) => this.#askOne(inquiry, id, payload));
     inquiry.isDelivered = await bus.flush(INQUIRY_MS);
     this.#endWhenTold(inquiry);
-    if (inquiry.isDelivered && !inquiry.hasAbsent) for (const attempt of attempts) attempt.inquiry = "over";
     await Promise.all(asked);
+    // What workers have said by now has come when one more round trip has ended, however slow the way to this manager is.
+    if (inquiry.isDelivered && (await bus.flush(INQUIRY_MS))) this.#onSilence(inquiry);
     this.#open.delete(inquiry);
+  }
+
+  /** Who has not answered by now has heard the question, and says nothing. */
+  #onSilence({ attempts, waitsFor, absent }: Inquiry): void {
+    const { workers, bus } = this.#parts;
+    for (const worker of waitsFor) if (!absent.has(worker)) workers.didNotAnswer(worker, bus.runtime.now());
+    if (absent.size === 0) for (const attempt of attempts) attempt.inquiry = "over";
   }
 
   /** A worker that answers nothing may have begun what it got before that was known, and what was sent to it alone. */
@@ -100,18 +108,14 @@ export class Inquiries {
   }
 
   async #askOne(inquiry: Inquiry, worker: string, payload: Uint8Array): Promise<void> {
-    const { workers, subjects, pool, inbox, onAnswer, bus } = this.#parts;
+    const { workers, subjects, pool, inbox, onAnswer } = this.#parts;
     const question = { subject: subjects.control(pool, worker), payload, limitMs: INQUIRY_MS };
     const isThere = await inbox.askAll(question, (msg) => {
       const told = onAnswer(msg, worker, inquiry.attempts);
       if (told === inquiry.attempts.length) this.#hasTold(inquiry, worker);
     });
-    if (workers.get(worker) === undefined || !inquiry.waitsFor.has(worker)) return;
-    if (isThere) {
-      if (inquiry.isDelivered) workers.didNotAnswer(worker, bus.runtime.now());
-      return;
-    }
-    inquiry.hasAbsent = true;
+    if (isThere || workers.get(worker) === undefined || !inquiry.waitsFor.has(worker)) return;
+    inquiry.absent.add(worker);
     this.absent.add(worker);
   }
 

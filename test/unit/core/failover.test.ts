@@ -109,6 +109,24 @@ test("failover - a manager that says nothing to a new job for 2.5 seconds has st
   assert.deepEqual(rig.pass(520), ["revoke a to 1000", "give a again"]);
 });
 
+test("failover - a manager has stalled when its silence is confirmed by a round trip that began after its word was due", () => {
+  const rig = new FailoverRig();
+  rig.submit("a");
+  rig.arrivedMs = 2_100;
+  rig.pass(5_000);
+  assert.deepEqual(
+    rig.log.filter((line) => /again/.test(line)),
+    [],
+    "its word may be on a slow way to this client",
+  );
+  rig.arrivedMs = 2_101;
+  rig.pass(600);
+  assert.deepEqual(
+    rig.log.filter((line) => /again/.test(line)),
+    ["give a again"],
+  );
+});
+
 test("failover - what is past its deadline is given to no other manager, and to none once more", () => {
   const rig = new FailoverRig();
   rig.submit("silent", { timeoutMs: 2_450 });

@@ -1,6 +1,7 @@
 /** A stored job that a worker has from a manager that is gone, event by event. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { INQUIRY_ROUND_MS } from "../../../services/manager/jobs/timeouts.js";
 import { CoreRig } from "../../support/core/core-rig.js";
 
 const STORED = { runTimeoutMs: 30_000, idempotent: true, nonce: "durable-1-5", attemptsBefore: 1_000 };
@@ -60,7 +61,7 @@ test("join - a job that may run once only is joined or ends as worker_lost, and 
     const rig = rigged();
     const id = rig.submit({ ...once, joinAt: "full" });
     lose(rig, id);
-    if (rig.outcome(id) === undefined) rig.advance(500);
+    if (rig.outcome(id) === undefined) rig.advance(INQUIRY_ROUND_MS);
     assert.equal(rig.outcome(id), "worker_lost");
     assert.equal(rig.failure(id).maybeExecuted, true);
     assert.deepEqual(route(rig), ["join j1 → full #1001"]);

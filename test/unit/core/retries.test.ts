@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolError } from "../../../mesh/errors.js";
-import { INQUIRY_MS } from "../../../services/manager/jobs/timeouts.js";
+import { INQUIRY_ROUND_MS } from "../../../services/manager/jobs/timeouts.js";
 import { CoreRig } from "../../support/core/core-rig.js";
 
 test("accept timeout - an attempt that nobody accepts is revoked and the job sent again as the next attempt", () => {
@@ -109,7 +109,7 @@ test("inquiry - a job that may run once only ends when this manager was cut off 
     for (const id of [sent.once, sent.again]) {
       if (isTold) rig.dispatcher.retries.neverArrived(rig.last(id).attempt);
     }
-    if (!isTold) for (const ms of [1_000, INQUIRY_MS]) rig.advance(ms);
+    if (!isTold) for (const ms of [1_000, INQUIRY_ROUND_MS]) rig.advance(ms);
     assert.equal(rig.outcome(sent.once), "worker_lost");
     assert.equal(rig.outcome(sent.again), undefined);
     assert.equal(rig.last(sent.again).attempt.number, 2);
@@ -146,7 +146,7 @@ test("inquiry - after a broken connection workers are asked again, whatever they
   const once = rig.submit();
   rig.advance(1_000);
   rig.timeouts.restartUnanswered(rig.nowMs);
-  rig.advance(1_000 + INQUIRY_MS);
+  rig.advance(1_000 + INQUIRY_ROUND_MS);
   assert.deepEqual([rig.inquired, rig.sender.revoked], [[once, once], []]);
 });
 
@@ -199,7 +199,7 @@ test("inquiry - before a job that may run once only is sent again, its workers a
   const again = rig.submit({ idempotent: true });
   rig.advance(1_000);
   assert.deepEqual([rig.inquired, rig.sender.revoked], [[once], [`${again} 1`]]);
-  rig.advance(INQUIRY_MS - 1);
+  rig.advance(INQUIRY_ROUND_MS - 1);
   assert.equal(rig.last(once).attempt.number, 1);
   rig.advance(1);
   assert.deepEqual([rig.inquired, rig.sender.revoked], [[once], [`${again} 1`, `${once} 1`]]);
@@ -211,11 +211,11 @@ test("inquiry - while the question does not reach the workers it is asked again,
   const once = rig.submit();
   rig.reachesWorkers = false;
   rig.advance(1_000);
-  for (let i = 0; i < 4; i += 1) rig.advance(INQUIRY_MS);
+  for (let i = 0; i < 4; i += 1) rig.advance(INQUIRY_ROUND_MS);
   assert.deepEqual([rig.inquired.length, rig.sender.revoked], [5, []]);
   rig.reachesWorkers = true;
-  rig.advance(INQUIRY_MS);
-  rig.advance(INQUIRY_MS);
+  rig.advance(INQUIRY_ROUND_MS);
+  rig.advance(INQUIRY_ROUND_MS);
   assert.deepEqual([rig.inquired.length, rig.sender.revoked], [6, [`${once} 1`]]);
 });
 

@@ -56,6 +56,12 @@ class InquiryRig extends CoreRig {
     await this.runtime.turn();
   }
 
+  /** The time for answers is over. */
+  async endQuestions(): Promise<void> {
+    for (const { end } of this.#asked) end(true);
+    await this.runtime.turn();
+  }
+
   #answer(worker: string, id: string): Reply {
     const said = create(ControlResponseSchema, { worker: { worker }, unknownJobIds: [id] });
     return {
@@ -78,6 +84,16 @@ test("inquiry - a worker's silence counts when the broker has confirmed the ques
   assert.deepEqual([rig.last(id).attempt.inquiry, rig.workers.answering()], ["over", []]);
 });
 
+test("inquiry - a worker's silence counts when one more round trip has ended: its answer may be on a slow way to this manager", async () => {
+  const rig = new InquiryRig(["a"]);
+  const id = rig.submit();
+  await rig.inquire(id);
+  rig.confirms = false;
+  await rig.says("a", "silent");
+  await rig.endQuestions();
+  assert.deepEqual([rig.last(id).attempt.inquiry, rig.workers.answering()], ["none", ["a"]]);
+});
+
 test("inquiry - a job is sent at once when all workers say that they do not have it", async () => {
   const rig = new InquiryRig(["a", "b"]);
   const id = rig.submit();
@@ -93,6 +109,7 @@ test("inquiry - a manager that has just begun to listen, or is back, may not kno
   const id = rig.submit();
   await rig.inquire(id);
   await rig.says("a", "unknown", id);
+  await rig.endQuestions();
   assert.deepEqual([rig.last(id).attempt.number, rig.last(id).attempt.inquiry], [1, "over"]);
   rig.runtime.stall(1);
   rig.losses.onReconnect(rig.runtime.now());
