@@ -6,6 +6,9 @@
 import { isEndingNow } from "../../../mesh/process/leave-now.js";
 import type { Logger } from "../../../mesh/process/log.js";
 
+/** What the handler calls; only main.ts may. */
+const CALLED = "process.exit";
+
 /** What is asked of the worker when its process ends. */
 export interface ExitingWorker {
   readonly pool: string;
@@ -32,7 +35,7 @@ export function watchExit(log: Logger, worker: ExitingWorker, stopCode: () => nu
       return;
     }
     const jobs = worker.busy > 0 ? "its jobs are lost" : "it had no jobs";
-    log.error({ code, jobs: worker.busy }, `process.exit() was called while the worker ran: ${jobs}`);
+    log.error({ code, jobs: worker.busy }, `${CALLED}() was called while the worker ran: ${jobs}`);
     process.exitCode = code || 1;
   };
   process.on("exit", onExit);
