@@ -37,8 +37,9 @@ const shell: Shell = {
 keepMemoryOutOfCoreFiles();
 stopWithParent();
 stopWithNpm();
-process.stdout.on("error", (error) => onOutputError(error, process.stderr));
-process.stderr.on("error", (error) => onOutputError(error));
+process.stdout.on("error", onOutputError);
+// what is said beside the output is not what the command is for: it goes on, and its exit code stays
+process.stderr.on("error", () => undefined);
 await runProgram(shell);
 await shell.stdout.flush();
 await flushTelemetry();
@@ -57,13 +58,13 @@ function onSignal(listener: SignalListener): () => void {
 }
 
 /**
- * What is written arrives nowhere. A service goes on without. Any other command ends: when nobody reads any more, as behind
+ * What is written to stdout arrives nowhere. A service goes on without. Any other command ends: when nobody reads any more, as behind
  * `| head`, without a word, as programs do then; else, as on a full disk, with the reason.
  */
-function onOutputError({ code, message }: NodeJS.ErrnoException, told?: NodeJS.WriteStream): void {
+function onOutputError({ code, message }: NodeJS.ErrnoException): void {
   if (SERVICES.has(shell.argv[0] ?? "")) return;
   if (code === "EPIPE") process.exit(141);
-  told?.write(`poolmesh: cannot write the output: ${plainText(message, 200)}\n`);
+  process.stderr.write(`poolmesh: cannot write the output: ${plainText(message, 200)}\n`);
   process.exit(1);
 }
 

@@ -21,7 +21,8 @@ export interface Shell {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What stands behind the program's name. */
   readonly argv: readonly string[];
-  readonly stdin: Readable & { readonly isTTY?: boolean };
+  /** `fd`: its descriptor, where it has one. */
+  readonly stdin: Readable & { readonly isTTY?: boolean; readonly fd?: number };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly self: Invocation;

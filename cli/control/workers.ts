@@ -3,9 +3,10 @@ import { toJson } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { duration } from "../../browser/format.js";
 import { type Heartbeat, HeartbeatSchema, Isolation, WorkerState } from "../../gen/poolmesh/v1/heartbeat_pb.js";
+import type { WorkerView } from "../../gen/poolmesh/v1/view_pb.js";
 import { PoolError } from "../../mesh/errors.js";
 import { plainText } from "../../mesh/plain-text.js";
-import { CLOCK_OFF_MS, clockOffsetMs } from "../../mesh/wire/clock-offset.js";
+import { CLOCK_OFF_MS, clockOffsetMs, uptimeMs } from "../../mesh/wire/clock-offset.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { type Link, withLink } from "../link.js";
 import type { Output, Style } from "../output/output.js";
@@ -20,7 +21,8 @@ const HELP = `
 Asks over NATS and lists who answers within a moment; a worker that is dead does not.
 \`poolmesh top\` and the meter's page also show LOST ones. When nobody answers it exits
 with 69. With --url it asks a meter, which knows LOST workers too, or a manager, which
-lists one POOL.
+lists one POOL. UP is right although a worker's clock is off. startedAt and sentAtMs of
+--json are times of the worker's own clock.
 
 Examples:
   poolmesh workers
@@ -74,23 +76,41 @@ export function define(command: Command, shell: Shell): void {
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
       const { listRemote } = await import("../remote/remote-calls.js");
-      const workers = await listRemote(remote.url, remote, pool);
+      const workers = (await listRemote(remote.url, remote, pool)).flatMap(seenThere);
       await print(shell, workers, flags);
       if (workers.length === 0)
         throw new PoolError("no_workers", `no worker${pool === undefined ? "" : ` of pool ${pool}`} is known there`);
       return;
     }
     await withLink(shell, { ...flags, pool: undefined }, async (link) => {
-      const workers = await rollCall(link, pool);
+      const nowMs = (): number => link.bus.runtime.wallNow();
+      const workers = (await rollCall(link, pool)).map((each) => seenHere(each, nowMs()));
       await print(shell, workers, flags);
       if (workers.length === 0) throw await nobody(link, pool);
     });
   });
 }
 
-async function print({ stdout }: Shell, workers: readonly Heartbeat[], { json }: WorkersFlags): Promise<void> {
+/** A worker's last heartbeat, and how far its clock is ahead of that of who heard it. */
+export interface SeenWorker {
+  readonly heartbeat: Heartbeat;
+  /** Milliseconds. */
+  readonly clockOffsetMs: number;
+}
+
+/** @param nowMs our wall clock when it answered, milliseconds since the epoch */
+function seenHere(heartbeat: Heartbeat, nowMs: number): SeenWorker {
+  return { heartbeat, clockOffsetMs: clockOffsetMs(heartbeat, nowMs) };
+}
+
+/** The manager or meter has measured the clock when the heartbeat came, which may be long ago. */
+function seenThere({ heartbeat, clockOffsetMs: offsetMs }: WorkerView): SeenWorker[] {
+  return heartbeat === undefined ? [] : [{ heartbeat, clockOffsetMs: offsetMs }];
+}
+
+async function print({ stdout }: Shell, workers: readonly SeenWorker[], { json }: WorkersFlags): Promise<void> {
   if (json) {
-    const states = workers.map((each) => toJson(HeartbeatSchema, each));
+    const states = workers.map(({ heartbeat }) => toJson(HeartbeatSchema, heartbeat));
     await stdout.line(JSON.stringify(states, null, 2));
   } else if (workers.length > 0) {
     for (const line of workerLines(stdout, workers, Date.now())) await stdout.line(line);
@@ -103,18 +123,18 @@ async function nobody(link: Link, pool: string | undefined): Promise<PoolError> 
 }
 
 /** The table. @param nowMs wall clock, milliseconds since the epoch */
-export function workerLines(out: Output, workers: readonly Heartbeat[], nowMs: number): string[] {
+export function workerLines(out: Output, workers: readonly SeenWorker[], nowMs: number): string[] {
   const [titles = "", ...rows] = tableLines(
     COLUMNS,
-    workers.map((worker) => cells(out, worker, nowMs)),
+    workers.map(({ heartbeat }) => cells(out, heartbeat, nowMs)),
     out.room,
   );
-  return [out.style("bold", titles), ...rows, ...clockLines(out, workers, nowMs), ...permissionLines(out, workers)];
+  return [out.style("bold", titles), ...rows, ...clockLines(out, workers), ...permissionLines(out, workers)];
 }
 
 /** A line for each worker that the broker refuses what it needs. */
-function permissionLines(out: Output, workers: readonly Heartbeat[]): string[] {
-  return workers.flatMap(({ worker, missingPermissions }) => {
+function permissionLines(out: Output, workers: readonly SeenWorker[]): string[] {
+  return workers.flatMap(({ heartbeat: { worker, missingPermissions } }) => {
     if (missingPermissions.length === 0) return [];
     const missing = missingPermissions.map((each) => plainText(each, 120)).join(", ");
     return [out.style("yellow", `${worker} takes no jobs: the broker refuses ${missing}.`)];
@@ -122,12 +142,11 @@ function permissionLines(out: Output, workers: readonly Heartbeat[]): string[] {
 }
 
 /** A line for each worker whose clock is off. Nothing depends on it but what people read. */
-function clockLines(out: Output, workers: readonly Heartbeat[], nowMs: number): string[] {
-  return workers.flatMap((worker) => {
-    const offsetMs = clockOffsetMs(worker, nowMs);
+function clockLines(out: Output, workers: readonly SeenWorker[]): string[] {
+  return workers.flatMap(({ heartbeat: { worker }, clockOffsetMs: offsetMs }) => {
     if (Math.abs(offsetMs) <= CLOCK_OFF_MS) return [];
     const how = `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? "ahead" : "behind"}`;
-    return [out.style("yellow", `The clock of ${worker.worker} is ${how}. Jobs run all the same.`)];
+    return [out.style("yellow", `The clock of ${worker} is ${how}. Jobs run all the same.`)];
   });
 }
 
@@ -137,14 +156,14 @@ function cells(out: Output, worker: Heartbeat, nowMs: number): Cell[] {
     text: WorkerState[worker.state] ?? "?",
     ...(style === undefined ? {} : { paint: (text: string) => out.style(style, text) }),
   };
-  const startedMs = Number(worker.startedAt?.seconds ?? 0n) * 1_000;
+  const upMs = uptimeMs(worker, nowMs);
   const stuck = worker.stuck > 0 ? ` (${worker.stuck} stuck)` : "";
   const texts = [
     String(worker.slots),
     String(worker.jobsDone),
     String(worker.jobsFailed),
     `${Math.round(worker.loopLagMs)} ms`,
-    startedMs === 0 ? "" : duration(nowMs - startedMs),
+    upMs === undefined ? "" : duration(upMs),
     Isolation[worker.isolation]?.toLowerCase().replace("unspecified", "") ?? "",
     plainText(worker.host, 40),
     String(worker.pid),

@@ -7,7 +7,7 @@ import { cronFields, toShown } from "../../mesh/durable/later/cron.js";
 import { PoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT } from "../exit-codes.js";
-import { checked, readAll } from "../jobs/submit.js";
+import { checked } from "../jobs/submit.js";
 import { withLink } from "../link.js";
 import { jsonLine } from "../output/json-text.js";
 import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
@@ -16,6 +16,7 @@ import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-optio
 import type { Shell } from "../shell.js";
 import type { CronSource } from "../sources/durable.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { readAll } from "../stdin.js";
 import { listOrNoLane } from "./lane-source.js";
 import { addStep } from "./steps.js";
 import { refuseUnused } from "./unused.js";

@@ -9,13 +9,14 @@ import { toPoolError } from "../../mesh/errors.js";
 import { checkName } from "../../mesh/wire/subjects.js";
 import { EXIT, EXIT_CODES_HELP } from "../exit-codes.js";
 import type { JobEnd } from "../jobs/one-job.js";
-import { checked, LARGE_SPECS, printFailure, printResult, readAll, readLarge } from "../jobs/submit.js";
+import { checked, LARGE_SPECS, printFailure, printResult, readLarge } from "../jobs/submit.js";
 import { withLink } from "../link.js";
 import { jsonLine } from "../output/json-text.js";
 import { RESULT_FORMS, type ResultForm } from "../output/result-fields.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, BUS_SPECS, wholeNumber } from "../spec-options.js";
+import { readAll } from "../stdin.js";
 import { addStep } from "./steps.js";
 
 const HELP = `
@@ -95,26 +96,31 @@ export function define(command: Command, shell: Shell): void {
 async function runEnqueue(shell: Shell, pool: string, argument: string, flags: EnqueueFlags): Promise<number> {
   checkName("pool", pool);
   const abort = new AbortController();
+  const { signal } = abort;
   const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(EXIT.interrupted) : abort.abort()));
   try {
     const largePayloads = readLarge(shell, flags);
-    const bytes = argument === "-" ? await readAll(shell, largePayloads) : new TextEncoder().encode(argument);
+    const bytes =
+      argument === "-" ? await readAll(shell, { isLarge: largePayloads, signal }) : new TextEncoder().encode(argument);
     const payload = checked(bytes, flags);
     const remote = readRemote(shell, flags);
     if (remote.url !== undefined) {
       const { enqueueRemote } = await import("../remote/durable/remote-enqueue.js");
       const receipt = await enqueueRemote(remote.url, remote, pool, payload, toOptions(flags));
-      return await report(shell, pool, receipt, flags, abort.signal);
+      return await report(shell, pool, receipt, flags, signal);
     }
     return await withLink(shell, { ...flags, pool: undefined }, async ({ bus, subjects }) => {
       const client = await Client.connect({ pool, connection: bus, prefix: subjects.prefix, largePayloads });
       try {
         const receipt = await client.enqueue(payload, toOptions(flags));
-        return await report(shell, pool, receipt, flags, abort.signal);
+        return await report(shell, pool, receipt, flags, signal);
       } finally {
         await client.close();
       }
     });
+  } catch (error) {
+    if (signal.aborted) return EXIT.interrupted;
+    throw error;
   } finally {
     offSignal();
   }

@@ -14,6 +14,7 @@ import { errorFields, resultFields, roundMs } from "../output/result-fields.js";
 import { addUrlOptions, readRemote, type UrlFlags } from "../remote/remote-options.js";
 import type { Shell } from "../shell.js";
 import { addSpecs, readOptions } from "../spec-options.js";
+import { readAll } from "../stdin.js";
 import { addJobOptions, type JobFlags, toSubmitOptions } from "./job-options.js";
 import { type JobEnd, runOneJob } from "./one-job.js";
 import { doubtOf, remoteDoubtOf, WaitNote } from "./wait-note.js";
@@ -34,10 +35,6 @@ Examples:
   poolmesh submit adder 41 --url https://manager:8080 --ca-file ca.pem --token-file ci.token
 
 ${EXIT_CODES_HELP}`;
-
-/** The largest payload that is read from stdin, in bytes: more than any broker takes, and what an object store takes. */
-const MAX_STDIN_BYTES = 64 * 2 ** 20;
-const MAX_LARGE_BYTES = 256 * 2 ** 20;
 
 /** Of commands that send one job. */
 export const LARGE_SPECS = pick(["largePayloads"]);
@@ -69,23 +66,22 @@ async function runSubmit(shell: Shell, pool: string, argument: string, flags: Su
   checkName("pool", pool);
   if (flags.id !== undefined) checkName("job", flags.id);
   const abort = new AbortController();
+  const { signal } = abort;
   const offSignal = shell.onSignal((_signal, count) => (count > 1 ? shell.exitNow(EXIT.interrupted) : abort.abort()));
   const begunAt = performance.now();
   try {
     const isLarge = readLarge(shell, flags);
-    const bytes = argument === "-" ? await readAll(shell, isLarge) : new TextEncoder().encode(argument);
+    const bytes = argument === "-" ? await readAll(shell, { isLarge, signal }) : new TextEncoder().encode(argument);
     const payload = checked(bytes, flags);
     const remote = readRemote(shell, flags);
     const end =
       remote.url === undefined
-        ? await withLink(shell, { ...flags, pool: undefined }, (link) =>
-            run(shell, link, pool, payload, flags, abort.signal),
-          )
-        : await runRemote(shell, { ...flags, ...remote, url: remote.url }, pool, payload, abort.signal);
-    if (abort.signal.aborted) return EXIT.interrupted;
+        ? await withLink(shell, { ...flags, pool: undefined }, (link) => run(shell, link, pool, payload, flags, signal))
+        : await runRemote(shell, { ...flags, ...remote, url: remote.url }, pool, payload, signal);
+    if (signal.aborted) return EXIT.interrupted;
     return end.error === undefined ? await printResult(shell, end, flags) : await printFailure(shell, pool, end, flags);
   } catch (error) {
-    if (abort.signal.aborted) return EXIT.interrupted;
+    if (signal.aborted) return EXIT.interrupted;
     if (!flags.json) throw error;
     const totalMs = performance.now() - begunAt;
     const { id = "" } = flags;
@@ -210,19 +206,4 @@ export function readLarge(shell: Shell, flags: UrlFlags & { readonly largePayloa
 function contradiction(what: string): PoolError {
   const message = `large-payloads: contradicts ${what}`;
   return new PoolError("invalid_argument", message, { field: "large-payloads" });
-}
-
-/** Reads stdin to its end. @param isLarge more than a broker takes is taken. @throws PoolError `payload_too_large` */
-export async function readAll({ stdin }: Shell, isLarge = false): Promise<Uint8Array> {
-  const most = isLarge ? MAX_LARGE_BYTES : MAX_STDIN_BYTES;
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stdin as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > most) {
-      throw new PoolError("payload_too_large", `payload: stdin has more than ${most} bytes`, { field: "payload" });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -1,6 +1,5 @@
 /** Single questions over HTTP, for those who have no connection to the broker. */
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import type { Heartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { ManagerService } from "../../gen/poolmesh/v1/manager_pb.js";
 import { MeterService } from "../../gen/poolmesh/v1/meter_pb.js";
 import type { WorkerView } from "../../gen/poolmesh/v1/view_pb.js";
@@ -28,7 +27,7 @@ export async function cancelRemote(url: string, flags: RemoteFlags, pool: string
  *
  * @throws PoolError `invalid_argument` for a manager without a pool, `unauthenticated`, `permission_denied`, `bus_unavailable`
  */
-export async function listRemote(url: string, flags: RemoteFlags, pool: string | undefined): Promise<Heartbeat[]> {
+export async function listRemote(url: string, flags: RemoteFlags, pool: string | undefined): Promise<WorkerView[]> {
   const transport = remoteTransport(url, "url", flags);
   const views = await within(url, async (options) => {
     const meter = createClient(MeterService, transport);
@@ -42,12 +41,11 @@ export async function listRemote(url: string, flags: RemoteFlags, pool: string |
     }
     return (await createClient(ManagerService, transport).listWorkers({ pool }, options)).workers;
   });
-  return heartbeatsOf(views);
+  return [...views].sort(byName);
 }
 
-function heartbeatsOf(views: readonly WorkerView[]): Heartbeat[] {
-  const heartbeats = views.flatMap(({ heartbeat }) => (heartbeat === undefined ? [] : [heartbeat]));
-  return heartbeats.sort((a, b) => compareNames(a.pool, b.pool) || compareNames(a.worker, b.worker));
+function byName({ heartbeat: a }: WorkerView, { heartbeat: b }: WorkerView): number {
+  return compareNames(a?.pool ?? "", b?.pool ?? "") || compareNames(a?.worker ?? "", b?.worker ?? "");
 }
 
 /** @throws PoolError what the server says, or `bus_unavailable` when it says nothing in time */

@@ -13,6 +13,8 @@ const AWAIT = "await it";
 const FINITE = "use null or a string";
 const OWN_CODEC = "use a codec of your own";
 const PLAIN = `make it an array or a plain object, or ${OWN_CODEC}`;
+const READ = `read it into an array first, such as [...value], or ${OWN_CODEC}`;
+const READ_ASYNC = `read it into an array first, such as with "for await", or ${OWN_CODEC}`;
 const LEAVE_OUT = `leave it out, or ${OWN_CODEC}`;
 
 /** The longest place that is told, in characters. */
@@ -164,11 +166,26 @@ function lossOfPrimitive(value: unknown): Loss | undefined {
 function lossOfObject(value: object): Loss | undefined {
   const prototype: unknown = Object.getPrototypeOf(value);
   const isPlain = prototype === Object.prototype || prototype === null;
-  if (isPlain) return isThenable(value) ? lossOf(value, "a promise", AWAIT) : undefined;
-  // a plain object of another realm
-  if (Object.getPrototypeOf(prototype) === null && tagOf(value) === "Object") return undefined;
+  if (isPlain && isThenable(value)) return lossOf(value, "a promise", AWAIT);
+  // or of another realm
+  if (isPlain || (Object.getPrototypeOf(prototype) === null && tagOf(value) === "Object")) return lossOfPlain(value);
   const advice = adviceFor(value);
   return advice === undefined ? undefined : lossOf(value, withArticle(value), advice);
+}
+
+/** JSON takes no value that an iterator gives. */
+function lossOfPlain(value: object): Loss | undefined {
+  const advice = iterableAdvice(value);
+  return advice === undefined ? undefined : lossOf(value, withArticle(value), advice);
+}
+
+function iterableAdvice(value: object): string | undefined {
+  if (isIterable(value, Symbol.asyncIterator)) return READ_ASYNC;
+  return isIterable(value, Symbol.iterator) ? READ : undefined;
+}
+
+function isIterable(value: object, how: typeof Symbol.iterator | typeof Symbol.asyncIterator): boolean {
+  return typeof (value as Record<symbol, unknown>)[how] === "function";
 }
 
 function isThenable(value: object): boolean {
@@ -185,7 +202,9 @@ function adviceFor(value: object): string | undefined {
   if (typeof pipe === "function" || typeof getReader === "function") return TEXT_OR_BYTES;
   if (tag === "Number" && !Number.isFinite(Number(value))) return FINITE;
   if (BOXES.has(tag)) return undefined;
-  return Object.values(value).every(isLeftOut) ? PLAIN : undefined;
+  // an object of a class is its public fields, also where it can be iterated over besides
+  if (Object.values(value).every(isLeftOut)) return iterableAdvice(value) ?? PLAIN;
+  return isIterable(value, Symbol.asyncIterator) ? READ_ASYNC : undefined;
 }
 
 /** What JSON leaves out of an object. */
@@ -212,7 +231,14 @@ function stepTo(key: string): string {
 function withArticle(value: object): string {
   const own: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
   const name = typeof own === "string" && /^[\w$]{1,64}$/.test(own) && own !== "Object" ? own : tagOf(value);
+  if (name === "Object") return namelessObject(value);
   return `${/^[aeio]/i.test(name) ? "an" : "a"} ${name}`;
+}
+
+/** Its class has no name that says more. */
+function namelessObject(value: object): string {
+  if (isIterable(value, Symbol.asyncIterator)) return "an async iterable";
+  return isIterable(value, Symbol.iterator) ? "an iterable" : "an object that is not plain";
 }
 
 function tagOf(value: object): string {

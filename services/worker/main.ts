@@ -1,10 +1,11 @@
 /** The worker as a program: configuration in, a running worker, an exit code out. */
-import { readConfig } from "../../mesh/process/config.js";
-import { isEndingNow } from "../../mesh/process/leave-now.js";
+import { EXIT_CONFIG, readConfig } from "../../mesh/process/config.js";
 import type { Logger } from "../../mesh/process/log.js";
 import { OPTIONS } from "../../mesh/process/options.js";
 import { runService } from "../../mesh/process/process.js";
 import { toWorkerOptions, WORKER_CONFIG } from "./config.js";
+import { watchExit } from "./handlers/exit-watch.js";
+import { endedWhileLoading } from "./handlers/handler-life.js";
 import { guardLoading } from "./handlers/load-guard.js";
 import { readThrown } from "./handlers/thrown.js";
 import { Worker } from "./worker.js";
@@ -14,7 +15,8 @@ import { Worker } from "./worker.js";
  *
  * A promise of a handler that is rejected and that nobody handles is logged, and the worker goes on. An exception that
  * nobody catches leaves a process in doubt: the worker takes nothing new, gives what runs its grace, and ends with 1.
- * A handler that calls process.exit() is a line in the log, and never exit code 0.
+ * Before it is ready, that is a handler which cannot be loaded: 78. A handler that calls process.exit() is a line in the
+ * log, and never exit code 0 but in its teardown.
  *
  * @param flags option name → text, as the command line gave it
  * @returns the exit code: 0 stopped as asked or drained, 1 failed, 77 no permission, 78 configuration
@@ -28,17 +30,23 @@ export async function main(flags: Readonly<Record<string, string | undefined>>):
   };
   const onException = (thrown: unknown): void => {
     crashed = true;
+    if (isLoading) return refuseHandler(thrown);
     log?.error(lineOf(thrown), "an exception that nobody caught: the worker stops");
     if (worker === undefined) process.exit(1);
     void worker.stopAfterCrash();
   };
-  const onExit = (code: number): void => {
-    // a second signal ends it: the handler has not called it
-    if (isEndingNow()) return;
-    log?.error({ code }, "process.exit() was called while the worker ran: its jobs are lost");
-    process.exitCode = code || 1;
+  const refuseHandler = (thrown: unknown): void => {
+    endGuard();
+    const { message } = endedWhileLoading("start", "its process ended", readThrown(thrown));
+    log?.error({ ...lineOf(thrown), error: message }, "cannot start");
+    process.exit(EXIT_CONFIG);
   };
+  let isInline = false;
+  let isLoading = false;
+  let failed = false;
+  const stopCode = (): number => (crashed || failed || worker?.wasReady === false ? 1 : 0);
   let endGuard = (): void => undefined;
+  let endWatch = (): void => undefined;
   process.on("unhandledRejection", onRejection);
   process.on("uncaughtException", onException);
   try {
@@ -47,20 +55,28 @@ export async function main(flags: Readonly<Record<string, string | undefined>>):
       () => readConfig(WORKER_CONFIG, process.env, flags, OPTIONS),
       (config, serviceLog) => {
         log = serviceLog;
-        worker = new Worker(toWorkerOptions(config, serviceLog));
-        if (config.handler === undefined || config.isolation !== "inline") return worker;
+        const made = new Worker(toWorkerOptions(config, serviceLog));
+        worker = made;
+        if (config.handler === undefined || config.isolation !== "inline") return made;
+        isInline = true;
+        isLoading = true;
         endGuard = guardLoading(config.handler, config.loadTimeoutMs);
-        void worker.loaded.then(() => {
-          endGuard();
-          process.on("exit", onExit);
+        void made.closed.then((error) => {
+          failed = error !== undefined;
         });
-        return worker;
+        void made.loaded.then(() => {
+          isLoading = false;
+          endGuard();
+          endWatch = watchExit(serviceLog, made, stopCode);
+        });
+        return made;
       },
     );
-    return crashed && code === 0 ? 1 : code;
+    if (!crashed) return code;
+    return isInline && worker?.wasReady === false ? EXIT_CONFIG : code || 1;
   } finally {
     endGuard();
-    process.off("exit", onExit);
+    endWatch();
     process.off("unhandledRejection", onRejection);
     process.off("uncaughtException", onException);
   }

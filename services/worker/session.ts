@@ -195,6 +195,11 @@ export class Session {
     this.jobs.abortAll(new PoolError(reason, `${why} before the job was done`, { maybeExecuted: true }));
   }
 
+  /** Waits until results are confirmed, with a limit. */
+  settle(): Promise<void> {
+    return this.#replies.settle(SETTLE_LIMIT_MS);
+  }
+
   /**
    * Ends listening; results are confirmed, and then the last heartbeat leaves.
    *
@@ -205,7 +210,7 @@ export class Session {
     this.#missing.stop();
     await this.#service.stop();
     await Promise.all(this.#subscriptions.map((each) => drainSubscription(this.#bus, each)));
-    await this.#replies.settle(SETTLE_LIMIT_MS);
+    await this.settle();
     this.#replies.stop();
     this.#ticker.stop();
     this.heartbeats.stop();

@@ -42,6 +42,7 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   #hasCrashed = false;
   #bus: Bus | undefined;
   #wasReady = false;
+  #isTearingDown = false;
   #ownsBus = true;
   #session: Session | undefined;
   #http: HttpServer | undefined;
@@ -125,6 +126,16 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
   /** Settles when the handler is loaded and set up, or cannot be. Never rejects. */
   get loaded(): Promise<void> {
     return this.#loaded;
+  }
+
+  /** Whether it was READY once. */
+  get wasReady(): boolean {
+    return this.#wasReady;
+  }
+
+  /** Whether its handler is torn down: no job runs any more, and their outcomes have left. */
+  get isTearingDown(): boolean {
+    return this.#isTearingDown;
   }
 
   /** Uses this connection instead of one of its own. Before start() only. */
@@ -233,13 +244,21 @@ export class Worker<I = unknown, O = unknown> extends Lifecycle implements PoolM
     const session = this.#session;
     if (session !== undefined) {
       await this.#finish(session);
-      await this.#runner.stop();
+      // a teardown may block this process, or end it
+      await session.settle();
+      await this.#tearDown();
       await session.close(() => this.#setState(WorkerState.STOPPED, "silently"));
-    } else await this.#runner.stop();
+    } else await this.#tearDown();
     this.#status.state = WorkerState.STOPPED;
     await this.#http?.stop();
     if (this.#ownsBus) await this.#bus?.close();
     if (this.#wasReady) this.#settings.log.info({ pool: this.pool, worker: this.id }, "worker stopped");
+  }
+
+  async #tearDown(): Promise<void> {
+    this.#isTearingDown = true;
+    await this.#runner.stop();
+    this.#isTearingDown = false;
   }
 
   get #name(): WorkerName {

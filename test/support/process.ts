@@ -28,6 +28,9 @@ export interface Exit {
 /** The most output that is kept per stream, in characters. */
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 
+/** In bytes. */
+const MORE_THAN_A_PIPE_HOLDS = 4 * 2 ** 20;
+
 /** Where programs under test keep the tokens of their user: not among those of the person who runs the tests. */
 export const STATE_FOLDER = process.env.XDG_STATE_HOME ?? join(tmpdir(), `poolmesh-test-state-${process.getuid?.()}`);
 
@@ -84,6 +87,12 @@ export class TestProcess {
 
   write(text: string | Uint8Array): void {
     this.#child.stdin?.write(text);
+  }
+
+  /** Writes more than a pipe holds: resolves when the process reads its stdin. */
+  untilItReads(byte = 0x20): Promise<void> {
+    const bytes = new Uint8Array(MORE_THAN_A_PIPE_HOLDS).fill(byte);
+    return new Promise((resolve) => this.#child.stdin?.write(bytes, () => resolve()));
   }
 
   closeInput(): void {

@@ -3,6 +3,7 @@ import { open, readFile } from "node:fs/promises";
 import { PoolError } from "../../../mesh/errors.js";
 import type { ResultForm } from "../../output/result-fields.js";
 import type { Shell } from "../../shell.js";
+import { stdinChunks } from "../../stdin.js";
 import type { Groups } from "./feed.js";
 import { glob } from "./glob.js";
 import { lines } from "./lines.js";
@@ -39,7 +40,7 @@ export async function openSource(shell: Shell, flags: SourceFlags): Promise<Sour
   if (flags.files !== undefined) return openFiles(flags.files, flags.paths ?? false);
   if (flags.paths) throw refuse("paths", "only with --files");
   const options = { keepByteOrderMark: flags.codec === "bytes" };
-  if (flags.lines === undefined || flags.lines === "-") return { inputs: lines(shell.stdin, options) };
+  if (flags.lines === undefined || flags.lines === "-") return { inputs: lines(stdinChunks(shell), options) };
   const file = await open(flags.lines).catch((error) => refuseLines(flags.lines ?? "", error));
   const facts = await file.stat();
   if (facts.isDirectory()) {

@@ -16,8 +16,8 @@ import { PoolError, type Reason } from "../../errors.js";
 import { toConnectError } from "../../wire/connect-errors.js";
 import { serverGzip } from "./gzip.js";
 
-/** How Connect's messages begin when a request's bytes do not parse. */
-const UNPARSABLE = "parse binary: ";
+/** Connect's messages when it cannot read a request: its bytes do not parse, or it is compressed and does not say how. */
+const UNREADABLE = /^parse binary: |^received compressed envelope, /;
 const TOO_LARGE = /larger than|exceeds/;
 const UNKNOWN_FIELD = /^cannot decode [^"]* from JSON: key "(.*)" is unknown$/s;
 const FIELD_NAME = /^[A-Za-z_]\w{0,62}$/;
@@ -27,9 +27,8 @@ const NO_ERROR = new ConnectError("internal error", Code.Internal);
 /** An error that Connect made is not larger than the request it is about. */
 const MAX_ERROR_BYTES = 64 * 1024 * 1024;
 
-/** An error with our detail where the catalogue has a reason for it, else as it is. */
+/** An error that has none yet with our detail where the catalogue has a reason for it, else as it is. */
 function withDetail(error: ConnectError): ConnectError {
-  if (error.findDetails(ErrorDetailSchema).length > 0) return error;
   const reason = reasonOf(error);
   if (reason === undefined) return error;
   const unknown = unknownField(error);
@@ -37,13 +36,17 @@ function withDetail(error: ConnectError): ConnectError {
   return toConnectError(new PoolError("invalid_argument", `${unknown}: there is no such field`, { field: unknown }));
 }
 
-/** The same, and bytes that do not parse are the caller's mistake, which Connect calls `internal`. */
+/**
+ * The same, and a request that cannot be read is the caller's mistake. Connect calls it `internal`, as gRPC's
+ * specification does; with us that is a bug of the server, in every protocol.
+ */
 export function asCallersMistake(error: ConnectError): ConnectError {
-  if (error.code !== Code.Internal || !error.rawMessage.startsWith(UNPARSABLE)) return withDetail(error);
+  if (error.findDetails(ErrorDetailSchema).length > 0) return error;
+  if (error.code !== Code.Internal || !UNREADABLE.test(error.rawMessage)) return withDetail(error);
   return withDetail(new ConnectError(error.rawMessage, Code.InvalidArgument));
 }
 
-/** The answer to a unary call, its error with our detail. A gRPC call keeps `internal` for what does not parse, as gRPC says. */
+/** The answer to a unary call, its error with our detail. */
 export async function correctUnary(response: UniversalServerResponse): Promise<UniversalServerResponse> {
   const type = response.header?.get("content-type") ?? "";
   if (response.body === undefined) return response;
@@ -80,7 +83,7 @@ async function* correctWebTrailer(body: AsyncIterable<Uint8Array>): AsyncGenerat
 /** Whether a status was an error without our detail; it has one now. */
 function correctStatus(trailer: Headers): boolean {
   const error = findTrailerError(trailer);
-  const better = error === undefined ? undefined : withDetail(error);
+  const better = error === undefined ? undefined : asCallersMistake(error);
   if (better === undefined || better === error) return false;
   setTrailerStatus(trailer, better);
   return true;

@@ -100,17 +100,21 @@ export function stageTooLong(stage: LifeStage, limitMs: number): PoolError {
  * The error of a start that the handler ends with its process or thread.
  *
  * @param what such as "the process exited with code 0"
+ * @param uncaught the error that nobody caught, when one ended it
  */
-export function endedWhileLoading(stage: LifeStage | "start", what: string): PoolError {
+export function endedWhileLoading(stage: LifeStage | "start", what: string, uncaught?: Thrown): PoolError {
   const when =
     stage === "loading"
       ? "while its file was loaded"
       : stage === "setup"
         ? "in setup()"
         : "while it was loaded or in setup()";
-  return new PoolError("invalid_argument", `handler: ${what} ${when}: does it call exit()?`, {
-    field: "handler",
-  });
+  let why = /exited with code/.test(what) ? ": does it call exit()?" : "";
+  if (uncaught !== undefined) {
+    const { message, stack } = uncaught;
+    why = `, by an error that nobody caught: ${message}${placeOf(message, stack)}`;
+  }
+  return new PoolError("invalid_argument", `handler: ${what} ${when}${why}`, { field: "handler" });
 }
 
 /** Why a handler that was still loaded or set up at the end of the grace was left. */

@@ -197,7 +197,7 @@ function grpcTimeout(value: string): Question {
 
 const GRPC_TABLE: typeof TABLE = [
   ["a gRPC envelope of 4 GiB", grpc("application/grpc", envelope(0xffffffff)), 200, "resource_exhausted"],
-  ["a gRPC envelope of garbage", grpc("application/grpc", envelope(3, "\n\u0005a")), 200, "internal"],
+  ["a gRPC envelope of garbage", grpc("application/grpc", envelope(3, "\n\u0005a")), 200, "invalid_argument"],
   [
     "a gRPC stream's envelope of garbage",
     grpc("application/grpc", envelope(3, "\n\u0005a"), STATUS),
@@ -206,7 +206,12 @@ const GRPC_TABLE: typeof TABLE = [
   ],
   ["a gRPC timeout beyond the limit", grpcTimeout("99999999H"), 200, "invalid_argument"],
   ["a gRPC call of an unknown service", grpc("application/grpc", envelope(0), "/a.B/C"), 200, "unimplemented"],
-  ["a compressed gRPC message without an encoding", grpc("application/grpc", envelope(1, "x", 1)), 200, "internal"],
+  [
+    "a compressed gRPC message without an encoding",
+    grpc("application/grpc", envelope(1, "x", 1)),
+    200,
+    "invalid_argument",
+  ],
 ];
 
 function check(answer: Answer, status: number, code: string): void {

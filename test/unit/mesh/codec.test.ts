@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EventEmitter, on } from "node:events";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
@@ -100,6 +101,72 @@ test("codec - json names what it cannot hold, where it is and what to do instead
     [{ a: { toJSON: () => Number.NaN } }, /NaN that toJSON gives at \.a/],
   ];
   for (const [value, message] of table) assert.throws(() => json.encode(value), { ...refusal, message });
+});
+
+test("codec - json refuses what can only be iterated over, and says how to read it", () => {
+  const some = {
+    *[Symbol.iterator]() {
+      yield 1;
+    },
+  };
+  const later = {
+    async *[Symbol.asyncIterator]() {
+      yield 1;
+    },
+  };
+  class Cursor {
+    position = 0;
+    [Symbol.asyncIterator] = later[Symbol.asyncIterator];
+  }
+  const read = /read it into an array first, such as \[\.\.\.value\]/;
+  const readLater = /read it into an array first, such as with "for await"/;
+  const segments = new Intl.Segmenter("en", { granularity: "word" }).segment("a b");
+  const table: [value: unknown, what: RegExp, advice: RegExp][] = [
+    [some, /^payload: an iterable has no JSON form/, read],
+    [{ ...some, page: 1 }, /^payload: an iterable has/, read],
+    [{ rows: [some] }, /an iterable at \.rows\[0\]/, read],
+    [Object.assign(Object.create(null), some), /an iterable has/, read],
+    [runInNewContext("({ *[Symbol.iterator]() {} })"), /an iterable has/, read],
+    [{ a: { toJSON: () => some } }, /an iterable that toJSON gives at \.a/, read],
+    [segments, /^payload: an iterable has no JSON form/, read],
+    [[1][Symbol.iterator](), /an Array Iterator has/, read],
+    [(function* () {})(), /Generator has/, read],
+    [later, /^payload: an async iterable has no JSON form/, readLater],
+    [{ a: later }, /an async iterable at \.a/, readLater],
+    [on(new EventEmitter(), "x"), /^payload: an async iterable has/, readLater],
+    [(async function* () {})(), /AsyncGenerator has/, readLater],
+    [new Cursor(), /a Cursor has/, readLater],
+    [
+      Object.create({ move: () => 1 }),
+      /an object that is not plain has no JSON form: make it an array or a plain/,
+      /./,
+    ],
+  ];
+  for (const [value, what, advice] of table) {
+    assert.throws(() => json.encode(value), { ...refusal, message: what });
+    assert.throws(() => json.encode(value), { ...refusal, message: advice });
+  }
+});
+
+test("codec - json takes arrays of every kind, and what can be iterated over besides its fields or its toJSON", () => {
+  class Rows extends Array<number> {
+    total = 2;
+  }
+  class Vector {
+    x = 1;
+    *[Symbol.iterator](): Generator<number> {
+      yield this.x;
+    }
+  }
+  const own = Object.assign([1], { [Symbol.iterator]: () => [][Symbol.iterator](), [Symbol.asyncIterator]: () => 1 });
+  const formed = {
+    toJSON: () => [1],
+    [Symbol.iterator]: () => [1][Symbol.iterator](),
+    [Symbol.asyncIterator]: () => 1,
+  };
+  for (const value of [Rows.of(1, 2), own, runInNewContext("[1]"), new Vector(), formed, { [Symbol.iterator]: 1 }]) {
+    assert.equal(new TextDecoder().decode(json.encode(value)), JSON.stringify(value));
+  }
 });
 
 test("codec - json takes what has a form of its own, and plain values of other realms", () => {

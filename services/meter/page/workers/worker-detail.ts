@@ -4,6 +4,7 @@ import { type WorkerRow, workerRow } from "../../../../browser/worker-row.js";
 import { type Heartbeat, heartbeatAgeMs } from "../../../../browser.js";
 import { Isolation } from "../../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { plainText } from "../../../../mesh/plain-text.js";
+import { uptimeMs } from "../../../../mesh/wire/clock-offset.js";
 import { type ControlAsk, verbsFor } from "../control/control-verbs.js";
 import { byId, element, glyph, setText } from "../element.js";
 import type { PageState } from "../page-state.js";
@@ -210,12 +211,10 @@ function agoText(ms: number): string {
   return ago === "now" ? "now" : `${ago} ago`;
 }
 
-/** By the worker's own clock at both ends: its clock may be off. */
 function uptimeText(row: WorkerRow, beat: Heartbeat | undefined): string {
-  const startedMs = beat?.startedAt === undefined ? 0 : Number(beat.startedAt.seconds) * 1_000;
-  const sentMs = Number(beat?.sentAtMs ?? 0n);
-  if (startedMs <= 0 || sentMs < startedMs) return "not said";
-  return row.state === "lost" ? `${age(sentMs - startedMs)}, when it was heard last` : age(sentMs - startedMs);
+  const upMs = beat === undefined ? undefined : uptimeMs(beat);
+  if (upMs === undefined) return "not said";
+  return row.state === "lost" ? `${age(upMs)}, when it was heard last` : age(upMs);
 }
 
 function drawFact([name, value, tone]: Fact): HTMLElement {

@@ -66,6 +66,8 @@ export class HandlerHost {
   #timer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #stage: LifeStage = "loading";
+  /** It has said that it loads the file. */
+  #hasBegun = false;
   /** When it was told to stop: whether it was set up. */
   #wasReady = false;
   /** It was told to stop, and has to say that it is torn down: that it has begun may get lost when it ends meanwhile. */
@@ -158,6 +160,7 @@ export class HandlerHost {
   #onStage(stage: LifeStage): void {
     if (this.#state !== "loading") return;
     this.#stage = stage;
+    this.#hasBegun = true;
     const { loadTimeoutMs } = this.#options;
     this.#limit(loadTimeoutMs, () => this.#refuse(stageTooLong(this.#stage, loadTimeoutMs)));
   }
@@ -177,10 +180,11 @@ export class HandlerHost {
     );
   }
 
-  /** Nothing but the handler itself ends it with a code before its first job. */
+  /** Nothing but the handler itself ends it with a code before its first job, or in any way once its file is read. */
   #endedWhileLoading(how: string): PoolError | undefined {
-    if (this.#uncaught !== undefined || !how.startsWith("exited with code ")) return undefined;
-    return endedWhileLoading(this.#stage, `its ${this.#options.kind.name} ${how}`);
+    const byCode = this.#uncaught === undefined && how.startsWith("exited with code ");
+    if (!byCode && !this.#hasBegun) return undefined;
+    return endedWhileLoading(this.#stage, `its ${this.#options.kind.name} ${how}`, this.#uncaught);
   }
 
   /** It cannot run a job. */
