@@ -41,8 +41,6 @@ export interface HearingParts {
   readonly subjects: Subjects;
   /** This manager's id. */
   readonly manager: string;
-  /** Also take jobs from `pool.P.submit`. */
-  readonly servesSubmit: boolean;
   readonly answers: OutcomeReplies;
   readonly held: HeldSubmissions;
   readonly peers: Peers;
@@ -91,19 +89,23 @@ export class Hearing {
     });
   }
 
-  /** Hears one pool, or all of them. Submissions come only to this manager alone: {@link join}. */
+  /** Hears one pool, or all of them. Submissions come later: {@link open}, {@link join}. */
   start(pool: string | undefined): void {
-    const { bus, subjects, servesSubmit, manager } = this.#parts;
+    const { bus, subjects } = this.#parts;
     const { every } = subjects;
     this.#subscriptions.push(
       bus.subscribe(every.heartbeat(pool), (msg) => this.#onHeartbeat(msg)),
       bus.subscribe(every.cancel(pool), (msg) => this.#onCancel(msg)),
       bus.subscribe(every.managerHeartbeat(pool), (msg) => this.#onManagerHeartbeat(msg)),
     );
-    if (!servesSubmit) return;
-    const toMe = bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg));
-    this.#toMe.push(toMe);
-    this.#subscriptions.push(toMe);
+  }
+
+  /** Hears what is said to this manager alone, of these pools or of all. */
+  open(pools: readonly string[] | undefined): void {
+    const { bus, subjects, manager } = this.#parts;
+    for (const pool of pools ?? [undefined])
+      this.#toMe.push(bus.subscribe(subjects.every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg)));
+    this.#subscriptions.push(...this.#toMe);
   }
 
   /** Takes its share of what is submitted to these pools, or to all. */

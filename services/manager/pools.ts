@@ -121,7 +121,10 @@ export class Pools extends Lifecycle {
       ...{ bus, subjects, peers, manager: id, pools: options.pools },
       inbox: () => this.inbox,
       beat: () => this.#heartbeats.send(),
-      onHeard: () => this.inspection.answers.start(options.pools),
+      onHeard: () => {
+        this.inspection.answers.start(options.pools);
+        this.#hearing.open(options.pools);
+      },
       onJoined: () => this.#hearing.join(options.pools),
     });
     this.inspection = new Inspection({
@@ -137,10 +140,7 @@ export class Pools extends Lifecycle {
       onSecond: (nowMs) => this.#onSecond(nowMs),
     });
     this.#hearing = new Hearing({
-      bus,
-      subjects: this.subjects,
-      manager: id,
-      servesSubmit,
+      ...{ bus, subjects, manager: id },
       answers: this.#answers,
       held: this.#held,
       peers: this.peers,

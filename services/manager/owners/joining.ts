@@ -39,7 +39,7 @@ export interface JoiningParts {
   readonly inbox: () => Inbox;
   /** Sends this manager's heartbeats. */
   readonly beat: () => void;
-  /** The others were heard: from now on it answers where managers are asked after their jobs. */
+  /** The others were heard: from now on it hears what is asked of all managers, and what is said to it alone. */
   readonly onHeard: () => void;
   /** It may take submissions. */
   readonly onJoined: () => void;
