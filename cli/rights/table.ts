@@ -110,7 +110,7 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
         right(`${root}.control.*`, "questions to one worker"),
         right(`${root}.manager.${manager}`, "its own heartbeats"),
         right(`${root}.submit.*`, "submissions, to the manager that owns their id"),
-        right(`${root}.jobs`, "after jobs of other managers, for callers over HTTP"),
+        right(`${root}.jobs`, "who is there when it joins; after jobs of other managers, for callers over HTTP"),
         right(`${root}.event.*`, "what happens to its jobs, while somebody asks for it"),
       ])
       .concat(
@@ -125,7 +125,7 @@ const SETS: Readonly<Record<Role, (roots: readonly string[], name: string) => Ri
         right(`${root}.submit.${manager}`, "submissions whose id it owns, and questions after jobs that it has"),
         ...heartbeats(root),
         right(`${root}.cancel.*`, "cancels"),
-        right(`${root}.jobs`, "questions after its jobs"),
+        right(`${root}.jobs`, "questions after its jobs, and managers that join"),
         right(`${root}.event.*`, "what happens to jobs, for callers over HTTP"),
       ])
       .concat(

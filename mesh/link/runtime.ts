@@ -98,6 +98,19 @@ export async function listenOnce(runtime: Pick<Runtime, "after" | "now">, ms: nu
   return Math.max(ms, Math.min(runtime.now() - beginMs, LISTEN_STEP_MS));
 }
 
+/** How often {@link until} looks, in milliseconds. */
+const LOOK_EVERY_MS = 20;
+
+/** Resolves when a condition holds, or at the limit, in milliseconds. */
+export async function until(
+  runtime: Pick<Runtime, "after" | "now">,
+  isSo: () => boolean,
+  limitMs: number,
+): Promise<void> {
+  const endAtMs = runtime.now() + limitMs;
+  while (!isSo() && runtime.now() < endAtMs) await delay(runtime, LOOK_EVERY_MS);
+}
+
 /**
  * Calls `work` when nothing was heard for `ms` milliseconds, and no sooner than what has come meanwhile is read: after a
  * stall timers fire first. What is heard cancels it; `work` may be called once more in that very turn.

@@ -38,6 +38,8 @@ export const HEADER = {
   mayRefuse: "Pool-May-Refuse",
   /** On a cancel that is said again, to the same reply subject: so long ago it was said first, milliseconds. */
   saidAgoMs: "Pool-Said-Ago-Ms",
+  /** Of a manager that asks who is there before it joins: "0"; that joins: "1". On the answer: "1" and the pool of those that it takes submissions of. */
+  joins: "Pool-Joins",
   /** On a reply to a submission: the manager that answers. */
   manager: "Pool-Manager",
   /** On an outcome: from submit to the sending of the attempt that ended the job, milliseconds with up to three decimals. */

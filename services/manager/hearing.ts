@@ -27,7 +27,7 @@ import { answerAgain, answerSubmission, type Heard, type NatsDoor, refuse } from
 import { Newcomers } from "./doors/newcomers.js";
 import { RevokedSubmissions } from "./doors/revoked-submissions.js";
 import { answerTogether, eachSubmission, readSubmissions } from "./doors/submissions.js";
-import type { Unsettled } from "./doors/unsettled.js";
+import { namesOf, type Unsettled } from "./doors/unsettled.js";
 import type { HeldSubmissions } from "./held-submissions.js";
 import type { OutcomeReplies } from "./outcome-replies.js";
 import { type EarlierOwners, encodeKnown } from "./owners/earlier-owners.js";
@@ -41,8 +41,6 @@ export interface HearingParts {
   readonly subjects: Subjects;
   /** This manager's id. */
   readonly manager: string;
-  /** Also take jobs from `pool.P.submit`. */
-  readonly servesSubmit: boolean;
   readonly answers: OutcomeReplies;
   readonly held: HeldSubmissions;
   readonly peers: Peers;
@@ -91,24 +89,35 @@ export class Hearing {
     });
   }
 
-  /** Hears one pool, or all of them. */
+  /** Hears one pool, or all of them. Submissions come later: {@link open}, {@link join}. */
   start(pool: string | undefined): void {
-    const { bus, subjects, servesSubmit, manager } = this.#parts;
+    const { bus, subjects } = this.#parts;
     const { every } = subjects;
     this.#subscriptions.push(
       bus.subscribe(every.heartbeat(pool), (msg) => this.#onHeartbeat(msg)),
       bus.subscribe(every.cancel(pool), (msg) => this.#onCancel(msg)),
       bus.subscribe(every.managerHeartbeat(pool), (msg) => this.#onManagerHeartbeat(msg)),
     );
-    if (!servesSubmit) return;
-    const memberships = [
-      bus.subscribe(every.submit(pool), (msg) => this.#onSubmit(msg), QUEUE_MANAGERS),
-      bus.subscribe(every.submissions(pool), (msg) => this.#onSubmissions(msg), QUEUE_MANAGERS),
-    ];
-    this.#memberships.push(...memberships);
-    const toMe = bus.subscribe(every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg));
-    this.#toMe.push(toMe);
-    this.#subscriptions.push(...memberships, toMe);
+  }
+
+  /** Hears what is said to this manager alone, of these pools or of all. */
+  open(pools: readonly string[] | undefined): void {
+    const { bus, subjects, manager } = this.#parts;
+    for (const pool of pools ?? [undefined])
+      this.#toMe.push(bus.subscribe(subjects.every.submitTo(manager, pool), (msg) => this.#onSubmitToMe(msg)));
+    this.#subscriptions.push(...this.#toMe);
+  }
+
+  /** Takes its share of what is submitted to these pools, or to all. */
+  join(pools: readonly string[] | undefined): void {
+    const { bus, subjects } = this.#parts;
+    for (const pool of pools ?? [undefined]) {
+      this.#memberships.push(
+        bus.subscribe(subjects.every.submit(pool), (msg) => this.#onSubmit(msg), QUEUE_MANAGERS),
+        bus.subscribe(subjects.every.submissions(pool), (msg) => this.#onSubmissions(msg), QUEUE_MANAGERS),
+      );
+    }
+    this.#subscriptions.push(...this.#memberships);
   }
 
   get subscriptions(): readonly Subscription[] {
@@ -295,9 +304,11 @@ export class Hearing {
     const { bus, subjects, known, manager } = this.#parts;
     const id = headers.get(HEADER.jobId);
     const name = subjects.poolOf(msg.subject);
-    const { earlier } = this.#parts;
-    const willTake = this.#newcomers.holds(name, id) || earlier.willTake(name, id, headers.get(HEADER.manager));
-    if (known(name)?.knows(id) !== true && !willTake)
+    const { earlier, unsettled } = this.#parts;
+    const pool = known(name);
+    const isHeld = this.#newcomers.holds(name, id) || (pool !== undefined && unsettled.holds(pool, id));
+    const willTake = isHeld || earlier.willTake(name, id, headers.get(HEADER.manager));
+    if (pool?.knows(id) !== true && !willTake)
       return this.#refuse(msg, new PoolError("not_found", "no job of this id is here", { field: "job" }));
     if (bus.mayAnswer(msg.reply)) bus.publish(msg.reply, undefined, { headers: encodeKnown(manager) });
   }
@@ -384,13 +395,4 @@ export class Hearing {
       return undefined;
     }
   }
-}
-
-/** Which submission a message is, as far as it says so. */
-function namesOf(headers: HeaderReader | undefined): { job: string; nonce: string; attempt: number } {
-  return {
-    job: headers?.get(HEADER.jobId) ?? "",
-    nonce: headers?.get(HEADER.nonce) ?? "",
-    attempt: Number(headers?.get(HEADER.attempt)) || 1,
-  };
 }

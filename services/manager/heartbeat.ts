@@ -41,6 +41,8 @@ export interface ManagerScope {
 /** What it works with. */
 export interface HeartbeatParts {
   readonly scope: ManagerScope;
+  /** Whether it takes submissions by now. */
+  readonly hasJoined: () => boolean;
   readonly bus: Bus;
   readonly subjects: Subjects;
   /** This manager's id. */
@@ -137,7 +139,7 @@ export class Heartbeats {
 
   /** @param seconds until the next one is due, as {@link sendDue} counts them */
   #sendOne(pool: Pool, heartbeatIntervalMs: number, seconds = 1): void {
-    const { bus, subjects, manager, scope, retrying, limited, queued } = this.#parts;
+    const { bus, subjects, manager, scope, hasJoined, retrying, limited, queued } = this.#parts;
     const nowMs = bus.runtime.now();
     const ended = pool.totals.report(nowMs);
     this.#seq += 1n;
@@ -154,7 +156,7 @@ export class Heartbeats {
       stopped: this.#stopped,
       draining: scope.takesSubmissions && this.#draining,
       heartbeatIntervalMs,
-      takesSubmissions: scope.takesSubmissions && !this.#draining,
+      takesSubmissions: scope.takesSubmissions && hasJoined() && !this.#draining,
       allPools: scope.allPools,
     });
     bus.publish(subjects.managerHeartbeat(pool.name, manager), toBinary(ManagerHeartbeatSchema, heartbeat));

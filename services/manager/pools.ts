@@ -4,11 +4,12 @@
  * Decided here: when a pool comes into being and when it is forgotten, and the
  * order in which a manager's parts start and stop.
  */
+import type { ManagerHeartbeat } from "../../gen/poolmesh/v1/heartbeat_pb.js";
 import { PoolError, unknownPool } from "../../mesh/errors.js";
 import type { Bus } from "../../mesh/link/bus.js";
 import { Inbox } from "../../mesh/link/inbox.js";
 import type { MissingRights } from "../../mesh/link/missing-rights.js";
-import { delay, type Runtime, systemRuntime } from "../../mesh/link/runtime.js";
+import { type Runtime, systemRuntime, until } from "../../mesh/link/runtime.js";
 import { Lifecycle } from "../../mesh/process/lifecycle.js";
 import { type Logger, silentLog } from "../../mesh/process/log.js";
 import { encodeControl } from "../../mesh/wire/control-messages.js";
@@ -23,11 +24,13 @@ import { HeldSubmissions } from "./held-submissions.js";
 import { Inspection } from "./inspect/inspection.js";
 import { OutcomeReplies } from "./outcome-replies.js";
 import { EarlierOwners } from "./owners/earlier-owners.js";
+import { Joining } from "./owners/joining.js";
 import { Peers } from "./owners/peers.js";
 import { watchManagerRights } from "./pool/manager-rights.js";
 import { Pace } from "./pool/pace.js";
 import { Pool, stopping } from "./pool/pool.js";
 import type { PoolSettings } from "./pool/pool-settings.js";
+import { StreamWarnings } from "./pool/stream-warnings.js";
 import { Ticker } from "./ticker.js";
 
 export interface PoolsOptions {
@@ -53,8 +56,6 @@ export interface PoolsOptions {
 const FORGET_AFTER_MS = 600_000;
 /** Pools that nobody has served yet are at most one part of so many of all that may be known. */
 const UNKNOWN_PART = 2;
-/** How often stop() looks whether jobs are still live, in milliseconds. */
-const IDLE_CHECK_MS = 20;
 /** How long stop() waits for submissions that are held, and are told their kept outcome or refused, in milliseconds. */
 const HELD_LIMIT_MS = 1_000;
 
@@ -77,6 +78,7 @@ export class Pools extends Lifecycle {
   readonly #ticker: Ticker;
   readonly #pace: Pace;
   readonly #hearing: Hearing;
+  readonly #joining: Joining;
   readonly #heartbeats: Heartbeats;
   readonly #durable: DurableLane | undefined;
   #inbox: Inbox | undefined;
@@ -85,8 +87,7 @@ export class Pools extends Lifecycle {
   #stopping = false;
   /** Its jobs have ended. */
   #isOver = false;
-  /** Streams that were warned of, with their pools. */
-  readonly #warned = new Set<string>();
+  readonly #streamWarnings: StreamWarnings;
 
   constructor(options: PoolsOptions) {
     super();
@@ -94,6 +95,7 @@ export class Pools extends Lifecycle {
     for (const pool of pools) checkName("pool", pool);
     this.#options = options;
     this.#log = log;
+    this.#streamWarnings = new StreamWarnings(log);
     this.subjects = new Subjects(prefix);
     this.#pace = new Pace(bus, this.subjects);
     this.rollCall = new RollCall({ bus, subjects: this.subjects, inbox: () => this.inbox });
@@ -104,6 +106,7 @@ export class Pools extends Lifecycle {
       bus,
       subjects: this.subjects,
       manager: id,
+      hasJoined: () => this.#joining.hasJoined,
       scope: { takesSubmissions: servesSubmit, allPools: options.pools === undefined },
       pools: () => this.shown(),
       retrying: (pool) => this.#durable?.of(pool)?.retrying(bus.runtime.now()) ?? 0,
@@ -114,13 +117,21 @@ export class Pools extends Lifecycle {
     this.peers = new Peers(id, servesSubmit, () => this.#heartbeats.send(), onTwin);
     const { subjects, peers } = this;
     this.earlier = new EarlierOwners({ bus, subjects, manager: id, peers, inbox: () => this.inbox });
-    const { jobEvents } = options.settings;
+    this.#joining = new Joining({
+      ...{ bus, subjects, peers, manager: id, pools: options.pools },
+      inbox: () => this.inbox,
+      beat: () => this.#heartbeats.send(),
+      onHeard: () => {
+        this.inspection.answers.start(options.pools);
+        this.#hearing.open(options.pools);
+      },
+      onJoined: () => this.#hearing.join(options.pools),
+    });
     this.inspection = new Inspection({
-      bus,
-      subjects: this.subjects,
-      manager: id,
+      ...{ bus, subjects, manager: id },
       pools: () => this.known(),
-      jobEvents,
+      jobEvents: options.settings.jobEvents,
+      onJoining: (msg) => this.#joining.hears(msg),
     });
     this.#ticker = new Ticker({
       bus,
@@ -129,14 +140,11 @@ export class Pools extends Lifecycle {
       onSecond: (nowMs) => this.#onSecond(nowMs),
     });
     this.#hearing = new Hearing({
-      bus,
-      subjects: this.subjects,
-      manager: id,
-      servesSubmit,
+      ...{ bus, subjects, manager: id },
       answers: this.#answers,
       held: this.#held,
       peers: this.peers,
-      onPeer: (heartbeat) => this.#durable?.onHeartbeat(heartbeat),
+      onPeer: (heartbeat) => this.#onPeer(heartbeat),
       inbox: () => this.inbox,
       unsettled: this.#unsettled,
       earlier: this.earlier,
@@ -255,7 +263,6 @@ export class Pools extends Lifecycle {
     });
     for (const pool of pools ?? [undefined]) this.#hearing.start(pool);
     for (const pool of pools ?? []) this.#add(pool);
-    this.inspection.answers.start(pools);
     const off = [
       bus.on("disconnect", () => this.#hearing.onDisconnect()),
       bus.on("reconnect", () => this.#onReconnect()),
@@ -267,13 +274,24 @@ export class Pools extends Lifecycle {
     this.rollCall.listens();
     this.#ticker.start();
     this.#heartbeats.send();
+    if (this.#options.servesSubmit) await this.#joining.start();
+    else this.inspection.answers.start(pools);
     await bus.flush();
-    await this.#durable?.start();
+    if (this.state === "starting") await this.#durable?.start();
+  }
+
+  /** Another manager has sent a heartbeat: one that joins looks for the workers of its pool before it takes a job. */
+  #onPeer(heartbeat: ManagerHeartbeat): void {
+    const { pool, takesSubmissions } = heartbeat;
+    const isNew = takesSubmissions && !this.#pools.has(pool) && this.#pools.size < this.#options.maxPools;
+    if (isNew && this.#joining.isUnderWay) this.#add(pool);
+    this.#durable?.onHeartbeat(heartbeat);
   }
 
   /** Waits for live jobs up to the grace, then ends the rest as `draining`. */
   protected async onStop(): Promise<void> {
     const { bus } = this.#options;
+    this.#joining.stop();
     this.#durable?.drain();
     this.peers.drain();
     this.#heartbeats.drain();
@@ -281,7 +299,7 @@ export class Pools extends Lifecycle {
     await this.#hearing.leave();
     this.#stopping = true;
     this.#unsettled.stop();
-    await this.#until(() => !this.#ticker.isBusy && !this.#hearing.holds, this.#options.graceMs);
+    await until(bus.runtime, () => !this.#ticker.isBusy && !this.#hearing.holds, this.#options.graceMs);
     this.#isOver = true;
     for (const pool of this.#pools.values()) {
       pool.close();
@@ -294,7 +312,7 @@ export class Pools extends Lifecycle {
     this.#offBus();
     this.#rights?.stop();
     await this.#hearing.stop();
-    await this.#until(() => !this.#hearing.holds, HELD_LIMIT_MS);
+    await until(bus.runtime, () => !this.#hearing.holds, HELD_LIMIT_MS);
     this.inspection.answers.stop();
     this.#inbox?.stop();
     await bus.flush();
@@ -355,19 +373,11 @@ export class Pools extends Lifecycle {
     this.#pace.check(this.known(), nowMs);
     const all = this.#options.pools === undefined;
     for (const pool of this.#pools.values()) {
-      this.#warnOfStream(pool);
+      this.#streamWarnings.check(pool);
       const isWaitedFor = (this.#durable?.queued(pool) ?? 0) > 0;
       if (all && isUnused(pool) && !isWaitedFor && nowMs - pool.lastUsedAtMs > FORGET_AFTER_MS) this.#forget(pool);
     }
     this.#heartbeats.sendDue();
-  }
-
-  /** Once for each stream and pool. */
-  #warnOfStream({ name, dispatcher: { stream } }: Pool): void {
-    const key = `${stream} ${name}`;
-    if (stream === undefined || this.#warned.has(key)) return;
-    this.#warned.add(key);
-    this.#log.warn({ stream, pool: name }, "a stream captures the job subjects of this pool; its answers are dropped");
   }
 
   #onReconnect(): void {
@@ -376,13 +386,6 @@ export class Pools extends Lifecycle {
     this.peers.onReconnect(nowMs);
     this.rollCall.listens();
     for (const pool of this.#pools.values()) pool.onReconnect(nowMs);
-  }
-
-  /** Resolves when a condition holds, or at the limit. */
-  async #until(isSo: () => boolean, limitMs: number): Promise<void> {
-    const { runtime } = this;
-    const endAtMs = runtime.now() + limitMs;
-    while (!isSo() && runtime.now() < endAtMs) await delay(runtime, IDLE_CHECK_MS);
   }
 }
 

@@ -95,6 +95,8 @@ export class ManagerService extends Lifecycle {
     });
     this.#pools = pools;
     await pools.start();
+    // It may have been told to stop while it heard the others.
+    signal.throwIfAborted();
     this.#away = new AwayJobs(bus, pools, this.id);
     this.#http = this.#makeHttp(bus, pools, this.#away);
     await this.#http.start();

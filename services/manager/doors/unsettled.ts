@@ -6,6 +6,8 @@
  */
 import { jobCanceled, PoolError } from "../../../mesh/errors.js";
 import type { Meaning, Revocation } from "../../../mesh/wire/cancel-messages.js";
+import { HEADER } from "../../../mesh/wire/headers.js";
+import type { HeaderReader } from "../../../mesh/wire/wire-headers.js";
 import type { Pool } from "../pool/pool.js";
 import type { RollCall } from "./roll-call.js";
 
@@ -48,6 +50,12 @@ export class Unsettled {
   /** Whether it is clear that the pool has workers, or that none answers. */
   isSettled(pool: Pool): boolean {
     return this.#rollCall.isSettled(pool);
+  }
+
+  /** Whether a submission of this id is held. */
+  holds(pool: Pool, id: string): boolean {
+    for (const { job } of this.#held.get(pool) ?? []) if (job === id) return true;
+    return false;
   }
 
   /** Takes a submission when it is clear whether its pool has workers. */
@@ -94,6 +102,15 @@ export class Unsettled {
     this.#count -= 1;
     this.#bytes -= submission.bytes;
   }
+}
+
+/** Which submission a message is, as far as it says so. */
+export function namesOf(headers: HeaderReader | undefined): Omit<SubmissionNames, "cameAtMs"> {
+  return {
+    job: headers?.get(HEADER.jobId) ?? "",
+    nonce: headers?.get(HEADER.nonce) ?? "",
+    attempt: Number(headers?.get(HEADER.attempt)) || 1,
+  };
 }
 
 /** Whether a cancel or revocation of a job means this submission. */

@@ -37,6 +37,8 @@ export interface JobAnswersParts {
   readonly manager: string;
   readonly pools: () => Iterable<Pool>;
   readonly events: JobEvents;
+  /** Where jobs are asked after, managers that join say so; false for a question after jobs. */
+  readonly onJoining: (msg: Msg) => boolean;
 }
 
 export class JobAnswers {
@@ -117,7 +119,9 @@ export class JobAnswers {
     for (const each of this.#parts.pools()) if (pool === undefined || each.name === pool) yield each;
   }
 
-  #onQuery({ data, subject, reply }: Msg): void {
+  #onQuery(msg: Msg): void {
+    if (this.#parts.onJoining(msg)) return;
+    const { data, subject, reply } = msg;
     const { bus, subjects, manager } = this.#parts;
     const pool = subjects.poolOf(subject);
     let answer: JobQueryAnswer;

@@ -1,4 +1,5 @@
 /** What lets others look at a manager's jobs: its answers, and what it tells of them. */
+import type { Msg } from "nats";
 import type { Bus } from "../../../mesh/link/bus.js";
 import { telemetry } from "../../../mesh/trace/telemetry.js";
 import type { Subjects } from "../../../mesh/wire/subjects.js";
@@ -18,6 +19,8 @@ export interface InspectionParts {
   readonly pools: () => Iterable<Pool>;
   /** It tells what happens to jobs although nobody asks. */
   readonly jobEvents: boolean;
+  /** Another manager may say there that it joins. */
+  readonly onJoining: (msg: Msg) => boolean;
 }
 
 export class Inspection {

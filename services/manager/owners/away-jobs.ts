@@ -9,12 +9,9 @@ import { Client } from "../../../client/client.js";
 import { PoolError } from "../../../mesh/errors.js";
 import type { Outcome, SubmitOptions } from "../../../mesh/job/job.js";
 import type { Bus } from "../../../mesh/link/bus.js";
-import { delay } from "../../../mesh/link/runtime.js";
+import { until } from "../../../mesh/link/runtime.js";
 import type { Pool } from "../pool/pool.js";
 import type { Pools } from "../pools.js";
-
-/** How often stop() looks whether jobs are still live, in milliseconds. */
-const IDLE_CHECK_MS = 20;
 
 type OnEnd = (outcome: Outcome) => void;
 
@@ -109,8 +106,7 @@ export class AwayJobs {
   /** Waits for their outcomes up to the grace, in milliseconds, and gives up the rest. */
   async stop(graceMs: number): Promise<void> {
     const { runtime } = this.#bus;
-    const endAtMs = runtime.now() + graceMs;
-    while (this.#jobs.size > 0 && runtime.now() < endAtMs) await delay(runtime, IDLE_CHECK_MS);
+    await until(runtime, () => this.#jobs.size === 0, graceMs);
     this.#hasGivenUp = true;
     await Promise.all([...this.#clients.values()].map((client) => client.close()));
   }

@@ -3,7 +3,8 @@
  *
  * A manager that starts owns a part of the ids, and so do the others when one stops. The
  * manager that owned an id before may run a job with it, or keep its outcome. So before a manager
- * takes a job whose id the caller chose, it asks those that stop; and for a while after its start it asks all others.
+ * takes a job whose id the caller chose, it asks those that stop; and for a while after its start it asks all others
+ * (joining.ts: it knows them by then).
  *
  * Decided here: who is asked, that a submission is held meanwhile, where a
  * cancel finds it, and that a manager which does not answer in time has no such job.

@@ -7,7 +7,8 @@
  * manager, this one's own among them: a manager that hears nothing at all, or that
  * stalled, judges nobody.
  */
-import type { ManagerHeartbeat } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
+import { create } from "@bufbuild/protobuf";
+import { type ManagerHeartbeat, ManagerHeartbeatSchema } from "../../../gen/poolmesh/v1/heartbeat_pb.js";
 import { type HeartbeatOrder, hasReplaced, isNewer, lostAfterMs } from "../../../mesh/wire/liveness-rules.js";
 import { ownerOf } from "../../../mesh/wire/owner.js";
 import { TwinWatch } from "./twin-watch.js";
@@ -15,6 +16,8 @@ import { TwinWatch } from "./twin-watch.js";
 /** Managers that are remembered, and pools of one that serves some only. */
 const MAX_PEERS = 1_000;
 const MAX_POOLS = 10_000;
+/** One that knows of no pools sends no heartbeats: it counts for three times as long, in milliseconds. */
+const UNHEARD_INTERVAL_MS = 60_000;
 
 interface Peer {
   heartbeat: ManagerHeartbeat;
@@ -65,6 +68,22 @@ export class Peers {
     if (isRestarted) this.#onJoined();
   }
 
+  /**
+   * A manager has said that it takes submissions from now on. Its heartbeats may not have told it yet: they are of pools,
+   * and it may know of none.
+   *
+   * @param pool undefined for all
+   */
+  onJoins(manager: string, pool: string | undefined, nowMs: number): void {
+    const peer = this.#peers.get(manager);
+    const allPools = pool === undefined;
+    if (peer === undefined) return this.#add(unheard(manager, pool), nowMs);
+    const heartbeat = { ...peer.heartbeat, takesSubmissions: true, draining: false, stopped: false };
+    peer.heartbeat = { ...heartbeat, allPools: heartbeat.allPools || allPools };
+    peer.heardAtMs = nowMs;
+    if (pool !== undefined && peer.pools.size < MAX_POOLS) peer.pools.add(pool);
+  }
+
   /** A manager takes nothing new, which its heartbeat may not have said yet. */
   onLeaving(manager: string): void {
     const peer = this.#peers.get(manager);
@@ -90,6 +109,11 @@ export class Peers {
   /** This manager owns nothing any more when there is another one. */
   drain(): void {
     this.#owns = false;
+  }
+
+  /** Whether a manager was heard. */
+  isKnown(manager: string): boolean {
+    return this.#peers.has(manager);
   }
 
   /** The manager that owns an id of a pool: this one, or one that is there. */
@@ -153,6 +177,12 @@ export class Peers {
       if (heartbeat.stopped || silentMs >= lostAfterMs(heartbeat.heartbeatIntervalMs)) this.#peers.delete(manager);
     }
   }
+}
+
+/** What is known of a manager before its first heartbeat, which any of its heartbeats replaces. */
+function unheard(manager: string, pool = ""): ManagerHeartbeat {
+  const about = { takesSubmissions: true, allPools: pool === "", heartbeatIntervalMs: UNHEARD_INTERVAL_MS };
+  return create(ManagerHeartbeatSchema, { manager, pool, ...about });
 }
 
 /** Whether a process whose clock was set back has taken the place of the one that is known under its id. */

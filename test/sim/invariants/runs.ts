@@ -166,14 +166,13 @@ function areStrangers(view: RunView, first: Submission, second: Submission): boo
   const isUnknownPool = workers.every(({ kind }) => kind === "bare") && second.atMs - first.atMs <= knownMs;
   const names = managerNames(view);
   const services = view.lives.filter(({ actor }) => names.has(actor));
-  const isNew = services.some(({ bornMs }) => bornMs > 0 && bornMs <= second.atMs && second.atMs - bornMs <= knownMs);
   const isAlone = !services.some(({ bornMs, diedMs }) => bornMs <= first.atMs && diedMs >= second.atMs);
   const isEmbedded = first.caller !== second.caller && (embedded.has(first.caller) || embedded.has(second.caller));
   const areTwo = managers.length > 1 && first.caller !== second.caller;
   const isMute = managers.some(({ name }) => view.unheardMs(name, first.atMs, heardMs(second)) >= MUTE_MS);
   // A program that embeds a manager has one more.
   return (
-    (managers.length + embedded.size > 1 && (isUnknownPool || isNew)) ||
+    (managers.length + embedded.size > 1 && isUnknownPool) ||
     (managers.length > 1 && hasLostIds(view, first.atMs, heardMs(second))) ||
     (isEmbedded && isAlone) ||
     (areTwo && isMute)

@@ -32,6 +32,7 @@ function makeManager(count: number) {
   });
   const heartbeats = new Heartbeats({
     scope: { takesSubmissions: true, allPools: true },
+    hasJoined: () => true,
     bus: { runtime, publish } as unknown as Bus,
     subjects: new Subjects(),
     manager: "m",

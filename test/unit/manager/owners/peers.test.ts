@@ -97,6 +97,32 @@ describe("peers", () => {
     assert.deepEqual(ownersOf(peers, "digest"), new Set(["m1"]));
   });
 
+  test("a manager that says that it joins owns ids before its first heartbeat, of all pools or of one", () => {
+    let answered = 0;
+    const peers = new Peers("m1", true, () => {
+      answered += 1;
+    });
+    peers.onJoins("m2", undefined, 0);
+    peers.onJoins("m3", "adder", 0);
+    assert.deepEqual(ownersOf(peers, "adder"), new Set(["m1", "m2", "m3"]));
+    assert.deepEqual(ownersOf(peers, "digest"), new Set(["m1", "m2"]));
+    assert.deepEqual([answered, peers.isKnown("m2"), peers.isKnown("m4")], [2, true, false]);
+    peers.onHeartbeat(heartbeat("m2", { takesSubmissions: false }), 1);
+    assert.deepEqual(ownersOf(peers, "digest"), new Set(["m1"]), "its heartbeats say more");
+  });
+
+  test("a manager whose heartbeats said that it takes nothing yet owns ids once it says that it joins", () => {
+    const peers = new Peers("m1", true, () => {});
+    peers.onHeartbeat(heartbeat("m2", { takesSubmissions: false }), 0);
+    assert.deepEqual(ownersOf(peers), new Set(["m1"]));
+    peers.onJoins("m2", undefined, 1);
+    assert.deepEqual(ownersOf(peers), new Set(["m1", "m2"]));
+    peers.onHeartbeat(heartbeat("m3", { stopped: false, allPools: false }), 1);
+    peers.onHeartbeat(heartbeat("m3", { stopped: true, allPools: false, seq: 2n }), 2);
+    peers.onJoins("m3", "digest", 3);
+    assert.deepEqual(ownersOf(peers, "digest"), new Set(["m1", "m2", "m3"]), "it was started again");
+  });
+
   test("a manager that is silent for three intervals owns nothing, unless nobody is heard at all", () => {
     const peers = new Peers("m1", true, () => {});
     peers.onHeartbeat(heartbeat("m1"), 0);
