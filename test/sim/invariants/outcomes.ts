@@ -44,18 +44,23 @@ const resultsOfHandlers: Invariant = {
         const run = view.runs.find((each) => each.run === ran.run);
         // a bare worker says neither who it is nor which attempt it ran
         const isTrue =
-          run !== undefined && (worker === "" || (run.worker === worker && answersFor(view, run, attempt)));
+          run !== undefined && (worker === "" || (run.worker === worker && answersFor(view, run, attempt, atMs)));
         if (isTrue) return [];
         return [{ atMs, what: `submission ${submission} names ${worker} attempt ${attempt}, which did not make it` }];
       }),
     ),
 };
 
-/** Whether a run is that of an attempt, or that of an earlier one of its job and the later one did not run there. */
-function answersFor(view: RunView, { id, worker, attempt: ran }: HandlerRun, attempt: number): boolean {
+/** Whether a run is that of an attempt, or that of an earlier one of its job and the later one had not run there when it was heard. */
+function answersFor(
+  view: RunView,
+  { id, worker, attempt: ran }: HandlerRun,
+  attempt: number,
+  heardMs: number,
+): boolean {
   const made = attemptCount(ran);
   if (made === attempt) return true;
-  const others = view.runs.filter((run) => run.id === id && run.worker === worker);
+  const others = view.runs.filter((run) => run.id === id && run.worker === worker && run.startMs <= heardMs);
   // A number of a second manager has the count of one of the first, of whom the caller has taken the job.
   const hasMoved = view.revocations.some(({ id: of, upTo }) => of === id && upTo % ATTEMPTS_PER_MANAGER === 0);
   const rivals = hasMoved ? others.filter((run) => run.attempt > ran) : others;
