@@ -74,6 +74,11 @@ export class Inquiries {
     this.absent.delete(worker);
   }
 
+  /** Answers may have been lost with the connection: what was asked before tells nothing. */
+  onReconnect(): void {
+    this.#open.clear();
+  }
+
   async #ask(attempts: readonly Attempt[]): Promise<void> {
     const { workers, subjects, pool, inbox, bus } = this.#parts;
     const inquiry = { attempts, waitsFor: this.#whoMayHave(attempts), absent: new Set<string>(), isDelivered: false };
@@ -88,7 +93,7 @@ export class Inquiries {
     this.#endWhenTold(inquiry);
     await Promise.all(asked);
     // What workers have said by now has come when one more round trip has ended, however slow the way to this manager is.
-    if (inquiry.isDelivered && (await bus.flush(INQUIRY_MS))) this.#onSilence(inquiry);
+    if (inquiry.isDelivered && (await bus.flush(INQUIRY_MS)) && this.#open.has(inquiry)) this.#onSilence(inquiry);
     this.#open.delete(inquiry);
   }
 

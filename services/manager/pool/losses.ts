@@ -104,6 +104,7 @@ export class Losses {
   onReconnect(nowMs: number): void {
     const { workers, dispatcher, timeouts, bus, subjects, pool } = this.#parts;
     this.#presence.onReconnect(nowMs);
+    this.#inquiries.onReconnect();
     workers.resetSilence(nowMs);
     dispatcher.refuseTooLarge();
     timeouts.restartUnanswered(nowMs);

@@ -94,6 +94,15 @@ test("inquiry - a worker's silence counts when one more round trip has ended: it
   assert.deepEqual([rig.last(id).attempt.inquiry, rig.workers.answering()], ["none", ["a"]]);
 });
 
+test("inquiry - silence tells nothing when the connection broke since the question: the answer may be lost with it", async () => {
+  const rig = new InquiryRig(["a"]);
+  const id = rig.submit();
+  await rig.inquire(id);
+  rig.losses.onReconnect(rig.runtime.now());
+  await rig.endQuestions();
+  assert.deepEqual([rig.last(id).attempt.inquiry, rig.workers.answering()], ["none", ["a"]]);
+});
+
 test("inquiry - a job is sent at once when all workers say that they do not have it", async () => {
   const rig = new InquiryRig(["a", "b"]);
   const id = rig.submit();
